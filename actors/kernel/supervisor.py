@@ -1,0 +1,150 @@
+"""One-for-one supervision: a child that crashes is restarted alone, and quarantined when it keeps crashing.
+
+A restart is a fresh incarnation: whatever made the child is called again. The delay before it starts at
+0.1 s and doubles to 10 s, with jitter, and falls back after a quiet spell. More than ``intensity.restarts``
+crashes within ``intensity.within`` seconds put the child into quarantine: it stays down, visibly, until
+somebody revives it, and its siblings never notice.
+
+``outages`` are the exceptions that say "the world is down" (a full disk, say): such a child is restarted
+with the same delays for as long as it takes, and not counted.
+"""
+
+import logging
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import attrs
+import trio
+
+logger = logging.getLogger(__name__)
+
+FIRST_DELAY = 0.1
+LONGEST_DELAY = 10.0
+
+
+@attrs.frozen
+class RestartIntensity:
+    """At most ``restarts`` restarts within ``within`` seconds; one more crash is one too many."""
+
+    restarts: int = 3
+    within: float = 60.0
+
+
+@attrs.define(eq=False)
+class Child:
+    """One supervised place: what runs there is made anew for every incarnation by ``work``.
+
+    ``quarantined`` is the reason while it is in quarantine, else None. ``on_quarantine`` and
+    ``on_revival`` are called, without waiting, when that changes.
+    """
+
+    name: str
+    work: Callable[[], Awaitable[None]]
+    intensity: RestartIntensity
+    outages: tuple[type[Exception], ...] = ()
+    on_quarantine: Callable[[Exception], None] = lambda _: None
+    on_revival: Callable[[], None] = lambda: None
+    quarantined: Exception | None = None
+    restarts: int = 0
+    _crashes: deque[float] = attrs.field(factory=deque)
+    _delay: float = FIRST_DELAY
+    _revived: trio.Event = attrs.field(factory=trio.Event)
+    _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+
+    def stop(self) -> None:
+        """End the child, whatever it does; it is not restarted."""
+        self._scope.cancel()
+
+    def revive(self) -> bool:
+        """Take the child out of quarantine with a clean record; false where it isn't in it."""
+        if self.quarantined is None:
+            return False
+        self._revived.set()
+        return True
+
+    async def _run(self) -> None:
+        try:
+            with self._scope:
+                await self._work_on()
+        except* Exception as errors:
+            logger.error("%s crashed as it was ended", self.name, exc_info=errors)  # noqa: TRY400 - a group's own
+
+    async def _work_on(self) -> None:
+        while True:
+            began = trio.current_time()
+            try:
+                await self.work()
+            except Exception as error:  # noqa: BLE001 - this is the place where crashes end
+                await self._recover(error, began)
+            else:
+                return
+
+    async def _recover(self, error: Exception, began: float) -> None:
+        now = trio.current_time()
+        if now - began > self.intensity.within:
+            self._delay = FIRST_DELAY
+        if is_outage(error, self.outages):
+            logger.warning("%s waits for the world: %s", self.name, error)
+        else:
+            logger.error("%s crashed", self.name, exc_info=error)
+            self._crashes.append(now)
+            while now - self._crashes[0] > self.intensity.within:
+                self._crashes.popleft()
+            if len(self._crashes) > self.intensity.restarts:
+                await self._quarantine(error)
+                return
+        self.restarts += 1
+        await trio.sleep(self._delay * random.uniform(0.8, 1.2))  # noqa: S311 - jitter is no secret
+        self._delay = min(self._delay * 2, LONGEST_DELAY)
+
+    async def _quarantine(self, error: Exception) -> None:
+        logger.error("%s is in quarantine after %d crashes", self.name, len(self._crashes))
+        self.quarantined = error
+        self._revived = trio.Event()
+        self.on_quarantine(error)
+        await self._revived.wait()
+        self.quarantined = None
+        self._crashes.clear()
+        self._delay = FIRST_DELAY
+        self.on_revival()
+
+
+def is_outage(error: BaseException, outages: tuple[type[Exception], ...]) -> bool:
+    """Return true where ``error``, and each leaf of it where it is a group, is one of ``outages``."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_outage(leaf, outages) for leaf in error.exceptions)
+    return isinstance(error, outages)
+
+
+@attrs.define(eq=False)
+class Supervisor:
+    """The parent of supervised children. Made by ``open_supervisor``."""
+
+    _nursery: trio.Nursery
+    intensity: RestartIntensity
+
+    def start(
+        self,
+        name: str,
+        work: Callable[[], Awaitable[None]],
+        *,
+        outages: tuple[type[Exception], ...] = (),
+        on_quarantine: Callable[[Exception], None] = lambda _: None,
+        on_revival: Callable[[], None] = lambda: None,
+    ) -> Child:
+        """Start a child and return at once; ``work`` is awaited for every incarnation."""
+        child = Child(name, work, self.intensity, outages, on_quarantine, on_revival)
+        self._nursery.start_soon(child._run)  # noqa: SLF001 - a child is run by its supervisor alone
+        return child
+
+
+@asynccontextmanager
+async def open_supervisor(intensity: RestartIntensity | None = None) -> AsyncIterator[Supervisor]:
+    """Yield a supervisor; on leaving, its children are cancelled and waited for."""
+    async with trio.open_nursery() as nursery:
+        try:
+            yield Supervisor(nursery, intensity or RestartIntensity())
+        finally:
+            nursery.cancel_scope.cancel()
