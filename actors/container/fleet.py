@@ -1,0 +1,291 @@
+"""The fleet: one supervised actor a container, and the directory of them all.
+
+Restart is replay and reconcile. At the start every stream is replayed; whenever the engine can be reached
+again, and each minute, one list of its containers is compared with the directory, and each actor is told what
+was seen of its container. Their deciders turn differences into ordinary events. Between that, the engine's
+notices say where to look; a notice is never believed itself.
+
+A container of this node that no actor has a use for is removed from the engine.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import attrs
+import trio
+
+from actors.container import messages as told
+from actors.container.console import Console, Life
+from actors.container.decider import DECIDER
+from actors.container.engine import Engine, EngineRefused, EngineUnavailable, Listed, Notice, Role, Snapshot
+from actors.container.perform import DRAIN, Performer
+from actors.container.spec import ContainerSpec
+from actors.container.state import GONE, INSTALLING, UP, Phase, State
+from actors.container.stats import Stats
+from actors.container.watch import Matcher
+from actors.kernel.actor import View
+from actors.kernel.bus import Bus
+from actors.kernel.ephemeral import Latest, Wake
+from actors.kernel.mailbox import Receipt
+from actors.kernel.place import Place, start_actor
+from actors.kernel.supervisor import Supervisor
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "container-"
+RECONCILE_EVERY = 60.0
+FIRST_DELAY = 0.1
+LONGEST_DELAY = 5.0
+LOOKS = 8
+
+
+def stream_of(internal_id: str) -> str:
+    """Return the name of the stream that holds the events of a container."""
+    return PREFIX + internal_id
+
+
+def internal_id_of(stream: str) -> str | None:
+    """Return the container whose events ``stream`` holds, None where it holds something else."""
+    return stream.removeprefix(PREFIX) if stream.startswith(PREFIX) else None
+
+
+@attrs.define(eq=False)
+class Member:
+    """One container's place in the fleet. ``wake`` rings when anything that a viewer sees has changed."""
+
+    internal_id: str
+    place: Place[State, told.Message]
+    console: Console
+    stats: Latest[Stats | None]
+    wake: Wake
+
+    @property
+    def view(self) -> View[State]:
+        """What the actor last showed."""
+        return self.place.view
+
+    @property
+    def state(self) -> State:
+        """The container's state."""
+        return self.place.view.state
+
+    async def wait_until(self, condition: Callable[[View[State]], bool]) -> View[State]:
+        """Wait until the view meets ``condition``, and return it."""
+        while not condition(self.view):
+            await self.wake.wait()
+        return self.view
+
+
+@attrs.define(eq=False)
+class Fleet:
+    """Every container of this node. Made by ``open_fleet``."""
+
+    bus: Bus
+    engine: Engine
+    compile_pattern: Callable[[str], Matcher]
+    clock: Callable[[], float]
+    _supervisor: Supervisor
+    _nursery: trio.Nursery
+    engine_up: Latest[bool] = attrs.field(factory=lambda: Latest(value=False))
+    _members: dict[str, Member] = attrs.field(factory=dict)
+    _looks: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(LOOKS))
+
+    def get(self, internal_id: str) -> Member | None:
+        """Return the container, None where there is no such one."""
+        member = self._members.get(internal_id)
+        return member if member is not None and _exists(member) else None
+
+    def __iter__(self) -> Iterator[Member]:
+        """Go through every container, the oldest first."""
+        return iter([member for member in self._members.values() if _exists(member)])
+
+    async def create(self, spec: ContainerSpec, cause: str | None = None) -> Receipt:
+        """Begin the installation of a new container; raises as ``Ref.ask`` does.
+
+        ``Rejection`` (``already_exists``) where there is one of that name.
+        """
+        member = self._members.get(spec.internal_id) or self._enlist(spec.internal_id)
+        try:
+            return await member.place.ref.ask(told.Create(spec), cause)
+        except Exception:  # a cancelled one may still be decided
+            if not _exists(member):
+                self._discharge(member)
+            raise
+
+    def _enlist(self, internal_id: str) -> Member:
+        wake = Wake()
+        console = Console(wake)
+        changing = trio.Lock()
+
+        def new_perform() -> Performer:
+            return Performer(
+                internal_id,
+                self.engine,
+                console,
+                changing,
+                lambda: member.view,
+                self.compile_pattern,
+                self.clock,
+                self.clock(),
+            )
+
+        def show(view: View[State]) -> None:
+            if view.state.phase not in UP:
+                member.stats.set(None)
+            if view.state.phase is Phase.DELETED and member.place.settled.is_set():
+                self._discharge(member)
+            wake.notify()
+
+        place = start_actor(self._supervisor, self.bus, stream_of(internal_id), DECIDER, new_perform, show)
+        member = Member(internal_id, place, console, Latest(None, wake), wake)
+        self._members[internal_id] = member
+        return member
+
+    def _discharge(self, member: Member) -> None:
+        if self._members.get(member.internal_id) is member:
+            del self._members[member.internal_id]
+        member.place.end()
+
+    async def _muster(self) -> None:
+        """Start an actor for every stream, and wait until each has replayed."""
+        streams = await self.bus.streams(PREFIX)
+        members = [self._enlist(stream.removeprefix(PREFIX)) for stream in streams]
+        for member in members:
+            await member.place.settled.wait()
+            if not _exists(member):
+                self._discharge(member)
+
+    # What the engine says
+
+    async def _follow_engine(self) -> None:
+        delay = FIRST_DELAY
+        while True:
+            try:
+                async with self.engine.notices() as notices:
+                    await self.reconcile()
+                    if not self.engine_up.value:
+                        logger.info("the container engine answers")
+                    self.engine_up.set(value=True)
+                    delay = FIRST_DELAY
+                    async for notice in notices:
+                        self._nursery.start_soon(self._look, notice)
+            except EngineUnavailable as outage:
+                if self.engine_up.value or delay == FIRST_DELAY:
+                    logger.warning("the container engine does not answer: %s", outage)
+                self.engine_up.set(value=False)
+            await trio.sleep(delay)
+            delay = min(delay * 2, LONGEST_DELAY)
+
+    async def _reconcile_regularly(self) -> None:
+        while True:
+            await trio.sleep(RECONCILE_EVERY)
+            if self.engine_up.value:
+                try:
+                    await self.reconcile()
+                except EngineUnavailable as outage:
+                    logger.warning("the container engine could not be listed: %s", outage)
+
+    async def reconcile(self) -> None:
+        """Tell every actor what the engine has of its container, and remove what nobody has a use for.
+
+        Raises ``EngineUnavailable``.
+        """
+        before = {member.internal_id: member.state.engine_id for member in self}
+        rows = await self.engine.list()
+        listed = {row.engine_id for row in rows}
+        outages: list[EngineUnavailable] = []
+        async with trio.open_nursery() as nursery:
+            for row in rows:
+                nursery.start_soon(self._reconcile_one, row, outages)
+        for internal_id, engine_id in before.items():
+            member = self._members.get(internal_id)
+            if engine_id is not None and engine_id not in listed and member is not None:
+                self._report(member, engine_id, None)
+        for outage in outages:
+            raise outage
+
+    async def _reconcile_one(self, row: Listed, outages: list[EngineUnavailable]) -> None:
+        member = self.get(row.internal_id)
+        if member is not None and member.place.quarantined:
+            return
+        try:
+            if member is None or _useless(row, member.state):
+                await self._remove_orphan(row)
+            elif row.running or member.state.phase in UP:
+                await self._inspect(member, row.engine_id)
+        except EngineUnavailable as outage:
+            outages.append(outage)
+
+    async def _remove_orphan(self, row: Listed) -> None:
+        async with self._looks:
+            try:
+                await self.engine.remove_orphan(row.engine_id)
+            except EngineRefused as refusal:
+                logger.warning("an orphan of %s stays: %s", row.internal_id, refusal)
+            else:
+                logger.info("removed an orphan of %s", row.internal_id)
+
+    async def _look(self, notice: Notice) -> None:
+        """Look at what a notice speaks of."""
+        member = self.get(notice.internal_id)
+        if member is None or member.state.engine_id != notice.engine_id or notice.role is not Role.SERVER:
+            return
+        if notice.action == "start" and member.state.phase is not Phase.OFFLINE:
+            return
+        try:
+            await self._inspect(member, notice.engine_id)
+        except EngineUnavailable:
+            return
+
+    async def _inspect(self, member: Member, engine_id: str) -> None:
+        async with self._looks:
+            snapshot = await self.engine.inspect(engine_id)
+        self._report(member, engine_id, snapshot)
+
+    def _report(self, member: Member, engine_id: str, snapshot: Snapshot | None) -> None:
+        """Tell what was seen; an end once the console was read, which this does not wait for."""
+        seen = told.AbsenceReported(engine_id) if snapshot is None else told.Inspected(snapshot)
+        if (snapshot is None or not snapshot.running) and member.state.phase in UP:
+            life = member.console.life(member.state.run, engine_id)
+            self._nursery.start_soon(_report_drained, member, life, seen)
+        else:
+            member.place.ref.tell_nowait(seen)
+
+
+async def _report_drained(member: Member, life: Life, seen: told.Message) -> None:
+    with trio.move_on_after(DRAIN):
+        await life.drained.wait()
+    member.place.ref.tell_nowait(seen)
+
+
+def _exists(member: Member) -> bool:
+    return member.state.phase not in GONE or member.place.quarantined
+
+
+def _useless(row: Listed, state: State) -> bool:
+    """Return true where nothing that the state may come to wants this container of the engine."""
+    if row.role is Role.INSTALLER:
+        return state.phase not in INSTALLING and state.phase is not Phase.DELETING
+    return False
+
+
+@asynccontextmanager
+async def open_fleet(
+    bus: Bus,
+    engine: Engine,
+    supervisor: Supervisor,
+    compile_pattern: Callable[[str], Matcher],
+    clock: Callable[[], float],
+) -> AsyncIterator[Fleet]:
+    """Yield the fleet once every actor has replayed; the engine may be reached later, or never."""
+    async with trio.open_nursery() as nursery:
+        fleet = Fleet(bus, engine, compile_pattern, clock, supervisor, nursery)
+        await fleet._muster()  # noqa: SLF001 - its own tasks, in the scope that owns them
+        for task in (fleet._follow_engine, fleet._reconcile_regularly):  # noqa: SLF001 - as above
+            nursery.start_soon(partial(task))
+        try:
+            yield fleet
+        finally:
+            nursery.cancel_scope.cancel()

@@ -1,0 +1,147 @@
+"""What a container actor is told: commands and observations.
+
+A command is imperative and may be rejected. An observation reports what was seen and never is: one that is
+stale decides nothing. ``attempt`` numbers the installations of a container, ``run`` the lives of its process.
+"""
+
+import attrs
+
+from actors.container.engine import Snapshot
+from actors.container.spec import ContainerSpec
+
+
+@attrs.frozen
+class Create:
+    """Install a new container."""
+
+    spec: ContainerSpec
+
+
+@attrs.frozen
+class Start:
+    """Have the process running."""
+
+
+@attrs.frozen
+class Stop:
+    """Have the process ended in its own way, killed when it takes longer than it may."""
+
+
+@attrs.frozen
+class Kill:
+    """Have the process ended at once."""
+
+
+@attrs.frozen
+class Restart:
+    """Stop, then start."""
+
+
+@attrs.frozen
+class Delete:
+    """Stop, then remove the container for good."""
+
+
+# Observations
+
+
+@attrs.frozen
+class ImageReported:
+    """The image is there, or ``error`` says why it can't be had."""
+
+    attempt: int
+    error: str | None = None
+
+
+@attrs.frozen
+class ScriptReported:
+    """The install script ended with ``code``, or ``error`` says why it could not be run."""
+
+    attempt: int
+    code: int | None = None
+    error: str | None = None
+
+
+@attrs.frozen
+class InstallTimeElapsed:
+    """The install script has had the time it may take."""
+
+    attempt: int
+
+
+@attrs.frozen
+class CreationReported:
+    """The engine has the container as ``engine_id``, or ``error`` says why it can't be made."""
+
+    attempt: int
+    engine_id: str | None = None
+    error: str | None = None
+
+
+@attrs.frozen
+class StartReported:
+    """The engine was asked to start; ``snapshot`` was taken after it, None where there is no container."""
+
+    run: int
+    snapshot: Snapshot | None = None
+    error: str | None = None
+
+
+@attrs.frozen
+class ReadinessReported:
+    """The start pattern was seen on the console."""
+
+    run: int
+
+
+@attrs.frozen
+class GraceElapsed:
+    """The process has had the time it may take to stop."""
+
+    run: int
+
+
+@attrs.frozen
+class EndReported:
+    """The process does not run: ``snapshot`` was taken after every start of this run had ended."""
+
+    run: int
+    snapshot: Snapshot | None
+
+
+@attrs.frozen
+class Inspected:
+    """The engine was looked at, at some moment before now."""
+
+    snapshot: Snapshot
+
+
+@attrs.frozen
+class AbsenceReported:
+    """The engine was looked at when this container was known as ``engine_id``, and does not have it."""
+
+    engine_id: str
+
+
+@attrs.frozen
+class RemovalReported:
+    """Nothing of the container is left in the engine."""
+
+    attempt: int
+
+
+Command = Create | Start | Stop | Kill | Restart | Delete
+Observation = (
+    ImageReported
+    | ScriptReported
+    | InstallTimeElapsed
+    | CreationReported
+    | StartReported
+    | ReadinessReported
+    | GraceElapsed
+    | EndReported
+    | Inspected
+    | AbsenceReported
+    | RemovalReported
+)
+Message = Command | Observation

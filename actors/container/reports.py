@@ -1,0 +1,184 @@
+"""What follows from an observation. Pure.
+
+An observation is believed only about the thing it speaks of: its attempt, its run, its engine id, or the life
+of the process that its snapshot was taken in. Anything else is stale and decides nothing. An exit is expected
+when somebody had asked for the end of that run, whatever the order of reports.
+"""
+
+from typing import assert_never
+
+from actors.container import events as happened
+from actors.container import messages as told
+from actors.container.engine import Snapshot
+from actors.container.events import Events, Follow
+from actors.container.state import Phase, State
+
+# The installation
+
+
+def image(state: State, report: told.ImageReported) -> Events:
+    if state.phase is not Phase.PULLING or report.attempt != state.attempt:
+        return ()
+    if report.error is not None:
+        return (happened.InstallationFailed(state.attempt, "failed", report.error),)
+    ensured = happened.ImageEnsured(state.attempt)
+    if state.asked.install_script is None:
+        return (ensured, happened.ScriptFinished(state.attempt))
+    return (ensured,)
+
+
+def script(state: State, report: told.ScriptReported) -> Events:
+    if state.phase is not Phase.SCRIPTING or report.attempt != state.attempt:
+        return ()
+    if report.error is not None:
+        return (happened.InstallationFailed(state.attempt, "failed", report.error),)
+    if report.code != 0:
+        reason = f"the install script ended with exit code {report.code}"
+        return (happened.InstallationFailed(state.attempt, "failed", reason),)
+    return (happened.ScriptFinished(state.attempt),)
+
+
+def install_time(state: State, report: told.InstallTimeElapsed) -> Events:
+    if state.phase is not Phase.SCRIPTING or report.attempt != state.attempt:
+        return ()
+    reason = f"the install script took longer than {state.asked.install_timeout:g} seconds"
+    return (happened.InstallationFailed(state.attempt, "timeout", reason),)
+
+
+def creation(state: State, report: told.CreationReported) -> Events:
+    rebuilding = state.phase is Phase.STARTING and state.engine_id is None
+    if report.attempt != state.attempt or not (state.phase is Phase.CREATING or rebuilding):
+        return ()
+    if report.engine_id is None:
+        reason = report.error or "the engine made no container"
+        if rebuilding:
+            return (happened.StartFailed(state.run, reason),)
+        return (happened.InstallationFailed(state.attempt, "failed", reason),)
+    if rebuilding:
+        return (happened.Rebuilt(report.engine_id),)
+    return (happened.Installed(state.attempt, report.engine_id),)
+
+
+# The process
+
+
+def start(state: State, report: told.StartReported) -> Events:
+    if state.phase is not Phase.STARTING or report.run != state.run or state.engine_id is None:
+        return ()
+    snapshot = report.snapshot
+    if report.error is not None:
+        return (happened.StartFailed(state.run, report.error),)
+    if snapshot is None:
+        return (happened.Vanished(state.engine_id),)
+    if snapshot.engine_id != state.engine_id:
+        return ()
+    if snapshot.started_at is None or snapshot.started_at == state.previous:
+        return (happened.StartFailed(state.run, "the engine started nothing"),)
+    started = happened.Started(state.run, snapshot.started_at)
+    if not snapshot.running:
+        return (started, *_exited(state, snapshot))
+    return (started, *_ready_at_once(state, state.run))
+
+
+def _ready_at_once(state: State, run: int) -> Events:
+    if state.asked.start_pattern is None or (state.pattern_seen and run == state.run):
+        return (happened.BecameReady(run),)
+    return ()
+
+
+def readiness(state: State, report: told.ReadinessReported) -> Events:
+    if report.run != state.run:
+        return ()
+    if state.phase is Phase.LOADING:
+        return (happened.BecameReady(state.run),)
+    if state.phase is Phase.STARTING and not state.pattern_seen:
+        return (happened.PatternSeen(state.run),)
+    return ()
+
+
+def grace(state: State, report: told.GraceElapsed) -> Events:
+    if state.phase is Phase.STOPPING and report.run == state.run:
+        return (happened.StopTimedOut(state.run),)
+    return ()
+
+
+def end(state: State, report: told.EndReported) -> Events:
+    if state.phase not in (Phase.STOPPING, Phase.KILLING) or report.run != state.run:
+        return ()
+    if report.snapshot is not None and report.snapshot.running:
+        return ()
+    return _exited(state, report.snapshot)
+
+
+def inspected(state: State, snapshot: Snapshot) -> Events:
+    if snapshot.engine_id != state.engine_id or snapshot.started_at is None:
+        return ()
+    match state.phase:
+        case Phase.OFFLINE:
+            if snapshot.running and snapshot.started_at > (state.started_at or state.previous or 0.0):
+                return _found_running(state, state.run + 1, snapshot.started_at)
+        case Phase.LOADING | Phase.RUNNING:
+            assert state.started_at is not None  # noqa: S101 - the way here is Started or FoundRunning
+            if not snapshot.running and snapshot.started_at >= state.started_at:
+                return _exited(state, snapshot)
+            if snapshot.running and snapshot.started_at > state.started_at:
+                missed = happened.Exited(state.run, None, False, False, state.started_at, None)  # noqa: FBT003 - a record
+                return (missed, *_found_running(state, state.run + 1, snapshot.started_at))
+        case Phase.STOPPING | Phase.KILLING:
+            known = state.started_at or state.previous or 0.0
+            never_started = state.started_at is None and snapshot.started_at == known
+            if not snapshot.running and not never_started and snapshot.started_at >= known:
+                return _exited(state, snapshot)
+        case _:
+            pass
+    return ()
+
+
+def _found_running(state: State, run: int, started_at: float) -> Events:
+    return (happened.FoundRunning(run, started_at), *_ready_at_once(state, run))
+
+
+def absence(state: State, report: told.AbsenceReported) -> Events:
+    if report.engine_id != state.engine_id:
+        return ()
+    match state.phase:
+        case Phase.OFFLINE:
+            return (happened.Vanished(report.engine_id),)
+        case Phase.LOADING | Phase.RUNNING | Phase.STOPPING | Phase.KILLING:
+            return _exited(state, None)
+        case _:
+            return ()
+
+
+def _exited(state: State, snapshot: Snapshot | None) -> Events:
+    """Say how this run ended, that its container is gone where it is, and what follows."""
+    expected = state.phase in (Phase.STOPPING, Phase.KILLING)
+    gone: Events = ()
+    if snapshot is None or snapshot.started_at in (None, state.previous):
+        exited = happened.Exited(state.run, None, False, expected, None, None)  # noqa: FBT003 - a record
+    else:
+        exited = happened.Exited(
+            state.run,
+            snapshot.exit_code,
+            snapshot.oom_killed,
+            expected,
+            snapshot.started_at,
+            snapshot.finished_at,
+        )
+    if snapshot is None and state.engine_id is not None:
+        gone = (happened.Vanished(state.engine_id),)
+    match state.follow:
+        case Follow.REST:
+            return (exited, *gone)
+        case Follow.START:
+            return (exited, *gone, happened.StartRequested(state.run + 1))
+        case Follow.DELETE:
+            return (exited, *gone, happened.DeletionRequested())
+    assert_never(state.follow)
+
+
+def removal(state: State, report: told.RemovalReported) -> Events:
+    """Nothing is left of the container."""
+    if state.phase is not Phase.DELETING or report.attempt != state.attempt:
+        return ()
+    return (happened.Deleted(),)

@@ -1,0 +1,79 @@
+"""What a container is asked to be. Values only; whoever makes one has checked them."""
+
+import attrs
+
+
+@attrs.frozen
+class PortBinding:
+    """A port of the host that leads to a port of the container. ``protocol`` is ``tcp`` or ``udp``."""
+
+    ip: str
+    port: int
+    protocol: str
+    container_port: int
+
+
+@attrs.frozen
+class Limits:
+    """Ceilings: ``memory`` in bytes, ``cpu`` in cores, ``pids`` in processes; None is no ceiling."""
+
+    memory: int | None = None
+    cpu: float | None = None
+    pids: int | None = None
+
+
+@attrs.frozen
+class Mount:
+    """A path of the host, ``source``, seen in the container as ``target``."""
+
+    target: str
+    source: str
+
+
+@attrs.frozen
+class StopPolicy:
+    """How the process is asked to end: ``type`` is ``signal`` or ``command``.
+
+    After ``timeout`` seconds it is killed.
+    """
+
+    type: str = "signal"
+    value: str = "SIGTERM"
+    timeout: float = 10.0
+
+
+@attrs.frozen
+class RestartPolicy:
+    """What follows an exit: ``mode`` is ``never``, ``on-crash`` or ``always``.
+
+    At most ``max`` restarts within ``within`` seconds.
+    """
+
+    mode: str = "never"
+    max: int = 3
+    within: float = 60.0
+
+
+@attrs.frozen(cache_hash=True)
+class ContainerSpec:
+    """All that was asked for when a container was created.
+
+    ``environment`` holds name and value pairs, ``user`` is a numeric ``uid:gid``. ``install_timeout`` is
+    how many seconds the install script may take.
+    """
+
+    internal_id: str
+    image: str
+    volume_id: str
+    startup_command: str
+    start_pattern: str | None = None
+    ports: tuple[PortBinding, ...] = ()
+    limits: Limits = Limits()
+    mounts: tuple[Mount, ...] = ()
+    install_script: str | None = None
+    environment: tuple[tuple[str, str], ...] = ()
+    user: str = "988:988"
+    tty: bool = True
+    stop: StopPolicy = StopPolicy()
+    restart_policy: RestartPolicy = RestartPolicy()
+    install_timeout: float = 3600.0

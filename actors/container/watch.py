@@ -1,0 +1,163 @@
+"""Reading one run's console to its end.
+
+The order of events that matters: the watch attaches, then the start is asked for, so that every byte arrives;
+the stream ends, then the engine is looked at, so that an exit is told after the last line it printed. The end
+of the stream alone proves nothing: while the engine says that the process runs, the watch attaches again and
+makes up for what was printed in between.
+
+The reader waits for nobody: what it reads goes into a ring, and a console that is full of input or of readers
+that don't read slows down neither it nor the process.
+"""
+
+from collections.abc import Callable
+
+import attrs
+import trio
+
+from actors.container.console import Console, Life, Readiness
+from actors.container.effects import WatchConsole
+from actors.container.engine import Attachment, Engine, EngineUnavailable, Missing, Snapshot
+from actors.container.messages import AbsenceReported, Inspected, Message, ReadinessReported
+from actors.kernel.mailbox import Ref
+
+Matcher = Callable[[str], bool]
+
+_LOOKS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)
+FIRST_DELAY = 0.1
+LONGEST_DELAY = 10.0
+
+
+@attrs.define(eq=False)
+class Watch:
+    """One watch over one run. ``fresh`` is true where the start is asked for only after this has attached.
+
+    ``before`` is when the run before this one started: a snapshot of that life is no news. ``began`` tells
+    when this one did, None while nobody knows: another life's output is not this run's.
+    """
+
+    engine: Engine
+    console: Console
+    effect: WatchConsole
+    fresh: bool
+    before: float | None
+    began: Callable[[], float | None]
+    compile_pattern: Callable[[str], Matcher]
+    clock: Callable[[], float]
+
+    async def run(self, ref: Ref[Message]) -> Message:
+        """Read until the process is gone; return what the engine said of it then, once the start was told."""
+        pattern = self.effect.pattern
+        life = self.console.life(self.effect.run, self.effect.engine_id)
+        readiness = Readiness(None if pattern is None else self.compile_pattern(pattern), life.ready)
+        if life.ready:  # told to an incarnation that may not have recorded it
+            await ref.tell(ReadinessReported(self.effect.run))
+        async with self.console.reading:
+            ended = await self._read_to_end(life, readiness, ref)
+        life.attached.set()
+        life.drained.set()
+        await life.up.wait()
+        return ended
+
+    async def _read_to_end(self, life: Life, readiness: Readiness, ref: Ref[Message]) -> Message:
+        delay = FIRST_DELAY
+        while True:
+            began = trio.current_time()
+            try:
+                await self._read(life, readiness, ref)
+                ended = await self._look()
+            except Missing:
+                return AbsenceReported(self.effect.engine_id)
+            except EngineUnavailable:
+                ended = None
+            if ended is not None:
+                return ended
+            self.fresh = False
+            if trio.current_time() - began > LONGEST_DELAY:
+                delay = FIRST_DELAY
+            await trio.sleep(delay)
+            delay = min(delay * 2, LONGEST_DELAY)
+
+    async def _read(self, life: Life, readiness: Readiness, ref: Ref[Message]) -> None:
+        async with self.engine.attach(self.effect.engine_id) as attachment:
+            try:
+                if not self.fresh and await self._make_up(life, readiness, ref):
+                    return
+                self.console.open_input()
+                life.attached.set()
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._feed, attachment)
+                    nursery.start_soon(self._size, life)
+                    await self._follow(attachment, life, readiness, ref)
+                    nursery.cancel_scope.cancel()
+            finally:
+                self.console.close_input()
+                self.console.finish()
+
+    async def _make_up(self, life: Life, readiness: Readiness, ref: Ref[Message]) -> bool:
+        """Read what was printed before the attachment; return true where there is nothing more to come.
+
+        A process that ended before the attachment would never end its stream.
+        """
+        engine_id = self.effect.engine_id
+        snapshot = await self.engine.inspect(engine_id)
+        if snapshot is None:
+            raise Missing(engine_id)
+        if snapshot.started_at is None or snapshot.started_at == self.before:
+            return False
+        if self._is_another(snapshot):
+            return True
+        since = max(self.console.read_at or 0.0, snapshot.started_at)
+        await self._take(await self.engine.backlog(engine_id, since), life, readiness, ref)
+        return not snapshot.running
+
+    async def _follow(
+        self, attachment: Attachment, life: Life, readiness: Readiness, ref: Ref[Message]
+    ) -> None:
+        try:
+            while chunk := await attachment.receive():
+                await self._take(chunk, life, readiness, ref)
+        except EngineUnavailable:
+            return  # the end of the stream, however it comes, proves nothing
+
+    async def _take(self, chunk: bytes, life: Life, readiness: Readiness, ref: Ref[Message]) -> None:
+        lines = self.console.write(chunk)
+        self.console.read_at = self.clock()
+        if readiness.look(lines, self.console.partial):
+            life.ready = True
+            await ref.tell(ReadinessReported(self.effect.run))
+
+    async def _feed(self, attachment: Attachment) -> None:
+        try:
+            while True:
+                await attachment.send(await self.console.next_input())
+        except EngineUnavailable:
+            self.console.close_input()
+
+    async def _size(self, life: Life) -> None:
+        await life.up.wait()
+        shown: tuple[int, int] | None = None
+        while True:
+            size = (self.console.columns, self.console.rows)
+            if size == shown:
+                await self.console.resized.wait()
+                continue
+            try:
+                await self.engine.resize(self.effect.engine_id, *size)
+            except EngineUnavailable:
+                return
+            shown = size
+
+    async def _look(self) -> Message | None:
+        """Return what the engine says of the process that stopped printing; None where it still runs."""
+        for seconds in _LOOKS:
+            await trio.sleep(seconds)
+            snapshot = await self.engine.inspect(self.effect.engine_id)
+            if snapshot is None:
+                return AbsenceReported(self.effect.engine_id)
+            ended = not snapshot.running and snapshot.started_at not in (None, self.before)
+            if ended or self._is_another(snapshot):
+                return Inspected(snapshot)
+        return None
+
+    def _is_another(self, snapshot: Snapshot) -> bool:
+        return self.began() not in (None, snapshot.started_at)

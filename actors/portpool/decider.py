@@ -1,0 +1,197 @@
+"""Which ports may be used, and who holds them. Pure.
+
+A lease is all or nothing, and its decision is one event: there is no moment in which a port is looked at and
+not yet taken. Two entries of one port and protocol collide where their addresses are the same or one of them
+is a wildcard (``0.0.0.0``, ``::``): both may be in the pool, one of them may be held.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import assert_never
+
+import attrs
+
+from actors.kernel.decider import Decider, Rejection
+from actors.portpool.messages import (
+    Add,
+    Event,
+    Key,
+    Lease,
+    Mark,
+    Message,
+    PortMarked,
+    PortsAdded,
+    PortsLeased,
+    PortsReleased,
+    PortsRemoved,
+    Release,
+    Remove,
+)
+
+WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
+
+
+@attrs.frozen
+class Entry:
+    """One port of the pool: marked as used by hand, held by a container, or free."""
+
+    marked: bool = False
+    held_by: str | None = None
+
+    @property
+    def in_use(self) -> bool:
+        """True where it is marked or held."""
+        return self.marked or self.held_by is not None
+
+
+@attrs.frozen
+class State:
+    """The pool."""
+
+    entries: Mapping[Key, Entry] = attrs.field(factory=dict)
+
+    def held_by(self, owner: str) -> tuple[Key, ...]:
+        """Return what ``owner`` holds."""
+        return tuple(key for key, entry in self.entries.items() if entry.held_by == owner)
+
+    def owners(self) -> frozenset[str]:
+        """Return everybody who holds a port."""
+        return frozenset(entry.held_by for entry in self.entries.values() if entry.held_by is not None)
+
+    def free(self, protocol: str) -> list[Key]:
+        """Return the ports that could be leased now."""
+        used: dict[int, set[str]] = {}
+        for (ip, port, proto), entry in self.entries.items():
+            if entry.in_use and proto == protocol:
+                used.setdefault(port, set()).add(ip)
+        return [
+            key
+            for key in self.entries
+            if key[2] == protocol and not any(collides(key[0], other) for other in used.get(key[1], ()))
+        ]
+
+
+def collides(ip: str, other: str) -> bool:
+    """Return true where a port of ``ip`` and the same port of ``other`` can't both be bound."""
+    return ip == other or ip in WILDCARDS or other in WILDCARDS
+
+
+def decide(state: State, message: Message) -> tuple[Event, ...]:
+    """Return what follows from ``message``; raises ``Rejection``."""
+    match message:
+        case Add():
+            return _add(state, message)
+        case Remove():
+            return _remove(state, message)
+        case Mark():
+            return _mark(state, message)
+        case Lease():
+            return _lease(state, message)
+        case Release():
+            keys = state.held_by(message.owner)
+            return (PortsReleased(message.owner, keys),) if keys else ()
+    assert_never(message)
+
+
+def _add(state: State, command: Add) -> tuple[Event, ...]:
+    keys = tuple(dict.fromkeys(command.keys))
+    for key in keys:
+        if key in state.entries:
+            raise Rejection("port_exists", "Port already exists in pool")
+    return (PortsAdded(keys),) if keys else ()
+
+
+def _remove(state: State, command: Remove) -> tuple[Event, ...]:
+    removed: list[Key] = []
+    for key in dict.fromkeys(command.keys):
+        entry = state.entries.get(key)
+        if entry is None:
+            if not command.skip_held:
+                raise _not_found()
+        elif entry.held_by is None:
+            removed.append(key)
+        elif not command.skip_held:
+            raise _held(key, entry.held_by)
+    return (PortsRemoved(tuple(removed)),) if removed else ()
+
+
+def _mark(state: State, command: Mark) -> tuple[Event, ...]:
+    entry = state.entries.get(command.key)
+    if entry is None:
+        raise _not_found()
+    if entry.held_by is not None:
+        raise _held(command.key, entry.held_by)
+    return (PortMarked(command.key, command.in_use),) if entry.marked != command.in_use else ()
+
+
+def _lease(state: State, command: Lease) -> tuple[Event, ...]:
+    taken = dict.fromkeys(command.keys)
+    wanted: list[Key] = []
+    for key in taken:
+        entry = state.entries.get(key)
+        if entry is None:
+            raise Rejection("port_not_found", f"Port not found in pool: {_name(key)}")
+        if entry.held_by != command.owner:
+            _check_free(state, key, command.owner)
+            wanted.append(key)
+    _check_apart(tuple(taken))
+    return (PortsLeased(command.owner, tuple(wanted)),) if wanted else ()
+
+
+def _check_free(state: State, key: Key, owner: str) -> None:
+    ip, port, protocol = key
+    for (other, other_port, other_protocol), entry in state.entries.items():
+        if other_port == port and other_protocol == protocol and entry.in_use and collides(ip, other):
+            if entry.held_by == owner:
+                continue
+            who = f"container {entry.held_by}" if entry.held_by else "something that was marked by hand"
+            raise Rejection("port_in_use", f"port {_name(key)} is in use by {who}")
+
+
+def _check_apart(keys: tuple[Key, ...]) -> None:
+    for n, (ip, port, protocol) in enumerate(keys):
+        for other in keys[:n]:
+            if other[1:] == (port, protocol) and collides(ip, other[0]):
+                raise Rejection("port_in_use", f"port {_name(other)} and {_name(keys[n])} collide")
+
+
+def _name(key: Key) -> str:
+    return f"{key[0]}:{key[1]}/{key[2]}"
+
+
+def _not_found() -> Rejection:
+    return Rejection("port_not_found", "Port not found in pool")
+
+
+def _held(key: Key, owner: str) -> Rejection:
+    return Rejection("port_in_use", f"port {_name(key)} is held by container {owner}")
+
+
+def evolve(state: State, event: Event) -> State:
+    """Return the pool after ``event``."""
+    match event:
+        case PortsAdded():
+            return _with(state, ((key, Entry()) for key in event.keys))
+        case PortsRemoved():
+            gone = frozenset(event.keys)
+            return State({key: entry for key, entry in state.entries.items() if key not in gone})
+        case PortMarked():
+            return _with(state, [(event.key, Entry(marked=event.in_use))])
+        case PortsLeased():
+            leased = ((key, attrs.evolve(state.entries[key], held_by=event.owner)) for key in event.keys)
+            return _with(state, leased)
+        case PortsReleased():
+            freed = ((key, attrs.evolve(state.entries[key], held_by=None)) for key in event.keys)
+            return _with(state, freed)
+    assert_never(event)
+
+
+def _with(state: State, changes: Iterable[tuple[Key, Entry]]) -> State:
+    return State({**state.entries, **dict(changes)})
+
+
+def effects(_: State) -> frozenset[str]:
+    """Return nothing: a pool does no work of its own."""
+    return frozenset()
+
+
+DECIDER: Decider[State, Message, Event, str] = Decider(State(), decide, evolve, effects)

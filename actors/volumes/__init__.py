@@ -1,0 +1,1 @@
+"""The volumes actor: which volumes exist."""

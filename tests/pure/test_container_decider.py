@@ -1,0 +1,718 @@
+"""The container decider by example: given a past, when something is told, then this is what happens."""
+
+import itertools
+import typing
+
+import attrs
+import pytest
+
+from actors.container import effects as todo
+from actors.container import events as happened
+from actors.container import messages as told
+from actors.container.decider import DECIDER, decide, effects, evolve
+from actors.container.engine import Snapshot
+from actors.container.events import Follow
+from actors.container.spec import ContainerSpec, StopPolicy
+from actors.container.state import GONE, INSTALLING, TRANSITIONS, UP, Exit, Phase, State
+from actors.kernel.decider import Rejection, replay
+
+SPEC = ContainerSpec("s1", "image", "volume", "run", start_pattern="Ready", stop=StopPolicy(timeout=7.0))
+SCRIPTED = attrs.evolve(SPEC, install_script="install", install_timeout=60.0)
+PLAIN = attrs.evolve(SPEC, start_pattern=None)
+
+ID = "engine-1"
+T1, T2, T3 = 100.0, 200.0, 300.0
+
+CREATED = (happened.Created(1, SPEC),)
+ENSURED = (*CREATED, happened.ImageEnsured(1), happened.ScriptFinished(1))
+SCRIPTING = (happened.Created(1, SCRIPTED), happened.ImageEnsured(1))
+FAILED = (*CREATED, happened.InstallationFailed(1, "failed", "there is no such image"))
+OFFLINE = (*ENSURED, happened.Installed(1, ID))
+STARTING = (*OFFLINE, happened.StartRequested(1))
+LOST = (*STARTING, happened.Vanished(ID))
+LOADING = (*STARTING, happened.Started(1, T1))
+RUNNING = (*LOADING, happened.BecameReady(1))
+STOPPING = (*RUNNING, happened.StopRequested(1, Follow.REST))
+RESTARTING = (*RUNNING, happened.StopRequested(1, Follow.START))
+LEAVING = (*RUNNING, happened.StopRequested(1, Follow.DELETE))
+KILLING = (*RUNNING, happened.KillRequested(1, Follow.REST))
+CALLED_OFF = (*STARTING, happened.StopRequested(1, Follow.REST))
+EXITED = (*STOPPING, happened.Exited(1, 0, False, True, T1, T1 + 50))
+AGAIN = (*EXITED, happened.StartRequested(2))
+DELETING = (*OFFLINE, happened.DeletionRequested())
+DELETED = (*DELETING, happened.Deleted())
+
+PASTS = {
+    Phase.ABSENT: (),
+    Phase.PULLING: CREATED,
+    Phase.SCRIPTING: SCRIPTING,
+    Phase.CREATING: ENSURED,
+    Phase.FAILED: FAILED,
+    Phase.OFFLINE: OFFLINE,
+    Phase.STARTING: STARTING,
+    Phase.LOADING: LOADING,
+    Phase.RUNNING: RUNNING,
+    Phase.STOPPING: STOPPING,
+    Phase.KILLING: KILLING,
+    Phase.DELETING: DELETING,
+    Phase.DELETED: DELETED,
+}
+MORE_PASTS = (LOST, RESTARTING, LEAVING, CALLED_OFF, EXITED, AGAIN)
+
+UP_NOW = Snapshot(ID, True, T1)
+NEVER_RAN = Snapshot(ID, False)
+CLEAN = Snapshot(ID, False, T1, T1 + 50, 0)
+CRASH = Snapshot(ID, False, T1, T1 + 50, 1)
+OOM = Snapshot(ID, False, T1, T1 + 50, 137, True)
+
+COMMANDS = (told.Create(SPEC), told.Start(), told.Stop(), told.Kill(), told.Restart(), told.Delete())
+OBSERVATIONS = (
+    told.ImageReported(1),
+    told.ImageReported(1, "no"),
+    told.ScriptReported(1, 0),
+    told.ScriptReported(1, 3),
+    told.ScriptReported(1, error="no"),
+    told.InstallTimeElapsed(1),
+    told.CreationReported(1, ID),
+    told.CreationReported(1, error="no"),
+    told.CreationReported(1),
+    told.StartReported(1, UP_NOW),
+    told.StartReported(1, CRASH),
+    told.StartReported(1, NEVER_RAN),
+    told.StartReported(1, attrs.evolve(UP_NOW, engine_id="other")),
+    told.StartReported(1),
+    told.StartReported(1, error="no"),
+    told.ReadinessReported(1),
+    told.GraceElapsed(1),
+    told.EndReported(1, CLEAN),
+    told.EndReported(1, UP_NOW),
+    told.EndReported(1, NEVER_RAN),
+    told.EndReported(1, None),
+    told.Inspected(UP_NOW),
+    told.Inspected(CRASH),
+    told.Inspected(NEVER_RAN),
+    told.Inspected(attrs.evolve(UP_NOW, started_at=T2)),
+    told.AbsenceReported(ID),
+    told.RemovalReported(1),
+)
+
+
+def given(past):
+    return replay(DECIDER, DECIDER.initial, past)
+
+
+def then(past, message):
+    """Return what is recorded when ``message`` comes after ``past``; it can always be folded in."""
+    state = given(past)
+    events = decide(state, message)
+    replay(DECIDER, state, events)
+    return events
+
+
+def refused(past, message):
+    with pytest.raises(Rejection) as rejection:
+        then(past, message)
+    assert rejection.value.message
+    return rejection.value.code
+
+
+def exited(run=1, code=0, oom=False, expected=False, started_at=T1, at=T1 + 50):
+    return happened.Exited(run, code, oom, expected, started_at, at)
+
+
+# The installation
+
+
+def test_a_container_is_created_once():
+    assert then((), told.Create(SPEC)) == (happened.Created(1, SPEC),)
+    assert refused(OFFLINE, told.Create(SPEC)) == "already_exists"
+
+
+def test_a_name_can_be_used_again_after_its_deletion_and_the_attempts_count_on():
+    assert then(DELETED, told.Create(SPEC)) == (happened.Created(2, SPEC),)
+
+
+def test_a_new_life_of_a_name_knows_nothing_of_the_old_one_but_its_numbers():
+    past = (*EXITED, happened.DeletionRequested(), happened.Deleted(), happened.Created(2, PLAIN))
+    assert given(past) == State(Phase.PULLING, PLAIN, attempt=2, run=1, previous=T1)
+
+
+def test_without_a_script_the_image_is_all_that_is_waited_for():
+    assert then(CREATED, told.ImageReported(1)) == (happened.ImageEnsured(1), happened.ScriptFinished(1))
+
+
+def test_with_a_script_it_runs_once_the_image_is_there():
+    assert then((happened.Created(1, SCRIPTED),), told.ImageReported(1)) == (happened.ImageEnsured(1),)
+    assert effects(given(SCRIPTING)) == {todo.RunInstallScript(1, SCRIPTED), todo.WaitInstall(1, 60.0)}
+
+
+def test_a_missing_image_fails_the_installation():
+    assert then(CREATED, told.ImageReported(1, "no such image")) == (
+        happened.InstallationFailed(1, "failed", "no such image"),
+    )
+
+
+def test_a_script_that_ends_with_zero_has_done_its_work():
+    assert then(SCRIPTING, told.ScriptReported(1, 0)) == (happened.ScriptFinished(1),)
+
+
+@pytest.mark.parametrize("code", [1, 127, None])
+def test_a_script_that_ends_with_another_code_fails_the_installation(code):
+    reason = f"the install script ended with exit code {code}"
+    assert then(SCRIPTING, told.ScriptReported(1, code)) == (
+        happened.InstallationFailed(1, "failed", reason),
+    )
+
+
+def test_a_script_that_can_not_be_run_fails_the_installation():
+    assert then(SCRIPTING, told.ScriptReported(1, error="no")) == (
+        happened.InstallationFailed(1, "failed", "no"),
+    )
+
+
+def test_a_script_that_takes_too_long_times_the_installation_out():
+    reason = "the install script took longer than 60 seconds"
+    assert then(SCRIPTING, told.InstallTimeElapsed(1)) == (happened.InstallationFailed(1, "timeout", reason),)
+
+
+def test_a_container_that_was_made_is_ready_to_be_started():
+    assert then(ENSURED, told.CreationReported(1, ID)) == (happened.Installed(1, ID),)
+
+
+@pytest.mark.parametrize(
+    ("report", "reason"),
+    [
+        (told.CreationReported(1, error="the port is taken"), "the port is taken"),
+        (told.CreationReported(1), "the engine made no container"),
+    ],
+)
+def test_a_container_that_can_not_be_made_fails_the_installation(report, reason):
+    assert then(ENSURED, report) == (happened.InstallationFailed(1, "failed", reason),)
+
+
+@pytest.mark.parametrize("past", [CREATED, SCRIPTING, ENSURED])
+@pytest.mark.parametrize("command", [told.Stop(), told.Kill()])
+def test_stop_and_kill_cancel_an_installation(past, command):
+    failure = happened.InstallationFailed(1, "cancelled", "cancelled on request")
+    assert then(past, command) == (failure,)
+
+
+def test_a_failed_installation_is_cleared_away_and_says_why():
+    state = given(FAILED)
+    assert effects(state) == {todo.DiscardInstallation(1, "s1")}
+    assert (state.error, state.install_state) == ("there is no such image", "failed")
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        told.ImageReported(2),
+        told.ScriptReported(2, 0),
+        told.InstallTimeElapsed(2),
+        told.CreationReported(2, ID),
+    ],
+)
+@pytest.mark.parametrize("past", [CREATED, SCRIPTING, ENSURED, LOST])
+def test_a_report_of_another_attempt_is_stale(past, report):
+    assert then(past, report) == ()
+
+
+# Starting
+
+
+def test_a_start_begins_a_run():
+    assert then(OFFLINE, told.Start()) == (happened.StartRequested(1),)
+    assert then(EXITED, told.Start()) == (happened.StartRequested(2),)
+    assert then(OFFLINE, told.Restart()) == (happened.StartRequested(1),)
+
+
+@pytest.mark.parametrize("past", [STARTING, LOADING, RUNNING])
+def test_a_start_of_what_starts_or_runs_changes_nothing(past):
+    assert then(past, told.Start()) == ()
+
+
+def test_a_restart_of_what_starts_changes_nothing():
+    assert then(STARTING, told.Restart()) == ()
+
+
+@pytest.mark.parametrize(
+    ("past", "code"),
+    [
+        ((), "not_found"),
+        (CREATED, "installing"),
+        (SCRIPTING, "installing"),
+        (ENSURED, "installing"),
+        (FAILED, "install_failed"),
+        (LEAVING, "deleting"),
+        (DELETING, "deleting"),
+        (DELETED, "not_found"),
+    ],
+)
+@pytest.mark.parametrize("command", [told.Start(), told.Restart()])
+def test_what_can_not_be_started_says_why(past, code, command):
+    assert refused(past, command) == code
+
+
+def test_a_confirmed_start_waits_for_the_pattern():
+    assert then(STARTING, told.StartReported(1, UP_NOW)) == (happened.Started(1, T1),)
+    assert then(LOADING, told.ReadinessReported(1)) == (happened.BecameReady(1),)
+
+
+def test_without_a_pattern_it_is_ready_at_once():
+    past = (happened.Created(1, PLAIN), *STARTING[1:])
+    assert then(past, told.StartReported(1, UP_NOW)) == (happened.Started(1, T1), happened.BecameReady(1))
+
+
+def test_a_pattern_that_is_seen_before_the_start_is_confirmed_counts():
+    seen = (*STARTING, happened.PatternSeen(1))
+    assert then(STARTING, told.ReadinessReported(1)) == (happened.PatternSeen(1),)
+    assert then(seen, told.ReadinessReported(1)) == ()
+    assert then(seen, told.StartReported(1, UP_NOW)) == (happened.Started(1, T1), happened.BecameReady(1))
+
+
+def test_the_pattern_of_an_earlier_run_does_not_count():
+    past = (*STARTING, happened.PatternSeen(1), *STOPPING[len(STARTING) :], *AGAIN[len(STOPPING) :])
+    assert then(past, told.ReadinessReported(1)) == ()
+    assert then(past, told.StartReported(2, attrs.evolve(UP_NOW, started_at=T2))) == (
+        happened.Started(2, T2),
+    )
+
+
+def test_a_start_that_is_refused_says_why():
+    assert then(STARTING, told.StartReported(1, error="port in use")) == (
+        happened.StartFailed(1, "port in use"),
+    )
+    state = given((*STARTING, happened.StartFailed(1, "port in use")))
+    assert (state.phase, state.error) == (Phase.OFFLINE, "port in use")
+
+
+@pytest.mark.parametrize(
+    ("past", "run", "snapshot"), [(STARTING, 1, NEVER_RAN), (AGAIN, 2, CLEAN), (AGAIN, 2, UP_NOW)]
+)
+def test_a_start_that_started_nothing_has_failed(past, run, snapshot):
+    assert then(past, told.StartReported(run, snapshot)) == (
+        happened.StartFailed(run, "the engine started nothing"),
+    )
+
+
+def test_a_process_that_ended_before_its_start_was_confirmed_has_started_and_exited():
+    assert then(STARTING, told.StartReported(1, CRASH)) == (happened.Started(1, T1), exited(code=1))
+
+
+def test_a_start_of_a_container_that_is_gone_builds_it_anew():
+    assert then(STARTING, told.StartReported(1)) == (happened.Vanished(ID),)
+    assert effects(given(LOST)) == {todo.CreateInEngine(1, SPEC)}
+    assert then(LOST, told.CreationReported(1, "engine-2")) == (happened.Rebuilt("engine-2"),)
+    rebuilt = given((*LOST, happened.Rebuilt("engine-2")))
+    assert todo.StartInEngine(1, "engine-2", None) in effects(rebuilt)
+
+
+def test_a_container_that_can_not_be_built_anew_can_not_be_started():
+    assert then(LOST, told.CreationReported(1, error="no")) == (happened.StartFailed(1, "no"),)
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        told.StartReported(2, UP_NOW),
+        told.StartReported(1, attrs.evolve(UP_NOW, engine_id="other")),
+    ],
+)
+def test_a_report_about_another_start_is_stale(report):
+    assert then(STARTING, report) == ()
+
+
+def test_a_start_report_is_stale_while_the_container_is_built_anew():
+    assert then(LOST, told.StartReported(1)) == ()
+
+
+# Ending
+
+
+@pytest.mark.parametrize("past", [STARTING, LOADING, RUNNING])
+def test_a_stop_asks_the_process_to_end(past):
+    assert then(past, told.Stop()) == (happened.StopRequested(1, Follow.REST),)
+
+
+@pytest.mark.parametrize("past", [STARTING, LOADING, RUNNING, STOPPING, RESTARTING])
+def test_a_kill_is_for_now(past):
+    assert then(past, told.Kill()) == (happened.KillRequested(1, Follow.REST),)
+
+
+@pytest.mark.parametrize("past", [FAILED, OFFLINE, EXITED])
+@pytest.mark.parametrize("command", [told.Stop(), told.Kill()])
+def test_what_does_not_run_is_stopped_already(past, command):
+    assert then(past, command) == ()
+
+
+@pytest.mark.parametrize(
+    ("past", "command"), [(STOPPING, told.Stop()), (KILLING, told.Stop()), (KILLING, told.Kill())]
+)
+def test_what_is_on_its_way_is_not_asked_for_twice(past, command):
+    assert then(past, command) == ()
+
+
+@pytest.mark.parametrize(
+    ("past", "code"),
+    [((), "not_found"), (DELETED, "not_found"), (DELETING, "deleting"), (LEAVING, "deleting")],
+)
+def test_what_is_gone_or_going_can_not_be_stopped(past, code):
+    assert refused(past, told.Stop()) == code
+
+
+def test_a_kill_hurries_a_deletion_and_does_not_call_it_back():
+    assert then(LEAVING, told.Kill()) == (happened.KillRequested(1, Follow.DELETE),)
+    assert refused(DELETING, told.Kill()) == "deleting"
+
+
+@pytest.mark.parametrize("past", [LOADING, RUNNING])
+def test_a_restart_is_a_stop_and_then_a_start(past):
+    assert then(past, told.Restart()) == (happened.StopRequested(1, Follow.START),)
+    assert then(RESTARTING, told.EndReported(1, CLEAN)) == (exited(expected=True), happened.StartRequested(2))
+
+
+@pytest.mark.parametrize("command", [told.Start(), told.Restart()])
+def test_a_start_during_a_stop_starts_again_afterwards(command):
+    assert then(STOPPING, command) == (happened.StopRequested(1, Follow.START),)
+    assert then(KILLING, command) == (happened.KillRequested(1, Follow.START),)
+    assert then(RESTARTING, command) == ()
+
+
+def test_a_stop_during_a_restart_ends_in_rest():
+    assert then(RESTARTING, told.Stop()) == (happened.StopRequested(1, Follow.REST),)
+
+
+def test_a_stop_during_a_kill_that_starts_again_ends_in_rest():
+    past = (*KILLING, happened.KillRequested(1, Follow.START))
+    assert then(past, told.Stop()) == (happened.KillRequested(1, Follow.REST),)
+
+
+def test_a_stop_that_takes_too_long_becomes_a_kill_with_the_same_end():
+    assert then(RESTARTING, told.GraceElapsed(1)) == (happened.StopTimedOut(1),)
+    state = given((*RESTARTING, happened.StopTimedOut(1)))
+    assert (state.phase, state.follow) == (Phase.KILLING, Follow.START)
+
+
+@pytest.mark.parametrize("past", [RUNNING, KILLING, AGAIN, EXITED])
+def test_a_timer_that_nobody_waits_for_is_stale(past):
+    assert then(past, told.GraceElapsed(1)) == ()
+
+
+def test_the_timer_of_an_earlier_run_is_stale():
+    past = (*AGAIN, happened.Started(2, T2), happened.StopRequested(2, Follow.REST))
+    assert then(past, told.GraceElapsed(1)) == ()
+
+
+@pytest.mark.parametrize("past", [STOPPING, KILLING])
+@pytest.mark.parametrize("code", [0, 1, 143, 137])
+def test_an_exit_that_was_asked_for_is_expected_whoever_tells_of_it(past, code):
+    snapshot = attrs.evolve(CLEAN, exit_code=code)
+    for report in (told.EndReported(1, snapshot), told.Inspected(snapshot)):
+        assert then(past, report) == (exited(code=code, expected=True),)
+
+
+@pytest.mark.parametrize("past", [LOADING, RUNNING])
+def test_an_exit_that_nobody_asked_for_is_not_expected(past):
+    assert then(past, told.Inspected(CRASH)) == (exited(code=1),)
+    assert then(past, told.Inspected(OOM)) == (exited(code=137, oom=True),)
+
+
+def test_a_start_that_was_called_off_in_time_ends_without_a_code():
+    nothing = happened.Exited(1, None, False, True, None, None)
+    assert then(CALLED_OFF, told.EndReported(1, NEVER_RAN)) == (nothing,)
+
+
+def test_a_start_that_was_called_off_too_late_ends_with_the_code_of_its_process():
+    assert then(CALLED_OFF, told.EndReported(1, CLEAN)) == (exited(expected=True),)
+    assert then(CALLED_OFF, told.Inspected(CLEAN)) == (exited(expected=True),)
+
+
+def test_a_start_that_was_called_off_does_not_take_the_code_of_the_run_before():
+    past = (*AGAIN, happened.StopRequested(2, Follow.REST))
+    assert then(past, told.Inspected(CLEAN)) == ()
+    assert then(past, told.EndReported(2, CLEAN)) == (happened.Exited(2, None, False, True, None, None),)
+
+
+@pytest.mark.parametrize(
+    ("past", "report"),
+    [
+        (RUNNING, told.EndReported(1, CLEAN)),
+        (STOPPING, told.EndReported(2, CLEAN)),
+        (STOPPING, told.EndReported(1, UP_NOW)),
+        (EXITED, told.EndReported(1, CLEAN)),
+    ],
+)
+def test_the_report_of_an_end_that_is_not_this_one_is_stale(past, report):
+    assert then(past, report) == ()
+
+
+# What is asked while the container is built anew
+
+
+@pytest.mark.parametrize("command", [told.Stop(), told.Kill()])
+def test_a_start_without_a_container_is_called_off_at_once(command):
+    assert then(LOST, command) == (happened.StartFailed(1, "cancelled on request"),)
+
+
+def test_a_start_without_a_container_is_deleted_at_once():
+    failed = happened.StartFailed(1, "cancelled on request")
+    assert then(LOST, told.Delete()) == (failed, happened.DeletionRequested())
+
+
+# Deleting
+
+
+@pytest.mark.parametrize("past", [CREATED, SCRIPTING, ENSURED, FAILED, OFFLINE])
+def test_what_does_not_run_is_deleted_at_once(past):
+    assert then(past, told.Delete()) == (happened.DeletionRequested(),)
+    assert effects(given((*past, happened.DeletionRequested()))) == {todo.RemoveFromEngine(1, "s1")}
+
+
+@pytest.mark.parametrize("past", [STARTING, LOADING, RUNNING, STOPPING, RESTARTING])
+def test_what_runs_is_stopped_and_then_deleted(past):
+    assert then(past, told.Delete()) == (happened.StopRequested(1, Follow.DELETE),)
+    end = told.EndReported(1, CLEAN)
+    assert then(LEAVING, end) == (exited(expected=True), happened.DeletionRequested())
+
+
+def test_what_is_being_killed_is_deleted_afterwards():
+    assert then(KILLING, told.Delete()) == (happened.KillRequested(1, Follow.DELETE),)
+
+
+@pytest.mark.parametrize("past", [LEAVING, DELETING])
+def test_a_deletion_is_not_asked_for_twice(past):
+    assert then(past, told.Delete()) == ()
+
+
+@pytest.mark.parametrize("past", [(), DELETED])
+def test_what_is_not_there_can_not_be_deleted(past):
+    assert refused(past, told.Delete()) == "not_found"
+
+
+def test_a_container_is_deleted_once_nothing_of_it_is_left():
+    assert then(DELETING, told.RemovalReported(1)) == (happened.Deleted(),)
+    assert then(DELETING, told.RemovalReported(2)) == ()
+    assert then(DELETED, told.RemovalReported(1)) == ()
+    assert then(OFFLINE, told.RemovalReported(1)) == ()
+
+
+# What the engine shows
+
+
+@pytest.mark.parametrize("past", [OFFLINE, EXITED])
+def test_a_process_that_runs_though_it_should_not_is_found(past):
+    run = given(past).run + 1
+    seen = told.Inspected(attrs.evolve(UP_NOW, started_at=T2))
+    assert then(past, seen) == (happened.FoundRunning(run, T2),)
+
+
+def test_a_process_that_is_found_is_ready_where_there_is_no_pattern():
+    past = (happened.Created(1, PLAIN), *OFFLINE[1:])
+    assert then(past, told.Inspected(UP_NOW)) == (happened.FoundRunning(1, T1), happened.BecameReady(1))
+
+
+def test_the_pattern_that_an_earlier_run_printed_says_nothing_of_a_process_that_is_found():
+    past = (*STARTING, happened.PatternSeen(1), *RUNNING[len(STARTING) :])
+    seen = told.Inspected(attrs.evolve(UP_NOW, started_at=T2))
+    assert then(past, seen) == (
+        happened.Exited(1, None, False, False, T1, None),
+        happened.FoundRunning(2, T2),
+    )
+
+
+@pytest.mark.parametrize(
+    "past",
+    [EXITED, (*AGAIN, happened.StartFailed(2, "no")), (*AGAIN, happened.StopRequested(2, Follow.REST))],
+)
+def test_an_old_look_at_an_earlier_life_finds_nothing_running(past):
+    assert then(past, told.Inspected(UP_NOW)) == ()
+
+
+def test_a_process_that_lives_again_has_exited_in_between():
+    seen = told.Inspected(attrs.evolve(UP_NOW, started_at=T2))
+    missed = happened.Exited(1, None, False, False, T1, None)
+    assert then(RUNNING, seen) == (missed, happened.FoundRunning(2, T2))
+
+
+@pytest.mark.parametrize("past", [LOADING, RUNNING, STOPPING])
+def test_a_look_at_a_running_process_changes_nothing(past):
+    assert then(past, told.Inspected(UP_NOW)) == ()
+
+
+def test_an_old_look_from_before_this_run_is_stale():
+    past = (*AGAIN, happened.Started(2, T2))
+    assert then(past, told.Inspected(CLEAN)) == ()
+    assert then((*past, happened.StopRequested(2, Follow.REST)), told.Inspected(CLEAN)) == ()
+
+
+@pytest.mark.parametrize("past", [OFFLINE, RUNNING, STOPPING])
+@pytest.mark.parametrize("snapshot", [attrs.evolve(CRASH, engine_id="other"), NEVER_RAN])
+def test_a_look_at_another_container_or_at_one_that_never_ran_is_no_news(past, snapshot):
+    assert then(past, told.Inspected(snapshot)) == ()
+
+
+def test_a_look_while_a_start_is_under_way_is_left_to_the_start():
+    assert then(STARTING, told.Inspected(UP_NOW)) == ()
+    assert then(STARTING, told.Inspected(CRASH)) == ()
+    assert then(STARTING, told.AbsenceReported(ID)) == ()
+
+
+def test_a_container_that_is_gone_is_noted():
+    assert then(OFFLINE, told.AbsenceReported(ID)) == (happened.Vanished(ID),)
+    assert given((*OFFLINE, happened.Vanished(ID))).engine_id is None
+
+
+@pytest.mark.parametrize(
+    ("past", "expected"), [(LOADING, False), (RUNNING, False), (STOPPING, True), (KILLING, True)]
+)
+def test_a_running_container_that_is_gone_has_exited_without_a_code(past, expected):
+    gone = (happened.Exited(1, None, False, expected, None, None), happened.Vanished(ID))
+    assert then(past, told.AbsenceReported(ID)) == gone
+
+
+def test_what_follows_an_end_follows_it_where_the_container_is_gone_too():
+    gone = (happened.Exited(1, None, False, True, None, None), happened.Vanished(ID))
+    assert then(RESTARTING, told.EndReported(1, None)) == (*gone, happened.StartRequested(2))
+    assert then(LEAVING, told.EndReported(1, None)) == (*gone, happened.DeletionRequested())
+
+
+@pytest.mark.parametrize("past", [OFFLINE, RUNNING])
+def test_the_absence_of_another_container_is_no_news(past):
+    assert then(past, told.AbsenceReported("other")) == ()
+
+
+# What a state remembers
+
+
+def test_a_state_remembers_how_the_last_run_ended():
+    assert given(EXITED).exit == Exit(0, oom_killed=False, at=T1 + 50)
+
+
+def test_a_new_run_forgets_the_exit_and_the_error_of_the_last():
+    state = given(AGAIN)
+    assert (state.exit, state.error, state.started_at, state.previous) == (None, None, None, T1)
+
+
+def test_the_time_of_the_last_start_is_kept_through_starts_that_failed():
+    past = (*AGAIN, happened.StartFailed(2, "no"), happened.StartRequested(3))
+    assert given(past).previous == T1
+
+
+# What the outside calls it
+
+
+@pytest.mark.parametrize(
+    ("phase", "install_state", "power_state"),
+    [
+        (Phase.PULLING, "installing", "offline"),
+        (Phase.SCRIPTING, "installing", "offline"),
+        (Phase.CREATING, "installing", "offline"),
+        (Phase.FAILED, "failed", "offline"),
+        (Phase.OFFLINE, "ready", "offline"),
+        (Phase.STARTING, "ready", "starting"),
+        (Phase.LOADING, "ready", "starting"),
+        (Phase.RUNNING, "ready", "running"),
+        (Phase.STOPPING, "ready", "stopping"),
+        (Phase.KILLING, "ready", "stopping"),
+        (Phase.DELETING, "ready", "offline"),
+    ],
+)
+def test_every_phase_has_a_name_outside(phase, install_state, power_state):
+    state = given(PASTS[phase])
+    assert (state.phase, state.install_state, state.power_state) == (phase, install_state, power_state)
+
+
+def test_an_installation_that_is_deleted_was_never_ready():
+    assert given((*CREATED, happened.DeletionRequested())).install_state == "failed"
+
+
+# The work
+
+
+def test_the_work_of_each_state_is_what_it_waits_for():
+    watch = todo.WatchConsole(1, ID, "Ready")
+    assert effects(given(())) == frozenset()
+    assert effects(given(CREATED)) == {todo.EnsureImage(1, "image")}
+    assert effects(given(ENSURED)) == {todo.CreateInEngine(1, SPEC)}
+    assert effects(given(OFFLINE)) == frozenset()
+    assert effects(given(STARTING)) == {watch, todo.StartInEngine(1, ID, None)}
+    assert effects(given(LOADING)) == effects(given(RUNNING)) == {watch}
+    assert effects(given(STOPPING)) == {watch, todo.StopInEngine(1, ID, SPEC.stop), todo.WaitGrace(1, 7.0)}
+    assert effects(given(KILLING)) == {watch, todo.KillInEngine(1, ID)}
+    assert effects(given(DELETED)) == frozenset()
+
+
+def test_a_wish_that_is_replaced_leaves_the_stop_and_its_timer_alone():
+    assert effects(given(STOPPING)) == effects(given(RESTARTING)) == effects(given(LEAVING))
+
+
+def test_every_state_has_work_that_can_be_compared():
+    for past in (*PASTS.values(), *MORE_PASTS):
+        assert isinstance(hash(effects(given(past))), int)
+
+
+# The table
+
+
+ALL_EVENTS = frozenset(typing.get_args(happened.Event))
+
+
+def test_the_table_has_a_row_for_every_phase():
+    assert set(TRANSITIONS) == set(Phase)
+    assert set(PASTS) == set(Phase)
+
+
+def test_every_event_is_in_the_table():
+    assert {event for row in TRANSITIONS.values() for event in row} == ALL_EVENTS
+
+
+def test_the_phases_are_grouped_without_overlap():
+    assert not INSTALLING & UP
+    assert not (INSTALLING | UP) & GONE
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_what_is_not_in_the_table_can_not_be_recorded(phase):
+    examples = {type(event): event for past in (*PASTS.values(), *MORE_PASTS) for event in past}
+    for kind in examples.keys() - TRANSITIONS[phase].keys():
+        with pytest.raises(KeyError):
+            evolve(given(PASTS[phase]), examples[kind])
+
+
+def reachable():
+    """Return every (phase, event) that messages can lead to, and every state."""
+    seen, edges = {DECIDER.initial}, set()
+    frontier = [DECIDER.initial]
+    messages = [*COMMANDS, told.Create(SCRIPTED), told.Create(PLAIN), *OBSERVATIONS]
+    while frontier:
+        state = frontier.pop()
+        for message in messages:
+            try:
+                events = decide(state, message)
+            except Rejection:
+                assert message in messages[: len(COMMANDS) + 2], f"{message} is an observation"
+                continue
+            after = state
+            for event in events:
+                edges.add((after.phase, type(event)))
+                after = evolve(after, event)
+            effects(after)
+            shape = attrs.evolve(after, run=min(after.run, 1), attempt=min(after.attempt, 1))
+            if shape not in seen:
+                seen.add(shape)
+                frontier.append(shape)
+    return edges, seen
+
+
+def test_every_cell_of_the_table_is_reached_and_whatever_is_decided_is_in_it():
+    edges, states = reachable()
+    assert edges == {(phase, event) for phase, row in TRANSITIONS.items() for event in row}
+    assert {state.phase for state in states} == set(Phase)
+
+
+def test_no_message_breaks_any_state():
+    for past, message in itertools.product((*PASTS.values(), *MORE_PASTS), (*COMMANDS, *OBSERVATIONS)):
+        try:
+            then(past, message)
+        except Rejection:
+            assert message in COMMANDS

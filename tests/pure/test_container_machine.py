@@ -1,0 +1,301 @@
+"""The container decider against a small model of an engine, in whatever order things happen.
+
+The engine *answers* (a legal end of work that the state wants now), the world *acts* (a process ends,
+a container vanishes, somebody starts one by hand), the engine *babbles* (anything it ever said, again, and
+anything it might have said of other lives), and the daemon *crashes* and replays.
+"""
+
+import attrs
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
+
+from actors.container import effects as todo
+from actors.container import events as happened
+from actors.container import messages as told
+from actors.container.decider import DECIDER
+from actors.container.engine import Snapshot
+from actors.container.events import Follow
+from actors.container.spec import ContainerSpec
+from actors.container.state import GONE, TRANSITIONS, UP, Phase
+from actors.kernel.decider import Rejection, replay
+
+SPEC = ContainerSpec("s1", "image", "volume", "run")
+SPECS = (
+    SPEC,
+    attrs.evolve(SPEC, start_pattern="Ready"),
+    attrs.evolve(SPEC, start_pattern="Ready", install_script="install"),
+)
+COMMANDS = (told.Start(), told.Stop(), told.Kill(), told.Restart(), told.Delete())
+CODES = st.sampled_from([0, 1, 137])
+ASKED_TO_END = happened.StopRequested | happened.KillRequested
+
+
+@attrs.define
+class ModelEngine:
+    """One container by name, and the codes of every life that ended."""
+
+    now: float = 0.0
+    made: int = 0
+    container: Snapshot | None = None
+    codes: dict[float, int] = attrs.field(factory=dict)
+
+    def tick(self):
+        self.now += 1.0
+        return self.now
+
+    def create(self):
+        if self.container is None:
+            self.made += 1
+            self.container = Snapshot(f"engine-{self.made}", False)
+        return self.container.engine_id
+
+    def has(self, engine_id):
+        return self.container is not None and self.container.engine_id == engine_id
+
+    @property
+    def running(self):
+        return self.container is not None and self.container.running
+
+    def start(self):
+        if self.container is not None and not self.container.running:
+            self.container = Snapshot(self.container.engine_id, True, self.tick())
+
+    def exit(self, code):
+        if self.running:
+            self.codes[self.container.started_at] = code
+            self.container = attrs.evolve(
+                self.container, running=False, finished_at=self.tick(), exit_code=code, oom_killed=code == 137
+            )
+
+    def remove(self):
+        self.exit(137)
+        self.container = None
+
+
+class ContainerMachine(RuleBasedStateMachine):
+    reports = Bundle("reports")
+
+    def __init__(self):
+        super().__init__()
+        self.engine = ModelEngine()
+        self.state = DECIDER.initial
+        self.events = []
+        self.start_asked_at = 0.0
+
+    def tell(self, message):
+        """Decide and record; what comes back can be told again at any later time."""
+        events = DECIDER.decide(self.state, message)
+        for event in events:
+            self.check_event(event)
+            self.state = DECIDER.evolve(self.state, event)
+            self.events.append(event)
+            if isinstance(event, happened.StartRequested):
+                self.start_asked_at = self.engine.tick()
+        self.check_follow(events)
+        return message
+
+    def check_event(self, event):
+        assert type(event) in TRANSITIONS[self.state.phase]
+        if isinstance(event, happened.Exited):
+            mine = [e for e in self.events if getattr(e, "run", None) == event.run]
+            assert not any(isinstance(e, happened.Exited) for e in mine), "an exit is told once a run"
+            assert event.expected == any(isinstance(e, ASKED_TO_END) for e in mine)
+            lives = [e.started_at for e in self.events if isinstance(e, happened.Exited) and e.started_at]
+            assert event.started_at not in lives, "a life ends once"
+            if event.code is not None:
+                assert self.engine.codes[event.started_at] == event.code
+
+    def check_follow(self, events):
+        if exits := [event for event in events if isinstance(event, happened.Exited)]:
+            asked = [e for e in self.events if isinstance(e, ASKED_TO_END) and e.run == exits[0].run]
+            follow = asked[-1].follow if asked else Follow.REST
+            assert any(isinstance(e, happened.StartRequested) for e in events) == (follow is Follow.START)
+            assert any(isinstance(e, happened.DeletionRequested) for e in events) == (follow is Follow.DELETE)
+
+    # Users
+
+    @precondition(lambda self: self.state.phase in GONE)
+    @rule(spec=st.sampled_from(SPECS))
+    def create(self, spec):
+        self.tell(told.Create(spec))
+
+    @precondition(lambda self: self.state.phase not in GONE)
+    @rule(command=st.sampled_from(COMMANDS))
+    def command(self, command):
+        before = self.state
+        try:
+            self.tell(command)
+        except Rejection:
+            assert self.state == before
+
+    # The engine answers
+
+    @precondition(lambda self: DECIDER.effects(self.state))
+    @rule(target=reports, data=st.data(), fails=st.integers(0, 9).map(lambda n: n == 0), code=CODES)
+    def answer(self, data, fails, code):
+        wanted = sorted(DECIDER.effects(self.state), key=repr)
+        report = self.perform(data.draw(st.sampled_from(wanted)), fails, code)
+        return multiple() if report is None else self.tell(report)
+
+    def perform(self, effect, fails, code):
+        error = "no" if fails else None
+        match effect:
+            case todo.EnsureImage():
+                return told.ImageReported(effect.attempt, error)
+            case todo.RunInstallScript():
+                return told.ScriptReported(effect.attempt, None if fails else code, error)
+            case todo.WaitInstall():
+                return told.InstallTimeElapsed(effect.attempt)
+            case todo.CreateInEngine():
+                return told.CreationReported(effect.attempt, None if fails else self.engine.create(), error)
+            case todo.DiscardInstallation():
+                return self.engine.remove()
+            case todo.RemoveFromEngine():
+                self.engine.remove()
+                return told.RemovalReported(effect.attempt)
+            case todo.WaitGrace():
+                return told.GraceElapsed(effect.run)
+        return self.perform_on_process(effect, fails, code)
+
+    def perform_on_process(self, effect, fails, code):
+        has = self.engine.has(effect.engine_id)
+        match effect:
+            case todo.WatchConsole():
+                if has and self.engine.running:
+                    return told.ReadinessReported(effect.run)
+                if has and self.engine.container.started_at not in (None, self.state.previous):
+                    return told.Inspected(self.engine.container)
+                return None if has else told.AbsenceReported(effect.engine_id)
+            case todo.StartInEngine():
+                if has and fails:
+                    return told.StartReported(effect.run, error="no")
+                if has and (self.engine.container.started_at or 0.0) < self.start_asked_at:
+                    self.engine.start()
+                return told.StartReported(effect.run, self.engine.container if has else None)
+            case todo.StopInEngine():
+                if has and self.engine.running:
+                    return self.engine.exit(code) if code else None
+            case todo.KillInEngine():
+                if has:
+                    self.engine.exit(137)
+        return told.EndReported(effect.run, self.engine.container if has else None)
+
+    @precondition(lambda self: self.state.engine_id is not None)
+    @rule(target=reports)
+    def look(self):
+        """A reconcile: what the state claims after it is true."""
+        if not self.engine.has(self.state.engine_id):
+            report = self.tell(told.AbsenceReported(self.state.engine_id))
+            assert self.state.phase not in UP
+            return report
+        report = self.tell(told.Inspected(self.engine.container))
+        if self.state.phase in (Phase.LOADING, Phase.RUNNING):
+            assert self.engine.running
+            assert self.state.started_at == self.engine.container.started_at
+        if self.state.phase is Phase.OFFLINE:
+            assert not self.engine.running
+        return report
+
+    # The world acts
+
+    @precondition(lambda self: self.engine.running)
+    @rule(code=CODES)
+    def process_ends(self, code):
+        self.engine.exit(code)
+
+    @precondition(lambda self: self.engine.container is not None)
+    @rule(rarely=st.integers(0, 3))
+    def container_vanishes(self, rarely):
+        if not rarely:
+            self.engine.remove()
+
+    @precondition(lambda self: self.engine.container is not None and not self.engine.running)
+    @rule(rarely=st.integers(0, 3))
+    def somebody_starts_it_by_hand(self, rarely):
+        if not rarely:
+            self.engine.start()
+
+    # The engine babbles
+
+    @rule(report=reports)
+    def says_again_what_it_said(self, report):
+        self.tell(report)
+
+    @rule(kind=st.sampled_from([told.GraceElapsed, told.ReadinessReported]), back=st.integers(1, 3))
+    def tells_of_an_earlier_run(self, kind, back):
+        before = self.state
+        self.tell(kind(self.state.run - back))
+        assert self.state == before
+
+    @rule(
+        report=st.sampled_from(
+            [
+                told.AbsenceReported("other"),
+                told.Inspected(Snapshot("other", True, 1e9)),
+                told.Inspected(Snapshot("other", False, 1e9, 1e9, 1)),
+                told.ImageReported(99),
+                told.ScriptReported(99, 0),
+                told.InstallTimeElapsed(99),
+                told.CreationReported(99, "other"),
+                told.StartReported(99, Snapshot("other", True, 1e9)),
+                told.EndReported(99, None),
+                told.RemovalReported(99),
+            ]
+        )
+    )
+    def tells_of_something_else(self, report):
+        before = self.state
+        self.tell(report)
+        assert self.state == before
+
+    # The daemon crashes
+
+    @rule()
+    def crashes_and_replays(self):
+        self.state = replay(DECIDER, DECIDER.initial, self.events)
+
+    @precondition(lambda self: self.state.phase is not Phase.ABSENT)
+    @rule()
+    def all_work_gets_done(self):
+        """However it came here, work that succeeds leads to rest, and rest is true."""
+        for _ in range(30):
+            work = [
+                e
+                for e in DECIDER.effects(self.state)
+                if not isinstance(e, todo.WatchConsole | todo.WaitInstall)
+            ]
+            if not work or self.state.phase is Phase.FAILED:
+                break
+            for effect in sorted(work, key=repr):
+                if effect in DECIDER.effects(self.state) and (report := self.perform(effect, False, 0)):
+                    self.tell(report)
+        assert self.state.phase not in (Phase.STARTING, Phase.STOPPING, Phase.KILLING, Phase.DELETING)
+        if self.state.engine_id is not None and self.state.phase is not Phase.FAILED:
+            self.look()
+        if self.state.phase is Phase.DELETED:
+            assert self.engine.container is None
+
+    # Always
+
+    @invariant()
+    def the_state_is_what_the_events_add_up_to(self):
+        assert replay(DECIDER, DECIDER.initial, self.events) == self.state
+
+    @invariant()
+    def the_work_belongs_to_this_run_and_this_attempt(self):
+        for effect in DECIDER.effects(self.state):
+            hash(effect)
+            assert getattr(effect, "run", self.state.run) == self.state.run
+            assert getattr(effect, "attempt", self.state.attempt) == self.state.attempt
+            assert getattr(effect, "engine_id", self.state.engine_id) == self.state.engine_id
+
+    @invariant()
+    def runs_are_numbered_without_gaps(self):
+        kinds = happened.StartRequested | happened.FoundRunning
+        runs = [event.run for event in self.events if isinstance(event, kinds)]
+        assert runs == list(range(1, len(runs) + 1))
+
+
+ContainerMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+test_the_container_is_never_wrong = ContainerMachine.TestCase

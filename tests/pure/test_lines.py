@@ -1,0 +1,187 @@
+"""Cutting bytes into lines against a naive model, and lines as a person reads them."""
+
+import re
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from actors.container import lines as module
+from actors.container.lines import LONGEST, LineSplitter, to_plain
+
+
+def fed(chunks):
+    splitter = LineSplitter()
+    lines = [line for chunk in chunks for line in splitter.feed(chunk)]
+    return lines, splitter
+
+
+def chunked(data, sizes):
+    """Cut ``data`` into chunks of ``sizes``, over and over."""
+    chunks, start = [], 0
+    for size in sizes * (len(data) // sum(sizes) + 1):
+        chunks.append(data[start : start + size])
+        start += size
+    return chunks
+
+
+def naive_pieces(line):
+    """A line's bytes, cut by counting, no cut before a continuation byte of the last four."""
+    pieces = []
+    while len(line) > LONGEST:
+        starts = [n for n in range(LONGEST, LONGEST - 4, -1) if line[n] & 0xC0 != 0x80]
+        cut = starts[0] if starts else LONGEST
+        pieces, line = [*pieces, line[:cut]], line[cut:]
+    return [*pieces, line]
+
+
+def naive(data):
+    *whole, rest = data.split(b"\n")
+    lines = []
+    for line in whole:
+        texts = [piece.decode("utf-8", "replace").rstrip("\r") for piece in naive_pieces(line)]
+        lines += [text for text in texts if text or len(texts) == 1]
+    *cut, rest = naive_pieces(rest)
+    lines += [text for piece in cut if (text := piece.decode("utf-8", "replace").rstrip("\r"))]
+    return lines, rest.decode("utf-8", "replace")
+
+
+texts = st.text(alphabet=st.sampled_from("ab\r\n \té€😀"), max_size=40).map(str.encode)
+noise = st.binary(max_size=40)
+stretches = st.builds(
+    lambda unit, n: unit * n,
+    st.sampled_from([b"x", b"\r", "é".encode(), "😀".encode(), b"\xff", b"\x80"]),
+    st.sampled_from([1, 3, LONGEST // 4, LONGEST // 4 + 1, LONGEST // 2, LONGEST - 1, LONGEST, LONGEST + 1]),
+)
+streams = st.lists(texts | noise | stretches, max_size=6).map(b"".join)
+sizes = st.lists(st.integers(1, 9) | st.integers(1000, 40_000), min_size=1, max_size=4)
+
+
+@given(streams, sizes)
+@example(b"x" * LONGEST + b"\r\n" + b"y\n", [1, 30_000])
+@example(b"x" * LONGEST * 2 + b"\n\n", [LONGEST + 1])
+def test_the_lines_are_those_of_the_naive_model_however_the_stream_is_chunked(data, sizes):
+    lines, splitter = fed(chunked(data, sizes))
+    assert (lines, splitter.partial) == naive(data)
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), max_size=30))
+def test_a_character_cut_at_any_chunk_border_stays_whole(text):
+    lines, _ = fed([bytes([byte]) for byte in f"{text}\n".encode()])
+    assert lines == [text]
+
+
+def test_an_unfinished_line_is_partial_until_it_ends():
+    splitter = LineSplitter()
+    assert splitter.feed(b"one\ntw") == ["one"]
+    assert splitter.partial == "tw"
+    assert splitter.feed(b"o\n") == ["two"]
+    assert splitter.partial == ""
+
+
+def test_flushing_gives_the_unfinished_line_once():
+    splitter = LineSplitter()
+    splitter.feed(b"prompt> \r")
+    assert splitter.flush() == ["prompt> "]
+    assert splitter.flush() == []
+    assert splitter.feed(b"next\n") == ["next"]
+
+
+def test_both_kinds_of_line_ends_are_taken_off():
+    assert fed([b"unix\ndos\r\ntty\r\r\n\n"])[0] == ["unix", "dos", "tty", ""]
+
+
+def test_no_character_of_an_overlong_line_is_halved_or_lost():
+    text = "a" + "€" * LONGEST
+    lines, _ = fed([f"{text}\n".encode()])
+    assert "".join(lines) == text
+    assert all(len(line.encode()) <= LONGEST for line in lines)
+
+
+def test_a_line_that_never_ends_takes_bounded_memory():
+    splitter = LineSplitter()
+    for _ in range(100):
+        splitter.feed(b"\r" * 5000)
+        assert len(splitter.partial) <= LONGEST
+
+
+def test_what_follows_a_cut_line_is_not_taken_for_its_rest():
+    splitter = LineSplitter()
+    splitter.feed(b"x" * (LONGEST + 1))
+    assert splitter.feed(b"\n\nnext\n") == ["x", "", "next"]
+
+
+def test_cutting_looks_at_each_byte_a_bounded_number_of_times(monkeypatch):
+    looked_at = []
+    boundary = module._boundary
+    monkeypatch.setattr(module, "_boundary", lambda data, cut: looked_at.append(cut) or boundary(data, cut))
+    LineSplitter().feed(b"\x80" * LONGEST * 100)
+    assert len(looked_at) == 99
+
+
+# As a person reads it
+
+
+def test_colours_and_cursor_moves_are_taken_out():
+    assert to_plain("\x1b[1;32mReady\x1b[0m>\x1b[K") == "Ready>"
+    assert to_plain("\x1b[?25l\x1b[2J\x1b[10;4HReady") == "Ready"
+
+
+def test_a_prompt_that_redraws_itself_reads_as_one():
+    assert to_plain("\x1b[1G\x1b[0J> ") == "> "
+    assert to_plain("\x1b[1G\x1b[0J> \x1b[3G") == "> "
+
+
+def test_what_backspaces_erased_is_not_read():
+    assert to_plain("Done]\b \b") == "Done"
+    assert to_plain("\b\bab\bc") == "ac"
+
+
+def test_carriage_returns_and_other_controls_are_taken_out_and_tabs_stay():
+    assert to_plain("10%\r20%\x07\x00\tdone\x7f") == "10%20%\tdone"
+
+
+def test_titles_and_other_control_strings_are_taken_out():
+    assert to_plain("\x1b]0;My server\x07Ready") == "Ready"
+    assert to_plain("\x1b]8;;https://example.org\x1b\\Ready\x1b]8;;\x1b\\") == "Ready"
+    assert to_plain("\x1bPq#0\x1b\\Ready\x1b^private\x1b\\\x1b_app\x1b\\") == "Ready"
+
+
+def test_two_character_escapes_are_taken_out():
+    assert to_plain("\x1b7\x1b(B\x1b=Ready\x1b8") == "Ready"
+
+
+def test_a_sequence_that_is_cut_off_is_taken_out():
+    assert to_plain("Ready\x1b[3") == "Ready"
+    assert to_plain("Ready\x1b]0;ti") == "Ready"
+    assert to_plain("Ready\x1b") == "Ready"
+
+
+@given(st.text(alphabet="\x1b[]P^_\\0;3mK \b\r\x07aé", max_size=60))
+def test_nothing_unreadable_is_left(line):
+    assert re.search(r"[\x00-\x08\x0a-\x1f\x7f]", to_plain(line)) is None
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["C"])))
+def test_plain_text_is_left_alone(line):
+    assert to_plain(line) == line
+
+
+HOSTILE = [
+    "\x1b",
+    "\x1b[",
+    "\x1b[0",
+    "\x1b]",
+    "\x1b]0;",
+    "\x1bP",
+    "\x1b ",
+    "\b",
+    "a\b",
+    "\x1b[" + ";" * 50,
+    "\x1b]\x1b",
+]
+
+
+def test_hostile_lines_take_time_in_proportion_to_their_length():
+    """A backtracking pattern would take hours for these; linear ones take no time that one would notice."""
+    for unit in HOSTILE:
+        to_plain(unit * 100_000)
