@@ -1,0 +1,191 @@
+"""Events as they lie on disk: a name, the number of their shape, and their fields as JSON.
+
+1. A name on disk is forever, whatever becomes of its class: ``KINDS`` is the one table of both.
+2. Every field is written, defaults too. So a default may change in the code, and no old event with it.
+3. Reading is strict: a field that is missing, unknown or of another type is ``CorruptStream``. A shape is
+   changed by a new schema number and an upcast, never by being lenient.
+4. What can't be written is refused before it is recorded: no NaN, no lone surrogate, no unlisted class.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, get_args, get_origin
+
+import attrs
+import cattrs
+from cattrs.gen import make_dict_structure_fn
+
+from actors.container import events as container
+from actors.kernel.journal import CorruptStream
+from actors.portpool import messages as portpool
+from actors.volumes import messages as volumes
+from lightd.journal.upcasts import UPCASTS, Upcast
+
+
+@attrs.frozen
+class Kind:
+    """One kind of event: its name on disk, its class, and the number of its present shape."""
+
+    name: str
+    event: type
+    schema: int = 1
+
+
+KINDS: Final = (
+    Kind("container.created", container.Created),
+    Kind("container.image-ensured", container.ImageEnsured),
+    Kind("container.script-finished", container.ScriptFinished),
+    Kind("container.installed", container.Installed),
+    Kind("container.installation-failed", container.InstallationFailed),
+    Kind("container.start-requested", container.StartRequested),
+    Kind("container.rebuilt", container.Rebuilt),
+    Kind("container.started", container.Started),
+    Kind("container.pattern-seen", container.PatternSeen),
+    Kind("container.became-ready", container.BecameReady),
+    Kind("container.start-failed", container.StartFailed),
+    Kind("container.stop-requested", container.StopRequested),
+    Kind("container.stop-timed-out", container.StopTimedOut),
+    Kind("container.kill-requested", container.KillRequested),
+    Kind("container.exited", container.Exited),
+    Kind("container.found-running", container.FoundRunning),
+    Kind("container.vanished", container.Vanished),
+    Kind("container.deletion-requested", container.DeletionRequested),
+    Kind("container.deleted", container.Deleted),
+    Kind("portpool.ports-added", portpool.PortsAdded),
+    Kind("portpool.ports-removed", portpool.PortsRemoved),
+    Kind("portpool.port-marked", portpool.PortMarked),
+    Kind("portpool.ports-leased", portpool.PortsLeased),
+    Kind("portpool.ports-released", portpool.PortsReleased),
+    Kind("volumes.volume-created", volumes.VolumeCreated),
+    Kind("volumes.volume-deleted", volumes.VolumeDeleted),
+)
+
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+_UNWRITABLE = (AttributeError, RecursionError, TypeError, ValueError)
+
+Structure = Callable[[Any, Any], Any]
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
+
+
+_dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_loads = json.JSONDecoder(parse_constant=_refuse).decode
+
+
+@attrs.frozen
+class _Shape:
+    kind: Kind
+    to_fields: Callable[[Any], Any]
+    to_event: Structure
+
+
+class Codec:
+    """Writes and reads the events of ``kinds``; ``upcasts`` brings old shapes up to the present one."""
+
+    def __init__(
+        self,
+        kinds: Sequence[Kind] = KINDS,
+        upcasts: Mapping[tuple[str, int], Upcast] = UPCASTS,
+    ) -> None:
+        converter = _make_converter()
+        shapes = [
+            _Shape(
+                kind,
+                converter.get_unstructure_hook(kind.event),
+                converter.get_structure_hook(kind.event),
+            )
+            for kind in kinds
+        ]
+        self._by_event = {shape.kind.event: shape for shape in shapes}
+        self._by_name = {shape.kind.name: shape for shape in shapes}
+        self._upcasts = upcasts
+
+    def encode(self, event: object) -> tuple[str, int, bytes]:
+        """The event's kind, schema and bytes; raises ``CorruptStream`` where it can't be written down."""
+        shape = self._by_event.get(type(event))
+        if shape is None:
+            raise CorruptStream(f"{type(event).__name__} has no name on disk")
+        try:
+            data = _dumps(shape.to_fields(event)).encode()
+        except _UNWRITABLE as error:
+            raise CorruptStream(f"{shape.kind.name} can't be written down: {error}") from error
+        return shape.kind.name, shape.kind.schema, data
+
+    def decode(self, kind: str, schema: int, data: bytes) -> object:
+        """The event that was stored; raises ``CorruptStream`` where the bytes are no such event."""
+        shape = self._by_name.get(kind)
+        if shape is None:
+            raise CorruptStream(f"{kind} is not a kind of event that this lightd knows")
+        if not 1 <= schema <= shape.kind.schema:
+            raise CorruptStream(f"{kind} has schema {schema}, this lightd knows {shape.kind.schema}")
+        try:
+            fields = _loads(data.decode())
+            for number in range(schema, shape.kind.schema):
+                fields = self._upcasts[kind, number](fields)
+            event: object = shape.to_event(fields, shape.kind.event)
+        except _UNREADABLE as error:
+            raise CorruptStream(f"{kind} of schema {schema} can't be read: {error}") from error
+        return event
+
+
+def _make_converter() -> cattrs.Converter:
+    converter = cattrs.Converter(detailed_validation=False)
+    for kept in (str, int, bool):
+        converter.register_structure_hook(kept, _exactly(kept))
+    converter.register_structure_hook(float, _to_float)
+    converter.register_structure_hook_factory(attrs.has, lambda cls: _strictly(cls, converter))
+    converter.register_structure_hook_factory(_is_tuple, lambda to: _listed(to, converter))
+    return converter
+
+
+def _is_tuple(to: Any) -> bool:  # noqa: ANN401 - whatever an annotation says
+    return get_origin(to) is tuple
+
+
+# What these raise names types and fields, never values: there may be a secret among them.
+
+
+def _exactly(kept: type[str | int | bool]) -> Structure:
+    def structure(value: object, _: object) -> object:
+        if type(value) is not kept:
+            raise TypeError(f"{type(value).__name__} where {kept.__name__} is stored")
+        return value
+
+    return structure
+
+
+def _to_float(value: object, _: type) -> float:
+    if type(value) is float or type(value) is int:
+        return float(value)
+    raise TypeError(f"{type(value).__name__} where a number is stored")
+
+
+def _strictly(cls: type, converter: cattrs.Converter) -> Structure:
+    names = {field.name for field in attrs.fields(cls)}
+    structure: Structure = make_dict_structure_fn(cls, converter, _cattrs_detailed_validation=False)
+
+    def hook(value: Any, to: type) -> object:  # noqa: ANN401 - whatever JSON has
+        if not isinstance(value, dict):
+            raise TypeError(f"{type(value).__name__} where the fields of {cls.__name__} are stored")
+        if value.keys() != names:
+            wrong = ", ".join(sorted(value.keys() ^ names))
+            raise ValueError(f"fields of {cls.__name__} that are unknown or missing: {wrong}")
+        return structure(value, to)
+
+    return hook
+
+
+def _listed(to: type, converter: cattrs.Converter) -> Structure:
+    kinds: Sequence[Any] = get_args(to)
+    hooks: Sequence[Structure] = [converter.get_structure_hook(kind) for kind in kinds if kind is not ...]
+
+    def structure(value: Any, _: object) -> tuple[Any, ...]:  # noqa: ANN401 - whatever JSON has
+        if type(value) is not list:
+            raise TypeError(f"{type(value).__name__} where a list is stored")
+        if ... in kinds:
+            return tuple(hooks[0](item, kinds[0]) for item in value)
+        return tuple(hook(item, kind) for hook, item, kind in zip(hooks, value, kinds, strict=True))
+
+    return structure

@@ -1,0 +1,13 @@
+"""What turns the stored fields of an old event into those of the next schema: dict to dict.
+
+``UPCASTS[kind, 1]`` leads from schema 1 to 2, and so on up to the number that ``KINDS`` has. Each is pure,
+is given a dict of its own that it may change, and is never edited once an event of its schema was stored.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Fields = dict[str, Any]
+Upcast = Callable[[Fields], Fields]
+
+UPCASTS: Mapping[tuple[str, int], Upcast] = {}

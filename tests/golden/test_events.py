@@ -1,0 +1,242 @@
+"""Stored events stay readable for ever. The files in ``events/`` are never edited.
+
+A file is named for its event's kind and schema, and holds the stored bytes of one event whose every field
+is set. A new kind, or a new schema of an old one, gets a file of its own and a row in ``EXAMPLES``: what it
+must be read as today. Written by hand, or with ``Codec().encode``, once.
+"""
+
+import json
+from pathlib import Path
+from typing import get_args
+
+import attrs
+import pytest
+
+from actors.container import events as container
+from actors.container.spec import (
+    ContainerSpec,
+    Limits,
+    Mount,
+    PortBinding,
+    RestartPolicy,
+    StopPolicy,
+)
+from actors.kernel.journal import CorruptStream
+from actors.portpool import messages as portpool
+from actors.volumes import messages as volumes
+from lightd.journal.codec import KINDS, Codec, Kind
+from lightd.journal.upcasts import UPCASTS
+
+EVENTS = Path(__file__).parent / "events"
+LISTED = [event for events in (container.Event, portpool.Event, volumes.Event) for event in get_args(events)]
+CURRENT = {kind.name: kind.schema for kind in KINDS}
+KEYS = (("10.0.0.7", 25565, "tcp"), ("::1", 27015, "udp"))
+
+EXAMPLES = {
+    ("container.created", 1): container.Created(
+        attempt=1,
+        spec=ContainerSpec(
+            internal_id="survival",
+            image="ghcr.io/games/server:1.21",
+            volume_id="vol-1",
+            startup_command='./server --motd "Grüße, 世界 🎮"\n',
+            start_pattern=r"Done \(\d+\.\d+s\)!",
+            ports=(PortBinding("10.0.0.7", 25565, "tcp", 25565), PortBinding("::1", 27015, "udp", 27016)),
+            limits=Limits(memory=2147483648, cpu=1.5, pids=512),
+            mounts=(Mount("/maps", "/srv/maps"), Mount("/mods", "/srv/mods")),
+            install_script="#!/bin/sh\nset -eu\ntouch installed\n",
+            environment=(("EULA", "true"), ("MOTD", 'a "quoted" \\ line')),
+            user="1000:1001",
+            tty=False,
+            stop=StopPolicy("command", "stop", 30.5),
+            restart_policy=RestartPolicy("on-crash", 5, 120.0),
+            install_timeout=900.0,
+        ),
+    ),
+    ("container.image-ensured", 1): container.ImageEnsured(2),
+    ("container.script-finished", 1): container.ScriptFinished(2),
+    ("container.installed", 1): container.Installed(2, "4f5a9c"),
+    ("container.installation-failed", 1): container.InstallationFailed(2, "timeout", "it took 3,600 s"),
+    ("container.start-requested", 1): container.StartRequested(3),
+    ("container.rebuilt", 1): container.Rebuilt("4f5a9c"),
+    ("container.started", 1): container.Started(3, 1_700_000_000.123456),
+    ("container.pattern-seen", 1): container.PatternSeen(3),
+    ("container.became-ready", 1): container.BecameReady(3),
+    ("container.start-failed", 1): container.StartFailed(3, "no such file: ./server"),
+    ("container.stop-requested", 1): container.StopRequested(3, container.Follow.START),
+    ("container.stop-timed-out", 1): container.StopTimedOut(3),
+    ("container.kill-requested", 1): container.KillRequested(3, container.Follow.DELETE),
+    ("container.exited", 1): container.Exited(
+        run=3,
+        code=137,
+        oom_killed=True,
+        expected=False,
+        started_at=1_700_000_000.123456,
+        at=1_700_000_009.5,
+    ),
+    ("container.found-running", 1): container.FoundRunning(4, 1_700_000_010.25),
+    ("container.vanished", 1): container.Vanished("4f5a9c"),
+    ("container.deletion-requested", 1): container.DeletionRequested(),
+    ("container.deleted", 1): container.Deleted(),
+    ("portpool.ports-added", 1): portpool.PortsAdded(KEYS),
+    ("portpool.ports-removed", 1): portpool.PortsRemoved(KEYS),
+    ("portpool.port-marked", 1): portpool.PortMarked(KEYS[0], in_use=True),
+    ("portpool.ports-leased", 1): portpool.PortsLeased("survival", KEYS),
+    ("portpool.ports-released", 1): portpool.PortsReleased("survival", KEYS),
+    ("volumes.volume-created", 1): volumes.VolumeCreated("vol-1", 10240, 1_700_000_000.5),
+    ("volumes.volume-deleted", 1): volumes.VolumeDeleted("vol-1"),
+}
+
+
+def golden(kind, schema):
+    return EVENTS / f"{kind}.{schema}.json"
+
+
+def named(value):
+    return str(value)
+
+
+@pytest.mark.parametrize(("kind", "schema"), EXAMPLES, ids=named)
+def test_a_stored_event_is_read_as_what_it_was(kind, schema):
+    assert Codec().decode(kind, schema, golden(kind, schema).read_bytes()) == EXAMPLES[kind, schema]
+
+
+@pytest.mark.parametrize(
+    ("kind", "schema"), [key for key in EXAMPLES if CURRENT[key[0]] == key[1]], ids=named
+)
+def test_an_event_is_stored_in_the_very_bytes_of_its_file(kind, schema):
+    assert Codec().encode(EXAMPLES[kind, schema]) == (kind, schema, golden(kind, schema).read_bytes())
+
+
+@pytest.mark.parametrize("event", LISTED, ids=lambda event: f"{event.__module__}.{event.__name__}")
+def test_every_event_has_a_name_on_disk(event):
+    assert [kind for kind in KINDS if kind.event is event]
+
+
+def test_no_name_and_no_class_stands_in_the_table_twice():
+    assert len({kind.name for kind in KINDS}) == len({kind.event for kind in KINDS}) == len(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_every_schema_that_was_ever_stored_has_an_example_and_a_way_up(kind):
+    schemas = range(1, kind.schema + 1)
+    assert {schema for name, schema in EXAMPLES if name == kind.name} == set(schemas)
+    assert {schema for name, schema in UPCASTS if name == kind.name} == set(schemas[:-1])
+
+
+def test_every_file_has_an_example():
+    assert {file.name for file in EVENTS.iterdir()} == {golden(*key).name for key in EXAMPLES}
+
+
+@pytest.mark.parametrize("example", EXAMPLES.values(), ids=lambda example: type(example).__name__)
+def test_an_example_has_every_field_set(example):
+    def unset(value):
+        if attrs.has(type(value)):
+            for field in attrs.fields(type(value)):
+                inner = getattr(value, field.name)
+                if inner is None or (field.default is not attrs.NOTHING and inner == field.default):
+                    yield field.name
+                yield from unset(inner)
+
+    assert list(unset(example)) == []
+
+
+# The codec itself
+
+
+@attrs.frozen
+class Sang:
+    """An event of a third shape: ``title`` was ``name``, and ``loud`` was not there at first."""
+
+    title: str
+    loud: bool
+
+
+def rename(fields):
+    return {"title": fields["name"]}
+
+
+def be_quiet(fields):
+    return fields | {"loud": False}
+
+
+UPCAST = Codec([Kind("sang", Sang, 3)], {("sang", 1): rename, ("sang", 2): be_quiet})
+
+
+@pytest.mark.parametrize(
+    ("schema", "data"),
+    [(1, b'{"name":"Ode"}'), (2, b'{"title":"Ode"}'), (3, b'{"title":"Ode","loud":false}')],
+)
+def test_an_old_shape_is_brought_up_step_by_step(schema, data):
+    assert UPCAST.decode("sang", schema, data) == Sang("Ode", loud=False)
+
+
+def test_an_event_is_written_in_its_present_shape():
+    assert UPCAST.encode(Sang("Ode", loud=True)) == ("sang", 3, b'{"title":"Ode","loud":true}')
+
+
+def test_a_shape_without_a_way_up_is_corrupt():
+    with pytest.raises(CorruptStream, match="sang of schema 1 can't be read"):
+        Codec([Kind("sang", Sang, 3)], {}).decode("sang", 1, b'{"name":"Ode"}')
+
+
+STARTED = "container.started"
+CREATED = json.loads(Codec().encode(EXAMPLES["container.created", 1])[2])
+
+
+def created(**spec):
+    return json.dumps(CREATED | {"spec": CREATED["spec"] | spec}).encode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "schema", "data", "reason"),
+    [
+        ("container.exploded", 1, b"{}", "is not a kind of event"),
+        (STARTED, 2, b'{"run":1,"started_at":1.0}', "has schema 2, this lightd knows 1"),
+        (STARTED, 0, b'{"run":1,"started_at":1.0}', "has schema 0"),
+        (STARTED, 1, b'{"run":1,"started_at":1.0', "delimiter"),
+        (STARTED, 1, b'{"run":1,"started_at":1.0}x', "Extra data"),
+        (STARTED, 1, b'{"run":1,"started_at":\xff}', "can't decode byte"),
+        (STARTED, 1, b"[1,1.0]", "list where the fields of Started are stored"),
+        (STARTED, 1, b'{"run":1}', "unknown or missing: started_at"),
+        (STARTED, 1, b'{"run":1,"started_at":1.0,"by":"me"}', "unknown or missing: by"),
+        (STARTED, 1, b'{"run":"1","started_at":1.0}', "str where int is stored"),
+        (STARTED, 1, b'{"run":true,"started_at":1.0}', "bool where int is stored"),
+        (STARTED, 1, b'{"run":1,"started_at":"now"}', "str where a number is stored"),
+        (STARTED, 1, b'{"run":1,"started_at":NaN}', "NaN is no number"),
+        (STARTED, 1, b'{"run":1,"started_at":' + b"[" * 100_000, "recursion"),
+        ("container.stop-requested", 1, b'{"run":1,"follow":"sing"}', "not a valid Follow"),
+        ("container.created", 1, created(ports={}), "dict where a list is stored"),
+        ("container.created", 1, created(environment=[["EULA"]]), "shorter"),
+        ("container.created", 1, created(limits=None), "NoneType where the fields of Limits are stored"),
+    ],
+)
+def test_what_is_no_such_event_is_corrupt(kind, schema, data, reason):
+    with pytest.raises(CorruptStream, match=reason):
+        Codec().decode(kind, schema, data)
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (object(), "object has no name on disk"),
+        (container.Started(1, float("inf")), "not JSON compliant"),
+        (container.StartFailed(1, "\ud800"), "surrogates"),
+        (container.StartFailed(1, b"bytes"), "not JSON serializable"),
+    ],
+)
+def test_what_can_not_be_stored_is_refused(event, reason):
+    with pytest.raises(CorruptStream, match=reason):
+        Codec().encode(event)
+
+
+def test_a_value_that_may_be_a_secret_is_in_no_error():
+    for spec in ({"environment": ["hunter2"]}, {"image": ["hunter2"]}, {"limits": {"token": "hunter2"}}):
+        with pytest.raises(CorruptStream) as caught:
+            Codec().decode("container.created", 1, created(**spec))
+        assert "hunter2" not in f"{caught.value}{caught.value.__cause__}"
+
+
+def test_a_number_that_was_given_whole_is_read_as_equal():
+    event = container.Started(1, 5)
+    assert Codec().decode(*Codec().encode(event)) == event
