@@ -1,0 +1,165 @@
+"""The command line: ``lightd``, ``lightd serve``, ``lightd demo``, ``lightd --token what|reset|set``.
+
+Exit codes: 0 it did what it was asked, a daemon that was told to stop included; 1 it failed, and the log
+says why; 2 the command line, the configuration, or the token given is wrong, and standard error says where;
+130 it was interrupted before it could be told to stop.
+"""
+
+import argparse
+import functools
+import getpass
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import trio
+
+from lightd import config, config_file, config_rules, logs
+from lightd.version import version
+
+FAILED = 1
+WRONG = 2
+INTERRUPTED = 130  # 128 and SIGINT, as a shell says it
+LONGEST_LINE = 4096  # bytes of standard input that a token is looked for in
+
+_log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what ``arguments`` (those of the process) ask for, and return the exit code."""
+    parser = _to_parser()
+    args = parser.parse_args(arguments, argparse.Namespace(config=None, log_format=None))
+    if args.token is not None and args.command is not None:
+        parser.error(f"--token stands alone, not with {args.command}")
+    path = config_file.resolve_path(args.config, os.environ)
+    try:
+        if args.token is not None:
+            return _TOKEN_ACTIONS[args.token](path)
+        if args.command == "demo":
+            return _demo(args)
+        return _serve(path, _log_format(args))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except config.ConfigurationError as error:
+        for mistake in error.mistakes:
+            print(f"{path}: {mistake}", file=sys.stderr)
+        return WRONG
+
+
+def _to_parser() -> argparse.ArgumentParser:
+    everywhere = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    everywhere.add_argument(
+        "--config",
+        metavar="PATH",
+        help="the configuration file (default: $LIGHTD_CONFIG, else ./config.json); written if missing",
+    )
+    everywhere.add_argument(
+        "--log-format",
+        choices=["json", "console"],
+        help="how log lines look (default: console on a terminal, else json)",
+    )
+    parser = argparse.ArgumentParser(
+        prog="lightd",
+        description="Runs game servers as Docker containers, for a panel to steer over HTTP and WebSocket.",
+        parents=[everywhere],
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"lightd {version()}")
+    parser.add_argument(
+        "--token",
+        choices=list(_TOKEN_ACTIONS),
+        help="print the master token, make a new one, or read one from standard input",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    commands.add_parser(
+        "serve",
+        parents=[everywhere],
+        allow_abbrev=False,
+        help="run the daemon, as without a command",
+    )
+    demo = commands.add_parser(
+        "demo",
+        parents=[everywhere],
+        allow_abbrev=False,
+        help="run a server's whole life once, and show it",
+    )
+    demo.add_argument("--image", help="the image of the server")
+    demo.add_argument("--keep", action="store_true", help="leave the daemon running afterwards")
+    return parser
+
+
+def _log_format(args: argparse.Namespace) -> logs.Format:
+    chosen: logs.Format | None = args.log_format
+    return chosen or ("console" if sys.stderr.isatty() else "json")
+
+
+def _existing(path: Path) -> config.Configuration:
+    """The configuration at ``path``, which is written first where there is none."""
+    if config_file.create(path):
+        print(f"{path}: written with a new token", file=sys.stderr)
+    return config_file.load(path)
+
+
+def _serve(path: Path, log_format: logs.Format) -> int:
+    created = config_file.create(path)
+    configuration = config_file.load(path)
+    from lightd import daemon  # noqa: PLC0415 - a token is printed without waiting for the whole daemon to load
+
+    with logs.configure(log_format, logging.INFO):
+        if created:
+            _log.info("wrote %s with a new token: lightd --token what", path)
+        try:
+            trio.run(functools.partial(daemon.run, configuration, started=_tell_addresses))
+        except Exception:  # noqa: BLE001 - the last one to see it; the log masks the secrets in it
+            _log.critical("lightd failed", exc_info=True)
+            return FAILED
+    return 0
+
+
+def _tell_addresses(addresses: Sequence[str]) -> None:
+    _log.info("listening on %s", ", ".join(addresses), extra={"version": version()})
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from lightd import demo  # noqa: PLC0415 - as the daemon
+
+    return demo.main(args)
+
+
+def _print_token(path: Path) -> int:
+    print(f"Current Token: {_existing(path).authorization.token}")
+    return 0
+
+
+def _reset_token(path: Path) -> int:
+    _existing(path)
+    token = config_file.fresh_token()
+    config_file.replace_token(path, token)
+    print(f"Token reset successfully!\nNew Token: {token}")
+    return 0
+
+
+def _set_token(path: Path) -> int:
+    _existing(path)
+    try:
+        token = config_rules.TOKEN.read(_ask_token())
+    except ValueError:
+        print(f"lightd: the token must be {config_rules.TOKEN.means}; nothing was changed", file=sys.stderr)
+        return WRONG
+    config_file.replace_token(path, token)
+    print("Token set successfully!")
+    return 0
+
+
+def _ask_token() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.buffer.readline(LONGEST_LINE).decode(errors="replace").rstrip("\r\n")
+    try:
+        return getpass.getpass("New token: ")
+    except EOFError:
+        return ""
+
+
+_TOKEN_ACTIONS = {"what": _print_token, "reset": _reset_token, "set": _set_token}

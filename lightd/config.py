@@ -1,0 +1,281 @@
+"""The configuration: what the file says, as values, and what is wrong with it, as lines.
+
+Every key is one attribute below, and its annotation carries the ``Rule`` that reads it. The parser, the
+schema (``config_schema``) and the file that a first start writes all go by that one table.
+
+1. A file is taken whole or not at all, and every mistake in it is told, not only the first.
+2. A mistake names its key's path. It never shows the value of a secret.
+3. Nothing is dropped in silence: an unknown key is a mistake, and so is a key given twice.
+4. No type is bent: ``true`` is no number, ``"8070"`` is none either, and neither is ``8070.0``.
+
+The disk is the business of ``config_file``: here nothing is read but the text that is handed in.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+import attrs
+
+from lightd import config_rules as rules
+from lightd.config_rules import User
+from lightd.redaction import mask
+
+S = TypeVar("S", bound=attrs.AttrsInstance)
+
+VERSION = "0.1.0"  # of the file's format: the lightd that first wrote files like this
+
+SERVER_USER = User(988, 988)  # the contract's; never root unless an operator says so
+GIVEN_BY_THE_HOST = frozenset({"node"})  # keys that have no default here and needn't stand in the file
+
+
+class ConfigurationError(Exception):
+    """The configuration can't be used; ``mistakes`` has one line for each reason."""
+
+    def __init__(self, *mistakes: str) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+@attrs.frozen
+class Server:
+    """Where the daemon listens; port 0 lets the system choose one."""
+
+    host: Annotated[str, rules.HOST] = "0.0.0.0"  # noqa: S104 - the contract's default; a token guards it
+    port: Annotated[int, rules.PORT] = 8070
+
+
+@attrs.frozen(kw_only=True)
+class Authorization:
+    """The master token, and whether it is asked for; without it the daemon listens on loopback only."""
+
+    enabled: Annotated[bool, rules.FLAG] = True
+    token: Annotated[str, rules.TOKEN] = attrs.field(repr=mask)
+
+
+@attrs.frozen
+class Docker:
+    """The engine's socket, what containers may reach of the host, and who they run as."""
+
+    socket_path: Annotated[Path, rules.PATH] = Path("/var/run/docker.sock")
+    allowed_mounts: tuple[Annotated[Path, rules.MOUNT], ...] = ()
+    user: Annotated[User, rules.USER] = SERVER_USER
+
+
+@attrs.frozen
+class Storage:
+    """The daemon's folders: its own, those of the containers, and those of the volumes."""
+
+    base_path: Annotated[Path, rules.PATH] = Path("storage")
+    containers_path: Annotated[Path, rules.PATH] = attrs.field()
+    volumes_path: Annotated[Path, rules.PATH] = attrs.field()
+
+    @containers_path.default
+    def _beneath_base(self) -> Path:
+        return self.base_path / "containers"
+
+    @volumes_path.default
+    def _beneath_base_too(self) -> Path:
+        return self.base_path / "volumes"
+
+
+@attrs.frozen
+class Monitoring:
+    """Whether and how often a running container is measured, in milliseconds."""
+
+    enabled: Annotated[bool, rules.FLAG] = True
+    interval_ms: Annotated[int, rules.INTERVAL] = 1000
+
+
+@attrs.frozen
+class Remote:
+    """The panel; its address and token are needed once it is enabled."""
+
+    enabled: Annotated[bool, rules.FLAG] = False
+    url: Annotated[str, rules.URL] = ""
+    token: Annotated[str, rules.PANEL_TOKEN] = attrs.field(default="", repr=mask)
+    sync_config: Annotated[bool, rules.FLAG] = False
+
+
+@attrs.frozen(kw_only=True)
+class Configuration:
+    """All that an operator decides; its paths are absolute when it comes from ``parse``."""
+
+    version: Annotated[str, rules.TEXT] = VERSION
+    server: Server = Server()
+    authorization: Authorization
+    docker: Docker = Docker()
+    storage: Storage = Storage()
+    monitoring: Monitoring = Monitoring()
+    remote: Remote = Remote()
+    node: Annotated[str, rules.NODE]
+
+    def masked(self) -> dict[str, Any]:
+        """The configuration as JSON has it, every token masked to its last four characters."""
+        shown = to_json(self)
+        for section in shown.values():
+            if isinstance(section, dict) and "token" in section:
+                section["token"] = mask(section["token"])
+        return shown
+
+
+def parse(text: str, directory: Path, node: str) -> Configuration:
+    """The configuration that ``text`` describes.
+
+    Relative paths are taken beneath ``directory``; ``node`` is the name where the text gives none.
+    Raises ``ConfigurationError``.
+    """
+    return from_json(loads(text), directory, node)
+
+
+def loads(text: str) -> object:
+    """The JSON value in ``text``; raises ``ConfigurationError`` with line and column where it is none."""
+    repeated: dict[str, None] = {}
+
+    def to_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found: dict[str, object] = {}
+        for key, value in pairs:
+            if key in found:
+                repeated[rules.shown_key(key)] = None
+            found[key] = value
+        return found
+
+    try:
+        value: object = json.loads(text, object_pairs_hook=to_object, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise ConfigurationError(
+            f"line {error.lineno}, column {error.colno}: malformed JSON: {error.msg}",
+        ) from None
+    except RecursionError:
+        raise ConfigurationError("malformed JSON: it is nested too deeply") from None
+    except ValueError as error:
+        raise ConfigurationError(f"malformed JSON: {error}") from None
+    if repeated:
+        raise ConfigurationError(*(f"{key}: is given twice in one object" for key in repeated))
+    return value
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def from_json(value: object, directory: Path, node: str) -> Configuration:
+    """As ``parse``, from the JSON value."""
+    if isinstance(value, dict):
+        value = {"node": node, **value}
+    mistakes: dict[str, str] = {}
+    configuration = _anchored(_read_section(Configuration, value, "", mistakes), directory)
+    for path, mistake in _contradictions(configuration):
+        mistakes.setdefault(path, mistake)
+    if mistakes:
+        raise ConfigurationError(*(f"{path}: {mistake}" for path, mistake in mistakes.items()))
+    return configuration
+
+
+def _read(annotation: Any, value: object, path: str, mistakes: dict[str, str]) -> Any:  # noqa: ANN401 - a key's value
+    """The value of one key; where it is wrong a mistake is noted, and what is returned means nothing."""
+    if attrs.has(annotation):
+        return _read_section(annotation, value, path, mistakes)
+    if get_origin(annotation) is tuple:
+        if not isinstance(value, list):
+            mistakes[path] = f"must be a list, not {rules.shown(value)}"
+            return ()
+        of = get_args(annotation)[0]
+        return tuple(_read(of, item, f"{path}[{index}]", mistakes) for index, item in enumerate(value))
+    rule: rules.Rule = annotation.__metadata__[0]
+    try:
+        return rule.read(value)
+    except ValueError:
+        seen = "" if rule.secret else f", not {rules.shown(value)}"
+        mistakes[path] = f"must be {rule.means}{seen}"
+        return None
+
+
+def _read_section(cls: type[S], value: object, path: str, mistakes: dict[str, str]) -> S:
+    """An instance of ``cls``, in which a key that is wrong stands at its default, or at None if it has none.
+
+    So the sections can be held against each other however wrong they are, and a contradiction is told along
+    with the other mistakes.
+    """
+    if not isinstance(value, dict):
+        mistakes[path or "(the whole file)"] = f"must be an object, not {rules.shown(value)}"
+        return _read_section(cls, {}, path, {})
+    annotations = get_type_hints(cls, include_extras=True)
+    defaults = {field.name: field.default for field in attrs.fields(cls)}
+    for key in value:
+        if key not in defaults:
+            known = ", ".join(defaults)
+            mistakes[_join(path, rules.shown_key(key))] = f"is not a key that lightd knows here ({known})"
+    given: dict[str, Any] = {}
+    for name, default in defaults.items():
+        at, annotation, before = _join(path, name), annotations[name], len(mistakes)
+        if name in value:
+            read = _read(annotation, value[name], at, mistakes)
+        elif default is not attrs.NOTHING:
+            continue
+        elif attrs.has(annotation):
+            read = _read_section(annotation, {}, at, mistakes)
+        else:
+            mistakes[at] = "is missing"
+            read = None
+        if len(mistakes) == before or attrs.has(annotation) or default is attrs.NOTHING:
+            given[name] = read
+    return cls(**given)
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _contradictions(configuration: Configuration) -> Iterator[tuple[str, str]]:
+    """The keys that are well-formed, each for itself, and can't stand together."""
+    host, remote, storage = configuration.server.host, configuration.remote, configuration.storage
+    if not configuration.authorization.enabled and not rules.is_loopback(host):
+        yield (
+            "server.host",
+            f"must be a loopback address while authorization.enabled is false, not {rules.shown(host)}",
+        )
+    if remote.enabled and not remote.url:
+        yield "remote.url", "must not be empty while remote.enabled is true"
+    if remote.enabled and not remote.token:
+        yield "remote.token", "must not be empty while remote.enabled is true"
+    containers, volumes = storage.containers_path, storage.volumes_path
+    if containers.is_relative_to(volumes) or volumes.is_relative_to(containers):
+        yield "storage.volumes_path", "must lie apart from storage.containers_path, neither within the other"
+
+
+def _anchored(configuration: Configuration, directory: Path) -> Configuration:
+    docker, storage = configuration.docker, configuration.storage
+    return attrs.evolve(
+        configuration,
+        docker=attrs.evolve(docker, socket_path=directory / docker.socket_path),
+        storage=Storage(
+            directory / storage.base_path,
+            directory / storage.containers_path,
+            directory / storage.volumes_path,
+        ),
+    )
+
+
+def to_json(configuration: Configuration) -> dict[str, Any]:
+    """``configuration`` as the file has it, secrets included; ``from_json`` undoes it."""
+    return attrs.asdict(configuration, value_serializer=_to_json_value)
+
+
+def _to_json_value(_instance: object, _field: object, value: object) -> object:
+    match value:
+        case Path() | User():
+            return str(value)
+        case tuple():
+            return list(value)
+        case _:
+            return value
+
+
+def first_file(token: str) -> dict[str, Any]:
+    """What a first start writes: every key at its default, ``token``, and no node's name."""
+    file = to_json(Configuration(authorization=Authorization(token=token), node=""))
+    del file["node"]
+    file["storage"] = {key: f"./{path}" for key, path in file["storage"].items()}
+    return file

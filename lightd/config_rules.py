@@ -1,0 +1,184 @@
+"""How single values of the configuration are read: one ``Rule`` for each kind of key.
+
+A rule says the same thing three times, which is why it is one record: to the parser (``read``), to the
+operator who got it wrong (``means``), and to an editor (``schema``, of JSON Schema 2020-12). The schema may
+be wider than the rule, never narrower.
+"""
+
+import ipaddress
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+
+from lightd.redaction import redact
+
+LONGEST_SHOWN = 60  # characters of a wrong value that a mistake repeats
+
+
+@attrs.frozen
+class Rule:
+    """A kind of value: "must be ``means``"; ``read`` returns it or raises ``ValueError``."""
+
+    means: str
+    read: Callable[[object], Any]
+    schema: Mapping[str, object]
+    secret: bool = False
+
+
+@attrs.frozen
+class User:
+    """Who a server runs as: the numbers of a user and a group."""
+
+    uid: int
+    gid: int
+
+    def __str__(self) -> str:
+        return f"{self.uid}:{self.gid}"
+
+
+def shown(value: object) -> str:
+    """``value`` as a mistake may repeat it: in one line, short, without a token."""
+    match value:
+        case dict():
+            return "an object"
+        case list():
+            return "a list"
+        case _:
+            text = redact(json.dumps(value))  # a token may stand at the wrong key
+            return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
+def shown_key(key: str) -> str:
+    """``key`` as a path may hold it: as it is where it is a plain word, else as ``shown``."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", key) else shown(key)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine alone: ``localhost``, ``::1``, or an address in 127.0.0.0/8."""
+    if host.lower() == "localhost" or host == "::1":
+        return True
+    try:
+        return ipaddress.IPv4Address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError
+    value.encode()  # a lone surrogate has no UTF-8: UnicodeEncodeError is a ValueError
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError  # noqa: TRY004 - a rule has one way to refuse
+    return value
+
+
+def _number(low: int, high: int) -> Rule:
+    def read(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise ValueError
+        return value
+
+    return Rule(
+        f"a number from {low} to {high}",
+        read,
+        {"type": "integer", "minimum": low, "maximum": high},
+    )
+
+
+def _matching(means: str, pattern: str, *, secret: bool = False) -> Rule:
+    def read(value: object) -> str:
+        text = _text(value)
+        if re.fullmatch(pattern, text) is None:
+            raise ValueError
+        return text
+
+    return Rule(means, read, {"type": "string", "pattern": f"^(?:{pattern})$"}, secret)
+
+
+def _host(value: object) -> str:
+    host = _text(value)
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        if re.fullmatch(r"(?=.{1,253}$)(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z][A-Za-z0-9_-]{0,62}", host) is None:
+            raise
+    if "%" in host:  # the scope of an IPv6 address
+        raise ValueError
+    return host
+
+
+def _path(value: object) -> Path:
+    return Path(_text(value))
+
+
+def _mount(value: object) -> Path:
+    path = _path(value)
+    if not path.is_absolute() or ".." in path.parts:
+        raise ValueError
+    return path
+
+
+def _user(value: object) -> User:
+    uid, gid = (int(number) for number in USER_TEXT.read(value).split(":"))
+    if max(uid, gid) >= 2**31:  # the highest that runc takes is 2**31 - 1
+        raise ValueError
+    return User(uid, gid)
+
+
+def _url(value: object) -> str:
+    if value == "":
+        return ""
+    url = _text(value)
+    parts = urlsplit(url)  # raises ValueError for brackets that hold no address
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or parts.port == 0  # raises ValueError where it is no port
+        or "@" in parts.netloc
+        or parts.query
+        or parts.fragment
+        or re.fullmatch(r"[!-~]+", url) is None
+    ):
+        raise ValueError
+    return url
+
+
+def _panel_token(value: object) -> str:
+    return "" if value == "" else str(TOKEN.read(value))
+
+
+_FORM = r"lightd_[!-~]{13,}"
+_IN_WORDS = 'a token: "lightd_" and more, at least 20 characters in all, printable ASCII without spaces'
+
+TEXT = Rule("a text", _text, {"type": "string", "minLength": 1})
+FLAG = Rule("true or false", _flag, {"type": "boolean"})
+PORT = _number(0, 65535)
+INTERVAL = _number(100, 60_000)
+HOST = Rule("an IP address or a host name", _host, {"type": "string", "minLength": 1})
+NODE = _matching("a name of 1 to 63 of the characters A-Z a-z 0-9 _ . -", r"[A-Za-z0-9_.-]{1,63}")
+TOKEN = _matching(_IN_WORDS, _FORM, secret=True)
+PANEL_TOKEN = Rule(
+    f"{_IN_WORDS}; or empty",
+    _panel_token,
+    {"type": "string", "pattern": f"^(?:{_FORM})?$"},
+    secret=True,
+)
+PATH = Rule("a path", _path, {"type": "string", "minLength": 1})
+MOUNT = Rule('an absolute path without ".."', _mount, {"type": "string", "pattern": "^/"})
+USER_TEXT = _matching("two numbers", r"[0-9]{1,10}:[0-9]{1,10}")
+USER = Rule('"uid:gid", two numbers below 2147483648', _user, USER_TEXT.schema)
+URL = Rule(
+    "an http:// or https:// address without a password, query or fragment; or empty",
+    _url,
+    {"type": "string", "pattern": "^(?:https?://.+)?$"},
+    secret=True,  # the password it must not have would be shown
+)

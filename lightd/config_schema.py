@@ -1,0 +1,50 @@
+"""The configuration's JSON Schema (2020-12), for editors: made from the same table that the parser goes by.
+
+``python -m lightd.config_schema > config/config.schema.json`` writes it anew. What holds between two keys
+(no authorization beyond loopback, a panel without its address) is told by the daemon alone.
+"""
+
+import json
+import sys
+from typing import Any, get_args, get_origin, get_type_hints
+
+import attrs
+
+from lightd import config, config_rules
+
+
+def to_document() -> dict[str, Any]:
+    """The whole schema, as JSON has it."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "lightd's config.json",
+        **_to_schema(config.Configuration),
+    }
+
+
+def _to_schema(annotation: Any) -> dict[str, Any]:  # noqa: ANN401 - an annotation may be anything
+    if attrs.has(annotation):
+        return _to_section(annotation)
+    if get_origin(annotation) is tuple:
+        return {"type": "array", "items": _to_schema(get_args(annotation)[0])}
+    rule: config_rules.Rule = annotation.__metadata__[0]
+    return {"description": rule.means, **rule.schema}
+
+
+def _to_section(cls: type[Any]) -> dict[str, Any]:
+    required = [field.name for field in attrs.fields(cls) if field.default is attrs.NOTHING]
+    return {
+        "type": "object",
+        "description": cls.__doc__,
+        "properties": {
+            name: _to_schema(annotation)
+            for name, annotation in get_type_hints(cls, include_extras=True).items()
+        },
+        "required": [name for name in required if name not in config.GIVEN_BY_THE_HOST],
+        "additionalProperties": False,
+    }
+
+
+if __name__ == "__main__":
+    json.dump(to_document(), sys.stdout, indent=2)
+    sys.stdout.write("\n")

@@ -1,0 +1,214 @@
+"""Log lines on standard error: structured, without secrets, and never worth waiting for.
+
+1. One line is one record: a JSON object, or for a terminal one line of text (a traceback takes more).
+2. Whatever looks like a token is masked in all of it: message, arguments, extra fields, tracebacks.
+3. Nobody who logs waits for who reads. A line is put into a queue of ``CAPACITY`` lines that a thread
+   writes out; at the bound it is dropped and counted, and the count is logged once there is room. So a
+   terminal on hold or a log collector that hangs costs log lines, never a game server.
+4. Control characters arrive escaped: what a tenant got into a log line moves no operator's cursor.
+"""
+
+import contextlib
+import datetime as dt
+import json
+import logging
+import os
+import queue
+import select
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Literal, Self, TextIO, TypeAlias
+
+from lightd import redaction
+
+Format: TypeAlias = Literal["json", "console"]
+
+CAPACITY = 10_000  # lines: a burst, and no more memory than a few MiB
+BATCH = 256  # lines that one write takes
+FAREWELL = 2.0  # seconds that closing waits for the last lines to be taken
+
+# What every record has; what a record has beyond these is an extra field.
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
+    ord("\n"): "\\n",
+    ord("\r"): "\\r",
+    ord("\t"): "\\t",
+}
+
+
+def configure(format: Format, level: int | str, stream: TextIO | None = None) -> "Output":  # noqa: A002 - its name
+    """Let every logger of the process write to ``stream`` (standard error) until the output is closed.
+
+    Warnings of the ``warnings`` module are logged as well. Closing it gives back what was there before.
+    """
+    formatter = JsonFormatter() if format == "json" else ConsoleFormatter()
+    return Output(formatter, level, sys.stderr if stream is None else stream)
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as a JSON object: ``ts``, ``level``, ``logger``, ``message``, the extra fields, ``exception``.
+
+    ``ts`` is RFC 3339 in UTC with milliseconds. An extra field of one of those names gets a ``_`` behind it.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "ts": _timestamp(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": redaction.redact(record.getMessage()),
+        }
+        for key, value in _extras(record).items():
+            line[f"{key}_" if key in line or key == "exception" else key] = value
+        if trace := _trace(record):
+            line["exception"] = trace
+        return json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+
+
+class ConsoleFormatter(logging.Formatter):
+    """A record as a person reads it: UTC, level, logger, message, ``key=value``; then the traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        extras = "".join(
+            f" {key}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+            for key, value in _extras(record).items()
+        )
+        text = f"{redaction.redact(record.getMessage())}{' ' if extras else ''}{extras}".translate(_CONTROL)
+        head = f"{_timestamp(record)} {record.levelname:<8} {record.name}: {text}"
+        trace = "".join(f"\n    {line.translate(_CONTROL)}" for line in _trace(record).split("\n") if line)
+        return f"{head}{trace}"
+
+
+def _timestamp(record: logging.LogRecord) -> str:
+    at = dt.datetime.fromtimestamp(record.created, dt.UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _extras(record: logging.LogRecord) -> Mapping[str, object]:
+    extras = redaction.to_plain({key: value for key, value in vars(record).items() if key not in _STANDARD})
+    assert isinstance(extras, dict)  # noqa: S101 - what a mapping becomes
+    return extras
+
+
+def _trace(record: logging.LogRecord) -> str:
+    parts = []
+    if record.exc_info and record.exc_info[0] is not None:
+        parts.append("".join(traceback.format_exception(*record.exc_info)))
+    if record.stack_info:
+        parts.append(record.stack_info)
+    return redaction.redact("\n".join(parts).rstrip("\n"))
+
+
+class Output(logging.Handler):
+    """Where log lines go; a context manager that closes itself. ``dropped`` counts those without room."""
+
+    def __init__(self, formatter: logging.Formatter, level: int | str, stream: TextIO) -> None:
+        super().__init__()
+        self.setFormatter(formatter)
+        self.dropped = 0
+        self._lines: queue.Queue[str | None] = queue.Queue(CAPACITY)
+        self._write = _to_writer(stream)
+        self._closed = False
+        self._root = logging.getLogger()
+        self._before = self._root.handlers[:], self._root.level
+        self._root.setLevel(level)
+        self._root.handlers[:] = [self]
+        logging.captureWarnings(True)  # noqa: FBT003 - the standard library's signature
+        # A daemon thread: the process must be able to end while nobody reads.
+        self._thread = threading.Thread(target=self._run, name="logs", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001 - a handler's duty: the mistake of a log call is no reason to fail
+            self.handleError(record)
+        else:
+            self._put(line)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the standard library's name
+        """Log that the log call of ``record`` is wrong, through the queue like all else."""
+        call = f"{record.module}:{record.lineno}"
+        self._put(self._own_line(f"the log call at {call} is wrong", exc_info=sys.exc_info()))
+
+    def close(self) -> None:
+        """Put the former handlers back, and return once the last lines are out or ``FAREWELL`` is over."""
+        if self._closed:
+            return
+        self._closed = True
+        logging.captureWarnings(False)  # noqa: FBT003 - the standard library's signature
+        self._root.handlers[:], level = self._before
+        self._root.setLevel(level)
+        with contextlib.suppress(queue.Full):
+            self._lines.put(None, timeout=FAREWELL)
+            self._thread.join(FAREWELL)
+        super().close()
+
+    def _put(self, line: str) -> None:
+        try:
+            self._lines.put_nowait(line)
+        except queue.Full:
+            self.dropped += 1
+
+    def _own_line(self, message: str, **attributes: object) -> str:
+        level = {"levelno": logging.ERROR, "levelname": "ERROR"}
+        return self.format(logging.makeLogRecord({"name": __name__, "msg": message, **level, **attributes}))
+
+    def _run(self) -> None:
+        told = 0
+        while True:
+            lines = self._take()
+            text = "".join(f"{line}\n" for line in lines if line is not None)
+            if missing := self.dropped - told:
+                told += missing
+                line = self._own_line("log lines were dropped: nobody read them", dropped=missing)
+                text += f"{line}\n"
+            with contextlib.suppress(OSError, ValueError):  # nobody is there to read, and nobody else to tell
+                self._write(text)
+            if lines[-1] is None:
+                return
+
+    def _take(self) -> list[str | None]:
+        """The next lines, waiting for one; None is the last that ever comes."""
+        lines = [self._lines.get()]
+        with contextlib.suppress(queue.Empty):
+            while len(lines) < BATCH and lines[-1] is not None:
+                lines.append(self._lines.get_nowait())
+        return lines
+
+
+def _to_writer(stream: TextIO) -> Callable[[str], None]:
+    """What writes text to ``stream``: past its buffer where it has a descriptor.
+
+    A thread that hangs in a write would keep the buffer's lock, and the interpreter needs that to exit.
+    """
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):  # a stream in memory has none
+
+        def write_text(text: str) -> None:
+            stream.write(text)
+            stream.flush()
+
+        return write_text
+
+    writable = select.poll()
+    writable.register(descriptor, select.POLLOUT)
+
+    def write_bytes(text: str) -> None:
+        rest = memoryview(text.encode("utf-8", "backslashreplace"))
+        while rest:
+            try:
+                rest = rest[os.write(descriptor, rest) :]
+            except BlockingIOError:  # a terminal that another program made non-blocking
+                writable.poll()
+
+    return write_bytes

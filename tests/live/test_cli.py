@@ -1,0 +1,302 @@
+import getpass
+import importlib.metadata
+import json
+import logging
+import os
+import pty
+import stat
+import subprocess
+import sys
+import types
+
+import pytest
+import trio
+
+import lightd
+from lightd import cli, config_file
+from lightd.version import version
+
+TOKEN = "lightd_0123456789abcdef"
+A_TOKEN = 'must be a token: "lightd_" and more, at least 20 characters in all, printable ASCII without spaces'
+
+
+@pytest.fixture
+def run(tmp_path):
+    """The real command, in a directory of its own."""
+    environ = {key: value for key, value in os.environ.items() if key != "LIGHTD_CONFIG"}
+    environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+
+    def run(*arguments, stdin="", **more):
+        return subprocess.run(
+            [sys.executable, "-m", "lightd", *arguments],
+            cwd=tmp_path,
+            env={**environ, **more},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A configuration file with ``TOKEN``."""
+    path = tmp_path / "config.json"
+    config_file.create(path)
+    config_file.replace_token(path, TOKEN)
+    return path
+
+
+@pytest.fixture
+def here(path, monkeypatch):
+    """The directory of that file, to work in."""
+    monkeypatch.chdir(path.parent)
+    monkeypatch.delenv("LIGHTD_CONFIG", raising=False)
+    return path.parent
+
+
+# ---- the master token
+
+
+def test_what_prints_the_token_and_nothing_else(run, path):
+    done = run("--token", "what")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"Current Token: {TOKEN}\n", "")
+
+
+def test_the_first_command_writes_the_file(run, tmp_path):
+    done = run("--token", "what")
+    path = tmp_path / "config.json"
+    token = json.loads(path.read_text())["authorization"]["token"]
+    assert (done.returncode, done.stdout) == (0, f"Current Token: {token}\n")
+    assert done.stderr == f"{path}: written with a new token\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_reset_makes_a_new_token(run, path):
+    before = json.loads(path.read_text())
+    done = run("--token", "reset")
+    after = json.loads(path.read_text())
+    token = after["authorization"]["token"]
+    assert token != TOKEN
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        f"Token reset successfully!\nNew Token: {token}\n",
+        "",
+    )
+    assert {**after, "authorization": 0} == {**before, "authorization": 0}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "", "\nmore\n"])
+def test_set_takes_a_line_of_standard_input(run, path, end):
+    done = run("--token", "set", stdin=f"lightd_fedcba9876543210{end}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Token set successfully!\n", "")
+    assert config_file.load(path).authorization.token == "lightd_fedcba9876543210"
+
+
+@pytest.mark.parametrize(
+    "line", ["", "lightd_short\n", "fedcba9876543210fedcba\n", "lightd_with a space in it\n"]
+)
+def test_set_refuses_what_is_no_token_and_changes_nothing(run, path, line):
+    before = path.read_bytes()
+    done = run("--token", "set", stdin=line)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"lightd: the token {A_TOKEN}; nothing was changed\n"
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(("typed", "code"), [(f"{TOKEN}0", 0), ("", 2)])
+def test_set_asks_on_a_terminal_without_showing_what_is_typed(here, monkeypatch, typed, code):
+    asked = []
+
+    def ask(prompt):
+        asked.append(prompt)
+        if not typed:
+            raise EOFError
+        return typed
+
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "wb"), os.fdopen(theirs) as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        monkeypatch.setattr(getpass, "getpass", ask)
+        assert cli.main(["--token", "set"]) == code
+    assert asked == ["New token: "]
+
+
+# ---- the configuration's path and its mistakes
+
+
+def test_the_option_wins_over_the_environment(run, path, tmp_path):
+    other = tmp_path / "other.json"
+    done = run("--config", "config.json", "--token", "what", LIGHTD_CONFIG=str(other))
+    assert done.stdout == f"Current Token: {TOKEN}\n"
+    assert not other.exists()
+    run("--token", "what", LIGHTD_CONFIG=str(other))
+    assert other.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["serve"], ["--token", "what"], ["--token", "reset"], ["--token", "set"]]
+)
+def test_a_wrong_file_is_one_line_a_mistake_and_exit_code_2(run, path, arguments):
+    path.write_text(json.dumps({"authorization": {"token": "x"}, "server": {"port": "abc", "prot": 1}}))
+    before = path.read_bytes()
+    done = run(*arguments, stdin=f"{TOKEN}\n")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines() == [
+        f"{path}: server.prot: is not a key that lightd knows here (host, port)",
+        f'{path}: server.port: must be a number from 0 to 65535, not "abc"',
+        f"{path}: authorization.token: {A_TOKEN}",
+    ]
+    assert path.read_bytes() == before
+
+
+def test_malformed_json_is_told_by_line_and_column(run, path):
+    path.write_text('{"server":\n  {"port": 80,}}')
+    done = run("serve")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{path}: line 2, column 1")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_file_that_is_open_to_others_is_refused(run, path):
+    path.chmod(0o644)
+    done = run("serve")
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"chmod 600 {path}\n")
+
+
+def test_a_directory_that_is_not_there_is_not_made(run, tmp_path):
+    done = run("serve", "--config", "nowhere/config.json")
+    assert done.returncode == 2
+    assert done.stderr == f"{tmp_path}/nowhere/config.json: can't be written: No such file or directory\n"
+
+
+def test_without_authorization_it_refuses_to_listen_beyond_loopback(run, path):
+    path.write_text(json.dumps({"authorization": {"enabled": False, "token": TOKEN}}))
+    done = run()
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{path}: server.host: must be a loopback address")
+
+
+# ---- the command line itself
+
+
+def test_the_version_is_told(run):
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"lightd {version()}\n")
+
+
+def test_a_source_tree_that_was_never_installed_has_a_version(monkeypatch):
+    def missing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", missing)
+    assert version() == "0.1.0"
+
+
+def test_help_names_every_command_and_option(run):
+    done = run("--help")
+    assert done.returncode == 0
+    for word in ("serve", "demo", "--config", "--token", "--log-format", "--version"):
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["fly"],
+        ["--token", "guess"],
+        ["--log-format", "xml"],
+        ["serve", "--image", "x"],
+        ["serve", "--token", "what"],
+        ["--token", "what", "serve"],
+    ],
+)
+def test_a_wrong_command_line_is_exit_code_2(run, tmp_path, arguments):
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert not (tmp_path / "config.json").exists()
+
+
+# ---- what serve and demo are given, by stand-ins for both
+
+
+def daemon_that(do):
+    """A daemon that does ``do(configuration, started)``."""
+
+    async def run(configuration, *, started=None):
+        await trio.lowlevel.checkpoint()
+        do(configuration, started)
+
+    return types.SimpleNamespace(run=run)
+
+
+@pytest.mark.parametrize("arguments", [[], ["serve"]])
+def test_serve_runs_the_daemon_with_the_configuration(here, monkeypatch, capfd, arguments):
+    record = []
+
+    def do(configuration, started):
+        record.append(configuration)
+        started(["http://127.0.0.1:8070"])
+
+    monkeypatch.setattr(lightd, "daemon", daemon_that(do), raising=False)
+    assert cli.main(arguments) == 0
+    assert record == [config_file.load(here / "config.json")]
+    line = json.loads(capfd.readouterr().err)
+    assert (line["message"], line["version"]) == ("listening on http://127.0.0.1:8070", version())
+
+
+def test_a_first_start_says_where_the_token_is(here, monkeypatch, capfd):
+    (here / "config.json").unlink()
+    monkeypatch.setattr(lightd, "daemon", daemon_that(lambda *_: None), raising=False)
+    assert cli.main([]) == 0
+    assert f"wrote {here}/config.json with a new token" in json.loads(capfd.readouterr().err)["message"]
+
+
+def test_a_daemon_that_fails_is_exit_code_1_and_a_log_line_without_secrets(here, monkeypatch, capfd):
+    def do(configuration, _):
+        raise RuntimeError(configuration.authorization.token)
+
+    monkeypatch.setattr(lightd, "daemon", daemon_that(do), raising=False)
+    assert cli.main(["--log-format", "json"]) == 1
+    text = capfd.readouterr().err
+    assert TOKEN not in text
+    assert json.loads(text)["level"] == "critical"
+    assert "RuntimeError: lightd_…cdef" in json.loads(text)["exception"]
+
+
+def test_an_interrupt_before_the_daemon_minds_it_ends_quietly(here, monkeypatch, capfd):
+    def do(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lightd, "daemon", daemon_that(do), raising=False)
+    assert cli.main([]) == 130
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--log-format", "console", "serve"], ["serve", "--log-format", "console"]]
+)
+def test_an_option_may_stand_on_either_side_of_the_command(here, monkeypatch, capfd, arguments):
+    monkeypatch.setattr(
+        lightd, "daemon", daemon_that(lambda *_: logging.getLogger("x").info("hello")), raising=False
+    )
+    assert cli.main(arguments) == 0
+    assert capfd.readouterr().err.endswith("INFO     x: hello\n")
+
+
+def test_demo_is_given_its_options_and_needs_no_configuration(here, monkeypatch):
+    (here / "config.json").unlink()
+    record = []
+
+    def main(args):
+        record.append((args.image, args.keep))
+        return 7
+
+    monkeypatch.setattr(lightd, "demo", types.SimpleNamespace(main=main), raising=False)
+    assert cli.main(["demo", "--image", "busybox", "--keep"]) == 7
+    assert cli.main(["demo"]) == 7
+    assert record == [("busybox", True), (None, False)]
+    assert not (here / "config.json").exists()

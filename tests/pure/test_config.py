@@ -1,0 +1,350 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lightd import config, config_file, config_rules, config_schema
+
+HERE = Path("/srv/lightd")
+TOKEN = "lightd_0123456789abcdef"
+A_TOKEN = 'must be a token: "lightd_" and more, at least 20 characters in all, printable ASCII without spaces'
+ROOT = Path(__file__).parents[2]
+
+
+def read(value):
+    return config.from_json(value, HERE, "host-1")
+
+
+def mistakes(value):
+    with pytest.raises(config.ConfigurationError) as caught:
+        read(value)
+    return list(caught.value.mistakes)
+
+
+def file_with(**sections):
+    return {"authorization": {"token": TOKEN}, **sections}
+
+
+# ---- what is right
+
+
+def test_the_token_is_the_only_key_that_must_be_given():
+    assert read(file_with()) == read(config.first_file(TOKEN))
+
+
+def test_the_file_of_a_first_start_has_every_key_of_the_contract():
+    assert config.first_file(TOKEN) == {
+        "version": "0.1.0",
+        "server": {"host": "0.0.0.0", "port": 8070},
+        "authorization": {"enabled": True, "token": TOKEN},
+        "docker": {"socket_path": "/var/run/docker.sock", "allowed_mounts": [], "user": "988:988"},
+        "storage": {
+            "base_path": "./storage",
+            "containers_path": "./storage/containers",
+            "volumes_path": "./storage/volumes",
+        },
+        "monitoring": {"enabled": True, "interval_ms": 1000},
+        "remote": {"enabled": False, "url": "", "token": "", "sync_config": False},
+    }
+
+
+def test_relative_paths_lie_beneath_the_directory_of_the_file_and_absolute_ones_stay():
+    storage = read(file_with(storage={"base_path": "./data", "volumes_path": "/mnt/volumes"})).storage
+    assert storage.base_path == HERE / "data"
+    assert storage.containers_path == HERE / "data/containers"
+    assert storage.volumes_path == Path("/mnt/volumes")
+
+
+def test_the_user_is_read_as_two_numbers():
+    assert read(file_with(docker={"user": "0:1000"})).docker.user == config_rules.User(0, 1000)
+
+
+def test_the_node_is_named_after_the_host_unless_the_file_names_it():
+    assert read(file_with()).node == "host-1"
+    assert read(file_with(node="fra-2")).node == "fra-2"
+
+
+@pytest.mark.parametrize(
+    ("host_name", "node"),
+    [("gs-1.example", "gs-1.example"), ("käse keller", "k-se-keller"), ("x" * 70, "x" * 63), ("", "node")],
+)
+def test_a_host_name_is_cleaned_until_it_can_name_a_node(host_name, node):
+    assert config_file.node_name(host_name) == node
+    assert read(file_with(node=node)).node == node
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "localhost", "LOCALHOST"])
+def test_without_authorization_it_may_listen_on_loopback(host):
+    value = file_with(server={"host": host}, authorization={"enabled": False, "token": TOKEN})
+    assert read(value).server.host == host
+
+
+def test_a_panel_that_is_enabled_has_its_address_and_token():
+    remote = {"enabled": True, "url": "https://panel.example:8443/api", "token": TOKEN}
+    assert read(file_with(remote=remote)).remote.url == "https://panel.example:8443/api"
+
+
+def test_the_example_is_valid_and_shows_every_key():
+    example = json.loads((ROOT / "config/config.example.json").read_text())
+    assert config.to_json(read(example)).keys() == example.keys()
+    for key, section in config.to_json(read(example)).items():
+        if isinstance(section, dict):
+            assert section.keys() == example[key].keys()
+
+
+# ---- what is wrong
+
+
+def test_every_mistake_is_told_with_its_path():
+    value = {
+        "server": {"host": "http://x", "port": "abc", "prot": 1},
+        "authorization": {"enabled": 1, "token": "hunter2"},
+        "docker": {"allowed_mounts": ["/srv", "srv", "/a/../b"], "user": "root", "socket_path": ""},
+        "storage": [],
+        "monitoring": {"enabled": "yes", "interval_ms": 99},
+        "remote": {"url": "ftp://panel", "sync_config": None, "token": "short"},
+        "node": "a b",
+        "x\n": 1,
+    }
+    assert mistakes(value) == [
+        f'"x\\n": is not a key that lightd knows here ({", ".join(config.first_file(TOKEN))}, node)',
+        "server.prot: is not a key that lightd knows here (host, port)",
+        'server.host: must be an IP address or a host name, not "http://x"',
+        'server.port: must be a number from 0 to 65535, not "abc"',
+        "authorization.enabled: must be true or false, not 1",
+        f"authorization.token: {A_TOKEN}",
+        'docker.socket_path: must be a path, not ""',
+        'docker.allowed_mounts[1]: must be an absolute path without "..", not "srv"',
+        'docker.allowed_mounts[2]: must be an absolute path without "..", not "/a/../b"',
+        'docker.user: must be "uid:gid", two numbers below 2147483648, not "root"',
+        "storage: must be an object, not a list",
+        'monitoring.enabled: must be true or false, not "yes"',
+        "monitoring.interval_ms: must be a number from 100 to 60000, not 99",
+        "remote.url: must be an http:// or https:// address without a password, query or fragment; or empty",
+        f"remote.token: {A_TOKEN}; or empty",
+        "remote.sync_config: must be true or false, not null",
+        'node: must be a name of 1 to 63 of the characters A-Z a-z 0-9 _ . -, not "a b"',
+    ]
+
+
+def test_a_contradiction_is_told_along_with_the_other_mistakes():
+    assert mistakes({"server": {"port": True}, "authorization": {"enabled": False, "token": TOKEN}}) == [
+        "server.port: must be a number from 0 to 65535, not true",
+        'server.host: must be a loopback address while authorization.enabled is false, not "0.0.0.0"',
+    ]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.1", "example.org", "localhost.example.org"])
+def test_without_authorization_it_listens_nowhere_else(host):
+    value = file_with(server={"host": host}, authorization={"enabled": False, "token": TOKEN})
+    (line,) = mistakes(value)
+    assert line.startswith("server.host: must be a loopback address")
+
+
+def test_a_panel_that_is_enabled_needs_its_address_and_token():
+    assert mistakes(file_with(remote={"enabled": True})) == [
+        "remote.url: must not be empty while remote.enabled is true",
+        "remote.token: must not be empty while remote.enabled is true",
+    ]
+
+
+def test_containers_and_volumes_lie_apart():
+    (line,) = mistakes(file_with(storage={"containers_path": "x", "volumes_path": "/srv/lightd/x/y"}))
+    assert line.startswith("storage.volumes_path: must lie apart")
+
+
+def test_a_file_without_a_token_says_so_whatever_else_is_missing():
+    assert mistakes({}) == ["authorization.token: is missing"]
+    assert mistakes(file_with(authorization=None)) == ["authorization: must be an object, not null"]
+    assert mistakes([]) == ["(the whole file): must be an object, not a list"]
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "wrong"),
+    [
+        ("server", "port", -1),
+        ("server", "port", 65536),
+        ("server", "port", 8070.0),
+        ("server", "host", ""),
+        ("server", "host", "1.2.3.4.5"),
+        ("server", "host", "fe80::1%eth0"),
+        ("server", "host", "a b"),
+        ("authorization", "token", "lightd_" + "x" * 12),
+        ("authorization", "token", "lightd_" + "x" * 20 + " y"),
+        ("authorization", "token", "Lightd_" + "x" * 20),
+        ("authorization", "token", "lightd_" + "ä" * 20),
+        ("docker", "user", "1"),
+        ("docker", "user", "-1:1"),
+        ("docker", "user", "2147483648:1"),
+        ("docker", "user", 988),
+        ("docker", "allowed_mounts", "/srv"),
+        ("storage", "base_path", "a\0b"),
+        ("storage", "base_path", "\ud800"),
+        ("monitoring", "interval_ms", 60001),
+        ("remote", "url", "https://"),
+        ("remote", "url", "https://user:secret@panel.example"),
+        ("remote", "url", "https://panel.example/?a=b"),
+        ("remote", "url", "https://panel.example:0/"),
+        ("remote", "url", "https://panel.example:x/"),
+        ("remote", "url", "https://[::1/"),
+        ("remote", "url", "https://panel.example/a b"),
+        ("remote", "url", 7),
+    ],
+)
+def test_a_wrong_value_is_one_mistake_at_its_key(section, key, wrong):
+    (line,) = mistakes(
+        {**file_with(), section: {"token": TOKEN, key: wrong}}
+        if section == "authorization"
+        else file_with(**{section: {key: wrong}})
+    )
+    assert line.startswith(f"{section}.{key}")
+    assert line.isprintable()
+
+
+def test_no_mistake_repeats_a_secret():
+    wrong = file_with(
+        authorization={"token": "my secret"},
+        remote={"url": "https://user:secret@panel.example", "token": "secret"},
+        node=f"{TOKEN} ",
+    )
+    assert "secret" not in "\n".join(mistakes(wrong))
+    assert TOKEN not in "\n".join(mistakes(wrong))
+
+
+def test_a_long_value_is_repeated_in_part():
+    (line,) = mistakes(file_with(node="x" * 5000))
+    assert len(line) < 200
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        ('{\n  "server": nope}', "line 2, column 13: malformed JSON: Expecting value"),
+        ("", "line 1, column 1: malformed JSON: Expecting value"),
+        ('{"a": NaN}', "malformed JSON: NaN is no JSON number"),
+        ("[" * 100_000, "malformed JSON: it is nested too deeply"),
+        ('{"server": {"port": 1, "port": 2}}', "port: is given twice in one object"),
+    ],
+)
+def test_malformed_json_says_where(text, mistake):
+    with pytest.raises(config.ConfigurationError) as caught:
+        config.parse(text, HERE, "host-1")
+    assert caught.value.mistakes == (mistake,)
+
+
+# ---- what is never shown
+
+
+def test_the_masked_configuration_shows_the_last_four_characters_of_each_token():
+    remote = {"enabled": True, "url": "https://panel.example", "token": "lightd_fedcba9876543210"}
+    configuration = read(file_with(remote=remote))
+    shown = configuration.masked()
+    assert shown["authorization"]["token"] == "lightd_…cdef"
+    assert shown["remote"]["token"] == "lightd_…3210"
+    assert {**shown, "authorization": 0, "remote": 0} == {
+        **config.to_json(configuration),
+        "authorization": 0,
+        "remote": 0,
+    }
+
+
+def test_a_panel_without_a_token_is_shown_without_one():
+    assert read(file_with()).masked()["remote"]["token"] == ""
+
+
+def test_the_repr_of_a_configuration_holds_no_token():
+    assert TOKEN not in repr(read(file_with(remote={"token": TOKEN})))
+
+
+# ---- any input
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+def nearly(cls):
+    """Values with the keys of ``cls``, and whatever else."""
+    keys = {
+        field.name: (nearly(field.type) if attrs.has(field.type) else st.nothing()) | JSON
+        for field in attrs.fields(cls)
+    }
+    return st.fixed_dictionaries({}, optional={**keys, "unknown": JSON})
+
+
+attrs.resolve_types(config.Configuration)
+
+
+@settings(deadline=None)
+@given(JSON | nearly(config.Configuration))
+def test_any_json_is_a_configuration_or_a_list_of_mistakes(value):
+    try:
+        configuration = read(value)
+    except config.ConfigurationError:
+        assert all(line.isprintable() for line in mistakes(value))
+    else:
+        assert read(config.to_json(configuration)) == configuration
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_any_text_is_a_configuration_or_a_list_of_mistakes(text):
+    with pytest.raises(config.ConfigurationError) as caught:
+        config.parse(text, HERE, "host-1")
+    assert caught.value.mistakes
+
+
+TOKENS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=13).map(
+    lambda rest: f"lightd_{rest}"
+)
+PATHS = st.from_regex(r"(/?[a-z]{1,5}){1,4}", fullmatch=True)
+RIGHT = st.fixed_dictionaries(
+    {"authorization": st.fixed_dictionaries({"token": TOKENS})},
+    optional={
+        "server": st.fixed_dictionaries(
+            {},
+            optional={"host": st.ip_addresses().map(str), "port": st.integers(0, 65535)},
+        ),
+        "docker": st.fixed_dictionaries(
+            {"allowed_mounts": st.lists(PATHS.map(lambda path: f"/{path}"))},
+            optional={
+                "user": st.tuples(st.integers(0, 9999), st.integers(0, 9999)).map("{0[0]}:{0[1]}".format)
+            },
+        ),
+        "storage": st.fixed_dictionaries({"base_path": PATHS}),
+        "remote": st.fixed_dictionaries({"token": TOKENS | st.just(""), "sync_config": st.booleans()}),
+    },
+)
+
+
+@settings(deadline=None)
+@given(RIGHT)
+def test_a_configuration_comes_back_from_its_own_json(value):
+    configuration = read(value)
+    assert (
+        config.parse(json.dumps(config.to_json(configuration)), Path("/elsewhere"), "other") == configuration
+    )
+
+
+# ---- the schema
+
+
+def test_the_schema_on_disk_is_the_one_of_the_code():
+    made = subprocess.run(
+        [sys.executable, "-m", "lightd.config_schema"], capture_output=True, check=True, cwd=ROOT
+    )
+    assert (ROOT / "config/config.schema.json").read_bytes() == made.stdout
+
+
+def test_the_schema_asks_for_the_token_alone():
+    document = config_schema.to_document()
+    required = {key: held["required"] for key, held in document["properties"].items() if "required" in held}
+    assert document["required"] == ["authorization"]
+    assert [key for key, names in required.items() if names] == ["authorization"]

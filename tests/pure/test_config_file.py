@@ -1,0 +1,148 @@
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from lightd import config, config_file, config_rules
+
+TOKEN = "lightd_0123456789abcdef"
+
+
+def names(directory):
+    return [path.name for path in directory.iterdir()]
+
+
+def test_the_path_is_the_options_then_the_environments_then_the_working_directorys(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    environ = {"LIGHTD_CONFIG": "/etc/b.json"}
+    assert config_file.resolve_path("a.json", environ) == tmp_path / "a.json"
+    assert config_file.resolve_path(None, environ) == Path("/etc/b.json")
+    assert config_file.resolve_path(None, {"LIGHTD_CONFIG": ""}) == tmp_path / "config.json"
+
+
+def test_a_first_start_writes_a_file_that_only_its_owner_reads(tmp_path):
+    path = tmp_path / "config.json"
+    before = os.umask(0)
+    try:
+        assert config_file.create(path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert json.loads(path.read_text()) == config.first_file(config_file.load(path).authorization.token)
+    assert config_file.load(path).storage.base_path == tmp_path / "storage"
+    assert names(tmp_path) == ["config.json"]
+
+
+def test_a_file_that_exists_is_left_as_it_is(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text("mine")
+    assert not config_file.create(path)
+    assert path.read_text() == "mine"
+
+
+def test_two_first_starts_have_different_tokens():
+    assert config_file.fresh_token() != config_file.fresh_token()
+    assert config_rules.TOKEN.read(config_file.fresh_token())
+
+
+def test_of_two_daemons_that_start_first_at_once_both_go_by_one_file(tmp_path, monkeypatch):
+    path = tmp_path / "config.json"
+    link = os.link
+
+    def other_comes_first(source, target):
+        monkeypatch.setattr(os, "link", link)
+        assert config_file.create(path)
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", other_comes_first)
+    assert not config_file.create(path)
+    assert names(tmp_path) == ["config.json"]
+
+
+def test_a_missing_directory_is_a_mistake_and_is_not_made(tmp_path):
+    with pytest.raises(config.ConfigurationError, match="can't be written: No such file or directory"):
+        config_file.create(tmp_path / "nowhere" / "config.json")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620])
+def test_a_file_that_is_open_to_others_is_refused_with_what_mends_it(tmp_path, mode):
+    path = tmp_path / "config.json"
+    config_file.create(path)
+    path.chmod(mode)
+    with pytest.raises(config.ConfigurationError) as caught:
+        config_file.load(path)
+    assert str(caught.value) == f"is open to others (mode {mode:04o}) and holds a token: chmod 600 {path}"
+
+
+def test_what_is_no_file_or_no_text_is_a_mistake(tmp_path):
+    os.mkfifo(tmp_path / "fifo", 0o600)
+    (tmp_path / "bytes").write_bytes(b'{"\xff"}')
+    (tmp_path / "bytes").chmod(0o600)
+    for name, mistake in [
+        ("fifo", "can't be read: it is not a regular file"),
+        ("bytes", "is not UTF-8: byte 2 is wrong"),
+        ("absent", "can't be read: No such file or directory"),
+    ]:
+        with pytest.raises(config.ConfigurationError) as caught:
+            config_file.load(tmp_path / name)
+        assert str(caught.value) == mistake
+
+
+def test_a_new_token_changes_nothing_else_and_keeps_the_link_to_the_file(tmp_path):
+    (tmp_path / "real").mkdir()
+    real = tmp_path / "real" / "lightd.json"
+    value = {"node": "fra-2", "authorization": {"token": TOKEN}, "server": {"port": 1}}
+    real.write_text("\ufeff" + json.dumps(value))
+    real.chmod(0o600)
+    path = tmp_path / "config.json"
+    path.symlink_to(real)
+    config_file.replace_token(path, "lightd_fedcba9876543210")
+    value["authorization"]["token"] = "lightd_fedcba9876543210"
+    assert path.is_symlink()
+    assert list(json.loads(real.read_text()).items()) == list(value.items())
+    assert stat.S_IMODE(real.stat().st_mode) == 0o600
+    assert names(tmp_path / "real") == ["lightd.json"]
+
+
+def test_a_new_token_keeps_the_files_owner(tmp_path, monkeypatch):
+    path = tmp_path / "config.json"
+    config_file.create(path)
+    record = []
+    monkeypatch.setattr(os, "fchown", lambda _descriptor, uid, gid: record.append((uid, gid)))
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    config_file.replace_token(path, TOKEN)
+    assert record == [(path.stat().st_uid, path.stat().st_gid)]
+
+
+@pytest.mark.parametrize("broken", ["fchown", "fsync", "replace"])
+def test_a_new_token_that_cannot_be_written_changes_nothing(tmp_path, monkeypatch, broken):
+    path = tmp_path / "config.json"
+    config_file.create(path)
+    before = path.read_bytes()
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "geteuid", lambda: -1)
+    monkeypatch.setattr(os, "fchown", lambda *_: None)
+    monkeypatch.setattr(Path if broken == "replace" else os, broken, fail)
+    with pytest.raises(config.ConfigurationError, match="can't be written: No space left on device"):
+        config_file.replace_token(path, TOKEN)
+    assert path.read_bytes() == before
+    assert names(tmp_path) == ["config.json"]
+
+
+def test_a_wrong_file_or_a_wrong_token_is_not_written_over(tmp_path):
+    path = tmp_path / "config.json"
+    config_file.create(path)
+    before = path.read_bytes()
+    with pytest.raises(config.ConfigurationError, match="must be a token"):
+        config_file.replace_token(path, "short")
+    assert path.read_bytes() == before
+    path.write_text('{"authorization": 7}')
+    with pytest.raises(config.ConfigurationError, match="authorization: must be an object"):
+        config_file.replace_token(path, TOKEN)
+    assert path.read_text() == '{"authorization": 7}'
