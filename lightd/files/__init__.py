@@ -1,0 +1,1 @@
+"""What tenants keep in their volumes, reached only beneath a directory descriptor."""

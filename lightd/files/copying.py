@@ -1,0 +1,176 @@
+"""Copying a file or a tree: made beside its place under a new name, then renamed into it.
+
+So the copy appears whole or not at all. Symbolic links are copied as links, wherever they lead; special
+files and parts of uploads are left out; a file of several names becomes several files. Holes stay holes:
+a sparse file takes no more room than it did. Permissions are kept, less set-id bits; times are not.
+
+Nothing is ever replaced or merged: a destination that exists is ``Exists``, the source itself too, and a
+folder is not copied into itself, by whatever way (``WrongKind``).
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Final
+
+import attrs
+
+from lightd.files import errors
+from lightd.files.deleting import Pace, delete_at
+from lightd.files.jail import (
+    FOLDER,
+    Jail,
+    Owner,
+    explained,
+    give_to,
+    held,
+    kind_of,
+    look_at,
+    make_folder_at,
+    open_contents,
+)
+from lightd.files.measuring import Links
+from lightd.files.paths import RelativePath
+from lightd.files.placing import CREATE, is_part_name, new_part_name, rename_to_new
+from lightd.files.resolve import LOOK
+
+DEPTH: Final = 128  # two descriptors a level are open at once
+PIECE: Final = 8 << 20  # bytes between two calls of the pace
+
+_NO_SUCH_CALL = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+def copy(
+    jail: Jail, source: RelativePath, destination: RelativePath, owner: Owner | None, pace: Pace
+) -> None:
+    """``destination``, its folders made, is a copy of ``source`` that belongs to ``owner``.
+
+    ``pace`` is called at every name and before every piece with the bytes to come; what it raises ends the
+    copy, with nothing left of it. ``TooDeep`` beyond 128 levels.
+    """
+    if source != destination and source.holds(destination):
+        raise errors.WrongKind(f'"{source}" can\'t be copied into itself')
+    with explained(source), held(jail.find_folder(source.parent)) as folder:
+        found = os.open(source.name, LOOK, dir_fd=folder)
+    with held(found):
+        _refuse_special(found, source)
+        with explained(destination), held(jail.make_folders(destination.parent, owner)) as folder:
+            _refuse_taken(folder, destination)
+            part = new_part_name()
+            try:
+                _Copying(Links(jail), owner, pace).put(found, source, folder, part, 0)
+                rename_to_new(folder, part, folder, destination.name)
+            finally:
+                with suppress(FileNotFoundError):
+                    delete_at(folder, part, lambda _: None)
+
+
+def _refuse_special(found: int, path: RelativePath) -> None:
+    mode = os.fstat(found).st_mode
+    if kind_of(mode) == "special file":
+        raise errors.WrongKind(f'"{path}" is a special file')
+
+
+def _refuse_taken(folder: int, path: RelativePath) -> None:
+    with suppress(FileNotFoundError):
+        look_at(folder, path.name)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+
+@attrs.define(eq=False)
+class _Copying:
+    links: Links
+    owner: Owner | None
+    pace: Pace
+    top: tuple[int, int] | None = None  # the copy's own folder, which must not be met in the source
+
+    def put(self, found: int, path: RelativePath, folder: int, name: str, depth: int) -> None:
+        """Copy ``found`` (``O_PATH``), met at ``path``, as ``name`` into ``folder``."""
+        self.pace(0)
+        state = os.fstat(found)
+        if stat.S_ISDIR(state.st_mode):
+            self._put_folder(found, path, folder, name, depth)
+        elif stat.S_ISREG(state.st_mode):
+            self.links.check(state, path)
+            with (
+                held(open_contents(found, path)) as source,
+                held(os.open(name, CREATE, 0o600, dir_fd=folder)) as target,
+            ):
+                self._put_contents(source, target, state.st_size)
+                give_to(target, self.owner, state.st_mode)
+        elif stat.S_ISLNK(state.st_mode):
+            os.symlink(os.readlink("", dir_fd=found), name, dir_fd=folder)
+            if self.owner is not None:
+                os.chown(name, self.owner.uid, self.owner.gid, dir_fd=folder, follow_symlinks=False)
+
+    def _put_below(self, found: int, path: RelativePath, folder: int, depth: int) -> None:
+        if not is_part_name(path.name) or self._is_top(os.fstat(found)):
+            self.put(found, path, folder, path.name, depth)
+
+    def _is_top(self, state: os.stat_result) -> bool:
+        return (state.st_dev, state.st_ino) == self.top
+
+    def _put_folder(self, found: int, path: RelativePath, folder: int, name: str, depth: int) -> None:
+        state = os.fstat(found)
+        if self._is_top(state):
+            raise errors.WrongKind("A folder can't be copied into itself")
+        if depth > DEPTH:
+            raise errors.TooDeep(f"The tree has more than {DEPTH} levels")
+        with held(make_folder_at(folder, name, self.owner)) as made:
+            if self.top is None:
+                here = os.fstat(made)
+                self.top = here.st_dev, here.st_ino
+            with held(os.open(".", FOLDER, dir_fd=found)) as source:
+                for below in os.listdir(source):
+                    there = _look_if_there(source, below)
+                    if there is not None:
+                        with held(there):
+                            self._put_below(there, path.child(below), made, depth + 1)
+            with held(os.open(".", FOLDER, dir_fd=made)) as target:
+                give_to(target, self.owner, state.st_mode)
+
+    def _put_contents(self, source: int, target: int, size: int) -> None:
+        for start, end in _pieces(source, size):
+            self.pace(end - start)
+            at = start
+            while at < end:
+                copied = _copy_range(source, target, at, end - at)
+                if copied == 0:
+                    break  # it became shorter meanwhile
+                at += copied
+        os.ftruncate(target, size)
+
+
+def _look_if_there(folder: int, name: str) -> int | None:
+    with suppress(FileNotFoundError):
+        return os.open(name, LOOK, dir_fd=folder)
+    return None
+
+
+def _pieces(source: int, size: int) -> Iterator[tuple[int, int]]:
+    """The stretches of ``source`` that hold data, none longer than ``PIECE`` (lseek(2), ``SEEK_DATA``)."""
+    at = 0
+    while at < size:
+        try:
+            at = os.lseek(source, at, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # no data after here
+                return
+            raise
+        end = min(os.lseek(source, at, os.SEEK_HOLE), size)
+        while at < end:
+            yield at, min(at + PIECE, end)
+            at += PIECE
+        at = end
+
+
+def _copy_range(source: int, target: int, at: int, count: int) -> int:
+    """Copy up to ``count`` bytes from ``at`` on, in the kernel where the filesystem can; return how many."""
+    try:
+        return os.copy_file_range(source, target, count, at, at)
+    except OSError as error:
+        if error.errno not in _NO_SUCH_CALL:
+            raise
+        return os.pwrite(target, os.pread(source, min(count, 1 << 20), at), at)

@@ -1,0 +1,103 @@
+"""What a folder holds, a page at a time: folders first, then by name.
+
+A page costs one look at every name and one ``fstatat`` for each entry that it shows; no file is opened. The
+cursor is the place of the page's last entry in that order, not a position: what comes and goes between two
+pages moves nothing that stays. A symbolic link is shown as itself and stands with the files.
+"""
+
+import heapq
+import os
+import stat
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterator
+from typing import Literal
+
+import attrs
+
+from lightd.files import errors
+from lightd.files.jail import Jail, explained, held, open_names
+from lightd.files.paths import RelativePath, to_shown
+from lightd.files.placing import is_part_name
+
+Kind = Literal["file", "directory", "symlink", "other"]
+_Place = tuple[bool, str]  # of an entry in the order: whether it isn't a folder, its name
+
+
+@attrs.frozen
+class Entry:
+    """One name in a folder; ``size`` in bytes, ``modified_at`` in Unix seconds, ``mode`` as ``0644``.
+
+    In ``name``, bytes that aren't UTF-8 are U+FFFD: such an entry is seen, and goes with its folder.
+    """
+
+    name: str
+    type: Kind
+    size: int
+    modified_at: int
+    mode: str
+
+
+@attrs.frozen
+class Page:
+    """Some entries, and the cursor of those that follow; None: these were the last."""
+
+    entries: tuple[Entry, ...]
+    cursor: str | None
+
+
+def list_folder(jail: Jail, path: RelativePath, limit: int | None = None, cursor: str | None = None) -> Page:
+    """The first ``limit`` entries of the folder ``path`` after ``cursor``; None: all that there are.
+
+    Raises ``InvalidCursor``, ``NotFound``, ``WrongKind`` where ``path`` is no folder. What is deleted while
+    it is listed is left out.
+    """
+    after = _parse_cursor(cursor)
+    with explained(path), held(jail.find_folder(path)) as found, held(open_names(found)) as folder:
+        places = _places(folder, after)
+        chosen = sorted(places) if limit is None else heapq.nsmallest(limit + 1, places)
+        shown = chosen[:limit]
+        more = _to_cursor(shown[-1]) if shown and len(shown) < len(chosen) else None
+        return Page(tuple(_entries(folder, shown)), more)
+
+
+def _places(folder: int, after: _Place | None) -> Iterator[_Place]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            place = (not entry.is_dir(follow_symlinks=False), entry.name)
+            if (after is None or place > after) and not is_part_name(entry.name):
+                yield place
+
+
+def _entries(folder: int, places: list[_Place]) -> Iterator[Entry]:
+    for _, name in places:
+        try:
+            state = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        mode = state.st_mode
+        yield Entry(to_shown(name), to_kind(mode), state.st_size, int(state.st_mtime), f"{mode & 0o7777:04o}")
+
+
+def to_kind(mode: int) -> Kind:
+    if stat.S_ISREG(mode):
+        return "file"
+    if stat.S_ISDIR(mode):
+        return "directory"
+    return "symlink" if stat.S_ISLNK(mode) else "other"
+
+
+def _to_cursor(place: _Place) -> str:
+    is_file, name = place
+    return urlsafe_b64encode(b"df"[is_file : is_file + 1] + os.fsencode(name)).decode().rstrip("=")
+
+
+def _parse_cursor(cursor: str | None) -> _Place | None:
+    if cursor is None:
+        return None
+    try:
+        place = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+    except ValueError:
+        place = b""
+    if place[:1] not in (b"d", b"f"):
+        raise errors.InvalidCursor("The cursor is not one that a listing gave")
+    return place[:1] == b"f", os.fsdecode(place[1:])

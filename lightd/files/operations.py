@@ -1,0 +1,101 @@
+"""What clients do to a volume's files one at a time: write, make a folder, rename, change a mode.
+
+Each takes a ``Jail`` and parsed paths, blocks, and raises a ``FileRefused``. ``owner`` is whom a new file or
+folder belongs to; None leaves it with the daemon's user.
+"""
+
+import errno
+import os
+import re
+import stat
+from contextlib import closing, suppress
+
+from lightd.files import errors
+from lightd.files.jail import Jail, Owner, explained, held, kind_of, look_at
+from lightd.files.measuring import Links
+from lightd.files.paths import ROOT, RelativePath
+from lightd.files.placing import rename_to_new, replacing
+from lightd.files.walking import walk
+
+_MODE = re.compile(r"0?[0-7]{3}")
+
+
+def write_file(jail: Jail, path: RelativePath, content: bytes, owner: Owner | None) -> None:
+    """The file ``path`` holds ``content``, with its folders made; whole or not at all.
+
+    A file that was there keeps its permissions, less set-id bits. ``WrongKind`` where a folder, a symbolic
+    link or a special file is.
+    """
+    with explained(path), replacing(jail, path, owner) as part, open(part, "wb", closefd=False) as file:
+        file.write(content)
+
+
+def make_folder(jail: Jail, path: RelativePath, owner: Owner | None) -> None:
+    """``path`` is a folder, made with all above it unless it was one. ``Exists`` where a file is."""
+    try:
+        with explained(path), held(jail.make_folders(path, owner)):
+            pass
+    except errors.WrongKind:
+        raise errors.Exists(f'"{path}" exists already, or leads through a file') from None
+
+
+def rename(jail: Jail, source: RelativePath, destination: RelativePath, owner: Owner | None) -> None:
+    """What was ``source`` is ``destination``, with its folders made for ``owner``; a link is moved as a link.
+
+    ``Exists`` where something is there, the source itself too; ``WrongKind`` for a move into itself.
+    """
+    if source != destination and source.holds(destination):
+        raise errors.WrongKind(f'"{source}" can\'t be moved into itself')
+    with explained(source), held(jail.find_folder(source.parent)) as old:
+        look_at(old, source.name)
+        with explained(destination), held(jail.make_folders(destination.parent, owner)) as new:
+            try:
+                rename_to_new(old, source.name, new, destination.name)
+            except OSError as error:
+                match error.errno:
+                    case errno.ENOENT:
+                        raise errors.NotFound(f'There is no "{source}" in the volume') from None
+                    case errno.EINVAL:  # by way of a link
+                        raise errors.WrongKind(f'"{source}" can\'t be moved into itself') from None
+                    case _:
+                        raise
+
+
+def parse_mode(text: str) -> int:
+    """The permissions that ``text`` means: three octal digits, a ``0`` before them or not.
+
+    Set-id and sticky bits can't be set. Raises ``InvalidMode``.
+    """
+    if not _MODE.fullmatch(text):
+        raise errors.InvalidMode("The mode must be three octal digits, such as 644")
+    return int(text, 8)
+
+
+def change_mode(jail: Jail, path: RelativePath, mode: int) -> None:
+    """The file or folder ``path`` has the permissions ``mode``, which ``parse_mode`` gave.
+
+    A link inside the volume is followed. ``NotAllowed`` for a file with a name outside of it.
+    """
+    with explained(path), held(jail.find(path)) as found:
+        state = os.fstat(found)
+        if not stat.S_ISDIR(state.st_mode) and not stat.S_ISREG(state.st_mode):
+            raise errors.WrongKind(f'"{path}" is a {kind_of(state.st_mode)}')
+        Links(jail).check(state, path)
+        os.chmod(f"/proc/self/fd/{found}", mode)
+
+
+def give_all(jail: Jail, owner: Owner) -> None:
+    """All of the volume belongs to ``owner``: the root, what is below it, and links themselves.
+
+    Files with a name outside of the volume, and special files, stay as they are.
+    """
+    links = Links(jail)
+    with explained(ROOT), closing(walk(jail.root)) as mets:
+        os.chown(f"/proc/self/fd/{jail.root}", owner.uid, owner.gid)
+        for met in mets:
+            state = met.state
+            if (state.st_uid, state.st_gid) == (owner.uid, owner.gid):
+                continue
+            if kind_of(state.st_mode) != "special file" and not links.lead_out(state):
+                with suppress(FileNotFoundError):
+                    os.chown(met.name, owner.uid, owner.gid, dir_fd=met.folder, follow_symlinks=False)

@@ -1,0 +1,198 @@
+"""Making an archive of what a volume holds, put into place like any other file.
+
+Names in it are paths in the volume, so that unpacking it at the root puts everything back. Symbolic links
+are kept as links, special files and parts of uploads left out, and so are files with a name outside of the
+volume and the archive itself. A file that becomes shorter while it is read is filled up with zeros.
+"""
+
+import io
+import os
+import stat
+import tarfile
+import time
+import zipfile
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import attrs
+
+from lightd.files import errors
+from lightd.files.archives import Kind, open_tar_stream
+from lightd.files.deleting import Pace
+from lightd.files.jail import FOLDER, Jail, Owner, explained, held, open_contents
+from lightd.files.measuring import Links
+from lightd.files.paths import RelativePath, to_shown
+from lightd.files.placing import is_part_name, replacing
+from lightd.files.resolve import LOOK
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+DEPTH = 128
+PIECE = 1 << 20
+
+
+class _Writer(Protocol):
+    def add_folder(self, name: str, state: os.stat_result) -> None: ...
+    def add_link(self, name: str, state: os.stat_result, target: str) -> None: ...
+    def add_file(self, name: str, state: os.stat_result, pieces: Iterator[bytes]) -> None: ...
+
+
+def compress(
+    jail: Jail,
+    sources: Sequence[RelativePath],
+    output: RelativePath,
+    kind: Kind,
+    owner: Owner | None,
+    pace: Pace,
+) -> int:
+    """The file ``output`` is an archive of ``sources``, replaced if it was there; return its size in bytes.
+
+    ``pace`` is called at every name and before every piece; what it raises leaves ``output`` as it was.
+    """
+    with explained(output), replacing(jail, output, owner) as part:
+        with os.fdopen(os.dup(part), "wb", buffering=PIECE) as file:
+            if kind == "zip":
+                with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+                    _Packing(jail, _ZipWriter(archive), pace, output).add(sources)
+            else:
+                with (
+                    open_tar_stream(file, kind, "wb") as stream,
+                    tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as tar,
+                ):
+                    _Packing(jail, _TarWriter(tar), pace, output).add(sources)
+        return os.fstat(part).st_size
+
+
+@attrs.define(eq=False)
+class _Packing:
+    jail: Jail
+    writer: _Writer
+    pace: Pace
+    output: RelativePath
+    links: Links = attrs.field(init=False)
+
+    def add(self, sources: Sequence[RelativePath]) -> None:
+        self.links = Links(self.jail)
+        for path in sources:
+            with explained(path):
+                if not path.parts:
+                    self._add_names(self.jail.root, path, 0)
+                    continue
+                with (
+                    held(self.jail.find_folder(path.parent)) as folder,
+                    held(os.open(path.name, LOOK, dir_fd=folder)) as found,
+                ):
+                    self._add(found, path, 0)
+
+    def _add(self, found: int, path: RelativePath, depth: int) -> None:
+        self.pace(0)
+        state = os.fstat(found)
+        name = "/".join(path.parts)
+        if stat.S_ISDIR(state.st_mode):
+            if depth > DEPTH:
+                raise errors.TooDeep(f"The tree has more than {DEPTH} levels")
+            self.writer.add_folder(name, state)
+            self._add_names(found, path, depth)
+        elif stat.S_ISLNK(state.st_mode):
+            self.writer.add_link(name, state, os.readlink("", dir_fd=found))
+        elif stat.S_ISREG(state.st_mode) and path != self.output and not self.links.lead_out(state):
+            with held(open_contents(found, path)) as contents:
+                self.writer.add_file(name, state, self._pieces(contents, state.st_size))
+
+    def _add_names(self, found: int, path: RelativePath, depth: int) -> None:
+        with held(os.open(".", FOLDER, dir_fd=found)) as folder:
+            for below in sorted(os.listdir(folder)):
+                if is_part_name(below):
+                    continue
+                try:
+                    there = os.open(below, LOOK, dir_fd=folder)
+                except FileNotFoundError:
+                    continue
+                with held(there):
+                    self._add(there, path.child(below), depth + 1)
+
+    def _pieces(self, contents: int, size: int) -> Iterator[bytes]:
+        at = 0
+        while at < size:
+            wanted = min(PIECE, size - at)
+            self.pace(wanted)
+            piece = os.pread(contents, wanted, at) or bytes(wanted)
+            at += len(piece)
+            yield piece
+
+
+@attrs.frozen(eq=False)
+class _TarWriter:
+    tar: tarfile.TarFile
+
+    def add_folder(self, name: str, state: os.stat_result) -> None:
+        self.tar.addfile(_tar_info(name, state, tarfile.DIRTYPE))
+
+    def add_link(self, name: str, state: os.stat_result, target: str) -> None:
+        info = _tar_info(name, state, tarfile.SYMTYPE)
+        info.linkname = target
+        self.tar.addfile(info)
+
+    def add_file(self, name: str, state: os.stat_result, pieces: Iterator[bytes]) -> None:
+        info = _tar_info(name, state, tarfile.REGTYPE)
+        info.size = state.st_size
+        self.tar.addfile(info, io.BufferedReader(_Pieces(pieces), PIECE))
+
+
+def _tar_info(name: str, state: os.stat_result, kind: bytes) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.mode, info.mtime = kind, stat.S_IMODE(state.st_mode) & 0o777, int(state.st_mtime)
+    info.uid, info.gid = state.st_uid, state.st_gid
+    return info
+
+
+class _Pieces(io.RawIOBase):
+    """Pieces as a file, for tarfile."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        if not self._rest:
+            self._rest = memoryview(next(self._pieces, b""))
+        into = memoryview(buffer)
+        count = min(len(into), len(self._rest))
+        into[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+
+@attrs.frozen(eq=False)
+class _ZipWriter:
+    archive: zipfile.ZipFile
+
+    def add_folder(self, name: str, state: os.stat_result) -> None:
+        self.archive.writestr(_zip_info(f"{name}/", state), b"")
+
+    def add_link(self, name: str, state: os.stat_result, target: str) -> None:
+        self.archive.writestr(_zip_info(name, state), os.fsencode(target))
+
+    def add_file(self, name: str, state: os.stat_result, pieces: Iterator[bytes]) -> None:
+        info = _zip_info(name, state)
+        info.compress_type = zipfile.ZIP_DEFLATED
+        info.file_size = state.st_size
+        with self.archive.open(info, "w") as entry:
+            for piece in pieces:
+                entry.write(piece)
+
+
+def _zip_info(name: str, state: os.stat_result) -> zipfile.ZipInfo:
+    moment = time.localtime(
+        min(max(state.st_mtime, 315_619_200), 4_354_732_800)
+    )  # a zip's years: 1980 to 2107
+    info = zipfile.ZipInfo(to_shown(name), moment[:6])
+    info.create_system = 3  # Unix: the mode stands in the upper half of external_attr
+    info.external_attr = (stat.S_IFMT(state.st_mode) | stat.S_IMODE(state.st_mode) & 0o777) << 16
+    if stat.S_ISDIR(state.st_mode):
+        info.external_attr |= 0x10
+    return info

@@ -1,0 +1,120 @@
+"""From a folder's descriptor and some names to the descriptor of what they lead to, never outside.
+
+Two resolvers with one meaning. ``in_kernel`` asks openat2(2) with ``RESOLVE_BENEATH`` and
+``RESOLVE_NO_MAGICLINKS`` (Linux 5.6); ``by_walking`` opens one name at a time and needs nothing newer than
+Linux 3.6. Both give an ``O_PATH`` descriptor, which the caller closes, follow symbolic links that stay
+beneath, and raise ``OSError``: ``EXDEV`` for what leads outside (any absolute link, ``..`` above the root),
+``ELOOP`` for more than 40 links, ``EAGAIN`` where folders were moved meanwhile, and what openat(2) raises.
+
+The walk takes ``..``, which only a link can hold, by opening it and comparing what it got with the folder
+it came through. So a folder moved in between is an ``EAGAIN``, and never a way out.
+"""
+
+import ctypes
+import errno
+import os
+import stat
+from collections.abc import Callable
+from functools import cache
+from typing import Final
+
+Resolver = Callable[[int, tuple[str, ...]], int]
+
+LINKS_FOLLOWED: Final = 40  # as many as the kernel follows (path_resolution(7))
+LOOK: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+
+_OPENAT2 = 437  # one number on every architecture but alpha
+_RESOLVE_NO_MAGICLINKS = 0x02
+_RESOLVE_BENEATH = 0x08
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _OpenHow(ctypes.Structure):
+    """``struct open_how`` of openat2(2)."""
+
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+_HOW = _OpenHow(os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_BENEATH | _RESOLVE_NO_MAGICLINKS)
+
+
+def in_kernel(root: int, parts: tuple[str, ...]) -> int:
+    """Resolve with openat2; ``ENOSYS`` or ``EPERM`` where the kernel or a seccomp filter has it not."""
+    path = os.fsencode("/".join(parts) or ".")
+    arguments = (
+        ctypes.c_long(_OPENAT2),
+        ctypes.c_long(root),
+        ctypes.c_char_p(path),
+        ctypes.byref(_HOW),
+        ctypes.c_size_t(ctypes.sizeof(_HOW)),
+    )
+    while (found := int(_libc.syscall(*arguments))) < 0:
+        if (number := ctypes.get_errno()) != errno.EINTR:
+            raise _failed(number)
+    return found
+
+
+def by_walking(root: int, parts: tuple[str, ...]) -> int:
+    """Resolve one name at a time, each opened with ``O_NOFOLLOW`` below the one before."""
+    names = list(reversed(parts))
+    trail: list[tuple[int, int]] = []  # the folders above the one we stand in
+    links = 0
+    here = os.open(".", LOOK, dir_fd=root)
+    try:
+        while names:
+            name = names.pop()
+            now = os.fstat(here)
+            if not stat.S_ISDIR(now.st_mode):
+                raise _failed(errno.ENOTDIR)
+            if name in ("", "."):
+                continue
+            if name == ".." and not trail:
+                raise _failed(errno.EXDEV)
+            there = os.open(name, LOOK, dir_fd=here)
+            found = os.fstat(there)
+            if stat.S_ISLNK(found.st_mode):
+                links += 1
+                names += reversed(_target(there, links))
+                continue
+            os.close(here)
+            here = there
+            if name != "..":
+                trail.append((now.st_dev, now.st_ino))
+            elif (found.st_dev, found.st_ino) != trail.pop():
+                raise _failed(errno.EAGAIN)
+        answer, here = here, -1
+        return answer
+    finally:
+        if here >= 0:
+            os.close(here)
+
+
+def _target(link: int, links: int) -> list[str]:
+    try:
+        target = os.readlink("", dir_fd=link)
+    finally:
+        os.close(link)
+    if links > LINKS_FOLLOWED:
+        raise _failed(errno.ELOOP)
+    if target.startswith("/"):
+        raise _failed(errno.EXDEV)
+    return target.split("/")
+
+
+@cache
+def best() -> Resolver:
+    """The resolver for this host: the kernel's, where trying it works."""
+    root = os.open("/", LOOK)
+    try:
+        os.close(in_kernel(root, ()))
+    except OSError:
+        return by_walking
+    else:
+        return in_kernel
+    finally:
+        os.close(root)
+
+
+def _failed(number: int) -> OSError:
+    return OSError(number, os.strerror(number))

@@ -1,0 +1,172 @@
+"""Where an archive is unpacked before any of it counts: a new folder with no link in it, and ceilings.
+
+Symbolic links are remembered and made last. One stays inside if it is relative and has ``..`` only before
+its first name, no more of them than folders above it: as those folders are no links, that is exact.
+"""
+
+import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from typing import IO, Final
+
+import attrs
+
+from lightd.files import errors
+from lightd.files.archives import Ceilings
+from lightd.files.deleting import Pace
+from lightd.files.jail import FOLDER, FOLDER_MODE, PERMISSIONS, Jail, Owner, give_to, held, kind_of, look_at
+from lightd.files.paths import RelativePath
+from lightd.files.placing import CREATE, FILE_MODE, is_part_name
+
+PIECE: Final = 1 << 20
+
+
+@attrs.define(eq=False)
+class Staging:
+    """What was unpacked so far; ``left_out`` counts what could not be. Its methods raise ``OSError`` too."""
+
+    _jail: Jail
+    _owner: Owner | None
+    _pace: Pace
+    _ceilings: Ceilings
+    _archive_size: int
+    left_out: int = 0
+    _entries: int = 0
+    _bytes: int = 0
+    _links: dict[RelativePath, str] = attrs.field(factory=dict)
+
+    def admits(self, path: RelativePath) -> bool:
+        """Whether an entry is to be made at ``path``; the root is there already. Counts it."""
+        self._pace(0)
+        self._entries += 1
+        if self._entries > self._ceilings.entries:
+            raise errors.InvalidArchive(f"The archive has more than {self._ceilings.entries} entries")
+        if len(path.parts) > self._ceilings.depth:
+            raise errors.InvalidArchive(f"The archive has more than {self._ceilings.depth} levels")
+        if any(is_part_name(part) for part in path.parts):
+            self.left_out += 1
+            return False
+        return bool(path.parts)
+
+    def add_folder(self, path: RelativePath, mode: int) -> None:
+        found = self._jail.make_folders(path, self._owner)
+        with held(found), held(os.open(".", FOLDER, dir_fd=found)) as folder:
+            give_to(folder, self._owner, (mode or FOLDER_MODE) | stat.S_IRWXU)
+
+    def add_file(self, path: RelativePath, mode: int, modified_at: float, contents: IO[bytes]) -> None:
+        with held(self._jail.make_folders(path.parent, self._owner)) as folder:
+            _make_room(folder, path.name)
+            with held(os.open(path.name, CREATE, 0o600, dir_fd=folder)) as file:
+                while piece := contents.read(PIECE):
+                    self._spend(len(piece))
+                    _write_all(file, piece)
+                give_to(file, self._owner, mode & PERMISSIONS or FILE_MODE)
+                with suppress(OverflowError, ValueError):  # a time that no file can have
+                    os.utime(file, (modified_at, modified_at))
+
+    def add_hard_link(self, path: RelativePath, target: RelativePath) -> None:
+        """``path`` is one more name of ``target``, which is a file that was added before."""
+        with (
+            held(self._jail.find_folder(target.parent)) as old,
+            held(self._jail.make_folders(path.parent, self._owner)) as new,
+        ):
+            if not stat.S_ISREG(look_at(old, target.name).st_mode):
+                raise errors.InvalidArchive(f'The hard link "{path}" in the archive leads to no file')
+            if path != target:
+                _make_room(new, path.name)
+                os.link(target.name, path.name, src_dir_fd=old, dst_dir_fd=new, follow_symlinks=False)
+
+    def add_link(self, path: RelativePath, target: str) -> None:
+        if stays_inside(path, target):
+            self._links[path] = target
+        else:
+            self.left_out += 1
+
+    def make_links(self) -> None:
+        """The links that were added are there; call it last."""
+        for path, target in self._links.items():
+            with held(self._jail.make_folders(path.parent, self._owner)) as folder:
+                os.symlink(target, path.name, dir_fd=folder)
+                if self._owner is not None:
+                    uid, gid = self._owner.uid, self._owner.gid
+                    os.chown(path.name, uid, gid, dir_fd=folder, follow_symlinks=False)
+
+    def _spend(self, count: int) -> None:
+        self._pace(count)
+        self._bytes += count
+        if self._bytes > self._ceilings.bytes:
+            raise errors.InvalidArchive(f"The archive holds more than {self._ceilings.bytes} bytes")
+        if self._bytes > max(self._ceilings.ratio_from, self._archive_size * self._ceilings.ratio):
+            raise errors.InvalidArchive(
+                f"The archive holds more than {self._ceilings.ratio} times its own size"
+            )
+
+
+def stays_inside(path: RelativePath, target: str) -> bool:
+    """Whether a link at ``path`` with the text ``target`` leads to something below the same root."""
+    names = target.split("/")
+    climbs = 0
+    while climbs < len(names) and names[climbs] == "..":
+        climbs += 1
+    return (
+        target != ""
+        and "\0" not in target
+        and not target.startswith("/")
+        and climbs < len(path.parts)
+        and ".." not in names[climbs:]
+    )
+
+
+def place(source: int, target: int, path: RelativePath) -> None:
+    """All that is in the folder ``source`` is in ``target``, which is at ``path``: merged, files replaced.
+
+    Raises ``WrongKind``, with nothing moved, where a folder would meet something else.
+    """
+    _pair(source, target, path, _refuse_other_kind)
+    _pair(source, target, path, _move)
+
+
+def _pair(
+    source: int, target: int, path: RelativePath, meet: Callable[[int, int, RelativePath], None]
+) -> None:
+    """Go through ``source``: into the folders that both have, and with all else to ``meet``."""
+    for name in os.listdir(source):
+        below = path.child(name)
+        if stat.S_ISDIR(look_at(source, name).st_mode) and _kind_at(target, name) == "folder":
+            with (
+                held(os.open(name, FOLDER, dir_fd=source)) as from_below,
+                held(os.open(name, FOLDER, dir_fd=target)) as to_below,
+            ):
+                _pair(from_below, to_below, below, meet)
+        else:
+            meet(source, target, below)
+
+
+def _refuse_other_kind(source: int, target: int, path: RelativePath) -> None:
+    there = _kind_at(target, path.name)
+    if there is not None and "folder" in (there, _kind_at(source, path.name)):
+        raise errors.WrongKind(f'"{path}" is a {there}, and something else in the archive')
+
+
+def _move(source: int, target: int, path: RelativePath) -> None:
+    os.rename(path.name, path.name, src_dir_fd=source, dst_dir_fd=target)
+
+
+def _kind_at(folder: int, name: str) -> str | None:
+    try:
+        return kind_of(look_at(folder, name).st_mode)
+    except FileNotFoundError:
+        return None
+
+
+def _make_room(folder: int, name: str) -> None:
+    """An entry of that name is gone: of two, the later one stays."""
+    with suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=folder)
+
+
+def _write_all(file: int, piece: bytes) -> None:
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[os.write(file, rest) :]

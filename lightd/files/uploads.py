@@ -1,0 +1,147 @@
+"""Files that arrive in pieces: written beside their place, put into it by ``commit``.
+
+An upload that has a name may break off and go on. Its part is ``.lightd-<hash>.part`` in the folder of its
+path, where the hash is of the path and the upload's name; listings hide it. The client asks for ``offset``,
+says where its next piece begins, and says the whole length when it is done:
+
+- a piece may begin anywhere up to ``offset``: what came after is dropped, so a piece may be sent again;
+- one that begins beyond is ``InvalidOffset``, and so is a commit whose length isn't what arrived;
+- one upload is written by one client at a time (flock(2)); a second one is ``NotAllowed``.
+
+An upload without a name leaves nothing behind when it ends without a commit. Named ones that nobody took up
+again are deleted by ``sweep_parts``. The tenant may do with a part what he likes: one that isn't a regular
+file of a single name any more is thrown away and begun anew.
+"""
+
+import fcntl
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+
+import attrs
+
+from lightd.files import errors
+from lightd.files.deleting import delete_at
+from lightd.files.jail import TRIES, Jail, Owner, explained, give_to, held, look_at
+from lightd.files.paths import ROOT, RelativePath
+from lightd.files.placing import CREATE, is_part_name, mode_to_keep, new_part_name
+from lightd.files.resolve import LOOK
+from lightd.files.walking import walk
+
+
+@attrs.define(eq=False)
+class Upload:
+    """A file being sent. Made by ``open_upload``; ``offset`` bytes of it have arrived."""
+
+    path: RelativePath
+    offset: int
+    _folder: int
+    _part: str
+    _file: int
+    _owner: Owner | None
+    _mode: int
+    keep: bool = attrs.field(kw_only=True)  # whether what lies there stays when the block ends
+
+    def begin_at(self, offset: int) -> None:
+        """The next piece begins at ``offset``; what had arrived after it is dropped. ``InvalidOffset``."""
+        if not 0 <= offset <= self.offset:
+            raise errors.InvalidOffset(f'{self.offset} bytes of "{self.path}" have arrived, not {offset}')
+        with explained(self.path):
+            os.ftruncate(self._file, offset)
+        self.offset = offset
+
+    def write(self, piece: bytes | bytearray | memoryview) -> None:
+        """``piece`` stands at ``offset``, which has moved behind it. ``NoSpace`` may leave a part of it."""
+        rest = memoryview(piece)
+        with explained(self.path):
+            while rest:
+                written = os.pwrite(self._file, rest, self.offset)
+                self.offset += written
+                rest = rest[written:]
+
+    def commit(self, length: int | None = None) -> None:
+        """What arrived is the file ``path``, whole and on the disk; ``length``, if known, is what it has."""
+        if length is not None and length != self.offset:
+            raise errors.InvalidOffset(f'{self.offset} bytes of "{self.path}" have arrived, not {length}')
+        with explained(self.path):
+            give_to(self._file, self._owner, self._mode)
+            os.fsync(self._file)
+            os.rename(self._part, self.path.name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        self.keep = True  # under its own name
+
+    def abandon(self) -> None:
+        """Nothing of it stays when the block ends, though it has a name."""
+        self.keep = False
+
+
+@contextmanager
+def open_upload(
+    jail: Jail, path: RelativePath, owner: Owner | None, name: str | None = None
+) -> Iterator[Upload]:
+    """An upload to ``path``, its folders made; with a ``name``, one that goes on where it broke off.
+
+    Raises ``WrongKind`` where a folder, a link or a special file is, ``NotAllowed`` where another client
+    writes the upload of that name.
+    """
+    with ExitStack() as stack:
+        with explained(path):
+            folder = stack.enter_context(held(jail.make_folders(path.parent, owner)))
+            mode = mode_to_keep(jail, folder, path)
+            part = new_part_name() if name is None else _named_part(path, name)
+            file = stack.enter_context(held(_open_part(folder, part, path)))
+            arrived = os.fstat(file).st_size
+        upload = Upload(path, arrived, folder, part, file, owner, mode, keep=name is not None)
+        try:
+            yield upload
+        finally:
+            if not upload.keep:
+                with suppress(FileNotFoundError):
+                    os.unlink(part, dir_fd=folder)
+
+
+def sweep_parts(jail: Jail, before: float) -> int:
+    """The parts that nobody wrote to since ``before`` (Unix seconds) are gone; return how many those were."""
+    swept = 0
+    with explained(ROOT), closing(walk(jail.root)) as mets:
+        for met in mets:
+            if is_part_name(met.name) and met.state.st_mtime < before:
+                with suppress(FileNotFoundError):
+                    delete_at(met.folder, met.name, lambda _: None)
+                    swept += 1
+    return swept
+
+
+def _named_part(path: RelativePath, name: str) -> str:
+    digest = hashlib.sha256(f"{path}\0{name}".encode()).hexdigest()
+    return f".lightd-{digest[:16]}.part"
+
+
+def _open_part(folder: int, part: str, path: RelativePath) -> int:
+    for _ in range(TRIES):
+        with ExitStack() as stack:
+            try:
+                file = os.open(part, CREATE, 0o600, dir_fd=folder)
+            except FileExistsError:
+                file = _reopen_part(folder, part)
+            stack.callback(os.close, file)
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise errors.NotAllowed(f'Another client is sending "{path}"') from None
+            with suppress(FileNotFoundError):  # put into place while we waited for the lock
+                if os.path.samestat(os.fstat(file), look_at(folder, part)):
+                    stack.pop_all()
+                    return file
+    raise errors.NotAllowed(f'The upload to "{path}" keeps changing')
+
+
+def _reopen_part(folder: int, part: str) -> int:
+    """The part that a broken upload left, if it is ours alone; else it is thrown away and begun anew."""
+    with suppress(FileNotFoundError), held(os.open(part, LOOK, dir_fd=folder)) as found:
+        state = os.fstat(found)
+        if stat.S_ISREG(state.st_mode) and state.st_nlink == 1:
+            return os.open(f"/proc/self/fd/{found}", os.O_RDWR | os.O_CLOEXEC)
+        delete_at(folder, part, lambda _: None)
+    return os.open(part, CREATE, 0o600, dir_fd=folder)

@@ -1,0 +1,43 @@
+"""One contract, both ways to resolve a path: what the kernel promises, the walk must keep."""
+
+from collections.abc import Callable
+
+import pytest
+
+from lightd.files import resolve
+
+for module in ("archive_checks", "file_checks", "jail_checks", "scene", "upload_checks"):
+    pytest.register_assert_rewrite(f"tests.contracts.{module}")
+
+from tests.contracts import archive_checks, file_checks, jail_checks, upload_checks  # noqa: E402 - rewritten first
+from tests.contracts.scene import Scene, open_scene  # noqa: E402 - the same
+
+RESOLVERS = [resolve.in_kernel, resolve.by_walking]
+
+
+def checks(module: object) -> list[Callable[[Scene], None]]:
+    return [check for name, check in vars(module).items() if name.startswith("check_")]
+
+
+def named(value: Callable[..., object]) -> str:
+    return value.__name__
+
+
+@pytest.fixture(params=RESOLVERS, ids=named)
+def scene(request, tmp_path):
+    if request.param is resolve.in_kernel and resolve.best() is not resolve.in_kernel:
+        pytest.skip("this kernel has no openat2")
+    with open_scene(tmp_path, request.param) as scene:
+        yield scene
+
+
+@pytest.mark.parametrize("check", checks(jail_checks), ids=named)
+def test_nothing_leaves_the_jail(scene, check):
+    check(scene)
+
+
+@pytest.mark.parametrize(
+    "check", [*checks(file_checks), *checks(upload_checks), *checks(archive_checks)], ids=named
+)
+def test_an_operation_does_what_it_says(scene, check):
+    check(scene)

@@ -1,0 +1,79 @@
+"""The archiver as the daemon runs it: a process, cancelled by its scope."""
+
+import os
+import tarfile
+
+import pytest
+import trio
+
+from lightd.files import archives, archiving, errors
+from lightd.files.jail import Owner, open_jail
+from lightd.files.paths import ROOT, parse_path
+
+TENANT = Owner(988, 988)
+
+
+@pytest.fixture
+def volume(tmp_path):
+    (tmp_path / "volume/tree").mkdir(parents=True)
+    (tmp_path / "volume/tree/file").write_bytes(os.urandom(1_000_000))
+    return tmp_path / "volume"
+
+
+@pytest.fixture
+def jail(volume):
+    with open_jail(volume) as jail:
+        yield jail
+
+
+def names(volume):
+    return sorted(path.name for path in volume.iterdir())
+
+
+@pytest.mark.parametrize("kind", archives.kinds())
+async def test_a_tree_is_packed_and_unpacked_by_a_process_of_its_own(volume, jail, kind):
+    size = await archiving.compress(jail, [ROOT], parse_path("a"), kind, TENANT)
+    assert size == (volume / "a").stat().st_size
+    assert await archiving.extract(jail, parse_path("a"), parse_path("back"), TENANT) == 0
+    assert (volume / "back/tree/file").read_bytes() == (volume / "tree/file").read_bytes()
+
+
+async def test_a_refusal_of_the_process_is_the_callers(volume, jail):
+    with pytest.raises(errors.NotFound, match='There is no "none" in the volume'):
+        await archiving.extract(jail, parse_path("none"), ROOT, TENANT)
+    with pytest.raises(errors.NotFound, match='"none"'):
+        await archiving.compress(jail, [parse_path("none")], parse_path("a"), "zip", TENANT)
+    (volume / "a").write_text("no archive")
+    with pytest.raises(errors.InvalidArchive):
+        await archiving.extract(jail, parse_path("a"), ROOT, TENANT)
+    assert names(volume) == ["a", "tree"]
+
+
+async def test_a_cancelled_archive_leaves_nothing(volume, jail):
+    with (volume / "tree/huge").open("wb") as file:
+        file.truncate(1 << 40)
+    heard = trio.Event()
+    async with trio.open_nursery() as nursery:
+
+        async def compress():
+            await archiving.compress(
+                jail, [ROOT], parse_path("a"), "tar.gz", TENANT, lambda count: count > 1 << 20 and heard.set()
+            )
+
+        nursery.start_soon(compress)
+        with trio.fail_after(30):
+            await heard.wait()
+        assert len(names(volume)) == 2  # the tree and a part
+        nursery.cancel_scope.cancel()
+    assert names(volume) == ["tree"]
+
+
+async def test_an_archive_that_would_fill_the_memory_is_refused_by_the_process(volume, jail):
+    header = tarfile.TarInfo("pax")
+    header.type, header.size = tarfile.XHDTYPE, 3 << 30  # read as one piece by tarfile
+    with (volume / "a").open("wb") as file:
+        file.write(header.tobuf())
+        file.truncate(4 << 30)
+    with pytest.raises(errors.InvalidArchive):
+        await archiving.extract(jail, parse_path("a"), parse_path("back"), TENANT)
+    assert names(volume) == ["a", "tree"]
