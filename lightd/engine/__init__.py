@@ -1,0 +1,1 @@
+"""The engines that run containers: Docker, and a fake one in virtual time."""

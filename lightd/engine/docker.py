@@ -1,0 +1,319 @@
+"""The Docker Engine as ``actors.container.engine`` wants it (Engine API 1.41 and later).
+
+- Short calls go through ``calls`` (aiodocker beyond the bridge); consoles, events, pulls and logs are streams
+  of their own, natively in Trio.
+- Names are deterministic and every container says in its labels whose it is, so what an interrupted call left
+  behind is found again. What carries the name but not our node's label isn't touched.
+- Create, start and remove run 8 at a time: the engine gains nothing from more, and each takes longer.
+  Signals never wait in that line.
+"""
+
+import json
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+import attrs
+import trio
+
+from actors.container.engine import (
+    EngineRefused,
+    EngineUnavailable,
+    Listed,
+    Missing,
+    Notice,
+    Role,
+    Sample,
+    Snapshot,
+)
+from actors.container.spec import ContainerSpec
+from lightd.engine import attach, bridge, calls, entrypoint, folder, pull, recipe, streams, translate
+from lightd.engine.frames import Tail, Unframer
+from lightd.engine.sampler import Sampler
+from lightd.engine.translate import Refused
+
+CHANGES_AT_ONCE: Final = 8
+TRIES: Final = 5  # to create, while somebody else takes and leaves the name
+
+BACKLOG_BOUND: Final = 1024 * 1024
+BACKLOG_LINES: Final = 10_000
+
+NOT_FOUND: Final = 404
+CONFLICT: Final = 409
+FAULT: Final = 500
+
+
+@attrs.define(eq=False)
+class Notices:
+    """Follows the engine's events; see ``engine.Engine.notices``."""
+
+    _messages: streams.Messages
+
+    def __aiter__(self) -> "Notices":
+        return self
+
+    async def __anext__(self) -> Notice:
+        try:
+            async for message in self._messages:
+                if notice := translate.to_notice(message):
+                    return notice
+        except (KeyError, ValueError):
+            raise EngineUnavailable("The engine sent an event that can't be read") from None
+        raise EngineUnavailable("The engine's stream of events ended")
+
+
+@attrs.define(eq=False)
+class DockerEngine:
+    """See ``engine.Engine``; made by ``open_docker_engine``."""
+
+    _socket_path: str
+    _layout: recipe.Layout
+    _calls: calls.Calls
+    _sampler: Sampler
+    _changing: trio.Semaphore = attrs.field(factory=lambda: trio.Semaphore(CHANGES_AT_ONCE))
+    _making_network: trio.Lock = attrs.field(factory=trio.Lock)
+
+    # ---- images
+
+    async def ensure_image(self, image: str, progress: Callable[[str], None]) -> None:
+        with _refusals():
+            try:
+                await self._calls.get(f"images/{quote(image, safe='/:@')}/json")
+            except Refused as no:
+                if no.status != NOT_FOUND:
+                    raise
+                await self._pull(image, progress)
+
+    async def _pull(self, image: str, progress: Callable[[str], None]) -> None:
+        progress(f"Pulling {image}")
+        name, tag = translate.to_reference(image)
+        query = urlencode({"fromImage": name, "tag": tag})
+        try:
+            # Its connection is the pull's life: the engine gives up on it when that is closed.
+            async with self._body("POST", f"images/create?{query}", patience=math.inf) as body:
+                await pull.follow(streams.Messages(body), progress)
+        except Refused as no:
+            # The registry's refusals and faults come under any status.
+            reason = translate.to_refusal(no.message)
+            raise EngineRefused(f"The image {image} can't be pulled: {reason}") from None
+        progress(f"Pulled {image}")
+
+    # ---- creation
+
+    async def create_installer(self, spec: ContainerSpec, attempt: int) -> str:
+        script = spec.install_script or ""
+        files = {
+            folder.INSTALLER: entrypoint.to_installer_script(script, spec.user),
+            folder.SCRIPT: script,
+        }
+        await _on_host(folder.write_files, self._layout.folder(spec.internal_id), files)
+        config = recipe.to_installer(spec, attempt, self._layout)
+        return await self._create(spec, Role.INSTALLER, config, translate.ATTEMPT)
+
+    async def create_server(self, spec: ContainerSpec, attempt: int) -> str:
+        own, owner = self._layout.folder(spec.internal_id), folder.Owner.from_user(spec.user)
+        script = entrypoint.to_script(spec.startup_command, tty=spec.tty)
+        await _on_host(folder.write_files, own, {folder.ENTRYPOINT: script})
+        await _on_host(folder.hand_over, self._layout.volume(spec), own, attempt, owner)
+        config = recipe.to_server(spec, attempt, self._layout)
+        return await self._create(spec, Role.SERVER, config, translate.FINGERPRINT)
+
+    async def _create(self, spec: ContainerSpec, role: Role, config: recipe.Json, identity: str) -> str:
+        """Make a container; one of the same name is it already where its label ``identity`` is the same."""
+        name = recipe.to_name(spec.internal_id, role)
+        await self._ensure_network()
+        for _ in range(TRIES):
+            try:
+                made = await self._change("POST", "containers/create", config, name=name)
+            except Refused as no:
+                if no.status != CONFLICT:
+                    raise EngineRefused(translate.to_refusal(no.message)) from None
+            else:
+                return str(made["Id"])
+            found = await self._look(name)
+            if found is None:
+                await trio.sleep(0.05)  # its name outlives it for a moment
+                continue
+            if not self._is_ours(found):
+                raise EngineRefused(f"The engine has a container named {name} that is somebody else's")
+            same = found["Config"]["Labels"].get(identity) == config["Labels"][identity]
+            if same and found["State"]["Status"] not in translate.GOING:
+                return str(found["Id"])
+            await self._remove(found["Id"])
+        raise EngineUnavailable(f"The name {name} is taken again and again")
+
+    async def _ensure_network(self) -> None:
+        async with self._making_network:
+            try:
+                await self._calls.get(f"networks/{recipe.NETWORK}")
+            except Refused as no:
+                if no.status != NOT_FOUND:
+                    raise translate.to_fault(no) from None
+                with _refusals(CONFLICT):
+                    await self._change("POST", "networks/create", recipe.to_network())
+
+    def _is_ours(self, inspected: Mapping[str, Any]) -> bool:
+        return (inspected["Config"]["Labels"] or {}).get(translate.NODE) == self._layout.node
+
+    # ---- life
+
+    async def start(self, engine_id: str) -> None:
+        try:
+            await self._change("POST", f"containers/{engine_id}/start")
+        except Refused as no:
+            if no.status == NOT_FOUND and "No such container" in no.message:
+                raise Missing(engine_id) from None
+            if no.status == CONFLICT and "marked for removal" in no.message:
+                raise Missing(engine_id) from None
+            raise EngineRefused(translate.to_refusal(no.message)) from None
+
+    async def signal(self, engine_id: str, name: str) -> None:
+        with _refusals(NOT_FOUND, CONFLICT):
+            await self._calls.change("POST", f"containers/{engine_id}/kill", signal=name)
+
+    async def remove(self, internal_id: str, role: Role) -> None:
+        found = await self._look(recipe.to_name(internal_id, role))
+        if found is not None and self._is_ours(found):
+            await self._remove(found["Id"])
+        if role is Role.SERVER:
+            await trio.to_thread.run_sync(folder.clear, self._layout.folder(internal_id))
+
+    async def remove_orphan(self, engine_id: str) -> None:
+        await self._remove(engine_id)
+
+    async def _remove(self, engine_id: str) -> None:
+        with _refusals(NOT_FOUND):
+            try:
+                await self._change("DELETE", f"containers/{engine_id}", force="1", v="1")
+            except Refused as no:
+                if no.status != CONFLICT:
+                    raise
+                # Somebody removes it already; its name is free when that has ended.
+                await self._calls.change("POST", f"containers/{engine_id}/wait", condition="removed")
+
+    async def resize(self, engine_id: str, columns: int, rows: int) -> None:
+        with _refusals(NOT_FOUND, CONFLICT, FAULT):
+            await self._calls.change("POST", f"containers/{engine_id}/resize", h=str(rows), w=str(columns))
+
+    # ---- sight
+
+    async def inspect(self, engine_id: str) -> Snapshot | None:
+        found = await self._look(engine_id)
+        return None if found is None else translate.to_snapshot(found)
+
+    async def list(self) -> Sequence[Listed]:
+        filters = json.dumps(recipe.to_filters(self._layout.node))
+        try:
+            rows = await self._calls.get("containers/json", all="1", filters=filters)
+        except Refused as no:
+            raise translate.to_fault(no) from None
+        return [translate.to_listed(row) for row in rows]
+
+    @asynccontextmanager
+    async def notices(self) -> AsyncIterator[Notices]:
+        filters = {
+            **recipe.to_filters(self._layout.node),
+            "type": ["container"],
+            "event": [*translate.ACTIONS],
+        }
+        # From now on, by the clock that we share: the engine answers a moment before it listens.
+        since = f"{time.time():.9f}"
+        query = urlencode({"filters": json.dumps(filters), "since": since})
+        with _refusals():
+            async with self._body("GET", f"events?{query}") as body:
+                yield Notices(streams.Messages(body))
+
+    async def _look(self, name: str) -> Mapping[str, Any] | None:
+        try:
+            found: Mapping[str, Any] = await self._calls.get(f"containers/{name}/json")
+        except Refused as no:
+            if no.status == NOT_FOUND:
+                return None
+            raise translate.to_fault(no) from None
+        return found
+
+    # ---- consoles
+
+    @asynccontextmanager
+    async def attach(self, engine_id: str) -> AsyncIterator[attach.DockerAttachment]:
+        tty = (await self._found(engine_id))["Config"]["Tty"]
+        prefix = "/" + await self._calls.version()
+        async with attach.open_attachment(self._socket_path, prefix, engine_id, tty=tty) as attachment:
+            yield attachment
+
+    async def backlog(self, engine_id: str, since: float) -> bytes:
+        found = await self._found(engine_id)
+        unframer = None if found["Config"]["Tty"] else Unframer()
+        begin = f"{translate.to_since(found, since):.9f}"
+        query = urlencode({"stdout": 1, "stderr": 1, "since": begin, "tail": BACKLOG_LINES})
+        tail = Tail(BACKLOG_BOUND)
+        try:
+            async with self._body("GET", f"containers/{engine_id}/logs?{query}") as body:
+                async for piece in body:
+                    tail.add(piece if unframer is None else unframer.feed(piece))
+        except Refused as no:
+            gone = no.status in {NOT_FOUND, CONFLICT}  # a conflict with its removal
+            raise (Missing(engine_id) if gone else translate.to_fault(no)) from None
+        return tail.whole_lines()
+
+    async def _found(self, engine_id: str) -> Mapping[str, Any]:
+        found = await self._look(engine_id)
+        if found is None:
+            raise Missing(engine_id)
+        return found
+
+    # ---- counters
+
+    async def sample(self, engine_ids: Sequence[str]) -> Mapping[str, Sample]:
+        return await self._sampler.sample(engine_ids)
+
+    # ---- the way to the engine
+
+    async def _change(self, method: str, path: str, data: recipe.Json | None = None, **params: str) -> Any:  # noqa: ANN401 - JSON
+        async with self._changing:
+            return await self._calls.change(method, path, data, **params)
+
+    @asynccontextmanager
+    async def _body(
+        self, method: str, path: str, *, patience: float = streams.HANDSHAKE_SECONDS
+    ) -> AsyncIterator[streams.Body]:
+        target = f"/{await self._calls.version()}/{path}"
+        async with streams.open_body(self._socket_path, method, target, patience=patience) as body:
+            yield body
+
+
+@contextmanager
+def _refusals(*fine: int) -> Iterator[None]:
+    """Leave out the answers whose status is ``fine``; the others are the engine's refusal or its fault."""
+    try:
+        yield
+    except Refused as no:
+        if no.status not in fine:
+            raise translate.to_fault(no) from None
+
+
+async def _on_host(function: Callable[..., None], *args: object) -> None:
+    """Run what blocks in a thread; what the host refuses, the engine does."""
+    try:
+        await trio.to_thread.run_sync(function, *args)
+    except FileNotFoundError:
+        raise EngineRefused("The volume does not exist") from None
+    except OSError as error:
+        raise EngineRefused(f"The container's files can't be made ready: {error.strerror}") from None
+
+
+@asynccontextmanager
+async def open_docker_engine(
+    socket_path: str, *, node: str, containers_path: str, volumes_path: str
+) -> AsyncIterator[DockerEngine]:
+    """The engine at a socket, which need not answer yet; ``node`` tells this daemon's containers apart.
+
+    The paths are the host's, and absolute: each container's own folder is in ``containers_path``, the volumes
+    are in ``volumes_path``.
+    """
+    layout = recipe.Layout(node, containers_path, volumes_path)
+    async with bridge.open_bridge() as door, calls.open_calls(door, socket_path) as client:
+        yield DockerEngine(socket_path, layout, client, Sampler(client))

@@ -1,0 +1,61 @@
+"""Output as Docker stores and sends it: frames around that of a container without a terminal, and its end.
+
+Each frame is a stream number, three zeros, the length in four bytes, then so many bytes (Engine API 1.41,
+"Attach to a container"). stdout and stderr are merged in the order they come.
+"""
+
+import attrs
+
+_HEADER = 8
+_LENGTH = slice(4, 8)
+
+
+@attrs.define(eq=False)
+class Unframer:
+    """Takes frames in pieces as they arrive, gives their contents."""
+
+    _head: bytearray = attrs.field(factory=bytearray)
+    _left: int = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what ``data`` holds of the contents; may be empty."""
+        found: list[bytes] = []
+        at = 0
+        while at < len(data):
+            if self._left:
+                piece = data[at : at + self._left]
+                self._left -= len(piece)
+                found.append(piece)
+            else:
+                piece = data[at : at + _HEADER - len(self._head)]
+                self._head += piece
+                if len(self._head) == _HEADER:
+                    self._left = int.from_bytes(self._head[_LENGTH], "big")
+                    self._head.clear()
+            at += len(piece)
+        return b"".join(found)
+
+
+@attrs.define(eq=False)
+class Tail:
+    """The end of an output: at most ``bound`` bytes of it, the rest is forgotten on the way."""
+
+    bound: int
+    _kept: bytearray = attrs.field(factory=bytearray)
+    _cut: bool = False
+
+    def add(self, data: bytes) -> None:
+        self._kept += data
+        if len(self._kept) > 2 * self.bound:
+            self._shorten()
+
+    def whole_lines(self) -> bytes:
+        """What is kept, from the beginning of a line to the end of one."""
+        if len(self._kept) > self.bound:
+            self._shorten()
+        begin = self._kept.find(b"\n") + 1 if self._cut else 0
+        return bytes(self._kept[begin : self._kept.rfind(b"\n") + 1])
+
+    def _shorten(self) -> None:
+        del self._kept[: -self.bound]
+        self._cut = True

@@ -1,0 +1,236 @@
+"""What packing and unpacking promise: the same tree again, and nothing anywhere else whatever is unpacked."""
+
+import io
+import os
+import shutil
+import stat
+import tarfile
+import zipfile
+from collections.abc import Callable
+
+import pytest
+
+from lightd.files import archives, errors, packing, unpacking
+from lightd.files.archives import Ceilings
+from lightd.files.paths import ROOT, RelativePath, parse_path
+from tests.contracts.scene import SECRET, TENANT, Scene, held_in, unhurried, wipe
+
+ARCHIVE = parse_path("the.archive")
+
+
+def compress(scene: Scene, kind: archives.Kind, sources: list[RelativePath]) -> int:
+    return packing.compress(scene.jail, sources, ARCHIVE, kind, TENANT, unhurried)
+
+
+def extract(scene: Scene, destination: RelativePath, **ceilings: int) -> int:
+    return unpacking.extract(scene.jail, ARCHIVE, destination, TENANT, unhurried, Ceilings(**ceilings))
+
+
+def plant_tar(scene: Scene, *entries: tuple[str, bytes, bytes | str], mode: int = 0o644) -> None:
+    """A tar whose ``entries`` are a name, a type, and contents or a link's target."""
+    with tarfile.open(scene.volume / "the.archive", "w") as tar:
+        for name, kind, rest in entries:
+            info = tarfile.TarInfo(name)
+            info.type, info.mode = kind, mode
+            if isinstance(rest, str):
+                info.linkname = rest
+                tar.addfile(info)
+            else:
+                info.size = len(rest)
+                tar.addfile(info, io.BytesIO(rest))
+
+
+def plant_zip(scene: Scene, *entries: tuple[str, bytes, int]) -> None:
+    """A zip whose ``entries`` are a name, contents and a Unix mode."""
+    with zipfile.ZipFile(scene.volume / "the.archive", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content, mode in entries:
+            info = zipfile.ZipInfo(name)
+            info.create_system, info.external_attr = 3, mode << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, content)
+
+
+def check_a_tree_comes_back_from_every_kind_of_archive(scene: Scene) -> None:
+    tree = scene.volume / "tree"
+    (tree / "sub/empty").mkdir(parents=True)
+    (tree / "sub/run").write_bytes(os.urandom(3_000_000))
+    (tree / "sub/run").chmod(0o4755)
+    (tree / "line\nbreak ü").write_text("odd")
+    (tree / "link").symlink_to("sub/run")
+    (tree / "out").symlink_to("/etc")
+    os.mkfifo(tree / "fifo")
+    for kind in archives.kinds():
+        size = compress(scene, kind, [parse_path("tree")])
+        assert size == (scene.volume / "the.archive").stat().st_size > 3_000_000
+        assert extract(scene, RelativePath(("back", kind))) == 1  # the link that leads out
+        back = scene.volume / "back" / kind / "tree"
+        assert held_in(back) == ["line\nbreak ü", "link", "sub"]
+        assert (back / "sub/run").read_bytes() == (tree / "sub/run").read_bytes()
+        assert (back / "link").readlink() == (tree / "link").readlink()
+        assert stat.S_IMODE((back / "sub/run").stat().st_mode) == 0o755
+        assert int((back / "sub/run").stat().st_mtime) - int((tree / "sub/run").stat().st_mtime) in (-1, 0)
+        assert (back / "sub/empty").is_dir()
+        assert {path.lstat().st_uid for path in (back, back / "link", back / "sub/run")} == {TENANT.uid}
+
+
+def check_an_archive_of_everything_does_not_hold_itself_or_what_lies_outside(scene: Scene) -> None:
+    (scene.volume / "file").write_text("x")
+    os.link(scene.outside / "canary.txt", scene.volume / "hard")
+    (scene.volume / "link").symlink_to(scene.outside / "canary.txt")
+    for kind in archives.kinds():
+        for _ in range(2):
+            compress(scene, kind, [ROOT])
+        extract(scene, parse_path("back"))
+        assert held_in(scene.volume / "back") == ["file"]
+        shutil.rmtree(scene.volume / "back")
+        assert SECRET.encode() not in (scene.volume / "the.archive").read_bytes()
+
+
+def check_a_name_that_leads_out_refuses_the_whole_archive(scene: Scene) -> None:
+    plants: list[Callable[[str], None]] = [
+        lambda name: plant_tar(scene, ("good", tarfile.REGTYPE, b"x"), (name, tarfile.REGTYPE, b"x")),
+        lambda name: plant_tar(scene, ("good", tarfile.REGTYPE, b"x"), (name, tarfile.DIRTYPE, b"")),
+        lambda name: plant_tar(scene, ("good", tarfile.REGTYPE, b"x"), ("l", tarfile.LNKTYPE, name)),
+        lambda name: plant_zip(scene, ("good", b"x", 0o644), (name, b"x", 0o644)),
+    ]
+    for name in (
+        "../outside/new",
+        "a/../../outside/new",
+        "/etc/new",
+        str(scene.outside / "new"),
+        "..",
+        "C:\\new",
+    ):
+        for plant in plants:
+            plant(name)
+            with pytest.raises((errors.InvalidPath, errors.InvalidArchive)):
+                extract(scene, parse_path("back"))
+            assert held_in(scene.volume) == ["the.archive"]
+
+
+def check_nothing_is_written_through_a_link_in_the_archive(scene: Scene) -> None:
+    file, link, hard = tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
+    for target in (str(scene.outside), "../outside", "inside"):
+        for entries in (
+            [("l", link, target), ("l/new", file, b"x")],
+            [("l", link, target), ("l", file, b"x")],
+            [("l", file, b"x"), ("l", link, target)],
+            [("l", link, target), ("l", tarfile.DIRTYPE, b""), ("l/new", file, b"x")],
+            [("l", link, target), ("h", hard, "l")],
+            [("l", link, target), ("h", hard, "l/canary.txt")],
+            [("l", link, target), ("l2", link, "l/nest"), ("l2/egg.txt", file, b"x")],
+        ):
+            plant_tar(scene, *entries)
+            for _ in range(2):
+                try:
+                    extract(scene, ROOT)
+                except errors.FileRefused:
+                    assert held_in(scene.volume) == ["the.archive"]
+            wipe(scene.volume)
+            (scene.volume / "honest.txt").unlink()
+
+
+def check_links_are_made_only_where_they_stay(scene: Scene) -> None:
+    link = tarfile.SYMTYPE
+    stays = [("a/b/x", "../../c"), ("a/y", "b/c"), ("a/z", ".."), ("w", "not-there"), ("v", "./a//b")]
+    leaves = [("a/1", "../.."), ("2", ".."), ("3", "/etc"), ("4", "a/z/.."), ("5", "a/../.."), ("6", "../x")]
+    plant_tar(scene, *((name, link, target) for name, target in stays + leaves))
+    assert extract(scene, parse_path("back")) == len(leaves)
+    made = [path for path in (scene.volume / "back").rglob("*") if path.is_symlink()]
+    assert len(made) == len(stays)
+
+
+def check_devices_and_fifos_are_left_out_and_set_id_bits_dropped(scene: Scene) -> None:
+    plant_tar(
+        scene,
+        ("fifo", tarfile.FIFOTYPE, b""),
+        ("char", tarfile.CHRTYPE, b""),
+        ("block", tarfile.BLKTYPE, b""),
+        ("odd", b"Z", b""),
+        ("run", tarfile.REGTYPE, b"#!"),
+        ("dir", tarfile.DIRTYPE, b""),
+        mode=0o7755,
+    )
+    assert extract(scene, parse_path("back")) == 4
+    back = scene.volume / "back"
+    assert held_in(back) == ["dir", "run"]
+    assert {stat.S_IMODE((back / name).stat().st_mode) for name in held_in(back)} == {0o755}
+
+
+def check_of_two_files_of_one_name_the_later_stays(scene: Scene) -> None:
+    plant_tar(
+        scene, ("f", tarfile.REGTYPE, b"1"), ("./f", tarfile.REGTYPE, b"2"), ("F", tarfile.REGTYPE, b"3")
+    )
+    extract(scene, ROOT)
+    assert (scene.volume / "f").read_text() == "2"
+    assert (scene.volume / "F").read_text() == "3"
+
+
+def check_hard_links_are_to_files_of_the_same_archive(scene: Scene) -> None:
+    plant_tar(scene, ("f", tarfile.REGTYPE, b"1"), ("d/h", tarfile.LNKTYPE, "f"))
+    extract(scene, parse_path("back"))
+    assert (scene.volume / "back/d/h").samefile(scene.volume / "back/f")
+    (scene.volume / "secret").write_text("the tenant's, not the archive's")
+    plant_tar(scene, ("h", tarfile.LNKTYPE, "secret"))
+    with pytest.raises(errors.InvalidArchive):
+        extract(scene, ROOT)
+
+
+def check_a_ceiling_refuses_and_leaves_nothing(scene: Scene) -> None:
+    (scene.volume / "kept").write_text("kept")
+    bomb = ("bomb", bytes(10_000_000), 0o644)
+    for plant, ceilings in (
+        (lambda: plant_zip(scene, *((f"{n}", b"", 0o644) for n in range(11))), {"entries": 10}),
+        (lambda: plant_tar(scene, *((f"{n}", tarfile.REGTYPE, b"") for n in range(11))), {"entries": 10}),
+        (lambda: plant_zip(scene, ("kept", b"new", 0o644), bomb), {"bytes": 9_999_999}),
+        (lambda: plant_zip(scene, ("kept", b"new", 0o644), bomb), {"ratio": 100, "ratio_from": 1_000_000}),
+        (lambda: plant_zip(scene, ("d/" * 11 + "f", b"", 0o644)), {"depth": 10}),
+    ):
+        plant()
+        with pytest.raises(errors.InvalidArchive, match="more than"):
+            extract(scene, ROOT, **ceilings)
+        assert held_in(scene.volume) == ["kept", "the.archive"]
+        assert (scene.volume / "kept").read_text() == "kept"
+
+
+def check_a_damaged_archive_is_refused_and_leaves_nothing(scene: Scene) -> None:
+    (scene.volume / "tree").mkdir()
+    (scene.volume / "tree/a").write_bytes(os.urandom(200_000))
+    (scene.volume / "tree/b").write_bytes(bytes(200_000))
+    archive = scene.volume / "the.archive"
+    for kind in archives.kinds():
+        compress(scene, kind, [parse_path("tree")])
+        whole = archive.read_bytes()
+        for cut in (0, 1, 3, 10, 100, len(whole) // 2, len(whole) * 2 // 3):
+            archive.write_bytes(whole[:cut])
+            with pytest.raises(errors.InvalidArchive):
+                extract(scene, parse_path("back"))
+            assert held_in(scene.volume) == ["the.archive", "tree"]
+
+
+def check_unpacking_merges_folders_replaces_files_and_stops_before_it_mixes_kinds(scene: Scene) -> None:
+    (scene.volume / "d").mkdir()
+    (scene.volume / "d/old").write_text("old")
+    (scene.volume / "d/both").write_text("old")
+    (scene.volume / "f").write_text("file")
+    (scene.volume / "l").symlink_to("d")
+    plant_tar(scene, ("d/both", tarfile.REGTYPE, b"new"), ("d/new", tarfile.REGTYPE, b"new"))
+    extract(scene, ROOT)
+    assert [(scene.volume / "d" / name).read_text() for name in ("old", "both", "new")] == [
+        "old",
+        "new",
+        "new",
+    ]
+    for name in ("f/below", "l/below"):
+        plant_tar(scene, ("d/both", tarfile.REGTYPE, b"newer"), (name, tarfile.REGTYPE, b"x"))
+        with pytest.raises(errors.WrongKind):
+            extract(scene, ROOT)
+    plant_tar(
+        scene,
+        ("d/both", tarfile.REGTYPE, b"newer"),
+        ("l", tarfile.REGTYPE, b"x"),
+        ("d", tarfile.DIRTYPE, b""),
+    )
+    extract(scene, ROOT)
+    assert not (scene.volume / "l").is_symlink()
+    assert (scene.volume / "d/both").read_text() == "newer"
