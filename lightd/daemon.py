@@ -1,0 +1,111 @@
+"""The daemon: one stack of contexts whose order is the order of the shutdown, from the last to the first.
+
+The server goes first, so that nobody asks any more; then the fleet with its actors; then the engine; then
+the bus, which commits what was handed to it; the journal at the very end. Containers run on: the next start
+finds them again.
+"""
+
+import logging
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import trio
+
+from actors.container.engine import Engine
+from actors.container.fleet import open_fleet
+from actors.container.meter import measure
+from actors.container.state import Phase
+from actors.kernel.bus import open_bus
+from actors.kernel.supervisor import open_supervisor
+from actors.portpool.actor import open_portpool
+from actors.volumes.actor import open_volumes
+from lightd.config import Configuration
+from lightd.engine.docker import open_docker_engine
+from lightd.files.jail import Owner
+from lightd.files.volumes import VolumeFolders
+from lightd.http.app import make_app
+from lightd.http.server import Address, open_server
+from lightd.journal.codec import Codec
+from lightd.journal.sqlite import open_sqlite_journal
+from lightd.patterns import compile_pattern
+from lightd.system import System
+from lightd.version import version
+
+logger = logging.getLogger(__name__)
+
+OpenEngine = Callable[[Configuration], AbstractAsyncContextManager[Engine]]
+Started = Callable[[Sequence[str]], None]
+
+
+async def run(config: Configuration, *, started: Started | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; ``started`` is called with the addresses once requests are answered."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with open_system(config) as system, open_front(system) as addresses:
+            if started is not None:
+                started(addresses)
+            async for number in signals:
+                logger.info("stopping on %s; containers run on", signal.Signals(number).name)
+                break
+
+
+@asynccontextmanager
+async def open_engine(config: Configuration) -> AsyncIterator[Engine]:
+    """Yield the engine that the configuration names; it need not answer."""
+    async with open_docker_engine(
+        str(config.docker.socket_path),
+        node=config.node,
+        containers_path=str(config.storage.containers_path),
+        volumes_path=str(config.storage.volumes_path),
+    ) as engine:
+        yield engine
+
+
+@asynccontextmanager
+async def open_system(config: Configuration, open_engine: OpenEngine = open_engine) -> AsyncIterator[System]:
+    """Yield the daemon without its front: replayed, and on its way to the engine."""
+    await trio.to_thread.run_sync(_make_folders, config)
+    async with (
+        open_sqlite_journal(config.storage.base_path / "lightd.db", Codec(), time.time) as journal,
+        open_bus(journal) as bus,
+        open_engine(config) as engine,
+        open_supervisor() as supervisor,
+        open_fleet(bus, engine, supervisor, compile_pattern, time.time) as fleet,
+        trio.open_nursery() as nursery,
+    ):
+        holders = [member.internal_id for member in fleet if member.state.phase is not Phase.FAILED]
+        system = System(
+            config=config,
+            version=version(),
+            bus=bus,
+            fleet=fleet,
+            ports=await open_portpool(bus, supervisor, holders),
+            volumes=await open_volumes(bus, supervisor),
+            folders=VolumeFolders(config.storage.volumes_path, _owner(config)),
+            clock=time.time,
+        )
+        if config.monitoring.enabled:
+            nursery.start_soon(measure, fleet, lambda: config.monitoring.interval_ms / 1000)
+        try:
+            yield system
+        finally:
+            nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def open_front(system: System) -> AsyncIterator[Sequence[str]]:
+    """Yield the URLs at which ``system`` is served."""
+    server = system.config.server
+    async with open_server(make_app(system), [Address(server.host, server.port)]) as front:
+        yield [f"http://{address}" for address in front.addresses]
+
+
+def _owner(config: Configuration) -> Owner:
+    return Owner(config.docker.user.uid, config.docker.user.gid)
+
+
+def _make_folders(config: Configuration) -> None:
+    storage = config.storage
+    for path in (storage.base_path, storage.containers_path, storage.volumes_path):
+        path.mkdir(mode=0o711, parents=True, exist_ok=True)

@@ -1,0 +1,178 @@
+"""``lightd demo``: one server's whole life on this machine, through the real HTTP and WebSocket API.
+
+A daemon of its own is started in a scratch folder, on a free port of the loopback, under a node name of its
+own, so that it touches nothing of any other lightd here. All it made is removed at the end.
+"""
+
+import argparse
+import json
+import logging
+import secrets
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import httpx
+import trio
+from trio_websocket import WebSocketConnection, open_websocket_url
+
+from lightd import config, config_file, daemon, logs
+from lightd.http.auth import MEDIA_TYPE
+
+IMAGE = "busybox:stable"
+PORT = 25565
+PATIENCE = 120.0
+
+STARTUP = (
+    "echo Ready for players; cat motd.txt; "
+    'while read -r line; do [ "$line" != stop ] || { echo Stopping; exit 0; }; echo "you said: $line"; done'
+)
+
+
+class Trouble(Exception):  # noqa: N818 - what the demo ends with, told to a person
+    """The demo can't go on; the sentence says why."""
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run the demo; return 0 where all of it was seen, else 1."""
+    troubles: list[str] = []
+    try:
+        with (
+            logs.configure("console", logging.ERROR),
+            tempfile.TemporaryDirectory(prefix="lightd-demo-") as scratch,
+        ):
+            trio.run(_demo, Path(scratch), args.image or IMAGE, args.keep)
+    except* (Trouble, httpx.HTTPError, OSError) as trouble:
+        troubles = _leaves(trouble)
+    for line in troubles:
+        print(f"lightd demo: {line}", file=sys.stderr)
+    return 1 if troubles else 0
+
+
+def _leaves(group: BaseExceptionGroup[Any]) -> list[str]:
+    return [
+        line
+        for error in group.exceptions
+        for line in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [str(error)])
+    ]
+
+
+async def _demo(scratch: Path, image: str, keep: bool) -> None:  # noqa: FBT001 - a flag of the command line
+    configuration = _to_configuration(scratch)
+    async with daemon.open_system(configuration) as system, daemon.open_front(system) as addresses:
+        url = addresses[0]
+        token = configuration.authorization.token
+        _tell(f"lightd listens on {url}")
+        headers = {"Authorization": f"Bearer {token}", "Accept": MEDIA_TYPE}
+        client = httpx.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE, trust_env=False)
+        async with client:
+            with trio.move_on_after(10):
+                while not system.fleet.engine_up.value:
+                    await system.fleet.engine_up.wake.wait()
+            await _Show(client, url, token, image).run()
+        if keep:
+            _tell(f"\nThe daemon stays until Ctrl-C. Its token: {token}")
+            with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                async for _ in signals:
+                    break
+
+
+def _to_configuration(scratch: Path) -> config.Configuration:
+    file = config.first_file(config_file.fresh_token())
+    file["server"] = {"host": "127.0.0.1", "port": 0}
+    return config.from_json(file, scratch, f"demo-{secrets.token_hex(4)}")
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
+
+
+@attrs.define(eq=False)
+class _Show:
+    """The steps, in their order."""
+
+    _client: httpx.AsyncClient
+    _url: str
+    _token: str = attrs.field(repr=False)
+    _image: str
+
+    async def run(self) -> None:
+        volume_id = (await self._call("POST", "/volumes"))["volume_id"]
+        greeting = {"path": "motd.txt", "content": "Welcome to the demo\n"}
+        await self._call("POST", f"/volumes/{volume_id}/files", greeting)
+        port = {"ip": "127.0.0.1", "port": PORT, "protocol": "tcp"}
+        await self._call("POST", "/network/ports", port)
+        container = {
+            "internal_id": "demo",
+            "image": self._image,
+            "volume_id": volume_id,
+            "startup_command": STARTUP,
+            "start_pattern": "Ready",
+            "ports": [port],
+            "limits": {"memory": 128 * 1024 * 1024, "cpu": 1.0, "pids": 64},
+            "install_script": "#!/bin/sh\necho installing into $(pwd)\n",
+            "stop": {"type": "command", "value": "stop", "timeout": 10},
+        }
+        await self._call("POST", "/containers", container)
+        try:
+            await self._live()
+        finally:
+            with trio.move_on_after(30, shield=True):
+                await self._call("DELETE", "/containers/demo")
+        _tell("\nThat was a server's whole life. Nothing of it is left.")
+
+    async def _live(self) -> None:
+        async with self._console() as console:
+            await self._until(console, "event", "ready")
+            await self._call("POST", "/containers/demo/start")
+            await self._until(console, "event", "running")
+            await self._until(console, "console", "Welcome")
+            await self._say(console, "hello")
+            await self._until(console, "console", "you said: hello")
+            await self._call("POST", "/containers/demo/stop")
+            ended = await self._until(console, "event", "exit")
+            _tell(f"  the process ended with exit code {ended['code']}")
+            if ended["code"] != 0:
+                raise Trouble("the server did not end as it should have")
+
+    async def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        _tell(f"\n{method} {path}")
+        response = await self._client.request(method, path, json=body)
+        _tell(f"  {response.status_code} {response.text}")
+        answer: dict[str, Any] = response.json()
+        if response.is_error:
+            raise Trouble(f"{method} {path} was refused: {answer['error']}")
+        return answer
+
+    @asynccontextmanager
+    async def _console(self) -> AsyncIterator[WebSocketConnection]:
+        _tell("\nWebSocket /ws/demo")
+        url = self._url.replace("http", "ws", 1) + "/ws/demo"
+        authorization = [(b"Authorization", f"Bearer {self._token}".encode())]
+        async with open_websocket_url(url, extra_headers=authorization) as console:
+            yield console
+
+    async def _say(self, console: WebSocketConnection, command: str) -> None:
+        _tell(f"  > {command}")
+        await console.send_message(json.dumps({"event": "send_command", "command": command}))
+
+    async def _until(self, console: WebSocketConnection, event: str, data: str) -> dict[str, Any]:
+        """Show what comes until the frame that holds ``data``, and return that one."""
+        with trio.move_on_after(PATIENCE):
+            while True:
+                frame: dict[str, Any] = json.loads(await console.get_message())
+                if frame["event"] == "stats":
+                    continue
+                for line in str(frame.get("data", "")).splitlines():
+                    _tell(f"  {frame['event']:>14} | {line}")
+                if frame["event"] == event and data in frame["data"]:
+                    return frame
+                if frame["event"] == "event" and frame["data"] == "failed":
+                    detail = await self._call("GET", "/containers/demo")
+                    raise Trouble(f"the installation failed: {detail['error']}")
+        raise Trouble(f"waited {PATIENCE:g} seconds for {event} {data!r} in vain")

@@ -1,0 +1,1 @@
+"""The HTTP and WebSocket edge: everything that a client on the network can reach."""

@@ -1,0 +1,291 @@
+"""The bodies that clients send: each field with the rule that reads it.
+
+Types are not bent: ``"8080"`` is no number, ``1`` is no boolean.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import attrs
+
+from lightd.patterns import BadPattern, compile_pattern
+
+_INTERNAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+_USER = re.compile(r"[0-9]{1,9}(?::[0-9]{1,9})?")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_IMAGE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._/:@-]{0,254}")
+_RESERVED_TARGETS = ("/home/container", "/app/data", "/proc", "/sys", "/dev")
+_LONGEST_TEXT = 64 * 1024
+_LONGEST_SCRIPT = 1024 * 1024
+_SMALLEST_MEMORY = 6 * 1024 * 1024  # Docker refuses less
+
+
+@attrs.frozen(eq=False)
+class Rule:
+    """Reads one value: returns it in its final form, or raises ``ValueError`` with what it must be."""
+
+    read: Callable[[Any], Any]
+
+
+def _any_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be a string")  # noqa: TRY004 - a value of a client's, not a type of ours
+    return value
+
+
+def _text(value: object, *, longest: int = _LONGEST_TEXT) -> str:
+    text = _any_text(value)
+    if "\0" in text:
+        raise ValueError("must not hold a NUL character")
+    if len(text) > longest:
+        raise ValueError(f"must not be longer than {longest} characters")
+    return text
+
+
+def _filled(value: object) -> str:
+    if not _text(value).strip():
+        raise ValueError("must not be empty")
+    return _text(value)
+
+
+def _matching(pattern: re.Pattern[str], means: str) -> Rule:
+    def read(value: object) -> str:
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            raise ValueError(f"must be {means}")
+        return value
+
+    return Rule(read)
+
+
+def _number(low: float, high: float) -> Rule:
+    def read(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            raise ValueError(f"must be a number from {low:g} to {high:g}")
+        return float(value)
+
+    return Rule(read)
+
+
+def whole(low: int, high: int) -> Rule:
+    """Return the rule for a whole number from ``low`` to ``high``."""
+
+    def read(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return value
+
+    return Rule(read)
+
+
+def _ip(value: object) -> str:
+    try:
+        if not isinstance(value, str):
+            raise ValueError  # noqa: TRY004, TRY301 - one sentence for all that is no address
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise ValueError("must be an IP address") from None
+
+
+def _pattern(value: object) -> str:
+    pattern = _text(value)
+    try:
+        compile_pattern(pattern)
+    except BadPattern as error:
+        raise ValueError(f"is not a valid regular expression: {error}") from None
+    return pattern
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")  # noqa: TRY004 - a value of a client's
+    return value
+
+
+def _environment(value: object) -> tuple[tuple[str, str], ...]:
+    pairs = _pairs(value)
+    for name, content in pairs:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is not the name of a variable")
+        if not isinstance(content, str) or "\0" in content:
+            raise ValueError(f"the value of {name} must be a string")
+    return pairs
+
+
+def _mounts(value: object) -> tuple[tuple[str, str], ...]:
+    pairs = _pairs(value)
+    for target, source in pairs:
+        _check_path(target)
+        if not isinstance(source, str):
+            raise ValueError(f"the host path of {target} must be a string")  # noqa: TRY004 - a value of a client's
+        _check_path(source)
+        if target == "/" or any(f"{target}/".startswith(f"{each}/") for each in _RESERVED_TARGETS):
+            raise ValueError(f"{target} is taken by the container itself")
+    return pairs
+
+
+def _check_path(path: str) -> None:
+    parts = path.rstrip("/").split("/")[1:]
+    odd = any(part in ("", ".", "..") for part in parts) or any(character in path for character in "\0:")
+    if not path.startswith("/") or odd:
+        raise ValueError(f"{path!r} must be an absolute path without '.', '..' and ':'")
+
+
+def _pairs(value: object) -> tuple[tuple[str, Any], ...]:
+    if not isinstance(value, dict):
+        raise ValueError("must be an object")  # noqa: TRY004 - a value of a client's
+    return tuple(value.items())
+
+
+def one_of(*words: str) -> Rule:
+    """Return the rule for one of ``words``."""
+
+    def read(value: object) -> str:
+        if value not in words:
+            raise ValueError(f"must be {' or '.join(words)}")
+        return str(value)
+
+    return Rule(read)
+
+
+INTERNAL_ID = _matching(_INTERNAL_ID, "1 to 63 letters, digits, '_', '.' and '-', the first no sign")
+VOLUME_ID = _matching(_UUID, "a lower-case UUID")
+PROTOCOL = one_of("tcp", "udp")
+IP = Rule(_ip)
+
+InternalId = Annotated[str, INTERNAL_ID]
+VolumeId = Annotated[str, VOLUME_ID]
+PortNumber = Annotated[int, whole(1, 65535)]
+Protocol = Annotated[str, PROTOCOL]
+Ip = Annotated[str, IP]
+Text = Annotated[str, Rule(_text)]
+Filled = Annotated[str, Rule(_filled)]
+AnyText = Annotated[str, Rule(_any_text)]
+Flag = Annotated[bool, Rule(_flag)]
+
+
+@attrs.frozen
+class PortBody:
+    """A port of the pool."""
+
+    ip: Ip
+    port: PortNumber
+    protocol: Protocol = "tcp"
+
+
+@attrs.frozen
+class PortUseBody:
+    """A note made by hand."""
+
+    in_use: Flag
+
+
+@attrs.frozen
+class PortRangeBody:
+    """Many ports: a range, or a list."""
+
+    ip: Ip | None = None
+    first: PortNumber | None = None
+    last: PortNumber | None = None
+    protocol: Protocol = "tcp"
+    ports: tuple[PortBody, ...] | None = None
+
+
+@attrs.frozen
+class PortListBody:
+    """Ports to take out of the pool; without a protocol, the one there is, else tcp."""
+
+    @attrs.frozen
+    class Item:
+        """One of them."""
+
+        ip: Ip
+        port: PortNumber
+        protocol: Protocol | None = None
+
+    ports: tuple[Item, ...]
+
+
+@attrs.frozen
+class BindingBody:
+    """A port that a container uses."""
+
+    ip: Ip
+    port: PortNumber
+    protocol: Protocol = "tcp"
+    container_port: PortNumber | None = None
+
+
+@attrs.frozen
+class LimitsBody:
+    """A container's ceilings."""
+
+    memory: Annotated[int, whole(_SMALLEST_MEMORY, 2**60)] | None = None
+    cpu: Annotated[float, _number(0.01, 1024)] | None = None
+    pids: Annotated[int, whole(1, 2**22)] | None = None
+
+
+@attrs.frozen
+class StopBody:
+    """How a container is asked to stop."""
+
+    type: Annotated[str, one_of("signal", "command")] = "signal"
+    value: Filled | None = None
+    timeout: Annotated[float, _number(0, 3600)] = 10.0
+
+
+@attrs.frozen
+class RestartBody:
+    """What follows an exit."""
+
+    mode: Annotated[str, one_of("never", "on-crash", "always")] = "never"
+    max: Annotated[int, whole(1, 1000)] = 3
+    within: Annotated[float, _number(1, 86400)] = 60.0
+
+
+@attrs.frozen
+class ContainerBody:
+    """All that may be asked of a new container."""
+
+    internal_id: InternalId
+    image: Annotated[str, _matching(_IMAGE, "the name of an image")]
+    volume_id: VolumeId
+    startup_command: Filled
+    start_pattern: Annotated[str, Rule(_pattern)] | None = None
+    ports: tuple[BindingBody, ...] = ()
+    limits: LimitsBody = LimitsBody()
+    mount: Annotated[Any, Rule(_mounts)] = ()
+    install_script: Annotated[str, Rule(lambda value: _text(value, longest=_LONGEST_SCRIPT))] | None = None
+    environment: Annotated[Any, Rule(_environment)] = ()
+    user: Annotated[str, _matching(_USER, "a numeric uid or uid:gid")] | None = None
+    tty: Flag = True
+    stop: StopBody = StopBody()
+    restart_policy: RestartBody = RestartBody()
+
+
+@attrs.frozen
+class VolumeBody:
+    """A new volume."""
+
+    size: Annotated[int, whole(1, 2**40)] | None = None
+
+
+@attrs.frozen
+class FileBody:
+    """A file and all of its text."""
+
+    path: AnyText
+    content: AnyText
+
+
+@attrs.frozen
+class FolderBody:
+    """A folder."""
+
+    path: AnyText
+
+
+# Fields whose key is a word of Python's.
+RENAMED: dict[type, dict[str, str]] = {PortRangeBody: {"first": "from", "last": "to"}}

@@ -1,0 +1,315 @@
+"""One connection: its tasks, its deadlines, its socket.
+
+The rules:
+
+1. One task reads; a task for each call of the application runs beside it. No timers: the reader waits
+   until the protocol's deadline, then asks the protocol what is due. It reads no faster than the
+   application takes; a client that leaves meanwhile is found by the server's sweep.
+2. Whoever ends the connection cancels the reader. The reader's end cancels the application's call, and
+   the last thing that happens is the closing of the socket.
+3. `life` shields all of it from the daemon's own cancellation, so that clients are told goodbye; only
+   the server cancels it, when the grace is over.
+4. Writers take turns. A write that makes no progress for `write_stall` seconds aborts the socket, and
+   so does the end of the grace; neither can be held up by a client (Hypercorn's send is shielded and
+   has no deadline: pgjones/hypercorn#262).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import select
+import socket as sockets
+import struct
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+import trio
+from hypercorn.config import Config
+from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ASGISendEvent, Scope
+from hypercorn.utils import parse_socket_addr
+
+from lightd.http import protocol, websocket
+from lightd.http.settings import Settings
+
+logger = logging.getLogger("lightd.http")
+
+RECEIVE_SIZE = 64 * 1024
+QUEUE = 4
+"""Chunks of a body, or messages, that wait for the application; at the bound the client waits too."""
+
+DISCONNECTS = ("http.disconnect", "websocket.disconnect")
+ABORT = struct.pack("ii", 1, 0)
+
+
+class Connection:
+    """Serves one client until either side has had enough; `run` returns when the socket is closed.
+
+    It takes the place of Hypercorn's `TCPServer`, which none of the rules above could be patched into.
+    """
+
+    def __init__(
+        self,
+        app: AppWrapper,
+        config: Config,
+        context: WorkerContext,
+        settings: Settings,
+        socket: sockets.socket,
+        stream: trio.SocketStream | trio.SSLStream[trio.SocketStream],
+    ) -> None:
+        self.settings = settings
+        self.life = trio.CancelScope(shield=True)
+        self._app = app
+        self._config = config
+        self._context = context
+        self._socket = socket
+        self._stream = stream
+        self._encrypted = isinstance(stream, trio.SSLStream)
+        self._reader = trio.CancelScope()
+        self._receiving = trio.CancelScope()
+        self._turn = trio.Semaphore(1, max_value=1)
+        self._listening = False
+        self._closed = False
+        self._ended_by_client = False
+        self._nursery: trio.Nursery | None = None
+        self._http: protocol.Http11 | None = None
+
+    async def run(self) -> None:
+        try:
+            with self.life:
+                if await self._shake_hands():
+                    await self._serve()
+                    await self._part()
+        finally:
+            self._close()
+
+    async def _shake_hands(self) -> bool:
+        if not isinstance(self._stream, trio.SSLStream):
+            return True
+        with trio.move_on_after(self.settings.tls_handshake_timeout):
+            try:
+                await self._stream.do_handshake()
+            except trio.BrokenResourceError:
+                return False
+            return True
+        return False
+
+    async def _serve(self) -> None:
+        try:
+            client = parse_socket_addr(self._socket.family, self._socket.getpeername())
+            server = parse_socket_addr(self._socket.family, self._socket.getsockname())
+        except OSError:
+            return  # reset before it was accepted
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            self._http = http = protocol.Http11(
+                self, self._app, self._config, self._context, Calls(nursery, self), {},
+                self._encrypted, client, server, self.send,
+            )  # fmt: skip
+            with self._reader:
+                await self._read(http)
+            await http.handle(Closed())
+
+    async def _read(self, http: protocol.Http11) -> None:
+        while True:
+            with trio.CancelScope(deadline=http.deadline()) as self._receiving:
+                self._listening = True
+                try:
+                    data = await self._stream.receive_some(RECEIVE_SIZE)
+                except (trio.BrokenResourceError, trio.ClosedResourceError):
+                    data = b""
+                self._ended_by_client = not data
+            self._listening = False
+            if self._receiving.cancelled_caught:
+                await http.overdue()
+            else:
+                await http.handle(RawData(bytes(data)))
+                if not data:
+                    return
+
+    def rearm(self) -> None:
+        if self._http is not None:
+            self._receiving.deadline = self._http.deadline()
+
+    def end_if_left(self) -> None:
+        """The connection ends if its client has left while the reader waits for the application.
+
+        The reader would see it only after what the client sent before, which may be when the handler is done.
+        """
+        if not self._listening and not self._closed and self._http is not None:
+            poll = select.poll()
+            poll.register(self._socket, select.POLLRDHUP)
+            if poll.poll(0):
+                self._ended_by_client = True
+                self._reader.cancel()
+
+    async def invite_body(self) -> None:
+        if self._http is not None:
+            await self._http.invite_body()
+
+    def drain(self) -> None:
+        """The shutdown begins: what is idle ends now, a request after its answer, a WebSocket with 1001."""
+        stream = self._http and self._http.stream
+        if isinstance(stream, websocket.WebSocketStream) and self._nursery is not None:
+            self._nursery.start_soon(stream.leave, 1001, "the daemon is shutting down")
+        elif stream is None:
+            self._reader.cancel()
+
+    # Writing
+
+    async def send(self, event: Event) -> None:
+        if isinstance(event, RawData):
+            await self.write(event.data)
+        elif isinstance(event, Closed):
+            self._reader.cancel()
+        elif isinstance(event, Updated):
+            self.rearm()
+
+    async def write(self, data: bytes) -> None:
+        """All of `data` is with the kernel, or the socket is aborted. A checkpoint only if it has to wait."""
+        try:
+            self._turn.acquire_nowait()
+        except trio.WouldBlock:
+            await self._turn.acquire()
+        await self._write_in_turn(data)
+
+    def write_nowait(self, data: bytes) -> bool:
+        if self._closed or self._encrypted or self._nursery is None or self._turn.value == 0:
+            return False
+        try:
+            sent = self._socket.send(data)
+        except OSError:
+            return False  # no room; or the client is gone, which the reader will find
+        if sent < len(data):
+            self._turn.acquire_nowait()
+            self._nursery.start_soon(self._write_in_turn, data[sent:])
+        return True
+
+    async def _write_in_turn(self, data: bytes) -> None:
+        try:
+            if not self._closed:
+                await (self._write_encrypted(data) if self._encrypted else self._write_plain(data))
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+            self.abort()
+        finally:
+            self._turn.release()
+
+    async def _write_plain(self, data: bytes) -> None:
+        rest = memoryview(data)[self._send_some(data) :]
+        if not rest:
+            return
+        # Shielded, because half a frame cannot be taken back; the deadline moves with every byte taken.
+        with trio.CancelScope(shield=True) as stall:
+            while rest:
+                stall.deadline = trio.current_time() + self.settings.write_stall
+                await trio.lowlevel.wait_writable(self._socket)
+                rest = rest[self._send_some(rest) :]
+        if stall.cancelled_caught:
+            self.abort()
+
+    def _send_some(self, data: bytes | memoryview) -> int:
+        try:
+            return self._socket.send(data)
+        except BlockingIOError:
+            return 0
+
+    async def _write_encrypted(self, data: bytes) -> None:
+        for start in range(0, len(data), RECEIVE_SIZE):
+            with trio.move_on_after(self.settings.write_stall, shield=True) as stall:
+                await self._stream.send_all(data[start : start + RECEIVE_SIZE])
+            if stall.cancelled_caught:
+                self.abort()
+                return
+
+    # Ending
+
+    async def _part(self) -> None:
+        """The client has had the time to read our last words.
+
+        Closing while bytes of the client are unread resets the connection, which can destroy them.
+        """
+        if self._closed or self._http is None or self._ended_by_client:
+            return
+        with trio.move_on_after(self.settings.linger):
+            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                if isinstance(self._stream, trio.SSLStream):
+                    await self._stream.aclose()
+                elif self._http.refused:
+                    await self._stream.send_eof()
+                    while await self._stream.receive_some(RECEIVE_SIZE):
+                        pass
+
+    def abort(self) -> None:
+        """The client gets a reset; everyone who waits for this socket wakes up and the connection ends."""
+        if not self._closed:
+            with contextlib.suppress(OSError):
+                self._socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, ABORT)
+            self._close()
+        self._reader.cancel()
+
+    def _close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            if self._socket.fileno() != -1:
+                trio.lowlevel.notify_closing(self._socket)
+                self._socket.close()
+
+
+@attrs.define(eq=False)
+class Calls:
+    """Runs the application's calls; what Hypercorn knows as a `TaskGroup`."""
+
+    _nursery: trio.Nursery
+    _connection: Connection
+
+    async def spawn_app(
+        self,
+        app: AppWrapper,
+        config: Config,  # noqa: ARG002  # Hypercorn passes it
+        scope: Scope,
+        send: Callable[[ASGISendEvent | None], Awaitable[None]],
+    ) -> Callable[[ASGIReceiveEvent], Awaitable[None]]:
+        call = Call(self._connection)
+        self._nursery.start_soon(call.run, app, scope, send)
+        return call.put
+
+    def spawn(self, func: Callable[..., Any], *args: object) -> None:
+        raise NotImplementedError("nothing but the application's calls runs beside the reader")
+
+
+class Call:
+    """One call of the application: cancelled when the client leaves; its crash is logged, not raised."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._scope = trio.CancelScope()
+        self._inbox, self._outbox = trio.open_memory_channel[ASGIReceiveEvent](QUEUE)
+
+    async def put(self, message: ASGIReceiveEvent) -> None:
+        if message["type"] in DISCONNECTS:
+            self._scope.cancel()
+            return
+        # The application may have answered without it.
+        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            await self._inbox.send(message)
+
+    async def receive(self) -> ASGIReceiveEvent:
+        try:
+            return self._outbox.receive_nowait()
+        except trio.WouldBlock:
+            await self._connection.invite_body()
+            return await self._outbox.receive()
+
+    async def run(
+        self, app: AppWrapper, scope: Scope, send: Callable[[ASGISendEvent | None], Awaitable[None]]
+    ) -> None:
+        with self._inbox, self._outbox:
+            try:
+                with self._scope:
+                    await app(scope, self.receive, send, trio.to_thread.run_sync, trio.from_thread.run)
+            except Exception:  # a bug in a handler costs its request, never the connection's task
+                logger.exception("the application failed on %r", scope.get("path"))
+        await send(None)

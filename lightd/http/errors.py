@@ -1,0 +1,159 @@
+"""Every error of the API in one shape, and the one table from what went wrong to its status.
+
+``{"error": "<one sentence for a person>", "code": "<stable_slug>"}``. A 500 carries the ``request_id`` that
+the log line has, and nothing of the inside.
+"""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+
+import attrs
+from quart import Response, g, json
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException
+
+from actors.container.console import InputClosed, InputFull
+from actors.container.engine import EngineUnavailable
+from actors.kernel.decider import Rejection
+from actors.kernel.journal import JournalUnavailable
+from actors.kernel.mailbox import ActorGone, Overloaded
+from lightd.files import errors as files
+
+logger = logging.getLogger(__name__)
+
+NONE: Mapping[str, str] = MappingProxyType({})
+RETRY_AFTER = MappingProxyType({"Retry-After": "5"})
+
+
+class ApiError(Exception):
+    """An answer other than success: its status, its slug, its sentence, and headers of its own."""
+
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] = NONE) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = headers
+
+
+def bad_request(message: str, code: str = "invalid_request") -> ApiError:
+    """Return the error for input that is wrong; ``message`` names the field."""
+    return ApiError(HTTPStatus.BAD_REQUEST, code, message)
+
+
+def not_found(what: str) -> ApiError:
+    """Return the error for something that isn't there, or is none of the caller's business."""
+    return ApiError(HTTPStatus.NOT_FOUND, f"{what}_not_found", f"no such {what}")
+
+
+_REJECTIONS = MappingProxyType(
+    {
+        "already_exists": HTTPStatus.CONFLICT,
+        "not_found": HTTPStatus.NOT_FOUND,
+        "installing": HTTPStatus.CONFLICT,
+        "install_failed": HTTPStatus.CONFLICT,
+        "deleting": HTTPStatus.CONFLICT,
+        "port_exists": HTTPStatus.CONFLICT,
+        "port_not_found": HTTPStatus.NOT_FOUND,
+        "port_in_use": HTTPStatus.CONFLICT,
+    }
+)
+
+_FILES: Mapping[type[files.FileRefused], HTTPStatus] = MappingProxyType(
+    {
+        files.InvalidPath: HTTPStatus.BAD_REQUEST,
+        files.InvalidCursor: HTTPStatus.BAD_REQUEST,
+        files.InvalidMode: HTTPStatus.BAD_REQUEST,
+        files.NotFound: HTTPStatus.NOT_FOUND,
+        files.NoSpace: HTTPStatus.INSUFFICIENT_STORAGE,
+    }
+)
+
+
+def to_api_error(error: Exception) -> ApiError | None:
+    """Return the answer that ``error`` stands for; None where it is a bug."""
+    match error:
+        case ApiError():
+            return error
+        case Rejection():
+            return ApiError(_REJECTIONS[error.code], error.code, error.message)
+        case files.FileRefused():
+            status = _FILES.get(type(error), HTTPStatus.CONFLICT)
+            return ApiError(status, error.code, str(error))
+        case EngineUnavailable():
+            return engine_unavailable()
+        case JournalUnavailable():
+            message = "nothing can be recorded now, so nothing was done: the disk is full or broken"
+            return ApiError(HTTPStatus.INSUFFICIENT_STORAGE, "journal_unavailable", message, RETRY_AFTER)
+        case Overloaded():
+            return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", str(error), RETRY_AFTER)
+        case ActorGone(quarantined=True):
+            message = "this container is in quarantine after repeated crashes of its actor; it can be revived"
+            return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "quarantined", message, RETRY_AFTER)
+        case InputClosed() | InputFull():
+            return ApiError(HTTPStatus.CONFLICT, "input_refused", str(error))
+        case _:
+            return None
+
+
+def engine_unavailable() -> ApiError:
+    """Return the error for what needs the container engine while it does not answer."""
+    message = "the container engine does not answer"
+    return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "engine_unavailable", message, RETRY_AFTER)
+
+
+@attrs.frozen
+class _Framework:
+    code: str
+    message: str
+
+
+_FRAMEWORK = MappingProxyType(
+    {
+        400: _Framework("bad_request", "the request could not be read"),
+        404: _Framework("route_not_found", "no such route"),
+        405: _Framework("method_not_allowed", "this route does not take that method"),
+        408: _Framework("request_timeout", "the body did not arrive in time"),
+        413: _Framework("body_too_large", "the body is larger than this route takes"),
+    }
+)
+
+
+def to_response(error: ApiError) -> Response:
+    """Return the response that says ``error``."""
+    body = json.dumps({"error": error.message, "code": error.code, **_extra(error)})
+    response = Response(body, error.status, dict(error.headers), content_type="application/json")
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _extra(error: ApiError) -> dict[str, str]:
+    return {"request_id": g.request_id} if error.status == HTTPStatus.INTERNAL_SERVER_ERROR else {}
+
+
+async def _on_http_exception(error: HTTPException) -> Response:
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    known = _FRAMEWORK.get(status, _Framework("refused", HTTPStatus(status).phrase.lower()))
+    response = to_response(ApiError(status, known.code, known.message))
+    for name, value in error.get_headers():
+        if name == "Allow":
+            response.headers[name] = value
+    return response
+
+
+async def _on_exception(error: Exception) -> Response:
+    known = to_api_error(error)
+    if known is not None:
+        return to_response(known)
+    logger.error("request failed", exc_info=error, extra={"request_id": g.request_id})
+    message = "something went wrong inside of lightd"
+    return to_response(ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", message))
+
+
+def install(app: QuartTrio) -> None:
+    """Have every error of ``app`` answered in the API's shape."""
+    app.register_error_handler(HTTPException, _on_http_exception)
+    app.register_error_handler(Exception, _on_exception)

@@ -1,0 +1,193 @@
+"""Quart's side of a request: one task, a body that is read only as fast as it is used.
+
+quart-trio starts two more tasks for each request and each WebSocket, one of which does nothing but
+move what arrives into an unbounded buffer. Here the handler runs in the server's own task and takes
+what it needs when it needs it; the client waits meanwhile. The server cancels that task when the client
+leaves, which is what quart-trio's second task was for.
+"""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Generator
+from typing import Any, cast
+
+import trio
+from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable
+from quart.wrappers import Response
+from quart_trio import QuartTrio
+from quart_trio.asgi import TrioASGIHTTPConnection, TrioASGIWebsocketConnection
+from quart_trio.wrappers import TrioRequest, TrioWebsocket
+from quart_trio.wrappers.request import TrioBody
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, RequestTimeout
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+SMALL_BODY = 64 * 1024
+SMALL_BODY_TIMEOUT = 1.0
+
+
+class Body(TrioBody):
+    """The body of one request: await all of it, or iterate over its chunks; it holds no more than the limit.
+
+    Raises `RequestEntityTooLarge` over the limit, from the declared length alone where there is one;
+    `RequestTimeout` when the next chunk takes longer than `timeout`.
+    """
+
+    def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
+        # Not Quart's own state, which differs from version to version.
+        self.limit = max_content_length
+        self.timeout: float | None = None
+        self.receive: ASGIReceiveCallable = _nothing
+        self._expected = expected_content_length
+        self._taken = 0
+        self._ended = False
+        self._begun = False
+        self._whole = bytearray()
+
+    def __aiter__(self) -> Body:
+        return self
+
+    async def __anext__(self) -> bytes:
+        self._begun = True
+        self._check(self._expected or 0)
+        while not self._ended:
+            chunk = await self._take()
+            if chunk:
+                return chunk
+        raise StopAsyncIteration
+
+    def __await__(self) -> Generator[Any, None, bytes]:
+        return self._read_all().__await__()
+
+    async def finish(self) -> None:
+        """A small body that its handler did not begin to read is dropped: the connection can be used again."""
+        if self._begun or self._expected is None or self._expected > SMALL_BODY:
+            return
+        with trio.move_on_after(SMALL_BODY_TIMEOUT):
+            while not self._ended:
+                message = await self.receive()
+                self._ended = message["type"] != "http.request" or not message.get("more_body", False)
+
+    async def _read_all(self) -> bytes:
+        async for chunk in self:
+            self._whole += chunk
+        return bytes(self._whole)
+
+    def clear(self) -> None:
+        self._whole.clear()
+
+    async def _take(self) -> bytes:
+        with trio.move_on_after(float("inf") if self.timeout is None else self.timeout) as scope:
+            message = await self.receive()
+        if scope.cancelled_caught:
+            raise RequestTimeout
+        if message["type"] != "http.request":
+            raise ClientDisconnected
+        self._ended = not message.get("more_body", False)
+        chunk = message.get("body", b"")
+        self._taken += len(chunk)
+        self._check(self._taken)
+        return chunk
+
+    def _check(self, size: int) -> None:
+        if self.limit is not None and size > self.limit:
+            raise RequestEntityTooLarge
+
+
+async def _nothing() -> ASGIReceiveEvent:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+class Request(TrioRequest):
+    """A request whose `max_content_length` may be set by its route, as Flask has it (pallets/quart#425).
+
+    `None` means no limit: `request.max_content_length = None`, then `async for chunk in request.body`.
+    """
+
+    body_class = Body
+    body: Body
+
+    @property
+    def max_content_length(self) -> int | None:
+        return self.body.limit
+
+    @max_content_length.setter
+    def max_content_length(self, value: int | None) -> None:
+        self.body.limit = value
+
+
+class HttpExchange(TrioASGIHTTPConnection):
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        request = cast(Request, self._create_request_from_scope(send))
+        request.body.receive = receive
+        request.body.timeout = request.body_timeout
+        response = await self.app.handle_request(request)
+        if "Expect" not in request.headers:
+            await request.body.finish()
+        if request.method == "HEAD":
+            # Quart would run through the whole of the body, a file perhaps, for Hypercorn to send none of it.
+            response = WerkzeugResponse(status=response.status, headers=response.headers)
+        await self._send_response(send, response)
+
+
+class WebSocket(TrioWebsocket):
+    """A WebSocket whose messages are taken from the server one by one."""
+
+    source: ASGIReceiveCallable
+
+    async def receive(self) -> str | bytes:
+        await self.accept()
+        while True:
+            message = await self.source()
+            if message["type"] == "websocket.receive":
+                data = message["bytes"]
+                return data if data is not None else cast(str, message["text"])
+
+
+class WebSocketExchange(TrioASGIWebsocketConnection):
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        websocket = cast(WebSocket, self._create_websocket_from_scope(send))
+        websocket.source = receive
+        response = await self.app.handle_websocket(websocket)
+        if self._closed:
+            return
+        if not self._accepted:
+            await self._reject(send, response)
+        elif response is None:
+            await self.close_connection(send, 1000, "")
+        else:
+            # A crash, or an abort() that came too late to be an answer to the handshake.
+            crashed = response.status_code >= http.HTTPStatus.INTERNAL_SERVER_ERROR
+            await self.close_connection(send, 1011 if crashed else 1008, "")
+
+    async def accept_connection(
+        self, send: ASGISendCallable, headers: Headers, subprotocol: str | None
+    ) -> None:
+        try:
+            await super().accept_connection(send, headers, subprotocol)
+        except Exception:
+            self._accepted = False  # Quart has set it in advance
+            raise
+
+    async def _reject(self, send: ASGISendCallable, response: Response | WerkzeugResponse | None) -> None:
+        if response is None:
+            await self.close_connection(send, 1000, "")
+            return
+        if isinstance(response, Response):
+            body = await response.get_data(as_text=False)
+        else:
+            body = response.get_data()
+        headers = [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
+        await send(
+            {"type": "websocket.http.response.start", "status": response.status_code, "headers": headers}
+        )
+        await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
+
+
+def install(app: QuartTrio) -> None:
+    """`app` serves requests and WebSockets through the classes of this module."""
+    app.request_class = Request
+    app.websocket_class = WebSocket
+    app.asgi_http_class = HttpExchange
+    app.asgi_websocket_class = WebSocketExchange

@@ -1,0 +1,152 @@
+"""What a WebSocket client is sent and sends: values to frames, and text to requests.
+
+A server's frames are the same for all its clients (RFC 6455 section 5.2: unmasked), so a frame is made once
+and written as it is.
+"""
+
+import json
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+from actors.container import events as happened
+from actors.container.events import Follow
+from actors.container.state import Phase, State
+from actors.container.stats import Stats
+from actors.kernel.actor import View
+from actors.kernel.journal import Recorded
+
+_TEXT = 0x81  # FIN and the opcode of a text frame
+_SHORT, _MEDIUM = 126, 1 << 16
+
+
+def to_frame(value: object) -> bytes:
+    """Return ``value`` as JSON in one complete text frame."""
+    payload = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+    size = len(payload)
+    if size < _SHORT:
+        head = struct.pack("!BB", _TEXT, size)
+    elif size < _MEDIUM:
+        head = struct.pack("!BBH", _TEXT, 126, size)
+    else:
+        head = struct.pack("!BBQ", _TEXT, 127, size)
+    return head + payload
+
+
+def to_console(lines: Sequence[str], first: int) -> dict[str, Any]:
+    """Return consecutive lines of the console, the first one's number with them."""
+    return {"event": "console", "data": "\n".join(lines) + "\n", "line": first}
+
+
+def to_logs(lines: Sequence[str], first: int) -> dict[str, Any]:
+    """Return the end of the console, as asked for."""
+    return {"event": "logs", "data": "".join(f"{line}\n" for line in lines), "line": first}
+
+
+def to_gap(missed: int, next_line: int) -> dict[str, Any]:
+    """Return the word that this client was too slow for ``missed`` lines."""
+    return {"event": "gap", "missed": missed, "next_line": next_line}
+
+
+def to_message(text: str) -> dict[str, Any]:
+    """Return what lightd has to say to whoever looks on."""
+    return {"event": "daemon_message", "data": text}
+
+
+def to_error(text: str) -> dict[str, Any]:
+    """Return why an inbound frame was refused."""
+    return {"event": "error", "data": text}
+
+
+def to_stats(stats: Stats) -> dict[str, Any]:
+    """Return the statistics of a running container."""
+    return {
+        "event": "stats",
+        "cpu_usage": stats.cpu_usage,
+        "memory_usage": stats.memory_usage,
+        "memory_limit": stats.memory_limit,
+        "network_rx": stats.network_rx,
+        "network_tx": stats.network_tx,
+        "block_read": stats.block_read,
+        "block_write": stats.block_write,
+        "uptime": stats.uptime,
+    }
+
+
+def to_state(view: View[State]) -> dict[str, Any]:
+    """Return where a container stands, as the event that led there."""
+    state = view.state
+    base = {"event": "event", "seq": view.position}
+    if state.phase is Phase.OFFLINE and state.exit is not None:
+        return {**base, "data": "exit", "code": state.exit.code, "oom_killed": state.exit.oom_killed}
+    return {**base, "data": _STANDING[state.phase]}
+
+
+_STANDING = {
+    Phase.ABSENT: "deleted",
+    Phase.PULLING: "installing",
+    Phase.SCRIPTING: "installing",
+    Phase.CREATING: "installing",
+    Phase.FAILED: "failed",
+    Phase.OFFLINE: "ready",
+    Phase.STARTING: "starting",
+    Phase.LOADING: "starting",
+    Phase.RUNNING: "running",
+    Phase.STOPPING: "stopping",
+    Phase.KILLING: "stopping",
+    Phase.DELETING: "stopping",
+    Phase.DELETED: "deleted",
+}
+
+
+def to_event(record: Recorded) -> dict[str, Any] | None:
+    """Return the state change that ``record`` means to the outside, None where it means none."""
+    event = record.event
+    base: dict[str, Any] = {"event": "event", "seq": record.position}
+    match event:
+        case happened.Created():
+            return {**base, "data": "installing"}
+        case happened.Installed():
+            return {**base, "data": "ready"}
+        case happened.InstallationFailed():
+            return {**base, "data": "failed"}
+        case happened.StartRequested() | happened.FoundRunning():
+            return {**base, "data": "starting"}
+        case happened.BecameReady():
+            return {**base, "data": "running"}
+        case happened.StopRequested() | happened.KillRequested():
+            return {**base, "data": "stopping"}
+        case happened.Exited():
+            ended = {"code": event.code, "oom_killed": event.oom_killed, "crashed": not event.expected}
+            return {**base, "data": "exit", **ended}
+        case happened.StartFailed():
+            return {**base, "data": "exit", "code": None, "oom_killed": False, "crashed": True}
+        case happened.Deleted():
+            return {**base, "data": "deleted"}
+        case _:
+            return None
+
+
+class Commentary:
+    """Puts events into words for whoever looks on; it follows one container."""
+
+    def __init__(self) -> None:
+        self._restarting = False
+
+    def to_text(self, event: object) -> str | None:
+        """Return what is to be said of ``event``, None where it speaks for itself."""
+        match event:
+            case happened.StopRequested() | happened.KillRequested():
+                self._restarting = event.follow is Follow.START
+            case happened.Started():
+                restarted, self._restarting = self._restarting, False
+                return "Container restarted" if restarted else "Container started"
+            case happened.BecameReady():
+                return "Server started"
+            case happened.Exited():
+                return "Container stopped"
+            case happened.StartFailed() | happened.InstallationFailed():
+                return f"Error: {event.reason}"
+            case _:
+                pass
+        return None

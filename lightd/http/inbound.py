@@ -1,0 +1,118 @@
+"""What a viewer sends: one JSON object a frame, as strict as a body, refused by an ``error`` frame."""
+
+from typing import Annotated, Any
+
+import attrs
+import trio
+
+from actors.container.fleet import Member
+from lightd.http import bodies, containers, frames
+from lightd.http.errors import ApiError, bad_request, to_api_error
+from lightd.http.websocket import Socket
+from lightd.http.wire import loads, read
+from lightd.system import System
+
+MESSAGES = 20  # a second
+LONGEST_TTY_LINE = 4095  # bytes, its end included: N_TTY_BUF_SIZE - 1, Linux's n_tty(4)
+MOST_LOGS = 10_000
+
+
+@attrs.frozen
+class SendCommand:
+    """A line for the process."""
+
+    command: bodies.Text
+
+
+@attrs.frozen
+class Power:
+    """A power action."""
+
+    action: Annotated[str, bodies.one_of(*containers.POWER)]
+
+
+@attrs.frozen
+class RequestLogs:
+    """The end of the console."""
+
+    lines: Annotated[int, bodies.whole(1, MOST_LOGS)] = 100
+
+
+@attrs.frozen
+class Resize:
+    """The size of the terminal."""
+
+    columns: Annotated[int, bodies.whole(1, 1000)]
+    rows: Annotated[int, bodies.whole(1, 1000)]
+
+
+_FRAMES: dict[str, type[SendCommand | Power | RequestLogs | Resize]] = {
+    "send_command": SendCommand,
+    "power": Power,
+    "request_logs": RequestLogs,
+    "resize": Resize,
+}
+
+
+@attrs.define(eq=False)
+class Inbound:
+    """Takes the frames of one viewer, at most ``MESSAGES`` a second."""
+
+    _system: System
+    _member: Member
+    _socket: Socket
+    _allowance: float = MESSAGES
+    _taken_at: float = attrs.field(factory=trio.current_time)
+
+    async def take(self, message: str | bytes) -> None:
+        """Do what ``message`` asks for, or say why not."""
+        try:
+            self._spend()
+            await self._do(_parse(message))
+        except Exception as error:
+            refusal = to_api_error(error)
+            if refusal is None:
+                raise
+            await self._socket.write(frames.to_frame(frames.to_error(refusal.message)))
+
+    def _spend(self) -> None:
+        now = trio.current_time()
+        self._allowance = min(MESSAGES, self._allowance + (now - self._taken_at) * MESSAGES)
+        self._taken_at = now
+        if self._allowance < 1:
+            raise ApiError(429, "too_many_messages", f"more than {MESSAGES} messages a second")
+        self._allowance -= 1
+
+    async def _do(self, frame: SendCommand | Power | RequestLogs | Resize) -> None:
+        match frame:
+            case SendCommand():
+                self._send_command(frame.command)
+            case Power():
+                await containers.ask_power(self._system, self._member, frame.action)
+            case RequestLogs():
+                stretch = self._member.console.lines.tail(frame.lines)
+                await self._socket.write(frames.to_frame(frames.to_logs(stretch.items, stretch.first)))
+            case Resize():
+                self._member.console.resize(frame.columns, frame.rows)
+
+    def _send_command(self, command: str) -> None:
+        line = command.removesuffix("\n").removesuffix("\r")
+        if "\n" in line:
+            raise bad_request("command: must be one line")
+        data = line.encode() + b"\n"
+        if self._member.state.asked.tty and len(data) > LONGEST_TTY_LINE:
+            raise bad_request(f"command: must not be longer than {LONGEST_TTY_LINE} bytes")
+        self._member.console.send_nowait(data)
+
+
+def _parse(message: str | bytes) -> Any:  # noqa: ANN401 - one of the classes of _FRAMES
+    if isinstance(message, bytes):
+        raise bad_request("frames must be text")
+    value = loads(message.encode())
+    if not isinstance(value, dict):
+        raise bad_request("a frame must be a JSON object")
+    kind = value.pop("event", "")
+    cls = _FRAMES.get(kind) if isinstance(kind, str) else None
+    if cls is None:
+        raise bad_request(f"event: must be one of {', '.join(_FRAMES)}")
+    return read(cls, value)

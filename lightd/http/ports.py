@@ -1,0 +1,133 @@
+"""The routes of the port pool."""
+
+import random
+from typing import Any
+
+from quart import Blueprint, Response
+from quart_trio import QuartTrio
+
+from actors.portpool.decider import Entry, State
+from actors.portpool.messages import Add, Key, Mark, Message, Remove
+from lightd.http import bodies, queries
+from lightd.http.errors import ApiError, bad_request
+from lightd.http.wire import read_body, refuse_body, to_json
+from lightd.system import System, new_operation_id
+
+
+def install(app: QuartTrio, system: System) -> None:
+    """Add the routes of the port pool to ``app``."""
+    routes = Blueprint("ports", __name__)
+
+    async def ask(message: Message) -> None:
+        await system.ports.ref.ask(message, new_operation_id())
+
+    @routes.post("/network/ports")
+    async def add() -> Response:
+        queries.check_names()
+        body = await read_body(bodies.PortBody)
+        key = (body.ip, body.port, body.protocol)
+        await ask(Add((key,)))
+        return to_json({"message": "Port added to pool", **_to_name(key)})
+
+    @routes.post("/network/ports/bulk")
+    async def add_many() -> Response:
+        queries.check_names()
+        keys = _to_keys(await read_body(bodies.PortRangeBody))
+        await ask(Add(keys))
+        return to_json({"added": [_to_name(key) for key in keys], "count": len(keys)})
+
+    @routes.post("/network/ports/bulk-delete")
+    async def delete_many() -> Response:
+        queries.check_names()
+        body = await read_body(bodies.PortListBody)
+        before = system.ports.state
+        keys = tuple({_choose(before, port.ip, port.port, port.protocol): None for port in body.ports})
+        receipt = await system.ports.ref.ask(Remove(keys, skip_held=True), new_operation_id())
+        removed = {key for record in receipt.recorded for key in record.event.keys}  # type: ignore[attr-defined]  # Remove leads to PortsRemoved only
+        held = [_to_name(key) for key in keys if key in before.entries and key not in removed]
+        count = len(removed)
+        message = f"Deleted {count} port{'' if count == 1 else 's'} from pool"
+        return to_json({"message": message, "deleted_count": count, "skipped": held})
+
+    @routes.get("/network/ports")
+    async def list_all() -> Response:
+        queries.check_names()
+        return to_json({"ports": [_to_row(key, entry) for key, entry in system.ports.state.entries.items()]})
+
+    @routes.get("/network/ports/random")
+    async def pick() -> Response:
+        queries.check_names("protocol")
+        protocol = queries.protocol() or "tcp"
+        free = system.ports.state.free(protocol)
+        if not free:
+            raise ApiError(404, "no_available_ports", "No available ports in pool")
+        key = random.choice(free)  # noqa: S311 - which one is no secret
+        return to_json(_to_row(key, system.ports.state.entries[key]))
+
+    @routes.get("/network/ports/<ip>/<port>")
+    async def show(ip: str, port: str) -> Response:
+        queries.check_names("protocol")
+        key, entry = _find(system.ports.state, ip, port)
+        return to_json(_to_row(key, entry))
+
+    @routes.put("/network/ports/<ip>/<port>/use")
+    async def use(ip: str, port: str) -> Response:
+        queries.check_names("protocol")
+        key, _ = _find(system.ports.state, ip, port)
+        body = await read_body(bodies.PortUseBody)
+        await ask(Mark(key, body.in_use))
+        return to_json({"message": "Port usage updated", **_to_name(key), "in_use": body.in_use})
+
+    @routes.delete("/network/ports/<ip>/<port>")
+    async def delete(ip: str, port: str) -> Response:
+        queries.check_names("protocol")
+        key, _ = _find(system.ports.state, ip, port)
+        await refuse_body()
+        await ask(Remove((key,)))
+        return to_json({"message": "Port deleted from pool"})
+
+    app.register_blueprint(routes)
+
+
+def _find(state: State, ip: str, port: str) -> tuple[Key, Entry]:
+    address = str(queries.by_rule("ip", bodies.IP, ip))
+    number = queries.port(port)
+    key = _choose(state, address, number, queries.protocol())
+    entry = state.entries.get(key)
+    if entry is None:
+        raise ApiError(404, "port_not_found", "Port not found in pool")
+    return key, entry
+
+
+def _choose(state: State, ip: str, port: int, protocol: str | None) -> Key:
+    """Return the entry that is meant: the one of ``protocol``, else the only one there is, else tcp."""
+    if protocol is None:
+        there = [each for each in ("tcp", "udp") if (ip, port, each) in state.entries]
+        protocol = there[0] if there else "tcp"
+    return (ip, port, protocol)
+
+
+def _to_keys(body: bodies.PortRangeBody) -> tuple[Key, ...]:
+    if body.ports is not None:
+        if body.ip is not None or body.first is not None or body.last is not None:
+            raise bad_request("ports: stands alone, without ip, from and to")
+        keys = [(port.ip, port.port, port.protocol) for port in body.ports]
+        if len(set(keys)) < len(keys):
+            raise bad_request("ports: one is given twice")
+        return tuple(keys)
+    for name, value in (("ip", body.ip), ("from", body.first), ("to", body.last)):
+        if value is None:
+            raise bad_request(f"{name}: is missing")
+    assert body.ip is not None  # noqa: S101 - the loop above
+    first, last = body.first or 0, body.last or 0
+    if last < first:
+        raise bad_request("to: must not be less than from")
+    return tuple((body.ip, port, body.protocol) for port in range(first, last + 1))
+
+
+def _to_name(key: Key) -> dict[str, Any]:
+    return {"ip": key[0], "port": key[1], "protocol": key[2]}
+
+
+def _to_row(key: Key, entry: Entry) -> dict[str, Any]:
+    return {**_to_name(key), "in_use": entry.in_use, "used_by": entry.held_by}

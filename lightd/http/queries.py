@@ -1,0 +1,90 @@
+"""Values of a query or a path, read as strictly as a body."""
+
+import re
+
+from quart import request
+from werkzeug.datastructures import MultiDict
+
+from lightd.http import bodies
+from lightd.http.errors import bad_request
+
+_WHOLE = re.compile(r"[0-9]{1,18}")
+LONGEST_WAIT = 300.0
+
+
+def check_names(*known: str) -> None:
+    """Raise a 400 where the request's query has a name that the route doesn't know, or one twice."""
+    check_names_of(request.args, *known)
+
+
+def check_names_of(args: MultiDict[str, str], *known: str) -> None:
+    """Raise a 400 where ``args`` have a name that isn't ``known``, or one twice."""
+    for name in args:
+        if name not in known:
+            raise bad_request(f"{name[:80]}: unknown query parameter")
+        if len(args.getlist(name)) > 1:
+            raise bad_request(f"{name}: is given twice")
+
+
+def optional_whole(args: MultiDict[str, str], name: str) -> int | None:
+    """Return a whole number of ``args``, None where it isn't there."""
+    text = args.get(name)
+    if text is not None and not _WHOLE.fullmatch(text):
+        raise bad_request(f"{name}: must be a whole number")
+    return None if text is None else int(text)
+
+
+def whole(name: str, default: int, low: int, high: int) -> int:
+    """Return a whole number of the query."""
+    text = request.args.get(name)
+    if text is None:
+        return default
+    if not _WHOLE.fullmatch(text) or not low <= int(text) <= high:
+        raise bad_request(f"{name}: must be a whole number from {low} to {high}")
+    return int(text)
+
+
+def seconds(name: str) -> float | None:
+    """Return the seconds that the query names, at most ``LONGEST_WAIT``; None where it doesn't."""
+    text = request.args.get(name)
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= LONGEST_WAIT:
+        raise bad_request(f"{name}: must be a number of seconds from 0 to {LONGEST_WAIT:g}")
+    return value
+
+
+def protocol() -> str | None:
+    """Return the query's protocol, None where it names none."""
+    text = request.args.get("protocol")
+    return None if text is None else str(by_rule("protocol", bodies.PROTOCOL, text))
+
+
+def by_rule(name: str, rule: bodies.Rule, value: object) -> object:
+    """Return ``value`` as ``rule`` reads it; raises a 400 that names it."""
+    try:
+        return rule.read(value)
+    except ValueError as error:
+        code = "invalid_id" if name.endswith("_id") else "invalid_request"
+        raise bad_request(f"{name}: {error}", code) from None
+
+
+def internal_id(value: str) -> str:
+    """Return a container's id from the path; raises a 400 where it can't be one."""
+    return str(by_rule("internal_id", bodies.INTERNAL_ID, value))
+
+
+def volume_id(value: str) -> str:
+    """Return a volume's id from the path; raises a 400 where it can't be one."""
+    return str(by_rule("volume_id", bodies.VOLUME_ID, value))
+
+
+def port(value: str) -> int:
+    """Return a port number from the path; raises a 400 where it can't be one."""
+    if not _WHOLE.fullmatch(value) or not 1 <= int(value) <= 65535:  # noqa: PLR2004 - what a port number is
+        raise bad_request("port: must be a whole number from 1 to 65535")
+    return int(value)

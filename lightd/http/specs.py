@@ -1,0 +1,71 @@
+"""What a client asks of a container, as the actors want it told; and what is allowed to be asked."""
+
+import os
+import signal
+from collections.abc import Sequence
+from http import HTTPStatus
+from pathlib import Path
+
+import trio
+
+from actors.container.spec import ContainerSpec, Limits, Mount, PortBinding, RestartPolicy, StopPolicy
+from lightd.config import Docker
+from lightd.http.bodies import BindingBody, ContainerBody, StopBody
+from lightd.http.errors import ApiError, bad_request
+
+
+async def to_spec(body: ContainerBody, docker: Docker) -> ContainerSpec:
+    """Return the spec that ``body`` means; raises a 400, and a 403 for a mount that isn't allowed."""
+    if body.restart_policy.mode != "never":
+        raise bad_request("restart_policy.mode: only never is supported by this version")
+    mounts = tuple(Mount(target, source) for target, source in body.mount)
+    if mounts:
+        await trio.to_thread.run_sync(_check_mounts, mounts, docker.allowed_mounts)
+    user = body.user or str(docker.user)
+    return ContainerSpec(
+        internal_id=body.internal_id,
+        image=body.image,
+        volume_id=body.volume_id,
+        startup_command=body.startup_command,
+        start_pattern=body.start_pattern,
+        ports=_to_bindings(body.ports),
+        limits=Limits(body.limits.memory, body.limits.cpu, body.limits.pids),
+        mounts=mounts,
+        install_script=body.install_script,
+        environment=body.environment,
+        user=user if ":" in user else f"{user}:{user}",
+        tty=body.tty,
+        stop=_to_stop(body.stop),
+        restart_policy=RestartPolicy(
+            body.restart_policy.mode, body.restart_policy.max, body.restart_policy.within
+        ),
+    )
+
+
+def _to_bindings(ports: Sequence[BindingBody]) -> tuple[PortBinding, ...]:
+    keys = [(port.ip, port.port, port.protocol) for port in ports]
+    if len(set(keys)) < len(keys):
+        raise bad_request("ports: one is given twice")
+    return tuple(
+        PortBinding(port.ip, port.port, port.protocol, port.container_port or port.port) for port in ports
+    )
+
+
+def _to_stop(body: StopBody) -> StopPolicy:
+    if body.type == "command":
+        if body.value is None:
+            raise bad_request("stop.value: is missing; it is the command")
+        return StopPolicy("command", body.value, body.timeout)
+    value = body.value or "SIGTERM"
+    if not value.startswith("SIG") or value not in signal.Signals.__members__:
+        raise bad_request("stop.value: must be the name of a signal, such as SIGTERM")
+    return StopPolicy("signal", value, body.timeout)
+
+
+def _check_mounts(mounts: Sequence[Mount], allowed: Sequence[Path]) -> None:
+    folders = [Path(os.path.realpath(folder)) for folder in allowed]
+    for mount in mounts:
+        real = Path(os.path.realpath(mount.source))
+        if not any(real.is_relative_to(folder) for folder in folders):
+            message = f"mount: what {mount.target} should show is not among the paths that may be mounted"
+            raise ApiError(HTTPStatus.FORBIDDEN, "mount_not_allowed", message)

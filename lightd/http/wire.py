@@ -1,0 +1,120 @@
+"""JSON in, strictly: what is missing, unknown, ill-typed or out of range is a 400 that names it."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar, get_args, get_origin
+
+from cattrs import ClassValidationError, Converter, IterableValidationError, override, transform_error
+from cattrs.cols import homogenous_tuple_structure_factory
+from cattrs.errors import ForbiddenExtraKeysError
+from cattrs.gen import make_dict_structure_fn
+from quart import Response, request
+
+from lightd.http.bodies import RENAMED, Rule
+from lightd.http.errors import bad_request
+
+T = TypeVar("T")
+
+
+def _is_tuple(annotation: Any) -> bool:  # noqa: ANN401 - whatever stands in an annotation
+    return get_origin(annotation) is tuple
+
+
+def _new_converter() -> Converter:
+    converter = Converter(forbid_extra_keys=True, detailed_validation=True)
+
+    def is_ruled(annotation: Any) -> bool:  # noqa: ANN401 - whatever stands in an annotation
+        return get_origin(annotation) is Annotated and isinstance(get_args(annotation)[1], Rule)
+
+    def by_rule(value: Any, annotation: Any) -> Any:  # noqa: ANN401 - as above
+        rule: Rule = get_args(annotation)[1]
+        return rule.read(value)
+
+    def to_list_hook(annotation: Any) -> Callable[[Any, Any], Any]:  # noqa: ANN401 - as above
+        structure = homogenous_tuple_structure_factory(annotation, converter)
+
+        def of_list(value: Any, to: Any) -> Any:  # noqa: ANN401 - as above
+            if not isinstance(value, list):
+                raise ValueError("must be a list")  # noqa: TRY004 - a value of a client's, not a type of ours
+            return structure(value, to)
+
+        return of_list
+
+    converter.register_structure_hook_func(is_ruled, by_rule)
+    converter.register_structure_hook_factory(_is_tuple, to_list_hook)
+    for cls, names in RENAMED.items():
+        renames: dict[str, Any] = {field: override(rename=key) for field, key in names.items()}
+        converter.register_structure_hook(cls, make_dict_structure_fn(cls, converter, **renames))
+    return converter
+
+
+_CONVERTER = _new_converter()
+
+
+def loads(body: str | bytes) -> object:
+    """Return the JSON value of ``body``; raises a 400."""
+    try:
+        value: object = json.loads(body, parse_constant=_refuse_constant)
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no character
+    except RecursionError:
+        raise bad_request("the body is nested too deeply", "malformed_json") from None
+    except UnicodeEncodeError:
+        raise bad_request(
+            "the body holds half a surrogate pair, which is no character", "malformed_json"
+        ) from None
+    except ValueError as error:
+        raise bad_request(f"the body is not valid JSON: {error}", "malformed_json") from None
+    else:
+        return value
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def read(cls: type[T], value: object) -> T:
+    """Return ``value`` as a ``cls``; raises a 400 that names each field that is wrong."""
+    if not isinstance(value, dict):
+        raise bad_request("the body must be a JSON object")
+    try:
+        return _CONVERTER.structure(value, cls)
+    except (ClassValidationError, IterableValidationError) as error:
+        mistakes = transform_error(error, path="", format_exception=_explain)
+        keys = RENAMED.get(cls, {})
+        raise bad_request("; ".join(_to_mistake(mistake, keys) for mistake in mistakes)) from None
+
+
+def _explain(error: BaseException, _type: type | None) -> str:
+    match error:
+        case ForbiddenExtraKeysError():
+            return "unknown field " + ", ".join(sorted(map(str, error.extra_fields)))
+        case KeyError():
+            return "is missing"
+        case ValueError() if error.args:
+            return str(error)
+        case _:
+            return "must be an object"
+
+
+def _to_mistake(line: str, keys: Mapping[str, str]) -> str:
+    message, _, path = line.rpartition(" @ ")
+    path = path.lstrip(".")
+    return f"{keys.get(path, path)}: {message}" if path else message
+
+
+def to_json(value: object, status: int = 200) -> Response:
+    """Return a response whose body is ``value``."""
+    body = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return Response(body, status, content_type="application/json")
+
+
+async def read_body(cls: type[T]) -> T:
+    """Return the body of this request as a ``cls``; raises a 400."""
+    return read(cls, loads(await request.get_data(as_text=False)))
+
+
+async def refuse_body() -> None:
+    """Raise a 400 where this request has a body that holds anything: the route takes none."""
+    body = await request.get_data(as_text=False)
+    if body.strip() and loads(body) != {}:
+        raise bad_request("this route takes no fields")
