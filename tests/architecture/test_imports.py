@@ -1,0 +1,122 @@
+"""Who may import whom, read from the source itself. The layers are import-linter's (pyproject.toml)."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+WITH_A_BODY = {
+    "actors.kernel.actor",
+    "actors.kernel.bus",
+    "actors.kernel.ephemeral",
+    "actors.kernel.mailbox",
+    "actors.kernel.place",
+    "actors.kernel.supervisor",
+    "actors.container.console",
+    "actors.container.fleet",
+    "actors.container.meter",
+    "actors.container.perform",
+    "actors.container.stats",
+    "actors.container.watch",
+    "actors.portpool.actor",
+    "actors.volumes.actor",
+    "actors.tokens.actor",
+    "actors.remotesync.actor",
+}
+"""Modules of the system that know Trio or have a life. Every other one is pure: it holds values and
+functions, and knows no clock, chance, disk, network or event loop."""
+
+PURE_LIBRARY = {
+    "abc", "attrs", "bisect", "collections", "contextlib", "enum", "functools", "heapq", "ipaddress",
+    "itertools", "math", "operator", "re", "re2", "shlex", "string", "textwrap", "types", "typing",
+    "unicodedata",
+}  # fmt: skip
+"""What a pure module may use besides other pure modules."""
+
+PURE_EXTRAS = {
+    "lightd.engine.translate": {"datetime", "json"},
+    "lightd.engine.recipe": {"hashlib", "json"},
+    "lightd.engine.entrypoint": set(),
+}
+"""What is pure in the daemon. Translation reads the engine's JSON and its times; it asks no clock."""
+
+ONLY = {
+    "asyncio": {"lightd.engine.bridge"},
+    "aiodocker": {"lightd.engine"},
+    "aiohttp": {"lightd.engine"},
+    "quart": {"lightd.http"},
+    "quart_trio": {"lightd.http"},
+    "hypercorn": {"lightd.http"},
+    "cattrs": {"lightd.journal.codec", "lightd.http.wire", "lightd.config"},
+    "sqlite3": {"lightd.journal"},
+}
+"""A library, and the only modules (or packages) that import it."""
+
+
+def modules(*packages: str) -> dict[str, Path]:
+    found = {}
+    for package in packages:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+SYSTEM = modules("actors", "lightd")
+PURE = {
+    name for name, path in SYSTEM.items() if name.startswith("actors.") and path.name != "__init__.py"
+} - WITH_A_BODY | (PURE_EXTRAS.keys() & SYSTEM.keys())
+
+
+def imported(name: str) -> Iterator[str]:
+    """Full dotted names of all that a module imports, wherever in it the import stands."""
+    path = SYSTEM[name]
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            source = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                whole = f"{source}.{alias.name}"
+                yield whole if whole in SYSTEM else source
+
+
+def test_there_are_modules_to_check():
+    assert {name.split(".")[0] for name in SYSTEM} == {"actors", "lightd"}
+    assert PURE
+
+
+@pytest.mark.parametrize("name", sorted(PURE))
+def test_a_pure_module_imports_only_what_is_pure(name):
+    allowed = PURE_LIBRARY | PURE_EXTRAS.get(name, set())
+    impure = {other for other in imported(name) if other not in PURE and other.split(".")[0] not in allowed}
+    assert not impure
+
+
+@pytest.mark.parametrize("library", ONLY)
+def test_a_library_stays_behind_its_door(library):
+    doors = ONLY[library]
+    users = {
+        name
+        for name in SYSTEM
+        if any(other == library or other.startswith(f"{library}.") for other in imported(name))
+    }
+    assert {
+        user for user in users if not any(user == door or user.startswith(f"{door}.") for door in doors)
+    } == set()
+
+
+def test_tests_use_fakes_that_pass_the_contract_and_no_mocks():
+    users = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "tests").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.ImportFrom) and (node.module or "").startswith("unittest"))
+        or (isinstance(node, ast.Import) and any(alias.name.startswith("unittest") for alias in node.names))
+    }
+    assert users == set()

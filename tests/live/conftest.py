@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.live.daemon import Daemon
+from tests.rig import engine
+
+SHARED = "shared"  # its names in Docker must not be those of a test that runs beside it
+
+
+def pytest_collection_modifyitems(items):
+    """All that is in this folder works on what is real, and is told apart by that."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.live)
+
+
+@pytest.fixture(scope="session")
+def docker():
+    return engine.ensure_engine()
+
+
+@pytest.fixture
+async def daemon(docker, tmp_path):
+    """A daemon on a real engine, serving."""
+    daemon = Daemon(tmp_path)
+    try:
+        await daemon.start()
+        await daemon.engine_up()
+        yield daemon
+    finally:
+        daemon.kill()
+        engine.remove_labelled(daemon.node)
+
+
+@pytest.fixture(scope="module")
+def shared(docker, tmp_path_factory):
+    """One daemon with one container for all tests of a module that change neither."""
+    daemon = Daemon(tmp_path_factory.mktemp("shared"))
+
+    async def begin():
+        await daemon.start()
+        await daemon.engine_up()
+        await daemon.create(SHARED)
+
+    try:
+        trio.run(begin)
+        yield daemon
+    finally:
+        daemon.kill()
+        engine.remove_labelled(daemon.node)
+
+
+@pytest.fixture
+def shared_daemon(shared):
+    return shared

@@ -1,0 +1,179 @@
+"""What a restart of the daemon finds: everything, with its true state."""
+
+import random
+
+import httpx
+import pytest
+import trio
+
+from tests.live.daemon import HEADERS, Daemon, inspect
+from tests.rig import engine
+
+
+async def settled(daemon, internal_id="s1", *, state):
+    """Wait until the container is in ``state``, and return what is shown of it."""
+    with trio.fail_after(60):
+        while (shown := await daemon.show(internal_id))["state"] != state:
+            await trio.sleep(0.05)
+    return shown
+
+
+async def test_a_running_server_survives_kill_minus_nine_and_its_console_goes_on(daemon):
+    await daemon.create(command="line-printer 0 0.05", start_pattern="line 2")
+    await daemon.power("start")
+    pid = inspect("s1")["State"]["Pid"]
+    daemon.kill()
+    await trio.sleep(0.5)
+    await daemon.start()
+    await daemon.engine_up()
+    shown = await settled(daemon, state="running")
+    assert shown["started_at"] > 0
+    assert inspect("s1")["State"]["Pid"] == pid
+    async with daemon.console(query="&since_line=0") as console:
+        await console.until("console")
+        while len(console.text.splitlines()) < 40:
+            await console.next()
+    numbers = [int(line.split()[1]) for line in console.text.splitlines()]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert numbers[0] == 1
+    await daemon.power("kill")
+    assert (await daemon.show())["exit"]["code"] == 137
+
+
+async def test_a_restarted_daemon_still_talks_to_the_process(daemon):
+    await daemon.create(start_pattern="Ready", stop={"type": "command", "value": "stop", "timeout": 30})
+    await daemon.power("start")
+    assert daemon.stop() == 0
+    await daemon.start()
+    await daemon.engine_up()
+    await settled(daemon, state="running")
+    async with daemon.console() as console:
+        await console.send("send_command", command="again")
+        await console.until("console", "got: again")
+    await daemon.power("stop")
+    assert (await daemon.show())["exit"]["code"] == 0
+
+
+async def test_an_exit_while_the_daemon_was_down_is_found_with_its_true_code(daemon):
+    await daemon.create(start_pattern="Ready")
+    await daemon.power("start")
+    daemon.kill()
+    engine.call("POST", "/containers/lightd-s1/kill", signal="KILL")
+    await daemon.start()
+    await daemon.engine_up()
+    shown = await settled(daemon, state="offline")
+    assert shown["exit"]["code"] == 137
+    events = (await daemon.get("/containers/s1/events"))["events"]
+    assert [event["type"] for event in events].count("exited") == 1
+
+
+async def test_a_container_that_was_removed_behind_our_back_is_made_anew_at_the_next_start(daemon):
+    await daemon.create(start_pattern="Ready")
+    await daemon.power("start")
+    engine.call("DELETE", "/containers/lightd-s1", force=1)
+    await settled(daemon, state="offline")
+    assert (await daemon.power("start"))["status"] == "succeeded"
+    assert daemon.in_docker() == {"lightd-s1": "running"}
+
+
+async def test_a_stop_that_the_daemon_did_not_live_to_see_goes_on(daemon):
+    await daemon.create(command="ignore-sigterm", start_pattern="Ready", stop={"timeout": 2})
+    await daemon.power("start")
+    await daemon.power("stop", wait=0)
+    daemon.kill()
+    await daemon.start()
+    await daemon.engine_up()
+    shown = await settled(daemon, state="offline")
+    assert shown["exit"]["code"] == 137
+    events = (await daemon.get("/containers/s1/events"))["events"]
+    assert [event["data"]["expected"] for event in events if event["type"] == "exited"] == [True]
+
+
+async def test_an_orphan_of_this_node_is_removed_and_a_strangers_container_is_not(daemon, tmp_path):
+    stranger = Daemon(tmp_path / "stranger") if (tmp_path / "stranger").mkdir() is None else None
+    try:
+        await stranger.start()
+        await stranger.engine_up()
+        await stranger.create("strange")
+        await daemon.create("orphan")
+        daemon.kill()
+        for file in (daemon.folder / "storage").glob("lightd.db*"):
+            file.unlink()
+        await daemon.start()
+        await daemon.engine_up()
+        assert daemon.in_docker() == {}
+        assert stranger.in_docker() == {"lightd-strange": "created"}
+    finally:
+        stranger.kill()
+        engine.remove_labelled(stranger.node)
+
+
+async def quick_start(daemon, number):
+    """One panel's quick start, each step repeated until it is acknowledged; as far as it has got is kept."""
+    internal_id, port = f"k{number}", 20_000 + number
+
+    async def insist(method, path, body=None, fine=()):
+        while True:
+            try:
+                async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+                    answer = await client.request(method, daemon.url + path, json=body, headers=HEADERS)
+            except httpx.TransportError:
+                await trio.sleep(0.05)
+                continue
+            if answer.status_code == 503:
+                await trio.sleep(0.1)
+                continue
+            assert answer.is_success or answer.json()["code"] in fine, answer.text
+            return answer.json()
+
+    volume = (await insist("POST", "/volumes"))["volume_id"]
+    await insist("POST", f"/volumes/{volume}/files", {"path": "motd.txt", "content": "hi"})
+    address = {"ip": "127.0.0.1", "port": port}
+    await insist("POST", "/network/ports", address, ["port_exists"])
+    body = {
+        "internal_id": internal_id,
+        "image": engine.IMAGE,
+        "volume_id": volume,
+        "startup_command": "cat motd.txt; stdin-echo",
+        "start_pattern": "Ready",
+        "ports": [address],
+        "install_script": "echo installing; echo x >> installed",
+    }
+    await insist("POST", "/containers", body, ["already_exists"])
+    while (await insist("GET", f"/containers/{internal_id}"))["install_state"] == "installing":
+        await trio.sleep(0.05)
+    await insist("POST", f"/containers/{internal_id}/start")
+    while (await insist("GET", f"/containers/{internal_id}"))["state"] != "running":
+        await trio.sleep(0.05)
+
+
+async def under_fire(daemon, panel, chance):
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(panel)
+        for _ in range(10):
+            await trio.sleep(chance.uniform(0.0, 1.2))
+            daemon.kill()
+            await daemon.start()
+        await daemon.engine_up()
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_kill_minus_nine_at_random_moments_of_the_quick_start_changes_nothing_of_its_end(daemon, seed):
+    chance = random.Random(seed)
+    ended = []
+
+    async def panel():
+        for number in range(4):
+            await quick_start(daemon, number)
+            ended.append(number)
+
+    with trio.fail_after(200):
+        await under_fire(daemon, panel, chance)
+    assert ended == [0, 1, 2, 3]
+    assert daemon.in_docker() == {f"lightd-k{number}": "running" for number in range(4)}
+    ports = (await daemon.get("/network/ports"))["ports"]
+    assert {port["port"]: port["used_by"] for port in ports} == {20_000 + n: f"k{n}" for n in range(4)}
+    for number in range(4):
+        types = [event["type"] for event in (await daemon.get(f"/containers/k{number}/events"))["events"]]
+        assert types.count("created") == types.count("installed") == types.count("started") == 1, types
+        assert "exited" not in types

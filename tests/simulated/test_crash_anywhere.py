@@ -1,0 +1,188 @@
+"""The daemon is killed at every moment of a scripted life, and started again: the end is the same.
+
+A moment is a record of the journal or a call to the engine, before it was done or after. The script is
+written as wishes that are repeated until they are true, as a panel would that lost its answer.
+"""
+
+from contextlib import asynccontextmanager
+
+import attrs
+import trio
+
+from actors.container import events as happened
+from actors.container import messages as told
+from actors.container.engine import Role
+from actors.container.spec import StopPolicy
+from actors.container.state import Phase
+from actors.kernel.journal import MemoryJournal
+from lightd.engine import fake
+from lightd.engine.faults import Moment
+from tests.simulated.world import a_spec, open_daemon, virtual_clock
+
+SPEC = a_spec(
+    startup_command="stdin-echo",
+    install_script="echo installing; sleep 1",
+    stop=StopPolicy("command", "stop", 5.0),
+)
+NAP = 0.01
+
+
+@attrs.define(eq=False)
+class KilledJournal(MemoryJournal):
+    """Calls ``on_record`` after each commit."""
+
+    on_record: object = None
+
+    async def commit(self, batch):
+        outcome = await MemoryJournal.commit(self, batch)
+        self.on_record("record", Moment.AFTER)
+        return outcome
+
+
+@attrs.define
+class Reaper:
+    """Kills the daemon once, at the ``at``-th moment; counts the moments."""
+
+    at: int | None
+    scope: trio.CancelScope | None = None
+    moments: list = attrs.field(factory=list)
+
+    def strike(self, what, moment):
+        self.moments.append((what, moment))
+        if len(self.moments) - 1 == self.at:
+            self.scope.cancel()
+
+    async def faults(self, call, moment):
+        self.strike(call.name, moment)
+        await trio.sleep(0)
+
+
+@attrs.define
+class Life:
+    """What a user wants of one container, step by step; ``step`` outlives the daemon."""
+
+    step: int = 0
+    console: list = attrs.field(factory=list)
+
+    async def live(self, world):
+        steps = (
+            self.created,
+            self.running,
+            self.restarted,
+            self.talked,
+            self.stopped,
+            self.ran_again,
+            self.deleted,
+        )
+        while self.step < len(steps):
+            await steps[self.step](world)
+            self.step += 1
+
+    async def created(self, world):
+        if world.fleet.get("s1") is None:
+            await world.create(SPEC)
+        await world.wait(Phase.OFFLINE)
+
+    async def running(self, world):
+        await world.tell(told.Start())
+        await world.wait(Phase.RUNNING)
+
+    async def restarted(self, world):
+        if world.state().run == 1:
+            await world.tell(told.Restart())
+        await world.member().wait_until(
+            lambda view: view.state.run == 2 and view.state.phase is Phase.RUNNING
+        )
+
+    async def talked(self, world):
+        while "got: hello" not in world.console():
+            with trio.move_on_after(2):
+                await world.member().console.life(2, world.state().engine_id).attached.wait()
+                world.member().console.send_nowait(b"hello\n")
+                await trio.sleep(1)
+
+    async def stopped(self, world):
+        await world.tell(told.Stop())
+        await world.wait(Phase.OFFLINE)
+
+    async def ran_again(self, world):
+        if world.state().run == 2:
+            await self.running(world)
+        await world.wait(Phase.RUNNING)
+        await trio.sleep(1)
+        self.console = [line for line in world.console() if line == "Ready"][-1:]
+
+    async def deleted(self, world):
+        if world.fleet.get("s1") is not None:
+            await world.tell(told.Delete())
+        await world.wait_gone()
+
+
+@asynccontextmanager
+async def open_story(at):
+    reaper = Reaper(at)
+    journal = KilledJournal(virtual_clock(), on_record=reaper.strike)
+    async with fake.open_fake_engine(faults=reaper.faults) as engine:
+        yield reaper, journal, engine
+
+
+async def tell_story(at):
+    """Return the moments of the story, what it left in the journal, and what the last run printed."""
+    life = Life()
+    async with open_story(at) as (reaper, journal, engine):
+        with trio.fail_after(1000):
+            while True:
+                with trio.CancelScope() as reaper.scope:
+                    async with open_daemon(journal, engine) as world:
+                        await life.live(world)
+                        await trio.sleep(1)
+                        await world.fleet.reconcile()
+                        break
+                await trio.sleep(NAP)
+                check_engine(engine)
+        assert [row.role for row in await engine.list()] == []
+        return reaper.moments, [record.event for record in journal.records], life.console
+
+
+def check_engine(engine):
+    """Never is anything doubled, at whatever moment the daemon died."""
+    assert len(engine._containers) <= len(Role)
+
+
+async def test_wherever_the_daemon_is_killed_it_comes_to_the_same_end(autojump_clock):
+    moments, told_whole, console = await tell_story(None)
+    kinds = {what for what, _ in moments}
+    assert kinds >= {"record", "create_installer", "create_server", "start", "attach", "inspect", "remove"}
+    assert console == ["Ready"]
+    for at in range(len(moments)):
+        _, events, console = await tell_story(at)
+        where = f"killed at {moments[at]}, the {at}th moment"
+        assert console == ["Ready"], where
+        assert names(events) == names(told_whole), where
+        assert ends(events) == ends(told_whole), where
+
+
+def names(events):
+    """The story without what may come earlier or later, or be tried again."""
+    return [type(event).__name__ for event in events if not isinstance(event, happened.PatternSeen)]
+
+
+def ends(events):
+    return [(e.run, e.code, e.expected) for e in events if isinstance(e, happened.Exited)]
+
+
+async def test_an_install_script_runs_once_wherever_the_daemon_is_killed(autojump_clock):
+    moments, _, _ = await tell_story(None)
+    installing = [n for n, (what, _) in enumerate(moments) if what == "create_server"][0]
+    for at in range(installing):
+        journal_reaper = Reaper(at)
+        journal = KilledJournal(virtual_clock(), on_record=journal_reaper.strike)
+        async with fake.open_fake_engine(faults=journal_reaper.faults) as engine:
+            with trio.CancelScope() as journal_reaper.scope:
+                async with open_daemon(journal, engine) as world:
+                    await Life().created(world)
+                    continue
+            await trio.sleep(5)
+            async with open_daemon(journal, engine) as world:
+                await Life().created(world)
+                assert world.console() in (["installing"], [])

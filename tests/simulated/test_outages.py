@@ -1,0 +1,670 @@
+"""Bad days: the engine is away, containers change behind our back, an actor breaks, the journal is full."""
+
+import contextlib
+from contextlib import asynccontextmanager
+
+import attrs
+import pytest
+import trio
+
+from actors.container import decider as decider_module
+from actors.container import fleet as fleet_module
+from actors.container import messages as told
+from actors.container.console import INPUTS, InputClosed, InputFull
+from actors.container.engine import EngineRefused, EngineUnavailable, Role
+from actors.container.events import Exited, FoundRunning, Started, Vanished
+from actors.container.fleet import internal_id_of, stream_of
+from actors.container.spec import StopPolicy
+from actors.container.state import Phase
+from actors.kernel.decider import Rejection
+from actors.kernel.journal import JournalUnavailable, MemoryJournal
+from actors.kernel.mailbox import ActorGone
+from lightd.engine import fake
+from lightd.engine.fake_container import FakeAttachment
+from lightd.engine.faults import Moment
+from tests.simulated.world import a_spec, open_daemon, open_world, virtual_clock
+
+NAP = 0.01
+"""Between two lives of the daemon."""
+
+
+def exits(world, internal_id="s1"):
+    return [event for event in world.events(internal_id) if isinstance(event, Exited)]
+
+
+async def heard(world, internal_id="s1"):
+    """Return true where what runs is still listened to."""
+    member = world.member(internal_id)
+    member.console.send_nowait(b"are you there\n")
+    await trio.sleep(1)
+    return "got: are you there" in world.console(internal_id)
+
+
+# The engine
+
+
+async def test_the_daemon_serves_without_an_engine_and_does_its_work_once_there_is_one(autojump_clock):
+    journal = MemoryJournal(virtual_clock())
+    async with fake.open_fake_engine() as engine:
+        engine.go_down()
+        async with open_daemon(journal, engine) as world:
+            await world.create()
+            await trio.sleep(100)
+            assert not world.fleet.engine_up.value
+            assert world.state().install_state == "installing"
+            engine.come_back()
+            await world.wait(Phase.OFFLINE)
+            await world.wait_engine()
+
+
+async def test_an_outage_under_running_servers_is_no_exit_and_their_consoles_go_on(autojump_clock):
+    async with open_world() as world:
+        await world.running()
+        before = world.events()
+        world.engine.go_down()
+        await trio.sleep(100)
+        assert not world.fleet.engine_up.value
+        assert world.state().phase is Phase.RUNNING
+        world.engine.come_back()
+        await trio.sleep(20)
+        assert world.fleet.engine_up.value
+        assert world.events() == before
+        assert await heard(world)
+        assert world.console() == ["Ready", "are you there", "got: are you there"]
+
+
+async def test_what_was_printed_during_an_outage_is_made_up_for(autojump_clock):
+    async with open_world() as world:
+        await world.running(a_spec(startup_command="echo Ready; sleep 10; echo meanwhile; sleep 1000"))
+        world.engine.go_down()
+        await trio.sleep(60)
+        world.engine.come_back()
+        await trio.sleep(20)
+        assert world.console() == ["Ready", "meanwhile"]
+
+
+async def test_an_exit_during_an_outage_is_found_with_its_code_and_its_last_lines(autojump_clock):
+    async with open_world() as world:
+        await world.running(a_spec(startup_command="echo Ready; sleep 10; echo goodbye; exit 5"))
+        world.engine.go_down()
+        await trio.sleep(60)
+        assert world.state().phase is Phase.RUNNING
+        world.engine.come_back()
+        state = await world.wait(Phase.OFFLINE)
+        assert state.exit.code == 5
+        assert [event.expected for event in exits(world)] == [False]
+        assert world.console() == ["Ready", "goodbye"]
+
+
+async def test_an_engine_that_took_its_containers_down_with_it_has_ended_them(autojump_clock):
+    async with open_world() as world:
+        await world.running()
+        world.engine.go_down(containers_too=True)
+        await trio.sleep(5)
+        world.engine.come_back()
+        assert (await world.wait(Phase.OFFLINE)).exit.code == 137
+
+
+@pytest.mark.parametrize("name", ["inspect", "list", "notices", "remove_orphan"])
+async def test_an_outage_in_the_middle_of_a_reconcile_is_waited_for(autojump_clock, name):
+    """Several containers are looked at at once: their troubles come together, and are one trouble."""
+    async with open_world() as world:
+        for internal_id in ("s1", "s2", "s3"):
+            await world.running(a_spec(internal_id))
+        for internal_id in ("x1", "x2"):
+            await world.engine.create_server(a_spec(internal_id), 1)
+        failures = iter(range(3))
+
+        async def faults(call, _moment):
+            if call.name == name and next(failures, None) is not None:
+                raise EngineUnavailable("gone")
+
+        world.engine.faults = faults
+        world.engine.go_down()
+        world.engine.come_back()
+        await trio.sleep(200)
+        assert world.fleet.engine_up.value
+        assert {row.internal_id for row in await world.engine.list()} == {"s1", "s2", "s3"}
+        assert all([await heard(world, internal_id) for internal_id in ("s1", "s2", "s3")])
+
+
+async def test_an_outage_at_the_regular_look_is_passed_over(autojump_clock):
+    async with open_world() as world:
+        await world.running()
+        failures = iter(range(1))
+
+        async def faults(call, _moment):
+            if call.name == "list" and next(failures, None) is not None:
+                raise EngineUnavailable("gone")
+
+        world.engine.faults = faults
+        await trio.sleep(3 * fleet_module.RECONCILE_EVERY)
+        assert world.engine.calls.count(fake.Call("list")) >= 3
+        assert await heard(world)
+
+
+async def test_the_regular_look_rests_while_the_engine_is_away(autojump_clock):
+    async with open_world() as world:
+        world.engine.go_down()
+        await trio.sleep(2 * fleet_module.RECONCILE_EVERY)
+        assert world.engine.calls.count(fake.Call("list")) == 1
+
+
+async def test_a_notice_that_can_not_be_followed_up_is_made_up_for_by_the_watch(autojump_clock):
+    async with open_world() as world:
+        await world.running(a_spec(startup_command="crash-looper 3 5"))
+        failures = iter(range(1))
+
+        async def faults(call, moment):
+            if call.name == "inspect" and moment is Moment.BEFORE and next(failures, None) is not None:
+                raise EngineUnavailable("gone")
+
+        world.engine.faults = faults
+        assert (await world.wait(Phase.OFFLINE)).exit.code == 3
+
+
+async def test_a_start_whose_answer_was_lost_is_not_done_twice(autojump_clock):
+    async with open_world() as world:
+        await world.create(a_spec(startup_command="crash-looper 3 0.05"))
+        await world.wait(Phase.OFFLINE)
+        failures = iter(range(1))
+
+        async def faults(call, moment):
+            if call.name == "start" and moment is Moment.AFTER and next(failures, None) is not None:
+                raise EngineUnavailable("the answer was lost")
+
+        world.engine.faults = faults
+        await world.tell(told.Start())
+        state = await world.wait(Phase.OFFLINE)
+        assert state.exit.code == 3
+        await trio.sleep(100)
+        assert [call.name for call in world.engine.calls].count("start") == 1
+
+
+async def test_a_console_that_can_not_be_attached_keeps_no_start_waiting_for_ever(autojump_clock):
+    async with open_world() as world:
+        await world.create()
+        await world.wait(Phase.OFFLINE)
+
+        async def faults(call, _moment):
+            if call.name == "attach":
+                raise EngineUnavailable("no stream today")
+
+        world.engine.faults = faults
+        await world.tell(told.Start())
+        await world.wait(Phase.LOADING)
+        await trio.sleep(100)
+        world.engine.faults = fake.no_faults
+        await world.wait(Phase.RUNNING)
+        assert world.console() == ["Ready"]
+
+
+async def broken(_console):
+    await trio.sleep(1)
+    raise EngineUnavailable("reset by peer")
+
+
+async def test_a_stream_that_breaks_is_attached_again(autojump_clock, monkeypatch):
+    async with open_world() as world:
+        await world.running()
+        monkeypatch.setattr(FakeAttachment, "receive", broken)
+        world.engine._names["s1", Role.SERVER].cut()
+        await trio.sleep(30)
+        monkeypatch.undo()
+        await trio.sleep(30)
+        assert await heard(world)
+        assert exits(world) == []
+
+
+async def test_a_stream_that_is_cut_every_minute_is_attached_again_at_once(autojump_clock):
+    async with open_world() as world:
+        await world.running()
+        for _ in range(20):
+            world.engine._names["s1", Role.SERVER].cut()
+            await trio.sleep(60)
+        world.engine._names["s1", Role.SERVER].cut()
+        await trio.sleep(2)
+        assert await heard(world)
+
+
+async def test_input_that_can_not_be_sent_closes_the_input_until_the_next_attachment(
+    autojump_clock, monkeypatch
+):
+    async def refuse(_console, _data):
+        raise EngineUnavailable("broken pipe")
+
+    async with open_world() as world:
+        monkeypatch.setattr(FakeAttachment, "send", refuse)
+        member = await world.running()
+        await trio.sleep(1)
+        member.console.send_nowait(b"lost\n")
+        await trio.sleep(1)
+        with pytest.raises(InputClosed):
+            member.console.send_nowait(b"refused\n")
+        monkeypatch.undo()
+        world.engine._names["s1", Role.SERVER].cut()
+        await trio.sleep(2)
+        assert await heard(world)
+
+
+async def test_input_that_nobody_reads_is_bounded_and_a_stop_command_waits_for_room(autojump_clock):
+    async with open_world(programs_too={"deaf": deaf}) as world:
+        member = await world.running(a_spec(startup_command="deaf", stop=StopPolicy("command", "stop", 60.0)))
+        await trio.sleep(1)
+        for _ in range(2 * INPUTS):
+            with contextlib.suppress(InputFull):
+                member.console.send_nowait(b"x" * 10_000 + b"\n")
+                await trio.sleep(0.01)
+        with pytest.raises(InputFull):
+            member.console.send_nowait(b"one more\n")
+        await world.tell(told.Stop())
+        assert (await world.wait(Phase.OFFLINE)).exit.code == 0
+
+
+async def deaf(process, _words):
+    """Read nothing for half a minute, then everything until it is told to stop."""
+    await process.print("Ready")
+    await trio.sleep(30)
+    while await process.read_line() != "stop":
+        pass
+    return 0
+
+
+async def test_a_size_that_can_not_be_set_is_set_at_the_next_attachment(autojump_clock):
+    async with open_world() as world:
+
+        async def faults(call, _moment):
+            if call.name == "resize":
+                raise EngineUnavailable("not now")
+
+        world.engine.faults = faults
+        await world.running()
+        await trio.sleep(1)
+        world.engine.faults = fake.no_faults
+        world.engine._names["s1", Role.SERVER].cut()
+        await trio.sleep(5)
+        assert world.engine.terminal_size("s1") == (120, 30)
+
+
+# Containers behind our back
+
+
+async def test_a_running_container_that_someone_removes_has_exited_and_can_be_started_again(autojump_clock):
+    async with open_world() as world:
+        await world.running()
+        world.engine.vanish("s1")
+        state = await world.wait(Phase.OFFLINE)
+        assert state.engine_id is None
+        assert len(exits(world)) == 1
+        await world.tell(told.Start())
+        await world.wait(Phase.RUNNING)
+        assert world.names()[-4:] == ["StartRequested", "Rebuilt", "Started", "BecameReady"]
+        assert await heard(world)
+
+
+async def test_a_container_that_someone_removes_while_it_rests_is_built_anew(autojump_clock):
+    async with open_world() as world:
+        await world.create()
+        await world.wait(Phase.OFFLINE)
+        world.engine.vanish("s1")
+        await trio.sleep(1)
+        assert world.state().engine_id is None
+        await world.tell(told.Start())
+        await world.wait(Phase.RUNNING)
+
+
+async def test_a_container_whose_removal_nobody_noticed_is_built_anew_at_once(autojump_clock):
+    async with open_world() as world:
+        await world.create()
+        await world.wait(Phase.OFFLINE)
+        container = world.engine._names.pop(("s1", Role.SERVER))
+        del world.engine._containers[container.engine_id]
+        begun = trio.current_time()
+        await world.tell(told.Start())
+        await world.wait(Phase.RUNNING)
+        assert trio.current_time() - begun < 1
+        assert Vanished(container.engine_id) in world.events()
+        assert world.console() == ["Ready"]
+
+
+async def test_a_removal_during_an_outage_is_noticed_afterwards(autojump_clock):
+    async with open_world() as world:
+        await world.running(a_spec("s1"))
+        await world.create(a_spec("s2"))
+        await world.wait(Phase.OFFLINE, "s2")
+        world.engine.go_down()
+        world.engine.vanish("s1")
+        world.engine.vanish("s2")
+        await trio.sleep(5)
+        world.engine.come_back()
+        await world.wait(Phase.OFFLINE, "s1")
+        await trio.sleep(5)
+        assert world.state("s1").engine_id is None
+        assert world.state("s2").engine_id is None
+
+
+async def test_a_container_that_someone_started_is_found_running_and_can_be_stopped(autojump_clock):
+    async with open_world() as world:
+        await world.create()
+        await world.wait(Phase.OFFLINE)
+        await world.engine.start(world.state().engine_id)
+        await world.wait(Phase.RUNNING)
+        assert isinstance(world.events()[-2], FoundRunning)
+        assert world.console() == ["Ready"]
+        await world.tell(told.Stop())
+        await world.wait(Phase.OFFLINE)
+
+
+async def test_a_life_that_someone_gave_it_and_that_ended_unseen_keeps_no_start_from_happening(
+    autojump_clock,
+):
+    async with open_world() as world:
+        await world.create(a_spec(startup_command="crash-looper 3 30"))
+        await world.wait(Phase.OFFLINE)
+        world.engine.go_down()
+        container = world.engine._names["s1", Role.SERVER]
+        world.engine._start(container)
+        await trio.sleep(40)
+        world.engine.come_back()
+        await trio.sleep(20)
+        assert world.state().phase is Phase.OFFLINE
+        await world.tell(told.Start())
+        await world.wait(Phase.RUNNING)
+        assert exits(world) == []
+
+
+async def test_a_container_that_someone_restarted_has_exited_and_runs(autojump_clock):
+    async with open_world() as world:
+        await world.running()
+        await trio.sleep(1)
+        world.engine.go_down(containers_too=True)
+        world.engine._start(world.engine._names["s1", Role.SERVER])
+        await trio.sleep(1)
+        world.engine.come_back()
+        await trio.sleep(20)
+        assert world.state().run == 2
+        assert world.state().phase is Phase.RUNNING
+        assert exits(world) == [attrs.evolve(exits(world)[0], run=1, code=None, expected=False)]
+        assert await heard(world)
+
+
+async def test_orphans_of_this_node_are_removed_and_nobody_elses_are_touched(autojump_clock):
+    async with fake.open_fake_engine() as engine:
+        await engine.create_server(a_spec("orphan"), 1)
+        await engine.start(await engine.create_installer(a_spec("orphan", install_script="sleep 1000"), 1))
+        journal = MemoryJournal(virtual_clock())
+        async with open_daemon(journal, engine) as world:
+            await world.running(a_spec("s1"))
+            stray = await engine.create_installer(a_spec("s1", install_script="sleep 1000"), 7)
+            await trio.sleep(2 * fleet_module.RECONCILE_EVERY)
+            assert [row.internal_id for row in await engine.list()] == ["s1"]
+            assert await engine.inspect(stray) is None
+            assert await heard(world)
+
+
+async def test_an_orphan_that_can_not_be_removed_keeps_nobody_waiting(autojump_clock):
+    async with open_world() as world:
+        await world.engine.create_server(a_spec("orphan"), 1)
+
+        async def faults(call, _moment):
+            if call.name == "remove_orphan":
+                raise EngineRefused("removal is in progress")
+
+        world.engine.faults = faults
+        await trio.sleep(2 * fleet_module.RECONCILE_EVERY)
+        await world.running()
+        assert world.fleet.engine_up.value
+
+
+async def test_a_notice_about_a_strange_container_is_no_news(autojump_clock):
+    async with open_world() as world:
+        await world.running()
+        before = world.events()
+        strange = await world.engine.create_installer(a_spec("s1", install_script="echo hi"), 9)
+        await world.engine.start(strange)
+        await world.engine.create_server(a_spec("other"), 1)
+        world.engine.vanish("other")
+        await trio.sleep(5)
+        assert world.events() == before
+
+
+# Restarts of the daemon
+
+
+async def test_a_running_server_is_found_again_with_its_console(autojump_clock):
+    journal = MemoryJournal(virtual_clock())
+    async with fake.open_fake_engine() as engine:
+        async with open_daemon(journal, engine) as world:
+            await world.running()
+            before = world.events()
+        await trio.sleep(NAP)
+        async with open_daemon(journal, engine) as world:
+            assert world.state().phase is Phase.RUNNING
+            await trio.sleep(5)
+            assert await heard(world)
+            assert world.events() == before
+            assert world.console() == ["Ready", "are you there", "got: are you there"]
+
+
+async def test_an_exit_while_the_daemon_was_away_is_found_with_its_code_and_its_last_lines(autojump_clock):
+    journal = MemoryJournal(virtual_clock())
+    async with fake.open_fake_engine() as engine:
+        async with open_daemon(journal, engine) as world:
+            await world.running(a_spec(startup_command="crash-looper 3 5"))
+        await trio.sleep(10)
+        async with open_daemon(journal, engine) as world:
+            assert (await world.wait(Phase.OFFLINE)).exit.code == 3
+            assert world.console() == ["Ready", "Crashing with 3"]
+
+
+async def test_a_stop_goes_on_after_a_restart_of_the_daemon(autojump_clock):
+    journal = MemoryJournal(virtual_clock())
+    async with fake.open_fake_engine() as engine:
+        async with open_daemon(journal, engine) as world:
+            await world.running(a_spec(startup_command="ignore-sigterm"))
+            await world.tell(told.Stop())
+        await trio.sleep(NAP)
+        async with open_daemon(journal, engine) as world:
+            assert (await world.wait(Phase.OFFLINE)).exit.code == 137
+            assert exits(world)[0].expected
+
+
+async def test_an_install_script_that_ended_while_the_daemon_was_away_has_its_output_told(autojump_clock):
+    journal = MemoryJournal(virtual_clock())
+    async with fake.open_fake_engine() as engine:
+        async with open_daemon(journal, engine) as world:
+            await world.create(a_spec(install_script="echo one; sleep 5; echo two"))
+            await trio.sleep(1)
+        await trio.sleep(10)
+        async with open_daemon(journal, engine) as world:
+            await world.wait(Phase.OFFLINE)
+            assert world.console() == ["one", "two"]
+            assert [call.name for call in engine.calls].count("create_installer") == 2
+            assert [call.name for call in engine.calls].count("start") == 1
+
+
+async def test_containers_that_were_deleted_stay_deleted(autojump_clock):
+    journal = MemoryJournal(virtual_clock())
+    async with fake.open_fake_engine() as engine:
+        async with open_daemon(journal, engine) as world:
+            await world.create()
+            await world.tell(told.Delete())
+            await world.wait_gone()
+        await trio.sleep(NAP)
+        async with open_daemon(journal, engine) as world:
+            assert list(world.fleet) == []
+            await world.running()
+
+
+# Actors that break
+
+
+def breaking(real, on):
+    """``decide`` with a bug that shows in one container, on one kind of message."""
+
+    def decide(state, message):
+        if state.spec is not None and state.spec.internal_id == "s1" and isinstance(message, on):
+            raise RuntimeError("a bug")
+        return real(state, message)
+
+    return decide
+
+
+async def test_a_bug_quarantines_its_container_and_the_others_never_notice(autojump_clock, monkeypatch):
+    async with open_world() as world:
+        await world.running(a_spec("s1"))
+        await world.running(a_spec("s2"))
+        broken = attrs.evolve(fleet_module.DECIDER, decide=breaking(decider_module.decide, told.Restart))
+        monkeypatch.setattr(fleet_module, "DECIDER", broken)
+        await world.create(a_spec("s3"))
+        world.fleet._discharge(world.member("s1"))
+        world.fleet._enlist("s1")
+        await trio.sleep(1)
+        for _ in range(4):
+            with pytest.raises(ActorGone):
+                await world.tell(told.Restart())
+            await trio.sleep(5)
+        assert world.member().place.quarantined
+        with pytest.raises(ActorGone) as gone:
+            await world.tell(told.Stop())
+        assert gone.value.quarantined
+        assert world.engine.running() == ["s1", "s2"]
+        await trio.sleep(2 * fleet_module.RECONCILE_EVERY)
+        assert world.engine.running() == ["s1", "s2"]
+        assert await heard(world, "s2")
+        assert [member.internal_id for member in world.fleet if member.place.quarantined] == ["s1"]
+        assert world.member().place.revive()
+        await trio.sleep(5)
+        assert world.state().phase is Phase.RUNNING
+        assert await heard(world)
+        await world.tell(told.Stop())
+        await world.wait(Phase.OFFLINE)
+
+
+async def test_a_pattern_that_was_seen_as_the_actor_broke_is_not_forgotten(autojump_clock, monkeypatch):
+    async with open_world() as world:
+        bugs = iter([RuntimeError("a bug")])
+        real = decider_module.decide
+
+        def decide(state, message):
+            if isinstance(message, told.ReadinessReported):
+                for bug in bugs:
+                    raise bug
+            return real(state, message)
+
+        monkeypatch.setattr(fleet_module, "DECIDER", attrs.evolve(fleet_module.DECIDER, decide=decide))
+        await world.create(a_spec(startup_command="echo Loading; sleep 1; echo Ready; sleep 1000"))
+        await world.wait(Phase.OFFLINE)
+        await world.tell(told.Start())
+        await world.wait(Phase.RUNNING)
+        assert world.console() == ["Loading", "Ready"]
+
+
+# The journal
+
+
+@attrs.define(eq=False)
+class FullJournal(MemoryJournal):
+    """Can't be written while ``full``."""
+
+    full: bool = False
+
+    async def commit(self, batch):
+        if self.full:
+            raise JournalUnavailable("the disk is full")
+        return await MemoryJournal.commit(self, batch)
+
+
+@asynccontextmanager
+async def open_full_world():
+    journal = FullJournal(virtual_clock())
+    async with fake.open_fake_engine() as engine, open_daemon(journal, engine) as world:
+        await world.wait_engine()
+        yield world
+
+
+async def test_a_command_that_can_not_be_recorded_is_refused_and_does_nothing(autojump_clock):
+    async with open_full_world() as world:
+        await world.running()
+        world.journal.full = True
+        with pytest.raises(JournalUnavailable):
+            await world.tell(told.Kill())
+        await trio.sleep(30)
+        assert world.engine.running() == ["s1"]
+        world.journal.full = False
+        await trio.sleep(30)
+        await world.tell(told.Kill())
+        await world.wait(Phase.OFFLINE)
+
+
+async def test_a_creation_that_can_not_be_recorded_did_not_happen(autojump_clock):
+    async with open_full_world() as world:
+        world.journal.full = True
+        with pytest.raises(JournalUnavailable):
+            await world.create()
+        assert world.fleet.get("s1") is None
+        world.journal.full = False
+        await world.running()
+
+
+async def test_what_happens_while_nothing_can_be_recorded_is_recorded_afterwards(autojump_clock):
+    async with open_full_world() as world:
+        await world.create(a_spec(startup_command="echo Loading; sleep 10; echo Ready; sleep 10; exit 4"))
+        await world.wait(Phase.OFFLINE)
+        await world.tell(told.Start())
+        await world.wait(Phase.LOADING)
+        world.journal.full = True
+        await trio.sleep(15)
+        world.journal.full = False
+        await world.wait(Phase.RUNNING)
+        world.journal.full = True
+        await trio.sleep(60)
+        assert world.state().phase is Phase.RUNNING
+        world.journal.full = False
+        assert (await world.wait(Phase.OFFLINE)).exit.code == 4
+        assert world.names().count("Exited") == 1
+        assert world.console() == ["Loading", "Ready"]
+
+
+async def test_an_installation_goes_on_where_the_journal_stopped_it(autojump_clock):
+    async with open_full_world() as world:
+        await world.create(a_spec(install_script="echo installing; sleep 5"))
+        world.journal.full = True
+        await trio.sleep(60)
+        world.journal.full = False
+        await world.wait(Phase.OFFLINE)
+        assert world.console() == ["installing"]
+
+
+async def test_a_start_that_could_not_be_recorded_in_time_is_not_done_twice(autojump_clock):
+    async with open_full_world() as world:
+
+        async def faults(call, moment):
+            if call.name == "start" and moment is Moment.AFTER:
+                world.journal.full = True
+
+        await world.create(a_spec(startup_command="crash-looper 4 1"))
+        await world.wait(Phase.OFFLINE)
+        world.engine.faults = faults
+        await world.tell(told.Start())
+        await trio.sleep(60)
+        world.journal.full = False
+        assert (await world.wait(Phase.OFFLINE)).exit.code == 4
+        assert [call.name for call in world.engine.calls].count("start") == 1
+        assert [type(event) for event in world.events()].count(Started) == 1
+
+
+# Names of streams
+
+
+def test_a_stream_that_holds_no_container_belongs_to_none():
+    assert internal_id_of(stream_of("s1")) == "s1"
+    assert internal_id_of("portpool") is None
+
+
+async def test_a_container_that_is_not_there_is_none(autojump_clock):
+    async with open_world() as world:
+        assert world.fleet.get("nobody") is None
+        member = await world.create()
+        with pytest.raises(Rejection):
+            await member.place.ref.ask(told.Create(a_spec()))

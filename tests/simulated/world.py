@@ -1,0 +1,107 @@
+"""A whole fleet in virtual time: memory journal, fake engine, real actors."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import attrs
+import trio
+
+from actors.container import messages as told
+from actors.container.fleet import Fleet, Member, open_fleet, stream_of
+from actors.container.spec import ContainerSpec
+from actors.container.state import Phase, State
+from actors.kernel.bus import Bus, open_bus
+from actors.kernel.journal import MemoryJournal
+from actors.kernel.supervisor import open_supervisor
+from lightd.engine import fake
+from lightd.patterns import compile_pattern
+
+REST = frozenset({Phase.OFFLINE, Phase.RUNNING, Phase.FAILED, Phase.DELETED, Phase.ABSENT})
+
+
+def a_spec(internal_id: str = "s1", startup_command: str = "stdin-echo", **changes: object) -> ContainerSpec:
+    spec = ContainerSpec(internal_id, fake.RIG_IMAGE, "v1", startup_command, start_pattern="Ready")
+    return attrs.evolve(spec, **changes)
+
+
+@attrs.define
+class World:
+    journal: MemoryJournal
+    engine: fake.FakeEngine
+    bus: Bus
+    fleet: Fleet
+
+    def member(self, internal_id: str = "s1") -> Member:
+        found = self.fleet.get(internal_id)
+        assert found is not None
+        return found
+
+    def state(self, internal_id: str = "s1") -> State:
+        return self.member(internal_id).state
+
+    async def create(self, spec: ContainerSpec | None = None) -> Member:
+        spec = spec or a_spec()
+        await self.fleet.create(spec)
+        return self.member(spec.internal_id)
+
+    async def tell(self, command: told.Message, internal_id: str = "s1") -> None:
+        await self.member(internal_id).place.ref.ask(command)
+
+    async def wait(self, phase: Phase, internal_id: str = "s1") -> State:
+        with trio.fail_after(10_000):
+            view = await self.member(internal_id).wait_until(lambda view: view.state.phase is phase)
+        return view.state
+
+    async def wait_gone(self, internal_id: str = "s1") -> None:
+        with trio.fail_after(10_000):
+            while (member := self.fleet.get(internal_id)) is not None:
+                await member.wake.wait()
+
+    async def wait_engine(self) -> None:
+        with trio.fail_after(10_000):
+            while not self.fleet.engine_up.value:
+                await self.fleet.engine_up.wake.wait()
+
+    async def running(self, spec: ContainerSpec | None = None) -> Member:
+        member = await self.create(spec)
+        await self.wait(Phase.OFFLINE, member.internal_id)
+        await member.place.ref.ask(told.Start())
+        await self.wait(Phase.RUNNING, member.internal_id)
+        return member
+
+    def events(self, internal_id: str = "s1") -> list[object]:
+        return [record.event for record in self.journal.records if record.stream == stream_of(internal_id)]
+
+    def names(self, internal_id: str = "s1") -> list[str]:
+        return [type(event).__name__ for event in self.events(internal_id)]
+
+    def console(self, internal_id: str = "s1") -> list[str]:
+        return list(self.member(internal_id).console.lines.tail(1000).items)
+
+
+READING = 0.0001
+"""How much later than the engine prints a line the daemon's clock sees it."""
+
+
+def virtual_clock():
+    begun = trio.current_time() - READING
+    return lambda: fake.EPOCH + trio.current_time() - begun
+
+
+@asynccontextmanager
+async def open_daemon(journal: MemoryJournal, engine: fake.FakeEngine) -> AsyncIterator[World]:
+    """One life of the daemon; leaving it is what ``kill -9`` leaves behind: the journal and the engine."""
+    async with (
+        open_bus(journal) as bus,
+        open_supervisor() as supervisor,
+        open_fleet(bus, engine, supervisor, compile_pattern, journal.clock) as fleet,
+    ):
+        yield World(journal, engine, bus, fleet)
+
+
+@asynccontextmanager
+async def open_world(**engine_settings: object) -> AsyncIterator[World]:
+    journal = MemoryJournal(virtual_clock())
+    async with fake.open_fake_engine(**engine_settings) as engine, open_daemon(journal, engine) as world:
+        await world.wait_engine()
+        yield world
