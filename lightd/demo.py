@@ -7,8 +7,10 @@ own, so that it touches nothing of any other lightd here. All it made is removed
 import argparse
 import json
 import logging
+import os
 import secrets
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -25,7 +27,6 @@ from lightd import config, config_file, daemon, logs
 from lightd.http.auth import MEDIA_TYPE
 
 IMAGE = "busybox:stable"
-PORT = 25565
 PATIENCE = 120.0
 
 STARTUP = (
@@ -63,6 +64,20 @@ def _leaves(group: BaseExceptionGroup[Any]) -> list[str]:
 
 
 async def _demo(scratch: Path, image: str, keep: bool) -> None:  # noqa: FBT001 - a flag of the command line
+    """Run the show; a signal ends it early, and what it made is removed all the same."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_cancel_on_signal, signals, nursery.cancel_scope)
+            await _serve_and_show(scratch, image, keep)
+            nursery.cancel_scope.cancel()
+
+
+async def _cancel_on_signal(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
+    async for _ in signals:
+        scope.cancel()
+
+
+async def _serve_and_show(scratch: Path, image: str, keep: bool) -> None:  # noqa: FBT001 - as above
     configuration = _to_configuration(scratch)
     async with daemon.open_system(configuration) as system, daemon.open_front(system) as addresses:
         url = addresses[0]
@@ -77,15 +92,21 @@ async def _demo(scratch: Path, image: str, keep: bool) -> None:  # noqa: FBT001 
             await _Show(client, url, token, image).run()
         if keep:
             _tell(f"\nThe daemon stays until Ctrl-C. Its token: {token}")
-            with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-                async for _ in signals:
-                    break
+            await trio.sleep_forever()
 
 
 def _to_configuration(scratch: Path) -> config.Configuration:
     file = config.first_file(config_file.fresh_token())
     file["server"] = {"host": "127.0.0.1", "port": 0}
+    if os.geteuid() != 0:
+        file["docker"]["user"] = f"{os.geteuid()}:{os.getegid()}"  # only root may give files away
     return config.from_json(file, scratch, f"demo-{secrets.token_hex(4)}")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _tell(line: str) -> None:
@@ -105,7 +126,7 @@ class _Show:
         volume_id = (await self._call("POST", "/volumes"))["volume_id"]
         greeting = {"path": "motd.txt", "content": "Welcome to the demo\n"}
         await self._call("POST", f"/volumes/{volume_id}/files", greeting)
-        port = {"ip": "127.0.0.1", "port": PORT, "protocol": "tcp"}
+        port = {"ip": "127.0.0.1", "port": _free_port(), "protocol": "tcp"}
         await self._call("POST", "/network/ports", port)
         container = {
             "internal_id": "demo",
@@ -131,7 +152,6 @@ class _Show:
             await self._until(console, "event", "ready")
             await self._call("POST", "/containers/demo/start")
             await self._until(console, "event", "running")
-            await self._until(console, "console", "Welcome")
             await self._say(console, "hello")
             await self._until(console, "console", "you said: hello")
             await self._call("POST", "/containers/demo/stop")

@@ -165,8 +165,7 @@ class Fleet:
             try:
                 async with self.engine.notices() as notices:
                     await self.reconcile()
-                    if not self.engine_up.value:
-                        logger.info("the container engine answers")
+                    logger.info("the container engine answers")
                     self.engine_up.set(value=True)
                     delay = FIRST_DELAY
                     async for notice in notices:

@@ -132,9 +132,10 @@ class Performer:
             else:
                 since = max(self.console.read_at or 0.0, snapshot.started_at)
                 self._show(await self.engine.backlog(engine_id, since))
-            if snapshot.started_at is None or snapshot.running:
-                while chunk := await attachment.receive():
-                    self._show(chunk)
+                if not snapshot.running:
+                    return
+            while chunk := await attachment.receive():
+                self._show(chunk)
 
     def _show(self, chunk: bytes) -> None:
         self.console.write(chunk)

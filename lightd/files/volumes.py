@@ -1,7 +1,6 @@
 """Where the volumes' folders are, and the jailed way into each."""
 
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -40,8 +39,8 @@ class VolumeFolders:
         await trio.to_thread.run_sync(make, limiter=self._limiter)
 
     async def discard(self, volume_id: str) -> None:
-        """Remove the volume's folder and all that is in it."""
-        await trio.to_thread.run_sync(shutil.rmtree, self.path_of(volume_id), True, limiter=self._limiter)  # noqa: FBT003 - ignore_errors
+        """Remove the folder of a volume that never came to be: it is empty. Raises ``OSError``."""
+        await trio.to_thread.run_sync(self.path_of(volume_id).rmdir, limiter=self._limiter)
 
     async def run(self, volume_id: str, work: Callable[[Jail], T]) -> T:
         """Return ``work(jail)`` from a thread, in the jail of the volume; raises ``FileRefused``."""

@@ -61,7 +61,7 @@ class Body(TrioBody):
         return self._read_all().__await__()
 
     async def finish(self) -> None:
-        """A small body that its handler did not begin to read is dropped: the connection can be used again."""
+        """A small body that its handler did not begin to read is dropped, so that the connection goes on."""
         if self._begun or self._expected is None or self._expected > SMALL_BODY:
             return
         with trio.move_on_after(SMALL_BODY_TIMEOUT):

@@ -20,6 +20,7 @@ from tests.rig import engine
 TOKEN = "lightd_live_tests_master_token"
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Accept": "Application/vnd.pkglatv1+json"}
 PATIENCE = 60.0
+USER = "988:988" if os.geteuid() == 0 else f"{os.geteuid()}:{os.getegid()}"  # only root may give files away
 
 
 class Console:
@@ -78,7 +79,7 @@ class Daemon:
             "node": self.node,
             "server": {"host": "127.0.0.1", "port": 0},
             "authorization": {"enabled": True, "token": TOKEN},
-            "docker": {"socket_path": engine.socket_path(), "allowed_mounts": [], "user": "988:988"},
+            "docker": {"socket_path": engine.socket_path(), "allowed_mounts": [], "user": USER},
             "storage": {
                 "base_path": "./storage",
                 "containers_path": "./storage/containers",
@@ -208,7 +209,3 @@ class Daemon:
 def inspect(internal_id):
     """What Docker says of a container."""
     return engine.call("GET", f"/containers/lightd-{internal_id}/json")
-
-
-def as_root():
-    return os.geteuid() == 0

@@ -2,7 +2,7 @@
 
 import socket
 
-from tests.live.daemon import inspect
+from tests.live.daemon import USER, inspect
 from tests.rig import engine
 
 
@@ -52,7 +52,7 @@ async def test_the_container_is_made_as_the_contract_says(daemon):
     assert config["WorkingDir"] == "/home/container"
     assert config["Tty"] is True
     assert config["OpenStdin"] is True
-    assert config["User"] == "988:988"
+    assert config["User"] == USER
     assert "EULA=true" in config["Env"]
     assert config["Labels"]["lightd.managed"] == "true"
     assert config["Labels"]["lightd.internal_id"] == "s1"

@@ -137,26 +137,29 @@ def test_an_image_always_has_a_tag(image, reference):
     assert translate.to_reference(image) == reference
 
 
+TAKEN = "driver failed programming external connectivity on endpoint lightd-a (0f): "
+PROXY = "Error starting userland proxy: listen "
+RUNTIME = "OCI runtime create failed: container_linux.go:380: starting container process caused: exec: "
+
+
 @pytest.mark.parametrize(
     ("message", "sentence"),
     [
         (
-            "driver failed programming external connectivity on endpoint lightd-a (0f): "
-            "Bind for 0.0.0.0:25565 failed: port is already allocated",
+            f"{TAKEN}Bind for 0.0.0.0:25565 failed: port is already allocated",
             "Port 25565 is in use on the host",
         ),
         (
-            "driver failed programming external connectivity on endpoint lightd-a (0f): Error starting "
-            "userland proxy: listen tcp4 0.0.0.0:80: bind: address already in use",
+            f"{TAKEN}{PROXY}tcp4 0.0.0.0:80: bind: address already in use",
             "Port 80/tcp is in use on the host",
         ),
         (
-            "Error starting userland proxy: listen udp4 1.2.3.4:80: bind: cannot assign requested address",
+            f"{TAKEN}{PROXY}udp4 1.2.3.4:80: bind: cannot assign requested address",
             "The host has no address 1.2.3.4",
         ),
         ("No such image: a/b:c", "There is no image a/b:c"),
         (
-            "invalid mount config for type \"bind\": bind source path does not exist: /srv/secret",
+            'invalid mount config for type "bind": bind source path does not exist: /srv/secret',
             "A path that is to be mounted does not exist on the host",
         ),
         (
@@ -164,20 +167,19 @@ def test_an_image_always_has_a_tag(image, reference):
             "There is no such image, or it may not be pulled",
         ),
         (
-            'OCI runtime create failed: container_linux.go:380: starting container process caused: exec: '
-            '"/bin/sh": stat /bin/sh: no such file or directory: unknown',
+            f'{RUNTIME}"/bin/sh": stat /bin/sh: no such file or directory: unknown',
             "The image has no /bin/sh to start the command with",
         ),
         (
             "error while mounting /var/lib/docker/overlay2/x: no\nspace left: unknown",
-            "Docker: error while mounting … no space left",
+            "Docker: error while mounting …: no space left",
         ),
         (
             'Get "https://registry-1.docker.io/v2/": dial tcp: no such host',
             'Docker: Get "https://registry-1.docker.io/v2/": dial tcp: no such host',
         ),
     ],
-)  # fmt: skip
+)
 def test_refusals_are_sentences_without_the_hosts_paths(message, sentence):
     assert translate.to_refusal(message) == sentence
 

@@ -54,7 +54,7 @@ class Reaper:
 
     async def faults(self, call, moment):
         self.strike(call.name, moment)
-        await trio.sleep(0)
+        await trio.lowlevel.checkpoint()
 
 
 @attrs.define
@@ -110,7 +110,9 @@ class Life:
             await self.running(world)
         await world.wait(Phase.RUNNING)
         await trio.sleep(1)
-        self.console = [line for line in world.console() if line == "Ready"][-1:]
+        console = world.console()
+        began = len(console) - console[::-1].index("Stopping") if "Stopping" in console else 0
+        self.console = console[began:]
 
     async def deleted(self, world):
         if world.fleet.get("s1") is not None:
@@ -173,12 +175,12 @@ def ends(events):
 
 async def test_an_install_script_runs_once_wherever_the_daemon_is_killed(autojump_clock):
     moments, _, _ = await tell_story(None)
-    installing = [n for n, (what, _) in enumerate(moments) if what == "create_server"][0]
+    installing = next(n for n, (what, _) in enumerate(moments) if what == "create_server")
     for at in range(installing):
-        journal_reaper = Reaper(at)
-        journal = KilledJournal(virtual_clock(), on_record=journal_reaper.strike)
-        async with fake.open_fake_engine(faults=journal_reaper.faults) as engine:
-            with trio.CancelScope() as journal_reaper.scope:
+        reaper = Reaper(at)
+        journal = KilledJournal(virtual_clock(), on_record=reaper.strike)
+        async with fake.open_fake_engine(faults=reaper.faults) as engine:
+            with trio.CancelScope() as reaper.scope:
                 async with open_daemon(journal, engine) as world:
                     await Life().created(world)
                     continue

@@ -20,11 +20,11 @@ from actors.container.fleet import stream_of
 from actors.container.spec import StopPolicy
 from actors.container.state import UP, Phase, State
 from actors.kernel.decider import Rejection, replay
-from actors.kernel.journal import MemoryJournal
+from actors.kernel.journal import JournalUnavailable
 from actors.kernel.mailbox import ActorGone
 from lightd.engine import fake
 from lightd.engine.faults import Moment
-from tests.simulated.world import REST, a_spec, open_daemon, virtual_clock
+from tests.simulated.world import REST, FullJournal, a_spec, open_daemon, virtual_clock
 
 SEEDS = int(os.environ.get("LIGHTD_SIMULATED_SEEDS", "100"))
 NAMES = ("s1", "s2", "s3")
@@ -72,7 +72,7 @@ class Schedule:
     """One story: who does what is drawn from ``dice``."""
 
     dice: random.Random
-    journal: MemoryJournal
+    journal: FullJournal
     engine: fake.FakeEngine
     world: object = None
 
@@ -108,7 +108,7 @@ class Schedule:
                     await self.world.fleet.create(self.spec(name))
                 else:
                     await with_member.place.ref.ask(self.dice.choice(COMMANDS)())
-            except (Rejection, ActorGone):
+            except (Rejection, ActorGone, JournalUnavailable):
                 continue
 
     async def misbehave(self):
@@ -116,7 +116,7 @@ class Schedule:
         while True:
             await trio.sleep(self.dice.choice([0.5, 5.0, 20.0]))
             servers = [name for name, role in self.engine._names if role is Role.SERVER]
-            match self.dice.randrange(4):
+            match self.dice.randrange(5):
                 case 0 if servers:
                     self.engine.exit(self.dice.choice(servers), self.dice.choice([0, 1]))
                 case 1 if servers:
@@ -125,6 +125,10 @@ class Schedule:
                     self.engine.go_down(containers_too=self.dice.random() < 0.5)
                     await trio.sleep(self.dice.choice([0.1, 30.0]))
                     self.engine.come_back()
+                case 3:
+                    self.journal.full = True
+                    await trio.sleep(self.dice.choice([0.1, 30.0]))
+                    self.journal.full = False
 
 
 def check_events(name, events):
@@ -168,6 +172,8 @@ def check_truth(schedule, world):
             assert row.started_at == state.started_at
         else:
             assert row is None or row.process is None, f"{name} is {state.phase} and runs"
+            if row is not None and state.exit is not None and row.started_at == state.started_at:
+                assert (state.exit.code, state.exit.at) in ((row.exit_code, row.finished_at), (None, None))
 
 
 async def check_alive(world):
@@ -190,7 +196,7 @@ async def check_alive(world):
 async def tell_a_story(seed, *, failures, delays, longest, misbehaving, lives, settling):
     dice = random.Random(seed)
     faults = Faults(dice, failures, delays, longest)
-    journal = MemoryJournal(virtual_clock())
+    journal = FullJournal(virtual_clock())
     async with fake.open_fake_engine(faults=faults) as engine:
         schedule = Schedule(dice, journal, engine)
         with trio.fail_after(100_000):
@@ -200,6 +206,7 @@ async def tell_a_story(seed, *, failures, delays, longest, misbehaving, lives, s
                 await schedule.live(lives, 60.0)
                 nursery.cancel_scope.cancel()
             engine.come_back()
+            journal.full = False
             async with open_daemon(journal, engine) as world:
                 with trio.move_on_after(dice.choice([0.0, 3.0, 15.0])):
                     schedule.world = world

@@ -22,7 +22,7 @@ from actors.kernel.mailbox import ActorGone
 from lightd.engine import fake
 from lightd.engine.fake_container import FakeAttachment
 from lightd.engine.faults import Moment
-from tests.simulated.world import a_spec, open_daemon, open_world, virtual_clock
+from tests.simulated.world import FullJournal, a_spec, open_daemon, open_world, virtual_clock
 
 NAP = 0.01
 """Between two lives of the daemon."""
@@ -327,6 +327,39 @@ async def test_a_container_whose_removal_nobody_noticed_is_built_anew_at_once(au
         assert world.console() == ["Ready"]
 
 
+async def test_a_container_that_is_removed_as_it_is_started_is_built_anew(autojump_clock):
+    async with open_world() as world:
+        await world.create()
+        await world.wait(Phase.OFFLINE)
+        moments = iter(range(1))
+
+        async def faults(call, _moment):
+            if call.name == "start" and next(moments, None) is not None:
+                world.engine.vanish("s1")
+
+        world.engine.faults = faults
+        await world.tell(told.Start())
+        await world.wait(Phase.RUNNING)
+        assert world.console() == ["Ready"]
+
+
+async def test_a_container_that_is_removed_as_its_console_is_read_again_has_exited(autojump_clock):
+    async with open_world() as world:
+        await world.running()
+        await trio.sleep(1)
+        moments = iter(range(1))
+
+        async def faults(call, moment):
+            if call.name == "attach" and moment is Moment.AFTER and next(moments, None) is not None:
+                world.engine._followers.clear()
+                world.engine.vanish("s1")
+
+        world.engine.faults = faults
+        world.engine._names["s1", Role.SERVER].cut()
+        await world.wait(Phase.OFFLINE)
+        assert [event.code for event in exits(world)] == [None]
+
+
 async def test_a_removal_during_an_outage_is_noticed_afterwards(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec("s1"))
@@ -452,8 +485,10 @@ async def test_an_exit_while_the_daemon_was_away_is_found_with_its_code_and_its_
         async with open_daemon(journal, engine) as world:
             await world.running(a_spec(startup_command="crash-looper 3 5"))
         await trio.sleep(10)
+        begun = trio.current_time()
         async with open_daemon(journal, engine) as world:
             assert (await world.wait(Phase.OFFLINE)).exit.code == 3
+            assert trio.current_time() - begun < 0.5
             assert world.console() == ["Ready", "Crashing with 3"]
 
 
@@ -563,18 +598,6 @@ async def test_a_pattern_that_was_seen_as_the_actor_broke_is_not_forgotten(autoj
 # The journal
 
 
-@attrs.define(eq=False)
-class FullJournal(MemoryJournal):
-    """Can't be written while ``full``."""
-
-    full: bool = False
-
-    async def commit(self, batch):
-        if self.full:
-            raise JournalUnavailable("the disk is full")
-        return await MemoryJournal.commit(self, batch)
-
-
 @asynccontextmanager
 async def open_full_world():
     journal = FullJournal(virtual_clock())
@@ -603,6 +626,26 @@ async def test_a_creation_that_can_not_be_recorded_did_not_happen(autojump_clock
         with pytest.raises(JournalUnavailable):
             await world.create()
         assert world.fleet.get("s1") is None
+        world.journal.full = False
+        await world.running()
+
+
+async def test_many_creations_of_one_name_that_can_not_be_recorded_did_not_happen(autojump_clock):
+    async with open_full_world() as world:
+        world.journal.full = True
+        refused = []
+
+        async def create():
+            try:
+                await world.create()
+            except (JournalUnavailable, ActorGone) as trouble:
+                refused.append(trouble)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(create)
+        assert len(refused) == 3
+        assert list(world.fleet) == []
         world.journal.full = False
         await world.running()
 

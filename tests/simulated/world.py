@@ -1,6 +1,6 @@
 """A whole fleet in virtual time: memory journal, fake engine, real actors."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import attrs
@@ -11,7 +11,7 @@ from actors.container.fleet import Fleet, Member, open_fleet, stream_of
 from actors.container.spec import ContainerSpec
 from actors.container.state import Phase, State
 from actors.kernel.bus import Bus, open_bus
-from actors.kernel.journal import MemoryJournal
+from actors.kernel.journal import Append, JournalUnavailable, MemoryJournal, Outcome
 from actors.kernel.supervisor import open_supervisor
 from lightd.engine import fake
 from lightd.patterns import compile_pattern
@@ -22,6 +22,23 @@ REST = frozenset({Phase.OFFLINE, Phase.RUNNING, Phase.FAILED, Phase.DELETED, Pha
 def a_spec(internal_id: str = "s1", startup_command: str = "stdin-echo", **changes: object) -> ContainerSpec:
     spec = ContainerSpec(internal_id, fake.RIG_IMAGE, "v1", startup_command, start_pattern="Ready")
     return attrs.evolve(spec, **changes)
+
+
+@attrs.define(eq=False)
+class FullJournal(MemoryJournal):
+    """Can't be written while ``full``, which it becomes after an event of the type ``fills_after``."""
+
+    full: bool = False
+    fills_after: type | None = None
+
+    async def commit(self, batch: Sequence[Append]) -> Sequence[Outcome]:
+        if self.full:
+            raise JournalUnavailable("the disk is full")
+        events = [event for append in batch for event in append.events]
+        self.full = self.fills_after is not None and any(
+            isinstance(event, self.fills_after) for event in events
+        )
+        return await MemoryJournal.commit(self, batch)
 
 
 @attrs.define

@@ -192,5 +192,5 @@ def is_refusal(answer: Answer, status: int, code: str | None = None) -> bool:
 
 async def wait_until(condition: Callable[[], bool]) -> None:
     """Real sockets tell nobody when the other side is done with them."""
-    while not condition():  # noqa: ASYNC110  # the same
+    while not condition():
         await trio.sleep(0.01)

@@ -25,7 +25,7 @@ def opened(app: QuartTrio):
     @contextlib.asynccontextmanager
     async def open_edge(**wanted) -> AsyncIterator[server.Server]:
         limits = settings.Settings(**{"grace": 2.0, "linger": 0.5, **wanted})
-        with trio.fail_after(60):
+        with trio.fail_after(180):
             async with server.open_server(app, [HOST], settings=limits) as edge:
                 yield edge
             assert edge.failures == 0

@@ -1,0 +1,33 @@
+"""A lightd of its own for a bench: a process on the real engine, gone at the end with all that it made."""
+
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import trio
+
+from tests.live.daemon import Daemon
+from tests.rig import engine, images
+
+
+@contextmanager
+def open_daemon() -> Iterator[Daemon]:
+    """A daemon that serves and has found the engine."""
+    engine.check_answers()
+    images.build()
+    with tempfile.TemporaryDirectory(prefix="lightd-bench-") as folder:
+        monitoring = {"enabled": True, "interval_ms": 1000}
+        daemon = Daemon(Path(folder), f"bench-{uuid.uuid4().hex[:12]}", {"monitoring": monitoring})
+
+        async def begin() -> None:
+            await daemon.start()
+            await daemon.engine_up()
+
+        try:
+            trio.run(begin)
+            yield daemon
+        finally:
+            daemon.kill()
+            engine.remove_labelled(daemon.node)

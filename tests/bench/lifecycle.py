@@ -1,0 +1,105 @@
+"""What lightd adds to the life of a container: its own way from created to running, and the bare calls."""
+
+import itertools
+import time
+import uuid
+from collections.abc import Callable, Sequence
+
+import attrs
+
+from actors.container.spec import ContainerSpec, StopPolicy
+from tests.bench import docker, figures
+from tests.bench.clients import Api
+from tests.bench.installation import open_daemon
+from tests.rig import engine
+
+STAGES = ("create to ready", "start to running", "stop", "delete")
+GOAL = 1.10
+
+
+@attrs.define
+class Lives:
+    """Lives through one container a round, here or there; ``laps`` has the milliseconds of each stage."""
+
+    live: Callable[[str], Sequence[float]]
+    laps: list[Sequence[float]] = attrs.field(factory=list)
+
+    def __call__(self) -> float:
+        self.laps.append(self.live(uuid.uuid4().hex[:12]))
+        return self.laps[-1][0] + self.laps[-1][1]
+
+    def median(self, stage: int) -> float:
+        return figures.median(lap[stage] for lap in self.laps)
+
+
+def _through_lightd(api: Api, volume_id: str) -> Callable[[str], Sequence[float]]:
+    def live(internal_id: str) -> Sequence[float]:
+        clock = [time.perf_counter()]
+        body = {
+            "internal_id": internal_id,
+            "image": engine.IMAGE,
+            "volume_id": volume_id,
+            "startup_command": "stdin-echo",
+            "start_pattern": "^Ready",
+            "stop": {"type": "signal", "value": "SIGKILL"},
+        }
+        answer = api.call("POST", "/containers", body, wait=60)
+        assert answer["status"] == "succeeded", answer
+        clock.append(time.perf_counter())
+        for action in ("start", "stop"):
+            api.power(internal_id, action)
+            clock.append(time.perf_counter())
+        api.call("DELETE", f"/containers/{internal_id}", wait=60)
+        clock.append(time.perf_counter())
+        return to_laps(clock)
+
+    return live
+
+
+def _directly(client: docker.Docker, volume_id: str) -> Callable[[str], Sequence[float]]:
+    def live(internal_id: str) -> Sequence[float]:
+        clock = [time.perf_counter()]
+        spec = ContainerSpec(
+            internal_id, engine.IMAGE, volume_id, "stdin-echo", "^Ready", stop=StopPolicy("signal", "SIGKILL")
+        )
+        engine_id = client.create(f"lightd-{internal_id}", client.prepare(spec))
+        clock.append(time.perf_counter())
+        console = docker.Console(engine_id)
+        client.start(engine_id)
+        console.until(b"Ready")
+        clock.append(time.perf_counter())
+        client.signal(engine_id, "SIGKILL")
+        client.wait(engine_id)
+        clock.append(time.perf_counter())
+        console.close()
+        client.remove(engine_id)
+        clock.append(time.perf_counter())
+        return to_laps(clock)
+
+    return live
+
+
+def to_laps(clock: Sequence[float]) -> Sequence[float]:
+    return [(end - begin) * 1000 for begin, end in itertools.pairwise(clock)]
+
+
+def run(report: figures.Report, *, quick: bool) -> None:
+    with open_daemon() as daemon:
+        api = Api(daemon.url)
+        volume_id = api.call("POST", "/volumes")["volume_id"]
+        bare = docker.Docker(daemon.folder / "bare", daemon.node)
+        ours, theirs = Lives(_through_lightd(api, volume_id)), Lives(_directly(bare, volume_id))
+        figures.in_turns(1, ours, theirs)  # the first of each finds nothing in any cache
+        ours.laps.clear()
+        theirs.laps.clear()
+        totals = figures.in_turns(5 if quick else 25, ours, theirs)
+    own, beside = map(figures.median, totals)
+    report.add(
+        figures.Figure("lifecycle", "create to running", own, "ms", "the bare calls", beside, GOAL)
+    )
+    for number, stage in enumerate(STAGES):
+        report.add(
+            figures.Figure(
+                "lifecycle", stage, ours.median(number), "ms", "the bare calls", theirs.median(number)
+            )
+        )

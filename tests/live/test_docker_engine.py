@@ -1,0 +1,388 @@
+"""What only Docker has to show: how a container is confined, what the host sees of it, the engine's absence."""
+
+import os
+import uuid
+from contextlib import asynccontextmanager
+
+import attrs
+import pytest
+import trio
+import trio.testing
+
+from actors.container.engine import EngineRefused, EngineUnavailable, Role
+from actors.container.spec import ContainerSpec, Limits, Mount, PortBinding
+from lightd.engine import cgroups
+from lightd.engine.docker import open_docker_engine
+from tests.doubles.registry import open_registry
+from tests.doubles.relay import open_relay
+from tests.rig import engine as rig
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def node():
+    node = f"live-{uuid.uuid4()}"
+    yield node
+    rig.remove_labelled(node)
+
+
+@pytest.fixture
+def volume(tmp_path):
+    path = tmp_path / "volumes" / str(uuid.uuid4())
+    path.mkdir(parents=True)
+    return path
+
+
+def a_spec(volume, command="stdin-echo", **changes):
+    return attrs.evolve(ContainerSpec(f"live-{volume.name[:8]}", rig.IMAGE, volume.name, command), **changes)
+
+
+@asynccontextmanager
+async def opened(docker, node, tmp_path):
+    with trio.fail_after(60):
+        async with open_docker_engine(
+            str(docker),
+            node=node,
+            containers_path=str(tmp_path / "containers"),
+            volumes_path=str(tmp_path / "volumes"),
+        ) as engine:
+            yield engine
+
+
+@pytest.fixture
+async def engine(docker, node, tmp_path):
+    async with opened(docker, node, tmp_path) as engine:
+        yield engine
+
+
+async def printed(engine, engine_id):
+    found = b""
+    async with engine.attach(engine_id) as console:
+        await engine.start(engine_id)
+        while data := await console.receive():
+            found += data
+    return found.decode()
+
+
+# ---- the container
+
+
+async def test_a_server_is_confined(engine, node, volume, tmp_path):
+    spec = a_spec(
+        volume,
+        limits=Limits(memory=128 << 20, cpu=0.5, pids=77),
+        ports=(PortBinding("127.0.0.1", 18766, "udp", 99), PortBinding("127.0.0.1", 18766, "tcp", 99)),
+        mounts=(Mount("/extra", str(tmp_path)),),
+        environment=(("EULA", "true"), ("HOME", "/home/other")),
+    )
+    found = rig.call("GET", f"/containers/{await engine.create_server(spec, 1)}/json")
+    assert found["Name"] == f"/lightd-{spec.internal_id}"
+    config, host = found["Config"], found["HostConfig"]
+    assert (config["User"], config["WorkingDir"]) == ("988:988", "/home/container")
+    assert config["Entrypoint"] == ["/bin/sh", "/app/data/entrypoint.sh"]
+    assert (config["Tty"], config["OpenStdin"], config["StdinOnce"]) == (True, True, False)
+    assert {"EULA=true", "HOME=/home/other"} <= set(config["Env"])
+    assert config["Labels"].items() >= {
+        "lightd.managed": "true", "lightd.internal_id": spec.internal_id, "lightd.node": node,
+        "lightd.role": "server",
+    }.items()  # fmt: skip
+    assert (host["Memory"], host["MemorySwap"]) == (128 << 20, 128 << 20)
+    assert (host["NanoCpus"], host["PidsLimit"]) == (500_000_000, 77)
+    assert host["Init"] is True
+    assert host["CapDrop"] == ["ALL"]
+    assert sorted(cap.removeprefix("CAP_") for cap in host["CapAdd"]) == ["CHOWN", "KILL", "SETGID", "SETUID"]
+    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert host["LogConfig"] == {"Type": "local", "Config": {"max-size": "5m", "max-file": "2"}}
+    assert host["RestartPolicy"]["Name"] == "no"
+    assert host["PortBindings"] == {
+        "99/udp": [{"HostIp": "127.0.0.1", "HostPort": "18766"}],
+        "99/tcp": [{"HostIp": "127.0.0.1", "HostPort": "18766"}],
+    }
+    writable = {mount["Destination"]: mount["RW"] for mount in found["Mounts"]}
+    assert writable == {"/home/container": True, "/app/data": False, "/extra": True}
+
+
+async def test_our_network_keeps_containers_apart(engine, volume):
+    await engine.create_server(a_spec(volume), 1)
+    network = rig.call("GET", "/networks/lightd")
+    assert network["Driver"] == "bridge"
+    assert network["Options"]["com.docker.network.bridge.enable_icc"] == "false"
+    assert network["Labels"]["lightd.managed"] == "true"
+
+
+@pytest.mark.parametrize("command", ["stty size", "true; stty size"])
+async def test_a_terminal_has_a_real_size_from_the_first_moment(engine, volume, command):
+    assert await printed(engine, await engine.create_server(a_spec(volume, command), 1)) == "30 120\r\n"
+
+
+async def test_resizing_is_seen_by_the_program(engine, volume):
+    engine_id = await engine.create_server(a_spec(volume, "read line; stty size"), 1)
+    async with engine.attach(engine_id) as console:
+        await engine.start(engine_id)
+        while (await engine.inspect(engine_id)).started_at is None:
+            await trio.sleep(0.01)
+        found = b""
+        await engine.resize(engine_id, 77, 33)
+        await console.send(b"\n")
+        while data := await console.receive():
+            found += data
+    assert found.split()[-2:] in ([b"33", b"77"], [b"30", b"120"])  # the program may have begun after it
+
+
+async def test_a_server_may_write_its_volume_but_not_where_it_starts_from(engine, volume):
+    command = "touch /home/container/mine && echo yes; touch /app/data/mine || echo no; id -u; pwd"
+    lines = (await printed(engine, await engine.create_server(a_spec(volume, command), 1))).split("\r\n")
+    assert lines[0] == "yes"
+    assert lines[-4:-1] == ["no", "988", "/home/container"]
+    assert (volume / "mine").stat().st_uid == 988
+
+
+async def test_nothing_is_left_on_the_host_but_the_volume(engine, volume, tmp_path):
+    spec = a_spec(volume, install_script="exit 0")
+    await engine.create_installer(spec, 1)
+    await engine.remove(spec.internal_id, Role.INSTALLER)
+    await engine.create_server(spec, 1)
+    assert (tmp_path / "containers" / spec.internal_id / "entrypoint.sh").exists()
+    await engine.remove(spec.internal_id, Role.SERVER)
+    assert list((tmp_path / "containers").iterdir()) == []
+    assert volume.exists()
+
+
+async def test_a_container_of_our_name_that_is_somebody_elses_is_not_touched(
+    engine, docker, volume, tmp_path
+):
+    spec, other = a_spec(volume), f"live-{uuid.uuid4()}"
+    try:
+        async with opened(docker, other, tmp_path) as others:
+            theirs = await others.create_server(spec, 1)
+            with pytest.raises(EngineRefused, match="somebody else's"):
+                await engine.create_server(spec, 1)
+            await engine.remove(spec.internal_id, Role.SERVER)
+            assert await others.inspect(theirs)
+            assert await engine.list() == []
+    finally:
+        rig.remove_labelled(other)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"volume_id": str(uuid.uuid4())}, "The volume does not exist"),
+        ({"mounts": (Mount("/x", "/no/such/path"),)}, "A path that is to be mounted does not exist on the host"),
+        ({"limits": Limits(memory=1000)}, "Docker: Minimum memory limit allowed is 6MB"),
+        ({"image": "Bad Name"}, "Docker: invalid reference format"),
+    ],
+)  # fmt: skip
+async def test_what_can_not_be_made_is_refused_in_a_sentence(engine, volume, changes, sentence):
+    with pytest.raises(EngineRefused, match=sentence):
+        await engine.create_server(a_spec(volume, **changes), 1)
+    assert await engine.list() == []
+
+
+async def test_an_image_without_a_shell_ends_at_once_and_says_why(engine, volume):
+    engine_id = await engine.create_server(a_spec(volume, image=rig.BROKEN_IMAGE), 1)
+    assert "exec /bin/sh failed" in await printed(engine, engine_id)
+    while (snapshot := await engine.inspect(engine_id)).running:
+        await trio.sleep(0.01)
+    assert snapshot.exit_code == 127
+
+
+# ---- the install script
+
+
+async def test_an_installer_is_root_and_the_volume_is_the_users_afterwards(engine, volume, tmp_path):
+    outside = tmp_path / "outside"
+    outside.write_text("not theirs")
+    (volume / "old").write_text("made by root")
+    script = f"""#!/bin/sh
+id -u
+pwd
+echo new > /mnt/server/new
+mkdir -p /home/container/deep/er && touch deep/er/file
+ln -s {outside} link && ln -s / root && ln -s missing dangling
+cp /bin/busybox setuid && chmod 4755 setuid
+mknod device c 1 3 || echo no device
+stat -c %u /app/data/install.sh
+touch /app/data/x || echo read-only
+exit 3
+"""
+    engine_id = await engine.create_installer(a_spec(volume, install_script=script), 1)
+    lines = (await printed(engine, engine_id)).splitlines()
+    assert lines[:2] == ["0", "/home/container"]
+    assert {"no device", "read-only"} <= set(lines)
+    found = {path.name: path.lstat() for path in volume.rglob("*")}
+    assert {"old", "new", "deep", "er", "file", "link", "root", "dangling", "setuid"} == found.keys()
+    assert {(status.st_uid, status.st_gid) for status in found.values()} == {(988, 988)}
+    assert found["setuid"].st_mode & 0o6000 == 0
+    assert outside.stat().st_uid == os.getuid()
+    while (snapshot := await engine.inspect(engine_id)).running:
+        await trio.sleep(0.01)
+    assert snapshot.exit_code == 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+async def test_a_volume_is_handed_over_once_an_attempt(engine, volume, tmp_path):
+    outside = tmp_path / "outside"
+    outside.write_text("not theirs")
+    (volume / "folder").mkdir()
+    (volume / "folder" / "link").symlink_to(outside)
+    spec = a_spec(volume)
+    await engine.create_server(spec, 1)
+    assert (volume / "folder" / "link").lstat().st_uid == volume.stat().st_uid == 988
+    assert outside.stat().st_uid == 0
+    other = volume / "folder" / "made by a server that runs as several users"
+    other.touch()
+    os.chown(other, 1234, 1234)
+    await engine.create_server(attrs.evolve(spec, environment=(("A", "1"),)), 1)
+    assert other.stat().st_uid == 1234
+    await engine.create_server(spec, 2)
+    assert other.stat().st_uid == 988
+    await engine.create_server(attrs.evolve(spec, user="0:0"), 2)
+    assert other.stat().st_uid == volume.stat().st_uid == 0
+
+
+# ---- images
+
+
+async def test_an_image_is_pulled_and_its_progress_told(engine, volume):
+    with open_registry() as (registry, host):
+        image = f"{host}/slow/image:1"
+        said = []
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(engine.ensure_image, image, said.append)
+                while not any("Downloading" in line for line in said):
+                    await trio.sleep(0.01)
+                registry.release.set()
+            assert (said[0], said[-1]) == (f"Pulling {image}", f"Pulled {image}")
+            said.clear()
+            await engine.ensure_image(image, said.append)
+            assert said == []
+        finally:
+            rig.call("DELETE", f"/images/{image}", force=1)
+
+
+async def test_a_cancelled_pull_has_really_ended(engine):
+    with open_registry() as (registry, host):
+        image = f"{host}/slow/image:2"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(engine.ensure_image, image, lambda _: None)
+            while not registry.asked.is_set():
+                await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+        while not registry.left.is_set():
+            await trio.sleep(0.01)
+        assert rig.call("GET", f"/images/{image}/json") is None
+
+
+async def test_an_image_that_the_registry_lacks_is_refused(engine):
+    with open_registry() as (_, host), pytest.raises(EngineRefused, match=r"There is no such image"):
+        await engine.ensure_image(f"{host}/other/image:1", lambda _: None)
+
+
+# ---- the engine's absence
+
+
+async def test_an_engine_that_goes_and_comes_back(docker, node, volume, tmp_path):
+    path = tmp_path / "engine.sock"
+    async with opened(path, node, tmp_path) as engine:
+        for _ in range(2):
+            with pytest.raises(EngineUnavailable):
+                await engine.list()
+            with pytest.raises(EngineUnavailable):
+                async with engine.notices():
+                    pass
+            async with open_relay(path, docker):
+                engine_id = await engine.create_server(a_spec(volume), 1)
+                await engine.start(engine_id)
+                assert (await engine.sample([engine_id])).keys() == {engine_id}
+                async with engine.attach(engine_id), engine.notices():
+                    assert [row.engine_id for row in await engine.list()] == [engine_id]
+
+
+async def test_streams_end_when_the_engine_goes(docker, node, volume, tmp_path):
+    path = tmp_path / "engine.sock"
+    record = []
+    async with opened(path, node, tmp_path) as engine, trio.open_nursery() as nursery:
+
+        async def read(engine_id):
+            async with engine.attach(engine_id) as console:
+                await engine.start(engine_id)
+                while await console.receive():
+                    ready.set()
+            record.append("the console ended")
+
+        async def follow():
+            with pytest.raises(EngineUnavailable):
+                async with engine.notices() as notices:
+                    async for _ in notices:
+                        pass
+            record.append("the notices ended")
+
+        ready = trio.Event()
+        async with open_relay(path, docker):
+            engine_id = await engine.create_server(a_spec(volume), 1)
+            nursery.start_soon(follow)
+            nursery.start_soon(read, engine_id)
+            await ready.wait()
+        await trio.testing.wait_all_tasks_blocked(0.1)
+        with pytest.raises(EngineUnavailable):
+            await engine.inspect(engine_id)
+    assert sorted(record) == ["the console ended", "the notices ended"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nhi",
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]",
+        b"HTTP/1.1 500 Oh\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]",
+        b"HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n",
+        b"",
+    ],
+)
+async def test_what_is_no_engine_is_an_engine_that_does_not_answer(node, tmp_path, answer):
+    path = tmp_path / "engine.sock"
+
+    async def stranger(stream):
+        async with stream:
+            await stream.receive_some()
+            await stream.send_all(answer)
+
+    with trio.socket.socket(trio.socket.AF_UNIX) as listener:
+        await listener.bind(str(path))
+        listener.listen(10)
+        async with opened(path, node, tmp_path) as engine, trio.open_nursery() as nursery:
+            nursery.start_soon(trio.serve_listeners, stranger, [trio.SocketListener(listener)])
+            for _ in range(2):
+                with pytest.raises(EngineUnavailable):
+                    await engine.list()
+            nursery.cancel_scope.cancel()
+
+
+async def test_more_consoles_than_connections_for_calls(engine, volume):
+    engine_id = await engine.create_server(a_spec(volume), 1)
+    await engine.start(engine_id)
+    async with trio.open_nursery() as nursery:
+
+        async def hold(*, task_status):
+            async with engine.attach(engine_id):
+                task_status.started()
+                await trio.sleep_forever()
+
+        for _ in range(50):
+            await nursery.start(hold)
+        assert (await engine.inspect(engine_id)).running
+        assert len(await engine.list()) == 1
+        nursery.cancel_scope.cancel()
+
+
+async def test_where_the_kernels_files_are_out_of_sight_docker_is_asked(engine, volume, monkeypatch):
+    engine_id = await engine.create_server(a_spec(volume, limits=Limits(memory=64 << 20)), 1)
+    await engine.start(engine_id)
+    monkeypatch.setattr(cgroups, "read_samples", lambda _: {})
+    sample = (await engine.sample([engine_id]))[engine_id]
+    assert sample.memory_limit == 64 << 20
+    assert sample.cpu_time > 0

@@ -1,0 +1,61 @@
+"""The quick start does what its page says, word for word."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.live.daemon import Daemon
+from tests.rig import engine
+
+PAGE = Path(__file__).parents[2] / "docs" / "quickstart.md"
+
+
+def blocks(page):
+    return re.findall(r"```bash\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+@pytest.fixture
+def installation(docker, tmp_path):
+    daemon = Daemon(tmp_path, settings={"server": {"host": "127.0.0.1", "port": 18_070}})
+    yield daemon
+    engine.remove_labelled(daemon.node)
+
+
+def test_every_call_of_the_quick_start_works_as_it_stands(installation):
+    first, *others = blocks(PAGE)
+    script = "\n".join(
+        [
+            "set -euo pipefail",
+            first.replace("lightd serve &", "lightd serve 2>daemon.log & daemon=$!"),
+            'trap "kill $daemon; wait $daemon" EXIT',
+            *others,
+        ]
+    )
+    environment = {
+        **os.environ,
+        "IMAGE": engine.IMAGE,
+        "URL": "http://127.0.0.1:18070",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=installation.folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    log = (installation.folder / "daemon.log").read_text()
+    assert done.returncode == 0, done.stdout + done.stderr + log
+    answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    states = [(answer["install_state"], answer["state"]) for answer in answers if "install_state" in answer]
+    assert states == [("ready", "running"), ("ready", "offline")]
+    for word in ('"data":"starting"', '"data":"running"', "Welcome", "Server started"):
+        assert word in (installation.folder / "frames.txt").read_bytes().decode(errors="replace")
+    assert installation.in_docker() == {}

@@ -1,0 +1,94 @@
+"""The meter: what runs is measured, what doesn't is not, and an engine that is away is waited for."""
+
+from contextlib import asynccontextmanager
+
+import trio
+
+from actors.container import messages as told
+from actors.container.engine import EngineUnavailable
+from actors.container.meter import measure
+from actors.container.state import Phase
+from lightd.engine import fake
+from tests.simulated.world import a_spec, open_world
+
+
+@asynccontextmanager
+async def open_metered():
+    async with open_world() as world, trio.open_nursery() as nursery:
+        nursery.start_soon(measure, world.fleet, lambda: 1.0)
+        yield world
+        nursery.cancel_scope.cancel()
+
+
+def samplings(world):
+    return world.engine.calls.count(fake.Call("sample"))
+
+
+async def test_what_runs_is_measured_each_second(autojump_clock):
+    async with open_metered() as world:
+        member = await world.running()
+        await trio.sleep(10.5)
+        stats = member.stats.value
+        assert (stats.uptime, stats.cpu_usage, stats.memory_usage) == (10, 1.0, 32 * 1024 * 1024)
+        assert samplings(world) == 10
+
+
+async def test_many_containers_are_measured_by_one_call(autojump_clock):
+    async with open_metered() as world:
+        for n in range(10):
+            await world.running(a_spec(f"s{n}"))
+        before = samplings(world)
+        await trio.sleep(5.5)
+        assert samplings(world) - before == 5
+        assert all(member.stats.value.cpu_usage == 1.0 for member in world.fleet)
+
+
+async def test_nothing_is_asked_for_where_nothing_runs(autojump_clock):
+    async with open_metered() as world:
+        await world.create()
+        await trio.sleep(10)
+        assert samplings(world) == 0
+
+
+async def test_what_has_ended_has_no_stats(autojump_clock):
+    async with open_metered() as world:
+        member = await world.running()
+        await trio.sleep(5)
+        await world.tell(told.Stop())
+        await world.wait(Phase.OFFLINE)
+        assert member.stats.value is None
+        await trio.sleep(5)
+        assert member.stats.value is None
+
+
+async def test_what_ended_while_it_was_measured_has_no_stats(autojump_clock):
+    async with open_metered() as world:
+        member = await world.running()
+
+        async def faults(call, _moment):
+            if call.name == "sample":
+                await trio.sleep(0.3)
+
+        world.engine.faults = faults
+        await trio.sleep(1.4)
+        await world.tell(told.Kill())
+        await world.wait(Phase.OFFLINE)
+        await trio.sleep(5)
+        assert member.stats.value is None
+
+
+async def test_an_engine_that_is_away_is_asked_again(autojump_clock):
+    async with open_metered() as world:
+        member = await world.running()
+        await trio.sleep(3)
+
+        async def faults(call, _moment):
+            if call.name == "sample":
+                raise EngineUnavailable("gone")
+
+        world.engine.faults = faults
+        await trio.sleep(5)
+        assert member.stats.value.uptime < 4
+        world.engine.faults = fake.no_faults
+        await trio.sleep(2)
+        assert member.stats.value.uptime > 8

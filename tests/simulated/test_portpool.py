@@ -1,0 +1,154 @@
+"""The port pool beside a fleet: what a container lets go of is given back, whatever happens between."""
+
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from actors.container import messages as told
+from actors.container.events import Deleted
+from actors.container.fleet import open_fleet
+from actors.container.state import Phase
+from actors.kernel.bus import open_bus
+from actors.kernel.decider import Rejection
+from actors.kernel.journal import MemoryJournal
+from actors.kernel.supervisor import open_supervisor
+from actors.portpool.actor import open_portpool
+from actors.portpool.messages import Add, Lease
+from actors.volumes import messages as volume
+from actors.volumes.actor import open_volumes
+from lightd.engine import fake
+from lightd.patterns import compile_pattern
+from tests.simulated.world import FullJournal, World, a_spec, virtual_clock
+
+PORT = ("0.0.0.0", 25565, "tcp")
+OTHER = ("0.0.0.0", 25566, "tcp")
+
+
+@asynccontextmanager
+async def open_daemon(journal, engine):
+    async with (
+        open_bus(journal) as bus,
+        open_supervisor() as supervisor,
+        open_fleet(bus, engine, supervisor, compile_pattern, journal.clock) as fleet,
+    ):
+        owners = [member.internal_id for member in fleet if member.state.phase is not Phase.FAILED]
+        pool = await open_portpool(bus, supervisor, owners)
+        yield World(journal, engine, bus, fleet), pool
+
+
+@asynccontextmanager
+async def open_pool():
+    journal = FullJournal(virtual_clock())
+    async with fake.open_fake_engine() as engine, open_daemon(journal, engine) as (world, pool):
+        await pool.ref.ask(Add((PORT, OTHER)))
+        yield world, pool
+
+
+async def create(world, pool, internal_id="s1", **changes):
+    """Lease and create, as whoever serves a request does."""
+    await pool.wait_followed()
+    await pool.ref.ask(Lease(internal_id, (PORT,)))
+    await world.create(a_spec(internal_id, **changes))
+
+
+def owner(pool, key=PORT):
+    return pool.state.entries[key].held_by
+
+
+async def test_a_container_holds_its_ports_for_as_long_as_it_lives(autojump_clock):
+    async with open_pool() as (world, pool):
+        await create(world, pool)
+        await world.wait(Phase.OFFLINE)
+        await pool.wait_followed()
+        assert owner(pool) == "s1"
+        with pytest.raises(Rejection, match="in use by container s1"):
+            await pool.ref.ask(Lease("s2", (PORT,)))
+
+
+async def test_a_deletion_gives_the_ports_back(autojump_clock):
+    async with open_pool() as (world, pool):
+        await create(world, pool)
+        await world.wait(Phase.OFFLINE)
+        await world.tell(told.Delete())
+        await world.wait_gone()
+        await pool.wait_followed()
+        assert owner(pool) is None
+
+
+async def test_an_installation_that_fails_gives_the_ports_back(autojump_clock):
+    async with open_pool() as (world, pool):
+        await create(world, pool, image="no-such:image")
+        await world.wait(Phase.FAILED)
+        await pool.wait_followed()
+        assert owner(pool) is None
+
+
+async def test_a_new_container_of_an_old_name_does_not_lose_its_ports_to_the_old_ones_deletion(
+    autojump_clock,
+):
+    async with open_pool() as (world, pool):
+        for _ in range(5):
+            await create(world, pool)
+            await world.wait(Phase.OFFLINE)
+            await world.tell(told.Delete())
+            await world.wait_gone()
+        await create(world, pool)
+        await trio.sleep(10)
+        await pool.wait_followed()
+        assert owner(pool) == "s1"
+
+
+async def test_the_release_belongs_to_the_operation_that_led_to_it(autojump_clock):
+    async with open_pool() as (world, pool):
+        await create(world, pool)
+        await world.wait(Phase.OFFLINE)
+        await world.member().place.ref.ask(told.Delete(), "operation-7")
+        await world.wait_gone()
+        await pool.wait_followed()
+        causes = {type(r.event).__name__: r.cause for r in world.journal.records}
+        assert causes["PortsReleased"] == causes["Deleted"]
+
+
+async def test_leases_survive_a_restart_and_those_of_strangers_are_given_back(autojump_clock):
+    """A crash fell between the lease and the creation, another between a deletion and the release."""
+    journal = FullJournal(virtual_clock())
+    async with fake.open_fake_engine() as engine:
+        async with open_daemon(journal, engine) as (world, pool):
+            await pool.ref.ask(Add((PORT, OTHER)))
+            await create(world, pool)
+            await world.wait(Phase.OFFLINE)
+            await pool.ref.ask(Lease("never-created", (OTHER,)))
+        await trio.sleep(1)
+        async with open_daemon(journal, engine) as (world, pool):
+            assert owner(pool) == "s1"
+            assert owner(pool, OTHER) is None
+            await pool.wait_followed()
+            assert owner(pool) == "s1"
+
+
+async def test_ports_are_given_back_once_the_journal_can_be_written_again(autojump_clock):
+    async with open_pool() as (world, pool):
+        await create(world, pool)
+        await world.wait(Phase.OFFLINE)
+        world.journal.fills_after = Deleted
+        await world.tell(told.Delete())
+        await world.wait_gone()
+        await trio.sleep(5)
+        assert owner(pool) == "s1"
+        world.journal.fills_after, world.journal.full = None, False
+        with trio.fail_after(100):
+            await pool.wait_followed()
+        assert owner(pool) is None
+
+
+async def test_volumes_are_known_after_a_restart(autojump_clock):
+    journal = MemoryJournal(virtual_clock())
+    for created in (True, False):
+        async with open_bus(journal) as bus, open_supervisor() as supervisor:
+            place = await open_volumes(bus, supervisor)
+            if created:
+                await place.ref.ask(volume.Create("v1", 512, 1.0))
+                with pytest.raises(Rejection):
+                    await place.ref.ask(volume.Create("v1", 512, 1.0))
+            assert list(place.view.state.volumes) == ["v1"]
