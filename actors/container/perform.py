@@ -143,6 +143,8 @@ class Performer:
 
     async def _create(self, effect: todo.CreateInEngine) -> told.Message:
         async def create() -> str:
+            if self.view().state.phase is Phase.STARTING:  # made anew, long after its installation
+                await self.engine.ensure_image(effect.spec.image, self.console.say)
             async with self.changing:
                 if effect.spec.install_script is not None:
                     await self.engine.remove(self.internal_id, Role.INSTALLER)

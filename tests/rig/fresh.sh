@@ -99,6 +99,6 @@ docker run --rm --init --cgroupns=private --hostname fresh --env CI="${CI:-}" \
     --volume /var/lib/docker --volume "$scratch/lightd:/root/lightd" --workdir /root/lightd \
     "${options[@]}" "$image" \
     sh -c 'for at in /sys /sys/fs/cgroup $(ls -d /sys/fs/cgroup/*/); do
-               mount -o remount,rw "$at" 2>/dev/null
+               mount -o remount,bind,rw "$at" 2>/dev/null || mount -o remount,rw "$at" 2>/dev/null
            done
            exec "$@"' sh "$@"
