@@ -16,10 +16,7 @@ import trio
 
 from actors.container.engine import EngineUnavailable
 from lightd.engine.bridge import Bridge
-from lightd.engine.translate import Refused
-
-NEWEST: Final = (1, 47)
-"""The newest API that we speak; the oldest is 1.41."""
+from lightd.engine.translate import Refused, to_version
 
 # `limit`: with none free, later calls wait `connect` seconds. Streams have connections of their own.
 CONNECTIONS: Final = 32
@@ -42,6 +39,11 @@ class Calls:
         await self.version()
         return await self._mapped(self._bridge.run, "GET", path, params, None)
 
+    async def post(self, path: str, **params: str) -> Any:  # noqa: ANN401 - JSON
+        """Have the engine do something that may be given up on; it may happen all the same."""
+        await self.version()
+        return await self._mapped(self._bridge.run, "POST", path, params, None)
+
     async def change(
         self, method: str, path: str, data: Mapping[str, Any] | None = None, **params: str
     ) -> Any:  # noqa: ANN401 - JSON
@@ -58,9 +60,7 @@ class Calls:
         async with self._agreeing:
             if self._version is None:
                 answer = await self._mapped(self._bridge.run, "GET", "version", {}, None, versioned=False)
-                engine = tuple(int(part) for part in answer["ApiVersion"].split("."))
-                major, minor = min(engine, NEWEST)
-                self._version = self._docker.api_version = f"v{major}.{minor}"
+                self._version = self._docker.api_version = to_version(answer)
             return self._version
 
     async def _mapped(

@@ -56,12 +56,9 @@ class Notices:
         return self
 
     async def __anext__(self) -> Notice:
-        try:
-            async for message in self._messages:
-                if notice := translate.to_notice(message):
-                    return notice
-        except (KeyError, ValueError):
-            raise EngineUnavailable("The engine sent an event that can't be read") from None
+        async for message in self._messages:
+            if notice := translate.to_notice(message):
+                return notice
         raise EngineUnavailable("The engine's stream of events ended")
 
 
@@ -172,7 +169,7 @@ class DockerEngine:
 
     async def signal(self, engine_id: str, name: str) -> None:
         with _refusals(NOT_FOUND, CONFLICT):
-            await self._calls.change("POST", f"containers/{engine_id}/kill", signal=name)
+            await self._calls.post(f"containers/{engine_id}/kill", signal=name)
 
     async def remove(self, internal_id: str, role: Role) -> None:
         found = await self._look(recipe.to_name(internal_id, role))
@@ -192,11 +189,11 @@ class DockerEngine:
                 if no.status != CONFLICT:
                     raise
                 # Somebody removes it already; its name is free when that has ended.
-                await self._calls.change("POST", f"containers/{engine_id}/wait", condition="removed")
+                await self._calls.post(f"containers/{engine_id}/wait", condition="removed")
 
     async def resize(self, engine_id: str, columns: int, rows: int) -> None:
         with _refusals(NOT_FOUND, CONFLICT, FAULT):
-            await self._calls.change("POST", f"containers/{engine_id}/resize", h=str(rows), w=str(columns))
+            await self._calls.post(f"containers/{engine_id}/resize", h=str(rows), w=str(columns))
 
     # ---- sight
 
@@ -210,7 +207,7 @@ class DockerEngine:
             rows = await self._calls.get("containers/json", all="1", filters=filters)
         except Refused as no:
             raise translate.to_fault(no) from None
-        return [translate.to_listed(row) for row in rows]
+        return [listed for row in rows if (listed := translate.to_listed(row))]
 
     @asynccontextmanager
     async def notices(self) -> AsyncIterator[Notices]:

@@ -37,6 +37,9 @@ GROUP_SIGNALS: Final = ("TINI_KILL_PROCESS_GROUP", "1")
 # Background jobs have had the signal too; `wait` lets them end in their own way.
 _TRAP: Final = "trap 'lightd_code=$?; wait; exit $lightd_code' HUP INT QUIT TERM USR1 USR2"
 
+# Two pipes are read in no order; on one, errors stand where they happened.
+_ONE_STREAM: Final = "exec 2>&1"
+
 _QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"|\\.", re.DOTALL)
 _PLACEHOLDER = "q"
 _PUNCTUATION = re.compile(r"[;&|()<>`\n'\"\\]")
@@ -90,9 +93,7 @@ def to_environment(command: str) -> tuple[tuple[str, str], ...]:
 
 def to_script(command: str, *, tty: bool) -> str:
     """The text of ``entrypoint.sh``."""
-    lines = ["#!/bin/sh"]
-    if tty:
-        lines.append(f"stty cols {COLUMNS} rows {ROWS} 2>/dev/null")
+    lines = ["#!/bin/sh", f"stty cols {COLUMNS} rows {ROWS} 2>/dev/null" if tty else _ONE_STREAM]
     if is_shell(command):
         # Its text goes through this shell first, as it would without us; the trap is put before the result.
         trap = shlex.quote(f"{_TRAP}\n")
@@ -112,7 +113,7 @@ def to_installer_script(script: str, user: str) -> str:
     An interpreter that the image lacks is replaced by ``/bin/sh``. The volume changes hands whatever the
     script's end, links themselves and not what they lead to; the exit code stays the script's.
     """
-    lines = ["#!/bin/sh"]
+    lines = ["#!/bin/sh", _ONE_STREAM]
     interpreter, option = to_interpreter(script)
     if interpreter == "/bin/sh":
         lines.append(f"/bin/sh {option}{SCRIPT_PATH}")

@@ -29,6 +29,10 @@ EARLY: Final = 2.0
 NEVER: Final = "0001-01-01T00:00:00Z"
 """Go's zero time: what Docker writes where there is none."""
 
+NEWEST: Final = (1, 47)
+"""The newest API that we speak; the oldest is 1.41."""
+
+_VERSION = re.compile(r"\d+\.\d+")
 _PATH = re.compile(r"""(?<![\w/.:…-])/[^\s"':,;)]+""")
 _MOST: Final = 300  # characters of what Docker says that are told to a person
 
@@ -53,6 +57,19 @@ class Refused(Exception):  # noqa: N818 - names what the engine did
         super().__init__(status, message)
         self.status = status
         self.message = message
+
+
+def to_version(answer: object) -> str:
+    """The newest API version that both speak, as paths have it (``v1.41``); from ``GET /version``.
+
+    Raises ``EngineUnavailable`` where the answer is no engine's.
+    """
+    match answer:
+        case {"ApiVersion": str(version)} if _VERSION.fullmatch(version):
+            major, minor = min(tuple(map(int, version.split("."))), NEWEST)
+            return f"v{major}.{minor}"
+        case _:
+            raise EngineUnavailable("The engine does not answer: what answers is no engine")
 
 
 def to_seconds(time: str) -> float | None:
@@ -93,29 +110,32 @@ def to_since(inspected: Json, since: float) -> float:
     return max(started_at - EARLY, before or 0.0)
 
 
-def to_listed(row: Json) -> Listed:
-    """One row of the answer of ``GET /containers/json``."""
-    labels = row["Labels"]
-    return Listed(
-        engine_id=row["Id"],
-        internal_id=labels[INTERNAL_ID],
-        role=Role(labels[ROLE]),
-        running=row["State"] in ALIVE,
-    )
+def to_listed(row: Json) -> Listed | None:
+    """One row of the answer of ``GET /containers/json``, None where its labels don't say what it is for."""
+    match row["Labels"]:
+        case {"lightd.internal_id": str(internal_id), "lightd.role": ("server" | "installer") as role}:
+            return Listed(row["Id"], internal_id, Role(role), row["State"] in ALIVE)
+        case _:
+            return None
 
 
 def to_notice(message: Json) -> Notice | None:
     """One message of ``GET /events``, None where it says nothing that we follow."""
-    if message.get("Type") != "container" or message.get("Action") not in ACTIONS:
-        return None
-    actor = message["Actor"]
-    labels = actor["Attributes"]
-    return Notice(
-        action=message["Action"],
-        engine_id=actor["ID"],
-        internal_id=labels[INTERNAL_ID],
-        role=Role(labels[ROLE]),
-    )
+    match message:
+        case {
+            "Type": "container",
+            "Action": str(action),
+            "Actor": {
+                "ID": str(engine_id),
+                "Attributes": {
+                    "lightd.internal_id": str(internal_id),
+                    "lightd.role": ("server" | "installer") as role,
+                },
+            },
+        } if action in ACTIONS:
+            return Notice(action, engine_id, internal_id, Role(role))
+        case _:
+            return None
 
 
 def to_sample(stats: Json, at: float, host_memory: int) -> Sample:

@@ -11,10 +11,13 @@ import trio
 from actors.container.spec import ContainerSpec
 from lightd.engine.docker import open_docker_engine
 from lightd.engine.fake import RIG_IMAGE, open_fake_engine
-from tests.contracts import engine_checks
+from tests.contracts import engine_checks, engine_console_checks, engine_making_checks
 from tests.rig import engine as rig
 
-CHECKS = {name: check for name, check in vars(engine_checks).items() if name.startswith("check_")}
+MODULES = (engine_checks, engine_console_checks, engine_making_checks)
+CHECKS = {
+    name: check for module in MODULES for name, check in vars(module).items() if name.startswith("check_")
+}
 
 PATIENCE = 60.0
 """Seconds after which a check hangs; none takes a tenth of it."""

@@ -58,7 +58,7 @@ class Registry:
         name = handler.path.rpartition("/")[2]
         if handler.path == "/v2/":
             data, kind = b"{}", "application/json"
-        elif "/slow/manifests/" in handler.path:
+        elif "/slow/image/manifests/" in handler.path:
             data, kind = self.manifest, MANIFEST
         elif "/blobs/" in handler.path and name in self.blobs:
             data, kind = self.blobs[name], "application/octet-stream"
@@ -97,10 +97,10 @@ def open_registry():
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_GET(self):  # noqa: N802 - http.server's name
+        def do_GET(self):
             registry.answer(self)
 
-        do_HEAD = do_GET  # noqa: N815 - the same
+        do_HEAD = do_GET  # noqa: N815 - http.server's name
 
         def log_message(self, *_):
             pass

@@ -1,20 +1,16 @@
-"""What only Docker has to show: how a container is confined, what the host sees of it, the engine's absence."""
+"""What only Docker has to show: how a container is confined, and what the host sees of it."""
 
 import os
 import uuid
-from contextlib import asynccontextmanager
 
 import attrs
 import pytest
 import trio
-import trio.testing
 
-from actors.container.engine import EngineRefused, EngineUnavailable, Role
-from actors.container.spec import ContainerSpec, Limits, Mount, PortBinding
+from actors.container.engine import EngineRefused, Role
+from actors.container.spec import Limits, Mount, PortBinding
 from lightd.engine import cgroups
-from lightd.engine.docker import open_docker_engine
-from tests.doubles.registry import open_registry
-from tests.doubles.relay import open_relay
+from tests.live.docker_scene import a_spec, opened, printed
 from tests.rig import engine as rig
 
 pytestmark = pytest.mark.live
@@ -34,35 +30,10 @@ def volume(tmp_path):
     return path
 
 
-def a_spec(volume, command="stdin-echo", **changes):
-    return attrs.evolve(ContainerSpec(f"live-{volume.name[:8]}", rig.IMAGE, volume.name, command), **changes)
-
-
-@asynccontextmanager
-async def opened(docker, node, tmp_path):
-    with trio.fail_after(60):
-        async with open_docker_engine(
-            str(docker),
-            node=node,
-            containers_path=str(tmp_path / "containers"),
-            volumes_path=str(tmp_path / "volumes"),
-        ) as engine:
-            yield engine
-
-
 @pytest.fixture
 async def engine(docker, node, tmp_path):
     async with opened(docker, node, tmp_path) as engine:
         yield engine
-
-
-async def printed(engine, engine_id):
-    found = b""
-    async with engine.attach(engine_id) as console:
-        await engine.start(engine_id)
-        while data := await console.receive():
-            found += data
-    return found.decode()
 
 
 # ---- the container
@@ -169,11 +140,11 @@ async def test_a_container_of_our_name_that_is_somebody_elses_is_not_touched(
     ("changes", "sentence"),
     [
         ({"volume_id": str(uuid.uuid4())}, "The volume does not exist"),
-        ({"mounts": (Mount("/x", "/no/such/path"),)}, "A path that is to be mounted does not exist on the host"),
+        ({"mounts": (Mount("/x", "/no/such/path"),)}, "A path that is to be mounted does not exist"),
         ({"limits": Limits(memory=1000)}, "Docker: Minimum memory limit allowed is 6MB"),
         ({"image": "Bad Name"}, "Docker: invalid reference format"),
     ],
-)  # fmt: skip
+)
 async def test_what_can_not_be_made_is_refused_in_a_sentence(engine, volume, changes, sentence):
     with pytest.raises(EngineRefused, match=sentence):
         await engine.create_server(a_spec(volume, **changes), 1)
@@ -242,124 +213,7 @@ async def test_a_volume_is_handed_over_once_an_attempt(engine, volume, tmp_path)
     assert other.stat().st_uid == volume.stat().st_uid == 0
 
 
-# ---- images
-
-
-async def test_an_image_is_pulled_and_its_progress_told(engine, volume):
-    with open_registry() as (registry, host):
-        image = f"{host}/slow/image:1"
-        said = []
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(engine.ensure_image, image, said.append)
-                while not any("Downloading" in line for line in said):
-                    await trio.sleep(0.01)
-                registry.release.set()
-            assert (said[0], said[-1]) == (f"Pulling {image}", f"Pulled {image}")
-            said.clear()
-            await engine.ensure_image(image, said.append)
-            assert said == []
-        finally:
-            rig.call("DELETE", f"/images/{image}", force=1)
-
-
-async def test_a_cancelled_pull_has_really_ended(engine):
-    with open_registry() as (registry, host):
-        image = f"{host}/slow/image:2"
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(engine.ensure_image, image, lambda _: None)
-            while not registry.asked.is_set():
-                await trio.sleep(0.01)
-            nursery.cancel_scope.cancel()
-        while not registry.left.is_set():
-            await trio.sleep(0.01)
-        assert rig.call("GET", f"/images/{image}/json") is None
-
-
-async def test_an_image_that_the_registry_lacks_is_refused(engine):
-    with open_registry() as (_, host), pytest.raises(EngineRefused, match=r"There is no such image"):
-        await engine.ensure_image(f"{host}/other/image:1", lambda _: None)
-
-
-# ---- the engine's absence
-
-
-async def test_an_engine_that_goes_and_comes_back(docker, node, volume, tmp_path):
-    path = tmp_path / "engine.sock"
-    async with opened(path, node, tmp_path) as engine:
-        for _ in range(2):
-            with pytest.raises(EngineUnavailable):
-                await engine.list()
-            with pytest.raises(EngineUnavailable):
-                async with engine.notices():
-                    pass
-            async with open_relay(path, docker):
-                engine_id = await engine.create_server(a_spec(volume), 1)
-                await engine.start(engine_id)
-                assert (await engine.sample([engine_id])).keys() == {engine_id}
-                async with engine.attach(engine_id), engine.notices():
-                    assert [row.engine_id for row in await engine.list()] == [engine_id]
-
-
-async def test_streams_end_when_the_engine_goes(docker, node, volume, tmp_path):
-    path = tmp_path / "engine.sock"
-    record = []
-    async with opened(path, node, tmp_path) as engine, trio.open_nursery() as nursery:
-
-        async def read(engine_id):
-            async with engine.attach(engine_id) as console:
-                await engine.start(engine_id)
-                while await console.receive():
-                    ready.set()
-            record.append("the console ended")
-
-        async def follow():
-            with pytest.raises(EngineUnavailable):
-                async with engine.notices() as notices:
-                    async for _ in notices:
-                        pass
-            record.append("the notices ended")
-
-        ready = trio.Event()
-        async with open_relay(path, docker):
-            engine_id = await engine.create_server(a_spec(volume), 1)
-            nursery.start_soon(follow)
-            nursery.start_soon(read, engine_id)
-            await ready.wait()
-        await trio.testing.wait_all_tasks_blocked(0.1)
-        with pytest.raises(EngineUnavailable):
-            await engine.inspect(engine_id)
-    assert sorted(record) == ["the console ended", "the notices ended"]
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        b"SSH-2.0-OpenSSH\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nhi",
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]",
-        b"HTTP/1.1 500 Oh\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n[]",
-        b"HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n",
-        b"",
-    ],
-)
-async def test_what_is_no_engine_is_an_engine_that_does_not_answer(node, tmp_path, answer):
-    path = tmp_path / "engine.sock"
-
-    async def stranger(stream):
-        async with stream:
-            await stream.receive_some()
-            await stream.send_all(answer)
-
-    with trio.socket.socket(trio.socket.AF_UNIX) as listener:
-        await listener.bind(str(path))
-        listener.listen(10)
-        async with opened(path, node, tmp_path) as engine, trio.open_nursery() as nursery:
-            nursery.start_soon(trio.serve_listeners, stranger, [trio.SocketListener(listener)])
-            for _ in range(2):
-                with pytest.raises(EngineUnavailable):
-                    await engine.list()
-            nursery.cancel_scope.cancel()
+# ---- numbers
 
 
 async def test_more_consoles_than_connections_for_calls(engine, volume):

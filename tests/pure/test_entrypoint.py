@@ -61,10 +61,19 @@ def test_a_shell_with_its_text_is_recognised(command, shell):
     assert entrypoint.is_shell(command) is shell
 
 
-def test_a_simple_command_replaces_the_shell():
-    assert entrypoint.to_script("java -jar server.jar", tty=False) == "#!/bin/sh\nexec java -jar server.jar\n"
-    assert entrypoint.to_script("exec ./server", tty=False) == "#!/bin/sh\nexec ./server\n"
-    assert entrypoint.to_environment("java -jar server.jar") == ()
+@pytest.mark.parametrize("command", ["java -jar server.jar", " java -jar server.jar "])
+def test_a_simple_command_replaces_the_shell(command):
+    assert entrypoint.to_script(command, tty=False).splitlines()[-1] == "exec java -jar server.jar"
+    assert entrypoint.to_environment(command) == ()
+
+
+def test_a_command_that_is_execed_is_not_execed_twice():
+    assert entrypoint.to_script("exec ./server", tty=False).splitlines()[-1] == "exec ./server"
+
+
+def test_without_a_terminal_errors_stand_where_they_happened():
+    assert "exec 2>&1" in entrypoint.to_script("./server", tty=False).splitlines()
+    assert "exec 2>&1" in entrypoint.to_installer_script("", "1:1").splitlines()
 
 
 def test_a_terminal_has_its_size_before_the_program_looks():

@@ -73,6 +73,13 @@ def test_a_row_of_the_list(state, running):
     assert translate.to_listed(row) == Listed("e1", "s1", Role.SERVER, running)
 
 
+@pytest.mark.parametrize("labels", [{}, {translate.INTERNAL_ID: "s1"}, LABELS | {translate.ROLE: "backup"}])
+def test_a_row_that_is_not_ours_is_left_out(labels):
+    assert translate.to_listed({"Id": "e1", "Labels": labels, "State": "running"}) is None
+    message = {"Type": "container", "Action": "die", "Actor": {"ID": "e1", "Attributes": labels}}
+    assert translate.to_notice(message) is None
+
+
 def test_events_that_we_follow_are_notices():
     message = {"Type": "container", "Action": "die", "Actor": {"ID": "e1", "Attributes": LABELS}}
     assert translate.to_notice(message) == Notice("die", "e1", "s1", Role.SERVER)
@@ -186,6 +193,19 @@ def test_refusals_are_sentences_without_the_hosts_paths(message, sentence):
 
 def test_a_long_refusal_is_cut():
     assert len(translate.to_refusal("x" * 5000)) < 400
+
+
+@pytest.mark.parametrize(
+    ("engine", "version"), [("1.41", "v1.41"), ("1.9", "v1.9"), ("1.47", "v1.47"), ("1.52", "v1.47")]
+)
+def test_the_api_version_is_one_that_both_speak(engine, version):
+    assert translate.to_version({"ApiVersion": engine}) == version
+
+
+@pytest.mark.parametrize("answer", [[], {}, {"ApiVersion": None}, {"ApiVersion": "new"}, "hi", None])
+def test_an_answer_without_a_version_is_no_engines(answer):
+    with pytest.raises(EngineUnavailable):
+        translate.to_version(answer)
 
 
 def test_an_error_is_ours_or_the_engines():

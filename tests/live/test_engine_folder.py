@@ -1,0 +1,136 @@
+"""The host's side of a container: its own folder, and the volume's change of hands. No engine is needed."""
+
+import os
+
+import pytest
+
+from lightd.engine import folder
+from lightd.engine.folder import Owner
+
+ME = Owner(os.getuid(), os.getgid())
+OTHER = Owner(988, 988)
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+
+
+@pytest.fixture
+def own(tmp_path):
+    path = tmp_path / "containers" / "s1"
+    folder.write_files(str(path), {"entrypoint.sh": "one"})
+    return path
+
+
+@pytest.fixture
+def volume(tmp_path):
+    path = tmp_path / "volume"
+    path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("user", "owner"), [("988:989", Owner(988, 989)), ("0:0", Owner(0, 0)), ("7", Owner(7, 0))]
+)
+def test_a_user_names_an_owner(user, owner):
+    assert Owner.from_user(user) == owner
+
+
+def test_files_are_readable_by_whoever_the_container_runs_as(own):
+    before = os.umask(0o077)
+    try:
+        folder.write_files(str(own), {"entrypoint.sh": "two", "install.sh": "\udce9"})
+    finally:
+        os.umask(before)
+    assert (own / "entrypoint.sh").read_text() == "two"
+    assert (own / "install.sh").read_bytes() == b"\xe9"
+    assert own.stat().st_mode & 0o777 == 0o755
+    assert {path.stat().st_mode & 0o777 for path in own.iterdir()} == {0o644}
+
+
+def test_a_file_is_replaced_not_written_where_it_stands(own, tmp_path):
+    outside = tmp_path / "outside"
+    outside.write_text("untouched")
+    (own / "entrypoint.sh").unlink()
+    (own / "entrypoint.sh").symlink_to(outside)
+    (own / ".entrypoint.sh.new").symlink_to(outside)
+    folder.write_files(str(own), {"entrypoint.sh": "two"})
+    assert outside.read_text() == "untouched"
+    assert not (own / "entrypoint.sh").is_symlink()
+
+
+def test_a_folder_that_is_a_link_is_refused(own, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(own)
+    with pytest.raises(OSError, match="link"):
+        folder.write_files(str(link), {"entrypoint.sh": "two"})
+
+
+def test_clearing_takes_ours_and_leaves_what_is_others(own, volume):
+    folder.hand_over(str(volume), str(own), 1, ME)
+    (own / "console.log").touch()
+    folder.clear(str(own))
+    assert [path.name for path in own.iterdir()] == ["console.log"]
+    (own / "console.log").unlink()
+    folder.clear(str(own))
+    folder.clear(str(own))
+    assert not own.exists()
+
+
+def test_a_volume_that_is_the_users_already_needs_no_rights(own, volume):
+    (volume / "a").mkdir()
+    (volume / "a" / "b").symlink_to("/etc/passwd")
+    folder.hand_over(str(volume), str(own), 1, ME)
+    assert (own / "handed-over").read_text() == f"1 {ME.uid}:{ME.gid}\n"
+
+
+def test_a_volume_that_is_not_there_is_missed(own, volume):
+    with pytest.raises(FileNotFoundError):
+        folder.hand_over(f"{volume}-no", str(own), 1, ME)
+
+
+@as_root
+def test_everything_in_it_changes_hands_and_nothing_outside(own, volume, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "file").touch()
+    (volume / "a" / "b").mkdir(parents=True)
+    (volume / "a" / "link").symlink_to(outside)
+    (volume / "a" / "b" / "setuid").touch()
+    (volume / "a" / "b" / "setuid").chmod(0o6755)
+    os.mkfifo(volume / "fifo")
+    folder.hand_over(str(volume), str(own), 1, OTHER)
+    everything = [volume, *volume.rglob("*")]
+    assert len(everything) == 6
+    assert {path.lstat().st_uid for path in everything} == {988}
+    assert (volume / "a" / "b" / "setuid").stat().st_mode & 0o6000 == 0
+    assert {outside.stat().st_uid, (outside / "file").stat().st_uid} == {0}
+
+
+@as_root
+def test_it_changes_hands_once_an_attempt_or_when_its_top_has_another_owner(own, volume):
+    file = volume / "file"
+    file.touch()
+
+    def again(attempt):
+        os.chown(file, 1234, 1234)
+        folder.hand_over(str(volume), str(own), attempt, OTHER)
+        return file.stat().st_uid
+
+    assert again(1) == 988
+    assert again(1) == 1234
+    assert again(2) == 988
+    os.chown(volume, 0, 0)
+    assert again(2) == 988
+
+
+@as_root
+def test_folders_nested_without_end_are_refused(own, volume):
+    deep = os.open(volume, os.O_RDONLY)
+    for _ in range(folder.DEEPEST + 3):
+        os.mkdir("d", dir_fd=deep)
+        deeper = os.open("d", os.O_RDONLY, dir_fd=deep)
+        os.close(deep)
+        deep = deeper
+    os.close(deep)
+    with pytest.raises(OSError, match="nested too deeply"):
+        folder.hand_over(str(volume), str(own), 1, OTHER)
+    assert not (own / "handed-over").exists()

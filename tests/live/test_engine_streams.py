@@ -1,0 +1,136 @@
+"""Streams of an engine that breaks off, lies or hangs; played by a script on a real socket."""
+
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+import trio.testing
+
+from actors.container.engine import EngineUnavailable, Missing
+from lightd.engine import attach, streams
+from lightd.engine.translate import Refused
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+UPGRADED = b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+NOT_FOUND = b'HTTP/1.1 404 No\r\nContent-Length: 16\r\n\r\n{"message":"no"}'
+
+
+def chunk(data):
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+@asynccontextmanager
+async def played(path, *script):
+    """A socket that reads a request and answers with each piece of the script, then closes."""
+
+    async def play(stream):
+        async with stream:
+            await stream.receive_some()
+            for piece in script:
+                await stream.send_all(piece)
+                await trio.testing.wait_all_tasks_blocked()
+
+    with trio.fail_after(10), trio.socket.socket(trio.socket.AF_UNIX) as listener:
+        await listener.bind(str(path))
+        listener.listen()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.serve_listeners, play, [trio.SocketListener(listener)])
+            yield str(path)
+            nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def attached(path, *script, tty=True):
+    async with (
+        played(path, *script) as socket,
+        attach.open_attachment(socket, "/v1.41", "e1", tty=tty) as console,
+    ):
+        yield console
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "engine.sock"
+
+
+async def messages(path):
+    async with streams.open_body(path, "GET", "/events") as body:
+        return [message async for message in streams.Messages(body)]
+
+
+async def test_messages_are_lines_however_they_are_cut(path):
+    async with played(path, CHUNKED, chunk(b'{"a":'), chunk(b'1}\n{"b":2}\r\n'), b"0\r\n\r\n") as socket:
+        assert await messages(socket) == [{"a": 1}, {"b": 2}]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        (CHUNKED, chunk(b'{"a":1}\n')),
+        (CHUNKED, chunk(b"what\n"), b"0\r\n\r\n"),
+        (CHUNKED, *[chunk(b"x" * 65536)] * 18),
+        (b"HTTP/1.1 200",),
+        (b"what",),
+        (),
+    ],
+    ids=["cut off", "no JSON", "no end", "cut head", "no HTTP", "nothing"],
+)
+async def test_a_stream_that_breaks_is_an_engine_that_does_not_answer(path, script):
+    async with played(path, *script) as socket:
+        with pytest.raises(EngineUnavailable):
+            await messages(socket)
+
+
+async def test_a_refusal_has_its_status_and_words(path):
+    async with played(path, NOT_FOUND) as socket:
+        with pytest.raises(Refused) as refused:
+            await messages(socket)
+    assert (refused.value.status, refused.value.message) == (404, "no")
+
+
+async def test_an_engine_that_takes_too_long_does_not_answer(path):
+    async with played(path) as socket:
+        with pytest.raises(EngineUnavailable, match="in time"):
+            async with streams.open_body(socket, "GET", "/events", patience=0):
+                pass
+
+
+async def test_a_console_begins_with_what_came_along_with_the_answer(path):
+    async with attached(path, UPGRADED + b"one", b"two") as console:
+        assert await console.receive() == b"one"
+        assert await console.receive() == b"two"
+        assert await console.receive() == b""
+        assert await console.receive() == b""
+
+
+async def test_a_console_without_a_terminal_is_unframed(path):
+    frame = b"\1\0\0\0\0\0\0\5hello"
+    found = b""
+    async with attached(path, UPGRADED, frame[:3], frame[3:10], frame[10:] + frame, tty=False) as console:
+        while data := await console.receive():
+            found += data
+    assert found == b"hellohello"
+
+
+async def test_a_console_of_nobody_is_missing(path):
+    with pytest.RaisesGroup(Missing, allow_unwrapped=True, flatten_subgroups=True):
+        async with attached(path, NOT_FOUND):
+            pass
+
+
+async def test_an_answer_that_is_no_raw_stream_is_no_console(path):
+    with pytest.RaisesGroup(EngineUnavailable, allow_unwrapped=True, flatten_subgroups=True):
+        async with attached(path, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"):
+            pass
+
+
+async def test_sending_on_a_console_that_is_closed_says_so(path):
+    async with attached(path, UPGRADED) as console:
+        assert await console.receive() == b""
+        with pytest.raises(EngineUnavailable):
+            await send_much(console)
+
+
+async def send_much(console):
+    for _ in range(100):
+        await console.send(b"x" * 65536)

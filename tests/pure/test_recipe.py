@@ -1,0 +1,73 @@
+import attrs
+import pytest
+
+from actors.container.engine import Role
+from actors.container.spec import ContainerSpec, Limits, PortBinding
+from lightd.engine import recipe, translate
+
+LAYOUT = recipe.Layout("n", "/srv/containers", "/srv/volumes")
+SPEC = ContainerSpec("s1", "image:1", "v1", "java -jar server.jar", environment=(("A", "1"),))
+
+
+def test_names_are_the_same_for_every_attempt():
+    assert recipe.to_name("s1", Role.SERVER) == "lightd-s1"
+    assert recipe.to_name("s1", Role.INSTALLER) == "lightd-s1-installer"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"environment": ()}, {"tty": False}, {"limits": Limits(pids=1)}, {"start_pattern": "x"}]
+)
+def test_a_fingerprint_is_of_the_whole_spec_and_the_attempt(changes):
+    mine = recipe.to_fingerprint(SPEC, 1)
+    assert recipe.to_fingerprint(attrs.evolve(SPEC), 1) == mine
+    assert recipe.to_fingerprint(SPEC, 2) != mine
+    assert recipe.to_fingerprint(attrs.evolve(SPEC, **changes), 1) != mine
+
+
+def test_labels_say_who_it_is():
+    labels = recipe.to_installer(SPEC, 3, LAYOUT)["Labels"]
+    row = {"Id": "e1", "Labels": labels, "State": "running"}
+    listed = translate.to_listed(row)
+    assert (listed.internal_id, listed.role) == ("s1", Role.INSTALLER)
+    assert (labels["lightd.managed"], labels["lightd.node"], labels["lightd.attempt"]) == ("true", "n", "3")
+
+
+def test_an_installer_is_root_has_enough_memory_and_no_server_s_ports():
+    spec = attrs.evolve(
+        SPEC, limits=Limits(memory=1 << 20, pids=5), ports=(PortBinding("0.0.0.0", 1, "tcp", 1),)
+    )
+    made = recipe.to_installer(spec, 1, LAYOUT)
+    assert made["User"] == "0:0"
+    assert made["HostConfig"]["Memory"] == recipe.INSTALLER_MEMORY
+    assert made["HostConfig"]["PidsLimit"] == recipe.INSTALLER_PIDS
+    assert "PortBindings" not in made["HostConfig"]
+    assert "ExposedPorts" not in made
+
+
+def test_no_limit_is_no_key():
+    host = recipe.to_server(SPEC, 1, LAYOUT)["HostConfig"]
+    assert not {"Memory", "MemorySwap", "NanoCpus", "PidsLimit"} & host.keys()
+
+
+def test_the_environment_of_the_spec_comes_before_ours_only_where_it_may():
+    compound = attrs.evolve(
+        SPEC,
+        startup_command="cd world; ./server",
+        environment=(("HOME", "/x"), ("TINI_KILL_PROCESS_GROUP", "no")),
+    )
+    assert recipe.to_server(compound, 1, LAYOUT)["Env"] == ["HOME=/x", "TINI_KILL_PROCESS_GROUP=1"]
+    assert recipe.to_server(SPEC, 1, LAYOUT)["Env"] == ["HOME=/home/container", "A=1"]
+
+
+def test_one_port_of_the_container_may_have_several_of_the_host():
+    ports = (
+        PortBinding("1.1.1.1", 10, "tcp", 80),
+        PortBinding("2.2.2.2", 20, "tcp", 80),
+        PortBinding("1.1.1.1", 10, "udp", 80),
+    )
+    made = recipe.to_server(attrs.evolve(SPEC, ports=ports), 1, LAYOUT)
+    assert made["ExposedPorts"] == {"80/tcp": {}, "80/udp": {}}
+    assert made["HostConfig"]["PortBindings"] == {
+        "80/tcp": [{"HostIp": "1.1.1.1", "HostPort": "10"}, {"HostIp": "2.2.2.2", "HostPort": "20"}],
+        "80/udp": [{"HostIp": "1.1.1.1", "HostPort": "10"}],
+    }
