@@ -5,7 +5,9 @@ the bus, which commits what was handed to it; the journal at the very end. Conta
 finds them again.
 """
 
+import gc
 import logging
+import resource
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -41,6 +43,7 @@ Started = Callable[[Sequence[str]], None]
 
 async def run(config: Configuration, *, started: Started | None = None) -> None:
     """Serve until SIGTERM or SIGINT; ``started`` is called with the addresses once requests are answered."""
+    _settle_process()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with open_system(config) as system, open_front(system) as addresses:
             if started is not None:
@@ -99,6 +102,15 @@ async def open_front(system: System) -> AsyncIterator[Sequence[str]]:
     server = system.config.server
     async with open_server(make_app(system), [Address(server.host, server.port)]) as front:
         yield [f"http://{address}" for address in front.addresses]
+
+
+def _settle_process() -> None:
+    """Have as many descriptors as the process may, and the modules out of the garbage collector's way."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 1000)  # full collections over a large heap are pauses that everybody sees
 
 
 def _owner(config: Configuration) -> Owner:

@@ -146,7 +146,8 @@ async def attack(edge: server.Server, dice: random.Random, tally: dict[str, int]
         ):
             await chosen(client, dice)
             if dice.random() < 0.5:
-                await client.read_to_end()
+                while await client.receive():
+                    pass
         if dice.random() < 0.3:
             client.stream.socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
     tally[chosen.__name__] = tally.get(chosen.__name__, 0) + 1
