@@ -5,7 +5,7 @@ not yet taken. Two entries of one port and protocol collide where their addresse
 is a wildcard (``0.0.0.0``, ``::``): both may be in the pool, one of them may be held.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import assert_never
 
 import attrs
@@ -118,8 +118,9 @@ def _mark(state: State, command: Mark) -> tuple[Event, ...]:
     entry = state.entries.get(command.key)
     if entry is None:
         raise _not_found()
-    if entry.held_by is not None:
-        raise _held(command.key, entry.held_by)
+    for key, holder in _holders(state, command.key):
+        if command.in_use or key == command.key:
+            raise _held(key, holder)
     return (PortMarked(command.key, command.in_use),) if entry.marked != command.in_use else ()
 
 
@@ -135,6 +136,14 @@ def _lease(state: State, command: Lease) -> tuple[Event, ...]:
             wanted.append(key)
     _check_apart(tuple(taken))
     return (PortsLeased(command.owner, tuple(wanted)),) if wanted else ()
+
+
+def _holders(state: State, key: Key) -> Iterator[tuple[Key, str]]:
+    """Go through the held ports that collide with ``key``, itself among them."""
+    ip, port, protocol = key
+    for other, entry in state.entries.items():
+        if entry.held_by is not None and other[1:] == (port, protocol) and collides(ip, other[0]):
+            yield other, entry.held_by
 
 
 def _check_free(state: State, key: Key, owner: str) -> None:

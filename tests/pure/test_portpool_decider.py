@@ -223,8 +223,12 @@ class PortPoolMachine(RuleBasedStateMachine):
 
     @rule(key=KEYS, in_use=st.booleans())
     def mark(self, key, in_use):
-        known = key in self.state.entries and key not in self.leased
-        assert self.tell(Mark(key, in_use)) == known
+        taken = (
+            [held for held in self.leased if overlapping(key, held)]
+            if in_use
+            else [key] * (key in self.leased)
+        )
+        assert self.tell(Mark(key, in_use)) == (key in self.state.entries and not taken)
 
     @rule(owner=OWNERS, keys=SOME)
     def lease(self, owner, keys):
@@ -269,3 +273,9 @@ class PortPoolMachine(RuleBasedStateMachine):
 
 PortPoolMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 test_a_port_never_has_two_owners = PortPoolMachine.TestCase
+
+
+def test_a_port_that_a_container_holds_by_another_address_cannot_be_marked():
+    held = (*POOL, PortsLeased("a", (ANY,)))
+    assert refused(held, Mark(LOCAL, True))[0] == "port_in_use"
+    assert then(held, Mark(LOCAL, False)) == ()

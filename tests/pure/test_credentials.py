@@ -1,0 +1,71 @@
+"""Who may come in, as functions of headers."""
+
+import pytest
+
+from lightd.http.auth import Gate, check_media_type, to_bearer, to_offered
+from lightd.http.errors import ApiError
+
+TOKEN = "lightd_0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        (None, []),
+        ("", []),
+        ("Bearer", []),
+        ("Bearer x", ["x"]),
+        ("  bEARER   x  ", ["x"]),
+        ("Bearer x y", []),
+        ("Bearerx", []),
+        ("Basic x", []),
+        ("Bearer x, Bearer y", []),
+    ],
+)
+def test_a_bearer_is_one_word_after_the_scheme(header, found):
+    assert to_bearer(header) == found
+
+
+def test_the_offered_sub_protocols_with_the_prefix_are_tokens():
+    assert to_offered(["chat", "lightd.a", "LIGHTD.b", "lightd.", "lightd.c.d"]) == ["a", "", "c.d"]
+
+
+@pytest.mark.parametrize("candidates", [[], [""], [TOKEN[:-1]], [f"{TOKEN} "], ["\ud7ff"], [TOKEN.upper()]])
+def test_a_gate_lets_nobody_in_without_the_token(candidates):
+    with pytest.raises(ApiError) as refused:
+        Gate(enabled=True, token=TOKEN).check_token(candidates)
+    assert refused.value.status == 401
+    assert TOKEN not in str(refused.value)
+
+
+def test_one_valid_token_among_others_is_enough():
+    Gate(enabled=True, token=TOKEN).check_token(["wrong", TOKEN])
+
+
+def test_a_gate_that_is_disabled_lets_everybody_in():
+    Gate(enabled=False, token=TOKEN).check_token([])
+
+
+def test_a_gate_does_not_show_its_token():
+    assert TOKEN not in repr(Gate(enabled=True, token=TOKEN))
+
+
+@pytest.mark.parametrize(
+    ("accept", "welcome"),
+    [
+        ("Application/vnd.pkglatv1+json", True),
+        ("text/html , application/VND.PKGLATV1+JSON ; q=0.1", True),
+        ("application/vnd.pkglatv1+json, */*", True),
+        ("", False),
+        ("*/*", False),
+        ("application/*", False),
+        ("text/html;application/vnd.pkglatv1+json", False),
+    ],
+)
+def test_the_vendors_media_type_has_to_be_in_the_list(accept, welcome):
+    if welcome:
+        check_media_type(accept)
+        return
+    with pytest.raises(ApiError) as refused:
+        check_media_type(accept)
+    assert (refused.value.status, refused.value.code) == (403, "vendor_header_required")

@@ -1,0 +1,99 @@
+"""JSON in, strictly."""
+
+import json
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lightd.http import bodies
+from lightd.http.errors import ApiError
+from lightd.http.wire import LONGEST_NAME, loads, read
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+FIELDS = {
+    cls: [attribute.name for attribute in attrs.fields(cls)]
+    for cls in (bodies.ContainerBody, bodies.PortRangeBody, bodies.PortListBody, bodies.StopBody)
+}
+
+
+def attempt(call, *arguments):
+    """What ``call`` returns, and what it refused."""
+    try:
+        return call(*arguments), None
+    except ApiError as error:
+        return None, error
+
+
+def refused(call, *arguments):
+    _, error = attempt(call, *arguments)
+    assert error.status == 400
+    return error.message
+
+
+@given(JSON)
+def test_what_is_json_is_read_as_what_it_is_or_refused(value):
+    text = json.dumps(value)
+    found, error = attempt(loads, text)
+    if error is None:
+        assert found == value
+        assert loads(text.encode()) == value
+    else:
+        assert error.code == "malformed_json"
+        assert "NaN" in text or "Infinity" in text or "\\ud" in text
+
+
+@given(st.binary(max_size=40))
+def test_bytes_are_read_or_refused(data):
+    _, error = attempt(loads, data)
+    assert error is None or error.code == "malformed_json"
+
+
+def test_a_name_that_is_given_twice_is_refused_however_deep():
+    assert "b is given twice" in refused(loads, '{"a": [{"b": 1, "b": 1}]}')
+    name = "x" * 999
+    assert refused(loads, f'{{"{name}": 1, "{name}": 2}}').count("x") == LONGEST_NAME
+
+
+@settings(max_examples=50)
+@given(st.sampled_from(list(FIELDS)), st.data())
+def test_whatever_is_sent_is_taken_or_refused_with_a_sentence(cls, data):
+    keys = st.sampled_from(FIELDS[cls]) | st.text(max_size=5)
+    value = data.draw(st.dictionaries(keys, JSON, max_size=6))
+    found, error = attempt(read, cls, value)
+    if error is None:
+        assert isinstance(found, cls)
+    else:
+        assert error.status == 400
+        assert len(error.message) > 5
+
+
+@pytest.mark.parametrize(
+    ("cls", "value", "said"),
+    [
+        (bodies.PortRangeBody, {"from": "1"}, "from: must be a whole number from 1 to 65535"),
+        (bodies.PortRangeBody, {"to": 0}, "to: must be a whole number from 1 to 65535"),
+        (bodies.PortRangeBody, {"last": 1}, "unknown field last"),
+        (bodies.PortListBody, {}, "ports: is missing"),
+        (bodies.PortListBody, {"ports": None}, "ports: must be a list"),
+        (bodies.PortListBody, {"ports": [[]]}, "ports[0]: must be an object"),
+        (bodies.PortListBody, {"ports": [{"ip": "::1", "port": 1, "x": 1}]}, "ports[0]: unknown field x"),
+        (bodies.StopBody, {"type": None}, "type: must be signal or command"),
+        (bodies.FileBody, [], "the body must be a JSON object"),
+        (bodies.FileBody, {"path": "@ a"}, "content: is missing"),
+        (bodies.FileBody, {"a @ b": 1, "path": "", "content": ""}, "unknown field a @ b"),
+    ],
+)
+def test_a_mistake_is_named(cls, value, said):
+    assert refused(read, cls, value) == said
+
+
+def test_a_null_is_what_it_is_where_nothing_is_a_value():
+    body = read(bodies.PortRangeBody, {"ip": None, "from": None, "ports": None})
+    assert body == bodies.PortRangeBody()
+    assert read(bodies.BindingBody, {"ip": "::1", "port": 1, "container_port": None}).container_port is None
