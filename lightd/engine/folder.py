@@ -90,7 +90,7 @@ def hand_over(volume: str, folder: str, attempt: int, owner: Owner) -> None:
                 os.fchown(top, owner.uid, owner.gid)
         finally:
             os.close(top)
-        _write(notes, NOTE, note)
+        _write(notes, NOTE, note, durable=False)  # lost in a power failure, it is only done again
     finally:
         os.close(notes)
 
@@ -125,7 +125,7 @@ def _give_folder(folder: int, name: str, owner: Owner, device: int, depth: int) 
         os.close(inner)
 
 
-def _write(folder: int, name: str, text: str) -> None:
+def _write(folder: int, name: str, text: str, *, durable: bool = True) -> None:
     data = text.encode(errors="surrogateescape")
     temporary = f".{name}.new"
     with suppress(FileNotFoundError):
@@ -135,7 +135,8 @@ def _write(folder: int, name: str, text: str) -> None:
         os.fchmod(file, 0o644)
         stream.write(data)
         stream.flush()
-        os.fsync(file)
+        if durable:
+            os.fsync(file)
     os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 

@@ -3,17 +3,19 @@
 1. One daemon a journal: whoever opens it holds a lock on a file beside it until the end.
 2. Nothing here waits on the disk in Trio's thread: a commit or a read is one hop to a worker thread. The
    two connections are used by one thread at a time, and reads don't wait for a commit that is under way.
-3. A batch is one transaction. What SQLite can't do (disk full, I/O error, locked, read-only) rolls it back
+3. The WAL is made as long as it ever gets before it is used. A commit then overwrites what is there: its
+   fsync has no file to lengthen, and does not wait for what others do to the file system.
+4. A batch is one transaction. What SQLite can't do (disk full, I/O error, locked, read-only) rolls it back
    and is ``JournalUnavailable``; the next batch may work again. Where the very fsync failed, the records
    may come to light after a crash all the same, as with any commit whose answer is lost.
-4. Positions and versions are written by us, not by SQLite, so that a rollback leaves no gap.
+5. Positions and versions are written by us, not by SQLite, so that a rollback leaves no gap.
 """
 
 import fcntl
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -54,6 +56,7 @@ _ADD_RECORD = """
     INSERT INTO records (position, stream, version, at, kind, schema, data, cause)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
+_WAL_FRAMES: Final = 1000  # beyond so many SQLite moves them into the file, by itself as by default
 _BEYOND = "\U0010ffff"  # sorts behind all that a name is made of
 
 
@@ -262,6 +265,25 @@ def _set_up(writer: sqlite3.Connection, path: Path) -> None:
         raise JournalBroken(f"the journal {path} lies on a file system that can't share memory")
     writer.execute("PRAGMA synchronous = FULL")
     _migrate(writer, schema)
+    with suppress(sqlite3.OperationalError):  # a full disk, say: it only makes later commits slower
+        _lengthen_wal(writer)
+
+
+def _lengthen_wal(writer: sqlite3.Connection) -> None:
+    """Write a page of the file over and over until the WAL has its full length; commits then begin it anew.
+
+    What the WAL holds is in the file before that, and safely there: without fsync nothing else is written.
+    """
+    writer.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    try:
+        writer.execute("PRAGMA wal_autocheckpoint = 0")  # it would move records without fsync
+        writer.execute("PRAGMA synchronous = OFF")
+        for _ in range(_WAL_FRAMES):
+            writer.execute(f"PRAGMA user_version = {SCHEMA}")
+    finally:
+        writer.execute("PRAGMA synchronous = FULL")
+        writer.execute(f"PRAGMA wal_autocheckpoint = {_WAL_FRAMES}")
+    writer.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
 def _migrate(writer: sqlite3.Connection, schema: int) -> None:

@@ -32,7 +32,9 @@ class Console:
         self._socket.settimeout(120)
         self._socket.connect(engine.socket_path())
         head = f"POST /v1.41/containers/{engine_id}/attach?{attach.QUERY} HTTP/1.1"
-        self._socket.sendall(f"{head}\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n".encode())
+        self._socket.sendall(
+            f"{head}\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n".encode()
+        )
         answer = b""
         while b"\r\n\r\n" not in answer:
             answer += self._socket.recv(PIECE)

@@ -107,3 +107,9 @@ def in_turns(rounds: int, *measured: Callable[[], float]) -> Sequence[list[float
 
 
 median = statistics.median
+
+
+def quickest(found: Iterable[float]) -> float:
+    """Return the median of the quickest quarter: what else the machine does has the least part in it."""
+    ordered = sorted(found)
+    return median(ordered[: max(1, len(ordered) // 4)])
