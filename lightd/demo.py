@@ -25,9 +25,11 @@ from trio_websocket import WebSocketConnection, open_websocket_url
 
 from lightd import config, config_file, daemon, logs
 from lightd.http.auth import MEDIA_TYPE
+from lightd.system import System
 
 IMAGE = "busybox:stable"
 PATIENCE = 120.0
+FIRST_SIGHT = 10.0
 
 STARTUP = (
     "echo Ready for players; cat motd.txt; "
@@ -59,40 +61,47 @@ def _leaves(group: BaseExceptionGroup[Any]) -> list[str]:
     return [
         line
         for error in group.exceptions
-        for line in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [str(error)])
+        for line in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [str(error) or repr(error)])
     ]
 
 
 async def _demo(scratch: Path, image: str, keep: bool) -> None:  # noqa: FBT001 - a flag of the command line
-    """Run the show; a signal ends it early, and what it made is removed all the same."""
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_cancel_on_signal, signals, nursery.cancel_scope)
-            await _serve_and_show(scratch, image, keep)
-            nursery.cancel_scope.cancel()
-
-
-async def _cancel_on_signal(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
-    async for _ in signals:
-        scope.cancel()
-
-
-async def _serve_and_show(scratch: Path, image: str, keep: bool) -> None:  # noqa: FBT001 - as above
+    """Serve and show. A signal ends the show, not the daemon: it has yet to remove what was made."""
     configuration = _to_configuration(scratch)
-    async with daemon.open_system(configuration) as system, daemon.open_front(system) as addresses:
-        url = addresses[0]
-        token = configuration.authorization.token
-        _tell(f"lightd listens on {url}")
-        headers = {"Authorization": f"Bearer {token}", "Accept": MEDIA_TYPE}
-        client = httpx.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE, trust_env=False)
-        async with client:
-            with trio.move_on_after(10):
-                while not system.fleet.engine_up.value:
-                    await system.fleet.engine_up.wake.wait()
-            await _Show(client, url, token, image).run()
-        if keep:
-            _tell(f"\nThe daemon stays until Ctrl-C. Its token: {token}")
-            await trio.sleep_forever()
+    token = configuration.authorization.token
+    async with (
+        daemon.open_system(configuration) as system,
+        daemon.open_front(system) as addresses,
+        trio.open_nursery() as nursery,
+    ):
+        show = trio.CancelScope()
+        nursery.start_soon(_cancel_on_signal, show)
+        with show:
+            _tell(f"lightd listens on {addresses[0]}")
+            await _wait_engine(system)
+            headers = {"Authorization": f"Bearer {token}", "Accept": MEDIA_TYPE}
+            client = httpx.AsyncClient(
+                base_url=addresses[0], headers=headers, timeout=PATIENCE, trust_env=False
+            )
+            async with client:
+                await _Show(client, addresses[0], token, image).run()
+            if keep:
+                _tell(f"\nThe daemon stays until Ctrl-C. Its token: {token}")
+                await trio.sleep_forever()
+        nursery.cancel_scope.cancel()
+
+
+async def _cancel_on_signal(scope: trio.CancelScope) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            scope.cancel()
+
+
+async def _wait_engine(system: System) -> None:
+    """Wait until the engine answers, or so long that it seems to be absent: the API will say so."""
+    with trio.move_on_after(FIRST_SIGHT):
+        while not system.fleet.engine_up.value:
+            await system.fleet.engine_up.wake.wait()
 
 
 def _to_configuration(scratch: Path) -> config.Configuration:

@@ -31,7 +31,7 @@ async def daemon(docker, tmp_path):
         await daemon.engine_up()
         yield daemon
     finally:
-        daemon.kill()
+        daemon.end()
         engine.remove_labelled(daemon.node)
 
 
@@ -49,7 +49,7 @@ def shared(docker, tmp_path_factory):
         trio.run(begin)
         yield daemon
     finally:
-        daemon.kill()
+        daemon.end()
         engine.remove_labelled(daemon.node)
 
 

@@ -124,6 +124,15 @@ class Daemon:
             self.process.kill()
             self.process.wait()
 
+    def end(self):
+        """End the process, in its own way where it has one."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
     def stop(self):
         """End the process as an operator does, and return its exit code."""
         self.process.send_signal(signal.SIGTERM)

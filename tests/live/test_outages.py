@@ -19,7 +19,7 @@ async def behind_a_door(docker, tmp_path):
         try:
             yield daemon, door
         finally:
-            daemon.kill()
+            daemon.end()
             engine.remove_labelled(daemon.node)
 
 

@@ -206,7 +206,7 @@ def measure() -> Left:
     return Left(
         descriptors=len(list(pathlib.Path("/proc/self/fd").iterdir())),
         tasks=trio.lowlevel.current_statistics().tasks_living,
-        objects=sum(type(each).__module__.startswith(ours) for each in gc.get_objects()),
+        objects=sum(str(type(each).__module__).startswith(ours) for each in gc.get_objects()),
     )
 
 

@@ -1,0 +1,83 @@
+"""``lightd demo`` shows a server's whole life, and leaves nothing behind."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import httpx
+
+from tests.rig import engine
+
+DEMO = [sys.executable, "-m", "lightd", "demo", "--image", engine.IMAGE]
+
+
+def left_behind(folder):
+    containers = engine.call("GET", "/containers/lightd-demo/json")
+    return containers, list(folder.glob("lightd-demo-*"))
+
+
+def run(folder, *command, **environment):
+    return subprocess.run(
+        command,
+        env={**os.environ, "TMPDIR": str(folder), **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_demo_shows_the_whole_life_of_a_server(docker, tmp_path):
+    shown = run(tmp_path, *DEMO)
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    told = [
+        "POST /volumes",
+        "POST /network/ports",
+        "POST /containers",
+        "console | installing into /home/container",
+        "event | ready",
+        "POST /containers/demo/start",
+        "console | Welcome to the demo",
+        "event | running",
+        "console | you said: hello",
+        "the process ended with exit code 0",
+        "DELETE /containers/demo",
+    ]
+    places = [shown.stdout.find(line) for line in told]
+    assert -1 not in places, shown.stdout
+    assert left_behind(tmp_path) == (None, [])
+
+
+def test_the_demo_says_what_is_wrong_where_its_image_is_missing(docker, tmp_path):
+    shown = run(tmp_path, *DEMO[:-1], "lightd-no-such-image:1")
+    assert shown.returncode == 1
+    assert "lightd-no-such-image" in shown.stderr
+    assert left_behind(tmp_path) == (None, [])
+
+
+def begun(folder):
+    return subprocess.Popen(
+        [*DEMO, "--keep"], stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(folder)}
+    )
+
+
+def test_a_demo_that_is_interrupted_takes_its_server_with_it(docker, tmp_path):
+    with begun(tmp_path) as process:
+        assert any("event | starting" in line for line in process.stdout)
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+    assert process.returncode == 0
+    assert left_behind(tmp_path) == (None, [])
+
+
+def test_a_kept_demo_serves_until_it_is_told_to_stop(docker, tmp_path):
+    with begun(tmp_path) as process:
+        line = next(line for line in process.stdout if line.startswith("lightd listens on "))
+        assert any("The daemon stays" in line for line in process.stdout)
+        answer = httpx.get(f"{line.split()[-1]}/api/v1/public/ping", trust_env=False)
+        assert answer.json()["status"] == "ok"
+        process.terminate()
+        process.stdout.read()
+    assert process.returncode == 0
+    assert left_behind(tmp_path) == (None, [])
