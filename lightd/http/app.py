@@ -10,6 +10,7 @@ import time
 import uuid
 
 from quart import Response, g, request, websocket
+from quart.typing import ResponseTypes
 from quart_trio import QuartTrio
 
 from lightd.http import containers, errors, ports, sessions, volumes
@@ -27,6 +28,7 @@ def make_app(system: System) -> QuartTrio:
     """Return the application that serves ``system``."""
     app = QuartTrio("lightd", static_folder=None)
     app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False  # a doubled slash is another path, not a redirection
     gate = Gate(system.config.authorization.enabled, system.config.authorization.token)
     errors.install(app)
 
@@ -35,7 +37,7 @@ def make_app(system: System) -> QuartTrio:
         _begin(request.headers.get("X-Request-Id"))
         if request.path != PING:
             gate.check_token(to_bearer(request.headers.get("Authorization")))
-            check_media_type(request.headers.get("Accept"))
+            check_media_type(",".join(request.headers.getlist("Accept")))
 
     @app.before_websocket
     async def admit_websocket() -> None:
@@ -45,18 +47,12 @@ def make_app(system: System) -> QuartTrio:
         gate.check_token([*websocket.args.getlist("token"), *in_header, *offered])
 
     @app.after_request
-    async def finish(response: Response) -> Response:
-        if "request_id" not in g:
-            _begin(request.headers.get("X-Request-Id"))
-        response.headers["X-Request-Id"] = g.request_id
-        logger.info(
-            "%s %s %d",
-            request.method,
-            request.path,
-            response.status_code,
-            extra={"request_id": g.request_id, "ms": round((time.perf_counter() - g.began) * 1000, 1)},
-        )
-        return response
+    async def finish(response: ResponseTypes) -> ResponseTypes:
+        return _finish(request.method, request.path, response)
+
+    @app.after_websocket
+    async def finish_websocket(response: ResponseTypes | None) -> ResponseTypes | None:
+        return None if response is None else _finish("GET", websocket.path, response)
 
     @app.get(PING)
     async def ping() -> Response:
@@ -72,3 +68,15 @@ def make_app(system: System) -> QuartTrio:
 def _begin(offered: str | None) -> None:
     g.began = time.perf_counter()
     g.request_id = offered if offered and _REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
+
+
+def _finish(method: str, path: str, response: ResponseTypes) -> ResponseTypes:
+    response.headers["X-Request-Id"] = g.request_id
+    logger.info(
+        "%s %s %d",
+        method,
+        path,
+        response.status_code,
+        extra={"request_id": g.request_id, "ms": round((time.perf_counter() - g.began) * 1000, 1)},
+    )
+    return response

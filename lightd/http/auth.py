@@ -43,9 +43,9 @@ def to_offered(subprotocols: Iterable[str]) -> list[str]:
     return [name.removeprefix(SUBPROTOCOL) for name in subprotocols if name.startswith(SUBPROTOCOL)]
 
 
-def check_media_type(accept: str | None) -> None:
+def check_media_type(accept: str) -> None:
     """Raise a 403 unless ``accept``, a header of RFC 9110 section 12.5.1, lists the vendor's media type."""
-    offered = {part.split(";")[0].strip().lower() for part in (accept or "").split(",")}
+    offered = {part.split(";")[0].strip().lower() for part in accept.split(",")}
     if MEDIA_TYPE not in offered:
         message = "the Accept header must be Application/vnd.pkglatv1+json"
         raise ApiError(HTTPStatus.FORBIDDEN, "vendor_header_required", message)

@@ -121,7 +121,7 @@ def _mounts(value: object) -> tuple[tuple[str, str], ...]:
         if not isinstance(source, str):
             raise ValueError(f"the host path of {target} must be a string")  # noqa: TRY004 - a value of a client's
         _check_path(source)
-        if target == "/" or any(f"{target}/".startswith(f"{each}/") for each in _RESERVED_TARGETS):
+        if not target.strip("/") or any(f"{target}/".startswith(f"{each}/") for each in _RESERVED_TARGETS):
             raise ValueError(f"{target} is taken by the container itself")
     return pairs
 
@@ -189,7 +189,7 @@ class PortRangeBody:
     ip: Ip | None = None
     first: PortNumber | None = None
     last: PortNumber | None = None
-    protocol: Protocol = "tcp"
+    protocol: Protocol | None = None
     ports: tuple[PortBody, ...] | None = None
 
 

@@ -1,6 +1,6 @@
 """The routes of containers."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 import trio
 from quart import Blueprint, Response
@@ -10,6 +10,7 @@ from actors.container import messages as told
 from actors.container.fleet import Member, stream_of
 from actors.container.state import Phase, State
 from actors.kernel.journal import Recorded
+from actors.kernel.mailbox import ActorGone
 from lightd.http import queries
 from lightd.http.bodies import ContainerBody
 from lightd.http.errors import ApiError, engine_unavailable, not_found
@@ -29,12 +30,9 @@ POWER: dict[str, Callable[[], told.Command]] = {
 }
 
 
-GOALS = {
-    "start": Phase.RUNNING,
-    "stop": Phase.OFFLINE,
-    "kill": Phase.OFFLINE,
-    "restart": Phase.RUNNING,
-}
+_UP = frozenset({Phase.RUNNING})
+_DOWN = frozenset({Phase.OFFLINE, Phase.FAILED})  # a stop or a kill cancels an installation
+GOALS = {"start": _UP, "stop": _DOWN, "kill": _DOWN, "restart": _UP}
 
 
 def install(app: QuartTrio, system: System) -> None:
@@ -53,7 +51,8 @@ def install(app: QuartTrio, system: System) -> None:
         await system.create_container(spec, operation_id)
         message = "Container creation started"
         answer = {"message": message, "internal_id": spec.internal_id, "state": "installing"}
-        status = await _wait(find(system, spec.internal_id), wait, Phase.OFFLINE)
+        member = find(system, spec.internal_id)
+        status = await _wait(system, member, wait, frozenset({Phase.OFFLINE}))
         return to_json({**answer, "operation_id": operation_id, **status})
 
     @routes.get("/containers")
@@ -74,9 +73,10 @@ def install(app: QuartTrio, system: System) -> None:
         member = find(system, internal_id)
         check_engine(system)
         operation_id = new_operation_id()
-        await member.place.ref.ask(told.Delete(), operation_id)
+        await _ask(system, member, told.Delete(), operation_id)
         with trio.move_on_after(DELETE_WAIT if wait is None else wait):
             await member.wait_until(lambda view: view.state.phase is Phase.DELETED)
+            await system.ports.wait_followed()
             return to_json({"message": "Container deleted successfully", "operation_id": operation_id})
         message = "Container deletion started"
         return to_json({"message": message, "operation_id": operation_id, "status": "pending"})
@@ -127,8 +127,17 @@ async def ask_power(system: System, member: Member, action: str) -> str:
     """Have a power action decided; return its operation id. Raises as ``Ref.ask``, and a 503."""
     check_engine(system)
     operation_id = new_operation_id()
-    await member.place.ref.ask(POWER[action](), operation_id)
+    await _ask(system, member, POWER[action](), operation_id)
     return operation_id
+
+
+async def _ask(system: System, member: Member, command: told.Command, operation_id: str) -> None:
+    try:
+        await member.place.ref.ask(command, operation_id)
+    except ActorGone:
+        if system.fleet.get(member.internal_id) is not member:
+            raise not_found("container") from None  # it was deleted before its turn came
+        raise
 
 
 def _to_power_view(system: System, action: str) -> Callable[[str], Awaitable[Response]]:
@@ -139,21 +148,25 @@ def _to_power_view(system: System, action: str) -> Callable[[str], Awaitable[Res
         member = find(system, internal_id)
         operation_id = await ask_power(system, member, action)
         answer = {"message": f"Container {action} initiated", "internal_id": internal_id}
-        return to_json({**answer, "operation_id": operation_id, **await _wait(member, wait, GOALS[action])})
+        status = await _wait(system, member, wait, GOALS[action])
+        return to_json({**answer, "operation_id": operation_id, **status})
 
     return power
 
 
-async def _wait(member: Member, seconds: float | None, goal: Phase) -> dict[str, str]:
+async def _wait(
+    system: System, member: Member, seconds: float | None, goal: Collection[Phase]
+) -> dict[str, str]:
     """Return how what was asked for ended, once it did; that it is pending when ``seconds`` are over.
 
-    It succeeded where the container came to rest in ``goal``.
+    It succeeded where the container came to rest in ``goal``. Ports that were given up are free by then.
     """
     if seconds is None:
         return {}
     with trio.move_on_after(seconds):
         view = await member.wait_until(lambda view: view.state.phase in SETTLED)
-        if view.state.phase is goal:
+        await system.ports.wait_followed()
+        if view.state.phase in goal:
             return {"status": "succeeded"}
         return {"status": "failed", "error": _to_reason(view.state)}
     return {"status": "pending"}

@@ -4,6 +4,7 @@
 the log line has, and nothing of the inside.
 """
 
+import errno
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -13,6 +14,7 @@ import attrs
 from quart import Response, g, json
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing.exceptions import WebsocketMismatch
 
 from actors.container.console import InputClosed, InputFull
 from actors.container.engine import EngineUnavailable
@@ -66,6 +68,7 @@ _FILES: Mapping[type[files.FileRefused], HTTPStatus] = MappingProxyType(
         files.InvalidPath: HTTPStatus.BAD_REQUEST,
         files.InvalidCursor: HTTPStatus.BAD_REQUEST,
         files.InvalidMode: HTTPStatus.BAD_REQUEST,
+        files.InvalidArchive: HTTPStatus.BAD_REQUEST,
         files.NotFound: HTTPStatus.NOT_FOUND,
         files.NoSpace: HTTPStatus.INSUFFICIENT_STORAGE,
     }
@@ -94,6 +97,8 @@ def to_api_error(error: Exception) -> ApiError | None:
             return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "quarantined", message, RETRY_AFTER)
         case InputClosed() | InputFull():
             return ApiError(HTTPStatus.CONFLICT, "input_refused", str(error))
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            return ApiError(HTTPStatus.INSUFFICIENT_STORAGE, "no_space", "the disk is full")
         case _:
             return None
 
@@ -121,6 +126,9 @@ _FRAMEWORK = MappingProxyType(
 )
 
 
+_MISMATCH = _Framework("websocket_mismatch", "this route is for WebSockets alone, or for none")
+
+
 def to_response(error: ApiError) -> Response:
     """Return the response that says ``error``."""
     body = json.dumps({"error": error.message, "code": error.code, **_extra(error)})
@@ -137,6 +145,8 @@ def _extra(error: ApiError) -> dict[str, str]:
 async def _on_http_exception(error: HTTPException) -> Response:
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     known = _FRAMEWORK.get(status, _Framework("refused", HTTPStatus(status).phrase.lower()))
+    if isinstance(error, WebsocketMismatch):
+        known = _MISMATCH
     response = to_response(ApiError(status, known.code, known.message))
     for name, value in error.get_headers():
         if name == "Allow":

@@ -128,10 +128,10 @@ def to_event(record: Recorded) -> dict[str, Any] | None:
 
 
 class Commentary:
-    """Puts events into words for whoever looks on; it follows one container."""
+    """Puts events into words for whoever looks on; it follows one container, from ``follow`` on."""
 
-    def __init__(self) -> None:
-        self._restarting = False
+    def __init__(self, follow: Follow = Follow.REST) -> None:
+        self._restarting = follow is Follow.START
 
     def to_text(self, event: object) -> str | None:
         """Return what is to be said of ``event``, None where it speaks for itself."""
@@ -146,6 +146,7 @@ class Commentary:
             case happened.Exited():
                 return "Container stopped"
             case happened.StartFailed() | happened.InstallationFailed():
+                self._restarting = False
                 return f"Error: {event.reason}"
             case _:
                 pass

@@ -97,10 +97,11 @@ class Inbound:
 
     def _send_command(self, command: str) -> None:
         line = command.removesuffix("\n").removesuffix("\r")
-        if "\n" in line:
+        if "\n" in line or "\r" in line:  # a terminal makes either an end of a line
             raise bad_request("command: must be one line")
         data = line.encode() + b"\n"
-        if self._member.state.asked.tty and len(data) > LONGEST_TTY_LINE:
+        spec = self._member.state.spec
+        if spec is not None and spec.tty and len(data) > LONGEST_TTY_LINE:
             raise bad_request(f"command: must not be longer than {LONGEST_TTY_LINE} bytes")
         self._member.console.send_nowait(data)
 

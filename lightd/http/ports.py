@@ -109,20 +109,22 @@ def _choose(state: State, ip: str, port: int, protocol: str | None) -> Key:
 
 def _to_keys(body: bodies.PortRangeBody) -> tuple[Key, ...]:
     if body.ports is not None:
-        if body.ip is not None or body.first is not None or body.last is not None:
-            raise bad_request("ports: stands alone, without ip, from and to")
+        if any(value is not None for value in (body.ip, body.first, body.last, body.protocol)):
+            raise bad_request("ports: stands alone, without ip, from, to and protocol")
         keys = [(port.ip, port.port, port.protocol) for port in body.ports]
         if len(set(keys)) < len(keys):
             raise bad_request("ports: one is given twice")
         return tuple(keys)
-    for name, value in (("ip", body.ip), ("from", body.first), ("to", body.last)):
-        if value is None:
-            raise bad_request(f"{name}: is missing")
-    assert body.ip is not None  # noqa: S101 - the loop above
-    first, last = body.first or 0, body.last or 0
-    if last < first:
+    if body.ip is None:
+        raise bad_request("ip: is missing")
+    if body.first is None:
+        raise bad_request("from: is missing")
+    if body.last is None:
+        raise bad_request("to: is missing")
+    if body.last < body.first:
         raise bad_request("to: must not be less than from")
-    return tuple((body.ip, port, body.protocol) for port in range(first, last + 1))
+    protocol = body.protocol or "tcp"
+    return tuple((body.ip, port, protocol) for port in range(body.first, body.last + 1))
 
 
 def _to_name(key: Key) -> dict[str, Any]:

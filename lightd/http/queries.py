@@ -9,6 +9,7 @@ from lightd.http import bodies
 from lightd.http.errors import bad_request
 
 _WHOLE = re.compile(r"[0-9]{1,18}")
+_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 LONGEST_WAIT = 300.0
 
 
@@ -49,13 +50,9 @@ def seconds(name: str) -> float | None:
     text = request.args.get(name)
     if text is None:
         return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= LONGEST_WAIT:
+    if not _SECONDS.fullmatch(text) or float(text) > LONGEST_WAIT:
         raise bad_request(f"{name}: must be a number of seconds from 0 to {LONGEST_WAIT:g}")
-    return value
+    return float(text)
 
 
 def protocol() -> str | None:

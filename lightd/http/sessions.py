@@ -5,10 +5,11 @@ daemon's notes, the bus, the newest stats), sends what is new, and waits on the 
 ring. ``listen`` reads what the viewer sends. Nobody waits for a session: a viewer that is slow falls behind
 in its cursors alone, and is told what it missed.
 
-The order within one look is lines, then notes, then events: the line that made a server ready comes before
-the word that it is, and the last line of a run before its exit.
+The order within one look is lines, then notes, then the events that were there when the look began: the line
+that made a server ready comes before the word that it is, and the last line of a run before its exit.
 """
 
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,9 +18,10 @@ from typing import Any
 
 import attrs
 import trio
-from quart import Blueprint, websocket
+from quart import Blueprint, g, websocket
 from quart_trio import QuartTrio
 
+from actors.container.events import Follow
 from actors.container.fleet import Member, internal_id_of, stream_of
 from actors.container.state import Phase
 from actors.kernel.bus import Subscription
@@ -30,6 +32,8 @@ from lightd.http.errors import ApiError
 from lightd.http.inbound import Inbound
 from lightd.http.websocket import Socket, to_socket
 from lightd.system import System
+
+logger = logging.getLogger("lightd.request")
 
 MOST_SESSIONS = 30
 LINES_A_FRAME = 500
@@ -49,8 +53,7 @@ def install(app: QuartTrio, system: System) -> None:
         since_line = queries.optional_whole(websocket.args, "since_line")
         member = containers.find(system, internal_id)
         async with _counted(viewers, internal_id):
-            await websocket.accept(subprotocol=_subprotocol())
-            socket = to_socket(websocket.scope)
+            socket = await _accept()
             events = system.bus.subscribe(member.view.position, member.place.name)
             session = Session(system, member, socket, events)
             async with trio.open_nursery() as nursery:
@@ -65,11 +68,10 @@ def install(app: QuartTrio, system: System) -> None:
         queries.check_names_of(websocket.args, "token", "since")
         since = queries.optional_whole(websocket.args, "since")
         async with _counted(viewers, ""):
-            await websocket.accept(subprotocol=_subprotocol())
-            socket = to_socket(websocket.scope)
+            socket = await _accept()
             position = system.bus.head if since is None else since
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_ignore)
+                nursery.start_soon(_refuse_all, socket)
                 await _relay_node(system.bus.subscribe(position), socket)
 
     app.register_blueprint(routes)
@@ -89,9 +91,13 @@ async def _counted(viewers: Counter[str], internal_id: str) -> AsyncIterator[Non
             del viewers[internal_id]
 
 
-def _subprotocol() -> str | None:
-    """Return the offered sub-protocol that carries the token: a client insists on hearing it back."""
-    return next((name for name in websocket.requested_subprotocols if name.startswith(SUBPROTOCOL)), None)
+async def _accept() -> Socket:
+    # The sub-protocol that carries the token is chosen: a client insists on hearing it back.
+    offered = websocket.requested_subprotocols
+    chosen = next((name for name in offered if name.startswith(SUBPROTOCOL)), None)
+    await websocket.accept(headers={"X-Request-Id": g.request_id}, subprotocol=chosen)
+    logger.info("GET %s 101", websocket.path, extra={"request_id": g.request_id})
+    return to_socket(websocket.scope)
 
 
 async def _listen(inbound: Inbound) -> None:
@@ -99,9 +105,10 @@ async def _listen(inbound: Inbound) -> None:
         await inbound.take(await websocket.receive())
 
 
-async def _ignore() -> None:
+async def _refuse_all(socket: Socket) -> None:
     while True:
         await websocket.receive()
+        await socket.write(frames.to_frame(frames.to_error("the node's stream takes no frames")))
 
 
 async def _relay_node(subscription: Subscription, socket: Socket) -> None:
@@ -125,7 +132,7 @@ class Session:
     _note: int = 0
     _stats: int = -1
     _sent_at: float = 0.0
-    _commentary: frames.Commentary = attrs.field(factory=frames.Commentary)
+    _commentary: frames.Commentary = attrs.field(init=False)
 
     async def greet(self, since: int | None, since_line: int | None) -> None:
         """Send what a page needs at once: what was missed since, else the state that stands."""
@@ -134,26 +141,29 @@ class Session:
         self._note = console.notes.last
         view = self._member.view
         missed = [] if since is None else await self._missed(since, view.position)
-        if missed:
-            for record in missed:
-                await self._send_record(record)
-        else:
+        self._commentary = frames.Commentary(view.state.follow if not missed else Follow.REST)
+        for record in missed:
+            await self._send_record(record)
+        if not any(map(frames.to_event, missed)):
             await self._send(frames.to_state(view))
 
     async def relay(self) -> None:
         """Send what is new until the container is deleted."""
         while True:
-            ended = self._member.state.phase is Phase.DELETED
+            records = await self._events.poll()
+            before = self._member.console.lines.last if records else 0
             busy = await self._send_lines()
+            while self._line < before:
+                await self._send_lines()
             await self._send_notes()
-            for record in await self._events.poll():
+            for record in records:
                 await self._send_record(record)
             await self._send_stats()
-            if ended:
-                return
             if busy:
                 await self._pause()
             elif self._nothing_new():
+                if self._member.state.phase is Phase.DELETED:
+                    return
                 await self._member.wake.wait()
 
     def _nothing_new(self) -> bool:

@@ -13,16 +13,14 @@ _CODEC = Codec()
 
 def to_row(member: Member) -> dict[str, Any]:
     """Return a container's row in the list."""
-    state = member.state
-    if member.place.quarantined and state.spec is None:
-        return {"internal_id": member.internal_id, "quarantined": True}
+    state, spec = member.state, member.state.spec
     return {
         "internal_id": member.internal_id,
         "container_id": state.engine_id,
-        "install_state": state.install_state,
+        "install_state": "failed" if spec is None else state.install_state,  # its history can't be read
         "state": state.power_state,
-        "image": state.asked.image,
-        "ports": [_to_port(port) for port in state.asked.ports],
+        "image": None if spec is None else spec.image,
+        "ports": [] if spec is None else [_to_port(port) for port in spec.ports],
         "quarantined": member.place.quarantined,
     }
 

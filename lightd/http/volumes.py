@@ -16,7 +16,7 @@ from lightd.http import queries
 from lightd.http.bodies import FileBody, FolderBody, VolumeBody
 from lightd.http.errors import bad_request, not_found
 from lightd.http.wire import loads, read, read_body, to_json
-from lightd.system import System, new_operation_id
+from lightd.system import System, new_operation_id, settle
 
 PAGE = 1000
 LARGEST_PAGE = 10_000
@@ -34,13 +34,7 @@ def install(app: QuartTrio, system: System) -> None:
         if body.size is not None:
             raise bad_request("size: quotas are not supported by this version")
         volume_id = str(uuid.uuid4())
-        await system.folders.make(volume_id)
-        try:
-            command = told.Create(volume_id, body.size, system.clock())
-            await system.volumes.ref.ask(command, new_operation_id())
-        except BaseException:
-            await _discard(system, volume_id)
-            raise
+        await settle(partial(_create, system, volume_id))
         return to_json(_to_volume(system, _find(system, volume_id)), 201)
 
     @routes.get("/volumes")
@@ -96,9 +90,13 @@ def install(app: QuartTrio, system: System) -> None:
     app.register_blueprint(routes)
 
 
-async def _discard(system: System, volume_id: str) -> None:
-    if volume_id not in system.volumes.view.state.volumes:
+async def _create(system: System, volume_id: str) -> None:
+    await system.folders.make(volume_id)
+    try:
+        await system.volumes.ref.ask(told.Create(volume_id, None, system.clock()), new_operation_id())
+    except Exception:
         await system.folders.discard(volume_id)
+        raise
 
 
 def _find(system: System, volume_id: str) -> Volume:

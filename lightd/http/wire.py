@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
+import attrs
 from cattrs import ClassValidationError, Converter, IterableValidationError, override, transform_error
 from cattrs.cols import homogenous_tuple_structure_factory
 from cattrs.errors import ForbiddenExtraKeysError
@@ -14,6 +15,9 @@ from lightd.http.bodies import RENAMED, Rule
 from lightd.http.errors import bad_request
 
 T = TypeVar("T")
+
+MOST_MISTAKES = 10  # that one answer tells
+LONGEST_NAME = 80  # of an unknown field, as it is told
 
 
 def _is_tuple(annotation: Any) -> bool:  # noqa: ANN401 - whatever stands in an annotation
@@ -40,11 +44,20 @@ def _new_converter() -> Converter:
 
         return of_list
 
+    def to_object_hook(cls: type[Any]) -> Callable[[Any, Any], Any]:
+        renames: dict[str, Any] = {field: override(rename=key) for field, key in RENAMED.get(cls, {}).items()}
+        structure = make_dict_structure_fn(cls, converter, **renames)
+
+        def of_object(value: Any, to: Any) -> Any:  # noqa: ANN401 - as above
+            if not isinstance(value, dict):
+                raise ValueError("must be an object")  # noqa: TRY004 - a value of a client's, not a type of ours
+            return structure(value, to)
+
+        return of_object
+
+    converter.register_structure_hook_factory(attrs.has, to_object_hook)
     converter.register_structure_hook_func(is_ruled, by_rule)
     converter.register_structure_hook_factory(_is_tuple, to_list_hook)
-    for cls, names in RENAMED.items():
-        renames: dict[str, Any] = {field: override(rename=key) for field, key in names.items()}
-        converter.register_structure_hook(cls, make_dict_structure_fn(cls, converter, **renames))
     return converter
 
 
@@ -54,10 +67,13 @@ _CONVERTER = _new_converter()
 def loads(body: str | bytes) -> object:
     """Return the JSON value of ``body``; raises a 400."""
     try:
-        value: object = json.loads(body, parse_constant=_refuse_constant)
+        text = body if isinstance(body, str) else body.decode()
+        value: object = json.loads(text, object_pairs_hook=_to_object, parse_constant=_refuse_constant)
         json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no character
     except RecursionError:
         raise bad_request("the body is nested too deeply", "malformed_json") from None
+    except UnicodeDecodeError:
+        raise bad_request("the body is not valid UTF-8", "malformed_json") from None
     except UnicodeEncodeError:
         raise bad_request(
             "the body holds half a surrogate pair, which is no character", "malformed_json"
@@ -66,6 +82,19 @@ def loads(body: str | bytes) -> object:
         raise bad_request(f"the body is not valid JSON: {error}", "malformed_json") from None
     else:
         return value
+
+
+def _to_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{_shown(name)} is given twice in one object")
+        found[name] = value
+    return found
+
+
+def _shown(name: object) -> str:
+    return str(name)[:LONGEST_NAME]
 
 
 def _refuse_constant(name: str) -> object:
@@ -80,20 +109,23 @@ def read(cls: type[T], value: object) -> T:
         return _CONVERTER.structure(value, cls)
     except (ClassValidationError, IterableValidationError) as error:
         mistakes = transform_error(error, path="", format_exception=_explain)
-        keys = RENAMED.get(cls, {})
-        raise bad_request("; ".join(_to_mistake(mistake, keys) for mistake in mistakes)) from None
+        raise bad_request(_to_sentence(mistakes, RENAMED.get(cls, {}))) from None
 
 
 def _explain(error: BaseException, _type: type | None) -> str:
     match error:
         case ForbiddenExtraKeysError():
-            return "unknown field " + ", ".join(sorted(map(str, error.extra_fields)))
+            return "unknown field " + ", ".join(sorted(map(_shown, error.extra_fields))[:MOST_MISTAKES])
         case KeyError():
             return "is missing"
-        case ValueError() if error.args:
-            return str(error)
         case _:
-            return "must be an object"
+            return str(error)
+
+
+def _to_sentence(mistakes: list[str], keys: Mapping[str, str]) -> str:
+    told = "; ".join(_to_mistake(mistake, keys) for mistake in mistakes[:MOST_MISTAKES])
+    more = len(mistakes) - MOST_MISTAKES
+    return f"{told}; and {more} more" if more > 0 else told
 
 
 def _to_mistake(line: str, keys: Mapping[str, str]) -> str:

@@ -1,0 +1,159 @@
+"""When the engine, the journal or an actor is down: each answer says so, and all goes on afterwards."""
+
+import pytest
+import trio
+
+from actors.container.engine import EngineUnavailable
+from actors.container.fleet import stream_of
+from actors.kernel import supervisor
+from actors.kernel.journal import Append
+from actors.kernel.supervisor import RestartIntensity
+from tests.edge.front import open_edge
+
+DOWN = {"error": "the container engine does not answer", "code": "engine_unavailable"}
+
+
+async def test_what_needs_the_engine_is_a_503_while_it_does_not_answer(edge):
+    await edge.create()
+    body = await edge.a_body("s2")
+    edge.engine.go_down()
+    await edge.wait_engine(up=False)
+    for method, path in [
+        ("POST", "/containers"),
+        ("DELETE", "/containers/s1"),
+        ("POST", "/containers/s1/start"),
+        ("POST", "/containers/s1/stop"),
+        ("POST", "/containers/s1/kill"),
+        ("POST", "/containers/s1/restart"),
+    ]:
+        answer = await edge.ask(method, path, body if path == "/containers" else None)
+        assert (answer.status_code, answer.json()) == (503, DOWN)
+        assert answer.headers["Retry-After"] == "5"
+    async with edge.console() as console:
+        await console.send("power", action="start")
+        assert (await console.until("error"))["data"] == DOWN["error"]
+    edge.engine.come_back()
+    await edge.wait_engine()
+    assert (await edge.power("start"))["status"] == "succeeded"
+
+
+async def test_what_needs_no_engine_is_answered_while_it_is_down(edge):
+    edge.engine.go_down()
+    await edge.wait_engine(up=False)
+    volume = await edge.volume()
+    await edge.post(f"/volumes/{volume}/files", {"path": "x", "content": ""})
+    await edge.port(25565)
+    assert await edge.get("/containers") == {"containers": []}
+    assert (await edge.ask("GET", "/api/v1/public/ping", headers={})).status_code == 200
+
+
+async def test_an_action_under_way_goes_on_when_the_engine_comes_back(edge):
+    await edge.create(start_pattern="Ready")
+    edge.faults.errors["start"] = EngineUnavailable("gone for a moment")
+    assert (await edge.power("start", wait="0.02"))["status"] == "pending"
+    edge.faults.errors.clear()
+    await edge.system.fleet.get("s1").wait_until(lambda view: view.state.power_state == "running")
+
+
+async def test_nothing_is_done_while_nothing_can_be_recorded(edge):
+    await edge.create(start_pattern="Ready")
+    body = await edge.a_body("s2")
+    edge.journal.fault = "/srv/lightd.db: the disk is full"
+    for method, path, content in [
+        ("POST", "/containers", body),
+        ("POST", "/containers/s1/start", None),
+        ("POST", "/network/ports", {"ip": "127.0.0.1", "port": 1}),
+        ("POST", "/volumes", None),
+    ]:
+        answer = await edge.ask(method, path, content)
+        assert (answer.status_code, answer.json()["code"]) == (507, "journal_unavailable")
+        assert answer.headers["Retry-After"] == "5"
+        assert "/srv" not in answer.text
+    edge.journal.fault = None
+    rows = (await edge.get("/containers"))["containers"]
+    assert [(row["internal_id"], row["state"]) for row in rows] == [("s1", "offline")]
+    assert (await edge.power("start"))["status"] == "succeeded"
+
+
+async def quarantine(edge, internal_id="s1"):
+    """Have the container's actor crash once, which is once too often."""
+    member = edge.system.fleet.get(internal_id)
+    member.place._child.intensity = RestartIntensity(restarts=0)
+    edge.faults.errors["start"] = RuntimeError("a bug")
+    await edge.power("start", internal_id, wait=0)
+    with trio.fail_after(20):
+        while not member.place.quarantined:
+            await trio.sleep(0.001)
+    edge.faults.errors.clear()
+
+
+async def test_a_quarantined_container_is_shown_answers_503_and_can_be_revived(edge):
+    await edge.create(start_pattern="Ready")
+    assert await edge.refused("POST", "/containers/s1/revive") == (
+        409,
+        "not_quarantined",
+        "container s1 is not in quarantine",
+    )
+    await quarantine(edge)
+    assert (await edge.show())["quarantined"] is True
+    assert (await edge.get("/containers"))["containers"][0]["quarantined"] is True
+    for method, path in [("POST", "/containers/s1/kill"), ("DELETE", "/containers/s1")]:
+        answer = await edge.ask(method, path)
+        assert (answer.status_code, answer.json()["code"]) == (503, "quarantined")
+        assert answer.headers["Retry-After"]
+        assert "a bug" not in answer.text
+    assert await edge.post("/containers/s1/revive") == {
+        "message": "Container revived",
+        "internal_id": "s1",
+    }
+    assert (await edge.power("start"))["status"] == "succeeded"
+    assert (await edge.show())["quarantined"] is False
+
+
+async def test_a_quarantined_container_still_has_its_console(edge):
+    await edge.create(start_pattern="Ready")
+    await quarantine(edge)
+    async with edge.console() as console:
+        assert (await console.next())["data"] == "starting"
+        await console.send("power", action="kill")
+        assert "quarantine" in (await console.until("error"))["data"]
+        await console.send("request_logs")
+        await console.until("logs")
+
+
+async def test_a_container_whose_history_is_broken_is_shown_and_its_name_stays_taken(tmp_path, monkeypatch):
+    async with open_edge(tmp_path) as edge:
+        await edge.create()
+        broken = await edge.system.bus.history(stream_of("s1"))
+        append = Append(stream_of("s1"), len(broken), (broken[0].event,))
+        await edge.system.bus.publish(append)  # created twice: no such transition
+    monkeypatch.setattr(supervisor, "RestartIntensity", lambda: RestartIntensity(restarts=0))
+    async with open_edge(tmp_path) as edge:
+        row = {
+            "internal_id": "s1",
+            "container_id": None,
+            "install_state": "failed",
+            "state": "offline",
+            "image": None,
+            "ports": [],
+            "quarantined": True,
+        }
+        assert await edge.get("/containers") == {"containers": [row]}
+        assert await edge.get("/containers/s1") == row
+        assert (await edge.refused("POST", "/containers", await edge.a_body()))[:2] == (409, "already_exists")
+        assert (await edge.refused("POST", "/containers/s1/start"))[:2] == (503, "quarantined")
+        async with edge.console() as console:
+            await console.send("send_command", command="x")
+            assert (await console.until("error"))["data"] == "the container is not running"
+
+
+@pytest.mark.parametrize("moment", ["create", "delete"])
+async def test_an_unreachable_engine_does_not_keep_the_daemon_from_stopping(tmp_path, moment):
+    async with open_edge(tmp_path) as edge:
+        if moment == "create":
+            edge.faults.gates["ensure_image"] = trio.Event()
+            await edge.post("/containers", await edge.a_body())
+        else:
+            await edge.create()
+            edge.faults.gates["remove"] = trio.Event()
+            await edge.call("DELETE", "/containers/s1", wait=0)
