@@ -111,7 +111,7 @@ def evolve(state: State, event: happened.Event) -> State:
                 state,
                 phase=phase,
                 started_at=event.started_at or state.started_at,
-                exit=Exit(event.code, event.oom_killed, event.at),
+                exit=Exit(event.code, event.oom_killed, event.at, crashed=not event.expected),
             )
         case (
             happened.ImageEnsured()

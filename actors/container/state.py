@@ -47,11 +47,15 @@ GONE = frozenset({Phase.ABSENT, Phase.DELETED})
 
 @attrs.frozen
 class Exit:
-    """How the last run ended. ``code`` is None where nobody can tell, ``at`` is Unix seconds."""
+    """How the last run ended. ``code`` is None where nobody can tell, ``at`` is Unix seconds.
+
+    ``crashed`` is true where nobody had asked for it.
+    """
 
     code: int | None
     oom_killed: bool
     at: float | None
+    crashed: bool = False
 
 
 @attrs.frozen

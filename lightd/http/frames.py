@@ -78,7 +78,9 @@ def to_state(view: View[State]) -> dict[str, Any]:
     state = view.state
     base = {"event": "event", "seq": view.position}
     if state.phase is Phase.OFFLINE and state.exit is not None:
-        return {**base, "data": "exit", "code": state.exit.code, "oom_killed": state.exit.oom_killed}
+        ended = state.exit
+        told = {"code": ended.code, "oom_killed": ended.oom_killed, "crashed": ended.crashed}
+        return {**base, "data": "exit", **told}
     return {**base, "data": _STANDING[state.phase]}
 
 

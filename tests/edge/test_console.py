@@ -38,7 +38,7 @@ async def test_a_viewer_sees_the_state_that_stands(edge):
     edge.faults.gates.pop("signal").set()
     await member.wait_until(lambda view: view.state.exit is not None)
     ended = await first()
-    assert (ended["data"], ended["code"], ended["oom_killed"]) == ("exit", 143, False)
+    assert ended == {"data": "exit", "code": 143, "oom_killed": False, "crashed": False}
     edge.faults.gates["remove"] = trio.Event()
     await edge.call("DELETE", "/containers/s1", wait=0)
     assert await first() == {"data": "stopping"}
@@ -103,6 +103,9 @@ async def test_a_crash_is_told_as_one(edge):
         ended = await console.until("event", "exit")
     assert (ended["code"], ended["crashed"]) == (7, True)
     assert console.text == "one\ntwo\n"
+    async with edge.console() as console:
+        again = await console.next()
+    assert again == ended
 
 
 async def test_a_restart_is_told_as_one(edge):

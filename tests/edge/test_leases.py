@@ -126,15 +126,21 @@ async def test_a_port_is_given_back_when_the_creation_could_not_be_recorded(edge
     await edge.port(25565)
     body = await edge.a_body(ports=[ADDRESS])
     commit = edge.journal.commit
+    release_refused = trio.Event()
 
     async def lease_only(batch):
-        if any(append.stream == "container-s1" for append in batch):
+        streams = [append.stream for append in batch]
+        if edge.journal.fault is not None and "portpool" in streams:
+            release_refused.set()
+        if "container-s1" in streams:
             edge.journal.fault = "the disk is full"
         return await commit(batch)
 
     edge.system.bus._journal = Intercepted(edge.journal, lease_only)
     status, code, _ = await edge.refused("POST", "/containers", body)
     assert (status, code) == (507, "journal_unavailable")
+    with trio.fail_after(20):
+        await release_refused.wait()
     edge.journal.fault = None
     edge.system.bus._journal = edge.journal
     with trio.fail_after(20):

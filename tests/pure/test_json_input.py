@@ -36,6 +36,7 @@ def refused(call, *arguments):
     return error.message
 
 
+@settings(max_examples=50)
 @given(JSON)
 def test_what_is_json_is_read_as_what_it_is_or_refused(value):
     text = json.dumps(value)
