@@ -16,7 +16,9 @@ from pathlib import Path
 
 import trio
 
+from actors.kernel.journal import JournalUnavailable
 from lightd import config, config_file, config_rules, logs
+from lightd.leaves import leaves
 from lightd.version import version
 
 FAILED = 1
@@ -112,10 +114,22 @@ def _serve(path: Path, log_format: logs.Format) -> int:
             _log.info("wrote %s with a new token: lightd --token what", path)
         try:
             trio.run(functools.partial(daemon.run, configuration, started=_tell_addresses))
-        except Exception:  # noqa: BLE001 - the last one to see it; the log masks the secrets in it
-            _log.critical("lightd failed", exc_info=True)
+        except Exception as error:  # noqa: BLE001 - the last one to see it; the log masks the secrets in it
+            _tell_failure(error)
             return FAILED
     return 0
+
+
+def _tell_failure(error: Exception) -> None:
+    """Log why the daemon ended: a sentence for what an operator can mend, all of it for what is a bug."""
+    from lightd.journal.sqlite import JournalRefused  # noqa: PLC0415 - as the daemon
+
+    found = leaves(error)
+    if all(isinstance(leaf, OSError | JournalRefused | JournalUnavailable) for leaf in found):
+        for leaf in found:
+            _log.critical("lightd can't run: %s", leaf)
+    else:
+        _log.critical("lightd failed", exc_info=error)
 
 
 def _tell_addresses(addresses: Sequence[str]) -> None:

@@ -25,6 +25,7 @@ from trio_websocket import WebSocketConnection, open_websocket_url
 
 from lightd import config, config_file, daemon, logs
 from lightd.http.auth import MEDIA_TYPE
+from lightd.leaves import leaves
 from lightd.system import System
 
 IMAGE = "busybox:stable"
@@ -51,18 +52,10 @@ def main(args: argparse.Namespace) -> int:
         ):
             trio.run(_demo, Path(scratch), args.image or IMAGE, args.keep)
     except* (Trouble, httpx.HTTPError, OSError) as trouble:
-        troubles = _leaves(trouble)
+        troubles = [str(leaf) or repr(leaf) for leaf in leaves(trouble)]
     for line in troubles:
         print(f"lightd demo: {line}", file=sys.stderr)
     return 1 if troubles else 0
-
-
-def _leaves(group: BaseExceptionGroup[Any]) -> list[str]:
-    return [
-        line
-        for error in group.exceptions
-        for line in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [str(error) or repr(error)])
-    ]
 
 
 async def _demo(scratch: Path, image: str, keep: bool) -> None:  # noqa: FBT001 - a flag of the command line

@@ -5,7 +5,9 @@ again, and each minute, one list of its containers is compared with the director
 was seen of its container. Their deciders turn differences into ordinary events. Between that, the engine's
 notices say where to look; a notice is never believed itself.
 
-A container of this node that no actor has a use for is removed from the engine.
+A container of this node that no actor has a use for is removed from the engine. One exception: a server
+that runs and that the journal doesn't know is told of and left alone. Our own interrupted work leaves no such
+thing behind; a journal that was lost does, and its players are still on.
 """
 
 import logging
@@ -210,7 +212,11 @@ class Fleet:
         if member is not None and member.place.quarantined:
             return
         try:
-            if member is None or _useless(row, member.state):
+            if member is None and row.running and row.role is Role.SERVER:
+                logger.warning(
+                    "%s runs in the engine, but the journal knows no such container", row.internal_id
+                )
+            elif member is None or _useless(row, member.state):
                 await self._remove_orphan(row)
             elif row.running or member.state.phase in UP:
                 await self._inspect(member, row.engine_id)

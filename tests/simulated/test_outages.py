@@ -435,6 +435,17 @@ async def test_orphans_of_this_node_are_removed_and_nobody_elses_are_touched(aut
             assert await heard(world)
 
 
+async def test_a_server_that_runs_and_is_in_no_journal_is_left_alone_until_it_ends(autojump_clock, caplog):
+    async with open_world() as world:
+        await world.engine.start(await world.engine.create_server(a_spec("lost"), 1))
+        await trio.sleep(fleet_module.RECONCILE_EVERY + 1)
+        assert world.engine.running() == ["lost"]
+        assert "lost runs in the engine" in caplog.text
+        world.engine.exit("lost", 0)
+        await trio.sleep(fleet_module.RECONCILE_EVERY + 1)
+        assert await world.engine.list() == []
+
+
 async def test_an_orphan_that_can_not_be_removed_keeps_nobody_waiting(autojump_clock):
     async with open_world() as world:
         await world.engine.create_server(a_spec("orphan"), 1)

@@ -1,0 +1,42 @@
+"""What keeps a daemon from serving is told in a sentence; what ends it is asked for."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.live.daemon import Daemon
+
+
+@pytest.fixture
+def second(daemon, tmp_path_factory):
+    """A second installation, not started."""
+
+    def start(**settings):
+        other = Daemon(tmp_path_factory.mktemp("second"), settings=settings)
+        command = [sys.executable, "-m", "lightd", "serve", "--config", other.config, "--log-format", "json"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    return start
+
+
+async def test_an_address_that_is_in_use_is_told_in_one_line(daemon, second):
+    host, port = daemon.url.removeprefix("http://").split(":")
+    done = second(server={"host": host, "port": int(port)})
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert f"cannot listen on {host}:{port}" in last
+    assert "Traceback" not in done.stderr
+
+
+async def test_a_journal_that_another_daemon_has_is_told_in_one_line(daemon, second):
+    storage = daemon.folder / "storage"
+    paths = {
+        "base_path": str(storage),
+        "containers_path": str(storage / "containers"),
+        "volumes_path": str(storage / "volumes"),
+    }
+    done = second(storage=paths)
+    assert done.returncode == 1
+    assert "lightd can't run: the journal" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
