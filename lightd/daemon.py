@@ -29,6 +29,7 @@ from lightd.files.jail import Owner
 from lightd.files.volumes import VolumeFolders
 from lightd.http.app import make_app
 from lightd.http.server import Address, open_server
+from lightd.http.stations import open_stations
 from lightd.journal.codec import Codec
 from lightd.journal.sqlite import open_sqlite_journal
 from lightd.patterns import compile_pattern
@@ -100,7 +101,10 @@ async def open_system(config: Configuration, open_engine: OpenEngine = open_engi
 async def open_front(system: System) -> AsyncIterator[Sequence[str]]:
     """Yield the URLs at which ``system`` is served."""
     server = system.config.server
-    async with open_server(make_app(system), [Address(server.host, server.port)]) as front:
+    async with (
+        open_stations(system.bus) as stations,
+        open_server(make_app(system, stations), [Address(server.host, server.port)]) as front,
+    ):
         yield [f"http://{address}" for address in front.addresses]
 
 

@@ -20,6 +20,7 @@ LINES = 10_000
 SIZE = 1024 * 1024
 NOTES = 100
 INPUTS = 64
+SEAMS = 64
 
 
 class InputClosed(Exception):  # noqa: N818 - names the state
@@ -28,6 +29,15 @@ class InputClosed(Exception):  # noqa: N818 - names the state
 
 class InputFull(Exception):  # noqa: N818 - names the state
     """The process does not read its input, and enough of it waits."""
+
+
+@attrs.frozen
+class Seam:
+    """Where the event at ``position`` stands among the output: after so many lines and notes."""
+
+    position: int
+    line: int
+    note: int
 
 
 @attrs.define(eq=False)
@@ -50,6 +60,7 @@ class Console:
     _input: deque[bytes] | None = None
     _input_arrived: Wake = attrs.field(factory=Wake)
     _life: "Life | None" = None
+    _seams: deque[Seam] = attrs.field(factory=lambda: deque(maxlen=SEAMS))
 
     def __attrs_post_init__(self) -> None:
         """Share one wake among all that a viewer waits for."""
@@ -79,6 +90,20 @@ class Console:
     def say(self, note: str) -> None:
         """Tell whoever looks on."""
         self.notes.push([note])
+
+    def mark(self, position: int) -> None:
+        """Note that everything up to the event at ``position`` has happened by now."""
+        if not self._seams or self._seams[-1].position < position:
+            self._seams.append(Seam(position, self.lines.last, self.notes.last))
+
+    def seam(self, position: int) -> Seam:
+        """Return where the event at ``position`` stands; for an old one that is the latest it can be."""
+        found = Seam(position, self.lines.last, self.notes.last)
+        for seam in reversed(self._seams):
+            if seam.position < position:
+                break
+            found = seam
+        return found
 
     @property
     def partial(self) -> str:

@@ -134,6 +134,7 @@ class Fleet:
             )
 
         def show(view: View[State]) -> None:
+            console.mark(view.position)
             if view.state.phase not in UP:
                 member.stats.set(None)
             if view.state.phase is Phase.DELETED and member.place.settled.is_set():

@@ -137,8 +137,12 @@ class Subscription:
         while True:
             if found := await self.poll():
                 return found
-            if self.position >= self._bus.head:
-                await self._bus._wake.wait()  # noqa: SLF001 - a cursor is a part of its bus
+            await self.wait()
+
+    async def wait(self) -> None:
+        """Wait until there are records that it has not looked at; a checkpoint only where there are none."""
+        if self.position >= self._bus.head:
+            await self._bus._wake.wait()  # noqa: SLF001 - a cursor is a part of its bus
 
     async def poll(self) -> Sequence[Recorded]:
         """Return the records that follow and are there already, perhaps a part of them, perhaps none."""

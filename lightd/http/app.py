@@ -15,6 +15,7 @@ from quart_trio import QuartTrio
 
 from lightd.http import containers, errors, ports, sessions, volumes
 from lightd.http.auth import Gate, check_media_type, to_bearer, to_offered
+from lightd.http.stations import Stations
 from lightd.http.wire import to_json
 from lightd.system import System
 
@@ -24,7 +25,7 @@ PING = "/api/v1/public/ping"
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 
 
-def make_app(system: System) -> QuartTrio:
+def make_app(system: System, stations: Stations) -> QuartTrio:
     """Return the application that serves ``system``."""
     app = QuartTrio("lightd", static_folder=None)
     app.url_map.strict_slashes = False
@@ -61,7 +62,7 @@ def make_app(system: System) -> QuartTrio:
     containers.install(app, system)
     volumes.install(app, system)
     ports.install(app, system)
-    sessions.install(app, system)
+    sessions.install(app, system, stations)
     return app
 
 

@@ -1,6 +1,6 @@
 """The console alone: its lives, its input, its end."""
 
-from actors.container.console import Console
+from actors.container.console import SEAMS, Console
 from actors.kernel.ephemeral import Wake
 
 
@@ -25,3 +25,29 @@ async def test_an_unfinished_line_is_appended_at_the_end_of_the_stream():
     console.finish()
     console.finish()
     assert list(console.lines.tail(10).items) == ["one", "two"]
+
+
+async def test_an_event_has_its_place_among_the_lines_and_the_notes():
+    console = Console(Wake())
+    console.write(b"one\n")
+    console.mark(5)
+    console.write(b"two\n")
+    console.say("note")
+    console.mark(5)  # shown again, by the next incarnation
+    console.mark(8)
+    console.write(b"three\n")
+    assert [(seam.line, seam.note) for seam in map(console.seam, (5, 6, 8, 9))] == [
+        (1, 0),
+        (2, 1),
+        (2, 1),
+        (3, 1),
+    ]
+
+
+async def test_an_event_of_which_the_place_is_forgotten_comes_no_later_than_the_next():
+    console = Console(Wake())
+    for position in range(1, 2 * SEAMS):
+        console.write(b"line\n")
+        console.mark(position)
+    assert console.seam(1).line == console.seam(SEAMS).line == SEAMS
+    assert console.seam(2 * SEAMS - 1).line == 2 * SEAMS - 1

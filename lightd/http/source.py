@@ -1,0 +1,230 @@
+"""What a feed is filled from: one container, or the whole node.
+
+A ``Source`` is looked at by one task at a time. When ``look`` returns, all that is known by then was
+published, and no ``await`` has come since: whoever joins the feed at that moment continues from the view that
+stands.
+
+The order within one look: an event follows the lines and notes that were there when its container's actor
+showed it, and precedes all later ones (``Console.seam``). So the line that made a server ready comes before
+the word that it is, the last line of a run before its exit, and the first of the next after its start, also
+where a pause has put all of them into one look.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+import attrs
+
+from actors.container.console import Console
+from actors.container.events import Follow
+from actors.container.fleet import Member, internal_id_of, stream_of
+from actors.container.state import Phase
+from actors.kernel.bus import Bus, Subscription
+from actors.kernel.journal import Recorded
+from lightd.http import frames
+from lightd.http.feed import Cut
+
+LINES_A_FRAME = 500
+
+Publish = Callable[[bytes, Cut], None]
+
+
+class Source(Protocol):
+    """Where frames come from. ``cut`` is what was published so far."""
+
+    @property
+    def cut(self) -> Cut: ...
+
+    @property
+    def over(self) -> bool:
+        """There is nothing new, and there never will be."""
+        ...
+
+    async def look(self, publish: Publish) -> int:
+        """Publish all that is new, and return how many lines of a console it was."""
+        ...
+
+    async def wait(self) -> None:
+        """Wait until there may be something new."""
+        ...
+
+    def lost(self, since: Cut, until: Cut) -> AsyncIterator[bytes]:
+        """Give the frames that stand for all between two cuts."""
+        ...
+
+
+@attrs.define(eq=False)
+class ContainerSource:
+    """A container's lines, notes, events and statistics."""
+
+    _bus: Bus
+    member: Member
+    cut: Cut = attrs.field(init=False)
+    _note: int = attrs.field(init=False)
+    _stats: int = attrs.field(init=False)
+    _events: Subscription = attrs.field(init=False)
+    _pending: deque[Recorded] = attrs.field(factory=deque)
+    _commentary: frames.Commentary = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Begin at what stands."""
+        view, console = self.member.view, self._console
+        self.cut = Cut(console.lines.last, view.position)
+        self._note = console.notes.last
+        self._stats = self.member.stats.edition
+        self._events = self._bus.subscribe(view.position, self.member.place.name)
+        self._commentary = frames.Commentary(view.state.follow)
+
+    @property
+    def _console(self) -> Console:
+        return self.member.console
+
+    async def look(self, publish: Publish) -> int:
+        """Publish all that is new; see the module's rules."""
+        while self._events.position < self.member.view.position:
+            self._pending.extend(await self._events.poll())
+        before = self.cut.line
+        while self._pending and self._pending[0].position <= self.member.view.position:
+            record = self._pending.popleft()
+            seam = self._console.seam(record.position)
+            self._publish_lines(publish, seam.line)
+            self._publish_notes(publish, seam.note)
+            self.cut = Cut(self.cut.line, record.position)
+            if framed := to_framed(record, self._commentary):
+                publish(framed, self.cut)
+        self._publish_lines(publish, self._console.lines.last)
+        self._publish_notes(publish, self._console.notes.last)
+        self._publish_stats(publish)
+        return self.cut.line - before
+
+    def _publish_lines(self, publish: Publish, until: int) -> None:
+        while self.cut.line < until:
+            framed, line = to_stretch(self._console, self.cut.line, until)
+            self.cut = Cut(line, self.cut.position)
+            publish(framed, self.cut)
+
+    def _publish_notes(self, publish: Publish, until: int) -> None:
+        if self._note < until:
+            stretch = self._console.notes.read(self._note, until - self._note)
+            self._note = until
+            for note in stretch.items:
+                publish(frames.to_frame(frames.to_message(note)), self.cut)
+
+    def _publish_stats(self, publish: Publish) -> None:
+        stats = self.member.stats
+        if self._stats != stats.edition:
+            self._stats = stats.edition
+            if stats.value is not None:
+                publish(frames.to_frame(frames.to_stats(stats.value)), self.cut)
+
+    @property
+    def _is_current(self) -> bool:
+        return (
+            self.cut.line >= self._console.lines.last
+            and self._note >= self._console.notes.last
+            and self._stats == self.member.stats.edition
+            and self._events.position >= self.member.view.position
+        )
+
+    @property
+    def over(self) -> bool:
+        """All of a deleted container was published."""
+        return self._is_current and self.member.state.phase is Phase.DELETED
+
+    async def wait(self) -> None:
+        """Wait until there is something new; a checkpoint only where there isn't."""
+        if self._is_current:
+            await self.member.wake.wait()
+
+    async def missed(self, since: int, until: int) -> tuple[list[Recorded], frames.Commentary]:
+        """Return the events over position ``since`` up to ``until``, and who can comment on them."""
+        found: list[Recorded] = []
+        commentary, version = frames.Commentary(Follow.REST), 0
+        while page := await self._bus.history(stream_of(self.member.internal_id), version):
+            version = page[-1].version
+            for record in page:
+                if record.position <= since:
+                    commentary.to_text(record.event)
+                elif record.position <= until:
+                    found.append(record)
+        return found, commentary
+
+    async def lost(self, since: Cut, until: Cut) -> AsyncIterator[bytes]:
+        """Give the word that lines are missing, then the events that came among them."""
+        if until.line > since.line:
+            yield frames.to_frame(frames.to_gap(until.line - since.line, until.line + 1))
+        if until.position > since.position:
+            records, commentary = await self.missed(since.position, until.position)
+            for record in records:
+                if framed := to_framed(record, commentary):
+                    yield framed
+
+
+@attrs.define(eq=False)
+class NodeSource:
+    """Every container's events."""
+
+    bus: Bus
+    cut: Cut = attrs.field(init=False)
+    _events: Subscription = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.cut = Cut(0, self.bus.head)
+        self._events = self.bus.subscribe(self.bus.head)
+
+    async def look(self, publish: Publish) -> int:
+        """Publish all that is new."""
+        while records := await self._events.poll():
+            for record in records:
+                self.cut = Cut(0, record.position)
+                if framed := to_node_framed(record):
+                    publish(framed, self.cut)
+        return 0
+
+    @property
+    def over(self) -> bool:
+        """It never is."""
+        return False
+
+    async def wait(self) -> None:
+        """Wait until there is something new; a checkpoint only where there isn't."""
+        await self._events.wait()
+
+    async def lost(self, since: Cut, until: Cut) -> AsyncIterator[bytes]:
+        """Give every event in between, page by page."""
+        events = self.bus.subscribe(since.position)
+        while events.position < until.position:
+            records = await events.poll()
+            framed = [to_node_framed(record) for record in records if record.position <= until.position]
+            yield b"".join(framed)
+
+
+def to_framed(record: Recorded, commentary: frames.Commentary) -> bytes:
+    """Return ``record`` for a container's viewers, and what is to be said of it; empty if nothing."""
+    frame = frames.to_event(record)
+    framed = b"" if frame is None else frames.to_frame(frame)
+    text = commentary.to_text(record.event)
+    return framed if text is None else framed + frames.to_frame(frames.to_message(text))
+
+
+def to_node_framed(record: Recorded) -> bytes:
+    """Return ``record`` to the node's viewers; empty where it means nothing to them."""
+    internal_id, frame = internal_id_of(record.stream), frames.to_event(record)
+    if internal_id is None or frame is None:
+        return b""
+    return frames.to_frame({**frame, "internal_id": internal_id})
+
+
+def to_stretch(console: Console, after: int, until: int) -> tuple[bytes, int]:
+    """Return the frames of the next lines over ``after`` up to ``until``, and the last one's number.
+
+    A ``gap`` comes first where the console has lost some of them. ``until`` must be over ``after``.
+    """
+    stretch = console.lines.read(after, min(LINES_A_FRAME, until - after))
+    first = min(stretch.first, until + 1)
+    items = stretch.items[: until + 1 - first]
+    framed = frames.to_frame(frames.to_gap(first - after - 1, first)) if first > after + 1 else b""
+    if items:
+        framed += frames.to_frame(frames.to_console(items, first))
+    return framed, first + len(items) - 1

@@ -1,0 +1,119 @@
+"""Stations: the feeds that are on the air, one for each container that somebody looks at, and the node's own.
+
+A feed is there while it has viewers: nothing is framed for nobody. Its one task looks at the source,
+publishes what is new, and waits: for the source, or for a moment where lines come fast (``Pace``). Whoever
+joins has the source looked at first, in turn with that task, and so begins at a clean cut.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Generic, TypeVar
+
+import attrs
+import trio
+
+from actors.container.fleet import Member
+from actors.kernel.bus import Bus
+from lightd.http.feed import Feed, Socket, Viewer
+from lightd.http.pace import Pace
+from lightd.http.source import ContainerSource, NodeSource, Source
+
+logger = logging.getLogger(__name__)
+
+K = TypeVar("K")
+S = TypeVar("S", bound=Source)
+
+
+@attrs.define(eq=False)
+class Station(Generic[S]):
+    """One feed, its source, and the task between them."""
+
+    source: S
+    feed: Feed = attrs.field(init=False)
+    listeners: int = 0
+    scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    _looking: trio.Lock = attrs.field(factory=trio.Lock)
+
+    def __attrs_post_init__(self) -> None:
+        self.feed = Feed(self.source.cut, self.source.lost)
+
+    async def run(self) -> None:
+        """Publish until the source is over, or nobody listens any more; a bug ends the feed, nothing else."""
+        with self.scope:
+            try:
+                await self._run()
+            except Exception as error:  # every viewer's session is told, and fails by it
+                logger.exception("a feed failed")
+                self.feed.fail(error)
+
+    async def _run(self) -> None:
+        pace = Pace()
+        while True:
+            lines = await self._look()
+            if pause := pace.pause(lines, trio.current_time()):
+                await trio.sleep(pause)
+            elif self.source.over:
+                self.feed.end()
+                return
+            else:
+                await self.source.wait()
+
+    async def _look(self) -> int:
+        async with self._looking:
+            return await self.source.look(self.feed.publish)
+
+    async def join(self, socket: Socket) -> Viewer:
+        """Return a viewer that begins at what stands: there is nothing new at the moment this returns."""
+        await self._look()
+        return self.feed.join(socket)
+
+
+@attrs.define(eq=False)
+class Stations:
+    """All feeds that are on the air. Made by ``open_stations``."""
+
+    _bus: Bus
+    _nursery: trio.Nursery
+    _containers: dict[Member, Station[ContainerSource]] = attrs.field(factory=dict)
+    _node: dict[None, Station[NodeSource]] = attrs.field(factory=dict)
+
+    @contextmanager
+    def container(self, member: Member) -> Iterator[Station[ContainerSource]]:
+        """Yield the station of a container; it is on the air at least until the block is left."""
+        with self._listen(self._containers, member, lambda: ContainerSource(self._bus, member)) as station:
+            yield station
+
+    @contextmanager
+    def node(self) -> Iterator[Station[NodeSource]]:
+        """Yield the node's own station; it is on the air at least until the block is left."""
+        with self._listen(self._node, None, lambda: NodeSource(self._bus)) as station:
+            yield station
+
+    @contextmanager
+    def _listen(
+        self, stations: dict[K, Station[S]], key: K, new_source: Callable[[], S]
+    ) -> Iterator[Station[S]]:
+        station = stations.get(key)
+        if station is None or station.feed.ended:
+            station = stations[key] = Station(new_source())
+            self._nursery.start_soon(station.run)
+        station.listeners += 1
+        try:
+            yield station
+        finally:
+            station.listeners -= 1
+            if not station.listeners:
+                station.scope.cancel()
+                if stations.get(key) is station:
+                    del stations[key]
+
+
+@asynccontextmanager
+async def open_stations(bus: Bus) -> AsyncIterator[Stations]:
+    """Yield the stations, none of them on the air; on leaving, all of them fall silent."""
+    async with trio.open_nursery() as nursery:
+        try:
+            yield Stations(bus, nursery)
+        finally:
+            nursery.cancel_scope.cancel()

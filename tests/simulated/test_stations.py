@@ -1,0 +1,167 @@
+"""Stations over real actors in virtual time: what is published, in which order, and for whom at all."""
+
+import json
+from contextlib import asynccontextmanager
+
+import attrs
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from actors.container import messages as told
+from actors.container.state import Phase
+from lightd.http import frames
+from lightd.http.feed import FeedBroken
+from lightd.http.pace import LONG
+from lightd.http.stations import open_stations
+from tests.simulated.world import a_spec, open_world
+
+
+@attrs.define(eq=False)
+class Page:
+    """A socket that takes everything, and remembers when."""
+
+    frames: list = attrs.field(factory=list)
+
+    def write_nowait(self, framed):
+        now = trio.current_time()
+        self.frames += [(now, frame) for frame in to_values(framed)]
+        return True
+
+    async def write(self, framed):
+        self.write_nowait(framed)
+        await trio.lowlevel.checkpoint()
+
+    @property
+    def told(self):
+        return [frame for _, frame in self.frames]
+
+    @property
+    def text(self):
+        return "".join(frame["data"] for frame in self.told if frame["event"] == "console")
+
+
+def to_values(framed):
+    while framed:
+        size, start = framed[1], 2
+        if size == 126:
+            size, start = int.from_bytes(framed[2:4]), 4
+        elif size == 127:
+            size, start = int.from_bytes(framed[2:10]), 10
+        yield json.loads(framed[start : start + size])
+        framed = framed[start + size :]
+
+
+@asynccontextmanager
+async def open_watched(spec=None):
+    async with open_world() as world, open_stations(world.bus) as stations:
+        member = await world.create(spec)
+        page = Page()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(look_on, stations, member, page)
+            await wait_all_tasks_blocked()
+            yield world, stations, page
+            nursery.cancel_scope.cancel()
+
+
+async def look_on(stations, member, page):
+    with stations.container(member) as station:
+        viewer = await station.join(page)
+        try:
+            await viewer.follow()
+        finally:
+            viewer.leave()
+
+
+async def test_lines_and_events_keep_their_order_through_a_pause(autojump_clock):
+    async with open_watched() as (world, _stations, page):
+        console = world.member().console
+        await world.tell(told.Start())
+        await world.wait(Phase.RUNNING)
+        for _ in range(300):
+            console.write(b"fast\n")
+            await trio.sleep(0.001)
+        before = len(page.frames)
+        console.write(b"the last line\n")
+        await world.tell(told.Kill())
+        await world.wait(Phase.OFFLINE)
+        console.write(b"between\n")
+        await world.tell(told.Start())
+        await world.wait(Phase.RUNNING)
+        console.write(b"after\n")
+        await trio.sleep(1)
+        new = page.told[before:]
+        text = [str(frame["data"]) for frame in new if frame["event"] in ("event", "console")]
+        joined = "".join(f"[{each}]" if not each.endswith("\n") else each for each in text)
+        joined = joined.replace("fast\n", "")
+        assert joined == "the last line\n[stopping][exit]between\n[starting]Ready\n[running]after\n"
+
+
+async def test_a_quiet_console_is_sent_at_once_and_a_fast_one_in_batches(autojump_clock):
+    async with open_watched() as (world, _stations, page):
+        console = world.member().console
+        for _ in range(10):
+            console.write(b"quiet\n")
+            now = trio.current_time()
+            await wait_all_tasks_blocked()
+            assert page.frames[-1][0] == now
+            await trio.sleep(0.1)
+        before = len(page.frames)
+        for _ in range(1000):
+            console.write(b"fast\n")
+            await trio.sleep(0.001)
+        await trio.sleep(1)
+        assert page.text == "quiet\n" * 10 + "fast\n" * 1000
+        assert len(page.frames) - before < 1.0 / LONG + 100
+
+
+async def test_nothing_is_framed_where_nobody_looks_on(autojump_clock, monkeypatch):
+    async with open_watched() as (world, stations, _page):
+        assert len(stations._containers) == 1
+    async with open_world() as world, open_stations(world.bus) as stations:
+        monkeypatch.setattr(frames, "to_frame", lambda value: 1 / 0)
+        member = await world.running()
+        page = Page()
+        with trio.move_on_after(1):
+            await look_on(stations, member, page)
+        assert not stations._containers
+        member.console.write(b"for nobody\n")
+        await trio.sleep(1)
+
+
+async def test_a_bug_ends_its_feed_for_all_its_viewers_and_the_next_one_gets_another(autojump_clock, caplog):
+    async with open_world() as world, open_stations(world.bus) as stations:
+        member, other = await world.running(), await world.running(a_spec("s2"))
+        page, far = Page(), Page()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(look_on, stations, other, far)
+            with pytest.MonkeyPatch.context() as broken, pytest.RaisesGroup(FeedBroken, FeedBroken):
+                async with trio.open_nursery() as viewers:
+                    viewers.start_soon(look_on, stations, member, page)
+                    viewers.start_soon(look_on, stations, member, Page())
+                    await wait_all_tasks_blocked()
+                    broken.setattr(frames, "to_console", lambda lines, first: 1 / 0)
+                    member.console.write(b"lost\n")
+            nursery.start_soon(look_on, stations, member, page)
+            await wait_all_tasks_blocked()
+            member.console.write(b"again\n")
+            other.console.write(b"well\n")
+            await trio.sleep(1)
+            nursery.cancel_scope.cancel()
+        assert (page.text, far.text) == ("again\n", "well\n")
+    assert "a feed failed" in caplog.text
+
+
+async def test_a_deleted_container_ends_its_feed_after_its_last_word(autojump_clock):
+    async with open_world() as world, open_stations(world.bus) as stations:
+        member = await world.running()
+        page = Page()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(look_on, stations, member, page)
+            await wait_all_tasks_blocked()
+            await world.tell(told.Delete())
+        assert [frame["data"] for frame in page.told if frame["event"] == "event"][-1] == "deleted"
+        late = Page()
+        await look_on(stations, member, late)
+        assert late.told == []
+        assert not stations._containers
