@@ -13,6 +13,8 @@ import attrs
 SLOW, FAST = 20.0, 100.0
 SHORT, LONG = 0.010, 0.025
 WINDOW = 1.0
+MOST = 2 * FAST * WINDOW
+"""More is not remembered: a console is quick again within a second or two after a flood."""
 
 
 @attrs.define
@@ -26,7 +28,8 @@ class Pace:
         """Return how long to wait after ``lines`` were sent ``now``, 0 where not at all."""
         if not lines:
             return 0.0
-        self._recent = self._recent * math.exp((self._at - now) / WINDOW) + lines
+        recent = self._recent * math.exp((self._at - now) / WINDOW) + lines
+        self._recent = min(recent, MOST)
         self._at = now
         if self._recent <= SLOW * WINDOW:
             return 0.0

@@ -60,8 +60,14 @@ class Station(Generic[S]):
                 await self.source.wait()
 
     async def _look(self) -> int:
-        async with self._looking:
+        try:
+            self._looking.acquire_nowait()  # no checkpoint: it would be a turn of the loop for every line
+        except trio.WouldBlock:
+            await self._looking.acquire()
+        try:
             return await self.source.look(self.feed.publish)
+        finally:
+            self._looking.release()
 
     async def join(self, socket: Socket) -> Viewer:
         """Return a viewer that begins at what stands: there is nothing new at the moment this returns."""

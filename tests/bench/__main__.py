@@ -7,10 +7,11 @@ compared. Benches on real containers need a Docker Engine (``bash tests/rig/run 
 import argparse
 from pathlib import Path
 
-from tests.bench import figures, flood, idle, journal, lifecycle, requests
+from tests.bench import fanout, figures, flood, idle, journal, lifecycle, requests
 
 BENCHES = {
     "lifecycle": lifecycle.run,
+    "fanout": fanout.run,
     "flood": flood.run,
     "idle": idle.run,
     "journal": journal.run,
