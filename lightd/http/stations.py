@@ -16,7 +16,7 @@ import trio
 from actors.container.fleet import Member
 from actors.kernel.bus import Bus
 from lightd.http.feed import Feed, Socket, Viewer
-from lightd.http.pace import Pace
+from lightd.http.pace import LONG, Pace
 from lightd.http.source import ContainerSource, NodeSource, Source
 
 logger = logging.getLogger(__name__)
@@ -51,13 +51,15 @@ class Station(Generic[S]):
         pace = Pace()
         while True:
             lines = await self._look()
-            if pause := pace.pause(lines, trio.current_time()):
-                await trio.sleep(pause)
-            elif self.source.over:
-                self.feed.end()
-                return
-            else:
+            now = trio.current_time()
+            pause = pace.pause(lines, now)
+            if pause < LONG:  # the next line may come after the pause: then the pause wakes nobody
+                if self.source.over:
+                    self.feed.end()
+                    return
                 await self.source.wait()
+            if trio.current_time() < now + pause:
+                await trio.sleep_until(now + pause)
 
     async def _look(self) -> int:
         try:
