@@ -43,9 +43,8 @@ class Station(Generic[S]):
         with self.scope:
             try:
                 await self._run()
-            except Exception as error:  # every viewer's session is told, and fails by it
+            except Exception:  # every viewer's session fails by it
                 logger.exception("a feed failed")
-                self.feed.fail(error)
 
     async def _run(self) -> None:
         pace = Pace()
@@ -68,6 +67,9 @@ class Station(Generic[S]):
             await self._looking.acquire()
         try:
             return await self.source.look(self.feed.publish)
+        except Exception as error:  # nobody knows what was published: this feed is over, whoever looked
+            self.feed.fail(error)
+            raise
         finally:
             self._looking.release()
 

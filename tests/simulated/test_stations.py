@@ -152,6 +152,23 @@ async def test_a_bug_ends_its_feed_for_all_its_viewers_and_the_next_one_gets_ano
     assert "a feed failed" in caplog.text
 
 
+async def test_a_bug_that_shows_when_somebody_joins_ends_the_feed_too(autojump_clock, monkeypatch):
+    async with open_world() as world, open_stations(world.bus) as stations:
+        member = await world.running()
+        with pytest.RaisesGroup(FeedBroken, ZeroDivisionError):
+            async with trio.open_nursery() as viewers:
+                viewers.start_soon(look_on, stations, member, Page())
+                await wait_all_tasks_blocked()
+                monkeypatch.setattr(frames, "to_console", lambda lines, first: 1 / 0)
+                with stations.container(member) as station:
+                    member.console.write(b"lost\n")
+                    await station._looking.acquire()
+                    viewers.start_soon(look_on, stations, member, Page())
+                    await wait_all_tasks_blocked()
+                    station._looking.release()
+                    await trio.sleep(1)
+
+
 async def test_a_deleted_container_ends_its_feed_after_its_last_word(autojump_clock):
     async with open_world() as world, open_stations(world.bus) as stations:
         member = await world.running()
