@@ -1,7 +1,9 @@
 """Many viewers of one console over real sockets: fast, slow, stuck, resuming, leaving; a million lines."""
 
 import json
+import shutil
 import socket
+import ssl
 from contextlib import asynccontextmanager
 
 import attrs
@@ -10,7 +12,8 @@ import trio
 
 from actors.container.state import Phase
 from lightd.http import feed as feeds
-from lightd.http import sessions
+from lightd.http import server, sessions
+from lightd.http.app import make_app
 from tests.edge.front import TOKEN, open_edge
 
 PIECE = 256 * 1024
@@ -89,19 +92,23 @@ async def watching(edge, query="", *, line=None, window=None, path="/s1"):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
     await connection.connect((host, int(port)))
     async with trio.SocketStream(connection) as stream:
-        await stream.send_all(
-            f"GET /ws{path}?token={TOKEN}{query} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
-            "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
-        )
-        answer = b""
-        while b"\r\n\r\n" not in answer:
-            answer += await stream.receive_some(1)
-        assert b" 101 " in answer[:16]
+        await shake_hands(stream, path + f"?token={TOKEN}{query}")
         watcher = Watcher(stream, line)
         while not watcher.order and path != "":
             await watcher.read()  # the greeting
         yield watcher
+
+
+async def shake_hands(stream, path):
+    await stream.send_all(
+        f"GET /ws{path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+    )
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += await stream.receive_some(1)
+    assert b" 101 " in answer[:16]
 
 
 @attrs.define
@@ -309,3 +316,35 @@ async def test_the_nodes_stream_tells_one_who_was_behind_every_event(edge, monke
         names = [name for name, _, _ in well.order if name in told]
         assert names == told * 2
         assert slow.order == well.order
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificate")
+async def test_under_tls_a_viewer_is_sent_the_same_in_batches_and_disturbs_nobody(edge, tmp_path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate]
+    await trio.run_process(command, capture_stdout=True, capture_stderr=True)
+    ours = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ours.load_cert_chain(certificate, key)
+    theirs = ssl.create_default_context(cafile=certificate)
+    printer = await a_printer(edge)
+    where = [server.Address("127.0.0.1", 0)]
+    async with server.open_server(make_app(edge.system, edge.stations), where, ssl_context=ours) as front:
+        stream = trio.SSLStream(
+            await trio.open_tcp_stream("127.0.0.1", front.addresses[0].port),
+            theirs,
+            server_hostname="localhost",
+            https_compatible=True,
+        )
+        await shake_hands(stream, f"/s1?token={TOKEN}")
+        secret = Watcher(stream, printer.console.lines.last)
+        await secret.read()
+        async with watching(edge) as plain:
+            plain.line = printer.console.lines.last
+            for _ in range(200):
+                line = printer.print(20)
+                await trio.sleep(0.002)
+            await plain.read_to(line)
+            await secret.read_to(line)
+            assert (secret.lines, secret.gaps) == (plain.lines, 0)
+        await trio.aclose_forcefully(stream)
