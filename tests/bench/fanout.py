@@ -73,7 +73,7 @@ def run(report: figures.Report, *, quick: bool) -> None:
                 Reading(FAST, seconds, chunk=50),
             ):
                 _compare(report, ours, bare, reading, rounds)
-    _stalled(report, Reading(QUIET, seconds), rounds)
+    _stalled(report, Reading(QUIET, seconds), 2 * rounds - 1)
 
 
 def _compare(report: figures.Report, ours: House, bare: House, reading: Reading, rounds: int) -> None:
@@ -102,16 +102,13 @@ def _compare(report: figures.Report, ours: House, bare: House, reading: Reading,
 
 
 def _stalled(report: figures.Report, reading: Reading, rounds: int) -> None:
-    found: list[float] = []
-    for stalled in (0, 1):
-        ages = []
-        for _ in range(rounds):
-            with open_house(OURS, 100, stalled) as house:
-                house.play(FLOOD)
-                house.play(SETTLE)
-                ages.append(house.play(reading).p99)
-        found.append(figures.median(ages))
-    alone, beside = found
-    report.add(
-        figures.Figure("fanout", "100 x 50 lines/s, age p99, 1 more stalls", beside, "ms", "none does", alone)
-    )
+    def play(stalled: int) -> float:
+        with open_house(OURS, 100, stalled) as house:
+            house.play(FLOOD)
+            house.play(SETTLE)
+            return house.play(reading).p99
+
+    found = figures.in_turns(rounds, lambda: play(0), lambda: play(1))
+    alone, beside = map(figures.median, found)
+    name = f"100 x {reading.rate} lines/s, age p99, 1 more stalls"
+    report.add(figures.Figure("fanout", name, beside, "ms", "none does", alone))
