@@ -115,22 +115,36 @@ def inspected(state: State, snapshot: Snapshot) -> Events:
         return ()
     match state.phase:
         case Phase.OFFLINE:
-            if snapshot.running and snapshot.started_at > (state.started_at or state.previous or 0.0):
-                return _found_running(state, state.run + 1, snapshot.started_at)
+            return _inspected_at_rest(state, snapshot.running, snapshot.started_at)
         case Phase.LOADING | Phase.RUNNING:
-            assert state.started_at is not None  # noqa: S101 - the way here is Started or FoundRunning
-            if not snapshot.running and snapshot.started_at >= state.started_at:
-                return _exited(state, snapshot)
-            if snapshot.running and snapshot.started_at > state.started_at:
-                missed = happened.Exited(state.run, None, False, False, state.started_at, None)  # noqa: FBT003 - a record
-                return (missed, *_found_running(state, state.run + 1, snapshot.started_at))
+            return _inspected_up(state, snapshot, snapshot.started_at)
         case Phase.STOPPING | Phase.KILLING:
-            known = state.started_at or state.previous or 0.0
-            never_started = state.started_at is None and snapshot.started_at == known
-            if not snapshot.running and not never_started and snapshot.started_at >= known:
-                return _exited(state, snapshot)
+            return _inspected_ending(state, snapshot, snapshot.started_at)
         case _:
-            pass
+            return ()
+
+
+def _inspected_at_rest(state: State, running: bool, started_at: float) -> Events:  # noqa: FBT001 - a record's
+    if running and started_at > (state.started_at or state.previous or 0.0):
+        return _found_running(state, state.run + 1, started_at)
+    return ()
+
+
+def _inspected_up(state: State, snapshot: Snapshot, started_at: float) -> Events:
+    assert state.started_at is not None  # noqa: S101 - the way here is Started or FoundRunning
+    if not snapshot.running and started_at >= state.started_at:
+        return _exited(state, snapshot)
+    if snapshot.running and started_at > state.started_at:
+        missed = happened.Exited(state.run, None, False, False, state.started_at, None)  # noqa: FBT003 - a record
+        return (missed, *_found_running(state, state.run + 1, started_at))
+    return ()
+
+
+def _inspected_ending(state: State, snapshot: Snapshot, started_at: float) -> Events:
+    known = state.started_at or state.previous or 0.0
+    never_started = state.started_at is None and started_at == known
+    if not snapshot.running and not never_started and started_at >= known:
+        return _exited(state, snapshot)
     return ()
 
 
