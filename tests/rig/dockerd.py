@@ -16,6 +16,17 @@ from tests.rig import engine
 START_SECONDS = 60
 STOP_SECONDS = 30
 
+# An engine that was killed leaves its own number and its containerd's behind, and the next one takes those
+# processes for alive, although they are dead, as long as nobody has reaped them.
+CLEAR_LEFTOVERS = """
+for file in /var/run/docker/containerd/containerd.pid "$1"; do
+    number=$(cat "$file" 2>/dev/null) || continue
+    case $(sed -n 's/^State:[[:space:]]*//p' "/proc/$number/status" 2>/dev/null) in
+        '' | Z* | X*) rm -f "$file" ;;
+    esac
+done
+"""
+
 
 def state_directory() -> Path:
     """Where the engine's log and pidfile are; ``SystemExit`` if somebody else could write there."""
@@ -44,10 +55,12 @@ def start() -> None:
     """An engine answers, started just now; ``SystemExit`` with the end of its log if it doesn't."""
     log = state_directory() / "dockerd.log"
     _mount_cgroups()
+    pidfile = state_directory() / "dockerd.pid"
+    subprocess.run(_as_root("sh", "-c", CLEAR_LEFTOVERS, "sh", str(pidfile)), check=False)
     command = _as_root(
         "dockerd",
         f"--host=unix://{engine.socket_path()}",
-        f"--pidfile={state_directory() / 'dockerd.pid'}",
+        f"--pidfile={pidfile}",
         f"--group={os.getgid()}",
     )
     with log.open("wb") as out:
