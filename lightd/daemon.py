@@ -26,6 +26,8 @@ from actors.volumes.actor import open_volumes
 from lightd.config import Configuration
 from lightd.engine.docker import open_docker_engine
 from lightd.files.jail import Owner
+from lightd.files.janitor import Janitor
+from lightd.files.jobs import open_jobs
 from lightd.files.volumes import VolumeFolders
 from lightd.http.app import make_app
 from lightd.http.server import Address, open_server
@@ -76,21 +78,29 @@ async def open_system(config: Configuration, open_engine: OpenEngine = open_engi
         open_engine(config) as engine,
         open_supervisor() as supervisor,
         open_fleet(bus, engine, supervisor, compile_pattern, time.time) as fleet,
+        open_jobs(time.time) as jobs,
         trio.open_nursery() as nursery,
     ):
         holders = [member.internal_id for member in fleet if member.state.phase is not Phase.FAILED]
+        volumes = await open_volumes(bus, supervisor)
+        folders = VolumeFolders(config.storage.volumes_path, _owner(config))
+        await folders.restore(volumes.view.state.volumes)
+        janitor = Janitor(folders, lambda: volumes.view.state.volumes, time.time)
         system = System(
             config=config,
             version=version(),
             bus=bus,
             fleet=fleet,
             ports=await open_portpool(bus, supervisor, holders),
-            volumes=await open_volumes(bus, supervisor),
-            folders=VolumeFolders(config.storage.volumes_path, _owner(config)),
+            volumes=volumes,
+            folders=folders,
+            jobs=jobs,
+            janitor=janitor,
             clock=time.time,
         )
         if config.monitoring.enabled:
             nursery.start_soon(measure, fleet, lambda: config.monitoring.interval_ms / 1000)
+        nursery.start_soon(janitor.run)
         try:
             yield system
         finally:

@@ -1,6 +1,7 @@
 """The handles that the edge may touch, and the few things that take more than one of them."""
 
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -16,8 +17,11 @@ from actors.kernel.place import Place
 from actors.portpool.actor import PortPool
 from actors.portpool.messages import Key, Lease, Release
 from actors.volumes.decider import State as Volumes
+from actors.volumes.messages import Delete as DeleteVolume
 from actors.volumes.messages import Message as VolumeMessage
 from lightd.config import Configuration
+from lightd.files.janitor import Janitor
+from lightd.files.jobs import Jobs
 from lightd.files.volumes import VolumeFolders
 
 T = TypeVar("T")
@@ -46,24 +50,33 @@ class System:
     ports: PortPool
     volumes: Place[Volumes, VolumeMessage]
     folders: VolumeFolders
+    jobs: Jobs
+    janitor: Janitor
     clock: Callable[[], float]
     _creating: set[str] = attrs.field(factory=set)
+    _filling: Counter[str] = attrs.field(factory=Counter)  # the volumes of those that are being created
+    _emptying: set[str] = attrs.field(factory=set)  # the volumes that are being deleted
 
     async def create_container(self, spec: ContainerSpec, cause: str) -> Receipt:
         """Lease the ports of ``spec`` and begin its installation; both or neither.
 
-        Raises ``Rejection`` (``already_exists``, ``port_not_found``, ``port_in_use``), else as ``Ref.ask``.
+        Raises ``Rejection`` (``already_exists``, ``volume_not_found``, ``port_not_found``, ``port_in_use``),
+        else as ``Ref.ask``.
         A crash between the two leaves a lease without a container, which the next start gives back; so does
         a journal that can't be written just then, and the next creation gives that one back.
         """
         internal_id = spec.internal_id
         if internal_id in self._creating or self.fleet.get(internal_id) is not None:
             raise Rejection("already_exists", f"container {internal_id} exists already")
+        if spec.volume_id in self._emptying or spec.volume_id not in self.volumes.view.state.volumes:
+            raise Rejection("volume_not_found", "no such volume")
         self._creating.add(internal_id)
+        self._filling[spec.volume_id] += 1
         try:
             return await settle(lambda: self._create_container(spec, cause))
         finally:
             self._creating.discard(internal_id)
+            self._filling[spec.volume_id] -= 1
 
     async def _create_container(self, spec: ContainerSpec, cause: str) -> Receipt:
         await self.ports.wait_followed()
@@ -76,6 +89,34 @@ class System:
             if self.fleet.get(spec.internal_id) is None:
                 await self.ports.ref.tell(Release(spec.internal_id), cause)
             raise
+
+    async def delete_volume(self, volume_id: str, cause: str) -> None:
+        """The volume is no more, and its path is free; what was in it goes soon after.
+
+        Raises ``Rejection`` (``volume_in_use``, ``volume_not_found``), else as ``Ref.ask``. No container can
+        be created on it meanwhile. Where the journal takes too long, the volume is out of reach until the
+        next start, which finds out what became of it.
+        """
+        users = {member.state.spec.volume_id for member in self.fleet if member.state.spec is not None}
+        if volume_id in users or self._filling[volume_id] > 0:
+            raise Rejection("volume_in_use", "a container uses this volume")
+        if volume_id in self._emptying:
+            raise Rejection("volume_not_found", "no such volume")
+        self._emptying.add(volume_id)
+        await settle(lambda: self._delete_volume(volume_id, cause))
+        self._emptying.discard(volume_id)
+
+    async def _delete_volume(self, volume_id: str, cause: str) -> None:
+        for job in self.jobs.of(volume_id):
+            job.cancel()
+        try:
+            await self.folders.set_aside(volume_id)
+            await self.volumes.ref.ask(DeleteVolume(volume_id), cause)
+        except Exception:
+            await self.folders.put_back(volume_id)
+            self._emptying.discard(volume_id)
+            raise
+        self.janitor.call()
 
     async def _release_strangers(self, cause: str) -> None:
         for owner in self.ports.state.owners() - self._creating:

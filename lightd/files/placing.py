@@ -45,7 +45,8 @@ def replacing(jail: Jail, path: RelativePath, owner: Owner | None) -> Iterator[i
                 yield file
                 give_to(file, owner, mode)
                 os.fsync(file)
-                os.rename(part, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+                with jail.placing:
+                    os.rename(part, path.name, src_dir_fd=folder, dst_dir_fd=folder)
             finally:
                 with suppress(FileNotFoundError):
                     os.unlink(part, dir_fd=folder)

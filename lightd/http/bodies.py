@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import attrs
 
+from lightd.files.archives import kinds
 from lightd.patterns import BadPattern, compile_pattern
 
 _INTERNAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -285,6 +286,46 @@ class FolderBody:
     """A folder."""
 
     path: AnyText
+
+
+@attrs.frozen
+class FromToBody:
+    """What is copied or moved, and where to."""
+
+    source: AnyText
+    destination: AnyText
+
+
+@attrs.frozen
+class ModeBody:
+    """Permissions, in octal."""
+
+    path: AnyText
+    mode: AnyText
+
+
+@attrs.frozen
+class PathsBody:
+    """What is deleted."""
+
+    paths: tuple[AnyText, ...]
+
+
+@attrs.frozen
+class CompressBody:
+    """An archive to make; all of the volume where no sources are named."""
+
+    format: Annotated[str, one_of(*kinds())]
+    output_name: AnyText
+    sources: tuple[AnyText, ...] | None = None
+
+
+@attrs.frozen
+class DecompressBody:
+    """An archive, and the folder that it is unpacked into."""
+
+    archive_path: AnyText
+    destination: AnyText
 
 
 # Fields whose key is a word of Python's.

@@ -9,7 +9,8 @@ The rules:
    the last thing that happens is the closing of the socket.
 3. `life` shields all of it from the daemon's own cancellation, so that clients are told goodbye; only
    the server cancels it, when the grace is over.
-4. Writers take turns. A write that makes no progress for `write_stall` seconds aborts the socket, and
+4. A large body is not read before the application asks for it. It may take the reading over (`bulk`).
+5. Writers take turns. A write that makes no progress for `write_stall` seconds aborts the socket, and
    so does the end of the grace; neither can be held up by a client (Hypercorn's send is shielded and
    has no deadline: pgjones/hypercorn#262).
 """
@@ -21,27 +22,21 @@ import logging
 import select
 import socket as sockets
 import struct
-from collections.abc import Awaitable, Callable
-from typing import Any
 
-import attrs
 import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ASGISendEvent, Scope
+from hypercorn.typing import AppWrapper
 from hypercorn.utils import parse_socket_addr
 
-from lightd.http import protocol, websocket
+from lightd.http import bulk, protocol, websocket
+from lightd.http.calls import Calls
 from lightd.http.settings import Settings
 
 logger = logging.getLogger("lightd.http")
 
 RECEIVE_SIZE = 64 * 1024
-QUEUE = 4
-"""Chunks of a body, or messages, that wait for the application; at the bound the client waits too."""
-
-DISCONNECTS = ("http.disconnect", "websocket.disconnect")
 ABORT = struct.pack("ii", 1, 0)
 
 
@@ -67,7 +62,7 @@ class Connection:
         self._context = context
         self._socket = socket
         self._stream = stream
-        self._encrypted = isinstance(stream, trio.SSLStream)
+        self.encrypted = isinstance(stream, trio.SSLStream)
         self._reader = trio.CancelScope()
         self._receiving = trio.CancelScope()
         self._turn = trio.Semaphore(1, max_value=1)
@@ -76,6 +71,7 @@ class Connection:
         self._ended_by_client = False
         self._nursery: trio.Nursery | None = None
         self._http: protocol.Http11 | None = None
+        self.hold = bulk.Hold()
 
     async def run(self) -> None:
         try:
@@ -107,7 +103,7 @@ class Connection:
             self._nursery = nursery
             self._http = http = protocol.Http11(
                 self, self._app, self._config, self._context, Calls(nursery, self), {},
-                self._encrypted, client, server, self.send,
+                self.encrypted, client, server, self.send,
             )  # fmt: skip
             with self._reader:
                 await self._read(http)
@@ -115,6 +111,7 @@ class Connection:
 
     async def _read(self, http: protocol.Http11) -> None:
         while True:
+            await self.hold.wait_released()
             with trio.CancelScope(deadline=http.deadline()) as self._receiving:
                 self._listening = True
                 try:
@@ -168,6 +165,25 @@ class Connection:
         elif isinstance(event, Updated):
             self.rearm()
 
+    async def write_file(self, part: bulk.Part) -> None:
+        """All of `part` is with the kernel, or the socket is aborted."""
+        async with self._turn:
+            if self._closed:
+                return
+            sent = False
+            try:
+                sender = bulk.send_copied if self.encrypted else bulk.send
+                sent = await sender(self._socket, part, self.settings.write_stall, self._write_encrypted)
+            except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+                pass
+            finally:
+                if not sent:
+                    self.abort()
+
+    async def receive_body(self, size: int, patience: float | None, sink: bulk.Sink) -> None:
+        """As `bulk.receive`: past the protocol, which the reader must not be busy with."""
+        await bulk.receive(self._socket, size, patience, sink)
+
     async def write(self, data: bytes) -> None:
         """All of `data` is with the kernel, or the socket is aborted. A checkpoint only if it has to wait."""
         try:
@@ -177,7 +193,7 @@ class Connection:
         await self._write_in_turn(data)
 
     def write_nowait(self, data: bytes) -> bool:
-        if self._closed or self._encrypted or self._nursery is None or self._turn.value == 0:
+        if self._closed or self.encrypted or self._nursery is None or self._turn.value == 0:
             return False
         try:
             sent = self._socket.send(data)
@@ -191,7 +207,7 @@ class Connection:
     async def _write_in_turn(self, data: bytes) -> None:
         try:
             if not self._closed:
-                await (self._write_encrypted(data) if self._encrypted else self._write_plain(data))
+                await (self._write_encrypted(data) if self.encrypted else self._write_plain(data))
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             self.abort()
         finally:
@@ -256,60 +272,3 @@ class Connection:
             if self._socket.fileno() != -1:
                 trio.lowlevel.notify_closing(self._socket)
                 self._socket.close()
-
-
-@attrs.define(eq=False)
-class Calls:
-    """Runs the application's calls; what Hypercorn knows as a `TaskGroup`."""
-
-    _nursery: trio.Nursery
-    _connection: Connection
-
-    async def spawn_app(
-        self,
-        app: AppWrapper,
-        config: Config,  # noqa: ARG002  # Hypercorn passes it
-        scope: Scope,
-        send: Callable[[ASGISendEvent | None], Awaitable[None]],
-    ) -> Callable[[ASGIReceiveEvent], Awaitable[None]]:
-        call = Call(self._connection)
-        self._nursery.start_soon(call.run, app, scope, send)
-        return call.put
-
-    def spawn(self, func: Callable[..., Any], *args: object) -> None:
-        raise NotImplementedError("nothing but the application's calls runs beside the reader")
-
-
-class Call:
-    """One call of the application: cancelled when the client leaves; its crash is logged, not raised."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._scope = trio.CancelScope()
-        self._inbox, self._outbox = trio.open_memory_channel[ASGIReceiveEvent](QUEUE)
-
-    async def put(self, message: ASGIReceiveEvent) -> None:
-        if message["type"] in DISCONNECTS:
-            self._scope.cancel()
-            return
-        # The application may have answered without it.
-        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            await self._inbox.send(message)
-
-    async def receive(self) -> ASGIReceiveEvent:
-        try:
-            return self._outbox.receive_nowait()
-        except trio.WouldBlock:
-            await self._connection.invite_body()
-            return await self._outbox.receive()
-
-    async def run(
-        self, app: AppWrapper, scope: Scope, send: Callable[[ASGISendEvent | None], Awaitable[None]]
-    ) -> None:
-        with self._inbox, self._outbox:
-            try:
-                with self._scope:
-                    await app(scope, self.receive, send, trio.to_thread.run_sync, trio.from_thread.run)
-            except Exception:  # a bug in a handler costs its request, never the connection's task
-                logger.exception("the application failed on %r", scope.get("path"))
-        await send(None)

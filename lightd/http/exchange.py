@@ -4,13 +4,17 @@ quart-trio starts two more tasks for each request and each WebSocket, one of whi
 move what arrives into an unbounded buffer. Here the handler runs in the server's own task and takes
 what it needs when it needs it; the client waits meanwhile. The server cancels that task when the client
 leaves, which is what quart-trio's second task was for.
+
+A large body, of a request or a response, goes past all of this (`bulk`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import http
 from collections.abc import Generator
-from typing import Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable
@@ -22,6 +26,11 @@ from quart_trio.wrappers.request import TrioBody
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, RequestTimeout
 from werkzeug.wrappers import Response as WerkzeugResponse
+
+from lightd.http import bulk
+
+if TYPE_CHECKING:
+    from lightd.http import calls
 
 SMALL_BODY = 64 * 1024
 SMALL_BODY_TIMEOUT = 1.0
@@ -39,6 +48,7 @@ class Body(TrioBody):
         self.limit = max_content_length
         self.timeout: float | None = None
         self.receive: ASGIReceiveCallable = _nothing
+        self.call: calls.Call | None = None
         self._expected = expected_content_length
         self._taken = 0
         self._ended = False
@@ -59,6 +69,23 @@ class Body(TrioBody):
 
     def __await__(self) -> Generator[Any, None, bytes]:
         return self._read_all().__await__()
+
+    async def pour(self, sink: bulk.Sink) -> None:
+        """All of the body was written to `sink`, about a MiB of memory at a time. Raises what it raises."""
+        if self.call is not None and self.call.holds_body and self._expected is not None:
+            self._check(self._expected)
+            self._begun = True
+            await self.call.take_body(self._expected, self.timeout, sink)
+            self._ended = True
+            return
+        waiting = bytearray()
+        async for chunk in self:
+            waiting += chunk
+            if len(waiting) >= bulk.BUFFER:
+                await sink.run(partial(sink.write, memoryview(bytes(waiting))))
+                waiting.clear()
+        if waiting:
+            await sink.run(partial(sink.write, memoryview(bytes(waiting))))
 
     async def finish(self) -> None:
         """A small body that its handler did not begin to read is dropped, so that the connection goes on."""
@@ -108,6 +135,10 @@ class Request(TrioRequest):
     body_class = Body
     body: Body
 
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  # Quart's own, untouched
+        super().__init__(*args, **options)
+        self.resources = contextlib.ExitStack()  # closed when the answer is sent, or can't be
+
     @property
     def max_content_length(self) -> int | None:
         return self.body.limit
@@ -117,18 +148,42 @@ class Request(TrioRequest):
         self.body.limit = value
 
 
+class FileResponse(Response):
+    """A response whose body is a part of an open file, kept open among the request's `resources`."""
+
+    def __init__(self, part: bulk.Part, status: int, headers: Headers) -> None:
+        super().__init__(b"", status, headers)
+        self.part = part
+        self.headers["Content-Length"] = str(len(part))
+
+
 class HttpExchange(TrioASGIHTTPConnection):
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         request = cast(Request, self._create_request_from_scope(send))
         request.body.receive = receive
         request.body.timeout = request.body_timeout
+        request.body.call = cast(dict[str, Any], self.scope).get("state", {}).get(bulk.CALL)
+        with request.resources:
+            await self._answer(request, send)
+
+    async def _answer(self, request: Request, send: ASGISendCallable) -> None:
         response = await self.app.handle_request(request)
         if "Expect" not in request.headers:
             await request.body.finish()
         if request.method == "HEAD":
             # Quart would run through the whole of the body, a file perhaps, for Hypercorn to send none of it.
             response = WerkzeugResponse(status=response.status, headers=response.headers)
-        await self._send_response(send, response)
+        if isinstance(response, FileResponse):
+            await self._send_file(send, response)
+        else:
+            await self._send_response(send, response)
+
+    async def _send_file(self, send: ASGISendCallable, response: FileResponse) -> None:
+        headers = [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        if len(response.part):
+            await send(bulk.to_message(response.part))
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class WebSocket(TrioWebsocket):

@@ -9,6 +9,7 @@ Each override is here for a reason; the number is the issue of pgjones/hypercorn
 - the final ASGI message: Hypercorn tells the application of the disconnect before it is done with the
   connection; quart-trio then cancels the very task that is about to recycle it, and the connection
   stays open for ever. Here a complete response is no disconnect.
+- a body may be a part of a file, which h11 counts and never sees.
 - the head waits for the first part of the body, so that a small answer is one write; `100 Continue`
   is sent when the application asks for the body, so that a refusal spares the client the upload.
 """
@@ -18,6 +19,7 @@ from __future__ import annotations
 import http
 import math
 import re
+from dataclasses import dataclass
 from typing import Any, cast
 
 import h11
@@ -28,7 +30,7 @@ from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
 from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 from hypercorn.typing import ASGISendEvent, ConnectionState, H11SendableEvent
 
-from lightd.http import refusal, websocket
+from lightd.http import bulk, refusal, websocket
 
 HOST = re.compile(rb"([A-Za-z0-9._~-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?")
 HANDSHAKE_HEADERS = (b"connection", b"upgrade", b"sec-websocket-")
@@ -40,6 +42,13 @@ class H11Connection(h11.Connection):
     @property
     def they_are_waiting_for_100_continue(self) -> bool:
         return False
+
+
+@dataclass(frozen=True)
+class FileBody(events.Event):
+    """A part of a file, as the next piece of a response's body."""
+
+    part: bulk.Part
 
 
 class HttpStream(HTTPStream):
@@ -54,6 +63,11 @@ class HttpStream(HTTPStream):
             await super().handle(event)
 
     async def app_send(self, message: ASGISendEvent | None) -> None:
+        part = bulk.to_part(message)
+        if part is not None:
+            if not self.closed:
+                await self.send(FileBody(self.stream_id, part))
+            return
         if not self.closed:
             await super().app_send(message)
         if message is not None and message["type"] == "http.response.body":
@@ -153,6 +167,9 @@ class Http11(H11Protocol):
             await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=[]))
 
     async def stream_send(self, event: events.Event) -> None:
+        if isinstance(event, FileBody):
+            await self._send_file(event.part)
+            return
         if (
             isinstance(event, events.Response)
             and event.status_code >= http.HTTPStatus.OK
@@ -166,6 +183,14 @@ class Http11(H11Protocol):
     def _ends_with_this(self) -> bool:
         # A body that nobody read is in the way of the next request; so is a refused upgrade.
         return self.context.terminated.is_set() or self.connection.their_state in (h11.SEND_BODY, None)
+
+    async def _send_file(self, part: bulk.Part) -> None:
+        # h11 asks nothing of data but its length: it is made for sendfile().
+        cast(h11.Connection, self.connection).send_with_data_passthrough(h11.Data(data=cast(bytes, part)))
+        head, self._head = self._head, b""
+        if head:
+            await self.send(RawData(data=head))
+        await self.wire.write_file(part)
 
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
         try:

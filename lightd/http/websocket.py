@@ -28,7 +28,7 @@ from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection, Message, Ping, Pong
 from wsproto.frame_protocol import CloseReason
 
-from lightd.http import refusal
+from lightd.http import bulk, refusal
 from lightd.http.settings import Settings
 
 SOCKET = "lightd.socket"
@@ -49,6 +49,9 @@ class Wire(Protocol):
 
     async def write(self, data: bytes) -> None:
         """All of `data` is with the kernel, or the connection is aborted."""
+
+    async def write_file(self, part: bulk.Part) -> None:
+        """All of `part` is with the kernel, or the connection is aborted."""
 
 
 @attrs.frozen(eq=False)

@@ -136,8 +136,17 @@ def _to_mistake(line: str, keys: Mapping[str, str]) -> str:
 
 def to_json(value: object, status: int = 200) -> Response:
     """Return a response whose body is ``value``."""
-    body = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    return Response(body, status, content_type="application/json")
+    return from_text(to_text(value), status)
+
+
+def to_text(value: object) -> str:
+    """Return ``value`` as JSON. Where it is long, call it in a thread."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def from_text(text: str, status: int = 200) -> Response:
+    """Return a response whose body is ``text``, which is JSON."""
+    return Response(text, status, content_type="application/json")
 
 
 async def read_body(cls: type[T]) -> T:

@@ -1,0 +1,36 @@
+"""Who tidies up behind clients that left and daemons that were killed: at the start, and every few hours."""
+
+from collections.abc import Callable, Collection
+from typing import Final
+
+import attrs
+import trio
+
+from lightd.files.volumes import VolumeFolders
+
+PARTS_KEPT: Final = 24 * 3600.0
+"""Seconds for which an upload that broke off may be taken up again."""
+
+EVERY: Final = 6 * 3600.0
+
+
+@attrs.define(eq=False)
+class Janitor:
+    """Sweeps all volumes, one after the other; ``known`` tells which there are."""
+
+    _folders: VolumeFolders
+    _known: Callable[[], Collection[str]]
+    _clock: Callable[[], float]
+    _called: trio.Event = attrs.field(factory=trio.Event)
+
+    def call(self) -> None:
+        """There is something to take away."""
+        self._called.set()
+
+    async def run(self) -> None:
+        """Sweep now, whenever called, and every six hours."""
+        while True:
+            self._called = trio.Event()
+            await self._folders.sweep(self._known, self._clock() - PARTS_KEPT)
+            with trio.move_on_after(EVERY):
+                await self._called.wait()
