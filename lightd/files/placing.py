@@ -76,7 +76,7 @@ def new_part_name() -> str:
 
 def is_part_name(name: str) -> bool:
     """Whether ``name`` is one of those that only lie beside a file being written."""
-    return _PART.fullmatch(name) is not None
+    return name.startswith(".lightd-") and _PART.fullmatch(name) is not None
 
 
 def rename_to_new(source: int, name: str, target: int, new_name: str) -> None:

@@ -1,5 +1,7 @@
 """The routes of archives, and of the operations that make and unpack them."""
 
+from http import HTTPStatus
+
 import trio
 from quart import Blueprint, Response
 from quart_trio import QuartTrio
@@ -10,7 +12,7 @@ from lightd.files.jobs import Job, Work
 from lightd.files.paths import ROOT, parse_folder, parse_path
 from lightd.http import queries
 from lightd.http.bodies import CompressBody, DecompressBody
-from lightd.http.errors import bad_request, not_found
+from lightd.http.errors import ApiError, bad_request, not_found
 from lightd.http.volumes import find
 from lightd.http.wire import read_body, refuse_body, to_json
 from lightd.system import System, new_operation_id
@@ -105,7 +107,7 @@ async def _follow(system: System, kind: str, volume_id: str, work: Work, wait: f
     if job.failure is not None:
         raise job.failure
     if job.status == "cancelled":
-        raise bad_request("the operation was cancelled on request", "cancelled")
+        raise ApiError(HTTPStatus.CONFLICT, "cancelled", "the operation was cancelled on request")
     return job
 
 

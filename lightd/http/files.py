@@ -102,15 +102,11 @@ def _moved(message: str, source: RelativePath, destination: RelativePath) -> Res
 
 
 def _to_listing(jail: Jail, path: RelativePath, limit: int, cursor: str | None) -> str:
+    """The answer as text, for the thread: ten thousand dicts would cost more than looking at the files."""
     page = list_folder(jail, path, limit, cursor)
-    files = [
-        {
-            "name": entry.name,
-            "type": entry.type,
-            "size": entry.size,
-            "modified_at": entry.modified_at,
-            "mode": entry.mode,
-        }
+    files = ",".join(
+        f'{{"name":{to_text(entry.name)},"type":"{entry.type}","size":{entry.size},'
+        f'"modified_at":{entry.modified_at},"mode":"{entry.mode}"}}'
         for entry in page.entries
-    ]
-    return to_text({"files": files, "next": page.cursor})
+    )
+    return f'{{"files":[{files}],"next":{to_text(page.cursor)}}}'

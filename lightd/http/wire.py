@@ -19,6 +19,8 @@ T = TypeVar("T")
 MOST_MISTAKES = 10  # that one answer tells
 LONGEST_NAME = 80  # of an unknown field, as it is told
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+
 
 def _is_tuple(annotation: Any) -> bool:  # noqa: ANN401 - whatever stands in an annotation
     return get_origin(annotation) is tuple
@@ -141,7 +143,7 @@ def to_json(value: object, status: int = 200) -> Response:
 
 def to_text(value: object) -> str:
     """Return ``value`` as JSON. Where it is long, call it in a thread."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(value)
 
 
 def from_text(text: str, status: int = 200) -> Response:

@@ -14,7 +14,9 @@ def serve(client: socket.socket, path: Path) -> None:
         head += client.recv(65536)
     head, _, rest = head.partition(b"\r\n\r\n")
     if head.startswith(b"PUT"):
-        (length,) = (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        (length,) = (
+            int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")
+        )
         buffer = memoryview(bytearray(BUFFER))
         with path.with_suffix(".part").open("wb") as file:
             file.write(rest)
