@@ -6,10 +6,10 @@ import pytest
 
 from lightd.files import resolve
 
-for module in ("archive_checks", "file_checks", "jail_checks", "scene", "upload_checks"):
+for module in ("archive_checks", "crafted_checks", "file_checks", "jail_checks", "scene", "upload_checks"):
     pytest.register_assert_rewrite(f"tests.contracts.{module}")
 
-from tests.contracts import archive_checks, file_checks, jail_checks, upload_checks  # noqa: E402 - rewritten first
+from tests.contracts import archive_checks, crafted_checks, file_checks, jail_checks, upload_checks  # noqa: E402 - rewritten first
 from tests.contracts.scene import Scene, open_scene  # noqa: E402 - the same
 
 RESOLVERS = [resolve.in_kernel, resolve.by_walking]
@@ -31,7 +31,7 @@ def scene(request, tmp_path):
         yield scene
 
 
-@pytest.mark.parametrize("check", checks(jail_checks), ids=named)
+@pytest.mark.parametrize("check", [*checks(jail_checks), *checks(crafted_checks)], ids=named)
 def test_nothing_leaves_the_jail(scene, check):
     check(scene)
 
