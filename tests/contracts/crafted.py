@@ -187,6 +187,7 @@ def _kinds(_outside: Path) -> Iterator[tuple[str, str, bytes]]:
     yield "a part's name", "tar", tar(Entry(".lightd-0123456789abcdef.part", content=PAYLOAD))
     yield "no UTF-8", "tar", tar(Entry("caf\udce9", content=b"1"), form=tarfile.GNU_FORMAT)
     yield "hard link to itself", "tar", tar(Entry("h", HARD, "h"))
+    yield "hard link to all", "tar", tar(Entry("h", HARD, "."), Entry("i", HARD, ""))
     yield "hard link ahead", "tar", tar(Entry("h", HARD, "f"), Entry("f", content=b"1"))
     yield "hard link to what was there", "tar", tar(Entry("h", HARD, "the.archive"))
     yield "hard link to a folder", "tar", tar(Entry("d", DIR), Entry("h", HARD, "d"))
