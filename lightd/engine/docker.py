@@ -34,6 +34,7 @@ from lightd.engine import attach, bridge, calls, entrypoint, folder, pull, recip
 from lightd.engine.frames import Tail, Unframer
 from lightd.engine.sampler import Sampler
 from lightd.engine.translate import Refused
+from lightd.files.jail import Owner
 
 CHANGES_AT_ONCE: Final = 8
 TRIES: Final = 5  # to create, while somebody else takes and leaves the name
@@ -111,7 +112,7 @@ class DockerEngine:
         return await self._create(spec, Role.INSTALLER, config, translate.ATTEMPT)
 
     async def create_server(self, spec: ContainerSpec, attempt: int) -> str:
-        own, owner = self._layout.folder(spec.internal_id), folder.Owner.from_user(spec.user)
+        own, owner = self._layout.folder(spec.internal_id), Owner.from_user(spec.user)
         script = entrypoint.to_script(spec.startup_command, tty=spec.tty)
         await _on_host(folder.write_files, own, {folder.ENTRYPOINT: script})
         await _on_host(folder.hand_over, self._layout.volume(spec), own, attempt, owner)

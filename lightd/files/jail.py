@@ -45,6 +45,15 @@ class Owner:
     uid: int
     gid: int
 
+    @classmethod
+    def from_user(cls, user: str) -> "Owner":
+        """The owner that ``uid:gid`` names; without a gid it is 0, as in Docker."""
+        uid, _, gid = user.partition(":")
+        return cls(int(uid), int(gid or 0))
+
+    def has(self, state: os.stat_result) -> bool:
+        return (state.st_uid, state.st_gid) == (self.uid, self.gid)
+
 
 @attrs.frozen(eq=False)
 class Jail:
