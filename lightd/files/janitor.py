@@ -16,7 +16,7 @@ EVERY: Final = 6 * 3600.0
 
 @attrs.define(eq=False)
 class Janitor:
-    """Sweeps all volumes, one after the other; ``known`` tells which there are."""
+    """Sweeps volumes, one after the other; ``known`` tells which there are."""
 
     _folders: VolumeFolders
     _known: Callable[[], Collection[str]]
@@ -28,9 +28,16 @@ class Janitor:
         self._called.set()
 
     async def run(self) -> None:
-        """Sweep now, whenever called, and every six hours."""
+        """Take away deleted volumes now and whenever called, and old parts now and every six hours."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._sweep_parts)
+            while True:
+                self._called = trio.Event()
+                await self._folders.sweep_deleted(self._known)
+                with trio.move_on_after(EVERY):
+                    await self._called.wait()
+
+    async def _sweep_parts(self) -> None:
         while True:
-            self._called = trio.Event()
-            await self._folders.sweep(self._known, self._clock() - PARTS_KEPT)
-            with trio.move_on_after(EVERY):
-                await self._called.wait()
+            await self._folders.sweep_parts(self._known, self._clock() - PARTS_KEPT)
+            await trio.sleep(EVERY)

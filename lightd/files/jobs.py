@@ -104,7 +104,8 @@ class Jobs:
                     job.answer = await work(job)
                     status = "succeeded"
                 except Exception as failure:  # told to whoever waits, or looks later; the daemon goes on
-                    job.failure, status = failure, "failed"
+                    if not job._scope.cancel_called:  # noqa: SLF001 - as above; else it failed because of that
+                        job.failure, status = failure, "failed"
                     if not isinstance(failure, FileRefused):
                         logger.exception("%s in volume %s failed", job.kind, job.volume_id)
         finally:

@@ -9,7 +9,7 @@ hangs holds a few threads, and whoever asks for another volume has the rest.
 - What waits at a bound waits in the order in which it came, and holds no thread.
 
 A volume is deleted by renaming its folder to ``.deleted-<id>``, recording that, and then taking away what is
-in it. A crash before the record is undone by ``restore``, one after it is finished by ``sweep``.
+in it. A crash before the record is undone by ``restore``, one after it is finished by ``sweep_deleted``.
 """
 
 import logging
@@ -107,20 +107,23 @@ class VolumeFolders:
         """Volumes that are set aside and ``known`` are back in their place. Before anything is served."""
         for volume_id in await self._set_aside():
             if volume_id in known:
-                await self.put_back(volume_id)
+                try:
+                    await self.put_back(volume_id)
+                except OSError as error:
+                    logger.warning("volume %s could not be put back: %s", volume_id, error)
 
     async def _set_aside(self) -> list[str]:
         names = await trio.to_thread.run_sync(os.listdir, self.root, limiter=self._quick)
         return [name.removeprefix(DELETED) for name in names if name.startswith(DELETED)]
 
-    async def sweep(self, known: Callable[[], Collection[str]], before: float) -> None:
-        """What was deleted takes no more room, and neither do parts that nobody wrote to since ``before``.
-
-        What can't be done now is logged, and left to the next time.
-        """
+    async def sweep_deleted(self, known: Callable[[], Collection[str]]) -> None:
+        """Volumes that were deleted take no more room; what can't be done now is logged and left."""
         for volume_id in await self._set_aside():
             if volume_id not in known():
                 await self._attempt(volume_id, partial(self._remove, self._aside(volume_id)))
+
+    async def sweep_parts(self, known: Callable[[], Collection[str]], before: float) -> None:
+        """Parts that nobody wrote to since ``before`` are gone; what can't be done now is logged and left."""
         for volume_id in tuple(known()):
             await self._attempt(volume_id, partial(self._sweep_parts, self.path_of(volume_id), before))
 

@@ -107,6 +107,8 @@ def declared(headers: Iterable[tuple[bytes, bytes]]) -> int:
 
 @contextlib.contextmanager
 def _lent(socket: sockets.socket) -> Iterator[sockets.socket]:
+    if socket.fileno() == -1:
+        raise trio.ClosedResourceError
     handle = socket.dup()
     try:
         yield handle
@@ -121,7 +123,7 @@ async def send(socket: sockets.socket, part: Part, stall: float, _write: object 
     at = part.start
     with _lent(socket) as handle:
         while at < part.stop:
-            if not await _wait_room(socket, stall):
+            if not await _wait_room(socket, handle, stall):
                 return False
             sent = await part.run(partial(_send_some, handle, part, at))
             if sent == 0:
@@ -130,22 +132,23 @@ async def send(socket: sockets.socket, part: Part, stall: float, _write: object 
     return True
 
 
-async def _wait_room(socket: sockets.socket, stall: float) -> bool:
+async def _wait_room(socket: sockets.socket, handle: sockets.socket, stall: float) -> bool:
     """Wait for a third of the socket's buffer to be free; give up when not a byte leaves it for so long."""
-    before = _queued(socket)
-    while True:
+    before = _queued(handle)
+    while socket.fileno() != -1:  # it may be closed while a thread is at work, and while nothing waits
         with trio.move_on_after(stall):
             await trio.lowlevel.wait_writable(socket)
             return True
-        now = _queued(socket)
+        now = _queued(handle)
         if now >= before:
             return False
         before = now
+    return False
 
 
-def _queued(socket: sockets.socket) -> int:
+def _queued(handle: sockets.socket) -> int:
     """Bytes that the client hasn't taken yet (tcp(7), SIOCOUTQ)."""
-    answer = fcntl.ioctl(socket.fileno(), termios.TIOCOUTQ, bytes(4))
+    answer = fcntl.ioctl(handle.fileno(), termios.TIOCOUTQ, bytes(4))
     return int(struct.unpack("i", answer)[0])
 
 
@@ -187,6 +190,8 @@ async def receive(socket: sockets.socket, size: int, patience: float | None, sin
         with _lent(socket) as handle:
             buffer = memoryview(bytearray(min(size, BUFFER)))
             while size > 0:
+                if socket.fileno() == -1:
+                    raise ClientDisconnected
                 with trio.move_on_after(float("inf") if patience is None else patience) as waiting:
                     await trio.lowlevel.wait_readable(socket)
                 if waiting.cancelled_caught:

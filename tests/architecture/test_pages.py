@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-NAMED = re.compile(r"\b(?:test|check)_[a-z0-9_]{12,}\b")
+NAMED = re.compile(r"\b(?:test|check)_[a-z0-9_]{12,}\b(?!\.py)")
 FILES = re.compile(r"`((?:contracts|edge|live|pure|simulated)/[\w/]+\.py)")
 
 

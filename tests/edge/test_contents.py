@@ -566,6 +566,9 @@ async def test_a_disk_that_is_full_is_a_507_and_leaves_what_there_was(edge, smal
 
 
 async def test_json_bodies_still_have_their_limit(edge, volume):
+    body = {"path": "f", "content": "x" * (3 << 19)}
+    assert (await edge.ask("POST", f"/volumes/{volume['id']}/files", body)).status_code == 200
+    assert on_disk(volume, "f").stat().st_size == 3 << 19
     body = {"path": "f", "content": "x" * (2 << 20)}
     assert said(await edge.ask("POST", f"/volumes/{volume['id']}/files", body)) == (413, "body_too_large")
 
