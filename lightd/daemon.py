@@ -19,10 +19,13 @@ from actors.container.engine import Engine
 from actors.container.fleet import open_fleet
 from actors.container.meter import measure
 from actors.container.state import Phase
-from actors.kernel.bus import open_bus
-from actors.kernel.supervisor import open_supervisor
+from actors.kernel.bus import Bus, open_bus
+from actors.kernel.place import Place
+from actors.kernel.supervisor import Supervisor, open_supervisor
 from actors.portpool.actor import open_portpool
 from actors.volumes.actor import open_volumes
+from actors.volumes.decider import State as Volumes
+from actors.volumes.messages import Message as VolumeMessage
 from lightd.config import Configuration
 from lightd.engine.docker import open_docker_engine
 from lightd.files.jail import Owner
@@ -77,14 +80,12 @@ async def open_system(config: Configuration, open_engine: OpenEngine = open_engi
         open_bus(journal) as bus,
         open_engine(config) as engine,
         open_supervisor() as supervisor,
+        open_store(config, bus, supervisor) as (volumes, folders),
         open_fleet(bus, engine, supervisor, compile_pattern, time.time) as fleet,
         open_jobs(time.time) as jobs,
         trio.open_nursery() as nursery,
     ):
         holders = [member.internal_id for member in fleet if member.state.phase is not Phase.FAILED]
-        volumes = await open_volumes(bus, supervisor)
-        folders = VolumeFolders(config.storage.volumes_path, _owner(config))
-        await folders.restore(volumes.view.state.volumes)
         janitor = Janitor(folders, lambda: volumes.view.state.volumes, time.time)
         system = System(
             config=config,
@@ -105,6 +106,17 @@ async def open_system(config: Configuration, open_engine: OpenEngine = open_engi
             yield system
         finally:
             nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def open_store(
+    config: Configuration, bus: Bus, supervisor: Supervisor
+) -> AsyncIterator[tuple[Place[Volumes, VolumeMessage], VolumeFolders]]:
+    """Yield the volumes and their folders, each in its place before the fleet may start a server on it."""
+    volumes = await open_volumes(bus, supervisor)
+    folders = VolumeFolders(config.storage.volumes_path, _owner(config))
+    await folders.restore(volumes.view.state.volumes)
+    yield volumes, folders
 
 
 @asynccontextmanager

@@ -16,10 +16,10 @@ import logging
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
 import attrs
@@ -53,12 +53,25 @@ class Lane:
     placing: Guard = attrs.field(factory=threading.Lock)
 
 
+Writing = Callable[[str, int], AbstractAsyncContextManager[Any]]
+
+
+def unbounded(_volume_id: str, _count: int) -> AbstractAsyncContextManager[Any]:
+    """There is always room: nobody accounts for what is in a volume."""
+    return nullcontext()
+
+
 @attrs.define(eq=False)
 class VolumeFolders:
-    """The folder of each volume beneath ``root``; ``owner`` is whom a new one belongs to."""
+    """The folder of each volume beneath ``root``; ``owner`` is whom a new one belongs to.
+
+    ``writing(volume_id, count)`` is the block in which all that a client adds to a volume is added, ``count``
+    bytes or, where that is 0, nobody knows how many; it raises ``NoSpace`` where they may not be.
+    """
 
     root: Path
     owner: Owner
+    writing: Writing = unbounded
     _quick: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(QUICK))
     _long: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(LONG))
     _archives: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(ARCHIVES))

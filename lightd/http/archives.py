@@ -21,6 +21,7 @@ from lightd.system import System, new_operation_id
 def install(app: QuartTrio, system: System) -> None:
     """Add the routes of archives to ``app``."""
     routes = Blueprint("archives", __name__)
+    folders = system.folders
 
     @routes.post("/volumes/<volume_id>/compress")
     async def compress(volume_id: str) -> Response:
@@ -35,7 +36,7 @@ def install(app: QuartTrio, system: System) -> None:
             raise bad_request("sources: must not be empty")
 
         async def work(job: Job) -> int:
-            async with system.folders.open_for_archive(volume_id) as jail:
+            async with folders.writing(volume_id, 0), folders.open_for_archive(volume_id) as jail:
                 return await archiving.compress(jail, sources, output, kind, jail.owner(), job.told)
 
         job = await _follow(system, "compress", volume_id, work, wait)
@@ -53,7 +54,7 @@ def install(app: QuartTrio, system: System) -> None:
         archive, destination = parse_path(body.archive_path), parse_folder(body.destination)
 
         async def work(job: Job) -> int:
-            async with system.folders.open_for_archive(volume_id) as jail:
+            async with folders.writing(volume_id, 0), folders.open_for_archive(volume_id) as jail:
                 return await archiving.extract(jail, archive, destination, jail.owner(), job.told)
 
         job = await _follow(system, "decompress", volume_id, work, wait)

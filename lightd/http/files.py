@@ -31,7 +31,8 @@ def install(app: QuartTrio, system: System) -> None:
         find(system, volume_id)
         body = await read_body(FileBody)
         path, content = parse_path(body.path), body.content.encode()
-        await folders.run(volume_id, lambda jail: write_file(jail, path, content, jail.owner()))
+        async with folders.writing(volume_id, len(content)):
+            await folders.run(volume_id, lambda jail: write_file(jail, path, content, jail.owner()))
         return to_json({"message": "File written successfully", "path": str(path)})
 
     @routes.post("/volumes/<volume_id>/folders")
@@ -39,7 +40,8 @@ def install(app: QuartTrio, system: System) -> None:
         queries.check_names()
         find(system, volume_id)
         path = parse_path((await read_body(FolderBody)).path)
-        await folders.run(volume_id, lambda jail: make_folder(jail, path, jail.owner()))
+        async with folders.writing(volume_id, 0):
+            await folders.run(volume_id, lambda jail: make_folder(jail, path, jail.owner()))
         return to_json({"message": "Folder created successfully", "path": str(path)})
 
     @routes.get("/volumes/<volume_id>/files")
@@ -70,7 +72,8 @@ def install(app: QuartTrio, system: System) -> None:
         def work(jail: Jail, pace: Pace) -> None:
             copy(jail, source, destination, jail.owner(), pace)
 
-        await folders.run_long(volume_id, work)
+        async with folders.writing(volume_id, 0):
+            await folders.run_long(volume_id, work)
         return _moved("Copied successfully", source, destination)
 
     @routes.post("/volumes/<volume_id>/rename")

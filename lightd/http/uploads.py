@@ -5,7 +5,8 @@ pieces; each says where it begins, and how long the whole will be.
 """
 
 import re
-from contextlib import ExitStack
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from typing import cast
 
@@ -16,7 +17,9 @@ from quart_trio import QuartTrio
 from werkzeug.datastructures import ETags
 
 from lightd.files.jail import Jail
+from lightd.files.paths import RelativePath
 from lightd.files.uploads import ANY, Condition, Upload, arrived_of, forget, open_upload
+from lightd.files.volumes import VolumeFolders
 from lightd.http import bulk, queries
 from lightd.http.errors import bad_request
 from lightd.http.exchange import Request
@@ -52,23 +55,15 @@ def install(app: QuartTrio, system: System) -> None:
             _to_tags(request.if_match, "If-Match"), _to_tags(request.if_none_match, "If-None-Match")
         )
         run = cast(bulk.Run, partial(folders.run_piece, folders.lane(volume_id)))
-        with ExitStack() as stack:
-
-            def begin(jail: Jail) -> Upload:
-                arriving = stack.enter_context(open_upload(jail, path, jail.owner(), piece.upload, condition))
-                arriving.begin_at(piece.offset)
-                return arriving
-
-            try:
-                arriving = await folders.run(volume_id, begin)
-                await _receive(run, arriving, piece.length)
-                if piece.length is not None and arriving.offset < piece.length:
-                    part = {"path": str(path), "offset": arriving.offset, "length": piece.length}
-                    return to_json({"message": "Part received", **part})
-                etag = await run(arriving.commit)
-            finally:
-                with trio.CancelScope(shield=True):  # a part is deleted by it: off the loop
-                    await run(stack.close)
+        async with (
+            folders.writing(volume_id, request.content_length or 0),
+            _opened(folders, volume_id, path, piece, condition) as arriving,
+        ):
+            await _receive(run, arriving, piece.length)
+            if piece.length is not None and arriving.offset < piece.length:
+                part = {"path": str(path), "offset": arriving.offset, "length": piece.length}
+                return to_json({"message": "Part received", **part})
+            etag = await run(arriving.commit)
         answer = {"message": "File uploaded successfully", "path": str(path), "size": arriving.offset}
         response = to_json({**answer, "etag": etag})
         response.headers["ETag"] = etag
@@ -92,6 +87,25 @@ def install(app: QuartTrio, system: System) -> None:
         return to_json({"message": "Upload abandoned", "path": str(path), "upload": name})
 
     app.register_blueprint(routes)
+
+
+@asynccontextmanager
+async def _opened(
+    folders: VolumeFolders, volume_id: str, path: RelativePath, piece: Piece, condition: Condition
+) -> AsyncIterator[Upload]:
+    """Yield the upload, ready for ``piece``; it is opened and closed, and its part deleted, in threads."""
+    with ExitStack() as stack:
+
+        def begin(jail: Jail) -> Upload:
+            arriving = stack.enter_context(open_upload(jail, path, jail.owner(), piece.upload, condition))
+            arriving.begin_at(piece.offset)
+            return arriving
+
+        try:
+            yield await folders.run(volume_id, begin)
+        finally:
+            with trio.CancelScope(shield=True):
+                await folders.run_piece(folders.lane(volume_id), stack.close)
 
 
 async def _receive(run: bulk.Run, arriving: Upload, length: int | None) -> None:

@@ -1,12 +1,13 @@
 """The routes of files: what they do, and every reason for which they don't."""
 
+import contextlib
 import os
 from pathlib import Path
 
 import pytest
 import trio
 
-from lightd.files import copying, deleting, volumes
+from lightd.files import copying, deleting, errors, volumes
 from lightd.files.jail import Jail
 from tests.edge.front import NO_VOLUME
 
@@ -267,6 +268,33 @@ async def test_a_volume_whose_disk_hangs_keeps_nobody_from_another(edge, volume,
                 await edge.get(f"/volumes/{other}/files")
         assert edge.system.folders._quick.borrowed_tokens == volumes.QUICK_IN_ONE
         gate.set()
+
+
+async def test_all_that_adds_to_a_volume_is_added_where_there_is_room(edge, volume):
+    on_disk(volume, "d").mkdir()
+    on_disk(volume, "empty.tar").write_bytes(bytes(10240))
+    asked = []
+
+    @contextlib.asynccontextmanager
+    async def writing(volume_id, count):
+        asked.append((volume_id, count))
+        raise errors.NoSpace("The volume is full")
+        yield
+
+    edge.system.folders.writing = writing
+    before = held_in(volume)
+    for method, path, body in [
+        ("POST", "/files", {"path": "f", "content": "\u00e4"}),
+        ("POST", "/folders", {"path": "e"}),
+        ("POST", "/copy", {"source": "d", "destination": "e"}),
+        ("POST", "/compress", {"format": "zip", "output_name": "a"}),
+        ("POST", "/decompress", {"archive_path": "empty.tar", "destination": ""}),
+    ]:
+        assert await refused(edge, volume, method, path, body) == (507, "no_space")
+    answer = await edge.ask("PUT", f"{route(volume)}/files/content?path=f", content=b"12345")
+    assert answer.status_code == 507
+    assert asked == [(volume["id"], count) for count in (2, 0, 0, 0, 0, 5)]
+    assert held_in(volume) == before
 
 
 def test_the_depth_of_a_copy_and_of_a_deletion_are_bounds_of_descriptors():
