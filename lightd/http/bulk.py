@@ -1,7 +1,7 @@
 """Bodies that don't pass through Python: from a file to a socket and back, in threads, a piece at a time.
 
 - A thread is held only while bytes move: what waits for the client waits in Trio. So a client that is slow,
-  or stands still, keeps nobody from a thread.
+  or stands still, keeps nobody from a thread. One that is fast may keep its own for some milliseconds more.
 - A thread works on a handle of its own on the socket (`dup`). The connection may be closed meanwhile, and its
   descriptor's number given to another client.
 - h11 counts what is sent, and never sees it. What is received it doesn't even count: to it that body is still
@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import select
 import socket as sockets
 import struct
 import termios
@@ -33,8 +34,12 @@ CALL: Final = "lightd.call"
 LARGE: Final = 1 << 20
 """A body declared to be of so many bytes is not read before the application asks for it."""
 
-BURST: Final = 8 << 20
+BURST: Final = 16 << 20
 """Bytes that one hop into a thread moves at most, so that others get their turn."""
+
+FAST: Final = 256 << 10
+LINGER: Final = 5
+"""A hop that has moved so many bytes waits so many milliseconds for more before it gives its thread back."""
 
 BUFFER: Final = 1 << 20
 COPIED: Final = 512 << 10
@@ -160,6 +165,8 @@ def _send_some(handle: sockets.socket, part: Part, at: int) -> int:
         try:
             sent = os.sendfile(handle.fileno(), part.descriptor, at, until - at)
         except BlockingIOError:
+            if at - begun >= FAST and _soon(handle, select.POLLOUT):
+                continue
             return at - begun or -1
         if sent == 0:
             break
@@ -210,20 +217,29 @@ def _receive_some(
     """How many bytes came; 0: the client has ended, -1: there was nothing."""
     taken = filled = 0
     size = min(size, BURST)
-    ended = False
-    try:
-        while taken < size and not ended:
+    while taken < size:
+        try:
             count = handle.recv_into(buffer[filled : filled + size - taken])
-            ended = count == 0
-            taken += count
-            filled += count
-            if filled == len(buffer):
-                write(buffer)
-                filled = 0
-    except BlockingIOError:
-        ended = False
-        if not taken:
-            return -1
+        except BlockingIOError:
+            if taken >= FAST and _soon(handle, select.POLLIN):
+                continue
+            if taken == 0:
+                return -1
+            break
+        if count == 0:
+            break
+        taken += count
+        filled += count
+        if filled == len(buffer):
+            write(buffer)
+            filled = 0
     if filled:
         write(buffer[:filled])
     return taken
+
+
+def _soon(handle: sockets.socket, event: int) -> bool:
+    """Whether it can go on at once or nearly so: a hop into a thread takes longer than that."""
+    poll = select.poll()
+    poll.register(handle, event)
+    return bool(poll.poll(LINGER))
