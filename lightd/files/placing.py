@@ -26,6 +26,7 @@ FILE_MODE: Final = 0o644
 
 CREATE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _RENAME_NOREPLACE = 1
+_SYNC_FILE_RANGE_WRITE = 2
 _PART = re.compile(r"\.lightd-[0-9a-f]{16}\.part")
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -77,6 +78,11 @@ def new_part_name() -> str:
 def is_part_name(name: str) -> bool:
     """Whether ``name`` is one of those that only lie beside a file being written."""
     return name.startswith(".lightd-") and _PART.fullmatch(name) is not None
+
+
+def begin_writing_back(file: int, offset: int, count: int) -> None:
+    """Have the kernel begin to write these bytes to the disk (sync_file_range(2)); it is only a hint."""
+    _libc.sync_file_range(file, ctypes.c_int64(offset), ctypes.c_int64(count), _SYNC_FILE_RANGE_WRITE)
 
 
 def rename_to_new(source: int, name: str, target: int, new_name: str) -> None:

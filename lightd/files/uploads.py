@@ -22,6 +22,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from typing import Final
 
 import attrs
 
@@ -29,12 +30,14 @@ from lightd.files import errors
 from lightd.files.deleting import Pace, delete_at
 from lightd.files.jail import TRIES, Guard, Jail, Owner, explained, give_to, held, look_at
 from lightd.files.paths import ROOT, RelativePath
-from lightd.files.placing import CREATE, is_part_name, mode_to_keep, new_part_name
+from lightd.files.placing import CREATE, begin_writing_back, is_part_name, mode_to_keep, new_part_name
 from lightd.files.reading import to_etag
 from lightd.files.resolve import LOOK
 from lightd.files.walking import walk
 
 ANY = "*"
+BEHIND: Final = 8 << 20
+"""Bytes that the disk may be behind an upload before it's told to begin: so the sync at its end is short."""
 
 
 @attrs.frozen
@@ -78,6 +81,7 @@ class Upload:
     _mode: int
     _condition: Condition
     _placing: Guard
+    _begun: int = 0  # up to where the kernel was told to write to the disk
     keep: bool = attrs.field(kw_only=True)  # whether what lies there stays when the block ends
 
     def begin_at(self, offset: int) -> None:
@@ -86,7 +90,7 @@ class Upload:
             raise errors.InvalidOffset(f'{self.offset} bytes of "{self.path}" have arrived, not {offset}')
         with explained(self.path):
             os.ftruncate(self._file, offset)
-        self.offset = offset
+        self.offset = self._begun = offset
 
     def write(self, piece: bytes | bytearray | memoryview) -> None:
         """``piece`` stands at ``offset``, which has moved behind it. ``NoSpace`` may leave a part of it."""
@@ -95,6 +99,9 @@ class Upload:
             while rest:
                 written = os.pwrite(self._file, rest, self.offset)
                 self.offset += written
+                if self.offset - self._begun >= BEHIND:
+                    begin_writing_back(self._file, self._begun, self.offset - self._begun)
+                    self._begun = self.offset
                 rest = rest[written:]
 
     def commit(self, length: int | None = None) -> str:
