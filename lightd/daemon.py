@@ -18,7 +18,6 @@ import trio
 from actors.container.engine import Engine
 from actors.container.fleet import open_fleet
 from actors.container.meter import measure
-from actors.container.state import Phase
 from actors.kernel.bus import open_bus
 from actors.kernel.supervisor import open_supervisor
 from actors.portpool.actor import open_portpool
@@ -33,7 +32,7 @@ from lightd.http.stations import open_stations
 from lightd.journal.codec import Codec
 from lightd.journal.sqlite import open_sqlite_journal
 from lightd.patterns import compile_pattern
-from lightd.system import System
+from lightd.system import Claims, System
 from lightd.version import version
 
 logger = logging.getLogger(__name__)
@@ -78,13 +77,14 @@ async def open_system(config: Configuration, open_engine: OpenEngine = open_engi
         open_fleet(bus, engine, supervisor, compile_pattern, time.time) as fleet,
         trio.open_nursery() as nursery,
     ):
-        holders = [member.internal_id for member in fleet if member.state.phase is not Phase.FAILED]
+        claims = Claims(fleet)
         system = System(
             config=config,
             version=version(),
             bus=bus,
             fleet=fleet,
-            ports=await open_portpool(bus, supervisor, holders),
+            ports=await open_portpool(bus, supervisor, claims.at),
+            claims=claims,
             volumes=await open_volumes(bus, supervisor),
             folders=VolumeFolders(config.storage.volumes_path, _owner(config)),
             clock=time.time,

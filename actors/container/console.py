@@ -21,6 +21,8 @@ SIZE = 1024 * 1024
 NOTES = 100
 INPUTS = 64
 SEAMS = 64
+WORDS = 20
+LONGEST_WORD = 500
 
 
 class InputClosed(Exception):  # noqa: N818 - names the state
@@ -72,7 +74,7 @@ class Console:
         known = self._life
         if known is not None and (known.run, known.engine_id) == (run, engine_id):
             return known
-        life = Life(run, engine_id)
+        life = Life(run, engine_id, after=self.lines.last)
         if known is None or run >= known.run:
             self._life = life
         return life
@@ -104,6 +106,11 @@ class Console:
                 break
             found = seam
         return found
+
+    def last_words(self, life: "Life") -> tuple[str, ...]:
+        """Return the last that was printed in ``life``, as a person reads it, in short."""
+        last = self.lines.read(max(life.after, self.lines.last - WORDS), WORDS)
+        return tuple(to_plain(line)[:LONGEST_WORD] for line in last.items)
 
     @property
     def partial(self) -> str:
@@ -146,11 +153,12 @@ class Life:
     """One run's console, as one container has it.
 
     ``attached`` once it is read, ``up`` once the process was started, ``drained`` at the end. ``ready`` is
-    true once the start pattern was seen.
+    true once the start pattern was seen. What it prints comes ``after`` that line.
     """
 
     run: int
     engine_id: str
+    after: int = 0
     ready: bool = False
     attached: trio.Event = attrs.field(factory=trio.Event)
     up: trio.Event = attrs.field(factory=trio.Event)

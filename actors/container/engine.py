@@ -12,7 +12,7 @@ from typing import Protocol
 
 import attrs
 
-from actors.container.spec import ContainerSpec
+from actors.container.spec import ContainerSpec, Limits, PortBinding
 
 
 class EngineUnavailable(Exception):  # noqa: N818 - a fault of the world, named like its siblings
@@ -28,6 +28,7 @@ class Role(Enum):
 
     SERVER = "server"
     INSTALLER = "installer"
+    CANDIDATE = "candidate"
 
 
 @attrs.frozen
@@ -123,6 +124,26 @@ class Engine(Protocol):
         The files that it starts from are written first. One that was made from the same spec in the same
         attempt is found again, one made from another is removed and made anew. Raises ``EngineRefused``
         where it can't be made.
+        """
+
+    async def create_candidate(self, spec: ContainerSpec, attempt: int, fresh: Sequence[PortBinding]) -> str:
+        """Make the container that is to take the server's place, beside it, not started; return its id.
+
+        As ``create_server``, under another name. Raises ``EngineRefused`` where one of ``fresh``, the ports
+        that the server doesn't have, can't be bound on the host now.
+        """
+
+    async def replace(self, internal_id: str, engine_id: str) -> None:
+        """Have this candidate be the server; the one before it is removed, running or not.
+
+        Nothing where it is the server. Raises ``Missing`` where there is no such container: the server
+        stays then.
+        """
+
+    async def update(self, engine_id: str, limits: Limits) -> None:
+        """Hold a container to ``limits``, running or not; a ceiling that is None stays as it was.
+
+        Raises ``EngineRefused`` where they can't be had, ``Missing`` where there is no such container.
         """
 
     async def start(self, engine_id: str) -> None:

@@ -24,7 +24,7 @@ from actors.container.decider import DECIDER
 from actors.container.engine import Engine, EngineRefused, EngineUnavailable, Listed, Notice, Role, Snapshot
 from actors.container.perform import DRAIN, Performer
 from actors.container.spec import ContainerSpec
-from actors.container.state import GONE, INSTALLING, UP, Phase, State
+from actors.container.state import CHANGING, GONE, INSTALLING, UP, Phase, State
 from actors.container.stats import Stats
 from actors.container.watch import Matcher
 from actors.kernel.actor import View
@@ -226,6 +226,9 @@ class Fleet:
 
     async def _remove_orphan(self, row: Listed) -> None:
         async with self._looks:
+            member = self.get(row.internal_id)
+            if member is not None and not _useless(row, member.state):
+                return  # somebody came to want it while this waited
             try:
                 await self.engine.remove_orphan(row.engine_id)
             except EngineRefused as refusal:
@@ -260,10 +263,10 @@ class Fleet:
             member.place.ref.tell_nowait(seen)
 
 
-async def _report_drained(member: Member, life: Life, seen: told.Message) -> None:
+async def _report_drained(member: Member, life: Life, seen: told.Inspected | told.AbsenceReported) -> None:
     with trio.move_on_after(DRAIN):
         await life.drained.wait()
-    member.place.ref.tell_nowait(seen)
+    member.place.ref.tell_nowait(attrs.evolve(seen, tail=member.console.last_words(life)))
 
 
 def _exists(member: Member) -> bool:
@@ -273,8 +276,9 @@ def _exists(member: Member) -> bool:
 def _useless(row: Listed, state: State) -> bool:
     """Return true where nothing that the state may come to wants this container of the engine."""
     if row.role is Role.INSTALLER:
-        return state.phase not in INSTALLING and state.phase is not Phase.DELETING
-    return False
+        return state.phase not in (*INSTALLING, *CHANGING, Phase.DELETING)
+    # The list may be older than the state: what was a candidate then may be the server now.
+    return row.role is Role.CANDIDATE and state.change is None and row.engine_id != state.engine_id
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@ from actors.container.messages import AbsenceReported, Inspected, Message, Readi
 from actors.kernel.mailbox import Ref
 
 Matcher = Callable[[str], bool]
+Ended = Inspected | AbsenceReported
 
 _LOOKS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)
 FIRST_DELAY = 0.1
@@ -56,9 +57,9 @@ class Watch:
         life.attached.set()
         life.drained.set()
         await life.up.wait()
-        return ended
+        return attrs.evolve(ended, tail=self.console.last_words(life))
 
-    async def _read_to_end(self, life: Life, readiness: Readiness, ref: Ref[Message]) -> Message:
+    async def _read_to_end(self, life: Life, readiness: Readiness, ref: Ref[Message]) -> Ended:
         delay = FIRST_DELAY
         while True:
             began = trio.current_time()
@@ -147,7 +148,7 @@ class Watch:
                 return
             shown = size
 
-    async def _look(self) -> Message | None:
+    async def _look(self) -> Ended | None:
         """Return what the engine says of the process that stopped printing; None where it still runs."""
         for seconds in _LOOKS:
             await trio.sleep(seconds)

@@ -8,7 +8,7 @@ import attrs
 import trio
 
 from actors.container import engine
-from actors.container.spec import ContainerSpec
+from actors.container.spec import ContainerSpec, Limits
 from lightd.engine import programs
 
 UNREAD_BOUND: Final = 1024 * 1024
@@ -17,6 +17,11 @@ UNREAD_BOUND: Final = 1024 * 1024
 LOG_BOUND: Final = 256 * 1024
 """Bytes of output that are kept for ``backlog``; the oldest go."""
 
+MEMORY: Final = 32 * 1024 * 1024
+"""Bytes that every running container uses."""
+
+HOST_MEMORY: Final = 16 * 1024**3
+
 
 @attrs.define(eq=False)
 class FakeContainer:
@@ -24,6 +29,7 @@ class FakeContainer:
     role: engine.Role
     spec: ContainerSpec
     attempt: int
+    limits: Limits = attrs.field(init=False)
     process: programs.Process | None = None
     started_at: float | None = None
     finished_at: float | None = None
@@ -33,6 +39,9 @@ class FakeContainer:
     log: deque[tuple[float, bytes]] = attrs.field(factory=deque)
     log_size: int = 0
     consoles: "list[FakeAttachment]" = attrs.field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self.limits = self.spec.limits
 
     @property
     def tty(self) -> bool:
@@ -46,6 +55,23 @@ class FakeContainer:
             finished_at=self.finished_at,
             exit_code=self.exit_code,
             oom_killed=self.oom_killed,
+        )
+
+    def to_listed(self) -> engine.Listed:
+        return engine.Listed(self.engine_id, self.spec.internal_id, self.role, self.process is not None)
+
+    def to_sample(self, now: float) -> engine.Sample:
+        """Counters that grow with the age of its process."""
+        age = now - (self.started_at or now)
+        return engine.Sample(
+            at=trio.current_time(),
+            cpu_time=age / 100,
+            memory_usage=MEMORY,
+            memory_limit=self.limits.memory or HOST_MEMORY,
+            network_rx=int(age) * 1000,
+            network_tx=int(age) * 500,
+            block_read=4096,
+            block_write=0,
         )
 
     def emit(self, at: float, data: bytes) -> None:

@@ -16,8 +16,6 @@ from lightd.http.errors import ApiError, bad_request
 
 async def to_spec(body: ContainerBody, docker: Docker) -> ContainerSpec:
     """Return the spec that ``body`` means; raises a 400, and a 403 for a mount that isn't allowed."""
-    if body.restart_policy.mode != "never":
-        raise bad_request("restart_policy.mode: only never is supported by this version")
     mounts = tuple(Mount(target, source) for target, source in body.mount)
     if mounts:
         await trio.to_thread.run_sync(_check_mounts, mounts, docker.allowed_mounts)
