@@ -3,7 +3,6 @@
 import trio
 
 from actors.container.engine import Sample
-from lightd.engine import fake
 from lightd.engine.fake_container import FakeContainer
 from lightd.engine.faults import Call
 
