@@ -48,7 +48,9 @@ def _phase_rows() -> Iterator[str]:
         state = State(phase, None if phase is Phase.ABSENT else A_SPEC, engine_id="e", run=1)
         if phase in CHANGING:
             built = "e2" if phase is Phase.REPLACING else None
-            state = attrs.evolve(state, change=Change(Kind.REINSTALL, 2, 2, A_SPEC, True, built))
+            state = attrs.evolve(
+                state, change=Change(Kind.REINSTALL, 2, 2, A_SPEC, image_ensured=True, engine_id=built)
+            )
         leads = "<br>".join(f"{event.__name__} → {then.value}" for event, then in TRANSITIONS[phase].items())
         work = ", ".join(sorted(type(effect).__name__ for effect in DECIDER.effects(state)))
         shown = ("", "") if phase in GONE else (state.install_state, state.power_state)

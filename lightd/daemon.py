@@ -31,6 +31,7 @@ from lightd.http.server import Address, open_server
 from lightd.http.stations import open_stations
 from lightd.journal.codec import Codec
 from lightd.journal.sqlite import open_sqlite_journal
+from lightd.operations import Operations
 from lightd.patterns import compile_pattern
 from lightd.system import Claims, System
 from lightd.version import version
@@ -87,6 +88,7 @@ async def open_system(config: Configuration, open_engine: OpenEngine = open_engi
             claims=claims,
             volumes=await open_volumes(bus, supervisor),
             folders=VolumeFolders(config.storage.volumes_path, _owner(config)),
+            operations=Operations(bus, fleet, time.time, nursery),
             clock=time.time,
         )
         if config.monitoring.enabled:

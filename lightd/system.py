@@ -22,6 +22,7 @@ from actors.volumes.decider import State as Volumes
 from actors.volumes.messages import Message as VolumeMessage
 from lightd.config import Configuration
 from lightd.files.volumes import VolumeFolders
+from lightd.operations import Operations
 
 T = TypeVar("T")
 
@@ -86,6 +87,7 @@ class System:
     claims: Claims
     volumes: Place[Volumes, VolumeMessage]
     folders: VolumeFolders
+    operations: Operations
     clock: Callable[[], float]
 
     async def create_container(self, spec: ContainerSpec, cause: str) -> Receipt:
@@ -156,6 +158,6 @@ def to_key(port: PortBinding) -> Key:
     return (port.ip, port.port, port.protocol)
 
 
-def new_operation_id() -> str:
-    """Return a fresh id for one thing that somebody asked for."""
-    return uuid.uuid4().hex
+def new_operation_id(kind: str = "change") -> str:
+    """Return a fresh id for one thing that somebody asked for; it says what ``kind`` of thing that is."""
+    return f"{kind}-{uuid.uuid4().hex}"

@@ -13,7 +13,7 @@ from actors.container import messages as told
 from actors.container.changes import check_unchanging
 from actors.container.events import Events
 from actors.container.spec import ContainerSpec, Limits
-from actors.container.state import State
+from actors.container.state import Phase, State
 
 
 def edit(state: State, command: told.Edit) -> Events:
@@ -49,7 +49,8 @@ def apply(state: State, event: changed.Edited) -> State:
     spec = _to_spec(old, event)
     lifted = needs_new_container(old.limits, spec.limits)
     rewritten = (spec.startup_command, spec.environment) != (old.startup_command, old.environment)
-    limited = spec.limits != old.limits and not lifted and state.engine_id is not None
+    there = state.engine_id is not None or state.phase is Phase.STARTING  # it may be made already, unreported
+    limited = spec.limits != old.limits and not lifted and there
     return attrs.evolve(
         state,
         spec=spec,

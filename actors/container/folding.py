@@ -37,7 +37,8 @@ def evolve(state: State, event: happened.Event) -> State:
         case happened.Started():
             return attrs.evolve(state, phase=phase, started_at=event.started_at)
         case happened.StartFailed():
-            return attrs.evolve(state, phase=phase, error=event.reason)
+            due = None if state.engine_id is None else state.limits_before
+            return attrs.evolve(state, phase=phase, error=event.reason, limits_before=due)
         case happened.StopRequested() | happened.KillRequested():
             return attrs.evolve(_going_down(state, event.follow), phase=phase, follow=event.follow)
         case happened.Exited():

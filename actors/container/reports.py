@@ -152,7 +152,7 @@ def _inspected_up(state: State, report: told.Inspected, started_at: float) -> Ev
     if not snapshot.running and started_at >= state.started_at:
         return _exited(state, snapshot, report.tail)
     if snapshot.running and started_at > state.started_at:
-        reason = "it ended unseen, and somebody started it again"
+        reason = "the process ended unseen, and somebody started it again"
         missed = happened.Exited(state.run, None, False, False, state.started_at, None, reason)  # noqa: FBT003 - a record
         return (missed, *_found_running(state, state.run + 1, started_at))
     return ()

@@ -61,9 +61,9 @@ def to_delay(crashes: int) -> float:
 def to_reason(code: int | None, *, oom_killed: bool) -> str:
     """Return for a person how a process ended."""
     if oom_killed:
-        return "it was killed for using more memory than it may"
+        return "the process was killed for using more memory than it may"
     if code is None:
-        return "it ended"
+        return "the process ended"
     if code > _SIGNALLED:
-        return f"it was ended by signal {code - _SIGNALLED}"
-    return f"it ended with exit code {code}"
+        return f"the process was ended by signal {code - _SIGNALLED}"
+    return f"the process ended with exit code {code}"

@@ -164,6 +164,10 @@ Text = Annotated[str, Rule(_text)]
 Filled = Annotated[str, Rule(_filled)]
 AnyText = Annotated[str, Rule(_any_text)]
 Flag = Annotated[bool, Rule(_flag)]
+Image = Annotated[str, _matching(_IMAGE, "the name of an image")]
+Pattern = Annotated[str, Rule(_pattern)]
+Script = Annotated[str, Rule(lambda value: _text(value, longest=_LONGEST_SCRIPT))]
+Environment = Annotated[Any, Rule(_environment)]
 
 
 @attrs.frozen
@@ -250,19 +254,46 @@ class ContainerBody:
     """All that may be asked of a new container."""
 
     internal_id: InternalId
-    image: Annotated[str, _matching(_IMAGE, "the name of an image")]
+    image: Image
     volume_id: VolumeId
     startup_command: Filled
-    start_pattern: Annotated[str, Rule(_pattern)] | None = None
+    start_pattern: Pattern | None = None
     ports: tuple[BindingBody, ...] = ()
     limits: LimitsBody = LimitsBody()
     mount: Annotated[Any, Rule(_mounts)] = ()
-    install_script: Annotated[str, Rule(lambda value: _text(value, longest=_LONGEST_SCRIPT))] | None = None
-    environment: Annotated[Any, Rule(_environment)] = ()
+    install_script: Script | None = None
+    environment: Environment = ()
     user: Annotated[str, _matching(_USER, "a numeric uid or uid:gid")] | None = None
     tty: Flag = True
     stop: StopBody = StopBody()
     restart_policy: RestartBody = RestartBody()
+
+
+@attrs.frozen
+class ReinstallBody:
+    """What a reinstallation changes."""
+
+    image: Image | None = None
+    install_script: Script | None = None
+
+
+@attrs.frozen
+class RebindBody:
+    """The ports that a container is to have instead of those it has."""
+
+    ports: tuple[BindingBody, ...]
+
+
+@attrs.frozen
+class EditBody:
+    """What of a container is to be something else; an empty pattern takes it away."""
+
+    startup_command: Filled | None = None
+    start_pattern: Pattern | None = None
+    environment: Environment | None = None
+    stop: StopBody | None = None
+    restart_policy: RestartBody | None = None
+    limits: LimitsBody | None = None
 
 
 @attrs.frozen

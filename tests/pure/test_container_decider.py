@@ -43,7 +43,7 @@ LOOPING = attrs.evolve(SPEC, restart_policy=POLICY)
 CRASHED = (
     happened.Created(1, LOOPING),
     *RUNNING[1:],
-    happened.Exited(1, 1, False, False, T1, T1 + 50, "it ended with exit code 1"),
+    happened.Exited(1, 1, False, False, T1, T1 + 50, "the process ended with exit code 1"),
 )
 WAITING = (*CRASHED, happened.RestartScheduled(1, 1.0, T1 + 50))
 NEW_SCRIPTED = changed.ReinstallRequested(2, "newer", "install")
@@ -175,7 +175,7 @@ def lost(run=1, expected=False):
 
 
 def missed(run=1):
-    reason = "it ended unseen, and somebody started it again"
+    reason = "the process ended unseen, and somebody started it again"
     return happened.Exited(run, None, False, False, T1, None, reason)
 
 

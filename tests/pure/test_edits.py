@@ -118,6 +118,16 @@ def test_without_a_container_there_is_nothing_to_apply():
     assert given((*past, happened.Vanished(ID))).limits_before is None
 
 
+def test_limits_that_change_while_the_container_is_built_anew_are_applied_once_it_is_there():
+    """It may have been built already, with the old ones, and nobody knows yet."""
+    past = edited(OFFLINE, told.Edit(environment=(("A", "1"),)))
+    past = edited((*past, happened.StartRequested(1)), told.Edit(limits=Limits(pids=5)))
+    assert todo.ApplyLimits("engine-2", Limits(pids=5)) not in effects(given(past))
+    state = given((*past, happened.Rebuilt("engine-2")))
+    assert todo.ApplyLimits("engine-2", Limits(pids=5)) in effects(state)
+    assert given((*past, happened.StartFailed(1, "no"))).limits_before is None
+
+
 def test_a_stop_that_is_under_way_goes_by_the_new_policy():
     policy = StopPolicy("signal", "SIGINT", 1.0)
     state = given(edited(STOPPING, told.Edit(stop=policy)))

@@ -71,7 +71,7 @@ def test_a_crash_says_how_it_ended_and_what_it_printed_last():
     (exited,) = a_story("never").crash(code=7)
     assert (exited.code, exited.reason, exited.tail, exited.expected) == (
         7,
-        "it ended with exit code 7",
+        "the process ended with exit code 7",
         TAIL,
         False,
     )
@@ -80,10 +80,10 @@ def test_a_crash_says_how_it_ended_and_what_it_printed_last():
 @pytest.mark.parametrize(
     ("code", "oom", "reason"),
     [
-        (137, True, "it was killed for using more memory than it may"),
-        (139, False, "it was ended by signal 11"),
-        (0, False, "it ended with exit code 0"),
-        (None, False, "it ended"),
+        (137, True, "the process was killed for using more memory than it may"),
+        (139, False, "the process was ended by signal 11"),
+        (0, False, "the process ended with exit code 0"),
+        (None, False, "the process ended"),
     ],
 )
 def test_a_crash_has_a_reason(code, oom, reason):
@@ -157,7 +157,9 @@ def test_a_crash_loop_is_called_one_and_stops():
         story.crash()
         story.elapse()
     _, given_up = story.crash(code=7)
-    reason = "crash loop: it ended with exit code 7, after it was restarted 2 times within 60 seconds"
+    reason = (
+        "crash loop: the process ended with exit code 7, after it was restarted 2 times within 60 seconds"
+    )
     assert given_up == happened.RestartsGivenUp(3, reason)
     assert (story.state.phase, story.state.error) == (Phase.OFFLINE, reason)
     assert effects(story.state) == frozenset()

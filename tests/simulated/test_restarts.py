@@ -36,7 +36,7 @@ async def test_a_crash_is_recorded_with_its_last_words(autojump_clock):
         await world.tell(told.Start())
         await world.member().wait_until(lambda view: view.state.exit is not None)
         (exited,) = exits(world)
-        assert (exited.code, exited.reason) == (3, "it ended with exit code 3")
+        assert (exited.code, exited.reason) == (3, "the process ended with exit code 3")
         assert exited.tail == tuple(f"line {n}" for n in range(10, 30))
 
 
