@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import http
 from collections.abc import Generator
+from functools import cached_property
 from typing import Any, cast
 
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable
+from quart.utils import encode_headers
 from quart.wrappers import Response
+from quart.wrappers.response import DataBody
 from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection, TrioASGIWebsocketConnection
 from quart_trio.wrappers import TrioRequest, TrioWebsocket
@@ -22,6 +25,8 @@ from quart_trio.wrappers.request import TrioBody
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, RequestTimeout
 from werkzeug.wrappers import Response as WerkzeugResponse
+
+from lightd.http import protocol
 
 SMALL_BODY = 64 * 1024
 SMALL_BODY_TIMEOUT = 1.0
@@ -108,6 +113,11 @@ class Request(TrioRequest):
     body_class = Body
     body: Body
 
+    @cached_property
+    def blueprints(self) -> list[str]:
+        """Found once, where Quart's own are found for each of its steps; asked for only after the routing."""
+        return super().blueprints
+
     @property
     def max_content_length(self) -> int | None:
         return self.body.limit
@@ -128,7 +138,14 @@ class HttpExchange(TrioASGIHTTPConnection):
         if request.method == "HEAD":
             # Quart would run through the whole of the body, a file perhaps, for Hypercorn to send none of it.
             response = WerkzeugResponse(status=response.status, headers=response.headers)
-        await self._send_response(send, response)
+        body = response.response
+        if isinstance(body, DataBody):
+            answer = cast(protocol.Answer, self.scope["state"][protocol.ANSWER])
+            await answer(
+                response.status_code, encode_headers(response.headers), body.data[body.begin : body.end]
+            )
+        else:
+            await self._send_response(send, response)
 
 
 class WebSocket(TrioWebsocket):

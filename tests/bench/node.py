@@ -6,6 +6,8 @@ answers a line on its stdin with what it holds by then.
 
 import gc
 import json
+import logging
+import os
 import subprocess
 import sys
 import time
@@ -25,7 +27,7 @@ from actors.container.fleet import stream_of
 from actors.container.spec import ContainerSpec, Limits, PortBinding
 from actors.container.state import Phase
 from actors.kernel.journal import Append
-from lightd import daemon
+from lightd import daemon, logs
 from lightd.config import Authorization, Configuration, Docker, Server, Storage
 from lightd.engine import fake
 from lightd.journal.codec import Codec
@@ -186,7 +188,9 @@ def open_node(folder: Path, past: Past, *, traced: bool = False) -> Iterator[Nod
 def main() -> None:
     arguments = json.loads(sys.argv[1])
     past = Past(**arguments["past"])
-    trio.run(lambda: serve(Path(arguments["folder"]), past, traced=arguments["traced"]))
+    daemon._settle_process()
+    with Path(os.devnull).open("w") as nowhere, logs.configure("json", logging.INFO, nowhere):
+        trio.run(lambda: serve(Path(arguments["folder"]), past, traced=arguments["traced"]))
 
 
 if __name__ == "__main__":
