@@ -24,6 +24,7 @@ import math
 import select
 import socket as sockets
 import struct
+from collections.abc import Callable
 
 import trio
 from hypercorn.config import Config
@@ -66,6 +67,8 @@ class Connection:
         self._reader = trio.CancelScope()
         self._receiving = trio.CancelScope()
         self._turn = trio.Semaphore(1, max_value=1)
+        self._direct = False
+        self._barred = True
         self._listening = False
         self._closed = False
         self._ended_by_client = False
@@ -196,18 +199,36 @@ class Connection:
             self._turn.acquire_nowait()
         except trio.WouldBlock:
             await self._turn.acquire()
+        self._barred = True
         await self._write_in_turn(data)
 
-    def write_nowait(self, data: bytes) -> bool:
-        if self._closed or self._encrypted or self._nursery is None or self._turn.value == 0:
-            return False
-        try:
-            sent = self._socket.send(data)
-        except OSError:
-            return False  # no room; or the client is gone, which the reader will find
-        if sent < len(data):
-            self._turn.acquire_nowait()
-            self._nursery.start_soon(self._write_in_turn, data[sent:])
+    def to_writer(self, stream: websocket.WebSocketStream) -> Callable[[bytes], bool]:
+        send, open_state = self._socket.send, websocket.CONNECTED
+
+        def write_nowait(data: bytes) -> bool:
+            if self._barred or stream.state is not open_state or stream.closed:
+                return False
+            try:
+                sent = send(data)
+            except OSError:
+                return False  # no room; or the client is gone, which the reader will find
+            return sent == len(data) or self._write_rest(data[sent:])
+
+        return write_nowait
+
+    def let_direct(self) -> None:
+        self._direct = not self._encrypted
+        self._bar()
+
+    def _bar(self) -> None:
+        """Direct writes are barred while another writer is at work, and where there may be none."""
+        self._barred = self._closed or not self._direct or self._turn.value == 0
+
+    def _write_rest(self, rest: bytes) -> bool:
+        assert self._nursery is not None  # noqa: S101 - it is there for as long as anything is served
+        self._turn.acquire_nowait()
+        self._bar()
+        self._nursery.start_soon(self._write_in_turn, rest)
         return True
 
     async def _write_in_turn(self, data: bytes) -> None:
@@ -218,6 +239,7 @@ class Connection:
             self.abort()
         finally:
             self._turn.release()
+            self._bar()
 
     async def _write_plain(self, data: bytes) -> None:
         rest = memoryview(data)[self._send_some(data) :]
@@ -274,7 +296,7 @@ class Connection:
 
     def _close(self) -> None:
         if not self._closed:
-            self._closed = True
+            self._closed = self._barred = True
             if self._socket.fileno() != -1:
                 trio.lowlevel.notify_closing(self._socket)
                 self._socket.close()

@@ -20,6 +20,7 @@ PIECE = 256 * 1024
 PATIENCE = 5.0
 WATCHES = 20
 SMALL = 4096
+PING, PONG = b"\x89\x00", b"\x8a\x80\x00\x00\x00\x00"
 _STAMP = re.compile(rb"@(\d{20})")
 
 
@@ -37,6 +38,8 @@ class Viewer:
         piece = self.socket.recv(PIECE)
         assert piece, "the server has closed a socket"
         self.received += piece.count(b"@")
+        if PING in piece:
+            self.socket.send(PONG)
         if self.watch:
             now = time.monotonic_ns()
             text = self._rest + piece
