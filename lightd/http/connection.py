@@ -195,6 +195,17 @@ class Connection:
 
     async def write(self, data: bytes) -> None:
         """All of `data` is with the kernel, or the socket is aborted. A checkpoint only if it has to wait."""
+        if self._turn.value and not self._encrypted and not self._closed:
+            try:
+                sent = self._socket.send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                self.abort()
+                return
+            if sent == len(data):
+                return
+            data = data[sent:]
         try:
             self._turn.acquire_nowait()
         except trio.WouldBlock:

@@ -9,7 +9,7 @@ leaves, which is what quart-trio's second task was for.
 from __future__ import annotations
 
 import http
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from functools import cached_property
 from typing import Any, cast
 
@@ -49,6 +49,11 @@ class Body(TrioBody):
         self._ended = False
         self._begun = False
         self._whole = bytearray()
+
+    @property
+    def is_there(self) -> bool:
+        """A length was declared."""
+        return self._expected is not None
 
     def __aiter__(self) -> Body:
         return self
@@ -104,6 +109,10 @@ async def _nothing() -> ASGIReceiveEvent:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
+async def _push_nothing(_path: str, _headers: Headers) -> None:
+    """HTTP/1.1 has no way to."""
+
+
 class Request(TrioRequest):
     """A request whose `max_content_length` may be set by its route, as Flask has it (pallets/quart#425).
 
@@ -127,13 +136,37 @@ class Request(TrioRequest):
         self.body.limit = value
 
 
+def _to_headers(client: str, received: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """The headers of a request as h11 has checked them; Quart would check and rewrite each once more."""
+    headers = Headers({"Remote-Addr": client})  # the first of a name counts: it can't be forged
+    headers._list += [(name.decode("latin1"), value.decode("latin1")) for name, value in received]  # noqa: SLF001  # add() is what takes the time
+    return headers
+
+
 class HttpExchange(TrioASGIHTTPConnection):
+    def _create_request_from_scope(self, send: ASGISendCallable) -> Request:  # noqa: ARG002  # Quart passes it
+        scope, config = self.scope, self.app.config
+        client = scope.get("client") or ["<local>"]
+        return Request(
+            scope["method"],
+            scope["scheme"],
+            scope["path"],
+            scope["query_string"],
+            _to_headers(str(client[0]), scope["headers"]),
+            "",
+            scope["http_version"],
+            scope,
+            max_content_length=config["MAX_CONTENT_LENGTH"],
+            body_timeout=config["BODY_TIMEOUT"],
+            send_push_promise=_push_nothing,
+        )
+
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        request = cast(Request, self._create_request_from_scope(send))
+        request = self._create_request_from_scope(send)
         request.body.receive = receive
         request.body.timeout = request.body_timeout
         response = await self.app.handle_request(request)
-        if "Expect" not in request.headers:
+        if request.body.is_there and "Expect" not in request.headers:
             await request.body.finish()
         if request.method == "HEAD":
             # Quart would run through the whole of the body, a file perhaps, for Hypercorn to send none of it.

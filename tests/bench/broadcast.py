@@ -25,12 +25,18 @@ import trio
 from lightd import daemon
 from lightd.config import Authorization, Configuration, Docker, Server, Storage
 from lightd.http import frames, pace, sessions
+from lightd.http.app import make_app
+from lightd.http.server import Address, open_server
+from lightd.http.settings import Settings
+from lightd.http.stations import open_stations
 from tests.bench.node import Past, a_spec, open_filled, write
 from tests.live.daemon import TOKEN
 
 PATH = f"/ws/{a_spec(1).internal_id}?token={TOKEN}"
 SETTLED = 1.0
 SLOW = pace.SLOW
+PATIENT = Settings(write_stall=120.0)
+"""One who stalls stays for the whole of a reading, and would else be cut off after ten seconds."""
 ANSWER = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 OURS, BARE, FLOOR = "ours", "bare", "floor"
 
@@ -75,9 +81,10 @@ async def serve_ours(folder: Path) -> None:
     await write(folder, past)
     async with (
         daemon.open_system(config, lambda _: open_filled(past)) as system,
-        daemon.open_front(system) as addresses,
+        open_stations(system.bus) as stations,
+        open_server(make_app(system, stations), [Address("127.0.0.1", 0)], settings=PATIENT) as front,
     ):
-        print(addresses[0], flush=True)
+        print(f"http://{front.addresses[0]}", flush=True)
         console = next(iter(system.fleet)).console
         while asked := await trio.to_thread.run_sync(sys.stdin.readline):
             reading = Reading(**json.loads(asked))

@@ -1,9 +1,11 @@
 """A lightd on the fake engine, in a process of its own, with as many containers as are asked for.
 
 ``write`` records a past for them; as a program this serves them, prints its address when it does, and then
-answers a line on its stdin with what it holds by then.
+answers an empty line on its stdin with what it holds by then, and one with a path by writing a profile there
+of what it does until the next line.
 """
 
+import cProfile
 import gc
 import json
 import logging
@@ -129,9 +131,22 @@ async def serve(folder: Path, past: Past, *, traced: bool) -> None:
         phase = Phase.RUNNING if past.running else Phase.OFFLINE
         states = [member.state.phase for member in system.fleet]
         assert states == [phase] * past.containers, set(states)
-        while await trio.to_thread.run_sync(sys.stdin.readline):
+        while asked := await trio.to_thread.run_sync(sys.stdin.readline):
+            if asked.strip():
+                profile = await _profile_until_told(asked.strip())
+                profile.dump_stats(asked.strip())
             gc.collect()
             print(tracemalloc_total() if traced else 0, flush=True)
+
+
+async def _profile_until_told(path: str) -> cProfile.Profile:
+    """What this process does until the next line of its stdin; says ``path`` once it looks."""
+    profile = cProfile.Profile()
+    profile.enable()
+    print(path, flush=True)
+    await trio.to_thread.run_sync(sys.stdin.readline)
+    profile.disable()
+    return profile
 
 
 def tracemalloc_total() -> int:
@@ -156,10 +171,22 @@ class Node:
     def traced(self) -> int:
         return self._settle()
 
+    @contextmanager
+    def profiled(self, path: Path) -> Iterator[None]:
+        """What the node does within the block is in the profile at ``path`` afterwards."""
+        self._tell(str(path))
+        self.process.stdout.readline()
+        yield
+        self._tell("")
+        self.process.stdout.readline()
+
+    def _tell(self, line: str) -> None:
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
     def _settle(self) -> int:
         time.sleep(2 * SETTLED)
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
+        self._tell("")
         return int(self.process.stdout.readline())
 
 
