@@ -134,7 +134,7 @@ def _compare(report: figures.Report, houses: Sequence[House], reading: Reading, 
     cost = {(HALL, SINGLE): MOST_SINGLE, (HALL, FAST): MOST_BATCHED}.get((viewers, reading.rate))
     add("CPU a line", "cost", "us", cost)
     own, floor = median(mine, "cost"), median(least, "cost")
-    report.add(figures.Figure("fanout", f"{name}, CPU a line, to the floor", own, "us", LEAST, floor))
+    report.add(figures.Figure("fanout", f"{name}, CPU a line / floor", own, "us", LEAST, floor))
     add("age p99", "p99", "ms", MOST_AGE if (viewers, reading.rate) == (HALL, QUIET) else None)
     add("load", "load", "%", MOST_LOAD if (viewers, reading.rate) == (CROWD, BUSY) else None)
     got = min(outcome.whole for outcome in mine) * 100

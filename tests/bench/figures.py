@@ -92,11 +92,12 @@ def read(path: Path) -> list[Figure]:
 
 
 def compare(old: Iterable[Figure], new: Iterable[Figure]) -> None:
-    """Print every figure that both have, by its ratio where it has one, and what became of it."""
+    """Print every figure of ``new``, by its ratio where it has one, and what became of it since ``old``."""
     before = {(figure.bench, figure.name): figure for figure in old}
     for figure in new:
         earlier = before.get((figure.bench, figure.name))
         if earlier is None or not earlier.judged:
+            print(f"{figure.bench + ': ' + figure.name:<58}{'-':>9} -> {shown(figure.judged):<9}")
             continue
         change = figure.judged / earlier.judged
         gain = change if figure.more_is_better else 1 / change

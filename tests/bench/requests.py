@@ -29,7 +29,8 @@ CONTAINERS = 100
 CLIENTS = 8
 BARE = 10
 """So many times the requests for a server that hardly notices one."""
-STOCK, ECHO, NGINX = "stock Hypercorn + Quart", "bare asyncio", "nginx"
+STOCK, ECHO, NGINX = "stock", "bare", "nginx"
+YARDSTICKS = {STOCK: "stock Hypercorn + Quart", ECHO: "bare asyncio", NGINX: "nginx"}
 MOST_OF_STOCK = 0.7
 PIECE = 256 * 1024
 END = b"\r\n\r\n"
@@ -169,15 +170,15 @@ def _compare(report: figures.Report, name: str, ours: Load, goal: float | None, 
     for (yardstick, load), beside in zip(loads.items(), others, strict=True):
         _tell(report, name, yardstick, ours, load, goal if yardstick == STOCK else None)
         own, other = figures.median(rates), figures.median(beside)
-        figure = figures.Figure("requests", name, own, "req/s", yardstick, other, more_is_better=True)
-        report.add(attrs.evolve(figure, name=f"{name}, beside {yardstick}"))
+        what, whose = f"{name} / {yardstick}", YARDSTICKS[yardstick]
+        report.add(figures.Figure("requests", what, own, "req/s", whose, other, more_is_better=True))
 
 
 def _tell(
     report: figures.Report, name: str, yardstick: str, ours: Load, load: Load, goal: float | None
 ) -> None:
     """The ratio is that of the medians, for bursts that took turns within the same seconds."""
-    name = f"{name}, CPU for 1,000, to {yardstick}"
+    name, yardstick = f"{name}, CPU for 1,000 / {yardstick}", YARDSTICKS[yardstick]
     own, beside = figures.median(ours.cpu), figures.median(load.cpu)
     report.add(figures.Figure("requests", name, own, "ms", yardstick, beside, goal))
     if goal is not None:
