@@ -20,8 +20,8 @@ YARDSTICK, LEAST = "bare asyncio", "a loop of send"
 QUIET, SINGLE, BUSY, FAST = 50, 1000, 200, 5000
 ROOMS = (1, 10, 100, 500)
 HALL, CROWD = 100, 500
-FLOOD = Reading(2000, 2.0, chunk=20, width=2000)
-"""What fills the buffers of one who doesn't read: 8 MB. ``SETTLE`` comes after it."""
+FLOOD = Reading(1000, 3.0, chunk=20, width=2000)
+"""What fills the buffers of one who doesn't read: 6 MB. ``SETTLE`` comes after it."""
 SETTLE = Reading(50, 1.0)
 
 MOST_SINGLE, MOST_BATCHED = 5.0, 0.3
@@ -105,7 +105,7 @@ def run(report: figures.Report, *, quick: bool) -> None:
                 _compare(report, (ours, bare, floor), reading, rounds)
     if quick:
         report.skip("fanout", f"{CROWD} x {BUSY} lines/s, load (goal {MOST_LOAD:g} %)", "--quick")
-    _stalled(report, Reading(QUIET, seconds), 2 if quick else 8)
+    _stalled(report, Reading(QUIET, seconds), 2 if quick else 6)
 
 
 def _compare(report: figures.Report, houses: Sequence[House], reading: Reading, rounds: int) -> None:
