@@ -9,12 +9,15 @@ leaves, which is what quart-trio's second task was for.
 from __future__ import annotations
 
 import http
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
+from functools import cached_property
 from typing import Any, cast
 
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable
+from quart.utils import encode_headers
 from quart.wrappers import Response
+from quart.wrappers.response import DataBody
 from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection, TrioASGIWebsocketConnection
 from quart_trio.wrappers import TrioRequest, TrioWebsocket
@@ -22,6 +25,8 @@ from quart_trio.wrappers.request import TrioBody
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, RequestTimeout
 from werkzeug.wrappers import Response as WerkzeugResponse
+
+from lightd.http import protocol
 
 SMALL_BODY = 64 * 1024
 SMALL_BODY_TIMEOUT = 1.0
@@ -44,6 +49,11 @@ class Body(TrioBody):
         self._ended = False
         self._begun = False
         self._whole = bytearray()
+
+    @property
+    def is_there(self) -> bool:
+        """A length was declared."""
+        return self._expected is not None
 
     def __aiter__(self) -> Body:
         return self
@@ -99,6 +109,10 @@ async def _nothing() -> ASGIReceiveEvent:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
+async def _push_nothing(_path: str, _headers: Headers) -> None:
+    """HTTP/1.1 has no way to."""
+
+
 class Request(TrioRequest):
     """A request whose `max_content_length` may be set by its route, as Flask has it (pallets/quart#425).
 
@@ -107,6 +121,11 @@ class Request(TrioRequest):
 
     body_class = Body
     body: Body
+
+    @cached_property
+    def blueprints(self) -> list[str]:
+        """Found once, where Quart's own are found for each of its steps; asked for only after the routing."""
+        return super().blueprints
 
     @property
     def max_content_length(self) -> int | None:
@@ -117,18 +136,49 @@ class Request(TrioRequest):
         self.body.limit = value
 
 
+def _to_headers(client: str, received: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """The headers of a request as h11 has checked them; Quart would check and rewrite each once more."""
+    headers = Headers({"Remote-Addr": client})  # the first of a name counts: it can't be forged
+    headers._list += [(name.decode("latin1"), value.decode("latin1")) for name, value in received]  # noqa: SLF001  # add() is what takes the time
+    return headers
+
+
 class HttpExchange(TrioASGIHTTPConnection):
+    def _create_request_from_scope(self, send: ASGISendCallable) -> Request:  # noqa: ARG002  # Quart passes it
+        scope, config = self.scope, self.app.config
+        client = scope.get("client") or ["<local>"]
+        return Request(
+            scope["method"],
+            scope["scheme"],
+            scope["path"],
+            scope["query_string"],
+            _to_headers(str(client[0]), scope["headers"]),
+            "",
+            scope["http_version"],
+            scope,
+            max_content_length=config["MAX_CONTENT_LENGTH"],
+            body_timeout=config["BODY_TIMEOUT"],
+            send_push_promise=_push_nothing,
+        )
+
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        request = cast(Request, self._create_request_from_scope(send))
+        request = self._create_request_from_scope(send)
         request.body.receive = receive
         request.body.timeout = request.body_timeout
         response = await self.app.handle_request(request)
-        if "Expect" not in request.headers:
+        if request.body.is_there and "Expect" not in request.headers:
             await request.body.finish()
         if request.method == "HEAD":
             # Quart would run through the whole of the body, a file perhaps, for Hypercorn to send none of it.
             response = WerkzeugResponse(status=response.status, headers=response.headers)
-        await self._send_response(send, response)
+        body = response.response
+        if isinstance(body, DataBody):
+            answer = cast(protocol.Answer, self.scope["state"][protocol.ANSWER])
+            await answer(
+                response.status_code, encode_headers(response.headers), body.data[body.begin : body.end]
+            )
+        else:
+            await self._send_response(send, response)
 
 
 class WebSocket(TrioWebsocket):

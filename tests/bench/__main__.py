@@ -7,11 +7,12 @@ compared. Benches on real containers need a Docker Engine (``bash tests/rig/run 
 import argparse
 from pathlib import Path
 
-from tests.bench import fanout, figures, flood, idle, journal, lifecycle, requests
+from tests.bench import fanout, figures, files, flood, idle, journal, lifecycle, requests
 
 BENCHES = {
     "lifecycle": lifecycle.run,
     "fanout": fanout.run,
+    "files": files.run,
     "flood": flood.run,
     "idle": idle.run,
     "journal": journal.run,
