@@ -13,7 +13,7 @@ from quart import Response, g, request, websocket
 from quart.typing import ResponseTypes
 from quart_trio import QuartTrio
 
-from lightd.http import containers, errors, ports, sessions, volumes
+from lightd.http import containers, errors, history, ports, sessions, volumes
 from lightd.http.auth import Gate, check_media_type, to_bearer, to_offered
 from lightd.http.stations import Stations
 from lightd.http.wire import to_json
@@ -60,6 +60,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
         return to_json({"status": "ok", "message": "Lightd is running", "version": system.version})
 
     containers.install(app, system)
+    history.install(app, system)
     volumes.install(app, system)
     ports.install(app, system)
     sessions.install(app, system, stations)
