@@ -6,8 +6,9 @@ does this, in this order: attach, read the log (``make_up``), take the stream (`
 both what is on the console and what the stream will tell, and ``joint`` finds where.
 
 The first line that the stream completes settles the second joint. If it repeats the log's last lines, they
-are left out. Else it is looked up in the log again: its head may have been printed before the attachment, and
-a line that the engine took down late may stand before it.
+are left out, unless it comes so late that it must be a new one. Else it is looked up in the log again: its
+head may have been printed before the attachment, and a line that the engine took down late may stand before
+it.
 
 Where the log doesn't reach back to what is on the console, lines are lost, and the console says so in a line
 of its own.
@@ -29,6 +30,9 @@ OVERLAP: Final = 2.0
 EARLY: Final = 0.001
 """Seconds by which the engine's clock may be behind ours."""
 
+WAITING: Final = 0.03
+"""Seconds after the log was read within which the stream has told what it repeats, while nobody is busy."""
+
 SETTLING: Final = 2.0
 LOOKS: Final = (0.0, 0.01, 0.02, 0.05, 0.1)
 LOST: Final = "[lightd] output is missing here: the engine's log doesn't reach back far enough"
@@ -44,6 +48,7 @@ class Reader:
     life: str
     clock: Callable[[], float]
     _since: float = 0.0
+    _made_up_at: float = 0.0
     _told: Sequence[str] | None = None
     _held: list[str] = attrs.field(factory=list)
     _head: str = ""
@@ -76,6 +81,7 @@ class Reader:
         self._head = "" if lines else head
         self._told = [each.text for each in told if each.at >= asked_at - EARLY]
         self._append(lines)
+        self._made_up_at = self.clock()
         return lines
 
     async def take(self, chunk: bytes) -> list[str]:
@@ -98,14 +104,20 @@ class Reader:
         repeated = count_repeated(told, self._held)
         if repeated > len(self._held):
             return []
-        lines, self._held, self._told = self._held[repeated:], [], None
+        live, self._held, self._told = self._held, [], None
+        lines = live[repeated:]
         if not repeated:
-            lines = await self._complete(lines)
+            lines = await self._complete(live) or [self._head + live[0], *live[1:]]
+        elif self.clock() - self._made_up_at > WAITING:  # what it repeats would have been there at once
+            lines = await self._complete(live) or lines
         self._head = ""
         return lines
 
     async def _complete(self, live: list[str]) -> list[str]:
-        """Return the stream's first lines, the first one whole, and what was printed just before them."""
+        """Return the stream's first lines, the first one whole, and what was printed just before them.
+
+        Nothing where the log has no new line that is the first of them.
+        """
         with trio.move_on_after(SETTLING):
             for seconds in LOOKS:
                 await trio.sleep(seconds)
@@ -116,7 +128,7 @@ class Reader:
                 index = find_begin(late, live)
                 if index is not None:
                     return [*late[: index + 1], *live[1:]]
-        return [self._head + live[0], *live[1:]]
+        return []
 
     async def _look_up(self) -> Sequence[str]:
         """Return the lines of the log that are not on the console yet."""

@@ -41,7 +41,8 @@ async def to_older(console: Console, after: int, before: int) -> AsyncIterator[b
 
     A ``gap`` stands for those that nobody has, and for all but the last ``MOST_LINES``.
     """
-    found = await console.older(before, min(before - 1 - after, MOST_LINES))
+    kept = await console.older(before, min(before - 1 - after, MOST_LINES))
+    found = [line for line in kept if line[0] > after]
     begin = 0
     for end in range(1, len(found) + 1):
         broken = end == len(found) or found[end][0] != found[end - 1][0] + 1

@@ -87,6 +87,28 @@ async def test_what_only_looked_like_a_repetition_is_shown_when_that_is_clear():
     assert scene.lines == ["tick", "tock", "tick", "boom"]
 
 
+async def test_a_line_like_the_last_one_that_comes_later_is_a_new_one():
+    scene = Scene(now=109)
+    scene.log.print(109, "tick")
+    await scene.begun()
+    await scene.reader.make_up(100, asked_at=109)
+    scene.now = 109.1
+    scene.log.print(109.1, "tick")
+    assert await scene.reader.take(b"tick\n") == ["tick"]
+    assert scene.lines == ["tick", "tick"]
+
+
+async def test_a_repetition_that_was_not_read_at_once_is_one_all_the_same(autojump_clock):
+    scene = Scene(now=109)
+    scene.log.print(109, "one")
+    await scene.begun()
+    await scene.reader.make_up(100, asked_at=109)
+    scene.now = 110
+    scene.log.print(109.1, "two")
+    assert await scene.reader.take(b"one\ntwo\n") == ["two"]
+    assert scene.lines == ["one", "two"]
+
+
 async def test_what_was_held_back_is_shown_at_the_end():
     scene = Scene()
     scene.log.print(109, "tick", "tock")
