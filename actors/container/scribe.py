@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 EVERY = 0.25
 MUCH = 128 * 1024
-MANY = 2_500
+MANY = 1_000
 PATIENCE = 5.0
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 10.0
