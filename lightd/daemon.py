@@ -23,6 +23,7 @@ from actors.kernel.supervisor import open_supervisor
 from actors.portpool.actor import open_portpool
 from actors.volumes.actor import open_volumes
 from lightd.config import Configuration
+from lightd.consoles.log import DiskConsoleLog
 from lightd.engine.docker import open_docker_engine
 from lightd.files.jail import Owner
 from lightd.files.volumes import VolumeFolders
@@ -70,12 +71,13 @@ async def open_engine(config: Configuration) -> AsyncIterator[Engine]:
 async def open_system(config: Configuration, open_engine: OpenEngine = open_engine) -> AsyncIterator[System]:
     """Yield the daemon without its front: replayed, and on its way to the engine."""
     await trio.to_thread.run_sync(_make_folders, config)
+    log = DiskConsoleLog(config.storage.base_path / "consoles")
     async with (
         open_sqlite_journal(config.storage.base_path / "lightd.db", Codec(), time.time) as journal,
         open_bus(journal) as bus,
         open_engine(config) as engine,
         open_supervisor() as supervisor,
-        open_fleet(bus, engine, supervisor, compile_pattern, time.time) as fleet,
+        open_fleet(bus, engine, supervisor, compile_pattern, time.time, log) as fleet,
         trio.open_nursery() as nursery,
     ):
         claims = Claims(fleet)

@@ -85,6 +85,25 @@ class Sample:
     block_write: int
 
 
+@attrs.frozen
+class Logged:
+    """A line of the engine's log, as bytes without their end.
+
+    ``at`` is when the engine took it down (Unix seconds): when it was printed, or a moment later.
+    """
+
+    at: float
+    line: bytes
+
+
+@attrs.frozen
+class Backlog:
+    """Lines of the engine's log, in their order. ``cut`` where older ones were asked for and left out."""
+
+    lines: Sequence[Logged]
+    cut: bool = False
+
+
 class Attachment(Protocol):
     """The console of a container: what it prints, and its stdin."""
 
@@ -172,11 +191,12 @@ class Engine(Protocol):
         Raises ``Missing`` where there is no such container.
         """
 
-    async def backlog(self, engine_id: str, since: float) -> bytes:
-        """Return the newest output printed since ``since`` (Unix seconds), a bounded amount, whole lines.
+    async def backlog(self, engine_id: str, since: float) -> Backlog:
+        """Return the newest lines that were taken down since ``since`` (Unix seconds), a bounded amount.
 
-        Since the very ``started_at`` of the last life, that is all of this life; the end of the one before
-        may come with it. Raises ``Missing`` where there is no such container.
+        A line is there once it is whole: at its end, or at that of its process. Since the very ``started_at``
+        of the last life, that is all of this life; the end of the one before may come with it. Raises
+        ``Missing`` where there is no such container.
         """
 
     async def resize(self, engine_id: str, columns: int, rows: int) -> None:

@@ -20,9 +20,11 @@ import trio
 
 from actors.container import messages as told
 from actors.container.console import Console, Life
+from actors.container.consolelog import ConsoleLog, MemoryConsoleLog
 from actors.container.decider import DECIDER
 from actors.container.engine import Engine, EngineRefused, EngineUnavailable, Listed, Notice, Role, Snapshot
 from actors.container.perform import DRAIN, Performer
+from actors.container.scribe import Scribe
 from actors.container.spec import ContainerSpec
 from actors.container.state import CHANGING, GONE, INSTALLING, UP, Phase, State
 from actors.container.stats import Stats
@@ -90,6 +92,7 @@ class Fleet:
     clock: Callable[[], float]
     _supervisor: Supervisor
     _nursery: trio.Nursery
+    _scribe: Scribe
     engine_up: Latest[bool] = attrs.field(factory=lambda: Latest(value=False))
     _members: dict[str, Member] = attrs.field(factory=dict)
     _looks: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(LOOKS))
@@ -108,7 +111,10 @@ class Fleet:
 
         ``Rejection`` (``already_exists``) where there is one of that name.
         """
-        member = self._members.get(spec.internal_id) or self._enlist(spec.internal_id)
+        member = self._members.get(spec.internal_id)
+        if member is None:
+            self._scribe.discard_old(spec.internal_id)
+            member = self._enlist(spec.internal_id)
         try:
             return await member.place.ref.ask(told.Create(spec), cause)
         except Exception:  # a cancelled one may still be decided
@@ -118,7 +124,7 @@ class Fleet:
 
     def _enlist(self, internal_id: str) -> Member:
         wake = Wake()
-        console = Console(wake)
+        console = Console(wake, internal_id, self._scribe)
         changing = trio.Lock()
 
         def new_perform() -> Performer:
@@ -138,6 +144,7 @@ class Fleet:
             if view.state.phase not in UP:
                 member.stats.set(None)
             if view.state.phase is Phase.DELETED and member.place.settled.is_set():
+                self._scribe.discard(console)
                 self._discharge(member)
             wake.notify()
 
@@ -159,6 +166,7 @@ class Fleet:
             await member.place.settled.wait()
             if not _exists(member):
                 self._discharge(member)
+        await self._scribe.sweep(self._members)
 
     # What the engine says
 
@@ -288,14 +296,20 @@ async def open_fleet(
     supervisor: Supervisor,
     compile_pattern: Callable[[str], Matcher],
     clock: Callable[[], float],
+    log: ConsoleLog | None = None,
 ) -> AsyncIterator[Fleet]:
-    """Yield the fleet once every actor has replayed; the engine may be reached later, or never."""
+    """Yield the fleet once every actor has replayed; the engine may be reached later, or never.
+
+    What is on the consoles is copied to ``log``, or kept as long as this.
+    """
+    scribe = Scribe(log or MemoryConsoleLog(), clock)
     async with trio.open_nursery() as nursery:
-        fleet = Fleet(bus, engine, compile_pattern, clock, supervisor, nursery)
+        fleet = Fleet(bus, engine, compile_pattern, clock, supervisor, nursery, scribe)
         await fleet._muster()  # noqa: SLF001 - its own tasks, in the scope that owns them
-        for task in (fleet._follow_engine, fleet._reconcile_regularly):  # noqa: SLF001 - as above
+        for task in (fleet._follow_engine, fleet._reconcile_regularly, scribe.run):  # noqa: SLF001 - as above
             nursery.start_soon(partial(task))
         try:
             yield fleet
         finally:
             nursery.cancel_scope.cancel()
+            await scribe.farewell()

@@ -18,6 +18,7 @@ from actors.container import effects as todo
 from actors.container import messages as told
 from actors.container.console import Console, InputClosed, InputFull, Life
 from actors.container.engine import Engine, EngineRefused, EngineUnavailable, Missing, Role, Snapshot
+from actors.container.reader import Reader
 from actors.container.state import UP, Phase, State
 from actors.container.watch import FIRST_DELAY, LONGEST_DELAY, Matcher, Watch
 from actors.kernel.actor import View
@@ -119,38 +120,34 @@ class Performer:
         async with self.changing:
             engine_id = await self.engine.create_installer(effect.spec, effect.attempt)
         async with self.console.reading:
+            reader = Reader(self.engine, self.console, engine_id, engine_id, self.clock)
             snapshot: Snapshot | None = None
             while snapshot is None:
-                try:
-                    await self._read_installer(engine_id)
-                finally:
-                    self.console.finish()
+                await self._read_installer(reader)
                 with trio.move_on_after(INSTALLER_ENDS):
                     snapshot = await self._wait_end(engine_id)
                     if snapshot is None:
                         raise Missing(engine_id)
+            reader.end()
         return told.ScriptReported(effect.attempt, snapshot.exit_code)
 
-    async def _read_installer(self, engine_id: str) -> None:
+    async def _read_installer(self, reader: Reader) -> None:
         """Show what the install script prints until its stream ends, starting it where nobody has."""
+        engine_id, asked_at = reader.engine_id, self.clock()
         async with self.engine.attach(engine_id) as attachment:
             snapshot = await self.engine.inspect(engine_id)
             if snapshot is None:
                 raise Missing(engine_id)
             if snapshot.started_at is None:
+                reader.begin()
                 async with self.changing:
                     await self.engine.start(engine_id)
             else:
-                since = max(self.console.read_at or 0.0, snapshot.started_at)
-                self._show(await self.engine.backlog(engine_id, since))
+                await reader.make_up(snapshot.started_at, asked_at)
                 if not snapshot.running:
                     return
             while chunk := await attachment.receive():
-                self._show(chunk)
-
-    def _show(self, chunk: bytes) -> None:
-        self.console.write(chunk)
-        self.console.read_at = self.clock()
+                await reader.take(chunk)
 
     async def _create(self, effect: todo.CreateInEngine) -> told.Message:
         async def create() -> str:

@@ -19,6 +19,7 @@ import attrs
 import trio
 
 from actors.container.engine import (
+    Backlog,
     EngineRefused,
     EngineUnavailable,
     Listed,
@@ -31,6 +32,7 @@ from actors.container.engine import (
 from actors.container.spec import ContainerSpec, Limits, PortBinding
 from lightd.engine import attach, bridge, calls, entrypoint, folder, ports, pull, recipe, streams, translate
 from lightd.engine.frames import Tail, Unframer
+from lightd.engine.logged import to_logged
 from lightd.engine.sampler import Sampler
 from lightd.engine.translate import Refused
 
@@ -262,11 +264,12 @@ class DockerEngine:
         async with attach.open_attachment(self._socket_path, prefix, engine_id, tty=tty) as attachment:
             yield attachment
 
-    async def backlog(self, engine_id: str, since: float) -> bytes:
+    async def backlog(self, engine_id: str, since: float) -> Backlog:
         found = await self._found(engine_id)
         unframer = None if found["Config"]["Tty"] else Unframer()
         begin = f"{translate.to_since(found, since):.9f}"
-        query = urlencode({"stdout": 1, "stderr": 1, "since": begin, "tail": BACKLOG_LINES})
+        asked = {"stdout": 1, "stderr": 1, "timestamps": 1, "since": begin, "tail": BACKLOG_LINES}
+        query = urlencode(asked)
         tail = Tail(BACKLOG_BOUND)
         try:
             async with self._body("GET", f"containers/{engine_id}/logs?{query}") as body:
@@ -275,7 +278,8 @@ class DockerEngine:
         except Refused as no:
             gone = no.status in {NOT_FOUND, CONFLICT}  # a conflict with its removal
             raise (Missing(engine_id) if gone else translate.to_fault(no)) from None
-        return tail.whole_lines()
+        lines = to_logged(tail.take())
+        return Backlog(lines, cut=tail.cut or len(lines) >= BACKLOG_LINES)
 
     async def _found(self, engine_id: str) -> Mapping[str, Any]:
         found = await self._look(engine_id)

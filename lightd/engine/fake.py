@@ -165,10 +165,9 @@ class FakeEngine:
             if console in container.consoles:
                 container.consoles.remove(console)
 
-    async def backlog(self, engine_id: str, since: float) -> bytes:
+    async def backlog(self, engine_id: str, since: float) -> engine.Backlog:
         async with self._call("backlog", self._subject(engine_id)):
-            data = b"".join(chunk for at, chunk in self._find(engine_id).log if at >= since)
-            return data[: data.rfind(b"\n") + 1]
+            return self._find(engine_id).to_backlog(since)
 
     async def resize(self, engine_id: str, columns: int, rows: int) -> None:
         async with self._call("resize", self._subject(engine_id)):

@@ -38,6 +38,7 @@ class FakeContainer:
     size: tuple[int, int] | None = None
     log: deque[tuple[float, bytes]] = attrs.field(factory=deque)
     log_size: int = 0
+    log_cut: bool = False
     consoles: "list[FakeAttachment]" = attrs.field(factory=list)
 
     def __attrs_post_init__(self) -> None:
@@ -82,8 +83,20 @@ class FakeContainer:
         self.log_size += len(data)
         while self.log_size > LOG_BOUND and len(self.log) > 1:
             self.log_size -= len(self.log.popleft()[1])
+            self.log_cut = True
         for console in self.consoles:
             console.push(data)
+
+    def to_backlog(self, since: float) -> engine.Backlog:
+        """What the log has of the lines that were whole at ``since`` or later."""
+        lines: list[engine.Logged] = []
+        rest, oldest = b"", self.log[0][0] if self.log else 0.0
+        for at, data in self.log:
+            *whole, rest = (rest + data).split(b"\n")
+            lines.extend(engine.Logged(at, line) for line in whole if at >= since)
+        if rest and self.process is None:
+            lines.append(engine.Logged(self.log[-1][0], rest))
+        return engine.Backlog(lines, cut=self.log_cut and since < oldest)
 
     def cut(self) -> None:
         """End every attached reader's stream."""

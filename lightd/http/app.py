@@ -12,7 +12,7 @@ from quart import Response, g, request, websocket
 from quart.typing import ResponseTypes
 from quart_trio import QuartTrio
 
-from lightd.http import changes, containers, errors, ports, sessions, volumes
+from lightd.http import changes, containers, errors, history, ports, sessions, volumes
 from lightd.http.application import Application
 from lightd.http.auth import Gate, check_media_type, to_bearer, to_offered
 from lightd.http.refusal import new_request_id
@@ -63,6 +63,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
 
     containers.install(app, system)
     changes.install(app, system)
+    history.install(app, system)
     volumes.install(app, system)
     ports.install(app, system)
     sessions.install(app, system, stations)

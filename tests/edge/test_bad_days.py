@@ -119,6 +119,7 @@ async def test_a_quarantined_container_still_has_its_console(edge):
         assert "quarantine" in (await console.until("error"))["data"]
         await console.send("request_logs")
         await console.until("logs")
+    assert "lines" in await edge.get("/containers/s1/logs")
 
 
 async def test_a_container_whose_history_is_broken_is_shown_and_its_name_stays_taken(tmp_path, monkeypatch):
