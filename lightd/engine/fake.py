@@ -174,6 +174,9 @@ class FakeEngine:
             found = (self._containers.get(engine_id) for engine_id in engine_ids)
             return {c.engine_id: self._sample(c) for c in found if c is not None and c.process is not None}
 
+    def leave(self) -> None:
+        pass  # a cancelled caller is never kept waiting
+
     # ---- what tests do to it
 
     def go_down(self, *, containers_too: bool = False) -> None:

@@ -18,7 +18,7 @@ from tests.live.docker_scene import a_spec, opened
 from tests.rig import engine
 from tests.simulated.world import open_daemon
 
-PROMPT = 20.0
+PROMPT = 45.0
 """Seconds that nothing takes which isn't kept waiting by a call that stalls: that takes a minute."""
 
 
@@ -140,6 +140,20 @@ async def test_a_running_server_whose_engine_calls_stall_keeps_no_daemon_from_st
         engine.call("POST", "/containers/lightd-s1/kill", signal="KILL")
     shown = await settled(daemon, "s1", state="offline")
     assert shown["exit"]["code"] == 137
+
+
+async def test_a_call_that_stalls_keeps_no_daemon_from_ending_and_the_next_one_goes_on(proxied):
+    daemon, proxy = proxied
+    await daemon.create(start_pattern="Ready")
+    with proxy.holding("POST .*/start") as held:
+        await daemon.power("start", wait=0)
+        await held.arrived.wait()
+        daemon.process.terminate()
+        await reach(lambda: daemon.process.poll() is not None)
+        assert daemon.process.returncode == 0
+    await daemon.start()
+    await settled(daemon, state="running")
+    assert (await types(daemon)).count("started") == 1
 
 
 async def check_others(daemon, new):
