@@ -121,10 +121,24 @@ class SecondEngine:
             engine.call("POST", "/networks/prune")
             self.signal("TERM")
             self._process.wait(timeout=PATIENCE)
+        as_root("sh", "-c", f"kill -KILL {' '.join(self._forgotten())} 2>/dev/null; true")
         mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         for path in sorted((path for path in mounted if path.startswith(f"{self.folder}/")), reverse=True):
             as_root("umount", "--lazy", path)
         as_root("rm", "-rf", self.folder)
+
+    def _forgotten(self):
+        """Return what is left of containers that the engine was killed in the midst of starting."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (process / "cmdline").read_bytes().split(b"\0")
+                if self.namespace.encode() in words:
+                    children = (process / "task" / process.name / "children").read_text().split()
+                    found += [process.name, *children]
+            except OSError:
+                continue
+        return found
 
 
 def _lives(pid):

@@ -161,7 +161,7 @@ async def test_an_engine_that_hangs_for_a_while_is_waited_for_and_nothing_is_mad
         second.hang()
         assert (await daemon.power("start", "s2", wait=0))["status"] == "pending"
         second.signal("KILL", pid)
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             await daemon.get("/api/v1/public/ping")
             await daemon.volume()
             assert (await daemon.show("s1"))["state"] == "running"
