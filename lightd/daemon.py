@@ -98,6 +98,7 @@ async def open_system(config: Configuration, open_engine: OpenEngine = open_engi
         try:
             yield system
         finally:
+            engine.leave()
             nursery.cancel_scope.cancel()
 
 

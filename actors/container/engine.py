@@ -211,6 +211,12 @@ class Engine(Protocol):
     async def sample(self, engine_ids: Sequence[str]) -> Mapping[str, Sample]:
         """Return the counters of those containers that run."""
 
+    def leave(self) -> None:
+        """Keep a cancelled caller waiting no longer than a moment from now on: whoever asks is about to end.
+
+        What was asked for may still happen, unseen.
+        """
+
 
 class Missing(Exception):  # noqa: N818 - names what was found
     """There is no container of that engine id."""

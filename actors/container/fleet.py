@@ -43,6 +43,7 @@ RECONCILE_EVERY = 60.0
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 5.0
 LOOKS = 8
+LOOK_PATIENCE = 2.0
 
 
 def stream_of(internal_id: str) -> str:
@@ -171,20 +172,25 @@ class Fleet:
     # What the engine says
 
     async def _follow_engine(self) -> None:
+        """Follow the notices, for ever; where they are cut off and can be had again, that is no outage."""
         delay = FIRST_DELAY
         while True:
+            opened = False
             try:
                 async with self.engine.notices() as notices:
                     await self.reconcile()
                     logger.info("the container engine answers")
                     self.engine_up.set(value=True)
-                    delay = FIRST_DELAY
+                    delay, opened = FIRST_DELAY, True
                     async for notice in notices:
                         self._nursery.start_soon(self._look, notice)
             except EngineUnavailable as outage:
-                if self.engine_up.value or delay == FIRST_DELAY:
-                    logger.warning("the container engine does not answer: %s", outage)
-                self.engine_up.set(value=False)
+                if opened:
+                    logger.warning("the container engine is asked again: %s", outage)
+                else:
+                    if self.engine_up.value or delay == FIRST_DELAY:
+                        logger.warning("the container engine does not answer: %s", outage)
+                    self.engine_up.set(value=False)
             await trio.sleep(delay)
             delay = min(delay * 2, LONGEST_DELAY)
 
@@ -228,7 +234,7 @@ class Fleet:
             elif member is None or _useless(row, member.state):
                 await self._remove_orphan(row)
             elif row.running or member.state.phase in UP:
-                await self._inspect(member, row.engine_id)
+                await self._inspect_patiently(member, row.engine_id)
         except EngineUnavailable as outage:
             outages.append(outage)
 
@@ -249,17 +255,34 @@ class Fleet:
         member = self.get(notice.internal_id)
         if member is None or member.state.engine_id != notice.engine_id or notice.role is not Role.SERVER:
             return
-        if notice.action == "start" and member.state.phase is not Phase.OFFLINE:
+        if notice.action == "start" and member.state.phase not in (Phase.OFFLINE, Phase.WAITING):
             return
         try:
-            await self._inspect(member, notice.engine_id)
+            await self._inspect_patiently(member, notice.engine_id)
         except EngineUnavailable:
             return
 
-    async def _inspect(self, member: Member, engine_id: str) -> None:
+    async def _inspect_patiently(self, member: Member, engine_id: str) -> None:
+        """Tell the actor what is seen; an engine that stalls on this container keeps nobody else waiting.
+
+        Raises ``EngineUnavailable``, but not for an answer that is late.
+        """
+        look = _Look()
         async with self._looks:
-            snapshot = await self.engine.inspect(engine_id)
-        self._report(member, engine_id, snapshot)
+            self._nursery.start_soon(self._inspect, member, engine_id, look)
+            with trio.move_on_after(LOOK_PATIENCE):
+                await look.ended.wait()
+        if look.outage is not None:
+            raise look.outage
+        if not look.ended.is_set():
+            logger.warning("the container engine is slow to answer about %s", member.internal_id)
+
+    async def _inspect(self, member: Member, engine_id: str, look: "_Look") -> None:
+        try:
+            self._report(member, engine_id, await self.engine.inspect(engine_id))
+        except EngineUnavailable as outage:
+            look.outage = outage
+        look.ended.set()
 
     def _report(self, member: Member, engine_id: str, snapshot: Snapshot | None) -> None:
         """Tell what was seen; an end once the console was read, which this does not wait for."""
@@ -269,6 +292,14 @@ class Fleet:
             self._nursery.start_soon(_report_drained, member, life, seen)
         else:
             member.place.ref.tell_nowait(seen)
+
+
+@attrs.define(eq=False)
+class _Look:
+    """A look at one container: it ended, or may end later; ``outage`` is why nothing was seen."""
+
+    ended: trio.Event = attrs.field(factory=trio.Event)
+    outage: EngineUnavailable | None = None
 
 
 async def _report_drained(member: Member, life: Life, seen: told.Inspected | told.AbsenceReported) -> None:

@@ -292,6 +292,9 @@ class DockerEngine:
     async def sample(self, engine_ids: Sequence[str]) -> Mapping[str, Sample]:
         return await self._sampler.sample(engine_ids)
 
+    def leave(self) -> None:
+        self._calls.leave()
+
     # ---- the way to the engine
 
     async def _change(self, method: str, path: str, data: recipe.Json | None = None, **params: str) -> Any:  # noqa: ANN401 - JSON

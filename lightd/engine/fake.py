@@ -193,6 +193,9 @@ class FakeEngine:
             found = (self._containers.get(engine_id) for engine_id in engine_ids)
             return {c.engine_id: c.to_sample(self._now()) for c in found if c is not None and c.process}
 
+    def leave(self) -> None:
+        pass  # a cancelled caller is never kept waiting
+
     # ---- what tests do to it
 
     def go_down(self, *, containers_too: bool = False) -> None:
@@ -251,10 +254,9 @@ class FakeEngine:
         return engine_id if container is None else container.spec.internal_id
 
     def _find(self, engine_id: str) -> FakeContainer:
-        try:
-            return self._containers[engine_id]
-        except KeyError:
-            raise engine.Missing(engine_id) from None
+        if engine_id not in self._containers:
+            raise engine.Missing(engine_id)
+        return self._containers[engine_id]
 
     def _now(self) -> float:
         # Strictly later each time: two lives that begin in one instant of virtual time can be told apart.

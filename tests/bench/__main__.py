@@ -7,7 +7,7 @@ compared. Benches on real containers need a Docker Engine (``bash tests/rig/run 
 import argparse
 from pathlib import Path
 
-from tests.bench import fanout, figures, files, flood, idle, journal, lifecycle, requests
+from tests.bench import fanout, figures, files, flood, idle, journal, lifecycle, requests, restart
 
 BENCHES = {
     "lifecycle": lifecycle.run,
@@ -17,6 +17,7 @@ BENCHES = {
     "idle": idle.run,
     "journal": journal.run,
     "requests": requests.run,
+    "restart": restart.run,
 }
 
 
