@@ -18,7 +18,6 @@ import trio
 from actors.container.engine import Engine
 from actors.container.fleet import open_fleet
 from actors.container.meter import measure
-from actors.container.state import Phase
 from actors.kernel.bus import Bus, open_bus
 from actors.kernel.place import Place
 from actors.kernel.supervisor import Supervisor, open_supervisor
@@ -27,6 +26,7 @@ from actors.volumes.actor import open_volumes
 from actors.volumes.decider import State as Volumes
 from actors.volumes.messages import Message as VolumeMessage
 from lightd.config import Configuration
+from lightd.consoles.log import DiskConsoleLog
 from lightd.engine.docker import open_docker_engine
 from lightd.files.jail import Owner
 from lightd.files.janitor import Janitor
@@ -37,8 +37,9 @@ from lightd.http.server import Address, open_server
 from lightd.http.stations import open_stations
 from lightd.journal.codec import Codec
 from lightd.journal.sqlite import open_sqlite_journal
+from lightd.operations import Operations
 from lightd.patterns import compile_pattern
-from lightd.system import System
+from lightd.system import Claims, System
 from lightd.version import version
 
 logger = logging.getLogger(__name__)
@@ -75,28 +76,31 @@ async def open_engine(config: Configuration) -> AsyncIterator[Engine]:
 async def open_system(config: Configuration, open_engine: OpenEngine = open_engine) -> AsyncIterator[System]:
     """Yield the daemon without its front: replayed, and on its way to the engine."""
     await trio.to_thread.run_sync(_make_folders, config)
+    log = DiskConsoleLog(config.storage.base_path / "consoles")
     async with (
         open_sqlite_journal(config.storage.base_path / "lightd.db", Codec(), time.time) as journal,
         open_bus(journal) as bus,
         open_engine(config) as engine,
         open_supervisor() as supervisor,
         open_store(config, bus, supervisor) as (volumes, folders),
-        open_fleet(bus, engine, supervisor, compile_pattern, time.time) as fleet,
+        open_fleet(bus, engine, supervisor, compile_pattern, time.time, log) as fleet,
         open_jobs(time.time) as jobs,
         trio.open_nursery() as nursery,
     ):
-        holders = [member.internal_id for member in fleet if member.state.phase is not Phase.FAILED]
+        claims = Claims(fleet)
         janitor = Janitor(folders, lambda: volumes.view.state.volumes, time.time)
         system = System(
             config=config,
             version=version(),
             bus=bus,
             fleet=fleet,
-            ports=await open_portpool(bus, supervisor, holders),
+            ports=await open_portpool(bus, supervisor, claims.at),
+            claims=claims,
             volumes=volumes,
             folders=folders,
             jobs=jobs,
             janitor=janitor,
+            operations=Operations(bus, fleet, time.time, nursery),
             clock=time.time,
         )
         if config.monitoring.enabled:
@@ -105,6 +109,7 @@ async def open_system(config: Configuration, open_engine: OpenEngine = open_engi
         try:
             yield system
         finally:
+            engine.leave()
             nursery.cancel_scope.cancel()
 
 

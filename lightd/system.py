@@ -2,20 +2,23 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import attrs
 import trio
 
-from actors.container.fleet import Fleet
+from actors.container import messages as told
+from actors.container.fleet import Fleet, Member
 from actors.container.spec import ContainerSpec, PortBinding
 from actors.kernel.bus import Bus
 from actors.kernel.decider import Rejection
-from actors.kernel.mailbox import Overloaded, Receipt
+from actors.kernel.journal import JournalUnavailable
+from actors.kernel.mailbox import ActorGone, Overloaded, Receipt
 from actors.kernel.place import Place
 from actors.portpool.actor import PortPool
-from actors.portpool.messages import Key, Lease, Release
+from actors.portpool.messages import Keep, Key, Lease
 from actors.volumes.decider import State as Volumes
 from actors.volumes.messages import Delete as DeleteVolume
 from actors.volumes.messages import Message as VolumeMessage
@@ -23,10 +26,12 @@ from lightd.config import Configuration
 from lightd.files.janitor import Janitor
 from lightd.files.jobs import Jobs
 from lightd.files.volumes import VolumeFolders
+from lightd.operations import Operations
 
 T = TypeVar("T")
 
 DECIDING = 10.0
+KNOWING = 2.0
 
 
 async def settle(work: Callable[[], Awaitable[T]]) -> T:
@@ -40,6 +45,41 @@ async def settle(work: Callable[[], Awaitable[T]]) -> T:
 
 
 @attrs.define(eq=False)
+class Claims:
+    """Which ports each container has, is about to have, or is just being given."""
+
+    _fleet: Fleet
+    _leasing: dict[str, tuple[Key, ...]] = attrs.field(factory=dict)
+
+    async def at(self, internal_id: str, position: int) -> tuple[Key, ...]:
+        """Return what a container claims once it knows of the record at ``position``; nothing without one.
+
+        An actor that broke on that very record is not waited for: it claims what it did.
+        """
+        member = self._fleet.get(internal_id)
+        if member is not None:
+            with trio.move_on_after(KNOWING):
+                await member.wait_until(lambda view: view.position >= position)
+            member = self._fleet.get(internal_id)
+        has = () if member is None else tuple(map(to_key, member.state.claimed))
+        return (*has, *self._leasing.get(internal_id, ()))
+
+    @contextmanager
+    def leasing(self, internal_id: str, ports: Iterable[PortBinding]) -> Iterator[tuple[Key, ...]]:
+        """Have ``ports`` claimed for a container whose wish for them is not recorded yet."""
+        if internal_id in self._leasing:
+            raise Rejection("changing", f"the ports of container {internal_id} are being changed")
+        keys = self._leasing[internal_id] = tuple(map(to_key, ports))
+        try:
+            yield keys
+        finally:
+            del self._leasing[internal_id]
+
+    def __contains__(self, internal_id: str) -> bool:
+        return internal_id in self._leasing
+
+
+@attrs.define(eq=False)
 class System:
     """A running daemon, as the edge sees it."""
 
@@ -48,12 +88,13 @@ class System:
     bus: Bus
     fleet: Fleet
     ports: PortPool
+    claims: Claims
     volumes: Place[Volumes, VolumeMessage]
     folders: VolumeFolders
     jobs: Jobs
     janitor: Janitor
+    operations: Operations
     clock: Callable[[], float]
-    _creating: set[str] = attrs.field(factory=set)
     _filling: Counter[str] = attrs.field(factory=Counter)  # the volumes of those that are being created
     _emptying: set[str] = attrs.field(factory=set)  # the volumes that are being deleted
 
@@ -66,29 +107,62 @@ class System:
         a journal that can't be written just then, and the next creation gives that one back.
         """
         internal_id = spec.internal_id
-        if internal_id in self._creating or self.fleet.get(internal_id) is not None:
+        if internal_id in self.claims or self.fleet.get(internal_id) is not None:
             raise Rejection("already_exists", f"container {internal_id} exists already")
         if spec.volume_id in self._emptying or spec.volume_id not in self.volumes.view.state.volumes:
             raise Rejection("volume_not_found", "no such volume")
-        self._creating.add(internal_id)
         self._filling[spec.volume_id] += 1
         try:
-            return await settle(lambda: self._create_container(spec, cause))
+            return await self._with_ports(
+                internal_id, spec.ports, cause, lambda: self.fleet.create(spec, cause)
+            )
         finally:
-            self._creating.discard(internal_id)
             self._filling[spec.volume_id] -= 1
 
-    async def _create_container(self, spec: ContainerSpec, cause: str) -> Receipt:
+    async def change_container(
+        self, member: Member, command: told.Reinstall | told.Rebind, cause: str
+    ) -> Receipt:
+        """Lease the ports that ``command`` needs and have it decided; both or neither.
+
+        Raises ``Rejection`` (``changing``, ``port_not_found``, ``port_in_use`` …), else as ``Ref.ask``. The
+        ports of the old container are given back once the new one has its place.
+        """
+        ports = command.ports if isinstance(command, told.Rebind) else member.state.asked.ports
+        return await self._with_ports(
+            member.internal_id, ports, cause, lambda: member.place.ref.ask(command, cause)
+        )
+
+    async def _with_ports(
+        self,
+        internal_id: str,
+        ports: Iterable[PortBinding],
+        cause: str,
+        work: Callable[[], Awaitable[Receipt]],
+    ) -> Receipt:
+        with self.claims.leasing(internal_id, ports) as keys:
+            return await settle(lambda: self._lease_and(internal_id, keys, cause, work))
+
+    async def _lease_and(
+        self, internal_id: str, keys: tuple[Key, ...], cause: str, work: Callable[[], Awaitable[Receipt]]
+    ) -> Receipt:
         await self.ports.wait_followed()
         await self._release_strangers(cause)
-        if keys := tuple(map(to_key, spec.ports)):
-            await self.ports.ref.ask(Lease(spec.internal_id, keys), cause)
+        if keys:
+            await self.ports.ref.ask(Lease(internal_id, keys), cause)
         try:
-            return await self.fleet.create(spec, cause)
-        except Exception:
-            if self.fleet.get(spec.internal_id) is None:
-                await self.ports.ref.tell(Release(spec.internal_id), cause)
+            return await work()
+        except (Rejection, JournalUnavailable, Overloaded):
+            await self._let_go(internal_id, cause)
             raise
+        except ActorGone:
+            if self.fleet.get(internal_id) is None:  # else it may come back and claim them
+                await self._let_go(internal_id, cause)
+            raise
+
+    async def _let_go(self, internal_id: str, cause: str) -> None:
+        member = self.fleet.get(internal_id)
+        claimed = () if member is None else tuple(map(to_key, member.state.claimed))
+        await self.ports.ref.tell(Keep(internal_id, claimed), cause)
 
     async def delete_volume(self, volume_id: str, cause: str) -> None:
         """The volume is no more, and its path is free; what was in it goes soon after.
@@ -119,9 +193,9 @@ class System:
         self.janitor.call()
 
     async def _release_strangers(self, cause: str) -> None:
-        for owner in self.ports.state.owners() - self._creating:
-            if self.fleet.get(owner) is None:
-                await self.ports.ref.ask(Release(owner), cause)
+        for owner in self.ports.state.owners():
+            if self.fleet.get(owner) is None and owner not in self.claims:
+                await self.ports.ref.ask(Keep(owner, ()), cause)
 
 
 def to_key(port: PortBinding) -> Key:
@@ -129,6 +203,6 @@ def to_key(port: PortBinding) -> Key:
     return (port.ip, port.port, port.protocol)
 
 
-def new_operation_id() -> str:
-    """Return a fresh id for one thing that somebody asked for."""
-    return uuid.uuid4().hex
+def new_operation_id(kind: str = "change") -> str:
+    """Return a fresh id for one thing that somebody asked for; it says what ``kind`` of thing that is."""
+    return f"{kind}-{uuid.uuid4().hex}"

@@ -11,8 +11,8 @@ from lightd.files.archives import Kind
 from lightd.files.jobs import Job, Work
 from lightd.files.paths import ROOT, parse_folder, parse_path
 from lightd.http import queries
-from lightd.http.bodies import CompressBody, DecompressBody
 from lightd.http.errors import ApiError, bad_request, not_found
+from lightd.http.filebodies import CompressBody, DecompressBody
 from lightd.http.volumes import find
 from lightd.http.wire import read_body, refuse_body, to_json
 from lightd.system import System, new_operation_id
@@ -98,7 +98,7 @@ async def _follow(system: System, kind: str, volume_id: str, work: Work, wait: f
 
     Without a ``wait`` it ends with the client that asked for it. Raises what it failed with.
     """
-    job = system.jobs.start(new_operation_id(), kind, volume_id, work)
+    job = system.jobs.start(new_operation_id(kind), kind, volume_id, work)
     try:
         with trio.move_on_after(float("inf") if wait is None else wait):
             await job.done.wait()

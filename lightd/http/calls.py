@@ -1,9 +1,10 @@
-"""The application's calls beside a connection's reader: one a request, or one a WebSocket."""
+"""The calls of the application that one connection makes: each in a task of its own, beside the reader."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -40,12 +41,12 @@ class Calls:
         scope: Scope,
         send: Callable[[ASGISendEvent | None], Awaitable[None]],
     ) -> Callable[[ASGIReceiveEvent], Awaitable[None]]:
-        call = Call(self._connection)
+        call = Call(self._connection, scope)
         if scope["type"] == "http":
             scope["state"][bulk.CALL] = call
             if not self._connection.encrypted and bulk.declared(scope["headers"]) >= bulk.LARGE:
                 self._connection.hold.begin()
-        self._nursery.start_soon(call.run, app, scope, send)
+        self._nursery.start_soon(call.run, app, send)
         return call.put
 
     def spawn(self, func: Callable[..., Any], *args: object) -> None:
@@ -53,28 +54,38 @@ class Calls:
 
 
 class Call:
-    """One call of the application: cancelled when the client leaves; its crash is logged, not raised."""
+    """One call of the application: cancelled when the client leaves; its crash is logged, not raised.
 
-    def __init__(self, connection: Connection) -> None:
+    A request has no scope of its own, as it ends with the reader; a WebSocket may end before.
+    """
+
+    def __init__(self, connection: Connection, scope: Scope) -> None:
         self._connection = connection
-        self._scope = trio.CancelScope()
-        self._inbox, self._outbox = trio.open_memory_channel[ASGIReceiveEvent](QUEUE)
+        self._scope = scope
+        self._messages: deque[ASGIReceiveEvent] = deque()
+        self._moved = trio.lowlevel.ParkingLot()
+        self._life = trio.CancelScope() if scope["type"] == "websocket" else contextlib.nullcontext()
+        self._ended = False
 
     async def put(self, message: ASGIReceiveEvent) -> None:
         if message["type"] in DISCONNECTS:
-            self._scope.cancel()
+            if isinstance(self._life, trio.CancelScope):
+                self._life.cancel()
             return
-        # The application may have answered without it.
-        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            await self._inbox.send(message)
+        while len(self._messages) >= QUEUE and not self._ended:
+            await self._moved.park()
+        if not self._ended:  # the application may have answered without it
+            self._messages.append(message)
+            self._moved.unpark_all()
 
     async def receive(self) -> ASGIReceiveEvent:
-        try:
-            return self._outbox.receive_nowait()
-        except trio.WouldBlock:
+        if not self._messages:
             self._connection.hold.release()
             await self._connection.invite_body()
-            return await self._outbox.receive()
+        while not self._messages:
+            await self._moved.park()
+        self._moved.unpark_all()
+        return self._messages.popleft()
 
     @property
     def holds_body(self) -> bool:
@@ -94,21 +105,20 @@ class Call:
     async def _take_arrived(self, sink: bulk.Sink) -> int:
         """What came along with the head is with `sink`; return how much that was."""
         taken = 0
-        with contextlib.suppress(trio.WouldBlock):
-            while True:
-                message = self._outbox.receive_nowait()
-                if message["type"] == "http.request" and message["body"]:
-                    await sink.run(partial(sink.write, memoryview(message["body"])))
-                    taken += len(message["body"])
+        while self._messages:
+            message = self._messages.popleft()
+            if message["type"] == "http.request" and message["body"]:
+                await sink.run(partial(sink.write, memoryview(message["body"])))
+                taken += len(message["body"])
         return taken
 
-    async def run(
-        self, app: AppWrapper, scope: Scope, send: Callable[[ASGISendEvent | None], Awaitable[None]]
-    ) -> None:
-        with self._inbox, self._outbox:
-            try:
-                with self._scope:
-                    await app(scope, self.receive, send, trio.to_thread.run_sync, trio.from_thread.run)
-            except Exception:  # a bug in a handler costs its request, never the connection's task
-                logger.exception("the application failed on %r", scope.get("path"))
+    async def run(self, app: AppWrapper, send: Callable[[ASGISendEvent | None], Awaitable[None]]) -> None:
+        try:
+            with self._life:
+                await app(self._scope, self.receive, send, trio.to_thread.run_sync, trio.from_thread.run)
+        except Exception:  # a bug in a handler costs its request, never the connection's task
+            logger.exception("the application failed on %r", self._scope.get("path"))
+        finally:
+            self._ended = True
+            self._moved.unpark_all()
         await send(None)

@@ -55,6 +55,7 @@ _REJECTIONS = MappingProxyType(
         "already_exists": HTTPStatus.CONFLICT,
         "not_found": HTTPStatus.NOT_FOUND,
         "installing": HTTPStatus.CONFLICT,
+        "changing": HTTPStatus.CONFLICT,
         "install_failed": HTTPStatus.CONFLICT,
         "deleting": HTTPStatus.CONFLICT,
         "port_exists": HTTPStatus.CONFLICT,

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import contextlib
 import http
-from collections.abc import Generator
-from functools import partial
+from collections.abc import Generator, Iterable
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
 
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable
+from quart.utils import encode_headers
 from quart.wrappers import Response
+from quart.wrappers.response import DataBody
 from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection, TrioASGIWebsocketConnection
 from quart_trio.wrappers import TrioRequest, TrioWebsocket
@@ -27,7 +29,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, RequestTimeout
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from lightd.http import bulk
+from lightd.http import bulk, protocol
 
 if TYPE_CHECKING:
     from lightd.http import calls
@@ -54,6 +56,11 @@ class Body(TrioBody):
         self._ended = False
         self._begun = False
         self._whole = bytearray()
+
+    @property
+    def is_there(self) -> bool:
+        """A length was declared."""
+        return self._expected is not None
 
     def __aiter__(self) -> Body:
         return self
@@ -126,6 +133,10 @@ async def _nothing() -> ASGIReceiveEvent:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
+async def _push_nothing(_path: str, _headers: Headers) -> None:
+    """HTTP/1.1 has no way to."""
+
+
 class Request(TrioRequest):
     """A request whose `max_content_length` may be set by its route, as Flask has it (pallets/quart#425).
 
@@ -135,9 +146,15 @@ class Request(TrioRequest):
     body_class = Body
     body: Body
 
-    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401  # Quart's own, untouched
-        super().__init__(*args, **options)
-        self.resources = contextlib.ExitStack()  # closed when the answer is sent, or can't be
+    @cached_property
+    def blueprints(self) -> list[str]:
+        """Found once, where Quart's own are found for each of its steps; asked for only after the routing."""
+        return super().blueprints
+
+    @cached_property
+    def resources(self) -> contextlib.ExitStack:
+        """What is closed when the answer is sent, or can't be."""
+        return contextlib.ExitStack()
 
     @property
     def max_content_length(self) -> int | None:
@@ -157,29 +174,60 @@ class FileResponse(Response):
         self.headers["Content-Length"] = str(len(part))
 
 
+def _to_headers(client: str, received: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """The headers of a request as h11 has checked them; Quart would check and rewrite each once more."""
+    headers = Headers({"Remote-Addr": client})  # the first of a name counts: it can't be forged
+    headers._list += [(name.decode("latin1"), value.decode("latin1")) for name, value in received]  # noqa: SLF001  # add() is what takes the time
+    return headers
+
+
 class HttpExchange(TrioASGIHTTPConnection):
+    def _create_request_from_scope(self, send: ASGISendCallable) -> Request:  # noqa: ARG002  # Quart passes it
+        scope, config = self.scope, self.app.config
+        client = scope.get("client") or ["<local>"]
+        return Request(
+            scope["method"],
+            scope["scheme"],
+            scope["path"],
+            scope["query_string"],
+            _to_headers(str(client[0]), scope["headers"]),
+            "",
+            scope["http_version"],
+            scope,
+            max_content_length=config["MAX_CONTENT_LENGTH"],
+            body_timeout=config["BODY_TIMEOUT"],
+            send_push_promise=_push_nothing,
+        )
+
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        request = cast(Request, self._create_request_from_scope(send))
+        request = self._create_request_from_scope(send)
         request.body.receive = receive
         request.body.timeout = request.body_timeout
-        request.body.call = cast(dict[str, Any], self.scope).get("state", {}).get(bulk.CALL)
+        request.body.call = cast("calls.Call", self.scope["state"][bulk.CALL])
         with request.resources:
             await self._answer(request, send)
 
     async def _answer(self, request: Request, send: ASGISendCallable) -> None:
         response = await self.app.handle_request(request)
-        if "Expect" not in request.headers:
+        if request.body.is_there and "Expect" not in request.headers:
             await request.body.finish()
         if request.method == "HEAD":
             # Quart would run through the whole of the body, a file perhaps, for Hypercorn to send none of it.
             response = WerkzeugResponse(status=response.status, headers=response.headers)
         if isinstance(response, FileResponse):
             await self._send_file(send, response)
+            return
+        body = response.response
+        if isinstance(body, DataBody):
+            answer = cast(protocol.Answer, self.scope["state"][protocol.ANSWER])
+            await answer(
+                response.status_code, encode_headers(response.headers), body.data[body.begin : body.end]
+            )
         else:
             await self._send_response(send, response)
 
     async def _send_file(self, send: ASGISendCallable, response: FileResponse) -> None:
-        headers = [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
+        headers = encode_headers(response.headers)
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         if len(response.part):
             await send(bulk.to_message(response.part))

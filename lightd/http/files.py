@@ -10,8 +10,8 @@ from lightd.files.listing import list_folder
 from lightd.files.operations import change_mode, make_folder, parse_mode, rename, write_file
 from lightd.files.paths import RelativePath, parse_folder, parse_path
 from lightd.http import queries
-from lightd.http.bodies import FileBody, FolderBody, FromToBody, ModeBody, PathsBody
 from lightd.http.errors import bad_request
+from lightd.http.filebodies import FileBody, FolderBody, FromToBody, ModeBody, PathsBody
 from lightd.http.volumes import find
 from lightd.http.wire import from_text, read_body, to_json, to_text
 from lightd.system import System

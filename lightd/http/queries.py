@@ -24,6 +24,8 @@ def path() -> RelativePath:
 
 def check_names(*known: str) -> None:
     """Raise a 400 where the request's query has a name that the route doesn't know, or one twice."""
+    if not request.query_string:
+        return
     check_names_of(request.args, *known)
 
 

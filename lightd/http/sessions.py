@@ -16,7 +16,7 @@ import trio
 from quart import Blueprint, g, websocket
 from quart_trio import QuartTrio
 
-from lightd.http import containers, frames, queries
+from lightd.http import containers, frames, history, queries
 from lightd.http.auth import SUBPROTOCOL
 from lightd.http.errors import ApiError
 from lightd.http.feed import Cut, Viewer
@@ -46,6 +46,7 @@ def install(app: QuartTrio, system: System, stations: Stations) -> None:
         since_line = queries.optional_whole(websocket.args, "since_line")
         member = containers.find(system, internal_id)
         async with _counted(viewers, internal_id):
+            await member.console.restore()  # a feed that begins sooner would tell old lines as new ones
             socket = await _accept()
             with stations.container(member) as station:
                 async with trio.open_nursery() as nursery, _joined(station, socket) as viewer:
@@ -128,6 +129,11 @@ async def _greet(source: ContainerSource, viewer: Viewer, since: int | None, sin
     if not told:
         await viewer.socket.write(frames.to_frame(frames.to_state(view)))
     line = cut.line if since_line is None else since_line
+    oldest = min(member.console.lines.first, cut.line + 1)
+    if line + 1 < oldest:
+        async for framed in history.to_older(member.console, line, oldest):
+            await viewer.socket.write(framed)
+        line = oldest - 1
     while line < cut.line:
         framed, line = to_stretch(member.console, line, cut.line)
         await viewer.socket.write(framed)

@@ -10,8 +10,8 @@ from quart_trio import QuartTrio
 from actors.volumes import messages as told
 from actors.volumes.decider import Volume
 from lightd.http import queries
-from lightd.http.bodies import VolumeBody
 from lightd.http.errors import bad_request, not_found
+from lightd.http.filebodies import VolumeBody
 from lightd.http.wire import loads, read, refuse_body, to_json
 from lightd.system import System, new_operation_id, settle
 

@@ -16,10 +16,10 @@ from lightd.http.errors import bad_request
 
 T = TypeVar("T")
 
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
 MOST_MISTAKES = 10  # that one answer tells
 LONGEST_NAME = 80  # of an unknown field, as it is told
-
-_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
 def _is_tuple(annotation: Any) -> bool:  # noqa: ANN401 - whatever stands in an annotation
@@ -138,12 +138,12 @@ def _to_mistake(line: str, keys: Mapping[str, str]) -> str:
 
 def to_json(value: object, status: int = 200) -> Response:
     """Return a response whose body is ``value``."""
-    return from_text(to_text(value), status)
+    return from_text(_encode(value), status)
 
 
 def to_text(value: object) -> str:
     """Return ``value`` as JSON. Where it is long, call it in a thread."""
-    return _ENCODER.encode(value)
+    return _encode(value)
 
 
 def from_text(text: str, status: int = 200) -> Response:

@@ -33,9 +33,11 @@ from actors.kernel.journal import (
 )
 from lightd.journal.codec import Codec
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
-MIGRATIONS: Final[Mapping[int, str]] = {}
+MIGRATIONS: Final[Mapping[int, str]] = {
+    1: "CREATE INDEX records_by_cause ON records (cause) WHERE cause IS NOT NULL;",
+}
 """SQL that leads from a schema to the next, by the number of the former."""
 
 Row = tuple[int, str, int, float, str, int, bytes, str | None]
@@ -48,6 +50,10 @@ _READ_STREAM = f"""
 _READ_ALL = f"""
     SELECT {_COLUMNS} FROM records JOIN streams ON records.stream = streams.id
     WHERE position > ? ORDER BY position LIMIT ?
+"""  # noqa: S608 - made of a constant
+_READ_CAUSED = f"""
+    SELECT {_COLUMNS} FROM records JOIN streams ON records.stream = streams.id
+    WHERE cause = ? ORDER BY position LIMIT 100
 """  # noqa: S608 - made of a constant
 _FIND_STREAM = """
     SELECT id, (SELECT max(version) FROM records WHERE stream = streams.id) FROM streams WHERE name = ?
@@ -109,6 +115,10 @@ class SqliteJournal:
     async def read_all(self, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
         """Return records of all streams; see ``Journal.read_all``. Raises ``CorruptStream``."""
         return await self._read(_READ_ALL, after, limit)
+
+    async def read_caused(self, cause: str) -> Sequence[Recorded]:
+        """Return records of one cause; see ``Journal.read_caused``. Raises ``CorruptStream``."""
+        return await self._read(_READ_CAUSED, cause)
 
     async def streams(self, prefix: str) -> Sequence[str]:
         """Return the streams that start with ``prefix``; see ``Journal.streams``."""

@@ -19,6 +19,8 @@ WITH_A_BODY = {
     "actors.container.fleet",
     "actors.container.meter",
     "actors.container.perform",
+    "actors.container.reader",
+    "actors.container.scribe",
     "actors.container.stats",
     "actors.container.watch",
     "actors.portpool.actor",
@@ -40,6 +42,8 @@ PURE_EXTRAS = {
     "lightd.engine.translate": {"datetime", "json"},
     "lightd.engine.recipe": {"hashlib", "json"},
     "lightd.engine.entrypoint": set(),
+    "lightd.engine.logged": {"datetime"},
+    "lightd.consoles.records": set(),
 }
 """What is pure in the daemon. Translation reads the engine's JSON and its times; it asks no clock."""
 

@@ -7,7 +7,7 @@ compared. Benches on real containers need a Docker Engine (``bash tests/rig/run 
 import argparse
 from pathlib import Path
 
-from tests.bench import fanout, figures, flood, idle, journal, lifecycle, requests, transfer
+from tests.bench import fanout, figures, flood, idle, journal, lifecycle, requests, restart, transfer
 
 BENCHES = {
     "lifecycle": lifecycle.run,
@@ -17,6 +17,7 @@ BENCHES = {
     "journal": journal.run,
     "requests": requests.run,
     "transfer": transfer.run,
+    "restart": restart.run,
 }
 
 

@@ -155,6 +155,20 @@ async def test_a_long_operation_tells_how_far_it_is_and_is_cancelled_on_request(
     )
 
 
+async def test_an_archive_is_found_among_all_operations_in_the_shape_that_they_have(edge, volume):
+    operation_id = (await begin_huge(edge, volume, wait=0))["operation_id"]
+    assert operation_id.startswith("compress-")
+    await wait_begun(edge, volume)
+    shown = await edge.get(f"/operations/{operation_id}")
+    assert (shown["operation_id"], shown["kind"], shown["status"]) == (operation_id, "compress", "pending")
+    assert (shown["error"], shown["finished_at"]) == (None, None)
+    assert (shown["volume_id"], shown["bytes"] > 0, shown["started_at"] > 0) == (volume["id"], True, True)
+    await edge.call("DELETE", f"{route(volume)}/operations/{operation_id}")
+    shown = await edge.get(f"/operations/{operation_id}")
+    assert shown == await edge.get(f"{route(volume)}/operations/{operation_id}")
+    assert shown["status"] == "cancelled"
+
+
 async def test_who_waits_for_what_is_cancelled_is_told(edge, volume):
     async with trio.open_nursery() as nursery:
 

@@ -116,7 +116,7 @@ async def test_a_client_that_leaves_in_the_middle_leaves_a_container_with_its_po
     await trio.testing.wait_all_tasks_blocked(0.02)  # the server has noticed
     edge.journal.gate.set()
     with trio.fail_after(20):
-        while edge.system._creating:
+        while "s1" in edge.system.claims:
             await trio.sleep(0.001)
     assert (await edge.show())["ports"][0]["port"] == 25565
     assert await holders(edge) == {25565: "s1"}

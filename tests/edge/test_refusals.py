@@ -149,10 +149,6 @@ async def test_a_mount_outside_of_what_the_configuration_allows_is_a_403(edge, t
 
 
 async def test_what_this_version_cannot_do_yet_is_refused_and_not_forgotten(edge):
-    policy = {"restart_policy": {"mode": "always"}}
-    assert (await edge.refused("POST", "/containers", {**GOOD, **policy}))[2] == (
-        "restart_policy.mode: only never is supported by this version"
-    )
     assert (await edge.refused("POST", "/volumes", {"size": 5}))[2] == (
         "size: quotas are not supported by this version"
     )
