@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
 import attrs
@@ -11,14 +12,18 @@ from actors.container.fleet import Fleet
 from actors.container.spec import ContainerSpec, PortBinding
 from actors.kernel.bus import Bus
 from actors.kernel.decider import Rejection
+from actors.kernel.ephemeral import Wake
 from actors.kernel.mailbox import Overloaded, Receipt
 from actors.kernel.place import Place
 from actors.portpool.actor import PortPool
 from actors.portpool.messages import Key, Lease, Release
+from actors.remotesync.actor import Standing
 from actors.volumes.decider import State as Volumes
 from actors.volumes.messages import Message as VolumeMessage
 from lightd.config import Configuration
 from lightd.files.volumes import VolumeFolders
+from lightd.panel.exchanged import Exchanged
+from lightd.sockets import OpenSockets
 
 T = TypeVar("T")
 
@@ -37,7 +42,10 @@ async def settle(work: Callable[[], Awaitable[T]]) -> T:
 
 @attrs.define(eq=False)
 class System:
-    """A running daemon, as the edge sees it."""
+    """A running daemon, as the edge sees it.
+
+    ``path`` is the file of ``config``, None without one; ``reloaded`` rings when another has taken its place.
+    """
 
     config: Configuration
     version: str
@@ -47,6 +55,12 @@ class System:
     volumes: Place[Volumes, VolumeMessage]
     folders: VolumeFolders
     clock: Callable[[], float]
+    path: Path | None = None
+    standing: Standing = attrs.field(factory=Standing)
+    exchanged: Exchanged = attrs.field(factory=Exchanged)
+    sockets: OpenSockets = attrs.field(factory=OpenSockets)
+    reloaded: Wake = attrs.field(factory=Wake)
+    reloading: trio.Lock = attrs.field(factory=trio.Lock)
     _creating: set[str] = attrs.field(factory=set)
 
     async def create_container(self, spec: ContainerSpec, cause: str) -> Receipt:

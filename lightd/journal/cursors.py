@@ -1,8 +1,8 @@
 """Where followers of the journal keep how far they have come: a small table beside the records.
 
 It lies in the journal's own file, so a copy of the journal has the cursors that belong to it. A save waits
-for no disk: what the kernel has outlives the process. A power loss takes back the newest saves, never a record
-that they speak of, because the log that both are written to is in one order.
+for no disk: what the kernel has outlives the process. A power loss takes back the newest saves, never a
+record that they speak of, because the log that both are written to is in one order.
 """
 
 import sqlite3

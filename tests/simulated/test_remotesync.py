@@ -1,4 +1,4 @@
-"""Remote sync in virtual time: what the panel is told, in which order, and what it costs when it is not there."""
+"""Remote sync in virtual time: what the panel is told, in which order, and what happens while it is away."""
 
 import logging
 from contextlib import asynccontextmanager
@@ -187,7 +187,7 @@ async def test_a_server_that_the_panel_hangs_on_holds_up_nobody_else(autojump_cl
     enabled.panel.answer = answer
     async with enabled.run():
         await enabled.record("dead", CREATED)
-        for number in range(200):
+        for _ in range(200):
             await enabled.record("alive", CREATED)
         await enabled.wait_told(200)
         assert enabled.panel.now < 30
