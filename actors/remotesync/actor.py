@@ -54,6 +54,12 @@ class Standing:
     lanes: dict[str, Lane] = attrs.field(factory=dict)
     ledger: Ledger | None = None
 
+    def begin(self, ledger: Ledger) -> None:
+        """Know nothing but how far ``ledger`` is: it is another life, perhaps another panel."""
+        self.healthy = None
+        self.ledger = ledger
+        self.lanes.clear()
+
     @property
     def backlog(self) -> int:
         """How many updates wait."""
@@ -96,14 +102,14 @@ class RemoteSync:
     async def run(self) -> None:
         """Tell the panel for ever. Raises ``JournalUnavailable`` where the journal can't be read."""
         cursor = await self._load()
+        lagging = [await self._resume(server, done, cursor.mark) for server, done in cursor.lagging.items()]
         ledger = Ledger(NAME, cursor.mark, self.cursors)
-        self.standing.ledger = ledger
-        self.standing.healthy = None
-        self.standing.lanes.clear()
+        self.standing.begin(ledger)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ledger.run)
             nursery.start_soon(self._watch_health)
-            await self._resume(cursor, ledger, nursery)
+            for lane in lagging:
+                self._open(lane, ledger, nursery)
             await self._dispatch(ledger, nursery)
 
     async def _load(self) -> Cursor:
@@ -116,15 +122,15 @@ class RemoteSync:
 
     # From the journal to the lanes
 
-    async def _resume(self, cursor: Cursor, ledger: Ledger, nursery: trio.Nursery) -> None:
-        for server, done in cursor.lagging.items():
-            lane, seen = Lane(server, done), done
-            while page := await self.bus.history(PREFIX + server, seen, PAGE):
-                seen = page[-1].version
-                for record in page:
-                    if record.position <= cursor.mark and to_update(record) is not None:
-                        lane.extend(record)
-            self._open(lane, ledger, nursery)
+    async def _resume(self, server: str, done: int, mark: int) -> Lane:
+        """Return the lane of a server that lagged behind ``mark``, with all that waits in it counted."""
+        lane, seen = Lane(server, done), done
+        while page := await self.bus.history(PREFIX + server, seen, PAGE):
+            seen = page[-1].version
+            for record in page:
+                if record.position <= mark and to_update(record) is not None:
+                    lane.extend(record)
+        return lane
 
     async def _dispatch(self, ledger: Ledger, nursery: trio.Nursery) -> None:
         subscription = self.bus.subscribe(ledger.mark)

@@ -360,6 +360,7 @@ async def test_a_restart_counts_again_what_waits(autojump_clock, enabled):
         await trio.sleep(1)
         assert enabled.standing.backlog == 102
     async with enabled.run():
+        assert enabled.standing.backlog == 102  # as before, until it is counted anew
         await enabled.record("b", READY)
         await trio.sleep(1)
         assert enabled.standing.backlog == 103
@@ -485,3 +486,24 @@ async def test_a_panel_that_does_not_answer_about_its_health_is_not_well(autojum
         await trio.sleep(HEALTH * 2 + 1)
     assert enabled.standing.healthy is False
     assert enabled.panel.looks == [pytest.approx(HEALTH * n) for n in range(3)]
+
+
+async def test_a_life_that_has_just_begun_does_not_claim_that_all_is_told(autojump_clock):
+    world = World(SlowReading(virtual_clock()))
+    await world.cursors.save(NAME, 200, {"a": 0, "b": 0})
+    async with world.open_bus():
+        await world.record("a", *[READY] * 100)
+        await world.record("b", *[READY] * 100)
+        async with world.run():
+            with trio.fail_after(1000):
+                while not world.panel.accepted:
+                    assert world.standing.cursor is None or world.standing.backlog == 200
+                    await trio.sleep(0.5)
+                await world.wait_drained()
+    assert world.told("b") == list(range(101, 201))
+
+
+class SlowReading(MemoryJournal):
+    async def read_stream(self, stream, after=0, limit=1000):
+        await trio.sleep(1)
+        return await MemoryJournal.read_stream(self, stream, after, limit)
