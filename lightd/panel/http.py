@@ -8,7 +8,7 @@ have no time limit of their own: whoever calls sets one.
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import attrs
 import httpx
@@ -68,9 +68,11 @@ class HttpPanel:
         content = None if document is None else json.dumps(document, ensure_ascii=False).encode()
         kind = {} if content is None else {"Content-Type": "application/json"}
         try:
-            async with self._client.stream(
+            request = self._client.build_request(
                 method, self._url + path, content=content, headers={**kind, **(headers or {})}
-            ) as response:
+            )
+            request.stream = _Body(content or b"")
+            async with aclosing(await self._client.send(request, stream=True)) as response:
                 body = bytearray()
                 with (
                     trio.CancelScope() as enough
@@ -83,6 +85,22 @@ class HttpPanel:
                 return Answer(response.status_code, response.headers, whole)
         except _TROUBLE as trouble:
             raise PanelUnavailable(str(trouble) or type(trouble).__name__) from trouble
+
+
+@attrs.define(eq=False)
+class _Body(httpx.AsyncByteStream):
+    """The content of a request. Not httpx's own, a generator that a cancelled call leaves lying open."""
+
+    _rest: bytes
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece, self._rest = self._rest, b""
+        if not piece:
+            raise StopAsyncIteration
+        return piece
 
 
 def to_body(server: str, frame: Frame) -> dict[str, str]:
