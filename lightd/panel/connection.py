@@ -52,7 +52,9 @@ class Connection:
                 system.standing,
                 settings.catch_up == "latest",
             )
-            supervisor.start("remote sync", sync.run, outages=(JournalUnavailable,))
+            supervisor.start(
+                "remote sync", sync.run, outages=(JournalUnavailable,), on_quarantine=self._note_quarantine
+            )
             if settings.sync_config:
                 exchange = Exchange(
                     panel,
@@ -70,6 +72,11 @@ class Connection:
                 outages = (JournalUnavailable, Overloaded, ActorGone)
                 supervisor.start("configuration exchange", work, outages=outages)
             await trio.sleep_forever()
+
+    def _note_quarantine(self, error: Exception) -> None:
+        """Show that nothing is told any more; new settings, or a restart, begin anew."""
+        self.system.standing.healthy = False
+        self.system.standing.last_error = f"remote sync has crashed again and again: {error}"
 
     async def _exchange(self, exchange: Exchange) -> None:
         """Exchange configurations, from the beginning again after every reload."""

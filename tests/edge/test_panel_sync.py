@@ -10,6 +10,7 @@ from lightd.http.specs import to_spec
 from lightd.http.wire import read
 from lightd.panel import exchange
 from lightd.panel.exchange import to_entry
+from lightd.panel.http import HttpPanel
 from tests.doubles.panel import CUT, HANG, NOISE, Answer, behave, open_panel
 from tests.edge.front import open_edge
 
@@ -167,6 +168,24 @@ async def test_a_panel_that_hangs_on_everything_is_noticed_by_no_container(tmp_p
         await edge.running()
         await edge.power("stop")
         await edge.call("DELETE", "/containers/s1")
+
+
+async def test_a_bug_that_comes_again_and_again_is_shown_and_new_settings_begin_anew(
+    tmp_path, panel, monkeypatch
+):
+    async def broken(*_):
+        raise RuntimeError("a bug")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(HttpPanel, "update", broken)
+        async with open_connected(tmp_path, panel) as edge:
+            await edge.create()
+            await until(lambda: "crashed again and again" in (edge.system.standing.last_error or ""))
+            assert (await edge.get("/remote/status"))["healthy"] is False
+            assert (await edge.power("start"))["status"] == "succeeded"
+            patched.undo()
+            await edge.reload(remote=panel.settings(catch_up="latest"))
+            await until(lambda: "ready" in statuses(panel))
 
 
 # Configurations
