@@ -7,7 +7,7 @@ compared. Benches on real containers need a Docker Engine (``bash tests/rig/run 
 import argparse
 from pathlib import Path
 
-from tests.bench import fanout, figures, files, flood, idle, journal, lifecycle, requests, restart
+from tests.bench import fanout, figures, files, flood, idle, journal, lifecycle, panel, requests, restart
 
 BENCHES = {
     "lifecycle": lifecycle.run,
@@ -16,6 +16,7 @@ BENCHES = {
     "flood": flood.run,
     "idle": idle.run,
     "journal": journal.run,
+    "panel": panel.run,
     "requests": requests.run,
     "restart": restart.run,
 }
