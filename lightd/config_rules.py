@@ -152,6 +152,12 @@ def _url(value: object) -> str:
     return url
 
 
+def _one_of(value: object, *words: str) -> str:
+    if value not in words:
+        raise ValueError
+    return str(value)
+
+
 def _panel_token(value: object) -> str:
     return "" if value == "" else str(TOKEN.read(value))
 
@@ -171,6 +177,9 @@ PANEL_TOKEN = Rule(
     _panel_token,
     {"type": "string", "pattern": f"^(?:{_FORM})?$"},
     secret=True,
+)
+CATCH_UP = Rule(
+    '"all" or "latest"', lambda value: _one_of(value, "all", "latest"), {"enum": ["all", "latest"]}
 )
 PATH = Rule("a path", _path, {"type": "string", "minLength": 1})
 MOUNT = Rule('an absolute path without ".."', _mount, {"type": "string", "pattern": "^/"})

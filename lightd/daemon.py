@@ -12,6 +12,8 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from pathlib import Path
 
 import trio
 
@@ -25,20 +27,24 @@ from actors.portpool.actor import open_portpool
 from actors.volumes.actor import open_volumes
 from actors.volumes.decider import State as Volumes
 from actors.volumes.messages import Message as VolumeMessage
-from lightd.config import Configuration
+from lightd.config import Configuration, ConfigurationError, Monitoring
 from lightd.consoles.log import DiskConsoleLog
 from lightd.engine.docker import open_docker_engine
 from lightd.files.jail import Owner
 from lightd.files.janitor import Janitor
 from lightd.files.jobs import open_jobs
 from lightd.files.volumes import VolumeFolders
+from lightd.http.adoption import to_adopt
 from lightd.http.app import make_app
 from lightd.http.server import Address, open_server
 from lightd.http.stations import open_stations
 from lightd.journal.codec import Codec
+from lightd.journal.cursors import SqliteCursors
 from lightd.journal.sqlite import open_sqlite_journal
 from lightd.operations import Operations
+from lightd.panel.connection import Connection
 from lightd.patterns import compile_pattern
+from lightd.reload import reload
 from lightd.system import Claims, System
 from lightd.version import version
 
@@ -48,16 +54,36 @@ OpenEngine = Callable[[Configuration], AbstractAsyncContextManager[Engine]]
 Started = Callable[[Sequence[str]], None]
 
 
-async def run(config: Configuration, *, started: Started | None = None) -> None:
-    """Serve until SIGTERM or SIGINT; ``started`` is called with the addresses once requests are answered."""
+async def run(config: Configuration, *, path: Path | None = None, started: Started | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; ``started`` is called with the addresses once requests are answered.
+
+    ``path`` is the file that ``config`` came from: it is read again on SIGHUP.
+    """
     _settle_process()
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with open_system(config) as system, open_front(system) as addresses:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        async with open_system(config, path=path) as system, open_front(system) as addresses:
             if started is not None:
                 started(addresses)
             async for number in signals:
+                if number == signal.SIGHUP:
+                    await _reload(system)
+                    continue
                 logger.info("stopping on %s; containers run on", signal.Signals(number).name)
                 break
+
+
+async def _reload(system: System) -> None:
+    try:
+        reloaded = await reload(system)
+    except ConfigurationError as error:
+        for mistake in error.mistakes:
+            logger.error("the configuration stays as it is: %s", mistake)  # noqa: TRY400 - a sentence says it
+    else:
+        logger.info(
+            "reloaded the configuration; applied: %s; a restart is needed for: %s",
+            ", ".join(reloaded.applied) or "nothing",
+            ", ".join(reloaded.restart_required) or "nothing",
+        )
 
 
 @asynccontextmanager
@@ -73,8 +99,13 @@ async def open_engine(config: Configuration) -> AsyncIterator[Engine]:
 
 
 @asynccontextmanager
-async def open_system(config: Configuration, open_engine: OpenEngine = open_engine) -> AsyncIterator[System]:
-    """Yield the daemon without its front: replayed, and on its way to the engine."""
+async def open_system(
+    config: Configuration, open_engine: OpenEngine = open_engine, *, path: Path | None = None
+) -> AsyncIterator[System]:
+    """Yield the daemon without its front: replayed, and on its way to the engine.
+
+    ``path`` is the file that ``config`` came from.
+    """
     await trio.to_thread.run_sync(_make_folders, config)
     log = DiskConsoleLog(config.storage.base_path / "consoles")
     async with (
@@ -102,15 +133,35 @@ async def open_system(config: Configuration, open_engine: OpenEngine = open_engi
             janitor=janitor,
             operations=Operations(bus, fleet, time.time, nursery),
             clock=time.time,
+            path=path,
         )
-        if config.monitoring.enabled:
-            nursery.start_soon(measure, fleet, lambda: config.monitoring.interval_ms / 1000)
+        nursery.start_soon(_monitor, system)
         nursery.start_soon(janitor.run)
+        nursery.start_soon(Connection(system, SqliteCursors(journal), to_adopt(system)).run)
         try:
             yield system
         finally:
             engine.leave()
             nursery.cancel_scope.cancel()
+
+
+async def _monitor(system: System) -> None:
+    """Measure what runs for as long as the configuration wants it, as often as it says."""
+    while True:
+        monitoring = system.config.monitoring
+        async with trio.open_nursery() as nursery:
+            if monitoring.enabled:
+                nursery.start_soon(measure, system.fleet, partial(_to_seconds, monitoring))
+            else:
+                for member in system.fleet:
+                    member.stats.set(None)
+            while system.config.monitoring == monitoring:
+                await system.reloaded.wait()
+            nursery.cancel_scope.cancel()
+
+
+def _to_seconds(monitoring: Monitoring) -> float:
+    return monitoring.interval_ms / 1000
 
 
 @asynccontextmanager

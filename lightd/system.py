@@ -4,6 +4,7 @@ import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import attrs
@@ -14,11 +15,13 @@ from actors.container.fleet import Fleet, Member
 from actors.container.spec import ContainerSpec, PortBinding
 from actors.kernel.bus import Bus
 from actors.kernel.decider import Rejection
+from actors.kernel.ephemeral import Wake
 from actors.kernel.journal import JournalUnavailable
 from actors.kernel.mailbox import ActorGone, Overloaded, Receipt
 from actors.kernel.place import Place
 from actors.portpool.actor import PortPool
 from actors.portpool.messages import Keep, Key, Lease
+from actors.remotesync.actor import Standing
 from actors.volumes.decider import State as Volumes
 from actors.volumes.messages import Delete as DeleteVolume
 from actors.volumes.messages import Message as VolumeMessage
@@ -27,6 +30,8 @@ from lightd.files.janitor import Janitor
 from lightd.files.jobs import Jobs
 from lightd.files.volumes import VolumeFolders
 from lightd.operations import Operations
+from lightd.panel.exchanged import Exchanged
+from lightd.sockets import OpenSockets
 
 T = TypeVar("T")
 
@@ -81,7 +86,10 @@ class Claims:
 
 @attrs.define(eq=False)
 class System:
-    """A running daemon, as the edge sees it."""
+    """A running daemon, as the edge sees it.
+
+    ``path`` is the file of ``config``, None without one; ``reloaded`` rings when another has taken its place.
+    """
 
     config: Configuration
     version: str
@@ -95,6 +103,12 @@ class System:
     janitor: Janitor
     operations: Operations
     clock: Callable[[], float]
+    path: Path | None = None
+    standing: Standing = attrs.field(factory=Standing)
+    exchanged: Exchanged = attrs.field(factory=Exchanged)
+    sockets: OpenSockets = attrs.field(factory=OpenSockets)
+    reloaded: Wake = attrs.field(factory=Wake)
+    reloading: trio.Lock = attrs.field(factory=trio.Lock)
     _filling: Counter[str] = attrs.field(factory=Counter)  # the volumes of those that are being created
     _emptying: set[str] = attrs.field(factory=set)  # the volumes that are being deleted
 

@@ -21,6 +21,7 @@ from lightd.http import (
     files,
     history,
     ports,
+    remote,
     sessions,
     uploads,
     volumes,
@@ -43,15 +44,18 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
     app = Application("lightd", static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # a doubled slash is another path, not a redirection
-    gate = Gate(system.config.authorization.enabled, system.config.authorization.token)
     errors.install(app)
+
+    def to_gate() -> Gate:
+        authorization = system.config.authorization  # a reload may have changed it
+        return Gate(authorization.enabled, authorization.token)
 
     @app.before_request
     async def admit() -> None:
         headers = request.headers
         _begin(headers.get("X-Request-Id"))
         if request.path != PING:
-            gate.check_token(to_bearer(headers.get("Authorization")))
+            to_gate().check_token(to_bearer(headers.get("Authorization")))
             check_media_type(",".join(headers.getlist("Accept")))
 
     @app.before_websocket
@@ -59,7 +63,9 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
         _begin(websocket.headers.get("X-Request-Id"))
         in_header = to_bearer(websocket.headers.get("Authorization"))
         offered = to_offered(websocket.requested_subprotocols)
+        gate = to_gate()
         gate.check_token([*websocket.args.getlist("token"), *in_header, *offered])
+        g.token = gate.token
 
     @app.after_request
     async def finish(response: ResponseTypes) -> ResponseTypes:
@@ -82,6 +88,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
     uploads.install(app, system)
     archives.install(app, system)
     ports.install(app, system)
+    remote.install(app, system)
     sessions.install(app, system, stations)
     return app
 

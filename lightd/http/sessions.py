@@ -31,6 +31,7 @@ S = TypeVar("S", bound=Source)
 logger = logging.getLogger("lightd.request")
 
 MOST_SESSIONS = 30
+REVOKED = 4401
 DELETED = 4404
 
 
@@ -45,9 +46,8 @@ def install(app: QuartTrio, system: System, stations: Stations) -> None:
         since = queries.optional_whole(websocket.args, "since")
         since_line = queries.optional_whole(websocket.args, "since_line")
         member = containers.find(system, internal_id)
-        async with _counted(viewers, internal_id):
+        async with _counted(viewers, internal_id), _held(system) as socket:
             await member.console.restore()  # a feed that begins sooner would tell old lines as new ones
-            socket = await _accept()
             with stations.container(member) as station:
                 async with trio.open_nursery() as nursery, _joined(station, socket) as viewer:
                     nursery.start_soon(_listen, Inbound(system, member, socket))
@@ -60,8 +60,7 @@ def install(app: QuartTrio, system: System, stations: Stations) -> None:
     async def node() -> None:
         queries.check_names_of(websocket.args, "token", "since")
         since = queries.optional_whole(websocket.args, "since")
-        async with _counted(viewers, ""):
-            socket = await _accept()
+        async with _counted(viewers, ""), _held(system) as socket:
             with stations.node() as station:
                 async with trio.open_nursery() as nursery, _joined(station, socket) as viewer:
                     nursery.start_soon(_refuse_all, socket)
@@ -85,6 +84,18 @@ async def _counted(viewers: Counter[str], internal_id: str) -> AsyncIterator[Non
         viewers[internal_id] -= 1
         if not viewers[internal_id]:
             del viewers[internal_id]
+
+
+@asynccontextmanager
+async def _held(system: System) -> AsyncIterator[Socket]:
+    """Accept the handshake and yield the socket; it is closed when its token is revoked."""
+    socket = await _accept()
+    with system.sockets.held(g.token) as revocable:
+        if g.token != system.config.authorization.token:
+            revocable.cancel()
+        yield socket
+    if revocable.cancelled_caught:
+        await websocket.close(REVOKED, "the token was replaced")
 
 
 async def _accept() -> Socket:

@@ -1,4 +1,4 @@
--- The journal, schema 2 (PRAGMA user_version). Records are only ever added.
+-- The journal, schema 1 (PRAGMA user_version). Records are only ever added. Later schemas: see MIGRATIONS.
 
 CREATE TABLE streams (
     id INTEGER PRIMARY KEY,       -- counts up: the order of the streams' first records
@@ -16,5 +16,3 @@ CREATE TABLE records (
     cause TEXT,                   -- the operation that led to it
     UNIQUE (stream, version)      -- the last line of defence against two writers
 ) STRICT;
-
-CREATE INDEX records_by_cause ON records (cause) WHERE cause IS NOT NULL; -- operations are looked up

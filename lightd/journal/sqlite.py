@@ -14,11 +14,11 @@
 import fcntl
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import attrs
 import trio
@@ -32,13 +32,11 @@ from actors.kernel.journal import (
     VersionConflict,
 )
 from lightd.journal.codec import Codec
+from lightd.journal.migrations import MIGRATIONS
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 
-MIGRATIONS: Final[Mapping[int, str]] = {
-    1: "CREATE INDEX records_by_cause ON records (cause) WHERE cause IS NOT NULL;",
-}
-"""SQL that leads from a schema to the next, by the number of the former."""
+T = TypeVar("T")
 
 Row = tuple[int, str, int, float, str, int, bytes, str | None]
 
@@ -127,6 +125,19 @@ class SqliteJournal:
             self._select, query, (prefix, prefix + _BEYOND), limiter=self._reading
         )
         return [name for (name,) in rows]
+
+    async def beside(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return ``work(connection)``, done between two commits; it leaves no transaction open.
+
+        Raises ``JournalUnavailable``.
+        """
+
+        def work_safely() -> T:
+            with _reporting("used"):
+                self._check_present()
+                return work(self._writer)
+
+        return await trio.to_thread.run_sync(work_safely, limiter=self._writing)
 
     def _commit(self, batch: Sequence[Append]) -> list[Outcome]:
         at = float(self._clock())
@@ -298,10 +309,11 @@ def _lengthen_wal(writer: sqlite3.Connection) -> None:
 
 def _migrate(writer: sqlite3.Connection, schema: int) -> None:
     """Bring the database from ``schema``, 0 where it is empty, to ``SCHEMA``: wholly or not at all."""
+    steps: list[str] = []
     if schema == 0:
         steps = [resources.files("lightd.journal").joinpath("schema.sql").read_text("utf-8")]
-    else:
-        steps = [MIGRATIONS[number] for number in range(schema, SCHEMA)]
+        schema = 1  # what that file makes
+    steps += [MIGRATIONS[number] for number in range(schema, SCHEMA)]
     if steps:
         with _rolled_back_on_error(writer):
             script = ["BEGIN IMMEDIATE;", *steps, f"PRAGMA user_version = {SCHEMA};", "COMMIT;"]

@@ -27,6 +27,9 @@ WITH_A_BODY = {
     "actors.volumes.actor",
     "actors.tokens.actor",
     "actors.remotesync.actor",
+    "actors.remotesync.gate",
+    "actors.remotesync.lane",
+    "actors.remotesync.ledger",
 }
 """Modules of the system that know Trio or have a life. Every other one is pure: it holds values and
 functions, and knows no clock, chance, disk, network or event loop."""

@@ -143,6 +143,7 @@ async def test_a_journal_of_the_first_schema_becomes_what_a_new_one_is(path):
         await journal.commit([Append("a", 0, starts(1, 1), "mine")])
         expected = shape_of(journal)
         journal._writer.execute("DROP INDEX records_by_cause")
+        journal._writer.execute("DROP TABLE cursors")
         journal._writer.execute("PRAGMA user_version = 1")
     async with open_on_disk(path) as journal:
         assert shape_of(journal) == expected
@@ -157,8 +158,9 @@ async def test_a_migration_that_fails_leaves_the_journal_as_it_was(path, monkeyp
     async with open_on_disk(path) as journal:
         await journal.commit([Append("a", 0, starts(1, 1))])
     with monkeypatch.context() as later:
-        later.setattr(sqlite, "SCHEMA", sqlite.SCHEMA + 1)
-        broken = {sqlite.SCHEMA - 1: "CREATE TABLE notes (text TEXT); DROP TABLE lost;"}
+        present = sqlite.SCHEMA
+        later.setattr(sqlite, "SCHEMA", present + 2)
+        broken = {present: "CREATE TABLE notes (text TEXT);", present + 1: "DROP TABLE lost;"}
         later.setattr(sqlite, "MIGRATIONS", broken)
         with pytest.raises(JournalUnavailable, match="no such table: lost"):
             async with open_on_disk(path):
