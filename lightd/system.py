@@ -56,15 +56,17 @@ class Claims:
     _fleet: Fleet
     _leasing: dict[str, tuple[Key, ...]] = attrs.field(factory=dict)
 
-    async def at(self, internal_id: str, position: int) -> tuple[Key, ...]:
+    async def at(self, internal_id: str, position: int) -> tuple[Key, ...] | None:
         """Return what a container claims once it knows of the record at ``position``; nothing without one.
 
-        An actor that broke on that very record is not waited for: it claims what it did.
+        None where its actor has broken: nobody can tell, so it may keep what it has.
         """
         member = self._fleet.get(internal_id)
         if member is not None:
             with trio.move_on_after(KNOWING):
                 await member.wait_until(lambda view: view.position >= position)
+            if member.place.quarantined:
+                return None
             member = self._fleet.get(internal_id)
         has = () if member is None else tuple(map(to_key, member.state.claimed))
         return (*has, *self._leasing.get(internal_id, ()))

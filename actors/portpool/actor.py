@@ -30,7 +30,7 @@ STREAM = "portpool"
 
 LETS_GO = (Deleted, InstallationFailed, Replaced, ChangeFailed, ChangeAbandoned)
 
-Claims = Callable[[str, int], Awaitable[tuple[Key, ...]]]
+Claims = Callable[[str, int], Awaitable[tuple[Key, ...] | None]]
 
 
 async def _perform(_effect: str, _ref: object) -> None:
@@ -66,14 +66,19 @@ class PortPool:
         while self._followed.value < head:
             await self._followed.wake.wait()
 
+    async def _keep(self, owner: str, position: int, cause: str | None = None) -> None:
+        """Have ``owner`` hold nothing but what it claims; all of it where nobody can tell."""
+        keys = await self._claims(owner, position)
+        if keys is not None:
+            await self.ref.ask(Keep(owner, keys), cause)
+
     async def _follow(self) -> None:
         subscription = self._bus.subscribe(self._followed.value)
         while True:
             for record in await subscription.next():
                 owner = internal_id_of(record.stream)
                 if owner is not None and isinstance(record.event, LETS_GO):
-                    keys = await self._claims(owner, record.position)
-                    await self.ref.ask(Keep(owner, keys), record.cause)
+                    await self._keep(owner, record.position, record.cause)
                 self._followed.set(record.position)
             self._followed.set(subscription.position)
 
@@ -82,13 +87,13 @@ async def open_portpool(bus: Bus, supervisor: Supervisor, claims: Claims) -> Por
     """Start the pool and its follower; return it once it has replayed and nobody holds what isn't claimed.
 
     ``claims`` tells which ports a container has or is about to have, once the record at a position is known
-    to its actor; call this before any is created.
+    to its actor, None where nobody can tell; call this before any is created.
     """
     head = bus.head
     place = start_actor(supervisor, bus, STREAM, DECIDER, _new_perform)
     await place.settled.wait()
     pool = PortPool(bus, place, Latest(head), claims)
     for owner in place.view.state.owners():
-        await pool.ref.ask(Keep(owner, await claims(owner, 0)))
+        await pool._keep(owner, 0)  # noqa: SLF001 - a part of it
     supervisor.start("portpool follower", pool._follow, outages=(JournalUnavailable, ActorGone, Overloaded))  # noqa: SLF001 - its own task
     return pool
