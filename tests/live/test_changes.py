@@ -8,10 +8,6 @@ import trio
 from tests.live.daemon import inspect
 from tests.rig import engine
 
-MEMORY = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null"
-ASKED = f"echo Ready; while read -r line; do echo limit $({MEMORY}); done"
-"""Prints the ceiling that its cgroup has, whenever it is told something."""
-
 ID = "changing"
 MIB = 1024 * 1024
 STOP = {"type": "command", "value": "stop", "timeout": 20}
@@ -50,13 +46,14 @@ async def ended(daemon, operation_id):
     return found
 
 
-async def alone(daemon):
+async def alone(daemon, internal_id=ID):
     """Wait until the engine has one container of the node, and return its state."""
     with trio.fail_after(30):
         while len(there := daemon.in_docker()) != 1:
             await trio.sleep(0.02)
-    assert list(there) == [f"lightd-{ID}"]
-    return there[f"lightd-{ID}"]
+    [state] = there.values()
+    assert list(there) == [f"lightd-{internal_id}"]
+    return state
 
 
 async def events(daemon, kind):
