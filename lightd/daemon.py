@@ -92,6 +92,7 @@ async def open_system(config: Configuration, open_engine: OpenEngine = open_engi
             folders=VolumeFolders(config.storage.volumes_path, _owner(config)),
             operations=Operations(bus, fleet, time.time, nursery),
             clock=time.time,
+            nursery=nursery,
         )
         if config.monitoring.enabled:
             nursery.start_soon(measure, fleet, lambda: config.monitoring.interval_ms / 1000)

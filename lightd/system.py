@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 import attrs
@@ -76,6 +76,13 @@ class Claims:
 
 
 @attrs.define(eq=False)
+class _Answer:
+    given: trio.Event = attrs.field(factory=trio.Event)
+    receipt: Receipt | None = None
+    error: Exception | None = None
+
+
+@attrs.define(eq=False)
 class System:
     """A running daemon, as the edge sees it."""
 
@@ -89,6 +96,7 @@ class System:
     folders: VolumeFolders
     operations: Operations
     clock: Callable[[], float]
+    nursery: trio.Nursery
 
     async def create_container(self, spec: ContainerSpec, cause: str) -> Receipt:
         """Lease the ports of ``spec`` and begin its installation; both or neither.
@@ -122,8 +130,38 @@ class System:
         cause: str,
         work: Callable[[], Awaitable[Receipt]],
     ) -> Receipt:
-        with self.claims.leasing(internal_id, ports) as keys:
-            return await settle(lambda: self._lease_and(internal_id, keys, cause, work))
+        """Return what ``work`` returns, with ``ports`` leased for it.
+
+        They stay claimed until it is decided, however long whoever asked has waited for that.
+        """
+        answer = _Answer()
+        with ExitStack() as stack:
+            keys = stack.enter_context(self.claims.leasing(internal_id, ports))
+            claim = stack.pop_all()
+            self.nursery.start_soon(self._answer, claim, answer, internal_id, keys, cause, work)
+        with trio.move_on_after(DECIDING):
+            await answer.given.wait()
+            if answer.error is not None:
+                raise answer.error
+            assert answer.receipt is not None  # noqa: S101 - an answer is a receipt or an error
+            return answer.receipt
+        raise Overloaded("this takes too long now, try again later")
+
+    async def _answer(
+        self,
+        claim: ExitStack,
+        answer: "_Answer",
+        internal_id: str,
+        keys: tuple[Key, ...],
+        cause: str,
+        work: Callable[[], Awaitable[Receipt]],
+    ) -> None:
+        with claim:
+            try:
+                answer.receipt = await self._lease_and(internal_id, keys, cause, work)
+            except Exception as error:  # noqa: BLE001 - it is raised again where it was asked for
+                answer.error = error
+        answer.given.set()
 
     async def _lease_and(
         self, internal_id: str, keys: tuple[Key, ...], cause: str, work: Callable[[], Awaitable[Receipt]]
