@@ -133,6 +133,7 @@ async def open_system(
             janitor=janitor,
             operations=Operations(bus, fleet, time.time, nursery),
             clock=time.time,
+            nursery=nursery,
             path=path,
         )
         nursery.start_soon(_monitor, system)

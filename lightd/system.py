@@ -3,7 +3,7 @@
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -87,6 +87,13 @@ class Claims:
 
 
 @attrs.define(eq=False)
+class _Answer:
+    given: trio.Event = attrs.field(factory=trio.Event)
+    receipt: Receipt | None = None
+    error: Exception | None = None
+
+
+@attrs.define(eq=False)
 class System:
     """A running daemon, as the edge sees it.
 
@@ -105,6 +112,7 @@ class System:
     janitor: Janitor
     operations: Operations
     clock: Callable[[], float]
+    nursery: trio.Nursery
     path: Path | None = None
     standing: Standing = attrs.field(factory=Standing)
     exchanged: Exchanged = attrs.field(factory=Exchanged)
@@ -127,13 +135,12 @@ class System:
             raise Rejection("already_exists", f"container {internal_id} exists already")
         if spec.volume_id in self._emptying or spec.volume_id not in self.volumes.view.state.volumes:
             raise Rejection("volume_not_found", "no such volume")
+        held = ExitStack()
         self._filling[spec.volume_id] += 1
-        try:
-            return await self._with_ports(
-                internal_id, spec.ports, cause, lambda: self.fleet.create(spec, cause)
-            )
-        finally:
-            self._filling[spec.volume_id] -= 1
+        held.callback(self._filling.subtract, [spec.volume_id])
+        return await self._with_ports(
+            internal_id, spec.ports, cause, lambda: self.fleet.create(spec, cause), held
+        )
 
     async def change_container(
         self, member: Member, command: told.Reinstall | told.Rebind, cause: str
@@ -145,7 +152,7 @@ class System:
         """
         ports = command.ports if isinstance(command, told.Rebind) else member.state.asked.ports
         return await self._with_ports(
-            member.internal_id, ports, cause, lambda: member.place.ref.ask(command, cause)
+            member.internal_id, ports, cause, lambda: member.place.ref.ask(command, cause), ExitStack()
         )
 
     async def _with_ports(
@@ -154,9 +161,41 @@ class System:
         ports: Iterable[PortBinding],
         cause: str,
         work: Callable[[], Awaitable[Receipt]],
+        held: ExitStack,
     ) -> Receipt:
-        with self.claims.leasing(internal_id, ports) as keys:
-            return await settle(lambda: self._lease_and(internal_id, keys, cause, work))
+        """Return what ``work`` returns, with ``ports`` leased for it.
+
+        They stay claimed, and what is ``held`` is held, until it is decided, however long whoever asked has
+        waited for that.
+        """
+        answer = _Answer()
+        with held as stack:
+            keys = stack.enter_context(self.claims.leasing(internal_id, ports))
+            claim = stack.pop_all()
+            self.nursery.start_soon(self._answer, claim, answer, internal_id, keys, cause, work)
+        with trio.move_on_after(DECIDING):
+            await answer.given.wait()
+            if answer.error is not None:
+                raise answer.error
+            assert answer.receipt is not None  # noqa: S101 - an answer is a receipt or an error
+            return answer.receipt
+        raise Overloaded("this takes too long now, try again later")
+
+    async def _answer(
+        self,
+        claim: ExitStack,
+        answer: "_Answer",
+        internal_id: str,
+        keys: tuple[Key, ...],
+        cause: str,
+        work: Callable[[], Awaitable[Receipt]],
+    ) -> None:
+        with claim:
+            try:
+                answer.receipt = await self._lease_and(internal_id, keys, cause, work)
+            except Exception as error:  # noqa: BLE001 - it is raised again where it was asked for
+                answer.error = error
+        answer.given.set()
 
     async def _lease_and(
         self, internal_id: str, keys: tuple[Key, ...], cause: str, work: Callable[[], Awaitable[Receipt]]

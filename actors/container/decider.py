@@ -138,7 +138,7 @@ def _effects_beside(state: State) -> frozenset[todo.Effect]:
 def _to_preparation(state: State, change: Change) -> todo.Effect:
     if change.kind is Kind.REINSTALL:
         return todo.EnsureImage(change.attempt, change.spec.image)
-    fresh = tuple(port for port in change.spec.ports if port not in state.asked.ports)
+    fresh = tuple(port for port in change.spec.ports if not any(map(port.collides, state.asked.ports)))
     return todo.BuildCandidate(change.attempt, change.installation, change.spec, fresh)
 
 

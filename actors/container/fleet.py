@@ -287,7 +287,8 @@ class Fleet:
     def _report(self, member: Member, engine_id: str, snapshot: Snapshot | None) -> None:
         """Tell what was seen; an end once the console was read, which this does not wait for."""
         seen = told.AbsenceReported(engine_id) if snapshot is None else told.Inspected(snapshot)
-        if (snapshot is None or not snapshot.running) and member.state.phase in (Phase.STARTING, *UP):
+        ours = member.state.engine_id == engine_id and member.state.phase in (Phase.STARTING, *UP)
+        if ours and (snapshot is None or not snapshot.running):
             life = member.console.life(member.state.run, engine_id)
             self._nursery.start_soon(_report_drained, member, life, seen)
         else:

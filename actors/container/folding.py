@@ -22,7 +22,7 @@ def evolve(state: State, event: happened.Event) -> State:
         case happened.InstallationFailed():
             return attrs.evolve(state, phase=phase, error=event.reason)
         case happened.StartRequested():
-            fresh = _begin_run(attrs.evolve(state, phase=phase, discarded=None), event.run, None)
+            fresh = _begin_run(attrs.evolve(state, phase=phase), event.run, None)
             if not state.outdated:
                 return fresh
             return attrs.evolve(fresh, outdated=False, engine_id=None, limits_before=None)
@@ -88,7 +88,8 @@ def _evolve_change(state: State, phase: Phase, event: changed.Changed) -> State:
             spec = attrs.evolve(state.asked, ports=event.ports)
             return _plan(state, phase, Change(Kind.REBIND, event.attempt, state.attempt, spec))
         case changed.NewImageEnsured():
-            return _with(state, phase, attrs.evolve(state.changing, image_ensured=True))
+            planned = attrs.evolve(state, discarded=None)
+            return _with(planned, phase, attrs.evolve(state.changing, image_ensured=True))
         case changed.CandidateBuilt():
             return _with(state, phase, attrs.evolve(state.changing, engine_id=event.engine_id))
         case changed.ReinstallBegan() | changed.ReplacementBegan():
@@ -134,7 +135,9 @@ def _going_down(state: State, follow: Follow) -> State:
 
 
 def _plan(state: State, phase: Phase, change: Change) -> State:
-    return attrs.evolve(state, phase=phase, change=change, attempts=change.attempt, discarded=None)
+    """What a change before left is removed until this one has something of its own in the engine."""
+    discarded = state.discarded if change.kind is Kind.REINSTALL else None
+    return attrs.evolve(state, phase=phase, change=change, attempts=change.attempt, discarded=discarded)
 
 
 def _with(state: State, phase: Phase, change: Change) -> State:

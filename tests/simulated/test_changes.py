@@ -310,3 +310,51 @@ async def test_limits_of_a_container_that_vanished_are_those_of_the_next(autojum
         await world.tell(told.Start())
         await world.wait(Phase.RUNNING)
         assert world.engine._names["s1", Role.SERVER].limits == Limits(pids=7)
+
+
+async def test_a_start_right_after_a_cancelled_script_finds_nothing_of_it(autojump_clock):
+    async with open_world() as world:
+        await world.running(SPEC)
+        await world.tell(told.Reinstall(install_script="sleep 1000"))
+        await world.wait(Phase.REINSTALLING)
+        await trio.sleep(1)
+        assert Role.INSTALLER in [row.role for row in await world.engine.list()]
+
+        async def faults(call, moment):
+            if call.name == "remove" and moment is Moment.BEFORE:
+                await trio.sleep(NAP)
+
+        world.engine.faults = faults
+        await world.tell(told.Stop())
+        await world.tell(told.Start())
+        await world.wait(Phase.RUNNING)
+        await trio.sleep(1)
+        assert [row.role for row in await world.engine.list()] == [Role.SERVER]
+
+
+async def test_a_port_that_only_leads_elsewhere_is_not_taken_for_somebody_elses(autojump_clock):
+    async with open_world() as world:
+        await world.running(SPEC)
+        inward = attrs.evolve(OLD, container_port=25575)
+        await world.tell(told.Rebind((inward,)))
+        assert (await settled(world)).asked.ports == (inward,)
+
+
+async def test_a_reinstallation_that_waits_for_its_image_leaves_no_cancelled_script_running(autojump_clock):
+    async with open_world(**REGISTRY) as world:
+        world.engine.pull_seconds = 1000.0
+        await world.running(SPEC)
+        await world.tell(told.Reinstall(install_script="sleep 1000"))
+        await world.wait(Phase.REINSTALLING)
+        await trio.sleep(1)
+
+        async def faults(call, moment):
+            if call.name == "remove" and moment is Moment.BEFORE:
+                await trio.sleep(NAP)
+
+        world.engine.faults = faults
+        await world.tell(told.Stop())
+        await world.tell(told.Reinstall("newer:1"))
+        await trio.sleep(1)
+        assert [row.role for row in await world.engine.list()] == [Role.SERVER]
+        assert (await settled(world)).asked.image == "newer:1"
