@@ -52,7 +52,9 @@ async def test_a_container_that_is_made_anew_goes_on_with_the_numbers(daemon):
     await daemon.power("start")
     life = ["line 1", "line 2", "line 3", "Ready"]
     found = await lines_of(daemon)
-    assert found == list(enumerate(["installing", *life, *life], 1))
+    assert [number for number, _ in found] == list(range(1, len(found) + 1))
+    told = [text for _, text in found if text != "Hangup"]  # a shell may say so when its container goes
+    assert told == ["installing", *life, *life]
     daemon.kill()
     await daemon.start()
     await daemon.engine_up()

@@ -6,6 +6,7 @@ import trio
 
 from actors.container import messages as told
 from actors.container.engine import EngineRefused, EngineUnavailable, Role
+from actors.container.fleet import LOOKS
 from actors.container.spec import Limits, PortBinding, StopPolicy
 from actors.container.state import Phase
 from actors.kernel.decider import Rejection
@@ -224,6 +225,25 @@ async def test_a_candidate_that_nobody_wants_is_removed_and_the_server_never(aut
         await world.engine.create_candidate(attrs.evolve(SPEC, ports=(NEW,)), 1, ())
         await world.fleet.reconcile()
         assert [row.role for row in await world.engine.list()] == [Role.SERVER]
+        assert world.engine.running() == ["s1"]
+
+
+async def test_a_candidate_that_somebody_came_to_want_while_its_removal_waited_is_left(autojump_clock):
+    async with open_world() as world:
+        await world.running(SPEC)
+        left = await world.engine.create_candidate(attrs.evolve(SPEC, ports=(NEW,)), 1, ())
+        async with trio.open_nursery() as nursery:
+            for _ in range(LOOKS):
+                await world.fleet._looks.acquire_on_behalf_of(object())
+            borrowers = list(world.fleet._looks.statistics().borrowers)
+            nursery.start_soon(world.fleet.reconcile)
+            await trio.sleep(1)
+            await world.tell(told.Rebind((NEW,)))
+            for borrower in borrowers:
+                world.fleet._looks.release_on_behalf_of(borrower)
+        state = await settled(world)
+        assert state.engine_id == left
+        await world.wait(Phase.RUNNING)
         assert world.engine.running() == ["s1"]
 
 
