@@ -17,7 +17,7 @@ def open_daemon(**sections: object) -> Iterator[Daemon]:
     """A daemon that serves and has found the engine; ``sections`` are those of its configuration."""
     engine.check_answers()
     images.build()
-    with tempfile.TemporaryDirectory(prefix="lightd-bench-") as folder:
+    with engine.in_use(), tempfile.TemporaryDirectory(prefix="lightd-bench-") as folder:
         monitoring = {"enabled": True, "interval_ms": 1000}
         settings = {"monitoring": monitoring, **sections}
         daemon = Daemon(Path(folder), f"bench-{uuid.uuid4().hex[:12]}", settings)

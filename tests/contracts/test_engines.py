@@ -66,7 +66,9 @@ async def docker_bench(path):
 
 @pytest.fixture(scope="module")
 def docker():
-    return rig.ensure_engine()
+    socket = rig.ensure_engine()
+    with rig.in_use():
+        yield socket
 
 
 @pytest.mark.live

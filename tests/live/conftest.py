@@ -19,7 +19,9 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def docker():
-    return engine.ensure_engine()
+    socket = engine.ensure_engine()
+    with engine.in_use():
+        yield socket
 
 
 @pytest.fixture

@@ -4,12 +4,16 @@ Standard library only: the rig asks these questions before anything is installed
 prints one word: ``answers``, ``denied`` (it is there, but not for this user) or ``absent``.
 """
 
+import contextlib
+import fcntl
 import http.client
 import json
 import os
 import socket
 import time
 import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 IMAGE = "lightd-rig:latest"
@@ -125,6 +129,31 @@ def remove_labelled(node: str) -> None:
         call("DELETE", f"/networks/{network['Id']}")
     for image in call("GET", "/images/json", filters=mine):
         call("DELETE", f"/images/{image['Id']}", force=1)
+
+
+@contextlib.contextmanager
+def in_use() -> Iterator[None]:
+    """The engine has a user; whoever is the only one finds nothing on it that an interrupted run left.
+
+    The users of all clones know of one another by a lock on the folder of the engine's socket.
+    """
+    folder = os.open(Path(socket_path()).parent, os.O_RDONLY)
+    try:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove_leftovers()
+        fcntl.flock(folder, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(folder)
+
+
+def remove_leftovers() -> None:
+    """Nothing that a lightd made of a test image is left; a demo's stays: somebody may look at it."""
+    mine = {"label": ["lightd.node"], "ancestor": [IMAGE, BROKEN_IMAGE]}
+    for container in call("GET", "/containers/json", all=1, filters=mine) or ():
+        if not container["Labels"]["lightd.node"].startswith("demo-"):
+            call("DELETE", f"/containers/{container['Id']}", force=1, v=1)
 
 
 def main() -> None:
