@@ -28,6 +28,7 @@ from lightd.http import (
 )
 from lightd.http.application import Application
 from lightd.http.auth import Gate, check_media_type, to_bearer, to_offered
+from lightd.http.identity import MASTER, Identity
 from lightd.http.refusal import new_request_id
 from lightd.http.stations import Stations
 from lightd.http.wire import to_json
@@ -56,6 +57,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
         _begin(headers.get("X-Request-Id"))
         if request.path != PING:
             to_gate().check_token(to_bearer(headers.get("Authorization")))
+            g.identity = Identity(MASTER)
             check_media_type(",".join(headers.getlist("Accept")))
 
     @app.before_websocket
@@ -65,6 +67,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
         offered = to_offered(websocket.requested_subprotocols)
         gate = to_gate()
         gate.check_token([*websocket.args.getlist("token"), *in_header, *offered])
+        g.identity = Identity(MASTER)
         g.token = gate.token
 
     @app.after_request

@@ -1,0 +1,1 @@
+"""The tokens: what each lets its bearer do, and for how long."""

@@ -1,0 +1,28 @@
+"""Who is asking: what a valid credential turned out to be."""
+
+import attrs
+from quart import g
+
+from actors.tokens.grant import EVERYTHING, Grant
+
+MASTER = "master"
+
+
+@attrs.frozen
+class Identity:
+    """The bearer of a token. ``token_id`` is public; ``expires_at`` is Unix seconds, None for no end."""
+
+    token_id: str
+    grant: Grant = EVERYTHING
+    expires_at: float | None = None
+
+    @property
+    def is_master(self) -> bool:
+        """Whether this is the master token, or authorization is off."""
+        return self.token_id == MASTER
+
+
+def of_request() -> Identity:
+    """Return who makes this request, or opens this WebSocket."""
+    identity: Identity = g.identity
+    return identity
