@@ -10,7 +10,7 @@ import logging
 import resource
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import trio
@@ -19,13 +19,20 @@ from actors.container.engine import Engine
 from actors.container.fleet import open_fleet
 from actors.container.meter import measure
 from actors.container.state import Phase
-from actors.kernel.bus import open_bus
-from actors.kernel.supervisor import open_supervisor
+from actors.kernel.bus import Bus, open_bus
+from actors.kernel.place import Place
+from actors.kernel.supervisor import Supervisor, open_supervisor
 from actors.portpool.actor import open_portpool
 from actors.volumes.actor import open_volumes
+from actors.volumes.decider import State as Volumes
+from actors.volumes.messages import Message as VolumeMessage
 from lightd.config import Configuration
 from lightd.engine.docker import open_docker_engine
 from lightd.files.jail import Owner
+from lightd.files.quota.probing import probe
+from lightd.files.quota.quotas import Quotas
+from lightd.files.quota.surveyor import open_surveyor
+from lightd.files.quota.watch import Watch
 from lightd.files.volumes import VolumeFolders
 from lightd.http.app import make_app
 from lightd.http.server import Address, open_server
@@ -75,6 +82,7 @@ async def open_system(config: Configuration, open_engine: OpenEngine = open_engi
         open_bus(journal) as bus,
         open_engine(config) as engine,
         open_supervisor() as supervisor,
+        open_store(config, bus, supervisor) as (volumes, quotas),
         open_fleet(bus, engine, supervisor, compile_pattern, time.time) as fleet,
         trio.open_nursery() as nursery,
     ):
@@ -85,16 +93,39 @@ async def open_system(config: Configuration, open_engine: OpenEngine = open_engi
             bus=bus,
             fleet=fleet,
             ports=await open_portpool(bus, supervisor, holders),
-            volumes=await open_volumes(bus, supervisor),
+            volumes=volumes,
             folders=VolumeFolders(config.storage.volumes_path, _owner(config)),
+            quotas=quotas,
             clock=time.time,
         )
+        nursery.start_soon(Watch(quotas, fleet).run)
         if config.monitoring.enabled:
             nursery.start_soon(measure, fleet, lambda: config.monitoring.interval_ms / 1000)
         try:
             yield system
         finally:
             nursery.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def open_store(
+    config: Configuration, bus: Bus, supervisor: Supervisor
+) -> AsyncIterator[tuple[Place[Volumes, VolumeMessage], Quotas]]:
+    """Yield the volumes and their quotas: mounted, and with their ceilings, as far as they can be.
+
+    It comes before the fleet: that may start a server at once.
+    """
+    volumes, storage = await open_volumes(bus, supervisor), config.storage
+    image = storage.base_path / "volumes.img"
+    found = await trio.to_thread.run_sync(probe, storage.volumes_path, image, storage.quota, storage.pool_mb)
+
+    def sizes() -> Mapping[str, int | None]:
+        return {key: volume.quota_mb for key, volume in volumes.view.state.volumes.items()}
+
+    with open_surveyor() as surveyor:
+        quotas = Quotas(storage.volumes_path, _owner(config), found, sizes, surveyor)
+        await quotas.restore()
+        yield volumes, quotas
 
 
 @asynccontextmanager

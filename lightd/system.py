@@ -18,6 +18,7 @@ from actors.portpool.messages import Key, Lease, Release
 from actors.volumes.decider import State as Volumes
 from actors.volumes.messages import Message as VolumeMessage
 from lightd.config import Configuration
+from lightd.files.quota.quotas import Quotas
 from lightd.files.volumes import VolumeFolders
 
 T = TypeVar("T")
@@ -46,6 +47,7 @@ class System:
     ports: PortPool
     volumes: Place[Volumes, VolumeMessage]
     folders: VolumeFolders
+    quotas: Quotas
     clock: Callable[[], float]
     _creating: set[str] = attrs.field(factory=set)
 

@@ -101,6 +101,7 @@ class DockerEngine:
     # ---- creation
 
     async def create_installer(self, spec: ContainerSpec, attempt: int) -> str:
+        await _check_there(self._layout.volume(spec))
         script = spec.install_script or ""
         files = {
             folder.INSTALLER: entrypoint.to_installer_script(script, spec.user),
@@ -111,6 +112,7 @@ class DockerEngine:
         return await self._create(spec, Role.INSTALLER, config, translate.ATTEMPT)
 
     async def create_server(self, spec: ContainerSpec, attempt: int) -> str:
+        await _check_there(self._layout.volume(spec))
         own, owner = self._layout.folder(spec.internal_id), folder.Owner.from_user(spec.user)
         script = entrypoint.to_script(spec.startup_command, tty=spec.tty)
         await _on_host(folder.write_files, own, {folder.ENTRYPOINT: script})
@@ -158,6 +160,7 @@ class DockerEngine:
     # ---- life
 
     async def start(self, engine_id: str) -> None:
+        await _check_there(translate.to_source(await self._found(engine_id), recipe.HOME))
         try:
             await self._change("POST", f"containers/{engine_id}/start")
         except Refused as no:
@@ -300,6 +303,12 @@ async def _on_host(function: Callable[..., None], *args: object) -> None:
         raise EngineRefused("The volume does not exist") from None
     except OSError as error:
         raise EngineRefused(f"The container's files can't be made ready: {error.strerror}") from None
+
+
+async def _check_there(volume: str | None) -> None:
+    """Raise ``EngineRefused`` where the volume's folder is missing: nothing may run on an empty one."""
+    if volume is not None and not await trio.to_thread.run_sync(folder.is_there, volume):
+        raise EngineRefused(f"volume {volume.rpartition('/')[2]} is not mounted: its folder is missing")
 
 
 @asynccontextmanager

@@ -73,6 +73,14 @@ def clear(path: str) -> None:
             os.rmdir(path)  # noqa: PTH106 - with the rest of os
 
 
+def is_there(path: str) -> bool:
+    """Whether ``path`` is a folder, and no link to one."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
 def hand_over(volume: str, folder: str, attempt: int, owner: Owner) -> None:
     """Have all that is in the volume belong to ``owner``, unless this attempt had that already.
 

@@ -119,6 +119,12 @@ def to_listed(row: Json) -> Listed | None:
             return None
 
 
+def to_source(found: Json, target: str) -> str | None:
+    """The host's path of what an inspected container has at ``target``, None where that is nothing."""
+    sources = [mount["Source"] for mount in found["Mounts"] if mount["Destination"] == target]
+    return str(sources[0]) if sources else None
+
+
 def to_notice(message: Json) -> Notice | None:
     """One message of ``GET /events``, None where it says nothing that we follow."""
     match message:

@@ -13,7 +13,7 @@ from quart import Response, g, request, websocket
 from quart.typing import ResponseTypes
 from quart_trio import QuartTrio
 
-from lightd.http import containers, errors, ports, sessions, volumes
+from lightd.http import containers, errors, ports, quotas, sessions, volumes
 from lightd.http.auth import Gate, check_media_type, to_bearer, to_offered
 from lightd.http.stations import Stations
 from lightd.http.wire import to_json
@@ -61,6 +61,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
 
     containers.install(app, system)
     volumes.install(app, system)
+    quotas.install(app, system)
     ports.install(app, system)
     sessions.install(app, system, stations)
     return app

@@ -164,6 +164,7 @@ Text = Annotated[str, Rule(_text)]
 Filled = Annotated[str, Rule(_filled)]
 AnyText = Annotated[str, Rule(_any_text)]
 Flag = Annotated[bool, Rule(_flag)]
+Megabytes = Annotated[int, whole(1, 2**40)]
 
 
 @attrs.frozen
@@ -269,7 +270,14 @@ class ContainerBody:
 class VolumeBody:
     """A new volume."""
 
-    size: Annotated[int, whole(1, 2**40)] | None = None
+    size: Megabytes | None = None
+
+
+@attrs.frozen
+class SizeBody:
+    """Another size for a volume."""
+
+    size: Megabytes
 
 
 @attrs.frozen

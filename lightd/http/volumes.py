@@ -14,7 +14,7 @@ from lightd.files.operations import make_folder, write_file
 from lightd.files.paths import parse_folder, parse_path
 from lightd.http import queries
 from lightd.http.bodies import FileBody, FolderBody, VolumeBody
-from lightd.http.errors import bad_request, not_found
+from lightd.http.errors import not_found
 from lightd.http.wire import loads, read, read_body, to_json
 from lightd.system import System, new_operation_id, settle
 
@@ -31,10 +31,8 @@ def install(app: QuartTrio, system: System) -> None:
         queries.check_names()
         raw = await request.get_data(as_text=False)
         body = read(VolumeBody, loads(raw)) if raw.strip() else VolumeBody()
-        if body.size is not None:
-            raise bad_request("size: quotas are not supported by this version")
         volume_id = str(uuid.uuid4())
-        await settle(partial(_create, system, volume_id))
+        await settle(partial(_create, system, volume_id, body.size))
         return to_json(_to_volume(system, _find(system, volume_id)), 201)
 
     @routes.get("/volumes")
@@ -55,7 +53,8 @@ def install(app: QuartTrio, system: System) -> None:
         body = await read_body(FileBody)
         path, content = parse_path(body.path), body.content.encode()
         work = partial(write_file, path=path, content=content, owner=system.folders.owner)
-        await system.folders.run(volume_id, work)
+        async with system.quotas.writing(volume_id, len(content)):
+            await system.folders.run(volume_id, work)
         return to_json({"message": "File written successfully", "path": str(path)})
 
     @routes.post("/volumes/<volume_id>/folders")
@@ -63,7 +62,8 @@ def install(app: QuartTrio, system: System) -> None:
         queries.check_names()
         _find(system, volume_id)
         path = parse_path((await read_body(FolderBody)).path)
-        await system.folders.run(volume_id, partial(make_folder, path=path, owner=system.folders.owner))
+        async with system.quotas.writing(volume_id):
+            await system.folders.run(volume_id, partial(make_folder, path=path, owner=system.folders.owner))
         return to_json({"message": "Folder created successfully", "path": str(path)})
 
     @routes.get("/volumes/<volume_id>/files")
@@ -90,10 +90,10 @@ def install(app: QuartTrio, system: System) -> None:
     app.register_blueprint(routes)
 
 
-async def _create(system: System, volume_id: str) -> None:
-    await system.folders.make(volume_id)
+async def _create(system: System, volume_id: str, size: int | None) -> None:
+    await system.quotas.make(volume_id, size)
     try:
-        await system.volumes.ref.ask(told.Create(volume_id, None, system.clock()), new_operation_id())
+        await system.volumes.ref.ask(told.Create(volume_id, size, system.clock()), new_operation_id())
     except Exception:
         await system.folders.discard(volume_id)
         raise
@@ -113,4 +113,5 @@ def _to_volume(system: System, volume: Volume) -> dict[str, Any]:
         "path": str(system.folders.path_of(volume.volume_id)),
         "created_at": volume.created_at,
         "quota_mb": volume.quota_mb,
+        "quota_kind": system.quotas.kind_of(volume.volume_id).name,
     }
