@@ -91,12 +91,8 @@ def install(app: QuartTrio, system: System) -> None:
 
 
 async def _create(system: System, volume_id: str, size: int | None) -> None:
-    await system.quotas.make(volume_id, size)
-    try:
+    async with system.quotas.making(volume_id, size):
         await system.volumes.ref.ask(told.Create(volume_id, size, system.clock()), new_operation_id())
-    except Exception:
-        await system.folders.discard(volume_id)
-        raise
 
 
 def _find(system: System, volume_id: str) -> Volume:

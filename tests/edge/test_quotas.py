@@ -45,11 +45,17 @@ def put(volume, megabytes, name="file"):
         file.write(os.urandom(int(megabytes * MEGABYTE)))
 
 
+async def grow(edge, volume, megabytes, name="file"):
+    """The server writes, and the watch has come by."""
+    put(volume, megabytes, name)
+    await edge.system.quotas.look(volume["id"])
+
+
 async def test_a_volume_has_the_size_that_was_asked_for(edge):
     volume = await a_volume(edge, 64)
     assert (volume["quota_mb"], volume["quota_kind"]) == (64, "accounted")
     assert await edge.get(f"/volumes/{volume['id']}") == volume
-    put(volume, 16)
+    await grow(edge, volume, 16)
     assert await edge.get(f"/volumes/{volume['id']}/quota") == {
         "size_mb": 64,
         "used_mb": 16.0,
@@ -61,7 +67,7 @@ async def test_a_volume_has_the_size_that_was_asked_for(edge):
 
 async def test_a_volume_without_a_size_has_no_ceiling(edge):
     volume = await edge.post("/volumes", status=201)
-    put(volume, 2)
+    await grow(edge, volume, 2)
     assert await edge.get(f"/volumes/{volume['id']}/quota") == {
         "size_mb": None,
         "used_mb": 2.0,
@@ -77,7 +83,7 @@ async def test_a_size_grows_and_shrinks_and_is_kept(tmp_path):
     async with open_edge(tmp_path, sections=ACCOUNTED) as edge:
         volume = await a_volume(edge, 8)
         path = f"/volumes/{volume['id']}"
-        put(volume, 3)
+        await grow(edge, volume, 3)
         for size in (64, 3, 3):
             assert (await edge.post(f"{path}/resize", {"size": size}))["size_mb"] == size
             assert (await edge.get(path))["quota_mb"] == size
@@ -120,6 +126,7 @@ async def test_the_quota_of_a_volume_that_is_not_there_is_a_404(edge):
     assert (await edge.refused("GET", "/volumes/x/quota"))[:2] == (400, "invalid_id")
     volume = await a_volume(edge)
     on_disk(volume).rmdir()
+    edge.system.quotas.account(volume["id"]).due = None  # the last look was long ago
     for method, route, body in [("GET", "quota", None), ("POST", "resize", {"size": 2})]:
         refused = await edge.refused(method, f"/volumes/{volume['id']}/{route}", body)
         assert refused == (404, "file_not_found", "The volume's folder is missing")
@@ -142,8 +149,7 @@ async def test_a_write_into_a_full_volume_is_a_507_and_what_is_in_it_stays(edge)
     refused = await edge.refused("POST", f"{path}/files", {"path": "b", "content": text})
     assert refused == (507, "no_space", "The volume is full: 0.67 of 1 MB are used")
     assert [path.name for path in on_disk(volume).iterdir()] == ["a"]
-    put(volume, 1, "b")
-    await edge.system.quotas.look(volume["id"])
+    await grow(edge, volume, 1, "b")
     assert (await edge.refused("POST", f"{path}/folders", {"path": "c"}))[:2] == (507, "no_space")
     on_disk(volume, "b").unlink()
     await edge.post(f"{path}/folders", {"path": "c"})

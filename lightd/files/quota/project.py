@@ -8,7 +8,6 @@ A project is a number that no other folder beside it has; nothing else is rememb
 """
 
 import ctypes
-import errno
 import fcntl
 import os
 import struct
@@ -91,9 +90,7 @@ def open_project(root: str) -> Project:
             _attributes(folder)
             _used(folder, FIRST)
         except OSError as error:
-            if error.errno == errno.ENOSYS:
-                raise Unsupported("it needs Linux 5.14") from None
-            raise Unsupported(f"the filesystem has no project quotas ({error.strerror})") from None
+            raise Unsupported(f"the filesystem, or the kernel, has none: {error.strerror}") from None
     return Project(root)
 
 

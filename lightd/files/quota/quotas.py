@@ -134,10 +134,11 @@ class Quotas:
         for kind in self.found.kinds:
             kind.forget()
 
-    async def make(self, volume_id: str, size_mb: int | None) -> None:
-        """The volume's empty folder is there with its ceiling, its owner's alone; raises ``OSError``.
+    @asynccontextmanager
+    async def making(self, volume_id: str, size_mb: int | None) -> AsyncIterator[None]:
+        """The volume's empty folder is there with its ceiling, its owner's alone; gone if the block fails.
 
-        ``NotMounted`` where it would not be with the others.
+        Raises ``OSError``, and ``NotMounted`` where it would not be with the others.
         """
         if self.found.missing is not None:
             raise errors.NotMounted(self.found.missing)
@@ -148,8 +149,17 @@ class Quotas:
             if os.geteuid() == 0:
                 os.chown(path, self.owner.uid, self.owner.gid, follow_symlinks=False)
 
-        await self._run(make)
-        self._kinds[volume_id] = kind
+        self._making.add(volume_id)
+        try:
+            await self._run(make)
+            self._kinds[volume_id] = kind
+            try:
+                yield
+            except Exception:
+                await self._run(partial(os.rmdir, path))
+                raise
+        finally:
+            self._making.discard(volume_id)
         self.wanted.set()
 
     async def check_fits(self, volume_id: str, size_mb: int) -> None:
