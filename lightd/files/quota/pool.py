@@ -4,6 +4,7 @@
   because the host is full. It is refused where it would leave the host less than ``RESERVE`` of its disk.
 - It is made under another name and renamed when it is complete: a crash leaves nothing that counts.
 - It is mounted over an empty folder only: without the pool a volume is missing, rather than empty.
+- It is mounted where Docker sees it: not in a mount namespace that a sandbox gave to the daemon alone.
 - It stays mounted when the daemon ends: its servers run on.
 - Where the image is, it is mounted, whatever the configuration says by now: there are volumes in it.
 - It grows at a start whose configuration asks for more, with its servers running. It never shrinks.
@@ -60,6 +61,7 @@ class Pool:
                 return
             if os.geteuid() != 0:
                 raise Unsupported("only root may mount it")
+            _check_namespace()
             self._make(size_mb)
             made = True
         try:
@@ -123,11 +125,21 @@ class Pool:
 
     def _mount(self) -> None:
         self._check_empty()
+        _check_namespace()
         _run("mount", "-t", "btrfs", "-o", OPTIONS, str(self.image), str(self.target))
 
     def _check_empty(self) -> None:
         if os.listdir(self.target):
             raise Unsupported("the folder of the volumes is not empty, and would be hidden by the pool")
+
+
+def _check_namespace() -> None:
+    try:
+        shared = os.readlink("/proc/self/ns/mnt") == os.readlink("/proc/1/ns/mnt")
+    except PermissionError:  # of a process with fewer capabilities than the host's first one
+        shared = False
+    if not shared:
+        raise Unsupported("lightd has a mount namespace of its own, and Docker would not see the pool")
 
 
 def _run(*command: str) -> None:
