@@ -12,6 +12,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 from contextlib import suppress
@@ -61,7 +62,6 @@ class Pool:
                 return
             if os.geteuid() != 0:
                 raise Unsupported("only root may mount it")
-            _check_namespace()
             self._make(size_mb)
             made = True
         try:
@@ -81,7 +81,7 @@ class Pool:
         elif grows:
             with held(os.open(device, os.O_RDWR | os.O_CLOEXEC)) as opened:
                 fcntl.ioctl(opened, _SET_CAPACITY)
-        with held(os.open(self.target, FOLDER)) as top:
+        with held(os.open(self.target, FOLDER)) as top, suppress(PermissionError):  # the host mounted it
             btrfs_calls.fill_device(top)  # whether or not it was grown by a daemon that then was killed
 
     @property
@@ -93,20 +93,23 @@ class Pool:
 
         Raises ``Unsupported`` where something else is mounted there.
         """
-        device = None
-        for line in Path("/proc/self/mountinfo").read_text().splitlines():
-            before, _, after = line.partition(" - ")
-            if before.split(" ")[4] == _escaped(self.target):
-                device = after.split(" ")[1]  # of several, the last one is on top
-        if device is None:
+        mount = _mount_of(self.target)
+        if mount.point != str(self.target):
             return None
-        backing = Path("/sys/class/block", os.path.basename(device), "loop/backing_file")
+        backing = Path("/sys/class/block", os.path.basename(mount.source), "loop/backing_file")
         if not backing.exists() or backing.read_text().rstrip("\n") != str(self.image):
             raise Unsupported("something else is mounted in the place of the pool")
-        return device
+        return mount.source
+
+    def _check_place(self) -> None:
+        """Raise ``Unsupported`` where the pool would hide something, or be hidden from Docker."""
+        if os.listdir(self.target):
+            raise Unsupported("the folder of the volumes is not empty, and would be hidden by the pool")
+        if _mount_of(self.target).received:
+            raise Unsupported("lightd has a mount namespace of its own, and Docker would not see the pool")
 
     def _make(self, size_mb: int) -> None:
-        self._check_empty()
+        self._check_place()
         self._allocate(self._unfinished, size_mb * MEGABYTE)
         _run("mkfs.btrfs", "-q", "--nodiscard", str(self._unfinished))
         self._unfinished.rename(self.image)
@@ -124,22 +127,8 @@ class Pool:
             os.fsync(image)
 
     def _mount(self) -> None:
-        self._check_empty()
-        _check_namespace()
+        self._check_place()
         _run("mount", "-t", "btrfs", "-o", OPTIONS, str(self.image), str(self.target))
-
-    def _check_empty(self) -> None:
-        if os.listdir(self.target):
-            raise Unsupported("the folder of the volumes is not empty, and would be hidden by the pool")
-
-
-def _check_namespace() -> None:
-    try:
-        shared = os.readlink("/proc/self/ns/mnt") == os.readlink("/proc/1/ns/mnt")
-    except PermissionError:  # of a process with fewer capabilities than the host's first one
-        shared = False
-    if not shared:
-        raise Unsupported("lightd has a mount namespace of its own, and Docker would not see the pool")
 
 
 def _run(*command: str) -> None:
@@ -152,6 +141,25 @@ def _run(*command: str) -> None:
         raise Unsupported(f"{command[0]} failed: {said[-1] if said else ended.returncode}")
 
 
-def _escaped(path: Path) -> str:
-    """``path`` as mountinfo has it: proc(5)."""
-    return "".join(f"\\{ord(letter):03o}" if letter in " \t\n\\" else letter for letter in str(path))
+@attrs.frozen
+class _Mount:
+    """A line of mountinfo (proc(5)); ``received`` where its mounts come from another namespace."""
+
+    point: str
+    source: str
+    received: bool
+
+
+def _mount_of(path: Path) -> _Mount:
+    """The mount that ``path`` is in; of several in one place, the last one is on top."""
+    mounts = map(_to_mount, Path("/proc/self/mountinfo").read_text().splitlines())
+    above = [mount for mount in mounts if path.is_relative_to(mount.point)]
+    deepest = max(len(mount.point) for mount in above)
+    return [mount for mount in above if len(mount.point) == deepest][-1]
+
+
+def _to_mount(line: str) -> _Mount:
+    before, _, after = line.partition(" - ")
+    _, _, _, _, point, _, *peers = before.split(" ")
+    text = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), point)
+    return _Mount(text, after.split(" ")[1], any(peer.startswith("master:") for peer in peers))
