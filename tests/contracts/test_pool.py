@@ -165,9 +165,10 @@ def test_something_else_in_its_place_is_no_pool(opened):
 
 
 def test_a_pool_is_what_new_volumes_get(opened):
-    for wish in ("auto", "pool", "accounted"):
+    for wish, kind in (("auto", "btrfs"), ("pool", "btrfs"), ("accounted", "accounted")):
         found = probe(opened.target, opened.image, wish, IMAGE_MB)
         assert [kind.name for kind in found.kinds] == ["btrfs", "accounted"]
+        assert found.new.name == kind
         assert found.missing is None
 
 

@@ -2,11 +2,8 @@
 
 import pytest
 
-for module in ("quota_checks", "quota_scene"):
-    pytest.register_assert_rewrite(f"tests.contracts.{module}")
-
-from tests.contracts import quota_checks  # noqa: E402 - rewritten first
-from tests.contracts.quota_scene import SCENES  # noqa: E402 - the same
+from tests.contracts import quota_checks
+from tests.contracts.quota_scene import SCENES
 
 CHECKS = [check for name, check in vars(quota_checks).items() if name.startswith("check_")]
 

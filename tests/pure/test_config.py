@@ -353,9 +353,9 @@ def test_the_schema_asks_for_the_token_alone():
 def test_a_pool_needs_a_size_and_a_folder_apart_from_its_image():
     storage = read(file_with(storage={"quota": "pool", "pool_mb": 128})).storage
     assert (storage.quota, storage.pool_mb) == ("pool", 128)
-    assert mistakes(file_with(storage={"quota": "pool"})) == (
+    assert mistakes(file_with(storage={"quota": "pool"})) == [
         'storage.pool_mb: must not be 0 while storage.quota is "pool"',
-    )
+    ]
     inside = {
         "quota": "pool",
         "pool_mb": 128,
@@ -363,9 +363,9 @@ def test_a_pool_needs_a_size_and_a_folder_apart_from_its_image():
         "volumes_path": "x",
         "containers_path": "c",
     }
-    assert mistakes(file_with(storage=inside)) == (
+    assert mistakes(file_with(storage=inside)) == [
         "storage.volumes_path: must not hold storage.base_path: the pool would hide its image",
-    )
+    ]
     for wrong in (127, -1, True, 2**40 + 1, "128"):
         (line,) = mistakes(file_with(storage={"pool_mb": wrong}))
         assert line.startswith(f"storage.pool_mb: must be 0, or a number from 128 to {2**40}, not ")

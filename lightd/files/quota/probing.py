@@ -33,14 +33,21 @@ NOBODY: Final = 65534
 
 @attrs.frozen
 class Found:
-    """What there is: ``kinds``, the one for new volumes first, and the ``reasons`` why there are no others.
+    """What there is: ``kinds``, the best first and accounting last, and ``reasons`` why there are no others.
 
-    ``missing`` is a sentence where volumes should be there and aren't: then none may be made.
+    New volumes get the best, or accounting where that was ``wished`` for. ``missing`` is a sentence where
+    volumes should be there and aren't: then none may be made.
     """
 
     kinds: Sequence[Kind]
     reasons: Sequence[str] = ()
     missing: str | None = None
+    wished: bool = False
+
+    @property
+    def new(self) -> Kind:
+        """The kind for new volumes."""
+        return self.kinds[-1 if self.wished else 0]
 
 
 def probe(root: Path, image: Path, wish: Wish, pool_mb: int) -> Found:
@@ -57,17 +64,16 @@ def probe(root: Path, image: Path, wish: Wish, pool_mb: int) -> Found:
     pooled = image.exists()
     _sweep(root)
     kinds: list[Kind] = []
-    if wish != "accounted" or pooled:
-        openings: Sequence[tuple[str, Callable[[], Kind]]] = (
-            ("project", lambda: open_project(str(root))),
-            ("btrfs", lambda: open_btrfs(str(root), enable=pooled)),
-        )
-        for name, opening in openings:
-            try:
-                kinds.append(_tried(opening(), root))
-            except (Unsupported, OSError) as why:
-                reasons.append(f"no {name} quotas: {why}")
-    return Found([*kinds, Accounted()], reasons)
+    openings: Sequence[tuple[str, Callable[[], Kind]]] = (
+        ("project", lambda: open_project(str(root))),
+        ("btrfs", lambda: open_btrfs(str(root), enable=pooled)),
+    )
+    for name, opening in openings:
+        try:
+            kinds.append(_tried(opening(), root))
+        except (Unsupported, OSError) as why:
+            reasons.append(f"no {name} quotas: {why}")
+    return Found([*kinds, Accounted()], reasons, wished=wish == "accounted")
 
 
 def _tried(kind: Kind, root: Path) -> Kind:

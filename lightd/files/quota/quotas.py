@@ -111,7 +111,7 @@ class Quotas:
         """
         for reason in self.found.reasons:
             logger.info("%s", reason)
-        logger.info("new volumes have quotas of the kind %s", self.found.kinds[0].name)
+        logger.info("new volumes have quotas of the kind %s", self.found.new.name)
         if self.found.missing is not None:
             logger.error("%s; the servers of its volumes can't be started", self.found.missing)
         await self._run(partial(self._restore, self.sizes()))
@@ -142,7 +142,7 @@ class Quotas:
         """
         if self.found.missing is not None:
             raise errors.NotMounted(self.found.missing)
-        kind, path = self.found.kinds[0], self._path(volume_id)
+        kind, path = self.found.new, self._path(volume_id)
 
         def make() -> None:
             kind.make(path, size_mb)
