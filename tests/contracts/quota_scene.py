@@ -87,6 +87,7 @@ def mounted(folder: Path, make: list[str], options: str) -> Iterator[Path]:
         pytest.skip(f"there is no {make[0]} here")
     finally:
         unmount(target)
+        image.unlink()
 
 
 @contextmanager
@@ -126,6 +127,7 @@ def pool(folder):
         yield QuotaScene(kind, target, keeps=True)
     finally:
         unmount(target)
+        (folder / "volumes.img").unlink(missing_ok=True)
 
 
 @contextmanager

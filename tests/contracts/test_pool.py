@@ -25,6 +25,7 @@ def pool(tmp_path):
         yield pool
     finally:
         unmount(target)
+        pool.image.unlink(missing_ok=True)
 
 
 @pytest.fixture

@@ -153,9 +153,6 @@ async def test_what_this_version_cannot_do_yet_is_refused_and_not_forgotten(edge
     assert (await edge.refused("POST", "/containers", {**GOOD, **policy}))[2] == (
         "restart_policy.mode: only never is supported by this version"
     )
-    assert (await edge.refused("POST", "/volumes", {"size": 5}))[2] == (
-        "size: quotas are not supported by this version"
-    )
 
 
 async def test_an_id_that_is_taken_is_a_409(edge):

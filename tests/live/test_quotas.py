@@ -69,6 +69,7 @@ async def pooled(docker, tmp_path):
         engine.remove_labelled(daemon.node)
         unmount(volumes_of(daemon))
         assert loop_devices(image_of(daemon)) == []
+        image_of(daemon).unlink()
 
 
 @pytest.fixture
