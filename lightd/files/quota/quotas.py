@@ -45,7 +45,7 @@ class Account:
     """What is known of one volume, in bytes: what the last look found, what we wrote since and write now.
 
     ``due`` is when it is to be looked at again, on Trio's clock, None before the first look; where it is
-    ``wanted``, that is now. ``blind`` counts the looks since that could not be taken to an end.
+    ``wanted``, that is now. ``blind`` counts the looks since that came to no end.
     """
 
     used: int = 0
@@ -220,7 +220,7 @@ class Quotas:
                 account.used = await self._run(partial(kind.usage, path, _unhurried))
             else:
                 account.used = await self._walk(path)
-        except errors.NotAllowed:
+        except errors.FileRefused:
             account.blind += 1
             raise
         finally:

@@ -62,7 +62,8 @@ class Watch:
                 )
             return
         except (errors.FileRefused, OSError) as error:
-            logger.warning("volume %s could not be measured: %s", volume_id, error)
+            if account.blind <= 1:
+                logger.warning("volume %s could not be measured: %s", volume_id, error)
             return
         enforced = self.quotas.kind_of(volume_id).enforced
         account.standing, step = judge(account.standing, size_mb * MEGABYTE, used, enforced=enforced)
