@@ -11,7 +11,7 @@ from lightd.files.quota.btrfs import open_btrfs
 from lightd.files.quota.kind import MEGABYTE, Unsupported
 from lightd.files.quota.pool import Pool
 from lightd.files.quota.probing import probe
-from tests.contracts.quota_scene import IMAGE_MB, unmount
+from tests.contracts.quota_scene import IMAGE_MB, require, unmount
 
 
 @pytest.fixture
@@ -30,6 +30,7 @@ def pool(tmp_path):
 
 @pytest.fixture
 def opened(pool):
+    require("mkfs.btrfs")
     try:
         pool.open(IMAGE_MB)
     except Unsupported as why:
