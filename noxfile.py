@@ -22,6 +22,7 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 COVERAGE = ROOT / ".nox" / "coverage"
 RESULTS = ROOT / ".nox" / "results"
 FLOORS = nox.project.load_toml("pyproject.toml")["tool"]["lightd"]["coverage-floors"]
+ATTACKED, BRIEFLY = "60", "8"  # seconds that the server stands all attacks at once
 PYTHON_SOURCES = ["actors", "lightd", "tests", "docs", "noxfile.py"]
 
 
@@ -73,7 +74,7 @@ def _run(session: nox.Session, *arguments: str, **options: object) -> None:
     session.run("python", *arguments, **options)
 
 
-def _pytest(session: nox.Session, name: str, marked: str) -> None:
+def _pytest(session: nox.Session, name: str, marked: str, **env: str) -> None:
     COVERAGE.mkdir(parents=True, exist_ok=True)
     for old in COVERAGE.glob(f"{name}.*"):
         old.unlink()
@@ -82,14 +83,19 @@ def _pytest(session: nox.Session, name: str, marked: str) -> None:
         *("-m", "coverage", "run", "-m", "pytest", "-m", marked, f"--junitxml={RESULTS / name}.xml"),
         "--hypothesis-profile=ci",  # no deadlines: coverage slows the examples down
         *session.posargs,
-        env={"COVERAGE_FILE": str(COVERAGE / name)},
+        env={**env, "COVERAGE_FILE": str(COVERAGE / name)},
     )
 
 
-@nox.session(python=_oldest_and_newest() or None)
+HERE = _oldest_and_newest()
+
+
+@nox.session(python=HERE or None)
 def tests(session: nox.Session) -> None:
     """All that needs no Docker: pure, simulated, contracts on the fakes, architecture."""
-    _pytest(session, f"tests-{session.python}", "not live and not bench")
+    seconds = ATTACKED if session.python in HERE[-1:] else BRIEFLY  # a minute, once
+    name = f"tests-{session.python}"
+    _pytest(session, name, "not live and not bench", LIGHTD_ATTACK_SECONDS=seconds)
 
 
 @nox.session(venv_backend=BACKEND)

@@ -6,10 +6,12 @@ from inspect import getdoc
 from pathlib import Path
 from typing import get_args
 
+import attrs
+
 from actors.container import effects, events, messages
 from actors.container.decider import DECIDER
 from actors.container.spec import ContainerSpec
-from actors.container.state import GONE, TRANSITIONS, Phase, State
+from actors.container.state import CHANGING, GONE, TRANSITIONS, Change, Kind, Phase, State
 from lightd.journal.codec import KINDS
 
 HERE = Path(__file__).parent
@@ -44,6 +46,11 @@ def _phase_rows() -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for phase in Phase:
         state = State(phase, None if phase is Phase.ABSENT else A_SPEC, engine_id="e", run=1)
+        if phase in CHANGING:
+            built = "e2" if phase is Phase.REPLACING else None
+            state = attrs.evolve(
+                state, change=Change(Kind.REINSTALL, 2, 2, A_SPEC, image_ensured=True, engine_id=built)
+            )
         leads = "<br>".join(f"{event.__name__} → {then.value}" for event, then in TRANSITIONS[phase].items())
         work = ", ".join(sorted(type(effect).__name__ for effect in DECIDER.effects(state)))
         shown = ("", "") if phase in GONE else (state.install_state, state.power_state)

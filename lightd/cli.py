@@ -113,7 +113,7 @@ def _serve(path: Path, log_format: logs.Format) -> int:
         if created:
             _log.info("wrote %s with a new token: lightd --token what", path)
         try:
-            trio.run(functools.partial(daemon.run, configuration, started=_tell_addresses))
+            trio.run(functools.partial(daemon.run, configuration, path=path, started=_tell_addresses))
         except Exception as error:  # noqa: BLE001 - the last one to see it; the log masks the secrets in it
             _tell_failure(error)
             return FAILED

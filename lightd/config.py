@@ -92,12 +92,16 @@ class Monitoring:
 
 @attrs.frozen
 class Remote:
-    """The panel; its address and token are needed once it is enabled."""
+    """The panel; its address and token are needed once it is enabled.
+
+    ``catch_up`` says what a panel that was away is told: all of it, or each server's latest state.
+    """
 
     enabled: Annotated[bool, rules.FLAG] = False
     url: Annotated[str, rules.URL] = ""
     token: Annotated[str, rules.PANEL_TOKEN] = attrs.field(default="", repr=mask)
     sync_config: Annotated[bool, rules.FLAG] = False
+    catch_up: Annotated[str, rules.CATCH_UP] = "all"
 
 
 @attrs.frozen(kw_only=True)

@@ -105,13 +105,13 @@ def _matching(means: str, pattern: str, *, secret: bool = False) -> Rule:
     return Rule(means, read, {"type": "string", "pattern": f"^(?:{pattern})$"}, secret)
 
 
-def _one_of(*words: str) -> Rule:
+def _one_of(means: str, *words: str) -> Rule:
     def read(value: object) -> str:
         if not isinstance(value, str) or value not in words:
             raise ValueError
         return value
 
-    return Rule(f"one of {', '.join(words)}", read, {"enum": list(words)})
+    return Rule(means, read, {"enum": list(words)})
 
 
 def _pool(value: object) -> int:
@@ -180,7 +180,7 @@ TEXT = Rule("a text", _text, {"type": "string", "minLength": 1})
 FLAG = Rule("true or false", _flag, {"type": "boolean"})
 PORT = _number(0, 65535)
 INTERVAL = _number(100, 60_000)
-QUOTA = _one_of("auto", "pool", "accounted")
+QUOTA = _one_of("one of auto, pool, accounted", "auto", "pool", "accounted")
 POOL_SIZE = _number(0, 2**40)
 POOL = Rule(f"0, or a number from {SMALLEST_POOL} to {2**40}", _pool, POOL_SIZE.schema)
 HOST = Rule("an IP address or a host name", _host, {"type": "string", "minLength": 1})
@@ -192,6 +192,7 @@ PANEL_TOKEN = Rule(
     {"type": "string", "pattern": f"^(?:{_FORM})?$"},
     secret=True,
 )
+CATCH_UP = _one_of('"all" or "latest"', "all", "latest")
 PATH = Rule("a path", _path, {"type": "string", "minLength": 1})
 MOUNT = Rule('an absolute path without ".."', _mount, {"type": "string", "pattern": "^/"})
 USER_TEXT = _matching("two numbers", r"[0-9]{1,10}:[0-9]{1,10}")

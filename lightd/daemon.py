@@ -12,13 +12,14 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from pathlib import Path
 
 import trio
 
 from actors.container.engine import Engine
 from actors.container.fleet import open_fleet
 from actors.container.meter import measure
-from actors.container.state import Phase
 from actors.kernel.bus import Bus, open_bus
 from actors.kernel.place import Place
 from actors.kernel.supervisor import Supervisor, open_supervisor
@@ -26,21 +27,29 @@ from actors.portpool.actor import open_portpool
 from actors.volumes.actor import open_volumes
 from actors.volumes.decider import State as Volumes
 from actors.volumes.messages import Message as VolumeMessage
-from lightd.config import Configuration
+from lightd.config import Configuration, ConfigurationError, Monitoring
+from lightd.consoles.log import DiskConsoleLog
 from lightd.engine.docker import open_docker_engine
 from lightd.files.jail import Owner
+from lightd.files.janitor import Janitor
+from lightd.files.jobs import open_jobs
 from lightd.files.quota.probing import probe
 from lightd.files.quota.quotas import Quotas
 from lightd.files.quota.surveyor import open_surveyor
 from lightd.files.quota.watch import Watch
 from lightd.files.volumes import VolumeFolders
+from lightd.http.adoption import to_adopt
 from lightd.http.app import make_app
 from lightd.http.server import Address, open_server
 from lightd.http.stations import open_stations
 from lightd.journal.codec import Codec
+from lightd.journal.cursors import SqliteCursors
 from lightd.journal.sqlite import open_sqlite_journal
+from lightd.operations import Operations
+from lightd.panel.connection import Connection
 from lightd.patterns import compile_pattern
-from lightd.system import System
+from lightd.reload import reload
+from lightd.system import Claims, System
 from lightd.version import version
 
 logger = logging.getLogger(__name__)
@@ -49,16 +58,36 @@ OpenEngine = Callable[[Configuration], AbstractAsyncContextManager[Engine]]
 Started = Callable[[Sequence[str]], None]
 
 
-async def run(config: Configuration, *, started: Started | None = None) -> None:
-    """Serve until SIGTERM or SIGINT; ``started`` is called with the addresses once requests are answered."""
+async def run(config: Configuration, *, path: Path | None = None, started: Started | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; ``started`` is called with the addresses once requests are answered.
+
+    ``path`` is the file that ``config`` came from: it is read again on SIGHUP.
+    """
     _settle_process()
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with open_system(config) as system, open_front(system) as addresses:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        async with open_system(config, path=path) as system, open_front(system) as addresses:
             if started is not None:
                 started(addresses)
             async for number in signals:
+                if number == signal.SIGHUP:
+                    await _reload(system)
+                    continue
                 logger.info("stopping on %s; containers run on", signal.Signals(number).name)
                 break
+
+
+async def _reload(system: System) -> None:
+    try:
+        reloaded = await reload(system)
+    except ConfigurationError as error:
+        for mistake in error.mistakes:
+            logger.error("the configuration stays as it is: %s", mistake)  # noqa: TRY400 - a sentence says it
+    else:
+        logger.info(
+            "reloaded the configuration; applied: %s; a restart is needed for: %s",
+            ", ".join(reloaded.applied) or "nothing",
+            ", ".join(reloaded.restart_required) or "nothing",
+        )
 
 
 @asynccontextmanager
@@ -74,50 +103,88 @@ async def open_engine(config: Configuration) -> AsyncIterator[Engine]:
 
 
 @asynccontextmanager
-async def open_system(config: Configuration, open_engine: OpenEngine = open_engine) -> AsyncIterator[System]:
-    """Yield the daemon without its front: replayed, and on its way to the engine."""
+async def open_system(
+    config: Configuration, open_engine: OpenEngine = open_engine, *, path: Path | None = None
+) -> AsyncIterator[System]:
+    """Yield the daemon without its front: replayed, and on its way to the engine.
+
+    ``path`` is the file that ``config`` came from.
+    """
     await trio.to_thread.run_sync(_make_folders, config)
+    log = DiskConsoleLog(config.storage.base_path / "consoles")
     async with (
         open_sqlite_journal(config.storage.base_path / "lightd.db", Codec(), time.time) as journal,
         open_bus(journal) as bus,
         open_engine(config) as engine,
         open_supervisor() as supervisor,
-        open_store(config, bus, supervisor) as (volumes, quotas),
-        open_fleet(bus, engine, supervisor, compile_pattern, time.time) as fleet,
+        open_store(config, bus, supervisor) as (volumes, folders, quotas),
+        open_fleet(bus, engine, supervisor, compile_pattern, time.time, log) as fleet,
+        open_jobs(time.time) as jobs,
         trio.open_nursery() as nursery,
     ):
-        holders = [member.internal_id for member in fleet if member.state.phase is not Phase.FAILED]
+        claims = Claims(fleet)
+        janitor = Janitor(folders, lambda: volumes.view.state.volumes, time.time, quotas.forget)
         system = System(
             config=config,
             version=version(),
             bus=bus,
             fleet=fleet,
-            ports=await open_portpool(bus, supervisor, holders),
+            ports=await open_portpool(bus, supervisor, claims.at),
+            claims=claims,
             volumes=volumes,
-            folders=VolumeFolders(config.storage.volumes_path, _owner(config)),
+            folders=folders,
             quotas=quotas,
+            jobs=jobs,
+            janitor=janitor,
+            operations=Operations(bus, fleet, time.time, nursery),
             clock=time.time,
+            nursery=nursery,
+            path=path,
         )
+        nursery.start_soon(_monitor, system)
         nursery.start_soon(Watch(quotas, fleet).run)
-        if config.monitoring.enabled:
-            nursery.start_soon(measure, fleet, lambda: config.monitoring.interval_ms / 1000)
+        nursery.start_soon(janitor.run)
+        nursery.start_soon(Connection(system, SqliteCursors(journal), to_adopt(system)).run)
         try:
             yield system
         finally:
+            engine.leave()
             nursery.cancel_scope.cancel()
+
+
+async def _monitor(system: System) -> None:
+    """Measure what runs for as long as the configuration wants it, as often as it says."""
+    while True:
+        monitoring = system.config.monitoring
+        async with trio.open_nursery() as nursery:
+            if monitoring.enabled:
+                nursery.start_soon(measure, system.fleet, partial(_to_seconds, monitoring))
+            else:
+                for member in system.fleet:
+                    member.stats.set(None)
+            while system.config.monitoring == monitoring:
+                await system.reloaded.wait()
+            nursery.cancel_scope.cancel()
+
+
+def _to_seconds(monitoring: Monitoring) -> float:
+    return monitoring.interval_ms / 1000
 
 
 @asynccontextmanager
 async def open_store(
     config: Configuration, bus: Bus, supervisor: Supervisor
-) -> AsyncIterator[tuple[Place[Volumes, VolumeMessage], Quotas]]:
-    """Yield the volumes and their quotas: mounted, and with their ceilings, as far as they can be.
+) -> AsyncIterator[tuple[Place[Volumes, VolumeMessage], VolumeFolders, Quotas]]:
+    """Yield the volumes, their folders and their quotas, before the fleet may start a server on one.
 
-    It comes before the fleet: that may start a server at once.
+    The folders are mounted, each is in its place, and has its ceiling, as far as they can be; in this order,
+    as a ceiling is set on a folder that is in its place.
     """
     volumes, storage = await open_volumes(bus, supervisor), config.storage
     image = storage.base_path / "volumes.img"
     found = await trio.to_thread.run_sync(probe, storage.volumes_path, image, storage.quota, storage.pool_mb)
+    folders = VolumeFolders(storage.volumes_path)
+    await folders.restore(volumes.view.state.volumes)
 
     def sizes() -> Mapping[str, int | None]:
         return {key: volume.quota_mb for key, volume in volumes.view.state.volumes.items()}
@@ -125,7 +192,8 @@ async def open_store(
     with open_surveyor() as surveyor:
         quotas = Quotas(storage.volumes_path, _owner(config), found, sizes, surveyor)
         await quotas.restore()
-        yield volumes, quotas
+        folders.writing = quotas.writing
+        yield volumes, folders, quotas
 
 
 @asynccontextmanager

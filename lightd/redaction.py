@@ -45,6 +45,10 @@ def redact(text: str) -> str:
     That is ``lightd_`` and eight characters or more, and the word after ``Authorization:``, ``Bearer`` or
     ``token=``, as it stands in a header, a URL, JSON, or a Python repr.
     """
+    if text.isascii():  # case is more than lower() beyond that
+        lowered = text.lower()
+        if not ("token" in lowered or "lightd_" in lowered or "auth" in lowered or "bearer" in lowered):
+            return text  # no secret without one of these signs, and they are sooner looked for
     return _SECRET.sub(_masked, text)
 
 
@@ -57,12 +61,12 @@ def _masked(match: re.Match[str]) -> str:
 def to_plain(value: object) -> object:
     """``value`` as JSON can say it, without its secrets; what JSON has no word for becomes a text."""
     match value:
+        case str():
+            return redact(value)
         case None | bool() | int():
             return value
         case float():
             return value if math.isfinite(value) else str(value)
-        case str():
-            return redact(value)
         case Mapping():
             return {redact(str(key)): _plain_under(str(key), held) for key, held in value.items()}
         case list() | tuple() | set() | frozenset():

@@ -3,24 +3,33 @@
 It lives as long as the container's place in the system, through every run and every incarnation of the actor;
 ``watch`` feeds it. Writing to it never waits: a reader that is slow misses lines and is told how many.
 
+Its lines are numbered from 1 for as long as the container is known. A ``Keeper`` copies them to a log, behind
+the console's back, and has the numbers go on after a restart: ``restore`` comes before the first ``write``,
+which is why ``reading`` begins with it.
+
 At most ``INPUTS`` lines of input wait for a process that doesn't read; at that bound ``send_nowait`` raises
 ``InputFull``.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
 
 import attrs
 import trio
 
+from actors.container.consolelog import TAIL, Numbered, Tail
 from actors.container.lines import LineSplitter, to_plain
-from actors.kernel.ephemeral import Ring, Wake
+from actors.kernel.ephemeral import Ring, Stretch, Wake
 
 LINES = 10_000
 SIZE = 1024 * 1024
 NOTES = 100
 INPUTS = 64
 SEAMS = 64
+WORDS = 20
+LONGEST_WORD = 500
 
 
 class InputClosed(Exception):  # noqa: N818 - names the state
@@ -40,23 +49,53 @@ class Seam:
     note: int
 
 
+@attrs.frozen
+class Begun:
+    """A process's life on the console: its lines come after number ``line``."""
+
+    life: str
+    line: int
+
+
+class Keeper(Protocol):
+    """Who keeps a console's lines when its memory doesn't."""
+
+    async def restore(self, console: "Console") -> Tail:
+        """Return the end of what was kept."""
+
+    def note(self, console: "Console") -> None:
+        """Have what is new on the console kept, some time."""
+
+    async def read(self, console: "Console", before: int, limit: int) -> Sequence[Numbered]:
+        """Return the last kept lines with numbers below ``before``, at most ``limit``."""
+
+
 @attrs.define(eq=False)
 class Console:
     """One container's console.
 
     ``lines`` are what the process printed, ``notes`` what lightd has to say about it to whoever looks on.
-    ``read_at`` is when output was last read (Unix seconds), None before the first.
+    ``read_at`` is when output was last read (Unix seconds), None before the first. ``begun`` are the lives of
+    which the keeper may still lack something, the present one last; it has all lines up to ``kept``.
     """
 
     wake: Wake
+    internal_id: str = ""
+    keeper: Keeper | None = None
     lines: Ring[str] = attrs.field(init=False)
     notes: Ring[str] = attrs.field(init=False)
-    reading: trio.Lock = attrs.field(factory=trio.Lock)
     read_at: float | None = None
+    begun: deque[Begun] = attrs.field(factory=lambda: deque([Begun("", 0)], maxlen=SEAMS))
+    kept: int = 0
+    kept_volume: int = 0
+    kept_life: str = ""
     columns: int = 120
     rows: int = 30
     resized: Wake = attrs.field(factory=Wake)
     _splitter: LineSplitter = attrs.field(factory=LineSplitter)
+    _reading: trio.Lock = attrs.field(factory=trio.Lock)
+    _restoring: trio.Lock = attrs.field(factory=trio.Lock)
+    _restored: bool = False
     _input: deque[bytes] | None = None
     _input_arrived: Wake = attrs.field(factory=Wake)
     _life: "Life | None" = None
@@ -67,25 +106,98 @@ class Console:
         self.lines = Ring(LINES, SIZE, len, self.wake)
         self.notes = Ring(NOTES, SIZE, len, self.wake)
 
+    # What was kept
+
+    @property
+    def reading(self) -> AbstractAsyncContextManager[None]:
+        """The right to write, one holder at a time; whoever has it goes on where the numbers ended."""
+        return self._read()
+
+    @asynccontextmanager
+    async def _read(self) -> AsyncIterator[None]:
+        async with self._reading:
+            await self.restore()
+            yield
+
+    async def restore(self) -> None:
+        """Have the numbers, and the last lines, of what was on it before this daemon started."""
+        if not self._restored:
+            async with self._restoring:
+                await self._restore_once()
+
+    async def _restore_once(self) -> None:
+        if not self._restored and self.keeper is not None:
+            tail = await self.keeper.restore(self)
+            self.lines.resume(Stretch(tail.last - len(tail.lines) + 1, tail.lines))
+            self.begun = deque([Begun(tail.life, tail.begins)], maxlen=SEAMS)
+            self.read_at, self.kept, self.kept_life = tail.read_at, tail.last, tail.life
+            self.kept_volume = self.lines.volume
+            self._restored = True
+
+    async def end(self, limit: int) -> list[Numbered]:
+        """Return the last lines with their numbers, at most ``limit``, those that only the keeper has too."""
+        await self.restore()
+        stretch = self.lines.tail(limit)
+        found = list(enumerate(stretch.items, stretch.first))
+        return [*await self.older(stretch.first, limit - len(found)), *found]
+
+    async def older(self, before: int, limit: int) -> Sequence[Numbered]:
+        """Return the last lines with numbers below ``before`` that the keeper has, at most ``limit``."""
+        if self.keeper is None or limit <= 0 or before <= 1:
+            return ()
+        return await self.keeper.read(self, before, limit)
+
+    # What is printed
+
+    def begin(self, life: str) -> None:
+        """Let what is printed from now on belong to ``life``; nothing where it does already."""
+        if self.begun[-1].life != life:
+            self.finish()
+            self.begun.append(Begun(life, self.lines.last))
+            self._note()
+
+    @property
+    def of_this_life(self) -> Sequence[str]:
+        """The last lines of the present life."""
+        return self.lines.tail(min(TAIL, self.lines.last - self.begun[-1].line)).items
+
     def life(self, run: int, engine_id: str) -> "Life":
         """Return what is known of the console in ``run``, of an earlier one nothing any more."""
         known = self._life
         if known is not None and (known.run, known.engine_id) == (run, engine_id):
             return known
-        life = Life(run, engine_id)
+        life = Life(run, engine_id, after=self.lines.last)
         if known is None or run >= known.run:
             self._life = life
         return life
 
     def write(self, chunk: bytes) -> list[str]:
         """Append what the process printed, and return the lines that it completed."""
-        lines = self._splitter.feed(chunk)
-        self.lines.push(lines)
+        lines = self.split(chunk)
+        self.append(lines)
         return lines
+
+    def split(self, chunk: bytes) -> list[str]:
+        """Return the lines that ``chunk`` completes, not on the console yet."""
+        return self._splitter.feed(chunk)
+
+    def append(self, lines: Sequence[str]) -> None:
+        """Put whole lines on the console."""
+        if lines:
+            self.lines.push(lines)
+            self._note()
 
     def finish(self) -> None:
         """Append an unfinished last line: nothing will be added to it."""
-        self.lines.push(self._splitter.flush())
+        self.append(self._splitter.flush())
+
+    def take_partial(self) -> str:
+        """Return the unfinished last line, and forget it."""
+        return "".join(self._splitter.flush())
+
+    def _note(self) -> None:
+        if self.keeper is not None:
+            self.keeper.note(self)
 
     def say(self, note: str) -> None:
         """Tell whoever looks on."""
@@ -104,6 +216,11 @@ class Console:
                 break
             found = seam
         return found
+
+    def last_words(self, life: "Life") -> tuple[str, ...]:
+        """Return the last that was printed in ``life``, as a person reads it, in short."""
+        last = self.lines.read(max(life.after, self.lines.last - WORDS), WORDS)
+        return tuple(to_plain(line)[:LONGEST_WORD] for line in last.items)
 
     @property
     def partial(self) -> str:
@@ -146,11 +263,12 @@ class Life:
     """One run's console, as one container has it.
 
     ``attached`` once it is read, ``up`` once the process was started, ``drained`` at the end. ``ready`` is
-    true once the start pattern was seen.
+    true once the start pattern was seen. What it prints comes ``after`` that line.
     """
 
     run: int
     engine_id: str
+    after: int = 0
     ready: bool = False
     attached: trio.Event = attrs.field(factory=trio.Event)
     up: trio.Event = attrs.field(factory=trio.Event)

@@ -5,19 +5,23 @@ What a command leads to is in ``wishes``, what an observation leads to in ``repo
 
 from typing import assert_never
 
-import attrs
-
+from actors.container import changes, edits, folding, reports, restarts, wishes
 from actors.container import effects as todo
 from actors.container import events as happened
 from actors.container import messages as told
-from actors.container import reports, wishes
-from actors.container.events import Events, Follow
-from actors.container.state import TRANSITIONS, Exit, Phase, State
-from actors.kernel.decider import Decider
+from actors.container.events import Events
+from actors.container.state import Change, Kind, Phase, State
+from actors.kernel.decider import Decider, replay
 
 
 def decide(state: State, message: told.Message) -> Events:
     """Return what follows from ``message``; raises ``Rejection`` where the state forbids a command."""
+    events = _decide(state, message)
+    after = replay(DECIDER, state, events) if events else state
+    return (*events, *changes.proceed(after))
+
+
+def _decide(state: State, message: told.Message) -> Events:
     match message:
         case told.Create():
             return wishes.create(state, message)
@@ -29,6 +33,12 @@ def decide(state: State, message: told.Message) -> Events:
             return wishes.kill(state)
         case told.Restart():
             return wishes.restart(state)
+        case told.Reinstall():
+            return changes.reinstall(state, message)
+        case told.Rebind():
+            return changes.rebind(state, message)
+        case told.Edit():
+            return edits.edit(state, message)
         case told.Delete():
             return wishes.delete(state)
         case told.ImageReported():
@@ -39,16 +49,24 @@ def decide(state: State, message: told.Message) -> Events:
             return reports.install_time(state, message)
         case told.CreationReported():
             return reports.creation(state, message)
+        case told.CandidateReported():
+            return changes.candidate(state, message)
+        case told.ReplacementReported():
+            return changes.replacement(state, message)
+        case told.LimitsReported():
+            return edits.limits(state, message)
         case told.StartReported():
             return reports.start(state, message)
         case told.ReadinessReported():
             return reports.readiness(state, message)
         case told.GraceElapsed():
             return reports.grace(state, message)
+        case told.BackoffElapsed():
+            return reports.backoff(state, message)
         case told.EndReported():
             return reports.end(state, message)
         case told.Inspected():
-            return reports.inspected(state, message.snapshot)
+            return reports.inspected(state, message)
         case told.AbsenceReported():
             return reports.absence(state, message)
         case told.RemovalReported():
@@ -56,80 +74,15 @@ def decide(state: State, message: told.Message) -> Events:
     assert_never(message)
 
 
-# Folding
-
-
-def evolve(state: State, event: happened.Event) -> State:
-    """Return the state after ``event``; raises ``KeyError`` where ``TRANSITIONS`` does not have it."""
-    phase = TRANSITIONS[state.phase][type(event)]
-    match event:
-        case happened.Created():
-            previous = state.started_at or state.previous
-            return State(phase, event.spec, event.attempt, run=state.run, previous=previous)
-        case happened.Installed():
-            return attrs.evolve(state, phase=phase, engine_id=event.engine_id)
-        case happened.InstallationFailed():
-            return attrs.evolve(state, phase=phase, error=event.reason)
-        case happened.StartRequested():
-            return attrs.evolve(
-                state,
-                phase=phase,
-                run=event.run,
-                previous=state.started_at or state.previous,
-                started_at=None,
-                pattern_seen=False,
-                follow=Follow.REST,
-                exit=None,
-                error=None,
-            )
-        case happened.PatternSeen():
-            return attrs.evolve(state, phase=phase, pattern_seen=True)
-        case happened.Rebuilt():
-            return attrs.evolve(state, phase=phase, engine_id=event.engine_id)
-        case happened.Vanished():
-            return attrs.evolve(state, phase=phase, engine_id=None)
-        case happened.Started():
-            return attrs.evolve(state, phase=phase, started_at=event.started_at)
-        case happened.FoundRunning():
-            return attrs.evolve(
-                state,
-                phase=phase,
-                run=event.run,
-                started_at=event.started_at,
-                previous=state.started_at or state.previous,
-                pattern_seen=False,
-                follow=Follow.REST,
-                exit=None,
-                error=None,
-            )
-        case happened.StartFailed():
-            return attrs.evolve(state, phase=phase, error=event.reason)
-        case happened.StopRequested() | happened.KillRequested():
-            return attrs.evolve(state, phase=phase, follow=event.follow)
-        case happened.Exited():
-            return attrs.evolve(
-                state,
-                phase=phase,
-                started_at=event.started_at or state.started_at,
-                exit=Exit(event.code, event.oom_killed, event.at, crashed=not event.expected),
-            )
-        case (
-            happened.ImageEnsured()
-            | happened.ScriptFinished()
-            | happened.BecameReady()
-            | happened.StopTimedOut()
-            | happened.DeletionRequested()
-            | happened.Deleted()
-        ):
-            return attrs.evolve(state, phase=phase)
-    assert_never(event)
-
-
 # Work
 
 
 def effects(state: State) -> frozenset[todo.Effect]:
     """Return the work that ``state`` wants done."""
+    return _phase_effects(state) | _effects_beside(state)
+
+
+def _phase_effects(state: State) -> frozenset[todo.Effect]:
     match state.phase:
         case Phase.ABSENT | Phase.OFFLINE | Phase.DELETED:
             return frozenset()
@@ -146,17 +99,53 @@ def effects(state: State) -> frozenset[todo.Effect]:
             return frozenset({todo.CreateInEngine(state.attempt, state.asked)})
         case Phase.FAILED:
             return frozenset({todo.DiscardInstallation(state.attempt, state.asked.internal_id)})
+        case Phase.WAITING:
+            return frozenset({todo.WaitBackoff(state.run, restarts.to_delay(len(state.restarts)))})
         case Phase.DELETING:
             return frozenset({todo.RemoveFromEngine(state.attempt, state.asked.internal_id)})
         case Phase.STARTING | Phase.LOADING | Phase.RUNNING | Phase.STOPPING | Phase.KILLING:
             return _process_effects(state)
+        case Phase.REINSTALLING | Phase.BUILDING | Phase.REPLACING:
+            return _change_effects(state, state.changing)
     assert_never(state.phase)
+
+
+def _change_effects(state: State, change: Change) -> frozenset[todo.Effect]:
+    if state.phase is Phase.REINSTALLING:
+        return frozenset(
+            {
+                todo.RunInstallScript(change.attempt, change.spec),
+                todo.WaitInstall(change.attempt, change.spec.install_timeout),
+            }
+        )
+    if change.engine_id is None:
+        return frozenset({todo.BuildCandidate(change.attempt, change.installation, change.spec, ())})
+    return frozenset({todo.ReplaceInEngine(change.attempt, change.spec.internal_id, change.engine_id)})
+
+
+def _effects_beside(state: State) -> frozenset[todo.Effect]:
+    """Return the work that goes on beside whatever the process does."""
+    work: set[todo.Effect] = set()
+    if state.change is not None and not state.change.prepared:
+        work.add(_to_preparation(state, state.change))
+    if state.discarded is not None:
+        work.add(todo.DiscardChange(state.discarded, state.asked.internal_id))
+    if state.limits_before is not None and state.engine_id is not None:
+        work.add(todo.ApplyLimits(state.engine_id, state.asked.limits))
+    return frozenset(work)
+
+
+def _to_preparation(state: State, change: Change) -> todo.Effect:
+    if change.kind is Kind.REINSTALL:
+        return todo.EnsureImage(change.attempt, change.spec.image)
+    fresh = tuple(port for port in change.spec.ports if not any(map(port.collides, state.asked.ports)))
+    return todo.BuildCandidate(change.attempt, change.installation, change.spec, fresh)
 
 
 def _process_effects(state: State) -> frozenset[todo.Effect]:
     if state.engine_id is None:
         return frozenset({todo.CreateInEngine(state.attempt, state.asked)})
-    watch = todo.WatchConsole(state.run, state.engine_id, state.asked.start_pattern)
+    watch = todo.WatchConsole(state.run, state.engine_id, state.pattern)
     policy = state.asked.stop
     match state.phase:
         case Phase.STARTING:
@@ -176,5 +165,5 @@ def _process_effects(state: State) -> frozenset[todo.Effect]:
 
 
 DECIDER: Decider[State, told.Message, happened.Event, todo.Effect] = Decider(
-    initial=State(), decide=decide, evolve=evolve, effects=effects
+    initial=State(), decide=decide, evolve=folding.evolve, effects=effects
 )

@@ -5,7 +5,7 @@ An effect ends in an observation, and is idempotent against the engine.
 
 import attrs
 
-from actors.container.spec import ContainerSpec, StopPolicy
+from actors.container.spec import ContainerSpec, Limits, PortBinding, StopPolicy
 
 
 @attrs.frozen
@@ -46,6 +46,45 @@ class DiscardInstallation:
 
     attempt: int
     internal_id: str
+
+
+@attrs.frozen
+class BuildCandidate:
+    """Make the new container beside the old one; ends in ``CandidateReported``.
+
+    ``installation`` is the attempt that its volume was installed in, ``fresh`` are the ports that the old
+    one doesn't have.
+    """
+
+    attempt: int
+    installation: int
+    spec: ContainerSpec
+    fresh: tuple[PortBinding, ...]
+
+
+@attrs.frozen
+class ReplaceInEngine:
+    """Have the new container in the place of the old one; ends in ``ReplacementReported``."""
+
+    attempt: int
+    internal_id: str
+    candidate: str
+
+
+@attrs.frozen
+class DiscardChange:
+    """Have nothing of a change left in the engine that came to nothing; ends in nothing."""
+
+    attempt: int
+    internal_id: str
+
+
+@attrs.frozen
+class ApplyLimits:
+    """Hold the container to ``limits``; ends in ``LimitsReported``."""
+
+    engine_id: str
+    limits: Limits
 
 
 @attrs.frozen
@@ -92,6 +131,14 @@ class KillInEngine:
 
 
 @attrs.frozen
+class WaitBackoff:
+    """Wait ``seconds``; ends in ``BackoffElapsed``."""
+
+    run: int
+    seconds: float
+
+
+@attrs.frozen
 class RemoveFromEngine:
     """Have nothing of the container left in the engine; ends in ``RemovalReported``."""
 
@@ -105,10 +152,15 @@ Effect = (
     | WaitInstall
     | CreateInEngine
     | DiscardInstallation
+    | BuildCandidate
+    | ReplaceInEngine
+    | DiscardChange
+    | ApplyLimits
     | WatchConsole
     | StartInEngine
     | StopInEngine
     | WaitGrace
     | KillInEngine
+    | WaitBackoff
     | RemoveFromEngine
 )

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import attrs
 
-from actors.container.spec import ContainerSpec
+from actors.container.spec import ContainerSpec, Limits, PortBinding
 
 
 class EngineUnavailable(Exception):  # noqa: N818 - a fault of the world, named like its siblings
@@ -28,6 +28,7 @@ class Role(Enum):
 
     SERVER = "server"
     INSTALLER = "installer"
+    CANDIDATE = "candidate"
 
 
 @attrs.frozen
@@ -84,6 +85,25 @@ class Sample:
     block_write: int
 
 
+@attrs.frozen
+class Logged:
+    """A line of the engine's log, as bytes without their end.
+
+    ``at`` is when the engine took it down (Unix seconds): when it was printed, or a moment later.
+    """
+
+    at: float
+    line: bytes
+
+
+@attrs.frozen
+class Backlog:
+    """Lines of the engine's log, in their order. ``cut`` where older ones were asked for and left out."""
+
+    lines: Sequence[Logged]
+    cut: bool = False
+
+
 class Attachment(Protocol):
     """The console of a container: what it prints, and its stdin."""
 
@@ -125,6 +145,26 @@ class Engine(Protocol):
         where it can't be made.
         """
 
+    async def create_candidate(self, spec: ContainerSpec, attempt: int, fresh: Sequence[PortBinding]) -> str:
+        """Make the container that is to take the server's place, beside it, not started; return its id.
+
+        As ``create_server``, under another name. Raises ``EngineRefused`` where one of ``fresh``, the ports
+        that the server doesn't have, can't be bound on the host now.
+        """
+
+    async def replace(self, internal_id: str, engine_id: str) -> None:
+        """Have this candidate be the server; the one before it is removed, running or not.
+
+        Nothing where it is the server. Raises ``Missing`` where there is no such container: the server
+        stays then.
+        """
+
+    async def update(self, engine_id: str, limits: Limits) -> None:
+        """Hold a container to ``limits``, running or not; a ceiling that is None stays as it was.
+
+        Raises ``EngineRefused`` where they can't be had, ``Missing`` where there is no such container.
+        """
+
     async def start(self, engine_id: str) -> None:
         """Start the process; nothing where it runs. Raises ``EngineRefused`` where it can't be started,
         ``Missing`` where there is no such container.
@@ -151,11 +191,12 @@ class Engine(Protocol):
         Raises ``Missing`` where there is no such container.
         """
 
-    async def backlog(self, engine_id: str, since: float) -> bytes:
-        """Return the newest output printed since ``since`` (Unix seconds), a bounded amount, whole lines.
+    async def backlog(self, engine_id: str, since: float) -> Backlog:
+        """Return the newest lines that were taken down since ``since`` (Unix seconds), a bounded amount.
 
-        Since the very ``started_at`` of the last life, that is all of this life; the end of the one before
-        may come with it. Raises ``Missing`` where there is no such container.
+        A line is there once it is whole: at its end, or at that of its process. Since the very ``started_at``
+        of the last life, that is all of this life; the end of the one before may come with it. Raises
+        ``Missing`` where there is no such container.
         """
 
     async def resize(self, engine_id: str, columns: int, rows: int) -> None:
@@ -169,6 +210,12 @@ class Engine(Protocol):
 
     async def sample(self, engine_ids: Sequence[str]) -> Mapping[str, Sample]:
         """Return the counters of those containers that run."""
+
+    def leave(self) -> None:
+        """Keep a cancelled caller waiting no longer than a moment from now on: whoever asks is about to end.
+
+        What was asked for may still happen, unseen.
+        """
 
 
 class Missing(Exception):  # noqa: N818 - names what was found

@@ -1,12 +1,13 @@
 """What happened to a container: recorded, and kept for ever.
 
-``attempt`` numbers the installations of a container, ``run`` the lives of its process.
+``attempt`` numbers the installations and other changes of a container, ``run`` the lives of its process.
 """
 
 from enum import Enum
 
 import attrs
 
+from actors.container.changed import Changed, Edited, LimitsApplied, LimitsRefused
 from actors.container.spec import ContainerSpec
 
 
@@ -16,6 +17,7 @@ class Follow(Enum):
     REST = "rest"
     START = "start"
     DELETE = "delete"
+    CHANGE = "change"
 
 
 @attrs.frozen
@@ -129,7 +131,8 @@ class Exited:
     """The process is gone.
 
     ``code`` is None where it never ran or nobody can tell; ``started_at`` and ``at`` are the engine's,
-    None where it has none. ``expected`` is true where somebody had asked for it.
+    None where it has none. ``expected`` is true where somebody had asked for it; where nobody had, ``reason``
+    says for a person how it ended, and ``tail`` is the last that it printed.
     """
 
     run: int
@@ -138,6 +141,32 @@ class Exited:
     expected: bool
     started_at: float | None
     at: float | None
+    reason: str = ""
+    tail: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class RestartScheduled:
+    """The process crashed at ``at`` (Unix seconds) and is to be started again after ``delay`` seconds."""
+
+    run: int
+    delay: float
+    at: float
+
+
+@attrs.frozen
+class RestartsGivenUp:
+    """The process crashes in a loop and is left at rest: ``reason`` says so for a person."""
+
+    run: int
+    reason: str
+
+
+@attrs.frozen
+class RestartCalledOff:
+    """The process is not to be started again after its crash."""
+
+    run: int
 
 
 @attrs.frozen
@@ -181,8 +210,15 @@ Event = (
     | StopTimedOut
     | KillRequested
     | Exited
+    | RestartScheduled
+    | RestartsGivenUp
+    | RestartCalledOff
     | FoundRunning
     | Vanished
+    | Changed
+    | Edited
+    | LimitsApplied
+    | LimitsRefused
     | DeletionRequested
     | Deleted
 )

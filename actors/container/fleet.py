@@ -20,11 +20,13 @@ import trio
 
 from actors.container import messages as told
 from actors.container.console import Console, Life
+from actors.container.consolelog import ConsoleLog, MemoryConsoleLog
 from actors.container.decider import DECIDER
 from actors.container.engine import Engine, EngineRefused, EngineUnavailable, Listed, Notice, Role, Snapshot
 from actors.container.perform import DRAIN, Performer
+from actors.container.scribe import Scribe
 from actors.container.spec import ContainerSpec
-from actors.container.state import GONE, INSTALLING, UP, Phase, State
+from actors.container.state import CHANGING, GONE, INSTALLING, UP, Phase, State
 from actors.container.stats import Stats
 from actors.container.watch import Matcher
 from actors.kernel.actor import View
@@ -41,6 +43,7 @@ RECONCILE_EVERY = 60.0
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 5.0
 LOOKS = 8
+LOOK_PATIENCE = 2.0
 
 
 def stream_of(internal_id: str) -> str:
@@ -90,6 +93,7 @@ class Fleet:
     clock: Callable[[], float]
     _supervisor: Supervisor
     _nursery: trio.Nursery
+    _scribe: Scribe
     engine_up: Latest[bool] = attrs.field(factory=lambda: Latest(value=False))
     _members: dict[str, Member] = attrs.field(factory=dict)
     _looks: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(LOOKS))
@@ -108,7 +112,10 @@ class Fleet:
 
         ``Rejection`` (``already_exists``) where there is one of that name.
         """
-        member = self._members.get(spec.internal_id) or self._enlist(spec.internal_id)
+        member = self._members.get(spec.internal_id)
+        if member is None:
+            self._scribe.discard_old(spec.internal_id)
+            member = self._enlist(spec.internal_id)
         try:
             return await member.place.ref.ask(told.Create(spec), cause)
         except Exception:  # a cancelled one may still be decided
@@ -118,7 +125,7 @@ class Fleet:
 
     def _enlist(self, internal_id: str) -> Member:
         wake = Wake()
-        console = Console(wake)
+        console = Console(wake, internal_id, self._scribe)
         changing = trio.Lock()
 
         def new_perform() -> Performer:
@@ -138,6 +145,7 @@ class Fleet:
             if view.state.phase not in UP:
                 member.stats.set(None)
             if view.state.phase is Phase.DELETED and member.place.settled.is_set():
+                self._scribe.discard(console)
                 self._discharge(member)
             wake.notify()
 
@@ -159,24 +167,30 @@ class Fleet:
             await member.place.settled.wait()
             if not _exists(member):
                 self._discharge(member)
+        await self._scribe.sweep(self._members)
 
     # What the engine says
 
     async def _follow_engine(self) -> None:
+        """Follow the notices, for ever; where they are cut off and can be had again, that is no outage."""
         delay = FIRST_DELAY
         while True:
+            opened = False
             try:
                 async with self.engine.notices() as notices:
                     await self.reconcile()
                     logger.info("the container engine answers")
                     self.engine_up.set(value=True)
-                    delay = FIRST_DELAY
+                    delay, opened = FIRST_DELAY, True
                     async for notice in notices:
                         self._nursery.start_soon(self._look, notice)
             except EngineUnavailable as outage:
-                if self.engine_up.value or delay == FIRST_DELAY:
-                    logger.warning("the container engine does not answer: %s", outage)
-                self.engine_up.set(value=False)
+                if opened:
+                    logger.warning("the container engine is asked again: %s", outage)
+                else:
+                    if self.engine_up.value or delay == FIRST_DELAY:
+                        logger.warning("the container engine does not answer: %s", outage)
+                    self.engine_up.set(value=False)
             await trio.sleep(delay)
             delay = min(delay * 2, LONGEST_DELAY)
 
@@ -220,12 +234,15 @@ class Fleet:
             elif member is None or _useless(row, member.state):
                 await self._remove_orphan(row)
             elif row.running or member.state.phase in UP:
-                await self._inspect(member, row.engine_id)
+                await self._inspect_patiently(member, row.engine_id)
         except EngineUnavailable as outage:
             outages.append(outage)
 
     async def _remove_orphan(self, row: Listed) -> None:
         async with self._looks:
+            member = self.get(row.internal_id)
+            if member is not None and not _useless(row, member.state):
+                return  # somebody came to want it while this waited
             try:
                 await self.engine.remove_orphan(row.engine_id)
             except EngineRefused as refusal:
@@ -238,32 +255,58 @@ class Fleet:
         member = self.get(notice.internal_id)
         if member is None or member.state.engine_id != notice.engine_id or notice.role is not Role.SERVER:
             return
-        if notice.action == "start" and member.state.phase is not Phase.OFFLINE:
+        if notice.action == "start" and member.state.phase not in (Phase.OFFLINE, Phase.WAITING):
             return
         try:
-            await self._inspect(member, notice.engine_id)
+            await self._inspect_patiently(member, notice.engine_id)
         except EngineUnavailable:
             return
 
-    async def _inspect(self, member: Member, engine_id: str) -> None:
+    async def _inspect_patiently(self, member: Member, engine_id: str) -> None:
+        """Tell the actor what is seen; an engine that stalls on this container keeps nobody else waiting.
+
+        Raises ``EngineUnavailable``, but not for an answer that is late.
+        """
+        look = _Look()
         async with self._looks:
-            snapshot = await self.engine.inspect(engine_id)
-        self._report(member, engine_id, snapshot)
+            self._nursery.start_soon(self._inspect, member, engine_id, look)
+            with trio.move_on_after(LOOK_PATIENCE):
+                await look.ended.wait()
+        if look.outage is not None:
+            raise look.outage
+        if not look.ended.is_set():
+            logger.warning("the container engine is slow to answer about %s", member.internal_id)
+
+    async def _inspect(self, member: Member, engine_id: str, look: "_Look") -> None:
+        try:
+            self._report(member, engine_id, await self.engine.inspect(engine_id))
+        except EngineUnavailable as outage:
+            look.outage = outage
+        look.ended.set()
 
     def _report(self, member: Member, engine_id: str, snapshot: Snapshot | None) -> None:
         """Tell what was seen; an end once the console was read, which this does not wait for."""
         seen = told.AbsenceReported(engine_id) if snapshot is None else told.Inspected(snapshot)
-        if (snapshot is None or not snapshot.running) and member.state.phase in UP:
+        ours = member.state.engine_id == engine_id and member.state.phase in (Phase.STARTING, *UP)
+        if ours and (snapshot is None or not snapshot.running):
             life = member.console.life(member.state.run, engine_id)
             self._nursery.start_soon(_report_drained, member, life, seen)
         else:
             member.place.ref.tell_nowait(seen)
 
 
-async def _report_drained(member: Member, life: Life, seen: told.Message) -> None:
+@attrs.define(eq=False)
+class _Look:
+    """A look at one container: it ended, or may end later; ``outage`` is why nothing was seen."""
+
+    ended: trio.Event = attrs.field(factory=trio.Event)
+    outage: EngineUnavailable | None = None
+
+
+async def _report_drained(member: Member, life: Life, seen: told.Inspected | told.AbsenceReported) -> None:
     with trio.move_on_after(DRAIN):
         await life.drained.wait()
-    member.place.ref.tell_nowait(seen)
+    member.place.ref.tell_nowait(attrs.evolve(seen, tail=member.console.last_words(life)))
 
 
 def _exists(member: Member) -> bool:
@@ -273,8 +316,9 @@ def _exists(member: Member) -> bool:
 def _useless(row: Listed, state: State) -> bool:
     """Return true where nothing that the state may come to wants this container of the engine."""
     if row.role is Role.INSTALLER:
-        return state.phase not in INSTALLING and state.phase is not Phase.DELETING
-    return False
+        return state.phase not in (*INSTALLING, *CHANGING, Phase.DELETING)
+    # The list may be older than the state: what was a candidate then may be the server now.
+    return row.role is Role.CANDIDATE and state.change is None and row.engine_id != state.engine_id
 
 
 @asynccontextmanager
@@ -284,14 +328,20 @@ async def open_fleet(
     supervisor: Supervisor,
     compile_pattern: Callable[[str], Matcher],
     clock: Callable[[], float],
+    log: ConsoleLog | None = None,
 ) -> AsyncIterator[Fleet]:
-    """Yield the fleet once every actor has replayed; the engine may be reached later, or never."""
+    """Yield the fleet once every actor has replayed; the engine may be reached later, or never.
+
+    What is on the consoles is copied to ``log``, or kept as long as this.
+    """
+    scribe = Scribe(log or MemoryConsoleLog(), clock)
     async with trio.open_nursery() as nursery:
-        fleet = Fleet(bus, engine, compile_pattern, clock, supervisor, nursery)
+        fleet = Fleet(bus, engine, compile_pattern, clock, supervisor, nursery, scribe)
         await fleet._muster()  # noqa: SLF001 - its own tasks, in the scope that owns them
-        for task in (fleet._follow_engine, fleet._reconcile_regularly):  # noqa: SLF001 - as above
+        for task in (fleet._follow_engine, fleet._reconcile_regularly, scribe.run):  # noqa: SLF001 - as above
             nursery.start_soon(partial(task))
         try:
             yield fleet
         finally:
             nursery.cancel_scope.cancel()
+            await scribe.farewell()

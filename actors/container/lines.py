@@ -61,6 +61,11 @@ class LineSplitter:
         return lines
 
 
+def to_lines(line: bytes) -> list[str]:
+    """Return what a ``LineSplitter`` makes of one whole line, given without its end."""
+    return [_text(line)] if len(line) <= LONGEST else LineSplitter().feed(line + b"\n")
+
+
 def _pieces(line: bytes) -> list[bytes]:
     pieces, start = [], 0
     while len(line) - start > LONGEST:

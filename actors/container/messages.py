@@ -1,13 +1,14 @@
 """What a container actor is told: commands and observations.
 
 A command is imperative and may be rejected. An observation reports what was seen and never is: one that is
-stale decides nothing. ``attempt`` numbers the installations of a container, ``run`` the lives of its process.
+stale decides nothing. ``attempt`` numbers the installations and other changes of a container, ``run`` the
+lives of its process.
 """
 
 import attrs
 
 from actors.container.engine import Snapshot
-from actors.container.spec import ContainerSpec
+from actors.container.spec import ContainerSpec, Limits, PortBinding, RestartPolicy, StopPolicy
 
 
 @attrs.frozen
@@ -35,6 +36,33 @@ class Kill:
 @attrs.frozen
 class Restart:
     """Stop, then start."""
+
+
+@attrs.frozen
+class Reinstall:
+    """Have the container installed anew, from another image or by another script where they are given."""
+
+    image: str | None = None
+    install_script: str | None = None
+
+
+@attrs.frozen
+class Rebind:
+    """Have the container made anew with ``ports``."""
+
+    ports: tuple[PortBinding, ...]
+
+
+@attrs.frozen
+class Edit:
+    """Have the container be something else in what is given; an empty ``start_pattern`` takes it away."""
+
+    startup_command: str | None = None
+    start_pattern: str | None = None
+    environment: tuple[tuple[str, str], ...] | None = None
+    stop: StopPolicy | None = None
+    restart_policy: RestartPolicy | None = None
+    limits: Limits | None = None
 
 
 @attrs.frozen
@@ -79,12 +107,41 @@ class CreationReported:
 
 
 @attrs.frozen
+class CandidateReported:
+    """The new container is there as ``engine_id``, or ``error`` says why it can't be made."""
+
+    attempt: int
+    engine_id: str | None = None
+    error: str | None = None
+
+
+@attrs.frozen
+class ReplacementReported:
+    """The new container has its place, or ``error`` says why it can't have it."""
+
+    attempt: int
+    error: str | None = None
+
+
+@attrs.frozen
+class LimitsReported:
+    """The engine holds the container to ``limits``, or ``error`` says why it would not."""
+
+    limits: Limits
+    error: str | None = None
+
+
+@attrs.frozen
 class StartReported:
-    """The engine was asked to start; ``snapshot`` was taken after it, None where there is no container."""
+    """The engine was asked to start; ``snapshot`` was taken after it, None where there is no container.
+
+    ``tail`` is the last that was printed, where it has ended already.
+    """
 
     run: int
     snapshot: Snapshot | None = None
     error: str | None = None
+    tail: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -110,10 +167,18 @@ class EndReported:
 
 
 @attrs.frozen
+class BackoffElapsed:
+    """It is time to start the process again that crashed."""
+
+    run: int
+
+
+@attrs.frozen
 class Inspected:
-    """The engine was looked at, at some moment before now."""
+    """The engine was looked at, some moment ago. ``tail`` is the last that a dead process printed."""
 
     snapshot: Snapshot
+    tail: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -121,6 +186,7 @@ class AbsenceReported:
     """The engine was looked at when this container was known as ``engine_id``, and does not have it."""
 
     engine_id: str
+    tail: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -130,16 +196,20 @@ class RemovalReported:
     attempt: int
 
 
-Command = Create | Start | Stop | Kill | Restart | Delete
+Command = Create | Start | Stop | Kill | Restart | Reinstall | Rebind | Edit | Delete
 Observation = (
     ImageReported
     | ScriptReported
     | InstallTimeElapsed
     | CreationReported
+    | CandidateReported
+    | ReplacementReported
+    | LimitsReported
     | StartReported
     | ReadinessReported
     | GraceElapsed
     | EndReported
+    | BackoffElapsed
     | Inspected
     | AbsenceReported
     | RemovalReported

@@ -18,6 +18,7 @@ from actors.container import effects as todo
 from actors.container import messages as told
 from actors.container.console import Console, InputClosed, InputFull, Life
 from actors.container.engine import Engine, EngineRefused, EngineUnavailable, Missing, Role, Snapshot
+from actors.container.reader import Reader
 from actors.container.state import UP, Phase, State
 from actors.container.watch import FIRST_DELAY, LONGEST_DELAY, Matcher, Watch
 from actors.kernel.actor import View
@@ -61,9 +62,17 @@ class Performer:
             case todo.CreateInEngine():
                 return await self._create(effect)
             case todo.DiscardInstallation():
-                return await self._remove(None)
+                return await self._remove(None, *Role)
             case todo.RemoveFromEngine():
-                return await self._remove(told.RemovalReported(effect.attempt))
+                return await self._remove(told.RemovalReported(effect.attempt), *Role)
+            case todo.BuildCandidate():
+                return await self._build_candidate(effect)
+            case todo.ReplaceInEngine():
+                return await self._replace(effect)
+            case todo.DiscardChange():
+                return await self._remove(None, Role.INSTALLER, Role.CANDIDATE)
+            case todo.ApplyLimits():
+                return await self._apply_limits(effect)
             case todo.WatchConsole():
                 return await self._watch(effect, ref)
             case todo.StartInEngine():
@@ -75,6 +84,9 @@ class Performer:
                 return told.GraceElapsed(effect.run)
             case todo.KillInEngine():
                 return await self._kill(effect)
+            case todo.WaitBackoff():
+                await trio.sleep(effect.seconds)
+                return told.BackoffElapsed(effect.run)
         assert_never(effect)
 
     async def _persist(self, call: Callable[[], Awaitable[T]]) -> T:
@@ -108,38 +120,34 @@ class Performer:
         async with self.changing:
             engine_id = await self.engine.create_installer(effect.spec, effect.attempt)
         async with self.console.reading:
+            reader = Reader(self.engine, self.console, engine_id, engine_id, self.clock)
             snapshot: Snapshot | None = None
             while snapshot is None:
-                try:
-                    await self._read_installer(engine_id)
-                finally:
-                    self.console.finish()
+                await self._read_installer(reader)
                 with trio.move_on_after(INSTALLER_ENDS):
                     snapshot = await self._wait_end(engine_id)
                     if snapshot is None:
                         raise Missing(engine_id)
+            reader.end()
         return told.ScriptReported(effect.attempt, snapshot.exit_code)
 
-    async def _read_installer(self, engine_id: str) -> None:
+    async def _read_installer(self, reader: Reader) -> None:
         """Show what the install script prints until its stream ends, starting it where nobody has."""
+        engine_id, asked_at = reader.engine_id, self.clock()
         async with self.engine.attach(engine_id) as attachment:
             snapshot = await self.engine.inspect(engine_id)
             if snapshot is None:
                 raise Missing(engine_id)
             if snapshot.started_at is None:
+                reader.begin()
                 async with self.changing:
                     await self.engine.start(engine_id)
             else:
-                since = max(self.console.read_at or 0.0, snapshot.started_at)
-                self._show(await self.engine.backlog(engine_id, since))
+                await reader.make_up(snapshot.started_at, asked_at)
                 if not snapshot.running:
                     return
             while chunk := await attachment.receive():
-                self._show(chunk)
-
-    def _show(self, chunk: bytes) -> None:
-        self.console.write(chunk)
-        self.console.read_at = self.clock()
+                await reader.take(chunk)
 
     async def _create(self, effect: todo.CreateInEngine) -> told.Message:
         async def create() -> str:
@@ -156,10 +164,10 @@ class Performer:
             return told.CreationReported(effect.attempt, error=str(refusal))
         return told.CreationReported(effect.attempt, engine_id)
 
-    async def _remove(self, report: told.Message | None) -> told.Message | None:
+    async def _remove(self, report: told.Message | None, *roles: Role) -> told.Message | None:
         async def remove() -> None:
             async with self.changing:
-                for role in Role:
+                for role in roles:
                     await self.engine.remove(self.internal_id, role)
 
         while True:
@@ -170,6 +178,47 @@ class Performer:
                 await trio.sleep(LONGEST_DELAY)
             else:
                 return report
+
+    # Its change
+
+    async def _build_candidate(self, effect: todo.BuildCandidate) -> told.Message:
+        async def build() -> str:
+            await self.engine.ensure_image(effect.spec.image, self.console.say)
+            async with self.changing:
+                await self.engine.remove(self.internal_id, Role.INSTALLER)
+                return await self.engine.create_candidate(effect.spec, effect.installation, effect.fresh)
+
+        try:
+            engine_id = await self._persist(build)
+        except EngineRefused as refusal:
+            return told.CandidateReported(effect.attempt, error=str(refusal))
+        return told.CandidateReported(effect.attempt, engine_id)
+
+    async def _replace(self, effect: todo.ReplaceInEngine) -> told.Message:
+        async def replace() -> None:
+            async with self.changing:
+                await self.engine.replace(self.internal_id, effect.candidate)
+
+        try:
+            await self._persist(replace)
+        except EngineRefused as refusal:
+            return told.ReplacementReported(effect.attempt, str(refusal))
+        except Missing:
+            return told.ReplacementReported(effect.attempt, "the new container was removed by someone")
+        return told.ReplacementReported(effect.attempt)
+
+    async def _apply_limits(self, effect: todo.ApplyLimits) -> told.Message:
+        async def update() -> None:
+            async with self.changing:
+                await self.engine.update(effect.engine_id, effect.limits)
+
+        try:
+            await self._persist(update)
+        except EngineRefused as refusal:
+            return told.LimitsReported(effect.limits, str(refusal))
+        except Missing:
+            pass  # the container that is made instead of it has them
+        return told.LimitsReported(effect.limits)
 
     # The process
 
@@ -219,6 +268,7 @@ class Performer:
         life.up.set()
         if snapshot is not None and not snapshot.running:
             await self._drain(life)
+            return told.StartReported(effect.run, snapshot, tail=self.console.last_words(life))
         return told.StartReported(effect.run, snapshot)
 
     def _resumed(self) -> bool:

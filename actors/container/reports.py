@@ -7,6 +7,9 @@ when somebody had asked for the end of that run, whatever the order of reports.
 
 from typing import assert_never
 
+import attrs
+
+from actors.container import changes, restarts
 from actors.container import events as happened
 from actors.container import messages as told
 from actors.container.engine import Snapshot
@@ -18,7 +21,7 @@ from actors.container.state import Phase, State
 
 def image(state: State, report: told.ImageReported) -> Events:
     if state.phase is not Phase.PULLING or report.attempt != state.attempt:
-        return ()
+        return changes.image(state, report)
     if report.error is not None:
         return (happened.InstallationFailed(state.attempt, "failed", report.error),)
     ensured = happened.ImageEnsured(state.attempt)
@@ -29,19 +32,17 @@ def image(state: State, report: told.ImageReported) -> Events:
 
 def script(state: State, report: told.ScriptReported) -> Events:
     if state.phase is not Phase.SCRIPTING or report.attempt != state.attempt:
-        return ()
-    if report.error is not None:
-        return (happened.InstallationFailed(state.attempt, "failed", report.error),)
-    if report.code != 0:
-        reason = f"the install script ended with exit code {report.code}"
-        return (happened.InstallationFailed(state.attempt, "failed", reason),)
+        return changes.script(state, report)
+    error = changes.to_script_error(report)
+    if error is not None:
+        return (happened.InstallationFailed(state.attempt, "failed", error),)
     return (happened.ScriptFinished(state.attempt),)
 
 
 def install_time(state: State, report: told.InstallTimeElapsed) -> Events:
     if state.phase is not Phase.SCRIPTING or report.attempt != state.attempt:
-        return ()
-    reason = f"the install script took longer than {state.asked.install_timeout:g} seconds"
+        return changes.install_time(state, report)
+    reason = changes.to_overtime(state.asked.install_timeout)
     return (happened.InstallationFailed(state.attempt, "timeout", reason),)
 
 
@@ -52,7 +53,7 @@ def creation(state: State, report: told.CreationReported) -> Events:
     if report.engine_id is None:
         reason = report.error or "the engine made no container"
         if rebuilding:
-            return (happened.StartFailed(state.run, reason),)
+            return _start_failed(state, reason)
         return (happened.InstallationFailed(state.attempt, "failed", reason),)
     if rebuilding:
         return (happened.Rebuilt(report.engine_id),)
@@ -67,21 +68,29 @@ def start(state: State, report: told.StartReported) -> Events:
         return ()
     snapshot = report.snapshot
     if report.error is not None:
-        return (happened.StartFailed(state.run, report.error),)
+        return _start_failed(state, report.error)
     if snapshot is None:
         return (happened.Vanished(state.engine_id),)
     if snapshot.engine_id != state.engine_id:
         return ()
     if snapshot.started_at is None or snapshot.started_at == state.previous:
-        return (happened.StartFailed(state.run, "the engine started nothing"),)
+        return _start_failed(state, "the engine started nothing")
     started = happened.Started(state.run, snapshot.started_at)
     if not snapshot.running:
-        return (started, *_exited(state, snapshot))
+        return (started, *_exited(state, snapshot, report.tail))
     return (started, *_ready_at_once(state, state.run))
 
 
+def _start_failed(state: State, reason: str) -> Events:
+    """Say that this run came to nothing; one that followed a crash is a crash, too."""
+    failed = happened.StartFailed(state.run, reason)
+    return (failed, *restarts.after_failure(state, reason)) if state.restarts else (failed,)
+
+
 def _ready_at_once(state: State, run: int) -> Events:
-    if state.asked.start_pattern is None or (state.pattern_seen and run == state.run):
+    mine = run == state.run
+    pattern = state.pattern if mine else state.asked.start_pattern
+    if pattern is None or (state.pattern_seen and mine):
         return (happened.BecameReady(run),)
     return ()
 
@@ -102,6 +111,12 @@ def grace(state: State, report: told.GraceElapsed) -> Events:
     return ()
 
 
+def backoff(state: State, report: told.BackoffElapsed) -> Events:
+    if state.phase is Phase.WAITING and report.run == state.run:
+        return (happened.StartRequested(state.run + 1),)
+    return ()
+
+
 def end(state: State, report: told.EndReported) -> Events:
     if state.phase not in (Phase.STOPPING, Phase.KILLING) or report.run != state.run:
         return ()
@@ -110,14 +125,15 @@ def end(state: State, report: told.EndReported) -> Events:
     return _exited(state, report.snapshot)
 
 
-def inspected(state: State, snapshot: Snapshot) -> Events:
+def inspected(state: State, report: told.Inspected) -> Events:
+    snapshot = report.snapshot
     if snapshot.engine_id != state.engine_id or snapshot.started_at is None:
         return ()
     match state.phase:
-        case Phase.OFFLINE:
+        case Phase.OFFLINE | Phase.WAITING:
             return _inspected_at_rest(state, snapshot.running, snapshot.started_at)
         case Phase.LOADING | Phase.RUNNING:
-            return _inspected_up(state, snapshot, snapshot.started_at)
+            return _inspected_up(state, report, snapshot.started_at)
         case Phase.STOPPING | Phase.KILLING:
             return _inspected_ending(state, snapshot, snapshot.started_at)
         case _:
@@ -130,12 +146,14 @@ def _inspected_at_rest(state: State, running: bool, started_at: float) -> Events
     return ()
 
 
-def _inspected_up(state: State, snapshot: Snapshot, started_at: float) -> Events:
+def _inspected_up(state: State, report: told.Inspected, started_at: float) -> Events:
     assert state.started_at is not None  # noqa: S101 - the way here is Started or FoundRunning
+    snapshot = report.snapshot
     if not snapshot.running and started_at >= state.started_at:
-        return _exited(state, snapshot)
+        return _exited(state, snapshot, report.tail)
     if snapshot.running and started_at > state.started_at:
-        missed = happened.Exited(state.run, None, False, False, state.started_at, None)  # noqa: FBT003 - a record
+        reason = "the process ended unseen, and somebody started it again"
+        missed = happened.Exited(state.run, None, False, False, state.started_at, None, reason)  # noqa: FBT003 - a record
         return (missed, *_found_running(state, state.run + 1, started_at))
     return ()
 
@@ -156,39 +174,49 @@ def absence(state: State, report: told.AbsenceReported) -> Events:
     if report.engine_id != state.engine_id:
         return ()
     match state.phase:
-        case Phase.OFFLINE:
+        case Phase.OFFLINE | Phase.WAITING:
             return (happened.Vanished(report.engine_id),)
         case Phase.LOADING | Phase.RUNNING | Phase.STOPPING | Phase.KILLING:
-            return _exited(state, None)
+            return _exited(state, None, report.tail)
         case _:
             return ()
 
 
-def _exited(state: State, snapshot: Snapshot | None) -> Events:
+def _exited(state: State, snapshot: Snapshot | None, tail: tuple[str, ...] = ()) -> Events:
     """Say how this run ended, that its container is gone where it is, and what follows."""
-    expected = state.phase in (Phase.STOPPING, Phase.KILLING)
     gone: Events = ()
-    if snapshot is None or snapshot.started_at in (None, state.previous):
-        exited = happened.Exited(state.run, None, False, expected, None, None)  # noqa: FBT003 - a record
-    else:
-        exited = happened.Exited(
-            state.run,
-            snapshot.exit_code,
-            snapshot.oom_killed,
-            expected,
-            snapshot.started_at,
-            snapshot.finished_at,
-        )
     if snapshot is None and state.engine_id is not None:
         gone = (happened.Vanished(state.engine_id),)
+    exited = _to_exit(state, snapshot, tail)
     match state.follow:
         case Follow.REST:
+            return (exited, *gone, *restarts.after_exit(state, exited))
+        case Follow.CHANGE:
             return (exited, *gone)
         case Follow.START:
             return (exited, *gone, happened.StartRequested(state.run + 1))
         case Follow.DELETE:
             return (exited, *gone, happened.DeletionRequested())
     assert_never(state.follow)
+
+
+def _to_exit(state: State, snapshot: Snapshot | None, tail: tuple[str, ...]) -> happened.Exited:
+    expected = state.phase in (Phase.STOPPING, Phase.KILLING)
+    if snapshot is None or snapshot.started_at in (None, state.previous):
+        reason = "" if expected else "its container was removed"
+        exited = happened.Exited(state.run, None, False, expected, None, None, reason)  # noqa: FBT003 - a record
+    else:
+        code, oom_killed = snapshot.exit_code, snapshot.oom_killed
+        exited = happened.Exited(
+            state.run,
+            code,
+            oom_killed,
+            expected,
+            snapshot.started_at,
+            snapshot.finished_at,
+            "" if expected else restarts.to_reason(code, oom_killed=oom_killed),
+        )
+    return exited if expected else attrs.evolve(exited, tail=tail)
 
 
 def removal(state: State, report: told.RemovalReported) -> Events:

@@ -2,6 +2,8 @@
 
 import attrs
 
+WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
+
 
 @attrs.frozen
 class PortBinding:
@@ -11,6 +13,11 @@ class PortBinding:
     port: int
     protocol: str
     container_port: int
+
+    def collides(self, other: "PortBinding") -> bool:
+        """Return true where both can't be bound on the host by two containers at once."""
+        same = (self.port, self.protocol) == (other.port, other.protocol)
+        return same and (self.ip == other.ip or not WILDCARDS.isdisjoint((self.ip, other.ip)))
 
 
 @attrs.frozen

@@ -5,11 +5,14 @@ The constitution:
 1. ``TRANSITIONS`` has a row for every phase, the empty ones too, and an event leads from a phase to exactly
    one phase. What is not in the table can't be recorded.
 2. A phase says what lightd knows and wants, not what Docker does: ``STARTING`` has asked for a start,
-   ``LOADING`` knows that the process runs, ``STOPPING`` has asked for its end, ``KILLING`` insists on it.
+   ``LOADING`` knows that the process runs, ``STOPPING`` has asked for its end, ``KILLING`` insists on it;
+   ``WAITING`` is at rest after a crash until the process is started again.
 3. A run is known by the moment that its process started, on the engine's clock. ``started_at`` is None from
    ``StartRequested`` until that moment is known, and ``previous`` is the one of the run before it: so a
    report about an earlier life of the same engine container is told from one about this life.
-4. What the outside calls ``state`` and ``install_state`` is derived here and stored nowhere.
+4. A change (a reinstallation, other ports) is got ready beside whatever the process does, and takes the
+   process down only once it is. The old container is the container until ``Replaced``.
+5. What the outside calls ``state`` and ``install_state`` is derived here and stored nowhere.
 """
 
 from enum import Enum
@@ -17,9 +20,10 @@ from types import MappingProxyType
 
 import attrs
 
+from actors.container import changed
 from actors.container import events as happened
 from actors.container.events import Follow
-from actors.container.spec import ContainerSpec
+from actors.container.spec import ContainerSpec, Limits, PortBinding
 
 
 class Phase(Enum):
@@ -31,17 +35,22 @@ class Phase(Enum):
     CREATING = "creating"
     FAILED = "failed"
     OFFLINE = "offline"
+    WAITING = "waiting"
     STARTING = "starting"
     LOADING = "loading"
     RUNNING = "running"
     STOPPING = "stopping"
     KILLING = "killing"
+    REINSTALLING = "reinstalling"
+    BUILDING = "building"
+    REPLACING = "replacing"
     DELETING = "deleting"
     DELETED = "deleted"
 
 
 INSTALLING = frozenset({Phase.PULLING, Phase.SCRIPTING, Phase.CREATING})
 UP = frozenset({Phase.LOADING, Phase.RUNNING, Phase.STOPPING, Phase.KILLING})
+CHANGING = frozenset({Phase.REINSTALLING, Phase.BUILDING, Phase.REPLACING})
 GONE = frozenset({Phase.ABSENT, Phase.DELETED})
 
 
@@ -58,21 +67,64 @@ class Exit:
     crashed: bool = False
 
 
+class Kind(Enum):
+    """What a change is."""
+
+    REINSTALL = "reinstall"
+    REBIND = "rebind"
+
+
+@attrs.frozen
+class Change:
+    """A container that is being made anew, as ``spec``.
+
+    ``installation`` is the attempt that its volume is installed in. ``image_ensured`` and ``engine_id`` say
+    how far it is, ``resume`` whether the process is started once it is done.
+    """
+
+    kind: Kind
+    attempt: int
+    installation: int
+    spec: ContainerSpec
+    image_ensured: bool = False
+    engine_id: str | None = None
+    resume: bool = False
+
+    @property
+    def prepared(self) -> bool:
+        """True where nothing more can be done while the process runs."""
+        return self.image_ensured if self.kind is Kind.REINSTALL else self.engine_id is not None
+
+
 @attrs.frozen
 class State:
-    """All that is known of one container."""
+    """All that is known of one container.
+
+    ``attempt`` is the last installation, ``attempts`` the last number that was given to one or to a change;
+    ``discarded`` is a change that came to nothing and may have left something in the engine. ``pattern`` is
+    the start pattern of this run. ``restarts`` are the moments of the crashes, since it was last healthy,
+    after which it is started again. ``outdated`` is true where the engine's container must be made anew for
+    what was edited, ``limits_before`` are those that hold until the new ones are applied.
+    """
 
     phase: Phase = Phase.ABSENT
     spec: ContainerSpec | None = None
     attempt: int = 0
+    attempts: int = 0
     engine_id: str | None = None
     run: int = 0
     started_at: float | None = None
     previous: float | None = None
+    pattern: str | None = None
     pattern_seen: bool = False
     follow: Follow = Follow.REST
     exit: Exit | None = None
     error: str | None = None
+    restarts: tuple[float, ...] = ()
+    change: Change | None = None
+    discarded: int | None = None
+    outdated: bool = False
+    limits_before: Limits | None = None
 
     @property
     def asked(self) -> ContainerSpec:
@@ -81,9 +133,24 @@ class State:
         return self.spec
 
     @property
+    def changing(self) -> Change:
+        """The change, where there is one: in every phase of one."""
+        assert self.change is not None, "no change is under way"  # noqa: S101 - TRANSITIONS
+        return self.change
+
+    @property
+    def claimed(self) -> tuple[PortBinding, ...]:
+        """The ports that it has, or is about to have."""
+        if self.spec is None or self.phase in (Phase.FAILED, *GONE):
+            return ()
+        return self.spec.ports if self.change is None else (*self.spec.ports, *self.change.spec.ports)
+
+    @property
     def install_state(self) -> str:
         """``installing``, ``ready`` or ``failed``, as the outside calls it."""
         if self.phase in INSTALLING:
+            return "installing"
+        if self.phase in CHANGING and self.changing.kind is Kind.REINSTALL:
             return "installing"
         never = self.phase is Phase.DELETING and self.engine_id is None and not self.run
         return "failed" if self.phase is Phase.FAILED or never else "ready"
@@ -104,29 +171,70 @@ _POWER = MappingProxyType(
     }
 )
 
-_ENDING = {
+Row = dict[type[object], Phase]
+
+_ENDING: Row = {
     happened.StopRequested: Phase.STOPPING,
     happened.KillRequested: Phase.KILLING,
 }
-_BUILDING = {
+_BUILDING: Row = {
     happened.InstallationFailed: Phase.FAILED,
     happened.DeletionRequested: Phase.DELETING,
 }
+_CHANGING: Row = {
+    changed.ChangeAbandoned: Phase.OFFLINE,
+    happened.DeletionRequested: Phase.DELETING,
+}
 
-TRANSITIONS: MappingProxyType[Phase, dict[type[object], Phase]] = MappingProxyType(
+
+def _beside(phase: Phase) -> Row:
+    """Return what can happen beside whatever the process does, and leads nowhere else."""
+    return {
+        changed.ReinstallRequested: phase,
+        changed.RebindRequested: phase,
+        changed.NewImageEnsured: phase,
+        changed.CandidateBuilt: phase,
+        changed.ChangeFailed: phase,
+        changed.Edited: phase,
+        changed.LimitsApplied: phase,
+        changed.LimitsRefused: phase,
+    }
+
+
+TRANSITIONS: MappingProxyType[Phase, Row] = MappingProxyType(
     {
         Phase.ABSENT: {happened.Created: Phase.PULLING},
         Phase.PULLING: {happened.ImageEnsured: Phase.SCRIPTING, **_BUILDING},
         Phase.SCRIPTING: {happened.ScriptFinished: Phase.CREATING, **_BUILDING},
         Phase.CREATING: {happened.Installed: Phase.OFFLINE, **_BUILDING},
-        Phase.FAILED: {happened.DeletionRequested: Phase.DELETING},
+        Phase.FAILED: {
+            changed.InstallationRepeated: Phase.PULLING,
+            changed.Edited: Phase.FAILED,
+            happened.DeletionRequested: Phase.DELETING,
+        },
         Phase.OFFLINE: {
+            **_beside(Phase.OFFLINE),
+            changed.ReinstallBegan: Phase.REINSTALLING,
+            changed.ReplacementBegan: Phase.REPLACING,
             happened.StartRequested: Phase.STARTING,
             happened.FoundRunning: Phase.LOADING,
             happened.Vanished: Phase.OFFLINE,
+            happened.RestartScheduled: Phase.WAITING,
+            happened.RestartsGivenUp: Phase.OFFLINE,
+            happened.DeletionRequested: Phase.DELETING,
+        },
+        Phase.WAITING: {
+            **_beside(Phase.WAITING),
+            changed.ReinstallBegan: Phase.REINSTALLING,
+            changed.ReplacementBegan: Phase.REPLACING,
+            happened.StartRequested: Phase.STARTING,
+            happened.FoundRunning: Phase.LOADING,
+            happened.Vanished: Phase.WAITING,
+            happened.RestartCalledOff: Phase.OFFLINE,
             happened.DeletionRequested: Phase.DELETING,
         },
         Phase.STARTING: {
+            **_beside(Phase.STARTING),
             happened.Vanished: Phase.STARTING,
             happened.Rebuilt: Phase.STARTING,
             happened.PatternSeen: Phase.STARTING,
@@ -135,17 +243,30 @@ TRANSITIONS: MappingProxyType[Phase, dict[type[object], Phase]] = MappingProxyTy
             **_ENDING,
         },
         Phase.LOADING: {
+            **_beside(Phase.LOADING),
             happened.BecameReady: Phase.RUNNING,
             happened.Exited: Phase.OFFLINE,
             **_ENDING,
         },
-        Phase.RUNNING: {happened.Exited: Phase.OFFLINE, **_ENDING},
+        Phase.RUNNING: {**_beside(Phase.RUNNING), happened.Exited: Phase.OFFLINE, **_ENDING},
         Phase.STOPPING: {
+            **_beside(Phase.STOPPING),
             happened.StopTimedOut: Phase.KILLING,
             happened.Exited: Phase.OFFLINE,
             **_ENDING,
         },
-        Phase.KILLING: {happened.KillRequested: Phase.KILLING, happened.Exited: Phase.OFFLINE},
+        Phase.KILLING: {
+            **_beside(Phase.KILLING),
+            happened.KillRequested: Phase.KILLING,
+            happened.Exited: Phase.OFFLINE,
+        },
+        Phase.REINSTALLING: {changed.NewScriptFinished: Phase.BUILDING, **_CHANGING},
+        Phase.BUILDING: {changed.CandidateBuilt: Phase.REPLACING, **_CHANGING},
+        Phase.REPLACING: {
+            changed.ResumptionDecided: Phase.REPLACING,
+            changed.Replaced: Phase.OFFLINE,
+            **_CHANGING,
+        },
         Phase.DELETING: {happened.Deleted: Phase.DELETED},
         Phase.DELETED: {happened.Created: Phase.PULLING},
     }

@@ -2,8 +2,8 @@
 
 The order of events that matters: the watch attaches, then the start is asked for, so that every byte arrives;
 the stream ends, then the engine is looked at, so that an exit is told after the last line it printed. The end
-of the stream alone proves nothing: while the engine says that the process runs, the watch attaches again and
-makes up for what was printed in between.
+of the stream alone proves nothing: while the engine says that the process runs, the watch attaches again, and
+its ``Reader`` makes up for what was printed in between.
 
 The reader waits for nobody: what it reads goes into a ring, and a console that is full of input or of readers
 that don't read slows down neither it nor the process.
@@ -18,9 +18,11 @@ from actors.container.console import Console, Life, Readiness
 from actors.container.effects import WatchConsole
 from actors.container.engine import Attachment, Engine, EngineUnavailable, Missing, Snapshot
 from actors.container.messages import AbsenceReported, Inspected, Message, ReadinessReported
+from actors.container.reader import Reader
 from actors.kernel.mailbox import Ref
 
 Matcher = Callable[[str], bool]
+Ended = Inspected | AbsenceReported
 
 _LOOKS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)
 FIRST_DELAY = 0.1
@@ -43,6 +45,11 @@ class Watch:
     began: Callable[[], float | None]
     compile_pattern: Callable[[str], Matcher]
     clock: Callable[[], float]
+    _reader: Reader = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        life = f"{self.effect.engine_id}:{self.effect.run}"
+        self._reader = Reader(self.engine, self.console, self.effect.engine_id, life, self.clock)
 
     async def run(self, ref: Ref[Message]) -> Message:
         """Read until the process is gone; return what the engine said of it then, once the start was told."""
@@ -53,12 +60,13 @@ class Watch:
             await ref.tell(ReadinessReported(self.effect.run))
         async with self.console.reading:
             ended = await self._read_to_end(life, readiness, ref)
+            self._reader.end()
         life.attached.set()
         life.drained.set()
         await life.up.wait()
-        return ended
+        return attrs.evolve(ended, tail=self.console.last_words(life))
 
-    async def _read_to_end(self, life: Life, readiness: Readiness, ref: Ref[Message]) -> Message:
+    async def _read_to_end(self, life: Life, readiness: Readiness, ref: Ref[Message]) -> Ended:
         delay = FIRST_DELAY
         while True:
             began = trio.current_time()
@@ -78,9 +86,12 @@ class Watch:
             delay = min(delay * 2, LONGEST_DELAY)
 
     async def _read(self, life: Life, readiness: Readiness, ref: Ref[Message]) -> None:
+        asked_at = self.clock()
         async with self.engine.attach(self.effect.engine_id) as attachment:
             try:
-                if not self.fresh and await self._make_up(life, readiness, ref):
+                if self.fresh:
+                    self._reader.begin()
+                elif await self._make_up(asked_at, life, readiness, ref):
                     return
                 self.console.open_input()
                 life.attached.set()
@@ -91,9 +102,8 @@ class Watch:
                     nursery.cancel_scope.cancel()
             finally:
                 self.console.close_input()
-                self.console.finish()
 
-    async def _make_up(self, life: Life, readiness: Readiness, ref: Ref[Message]) -> bool:
+    async def _make_up(self, asked_at: float, life: Life, readiness: Readiness, ref: Ref[Message]) -> bool:
         """Read what was printed before the attachment; return true where there is nothing more to come.
 
         A process that ended before the attachment would never end its stream.
@@ -103,11 +113,12 @@ class Watch:
         if snapshot is None:
             raise Missing(engine_id)
         if snapshot.started_at is None or snapshot.started_at == self.before:
+            self._reader.begin()
             return False
         if self._is_another(snapshot):
             return True
-        since = max(self.console.read_at or 0.0, snapshot.started_at)
-        await self._take(await self.engine.backlog(engine_id, since), life, readiness, ref)
+        lines = await self._reader.make_up(snapshot.started_at, asked_at)
+        await self._look_for_readiness(lines, life, readiness, ref)
         return not snapshot.running
 
     async def _follow(
@@ -115,13 +126,14 @@ class Watch:
     ) -> None:
         try:
             while chunk := await attachment.receive():
-                await self._take(chunk, life, readiness, ref)
+                lines = await self._reader.take(chunk)
+                await self._look_for_readiness(lines, life, readiness, ref)
         except EngineUnavailable:
             return  # the end of the stream, however it comes, proves nothing
 
-    async def _take(self, chunk: bytes, life: Life, readiness: Readiness, ref: Ref[Message]) -> None:
-        lines = self.console.write(chunk)
-        self.console.read_at = self.clock()
+    async def _look_for_readiness(
+        self, lines: list[str], life: Life, readiness: Readiness, ref: Ref[Message]
+    ) -> None:
         if readiness.look(lines, self.console.partial):
             life.ready = True
             await ref.tell(ReadinessReported(self.effect.run))
@@ -147,7 +159,7 @@ class Watch:
                 return
             shown = size
 
-    async def _look(self) -> Message | None:
+    async def _look(self) -> Ended | None:
         """Return what the engine says of the process that stopped printing; None where it still runs."""
         for seconds in _LOOKS:
             await trio.sleep(seconds)

@@ -7,6 +7,7 @@ Only a deletion can't be called back.
 
 from typing import assert_never
 
+from actors.container import changes
 from actors.container import events as happened
 from actors.container import messages as told
 from actors.container.events import Events, Follow
@@ -16,7 +17,7 @@ from actors.kernel.decider import Rejection
 
 def create(state: State, command: told.Create) -> Events:
     if state.phase in (Phase.ABSENT, Phase.DELETED):
-        return (happened.Created(state.attempt + 1, command.spec),)
+        return (happened.Created(state.attempts + 1, command.spec),)
     raise Rejection("already_exists", f"container {command.spec.internal_id} exists already")
 
 
@@ -25,19 +26,30 @@ def start(state: State) -> Events:
         case Phase.ABSENT | Phase.DELETED:
             raise _not_found()
         case Phase.PULLING | Phase.SCRIPTING | Phase.CREATING:
-            raise Rejection("installing", f"container {state.asked.internal_id} is being installed")
+            raise changes.installing(state)
+        case Phase.REINSTALLING | Phase.BUILDING:
+            raise changes.changing(state)
+        case Phase.REPLACING:
+            return changes.resume(state, resume=True)
         case Phase.FAILED:
-            message = f"the installation of container {state.asked.internal_id} failed: {state.error}"
-            raise Rejection("install_failed", message)
-        case Phase.OFFLINE:
+            raise changes.install_failed(state)
+        case Phase.OFFLINE | Phase.WAITING:
             return (happened.StartRequested(state.run + 1),)
         case Phase.STARTING | Phase.LOADING | Phase.RUNNING:
             return ()
         case Phase.STOPPING | Phase.KILLING:
-            return _ask_end(state, state.phase, Follow.START)
+            return _start_afterwards(state)
         case Phase.DELETING:
-            raise _deleting(state)
+            raise changes.deleting(state)
     assert_never(state.phase)
+
+
+def _start_afterwards(state: State) -> Events:
+    if state.follow is not Follow.CHANGE:
+        return _ask_end(state, state.phase, Follow.START)
+    if state.changing.resume:
+        return ()
+    raise changes.changing(state)
 
 
 def stop(state: State) -> Events:
@@ -46,14 +58,18 @@ def stop(state: State) -> Events:
             raise _not_found()
         case Phase.PULLING | Phase.SCRIPTING | Phase.CREATING:
             return (happened.InstallationFailed(state.attempt, "cancelled", "cancelled on request"),)
-        case Phase.FAILED | Phase.OFFLINE:
-            return ()
+        case Phase.REPLACING:
+            return changes.resume(state, resume=False)
+        case Phase.FAILED | Phase.OFFLINE | Phase.REINSTALLING | Phase.BUILDING:
+            return changes.call_off(state)
+        case Phase.WAITING:
+            return (*changes.call_off(state), happened.RestartCalledOff(state.run))
         case Phase.STARTING | Phase.LOADING | Phase.RUNNING | Phase.STOPPING:
-            return _ask_end(state, Phase.STOPPING, Follow.REST)
+            return (*changes.call_off(state), *_ask_end(state, Phase.STOPPING, Follow.REST))
         case Phase.KILLING:
-            return _ask_end(state, Phase.KILLING, Follow.REST)
+            return (*changes.call_off(state), *_ask_end(state, Phase.KILLING, Follow.REST))
         case Phase.DELETING:
-            raise _deleting(state)
+            raise changes.deleting(state)
     assert_never(state.phase)
 
 
@@ -61,7 +77,7 @@ def kill(state: State) -> Events:
     match state.phase:
         case Phase.STARTING | Phase.LOADING | Phase.RUNNING | Phase.STOPPING | Phase.KILLING:
             follow = Follow.DELETE if state.follow is Follow.DELETE else Follow.REST
-            return _ask_end(state, Phase.KILLING, follow)
+            return (*changes.call_off(state), *_ask_end(state, Phase.KILLING, follow))
         case _:
             return stop(state)
 
@@ -80,22 +96,21 @@ def delete(state: State) -> Events:
     match state.phase:
         case Phase.ABSENT | Phase.DELETED:
             raise _not_found()
-        case Phase.PULLING | Phase.SCRIPTING | Phase.CREATING | Phase.FAILED | Phase.OFFLINE:
-            return (happened.DeletionRequested(),)
         case Phase.STARTING | Phase.LOADING | Phase.RUNNING | Phase.STOPPING:
             return _ask_end(state, Phase.STOPPING, Follow.DELETE)
         case Phase.KILLING:
             return _ask_end(state, Phase.KILLING, Follow.DELETE)
         case Phase.DELETING:
             return ()
-    assert_never(state.phase)
+        case _:
+            return (happened.DeletionRequested(),)
 
 
 def _ask_end(state: State, phase: Phase, follow: Follow) -> Events:
     """Ask for the end of this run in the way of ``phase``, and for what follows it."""
     if state.phase in (Phase.STOPPING, Phase.KILLING):
         if state.follow is Follow.DELETE and follow is not Follow.DELETE:
-            raise _deleting(state)
+            raise changes.deleting(state)
         if state.phase is phase and state.follow is follow:
             return ()
     if state.phase is Phase.STARTING and state.engine_id is None:
@@ -108,7 +123,3 @@ def _ask_end(state: State, phase: Phase, follow: Follow) -> Events:
 
 def _not_found() -> Rejection:
     return Rejection("not_found", "no such container")
-
-
-def _deleting(state: State) -> Rejection:
-    return Rejection("deleting", f"container {state.asked.internal_id} is being deleted")

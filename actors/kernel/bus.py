@@ -81,6 +81,10 @@ class Bus:
         """Return at most ``limit`` records of ``stream`` with a version over ``after``."""
         return await self._journal.read_stream(stream, after, limit)
 
+    async def caused(self, cause: str) -> Sequence[Recorded]:
+        """Return the first records that ``cause`` led to, oldest first."""
+        return await self._journal.read_caused(cause)
+
     async def streams(self, prefix: str) -> Sequence[str]:
         """Return the streams whose names start with ``prefix``."""
         return await self._journal.streams(prefix)

@@ -52,7 +52,7 @@ class Ring(Generic[T]):
     """The newest items of a stream, numbered from 1 without gaps.
 
     Bounded by ``items`` and by ``size``, the sum of what ``measure`` says of each; at either bound the
-    oldest go. The newest item is always kept.
+    oldest go. The newest item is always kept. ``volume`` is the measure of all that was ever pushed.
     """
 
     items: int
@@ -62,6 +62,7 @@ class Ring(Generic[T]):
     _kept: deque[T] = attrs.field(factory=deque)
     _held: int = 0
     _last: int = 0
+    volume: int = 0
 
     @property
     def last(self) -> int:
@@ -77,11 +78,18 @@ class Ring(Generic[T]):
         """Append ``items`` and wake the readers once."""
         self._kept.extend(items)
         self._last += len(items)
-        self._held += sum(map(self.measure, items))
+        size = sum(map(self.measure, items))
+        self._held += size
+        self.volume += size
         while len(self._kept) > 1 and (len(self._kept) > self.items or self._held > self.size):
             self._held -= self.measure(self._kept.popleft())
         if items:
             self.wake.notify()
+
+    def resume(self, stretch: Stretch[T]) -> None:
+        """Begin with what an earlier ring had, under its numbers; only before the first ``push``."""
+        self._last = stretch.first - 1
+        self.push(stretch.items)
 
     def read(self, after: int, limit: int) -> Stretch[T]:
         """Return at most ``limit`` items with numbers over ``after``, and how many of them are lost.

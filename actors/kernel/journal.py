@@ -77,6 +77,9 @@ class Journal(Protocol):
     async def read_all(self, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
         """Return at most ``limit`` records of all streams with a position over ``after``, oldest first."""
 
+    async def read_caused(self, cause: str) -> Sequence[Recorded]:
+        """Return the first records, at most 100, that ``cause`` led to, oldest first."""
+
     async def streams(self, prefix: str) -> Sequence[str]:
         """Return the names of the streams that start with ``prefix``, in the order of their first record."""
 
@@ -119,6 +122,10 @@ class MemoryJournal:
     async def read_all(self, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
         """Return records of all streams; see ``Journal.read_all``."""
         return self.records[after : after + limit]
+
+    async def read_caused(self, cause: str) -> Sequence[Recorded]:
+        """Return records of one cause; see ``Journal.read_caused``."""
+        return [record for record in self.records if record.cause == cause][:100]
 
     async def streams(self, prefix: str) -> Sequence[str]:
         """Return the streams that start with ``prefix``; see ``Journal.streams``."""

@@ -1,15 +1,19 @@
 """The port pool: its actor's place, and the follower that gives back what containers let go of.
 
-The follower reads the bus: a container that was deleted, or whose installation failed, holds no ports. Before
-that it compares the pool with the containers that there are, for a crash may have fallen between the lease
-and the creation it was for. ``wait_followed`` says when all that was recorded until now has been seen to, so
-that a new container of an old name can't lose its lease to the old one's deletion.
+The follower reads the bus: when a container was deleted, its installation failed, or its ports were changed
+or not changed, it keeps what it claims and holds nothing else. What it claims is looked up then, not read off
+the record: the newest claim is the true one, however far behind the follower is. Before that it compares the
+pool with the containers that there are, for a crash may have fallen between a lease and what it was for.
+
+``wait_followed`` says when all that was recorded until now has been seen to, so that a new container of an
+old name can't lose its lease to the old one's deletion.
 """
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable
 
 import attrs
 
+from actors.container.changed import ChangeAbandoned, ChangeFailed, Replaced
 from actors.container.events import Deleted, InstallationFailed
 from actors.container.fleet import internal_id_of
 from actors.kernel.actor import Perform
@@ -20,9 +24,13 @@ from actors.kernel.mailbox import ActorGone, Overloaded, Ref
 from actors.kernel.place import Place, start_actor
 from actors.kernel.supervisor import Supervisor
 from actors.portpool.decider import DECIDER, State
-from actors.portpool.messages import Message, Release
+from actors.portpool.messages import Keep, Key, Message
 
 STREAM = "portpool"
+
+LETS_GO = (Deleted, InstallationFailed, Replaced, ChangeFailed, ChangeAbandoned)
+
+Claims = Callable[[str, int], Awaitable[tuple[Key, ...] | None]]
 
 
 async def _perform(_effect: str, _ref: object) -> None:
@@ -40,6 +48,7 @@ class PortPool:
     _bus: Bus
     _place: Place[State, Message]
     _followed: Latest[int]
+    _claims: Claims
 
     @property
     def ref(self) -> Ref[Message]:
@@ -57,27 +66,34 @@ class PortPool:
         while self._followed.value < head:
             await self._followed.wake.wait()
 
+    async def _keep(self, owner: str, position: int, cause: str | None = None) -> None:
+        """Have ``owner`` hold nothing but what it claims; all of it where nobody can tell."""
+        keys = await self._claims(owner, position)
+        if keys is not None:
+            await self.ref.ask(Keep(owner, keys), cause)
+
     async def _follow(self) -> None:
         subscription = self._bus.subscribe(self._followed.value)
         while True:
             for record in await subscription.next():
                 owner = internal_id_of(record.stream)
-                if owner is not None and isinstance(record.event, Deleted | InstallationFailed):
-                    await self.ref.ask(Release(owner), record.cause)
+                if owner is not None and isinstance(record.event, LETS_GO):
+                    await self._keep(owner, record.position, record.cause)
                 self._followed.set(record.position)
             self._followed.set(subscription.position)
 
 
-async def open_portpool(bus: Bus, supervisor: Supervisor, owners: Iterable[str]) -> PortPool:
-    """Start the pool and its follower; return it once it has replayed and holds nothing for strangers.
+async def open_portpool(bus: Bus, supervisor: Supervisor, claims: Claims) -> PortPool:
+    """Start the pool and its follower; return it once it has replayed and nobody holds what isn't claimed.
 
-    ``owners`` are the containers that may hold ports; call it before any is created.
+    ``claims`` tells which ports a container has or is about to have, once the record at a position is known
+    to its actor, None where nobody can tell; call this before any is created.
     """
     head = bus.head
     place = start_actor(supervisor, bus, STREAM, DECIDER, _new_perform)
     await place.settled.wait()
-    pool = PortPool(bus, place, Latest(head))
-    for owner in place.view.state.owners() - frozenset(owners):
-        await pool.ref.ask(Release(owner))
+    pool = PortPool(bus, place, Latest(head), claims)
+    for owner in place.view.state.owners():
+        await pool._keep(owner, 0)  # noqa: SLF001 - a part of it
     supervisor.start("portpool follower", pool._follow, outages=(JournalUnavailable, ActorGone, Overloaded))  # noqa: SLF001 - its own task
     return pool

@@ -14,6 +14,7 @@ from actors.kernel.decider import Decider, Rejection
 from actors.portpool.messages import (
     Add,
     Event,
+    Keep,
     Key,
     Lease,
     Mark,
@@ -23,7 +24,6 @@ from actors.portpool.messages import (
     PortsLeased,
     PortsReleased,
     PortsRemoved,
-    Release,
     Remove,
 )
 
@@ -86,9 +86,10 @@ def decide(state: State, message: Message) -> tuple[Event, ...]:
             return _mark(state, message)
         case Lease():
             return _lease(state, message)
-        case Release():
-            keys = state.held_by(message.owner)
-            return (PortsReleased(message.owner, keys),) if keys else ()
+        case Keep():
+            held = state.held_by(message.owner)
+            released = tuple(key for key in held if key not in message.keys)
+            return (PortsReleased(message.owner, released),) if released else ()
     assert_never(message)
 
 

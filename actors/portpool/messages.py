@@ -41,13 +41,14 @@ class Lease:
 
 
 @attrs.frozen
-class Release:
-    """Have nothing held by ``owner``."""
+class Keep:
+    """Have nothing held by ``owner`` but ``keys``."""
 
     owner: str
+    keys: tuple[Key, ...]
 
 
-Message = Add | Remove | Mark | Lease | Release
+Message = Add | Remove | Mark | Lease | Keep
 
 
 # Events

@@ -54,6 +54,7 @@ class Bridge:
     _closing: asyncio.Event | None = None
     _opened: trio.Event = attrs.field(factory=trio.Event)
     _lost: trio.Event = attrs.field(factory=trio.Event)
+    _seconds: float | None = None
 
     async def run(self, function: Callable[..., Awaitable[T]], *args: object) -> T:
         """Run the asyncio function in the loop and return what it returns, or raise what it raises."""
@@ -69,14 +70,24 @@ class Bridge:
     async def run_to_end(self, function: Callable[..., Awaitable[T]], *args: object) -> T:
         """As ``run``; but once begun it goes on to its end, and a cancelled caller waits for that.
 
-        The function's own deadlines are the bound of the wait.
+        The function's own deadlines are the bound of the wait, or ``hurry``.
         """
 
-        def abort(_raise_cancel: Callable[[], Any]) -> trio.lowlevel.Abort:
+        def abort(raise_cancel: Callable[[], Any]) -> trio.lowlevel.Abort:
+            call.raise_cancel = raise_cancel
             return trio.lowlevel.Abort.FAILED
 
-        await self._called(function, args)
+        call = await self._called(function, args)
         return cast(T, await trio.lowlevel.wait_task_rescheduled(abort))
+
+    def hurry(self, seconds: float) -> None:
+        """Cancel every call that has not ended in ``seconds``; one that begins later has as long.
+
+        Its caller is told that it was cancelled where it was, else ``BridgeBroken``.
+        """
+        self._seconds = seconds
+        for call in self._pending:
+            self._submit(self._cancel_later, call)
 
     # ---- Trio's thread
 
@@ -87,6 +98,8 @@ class Bridge:
         call = _Call(function, args, trio.lowlevel.current_task())
         self._pending.add(call)
         self._submit(self._begin, call)
+        if self._seconds is not None:
+            self._submit(self._cancel_later, call)
         return call
 
     def _submit(self, action: Callable[[_Call], None], call: _Call) -> None:
@@ -130,6 +143,9 @@ class Bridge:
     def _cancel(self, call: _Call) -> None:
         if call.task is not None:
             call.task.cancel()
+
+    def _cancel_later(self, call: _Call) -> None:
+        asyncio.get_running_loop().call_later(self._seconds or 0.0, self._cancel, call)
 
     def _finish(self, call: _Call, task: asyncio.Task[Any]) -> None:
         self._to_trio.append((call, _to_outcome(task)))

@@ -22,6 +22,8 @@ from lightd.engine.translate import Refused, to_version
 CONNECTIONS: Final = 32
 DEADLINES: Final = aiohttp.ClientTimeout(total=60, connect=10, sock_connect=5)
 
+LEAVING: Final = 3.0
+
 UNREACHABLE: Final = 900  # aiodocker's own status
 
 
@@ -54,6 +56,10 @@ class Calls:
         """
         await self.version()
         return await self._mapped(self._bridge.run_to_end, method, path, params, data)
+
+    def leave(self) -> None:
+        """Wait for no answer longer than ``LEAVING`` seconds from now on."""
+        self._bridge.hurry(LEAVING)
 
     async def version(self) -> str:
         """The agreed API version, as a path begins with it: ``v1.41``."""

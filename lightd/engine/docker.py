@@ -9,7 +9,6 @@
 """
 
 import json
-import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -20,6 +19,7 @@ import attrs
 import trio
 
 from actors.container.engine import (
+    Backlog,
     EngineRefused,
     EngineUnavailable,
     Listed,
@@ -29,15 +29,16 @@ from actors.container.engine import (
     Sample,
     Snapshot,
 )
-from actors.container.spec import ContainerSpec
-from lightd.engine import attach, bridge, calls, entrypoint, folder, pull, recipe, streams, translate
+from actors.container.spec import ContainerSpec, Limits, PortBinding
+from lightd.engine import attach, bridge, calls, entrypoint, folder, ports, pull, recipe, streams, translate
 from lightd.engine.frames import Tail, Unframer
+from lightd.engine.logged import to_logged
 from lightd.engine.sampler import Sampler
 from lightd.engine.translate import Refused
+from lightd.files.jail import Owner
 
 CHANGES_AT_ONCE: Final = 8
 TRIES: Final = 5  # to create, while somebody else takes and leaves the name
-
 BACKLOG_BOUND: Final = 1024 * 1024
 BACKLOG_LINES: Final = 10_000
 
@@ -73,8 +74,6 @@ class DockerEngine:
     _changing: trio.Semaphore = attrs.field(factory=lambda: trio.Semaphore(CHANGES_AT_ONCE))
     _making_network: trio.Lock = attrs.field(factory=trio.Lock)
 
-    # ---- images
-
     async def ensure_image(self, image: str, progress: Callable[[str], None]) -> None:
         with _refusals():
             try:
@@ -82,26 +81,12 @@ class DockerEngine:
             except Refused as no:
                 if no.status != NOT_FOUND:
                     raise
-                await self._pull(image, progress)
-
-    async def _pull(self, image: str, progress: Callable[[str], None]) -> None:
-        progress(f"Pulling {image}")
-        name, tag = translate.to_reference(image)
-        query = urlencode({"fromImage": name, "tag": tag})
-        try:
-            # Its connection is the pull's life: the engine gives up on it when that is closed.
-            async with self._body("POST", f"images/create?{query}", patience=math.inf) as body:
-                await pull.follow(streams.Messages(body), progress)
-        except Refused as no:
-            # The registry's refusals and faults come under any status.
-            reason = translate.to_refusal(no.message)
-            raise EngineRefused(f"The image {image} can't be pulled: {reason}") from None
-        progress(f"Pulled {image}")
+                await pull.pull(self._socket_path, await self._calls.version(), image, progress)
 
     # ---- creation
 
     async def create_installer(self, spec: ContainerSpec, attempt: int) -> str:
-        await _check_there(self._layout.volume(spec))
+        await trio.to_thread.run_sync(folder.check_there, self._layout.volume(spec))
         script = spec.install_script or ""
         files = {
             folder.INSTALLER: entrypoint.to_installer_script(script, spec.user),
@@ -112,13 +97,20 @@ class DockerEngine:
         return await self._create(spec, Role.INSTALLER, config, translate.ATTEMPT)
 
     async def create_server(self, spec: ContainerSpec, attempt: int) -> str:
-        await _check_there(self._layout.volume(spec))
-        own, owner = self._layout.folder(spec.internal_id), folder.Owner.from_user(spec.user)
+        return await self._create_server(spec, attempt, Role.SERVER)
+
+    async def create_candidate(self, spec: ContainerSpec, attempt: int, fresh: Sequence[PortBinding]) -> str:
+        await trio.to_thread.run_sync(ports.check_free, fresh)
+        return await self._create_server(spec, attempt, Role.CANDIDATE)
+
+    async def _create_server(self, spec: ContainerSpec, attempt: int, role: Role) -> str:
+        await trio.to_thread.run_sync(folder.check_there, self._layout.volume(spec))
+        own, owner = self._layout.folder(spec.internal_id), Owner.from_user(spec.user)
         script = entrypoint.to_script(spec.startup_command, tty=spec.tty)
         await _on_host(folder.write_files, own, {folder.ENTRYPOINT: script})
         await _on_host(folder.hand_over, self._layout.volume(spec), own, attempt, owner)
         config = recipe.to_server(spec, attempt, self._layout)
-        return await self._create(spec, Role.SERVER, config, translate.FINGERPRINT)
+        return await self._create(spec, role, config, translate.FINGERPRINT)
 
     async def _create(self, spec: ContainerSpec, role: Role, config: recipe.Json, identity: str) -> str:
         """Make a container; one of the same name is it already where its label ``identity`` is the same."""
@@ -137,7 +129,7 @@ class DockerEngine:
                 await trio.sleep(0.05)  # its name outlives it for a moment
                 continue
             if not self._is_ours(found):
-                raise EngineRefused(f"The engine has a container named {name} that is somebody else's")
+                raise _someone_elses(name)
             same = found["Config"]["Labels"].get(identity) == config["Labels"][identity]
             if same and found["State"]["Status"] not in translate.GOING:
                 return str(found["Id"])
@@ -157,10 +149,42 @@ class DockerEngine:
     def _is_ours(self, inspected: Mapping[str, Any]) -> bool:
         return (inspected["Config"]["Labels"] or {}).get(translate.NODE) == self._layout.node
 
+    # ---- change
+
+    async def replace(self, internal_id: str, engine_id: str) -> None:
+        name = recipe.to_name(internal_id, Role.SERVER)
+        for _ in range(TRIES):
+            if await self._look(engine_id) is None:
+                raise Missing(engine_id)
+            found = await self._look(name)
+            if found is not None and found["Id"] == engine_id:
+                return
+            if found is not None:
+                if not self._is_ours(found):
+                    raise _someone_elses(name)
+                await self._remove(found["Id"])
+            try:
+                await self._change("POST", f"containers/{engine_id}/rename", name=name)
+            except Refused as no:
+                if no.status not in {NOT_FOUND, CONFLICT}:
+                    raise translate.to_fault(no) from None
+                await trio.sleep(0.05)  # the old one's name outlives it for a moment
+        raise EngineUnavailable(f"The name {name} is taken again and again")
+
+    async def update(self, engine_id: str, limits: Limits) -> None:
+        ceilings = recipe.to_ceilings(limits.memory, limits.cpu, limits.pids)
+        try:
+            await self._change("POST", f"containers/{engine_id}/update", ceilings)
+        except Refused as no:
+            if no.status == NOT_FOUND:
+                raise Missing(engine_id) from None
+            raise EngineRefused(translate.to_refusal(no.message)) from None
+
     # ---- life
 
     async def start(self, engine_id: str) -> None:
-        await _check_there(translate.to_source(await self._found(engine_id), recipe.HOME))
+        found = await self._found(engine_id)
+        await trio.to_thread.run_sync(folder.check_there, translate.to_source(found, recipe.HOME))
         try:
             await self._change("POST", f"containers/{engine_id}/start")
         except Refused as no:
@@ -244,11 +268,12 @@ class DockerEngine:
         async with attach.open_attachment(self._socket_path, prefix, engine_id, tty=tty) as attachment:
             yield attachment
 
-    async def backlog(self, engine_id: str, since: float) -> bytes:
+    async def backlog(self, engine_id: str, since: float) -> Backlog:
         found = await self._found(engine_id)
         unframer = None if found["Config"]["Tty"] else Unframer()
         begin = f"{translate.to_since(found, since):.9f}"
-        query = urlencode({"stdout": 1, "stderr": 1, "since": begin, "tail": BACKLOG_LINES})
+        asked = {"stdout": 1, "stderr": 1, "timestamps": 1, "since": begin, "tail": BACKLOG_LINES}
+        query = urlencode(asked)
         tail = Tail(BACKLOG_BOUND)
         try:
             async with self._body("GET", f"containers/{engine_id}/logs?{query}") as body:
@@ -257,7 +282,8 @@ class DockerEngine:
         except Refused as no:
             gone = no.status in {NOT_FOUND, CONFLICT}  # a conflict with its removal
             raise (Missing(engine_id) if gone else translate.to_fault(no)) from None
-        return tail.whole_lines()
+        lines = to_logged(tail.take())
+        return Backlog(lines, cut=tail.cut or len(lines) >= BACKLOG_LINES)
 
     async def _found(self, engine_id: str) -> Mapping[str, Any]:
         found = await self._look(engine_id)
@@ -270,6 +296,9 @@ class DockerEngine:
     async def sample(self, engine_ids: Sequence[str]) -> Mapping[str, Sample]:
         return await self._sampler.sample(engine_ids)
 
+    def leave(self) -> None:
+        self._calls.leave()
+
     # ---- the way to the engine
 
     async def _change(self, method: str, path: str, data: recipe.Json | None = None, **params: str) -> Any:  # noqa: ANN401 - JSON
@@ -277,12 +306,14 @@ class DockerEngine:
             return await self._calls.change(method, path, data, **params)
 
     @asynccontextmanager
-    async def _body(
-        self, method: str, path: str, *, patience: float = streams.HANDSHAKE_SECONDS
-    ) -> AsyncIterator[streams.Body]:
+    async def _body(self, method: str, path: str) -> AsyncIterator[streams.Body]:
         target = f"/{await self._calls.version()}/{path}"
-        async with streams.open_body(self._socket_path, method, target, patience=patience) as body:
+        async with streams.open_body(self._socket_path, method, target) as body:
             yield body
+
+
+def _someone_elses(name: str) -> EngineRefused:
+    return EngineRefused(f"The engine has a container named {name} that is somebody else's")
 
 
 @contextmanager
@@ -303,12 +334,6 @@ async def _on_host(function: Callable[..., None], *args: object) -> None:
         raise EngineRefused("The volume does not exist") from None
     except OSError as error:
         raise EngineRefused(f"The container's files can't be made ready: {error.strerror}") from None
-
-
-async def _check_there(volume: str | None) -> None:
-    """Raise ``EngineRefused`` where the volume's folder is missing: nothing may run on an empty one."""
-    if volume is not None and not await trio.to_thread.run_sync(folder.is_there, volume):
-        raise EngineRefused(f"volume {volume.rpartition('/')[2]} is not mounted: its folder is missing")
 
 
 @asynccontextmanager

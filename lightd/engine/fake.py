@@ -25,9 +25,9 @@ import attrs
 import trio
 
 from actors.container import engine
-from actors.container.spec import ContainerSpec
+from actors.container.spec import ContainerSpec, Limits, PortBinding
 from lightd.engine import programs
-from lightd.engine.fake_container import FakeAttachment, FakeContainer, FakeNotices
+from lightd.engine.fake_container import MEMORY, FakeAttachment, FakeContainer, FakeNotices
 from lightd.engine.faults import Call, Faults, Moment, no_faults
 
 EPOCH: Final = 1_700_000_000.0
@@ -38,9 +38,6 @@ BROKEN_IMAGE: Final = "lightd-rig:broken"
 """Has no shell: its containers are started, and end at once."""
 
 NO_SHELL: Final = "echo '[FATAL tini (7)] exec /bin/sh failed: No such file or directory'; exit 127"
-
-MEMORY: Final = 32 * 1024 * 1024
-HOST_MEMORY: Final = 16 * 1024**3
 
 
 @attrs.define(eq=False)
@@ -98,6 +95,32 @@ class FakeEngine:
                 return found.engine_id
             return self._create(engine.Role.SERVER, spec, attempt)
 
+    async def create_candidate(self, spec: ContainerSpec, attempt: int, fresh: Sequence[PortBinding]) -> str:
+        async with self._call("create_candidate", spec.internal_id):
+            self._check_free({(port.port, port.protocol) for port in fresh})
+            found = self._names.get((spec.internal_id, engine.Role.CANDIDATE))
+            if found is not None and found.spec == spec and found.attempt == attempt:
+                return found.engine_id
+            return self._create(engine.Role.CANDIDATE, spec, attempt)
+
+    async def replace(self, internal_id: str, engine_id: str) -> None:
+        async with self._call("replace", internal_id):
+            container = self._find(engine_id)
+            if container.role is engine.Role.SERVER:
+                return
+            if old := self._names.get((internal_id, engine.Role.SERVER)):
+                self._remove(old)
+            del self._names[internal_id, container.role]
+            container.role = engine.Role.SERVER
+            self._names[internal_id, container.role] = container
+
+    async def update(self, engine_id: str, limits: Limits) -> None:
+        async with self._call("update", self._subject(engine_id)):
+            container = self._find(engine_id)
+            if limits.memory is not None and limits.memory < MEMORY and container.process is not None:
+                raise engine.EngineRefused("The container uses more memory than that")
+            container.limits = limits
+
     async def start(self, engine_id: str) -> None:
         async with self._call("start", self._subject(engine_id)):
             container = self._find(engine_id)
@@ -127,10 +150,7 @@ class FakeEngine:
 
     async def list(self) -> Sequence[engine.Listed]:
         async with self._call("list"):
-            return [
-                engine.Listed(c.engine_id, c.spec.internal_id, c.role, c.process is not None)
-                for c in self._containers.values()
-            ]
+            return [container.to_listed() for container in self._containers.values()]
 
     @asynccontextmanager
     async def attach(self, engine_id: str) -> AsyncIterator[FakeAttachment]:
@@ -145,10 +165,9 @@ class FakeEngine:
             if console in container.consoles:
                 container.consoles.remove(console)
 
-    async def backlog(self, engine_id: str, since: float) -> bytes:
+    async def backlog(self, engine_id: str, since: float) -> engine.Backlog:
         async with self._call("backlog", self._subject(engine_id)):
-            data = b"".join(chunk for at, chunk in self._find(engine_id).log if at >= since)
-            return data[: data.rfind(b"\n") + 1]
+            return self._find(engine_id).to_backlog(since)
 
     async def resize(self, engine_id: str, columns: int, rows: int) -> None:
         async with self._call("resize", self._subject(engine_id)):
@@ -172,7 +191,10 @@ class FakeEngine:
     async def sample(self, engine_ids: Sequence[str]) -> Mapping[str, engine.Sample]:
         async with self._call("sample"):
             found = (self._containers.get(engine_id) for engine_id in engine_ids)
-            return {c.engine_id: self._sample(c) for c in found if c is not None and c.process is not None}
+            return {c.engine_id: c.to_sample(self._now()) for c in found if c is not None and c.process}
+
+    def leave(self) -> None:
+        pass  # a cancelled caller is never kept waiting
 
     # ---- what tests do to it
 
@@ -204,11 +226,8 @@ class FakeEngine:
 
     def running(self) -> Sequence[str]:
         """The ids of the servers whose process runs now, sorted."""
-        return sorted(
-            internal_id
-            for (internal_id, role), container in self._names.items()
-            if role is engine.Role.SERVER and container.process is not None
-        )
+        servers = ((name, c) for (name, role), c in self._names.items() if role is engine.Role.SERVER)
+        return sorted(name for name, container in servers if container.process is not None)
 
     def terminal_size(self, internal_id: str) -> tuple[int, int] | None:
         """Columns and rows of a server's terminal, None where it was never given any."""
@@ -235,10 +254,9 @@ class FakeEngine:
         return engine_id if container is None else container.spec.internal_id
 
     def _find(self, engine_id: str) -> FakeContainer:
-        try:
-            return self._containers[engine_id]
-        except KeyError:
-            raise engine.Missing(engine_id) from None
+        if engine_id not in self._containers:
+            raise engine.Missing(engine_id)
+        return self._containers[engine_id]
 
     def _now(self) -> float:
         # Strictly later each time: two lives that begin in one instant of virtual time can be told apart.
@@ -258,8 +276,7 @@ class FakeEngine:
     def _start(self, container: FakeContainer) -> None:
         if container.role is engine.Role.SERVER:
             wanted = {(port.port, port.protocol) for port in container.spec.ports}
-            for port, protocol in sorted(wanted & (self.bound | self._held.keys())):
-                raise engine.EngineRefused(f"Port {port}/{protocol} is in use on the host")
+            self._check_free(wanted)
             self._held |= dict.fromkeys(wanted, container.engine_id)
         text = container.spec.startup_command
         if container.role is engine.Role.INSTALLER:
@@ -270,6 +287,10 @@ class FakeEngine:
         container.process, container.started_at = process, self._now()
         self._tell("start", container)
         self._nursery.start_soon(self._live, container, process, text)
+
+    def _check_free(self, wanted: set[tuple[int, str]]) -> None:
+        for port, protocol in sorted(wanted & (self.bound | self._held.keys())):
+            raise engine.EngineRefused(f"Port {port}/{protocol} is in use on the host")
 
     async def _live(self, container: FakeContainer, process: programs.Process, text: str) -> None:
         code = await process.run(programs.to_program(text, self.table), ())
@@ -308,19 +329,6 @@ class FakeEngine:
                 follower.send_nowait(notice)
             except trio.WouldBlock:
                 continue  # notices may be lost
-
-    def _sample(self, container: FakeContainer) -> engine.Sample:
-        age = self._now() - (container.started_at or EPOCH)
-        return engine.Sample(
-            at=trio.current_time(),
-            cpu_time=age / 100,
-            memory_usage=MEMORY,
-            memory_limit=container.spec.limits.memory or HOST_MEMORY,
-            network_rx=int(age) * 1000,
-            network_tx=int(age) * 500,
-            block_read=4096,
-            block_write=0,
-        )
 
 
 @asynccontextmanager

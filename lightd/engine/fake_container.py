@@ -8,7 +8,7 @@ import attrs
 import trio
 
 from actors.container import engine
-from actors.container.spec import ContainerSpec
+from actors.container.spec import ContainerSpec, Limits
 from lightd.engine import programs
 
 UNREAD_BOUND: Final = 1024 * 1024
@@ -17,6 +17,11 @@ UNREAD_BOUND: Final = 1024 * 1024
 LOG_BOUND: Final = 256 * 1024
 """Bytes of output that are kept for ``backlog``; the oldest go."""
 
+MEMORY: Final = 32 * 1024 * 1024
+"""Bytes that every running container uses."""
+
+HOST_MEMORY: Final = 16 * 1024**3
+
 
 @attrs.define(eq=False)
 class FakeContainer:
@@ -24,6 +29,7 @@ class FakeContainer:
     role: engine.Role
     spec: ContainerSpec
     attempt: int
+    limits: Limits = attrs.field(init=False)
     process: programs.Process | None = None
     started_at: float | None = None
     finished_at: float | None = None
@@ -32,7 +38,11 @@ class FakeContainer:
     size: tuple[int, int] | None = None
     log: deque[tuple[float, bytes]] = attrs.field(factory=deque)
     log_size: int = 0
+    log_cut: bool = False
     consoles: "list[FakeAttachment]" = attrs.field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self.limits = self.spec.limits
 
     @property
     def tty(self) -> bool:
@@ -48,6 +58,23 @@ class FakeContainer:
             oom_killed=self.oom_killed,
         )
 
+    def to_listed(self) -> engine.Listed:
+        return engine.Listed(self.engine_id, self.spec.internal_id, self.role, self.process is not None)
+
+    def to_sample(self, now: float) -> engine.Sample:
+        """Counters that grow with the age of its process."""
+        age = now - (self.started_at or now)
+        return engine.Sample(
+            at=trio.current_time(),
+            cpu_time=age / 100,
+            memory_usage=MEMORY,
+            memory_limit=self.limits.memory or HOST_MEMORY,
+            network_rx=int(age) * 1000,
+            network_tx=int(age) * 500,
+            block_read=4096,
+            block_write=0,
+        )
+
     def emit(self, at: float, data: bytes) -> None:
         """Have ``data`` in the log and before every attached reader."""
         if self.tty:
@@ -56,8 +83,20 @@ class FakeContainer:
         self.log_size += len(data)
         while self.log_size > LOG_BOUND and len(self.log) > 1:
             self.log_size -= len(self.log.popleft()[1])
+            self.log_cut = True
         for console in self.consoles:
             console.push(data)
+
+    def to_backlog(self, since: float) -> engine.Backlog:
+        """What the log has of the lines that were whole at ``since`` or later."""
+        lines: list[engine.Logged] = []
+        rest, oldest = b"", self.log[0][0] if self.log else 0.0
+        for at, data in self.log:
+            *whole, rest = (rest + data).split(b"\n")
+            lines.extend(engine.Logged(at, line) for line in whole if at >= since)
+        if rest and self.process is None:
+            lines.append(engine.Logged(self.log[-1][0], rest))
+        return engine.Backlog(lines, cut=self.log_cut and since < oldest)
 
     def cut(self) -> None:
         """End every attached reader's stream."""

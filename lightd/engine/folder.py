@@ -1,6 +1,7 @@
 """The files of the host that a container starts from: its own folder, and a volume that is its user's.
 
-The container's own folder is the daemon's and is mounted read-only: no tenant can plant anything in it.
+The container's own folder is the daemon's and is mounted read-only: no tenant can plant anything in it. What
+is put there goes through the same jail as a tenant's files all the same (``lightd.files.jail``).
 The volume is the tenant's, so it is walked beneath directory descriptors; a link is given away itself, never
 what it leads to, and what is mounted in it stays as it is. Hard links lead nowhere else: none can be made
 across a mount. The kernel takes set-id bits and capabilities off a file whose owner changes (chown(2)).
@@ -13,11 +14,18 @@ numbers stays as it made it. Everything here blocks: call it in a worker thread.
 import errno
 import os
 import stat
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Final
 
-import attrs
+from actors.container.engine import EngineRefused
+from lightd.files import errors
+from lightd.files.deleting import delete_at
+from lightd.files.jail import FOLDER, Jail, Owner, held, look_at
+from lightd.files.paths import RelativePath
+from lightd.files.placing import replacing
+from lightd.files.reading import open_download
+from lightd.files.resolve import best
 
 ENTRYPOINT: Final = "entrypoint.sh"
 INSTALLER: Final = "installer.sh"
@@ -26,55 +34,34 @@ FILES: Final = (ENTRYPOINT, INSTALLER, SCRIPT)
 NOTE: Final = "handed-over"
 DEEPEST: Final = 200  # levels of folders, one descriptor each while it is walked
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-@attrs.frozen
-class Owner:
-    """Whom a volume belongs to, in the host's numbers."""
-
-    uid: int
-    gid: int
-
-    @classmethod
-    def from_user(cls, user: str) -> "Owner":
-        """The owner that ``uid:gid`` names; without a gid it is 0, as in Docker."""
-        uid, _, gid = user.partition(":")
-        return cls(int(uid), int(gid or 0))
-
-    def has(self, status: os.stat_result) -> bool:
-        return (status.st_uid, status.st_gid) == (self.uid, self.gid)
-
 
 def write_files(path: str, files: Mapping[str, str]) -> None:
     """Put ``files`` into the folder, which is made where it isn't there; each whole or not at all."""
     os.makedirs(path, mode=0o755, exist_ok=True)  # noqa: PTH103 - with the rest of os
-    folder = os.open(path, _FOLDER)
-    try:
-        os.fchmod(folder, 0o755)  # the container's user reads it, whatever our umask
+    with _jailed(path) as jail:
+        os.fchmod(jail.root, 0o755)  # the container's user reads it, whatever our umask
         for name, text in files.items():
-            _write(folder, name, text)
-    finally:
-        os.close(folder)
+            _write(jail, name, text)
 
 
 def clear(path: str) -> None:
     """Take our files away, and the folder where nothing else is in it; nothing where it isn't there."""
     with suppress(FileNotFoundError):
-        folder = os.open(path, _FOLDER)
-        try:
+        with _jailed(path) as jail:
             for name in (*FILES, NOTE):
                 with suppress(FileNotFoundError):
-                    os.unlink(name, dir_fd=folder)
-        finally:
-            os.close(folder)
+                    os.unlink(name, dir_fd=jail.root)
         with suppress(OSError):
             os.rmdir(path)  # noqa: PTH106 - with the rest of os
 
 
-def is_there(path: str) -> bool:
-    """Whether ``path`` is a folder, and no link to one."""
+def check_there(volume: str | None) -> None:
+    """Raise ``EngineRefused`` where the volume's folder is missing: nothing may run on an empty one."""
+    if volume is not None and not _is_folder(volume):
+        raise EngineRefused(f"volume {volume.rpartition('/')[2]} is not mounted: its folder is missing")
+
+
+def _is_folder(path: str) -> bool:
     try:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except OSError:
@@ -87,20 +74,22 @@ def hand_over(volume: str, folder: str, attempt: int, owner: Owner) -> None:
     Raises ``FileNotFoundError`` where there is no volume.
     """
     note = f"{attempt} {owner.uid}:{owner.gid}\n"
-    notes = os.open(folder, _FOLDER)
-    try:
-        top = os.open(volume, _FOLDER)
-        try:
+    with _jailed(folder) as notes:
+        with _jailed(volume) as jail:
+            top = jail.root
             if _read(notes, NOTE) == note and owner.has(os.fstat(top)):
                 return
             _give(top, owner, os.fstat(top).st_dev, 0)
             if not owner.has(os.fstat(top)):
                 os.fchown(top, owner.uid, owner.gid)
-        finally:
-            os.close(top)
-        _write(notes, NOTE, note, durable=False)  # lost in a power failure, it is only done again
-    finally:
-        os.close(notes)
+        _write(notes, NOTE, note)
+
+
+@contextmanager
+def _jailed(path: str) -> Iterator[Jail]:
+    """The jail of ``path``, which its own descriptor may list; raises ``OSError``, for a link too."""
+    with held(os.open(path, FOLDER)) as root:
+        yield Jail(root, best())
 
 
 def _give(folder: int, owner: Owner, device: int, depth: int) -> None:
@@ -122,36 +111,27 @@ def _give(folder: int, owner: Owner, device: int, depth: int) -> None:
 
 def _give_folder(folder: int, name: str, owner: Owner, device: int, depth: int) -> None:
     try:
-        inner = os.open(name, _FOLDER, dir_fd=folder)
+        inner = os.open(name, FOLDER, dir_fd=folder)
     except (NotADirectoryError, OSError) as error:
         if error.errno in {errno.ENOTDIR, errno.ELOOP}:
             return  # no folder any more
         raise
-    try:
+    with held(inner):
         _give(inner, owner, device, depth + 1)
-    finally:
-        os.close(inner)
 
 
-def _write(folder: int, name: str, text: str, *, durable: bool = True) -> None:
-    data = text.encode(errors="surrogateescape")
-    temporary = f".{name}.new"
+def _write(jail: Jail, name: str, text: str) -> None:
+    """The file ``name`` holds ``text``; what else was there, a link say, is gone."""
     with suppress(FileNotFoundError):
-        os.unlink(temporary, dir_fd=folder)
-    file = os.open(temporary, _NEW, 0o644, dir_fd=folder)
-    with os.fdopen(file, "wb") as stream:
-        os.fchmod(file, 0o644)
-        stream.write(data)
-        stream.flush()
-        if durable:
-            os.fsync(file)
-    os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        if not stat.S_ISREG(look_at(jail.root, name).st_mode):
+            delete_at(jail.root, name, lambda _: None)
+    with replacing(jail, RelativePath((name,)), None) as file, open(file, "wb", closefd=False) as stream:
+        stream.write(text.encode(errors="surrogateescape"))
 
 
-def _read(folder: int, name: str) -> str | None:
+def _read(jail: Jail, name: str) -> str | None:
     try:
-        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-    except FileNotFoundError:
+        with open_download(jail, RelativePath((name,))) as file:
+            return file.read(0, 1000).decode(errors="replace")
+    except errors.NotFound:
         return None
-    with os.fdopen(file, "rb") as stream:
-        return stream.read(1000).decode(errors="replace")

@@ -38,24 +38,23 @@ class Unframer:
 
 @attrs.define(eq=False)
 class Tail:
-    """The end of an output: at most ``bound`` bytes of it, the rest is forgotten on the way."""
+    """The end of an output: at most ``bound`` bytes of it, the rest is ``cut`` off on the way."""
 
     bound: int
     _kept: bytearray = attrs.field(factory=bytearray)
-    _cut: bool = False
+    cut: bool = False
 
     def add(self, data: bytes) -> None:
         self._kept += data
         if len(self._kept) > 2 * self.bound:
             self._shorten()
 
-    def whole_lines(self) -> bytes:
-        """What is kept, from the beginning of a line to the end of one."""
+    def take(self) -> bytes:
+        """What is kept, from the beginning of a line on."""
         if len(self._kept) > self.bound:
             self._shorten()
-        begin = self._kept.find(b"\n") + 1 if self._cut else 0
-        return bytes(self._kept[begin : self._kept.rfind(b"\n") + 1])
+        return bytes(self._kept.partition(b"\n")[2] if self.cut else self._kept)
 
     def _shorten(self) -> None:
         del self._kept[: -self.bound]
-        self._cut = True
+        self.cut = True

@@ -37,6 +37,12 @@ INSTALLER_MEMORY: Final = 1024**3
 
 INSTALLER_PIDS: Final = 1024
 
+_PREFIXES: Final[Mapping[Role, str]] = {
+    Role.SERVER: "lightd-",
+    Role.INSTALLER: "lightd.installer-",
+    Role.CANDIDATE: translate.CANDIDATE_PREFIX,
+}
+
 
 @attrs.frozen
 class Layout:
@@ -56,8 +62,11 @@ class Layout:
 
 
 def to_name(internal_id: str, role: Role) -> str:
-    """The container's name in Docker, the same for every attempt."""
-    return f"lightd-{internal_id}" if role is Role.SERVER else f"lightd-{internal_id}-installer"
+    """The container's name in Docker, the same for every attempt.
+
+    No id makes one of these out of another: none begins with a ``.`` or holds what ends such a beginning.
+    """
+    return _PREFIXES[role] + internal_id
 
 
 def to_fingerprint(spec: ContainerSpec, attempt: int) -> str:
@@ -83,7 +92,7 @@ def to_server(spec: ContainerSpec, attempt: int, layout: Layout) -> Json:
         "ExposedPorts": {_to_port(port): {} for port in spec.ports},
         "HostConfig": {
             **_to_confinement(SERVER_CAPABILITIES),
-            **_to_ceilings(limits.memory, limits.cpu, limits.pids),
+            **to_ceilings(limits.memory, limits.cpu, limits.pids),
             "Mounts": [
                 _to_mount(layout.volume(spec), HOME),
                 _to_mount(layout.folder(spec.internal_id), DATA, read_only=True),
@@ -111,7 +120,7 @@ def to_installer(spec: ContainerSpec, attempt: int, layout: Layout) -> Json:
         "Labels": _to_labels(spec, Role.INSTALLER, attempt, layout),
         "HostConfig": {
             **_to_confinement(INSTALLER_CAPABILITIES),
-            **_to_ceilings(memory, limits.cpu, pids),
+            **to_ceilings(memory, limits.cpu, pids),
             "Mounts": [
                 _to_mount(layout.volume(spec), HOME),
                 _to_mount(layout.volume(spec), INSTALL_HOME),
@@ -166,7 +175,8 @@ def _to_confinement(capabilities: tuple[str, ...]) -> Json:
     }
 
 
-def _to_ceilings(memory: int | None, cpu: float | None, pids: int | None) -> Json:
+def to_ceilings(memory: int | None, cpu: float | None, pids: int | None) -> Json:
+    """What holds a container to those that are given."""
     ceilings: Json = {}
     if memory is not None:
         ceilings |= {"Memory": memory, "MemorySwap": memory}  # equal: no swap on top

@@ -3,6 +3,9 @@
 A container's pid is asked for once a life. Where the kernel's files can't be read (a daemon that runs in a
 container itself), Docker's one-shot statistics take their place, for all of them at the same time, as each
 waits for the engine's tick of a second.
+
+A container that the engine doesn't answer about within ``PATIENCE`` seconds has no counters for a while, so
+that the others have theirs.
 """
 
 import time
@@ -18,6 +21,9 @@ from lightd.engine.calls import Calls
 
 T = TypeVar("T")
 
+PATIENCE = 3.0
+ASK_AGAIN = 30.0
+
 
 @attrs.define(eq=False)
 class Sampler:
@@ -25,6 +31,7 @@ class Sampler:
 
     _calls: Calls
     _pids: dict[str, int] = attrs.field(factory=dict)
+    _silent: dict[str, float] = attrs.field(factory=dict)
 
     async def sample(self, engine_ids: Sequence[str]) -> Mapping[str, Sample]:
         """The counters of those that run."""
@@ -56,10 +63,16 @@ class Sampler:
         """What ``ask`` says of each, asked at the same time; those left out that it has nothing to say of."""
         found: dict[str, T] = {}
         faults: list[EngineUnavailable] = []
+        now = trio.current_time()
+        self._silent = {name: until for name, until in self._silent.items() if until > now}
 
         async def one(engine_id: str) -> None:
+            answer: T | None = None
             try:
-                answer = await ask(engine_id)
+                with trio.move_on_after(PATIENCE) as patience:
+                    answer = await ask(engine_id)
+                if patience.cancelled_caught:
+                    self._silent[engine_id] = now + ASK_AGAIN
             except translate.Refused:
                 return  # gone
             except EngineUnavailable as fault:
@@ -70,7 +83,8 @@ class Sampler:
 
         async with trio.open_nursery() as nursery:
             for engine_id in engine_ids:
-                nursery.start_soon(one, engine_id)
+                if engine_id not in self._silent:
+                    nursery.start_soon(one, engine_id)
         if faults:
             raise faults[0]
         return found

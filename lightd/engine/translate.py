@@ -17,6 +17,9 @@ ROLE: Final = "lightd.role"
 ATTEMPT: Final = "lightd.attempt"
 FINGERPRINT: Final = "lightd.fingerprint"
 
+CANDIDATE_PREFIX: Final = "lightd.next-"
+"""How the name of a candidate begins. Its label calls it a server, for labels stay when it becomes one."""
+
 ACTIONS: Final = ("start", "die", "destroy")
 GOING: Final = frozenset({"removing", "dead"})
 ALIVE: Final = frozenset({"running", "paused", "restarting"})
@@ -114,7 +117,8 @@ def to_listed(row: Json) -> Listed | None:
     """One row of the answer of ``GET /containers/json``, None where its labels don't say what it is for."""
     match row["Labels"]:
         case {"lightd.internal_id": str(internal_id), "lightd.role": ("server" | "installer") as role}:
-            return Listed(row["Id"], internal_id, Role(role), row["State"] in ALIVE)
+            names: Sequence[str] = row.get("Names") or ()
+            return Listed(row["Id"], internal_id, _to_role(role, names), row["State"] in ALIVE)
         case _:
             return None
 
@@ -123,6 +127,12 @@ def to_source(found: Json, target: str) -> str | None:
     """The host's path of what an inspected container has at ``target``, None where that is nothing."""
     sources = [mount["Source"] for mount in found["Mounts"] if mount["Destination"] == target]
     return str(sources[0]) if sources else None
+
+
+def _to_role(label: str, names: Sequence[str]) -> Role:
+    if any(name.removeprefix("/").startswith(CANDIDATE_PREFIX) for name in names):
+        return Role.CANDIDATE
+    return Role(label)
 
 
 def to_notice(message: Json) -> Notice | None:
@@ -136,10 +146,10 @@ def to_notice(message: Json) -> Notice | None:
                 "Attributes": {
                     "lightd.internal_id": str(internal_id),
                     "lightd.role": ("server" | "installer") as role,
-                },
+                } as attributes,
             },
         } if action in ACTIONS:
-            return Notice(action, engine_id, internal_id, Role(role))
+            return Notice(action, engine_id, internal_id, _to_role(role, (str(attributes.get("name", "")),)))
         case _:
             return None
 

@@ -75,6 +75,12 @@ class TooDeep(FileRefused):
     code = "tree_too_deep"
 
 
+class PreconditionFailed(FileRefused):
+    """What is there isn't what the caller took it for (412)."""
+
+    code = "precondition_failed"
+
+
 class NoSpace(FileRefused):
     """The volume's quota, or the disk, is full (507)."""
 

@@ -16,9 +16,10 @@ Everything blocks: call it in a worker thread. One ``Jail`` may serve many threa
 import errno
 import os
 import stat
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Final
 
 import attrs
 
@@ -34,6 +35,9 @@ FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
+Guard = AbstractContextManager[Any]  # a lock between threads
+
+
 @attrs.frozen
 class Owner:
     """Whom a file belongs to, in the host's numbers."""
@@ -41,13 +45,32 @@ class Owner:
     uid: int
     gid: int
 
+    @classmethod
+    def from_user(cls, user: str) -> "Owner":
+        """The owner that ``uid:gid`` names; without a gid it is 0, as in Docker."""
+        uid, _, gid = user.partition(":")
+        return cls(int(uid), int(gid or 0))
+
+    def has(self, state: os.stat_result) -> bool:
+        return (state.st_uid, state.st_gid) == (self.uid, self.gid)
+
 
 @attrs.frozen(eq=False)
 class Jail:
-    """A folder that nothing leaves. Made by ``open_jail``; descriptors it gives are closed by who asked."""
+    """A folder that nothing leaves. Made by ``open_jail``; descriptors it gives are closed by who asked.
+
+    ``placing`` is held from the last look at what a rename replaces to the rename: of two conditional writes
+    one wins. It doesn't keep the tenant out.
+    """
 
     root: int
     resolver: resolve.Resolver
+    placing: Guard = attrs.field(factory=threading.Lock)
+
+    def owner(self) -> Owner:
+        """Whom the folder itself belongs to: the server's user, once it was handed over to it."""
+        state = os.fstat(self.root)
+        return Owner(state.st_uid, state.st_gid)
 
     def find(self, path: RelativePath) -> int:
         """An ``O_PATH`` descriptor of what ``path`` leads to, links that stay inside followed."""
@@ -87,14 +110,18 @@ class Jail:
 
 
 @contextmanager
-def open_jail(folder: str | os.PathLike[str], resolver: resolve.Resolver | None = None) -> Iterator[Jail]:
+def open_jail(
+    folder: str | os.PathLike[str],
+    resolver: resolve.Resolver | None = None,
+    placing: Guard | None = None,
+) -> Iterator[Jail]:
     """The jail of the host's ``folder``, which must not be a link itself. Raises ``NotFound``."""
     try:
         root = os.open(folder, resolve.LOOK | os.O_DIRECTORY)
     except OSError:
         raise errors.NotFound("The volume's folder is missing") from None
     with held(root):
-        yield Jail(root, resolver or resolve.best())
+        yield Jail(root, resolver or resolve.best(), placing or threading.Lock())
 
 
 @contextmanager

@@ -53,10 +53,13 @@ def list_folder(jail: Jail, path: RelativePath, limit: int | None = None, cursor
     """
     after = _parse_cursor(cursor)
     with explained(path), held(jail.find_folder(path)) as found, held(open_names(found)) as folder:
-        places = _places(folder, after)
-        chosen = sorted(places) if limit is None else heapq.nsmallest(limit + 1, places)
-        shown = chosen[:limit]
-        more = _to_cursor(shown[-1]) if shown and len(shown) < len(chosen) else None
+        places = list(_places(folder, after))
+        if limit is None or len(places) <= limit:
+            places.sort()
+        else:
+            places = heapq.nsmallest(limit + 1, places)
+        shown = places[:limit]
+        more = _to_cursor(shown[-1]) if shown and len(shown) < len(places) else None
         return Page(tuple(_entries(folder, shown)), more)
 
 

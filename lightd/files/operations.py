@@ -50,7 +50,8 @@ def rename(jail: Jail, source: RelativePath, destination: RelativePath, owner: O
         look_at(old, source.name)
         with explained(destination), held(jail.make_folders(destination.parent, owner)) as new:
             try:
-                rename_to_new(old, source.name, new, destination.name)
+                with jail.placing:
+                    rename_to_new(old, source.name, new, destination.name)
             except OSError as error:
                 match error.errno:
                     case errno.ENOENT:

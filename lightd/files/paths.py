@@ -84,4 +84,4 @@ def parse_name(text: str) -> RelativePath:
 
 def to_shown(name: str) -> str:
     """``name`` as it may stand in an answer: bytes that aren't UTF-8 become U+FFFD."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return name if name.isascii() else name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -26,6 +26,7 @@ FILE_MODE: Final = 0o644
 
 CREATE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _RENAME_NOREPLACE = 1
+_SYNC_FILE_RANGE_WRITE = 2
 _PART = re.compile(r"\.lightd-[0-9a-f]{16}\.part")
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -45,7 +46,8 @@ def replacing(jail: Jail, path: RelativePath, owner: Owner | None) -> Iterator[i
                 yield file
                 give_to(file, owner, mode)
                 os.fsync(file)
-                os.rename(part, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+                with jail.placing:
+                    os.rename(part, path.name, src_dir_fd=folder, dst_dir_fd=folder)
             finally:
                 with suppress(FileNotFoundError):
                     os.unlink(part, dir_fd=folder)
@@ -75,7 +77,12 @@ def new_part_name() -> str:
 
 def is_part_name(name: str) -> bool:
     """Whether ``name`` is one of those that only lie beside a file being written."""
-    return _PART.fullmatch(name) is not None
+    return name.startswith(".lightd-") and _PART.fullmatch(name) is not None
+
+
+def begin_writing_back(file: int, offset: int, count: int) -> None:
+    """Have the kernel begin to write these bytes to the disk (sync_file_range(2)); it is only a hint."""
+    _libc.sync_file_range(file, ctypes.c_int64(offset), ctypes.c_int64(count), _SYNC_FILE_RANGE_WRITE)
 
 
 def rename_to_new(source: int, name: str, target: int, new_name: str) -> None:

@@ -55,5 +55,9 @@ def open_download(jail: Jail, path: RelativePath) -> Iterator[Download]:
         state = os.fstat(contents)
         with explained(path):
             Links(jail).check(state, path)
-        etag = f'"{state.st_ino:x}-{state.st_size:x}-{state.st_mtime_ns:x}-{state.st_ctime_ns:x}"'
-        yield Download(contents, path, state.st_size, int(state.st_mtime), etag)
+        yield Download(contents, path, state.st_size, int(state.st_mtime), to_etag(state))
+
+
+def to_etag(state: os.stat_result) -> str:
+    """The strong validator of the file of ``state``, its quotes with it."""
+    return f'"{state.st_ino:x}-{state.st_size:x}-{state.st_mtime_ns:x}-{state.st_ctime_ns:x}"'

@@ -67,6 +67,8 @@ class Staging:
 
     def add_hard_link(self, path: RelativePath, target: RelativePath) -> None:
         """``path`` is one more name of ``target``, which is a file that was added before."""
+        if not target.parts:
+            raise errors.InvalidArchive(f'The hard link "{path}" in the archive leads to no file')
         with (
             held(self._jail.find_folder(target.parent)) as old,
             held(self._jail.make_folders(path.parent, self._owner)) as new,

@@ -11,6 +11,9 @@ says where its next piece begins, and says the whole length when it is done:
 An upload without a name leaves nothing behind when it ends without a commit. Named ones that nobody took up
 again are deleted by ``sweep_parts``. The tenant may do with a part what he likes: one that isn't a regular
 file of a single name any more is thrown away and begun anew.
+
+An upload may have a condition: it is looked at before anything arrives, and again in the moment of the
+commit, so that of two clients who change one file one is told.
 """
 
 import fcntl
@@ -19,16 +22,50 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from typing import Final
 
 import attrs
 
 from lightd.files import errors
-from lightd.files.deleting import delete_at
-from lightd.files.jail import TRIES, Jail, Owner, explained, give_to, held, look_at
+from lightd.files.deleting import Pace, delete_at
+from lightd.files.jail import TRIES, Guard, Jail, Owner, explained, give_to, held, look_at
 from lightd.files.paths import ROOT, RelativePath
-from lightd.files.placing import CREATE, is_part_name, mode_to_keep, new_part_name
+from lightd.files.placing import CREATE, begin_writing_back, is_part_name, mode_to_keep, new_part_name
+from lightd.files.reading import to_etag
 from lightd.files.resolve import LOOK
 from lightd.files.walking import walk
+
+ANY = "*"
+BEHIND: Final = 8 << 20
+"""Bytes that the disk may be behind an upload before it's told to begin: so the sync at its end is short."""
+
+
+@attrs.frozen
+class Condition:
+    """Which etags the file to be replaced must have, and must not have (RFC 9110, 13.1); ``*`` is any."""
+
+    matches: frozenset[str] | None = None
+    differs: frozenset[str] | None = None
+
+    def check(self, folder: int, path: RelativePath) -> None:
+        """Raise ``PreconditionFailed`` where what is at ``path``, in ``folder``, doesn't meet it."""
+        if self.matches is None and self.differs is None:
+            return
+        try:
+            etag = to_etag(look_at(folder, path.name))
+        except FileNotFoundError:
+            etag = None
+        if self.matches is not None and not _among(self.matches, etag):
+            raise errors.PreconditionFailed(f'"{path}" is not, or not any more, the file that was meant')
+        if self.differs is not None and _among(self.differs, etag):
+            raise errors.PreconditionFailed(f'"{path}" is there already')
+
+
+def _among(etags: frozenset[str], etag: str | None) -> bool:
+    return etag is not None and (ANY in etags or etag in etags)
+
+
+UNCONDITIONAL = Condition()
 
 
 @attrs.define(eq=False)
@@ -42,6 +79,9 @@ class Upload:
     _file: int
     _owner: Owner | None
     _mode: int
+    _condition: Condition
+    _placing: Guard
+    _begun: int = 0  # up to where the kernel was told to write to the disk
     keep: bool = attrs.field(kw_only=True)  # whether what lies there stays when the block ends
 
     def begin_at(self, offset: int) -> None:
@@ -50,7 +90,7 @@ class Upload:
             raise errors.InvalidOffset(f'{self.offset} bytes of "{self.path}" have arrived, not {offset}')
         with explained(self.path):
             os.ftruncate(self._file, offset)
-        self.offset = offset
+        self.offset = self._begun = offset
 
     def write(self, piece: bytes | bytearray | memoryview) -> None:
         """``piece`` stands at ``offset``, which has moved behind it. ``NoSpace`` may leave a part of it."""
@@ -59,17 +99,29 @@ class Upload:
             while rest:
                 written = os.pwrite(self._file, rest, self.offset)
                 self.offset += written
+                if self.offset - self._begun >= BEHIND:
+                    begin_writing_back(self._file, self._begun, self.offset - self._begun)
+                    self._begun = self.offset
                 rest = rest[written:]
 
-    def commit(self, length: int | None = None) -> None:
-        """What arrived is the file ``path``, whole and on the disk; ``length``, if known, is what it has."""
+    def commit(self, length: int | None = None) -> str:
+        """What arrived is the file ``path``, whole and on the disk; ``length``, if known, is what it has.
+
+        Return its etag. Raises ``InvalidOffset``, ``PreconditionFailed``.
+        """
         if length is not None and length != self.offset:
             raise errors.InvalidOffset(f'{self.offset} bytes of "{self.path}" have arrived, not {length}')
         with explained(self.path):
             give_to(self._file, self._owner, self._mode)
             os.fsync(self._file)
-            os.rename(self._part, self.path.name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            with self._placing:
+                self._condition.check(self._folder, self.path)
+                try:
+                    os.rename(self._part, self.path.name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+                except FileNotFoundError:
+                    raise errors.NotAllowed(f'What had arrived of "{self.path}" was taken away') from None
         self.keep = True  # under its own name
+        return to_etag(os.fstat(self._file))
 
     def abandon(self) -> None:
         """Nothing of it stays when the block ends, though it has a name."""
@@ -78,21 +130,28 @@ class Upload:
 
 @contextmanager
 def open_upload(
-    jail: Jail, path: RelativePath, owner: Owner | None, name: str | None = None
+    jail: Jail,
+    path: RelativePath,
+    owner: Owner | None,
+    name: str | None = None,
+    condition: Condition = UNCONDITIONAL,
 ) -> Iterator[Upload]:
     """An upload to ``path``, its folders made; with a ``name``, one that goes on where it broke off.
 
     Raises ``WrongKind`` where a folder, a link or a special file is, ``NotAllowed`` where another client
-    writes the upload of that name.
+    writes the upload of that name, ``PreconditionFailed``.
     """
     with ExitStack() as stack:
         with explained(path):
             folder = stack.enter_context(held(jail.make_folders(path.parent, owner)))
             mode = mode_to_keep(jail, folder, path)
+            condition.check(folder, path)
             part = new_part_name() if name is None else _named_part(path, name)
             file = stack.enter_context(held(_open_part(folder, part, path)))
             arrived = os.fstat(file).st_size
-        upload = Upload(path, arrived, folder, part, file, owner, mode, keep=name is not None)
+        upload = Upload(
+            path, arrived, folder, part, file, owner, mode, condition, jail.placing, keep=name is not None
+        )
         try:
             yield upload
         finally:
@@ -101,14 +160,32 @@ def open_upload(
                     os.unlink(part, dir_fd=folder)
 
 
-def sweep_parts(jail: Jail, before: float) -> int:
-    """The parts that nobody wrote to since ``before`` (Unix seconds) are gone; return how many those were."""
+def arrived_of(jail: Jail, path: RelativePath, name: str) -> int:
+    """How many bytes of the upload ``name`` to ``path`` are there to go on from; 0 where there is none."""
+    with explained(path), suppress(FileNotFoundError), held(jail.find_folder(path.parent)) as folder:
+        state = look_at(folder, _named_part(path, name))
+        return state.st_size if _is_ours(state) else 0
+    return 0
+
+
+def forget(jail: Jail, path: RelativePath, name: str) -> None:
+    """Nothing is left of the upload ``name`` to ``path``."""
+    with explained(path), suppress(FileNotFoundError), held(jail.find_folder(path.parent)) as folder:
+        delete_at(folder, _named_part(path, name), lambda _: None)
+
+
+def sweep_parts(jail: Jail, before: float, pace: Pace) -> int:
+    """The parts that nobody wrote to since ``before`` (Unix seconds) are gone; return how many those were.
+
+    ``pace`` is called at every name; what it raises ends the sweep.
+    """
     swept = 0
     with explained(ROOT), closing(walk(jail.root)) as mets:
         for met in mets:
+            pace(0)
             if is_part_name(met.name) and met.state.st_mtime < before:
                 with suppress(FileNotFoundError):
-                    delete_at(met.folder, met.name, lambda _: None)
+                    delete_at(met.folder, met.name, pace)
                     swept += 1
     return swept
 
@@ -137,11 +214,14 @@ def _open_part(folder: int, part: str, path: RelativePath) -> int:
     raise errors.NotAllowed(f'The upload to "{path}" keeps changing')
 
 
+def _is_ours(state: os.stat_result) -> bool:
+    return stat.S_ISREG(state.st_mode) and state.st_nlink == 1
+
+
 def _reopen_part(folder: int, part: str) -> int:
     """The part that a broken upload left, if it is ours alone; else it is thrown away and begun anew."""
     with suppress(FileNotFoundError), held(os.open(part, LOOK, dir_fd=folder)) as found:
-        state = os.fstat(found)
-        if stat.S_ISREG(state.st_mode) and state.st_nlink == 1:
+        if _is_ours(os.fstat(found)):
             return os.open(f"/proc/self/fd/{found}", os.O_RDWR | os.O_CLOEXEC)
         delete_at(folder, part, lambda _: None)
     return os.open(part, CREATE, 0o600, dir_fd=folder)

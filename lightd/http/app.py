@@ -7,14 +7,29 @@ Quart's lifespan is empty; whatever the routes need was opened before, and is re
 import logging
 import re
 import time
-import uuid
 
 from quart import Response, g, request, websocket
 from quart.typing import ResponseTypes
 from quart_trio import QuartTrio
 
-from lightd.http import containers, errors, ports, quotas, sessions, volumes
+from lightd.http import (
+    archives,
+    changes,
+    containers,
+    downloads,
+    errors,
+    files,
+    history,
+    ports,
+    quotas,
+    remote,
+    sessions,
+    uploads,
+    volumes,
+)
+from lightd.http.application import Application
 from lightd.http.auth import Gate, check_media_type, to_bearer, to_offered
+from lightd.http.refusal import new_request_id
 from lightd.http.stations import Stations
 from lightd.http.wire import to_json
 from lightd.system import System
@@ -27,25 +42,31 @@ _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 
 def make_app(system: System, stations: Stations) -> QuartTrio:
     """Return the application that serves ``system``."""
-    app = QuartTrio("lightd", static_folder=None)
+    app = Application("lightd", static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # a doubled slash is another path, not a redirection
-    gate = Gate(system.config.authorization.enabled, system.config.authorization.token)
     errors.install(app)
+
+    def to_gate() -> Gate:
+        authorization = system.config.authorization  # a reload may have changed it
+        return Gate(authorization.enabled, authorization.token)
 
     @app.before_request
     async def admit() -> None:
-        _begin(request.headers.get("X-Request-Id"))
+        headers = request.headers
+        _begin(headers.get("X-Request-Id"))
         if request.path != PING:
-            gate.check_token(to_bearer(request.headers.get("Authorization")))
-            check_media_type(",".join(request.headers.getlist("Accept")))
+            to_gate().check_token(to_bearer(headers.get("Authorization")))
+            check_media_type(",".join(headers.getlist("Accept")))
 
     @app.before_websocket
     async def admit_websocket() -> None:
         _begin(websocket.headers.get("X-Request-Id"))
         in_header = to_bearer(websocket.headers.get("Authorization"))
         offered = to_offered(websocket.requested_subprotocols)
+        gate = to_gate()
         gate.check_token([*websocket.args.getlist("token"), *in_header, *offered])
+        g.token = gate.token
 
     @app.after_request
     async def finish(response: ResponseTypes) -> ResponseTypes:
@@ -60,25 +81,28 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
         return to_json({"status": "ok", "message": "Lightd is running", "version": system.version})
 
     containers.install(app, system)
+    changes.install(app, system)
+    history.install(app, system)
     volumes.install(app, system)
     quotas.install(app, system)
+    files.install(app, system)
+    downloads.install(app, system)
+    uploads.install(app, system)
+    archives.install(app, system)
     ports.install(app, system)
+    remote.install(app, system)
     sessions.install(app, system, stations)
     return app
 
 
 def _begin(offered: str | None) -> None:
+    g.request_id = offered if offered and _REQUEST_ID.fullmatch(offered) else new_request_id()
     g.began = time.perf_counter()
-    g.request_id = offered if offered and _REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
 
 
 def _finish(method: str, path: str, response: ResponseTypes) -> ResponseTypes:
-    response.headers["X-Request-Id"] = g.request_id
-    logger.info(
-        "%s %s %d",
-        method,
-        path,
-        response.status_code,
-        extra={"request_id": g.request_id, "ms": round((time.perf_counter() - g.began) * 1000, 1)},
-    )
+    request_id = response.headers["X-Request-Id"] = g.request_id
+    milliseconds = round((time.perf_counter() - g.began) * 1000, 1)
+    extra = {"request_id": request_id, "ms": milliseconds}
+    logger.info("%s %s %d", method, path, response.status_code, extra=extra)
     return response

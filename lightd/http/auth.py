@@ -45,6 +45,8 @@ def to_offered(subprotocols: Iterable[str]) -> list[str]:
 
 def check_media_type(accept: str) -> None:
     """Raise a 403 unless ``accept``, a header of RFC 9110 section 12.5.1, lists the vendor's media type."""
+    if accept.lower() == MEDIA_TYPE:
+        return
     offered = {part.split(";")[0].strip().lower() for part in accept.split(",")}
     if MEDIA_TYPE not in offered:
         message = "the Accept header must be Application/vnd.pkglatv1+json"

@@ -164,7 +164,10 @@ Text = Annotated[str, Rule(_text)]
 Filled = Annotated[str, Rule(_filled)]
 AnyText = Annotated[str, Rule(_any_text)]
 Flag = Annotated[bool, Rule(_flag)]
-Megabytes = Annotated[int, whole(1, 2**40)]
+Image = Annotated[str, _matching(_IMAGE, "the name of an image")]
+Pattern = Annotated[str, Rule(_pattern)]
+Script = Annotated[str, Rule(lambda value: _text(value, longest=_LONGEST_SCRIPT))]
+Environment = Annotated[Any, Rule(_environment)]
 
 
 @attrs.frozen
@@ -251,15 +254,15 @@ class ContainerBody:
     """All that may be asked of a new container."""
 
     internal_id: InternalId
-    image: Annotated[str, _matching(_IMAGE, "the name of an image")]
+    image: Image
     volume_id: VolumeId
     startup_command: Filled
-    start_pattern: Annotated[str, Rule(_pattern)] | None = None
+    start_pattern: Pattern | None = None
     ports: tuple[BindingBody, ...] = ()
     limits: LimitsBody = LimitsBody()
     mount: Annotated[Any, Rule(_mounts)] = ()
-    install_script: Annotated[str, Rule(lambda value: _text(value, longest=_LONGEST_SCRIPT))] | None = None
-    environment: Annotated[Any, Rule(_environment)] = ()
+    install_script: Script | None = None
+    environment: Environment = ()
     user: Annotated[str, _matching(_USER, "a numeric uid or uid:gid")] | None = None
     tty: Flag = True
     stop: StopBody = StopBody()
@@ -267,32 +270,30 @@ class ContainerBody:
 
 
 @attrs.frozen
-class VolumeBody:
-    """A new volume."""
+class ReinstallBody:
+    """What a reinstallation changes."""
 
-    size: Megabytes | None = None
-
-
-@attrs.frozen
-class SizeBody:
-    """Another size for a volume."""
-
-    size: Megabytes
+    image: Image | None = None
+    install_script: Script | None = None
 
 
 @attrs.frozen
-class FileBody:
-    """A file and all of its text."""
+class RebindBody:
+    """The ports that a container is to have instead of those it has."""
 
-    path: AnyText
-    content: AnyText
+    ports: tuple[BindingBody, ...]
 
 
 @attrs.frozen
-class FolderBody:
-    """A folder."""
+class EditBody:
+    """What of a container is to be something else; an empty pattern takes it away."""
 
-    path: AnyText
+    startup_command: Filled | None = None
+    start_pattern: Pattern | None = None
+    environment: Environment | None = None
+    stop: StopBody | None = None
+    restart_policy: RestartBody | None = None
+    limits: LimitsBody | None = None
 
 
 # Fields whose key is a word of Python's.

@@ -5,11 +5,15 @@ The rules:
 1. One task reads; a task for each call of the application runs beside it. No timers: the reader waits
    until the protocol's deadline, then asks the protocol what is due. It reads no faster than the
    application takes; a client that leaves meanwhile is found by the server's sweep.
-2. Whoever ends the connection cancels the reader. The reader's end cancels the application's call, and
+2. The deadline holds while the reader waits for the client, and never while what came is handled. Both are
+   inside of one scope for as long as nothing is due: to open one costs as much as to parse half a request.
+   If the deadline comes in the very moment in which bytes do, they are handled first.
+3. Whoever ends the connection cancels the reader. The reader's end cancels the application's call, and
    the last thing that happens is the closing of the socket.
-3. `life` shields all of it from the daemon's own cancellation, so that clients are told goodbye; only
+4. `life` shields all of it from the daemon's own cancellation, so that clients are told goodbye; only
    the server cancels it, when the grace is over.
-4. Writers take turns. A write that makes no progress for `write_stall` seconds aborts the socket, and
+5. A large body is not read before the application asks for it. It may take the reading over (`bulk`).
+6. Writers take turns. A write that makes no progress for `write_stall` seconds aborts the socket, and
    so does the end of the grace; neither can be held up by a client (Hypercorn's send is shielded and
    has no deadline: pgjones/hypercorn#262).
 """
@@ -17,31 +21,24 @@ The rules:
 from __future__ import annotations
 
 import contextlib
-import logging
+import math
 import select
 import socket as sockets
 import struct
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 
-import attrs
 import trio
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ASGISendEvent, Scope
+from hypercorn.typing import AppWrapper
 from hypercorn.utils import parse_socket_addr
 
-from lightd.http import protocol, websocket
+from lightd.http import bulk, protocol, websocket
+from lightd.http.calls import Calls
 from lightd.http.settings import Settings
 
-logger = logging.getLogger("lightd.http")
-
 RECEIVE_SIZE = 64 * 1024
-QUEUE = 4
-"""Chunks of a body, or messages, that wait for the application; at the bound the client waits too."""
-
-DISCONNECTS = ("http.disconnect", "websocket.disconnect")
 ABORT = struct.pack("ii", 1, 0)
 
 
@@ -67,15 +64,18 @@ class Connection:
         self._context = context
         self._socket = socket
         self._stream = stream
-        self._encrypted = isinstance(stream, trio.SSLStream)
+        self.encrypted = isinstance(stream, trio.SSLStream)
         self._reader = trio.CancelScope()
         self._receiving = trio.CancelScope()
         self._turn = trio.Semaphore(1, max_value=1)
+        self._direct = False
+        self._barred = True
         self._listening = False
         self._closed = False
         self._ended_by_client = False
         self._nursery: trio.Nursery | None = None
         self._http: protocol.Http11 | None = None
+        self.hold = bulk.Hold()
 
     async def run(self) -> None:
         try:
@@ -107,31 +107,60 @@ class Connection:
             self._nursery = nursery
             self._http = http = protocol.Http11(
                 self, self._app, self._config, self._context, Calls(nursery, self), {},
-                self._encrypted, client, server, self.send,
+                self.encrypted, client, server, self.send,
             )  # fmt: skip
             with self._reader:
                 await self._read(http)
             await http.handle(Closed())
+            nursery.cancel_scope.cancel()
 
     async def _read(self, http: protocol.Http11) -> None:
         while True:
-            with trio.CancelScope(deadline=http.deadline()) as self._receiving:
-                self._listening = True
-                try:
-                    data = await self._stream.receive_some(RECEIVE_SIZE)
-                except (trio.BrokenResourceError, trio.ClosedResourceError):
-                    data = b""
-                self._ended_by_client = not data
-            self._listening = False
-            if self._receiving.cancelled_caught:
+            data = await self._read_on(http)
+            if data is None:
+                self._listening = False
                 await http.overdue()
             else:
-                await http.handle(RawData(bytes(data)))
+                await http.handle(RawData(data))
                 if not data:
                     return
 
+    async def _read_on(self, http: protocol.Http11) -> bytes | None:
+        """Handle what comes until something is due, then None; or what came in that moment, or the end."""
+        with trio.CancelScope() as self._receiving:
+            while True:
+                data = await self._listen(http)
+                if not data or self._receiving.cancel_called:
+                    return data
+                await http.handle(RawData(data))
+        return None
+
+    async def _listen(self, http: protocol.Http11) -> bytes:
+        if self.hold.holding:
+            await self.hold.wait_released()
+        self._receiving.deadline = http.deadline()
+        self._listening = True
+        try:
+            data = await self._receive()
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+            data = b""
+        self._listening = False
+        self._receiving.deadline = math.inf
+        self._ended_by_client = not data
+        return data
+
+    async def _receive(self) -> bytes:
+        if self.encrypted:
+            return bytes(await self._stream.receive_some(RECEIVE_SIZE))
+        while not self._closed:
+            # To try first would be a system call and an exception for nothing: mostly nothing is there yet.
+            await trio.lowlevel.wait_readable(self._socket)
+            with contextlib.suppress(BlockingIOError):
+                return self._socket.recv(RECEIVE_SIZE)
+        return b""
+
     def rearm(self) -> None:
-        if self._http is not None:
+        if self._http is not None and self._listening:
             self._receiving.deadline = self._http.deadline()
 
     def end_if_left(self) -> None:
@@ -168,34 +197,83 @@ class Connection:
         elif isinstance(event, Updated):
             self.rearm()
 
+    async def write_file(self, part: bulk.Part) -> None:
+        """All of `part` is with the kernel, or the socket is aborted."""
+        async with self._turn:
+            if self._closed:
+                return
+            sent = False
+            try:
+                sender = bulk.send_copied if self.encrypted else bulk.send
+                sent = await sender(self._socket, part, self.settings.write_stall, self._write_encrypted)
+            except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+                pass
+            finally:
+                if not sent:
+                    self.abort()
+
+    async def receive_body(self, size: int, patience: float | None, sink: bulk.Sink) -> None:
+        """As `bulk.receive`: past the protocol, which the reader must not be busy with."""
+        await bulk.receive(self._socket, size, patience, sink)
+
     async def write(self, data: bytes) -> None:
         """All of `data` is with the kernel, or the socket is aborted. A checkpoint only if it has to wait."""
+        if self._turn.value and not self.encrypted and not self._closed:
+            try:
+                sent = self._socket.send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                self.abort()
+                return
+            if sent == len(data):
+                return
+            data = data[sent:]
         try:
             self._turn.acquire_nowait()
         except trio.WouldBlock:
             await self._turn.acquire()
+        self._barred = True
         await self._write_in_turn(data)
 
-    def write_nowait(self, data: bytes) -> bool:
-        if self._closed or self._encrypted or self._nursery is None or self._turn.value == 0:
-            return False
-        try:
-            sent = self._socket.send(data)
-        except OSError:
-            return False  # no room; or the client is gone, which the reader will find
-        if sent < len(data):
-            self._turn.acquire_nowait()
-            self._nursery.start_soon(self._write_in_turn, data[sent:])
+    def to_writer(self, stream: websocket.WebSocketStream) -> Callable[[bytes], bool]:
+        send, open_state = self._socket.send, websocket.CONNECTED
+
+        def write_nowait(data: bytes) -> bool:
+            if self._barred or stream.state is not open_state or stream.closed:
+                return False
+            try:
+                sent = send(data)
+            except OSError:
+                return False  # no room; or the client is gone, which the reader will find
+            return sent == len(data) or self._write_rest(data[sent:])
+
+        return write_nowait
+
+    def let_direct(self) -> None:
+        self._direct = not self.encrypted
+        self._bar()
+
+    def _bar(self) -> None:
+        """Direct writes are barred while another writer is at work, and where there may be none."""
+        self._barred = self._closed or not self._direct or self._turn.value == 0
+
+    def _write_rest(self, rest: bytes) -> bool:
+        assert self._nursery is not None  # noqa: S101 - it is there for as long as anything is served
+        self._turn.acquire_nowait()
+        self._bar()
+        self._nursery.start_soon(self._write_in_turn, rest)
         return True
 
     async def _write_in_turn(self, data: bytes) -> None:
         try:
             if not self._closed:
-                await (self._write_encrypted(data) if self._encrypted else self._write_plain(data))
+                await (self._write_encrypted(data) if self.encrypted else self._write_plain(data))
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             self.abort()
         finally:
             self._turn.release()
+            self._bar()
 
     async def _write_plain(self, data: bytes) -> None:
         rest = memoryview(data)[self._send_some(data) :]
@@ -252,64 +330,7 @@ class Connection:
 
     def _close(self) -> None:
         if not self._closed:
-            self._closed = True
+            self._closed = self._barred = True
             if self._socket.fileno() != -1:
                 trio.lowlevel.notify_closing(self._socket)
                 self._socket.close()
-
-
-@attrs.define(eq=False)
-class Calls:
-    """Runs the application's calls; what Hypercorn knows as a `TaskGroup`."""
-
-    _nursery: trio.Nursery
-    _connection: Connection
-
-    async def spawn_app(
-        self,
-        app: AppWrapper,
-        config: Config,  # noqa: ARG002  # Hypercorn passes it
-        scope: Scope,
-        send: Callable[[ASGISendEvent | None], Awaitable[None]],
-    ) -> Callable[[ASGIReceiveEvent], Awaitable[None]]:
-        call = Call(self._connection)
-        self._nursery.start_soon(call.run, app, scope, send)
-        return call.put
-
-    def spawn(self, func: Callable[..., Any], *args: object) -> None:
-        raise NotImplementedError("nothing but the application's calls runs beside the reader")
-
-
-class Call:
-    """One call of the application: cancelled when the client leaves; its crash is logged, not raised."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._scope = trio.CancelScope()
-        self._inbox, self._outbox = trio.open_memory_channel[ASGIReceiveEvent](QUEUE)
-
-    async def put(self, message: ASGIReceiveEvent) -> None:
-        if message["type"] in DISCONNECTS:
-            self._scope.cancel()
-            return
-        # The application may have answered without it.
-        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            await self._inbox.send(message)
-
-    async def receive(self) -> ASGIReceiveEvent:
-        try:
-            return self._outbox.receive_nowait()
-        except trio.WouldBlock:
-            await self._connection.invite_body()
-            return await self._outbox.receive()
-
-    async def run(
-        self, app: AppWrapper, scope: Scope, send: Callable[[ASGISendEvent | None], Awaitable[None]]
-    ) -> None:
-        with self._inbox, self._outbox:
-            try:
-                with self._scope:
-                    await app(scope, self.receive, send, trio.to_thread.run_sync, trio.from_thread.run)
-            except Exception:  # a bug in a handler costs its request, never the connection's task
-                logger.exception("the application failed on %r", scope.get("path"))
-        await send(None)

@@ -1,6 +1,8 @@
 """The routes of containers."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import trio
 from quart import Blueprint, Response
@@ -8,9 +10,8 @@ from quart_trio import QuartTrio
 
 from actors.container import messages as told
 from actors.container.fleet import Member, stream_of
-from actors.container.state import Phase, State
 from actors.kernel.journal import Recorded
-from actors.kernel.mailbox import ActorGone
+from actors.kernel.mailbox import ActorGone, Receipt
 from lightd.http import queries
 from lightd.http.bodies import ContainerBody
 from lightd.http.errors import ApiError, engine_unavailable, not_found
@@ -19,7 +20,6 @@ from lightd.http.specs import to_spec
 from lightd.http.wire import read_body, refuse_body, to_json
 from lightd.system import System, new_operation_id
 
-SETTLED = frozenset({Phase.OFFLINE, Phase.RUNNING, Phase.FAILED, Phase.DELETED, Phase.ABSENT})
 DELETE_WAIT = 60.0
 
 POWER: dict[str, Callable[[], told.Command]] = {
@@ -28,11 +28,6 @@ POWER: dict[str, Callable[[], told.Command]] = {
     "kill": told.Kill,
     "restart": told.Restart,
 }
-
-
-_UP = frozenset({Phase.RUNNING})
-_DOWN = frozenset({Phase.OFFLINE, Phase.FAILED})  # a stop or a kill cancels an installation
-GOALS = {"start": _UP, "stop": _DOWN, "kill": _DOWN, "restart": _UP}
 
 
 def install(app: QuartTrio, system: System) -> None:
@@ -47,13 +42,12 @@ def install(app: QuartTrio, system: System) -> None:
         check_engine(system)
         if spec.volume_id not in system.volumes.view.state.volumes:
             raise not_found("volume")
-        operation_id = new_operation_id()
-        await system.create_container(spec, operation_id)
+        operation_id = new_operation_id("install")
+        receipt = await system.create_container(spec, operation_id)
         message = "Container creation started"
         answer = {"message": message, "internal_id": spec.internal_id, "state": "installing"}
         member = find(system, spec.internal_id)
-        status = await _wait(system, member, wait, frozenset({Phase.OFFLINE}))
-        return to_json({**answer, "operation_id": operation_id, **status})
+        return to_json({**answer, **await to_outcome(system, member, operation_id, receipt, wait)})
 
     @routes.get("/containers")
     async def list_all() -> Response:
@@ -72,14 +66,13 @@ def install(app: QuartTrio, system: System) -> None:
         await refuse_body()
         member = find(system, internal_id)
         check_engine(system)
-        operation_id = new_operation_id()
-        await _ask(system, member, told.Delete(), operation_id)
-        with trio.move_on_after(DELETE_WAIT if wait is None else wait):
-            await member.wait_until(lambda view: view.state.phase is Phase.DELETED)
-            await system.ports.wait_followed()
-            return to_json({"message": "Container deleted successfully", "operation_id": operation_id})
-        message = "Container deletion started"
-        return to_json({"message": message, "operation_id": operation_id, "status": "pending"})
+        operation_id = new_operation_id("delete")
+        receipt = await ask(system, member, told.Delete(), operation_id)
+        seconds = DELETE_WAIT if wait is None else wait
+        outcome = await to_outcome(system, member, operation_id, receipt, seconds)
+        if outcome.pop("status") == "succeeded":
+            return to_json({"message": "Container deleted successfully", **outcome})
+        return to_json({"message": "Container deletion started", **outcome, "status": "pending"})
 
     for action in POWER:
         routes.add_url_rule(
@@ -123,17 +116,24 @@ def check_engine(system: System) -> None:
         raise engine_unavailable()
 
 
-async def ask_power(system: System, member: Member, action: str) -> str:
-    """Have a power action decided; return its operation id. Raises as ``Ref.ask``, and a 503."""
+async def ask_power(system: System, member: Member, action: str) -> tuple[str, Receipt]:
+    """Have a power action decided; return its operation id and receipt. Raises as ``Ref.ask``, and a 503."""
     check_engine(system)
-    operation_id = new_operation_id()
-    await _ask(system, member, POWER[action](), operation_id)
-    return operation_id
+    operation_id = new_operation_id(action)
+    return operation_id, await ask(system, member, POWER[action](), operation_id)
 
 
-async def _ask(system: System, member: Member, command: told.Command, operation_id: str) -> None:
+async def ask(system: System, member: Member, command: told.Command, operation_id: str) -> Receipt:
+    """Have ``command`` decided; raises as ``Ref.ask``, and a 404 for a container that went meanwhile."""
+    with deleted_meanwhile(system, member):
+        return await member.place.ref.ask(command, operation_id)
+
+
+@contextmanager
+def deleted_meanwhile(system: System, member: Member) -> Iterator[None]:
+    """Have an actor that is gone because its container is be a 404."""
     try:
-        await member.place.ref.ask(command, operation_id)
+        yield
     except ActorGone:
         if system.fleet.get(member.internal_id) is not member:
             raise not_found("container") from None  # it was deleted before its turn came
@@ -146,38 +146,28 @@ def _to_power_view(system: System, action: str) -> Callable[[str], Awaitable[Res
         wait = queries.seconds("wait")
         await refuse_body()
         member = find(system, internal_id)
-        operation_id = await ask_power(system, member, action)
+        operation_id, receipt = await ask_power(system, member, action)
         answer = {"message": f"Container {action} initiated", "internal_id": internal_id}
-        status = await _wait(system, member, wait, GOALS[action])
-        return to_json({**answer, "operation_id": operation_id, **status})
+        return to_json({**answer, **await to_outcome(system, member, operation_id, receipt, wait)})
 
     return power
 
 
-async def _wait(
-    system: System, member: Member, seconds: float | None, goal: Collection[Phase]
-) -> dict[str, str]:
-    """Return how what was asked for ended, once it did; that it is pending when ``seconds`` are over.
+async def to_outcome(
+    system: System, member: Member, operation_id: str, receipt: Receipt, seconds: float | None
+) -> dict[str, Any]:
+    """Return the operation's id and, where ``seconds`` are given, how it ended within them.
 
-    It succeeded where the container came to rest in ``goal``. Ports that were given up are free by then.
+    Ports that were given up are free by then.
     """
+    operation = system.operations.begin(operation_id, member, receipt)
     if seconds is None:
-        return {}
+        return {"operation_id": operation_id}
     with trio.move_on_after(seconds):
-        view = await member.wait_until(lambda view: view.state.phase in SETTLED)
+        operation = await system.operations.wait(operation, member, receipt)
         await system.ports.wait_followed()
-        if view.state.phase in goal:
-            return {"status": "succeeded"}
-        return {"status": "failed", "error": _to_reason(view.state)}
-    return {"status": "pending"}
-
-
-def _to_reason(state: State) -> str:
-    if state.error is not None:
-        return state.error
-    if state.exit is not None:
-        return f"the process ended with exit code {state.exit.code}"
-    return f"the container is {state.phase.value}"
+    outcome = {"operation_id": operation_id, "status": operation.status.value}
+    return outcome if operation.error is None else {**outcome, "error": operation.error}
 
 
 async def _read_events(system: System, internal_id: str, since: int, limit: int) -> list[Recorded]:

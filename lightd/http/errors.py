@@ -55,11 +55,14 @@ _REJECTIONS = MappingProxyType(
         "already_exists": HTTPStatus.CONFLICT,
         "not_found": HTTPStatus.NOT_FOUND,
         "installing": HTTPStatus.CONFLICT,
+        "changing": HTTPStatus.CONFLICT,
         "install_failed": HTTPStatus.CONFLICT,
         "deleting": HTTPStatus.CONFLICT,
         "port_exists": HTTPStatus.CONFLICT,
         "port_not_found": HTTPStatus.NOT_FOUND,
         "port_in_use": HTTPStatus.CONFLICT,
+        "volume_in_use": HTTPStatus.CONFLICT,
+        "volume_not_found": HTTPStatus.NOT_FOUND,
     }
 )
 
@@ -70,6 +73,7 @@ _FILES: Mapping[type[files.FileRefused], HTTPStatus] = MappingProxyType(
         files.InvalidMode: HTTPStatus.BAD_REQUEST,
         files.InvalidArchive: HTTPStatus.BAD_REQUEST,
         files.NotFound: HTTPStatus.NOT_FOUND,
+        files.PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
         files.NoSpace: HTTPStatus.INSUFFICIENT_STORAGE,
     }
 )

@@ -4,17 +4,23 @@ quart-trio starts two more tasks for each request and each WebSocket, one of whi
 move what arrives into an unbounded buffer. Here the handler runs in the server's own task and takes
 what it needs when it needs it; the client waits meanwhile. The server cancels that task when the client
 leaves, which is what quart-trio's second task was for.
+
+A large body, of a request or a response, goes past all of this (`bulk`).
 """
 
 from __future__ import annotations
 
+import contextlib
 import http
-from collections.abc import Generator
-from typing import Any, cast
+from collections.abc import Generator, Iterable
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, cast
 
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable
+from quart.utils import encode_headers
 from quart.wrappers import Response
+from quart.wrappers.response import DataBody
 from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection, TrioASGIWebsocketConnection
 from quart_trio.wrappers import TrioRequest, TrioWebsocket
@@ -22,6 +28,11 @@ from quart_trio.wrappers.request import TrioBody
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, RequestTimeout
 from werkzeug.wrappers import Response as WerkzeugResponse
+
+from lightd.http import bulk, protocol
+
+if TYPE_CHECKING:
+    from lightd.http import calls
 
 SMALL_BODY = 64 * 1024
 SMALL_BODY_TIMEOUT = 1.0
@@ -39,11 +50,17 @@ class Body(TrioBody):
         self.limit = max_content_length
         self.timeout: float | None = None
         self.receive: ASGIReceiveCallable = _nothing
+        self.call: calls.Call | None = None
         self._expected = expected_content_length
         self._taken = 0
         self._ended = False
         self._begun = False
         self._whole = bytearray()
+
+    @property
+    def is_there(self) -> bool:
+        """A length was declared."""
+        return self._expected is not None
 
     def __aiter__(self) -> Body:
         return self
@@ -59,6 +76,23 @@ class Body(TrioBody):
 
     def __await__(self) -> Generator[Any, None, bytes]:
         return self._read_all().__await__()
+
+    async def pour(self, sink: bulk.Sink) -> None:
+        """All of the body was written to `sink`, about a MiB of memory at a time. Raises what it raises."""
+        if self.call is not None and self.call.holds_body and self._expected is not None:
+            self._check(self._expected)
+            self._begun = True
+            await self.call.take_body(self._expected, self.timeout, sink)
+            self._ended = True
+            return
+        waiting = bytearray()
+        async for chunk in self:
+            waiting += chunk
+            if len(waiting) >= bulk.BUFFER:
+                await sink.run(partial(sink.write, memoryview(bytes(waiting))))
+                waiting.clear()
+        if waiting:
+            await sink.run(partial(sink.write, memoryview(bytes(waiting))))
 
     async def finish(self) -> None:
         """A small body that its handler did not begin to read is dropped, so that the connection goes on."""
@@ -99,6 +133,10 @@ async def _nothing() -> ASGIReceiveEvent:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
+async def _push_nothing(_path: str, _headers: Headers) -> None:
+    """HTTP/1.1 has no way to."""
+
+
 class Request(TrioRequest):
     """A request whose `max_content_length` may be set by its route, as Flask has it (pallets/quart#425).
 
@@ -107,6 +145,16 @@ class Request(TrioRequest):
 
     body_class = Body
     body: Body
+
+    @cached_property
+    def blueprints(self) -> list[str]:
+        """Found once, where Quart's own are found for each of its steps; asked for only after the routing."""
+        return super().blueprints
+
+    @cached_property
+    def resources(self) -> contextlib.ExitStack:
+        """What is closed when the answer is sent, or can't be."""
+        return contextlib.ExitStack()
 
     @property
     def max_content_length(self) -> int | None:
@@ -117,18 +165,73 @@ class Request(TrioRequest):
         self.body.limit = value
 
 
+class FileResponse(Response):
+    """A response whose body is a part of an open file, kept open among the request's `resources`."""
+
+    def __init__(self, part: bulk.Part, status: int, headers: Headers) -> None:
+        super().__init__(b"", status, headers)
+        self.part = part
+        self.headers["Content-Length"] = str(len(part))
+
+
+def _to_headers(client: str, received: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """The headers of a request as h11 has checked them; Quart would check and rewrite each once more."""
+    headers = Headers({"Remote-Addr": client})  # the first of a name counts: it can't be forged
+    headers._list += [(name.decode("latin1"), value.decode("latin1")) for name, value in received]  # noqa: SLF001  # add() is what takes the time
+    return headers
+
+
 class HttpExchange(TrioASGIHTTPConnection):
+    def _create_request_from_scope(self, send: ASGISendCallable) -> Request:  # noqa: ARG002  # Quart passes it
+        scope, config = self.scope, self.app.config
+        client = scope.get("client") or ["<local>"]
+        return Request(
+            scope["method"],
+            scope["scheme"],
+            scope["path"],
+            scope["query_string"],
+            _to_headers(str(client[0]), scope["headers"]),
+            "",
+            scope["http_version"],
+            scope,
+            max_content_length=config["MAX_CONTENT_LENGTH"],
+            body_timeout=config["BODY_TIMEOUT"],
+            send_push_promise=_push_nothing,
+        )
+
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-        request = cast(Request, self._create_request_from_scope(send))
+        request = self._create_request_from_scope(send)
         request.body.receive = receive
         request.body.timeout = request.body_timeout
+        request.body.call = cast("calls.Call", self.scope["state"][bulk.CALL])
+        with request.resources:
+            await self._answer(request, send)
+
+    async def _answer(self, request: Request, send: ASGISendCallable) -> None:
         response = await self.app.handle_request(request)
-        if "Expect" not in request.headers:
+        if request.body.is_there and "Expect" not in request.headers:
             await request.body.finish()
         if request.method == "HEAD":
             # Quart would run through the whole of the body, a file perhaps, for Hypercorn to send none of it.
             response = WerkzeugResponse(status=response.status, headers=response.headers)
-        await self._send_response(send, response)
+        if isinstance(response, FileResponse):
+            await self._send_file(send, response)
+            return
+        body = response.response
+        if isinstance(body, DataBody):
+            answer = cast(protocol.Answer, self.scope["state"][protocol.ANSWER])
+            await answer(
+                response.status_code, encode_headers(response.headers), body.data[body.begin : body.end]
+            )
+        else:
+            await self._send_response(send, response)
+
+    async def _send_file(self, send: ASGISendCallable, response: FileResponse) -> None:
+        headers = encode_headers(response.headers)
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        if len(response.part):
+            await send(bulk.to_message(response.part))
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class WebSocket(TrioWebsocket):

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
+from actors.container import changed
 from actors.container import events as happened
 from actors.container.events import Follow
 from actors.container.state import Phase, State
@@ -77,7 +78,7 @@ def to_state(view: View[State]) -> dict[str, Any]:
     """Return where a container stands, as the event that led there."""
     state = view.state
     base = {"event": "event", "seq": view.position}
-    if state.phase is Phase.OFFLINE and state.exit is not None:
+    if state.phase in (Phase.OFFLINE, Phase.WAITING) and state.exit is not None:
         ended = state.exit
         told = {"code": ended.code, "oom_killed": ended.oom_killed, "crashed": ended.crashed}
         return {**base, "data": "exit", **told}
@@ -91,11 +92,15 @@ _STANDING = {
     Phase.CREATING: "installing",
     Phase.FAILED: "failed",
     Phase.OFFLINE: "ready",
+    Phase.WAITING: "ready",
     Phase.STARTING: "starting",
     Phase.LOADING: "starting",
     Phase.RUNNING: "running",
     Phase.STOPPING: "stopping",
     Phase.KILLING: "stopping",
+    Phase.REINSTALLING: "installing",
+    Phase.BUILDING: "installing",
+    Phase.REPLACING: "ready",
     Phase.DELETING: "stopping",
     Phase.DELETED: "deleted",
 }
@@ -106,9 +111,9 @@ def to_event(record: Recorded) -> dict[str, Any] | None:
     event = record.event
     base: dict[str, Any] = {"event": "event", "seq": record.position}
     match event:
-        case happened.Created():
+        case happened.Created() | changed.InstallationRepeated() | changed.ReinstallBegan():
             return {**base, "data": "installing"}
-        case happened.Installed():
+        case happened.Installed() | changed.Replaced() | changed.ChangeAbandoned():
             return {**base, "data": "ready"}
         case happened.InstallationFailed():
             return {**base, "data": "failed"}
@@ -147,9 +152,19 @@ class Commentary:
                 return "Server started"
             case happened.Exited():
                 return "Container stopped"
-            case happened.StartFailed() | happened.InstallationFailed():
+            case (
+                happened.StartFailed()
+                | happened.InstallationFailed()
+                | happened.RestartsGivenUp()
+                | changed.ChangeFailed()
+                | changed.ChangeAbandoned()
+            ):
                 self._restarting = False
                 return f"Error: {event.reason}"
+            case changed.Replaced():
+                return "Container replaced by a new one"
+            case happened.RestartScheduled():
+                return f"Container crashed, it is started again in {event.delay:g} seconds"
             case _:
                 pass
         return None

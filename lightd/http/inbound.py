@@ -6,7 +6,7 @@ import attrs
 import trio
 
 from actors.container.fleet import Member
-from lightd.http import bodies, containers, frames
+from lightd.http import bodies, containers, frames, history
 from lightd.http.errors import ApiError, bad_request, to_api_error
 from lightd.http.websocket import Socket
 from lightd.http.wire import loads, read
@@ -14,7 +14,6 @@ from lightd.system import System
 
 MESSAGES = 20  # a second
 LONGEST_TTY_LINE = 4095  # bytes, its end included: N_TTY_BUF_SIZE - 1, Linux's n_tty(4)
-MOST_LOGS = 10_000
 
 
 @attrs.frozen
@@ -35,7 +34,7 @@ class Power:
 class RequestLogs:
     """The end of the console."""
 
-    lines: Annotated[int, bodies.whole(1, MOST_LOGS)] = 100
+    lines: Annotated[int, bodies.whole(1, history.MOST_LINES)] = 100
 
 
 @attrs.frozen
@@ -90,8 +89,7 @@ class Inbound:
             case Power():
                 await containers.ask_power(self._system, self._member, frame.action)
             case RequestLogs():
-                stretch = self._member.console.lines.tail(frame.lines)
-                await self._socket.write(frames.to_frame(frames.to_logs(stretch.items, stretch.first)))
+                await self._socket.write(await history.to_logs(self._member.console, frame.lines))
             case Resize():
                 self._member.console.resize(frame.columns, frame.rows)
 

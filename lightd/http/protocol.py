@@ -9,8 +9,11 @@ Each override is here for a reason; the number is the issue of pgjones/hypercorn
 - the final ASGI message: Hypercorn tells the application of the disconnect before it is done with the
   connection; quart-trio then cancels the very task that is about to recycle it, and the connection
   stays open for ever. Here a complete response is no disconnect.
-- the head waits for the first part of the body, so that a small answer is one write; `100 Continue`
-  is sent when the application asks for the body, so that a refusal spares the client the upload.
+- an answer that is there as a whole is one call and one write, where ASGI and Hypercorn make it three
+  messages, four events and two writes. For any other the head waits for the first part of the body.
+- a body may be a part of a file, which h11 counts and never sees.
+- `100 Continue` is sent when the application asks for the body, so that a refusal spares the client
+  the upload.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from __future__ import annotations
 import http
 import math
 import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, cast
 
 import h11
@@ -27,11 +32,17 @@ from hypercorn.protocol import events
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
 from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 from hypercorn.typing import ASGISendEvent, ConnectionState, H11SendableEvent
+from hypercorn.utils import UnexpectedMessageError, suppress_body
 
-from lightd.http import refusal, websocket
+from lightd.http import bulk, refusal, websocket
 
 HOST = re.compile(rb"([A-Za-z0-9._~-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?")
 HANDSHAKE_HEADERS = (b"connection", b"upgrade", b"sec-websocket-")
+
+
+Answer = Callable[[int, refusal.Headers, bytes], Awaitable[None]]
+ANSWER = "lightd.answer"
+"""Where the scope's state has the `Answer` of a request."""
 
 
 class H11Connection(h11.Connection):
@@ -42,10 +53,30 @@ class H11Connection(h11.Connection):
         return False
 
 
+@dataclass(frozen=True)
+class FileBody(events.Event):
+    """A part of a file, as the next piece of a response's body."""
+
+    part: bulk.Part
+
+
 class HttpStream(HTTPStream):
     """One request and its response."""
 
     _parts = 0
+
+    def __init__(self, answer: Answer, *args: Any) -> None:  # noqa: ANN401  # Hypercorn's own, untouched
+        super().__init__(*args)
+        self._answer = answer
+
+    async def answer(self, status: int, headers: refusal.Headers, body: bytes) -> None:
+        """All of the response, in place of ASGI's messages; nothing where the client has left."""
+        if self.closed:
+            return
+        if self.state is not ASGIHTTPState.REQUEST:
+            raise UnexpectedMessageError(self.state, "http.response.start")
+        self.state = ASGIHTTPState.CLOSED
+        await self._answer(status, headers, b"" if suppress_body(self.scope["method"], status) else body)
 
     async def handle(self, event: events.Event) -> None:
         if isinstance(event, events.StreamClosed) and self.state is ASGIHTTPState.CLOSED:
@@ -54,6 +85,11 @@ class HttpStream(HTTPStream):
             await super().handle(event)
 
     async def app_send(self, message: ASGISendEvent | None) -> None:
+        part = bulk.to_part(message)
+        if part is not None:
+            if not self.closed:
+                await self.send(FileBody(self.stream_id, part))
+            return
         if not self.closed:
             await super().app_send(message)
         if message is not None and message["type"] == "http.response.body":
@@ -120,24 +156,26 @@ class Http11(H11Protocol):
         self._head_since = math.inf
 
     async def _create_stream(self, request: h11.Request) -> None:
-        fault = _fault(request, self.wire.settings.head_size)
+        headers = list(request.headers)
+        fault = _fault(request, headers, self.wire.settings.head_size)
         if fault is not None:
             await self._refuse(fault, request)
             return
         state = ConnectionState({})
         parts = (self.app, self.config, self.context, self.task_group, self.ssl, self.client, self.server)
-        if _is_websocket(request):
+        if _is_websocket(request, headers):
             stream = websocket.WebSocketStream(self.wire, *parts, self.stream_send, STREAM_ID)
             state[websocket.SOCKET] = stream.socket
             self.stream = stream
             self.connection = H11WSConnection(cast(h11.Connection, self.connection))
         else:
-            self.stream = HttpStream(*parts, self.stream_send, STREAM_ID)
+            self.stream = HttpStream(self.answer, *parts, self.stream_send, STREAM_ID)
+            state[ANSWER] = self.stream.answer
         self.keep_alive_requests += 1
         await self.stream.handle(
             events.Request(
                 stream_id=STREAM_ID,
-                headers=list(request.headers),
+                headers=headers,
                 http_version=request.http_version.decode(),
                 method=request.method.decode("ascii").upper(),
                 raw_path=_to_origin_form(request.target),
@@ -152,20 +190,46 @@ class Http11(H11Protocol):
         if isinstance(self.connection, h11.Connection) and self.connection.client_is_waiting_for_100_continue:
             await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=[]))
 
+    async def answer(self, status: int, headers: refusal.Headers, body: bytes) -> None:
+        headers += self.config.response_headers("h11")
+        if self._ends_with_this():
+            headers = _closing(headers)
+        connection = self.connection
+        try:
+            data = connection.send(h11.Response(status_code=status, headers=headers))
+            if body:
+                data += connection.send(h11.Data(data=body))
+            data += connection.send(h11.EndOfMessage())
+        except h11.LocalProtocolError:
+            if connection.their_state is not h11.ERROR:
+                raise
+        else:
+            await self.wire.write(data)
+        await self._maybe_recycle()
+
     async def stream_send(self, event: events.Event) -> None:
+        if isinstance(event, FileBody):
+            await self._send_file(event.part)
+            return
         if (
             isinstance(event, events.Response)
             and event.status_code >= http.HTTPStatus.OK
             and self._ends_with_this()
         ):
-            headers = [each for each in event.headers if each[0] != b"connection"]
-            headers.append((b"connection", b"close"))
-            event = events.Response(event.stream_id, headers, event.status_code)
+            event = events.Response(event.stream_id, _closing(event.headers), event.status_code)
         await super().stream_send(event)
 
     def _ends_with_this(self) -> bool:
         # A body that nobody read is in the way of the next request; so is a refused upgrade.
         return self.context.terminated.is_set() or self.connection.their_state in (h11.SEND_BODY, None)
+
+    async def _send_file(self, part: bulk.Part) -> None:
+        # h11 asks nothing of data but its length: it is made for sendfile().
+        cast(h11.Connection, self.connection).send_with_data_passthrough(h11.Data(data=cast(bytes, part)))
+        head, self._head = self._head, b""
+        if head:
+            await self.send(RawData(data=head))
+        await self.wire.write_file(part)
 
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
         try:
@@ -203,16 +267,20 @@ class Http11(H11Protocol):
         await super()._maybe_recycle()
 
 
-def _fault(request: h11.Request, head_size: int) -> refusal.Refusal | None:
+def _closing(headers: refusal.Headers) -> refusal.Headers:
+    return [*(each for each in headers if each[0] != b"connection"), (b"connection", b"close")]
+
+
+def _fault(request: h11.Request, headers: refusal.Headers, head_size: int) -> refusal.Refusal | None:
     # h11 looks at the size only while the head is incomplete; a whole one may come in one read.
-    size = len(request.target) + sum(len(name) + len(value) for name, value in request.headers)
+    size = len(request.target) + sum([len(name) + len(value) for name, value in headers])
     if size > head_size:
         return refusal.LARGE_HEAD
     if request.http_version not in (b"1.0", b"1.1"):
         return refusal.VERSION
     if not _to_origin_form(request.target).startswith(b"/"):
         return refusal.TARGET
-    for name, value in request.headers:
+    for name, value in headers:
         if name == b"host" and HOST.fullmatch(value) is None:
             return refusal.HOST
         if name.startswith(HANDSHAKE_HEADERS) and not value.isascii():
@@ -230,11 +298,8 @@ def _to_origin_form(target: bytes) -> bytes:
     return target
 
 
-def _is_websocket(request: h11.Request) -> bool:
-    headers = dict(request.headers)
-    tokens = [token.strip() for token in headers.get(b"connection", b"").lower().split(b",")]
-    return (
-        request.method == b"GET"
-        and b"upgrade" in tokens
-        and headers.get(b"upgrade", b"").strip().lower() == b"websocket"
-    )
+def _is_websocket(request: h11.Request, headers: refusal.Headers) -> bool:
+    fields = dict(headers)
+    if request.method != b"GET" or fields.get(b"upgrade", b"").strip().lower() != b"websocket":
+        return False
+    return b"upgrade" in [token.strip() for token in fields.get(b"connection", b"").lower().split(b",")]

@@ -5,6 +5,7 @@ import re
 from quart import request
 from werkzeug.datastructures import MultiDict
 
+from lightd.files.paths import RelativePath, parse_path
 from lightd.http import bodies
 from lightd.http.errors import bad_request
 
@@ -13,8 +14,18 @@ _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 LONGEST_WAIT = 300.0
 
 
+def path() -> RelativePath:
+    """Return the path that the query names, which is not the volume itself; raises a 400."""
+    text = request.args.get("path")
+    if text is None:
+        raise bad_request("path: is missing")
+    return parse_path(text)
+
+
 def check_names(*known: str) -> None:
     """Raise a 400 where the request's query has a name that the route doesn't know, or one twice."""
+    if not request.query_string:
+        return
     check_names_of(request.args, *known)
 
 

@@ -10,8 +10,8 @@ from actors.volumes import messages as told
 from lightd.files.quota.kind import MEGABYTE
 from lightd.files.quota.quotas import to_mb
 from lightd.http import queries
-from lightd.http.bodies import SizeBody
-from lightd.http.errors import not_found
+from lightd.http.filebodies import SizeBody
+from lightd.http.volumes import find
 from lightd.http.wire import read_body, to_json
 from lightd.system import System, new_operation_id, settle
 
@@ -23,13 +23,13 @@ def install(app: QuartTrio, system: System) -> None:
     @routes.get("/volumes/<volume_id>/quota")
     async def show(volume_id: str) -> Response:
         queries.check_names()
-        _check(system, volume_id)
+        find(system, volume_id)
         return to_json(await _to_quota(system, volume_id))
 
     @routes.post("/volumes/<volume_id>/resize")
     async def resize(volume_id: str) -> Response:
         queries.check_names()
-        _check(system, volume_id)
+        find(system, volume_id)
         size = (await read_body(SizeBody)).size
         await system.quotas.check_fits(volume_id, size)
         await settle(partial(_resize, system, volume_id, size))
@@ -41,11 +41,6 @@ def install(app: QuartTrio, system: System) -> None:
 async def _resize(system: System, volume_id: str, size: int) -> None:
     async with system.quotas.resizing(volume_id, size):
         await system.volumes.ref.ask(told.Resize(volume_id, size), new_operation_id())
-
-
-def _check(system: System, volume_id: str) -> None:
-    if queries.volume_id(volume_id) not in system.volumes.view.state.volumes:
-        raise not_found("volume")
 
 
 async def _to_quota(system: System, volume_id: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import logging
 import math
 import socket as sockets
 import ssl
+import time
 from collections.abc import AsyncIterator, Sequence
 
 import attrs
@@ -266,8 +267,22 @@ def _to_key(host: str) -> str:
     return str(ipaddress.IPv6Network((address, 64), strict=False).network_address)
 
 
+class Headed(Config):
+    """Hypercorn's configuration, which makes the date of every answer anew, at most once a second."""
+
+    _headers: tuple[int, list[tuple[bytes, bytes]]] = (0, [])
+
+    def response_headers(self, protocol: str) -> list[tuple[bytes, bytes]]:
+        second, headers = self._headers
+        now = int(time.time())
+        if now != second:
+            headers = super().response_headers(protocol)
+            self._headers = now, headers
+        return headers
+
+
 def _to_config(settings: Settings) -> Config:
-    config = Config()
+    config = Headed()
     config.accesslog = None  # it would log tokens from queries
     config.errorlog = logger
     config.include_server_header = False

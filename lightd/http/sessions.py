@@ -16,7 +16,7 @@ import trio
 from quart import Blueprint, g, websocket
 from quart_trio import QuartTrio
 
-from lightd.http import containers, frames, queries
+from lightd.http import containers, frames, history, queries
 from lightd.http.auth import SUBPROTOCOL
 from lightd.http.errors import ApiError
 from lightd.http.feed import Cut, Viewer
@@ -31,6 +31,7 @@ S = TypeVar("S", bound=Source)
 logger = logging.getLogger("lightd.request")
 
 MOST_SESSIONS = 30
+REVOKED = 4401
 DELETED = 4404
 
 
@@ -45,8 +46,8 @@ def install(app: QuartTrio, system: System, stations: Stations) -> None:
         since = queries.optional_whole(websocket.args, "since")
         since_line = queries.optional_whole(websocket.args, "since_line")
         member = containers.find(system, internal_id)
-        async with _counted(viewers, internal_id):
-            socket = await _accept()
+        async with _counted(viewers, internal_id), _held(system) as socket:
+            await member.console.restore()  # a feed that begins sooner would tell old lines as new ones
             with stations.container(member) as station:
                 async with trio.open_nursery() as nursery, _joined(station, socket) as viewer:
                     nursery.start_soon(_listen, Inbound(system, member, socket))
@@ -59,8 +60,7 @@ def install(app: QuartTrio, system: System, stations: Stations) -> None:
     async def node() -> None:
         queries.check_names_of(websocket.args, "token", "since")
         since = queries.optional_whole(websocket.args, "since")
-        async with _counted(viewers, ""):
-            socket = await _accept()
+        async with _counted(viewers, ""), _held(system) as socket:
             with stations.node() as station:
                 async with trio.open_nursery() as nursery, _joined(station, socket) as viewer:
                     nursery.start_soon(_refuse_all, socket)
@@ -84,6 +84,18 @@ async def _counted(viewers: Counter[str], internal_id: str) -> AsyncIterator[Non
         viewers[internal_id] -= 1
         if not viewers[internal_id]:
             del viewers[internal_id]
+
+
+@asynccontextmanager
+async def _held(system: System) -> AsyncIterator[Socket]:
+    """Accept the handshake and yield the socket; it is closed when its token is revoked."""
+    socket = await _accept()
+    with system.sockets.held(g.token) as revocable:
+        if g.token != system.config.authorization.token:
+            revocable.cancel()
+        yield socket
+    if revocable.cancelled_caught:
+        await websocket.close(REVOKED, "the token was replaced")
 
 
 async def _accept() -> Socket:
@@ -128,6 +140,11 @@ async def _greet(source: ContainerSource, viewer: Viewer, since: int | None, sin
     if not told:
         await viewer.socket.write(frames.to_frame(frames.to_state(view)))
     line = cut.line if since_line is None else since_line
+    oldest = min(member.console.lines.first, cut.line + 1)
+    if line + 1 < oldest:
+        async for framed in history.to_older(member.console, line, oldest):
+            await viewer.socket.write(framed)
+        line = oldest - 1
     while line < cut.line:
         framed, line = to_stretch(member.console, line, cut.line)
         await viewer.socket.write(framed)

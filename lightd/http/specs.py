@@ -8,16 +8,15 @@ from pathlib import Path
 
 import trio
 
+from actors.container.messages import Edit
 from actors.container.spec import ContainerSpec, Limits, Mount, PortBinding, RestartPolicy, StopPolicy
 from lightd.config import Docker
-from lightd.http.bodies import BindingBody, ContainerBody, StopBody
+from lightd.http.bodies import BindingBody, ContainerBody, EditBody, LimitsBody, RestartBody, StopBody
 from lightd.http.errors import ApiError, bad_request
 
 
 async def to_spec(body: ContainerBody, docker: Docker) -> ContainerSpec:
     """Return the spec that ``body`` means; raises a 400, and a 403 for a mount that isn't allowed."""
-    if body.restart_policy.mode != "never":
-        raise bad_request("restart_policy.mode: only never is supported by this version")
     mounts = tuple(Mount(target, source) for target, source in body.mount)
     if mounts:
         await trio.to_thread.run_sync(_check_mounts, mounts, docker.allowed_mounts)
@@ -28,21 +27,40 @@ async def to_spec(body: ContainerBody, docker: Docker) -> ContainerSpec:
         volume_id=body.volume_id,
         startup_command=body.startup_command,
         start_pattern=body.start_pattern,
-        ports=_to_bindings(body.ports),
-        limits=Limits(body.limits.memory, body.limits.cpu, body.limits.pids),
+        ports=to_bindings(body.ports),
+        limits=_to_limits(body.limits),
         mounts=mounts,
         install_script=body.install_script,
         environment=body.environment,
         user=user if ":" in user else f"{user}:{user}",
         tty=body.tty,
         stop=_to_stop(body.stop),
-        restart_policy=RestartPolicy(
-            body.restart_policy.mode, body.restart_policy.max, body.restart_policy.within
-        ),
+        restart_policy=_to_policy(body.restart_policy),
     )
 
 
-def _to_bindings(ports: Sequence[BindingBody]) -> tuple[PortBinding, ...]:
+def to_edit(body: EditBody) -> Edit:
+    """Return the edit that ``body`` means; raises a 400."""
+    return Edit(
+        startup_command=body.startup_command,
+        start_pattern=body.start_pattern,
+        environment=body.environment,
+        stop=None if body.stop is None else _to_stop(body.stop),
+        restart_policy=None if body.restart_policy is None else _to_policy(body.restart_policy),
+        limits=None if body.limits is None else _to_limits(body.limits),
+    )
+
+
+def _to_limits(body: LimitsBody) -> Limits:
+    return Limits(body.memory, body.cpu, body.pids)
+
+
+def _to_policy(body: RestartBody) -> RestartPolicy:
+    return RestartPolicy(body.mode, body.max, body.within)
+
+
+def to_bindings(ports: Sequence[BindingBody]) -> tuple[PortBinding, ...]:
+    """Return the bindings that ``ports`` mean; raises a 400."""
     keys = [(port.ip, port.port, port.protocol) for port in ports]
     if len(set(keys)) < len(keys):
         raise bad_request("ports: one is given twice")

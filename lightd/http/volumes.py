@@ -1,4 +1,4 @@
-"""The routes of volumes and of the files in them."""
+"""The routes of volumes: their life. What is in them has modules of its own."""
 
 import uuid
 from functools import partial
@@ -9,17 +9,11 @@ from quart_trio import QuartTrio
 
 from actors.volumes import messages as told
 from actors.volumes.decider import Volume
-from lightd.files.listing import list_folder
-from lightd.files.operations import make_folder, write_file
-from lightd.files.paths import parse_folder, parse_path
 from lightd.http import queries
-from lightd.http.bodies import FileBody, FolderBody, VolumeBody
 from lightd.http.errors import not_found
-from lightd.http.wire import loads, read, read_body, to_json
+from lightd.http.filebodies import VolumeBody
+from lightd.http.wire import loads, read, refuse_body, to_json
 from lightd.system import System, new_operation_id, settle
-
-PAGE = 1000
-LARGEST_PAGE = 10_000
 
 
 def install(app: QuartTrio, system: System) -> None:
@@ -33,7 +27,7 @@ def install(app: QuartTrio, system: System) -> None:
         body = read(VolumeBody, loads(raw)) if raw.strip() else VolumeBody()
         volume_id = str(uuid.uuid4())
         await settle(partial(_create, system, volume_id, body.size))
-        return to_json(_to_volume(system, _find(system, volume_id)), 201)
+        return to_json(_to_volume(system, find(system, volume_id)), 201)
 
     @routes.get("/volumes")
     async def list_all() -> Response:
@@ -44,48 +38,15 @@ def install(app: QuartTrio, system: System) -> None:
     @routes.get("/volumes/<volume_id>")
     async def show(volume_id: str) -> Response:
         queries.check_names()
-        return to_json(_to_volume(system, _find(system, volume_id)))
+        return to_json(_to_volume(system, find(system, volume_id)))
 
-    @routes.post("/volumes/<volume_id>/files")
-    async def write(volume_id: str) -> Response:
+    @routes.delete("/volumes/<volume_id>")
+    async def delete(volume_id: str) -> Response:
         queries.check_names()
-        _find(system, volume_id)
-        body = await read_body(FileBody)
-        path, content = parse_path(body.path), body.content.encode()
-        work = partial(write_file, path=path, content=content, owner=system.folders.owner)
-        async with system.quotas.writing(volume_id, len(content)):
-            await system.folders.run(volume_id, work)
-        return to_json({"message": "File written successfully", "path": str(path)})
-
-    @routes.post("/volumes/<volume_id>/folders")
-    async def make(volume_id: str) -> Response:
-        queries.check_names()
-        _find(system, volume_id)
-        path = parse_path((await read_body(FolderBody)).path)
-        async with system.quotas.writing(volume_id):
-            await system.folders.run(volume_id, partial(make_folder, path=path, owner=system.folders.owner))
-        return to_json({"message": "Folder created successfully", "path": str(path)})
-
-    @routes.get("/volumes/<volume_id>/files")
-    async def list_files(volume_id: str) -> Response:
-        queries.check_names("path", "limit", "cursor")
-        _find(system, volume_id)
-        path = parse_folder(request.args.get("path", ""))
-        limit = queries.whole("limit", PAGE, 1, LARGEST_PAGE)
-        cursor = request.args.get("cursor")
-        work = partial(list_folder, path=path, limit=limit, cursor=cursor)
-        page = await system.folders.run(volume_id, work)
-        files = [
-            {
-                "name": entry.name,
-                "type": entry.type,
-                "size": entry.size,
-                "modified_at": entry.modified_at,
-                "mode": entry.mode,
-            }
-            for entry in page.entries
-        ]
-        return to_json({"files": files, "next": page.cursor})
+        find(system, volume_id)
+        await refuse_body()
+        await system.delete_volume(volume_id, new_operation_id())
+        return to_json({"message": "Volume deleted successfully"})
 
     app.register_blueprint(routes)
 
@@ -95,7 +56,8 @@ async def _create(system: System, volume_id: str, size: int | None) -> None:
         await system.volumes.ref.ask(told.Create(volume_id, size, system.clock()), new_operation_id())
 
 
-def _find(system: System, volume_id: str) -> Volume:
+def find(system: System, volume_id: str) -> Volume:
+    """Return the volume; raises a 400 for what can't be an id, a 404 where there is none."""
     volume = system.volumes.view.state.volumes.get(queries.volume_id(volume_id))
     if volume is None:
         raise not_found("volume")

@@ -17,6 +17,7 @@ from __future__ import annotations
 import dataclasses
 import http
 import math
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 import attrs
@@ -28,12 +29,12 @@ from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection, Message, Ping, Pong
 from wsproto.frame_protocol import CloseReason
 
-from lightd.http import refusal
+from lightd.http import bulk, refusal
 from lightd.http.settings import Settings
 
 SOCKET = "lightd.socket"
 CONNECTED = ASGIWebsocketState.CONNECTED
-"""Looked at for every frame of every viewer: a member of an enumeration is slow to find."""
+"""Looked at for every frame of every viewer: in an enumeration it would be slow to find."""
 
 
 class Wire(Protocol):
@@ -44,11 +45,17 @@ class Wire(Protocol):
     def rearm(self) -> None:
         """The protocol's deadline has changed."""
 
-    def write_nowait(self, data: bytes) -> bool:
-        """See `Socket.write_nowait`."""
+    def to_writer(self, stream: WebSocketStream) -> Callable[[bytes], bool]:
+        """What `Socket.write_nowait` is for `stream`."""
+
+    def let_direct(self) -> None:
+        """The handshake is answered: frames may be written past the protocol from now on."""
 
     async def write(self, data: bytes) -> None:
         """All of `data` is with the kernel, or the connection is aborted."""
+
+    async def write_file(self, part: bulk.Part) -> None:
+        """All of `part` is with the kernel, or the connection is aborted."""
 
 
 @attrs.frozen(eq=False)
@@ -61,19 +68,18 @@ class Socket:
 
     _wire: Wire
     _stream: WebSocketStream
+    write_nowait: Callable[[bytes], bool]
+    """True: all of it was taken and will arrive in order. False: none of it was; someone has to `write`.
+
+    Never waits. It is False when another writer is at work, when the client's window is full,
+    under TLS, and when the socket is not open. Called for every viewer of every line, and so one plain
+    function that looks at as little as will do.
+    """
 
     @property
     def open(self) -> bool:
         """The handshake is done, and neither side has begun to close."""
         return self._stream.is_open
-
-    def write_nowait(self, framed: bytes) -> bool:
-        """True: all of it was taken and will arrive in order. False: none of it was; someone has to `write`.
-
-        Never waits. It is False when another writer is at work, when the client's window is full,
-        under TLS, and when the socket is not open.
-        """
-        return self._stream.is_open and self._wire.write_nowait(framed)
 
     async def write(self, framed: bytes) -> None:
         """All of it is with the kernel, or the socket is closed; always a checkpoint.
@@ -111,7 +117,7 @@ class WebSocketStream(WSStream):
     def __init__(self, wire: Wire, *args: Any) -> None:  # noqa: ANN401  # Hypercorn's own, untouched
         super().__init__(*args)
         self.buffer = MessageBuffer(wire.settings.message_size)
-        self.socket = Socket(wire, self)
+        self.socket = Socket(wire, self, wire.to_writer(self))
         self._wire = wire
         self._answered = trio.Event()
         self._unanswered_pings = 0
@@ -217,6 +223,7 @@ class WebSocketStream(WSStream):
             self._answered.set()
         kind = message and message["type"]
         if kind == "websocket.accept":
+            self._wire.let_direct()
             self._rearm(self._wire.settings.ping_every)
         elif kind == "websocket.close":
             self._rearm(self._wire.settings.linger)

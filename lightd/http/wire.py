@@ -16,6 +16,8 @@ from lightd.http.errors import bad_request
 
 T = TypeVar("T")
 
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
 MOST_MISTAKES = 10  # that one answer tells
 LONGEST_NAME = 80  # of an unknown field, as it is told
 
@@ -136,8 +138,17 @@ def _to_mistake(line: str, keys: Mapping[str, str]) -> str:
 
 def to_json(value: object, status: int = 200) -> Response:
     """Return a response whose body is ``value``."""
-    body = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    return Response(body, status, content_type="application/json")
+    return from_text(_encode(value), status)
+
+
+def to_text(value: object) -> str:
+    """Return ``value`` as JSON. Where it is long, call it in a thread."""
+    return _encode(value)
+
+
+def from_text(text: str, status: int = 200) -> Response:
+    """Return a response whose body is ``text``, which is JSON."""
+    return Response(text, status, content_type="application/json")
 
 
 async def read_body(cls: type[T]) -> T:

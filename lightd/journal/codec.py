@@ -15,6 +15,7 @@ import attrs
 import cattrs
 from cattrs.gen import make_dict_structure_fn
 
+from actors.container import changed
 from actors.container import events as container
 from actors.kernel.journal import CorruptStream
 from actors.portpool import messages as portpool
@@ -46,9 +47,27 @@ KINDS: Final = (
     Kind("container.stop-requested", container.StopRequested),
     Kind("container.stop-timed-out", container.StopTimedOut),
     Kind("container.kill-requested", container.KillRequested),
-    Kind("container.exited", container.Exited),
+    Kind("container.exited", container.Exited, 2),
+    Kind("container.restart-scheduled", container.RestartScheduled),
+    Kind("container.restarts-given-up", container.RestartsGivenUp),
+    Kind("container.restart-called-off", container.RestartCalledOff),
     Kind("container.found-running", container.FoundRunning),
     Kind("container.vanished", container.Vanished),
+    Kind("container.installation-repeated", changed.InstallationRepeated),
+    Kind("container.reinstall-requested", changed.ReinstallRequested),
+    Kind("container.rebind-requested", changed.RebindRequested),
+    Kind("container.new-image-ensured", changed.NewImageEnsured),
+    Kind("container.reinstall-began", changed.ReinstallBegan),
+    Kind("container.new-script-finished", changed.NewScriptFinished),
+    Kind("container.candidate-built", changed.CandidateBuilt),
+    Kind("container.replacement-began", changed.ReplacementBegan),
+    Kind("container.resumption-decided", changed.ResumptionDecided),
+    Kind("container.replaced", changed.Replaced),
+    Kind("container.change-failed", changed.ChangeFailed),
+    Kind("container.change-abandoned", changed.ChangeAbandoned),
+    Kind("container.edited", changed.Edited),
+    Kind("container.limits-applied", changed.LimitsApplied),
+    Kind("container.limits-refused", changed.LimitsRefused),
     Kind("container.deletion-requested", container.DeletionRequested),
     Kind("container.deleted", container.Deleted),
     Kind("portpool.ports-added", portpool.PortsAdded),

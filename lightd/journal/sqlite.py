@@ -14,11 +14,11 @@
 import fcntl
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import attrs
 import trio
@@ -32,11 +32,11 @@ from actors.kernel.journal import (
     VersionConflict,
 )
 from lightd.journal.codec import Codec
+from lightd.journal.migrations import MIGRATIONS
 
-SCHEMA: Final = 1
+SCHEMA: Final = 3
 
-MIGRATIONS: Final[Mapping[int, str]] = {}
-"""SQL that leads from a schema to the next, by the number of the former."""
+T = TypeVar("T")
 
 Row = tuple[int, str, int, float, str, int, bytes, str | None]
 
@@ -48,6 +48,10 @@ _READ_STREAM = f"""
 _READ_ALL = f"""
     SELECT {_COLUMNS} FROM records JOIN streams ON records.stream = streams.id
     WHERE position > ? ORDER BY position LIMIT ?
+"""  # noqa: S608 - made of a constant
+_READ_CAUSED = f"""
+    SELECT {_COLUMNS} FROM records JOIN streams ON records.stream = streams.id
+    WHERE cause = ? ORDER BY position LIMIT 100
 """  # noqa: S608 - made of a constant
 _FIND_STREAM = """
     SELECT id, (SELECT max(version) FROM records WHERE stream = streams.id) FROM streams WHERE name = ?
@@ -110,6 +114,10 @@ class SqliteJournal:
         """Return records of all streams; see ``Journal.read_all``. Raises ``CorruptStream``."""
         return await self._read(_READ_ALL, after, limit)
 
+    async def read_caused(self, cause: str) -> Sequence[Recorded]:
+        """Return records of one cause; see ``Journal.read_caused``. Raises ``CorruptStream``."""
+        return await self._read(_READ_CAUSED, cause)
+
     async def streams(self, prefix: str) -> Sequence[str]:
         """Return the streams that start with ``prefix``; see ``Journal.streams``."""
         query = "SELECT name FROM streams WHERE name >= ? AND name < ? ORDER BY id"
@@ -117,6 +125,19 @@ class SqliteJournal:
             self._select, query, (prefix, prefix + _BEYOND), limiter=self._reading
         )
         return [name for (name,) in rows]
+
+    async def beside(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return ``work(connection)``, done between two commits; it leaves no transaction open.
+
+        Raises ``JournalUnavailable``.
+        """
+
+        def work_safely() -> T:
+            with _reporting("used"):
+                self._check_present()
+                return work(self._writer)
+
+        return await trio.to_thread.run_sync(work_safely, limiter=self._writing)
 
     def _commit(self, batch: Sequence[Append]) -> list[Outcome]:
         at = float(self._clock())
@@ -288,10 +309,11 @@ def _lengthen_wal(writer: sqlite3.Connection) -> None:
 
 def _migrate(writer: sqlite3.Connection, schema: int) -> None:
     """Bring the database from ``schema``, 0 where it is empty, to ``SCHEMA``: wholly or not at all."""
+    steps: list[str] = []
     if schema == 0:
         steps = [resources.files("lightd.journal").joinpath("schema.sql").read_text("utf-8")]
-    else:
-        steps = [MIGRATIONS[number] for number in range(schema, SCHEMA)]
+        schema = 1  # what that file makes
+    steps += [MIGRATIONS[number] for number in range(schema, SCHEMA)]
     if steps:
         with _rolled_back_on_error(writer):
             script = ["BEGIN IMMEDIATE;", *steps, f"PRAGMA user_version = {SCHEMA};", "COMMIT;"]

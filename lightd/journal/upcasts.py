@@ -10,4 +10,11 @@ from typing import Any
 Fields = dict[str, Any]
 Upcast = Callable[[Fields], Fields]
 
-UPCASTS: Mapping[tuple[str, int], Upcast] = {}
+
+def _with_last_words(fields: Fields) -> Fields:
+    return {**fields, "reason": "", "tail": []}
+
+
+UPCASTS: Mapping[tuple[str, int], Upcast] = {
+    ("container.exited", 1): _with_last_words,
+}

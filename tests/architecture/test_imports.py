@@ -19,12 +19,17 @@ WITH_A_BODY = {
     "actors.container.fleet",
     "actors.container.meter",
     "actors.container.perform",
+    "actors.container.reader",
+    "actors.container.scribe",
     "actors.container.stats",
     "actors.container.watch",
     "actors.portpool.actor",
     "actors.volumes.actor",
     "actors.tokens.actor",
     "actors.remotesync.actor",
+    "actors.remotesync.gate",
+    "actors.remotesync.lane",
+    "actors.remotesync.ledger",
 }
 """Modules of the system that know Trio or have a life. Every other one is pure: it holds values and
 functions, and knows no clock, chance, disk, network or event loop."""
@@ -40,6 +45,8 @@ PURE_EXTRAS = {
     "lightd.engine.translate": {"datetime", "json"},
     "lightd.engine.recipe": {"hashlib", "json"},
     "lightd.engine.entrypoint": set(),
+    "lightd.engine.logged": {"datetime"},
+    "lightd.consoles.records": set(),
 }
 """What is pure in the daemon. Translation reads the engine's JSON and its times; it asks no clock."""
 

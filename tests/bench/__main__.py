@@ -7,7 +7,7 @@ compared. Benches on real containers need a Docker Engine (``bash tests/rig/run 
 import argparse
 from pathlib import Path
 
-from tests.bench import fanout, figures, flood, idle, journal, lifecycle, requests
+from tests.bench import fanout, figures, flood, idle, journal, lifecycle, panel, requests, restart, transfer
 
 BENCHES = {
     "lifecycle": lifecycle.run,
@@ -15,7 +15,10 @@ BENCHES = {
     "flood": flood.run,
     "idle": idle.run,
     "journal": journal.run,
+    "panel": panel.run,
     "requests": requests.run,
+    "transfer": transfer.run,
+    "restart": restart.run,
 }
 
 

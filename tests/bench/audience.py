@@ -1,12 +1,14 @@
 """Many viewers in a process of their own: they count what comes, and some of them look at the clock.
 
 As a program it prints ``ready`` once all are greeted. ``{"expect": n}`` on its stdin has it answer, once each
-of those who read has got n more lines (or after ``PATIENCE`` seconds), with what came and how old it was.
+of those who read has got n more lines (or after ``PATIENCE`` seconds), with what came, how old it was, and
+how many of those who don't read are still connected.
 """
 
 import json
 import os
 import re
+import select
 import selectors
 import socket
 import sys
@@ -20,6 +22,7 @@ PIECE = 256 * 1024
 PATIENCE = 5.0
 WATCHES = 20
 SMALL = 4096
+PING, PONG = b"\x89\x00", b"\x8a\x80\x00\x00\x00\x00"
 _STAMP = re.compile(rb"@(\d{20})")
 
 
@@ -37,6 +40,8 @@ class Viewer:
         piece = self.socket.recv(PIECE)
         assert piece, "the server has closed a socket"
         self.received += piece.count(b"@")
+        if PING in piece:
+            self.socket.send(PONG)
         if self.watch:
             now = time.monotonic_ns()
             text = self._rest + piece
@@ -64,6 +69,12 @@ def connect(url: str, path: str, *, small: bool) -> socket.socket:
     return connection
 
 
+def is_connected(connection: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(connection, select.POLLRDHUP)
+    return not poll.poll(0)
+
+
 def at(part: float, found: Sequence[float]) -> float:
     """The age that ``part`` of the lines were younger than."""
     return sorted(found)[min(len(found) - 1, int(part * len(found)))]
@@ -78,10 +89,10 @@ def main() -> None:
         selector.register(viewer.socket, selectors.EVENT_READ, viewer)
     selector.register(0, selectors.EVENT_READ)
     print("ready", flush=True)
-    expected, until = 0, 0.0
+    expected, until, waited_for = 0, 0.0, False
     asked = b""
     while True:
-        for key, _ in selector.select(0.05 if expected else None):
+        for key, _ in selector.select(0.05 if waited_for else None):
             if key.data is not None:
                 key.data.read()
             elif piece := os.read(0, PIECE):
@@ -90,19 +101,19 @@ def main() -> None:
                 return
         if asked.endswith(b"\n"):
             expected, until = json.loads(asked)["expect"], time.monotonic() + PATIENCE
-            asked = b""
-        if expected and (all(v.received >= expected for v in viewers) or time.monotonic() > until):
+            asked, waited_for = b"", True
+        if waited_for and (all(v.received >= expected for v in viewers) or time.monotonic() > until):
             ages = [age for viewer in viewers for age in viewer.ages]
             received = [viewer.received for viewer in viewers]
             answer = {
                 "received": sum(received),
                 "whole": sum(each == expected for each in received),
-                "p50": at(0.5, ages),
-                "p99": at(0.99, ages),
-                "stalled": len(kept),
+                "p50": at(0.5, ages) if ages else None,
+                "p99": at(0.99, ages) if ages else None,
+                "stalled": sum(map(is_connected, kept)),
             }
             print(json.dumps(answer), flush=True)
-            expected = 0
+            waited_for = False
             for viewer in viewers:
                 viewer.received = 0
                 viewer.ages.clear()

@@ -1,4 +1,5 @@
-"""A console for many viewers: lightd's on the fake engine, or a bare asyncio server that frames and writes.
+"""A console for many viewers: lightd's on the fake engine; a bare asyncio server that frames and writes; and
+the floor, a loop of ``send`` over the same sockets, which is what the kernel takes whoever asks it.
 
 As a program it prints its address, and then does what each line of its stdin asks for (a ``Reading``): it
 prints lines at that rate, and answers with the processor time that this took it.
@@ -6,9 +7,12 @@ prints lines at that rate, and answers with the processor time that this took it
 
 import asyncio
 import json
+import math
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,24 +24,32 @@ import trio
 
 from lightd import daemon
 from lightd.config import Authorization, Configuration, Docker, Server, Storage
-from lightd.http import frames, sessions
+from lightd.http import frames, pace, sessions
+from lightd.http.app import make_app
+from lightd.http.server import Address, open_server
+from lightd.http.settings import Settings
+from lightd.http.stations import open_stations
 from tests.bench.node import Past, a_spec, open_filled, write
 from tests.live.daemon import TOKEN
 
 PATH = f"/ws/{a_spec(1).internal_id}?token={TOKEN}"
 SETTLED = 1.0
+SLOW = pace.SLOW
+PATIENT = Settings(write_stall=120.0)
+"""One who stalls stays for the whole of a reading, and would else be cut off after ten seconds."""
 ANSWER = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-OURS, BARE = "ours", "bare"
+OURS, BARE, FLOOR = "ours", "bare", "floor"
 
 
 @attrs.frozen
 class Reading:
-    """``chunk`` lines at a time, ``rate`` lines a second, of ``width`` bytes."""
+    """``chunk`` lines at a time, ``rate`` lines a second, of ``width`` bytes; ``single``: none is batched."""
 
     rate: int
     seconds: float
     chunk: int = 1
     width: int = 80
+    single: bool = False
 
     @property
     def lines(self) -> int:
@@ -69,12 +81,14 @@ async def serve_ours(folder: Path) -> None:
     await write(folder, past)
     async with (
         daemon.open_system(config, lambda _: open_filled(past)) as system,
-        daemon.open_front(system) as addresses,
+        open_stations(system.bus) as stations,
+        open_server(make_app(system, stations), [Address("127.0.0.1", 0)], settings=PATIENT) as front,
     ):
-        print(addresses[0], flush=True)
+        print(f"http://{front.addresses[0]}", flush=True)
         console = next(iter(system.fleet)).console
         while asked := await trio.to_thread.run_sync(sys.stdin.readline):
             reading = Reading(**json.loads(asked))
+            pace.SLOW = math.inf if reading.single else SLOW
             begun, cpu = trio.current_time(), time.process_time()
             for turn in range(reading.lines // reading.chunk):
                 console.write((reading.text() * reading.chunk).encode())
@@ -116,6 +130,37 @@ async def serve_bare() -> None:
             await asyncio.sleep(begun + (turn + 1) * reading.pause - loop.time())
         await asyncio.sleep(0.1)
         print(time.process_time() - cpu, flush=True)
+
+
+def serve_floor() -> None:
+    """Every line is framed once and sent in a plain loop: no event loop, and nobody's state is looked at."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    print("http://{}:{}".format(*listener.getsockname()), flush=True)
+    viewers: list[socket.socket] = []
+    threading.Thread(target=greet_all, args=(listener, viewers), daemon=True).start()
+    number = 0
+    while asked := sys.stdin.readline():
+        reading = Reading(**json.loads(asked))
+        sends = [viewer.send for viewer in viewers]
+        begun, cpu = time.monotonic(), time.process_time()
+        for turn in range(reading.lines // reading.chunk):
+            frame = framed(reading.text() * reading.chunk, number)
+            number += reading.chunk
+            for send in sends:
+                send(frame)
+            time.sleep(max(0.0, begun + (turn + 1) * reading.pause - time.monotonic()))
+        print(time.process_time() - cpu, flush=True)
+
+
+def greet_all(listener: socket.socket, viewers: list[socket.socket]) -> None:
+    while True:
+        viewer, _ = listener.accept()
+        viewer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += viewer.recv(4096)
+        viewer.sendall(ANSWER + framed("hello", 0))
+        viewers.append(viewer)
 
 
 @attrs.define
@@ -162,6 +207,8 @@ def open_console(kind: str) -> Iterator[tuple[Child, str]]:
 def main() -> None:
     if sys.argv[1] == BARE:
         asyncio.run(serve_bare())
+    elif sys.argv[1] == FLOOR:
+        serve_floor()
     else:
         with tempfile.TemporaryDirectory(prefix="lightd-bench-") as folder:
             trio.run(serve_ours, Path(folder))

@@ -19,7 +19,8 @@ NOISE = 0.1
 class Figure:
     """One number. ``yardstick`` says what ``beside`` is, None where there is nothing to measure it by.
 
-    ``goal`` is the highest ratio that is aimed at, or the highest ``value`` where there is no yardstick.
+    ``goal`` is what is aimed at for the ratio, or for ``value`` where there is no yardstick; ``ceiling`` for
+    ``value`` in any case. Both are the highest that will do, the lowest where more is better.
     """
 
     bench: str
@@ -30,6 +31,7 @@ class Figure:
     beside: float | None = None
     goal: float | None = None
     more_is_better: bool = False
+    ceiling: float | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -41,14 +43,20 @@ class Figure:
 
     @property
     def reached(self) -> bool | None:
-        return None if self.goal is None else self.judged <= self.goal
+        if self.goal is not None:
+            return self._will_do(self.judged, self.goal)
+        return None if self.ceiling is None else self._will_do(self.value, self.ceiling)
+
+    def _will_do(self, found: float, wanted: float) -> bool:
+        return found >= wanted if self.more_is_better else found <= wanted
 
     def __str__(self) -> str:
         line = f"{self.bench + ': ' + self.name:<58}{shown(self.value):>9} {self.unit:<9}"
         if self.ratio is not None:
             line += f"{self.ratio:7.2f} x {self.yardstick} ({shown(self.beside)})"
-        if self.goal is not None:
-            line += f"  [goal {shown(self.goal)}: {'reached' if self.reached else 'MISSED'}]"
+        if self.reached is not None:
+            wanted = f"{shown(self.ceiling)} {self.unit}" if self.goal is None else shown(self.goal)
+            line += f"  [goal {wanted}: {'reached' if self.reached else 'MISSED'}]"
         return line.rstrip()
 
 
@@ -61,6 +69,10 @@ class Report:
     def add(self, figure: Figure) -> None:
         self.figures.append(figure)
         print(figure, flush=True)
+
+    def skip(self, bench: str, name: str, why: str) -> None:
+        """Say that something isn't measured in this run, and why: nothing is left out without a word."""
+        print(f"{bench + ': ' + name:<58}{'-':>9}  not measured: {why}", flush=True)
 
     def write(self, path: Path) -> None:
         value = {
@@ -80,11 +92,12 @@ def read(path: Path) -> list[Figure]:
 
 
 def compare(old: Iterable[Figure], new: Iterable[Figure]) -> None:
-    """Print every figure that both have, by its ratio where it has one, and what became of it."""
+    """Print every figure of ``new``, by its ratio where it has one, and what became of it since ``old``."""
     before = {(figure.bench, figure.name): figure for figure in old}
     for figure in new:
         earlier = before.get((figure.bench, figure.name))
         if earlier is None or not earlier.judged:
+            print(f"{figure.bench + ': ' + figure.name:<58}{'-':>9} -> {shown(figure.judged):<9}")
             continue
         change = figure.judged / earlier.judged
         gain = change if figure.more_is_better else 1 / change

@@ -13,13 +13,14 @@ from tests.rig import engine, images
 
 
 @contextmanager
-def open_daemon() -> Iterator[Daemon]:
-    """A daemon that serves and has found the engine."""
+def open_daemon(**sections: object) -> Iterator[Daemon]:
+    """A daemon that serves and has found the engine; ``sections`` are those of its configuration."""
     engine.check_answers()
     images.build()
     with tempfile.TemporaryDirectory(prefix="lightd-bench-") as folder:
         monitoring = {"enabled": True, "interval_ms": 1000}
-        daemon = Daemon(Path(folder), f"bench-{uuid.uuid4().hex[:12]}", {"monitoring": monitoring})
+        settings = {"monitoring": monitoring, **sections}
+        daemon = Daemon(Path(folder), f"bench-{uuid.uuid4().hex[:12]}", settings)
 
         async def begin() -> None:
             await daemon.start()

@@ -32,7 +32,7 @@ class Lives:
         return figures.median(lap[stage] for lap in self.laps)
 
 
-def _through_lightd(api: Api, volume_id: str) -> Callable[[str], Sequence[float]]:
+def through_lightd(api: Api, volume_id: str) -> Callable[[str], Sequence[float]]:
     def live(internal_id: str) -> Sequence[float]:
         clock = [time.perf_counter()]
         body = {
@@ -88,7 +88,7 @@ def run(report: figures.Report, *, quick: bool) -> None:
         api = Api(daemon.url)
         volume_id = api.call("POST", "/volumes")["volume_id"]
         bare = docker.Docker(daemon.folder / "bare", daemon.node)
-        ours, theirs = Lives(_through_lightd(api, volume_id)), Lives(_directly(bare, volume_id))
+        ours, theirs = Lives(through_lightd(api, volume_id)), Lives(_directly(bare, volume_id))
         figures.in_turns(1, ours, theirs)  # the first of each finds nothing in any cache
         ours.laps.clear()
         theirs.laps.clear()

@@ -1,11 +1,15 @@
 """A lightd on the fake engine, in a process of its own, with as many containers as are asked for.
 
 ``write`` records a past for them; as a program this serves them, prints its address when it does, and then
-answers a line on its stdin with what it holds by then.
+answers an empty line on its stdin with what it holds by then, and one with a path by writing a profile there
+of what it does until the next line.
 """
 
+import cProfile
 import gc
 import json
+import logging
+import os
 import subprocess
 import sys
 import time
@@ -25,7 +29,7 @@ from actors.container.fleet import stream_of
 from actors.container.spec import ContainerSpec, Limits, PortBinding
 from actors.container.state import Phase
 from actors.kernel.journal import Append
-from lightd import daemon
+from lightd import daemon, logs
 from lightd.config import Authorization, Configuration, Docker, Server, Storage
 from lightd.engine import fake
 from lightd.journal.codec import Codec
@@ -127,9 +131,22 @@ async def serve(folder: Path, past: Past, *, traced: bool) -> None:
         phase = Phase.RUNNING if past.running else Phase.OFFLINE
         states = [member.state.phase for member in system.fleet]
         assert states == [phase] * past.containers, set(states)
-        while await trio.to_thread.run_sync(sys.stdin.readline):
+        while asked := await trio.to_thread.run_sync(sys.stdin.readline):
+            if asked.strip():
+                profile = await _profile_until_told(asked.strip())
+                profile.dump_stats(asked.strip())
             gc.collect()
             print(tracemalloc_total() if traced else 0, flush=True)
+
+
+async def _profile_until_told(path: str) -> cProfile.Profile:
+    """What this process does until the next line of its stdin; says ``path`` once it looks."""
+    profile = cProfile.Profile(time.thread_time)  # what else the machine does is no cost of ours
+    profile.enable()
+    print(path, flush=True)
+    await trio.to_thread.run_sync(sys.stdin.readline)
+    profile.disable()
+    return profile
 
 
 def tracemalloc_total() -> int:
@@ -154,10 +171,22 @@ class Node:
     def traced(self) -> int:
         return self._settle()
 
+    @contextmanager
+    def profiled(self, path: Path) -> Iterator[None]:
+        """What the node does within the block is in the profile at ``path`` afterwards."""
+        self._tell(str(path))
+        self.process.stdout.readline()
+        yield
+        self._tell("")
+        self.process.stdout.readline()
+
+    def _tell(self, line: str) -> None:
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
     def _settle(self) -> int:
         time.sleep(2 * SETTLED)
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
+        self._tell("")
         return int(self.process.stdout.readline())
 
 
@@ -186,7 +215,9 @@ def open_node(folder: Path, past: Past, *, traced: bool = False) -> Iterator[Nod
 def main() -> None:
     arguments = json.loads(sys.argv[1])
     past = Past(**arguments["past"])
-    trio.run(lambda: serve(Path(arguments["folder"]), past, traced=arguments["traced"]))
+    daemon._settle_process()
+    with Path(os.devnull).open("w") as nowhere, logs.configure("json", logging.INFO, nowhere):
+        trio.run(lambda: serve(Path(arguments["folder"]), past, traced=arguments["traced"]))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
-"""What an answer costs: a container, the list of a hundred, and a bare server that sends the same bytes.
+"""What an answer costs: a container, and the list of a hundred.
 
-The clients are on the same two processors, so the server's processor time tells more than requests a second.
+Beside each stand, with the same clients in the same minute: Hypercorn and Quart as they come, which check the
+same credentials and give the same answer; a bare asyncio server that sends the same bytes; nginx, where there
+is one, with the same body from a file. Each is a process of its own. The clients are on the same two
+processors, so the server's processor time tells more than requests a second.
 """
 
 import base64
@@ -12,20 +15,23 @@ import tempfile
 import time
 import urllib.parse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import attrs
 import trio
 
-from tests.bench import figures, process
+from tests.bench import figures, nginx, process, profiles
 from tests.bench.node import Past, a_spec, open_node, write
 from tests.live.daemon import HEADERS
 
 CONTAINERS = 100
 CLIENTS = 8
 BARE = 10
-"""So many times the requests for the bare server: the kernel counts processor time in hundredths."""
+"""So many times the requests for a server that hardly notices one."""
+STOCK, ECHO, NGINX = "stock", "bare", "nginx"
+YARDSTICKS = {STOCK: "stock Hypercorn + Quart", ECHO: "bare asyncio", NGINX: "nginx"}
+MOST_OF_STOCK = 0.7
 PIECE = 256 * 1024
 END = b"\r\n\r\n"
 
@@ -104,9 +110,10 @@ def _size(answer: bytes) -> int:
 
 
 @contextmanager
-def _echo(answer: bytes) -> Iterator[subprocess.Popen]:
+def _beside(module: str, answer: bytes) -> Iterator[tuple[str, int]]:
+    """The address and the process of a server that gives ``answer``."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.echo"],
+        [sys.executable, "-m", module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -115,28 +122,66 @@ def _echo(answer: bytes) -> Iterator[subprocess.Popen]:
     try:
         child.stdin.write(base64.b64encode(answer).decode() + "\n")
         child.stdin.flush()
-        yield child
+        yield child.stdout.readline().strip(), child.pid
     finally:
         child.kill()
         child.communicate()
 
 
 def run(report: figures.Report, *, quick: bool) -> None:
-    count = 400 if quick else 2000
     past = Past(CONTAINERS)
+    one = f"/containers/{a_spec(7).internal_id}"
+    routes = (("GET of a container", one, MOST_OF_STOCK), (f"list of {CONTAINERS}", "/containers", None))
     with tempfile.TemporaryDirectory(prefix="lightd-bench-") as folder:
         trio.run(write, Path(folder), past)
         with open_node(Path(folder), past) as node:
-            one = f"/containers/{a_spec(7).internal_id}"
-            for name, path in (("GET of a container", one), (f"list of {CONTAINERS}", "/containers")):
-                _compare(report, name, Load(node.url, node.process.pid, path, count), 2 if quick else 9)
+            for name, path, goal in routes:
+                load = Load(node.url, node.process.pid, path, 400)
+                _compare(report, name, load, goal, 4 if quick else 25)
+            if quick:
+                report.skip("requests", "what is left of a GET, as a profile", "--quick")
+            else:
+                load, file = Load(node.url, node.process.pid, one, 2000), Path(folder) / "profile"
+                with node.profiled(file):
+                    load()
+                profiles.show("what is left of a GET of a container", profiles.read(str(file)))
 
 
-def _compare(report: figures.Report, name: str, ours: Load, rounds: int) -> None:
-    yardstick = "bare asyncio"
-    with _echo(ours.answer) as child:
-        bare = Load(child.stdout.readline().strip(), child.pid, ours.path, ours.count * BARE)
-        found, beside = map(figures.median, figures.in_turns(rounds, ours, bare))
-    report.add(figures.Figure("requests", name, found, "req/s", yardstick, beside, more_is_better=True))
-    cpu = figures.median(ours.cpu), figures.median(bare.cpu)
-    report.add(figures.Figure("requests", f"{name}, server's CPU for 1,000", cpu[0], "ms", yardstick, cpu[1]))
+def _compare(report: figures.Report, name: str, ours: Load, goal: float | None, rounds: int) -> None:
+    with ExitStack() as stack:
+        body = ours.answer.partition(END)[2]
+        loads = {}
+        for yardstick, module, times in (
+            (STOCK, "tests.bench.stock", 1),
+            (ECHO, "tests.bench.echo", BARE),
+        ):
+            url, pid = stack.enter_context(_beside(module, ours.answer))
+            loads[yardstick] = Load(url, pid, ours.path, ours.count * times)
+        if nginx.find():
+            found = stack.enter_context(nginx.open_answering(ours.path, body))
+            loads[NGINX] = Load(found.url, found.pid, ours.path, ours.count * BARE)
+        else:
+            report.skip("requests", f"{name}, beside {NGINX}", nginx.MISSING)
+        assert all(load.answer.partition(END)[2] == body for load in loads.values()), "the answers differ"
+        figures.in_turns(1, ours, *loads.values())  # the first of each finds nothing in any cache
+        for load in (ours, *loads.values()):
+            load.cpu.clear()
+        rates, *others = figures.in_turns(rounds, ours, *loads.values())
+    for (yardstick, load), beside in zip(loads.items(), others, strict=True):
+        _tell(report, name, yardstick, ours, load, goal if yardstick == STOCK else None)
+        own, other = figures.median(rates), figures.median(beside)
+        what, whose = f"{name} / {yardstick}", YARDSTICKS[yardstick]
+        report.add(figures.Figure("requests", what, own, "req/s", whose, other, more_is_better=True))
+
+
+def _tell(
+    report: figures.Report, name: str, yardstick: str, ours: Load, load: Load, goal: float | None
+) -> None:
+    """The ratio is that of the medians, for bursts that took turns within the same seconds."""
+    name, yardstick = f"{name}, CPU for 1,000 / {yardstick}", YARDSTICKS[yardstick]
+    own, beside = figures.median(ours.cpu), figures.median(load.cpu)
+    report.add(figures.Figure("requests", name, own, "ms", yardstick, beside, goal))
+    if goal is not None:
+        own, beside = figures.quickest(ours.cpu), figures.quickest(load.cpu)
+        name = f"{name}, undisturbed"
+        report.add(figures.Figure("requests", name, own, "ms", yardstick, beside, goal))

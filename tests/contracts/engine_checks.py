@@ -206,3 +206,9 @@ async def check_the_installer_of_an_attempt_is_found_again(bench):
     assert second != first
     assert await engine.inspect(first) is None
     assert (await engine.inspect(second)).started_at is None
+
+
+async def check_who_is_about_to_leave_can_still_ask(bench):
+    bench.engine.leave()
+    engine_id = await bench.engine.create_server(bench.spec("stdin-echo"), 1)
+    assert (await bench.engine.inspect(engine_id)).running is False

@@ -1,5 +1,7 @@
 """What every engine does with consoles: output, stdin, backlog, terminal. See ``engine_checks``."""
 
+import itertools
+
 import trio
 
 from actors.container.engine import EngineUnavailable
@@ -74,8 +76,38 @@ async def check_the_backlog_is_what_was_printed_in_whole_lines(bench):
         printed = await read_to_end(console)
     ended = await wait_ended(bench.engine, engine_id)
     backlog = await bench.engine.backlog(engine_id, ended.started_at)
-    assert backlog.splitlines() == printed.splitlines()
-    assert await bench.engine.backlog(engine_id, ended.finished_at + 1) == b""
+    assert [logged.line for logged in backlog.lines] == printed.splitlines()
+    assert not backlog.cut
+    assert (await bench.engine.backlog(engine_id, ended.finished_at + 1)).lines == []
+
+
+async def check_the_backlog_tells_when_a_line_was_printed(bench):
+    engine_id = await bench.engine.create_server(bench.spec("line-printer 5 0.2"), 1)
+    async with bench.engine.attach(engine_id) as console:
+        await bench.engine.start(engine_id)
+        await read_to_end(console)
+    ended = await wait_ended(bench.engine, engine_id)
+    lines = (await bench.engine.backlog(engine_id, ended.started_at)).lines
+    times = [logged.at for logged in lines]
+    assert times == sorted(times)
+    assert all(0.1 < later - earlier < 5 for earlier, later in itertools.pairwise(times))
+    since = await bench.engine.backlog(engine_id, times[2] - 0.01)  # times are cut to less than Docker's own
+    assert [logged.line.rstrip(b"\r") for logged in since.lines] == [b"line 3", b"line 4", b"line 5"]
+
+
+async def check_the_backlog_has_an_unfinished_line_once_its_process_has_ended(bench):
+    engine_id = await bench.engine.create_server(bench.spec("prompt"), 1)
+    async with bench.engine.attach(engine_id) as console:
+        await bench.engine.start(engine_id)
+        await read_until(console, b"> ")
+        started_at = (await bench.engine.inspect(engine_id)).started_at
+        lines = (await bench.engine.backlog(engine_id, started_at)).lines
+        assert not any(b"> " in logged.line for logged in lines)
+        await bench.engine.signal(engine_id, "SIGKILL")
+        await read_to_end(console)
+    await wait_ended(bench.engine, engine_id)
+    lines = (await bench.engine.backlog(engine_id, started_at)).lines
+    assert lines[-1].line.endswith(b"> ")
 
 
 async def check_the_backlog_is_bounded_and_the_newest(bench):
@@ -84,8 +116,9 @@ async def check_the_backlog_is_bounded_and_the_newest(bench):
         await bench.engine.start(engine_id)
         await read_to_end(console)
     backlog = await bench.engine.backlog(engine_id, 0.0)
-    assert len(backlog) <= MIB
-    lines = backlog.splitlines()
+    lines = [logged.line.removesuffix(b"\r") for logged in backlog.lines]
+    assert backlog.cut
+    assert sum(map(len, lines)) <= MIB
     assert lines[0].endswith(b"of a console that never rests")
     assert lines[-1].startswith(b"Flooded 60000 lines")
 

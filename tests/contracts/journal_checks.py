@@ -118,6 +118,24 @@ async def check_everything_is_read_in_pages_after_a_position(journal):
     assert list(await journal.read_all(99)) == []
 
 
+async def check_what_a_cause_led_to_is_found_by_it(journal):
+    await record(
+        journal,
+        Append("a", 0, (StartRequested(1),), "mine"),
+        Append("b", 0, (StartRequested(1),)),
+        Append("b", 1, (BecameReady(1), Deleted()), "mine"),
+        Append("c", 0, starts(1, 200), "much"),
+    )
+    found = await journal.read_caused("mine")
+    assert [(one.stream, one.event) for one in found] == [
+        ("a", StartRequested(1)),
+        ("b", BecameReady(1)),
+        ("b", Deleted()),
+    ]
+    assert [one.position for one in await journal.read_caused("much")] == list(range(5, 105))
+    assert list(await journal.read_caused("nobody's")) == []
+
+
 async def check_streams_are_listed_by_prefix_in_the_order_of_their_first_record(journal):
     names = ["b/2", "a/1", "b/10", "b", "c/1", "b/1", "B/1", "b0", "ÿ"]
     for name in names:

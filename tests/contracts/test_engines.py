@@ -11,10 +11,15 @@ import trio
 from actors.container.spec import ContainerSpec
 from lightd.engine.docker import open_docker_engine
 from lightd.engine.fake import RIG_IMAGE, open_fake_engine
-from tests.contracts import engine_checks, engine_console_checks, engine_making_checks
+from tests.contracts import (
+    engine_change_checks,
+    engine_checks,
+    engine_console_checks,
+    engine_making_checks,
+)
 from tests.rig import engine as rig
 
-MODULES = (engine_checks, engine_console_checks, engine_making_checks)
+MODULES = (engine_change_checks, engine_checks, engine_console_checks, engine_making_checks)
 CHECKS = {
     name: check for module in MODULES for name, check in vars(module).items() if name.startswith("check_")
 }

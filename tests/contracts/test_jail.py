@@ -6,10 +6,18 @@ import pytest
 
 from lightd.files import resolve
 
-for module in ("archive_checks", "file_checks", "jail_checks", "scene", "upload_checks"):
+for module in (
+    "archive_checks",
+    "crafted_checks",
+    "file_checks",
+    "fuzz",
+    "jail_checks",
+    "scene",
+    "upload_checks",
+):
     pytest.register_assert_rewrite(f"tests.contracts.{module}")
 
-from tests.contracts import archive_checks, file_checks, jail_checks, upload_checks  # noqa: E402 - rewritten first
+from tests.contracts import archive_checks, crafted_checks, file_checks, fuzz, jail_checks, upload_checks  # noqa: E402 - rewritten first
 from tests.contracts.scene import Scene, open_scene  # noqa: E402 - the same
 
 RESOLVERS = [resolve.in_kernel, resolve.by_walking]
@@ -31,7 +39,7 @@ def scene(request, tmp_path):
         yield scene
 
 
-@pytest.mark.parametrize("check", checks(jail_checks), ids=named)
+@pytest.mark.parametrize("check", [*checks(jail_checks), *checks(crafted_checks)], ids=named)
 def test_nothing_leaves_the_jail(scene, check):
     check(scene)
 
@@ -41,3 +49,13 @@ def test_nothing_leaves_the_jail(scene, check):
 )
 def test_an_operation_does_what_it_says(scene, check):
     check(scene)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_no_string_is_a_way_out(scene, seed):
+    """A few of those that ``python -m tests.contracts.fuzz`` makes by the million."""
+    told = fuzz.fuzz(scene, 4000, seed)
+    assert sum(told.values()) == 4000
+    assert {"path: read", "path: written", "path: invalid_path", "entry: file", "entry: invalid_path"} <= set(
+        told
+    )

@@ -120,29 +120,48 @@ async def test_a_journal_of_a_newer_lightd_is_refused_and_left_as_it_is(path):
 
 
 async def test_a_journal_of_an_older_lightd_is_migrated_step_by_step(path, monkeypatch):
+    known = sqlite.SCHEMA
     async with open_on_disk(path) as journal:
         await journal.commit([Append("a", 0, starts(1, 1))])
-    monkeypatch.setattr(sqlite, "SCHEMA", 3)
+    monkeypatch.setattr(sqlite, "SCHEMA", known + 2)
     monkeypatch.setattr(
         sqlite,
         "MIGRATIONS",
         {
-            1: "CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES ('from 1; to 2');",
-            2: "ALTER TABLE notes ADD COLUMN number INTEGER DEFAULT 3;",
+            known: "CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES ('from 1; to 2');",
+            known + 1: "ALTER TABLE notes ADD COLUMN number INTEGER DEFAULT 3;",
         },
     )
     async with open_on_disk(path) as journal:
         assert journal.head == 1
         assert journal._writer.execute("SELECT * FROM notes").fetchall() == [("from 1; to 2", 3)]
-        assert journal._writer.execute("PRAGMA user_version").fetchone() == (3,)
+        assert journal._writer.execute("PRAGMA user_version").fetchone() == (known + 2,)
+
+
+async def test_a_journal_of_the_first_schema_becomes_what_a_new_one_is(path):
+    async with open_on_disk(path) as journal:
+        await journal.commit([Append("a", 0, starts(1, 1), "mine")])
+        expected = shape_of(journal)
+        journal._writer.execute("DROP INDEX records_by_cause")
+        journal._writer.execute("DROP TABLE cursors")
+        journal._writer.execute("PRAGMA user_version = 1")
+    async with open_on_disk(path) as journal:
+        assert shape_of(journal) == expected
+        assert len(await journal.read_caused("mine")) == 1
+
+
+def shape_of(journal):
+    return set(journal._writer.execute("SELECT type, name, tbl_name FROM sqlite_schema").fetchall())
 
 
 async def test_a_migration_that_fails_leaves_the_journal_as_it_was(path, monkeypatch):
     async with open_on_disk(path) as journal:
         await journal.commit([Append("a", 0, starts(1, 1))])
     with monkeypatch.context() as later:
-        later.setattr(sqlite, "SCHEMA", 3)
-        later.setattr(sqlite, "MIGRATIONS", {1: "CREATE TABLE notes (text TEXT);", 2: "DROP TABLE lost;"})
+        present = sqlite.SCHEMA
+        later.setattr(sqlite, "SCHEMA", present + 2)
+        broken = {present: "CREATE TABLE notes (text TEXT);", present + 1: "DROP TABLE lost;"}
+        later.setattr(sqlite, "MIGRATIONS", broken)
         with pytest.raises(JournalUnavailable, match="no such table: lost"):
             async with open_on_disk(path):
                 pass

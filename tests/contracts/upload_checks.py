@@ -6,7 +6,7 @@ import pytest
 
 from lightd.files import errors, listing, uploads
 from lightd.files.paths import parse_path
-from tests.contracts.scene import TENANT, Scene, held_in, upload
+from tests.contracts.scene import TENANT, Scene, held_in, unhurried, upload
 
 
 def check_an_upload_that_broke_off_goes_on(scene: Scene) -> None:
@@ -74,6 +74,6 @@ def check_old_parts_are_swept(scene: Scene) -> None:
             arriving.write(b"half")
     old, _ = sorted((scene.volume / "d").iterdir())
     os.utime(old, (1000, 1000))
-    assert uploads.sweep_parts(scene.jail, 2000) == 1
+    assert uploads.sweep_parts(scene.jail, 2000, unhurried) == 1
     assert not old.exists()
     assert len(held_in(scene.volume / "d")) == 1

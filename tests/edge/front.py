@@ -1,5 +1,6 @@
 """The real edge on a fake engine: what a client can reach, what a test can do to it, in one Trio loop."""
 
+import json
 import time
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ import trio
 from trio_websocket import open_websocket_url
 
 from actors.kernel.journal import JournalUnavailable
-from lightd import config, daemon
+from lightd import config_file, daemon
 from lightd.engine import fake
 from lightd.engine.faults import Moment
 from tests.live.daemon import USER, Console
@@ -21,8 +22,8 @@ NO_VOLUME = "00000000-0000-0000-0000-000000000000"
 PATIENCE = 20.0
 
 
-def a_configuration(folder, **sections):
-    file = {
+def a_file(folder, **sections):
+    return {
         "node": "edge",
         "server": {"host": "127.0.0.1", "port": 0},
         "authorization": {"enabled": True, "token": TOKEN},
@@ -30,7 +31,11 @@ def a_configuration(folder, **sections):
         "monitoring": {"enabled": True, "interval_ms": 100},
         **sections,
     }
-    return config.from_json(file, Path(folder), "edge")
+
+
+def write_file(path, file):
+    path.write_text(file if isinstance(file, str) else json.dumps(file))
+    path.chmod(0o600)
 
 
 @attrs.define(eq=False)
@@ -162,6 +167,15 @@ class Edge:
         """The types of all that happened to a container."""
         return [each["type"] for each in (await self.get(f"/containers/{internal_id}/events"))["events"]]
 
+    def rewrite(self, **sections):
+        """Have the file of the configuration say something else."""
+        write_file(self.system.path, a_file(self.system.path.parent, **sections))
+
+    async def reload(self, **sections):
+        """Have the daemon take on a configuration with other sections."""
+        self.rewrite(**sections)
+        return await self.post("/remote/config/reload")
+
     async def wait_engine(self, *, up=True):
         with trio.fail_after(PATIENCE):
             while self.system.fleet.engine_up.value is not up:
@@ -181,8 +195,9 @@ async def open_edge(folder, *, sections=None, **engine_settings):
             engines.append(engine)
             yield engine
 
-    configuration = a_configuration(folder, **(sections or {}))
-    async with daemon.open_system(configuration, open_engine) as system:
+    path = Path(folder) / "config.json"
+    write_file(path, a_file(folder, **(sections or {})))
+    async with daemon.open_system(config_file.load(path), open_engine, path=path) as system:
         journal = system.bus._journal = Journal(system.bus._journal)
         async with (
             daemon.open_front(system) as urls,

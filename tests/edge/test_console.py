@@ -3,7 +3,7 @@
 import trio
 
 from actors.container.engine import Sample
-from lightd.engine import fake
+from lightd.engine.fake_container import FakeContainer
 from lightd.engine.faults import Call
 
 
@@ -229,7 +229,7 @@ async def test_a_viewer_for_whom_nothing_to_be_shown_happened_is_told_the_state(
 async def test_stats_are_sent_when_they_changed_and_at_once_to_whoever_comes(edge, monkeypatch):
     shown = {"memory": 1000}
 
-    def sample(_engine, _container):
+    def sample(_container, _now):
         return Sample(
             at=1.0,
             cpu_time=1.0,
@@ -241,7 +241,7 @@ async def test_stats_are_sent_when_they_changed_and_at_once_to_whoever_comes(edg
             block_write=4,
         )
 
-    monkeypatch.setattr(fake.FakeEngine, "_sample", sample)
+    monkeypatch.setattr(FakeContainer, "to_sample", sample)
     monkeypatch.setattr(edge.system.fleet, "clock", lambda: 0.0)
     await edge.running()
 

@@ -130,10 +130,12 @@ async def a_printer(edge, **options):
     return Printer(edge.system.fleet.get("s1").console, **options)
 
 
-async def test_a_million_lines_reach_everybody_in_order_whoever_is_slow_stuck_leaving_or_resuming(edge):
+async def test_a_million_lines_reach_everybody_in_order_whoever_is_slow_stuck_leaving_or_resuming(
+    edge, record_property
+):
     printer = await a_printer(edge)
     last = printer.console.lines.last + 50_000
-    healthy, finished = [], trio.Event()
+    healthy, others, finished = [], [], trio.Event()
 
     async def look_on(*, task_status):
         async with watching(edge) as watcher:
@@ -144,12 +146,14 @@ async def test_a_million_lines_reach_everybody_in_order_whoever_is_slow_stuck_le
 
     async def slow(*, task_status):
         async with watching(edge, window=8192) as watcher:
+            others.append(watcher)
             task_status.started()
             while await watcher.read(4096):
                 await trio.sleep(0.01)
 
     async def leave(*, task_status):
         async with watching(edge) as watcher:
+            others.append(watcher)
             task_status.started()
             await watcher.read_to(10_000)
 
@@ -157,6 +161,7 @@ async def test_a_million_lines_reach_everybody_in_order_whoever_is_slow_stuck_le
         line, began, total = printer.console.lines.last, None, 0
         while line < last:
             async with watching(edge, f"&since_line={line}", line=line) as watcher:
+                others.append(watcher)
                 if began is None:
                     began = line
                     task_status.started()
@@ -179,6 +184,8 @@ async def test_a_million_lines_reach_everybody_in_order_whoever_is_slow_stuck_le
         nursery.cancel_scope.cancel()
     assert sum(watcher.lines for watcher in healthy) == 20 * 50_000
     assert [watcher.gaps for watcher in healthy] == [0] * 20
+    delivered = sum(watcher.lines for watcher in healthy + others)
+    record_property("lines that were delivered, each checked for its place", delivered)
 
 
 async def test_one_who_was_stuck_is_told_the_gap_and_every_event_in_it(edge, monkeypatch):

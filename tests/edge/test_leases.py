@@ -3,6 +3,7 @@
 import trio
 import trio.testing
 
+from actors.container import changed
 from lightd import system as systems
 
 ADDRESS = {"ip": "127.0.0.1", "port": 25565}
@@ -116,7 +117,7 @@ async def test_a_client_that_leaves_in_the_middle_leaves_a_container_with_its_po
     await trio.testing.wait_all_tasks_blocked(0.02)  # the server has noticed
     edge.journal.gate.set()
     with trio.fail_after(20):
-        while edge.system._creating:
+        while "s1" in edge.system.claims:
             await trio.sleep(0.001)
     assert (await edge.show())["ports"][0]["port"] == 25565
     assert await holders(edge) == {25565: "s1"}
@@ -167,3 +168,28 @@ async def test_a_creation_that_the_journal_holds_up_is_given_up_after_a_while(ed
     edge.journal.gate = trio.Event()
     assert (await edge.refused("POST", "/containers", body))[:2] == (503, "overloaded")
     edge.journal.gate.set()
+
+
+async def test_ports_stay_claimed_while_the_journal_holds_up_the_wish_for_them(edge, monkeypatch):
+    """Else an earlier change of the container, ending just then, would have them given back."""
+    monkeypatch.setattr(systems, "DECIDING", 0.05)
+    for port in (25565, 25566):
+        await edge.port(port)
+    await edge.create(ports=[ADDRESS])
+    gate = trio.Event()
+
+    async def commit(batch):
+        if any(isinstance(event, changed.RebindRequested) for append in batch for event in append.events):
+            await gate.wait()
+        return await edge.journal.commit(batch)
+
+    edge.system.bus._journal = Intercepted(edge.journal, commit)
+    body = {"ports": [{**ADDRESS, "port": 25566}]}
+    refused = await edge.refused("POST", "/containers/s1/rebind-network", body)
+    assert refused[:2] == (503, "overloaded")
+    held = await edge.system.claims.at("s1", 0)
+    gate.set()
+    assert held == (("127.0.0.1", 25565, "tcp"), ("127.0.0.1", 25566, "tcp"))
+    with trio.fail_after(20):
+        while "s1" in edge.system.claims or await holders(edge) != {25565: None, 25566: "s1"}:
+            await trio.sleep(0.01)

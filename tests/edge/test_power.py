@@ -1,5 +1,7 @@
 """Power actions, and what ``wait`` tells of how they ended."""
 
+import re
+
 import trio
 
 from lightd.engine import fake
@@ -11,7 +13,7 @@ async def test_a_power_action_is_accepted_at_once(edge):
     await edge.create()
     for action in ("start", "stop", "kill", "restart"):
         answer = await edge.post(f"/containers/s1/{action}")
-        assert len(answer.pop("operation_id")) == 32
+        assert re.fullmatch(r"[a-z]+-[0-9a-f]{32}", answer.pop("operation_id"))
         assert answer == {"message": f"Container {action} initiated", "internal_id": "s1"}
 
 
@@ -68,7 +70,7 @@ async def test_a_start_that_the_engine_refuses_has_failed_and_says_why(edge):
     assert (await edge.power("start"))["status"] == "succeeded"
 
 
-async def test_a_start_that_somebody_stops_has_failed(edge):
+async def test_a_start_that_somebody_stops_is_cancelled_and_says_by_what(edge):
     await edge.create(start_pattern="never")
     answers = []
 
@@ -79,11 +81,11 @@ async def test_a_start_that_somebody_stops_has_failed(edge):
         nursery.start_soon(start)
         await edge.system.fleet.get("s1").wait_until(lambda view: view.state.started_at is not None)
         await edge.power("kill")
-    assert answers[0]["status"] == "failed"
-    assert answers[0]["error"] == "the process ended with exit code 137"
+    assert answers[0]["status"] == "cancelled"
+    assert re.fullmatch(r"cancelled on request \(kill-[0-9a-f]{32}\)", answers[0]["error"])
 
 
-async def test_a_start_that_a_deletion_overtakes_has_failed(edge):
+async def test_a_start_that_a_deletion_overtakes_is_cancelled(edge):
     await edge.create(start_pattern="never")
     answers = []
 
@@ -97,7 +99,7 @@ async def test_a_start_that_a_deletion_overtakes_has_failed(edge):
         await edge.call("DELETE", "/containers/s1", wait=0)
         await edge.power("kill", wait=0)
         edge.faults.gates["remove"].set()
-    assert answers[0]["status"] == "failed"
+    assert answers[0]["status"] == "cancelled"
 
 
 async def test_nothing_is_started_while_it_is_installed(edge):
@@ -120,7 +122,7 @@ async def test_a_stop_or_a_kill_cancels_an_installation(edge):
         await edge.call("DELETE", "/containers/s1")
 
 
-async def test_an_installation_that_a_deletion_overtakes_has_failed(edge):
+async def test_an_installation_that_a_deletion_overtakes_is_cancelled(edge):
     edge.faults.gates["ensure_image"] = trio.Event()
     body = await edge.a_body()
     answers = []
@@ -134,7 +136,8 @@ async def test_an_installation_that_a_deletion_overtakes_has_failed(edge):
             while edge.system.fleet.get("s1") is None:
                 await trio.sleep(0.001)
         await edge.call("DELETE", "/containers/s1")
-    assert (answers[0]["status"], answers[0]["error"]) == ("failed", "the container is deleted")
+    assert answers[0]["status"] == "cancelled"
+    assert answers[0]["error"].startswith("the container is being deleted (delete-")
 
 
 async def test_a_failed_installation_gives_its_ports_back_and_says_why(edge):
@@ -161,7 +164,8 @@ async def test_an_installation_that_is_not_done_in_time_is_pending(edge):
 
 async def test_a_memory_hog_is_told_as_one(edge):
     await edge.create(command="memory-hog", start_pattern="never")
-    assert (await edge.power("start"))["error"] == "the process ended with exit code 137"
+    said = "the process was killed for using more memory than it may"
+    assert (await edge.power("start"))["error"] == said
     assert (await edge.show())["exit"]["oom_killed"] is True
 
 

@@ -148,13 +148,6 @@ async def test_a_mount_outside_of_what_the_configuration_allows_is_a_403(edge, t
         assert (status, code) == (404, "volume_not_found")
 
 
-async def test_what_this_version_cannot_do_yet_is_refused_and_not_forgotten(edge):
-    policy = {"restart_policy": {"mode": "always"}}
-    assert (await edge.refused("POST", "/containers", {**GOOD, **policy}))[2] == (
-        "restart_policy.mode: only never is supported by this version"
-    )
-
-
 async def test_an_id_that_is_taken_is_a_409(edge):
     await edge.create()
     assert await edge.refused("POST", "/containers", await edge.a_body()) == (

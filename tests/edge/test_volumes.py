@@ -1,11 +1,13 @@
 """The routes of volumes and of the files in them."""
 
+import os
 import re
 from pathlib import Path
 
 import trio
 import trio.testing
 
+from lightd.files import volumes
 from tests.edge.front import NO_VOLUME, open_edge
 
 ESCAPES = (400, "invalid_path", "Invalid path: path traversal detected")
@@ -40,6 +42,134 @@ async def test_a_volume_that_cannot_be_is_refused(edge):
     ]:
         assert await edge.refused("POST", "/volumes", body) == (400, "invalid_request", said)
     assert await edge.get("/volumes") == {"volumes": []}
+
+
+async def test_a_volume_is_deleted_with_all_that_is_in_it(edge, tmp_path):
+    volume = await edge.post("/volumes", status=201)
+    kept = await edge.volume()
+    on_disk(volume, "d/e").mkdir(parents=True)
+    on_disk(volume, "d/e/f").write_text("x")
+    path = f"/volumes/{volume['id']}"
+    assert await edge.call("DELETE", path) == {"message": "Volume deleted successfully"}
+    assert not on_disk(volume).exists()
+    for method, route in [("GET", ""), ("DELETE", ""), ("GET", "/files")]:
+        assert (await edge.refused(method, path + route))[:2] == (404, "volume_not_found")
+    with trio.fail_after(20):
+        while len(list((tmp_path / "storage/volumes").iterdir())) > 1:
+            await trio.sleep(0.01)
+    assert [each["id"] for each in (await edge.get("/volumes"))["volumes"]] == [kept]
+
+
+async def test_a_volume_that_a_container_uses_is_not_deleted(edge):
+    volume = await edge.volume()
+    await edge.create(volume_id=volume)
+    in_use = (409, "volume_in_use", "a container uses this volume")
+    assert await edge.refused("DELETE", f"/volumes/{volume}") == in_use
+    await edge.call("DELETE", "/containers/s1")
+    await edge.call("DELETE", f"/volumes/{volume}")
+
+
+async def test_a_volume_is_not_deleted_under_a_container_that_is_being_created(edge):
+    volume = await edge.volume()
+    body = await edge.a_body(volume_id=volume)
+    edge.journal.gate = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(edge.post, "/containers", body)
+        await edge.journal.held.wait()
+        assert (await edge.refused("DELETE", f"/volumes/{volume}"))[:2] == (409, "volume_in_use")
+        edge.journal.gate.set()
+
+
+async def test_no_container_is_created_on_a_volume_that_is_being_deleted(edge):
+    volume = await edge.volume()
+    body = await edge.a_body(volume_id=volume)
+    edge.journal.gate = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(edge.call, "DELETE", f"/volumes/{volume}")
+        await edge.journal.held.wait()
+        assert (await edge.refused("POST", "/containers", body))[:2] == (404, "volume_not_found")
+        assert (await edge.refused("DELETE", f"/volumes/{volume}"))[:2] == (404, "volume_not_found")
+        edge.journal.gate.set()
+
+
+async def test_a_deletion_that_could_not_be_recorded_changes_nothing(edge):
+    volume = await edge.post("/volumes", status=201)
+    on_disk(volume, "f").write_text("kept")
+    edge.journal.fault = "the disk is full"
+    path = f"/volumes/{volume['id']}"
+    assert (await edge.refused("DELETE", path))[:2] == (507, "journal_unavailable")
+    edge.journal.fault = None
+    assert on_disk(volume, "f").read_text() == "kept"
+    assert [each["name"] for each in (await edge.get(f"{path}/files"))["files"]] == ["f"]
+    await edge.call("DELETE", path)
+
+
+async def test_a_deletion_ends_what_is_done_in_the_volume(edge):
+    volume = await edge.post("/volumes", status=201)
+    with on_disk(volume, "huge").open("wb") as file:
+        file.truncate(1 << 40)
+    body = {"format": "tar.gz", "output_name": "a"}
+    begun = await edge.post(f"/volumes/{volume['id']}/compress", body, wait=0)
+    await edge.call("DELETE", f"/volumes/{volume['id']}")
+    job = edge.system.jobs.get(begun["operation_id"])
+    with trio.fail_after(20):
+        await job.done.wait()
+    assert job.status == "cancelled"
+
+
+async def test_a_volume_whose_folder_is_missing_says_so_and_can_be_deleted(edge):
+    volume = await edge.post("/volumes", status=201)
+    on_disk(volume).rmdir()
+    path = f"/volumes/{volume['id']}"
+    assert await edge.refused("GET", f"{path}/files") == (
+        404,
+        "file_not_found",
+        "The volume's folder is missing",
+    )
+    await edge.call("DELETE", path)
+
+
+async def test_a_deletion_that_a_crash_cut_short_is_undone_or_finished_by_the_next_start(tmp_path):
+    volumes = tmp_path / "storage/volumes"
+    async with open_edge(tmp_path) as edge:
+        unrecorded, recorded = await edge.volume(), await edge.volume()
+        (volumes / unrecorded / "f").write_text("kept")
+        await edge.call("DELETE", f"/volumes/{recorded}")
+    (volumes / unrecorded).rename(volumes / f".deleted-{unrecorded}")
+    (volumes / f".deleted-{recorded}/d").mkdir(parents=True)
+    async with open_edge(tmp_path) as edge:
+        assert (await edge.get(f"/volumes/{unrecorded}/files"))["files"][0]["name"] == "f"
+        with trio.fail_after(20):
+            while [path.name for path in volumes.iterdir()] != [unrecorded]:
+                await trio.sleep(0.01)
+
+
+async def test_what_cannot_be_tidied_up_is_logged_and_left(edge, caplog, monkeypatch):
+    def broken(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(volumes, "delete_at", broken)
+    volume = await edge.volume()
+    await edge.call("DELETE", f"/volumes/{volume}")
+    with trio.fail_after(20):
+        while "could not be tidied up" not in caplog.text:
+            await trio.sleep(0.01)
+
+
+async def test_parts_that_nobody_takes_up_again_are_swept(tmp_path):
+    async with open_edge(tmp_path) as edge:
+        volume = await edge.post("/volumes", status=201)
+        for name in ("old", "new"):
+            params = {"path": name, "upload": "n", "length": 9}
+            path = f"/volumes/{volume['id']}/files/content"
+            await edge.ask("PUT", path, params=params, content=b"half")
+        old = min(on_disk(volume).iterdir(), key=lambda path: path.stat().st_mtime_ns)
+        os.utime(old, (1, 1))
+    async with open_edge(tmp_path):
+        with trio.fail_after(20):
+            while old.exists():
+                await trio.sleep(0.01)
+        assert len(list(on_disk(volume).iterdir())) == 1
 
 
 async def test_volumes_are_found_again_by_the_next_daemon(tmp_path):

@@ -138,6 +138,31 @@ async def test_what_must_end_goes_on_to_its_end_when_its_caller_is_cancelled():
     assert record == ["acted", 7]
 
 
+@pytest.mark.parametrize("hurried_first", [False, True])
+async def test_in_a_hurry_even_what_must_end_is_given_up(hurried_first):
+    record = []
+    begun = threading.Event()
+
+    async def act():
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            record.append("unwound")
+
+    async with open_bridge() as bridge, trio.open_nursery() as nursery:
+        if hurried_first:
+            bridge.hurry(0.02)
+        nursery.start_soon(bridge.run_to_end, act)
+        while not begun.is_set():
+            await trio.sleep(0.001)
+        nursery.cancel_scope.cancel()
+        if not hurried_first:
+            bridge.hurry(0.02)
+    assert record == ["unwound"]
+    assert nursery.cancel_scope.cancelled_caught
+
+
 async def test_a_result_that_wins_against_the_cancellation_is_a_result():
     async def stubborn():
         begun.set()

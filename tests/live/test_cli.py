@@ -226,7 +226,8 @@ def test_a_wrong_command_line_is_exit_code_2(run, tmp_path, arguments):
 def daemon_that(do):
     """A daemon that does ``do(configuration, started)``."""
 
-    async def run(configuration, *, started=None):
+    async def run(configuration, *, path, started):
+        assert config_file.load(path) == configuration
         await trio.lowlevel.checkpoint()
         do(configuration, started)
 

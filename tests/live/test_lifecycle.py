@@ -174,7 +174,7 @@ async def test_a_port_that_the_host_uses_already_fails_the_start_and_can_be_trie
 
 
 async def test_an_image_without_a_shell_fails_the_start(daemon):
-    await daemon.create(image=engine.BROKEN_IMAGE)
+    await daemon.create(image=engine.BROKEN_IMAGE, start_pattern="Ready")
     answer = await daemon.power("start")
     assert answer["status"] == "failed"
     assert (await daemon.show())["state"] == "offline"

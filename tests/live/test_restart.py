@@ -6,6 +6,7 @@ import httpx
 import pytest
 import trio
 
+from tests.live.crowd import Crowd
 from tests.live.daemon import HEADERS, Daemon, inspect
 from tests.rig import engine
 
@@ -106,6 +107,20 @@ async def test_an_orphan_of_this_node_is_removed_and_a_strangers_container_is_no
     finally:
         stranger.kill()
         engine.remove_labelled(stranger.node)
+
+
+async def test_a_killed_daemon_finds_the_true_state_of_each_of_many_containers(daemon):
+    crowd = Crowd(daemon, 16, "crowd")
+    await crowd.gather()
+    daemon.kill()
+    crowd.change(4)
+    await daemon.start()
+    await crowd.wait_true()
+    for name, runs in crowd.in_docker().items():
+        shown = await daemon.show(name)
+        assert (shown["state"] == "running") is runs
+        if shown["exit"] is not None:
+            assert shown["exit"]["code"] == inspect(name)["State"]["ExitCode"] == 137
 
 
 async def quick_start(daemon, number):

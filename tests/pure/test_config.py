@@ -49,7 +49,7 @@ def test_the_file_of_a_first_start_has_every_key_of_the_contract():
             "volumes_path": "./storage/volumes",
         },
         "monitoring": {"enabled": True, "interval_ms": 1000},
-        "remote": {"enabled": False, "url": "", "token": "", "sync_config": False},
+        "remote": {"enabled": False, "url": "", "token": "", "sync_config": False, "catch_up": "all"},
     }
 
 
@@ -194,6 +194,8 @@ def test_a_file_without_a_token_says_so_whatever_else_is_missing():
         ("remote", "url", "https://[::1/"),
         ("remote", "url", "https://panel.example/a b"),
         ("remote", "url", 7),
+        ("remote", "catch_up", "none"),
+        ("remote", "catch_up", ["all"]),
     ],
 )
 def test_a_wrong_value_is_one_mistake_at_its_key(section, key, wrong):

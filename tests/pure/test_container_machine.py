@@ -10,14 +10,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
 
+from actors.container import changed
 from actors.container import effects as todo
 from actors.container import events as happened
 from actors.container import messages as told
 from actors.container.decider import DECIDER
 from actors.container.engine import Snapshot
 from actors.container.events import Follow
-from actors.container.spec import ContainerSpec
-from actors.container.state import GONE, TRANSITIONS, UP, Phase
+from actors.container.spec import ContainerSpec, Limits, PortBinding, RestartPolicy
+from actors.container.state import CHANGING, GONE, TRANSITIONS, UP, Phase
 from actors.kernel.decider import Rejection, replay
 
 SPEC = ContainerSpec("s1", "image", "volume", "run")
@@ -25,8 +26,21 @@ SPECS = (
     SPEC,
     attrs.evolve(SPEC, start_pattern="Ready"),
     attrs.evolve(SPEC, start_pattern="Ready", install_script="install"),
+    attrs.evolve(SPEC, restart_policy=RestartPolicy("on-crash", max=2)),
+    attrs.evolve(SPEC, start_pattern="Ready", restart_policy=RestartPolicy("always", max=1000)),
 )
-COMMANDS = (told.Start(), told.Stop(), told.Kill(), told.Restart(), told.Delete())
+POWER = (told.Start(), told.Stop(), told.Kill(), told.Restart(), told.Delete())
+PORT = PortBinding("0.0.0.0", 7777, "tcp", 7777)
+CHANGES = (
+    told.Reinstall("newer", "install"),
+    told.Reinstall("newest"),
+    told.Rebind((PORT,)),
+    told.Rebind(()),
+    told.Edit(startup_command="other"),
+    told.Edit(limits=Limits(pids=5)),
+    told.Edit(limits=Limits()),
+)
+COMMANDS = (*POWER, *CHANGES)
 CODES = st.sampled_from([0, 1, 137])
 ASKED_TO_END = happened.StopRequested | happened.KillRequested
 
@@ -38,17 +52,37 @@ class ModelEngine:
     now: float = 0.0
     made: int = 0
     container: Snapshot | None = None
+    spec: ContainerSpec | None = None
+    candidate: tuple[Snapshot, ContainerSpec] | None = None
     codes: dict[float, int] = attrs.field(factory=dict)
 
     def tick(self):
         self.now += 1.0
         return self.now
 
-    def create(self):
-        if self.container is None:
+    def create(self, spec):
+        """One that was made from another spec is made anew, as for the last one that was edited."""
+        if self.container is None or self.spec != spec:
+            self.remove()
             self.made += 1
-            self.container = Snapshot(f"engine-{self.made}", False)
+            self.container, self.spec = Snapshot(f"engine-{self.made}", False), spec
         return self.container.engine_id
+
+    def build(self, spec):
+        if self.candidate is None or self.candidate[1] != spec:
+            self.made += 1
+            self.candidate = (Snapshot(f"engine-{self.made}", False), spec)
+        return self.candidate[0].engine_id
+
+    def replace(self, engine_id):
+        if self.has(engine_id):
+            return True
+        if self.candidate is None or self.candidate[0].engine_id != engine_id:
+            return False
+        self.remove()
+        self.container, self.spec = self.candidate
+        self.candidate = None
+        return True
 
     def has(self, engine_id):
         return self.container is not None and self.container.engine_id == engine_id
@@ -111,6 +145,8 @@ class ContainerMachine(RuleBasedStateMachine):
             asked = [e for e in self.events if isinstance(e, ASKED_TO_END) and e.run == exits[0].run]
             follow = asked[-1].follow if asked else Follow.REST
             assert any(isinstance(e, happened.StartRequested) for e in events) == (follow is Follow.START)
+            scheduled = any(isinstance(e, happened.RestartScheduled) for e in events)
+            assert not scheduled or not exits[0].expected
             assert any(isinstance(e, happened.DeletionRequested) for e in events) == (follow is Follow.DELETE)
 
     # Users
@@ -148,11 +184,26 @@ class ContainerMachine(RuleBasedStateMachine):
             case todo.WaitInstall():
                 return told.InstallTimeElapsed(effect.attempt)
             case todo.CreateInEngine():
-                return told.CreationReported(effect.attempt, None if fails else self.engine.create(), error)
+                made = None if fails else self.engine.create(effect.spec)
+                return told.CreationReported(effect.attempt, made, error)
             case todo.DiscardInstallation():
                 return self.engine.remove()
+            case todo.BuildCandidate():
+                built = None if fails else self.engine.build(effect.spec)
+                return told.CandidateReported(effect.attempt, built, error)
+            case todo.ReplaceInEngine():
+                replaced = not fails and self.engine.replace(effect.candidate)
+                return told.ReplacementReported(effect.attempt, None if replaced else "no")
+            case todo.DiscardChange():
+                self.engine.candidate = None
+                return None
+            case todo.ApplyLimits():
+                return told.LimitsReported(effect.limits, error)
+            case todo.WaitBackoff():
+                return told.BackoffElapsed(effect.run)
             case todo.RemoveFromEngine():
                 self.engine.remove()
+                self.engine.candidate = None
                 return told.RemovalReported(effect.attempt)
             case todo.WaitGrace():
                 return told.GraceElapsed(effect.run)
@@ -199,6 +250,12 @@ class ContainerMachine(RuleBasedStateMachine):
 
     # The world acts
 
+    @precondition(lambda self: self.engine.candidate is not None)
+    @rule(rarely=st.integers(0, 3))
+    def candidate_vanishes(self, rarely):
+        if not rarely:
+            self.engine.candidate = None
+
     @precondition(lambda self: self.engine.running)
     @rule(code=CODES)
     def process_ends(self, code):
@@ -241,6 +298,10 @@ class ContainerMachine(RuleBasedStateMachine):
                 told.StartReported(99, Snapshot("other", True, 1e9)),
                 told.EndReported(99, None),
                 told.RemovalReported(99),
+                told.CandidateReported(99, "other"),
+                told.ReplacementReported(99),
+                told.LimitsReported(Limits(pids=99)),
+                told.BackoffElapsed(99),
             ]
         )
     )
@@ -271,6 +332,8 @@ class ContainerMachine(RuleBasedStateMachine):
                 if effect in DECIDER.effects(self.state) and (report := self.perform(effect, False, 0)):
                     self.tell(report)
         assert self.state.phase not in (Phase.STARTING, Phase.STOPPING, Phase.KILLING, Phase.DELETING)
+        assert self.state.phase not in CHANGING
+        assert self.state.change is None
         if self.state.engine_id is not None and self.state.phase is not Phase.FAILED:
             self.look()
         if self.state.phase is Phase.DELETED:
@@ -287,8 +350,26 @@ class ContainerMachine(RuleBasedStateMachine):
         for effect in DECIDER.effects(self.state):
             hash(effect)
             assert getattr(effect, "run", self.state.run) == self.state.run
-            assert getattr(effect, "attempt", self.state.attempt) == self.state.attempt
             assert getattr(effect, "engine_id", self.state.engine_id) == self.state.engine_id
+            change = self.state.change
+            attempts = (self.state.attempt, self.state.discarded, change and change.attempt)
+            assert getattr(effect, "attempt", self.state.attempt) in attempts
+
+    @invariant()
+    def the_container_is_the_one_of_its_name_until_it_is_replaced(self):
+        if self.state.change is not None and self.state.phase is not Phase.REPLACING:
+            assert self.state.change.engine_id is None or self.state.change.engine_id != self.state.engine_id
+
+    @invariant()
+    def attempts_are_given_once(self):
+        began = (
+            happened.Created
+            | changed.InstallationRepeated
+            | changed.ReinstallRequested
+            | changed.RebindRequested
+        )
+        attempts = [event.attempt for event in self.events if isinstance(event, began)]
+        assert attempts == list(range(1, len(attempts) + 1))
 
     @invariant()
     def runs_are_numbered_without_gaps(self):

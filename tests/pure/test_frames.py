@@ -23,20 +23,22 @@ def test_a_large_frame_is_not_waited_for():
 def test_a_short_output_is_kept_whole():
     tail = Tail(100)
     tail.add(b"one\ntwo\nthr")
-    assert tail.whole_lines() == b"one\ntwo\n"
+    assert tail.take() == b"one\ntwo\nthr"
+    assert not tail.cut
 
 
 def test_of_a_long_output_the_end_is_kept_from_the_beginning_of_a_line():
     tail = Tail(100)
     for n in range(1000):
         tail.add(b"line %d\n" % n)
-    lines = tail.whole_lines().splitlines()
+    lines = tail.take().splitlines()
+    assert tail.cut
     assert lines[-1] == b"line 999"
     assert lines == [b"line %d" % n for n in range(1000 - len(lines), 1000)]
-    assert 80 < len(tail.whole_lines()) <= 100
+    assert 80 < len(tail.take()) <= 100
 
 
 def test_an_endless_line_is_no_line():
     tail = Tail(10)
     tail.add(b"x" * 1000)
-    assert tail.whole_lines() == b""
+    assert tail.take() == b""

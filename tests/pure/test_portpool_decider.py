@@ -9,6 +9,7 @@ from actors.kernel.decider import Rejection, replay
 from actors.portpool.decider import DECIDER, Entry, State, collides, decide, effects
 from actors.portpool.messages import (
     Add,
+    Keep,
     Lease,
     Mark,
     PortMarked,
@@ -16,7 +17,6 @@ from actors.portpool.messages import (
     PortsLeased,
     PortsReleased,
     PortsRemoved,
-    Release,
     Remove,
 )
 
@@ -144,10 +144,18 @@ def test_what_is_marked_by_hand_is_not_leased():
 
 def test_a_release_gives_back_all_that_one_owner_holds():
     past = (*POOL, PortsLeased("a", (LOCAL, NEXT)), PortsLeased("b", (UDP,)))
-    assert then(past, Release("a")) == (PortsReleased("a", (LOCAL, NEXT)),)
-    assert then(past, Release("c")) == ()
+    assert then(past, Keep("a", ())) == (PortsReleased("a", (LOCAL, NEXT)),)
+    assert then(past, Keep("c", ())) == ()
+
     after = given((*past, PortsReleased("a", (LOCAL, NEXT))))
     assert (after.owners(), after.held_by("b")) == ({"b"}, (UDP,))
+
+
+def test_what_is_kept_stays_and_the_rest_is_given_back():
+    past = (PortsAdded((LOCAL, NEXT)), PortsLeased("a", (LOCAL, NEXT)))
+    assert then(past, Keep("a", (NEXT, OTHER))) == (PortsReleased("a", (LOCAL,)),)
+    assert then(past, Keep("a", (LOCAL, NEXT))) == ()
+    assert then(past, Keep("b", ())) == ()
 
 
 def test_the_free_ports_are_those_that_could_be_leased():
@@ -243,7 +251,7 @@ class PortPoolMachine(RuleBasedStateMachine):
 
     @rule(owner=OWNERS)
     def release(self, owner):
-        assert self.tell(Release(owner))
+        assert self.tell(Keep(owner, ()))
         self.leased = {key: holder for key, holder in self.leased.items() if holder != owner}
 
     @invariant()

@@ -11,7 +11,8 @@ SPEC = ContainerSpec("s1", "image:1", "v1", "java -jar server.jar", environment=
 
 def test_names_are_the_same_for_every_attempt():
     assert recipe.to_name("s1", Role.SERVER) == "lightd-s1"
-    assert recipe.to_name("s1", Role.INSTALLER) == "lightd-s1-installer"
+    assert recipe.to_name("s1", Role.INSTALLER) == "lightd.installer-s1"
+    assert recipe.to_name("s1", Role.CANDIDATE) == "lightd.next-s1"
 
 
 @pytest.mark.parametrize(

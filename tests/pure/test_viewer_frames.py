@@ -4,9 +4,10 @@ import json
 
 import pytest
 
+from actors.container import changed
 from actors.container import events as happened
 from actors.container.events import Follow
-from actors.container.spec import ContainerSpec
+from actors.container.spec import ContainerSpec, Limits, RestartPolicy, StopPolicy
 from actors.container.state import Exit, Phase, State
 from actors.kernel.actor import View
 from actors.kernel.journal import Recorded
@@ -29,6 +30,10 @@ SHOWN = {
         "crashed": True,
     },
     happened.StartFailed(1, "why"): {"data": "exit", "code": None, "oom_killed": False, "crashed": True},
+    changed.InstallationRepeated(2, "image", None): {"data": "installing"},
+    changed.ReinstallBegan(2): {"data": "installing"},
+    changed.Replaced(2): {"data": "ready"},
+    changed.ChangeAbandoned(2, "failed", "why"): {"data": "ready"},
     happened.Deleted(): {"data": "deleted"},
 }
 SILENT = [
@@ -40,6 +45,20 @@ SILENT = [
     happened.StopTimedOut(1),
     happened.Vanished("e"),
     happened.DeletionRequested(),
+    happened.RestartScheduled(1, 2.0, 9.0),
+    happened.RestartsGivenUp(1, "why"),
+    happened.RestartCalledOff(1),
+    changed.ReinstallRequested(2, "image", None),
+    changed.RebindRequested(2, ()),
+    changed.NewImageEnsured(2),
+    changed.NewScriptFinished(2),
+    changed.CandidateBuilt(2, "e"),
+    changed.ReplacementBegan(2),
+    changed.ResumptionDecided(2, resume=True),
+    changed.ChangeFailed(2, "failed", "why"),
+    changed.Edited("run", None, (), StopPolicy(), RestartPolicy(), Limits()),
+    changed.LimitsApplied(Limits()),
+    changed.LimitsRefused(Limits(), "why"),
 ]
 
 
@@ -83,7 +102,7 @@ def test_every_phase_is_a_state_that_stands(phase):
     assert shown.keys() == {"event", "seq", "data"}
     assert shown["seq"] == 4
     ended = frames.to_state(View(State(phase, SPEC, exit=Exit(1, oom_killed=True, at=None)), position=4))
-    assert (ended["data"] == "exit") is (phase is Phase.OFFLINE)
+    assert (ended["data"] == "exit") is (phase in (Phase.OFFLINE, Phase.WAITING))
 
 
 RESTART = happened.StopRequested(1, Follow.START)

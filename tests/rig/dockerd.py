@@ -38,7 +38,7 @@ def state_directory() -> Path:
     return path
 
 
-def _as_root(*command: str) -> list[str]:
+def as_root(*command: str) -> list[str]:
     return list(command) if os.geteuid() == 0 else ["sudo", *command]
 
 
@@ -56,8 +56,8 @@ def start() -> None:
     log = state_directory() / "dockerd.log"
     _mount_cgroups()
     pidfile = state_directory() / "dockerd.pid"
-    subprocess.run(_as_root("sh", "-c", CLEAR_LEFTOVERS, "sh", str(pidfile)), check=False)
-    command = _as_root(
+    subprocess.run(as_root("sh", "-c", CLEAR_LEFTOVERS, "sh", str(pidfile)), check=False)
+    command = as_root(
         "dockerd",
         f"--host=unix://{engine.socket_path()}",
         f"--pidfile={pidfile}",
@@ -85,7 +85,7 @@ def start() -> None:
 def _mount_cgroups() -> None:
     # Without a service manager nobody may have mounted them, and no container starts without.
     if not any(Path("/sys/fs/cgroup").iterdir()):
-        subprocess.run(_as_root("mount", "-t", "cgroup2", "cgroup2", "/sys/fs/cgroup"), check=False)
+        subprocess.run(as_root("mount", "-t", "cgroup2", "cgroup2", "/sys/fs/cgroup"), check=False)
 
 
 def stop() -> None:
@@ -98,7 +98,7 @@ def stop() -> None:
         os.kill(pid, signal.SIGTERM)
     except PermissionError:
         # The shell's own kill: a bare Debian has no other.
-        subprocess.run(_as_root("sh", "-c", f"kill -TERM {pid}"), check=True)
+        subprocess.run(as_root("sh", "-c", f"kill -TERM {pid}"), check=True)
     deadline = time.monotonic() + STOP_SECONDS
     while _running() is not None:
         if time.monotonic() > deadline:

@@ -15,6 +15,10 @@ def a_spec(internal_id="s1", command="stdin-echo", image=RIG_IMAGE):
     return ContainerSpec(internal_id, image, "v1", command)
 
 
+def lines_of(backlog):
+    return [logged.line.decode().removesuffix("\r") for logged in backlog.lines]
+
+
 async def exhaust(items):
     async for _ in items:
         pass
@@ -178,7 +182,7 @@ async def test_commands_are_small_scripts(command, printed, code, autojump_clock
         engine_id = await engine.create_server(a_spec(command=command), 1)
         await engine.start(engine_id)
         await trio.sleep(10)
-        assert (await engine.backlog(engine_id, 0.0)).decode() == printed
+        assert lines_of(await engine.backlog(engine_id, 0.0)) == printed.splitlines()
         assert (await engine.inspect(engine_id)).exit_code == code
 
 
@@ -200,7 +204,7 @@ async def test_programs_of_a_test_s_own(autojump_clock):
         async with engine.attach(engine_id) as console:
             await console.send(b"bye\n")
         await trio.testing.wait_all_tasks_blocked()
-        assert (await engine.backlog(engine_id, 0.0)).splitlines() == [b"hello you of here", b"bye", b"bye"]
+        assert lines_of(await engine.backlog(engine_id, 0.0)) == ["hello you of here", "bye", "bye"]
         assert (await engine.inspect(engine_id)).exit_code == 6
         assert hups == [True]
 

@@ -18,7 +18,7 @@ from actors.container import messages as told
 from actors.container.decider import DECIDER
 from actors.container.engine import EngineUnavailable, Role
 from actors.container.fleet import stream_of
-from actors.container.spec import StopPolicy
+from actors.container.spec import Limits, PortBinding, RestartPolicy, StopPolicy
 from actors.container.state import UP, Phase, State
 from actors.kernel.decider import Rejection, replay
 from actors.kernel.journal import JournalUnavailable
@@ -29,10 +29,27 @@ from tests.simulated.world import REST, FullJournal, a_spec, open_daemon, virtua
 
 SEEDS = int(os.environ.get("LIGHTD_SIMULATED_SEEDS", "100"))
 NAMES = ("s1", "s2", "s3")
-CHANGES = frozenset({"create_server", "create_installer", "start", "signal", "remove", "remove_orphan"})
+CALLS = frozenset({"create_server", "create_installer", "create_candidate", "replace", "update"})
+CALLS |= {"start", "signal", "remove", "remove_orphan"}
 """Calls that go on to their end once they were begun, whoever is cancelled meanwhile."""
 
-COMMANDS = (told.Start, told.Start, told.Start, told.Stop, told.Kill, told.Restart, told.Delete)
+PORTS = tuple(PortBinding("0.0.0.0", port, "tcp", port) for port in (7001, 7002))
+POWER = (told.Start(), told.Start(), told.Start(), told.Stop(), told.Kill(), told.Restart())
+CHANGES = (
+    told.Reinstall(),
+    told.Reinstall(fake.BROKEN_IMAGE),
+    told.Reinstall(fake.RIG_IMAGE, "sleep 4; echo again"),
+    told.Reinstall("no-such:image"),
+    told.Reinstall(install_script="exit 3"),
+    told.Rebind(PORTS[:1]),
+    told.Rebind(PORTS[1:]),
+    told.Rebind(()),
+    told.Edit(environment=(("A", "1"),)),
+    told.Edit(limits=Limits(pids=5)),
+    told.Edit(limits=Limits(memory=2**30)),
+)
+COMMANDS = (*POWER, *POWER, *CHANGES, told.Delete(), told.Delete())
+POLICIES = (RestartPolicy(), RestartPolicy("on-crash"), RestartPolicy("always", 5, 30.0))
 STARTUPS = (
     "stdin-echo",
     "stdin-echo",
@@ -43,6 +60,14 @@ STARTUPS = (
     "echo Ready",
     "sleep 3",
 )
+LIGHTD_S = {
+    "limits": Limits(),
+    "start_pattern": None,
+    "stop": StopPolicy(),
+    "restart_policy": RestartPolicy(),
+}
+"""What a container is asked to be without the engine's part in it, or that the engine changes in place."""
+
 SCRIPTS = (None, None, "echo installing", "sleep 4; echo slowly", "exit 3", "sleep 100")
 STOPS = (StopPolicy(), StopPolicy(timeout=0.5), StopPolicy("command", "stop", 3.0))
 
@@ -60,7 +85,7 @@ class Faults:
     async def __call__(self, call, moment):
         if not self.on:
             return
-        shielded = call.name in CHANGES and moment is Moment.BEFORE
+        shielded = call.name in CALLS and moment is Moment.BEFORE
         if self.dice.random() < self.delays:
             with trio.CancelScope(shield=shielded):
                 await trio.sleep(self.dice.choice([0.0, 0.001, 0.02, self.longest / 10, self.longest]))
@@ -85,6 +110,7 @@ class Schedule:
             install_script=self.dice.choice(SCRIPTS),
             install_timeout=50.0,
             stop=self.dice.choice(STOPS),
+            restart_policy=self.dice.choice(POLICIES),
         )
 
     async def live(self, lives, length):
@@ -108,7 +134,7 @@ class Schedule:
                 if with_member is None:
                     await self.world.fleet.create(self.spec(name))
                 else:
-                    await with_member.place.ref.ask(self.dice.choice(COMMANDS)())
+                    await with_member.place.ref.ask(self.dice.choice(COMMANDS))
             except (Rejection, ActorGone, JournalUnavailable):
                 continue
 
@@ -151,7 +177,7 @@ def check_events(name, events):
 def check_truth(schedule, world):
     """What the journal adds up to is what the directory shows, and that is what the engine has."""
     rows = schedule.engine._names
-    assert not [name for name, role in rows if role is Role.INSTALLER]
+    assert not [name for name, role in rows if role is not Role.SERVER]
     for name in NAMES:
         events = [r.event for r in schedule.journal.records if r.stream == stream_of(name)]
         check_events(name, events)
@@ -164,10 +190,14 @@ def check_truth(schedule, world):
             assert row is None, f"{name} is {state.phase} and the engine has it"
             continue
         assert shown == state
-        assert state.phase in REST | {Phase.LOADING}, f"{name} rests as {state.phase}"
+        assert state.phase in REST | {Phase.LOADING, Phase.WAITING}, f"{name} rests as {state.phase}"
         if state.engine_id is not None:
             assert row is not None
             assert row.engine_id == state.engine_id
+            assert state.outdated or attrs.evolve(row.spec, **LIGHTD_S) == attrs.evolve(
+                state.asked, **LIGHTD_S
+            )
+            assert state.outdated or row.limits == state.asked.limits
         if state.phase in UP:
             assert row.process is not None, f"{name} is {state.phase} and does not run"
             assert row.started_at == state.started_at

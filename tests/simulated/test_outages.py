@@ -128,6 +128,51 @@ async def test_an_outage_in_the_middle_of_a_reconcile_is_waited_for(autojump_clo
         assert all([await heard(world, internal_id) for internal_id in ("s1", "s2", "s3")])
 
 
+async def test_notices_that_are_cut_off_are_followed_again_and_that_is_no_outage(autojump_clock):
+    async with open_world() as world:
+        member = await world.running(a_spec(startup_command="sleep 10; exit 4", start_pattern=None))
+        for follower in world.engine._followers:
+            follower.close()
+        world.engine._followers.clear()
+        with trio.move_on_after(5):
+            await world.fleet.engine_up.wake.wait()
+            pytest.fail("it was taken for an outage")
+        assert len(world.engine._followers) == 1
+        await world.wait(Phase.OFFLINE)
+        assert member.state.exit.code == 4
+
+
+@pytest.mark.parametrize("answer", [None, EngineUnavailable("too late")])
+async def test_a_look_that_stalls_on_one_container_keeps_nobody_else_waiting(autojump_clock, answer):
+    journal = MemoryJournal(virtual_clock())
+    async with fake.open_fake_engine() as engine:
+        async with open_daemon(journal, engine) as world:
+            await world.wait_engine()
+            await world.running(a_spec("s1"))
+            await world.running(a_spec("s2"))
+        engine.exit("s1", 4)
+        engine.exit("s2", 5)
+        gate = trio.Event()
+
+        async def faults(call, moment):
+            if (call.name, call.subject, moment) == ("inspect", "s1", Moment.BEFORE) and not gate.is_set():
+                await gate.wait()
+                if answer is not None:
+                    raise answer
+
+        engine.faults = faults
+        async with open_daemon(journal, engine) as world:
+            with trio.fail_after(fleet_module.LOOK_PATIENCE + 1):
+                await world.wait_engine()
+            assert (await world.wait(Phase.OFFLINE, "s2")).exit.code == 5
+            await world.tell(told.Start(), "s2")
+            await world.wait(Phase.RUNNING, "s2")
+            assert world.state("s1").phase is Phase.RUNNING
+            gate.set()
+            assert (await world.wait(Phase.OFFLINE, "s1")).exit.code == 4
+            assert len(exits(world, "s1")) == 1
+
+
 async def test_an_outage_at_the_regular_look_is_passed_over(autojump_clock):
     async with open_world() as world:
         await world.running()

@@ -2,12 +2,14 @@
 
 from contextlib import asynccontextmanager
 
+import attrs
 import pytest
 import trio
 
 from actors.container import messages as told
 from actors.container.events import Deleted
 from actors.container.fleet import open_fleet
+from actors.container.spec import PortBinding
 from actors.container.state import Phase
 from actors.kernel.bus import open_bus
 from actors.kernel.decider import Rejection
@@ -19,10 +21,13 @@ from actors.volumes import messages as volume
 from actors.volumes.actor import open_volumes
 from lightd.engine import fake
 from lightd.patterns import compile_pattern
+from lightd.system import Claims, to_key
 from tests.simulated.world import FullJournal, World, a_spec, virtual_clock
 
 PORT = ("0.0.0.0", 25565, "tcp")
 OTHER = ("0.0.0.0", 25566, "tcp")
+BINDING = PortBinding("0.0.0.0", 25565, "tcp", 25565)
+OTHER_BINDING = attrs.evolve(BINDING, port=25566)
 
 
 @asynccontextmanager
@@ -32,8 +37,8 @@ async def open_daemon(journal, engine):
         open_supervisor() as supervisor,
         open_fleet(bus, engine, supervisor, compile_pattern, journal.clock) as fleet,
     ):
-        owners = [member.internal_id for member in fleet if member.state.phase is not Phase.FAILED]
-        pool = await open_portpool(bus, supervisor, owners)
+        claims = Claims(fleet)
+        pool = await open_portpool(bus, supervisor, claims.at)
         yield World(journal, engine, bus, fleet), pool
 
 
@@ -49,7 +54,7 @@ async def create(world, pool, internal_id="s1", **changes):
     """Lease and create, as whoever serves a request does."""
     await pool.wait_followed()
     await pool.ref.ask(Lease(internal_id, (PORT,)))
-    await world.create(a_spec(internal_id, **changes))
+    await world.create(a_spec(internal_id, ports=(BINDING,), **changes))
 
 
 def owner(pool, key=PORT):
@@ -140,6 +145,51 @@ async def test_ports_are_given_back_once_the_journal_can_be_written_again(autoju
         with trio.fail_after(100):
             await pool.wait_followed()
         assert owner(pool) is None
+
+
+async def rebind(world, pool, *bindings):
+    """Lease and ask, as whoever serves a request does."""
+    await pool.wait_followed()
+    await pool.ref.ask(Lease("s1", tuple(map(to_key, bindings))))
+    await world.tell(told.Rebind(bindings))
+
+
+async def test_other_ports_are_held_beside_the_old_ones_until_the_container_has_them(autojump_clock):
+    async with open_pool() as (world, pool):
+        await create(world, pool)
+        await world.wait(Phase.OFFLINE)
+        world.engine.latency = 1.0
+        await rebind(world, pool, OTHER_BINDING)
+        await pool.wait_followed()
+        assert (owner(pool), owner(pool, OTHER)) == ("s1", "s1")
+        await world.member().wait_until(lambda view: view.state.change is None)
+        await pool.wait_followed()
+        assert (owner(pool), owner(pool, OTHER)) == (None, "s1")
+        assert world.state().asked.ports == (OTHER_BINDING,)
+
+
+async def test_ports_that_could_not_be_had_are_given_back_and_the_old_ones_are_kept(autojump_clock):
+    async with open_pool() as (world, pool):
+        await create(world, pool)
+        await world.wait(Phase.OFFLINE)
+        world.engine.bound.add((25566, "tcp"))
+        await rebind(world, pool, OTHER_BINDING)
+        await world.member().wait_until(lambda view: view.state.change is None)
+        await pool.wait_followed()
+        assert (owner(pool), owner(pool, OTHER)) == ("s1", None)
+        assert world.state().error == "Port 25566/tcp is in use on the host"
+
+
+async def test_a_lease_whose_wish_was_never_recorded_is_given_back_by_the_next_start(autojump_clock):
+    journal = FullJournal(virtual_clock())
+    async with fake.open_fake_engine() as engine:
+        async with open_daemon(journal, engine) as (world, pool):
+            await pool.ref.ask(Add((PORT, OTHER)))
+            await create(world, pool)
+            await world.wait(Phase.OFFLINE)
+            await pool.ref.ask(Lease("s1", (OTHER,)))
+        async with open_daemon(journal, engine) as (world, pool):
+            assert (owner(pool), owner(pool, OTHER)) == ("s1", None)
 
 
 async def test_volumes_are_known_after_a_restart(autojump_clock):

@@ -10,6 +10,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from actors.container import messages as told
 from actors.container.state import Phase
+from actors.container.stats import Stats
 from lightd.http import frames
 from lightd.http.feed import FeedBroken
 from lightd.http.pace import LONG
@@ -182,3 +183,47 @@ async def test_a_deleted_container_ends_its_feed_after_its_last_word(autojump_cl
         await look_on(stations, member, late)
         assert late.told == []
         assert not stations._containers
+
+
+@attrs.define(eq=False)
+class FullPage(Page):
+    """A socket that takes nothing until it is opened."""
+
+    room: trio.Event = attrs.field(factory=trio.Event)
+
+    def write_nowait(self, framed):
+        return self.room.is_set() and Page.write_nowait(self, framed)
+
+    async def write(self, framed):
+        await self.room.wait()
+        Page.write_nowait(self, framed)
+
+
+async def test_stats_keep_their_place_among_lines_and_events_also_for_one_who_is_behind(autojump_clock):
+    async with open_watched() as (world, stations, page), trio.open_nursery() as nursery:
+        member, late = world.member(), FullPage()
+        nursery.start_soon(look_on, stations, member, late)
+        await wait_all_tasks_blocked()
+        before = len(page.frames)
+        await world.tell(told.Start())
+        await world.wait(Phase.RUNNING)
+        for number in range(3):
+            member.console.write(b"line\n")
+            await trio.sleep(1)
+            member.stats.set(Stats(number, 2, 3, 4, 5, 6, 7, 8))
+            await trio.sleep(1)
+        await world.tell(told.Kill())
+        await world.wait(Phase.OFFLINE)
+        await trio.sleep(1)
+        assert not late.frames
+        late.room.set()
+        await trio.sleep(1)
+        new = page.told[before:]
+        names = [frame.get("data", "stats") for frame in new if frame["event"] != "daemon_message"]
+        assert names == [
+            *("starting", "Ready\n", "running"),
+            *("line\n", "stats") * 3,
+            *("stopping", "exit"),
+        ]
+        assert late.told == new
+        nursery.cancel_scope.cancel()

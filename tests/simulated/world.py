@@ -7,6 +7,7 @@ import attrs
 import trio
 
 from actors.container import messages as told
+from actors.container.consolelog import ConsoleLog
 from actors.container.fleet import Fleet, Member, open_fleet, stream_of
 from actors.container.spec import ContainerSpec
 from actors.container.state import Phase, State
@@ -106,12 +107,17 @@ def virtual_clock():
 
 
 @asynccontextmanager
-async def open_daemon(journal: MemoryJournal, engine: fake.FakeEngine) -> AsyncIterator[World]:
-    """One life of the daemon; leaving it is what ``kill -9`` leaves behind: the journal and the engine."""
+async def open_daemon(
+    journal: MemoryJournal, engine: fake.FakeEngine, log: ConsoleLog | None = None
+) -> AsyncIterator[World]:
+    """One life of the daemon; leaving it is what ``kill -9`` leaves behind: the journal and the engine.
+
+    And the log of the consoles, where there is one; ``kill -9`` would leave out its last entries.
+    """
     async with (
         open_bus(journal) as bus,
         open_supervisor() as supervisor,
-        open_fleet(bus, engine, supervisor, compile_pattern, journal.clock) as fleet,
+        open_fleet(bus, engine, supervisor, compile_pattern, journal.clock, log) as fleet,
     ):
         yield World(journal, engine, bus, fleet)
 

@@ -12,6 +12,7 @@ touched. What they hold is read from sysfs, which is up to date; the tree on the
 import errno
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,6 +38,7 @@ class Btrfs:
     _root: str
     _groups: Path
     enforced: bool
+    _grouping: threading.Lock = attrs.field(factory=threading.Lock)
     name: Final = "btrfs"
 
     def make(self, path: str, size_mb: int | None) -> None:
@@ -51,7 +53,8 @@ class Btrfs:
         return stat.S_ISDIR(state.st_mode) and state.st_ino == calls.FIRST_INODE
 
     def limit(self, path: str, size_mb: int | None) -> None:
-        with _folder(path) as folder, _folder(self._root) as root:  # a full volume takes no call either
+        # The lock: a group that nothing belongs to yet is one to forget. A full volume takes no call either.
+        with self._grouping, _folder(path) as folder, _folder(self._root) as root:
             tree = calls.tree_of(folder)
             group = _group_of(tree)
             with suppress(FileExistsError):
@@ -71,7 +74,7 @@ class Btrfs:
             calls.sync(folder)
 
     def forget(self) -> None:
-        with _folder(self._root) as root:
+        with self._grouping, _folder(self._root) as root:
             for shown in self._groups.glob(f"{LEVEL}_*"):
                 group = _group_of(int(shown.name.partition("_")[2]))
                 with suppress(OSError):  # a volume's, ours or another daemon's

@@ -131,6 +131,17 @@ class Quotas:
                 os.rmdir(stray)
             except OSError as error:
                 logger.warning("volume %s is unknown and stays: %s", stray.name, error.strerror)
+        self._forget()
+
+    async def forget(self) -> None:
+        """Nothing is kept of volumes whose folders are gone; a later call does what can't be done now."""
+        self.prune()
+        try:
+            await self._run(self._forget)
+        except OSError as error:
+            logger.warning("what the kernel keeps of deleted volumes stays: %s", error.strerror)
+
+    def _forget(self) -> None:
         for kind in self.found.kinds:
             kind.forget()
 

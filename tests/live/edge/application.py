@@ -10,13 +10,14 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from lightd.http import websocket as edge
+from lightd.http.application import Application
 
 CHUNK = b"." * 65536
 
 
 def make() -> QuartTrio:
     """`app.config["RECORD"]` has what the handlers saw, in order."""
-    app = QuartTrio(__name__)
+    app = Application(__name__)
     record = app.config["RECORD"] = []
     app.config["GO"] = trio.Event()
     _add_requests(app, record)

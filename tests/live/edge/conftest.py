@@ -23,9 +23,9 @@ def opened(app: QuartTrio):
     """`async with opened(**settings) as edge`: a server that must not have met a bug, and ends in time."""
 
     @contextlib.asynccontextmanager
-    async def open_edge(**wanted) -> AsyncIterator[server.Server]:
+    async def open_edge(patience: float = 180, **wanted) -> AsyncIterator[server.Server]:
         limits = settings.Settings(**{"grace": 2.0, "linger": 0.5, **wanted})
-        with trio.fail_after(180):
+        with trio.fail_after(patience):
             async with server.open_server(app, [HOST], settings=limits) as edge:
                 yield edge
             assert edge.failures == 0

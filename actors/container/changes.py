@@ -1,0 +1,174 @@
+"""Reinstalling a container, and giving it other ports. Pure.
+
+The order that can't lose a server:
+
+1. The wish is recorded; the process runs on. The new image is fetched, or the new container is built, beside
+   the old one. What can fail for want of an image, a registry or a port fails here.
+2. Once that is there, and only then, the process is asked to end; a process that is down is left so.
+3. A reinstallation runs its script now and builds the new container.
+4. The new container takes the old one's place and name, and the ports that it does not have are given back.
+
+Until 4 the old container is the container, and a failure leaves it as it was. ``stop`` and ``kill`` call a
+change off until 4 begins; from there on they say whether the process is started afterwards, as it is where
+only its ports are changed and it ran.
+"""
+
+from actors.container import changed
+from actors.container import events as happened
+from actors.container import messages as told
+from actors.container.events import Events, Follow
+from actors.container.state import CHANGING, GONE, INSTALLING, Kind, Phase, State
+from actors.kernel.decider import Rejection
+
+# Wishes
+
+
+def reinstall(state: State, command: told.Reinstall) -> Events:
+    check_unchanging(state)
+    spec = state.asked
+    image = spec.image if command.image is None else command.image
+    script = spec.install_script if command.install_script is None else command.install_script
+    if state.phase is Phase.FAILED:
+        return (changed.InstallationRepeated(state.attempts + 1, image, script),)
+    return (changed.ReinstallRequested(state.attempts + 1, image, script),)
+
+
+def rebind(state: State, command: told.Rebind) -> Events:
+    check_unchanging(state)
+    if state.phase is Phase.FAILED:
+        raise install_failed(state)
+    if command.ports == state.asked.ports:
+        return ()
+    return (changed.RebindRequested(state.attempts + 1, command.ports),)
+
+
+def check_unchanging(state: State) -> None:
+    """Raise ``Rejection`` where the container is not there, going, or being made."""
+    if state.phase in GONE:
+        raise Rejection("not_found", "no such container")
+    if state.phase is Phase.DELETING or state.follow is Follow.DELETE:
+        raise deleting(state)
+    if state.phase in INSTALLING:
+        raise installing(state)
+    if state.change is not None:
+        raise changing(state)
+    if state.limits_before is not None:
+        raise Rejection("changing", f"the limits of container {state.asked.internal_id} are being changed")
+
+
+def call_off(state: State) -> Events:
+    """Return what calls a change off that can be called off."""
+    if state.change is None or state.phase is Phase.REPLACING:
+        return ()
+    return _end(state, "cancelled", "cancelled on request")
+
+
+def resume(state: State, *, resume: bool) -> Events:
+    """Return what has the process started, or not, once the new container is in its place."""
+    if state.changing.resume is resume:
+        return ()
+    return (changed.ResumptionDecided(state.changing.attempt, resume),)
+
+
+def installing(state: State) -> Rejection:
+    return Rejection("installing", f"container {state.asked.internal_id} is being installed")
+
+
+def changing(state: State) -> Rejection:
+    how = "reinstalled" if state.changing.kind is Kind.REINSTALL else "given other ports"
+    return Rejection("changing", f"container {state.asked.internal_id} is being {how}")
+
+
+def deleting(state: State) -> Rejection:
+    return Rejection("deleting", f"container {state.asked.internal_id} is being deleted")
+
+
+def install_failed(state: State) -> Rejection:
+    message = f"the installation of container {state.asked.internal_id} failed: {state.error}"
+    return Rejection("install_failed", message)
+
+
+# Reports
+
+
+def image(state: State, report: told.ImageReported) -> Events:
+    change = state.change
+    if change is None or change.attempt != report.attempt:
+        return ()
+    if change.kind is not Kind.REINSTALL or change.image_ensured:
+        return ()
+    if report.error is not None:
+        return _end(state, "failed", report.error)
+    return (changed.NewImageEnsured(report.attempt),)
+
+
+def script(state: State, report: told.ScriptReported) -> Events:
+    if state.phase is not Phase.REINSTALLING or report.attempt != state.changing.attempt:
+        return ()
+    error = to_script_error(report)
+    return (changed.NewScriptFinished(report.attempt),) if error is None else _end(state, "failed", error)
+
+
+def to_script_error(report: told.ScriptReported) -> str | None:
+    """Return why the install script has not done its work, None where it has."""
+    if report.error is None and report.code != 0:
+        return f"the install script ended with exit code {report.code}"
+    return report.error
+
+
+def install_time(state: State, report: told.InstallTimeElapsed) -> Events:
+    if state.phase is not Phase.REINSTALLING or report.attempt != state.changing.attempt:
+        return ()
+    return _end(state, "timeout", to_overtime(state.changing.spec.install_timeout))
+
+
+def to_overtime(seconds: float) -> str:
+    return f"the install script took longer than {seconds:g} seconds"
+
+
+def candidate(state: State, report: told.CandidateReported) -> Events:
+    change = state.change
+    if change is None or change.attempt != report.attempt or change.engine_id is not None:
+        return ()
+    if change.kind is Kind.REINSTALL and state.phase is not Phase.BUILDING:
+        return ()
+    if report.engine_id is None:
+        return _end(state, "failed", report.error or "the engine made no container")
+    return (changed.CandidateBuilt(report.attempt, report.engine_id),)
+
+
+def replacement(state: State, report: told.ReplacementReported) -> Events:
+    if state.phase is not Phase.REPLACING or report.attempt != state.changing.attempt:
+        return ()
+    if report.error is not None:
+        return _end(state, "failed", report.error)
+    replaced = changed.Replaced(report.attempt)
+    return (replaced, happened.StartRequested(state.run + 1)) if state.changing.resume else (replaced,)
+
+
+def _end(state: State, fault: str, reason: str) -> Events:
+    attempt = state.changing.attempt
+    if state.phase in CHANGING:
+        return (changed.ChangeAbandoned(attempt, fault, reason),)
+    return (changed.ChangeFailed(attempt, fault, reason),)
+
+
+# Going on
+
+
+def proceed(state: State) -> Events:
+    """Return how a change goes on that has waited for what has just happened."""
+    change = state.change
+    if change is None or not change.prepared or state.phase in CHANGING:
+        return ()
+    match state.phase:
+        case Phase.OFFLINE | Phase.WAITING if change.kind is Kind.REBIND:
+            return (changed.ReplacementBegan(change.attempt),)
+        case Phase.OFFLINE | Phase.WAITING if change.spec.install_script is None:
+            return (changed.ReinstallBegan(change.attempt), changed.NewScriptFinished(change.attempt))
+        case Phase.OFFLINE | Phase.WAITING:
+            return (changed.ReinstallBegan(change.attempt),)
+        case Phase.LOADING | Phase.RUNNING:
+            return (happened.StopRequested(state.run, Follow.CHANGE),)
+        case _:
+            return ()  # the process is on its way up or down: it goes on when it has arrived

@@ -1,0 +1,153 @@
+"""The Protocol of the log that outlives a console's memory; the docstrings are the contract.
+
+``tests/contracts/console_log_checks.py`` checks every implementation against it. Lines are numbered as the
+console numbers them; where numbers are left out, lines are missing. A ``life`` names one life of a process,
+in one container of the engine.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+import attrs
+
+TAIL = 500
+"""Lines of a ``Tail`` at most."""
+
+Numbered = tuple[int, str]
+
+
+class LogUnavailable(Exception):  # noqa: N818 - a fault of the world, named like its siblings
+    """The log can't be read or written now."""
+
+
+@attrs.frozen
+class Entry:
+    """Consecutive lines of one life; ``missed`` were lost before them. ``read_at``: all were read by then."""
+
+    internal_id: str
+    life: str
+    read_at: float
+    first: int
+    lines: Sequence[str]
+    missed: int = 0
+
+    @property
+    def last(self) -> int:
+        """The number of the last line; ``first - 1`` where there is none."""
+        return self.first + len(self.lines) - 1
+
+    def after(self, last: int) -> "Entry | None":
+        """Return what is new to a log whose last line is number ``last``, None where nothing is."""
+        known = last - self.first + 1
+        if known <= 0:
+            return self
+        if known >= len(self.lines):
+            return None
+        return attrs.evolve(self, first=last + 1, lines=self.lines[known:], missed=0)
+
+
+@attrs.frozen
+class Tail:
+    """The end of a log: its newest lines without a hole, of which the last has the number ``last``.
+
+    Those over number ``begins`` were printed in ``life``, and read by ``read_at``.
+    """
+
+    last: int = 0
+    lines: Sequence[str] = ()
+    life: str = ""
+    begins: int = 0
+    read_at: float | None = None
+
+
+class ConsoleLog(Protocol):
+    """The consoles of all containers, each a bounded amount, the newest."""
+
+    async def restore(self, internal_id: str) -> Tail:
+        """Return the end of a log; an empty one where there is none. Raises ``LogUnavailable``."""
+
+    async def append(self, entries: Sequence[Entry]) -> Mapping[str, str]:
+        """Have ``entries`` survive the end of this process, in their order; return whose didn't, and why.
+
+        What didn't may be appended again, and what did too: lines that are there are left out. A half of an
+        entry is never seen.
+        """
+
+    async def read(self, internal_id: str, before: int, limit: int) -> Sequence[Numbered]:
+        """Return the last lines with numbers below ``before``, at most ``limit``.
+
+        Raises ``LogUnavailable``.
+        """
+
+    async def remove(self, internal_id: str) -> None:
+        """Forget a log; nothing where there is none. Raises ``LogUnavailable``."""
+
+    async def sweep(self, keep: Collection[str]) -> None:
+        """Forget every log but those of ``keep``. Raises ``LogUnavailable``."""
+
+
+@attrs.define(eq=False)
+class MemoryConsoleLog:
+    """See ``ConsoleLog``; it outlives what is opened over it, not the process."""
+
+    bound: int = 20_000
+    _entries: dict[str, list[Entry]] = attrs.field(factory=dict)
+
+    async def restore(self, internal_id: str) -> Tail:
+        """See ``ConsoleLog.restore``."""
+        entries = self._entries.get(internal_id)
+        if not entries:
+            return Tail()
+        newest = entries[-1]
+        begins = _last_life(entries)[0].first - 1
+        lines = to_unbroken(self._lines(internal_id))[-TAIL:]
+        return Tail(
+            newest.last,
+            [text for _, text in lines],
+            newest.life,
+            begins,
+            newest.read_at,
+        )
+
+    async def append(self, entries: Sequence[Entry]) -> Mapping[str, str]:
+        """See ``ConsoleLog.append``."""
+        for entry in entries:
+            kept = self._entries.setdefault(entry.internal_id, [])
+            if new := entry.after(kept[-1].last if kept else 0):
+                kept.append(new)
+            while sum(len(each.lines) for each in kept) > self.bound and len(kept) > 1:
+                del kept[0]
+        return {}
+
+    async def read(self, internal_id: str, before: int, limit: int) -> Sequence[Numbered]:
+        """See ``ConsoleLog.read``."""
+        return [line for line in self._lines(internal_id) if line[0] < before][-limit:]
+
+    async def remove(self, internal_id: str) -> None:
+        """See ``ConsoleLog.remove``."""
+        self._entries.pop(internal_id, None)
+
+    async def sweep(self, keep: Collection[str]) -> None:
+        """See ``ConsoleLog.sweep``."""
+        for internal_id in self._entries.keys() - set(keep):
+            del self._entries[internal_id]
+
+    def _lines(self, internal_id: str) -> list[Numbered]:
+        entries = self._entries.get(internal_id, [])
+        return [line for entry in entries for line in enumerate(entry.lines, entry.first)]
+
+
+def _last_life(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """Return the entries of the last life, from its first on."""
+    start = len(entries)
+    while start and entries[start - 1].life == entries[-1].life:
+        start -= 1
+    return entries[start:]
+
+
+def to_unbroken(lines: Sequence[Numbered]) -> Sequence[Numbered]:
+    """Return the end of ``lines`` in which no number is missing."""
+    start = len(lines) - 1
+    while start > 0 and lines[start - 1][0] == lines[start][0] - 1:
+        start -= 1
+    return lines[max(start, 0) :]

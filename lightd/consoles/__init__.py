@@ -1,0 +1,1 @@
+"""The consoles' logs on disk."""

@@ -1,0 +1,192 @@
+"""The console log on disk: for each container a folder of two files, the older one full.
+
+Each container's lines are appended to ``console.log``; at ``FILE`` bytes it becomes ``console.log.1``, in
+place of the one before. So a log takes at most twice that, and holds at least once that, where so much was
+printed. A file is open only while it is written or read. Nothing is synchronised: what was written survives
+the end of the process, however it comes; a power failure may take the last seconds. What an interrupted write
+left is cut off before the next one.
+
+Work is done in threads, one at a time, in turn.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, TypeVar
+
+import attrs
+import trio
+
+from actors.container.consolelog import Entry, LogUnavailable, Numbered, Tail
+from lightd.consoles.records import to_lines, to_records, to_tail
+
+T = TypeVar("T")
+
+FILE: Final = 2 * 1024 * 1024
+END: Final = 256 * 1024
+"""Bytes in which the end of a log is looked for."""
+
+NEW: Final = "console.log"
+OLD: Final = "console.log.1"
+_APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@attrs.define(eq=False)
+class Place:
+    """Where the log of one container has got to: the size of its newer file, its last number."""
+
+    size: int
+    last: int
+
+
+@attrs.define(eq=False)
+class DiskConsoleLog:
+    """See ``consolelog.ConsoleLog``; its folders are beneath ``root``."""
+
+    root: Path
+    bound: int = FILE
+    _places: dict[str, Place] = attrs.field(factory=dict)
+    _turn: threading.Lock = attrs.field(factory=threading.Lock)
+    _limiter: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(2))
+
+    async def restore(self, internal_id: str) -> Tail:
+        """See ``ConsoleLog.restore``."""
+        return await self._in_thread(lambda: self._restore(internal_id))
+
+    async def append(self, entries: Sequence[Entry]) -> Mapping[str, str]:
+        """See ``ConsoleLog.append``."""
+        return await self._in_thread(lambda: self._append_all(entries))
+
+    async def read(self, internal_id: str, before: int, limit: int) -> Sequence[Numbered]:
+        """See ``ConsoleLog.read``."""
+        return await self._in_thread(lambda: to_lines(self._content(internal_id), before, limit))
+
+    async def remove(self, internal_id: str) -> None:
+        """See ``ConsoleLog.remove``."""
+        await self._in_thread(lambda: self._remove(internal_id))
+
+    async def sweep(self, keep: Collection[str]) -> None:
+        """See ``ConsoleLog.sweep``."""
+        await self._in_thread(lambda: self._sweep(keep))
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Return what ``work`` does in its turn; whoever doesn't wait for that leaves it behind."""
+
+        def in_turn() -> T:
+            with self._turn:
+                return work()
+
+        try:
+            return await trio.to_thread.run_sync(in_turn, limiter=self._limiter, abandon_on_cancel=True)
+        except OSError as error:
+            raise LogUnavailable(error.strerror or str(error)) from None
+
+    # ---- in a thread, one at a time
+
+    def _restore(self, internal_id: str) -> Tail:
+        folder = self.root / internal_id
+        data = _read(folder / NEW, END)
+        if len(data) < END:
+            data = _read(folder / OLD, END - len(data)) + data
+        return to_tail(data)
+
+    def _content(self, internal_id: str) -> bytes:
+        folder = self.root / internal_id
+        return _read(folder / OLD) + _read(folder / NEW)
+
+    def _append_all(self, entries: Sequence[Entry]) -> dict[str, str]:
+        failed: dict[str, str] = {}
+        for entry in entries:
+            if entry.internal_id not in failed:
+                try:
+                    self._append(entry)
+                except OSError as error:
+                    self._places.pop(entry.internal_id, None)
+                    failed[entry.internal_id] = error.strerror or str(error)
+        return failed
+
+    def _append(self, entry: Entry) -> None:
+        folder = self.root / entry.internal_id
+        place = self._places.get(entry.internal_id) or self._find_place(entry.internal_id)
+        self._places[entry.internal_id] = place
+        new = entry.after(place.last)
+        if new is None:
+            return
+        data = to_records(new)
+        if place.size and place.size + len(data) > self.bound:
+            os.replace(folder / NEW, folder / OLD)  # noqa: PTH105 - with the rest of os
+            place.size = 0
+        file = os.open(folder / NEW, _APPEND, 0o600)
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[os.write(file, rest) :]
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(file, place.size)
+            raise
+        finally:
+            os.close(file)
+        place.size += len(data)
+        place.last = new.last
+
+    def _find_place(self, internal_id: str) -> Place:
+        """Return where a log has got to, its folder made and what has no end cut off."""
+        folder = self.root / internal_id
+        for path in (self.root, folder):
+            path.mkdir(mode=0o700, exist_ok=True)
+        file = os.open(folder / NEW, _APPEND, 0o600)
+        try:
+            size = os.fstat(file).st_size
+            whole = _whole(file, size)
+            if whole != size:
+                os.ftruncate(file, whole)
+        finally:
+            os.close(file)
+        return Place(whole, self._restore(internal_id).last)
+
+    def _remove(self, internal_id: str) -> None:
+        self._places.pop(internal_id, None)
+        folder = self.root / internal_id
+        for name in (OLD, NEW):
+            (folder / name).unlink(missing_ok=True)
+        with suppress(OSError):  # it isn't there, or something else is in it
+            folder.rmdir()
+
+    def _sweep(self, keep: Collection[str]) -> None:
+        if self.root.is_dir():
+            for folder in self.root.iterdir():
+                if folder.name not in keep and folder.is_dir():
+                    self._remove(folder.name)
+
+
+def _whole(file: int, size: int) -> int:
+    """Return where the last record of a file ends."""
+    end = size
+    while end:
+        start = max(end - END, 0)
+        newline = os.pread(file, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
+
+
+def _read(path: Path, bound: int | None = None) -> bytes:
+    """Return a file, or the records in its last ``bound`` bytes; nothing where it isn't there."""
+    try:
+        file = os.open(path, _READ)
+    except FileNotFoundError:
+        return b""
+    with os.fdopen(file, "rb") as stream:
+        size = os.fstat(file).st_size
+        if bound is None or size <= bound:
+            data = stream.read()
+        else:
+            stream.seek(size - bound)
+            data = stream.read(bound)
+            data = data[data.find(b"\n") + 1 :]
+    return data[: data.rfind(b"\n") + 1]

@@ -1,0 +1,45 @@
+"""The application class: Quart, without what no request here has any use for.
+
+Each of these is a place where Quart lets itself be changed, and was in front of every handler: sessions
+(there are no cookies), views that are no coroutines (there are none), and routing by the name of the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from quart.sessions import NullSession, SessionInterface
+from quart.wrappers.base import BaseRequestWebsocket
+from quart_trio import QuartTrio
+from werkzeug.routing import MapAdapter
+
+NOWHERE = "lightd"
+"""Stands for the name of the host, whatever the client calls it: no route goes by it."""
+
+
+class NoSessions(SessionInterface):
+    """Every request has the same session, which can't be written to."""
+
+    session = NullSession()
+
+    async def open_session(self, app: object, request: object) -> NullSession:  # noqa: ARG002  # Quart passes them
+        return self.session
+
+
+class Application(QuartTrio):
+    session_interface = NoSessions()  # type: ignore[assignment]  # Quart names the class of its default
+
+    def ensure_async(self, func: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+        return func
+
+    def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
+        if request is None:
+            return None
+        return self.url_map.bind(
+            NOWHERE,
+            url_scheme=request.scheme,
+            default_method=request.method,
+            path_info=request.path,
+            query_args=request.query_string.decode("latin1"),
+        )

@@ -1,0 +1,68 @@
+"""Which part of a file a request asks for, and whether it needs one at all (RFC 9110, 13 and 14). Pure."""
+
+import re
+from datetime import datetime
+from typing import Final
+
+import attrs
+from werkzeug.datastructures import Headers
+from werkzeug.http import parse_date, parse_etags
+
+_RANGE: Final = re.compile(r"bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})", re.IGNORECASE)
+
+
+PARTIAL: Final = 206
+NOT_MODIFIED: Final = 304
+FAILED: Final = 412
+UNSATISFIABLE: Final = 416
+
+
+@attrs.frozen
+class Span:
+    """What is answered: a status, and the bytes from ``start`` to before ``stop``."""
+
+    status: int
+    start: int = 0
+    stop: int = 0
+
+
+def choose(headers: Headers, size: int, etag: str, modified_at: datetime) -> Span:
+    """The answer to a GET of a file: 200, 206, 304, 412 or 416. ``etag`` has its quotes.
+
+    Several ranges, and what is no range, are answered with the whole, as a server may.
+    """
+    tag = etag.strip('"')
+    if "If-Match" in headers:
+        if not parse_etags(headers["If-Match"]).contains(tag):
+            return Span(FAILED)
+    elif (since := parse_date(headers.get("If-Unmodified-Since"))) is not None and modified_at > since:
+        return Span(FAILED)
+    if "If-None-Match" in headers:
+        if parse_etags(headers["If-None-Match"]).contains_weak(tag):
+            return Span(NOT_MODIFIED)
+    elif (since := parse_date(headers.get("If-Modified-Since"))) is not None and modified_at <= since:
+        return Span(NOT_MODIFIED)
+    if "Range" not in headers or not _in_range(headers.get("If-Range"), etag, modified_at):
+        return Span(200, 0, size)
+    return _to_span(headers["Range"], size)
+
+
+def _in_range(condition: str | None, etag: str, modified_at: datetime) -> bool:
+    """Whether the range is wanted: the client's copy, if it says of which it has one, is of this file."""
+    if condition is None or condition == etag:
+        return True
+    return (date := parse_date(condition)) is not None and date == modified_at
+
+
+def _to_span(text: str, size: int) -> Span:
+    found = _RANGE.fullmatch(text.strip())
+    if found is None or not any(found.groups()):
+        return Span(200, 0, size)
+    first, last = found.groups()
+    if not first:
+        length = min(int(last), size)
+        return Span(PARTIAL, size - length, size) if length else Span(UNSATISFIABLE)
+    start, stop = int(first), int(last) + 1 if last else size
+    if last and stop <= start:
+        return Span(200, 0, size)
+    return Span(PARTIAL, start, min(stop, size)) if start < size else Span(UNSATISFIABLE)

@@ -1,0 +1,12 @@
+"""What leads from one schema of the journal's file to the next: never edited once a lightd had it."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from lightd.journal.cursors import CURSORS
+
+MIGRATIONS: Final[Mapping[int, str]] = {
+    1: "CREATE INDEX records_by_cause ON records (cause) WHERE cause IS NOT NULL;",  # finds operations
+    2: CURSORS,
+}
+"""SQL by the number of the schema that it leads away from."""

@@ -1,0 +1,100 @@
+"""Operations: what was asked of containers, under the ids that were given out for it.
+
+What was recorded is found in the journal, however long ago it was. A wish that was true already, or on its
+way, records nothing: its operation is kept here, in this life of the daemon and among the newest
+``REMEMBERED``, and ends when the container comes to rest.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection
+from typing import Final
+
+import attrs
+import trio
+
+from actors.container.fleet import Fleet, Member, internal_id_of, stream_of
+from actors.container.operations import Operation, Status, fold, to_kind
+from actors.container.state import GONE, Phase, State
+from actors.kernel.bus import PAGE, Bus
+from actors.kernel.mailbox import Receipt
+
+REMEMBERED: Final = 1000
+
+RESTING: Final = frozenset({Phase.OFFLINE, Phase.WAITING, Phase.RUNNING, Phase.FAILED, *GONE})
+_UP: Final = frozenset({Phase.RUNNING})
+_DOWN: Final = frozenset({Phase.OFFLINE, Phase.FAILED})
+_GOALS: Final = {
+    "start": _UP,
+    "restart": _UP,
+    "stop": _DOWN,
+    "kill": _DOWN,
+    "delete": frozenset({Phase.DELETED}),
+}
+
+
+@attrs.define(eq=False)
+class Operations:
+    """Finds operations and waits for them."""
+
+    _bus: Bus
+    _fleet: Fleet
+    _clock: Callable[[], float]
+    _nursery: trio.Nursery
+    _joined: OrderedDict[str, Operation] = attrs.field(factory=OrderedDict)
+
+    def begin(self, operation_id: str, member: Member, receipt: Receipt) -> Operation:
+        """Return the operation that ``receipt`` was given for."""
+        if receipt.recorded:
+            first = receipt.recorded[0]
+            begun = Operation(operation_id, to_kind(operation_id), member.internal_id, first.at)
+            return fold(begun, receipt.recorded)
+        begun = Operation(operation_id, to_kind(operation_id), member.internal_id, self._clock())
+        joined = self._joined[operation_id] = self._join(begun, member.state)
+        while len(self._joined) > REMEMBERED:
+            self._joined.popitem(last=False)
+        if not joined.settled:
+            self._nursery.start_soon(self._settle_joined, joined, member)
+        return joined
+
+    def _join(self, operation: Operation, state: State) -> Operation:
+        goal: Collection[Phase] = _GOALS.get(operation.kind, RESTING)
+        if state.phase not in goal and state.phase not in RESTING:
+            return operation
+        if state.phase in goal:
+            return attrs.evolve(operation, status=Status.SUCCEEDED, finished_at=self._clock())
+        reason = state.error or f"the container is {state.phase.value}"
+        return attrs.evolve(operation, status=Status.FAILED, error=reason, finished_at=self._clock())
+
+    async def _settle_joined(self, operation: Operation, member: Member) -> None:
+        view = await member.wait_until(lambda view: self._join(operation, view.state).settled)
+        if operation.operation_id in self._joined:
+            self._joined[operation.operation_id] = self._join(operation, view.state)
+
+    async def find(self, operation_id: str) -> Operation | None:
+        """Return an operation as it stands now, None where there is no such one."""
+        if joined := self._joined.get(operation_id):
+            return joined
+        for record in await self._bus.caused(operation_id):
+            internal_id = internal_id_of(record.stream)
+            if internal_id is not None:
+                begun = Operation(operation_id, to_kind(operation_id), internal_id, record.at)
+                return await self._follow(begun, record.version - 1)
+        return None
+
+    async def _follow(self, operation: Operation, version: int) -> Operation:
+        while records := await self._bus.history(stream_of(operation.internal_id), version, PAGE):
+            version = records[-1].version
+            operation = fold(operation, records)
+            if operation.settled:
+                break
+        return operation
+
+    async def wait(self, operation: Operation, member: Member, receipt: Receipt) -> Operation:
+        """Return the operation once it has ended."""
+        if not receipt.recorded and not operation.settled:
+            view = await member.wait_until(lambda view: self._join(operation, view.state).settled)
+            return self._join(operation, view.state)
+        events = self._bus.subscribe(receipt.position, stream_of(operation.internal_id))
+        while not operation.settled:
+            operation = fold(operation, await events.next())
+        return operation

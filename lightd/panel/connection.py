@@ -1,0 +1,87 @@
+"""The node's connection to its panel: there while it is enabled, made anew when its settings change.
+
+Both that run over it, the updates and the exchange of configurations, are supervised: a bug in one ends
+neither the other nor the daemon.
+"""
+
+import random
+
+import attrs
+import trio
+
+from actors.kernel.journal import JournalUnavailable
+from actors.kernel.mailbox import ActorGone, Overloaded
+from actors.kernel.supervisor import open_supervisor
+from actors.remotesync.actor import RemoteSync
+from actors.remotesync.cursors import Cursors
+from lightd.config import Remote
+from lightd.panel.exchange import Adopt, Exchange
+from lightd.panel.http import open_http_panel
+from lightd.system import System
+
+
+@attrs.frozen
+class Connection:
+    """Connects ``system`` with its panel. ``run`` does so until it is cancelled."""
+
+    system: System
+    cursors: Cursors
+    adopt: Adopt
+
+    async def run(self) -> None:
+        """Be connected whenever the configuration says so, and as it says."""
+        while True:
+            settings = self.system.config.remote
+            async with trio.open_nursery() as nursery:
+                if settings.enabled:
+                    nursery.start_soon(self._connect, settings)
+                while self.system.config.remote == settings:
+                    await self.system.reloaded.wait()
+                nursery.cancel_scope.cancel()
+
+    async def _connect(self, settings: Remote) -> None:
+        system = self.system
+        async with open_http_panel(settings.url, settings.token) as panel, open_supervisor() as supervisor:
+            sync = RemoteSync(
+                system.config.node,
+                panel,
+                system.bus,
+                self.cursors,
+                system.clock,
+                random.random,
+                system.standing,
+                settings.catch_up == "latest",
+            )
+            supervisor.start(
+                "remote sync", sync.run, outages=(JournalUnavailable,), on_quarantine=self._note_quarantine
+            )
+            if settings.sync_config:
+                exchange = Exchange(
+                    panel,
+                    system.fleet,
+                    self.adopt,
+                    {"node": system.config.node, "version": system.version},
+                    system.exchanged,
+                    random.random,
+                    sync.recovered,
+                )
+
+                async def work() -> None:
+                    await self._exchange(exchange)
+
+                outages = (JournalUnavailable, Overloaded, ActorGone)
+                supervisor.start("configuration exchange", work, outages=outages)
+            await trio.sleep_forever()
+
+    def _note_quarantine(self, error: Exception) -> None:
+        """Show that nothing is told any more; new settings, or a restart, begin anew."""
+        self.system.standing.healthy = False
+        self.system.standing.last_error = f"remote sync has crashed again and again: {error}"
+
+    async def _exchange(self, exchange: Exchange) -> None:
+        """Exchange configurations, from the beginning again after every reload."""
+        while True:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(exchange.run)
+                await self.system.reloaded.wait()
+                nursery.cancel_scope.cancel()

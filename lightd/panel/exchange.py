@@ -1,0 +1,153 @@
+"""The exchange of configurations: the panel's is taken at each reload, the node's given on change.
+
+1. What the panel has and the node lacks is created. What both have and differ in, or what can't be created,
+   is a conflict: it is told, and left as it is. Nothing is ever deleted.
+2. The node's set of containers is given once after the start, and ``SETTLING`` seconds after it has changed:
+   many changes in a row are given once.
+3. A panel that is away is tried again, as with updates. A 4xx is an answer: a panel may do without all this.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+import trio
+
+from actors.container.fleet import Fleet, internal_id_of
+from actors.container.spec import ContainerSpec
+from actors.kernel.ephemeral import Wake
+from actors.remotesync.actor import SILENCE, TIMEOUT
+from actors.remotesync.pauses import to_pause
+from lightd.panel.answers import Answer, to_reason, to_seconds
+from lightd.panel.exchanged import Conflict, Exchanged
+from lightd.panel.http import LONGEST_DOCUMENT, HttpPanel, PanelUnavailable
+
+logger = logging.getLogger(__name__)
+
+SETTLING = 2.0
+PATH = "/config"
+
+Adopt = Callable[[object], Awaitable[Conflict | None]]
+"""Makes sure of one container of the panel's; returns the conflict that is in the way, or None."""
+
+Specs = tuple[ContainerSpec, ...]
+
+
+@attrs.define(eq=False)
+class Exchange:
+    """Takes and gives configurations through ``panel``. ``run`` does so until it is cancelled.
+
+    ``settings`` is what the node tells of itself; ``recovered`` rings when the panel turns well.
+    """
+
+    panel: HttpPanel
+    fleet: Fleet
+    adopt: Adopt
+    settings: dict[str, str]
+    exchanged: Exchanged
+    chance: Callable[[], float]
+    recovered: Wake
+
+    async def run(self) -> None:
+        """Take the panel's configuration, then give the node's whenever it has changed."""
+        subscription = self.fleet.bus.subscribe(self.fleet.bus.head)
+        await self._pull()
+        given: Specs | None = None
+        while True:
+            present = to_specs(self.fleet)
+            if present != given:
+                await self._push(present)
+                given = present
+            while not any(internal_id_of(record.stream) for record in await subscription.next()):
+                pass
+            await trio.sleep(SETTLING)
+
+    async def _pull(self) -> None:
+        answer = await self._insist("GET")
+        self.exchanged.pulled_at = self.fleet.clock()
+        self.exchanged.conflicts = ()
+        if not answer.success:
+            return
+        document = answer.json
+        entries = document.get("containers", []) if isinstance(document, dict) else None
+        if not isinstance(document, dict) or not isinstance(entries, list):
+            self._note_conflict(Conflict(None, "the panel's configuration has no list of containers"))
+            return
+        for entry in entries:
+            conflict = await self.adopt(entry)
+            if conflict is not None:
+                self._note_conflict(conflict)
+        if settings := document.get("settings"):
+            named = ", ".join(sorted(map(str, settings))) if isinstance(settings, dict) else "these"
+            logger.info("the panel has settings that a node does not take: %s", named[:200])
+
+    def _note_conflict(self, conflict: Conflict) -> None:
+        self.exchanged.conflicts += (conflict,)
+        logger.warning(
+            "the panel's configuration can't be followed: %s: %s", conflict.internal_id, conflict.reason
+        )
+
+    async def _push(self, specs: Specs) -> None:
+        answer = await self._insist("POST", lambda: to_document(specs, self.settings))
+        if answer.success:
+            self.exchanged.pushed_at = self.fleet.clock()
+
+    async def _insist(self, method: str, to_body: Callable[[], object] = lambda: None) -> Answer:
+        """Return the answer of the panel, one that is final: a success or a refusal."""
+        failures = 0
+        while True:
+            answer, reason = await self._ask(method, to_body())
+            if answer is not None and (answer.success or answer.refusal):
+                if answer.refusal:
+                    logger.info("the panel does without configurations: %s %s", method, reason)
+                return answer
+            failures += 1
+            if failures == 1:
+                logger.warning("configurations can't be exchanged with the panel now: %s", reason)
+            asked = (
+                None if answer is None else to_seconds(answer.headers.get("retry-after"), self.fleet.clock())
+            )
+            with trio.move_on_after(to_pause(failures, asked, self.chance())):
+                await self.recovered.wait()
+
+    async def _ask(self, method: str, body: object) -> tuple[Answer | None, str]:
+        with trio.move_on_after(TIMEOUT):
+            try:
+                answer = await self.panel.ask(method, PATH, body, longest=LONGEST_DOCUMENT)
+            except PanelUnavailable as trouble:
+                return None, str(trouble)
+            return answer, to_reason(answer.status)
+        return None, SILENCE
+
+
+def to_specs(fleet: Fleet) -> Specs:
+    """Return what every container of the node was asked to be."""
+    return tuple(member.state.spec for member in fleet if member.state.spec is not None)
+
+
+def to_document(specs: Specs, settings: dict[str, str]) -> dict[str, Any]:
+    """Return the node's configuration; ``settings`` is what it tells of itself."""
+    return {"containers": [to_entry(spec) for spec in specs], "settings": settings}
+
+
+def to_entry(spec: ContainerSpec) -> dict[str, Any]:
+    """Return ``spec`` as the body of the request that would ask for it."""
+    limits = attrs.asdict(spec.limits, filter=lambda _, value: value is not None)
+    entry = {
+        "internal_id": spec.internal_id,
+        "image": spec.image,
+        "volume_id": spec.volume_id,
+        "startup_command": spec.startup_command,
+        "start_pattern": spec.start_pattern,
+        "ports": [attrs.asdict(port) for port in spec.ports],
+        "limits": limits,
+        "mount": {mount.target: mount.source for mount in spec.mounts},
+        "install_script": spec.install_script,
+        "environment": dict(spec.environment),
+        "user": spec.user,
+        "tty": spec.tty,
+        "stop": attrs.asdict(spec.stop),
+        "restart_policy": attrs.asdict(spec.restart_policy),
+    }
+    return {key: value for key, value in entry.items() if value is not None}

@@ -1,0 +1,107 @@
+"""What every console log does. ``bench.log`` is the log; ``bench.reopen()`` is the next daemon's."""
+
+from collections.abc import Callable
+
+import attrs
+
+from actors.container.consolelog import TAIL, ConsoleLog, Entry, Tail
+
+
+@attrs.define
+class Bench:
+    log: ConsoleLog
+    reopen: Callable[[], ConsoleLog]
+
+
+def entry(first, *lines, life="a:1", missed=0, internal_id="s1"):
+    return Entry(internal_id, life, 1_700_000_000.0 + first, first, lines, missed)
+
+
+async def check_nothing_is_known_of_who_never_printed(bench):
+    assert await bench.log.restore("s1") == Tail()
+    assert list(await bench.log.read("s1", 100, 10)) == []
+    await bench.log.remove("s1")
+
+
+async def check_what_was_appended_is_there_for_the_next_daemon(bench):
+    assert await bench.log.append([entry(1, "one", "two"), entry(3, "three")]) == {}
+    log = bench.reopen()
+    tail = await log.restore("s1")
+    assert (tail.last, list(tail.lines)) == (3, ["one", "two", "three"])
+    assert (tail.life, tail.begins, tail.read_at) == ("a:1", 0, 1_700_000_003.0)
+    await log.append([entry(4, "four")])
+    assert list(await log.read("s1", 100, 3)) == [(2, "two"), (3, "three"), (4, "four")]
+    assert list(await log.read("s1", 3, 100)) == [(1, "one"), (2, "two")]
+
+
+async def check_logs_are_told_apart(bench):
+    await bench.log.append([entry(1, "one"), entry(1, "other", internal_id="s2"), entry(2, "two")])
+    assert list(await bench.log.read("s1", 9, 9)) == [(1, "one"), (2, "two")]
+    assert list(await bench.log.read("s2", 9, 9)) == [(1, "other")]
+
+
+async def check_any_text_comes_back_as_it_was(bench):
+    lines = (
+        "",
+        " ",
+        "7 dwarfs",
+        "#read 1 x",
+        "\x1b[31mred\x1b[0m\r50%\r100%",
+        "größe 🎲 \ufffd\x00",
+        "x" * 16384,
+    )
+    await bench.log.append([entry(1, *lines)])
+    assert list((await bench.reopen().restore("s1")).lines) == list(lines)
+
+
+async def check_a_tail_is_of_a_bounded_length(bench):
+    await bench.log.append([entry(1, *map(str, range(1, 2 * TAIL + 1)))])
+    tail = await bench.reopen().restore("s1")
+    assert list(tail.lines) == [str(number) for number in range(TAIL + 1, 2 * TAIL + 1)]
+
+
+async def check_a_hole_is_left_open(bench):
+    await bench.log.append([entry(1, "one"), entry(5, "five", "six", missed=3)])
+    assert list(await bench.log.read("s1", 9, 9)) == [(1, "one"), (5, "five"), (6, "six")]
+    tail = await bench.reopen().restore("s1")
+    assert (tail.last, list(tail.lines)) == (6, ["five", "six"])
+
+
+async def check_lives_are_told_apart(bench):
+    await bench.log.append([entry(1, "one"), entry(2, "two", life="a:2"), entry(3, "three", life="a:2")])
+    tail = await bench.reopen().restore("s1")
+    assert (tail.life, tail.begins, tail.last) == ("a:2", 1, 3)
+
+
+async def check_a_life_that_has_not_printed_yet_is_known(bench):
+    await bench.log.append([entry(1, "one"), entry(2, life="a:2")])
+    tail = await bench.reopen().restore("s1")
+    assert (tail.life, tail.begins, tail.last) == ("a:2", 1, 1)
+    await bench.log.append([entry(1, life="b:1", internal_id="s2")])
+    tail = await bench.reopen().restore("s2")
+    assert (tail.life, tail.begins, tail.last) == ("b:1", 0, 0)
+
+
+async def check_what_is_appended_again_is_there_once(bench):
+    await bench.log.append([entry(1, "one", "two")])
+    for log in (bench.log, bench.reopen()):
+        await log.append([entry(1, "one", "two")])
+        await log.append([entry(2, "two", "three")])
+    assert list(await bench.log.read("s1", 9, 9)) == [(1, "one"), (2, "two"), (3, "three")]
+
+
+async def check_a_removed_log_begins_anew(bench):
+    await bench.log.append([entry(1, "one"), entry(1, "other", internal_id="s2")])
+    await bench.log.remove("s1")
+    assert await bench.log.restore("s1") == Tail()
+    assert (await bench.log.restore("s2")).last == 1
+    await bench.log.append([entry(1, "new")])
+    assert list(await bench.reopen().read("s1", 9, 9)) == [(1, "new")]
+
+
+async def check_a_sweep_leaves_those_that_are_kept(bench):
+    await bench.log.sweep(["s1"])
+    await bench.log.append([entry(1, "one"), entry(1, "other", internal_id="s2")])
+    await bench.log.sweep(["s1"])
+    assert [(await bench.log.restore(name)).last for name in ("s1", "s2")] == [1, 0]
+    assert (await bench.reopen().restore("s2")).last == 0

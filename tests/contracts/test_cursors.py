@@ -1,0 +1,123 @@
+"""The contract of cursors, over those in memory and those beside the journal; and what only a disk does."""
+
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+import trio
+
+from actors.kernel.journal import Append, JournalUnavailable
+from actors.remotesync.cursors import Cursor, MemoryCursors
+from lightd.journal import sqlite
+from lightd.journal.codec import Codec
+from lightd.journal.cursors import SqliteCursors
+from tests.contracts import cursor_checks
+from tests.contracts.journal_checks import starts
+
+CHECKS = {name: check for name, check in vars(cursor_checks).items() if name.startswith("check_")}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "journal.db"
+
+
+def open_journal(path):
+    return sqlite.open_sqlite_journal(path, Codec(), lambda: 1.0)
+
+
+@pytest.mark.parametrize("name", CHECKS)
+async def test_cursors_in_memory(name):
+    await CHECKS[name](MemoryCursors())
+
+
+@pytest.mark.parametrize("name", CHECKS)
+async def test_cursors_beside_the_journal(name, path):
+    async with open_journal(path) as journal:
+        await CHECKS[name](SqliteCursors(journal))
+
+
+async def test_a_cursor_is_there_when_the_journal_is_opened_again(path):
+    async with open_journal(path) as journal:
+        await SqliteCursors(journal).save("panel", 3, {"a": 1})
+    async with open_journal(path) as journal:
+        assert await SqliteCursors(journal).load("panel") == Cursor(3, {"a": 1})
+
+
+async def test_a_journal_from_before_there_were_cursors_gets_a_place_for_them(path, monkeypatch):
+    with monkeypatch.context() as earlier:
+        earlier.setattr(sqlite, "SCHEMA", 1)
+        async with open_journal(path) as journal:
+            await journal.commit([Append("a", 0, starts(1, 2))])
+    async with open_journal(path) as journal:
+        assert await SqliteCursors(journal).load("panel") is None
+        await cursor_checks.check_a_save_leaves_the_places_that_it_does_not_name(SqliteCursors(journal))
+        assert journal.head == 2
+
+
+async def test_a_commit_after_a_save_waits_for_the_disk_as_ever(path):
+    async with open_journal(path) as journal:
+        await SqliteCursors(journal).save("panel", 1, {})
+        assert journal._writer.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+async def test_a_save_beside_commits_disturbs_neither(path):
+    async with open_journal(path) as journal, trio.open_nursery() as nursery:
+        cursors = SqliteCursors(journal)
+
+        async def save():
+            for mark in range(1, 51):
+                await cursors.save("panel", mark, {"a": mark})
+
+        nursery.start_soon(save)
+        for version in range(50):
+            await journal.commit([Append("a", version, starts(version, 1))])
+    async with open_journal(path) as journal:
+        assert journal.head == 50
+        assert await SqliteCursors(journal).load("panel") == Cursor(50, {"a": 50})
+
+
+async def test_a_save_on_a_full_disk_is_an_outage_that_leaves_the_old_cursor_and_passes(path):
+    async with open_journal(path) as journal:
+        cursors = SqliteCursors(journal)
+        await cursors.save("panel", 1, {"a": 1})
+        pages = journal._writer.execute("PRAGMA page_count").fetchone()[0]
+        journal._writer.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(JournalUnavailable, match="full"):
+            await cursors.save("panel", 2, {f"server-{number}": number for number in range(5000)})
+        assert await cursors.load("panel") == Cursor(1, {"a": 1})
+        assert journal._writer.execute("PRAGMA synchronous").fetchone() == (2,)
+        journal._writer.execute("PRAGMA max_page_count = 1000000")
+        await cursors.save("panel", 2, {})
+        assert await cursors.load("panel") == Cursor(2, {"a": 1})
+
+
+async def test_a_database_that_a_stranger_locks_is_an_outage(path):
+    async with open_journal(path) as journal:
+        journal._writer.execute("PRAGMA busy_timeout = 1")
+        stranger = sqlite3.connect(path, isolation_level=None)
+        stranger.execute("BEGIN IMMEDIATE")
+        with pytest.raises(JournalUnavailable, match="locked"):
+            await SqliteCursors(journal).save("panel", 1, {})
+        stranger.close()
+
+
+async def test_a_cursor_outlives_a_process_that_was_killed(path):
+    story = """
+import os, sys, time, trio
+from pathlib import Path
+from lightd.journal.codec import Codec
+from lightd.journal.cursors import SqliteCursors
+from lightd.journal.sqlite import open_sqlite_journal
+
+async def main():
+    async with open_sqlite_journal(Path(sys.argv[1]), Codec(), time.time) as journal:
+        await SqliteCursors(journal).save("panel", 5, {"a": 4})
+        os.kill(os.getpid(), 9)
+
+trio.run(main)
+"""
+    await trio.run_process([sys.executable, "-c", story, path], check=False, stderr=subprocess.DEVNULL)
+    async with open_journal(path) as journal:
+        assert await SqliteCursors(journal).load("panel") == Cursor(5, {"a": 4})

@@ -1,0 +1,108 @@
+"""Crashes and what follows them, on a real engine: restarts, crash loops, and what is told of them."""
+
+import trio
+
+from tests.live.daemon import inspect
+from tests.rig import engine
+
+ID = "crashing"
+STOP = {"type": "command", "value": "stop", "timeout": 20}
+
+
+async def wait_event(daemon, kind):
+    """Wait for an event in the history, and return the data of all of its kind."""
+    with trio.fail_after(60):
+        while not (found := await events(daemon, kind)):
+            await trio.sleep(0.02)
+    return found
+
+
+async def events(daemon, kind):
+    found = (await daemon.get(f"/containers/{ID}/events", limit=1000))["events"]
+    return [event["data"] for event in found if event["type"] == kind]
+
+
+async def test_a_crash_loop_is_restarted_ends_and_is_told(daemon):
+    policy = {"mode": "on-crash", "max": 2, "within": 60}
+    await daemon.create(ID, command="crash-looper 7 0.2", start_pattern="Ready", restart_policy=policy)
+    async with daemon.console(ID) as console:
+        await daemon.power("start", ID)
+        given_up = await console.until("daemon_message", "crash loop")
+        said = [frame["data"] for frame in console.frames if frame["event"] == "daemon_message"]
+    once = ["starting", "running", "exit"]
+    assert console.states == ["ready", *once * 3]
+    exits = [frame for frame in console.frames if frame.get("data") == "exit"]
+    assert [(frame["code"], frame["crashed"]) for frame in exits] == [(7, True)] * 3
+    again = [text for text in said if "started again" in text]
+    assert again == [f"Container crashed, it is started again in {n} seconds" for n in (1, 2)]
+    reason = "the process ended with exit code 7"
+    loop = f"crash loop: {reason}, after it was restarted 2 times within 60 seconds"
+    assert given_up["data"] == f"Error: {loop}"
+    shown = await daemon.show(ID)
+    assert (shown["state"], shown["error"], shown["exit"]["code"]) == ("offline", loop, 7)
+    for crash in await events(daemon, "exited"):
+        assert (crash["code"], crash["oom_killed"], crash["expected"]) == (7, False, False)
+        assert crash["reason"] == reason
+        assert crash["tail"][-2:] == ["Ready", "Crashing with 7"]
+    assert len(await events(daemon, "restarts-given-up")) == 1
+
+
+async def test_always_starts_again_after_a_clean_exit_too(daemon):
+    policy = {"mode": "always", "max": 5, "within": 60}
+    await daemon.create(ID, start_pattern="Ready", restart_policy=policy)
+    await daemon.power("start", ID)
+    async with daemon.console(ID) as console:
+        await console.send("send_command", command="exit 0")
+        ended = await console.until("event", "exit")
+        await console.until("event", "running")
+    assert (ended["code"], ended["crashed"]) == (0, True)
+    assert (await daemon.power("kill", ID))["status"] == "succeeded"
+    await trio.sleep(1.5)
+    assert (await daemon.show(ID))["state"] == "offline"
+
+
+async def test_a_clean_exit_is_no_crash_to_on_crash(daemon):
+    await daemon.create(ID, start_pattern="Ready", restart_policy={"mode": "on-crash"})
+    await daemon.power("start", ID)
+    async with daemon.console(ID) as console:
+        await console.send("send_command", command="exit 0")
+        await console.until("event", "exit")
+    assert await events(daemon, "restart-scheduled") == []
+
+
+async def test_a_memory_hog_is_told_with_its_last_words(daemon):
+    await daemon.create(ID, command="echo loading; memory-hog", limits={"memory": 32 * 1024 * 1024})
+    await daemon.power("start", ID)
+    [crash] = await wait_event(daemon, "exited")
+    assert (crash["oom_killed"], crash["expected"]) == (True, False)
+    assert crash["reason"] == "the process was killed for using more memory than it may"
+    assert crash["tail"][:2] == ["loading", "Ready"]
+    assert (await daemon.show(ID))["exit"]["oom_killed"] is True
+
+
+async def test_a_kill_by_hand_is_a_crash_and_is_restarted(daemon):
+    await daemon.create(ID, start_pattern="Ready", restart_policy={"mode": "on-crash"}, stop=STOP)
+    await daemon.power("start", ID)
+    pid = inspect(ID)["State"]["Pid"]
+    async with daemon.console(ID) as console:
+        engine.call("POST", f"/containers/lightd-{ID}/kill", signal="KILL")
+        ended = await console.until("event", "exit")
+        await console.until("event", "running")
+        assert console.states == ["running", "exit", "starting", "running"]
+    assert (ended["code"], ended["crashed"]) == (137, True)
+    assert (await events(daemon, "exited"))[0]["reason"] == "the process was ended by signal 9"
+    assert inspect(ID)["State"]["Pid"] not in (0, pid)
+
+
+async def test_a_stop_during_the_wait_is_the_end_of_it(daemon):
+    policy = {"mode": "on-crash", "max": 9, "within": 60}
+    await daemon.create(ID, command="crash-looper 1 0", start_pattern="Ready", restart_policy=policy)
+    async with daemon.console(ID) as console:
+        await daemon.power("start", ID)
+        await console.until("daemon_message", "started again")
+        answered = await daemon.power("stop", ID)
+    assert answered["status"] == "succeeded"
+    await trio.sleep(1.5)
+    assert (await daemon.show(ID))["state"] == "offline"
+    assert len(await events(daemon, "exited")) == 1
+    assert len(await events(daemon, "restart-called-off")) == 1

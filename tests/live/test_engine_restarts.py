@@ -1,0 +1,183 @@
+"""The engine's own process is killed, stopped, hung and started again; what lightd says stays true."""
+
+import pytest
+import trio
+
+from tests.live.daemon import Daemon, inspect
+from tests.live.second_engine import open_second_engine
+from tests.rig import engine
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory):
+    with open_second_engine(tmp_path_factory.mktemp("engine")) as second:
+        yield second
+
+
+@pytest.fixture
+async def daemon(second, tmp_path):
+    """A daemon on an engine that may be killed; afterwards both are as they were before."""
+    daemon = Daemon(tmp_path)
+    try:
+        await daemon.start()
+        await daemon.engine_up()
+        yield daemon
+    finally:
+        daemon.end()
+        await second.ensure()
+        engine.remove_labelled(daemon.node)
+
+
+async def restarted(second, *, live_restore):
+    """Have the engine run with or without live-restore."""
+    await second.stop()
+    await second.start(live_restore=live_restore)
+
+
+async def settled(daemon, internal_id="s1", *, state):
+    with trio.fail_after(60):
+        while (shown := await daemon.show(internal_id))["state"] != state:
+            await trio.sleep(0.05)
+    return shown
+
+
+async def ends(daemon, internal_id="s1"):
+    """What was recorded of every end of the container."""
+    events = (await daemon.get(f"/containers/{internal_id}/events"))["events"]
+    return [event["data"] for event in events if event["type"] == "exited"]
+
+
+def check_true(shown):
+    """What is shown is what Docker says."""
+    state = inspect(shown["internal_id"])["State"]
+    assert (shown["state"] == "running") is state["Running"]
+    if not state["Running"]:
+        assert shown["exit"]["code"] == state["ExitCode"]
+        assert shown["exit"]["oom_killed"] is state["OOMKilled"]
+
+
+async def test_an_engine_that_is_killed_and_restores_its_containers_ends_no_server(second, daemon):
+    await restarted(second, live_restore=True)
+    await daemon.engine_up()
+    await daemon.create("s1", "line-printer 0 0.05", start_pattern="line 1")
+    await daemon.create("s2", start_pattern="Ready")
+    for internal_id in ("s1", "s2"):
+        await daemon.power("start", internal_id)
+    pids = [inspect(internal_id)["State"]["Pid"] for internal_id in ("s1", "s2")]
+    async with daemon.console("s1", "&since_line=0") as printer, daemon.console("s2") as echo:
+        await printer.until("console", "line 3\n")
+        for _ in range(2):
+            await second.kill()
+            await trio.sleep(0.5)
+            await second.start(live_restore=True)
+            await daemon.engine_up()
+            last = int(printer.text.splitlines()[-1].split()[1])
+            await printer.until("console", f"line {last + 40}\n")
+        with trio.fail_after(30):
+            while "got: again" not in echo.text:
+                await echo.send("send_command", command="again")
+                with trio.move_on_after(1):
+                    await echo.until("console", "got: again")
+        assert "exit" not in printer.states + echo.states
+    assert [inspect(internal_id)["State"]["Pid"] for internal_id in ("s1", "s2")] == pids
+    for internal_id in ("s1", "s2"):
+        shown = await daemon.show(internal_id)
+        assert shown["state"] == "running"
+        check_true(shown)
+        assert await ends(daemon, internal_id) == []
+
+
+async def test_an_exit_under_a_killed_engine_that_restores_is_found_with_its_code(second, daemon):
+    await restarted(second, live_restore=True)
+    await daemon.engine_up()
+    await daemon.create("s1", "sleep 2; exit 7", start_pattern=None)
+    await daemon.create("s2", start_pattern="Ready")
+    for internal_id in ("s1", "s2"):
+        await daemon.power("start", internal_id)
+    await second.kill()
+    await trio.sleep(3)
+    await second.start(live_restore=True)
+    shown = await settled(daemon, state="offline")
+    check_true(shown)
+    assert [(end["code"], end["expected"]) for end in await ends(daemon)] == [(7, False)]
+    assert (await daemon.show("s2"))["state"] == "running"
+    assert await ends(daemon, "s2") == []
+
+
+@pytest.mark.parametrize("way", ["kill", "stop"])
+async def test_servers_that_end_with_their_engine_are_told_once_with_what_docker_says(second, daemon, way):
+    await restarted(second, live_restore=False)
+    await daemon.engine_up()
+    await daemon.create("s1", start_pattern="Ready")
+    await daemon.create("s2", "sleep 0.5; exit 7")
+    await daemon.create("s3", start_pattern="Ready")
+    for internal_id in ("s1", "s2"):
+        await daemon.power("start", internal_id)
+    async with daemon.console("s1") as console:
+        await getattr(second, way)()
+        await trio.sleep(1)
+        await second.start(live_restore=False)
+        for internal_id in ("s1", "s2"):
+            check_true(await settled(daemon, internal_id, state="offline"))
+        ended = await console.until("event", "exit")
+        assert ended["crashed"] is True
+        assert ended["code"] == inspect("s1")["State"]["ExitCode"]
+        await daemon.engine_up()
+        assert (await daemon.power("start"))["status"] == "succeeded"
+        await console.until("event", "running")
+        assert console.states.count("exit") == 1
+    assert [end["expected"] for end in await ends(daemon)] == [False]
+    assert len(await ends(daemon, "s2")) == 1
+    assert await ends(daemon, "s3") == []
+
+
+async def test_servers_that_lost_their_power_with_the_engine_are_told_once(second, daemon):
+    await restarted(second, live_restore=True)
+    await daemon.engine_up()
+    await daemon.create(start_pattern="Ready")
+    await daemon.power("start")
+    pid = inspect("s1")["State"]["Pid"]
+    daemon.kill()
+    await second.kill()
+    second.cut_power(pid)
+    await second.start(live_restore=True)
+    await daemon.start()
+    shown = await settled(daemon, state="offline")
+    check_true(shown)
+    assert [end["expected"] for end in await ends(daemon)] == [False]
+    await daemon.engine_up()
+    assert (await daemon.power("start"))["status"] == "succeeded"
+    check_true(await daemon.show())
+
+
+async def test_an_engine_that_hangs_for_a_while_is_waited_for_and_nothing_is_made_up(second, daemon):
+    await daemon.create("s1", "line-printer 0 0.05", start_pattern="line 1")
+    await daemon.create("s2", start_pattern="Ready")
+    await daemon.create("s3", start_pattern="Ready")
+    for internal_id in ("s1", "s3"):
+        await daemon.power("start", internal_id)
+    pid = inspect("s3")["State"]["Pid"]
+    async with daemon.console("s1") as console:
+        second.hang()
+        assert (await daemon.power("start", "s2", wait=0))["status"] == "pending"
+        second.signal("KILL", pid)
+        with trio.fail_after(30):
+            await daemon.get("/api/v1/public/ping")
+            await daemon.volume()
+            assert (await daemon.show("s1"))["state"] == "running"
+            assert (await daemon.show("s2"))["state"] == "starting"
+            assert len((await daemon.get("/containers"))["containers"]) == 3
+            await daemon.get("/containers/s1/events")
+        await trio.sleep(3)
+        second.go_on()
+        shown = await settled(daemon, "s3", state="offline")
+        assert shown["exit"]["code"] == 137
+        await settled(daemon, "s2", state="running")
+        count = len(console.text.splitlines())
+        while len(console.text.splitlines()) < count + 40:
+            await console.next()
+        assert "exit" not in console.states
+    for internal_id in ("s1", "s2", "s3"):
+        check_true(await daemon.show(internal_id))
+    assert await ends(daemon, "s1") == await ends(daemon, "s2") == []
+    assert len(await ends(daemon, "s3")) == 1

@@ -1,0 +1,95 @@
+"""The example panels of docs/remote.md, run as they stand, and told of a real node's installations."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+import trio
+
+from tests.doubles.panel import TOKEN
+from tests.live.daemon import PATIENCE, Daemon
+from tests.rig import engine
+
+PAGE = Path(__file__).parents[2] / "docs" / "remote.md"
+PACKAGE = Path(__file__).parent / "panel_express"
+FILES = {"python": "panel.py", "js": "panel.js"}
+
+
+def example(language):
+    (found,) = re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    return found
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def node(folder):
+    """The command that runs the Express panel, its packages installed beside it."""
+    if not shutil.which("npm") or not shutil.which("node"):
+        if os.environ.get("CI"):
+            pytest.fail("CI needs node and npm: tests/rig/run installs them")
+        pytest.skip("needs node and npm")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(PACKAGE / name, folder)
+    command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return ["node"]
+
+
+@pytest.fixture(params=["python", "js"])
+async def panel(request, tmp_path):
+    """A panel in a process of its own: its URL."""
+    folder = tmp_path / "panel"
+    folder.mkdir()
+    command = [sys.executable] if request.param == "python" else await trio.to_thread.run_sync(node, folder)
+    (folder / FILES[request.param]).write_text(example(request.param))
+    port = free_port()
+    environment = {**os.environ, "PANEL_TOKEN": TOKEN, "PORT": str(port)}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, FILES[request.param]], cwd=folder, env=environment, stdout=log, stderr=log
+        )
+    try:
+        yield f"http://127.0.0.1:{port}/api"
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+async def daemon(docker, panel, tmp_path):
+    daemon = Daemon(tmp_path, settings={"remote": {"enabled": True, "url": panel, "token": TOKEN}})
+    try:
+        await daemon.start()
+        await daemon.engine_up()
+        yield daemon
+    finally:
+        daemon.end()
+        engine.remove_labelled(daemon.node)
+
+
+async def test_an_example_panel_knows_what_became_of_every_installation(panel, daemon):
+    good, bad = f"{daemon.node}-good", f"{daemon.node}-bad"
+    await daemon.create(good, install_script="echo hello")
+    volume = await daemon.volume()
+    fields = {"volume_id": volume, "startup_command": "stdin-echo", "image": engine.IMAGE}
+    body = {"internal_id": bad, "install_script": "exit 3", **fields}
+    assert (await daemon.post("/containers", body, wait=60))["status"] == "failed"
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False) as client:
+        with trio.fail_after(PATIENCE):
+            while (status := await daemon.get("/remote/status"))["backlog"] or not status["healthy"]:
+                await trio.sleep(0.1)
+        servers = (await client.get(f"{panel}/servers")).json()
+    assert servers[good] == ["installing", "installing", "ready"]
+    assert servers[bad][:2] == ["installing", "failed"]
+    assert len(servers[bad]) == 3
+    assert status["refused"] == 0

@@ -1,0 +1,132 @@
+"""A daemon that is killed while its panel is up now and then: no update is lost, none comes out of order.
+
+The journal has a past in which the panel is behind, so that there is enough to tell.
+"""
+
+import random
+import signal
+import time
+from collections import Counter
+
+import pytest
+import trio
+
+from actors.container import events as happened
+from actors.container.fleet import stream_of
+from actors.container.spec import ContainerSpec
+from actors.kernel.journal import Append
+from actors.remotesync.actor import NAME
+from lightd.journal.codec import Codec
+from lightd.journal.cursors import SqliteCursors
+from lightd.journal.sqlite import open_sqlite_journal
+from tests.doubles.panel import CUT, Answer, behave, open_panel
+from tests.live.daemon import PATIENCE, TOKEN, Daemon
+from tests.rig import engine
+
+SERVERS = 40
+CYCLES = 10
+KILLS = 5
+AGAIN = 2
+UPDATES = SERVERS * CYCLES * 2
+
+
+async def write_past(folder):
+    """Installations that failed and were deleted, again and again; the panel has heard of none."""
+    expected = {}
+    (folder / "storage").mkdir()
+    async with open_sqlite_journal(folder / "storage" / "lightd.db", Codec(), time.time) as journal:
+        for cycle in range(CYCLES):
+            for number in range(SERVERS):
+                server = f"past-{number}"
+                events = (
+                    happened.Created(cycle + 1, ContainerSpec(server, "no/image", "v", "x")),
+                    happened.InstallationFailed(cycle + 1, "failed", "it never worked"),
+                    happened.DeletionRequested(),
+                    happened.Deleted(),
+                )
+                [recorded] = await journal.commit([Append(stream_of(server), cycle * 4, events)])
+                created, failed = recorded[0].position, recorded[1].position
+                expected.setdefault(server, []).extend([f"{created}", f"{failed}", f"{failed}.1"])
+        await SqliteCursors(journal).save(NAME, 0, {})
+    return expected
+
+
+@pytest.fixture
+async def installation(docker, tmp_path):
+    daemon = Daemon(tmp_path)
+    yield daemon
+    daemon.kill()
+    engine.remove_labelled(daemon.node)
+
+
+async def test_a_killed_daemon_loses_no_update_and_repeats_only_what_it_was_at(installation):
+    daemon, dice = installation, random.Random(7)
+    expected = await write_past(daemon.folder)
+    good = True
+
+    async def react(request):
+        await trio.sleep(0.01)
+        if not good and request.path == "/api/update":
+            return dice.choice([Answer(500), Answer(503), CUT])
+        return await behave(request)
+
+    async with open_panel(react) as panel, trio.open_nursery() as nursery:
+        daemon.settings["remote"] = panel.settings()
+        daemon.__attrs_post_init__()
+
+        async def flap():
+            nonlocal good
+            while True:
+                await trio.sleep(dice.uniform(0.2, 1.0))
+                good = False
+                await trio.sleep(dice.uniform(0.05, 0.2))
+                good = True
+
+        nursery.start_soon(flap)
+        kills = []
+        for _ in range(KILLS):
+            before = len(panel.accepted)
+            await daemon.start()
+            with trio.move_on_after(PATIENCE):
+                while len(panel.accepted) < before + UPDATES // 12:
+                    await trio.sleep(0.01)
+            daemon.kill()
+            await trio.sleep(0.1)  # what was on its way has come
+            kills.append(len(panel.accepted))
+        await daemon.start()
+        with trio.fail_after(PATIENCE):
+            while (status := await daemon.get("/remote/status"))["backlog"] or not status["cursor"]:
+                await trio.sleep(0.2)
+        nursery.cancel_scope.cancel()
+
+    told = {}
+    for request in panel.accepted:
+        node, _, seq = request.event_id.rpartition("-")
+        assert node == daemon.node
+        told.setdefault(request.body["server"], []).append(seq)
+    for server, seqs in expected.items():
+        assert list(dict.fromkeys(told[server])) == seqs
+        again = sum(count - 1 for count in Counter(told[server]).values())
+        assert again <= KILLS * AGAIN * 2  # a failure is two frames
+    assert status["refused"] == 0
+
+
+async def test_a_hangup_has_the_daemon_take_on_a_new_token_while_it_runs(installation):
+    daemon = installation
+    await daemon.start()
+    async with daemon.console("") as console:
+        new = "lightd_the_token_after_the_hangup"
+        daemon.config.write_text(daemon.config.read_text().replace(TOKEN, new))
+        daemon.process.send_signal(signal.SIGHUP)
+        with trio.fail_after(PATIENCE):
+            assert await console.closed() == 4401
+    await daemon.call("GET", "/containers", status=401)
+    assert daemon.process.poll() is None
+    daemon.config.write_text("{")
+    daemon.process.send_signal(signal.SIGHUP)
+    with trio.fail_after(PATIENCE):
+        while "the configuration stays as it is" not in daemon.log.read_text():
+            await trio.sleep(0.05)
+    daemon.config.write_text("{}")
+    assert daemon.stop() == 0
+    assert new not in daemon.log.read_text()

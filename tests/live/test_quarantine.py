@@ -1,0 +1,55 @@
+"""One container's history is broken in a real journal: it alone is out of service until that is mended."""
+
+import sqlite3
+from contextlib import closing
+
+import trio
+
+from tests.live.daemon import inspect
+from tests.rig import engine
+
+
+def rename_last(daemon, internal_id, kind):
+    """Have the last event of a container be of another kind; return which it was of."""
+    last = (
+        "position = (SELECT max(position) FROM records WHERE stream ="
+        " (SELECT id FROM streams WHERE name = ?))"
+    )
+    stream = f"container-{internal_id}"
+    with closing(sqlite3.connect(daemon.folder / "storage/lightd.db")) as connection, connection:
+        ((before,),) = connection.execute(f"SELECT kind FROM records WHERE {last}", (stream,))
+        connection.execute(f"UPDATE records SET kind = ? WHERE {last}", (kind, stream))
+    return before
+
+
+async def test_a_container_whose_history_is_broken_is_alone_in_quarantine_and_comes_back(daemon):
+    await daemon.post("/network/ports", {"ip": "127.0.0.1", "port": 25571})
+    port = {"ip": "127.0.0.1", "port": 25571}
+    await daemon.create("q1", start_pattern="Ready", ports=[port])
+    await daemon.create("q2", start_pattern="Ready")
+    for internal_id in ("q1", "q2"):
+        await daemon.power("start", internal_id)
+    pids = [inspect(internal_id)["State"]["Pid"] for internal_id in ("q1", "q2")]
+    daemon.kill()
+    kind = rename_last(daemon, "q1", "container.stop-timed-out")  # nobody had asked for a stop
+    await daemon.start()
+    await daemon.engine_up()
+
+    assert (await daemon.show("q1"))["quarantined"] is True
+    refused = await daemon.post("/containers/q1/kill", status=503)
+    assert refused["code"] == "quarantined"
+    assert (await daemon.get("/network/ports/127.0.0.1/25571"))["used_by"] == "q1"
+    async with daemon.console("q2") as console:
+        await console.send("send_command", command="still here")
+        await console.until("console", "got: still here")
+        assert (await daemon.power("restart", "q2"))["status"] == "succeeded"
+    assert inspect("q1")["State"]["Pid"] == pids[0]
+
+    rename_last(daemon, "q1", kind)
+    engine.call("POST", "/containers/lightd-q1/kill", signal="KILL")
+    await daemon.post("/containers/q1/revive")
+    with trio.fail_after(60):
+        while (shown := await daemon.show("q1"))["state"] != "offline" or shown["quarantined"]:
+            await trio.sleep(0.05)
+    assert shown["exit"]["code"] == 137
+    assert (await daemon.power("start", "q1"))["status"] == "succeeded"

@@ -1,0 +1,327 @@
+"""What follows a crash."""
+
+import attrs
+import pytest
+
+from actors.container import effects as todo
+from actors.container import events as happened
+from actors.container import messages as told
+from actors.container import restarts
+from actors.container.decider import DECIDER, decide, effects
+from actors.container.engine import Snapshot
+from actors.container.events import Follow
+from actors.container.spec import ContainerSpec, RestartPolicy
+from actors.container.state import Phase
+from actors.kernel.decider import Rejection, replay
+
+ID = "engine-1"
+SPEC = ContainerSpec("s1", "image", "volume", "run")
+TAIL = ("one", "two")
+
+
+class Story:
+    """A container that is told things, in the order of the test."""
+
+    def __init__(self, policy):
+        self.events = []
+        self.now = 100.0
+        spec = attrs.evolve(SPEC, restart_policy=policy)
+        self.tell(told.Create(spec))
+        self.tell(told.ImageReported(1))
+        self.tell(told.CreationReported(1, ID))
+
+    @property
+    def state(self):
+        return replay(DECIDER, DECIDER.initial, self.events)
+
+    def tell(self, message):
+        events = decide(self.state, message)
+        self.events.extend(events)
+        self.state  # noqa: B018 - what was decided can be folded in
+        return events
+
+    def run(self):
+        """Have the engine start it."""
+        self.now += 1
+        self.began = self.now
+        self.tell(told.StartReported(self.state.run, Snapshot(ID, True, self.now)))
+        assert self.state.phase is Phase.RUNNING
+
+    def end(self, code=1, after=1.0, **changes):
+        self.now += after
+        ended = Snapshot(ID, False, self.began, self.now, code)
+        return self.tell(told.Inspected(attrs.evolve(ended, **changes), TAIL))
+
+    def crash(self, **end):
+        self.run()
+        return self.end(**end)
+
+    def elapse(self):
+        """Have it started again."""
+        assert self.tell(told.BackoffElapsed(self.state.run)) == (happened.StartRequested(self.state.run),)
+
+
+def a_story(mode="on-crash", most=3, within=60.0):
+    story = Story(RestartPolicy(mode, most, within))
+    story.tell(told.Start())
+    return story
+
+
+def test_a_crash_says_how_it_ended_and_what_it_printed_last():
+    (exited,) = a_story("never").crash(code=7)
+    assert (exited.code, exited.reason, exited.tail, exited.expected) == (
+        7,
+        "the process ended with exit code 7",
+        TAIL,
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "oom", "reason"),
+    [
+        (137, True, "the process was killed for using more memory than it may"),
+        (139, False, "the process was ended by signal 11"),
+        (0, False, "the process ended with exit code 0"),
+        (None, False, "the process ended"),
+    ],
+)
+def test_a_crash_has_a_reason(code, oom, reason):
+    (exited,) = a_story("never").crash(code=code, oom_killed=oom)
+    assert exited.reason == reason
+
+
+def test_an_end_that_was_asked_for_has_neither_a_reason_nor_last_words():
+    story = a_story("always")
+    story.run()
+    story.tell(told.Stop())
+    (exited,) = story.end(code=137)
+    assert (exited.expected, exited.reason, exited.tail) == (True, "", ())
+    assert story.state.phase is Phase.OFFLINE
+
+
+@pytest.mark.parametrize("report", ["stop first", "exit first"])
+def test_an_exit_that_was_asked_for_is_never_a_crash_whatever_the_order_of_reports(report):
+    story = a_story("always")
+    story.run()
+    story.tell(told.Stop())
+    ended = Snapshot(ID, False, story.began, story.now, 1)
+    reports = [told.EndReported(1, ended), told.Inspected(ended, TAIL)]
+    for each in reports if report == "stop first" else reports[::-1]:
+        story.tell(each)
+    exits = [event for event in story.events if isinstance(event, happened.Exited)]
+    assert [event.expected for event in exits] == [True]
+    assert story.state.phase is Phase.OFFLINE
+
+
+@pytest.mark.parametrize(
+    ("mode", "code", "oom", "again"),
+    [
+        ("never", 1, False, False),
+        ("on-crash", 1, False, True),
+        ("on-crash", 0, False, False),
+        ("on-crash", 0, True, True),
+        ("on-crash", None, False, True),
+        ("always", 0, False, True),
+    ],
+)
+def test_the_policy_says_what_is_started_again(mode, code, oom, again):
+    story = a_story(mode)
+    story.crash(code=code, oom_killed=oom)
+    assert story.state.phase is (Phase.WAITING if again else Phase.OFFLINE)
+
+
+def test_each_crash_in_a_row_waits_twice_as_long():
+    story = a_story(most=100, within=10.0)
+    waits = []
+    for _ in range(8):
+        _, scheduled = story.crash(after=20.0)
+        waits.append(scheduled.delay)
+        assert effects(story.state) == {todo.WaitBackoff(story.state.run, scheduled.delay)}
+        story.elapse()
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_a_healthy_minute_ends_the_row():
+    story = a_story()
+    story.crash()
+    story.elapse()
+    _, scheduled = story.crash(after=60.0)
+    assert scheduled.delay == 1.0
+    assert len(story.state.restarts) == 1
+
+
+def test_a_crash_loop_is_called_one_and_stops():
+    story = a_story(most=2, within=60.0)
+    for _ in range(2):
+        story.crash()
+        story.elapse()
+    _, given_up = story.crash(code=7)
+    reason = (
+        "crash loop: the process ended with exit code 7, after it was restarted 2 times within 60 seconds"
+    )
+    assert given_up == happened.RestartsGivenUp(3, reason)
+    assert (story.state.phase, story.state.error) == (Phase.OFFLINE, reason)
+    assert effects(story.state) == frozenset()
+
+
+def test_one_restart_is_told_as_one():
+    story = a_story(most=1)
+    story.crash()
+    story.elapse()
+    _, given_up = story.crash()
+    assert "after it was restarted once within 60 seconds" in given_up.reason
+
+
+def test_crashes_that_are_far_enough_apart_are_no_loop():
+    story = a_story(most=2, within=30.0)
+    for _ in range(10):
+        story.crash(after=20.0)
+        assert story.state.phase is Phase.WAITING
+        story.elapse()
+
+
+def test_after_a_loop_a_start_begins_anew():
+    story = a_story(most=1)
+    story.crash()
+    story.elapse()
+    story.crash()
+    story.tell(told.Start())
+    assert story.state.restarts == ()
+    story.crash()
+    assert story.state.phase is Phase.WAITING
+
+
+def test_a_container_that_was_removed_is_a_crash_too():
+    story = a_story()
+    story.run()
+    exited, vanished, scheduled = story.tell(told.AbsenceReported(ID, TAIL))
+    assert (exited.code, exited.reason, exited.tail) == (None, "its container was removed", TAIL)
+    assert vanished == happened.Vanished(ID)
+    assert scheduled == happened.RestartScheduled(1, 1.0, story.began)
+    story.elapse()
+    assert story.state.engine_id is None
+    assert effects(story.state) == {todo.CreateInEngine(1, story.state.spec)}
+
+
+def test_a_crash_at_an_unknown_time_is_dated_by_what_is_known():
+    story = a_story()
+    story.crash()
+    story.elapse()
+    moment = story.state.restarts[-1]
+    story.run()
+    story.tell(told.Inspected(Snapshot(ID, False, story.began, None, 1)))
+    assert story.state.restarts == (moment, story.began)
+
+
+def test_a_restart_that_comes_to_nothing_is_tried_again_until_it_is_a_loop():
+    story = a_story(most=2)
+    story.crash()
+    story.elapse()
+    failed, scheduled = story.tell(told.StartReported(2, error="the port is taken"))
+    assert failed == happened.StartFailed(2, "the port is taken")
+    assert scheduled.delay == 2.0
+    story.elapse()
+    _, given_up = story.tell(told.StartReported(3, error="the port is taken"))
+    assert given_up.reason.startswith("crash loop: the port is taken")
+
+
+def test_a_start_that_was_asked_for_and_failed_is_not_repeated():
+    story = a_story("always")
+    assert story.tell(told.StartReported(1, error="no")) == (happened.StartFailed(1, "no"),)
+
+
+def test_a_process_that_ends_before_its_start_is_confirmed_has_crashed():
+    story = a_story()
+    started, ready, *rest = story.tell(told.StartReported(1, Snapshot(ID, False, 5.0, 6.0, 3), tail=TAIL))
+    assert isinstance(started, happened.Started)
+    assert isinstance(ready, happened.Exited)
+    assert ready.tail == TAIL
+    assert [type(event) for event in rest] == [happened.RestartScheduled]
+
+
+@pytest.mark.parametrize("command", [told.Stop(), told.Kill()])
+def test_a_stop_calls_the_restart_off(command):
+    story = a_story()
+    story.crash()
+    assert story.tell(command) == (happened.RestartCalledOff(1),)
+    assert (story.state.phase, story.state.restarts) == (Phase.OFFLINE, ())
+    assert story.tell(told.BackoffElapsed(1)) == ()
+
+
+@pytest.mark.parametrize("command", [told.Start(), told.Restart()])
+def test_a_start_does_not_wait_and_the_row_goes_on(command):
+    story = a_story()
+    story.crash()
+    assert story.tell(command) == (happened.StartRequested(2),)
+    assert len(story.state.restarts) == 1
+
+
+def test_what_waits_can_be_deleted():
+    story = a_story()
+    story.crash()
+    assert story.tell(told.Delete()) == (happened.DeletionRequested(),)
+
+
+def test_what_somebody_starts_by_hand_meanwhile_is_found():
+    story = a_story()
+    story.crash()
+    assert story.tell(told.Inspected(Snapshot(ID, True, 500.0))) == (
+        happened.FoundRunning(2, 500.0),
+        happened.BecameReady(2),
+    )
+
+
+def test_what_is_removed_meanwhile_is_built_anew():
+    story = a_story()
+    story.crash()
+    assert story.tell(told.AbsenceReported(ID)) == (happened.Vanished(ID),)
+    assert story.state.phase is Phase.WAITING
+
+
+def test_the_waits_of_earlier_runs_are_stale():
+    story = a_story()
+    story.crash()
+    assert story.tell(told.BackoffElapsed(0)) == ()
+    story.elapse()
+    assert story.tell(told.BackoffElapsed(1)) == ()
+
+
+def test_a_stop_during_a_restarted_run_is_an_end_of_the_row():
+    story = a_story()
+    story.crash()
+    story.elapse()
+    story.run()
+    story.tell(told.Stop())
+    story.end(code=0)
+    assert story.state.restarts == ()
+
+
+def test_a_restart_by_a_person_is_no_crash():
+    story = a_story("always")
+    story.run()
+    story.tell(told.Restart())
+    exited, start = story.end(code=143)
+    assert exited.expected
+    assert start == happened.StartRequested(2)
+
+
+def test_what_is_being_deleted_is_not_started_again():
+    story = a_story("always")
+    story.run()
+    story.tell(told.Delete())
+    _, deletion = story.end(code=1)
+    assert deletion == happened.DeletionRequested()
+    with_stop = [e for e in story.events if isinstance(e, happened.StopRequested)]
+    assert [event.follow for event in with_stop] == [Follow.DELETE]
+
+
+def test_a_delay_never_grows_beyond_a_minute():
+    assert restarts.to_delay(10_000) == restarts.LONGEST_DELAY
+
+
+def test_a_waiting_container_can_not_be_created_again():
+    story = a_story()
+    story.crash()
+    with pytest.raises(Rejection, match="exists already"):
+        story.tell(told.Create(SPEC))
