@@ -16,6 +16,7 @@ from lightd.files.quota.kind import MEGABYTE, Unsupported
 from lightd.files.quota.probing import Found, _tried
 from lightd.files.quota.quotas import Quotas
 from lightd.files.quota.surveyor import open_surveyor
+from lightd.files.volumes import VolumeFolders
 from tests.contracts.quota_checks import write
 from tests.contracts.quota_scene import SCENES, accounted, as_tenant
 
@@ -90,6 +91,35 @@ async def test_a_creation_that_a_crash_ended_leaves_nothing(disks):
     disks.scene.kind.make(disks.scene.path(VOLUME), 8)
     await disks.next().restore()
     assert disks.names() == []
+
+
+async def test_a_volume_that_was_deleted_is_forgotten_with_its_ceiling(disks):
+    folders = VolumeFolders(disks.scene.root)
+    await disks.make(8)
+    assert disks.fits(6)
+    await folders.set_aside(VOLUME)
+    await disks.quotas.forget()  # not recorded yet
+    await folders.put_back(VOLUME)
+    assert disks.quotas.kind_of(VOLUME) is disks.scene.kind
+    assert disks.fits(20) is not disks.scene.keeps
+    await folders.set_aside(VOLUME)
+    disks.sizes.clear()
+    await folders.sweep_deleted(lambda: disks.sizes)
+    await disks.quotas.forget()
+    assert [path.name for path in disks.scene.root.iterdir() if VOLUME in path.name] == []
+    assert disks.quotas.kind_of(VOLUME).name == "accounted"
+    await disks.make(64)
+    assert disks.fits(20)
+
+
+async def test_what_can_not_be_forgotten_is_left_to_a_later_call(plain, caplog):
+    class Stuck(Accounted):
+        def forget(self):
+            raise OSError(5, "Input/output error")
+
+    quotas = Quotas(plain.scene.root, TENANT, Found([Stuck()]), dict, plain.surveyor)
+    await quotas.forget()
+    assert "what the kernel keeps of deleted volumes stays: Input/output error" in caplog.text
 
 
 async def test_a_size_that_was_not_recorded_is_taken_back(disks):
