@@ -4,6 +4,7 @@
 (no authorization beyond loopback, a panel without its address) is told by the daemon alone.
 """
 
+import inspect
 import json
 import sys
 from typing import Any, get_args, get_origin, get_type_hints
@@ -35,7 +36,7 @@ def _to_section(cls: type[Any]) -> dict[str, Any]:
     required = [field.name for field in attrs.fields(cls) if field.default is attrs.NOTHING]
     return {
         "type": "object",
-        "description": cls.__doc__,
+        "description": inspect.getdoc(cls),  # the same in every Python
         "properties": {
             name: _to_schema(annotation)
             for name, annotation in get_type_hints(cls, include_extras=True).items()

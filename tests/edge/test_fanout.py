@@ -130,9 +130,7 @@ async def a_printer(edge, **options):
     return Printer(edge.system.fleet.get("s1").console, **options)
 
 
-async def test_a_million_lines_reach_everybody_in_order_whoever_is_slow_stuck_leaving_or_resuming(
-    edge, record_property
-):
+async def test_a_million_lines_reach_everybody_in_order_whoever_is_slow_stuck_leaving_or_resuming(edge):
     printer = await a_printer(edge)
     last = printer.console.lines.last + 50_000
     healthy, others, finished = [], [], trio.Event()
@@ -184,8 +182,7 @@ async def test_a_million_lines_reach_everybody_in_order_whoever_is_slow_stuck_le
         nursery.cancel_scope.cancel()
     assert sum(watcher.lines for watcher in healthy) == 20 * 50_000
     assert [watcher.gaps for watcher in healthy] == [0] * 20
-    delivered = sum(watcher.lines for watcher in healthy + others)
-    record_property("lines that were delivered, each checked for its place", delivered)
+    assert sum(watcher.lines for watcher in healthy + others) > 1_000_000  # each checked for its place
 
 
 async def test_one_who_was_stuck_is_told_the_gap_and_every_event_in_it(edge, monkeypatch):
