@@ -14,7 +14,7 @@ The disk is the business of ``config_file``: here nothing is read but the text t
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import attrs
 
@@ -65,11 +65,13 @@ class Docker:
 
 @attrs.frozen
 class Storage:
-    """The daemon's folders: its own, those of the containers, and those of the volumes."""
+    """The daemon's folders (its own, those of containers, those of volumes), and what keeps volumes small."""
 
     base_path: Annotated[Path, rules.PATH] = Path("storage")
     containers_path: Annotated[Path, rules.PATH] = attrs.field()
     volumes_path: Annotated[Path, rules.PATH] = attrs.field()
+    quota: Annotated[Literal["auto", "pool", "accounted"], rules.QUOTA] = "auto"
+    pool_mb: Annotated[int, rules.POOL] = 0
 
     @containers_path.default
     def _beneath_base(self) -> Path:
@@ -247,6 +249,13 @@ def _contradictions(configuration: Configuration) -> Iterator[tuple[str, str]]:
     containers, volumes = storage.containers_path, storage.volumes_path
     if containers.is_relative_to(volumes) or volumes.is_relative_to(containers):
         yield "storage.volumes_path", "must lie apart from storage.containers_path, neither within the other"
+    if storage.quota == "pool" and not storage.pool_mb:
+        yield "storage.pool_mb", 'must not be 0 while storage.quota is "pool"'
+    if storage.quota == "pool" and storage.base_path.is_relative_to(volumes):
+        yield (
+            "storage.volumes_path",
+            "must not hold storage.base_path: the pool would hide its image",
+        )
 
 
 def _anchored(configuration: Configuration, directory: Path) -> Configuration:
@@ -254,10 +263,11 @@ def _anchored(configuration: Configuration, directory: Path) -> Configuration:
     return attrs.evolve(
         configuration,
         docker=attrs.evolve(docker, socket_path=directory / docker.socket_path),
-        storage=Storage(
-            directory / storage.base_path,
-            directory / storage.containers_path,
-            directory / storage.volumes_path,
+        storage=attrs.evolve(
+            storage,
+            base_path=directory / storage.base_path,
+            containers_path=directory / storage.containers_path,
+            volumes_path=directory / storage.volumes_path,
         ),
     )
 
@@ -278,8 +288,8 @@ def _to_json_value(_instance: object, _field: object, value: object) -> object:
 
 
 def first_file(token: str) -> dict[str, Any]:
-    """What a first start writes: every key at its default, ``token``, and no node's name."""
+    """What a first start writes: the contract's keys at their defaults, ``token``, and no node's name."""
     file = to_json(Configuration(authorization=Authorization(token=token), node=""))
     del file["node"]
-    file["storage"] = {key: f"./{path}" for key, path in file["storage"].items()}
+    file["storage"] = {key: f"./{path}" for key, path in file["storage"].items() if key.endswith("_path")}
     return file

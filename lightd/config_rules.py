@@ -17,6 +17,7 @@ import attrs
 
 from lightd.redaction import redact
 
+SMALLEST_POOL = 128  # megabytes: a btrfs can't be much smaller
 LONGEST_SHOWN = 60  # characters of a wrong value that a mistake repeats
 
 
@@ -104,6 +105,22 @@ def _matching(means: str, pattern: str, *, secret: bool = False) -> Rule:
     return Rule(means, read, {"type": "string", "pattern": f"^(?:{pattern})$"}, secret)
 
 
+def _one_of(means: str, *words: str) -> Rule:
+    def read(value: object) -> str:
+        if not isinstance(value, str) or value not in words:
+            raise ValueError
+        return value
+
+    return Rule(means, read, {"enum": list(words)})
+
+
+def _pool(value: object) -> int:
+    size: int = POOL_SIZE.read(value)
+    if 0 < size < SMALLEST_POOL:
+        raise ValueError
+    return size
+
+
 def _host(value: object) -> str:
     host = _text(value)
     try:
@@ -152,12 +169,6 @@ def _url(value: object) -> str:
     return url
 
 
-def _one_of(value: object, *words: str) -> str:
-    if value not in words:
-        raise ValueError
-    return str(value)
-
-
 def _panel_token(value: object) -> str:
     return "" if value == "" else str(TOKEN.read(value))
 
@@ -169,6 +180,9 @@ TEXT = Rule("a text", _text, {"type": "string", "minLength": 1})
 FLAG = Rule("true or false", _flag, {"type": "boolean"})
 PORT = _number(0, 65535)
 INTERVAL = _number(100, 60_000)
+QUOTA = _one_of("one of auto, pool, accounted", "auto", "pool", "accounted")
+POOL_SIZE = _number(0, 2**40)
+POOL = Rule(f"0, or a number from {SMALLEST_POOL} to {2**40}", _pool, POOL_SIZE.schema)
 HOST = Rule("an IP address or a host name", _host, {"type": "string", "minLength": 1})
 NODE = _matching("a name of 1 to 63 of the characters A-Z a-z 0-9 _ . -", r"[A-Za-z0-9_.-]{1,63}")
 TOKEN = _matching(_IN_WORDS, _FORM, secret=True)
@@ -178,9 +192,7 @@ PANEL_TOKEN = Rule(
     {"type": "string", "pattern": f"^(?:{_FORM})?$"},
     secret=True,
 )
-CATCH_UP = Rule(
-    '"all" or "latest"', lambda value: _one_of(value, "all", "latest"), {"enum": ["all", "latest"]}
-)
+CATCH_UP = _one_of('"all" or "latest"', "all", "latest")
 PATH = Rule("a path", _path, {"type": "string", "minLength": 1})
 MOUNT = Rule('an absolute path without ".."', _mount, {"type": "string", "pattern": "^/"})
 USER_TEXT = _matching("two numbers", r"[0-9]{1,10}:[0-9]{1,10}")

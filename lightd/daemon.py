@@ -10,7 +10,7 @@ import logging
 import resource
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,10 @@ from lightd.engine.docker import open_docker_engine
 from lightd.files.jail import Owner
 from lightd.files.janitor import Janitor
 from lightd.files.jobs import open_jobs
+from lightd.files.quota.probing import probe
+from lightd.files.quota.quotas import Quotas
+from lightd.files.quota.surveyor import open_surveyor
+from lightd.files.quota.watch import Watch
 from lightd.files.volumes import VolumeFolders
 from lightd.http.adoption import to_adopt
 from lightd.http.app import make_app
@@ -113,13 +117,13 @@ async def open_system(
         open_bus(journal) as bus,
         open_engine(config) as engine,
         open_supervisor() as supervisor,
-        open_store(config, bus, supervisor) as (volumes, folders),
+        open_store(config, bus, supervisor) as (volumes, folders, quotas),
         open_fleet(bus, engine, supervisor, compile_pattern, time.time, log) as fleet,
         open_jobs(time.time) as jobs,
         trio.open_nursery() as nursery,
     ):
         claims = Claims(fleet)
-        janitor = Janitor(folders, lambda: volumes.view.state.volumes, time.time)
+        janitor = Janitor(folders, lambda: volumes.view.state.volumes, time.time, quotas.forget)
         system = System(
             config=config,
             version=version(),
@@ -129,6 +133,7 @@ async def open_system(
             claims=claims,
             volumes=volumes,
             folders=folders,
+            quotas=quotas,
             jobs=jobs,
             janitor=janitor,
             operations=Operations(bus, fleet, time.time, nursery),
@@ -137,6 +142,7 @@ async def open_system(
             path=path,
         )
         nursery.start_soon(_monitor, system)
+        nursery.start_soon(Watch(quotas, fleet).run)
         nursery.start_soon(janitor.run)
         nursery.start_soon(Connection(system, SqliteCursors(journal), to_adopt(system)).run)
         try:
@@ -168,12 +174,26 @@ def _to_seconds(monitoring: Monitoring) -> float:
 @asynccontextmanager
 async def open_store(
     config: Configuration, bus: Bus, supervisor: Supervisor
-) -> AsyncIterator[tuple[Place[Volumes, VolumeMessage], VolumeFolders]]:
-    """Yield the volumes and their folders, each in its place before the fleet may start a server on it."""
-    volumes = await open_volumes(bus, supervisor)
-    folders = VolumeFolders(config.storage.volumes_path, _owner(config))
+) -> AsyncIterator[tuple[Place[Volumes, VolumeMessage], VolumeFolders, Quotas]]:
+    """Yield the volumes, their folders and their quotas, before the fleet may start a server on one.
+
+    The folders are mounted, each is in its place, and has its ceiling, as far as they can be; in this order,
+    as a ceiling is set on a folder that is in its place.
+    """
+    volumes, storage = await open_volumes(bus, supervisor), config.storage
+    image = storage.base_path / "volumes.img"
+    found = await trio.to_thread.run_sync(probe, storage.volumes_path, image, storage.quota, storage.pool_mb)
+    folders = VolumeFolders(storage.volumes_path)
     await folders.restore(volumes.view.state.volumes)
-    yield volumes, folders
+
+    def sizes() -> Mapping[str, int | None]:
+        return {key: volume.quota_mb for key, volume in volumes.view.state.volumes.items()}
+
+    with open_surveyor() as surveyor:
+        quotas = Quotas(storage.volumes_path, _owner(config), found, sizes, surveyor)
+        await quotas.restore()
+        folders.writing = quotas.writing
+        yield volumes, folders, quotas
 
 
 @asynccontextmanager

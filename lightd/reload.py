@@ -96,7 +96,7 @@ async def reload(system: System) -> Reloaded:
 
 def _take_on(system: System, running: Configuration) -> None:
     before, system.config = system.config, running
-    system.folders.owner = Owner(running.docker.user.uid, running.docker.user.gid)
+    system.quotas.owner = Owner(running.docker.user.uid, running.docker.user.gid)
     if before.authorization.token != running.authorization.token:
         system.sockets.revoke(before.authorization.token)
     system.reloaded.notify()

@@ -28,6 +28,7 @@ from actors.volumes.messages import Message as VolumeMessage
 from lightd.config import Configuration
 from lightd.files.janitor import Janitor
 from lightd.files.jobs import Jobs
+from lightd.files.quota.quotas import Quotas
 from lightd.files.volumes import VolumeFolders
 from lightd.operations import Operations
 from lightd.panel.exchanged import Exchanged
@@ -108,6 +109,7 @@ class System:
     claims: Claims
     volumes: Place[Volumes, VolumeMessage]
     folders: VolumeFolders
+    quotas: Quotas
     jobs: Jobs
     janitor: Janitor
     operations: Operations

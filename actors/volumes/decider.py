@@ -6,7 +6,16 @@ from typing import assert_never
 import attrs
 
 from actors.kernel.decider import Decider, Rejection
-from actors.volumes.messages import Create, Delete, Event, Message, VolumeCreated, VolumeDeleted
+from actors.volumes.messages import (
+    Create,
+    Delete,
+    Event,
+    Message,
+    Resize,
+    VolumeCreated,
+    VolumeDeleted,
+    VolumeResized,
+)
 
 
 @attrs.frozen
@@ -33,6 +42,12 @@ def decide(state: State, message: Message) -> tuple[Event, ...]:
             if known:
                 raise Rejection("already_exists", f"volume {message.volume_id} exists already")
             return (VolumeCreated(message.volume_id, message.quota_mb, message.at),)
+        case Resize():
+            if not known:
+                raise Rejection("not_found", "no such volume")
+            if state.volumes[message.volume_id].quota_mb == message.quota_mb:
+                return ()
+            return (VolumeResized(message.volume_id, message.quota_mb),)
         case Delete():
             if not known:
                 raise Rejection("not_found", "no such volume")
@@ -45,6 +60,9 @@ def evolve(state: State, event: Event) -> State:
     match event:
         case VolumeCreated():
             volume = Volume(event.volume_id, event.quota_mb, event.at)
+            return State({**state.volumes, event.volume_id: volume})
+        case VolumeResized():
+            volume = attrs.evolve(state.volumes[event.volume_id], quota_mb=event.quota_mb)
             return State({**state.volumes, event.volume_id: volume})
         case VolumeDeleted():
             return State({key: volume for key, volume in state.volumes.items() if key != event.volume_id})

@@ -15,13 +15,21 @@ class Create:
 
 
 @attrs.frozen
+class Resize:
+    """Have another ceiling for the volume, in megabytes."""
+
+    volume_id: str
+    quota_mb: int
+
+
+@attrs.frozen
 class Delete:
     """Have the volume no more."""
 
     volume_id: str
 
 
-Message = Create | Delete
+Message = Create | Resize | Delete
 
 
 # Events
@@ -37,10 +45,18 @@ class VolumeCreated:
 
 
 @attrs.frozen
+class VolumeResized:
+    """The volume has another ceiling."""
+
+    volume_id: str
+    quota_mb: int
+
+
+@attrs.frozen
 class VolumeDeleted:
     """The volume exists no more."""
 
     volume_id: str
 
 
-Event = VolumeCreated | VolumeDeleted
+Event = VolumeCreated | VolumeResized | VolumeDeleted

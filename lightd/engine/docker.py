@@ -39,7 +39,6 @@ from lightd.files.jail import Owner
 
 CHANGES_AT_ONCE: Final = 8
 TRIES: Final = 5  # to create, while somebody else takes and leaves the name
-
 BACKLOG_BOUND: Final = 1024 * 1024
 BACKLOG_LINES: Final = 10_000
 
@@ -87,6 +86,7 @@ class DockerEngine:
     # ---- creation
 
     async def create_installer(self, spec: ContainerSpec, attempt: int) -> str:
+        await trio.to_thread.run_sync(folder.check_there, self._layout.volume(spec))
         script = spec.install_script or ""
         files = {
             folder.INSTALLER: entrypoint.to_installer_script(script, spec.user),
@@ -104,6 +104,7 @@ class DockerEngine:
         return await self._create_server(spec, attempt, Role.CANDIDATE)
 
     async def _create_server(self, spec: ContainerSpec, attempt: int, role: Role) -> str:
+        await trio.to_thread.run_sync(folder.check_there, self._layout.volume(spec))
         own, owner = self._layout.folder(spec.internal_id), Owner.from_user(spec.user)
         script = entrypoint.to_script(spec.startup_command, tty=spec.tty)
         await _on_host(folder.write_files, own, {folder.ENTRYPOINT: script})
@@ -182,6 +183,8 @@ class DockerEngine:
     # ---- life
 
     async def start(self, engine_id: str) -> None:
+        found = await self._found(engine_id)
+        await trio.to_thread.run_sync(folder.check_there, translate.to_source(found, recipe.HOME))
         try:
             await self._change("POST", f"containers/{engine_id}/start")
         except Refused as no:

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from actors.container.engine import EngineRefused
 from lightd.files import errors
 from lightd.files.deleting import delete_at
 from lightd.files.jail import FOLDER, Jail, Owner, held, look_at
@@ -52,6 +53,19 @@ def clear(path: str) -> None:
                     os.unlink(name, dir_fd=jail.root)
         with suppress(OSError):
             os.rmdir(path)  # noqa: PTH106 - with the rest of os
+
+
+def check_there(volume: str | None) -> None:
+    """Raise ``EngineRefused`` where the volume's folder is missing: nothing may run on an empty one."""
+    if volume is not None and not _is_folder(volume):
+        raise EngineRefused(f"volume {volume.rpartition('/')[2]} is not mounted: its folder is missing")
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def hand_over(volume: str, folder: str, attempt: int, owner: Owner) -> None:

@@ -123,6 +123,12 @@ def to_listed(row: Json) -> Listed | None:
             return None
 
 
+def to_source(found: Json, target: str) -> str | None:
+    """The host's path of what an inspected container has at ``target``, None where that is nothing."""
+    sources = [mount["Source"] for mount in found["Mounts"] if mount["Destination"] == target]
+    return str(sources[0]) if sources else None
+
+
 def _to_role(label: str, names: Sequence[str]) -> Role:
     if any(name.removeprefix("/").startswith(CANDIDATE_PREFIX) for name in names):
         return Role.CANDIDATE

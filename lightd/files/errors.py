@@ -85,3 +85,15 @@ class NoSpace(FileRefused):
     """The volume's quota, or the disk, is full (507)."""
 
     code = "no_space"
+
+
+class QuotaBelowUsage(FileRefused):
+    """The volume holds more than it may be made to (409)."""
+
+    code = "quota_below_usage"
+
+
+class NotMounted(FileRefused):
+    """The place where volumes are isn't there (409)."""
+
+    code = "volume_not_mounted"

@@ -1,6 +1,6 @@
 """Who tidies up behind clients that left and daemons that were killed: at the start, and every few hours."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 import attrs
@@ -16,11 +16,15 @@ EVERY: Final = 6 * 3600.0
 
 @attrs.define(eq=False)
 class Janitor:
-    """Sweeps volumes, one after the other; ``known`` tells which there are."""
+    """Sweeps volumes, one after the other; ``known`` tells which there are.
+
+    ``swept`` is called when folders of deleted volumes were taken away.
+    """
 
     _folders: VolumeFolders
     _known: Callable[[], Collection[str]]
     _clock: Callable[[], float]
+    _swept: Callable[[], Awaitable[None]]
     _called: trio.Event = attrs.field(factory=trio.Event)
 
     def call(self) -> None:
@@ -34,6 +38,7 @@ class Janitor:
             while True:
                 self._called = trio.Event()
                 await self._folders.sweep_deleted(self._known)
+                await self._swept()
                 with trio.move_on_after(EVERY):
                     await self._called.wait()
 

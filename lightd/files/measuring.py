@@ -9,10 +9,12 @@ file that an operation meets. It is a guard against a link left behind, not agai
 import os
 import stat
 from collections import Counter
+from contextlib import closing
 
 import attrs
 
 from lightd.files import errors
+from lightd.files.deleting import Pace
 from lightd.files.jail import Jail, explained
 from lightd.files.paths import ROOT, RelativePath
 from lightd.files.walking import walk
@@ -26,12 +28,16 @@ class Usage:
     files: int
 
 
-def measure(jail: Jail) -> Usage:
-    """What all of the jail uses, each inode counted once. ``NotAllowed`` where it moves meanwhile."""
+def measure(jail: Jail, pace: Pace = lambda _: None) -> Usage:
+    """What all of the jail uses, each inode counted once. ``NotAllowed`` where it moves meanwhile.
+
+    ``pace`` is called at every name; what it raises ends the walk.
+    """
     seen: set[tuple[int, int]] = set()
     blocks = files = 0
-    with explained(ROOT):
-        for met in walk(jail.root):
+    with explained(ROOT), closing(walk(jail.root)) as mets:
+        for met in mets:
+            pace(0)
             state = met.state
             if state.st_nlink > 1 and not stat.S_ISDIR(state.st_mode):
                 if (state.st_dev, state.st_ino) in seen:

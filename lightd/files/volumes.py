@@ -27,7 +27,7 @@ import trio
 
 from lightd.files import errors
 from lightd.files.deleting import Pace, delete_at
-from lightd.files.jail import Guard, Jail, Owner, held, open_jail
+from lightd.files.jail import Guard, Jail, held, open_jail
 from lightd.files.resolve import LOOK
 from lightd.files.uploads import sweep_parts
 
@@ -63,14 +63,13 @@ def unbounded(_volume_id: str, _count: int) -> AbstractAsyncContextManager[Any]:
 
 @attrs.define(eq=False)
 class VolumeFolders:
-    """The folder of each volume beneath ``root``; ``owner`` is whom a new one belongs to.
+    """The folder of each volume beneath ``root``.
 
     ``writing(volume_id, count)`` is the block in which all that a client adds to a volume is added, ``count``
     bytes or, where that is 0, nobody knows how many; it raises ``NoSpace`` where they may not be.
     """
 
     root: Path
-    owner: Owner
     writing: Writing = unbounded
     _quick: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(QUICK))
     _long: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(LONG))
@@ -82,21 +81,6 @@ class VolumeFolders:
         return self.root / volume_id
 
     # A volume's life
-
-    async def make(self, volume_id: str) -> None:
-        """Make the volume's folder, its owner's alone; raises ``OSError``."""
-
-        def make() -> None:
-            path = self.path_of(volume_id)
-            path.mkdir(mode=0o755)
-            if os.geteuid() == 0:
-                os.chown(path, self.owner.uid, self.owner.gid, follow_symlinks=False)
-
-        await trio.to_thread.run_sync(make, limiter=self._quick)
-
-    async def discard(self, volume_id: str) -> None:
-        """Remove the folder of a volume that never came to be: it is empty. Raises ``OSError``."""
-        await trio.to_thread.run_sync(self.path_of(volume_id).rmdir, limiter=self._quick)
 
     async def set_aside(self, volume_id: str) -> None:
         """The volume's folder is out of the way, to be swept once its end is recorded; raises ``OSError``.

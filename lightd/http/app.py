@@ -21,6 +21,7 @@ from lightd.http import (
     files,
     history,
     ports,
+    quotas,
     remote,
     sessions,
     uploads,
@@ -86,6 +87,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
     changes.install(app, system)
     history.install(app, system)
     volumes.install(app, system)
+    quotas.install(app, system)
     files.install(app, system)
     downloads.install(app, system)
     uploads.install(app, system)

@@ -7,12 +7,21 @@ import attrs
 from lightd.files.archives import kinds
 from lightd.http.bodies import AnyText, one_of, whole
 
+Megabytes = Annotated[int, whole(1, 2**40)]
+
 
 @attrs.frozen
 class VolumeBody:
     """A new volume."""
 
-    size: Annotated[int, whole(1, 2**40)] | None = None
+    size: Megabytes | None = None
+
+
+@attrs.frozen
+class SizeBody:
+    """Another size for a volume."""
+
+    size: Megabytes
 
 
 @attrs.frozen

@@ -10,7 +10,7 @@ from quart_trio import QuartTrio
 from actors.volumes import messages as told
 from actors.volumes.decider import Volume
 from lightd.http import queries
-from lightd.http.errors import bad_request, not_found
+from lightd.http.errors import not_found
 from lightd.http.filebodies import VolumeBody
 from lightd.http.wire import loads, read, refuse_body, to_json
 from lightd.system import System, new_operation_id, settle
@@ -25,10 +25,8 @@ def install(app: QuartTrio, system: System) -> None:
         queries.check_names()
         raw = await request.get_data(as_text=False)
         body = read(VolumeBody, loads(raw)) if raw.strip() else VolumeBody()
-        if body.size is not None:
-            raise bad_request("size: quotas are not supported by this version")
         volume_id = str(uuid.uuid4())
-        await settle(partial(_create, system, volume_id))
+        await settle(partial(_create, system, volume_id, body.size))
         return to_json(_to_volume(system, find(system, volume_id)), 201)
 
     @routes.get("/volumes")
@@ -53,13 +51,9 @@ def install(app: QuartTrio, system: System) -> None:
     app.register_blueprint(routes)
 
 
-async def _create(system: System, volume_id: str) -> None:
-    await system.folders.make(volume_id)
-    try:
-        await system.volumes.ref.ask(told.Create(volume_id, None, system.clock()), new_operation_id())
-    except Exception:
-        await system.folders.discard(volume_id)
-        raise
+async def _create(system: System, volume_id: str, size: int | None) -> None:
+    async with system.quotas.making(volume_id, size):
+        await system.volumes.ref.ask(told.Create(volume_id, size, system.clock()), new_operation_id())
 
 
 def find(system: System, volume_id: str) -> Volume:
@@ -77,4 +71,5 @@ def _to_volume(system: System, volume: Volume) -> dict[str, Any]:
         "path": str(system.folders.path_of(volume.volume_id)),
         "created_at": volume.created_at,
         "quota_mb": volume.quota_mb,
+        "quota_kind": system.quotas.kind_of(volume.volume_id).name,
     }

@@ -76,6 +76,7 @@ KINDS: Final = (
     Kind("portpool.ports-leased", portpool.PortsLeased),
     Kind("portpool.ports-released", portpool.PortsReleased),
     Kind("volumes.volume-created", volumes.VolumeCreated),
+    Kind("volumes.volume-resized", volumes.VolumeResized),
     Kind("volumes.volume-deleted", volumes.VolumeDeleted),
 )
 

@@ -33,4 +33,4 @@ async def test_every_call_of_the_volumes_works_as_it_stands(edge, tmp_path):
         routes.add(re.sub(r'[?"].*', "", line.partition("$url")[2].split()[0]))
     assert (tmp_path / "copy.jar").read_bytes() == (tmp_path / "server.jar").read_bytes()
     assert (tmp_path / "head.bin").read_bytes() == (tmp_path / "server.jar").read_bytes()[:100]
-    assert len(routes) == 12
+    assert len(routes) == 14

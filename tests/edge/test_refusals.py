@@ -148,12 +148,6 @@ async def test_a_mount_outside_of_what_the_configuration_allows_is_a_403(edge, t
         assert (status, code) == (404, "volume_not_found")
 
 
-async def test_what_this_version_cannot_do_yet_is_refused_and_not_forgotten(edge):
-    assert (await edge.refused("POST", "/volumes", {"size": 5}))[2] == (
-        "size: quotas are not supported by this version"
-    )
-
-
 async def test_an_id_that_is_taken_is_a_409(edge):
     await edge.create()
     assert await edge.refused("POST", "/containers", await edge.a_body()) == (

@@ -102,7 +102,7 @@ async def test_what_can_change_does_and_what_can_not_is_named_each_time(edge, tm
     mount = {"/custom": str(tmp_path / "mine")}
     await edge.create(mount=mount)
     assert (await edge.show())["user"] == "7:8"
-    assert edge.system.folders.owner.uid == 7
+    assert edge.system.quotas.owner.uid == 7
 
 
 async def test_a_bad_file_says_where_and_changes_nothing(edge):

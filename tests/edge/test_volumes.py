@@ -22,7 +22,7 @@ async def test_a_volume_is_created_listed_and_shown(edge):
     answer = await edge.ask("POST", "/volumes")
     assert answer.status_code == 201
     volume = answer.json()
-    assert volume.keys() == {"volume_id", "id", "path", "created_at", "quota_mb"}
+    assert volume.keys() == {"volume_id", "id", "path", "created_at", "quota_mb", "quota_kind"}
     assert volume["id"] == volume["volume_id"]
     assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", volume["id"])
     assert volume["quota_mb"] is None

@@ -122,6 +122,7 @@ EXAMPLES = {
     ("portpool.ports-leased", 1): portpool.PortsLeased("survival", KEYS),
     ("portpool.ports-released", 1): portpool.PortsReleased("survival", KEYS),
     ("volumes.volume-created", 1): volumes.VolumeCreated("vol-1", 10240, 1_700_000_000.5),
+    ("volumes.volume-resized", 1): volumes.VolumeResized("vol-1", 20480),
     ("volumes.volume-deleted", 1): volumes.VolumeDeleted("vol-1"),
 }
 

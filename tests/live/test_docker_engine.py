@@ -139,7 +139,7 @@ async def test_a_container_of_our_name_that_is_somebody_elses_is_not_touched(
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"volume_id": str(uuid.uuid4())}, "The volume does not exist"),
+        ({"volume_id": str(uuid.uuid4())}, "is not mounted: its folder is missing"),
         ({"mounts": (Mount("/x", "/no/such/path"),)}, "A path that is to be mounted does not exist"),
         ({"limits": Limits(memory=1000)}, "Docker: Minimum memory limit allowed is 6MB"),
         ({"image": "Bad Name"}, "Docker: invalid reference format"),

@@ -350,3 +350,27 @@ def test_the_schema_asks_for_the_token_alone():
     required = {key: held["required"] for key, held in document["properties"].items() if "required" in held}
     assert document["required"] == ["authorization"]
     assert [key for key, names in required.items() if names] == ["authorization"]
+
+
+def test_a_pool_needs_a_size_and_a_folder_apart_from_its_image():
+    storage = read(file_with(storage={"quota": "pool", "pool_mb": 128})).storage
+    assert (storage.quota, storage.pool_mb) == ("pool", 128)
+    assert mistakes(file_with(storage={"quota": "pool"})) == [
+        'storage.pool_mb: must not be 0 while storage.quota is "pool"',
+    ]
+    inside = {
+        "quota": "pool",
+        "pool_mb": 128,
+        "base_path": "x/v",
+        "volumes_path": "x",
+        "containers_path": "c",
+    }
+    assert mistakes(file_with(storage=inside)) == [
+        "storage.volumes_path: must not hold storage.base_path: the pool would hide its image",
+    ]
+    for wrong in (127, -1, True, 2**40 + 1, "128"):
+        (line,) = mistakes(file_with(storage={"pool_mb": wrong}))
+        assert line.startswith(f"storage.pool_mb: must be 0, or a number from 128 to {2**40}, not ")
+    for wrong in ("btrfs", 1, None):
+        (line,) = mistakes(file_with(storage={"quota": wrong}))
+        assert line.startswith("storage.quota: must be one of auto, pool, accounted, not ")

@@ -211,3 +211,9 @@ def test_an_answer_without_a_version_is_no_engines(answer):
 def test_an_error_is_ours_or_the_engines():
     assert isinstance(translate.to_fault(translate.Refused(409, "no")), EngineRefused)
     assert isinstance(translate.to_fault(translate.Refused(500, "oh")), EngineUnavailable)
+
+
+def test_what_a_container_has_at_a_place_is_found_by_its_source():
+    found = {"Mounts": [{"Destination": "/app/data", "Source": "/d"}, {"Destination": "/x", "Source": "/v"}]}
+    assert translate.to_source(found, "/x") == "/v"
+    assert translate.to_source(found, "/y") is None

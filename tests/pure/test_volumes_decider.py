@@ -4,7 +4,7 @@ import pytest
 
 from actors.kernel.decider import Rejection, replay
 from actors.volumes.decider import DECIDER, State, Volume, decide, effects
-from actors.volumes.messages import Create, Delete, VolumeCreated, VolumeDeleted
+from actors.volumes.messages import Create, Delete, Resize, VolumeCreated, VolumeDeleted, VolumeResized
 
 CREATED = (VolumeCreated("v1", 512, 1.0),)
 
@@ -26,6 +26,23 @@ def test_a_volume_is_created_with_its_quota():
 
 def test_a_volume_is_created_once():
     assert refused(CREATED, Create("v1", None, 2.0)) == ("already_exists", "volume v1 exists already")
+
+
+def test_a_volume_gets_another_size_once():
+    resized = (VolumeResized("v1", 1024),)
+    assert decide(given(CREATED), Resize("v1", 1024)) == resized
+    assert given((*CREATED, *resized)) == State({"v1": Volume("v1", 1024, 1.0)})
+    assert decide(given((*CREATED, *resized)), Resize("v1", 1024)) == ()
+
+
+def test_a_volume_without_a_size_can_get_one():
+    past = (VolumeCreated("v1", None, 1.0),)
+    assert decide(given(past), Resize("v1", 1)) == (VolumeResized("v1", 1),)
+
+
+def test_a_volume_that_is_not_there_can_not_be_resized():
+    assert refused((), Resize("v1", 1)) == ("not_found", "no such volume")
+    assert refused((*CREATED, VolumeDeleted("v1")), Resize("v1", 1)) == ("not_found", "no such volume")
 
 
 def test_a_volume_is_deleted():

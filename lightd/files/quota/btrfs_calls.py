@@ -1,0 +1,98 @@
+"""The calls of btrfs that quotas need (linux/btrfs.h, linux/btrfs_tree.h). All of them raise ``OSError``."""
+
+import fcntl
+import os
+import struct
+import uuid
+from enum import IntEnum
+from typing import Final
+
+_MAGIC: Final = 0x94
+_WRITE, _READ = 1, 2
+
+FIRST_INODE: Final = 256
+"""The inode of the top of every subvolume, and of nothing else (BTRFS_FIRST_FREE_OBJECTID)."""
+
+_CLEARED = 2**64 - 1  # of a limit: there is none any more
+_MAX_REFERENCED = 1
+
+
+class Accounting(IntEnum):
+    """How the kernel counts: classic (by backreferences), or simple (to whom wrote first; Linux 6.7)."""
+
+    CLASSIC = 1
+    SIMPLE = 4
+
+
+def _call(direction: int, number: int, size: int) -> int:
+    return direction << 30 | size << 16 | _MAGIC << 8 | number
+
+
+_RESIZE = _call(_WRITE, 3, 4096)
+_SYNC = _call(0, 8, 0)
+_SUBVOL_CREATE = _call(_WRITE, 14, 4096)
+_INO_LOOKUP = _call(_READ | _WRITE, 18, 4096)
+_FS_INFO = _call(_READ, 31, 1024)
+_QUOTA_CTL = _call(_READ | _WRITE, 40, 16)
+_QGROUP_ASSIGN = _call(_WRITE, 41, 24)
+_QGROUP_CREATE = _call(_WRITE, 42, 16)
+_QGROUP_LIMIT = _call(_READ, 43, 48)
+
+
+def _named(folder: int, request: int, name: bytes) -> None:
+    fcntl.ioctl(folder, request, bytearray(struct.pack("=q4088s", 0, name)))
+
+
+def filesystem_of(folder: int) -> uuid.UUID:
+    """The filesystem's own id; ``ENOTTY`` where it is no btrfs."""
+    told = bytearray(1024)
+    fcntl.ioctl(folder, _FS_INFO, told)
+    return uuid.UUID(bytes=bytes(told[16:32]))
+
+
+def create_subvolume(folder: int, name: str) -> None:
+    _named(folder, _SUBVOL_CREATE, os.fsencode(name))
+
+
+def fill_device(folder: int) -> None:
+    """The filesystem is as large as its device."""
+    _named(folder, _RESIZE, b"max")
+
+
+def tree_of(folder: int) -> int:
+    """The number of the subvolume that ``folder`` is in."""
+    told = bytearray(struct.pack("=QQ4080x", 0, FIRST_INODE))
+    fcntl.ioctl(folder, _INO_LOOKUP, told)
+    tree: int = struct.unpack_from("=Q", told)[0]
+    return tree
+
+
+def sync(folder: int) -> None:
+    """All that was written is on the disk, and counted."""
+    fcntl.ioctl(folder, _SYNC)
+
+
+def enable_quota(folder: int, accounting: Accounting) -> None:
+    fcntl.ioctl(folder, _QUOTA_CTL, bytearray(struct.pack("=QQ", accounting, 0)))
+
+
+def create_group(folder: int, group: int) -> None:
+    fcntl.ioctl(folder, _QGROUP_CREATE, bytearray(struct.pack("=QQ", 1, group)))
+
+
+def remove_group(folder: int, group: int) -> None:
+    """The group is gone; ``EBUSY`` where something belongs to it."""
+    fcntl.ioctl(folder, _QGROUP_CREATE, bytearray(struct.pack("=QQ", 0, group)))
+
+
+def assign(folder: int, tree: int, group: int) -> None:
+    """What the subvolume ``tree`` holds counts in ``group`` too; ``EEXIST`` where it does already."""
+    fcntl.ioctl(folder, _QGROUP_ASSIGN, bytearray(struct.pack("=QQQ", 1, tree, group)))
+
+
+def limit(folder: int, group: int, ceiling: int | None) -> None:
+    """The group may hold ``ceiling`` bytes, or any number."""
+    most = _CLEARED if ceiling is None else ceiling
+    fcntl.ioctl(
+        folder, _QGROUP_LIMIT, bytearray(struct.pack("=QQQQQQ", group, _MAX_REFERENCED, most, 0, 0, 0))
+    )

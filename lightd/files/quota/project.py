@@ -1,0 +1,128 @@
+"""Project quotas of ext4 and xfs: a volume is a folder with a project of its own, which has the ceiling.
+
+What is made in the folder inherits its project. But whoever owns a file may take it out of its project
+(ioctl_fsgetxattr(2), in the initial user namespace, where Docker's containers are): so ``enforced`` is false,
+and the watch walks. It needs Linux 5.14 (quotactl_fd(2)) and a filesystem mounted with ``prjquota``.
+
+A project is a number that no other folder beside it has; nothing else is remembered of it.
+"""
+
+import ctypes
+import fcntl
+import os
+import struct
+import threading
+from typing import Final
+
+import attrs
+
+from lightd.files.deleting import Pace
+from lightd.files.jail import FOLDER, FOLDER_MODE, held
+from lightd.files.quota.kind import MEGABYTE, Unsupported
+
+FIRST: Final = 0x6C640000
+"""The least number of ours; people number theirs from 1."""
+
+_ATTRIBUTES = struct.Struct("=IIIII8x")  # struct fsxattr: flags, extent size, extents, project, copy size
+_GET_ATTRIBUTES = 0x801C581F
+_SET_ATTRIBUTES = 0x401C5820
+_INHERIT = 0x200
+
+_QUOTA = struct.Struct("=QQQQQQQQI4x")  # struct if_dqblk: hard and soft limit in KiB, bytes used, …
+_QUOTACTL_FD = 443  # the same number everywhere
+_PROJECTS = 2
+_GET_QUOTA = 0x800007 << 8 | _PROJECTS
+_SET_QUOTA = 0x800008 << 8 | _PROJECTS
+_BLOCK_LIMITS = 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@attrs.frozen
+class Project:
+    """See ``kind.Kind``; made by ``open_project``."""
+
+    _root: str
+    _numbering: threading.Lock = attrs.field(factory=threading.Lock)
+    name: Final = "project"
+    enforced: Final = False
+
+    def make(self, path: str, size_mb: int | None) -> None:
+        with self._numbering:
+            project = self._free_number()
+            os.mkdir(path, FOLDER_MODE)
+            with held(os.open(path, FOLDER)) as folder:
+                _set_limit(folder, project, size_mb)  # the number may have been another's before
+                flags, extent, extents, _, copy = _attributes(folder)
+                wanted = _ATTRIBUTES.pack(flags | _INHERIT, extent, extents, project, copy)
+                fcntl.ioctl(folder, _SET_ATTRIBUTES, wanted)
+
+    def holds(self, path: str) -> bool:
+        return _project_of(path) >= FIRST
+
+    def limit(self, path: str, size_mb: int | None) -> None:
+        with held(os.open(path, FOLDER)) as folder:
+            _set_limit(folder, _attributes(folder)[3], size_mb)
+
+    def usage(self, path: str, _pace: Pace) -> int:
+        with held(os.open(path, FOLDER)) as folder:
+            return _used(folder, _attributes(folder)[3])
+
+    def settle(self, _path: str) -> None:
+        """It is at once on ext4, and soon on xfs, which deletes in the background."""
+
+    def forget(self) -> None:
+        """Nothing is: a number's ceiling is set before the number is used again."""
+
+    def _free_number(self) -> int:
+        with os.scandir(self._root) as entries:
+            taken = {_project_of(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)}
+        number = FIRST
+        while number in taken:
+            number += 1
+        return number
+
+
+def open_project(root: str) -> Project:
+    """The kind for volumes in ``root``; raises ``Unsupported``."""
+    with held(os.open(root, FOLDER)) as folder:
+        try:
+            _attributes(folder)
+            _used(folder, FIRST)
+        except OSError as error:
+            raise Unsupported(f"the filesystem, or the kernel, has none: {error.strerror}") from None
+    return Project(root)
+
+
+def _attributes(folder: int) -> tuple[int, int, int, int, int]:
+    told = bytearray(_ATTRIBUTES.size)
+    fcntl.ioctl(folder, _GET_ATTRIBUTES, told)
+    flags, extent, extents, project, copy = _ATTRIBUTES.unpack(told)
+    return flags, extent, extents, project, copy
+
+
+def _project_of(path: str) -> int:
+    with held(os.open(path, FOLDER)) as folder:
+        return _attributes(folder)[3]
+
+
+def _used(folder: int, project: int) -> int:
+    told = ctypes.create_string_buffer(_QUOTA.size)
+    try:
+        _quotactl(folder, _GET_QUOTA, project, told)
+    except FileNotFoundError:  # xfs knows no project before its first file
+        return 0
+    used: int = _QUOTA.unpack(told.raw)[2]
+    return used
+
+
+def _set_limit(folder: int, project: int, size_mb: int | None) -> None:
+    kibibytes = 0 if size_mb is None else size_mb * MEGABYTE // 1024
+    wanted = _QUOTA.pack(kibibytes, kibibytes, 0, 0, 0, 0, 0, 0, _BLOCK_LIMITS)
+    _quotactl(folder, _SET_QUOTA, project, ctypes.create_string_buffer(wanted, _QUOTA.size))
+
+
+def _quotactl(folder: int, command: int, project: int, block: "ctypes.Array[ctypes.c_char]") -> None:
+    if _libc.syscall(_QUOTACTL_FD, folder, command, project, block) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

@@ -1,0 +1,189 @@
+"""A pool, and what is left of one that was interrupted, is in the way, or doesn't fit."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lightd.files.quota import pool as pools
+from lightd.files.quota.btrfs import open_btrfs
+from lightd.files.quota.kind import MEGABYTE, Unsupported
+from lightd.files.quota.pool import Pool
+from lightd.files.quota.probing import probe
+from tests.contracts.quota_scene import IMAGE_MB, require, unmount
+
+
+@pytest.fixture
+def pool(tmp_path):
+    """A pool that isn't open yet, in folders whose names mountinfo escapes."""
+    base = tmp_path / "a base"
+    target = base / "the\tvolumes"
+    target.mkdir(parents=True)
+    pool = Pool(base / "volumes.img", target)
+    try:
+        yield pool
+    finally:
+        unmount(target)
+        pool.image.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def opened(pool):
+    require("mkfs.btrfs")
+    try:
+        pool.open(IMAGE_MB)
+    except Unsupported as why:
+        pytest.skip(f"no pool here: {why}")
+    return pool
+
+
+def names(pool):
+    return sorted(path.name for path in pool.image.parent.iterdir())
+
+
+def room(pool):
+    told = os.statvfs(pool.target)
+    return told.f_blocks * told.f_frsize
+
+
+def test_a_pool_is_allocated_in_whole_and_keeps_what_it_holds(opened):
+    state = opened.image.stat()
+    assert (state.st_size, state.st_mode & 0o777) == (IMAGE_MB * MEGABYTE, 0o600)
+    assert state.st_blocks * 512 >= state.st_size
+    (opened.target / "kept").write_text("kept")
+    unmount(opened.target)
+    assert list(opened.target.iterdir()) == []
+    opened.open(0)
+    assert (opened.target / "kept").read_text() == "kept"
+
+
+def test_a_pool_that_is_open_is_found_open(opened):
+    device = opened.device()
+    opened.open(IMAGE_MB)
+    opened.open(0)
+    assert opened.device() == device
+    unmount(opened.target)
+    assert opened.device() is None
+
+
+def test_no_devices_and_no_set_id_bits_work_in_a_pool(opened):
+    line = next(
+        line for line in Path("/proc/self/mountinfo").read_text().splitlines() if "a\\040base" in line
+    )
+    assert {"nodev", "nosuid", "noatime"} <= set(line.split(" ")[5].split(","))
+
+
+@pytest.mark.parametrize("while_open", [True, False])
+def test_a_pool_grows_and_never_shrinks(opened, while_open):
+    before = room(opened)
+    if not while_open:
+        unmount(opened.target)
+    opened.open(IMAGE_MB + 64)
+    assert room(opened) == before + 64 * MEGABYTE
+    opened.open(IMAGE_MB)
+    assert room(opened) == before + 64 * MEGABYTE
+
+
+def test_no_pool_is_made_where_none_is_asked_for(pool):
+    pool.open(0)
+    assert names(pool) == ["the\tvolumes"]
+
+
+def test_a_pool_that_a_crash_left_unfinished_is_made_anew(pool):
+    pool.image.with_name("volumes.img.new").write_text("half")
+    pool.open(0)
+    assert names(pool) == ["the\tvolumes"]
+
+
+def test_a_pool_would_not_hide_what_is_there(pool):
+    (pool.target / "volume").mkdir()
+    with pytest.raises(Unsupported, match="is not empty"):
+        pool.open(IMAGE_MB)
+    assert names(pool) == ["the\tvolumes"]
+
+
+def test_a_pool_that_would_fill_the_host_is_refused_and_leaves_nothing(pool):
+    with pytest.raises(Unsupported, match=r"the disk has room for \d+ MB of it"):
+        pool.open(2**40)
+    assert not pool.image.exists()
+
+
+@pytest.mark.parametrize("broken", ["mount", "mkfs.btrfs"])
+def test_a_pool_that_can_not_be_opened_leaves_nothing(pool, monkeypatch, broken):
+    real = pools._run
+
+    def run(*command):
+        real(*(("false",) if command[0] == broken else command))
+
+    monkeypatch.setattr(pools, "_run", run)
+    with pytest.raises(Unsupported, match=r"false failed: 1|there is no mkfs"):
+        pool.open(IMAGE_MB)
+    pool.open(0)
+    assert names(pool) == ["the\tvolumes"]
+
+
+def test_a_tool_that_is_missing_or_hangs_is_said(pool, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(Unsupported, match=r"there is no mkfs.btrfs on this host"):
+        pool.open(IMAGE_MB)
+    monkeypatch.undo()
+
+    def hang(*command):
+        raise subprocess.TimeoutExpired(command, 1)
+
+    monkeypatch.setattr(pools, "_run", hang)
+    with pytest.raises(Unsupported, match=r"mkfs.btrfs does not come to an end"):
+        pool.open(IMAGE_MB)
+
+
+def test_a_pool_that_docker_would_not_see_is_refused(pool, monkeypatch):
+    line = "30 1 8:1 / / rw,relatime shared:5 master:1 - ext4 /dev/sda1 rw"
+    monkeypatch.setattr(pools.Path, "read_text", lambda _: line)
+    with pytest.raises(Unsupported, match="mount namespace of its own"):
+        pool.open(IMAGE_MB)
+    assert names(pool) == ["the\tvolumes"]
+
+
+def test_only_root_makes_a_pool(pool, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 988)
+    with pytest.raises(Unsupported, match="only root may mount it"):
+        pool.open(IMAGE_MB)
+    found = probe(pool.target, pool.image, "pool", IMAGE_MB)
+    assert [kind.name for kind in found.kinds] == ["accounted"]
+    assert found.reasons[0] == "no pool: only root may mount it"
+    assert found.missing is None
+
+
+def test_something_else_in_its_place_is_no_pool(opened):
+    image = opened.image.rename(opened.image.with_name("other.img"))
+    opened.image.write_bytes(b"")
+    with pytest.raises(Unsupported, match="something else is mounted"):
+        opened.open(0)
+    found = probe(opened.target, opened.image, "auto", 0)
+    said = "the pool of the volumes is not mounted: something else is mounted in the place of the pool"
+    assert found.missing == said
+    image.rename(opened.image)
+
+
+def test_a_pool_is_what_new_volumes_get(opened):
+    for wish, kind in (("auto", "btrfs"), ("pool", "btrfs"), ("accounted", "accounted")):
+        found = probe(opened.target, opened.image, wish, IMAGE_MB)
+        assert [kind.name for kind in found.kinds] == ["btrfs", "accounted"]
+        assert found.new.name == kind
+        assert found.missing is None
+
+
+def test_a_btrfs_of_the_hosts_is_used_only_where_its_quotas_are_on(opened):
+    open_btrfs(str(opened.target), enable=True)
+    found = probe(opened.target, opened.image.with_name("none"), "auto", 0)
+    assert found.kinds[0].name == "btrfs"
+    unmount(opened.target)
+    opened.image.unlink()
+    with opened.image.open("wb") as file:
+        file.truncate(IMAGE_MB * MEGABYTE)
+    subprocess.run(["mkfs.btrfs", "-q", opened.image], check=True, capture_output=True)
+    subprocess.run(["mount", "-o", "loop", opened.image, opened.target], check=True)
+    found = probe(opened.target, opened.image.with_name("none"), "auto", 0)
+    assert [kind.name for kind in found.kinds] == ["accounted"]
+    assert any("quotas are not enabled on that btrfs" in reason for reason in found.reasons)
