@@ -1,14 +1,15 @@
 """Changing what a living container is asked to be. Pure.
 
-What lightd itself does by (``stop``, ``restart_policy``) holds at once. The engine is asked to hold the
-running container to new limits; where it would not, those before hold again. A command, an environment, and
-a limit that is taken away need a new container, which the next start makes; a start pattern is looked for
-from the next start on.
+What lightd itself does by (``stop``, ``restart_policy``) holds at once: a restart that is due is called off
+where none is wanted any longer. The engine is asked to hold the running container to new limits; where it
+would not, those before hold again. A command, an environment, and a limit that is taken away need a new
+container, which the next start makes; a start pattern is looked for from the next start on.
 """
 
 import attrs
 
 from actors.container import changed
+from actors.container import events as happened
 from actors.container import messages as told
 from actors.container.changes import check_unchanging
 from actors.container.events import Events
@@ -28,7 +29,11 @@ def edit(state: State, command: told.Edit) -> Events:
         restart_policy=command.restart_policy or old.restart_policy,
         limits=command.limits or old.limits,
     )
-    return () if _to_spec(old, edited) == old else (edited,)
+    if _to_spec(old, edited) == old:
+        return ()
+    if state.phase is Phase.WAITING and edited.restart_policy.mode == "never":
+        return (edited, happened.RestartCalledOff(state.run))
+    return (edited,)
 
 
 def _to_spec(spec: ContainerSpec, event: changed.Edited) -> ContainerSpec:

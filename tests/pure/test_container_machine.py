@@ -39,6 +39,7 @@ CHANGES = (
     told.Edit(startup_command="other"),
     told.Edit(limits=Limits(pids=5)),
     told.Edit(limits=Limits()),
+    told.Edit(restart_policy=RestartPolicy("never")),
 )
 COMMANDS = (*POWER, *CHANGES)
 CODES = st.sampled_from([0, 1, 137])

@@ -249,6 +249,24 @@ def test_a_stop_calls_the_restart_off(command):
     assert story.tell(told.BackoffElapsed(1)) == ()
 
 
+def test_a_policy_that_wants_no_restart_any_longer_calls_off_the_one_that_is_due():
+    story = a_story()
+    story.crash()
+    edited, off = story.tell(told.Edit(restart_policy=RestartPolicy("never")))
+    assert edited.restart_policy.mode == "never"
+    assert off == happened.RestartCalledOff(1)
+    assert (story.state.phase, story.state.restarts) == (Phase.OFFLINE, ())
+    assert story.tell(told.BackoffElapsed(1)) == ()
+
+
+def test_another_policy_that_wants_a_restart_leaves_the_one_that_is_due():
+    story = a_story()
+    story.crash()
+    (edited,) = story.tell(told.Edit(restart_policy=RestartPolicy("always", 9)))
+    assert edited.restart_policy.max == 9
+    story.elapse()
+
+
 @pytest.mark.parametrize("command", [told.Start(), told.Restart()])
 def test_a_start_does_not_wait_and_the_row_goes_on(command):
     story = a_story()
