@@ -1,5 +1,6 @@
 """The handles that the edge may touch, and the few things that take more than one of them."""
 
+import logging
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -34,10 +35,13 @@ from lightd.operations import Operations
 from lightd.panel.exchanged import Exchanged
 from lightd.sockets import OpenSockets
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 DECIDING = 10.0
 KNOWING = 2.0
+EXPECTED = (Rejection, JournalUnavailable, Overloaded, ActorGone)
 
 
 async def settle(work: Callable[[], Awaitable[T]]) -> T:
@@ -89,9 +93,31 @@ class Claims:
 
 @attrs.define(eq=False)
 class _Answer:
+    """What came of a change. A bug that nobody waits for any longer is logged: it would be lost else."""
+
+    cause: str
     given: trio.Event = attrs.field(factory=trio.Event)
     receipt: Receipt | None = None
     error: Exception | None = None
+    left: bool = False
+
+    async def wait(self) -> None:
+        """Wait until it is given."""
+        try:
+            await self.given.wait()
+        except trio.Cancelled:
+            self.left = True
+            self._log()
+            raise
+
+    def give(self) -> None:
+        """Let whoever waits have it."""
+        self.given.set()
+        self._log()
+
+    def _log(self) -> None:
+        if self.left and self.given.is_set() and self.error and not isinstance(self.error, EXPECTED):
+            logger.error("%s failed, and nobody waits for it any longer", self.cause, exc_info=self.error)
 
 
 @attrs.define(eq=False)
@@ -170,13 +196,13 @@ class System:
         They stay claimed, and what is ``held`` is held, until it is decided, however long whoever asked has
         waited for that.
         """
-        answer = _Answer()
+        answer = _Answer(cause)
         with held as stack:
             keys = stack.enter_context(self.claims.leasing(internal_id, ports))
             claim = stack.pop_all()
             self.nursery.start_soon(self._answer, claim, answer, internal_id, keys, cause, work)
         with trio.move_on_after(DECIDING):
-            await answer.given.wait()
+            await answer.wait()
             if answer.error is not None:
                 raise answer.error
             assert answer.receipt is not None  # noqa: S101 - an answer is a receipt or an error
@@ -197,7 +223,7 @@ class System:
                 answer.receipt = await self._lease_and(internal_id, keys, cause, work)
             except Exception as error:  # noqa: BLE001 - it is raised again where it was asked for
                 answer.error = error
-        answer.given.set()
+        answer.give()
 
     async def _lease_and(
         self, internal_id: str, keys: tuple[Key, ...], cause: str, work: Callable[[], Awaitable[Receipt]]

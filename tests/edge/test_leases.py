@@ -4,6 +4,7 @@ import trio
 import trio.testing
 
 from actors.container import changed
+from actors.container.fleet import Fleet
 from lightd import system as systems
 
 ADDRESS = {"ip": "127.0.0.1", "port": 25565}
@@ -162,20 +163,39 @@ class Intercepted:
 
 
 async def test_a_creation_that_the_journal_holds_up_is_given_up_after_a_while(edge, monkeypatch):
-    monkeypatch.setattr(systems, "DECIDING", 0.05)
     await edge.port(25565)
     body = await edge.a_body(ports=[ADDRESS])
+    monkeypatch.setattr(systems, "DECIDING", 0.05)
     edge.journal.gate = trio.Event()
     assert (await edge.refused("POST", "/containers", body))[:2] == (503, "overloaded")
     edge.journal.gate.set()
 
 
+async def test_a_bug_that_shows_after_whoever_asked_has_left_is_in_the_log(edge, monkeypatch, caplog):
+    gate = trio.Event()
+
+    async def create(*_):
+        await gate.wait()
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Fleet, "create", create)
+    body = await edge.a_body()
+    monkeypatch.setattr(systems, "DECIDING", 0.05)
+    assert (await edge.refused("POST", "/containers", body))[:2] == (503, "overloaded")
+    assert "a bug" not in caplog.text
+    gate.set()
+    with trio.fail_after(20):
+        while "RuntimeError: a bug" not in caplog.text:
+            await trio.sleep(0.01)
+    assert "failed, and nobody waits for it any longer" in caplog.text
+
+
 async def test_ports_stay_claimed_while_the_journal_holds_up_the_wish_for_them(edge, monkeypatch):
     """Else an earlier change of the container, ending just then, would have them given back."""
-    monkeypatch.setattr(systems, "DECIDING", 0.05)
     for port in (25565, 25566):
         await edge.port(port)
     await edge.create(ports=[ADDRESS])
+    monkeypatch.setattr(systems, "DECIDING", 0.05)
     gate = trio.Event()
 
     async def commit(batch):
