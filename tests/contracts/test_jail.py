@@ -5,20 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from lightd.files import resolve
-
-for module in (
-    "archive_checks",
-    "crafted_checks",
-    "file_checks",
-    "fuzz",
-    "jail_checks",
-    "scene",
-    "upload_checks",
-):
-    pytest.register_assert_rewrite(f"tests.contracts.{module}")
-
-from tests.contracts import archive_checks, crafted_checks, file_checks, fuzz, jail_checks, upload_checks  # noqa: E402 - rewritten first
-from tests.contracts.scene import Scene, open_scene  # noqa: E402 - the same
+from tests.contracts import archive_checks, crafted_checks, file_checks, fuzz, jail_checks, upload_checks
+from tests.contracts.scene import Scene, open_scene
 
 RESOLVERS = [resolve.in_kernel, resolve.by_walking]
 
