@@ -24,8 +24,9 @@ from tests.bench.node import Past, open_node
 from tests.live.daemon import HEADERS
 
 SIZE = 256 << 20
-LARGE = 1 << 30
+LARGE = 5 << 30
 NAMES = 10_000
+MANY = 100_000
 ROUNDS = 7
 GOAL = 1 / 0.6
 """So many times the seconds of nginx, at most."""
@@ -69,6 +70,7 @@ def run(report: figures.Report, *, quick: bool) -> None:
             with _open_yardstick(folder) as beside:
                 _compare(report, lightd, beside, source, rounds)
             _list(report, lightd, node.url, volume, rounds)
+            _page(report, client, node.url, volume)
             _remember(report, lightd, folder, LARGE if not quick else SIZE)
 
 
@@ -183,6 +185,36 @@ def _list(report: figures.Report, lightd: Server, url: str, volume: dict[str, st
     report.add(
         figures.Figure("transfer", f"listing of {NAMES:,} names", ours, "ms", "ls -l", beside * 1000, goal)
     )
+
+
+def _page(report: figures.Report, client: httpx.Client, url: str, volume: dict[str, str]) -> None:
+    folder = Path(volume["path"], "crowd")
+    folder.mkdir()
+    for number in range(MANY):
+        os.close(os.open(folder / f"file-{number:06}.dat", os.O_CREAT | os.O_WRONLY))
+    begun = time.perf_counter()
+    subprocess.run(["ls", "-l", folder], check=True, stdout=subprocess.DEVNULL)
+    theirs = time.perf_counter() - begun
+    pages, names, cursor = [], 0, {}
+    while cursor is not None:
+        begun = time.perf_counter()
+        asked = {"path": "crowd", "limit": NAMES, **cursor}
+        page = client.get(f"{url}/volumes/{volume['id']}/files", params=asked, timeout=60).json()
+        pages.append(time.perf_counter() - begun)
+        names += len(page["files"])
+        cursor = {"cursor": page["next"]} if page["next"] else None
+    assert names == MANY
+    report.add(
+        figures.Figure(
+            "transfer",
+            f"all of {MANY:,} names, {NAMES:,} a page",
+            sum(pages) * 1000,
+            "ms",
+            "ls -l",
+            theirs * 1000,
+        )
+    )
+    report.add(figures.Figure("transfer", "the slowest of these pages", max(pages) * 1000, "ms"))
 
 
 def _remember(report: figures.Report, lightd: Server, folder: Path, size: int) -> None:
