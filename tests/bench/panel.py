@@ -31,12 +31,15 @@ from tests.live.daemon import Daemon
 TOKEN = "lightd_the_bench_panels_token"
 SERVERS = 200
 UPDATES_A_CYCLE = 3
+SLOW = 0.02
+"""Seconds that a panel takes which has a database behind it."""
 MEBI = 1024 * 1024
 
 
 def run(report: figures.Report, *, quick: bool) -> None:
     measure_hanging(report, rounds=3 if quick else 20)
     measure_backlog(report, cycles=8 if quick else 167)
+    measure_patience(report, cycles=4 if quick else 20)
 
 
 # A panel that hangs
@@ -75,9 +78,10 @@ def to_settings(port: int) -> dict[str, object]:
 
 
 class Quick(asyncio.Protocol):
-    """Answers every request with success, and as fast as Python can."""
+    """Answers every request with success, ``seconds`` later, or as fast as Python can."""
 
     accepted = 0
+    seconds = 0.0
     answer = b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"success":true}'
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -94,11 +98,15 @@ class Quick(asyncio.Protocol):
                 return
             self.rest = self.rest[end + 4 + length :]
             Quick.accepted += 1
-            self.transport.write(self.answer)
+            if self.seconds:
+                asyncio.get_running_loop().call_later(self.seconds, self.transport.write, self.answer)
+            else:
+                self.transport.write(self.answer)
 
 
-async def serve() -> None:
+async def serve(seconds: float) -> None:
     """Be a panel; answer each line on stdin with how many requests came."""
+    Quick.seconds = seconds
     loop = asyncio.get_running_loop()
     server = await loop.create_server(Quick, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
@@ -119,8 +127,8 @@ class Panel:
 
 
 @contextlib.contextmanager
-def open_panel() -> Iterator[Panel]:
-    command = [sys.executable, "-m", "tests.bench.panel"]
+def open_panel(seconds: float = 0.0) -> Iterator[Panel]:
+    command = [sys.executable, "-m", "tests.bench.panel", str(seconds)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as panel:
         yield Panel(panel, int(panel.stdout.readline()))
         panel.stdin.close()
@@ -148,7 +156,49 @@ async def write_past(folder: Path, cycles: int) -> int:
 
 
 def measure_backlog(report: figures.Report, cycles: int) -> None:
-    with tempfile.TemporaryDirectory(prefix="lightd-bench-") as folder, open_panel() as panel:
+    with open_panel() as panel:
+        drain = drained(panel, cycles)
+    report.add(
+        figures.Figure(
+            "panel",
+            f"a backlog of {drain.updates:,}",
+            drain.rate,
+            "/s",
+            "bare posts",
+            drain.bare,
+            more_is_better=True,
+        )
+    )
+    report.add(figures.Figure("panel", "processor time of an update", drain.cpu * 1000, "ms"))
+    report.add(figures.Figure("panel", "memory that it takes meanwhile", drain.growth, "MiB", goal=10))
+
+
+def measure_patience(report: figures.Report, cycles: int) -> None:
+    """A panel that takes its time: as many answers are waited for at once as may be."""
+    with open_panel(SLOW) as panel:
+        drain = drained(panel, cycles)
+    name = f"a panel of {SLOW * 1000:g} ms, {AT_ONCE} at once"
+    report.add(
+        figures.Figure("panel", name, drain.rate, "/s", "bare posts", drain.bare, 0.8, more_is_better=True)
+    )
+    ideal = AT_ONCE / SLOW
+    report.add(figures.Figure("panel", "the same", drain.rate, "/s", "no work at all", ideal, None, True))
+
+
+@attrs.frozen
+class Drain:
+    """How a backlog went: updates a second, by lightd and by bare posts; seconds and MiB of the daemon."""
+
+    updates: int
+    rate: float
+    bare: float
+    cpu: float
+    growth: float
+
+
+def drained(panel: Panel, cycles: int) -> Drain:
+    """Have a daemon tell all of a backlog; what its start takes is left out."""
+    with tempfile.TemporaryDirectory(prefix="lightd-bench-") as folder:
         bare = trio.run(post, panel.port, 2000)
         before = panel.accepted()
         storage = Path(folder) / "storage"
@@ -160,20 +210,17 @@ def measure_backlog(report: figures.Report, cycles: int) -> None:
             trio.run(daemon.start)
             while panel.accepted() - before < updates // 20:
                 time.sleep(0.01)
-            began, at = time.perf_counter(), panel.accepted()
+            pid = daemon.process.pid
+            began, at, spent = time.perf_counter(), panel.accepted(), process.cpu_seconds(pid)
             while panel.accepted() - before < updates:
-                held.append(process.resident(daemon.process.pid))
+                held.append(process.resident(pid))
                 time.sleep(0.2)
-            rate = (panel.accepted() - at) / (time.perf_counter() - began)
+            told = panel.accepted() - at
+            rate = told / (time.perf_counter() - began)
+            cpu = (process.cpu_seconds(pid) - spent) / told
         finally:
             daemon.kill()
-    report.add(
-        figures.Figure(
-            "panel", f"a backlog of {updates:,}", rate, "/s", "bare posts", bare, more_is_better=True
-        )
-    )
-    growth = (max(held) - held[0]) / MEBI
-    report.add(figures.Figure("panel", "memory that it takes meanwhile", growth, "MiB", goal=10))
+    return Drain(updates, rate, bare, cpu, (max(held) - held[0]) / MEBI)
 
 
 async def post(port: int, count: int) -> float:
@@ -193,4 +240,4 @@ async def post(port: int, count: int) -> float:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    asyncio.run(serve(float(sys.argv[1])))

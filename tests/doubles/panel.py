@@ -1,11 +1,13 @@
 """A panel as a real HTTP server that behaves as badly as a test wants it to, and records what it got.
 
-``react`` decides what becomes of a request: it returns an ``Answer``, ``CUT``, ``NOISE`` or ``HANG``.
-``down`` closes the door, and ``up`` opens it again at the same port.
+``react`` decides what becomes of a request: it returns an ``Answer``, ``CUT``, ``DROP``, ``NOISE`` or
+``HANG``. ``down`` closes the door, and ``up`` opens it again at the same port. With ``tls`` it speaks nothing
+else.
 """
 
 import json
 import socket
+import ssl
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -41,6 +43,8 @@ class Answer:
 
 CUT = "cut"
 """The answer breaks off in the middle."""
+DROP = "drop"
+"""The connection ends without a word."""
 HANG = "hang"
 """There is no answer, and the connection stays."""
 NOISE = "noise"
@@ -66,14 +70,19 @@ class PanelServer:
     _nursery: trio.Nursery
     react: Callable[[Request], Awaitable[Answer | str]] = behave
     port: int = 0
+    tls: ssl.SSLContext | None = None
     requests: list[Request] = attrs.field(factory=list)
     accepted: list[Request] = attrs.field(factory=list)
     connections: int = 0
     _door: trio.CancelScope | None = None
+    _shut: trio.Event = attrs.field(factory=trio.Event)
+
+    def __attrs_post_init__(self) -> None:
+        self._shut.set()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/api"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}/api"
 
     def settings(self, **more) -> dict:
         """The section of the configuration that leads here."""
@@ -82,6 +91,7 @@ class PanelServer:
     async def up(self) -> None:
         """Open the door, if it is shut."""
         if self._door is None:
+            await self._shut.wait()
             self._door = await self._nursery.start(self._serve)
 
     def down(self) -> None:
@@ -97,6 +107,12 @@ class PanelServer:
         return found
 
     async def _serve(self, task_status) -> None:
+        try:
+            await self._listen(task_status)
+        finally:
+            self._shut.set()
+
+    async def _listen(self, task_status) -> None:
         with trio.CancelScope() as scope:
             listener = trio.socket.socket()
             with listener:
@@ -104,13 +120,20 @@ class PanelServer:
                 await listener.bind(("127.0.0.1", self.port))
                 listener.listen(128)
                 self.port = listener.getsockname()[1]
+                self._shut = trio.Event()
                 task_status.started(scope)
                 async with trio.open_nursery() as nursery:
                     while True:
                         connection, _ = await listener.accept()
-                        nursery.start_soon(self._talk, trio.SocketStream(connection))
+                        nursery.start_soon(self._talk, self._to_stream(connection))
 
-    async def _talk(self, stream: trio.SocketStream) -> None:
+    def _to_stream(self, connection) -> trio.abc.Stream:
+        stream = trio.SocketStream(connection)
+        if self.tls is None:
+            return stream
+        return trio.SSLStream(stream, self.tls, server_side=True, https_compatible=True)
+
+    async def _talk(self, stream: trio.abc.Stream) -> None:
         self.connections += 1
         async with stream:
             try:
@@ -146,6 +169,8 @@ class PanelServer:
         if reaction == NOISE:
             await stream.send_all(b"\x15\x03\x01\x00\x02\x02\x16 this is not the port you look for\r\n\r\n")
             return False
+        if reaction == DROP:
+            return False
         if reaction == CUT:
             await stream.send_all(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"succ')
             return False
@@ -161,10 +186,10 @@ class PanelServer:
 
 
 @asynccontextmanager
-async def open_panel(react=behave):
+async def open_panel(react=behave, tls=None):
     """A panel that is up, on this loop."""
     async with trio.open_nursery() as nursery:
-        panel = PanelServer(nursery, react)
+        panel = PanelServer(nursery, react, tls=tls)
         await panel.up()
         yield panel
         nursery.cancel_scope.cancel()

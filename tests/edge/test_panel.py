@@ -2,15 +2,19 @@
 
 import gzip
 import socket
+import ssl
+from contextlib import suppress
+from functools import partial
 
 import pytest
 import trio
+import trustme
 
 from actors.remotesync.panel import Accepted, Later, Refused
 from actors.remotesync.updates import Fault, Status
-from lightd.panel import http
+from lightd.panel import http, wire
 from lightd.panel.http import open_http_panel
-from tests.doubles.panel import CUT, HANG, NOISE, TOKEN, Answer, open_panel
+from tests.doubles.panel import CUT, DROP, HANG, NOISE, TOKEN, Answer, open_panel
 
 
 async def tell(panel, event_id="n1-7", frame=Status("ready")):  # noqa: B008 - a value
@@ -77,10 +81,141 @@ async def test_a_panel_that_is_not_there_is_trouble_of_everybodys(url):
         assert await panel.health()
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_trouble():
+def vouched_by(authority, name="127.0.0.1"):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def known(tmp_path, monkeypatch):
+    """An authority that the system trusts."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "authorities.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authorities.pem"))
+    return authority
+
+
+async def test_a_panel_that_the_system_vouches_for_is_spoken_to_over_tls(known):
+    async with open_panel(tls=vouched_by(known)) as server, open_http_panel(server.url, TOKEN) as panel:
+        assert await tell(panel) == await tell(panel) == Accepted()
+        assert await panel.health() is None
+        assert server.connections == 1
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_trouble_that_says_so(known):
+    strangers = [
+        (vouched_by(trustme.CA()), "certificate verify failed"),
+        (vouched_by(known, "panel.example"), "is not valid for '127.0.0.1'"),
+    ]
+    for tls, reason in strangers:
+        async with open_panel(tls=tls) as server, open_http_panel(server.url, TOKEN) as panel:
+            outcome = await tell(panel)
+            assert isinstance(outcome, Later)
+            assert outcome.everybody
+            assert reason in outcome.reason
+            assert server.requests == []
+
+
+async def test_what_speaks_no_tls_is_trouble():
     async with open_panel() as server, open_http_panel(server.url.replace("http", "https"), TOKEN) as panel:
         outcome = await tell(panel)
-    assert isinstance(outcome, Later)
+        assert isinstance(outcome, Later)
+        assert outcome.reason
+        server.react = always(HANG)
+        with trio.move_on_after(0.05):
+            await tell(panel)
+    assert server.requests == []
+
+
+async def test_calls_at_once_have_a_connection_each_and_those_after_them_the_same():
+    async with open_panel() as server, open_http_panel(server.url, TOKEN) as panel:
+
+        async def tell_some():
+            for _ in range(5):
+                assert await tell(panel) == Accepted()
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(16):
+                nursery.start_soon(tell_some)
+        assert len(server.accepted) == 80
+        assert server.connections <= 16
+
+
+async def test_a_kept_connection_that_ends_as_it_is_used_is_no_trouble():
+    drops = 0
+
+    async def react(_request):
+        nonlocal drops
+        drops -= 1
+        return DROP if drops >= 0 else Answer()
+
+    async with open_panel(react) as server, open_http_panel(server.url, TOKEN) as panel:
+        assert await tell(panel) == Accepted()
+        drops = 1
+        assert await tell(panel) == Accepted()
+        assert len(server.requests) == 3
+        drops = 2
+        assert isinstance(await tell(panel), Later)
+        drops = 1
+        assert isinstance(await tell(panel), Later), "a new connection was not to be blamed"
+        assert await tell(panel) == Accepted()
+
+
+async def test_a_connection_that_has_rested_for_long_is_not_used_again(monkeypatch):
+    monkeypatch.setattr(wire, "RESTING", 0.0)
+    async with open_panel() as server, open_http_panel(server.url, TOKEN) as panel:
+        assert await tell(panel) == await tell(panel) == Accepted()
+        assert server.connections == 2
+
+
+OK = b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"success":true}'
+
+
+@pytest.mark.parametrize(
+    ("answer", "connections"),
+    [
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n" + OK, 1),
+        (OK.replace(b"OK\r\n", b"OK\r\nConnection: close\r\n"), 2),
+        (OK.replace(b"1.1", b"1.0"), 2),
+        (OK + b"HTTP/1.1 200 OK\r\n", 2),
+    ],
+)
+async def test_an_answer_may_say_more_or_be_the_last_of_its_connection(answer, connections):
+    taken = 0
+
+    async def talk(stream):
+        nonlocal taken
+        taken += 1
+        async with stream:
+            with suppress(trio.BrokenResourceError):
+                while b"}" in await stream.receive_some(65536):
+                    await stream.send_all(answer)
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, talk, 0, host="127.0.0.1"))
+        port = listeners[0].socket.getsockname()[1]
+        async with open_http_panel(f"http://127.0.0.1:{port}", TOKEN) as panel:
+            with trio.fail_after(5):
+                assert await tell(panel) == await tell(panel) == Accepted()
+        nursery.cancel_scope.cancel()
+    assert taken == connections
+
+
+async def test_an_answer_that_comes_before_all_was_sent_is_heard():
+    async def talk(stream):
+        async with stream:
+            await stream.receive_some(100)
+            await stream.send_all(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, talk, 0, host="127.0.0.1"))
+        port = listeners[0].socket.getsockname()[1]
+        async with open_http_panel(f"http://127.0.0.1:{port}", TOKEN) as panel:
+            with trio.fail_after(20):
+                answer = await panel.ask("POST", "/config", {"containers": ["x" * 20_000_000]})
+        nursery.cancel_scope.cancel()
+    assert answer.status == 413
 
 
 async def test_a_panel_that_goes_and_comes_back_is_found_again():
@@ -137,7 +272,7 @@ async def test_a_compressed_answer_is_not_unpacked():
 
 async def test_a_call_that_is_cut_short_leaves_no_connection_in_the_way():
     async with open_panel(always(HANG)) as server, open_http_panel(server.url, TOKEN) as panel:
-        for number in range(http.CONNECTIONS + 5):
+        for number in range(wire.KEPT + 5):
             with trio.move_on_after(0.001 * number):  # some before it was sent, some after
                 await tell(panel)
         server.react = always(Answer())
