@@ -1,0 +1,104 @@
+"""What of a new configuration holds at once. Each key stands in one of two lists here, a new one too."""
+
+from pathlib import Path
+from typing import get_args, get_origin, get_type_hints
+
+import attrs
+import pytest
+
+from lightd import config
+from lightd.redaction import mask
+from lightd.reload import LIVE, merge
+
+HERE = Path("/srv/lightd")
+BEFORE = {
+    "node": "host-1",
+    "server": {"host": "127.0.0.1"},
+    "authorization": {"token": "lightd_0123456789abcdef"},
+    "remote": {"url": "https://panel.example/api", "token": "lightd_fedcba9876543210"},
+}
+AT_ONCE = {
+    "version": "0.2.0",
+    "authorization.enabled": False,
+    "authorization.token": "lightd_another_master_token",
+    "docker.allowed_mounts": ["/srv/maps"],
+    "docker.user": "7:8",
+    "monitoring.enabled": False,
+    "monitoring.interval_ms": 2000,
+    "remote.enabled": True,
+    "remote.url": "https://other.example/api",
+    "remote.token": "lightd_another_panels_token",
+    "remote.sync_config": True,
+    "remote.catch_up": "latest",
+}
+WITH_A_RESTART = {
+    "node": "host-2",
+    "server.host": "127.0.0.2",
+    "server.port": 8071,
+    "docker.socket_path": "/run/other.sock",
+    "storage.base_path": "/srv/other",
+    "storage.containers_path": "/srv/other-containers",
+    "storage.volumes_path": "/srv/other-volumes",
+    "storage.quota": "accounted",
+    "storage.pool_mb": 4096,
+}
+ANOTHER = {**AT_ONCE, **WITH_A_RESTART}
+BROUGHT_ALONG = {"storage.base_path": {"storage.containers_path", "storage.volumes_path"}}  # beneath it
+HAS_NO_PASSWORD = {"remote.url"}  # so it is shown, though a wrong one is not
+
+
+def keys():
+    """Every key that a configuration has, with what reads it."""
+    for name, of in get_type_hints(config.Configuration, include_extras=True).items():
+        if attrs.has(of):
+            for key, annotation in get_type_hints(of, include_extras=True).items():
+                yield f"{name}.{key}", annotation
+        else:
+            yield name, of
+
+
+def rule_of(annotation):
+    of = get_args(annotation)[0] if get_origin(annotation) is tuple else annotation
+    return of.__metadata__[0]
+
+
+def value_of(values, key):
+    for name in key.split("."):
+        values = values[name] if isinstance(values, dict) else getattr(values, name)
+    return values
+
+
+def read(key=None):
+    """The configuration; with ``key`` another value stands there."""
+    file = {name: dict(value) if isinstance(value, dict) else value for name, value in BEFORE.items()}
+    if key is not None:
+        section, _, name = key.rpartition(".")
+        (file.setdefault(section, {}) if section else file)[name] = ANOTHER[key]
+    return config.from_json(file, HERE, "host-1")
+
+
+def test_of_every_key_it_is_known_whether_it_needs_a_restart():
+    assert {key for key, _ in keys()} == ANOTHER.keys()
+    assert set(AT_ONCE) == LIVE
+
+
+@pytest.mark.parametrize("key", ANOTHER)
+def test_a_key_that_has_changed_is_named_and_has_its_new_value_where_it_can(key):
+    running, file = read(), read(key)
+    reloaded = merge(running, file)
+    named = {key} | BROUGHT_ALONG.get(key, set())
+    assert (set(reloaded.applied), set(reloaded.restart_required)) == (
+        (named, set()) if key in AT_ONCE else (set(), named)
+    )
+    assert reloaded.running == (file if key in AT_ONCE else running)
+    assert value_of(file, key) != value_of(running, key)
+
+
+def test_every_key_that_is_a_secret_is_masked_and_no_other():
+    running = read()
+    shown, whole = running.masked(), config.to_json(running)
+    secrets = {key for key, of in keys() if rule_of(of).secret} - HAS_NO_PASSWORD
+    assert secrets == {"authorization.token", "remote.token"}
+    for key, _ in keys():
+        value = value_of(whole, key)
+        assert value_of(shown, key) == (mask(value) if key in secrets else value)
