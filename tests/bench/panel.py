@@ -166,6 +166,7 @@ def measure_backlog(report: figures.Report, cycles: int) -> None:
             "/s",
             "bare posts",
             drain.bare,
+            1.0,
             more_is_better=True,
         )
     )

@@ -8,6 +8,7 @@ from functools import partial
 
 import pytest
 import trio
+import trio.testing
 import trustme
 
 from actors.remotesync.panel import Accepted, Later, Refused
@@ -200,6 +201,33 @@ async def test_an_answer_may_say_more_or_be_the_last_of_its_connection(answer, c
                 assert await tell(panel) == await tell(panel) == Accepted()
         nursery.cancel_scope.cancel()
     assert taken == connections
+
+
+async def test_what_a_panel_says_to_a_connection_that_rests_is_no_answer_to_the_next_call():
+    """Proxies say 408 to one that they are about to close."""
+    taken, told = 0, trio.Event()
+
+    async def talk(stream):
+        nonlocal taken
+        taken += 1
+        async with stream:
+            await stream.receive_some(65536)
+            await stream.send_all(OK)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            await stream.send_all(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+            told.set()
+            with suppress(trio.BrokenResourceError):
+                await stream.receive_some(1)
+
+    async with trio.open_nursery() as nursery:
+        listeners = await nursery.start(partial(trio.serve_tcp, talk, 0, host="127.0.0.1"))
+        port = listeners[0].socket.getsockname()[1]
+        async with open_http_panel(f"http://127.0.0.1:{port}", TOKEN) as panel:
+            assert await tell(panel) == Accepted()
+            await told.wait()
+            assert await tell(panel) == Accepted()
+        nursery.cancel_scope.cancel()
+    assert taken == 2
 
 
 async def test_an_answer_that_comes_before_all_was_sent_is_heard():
