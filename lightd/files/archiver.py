@@ -2,7 +2,9 @@
 
 It reads one job as JSON from its input and finds the jail's descriptor inherited. It writes lines of JSON:
 ``{"bytes": n}`` now and then for what it worked through, and at its end ``{"answer": n}``, or ``{"refused":
-class, "message": sentence}``. On SIGTERM, which it also gets when the daemon dies, it cleans up and goes.
+class, "message": sentence}``. On SIGTERM it cleans up and goes, and so it does when the daemon dies. Of that
+the kernel tells by a signal, which it sends too when merely the daemon's thread ends that started the process
+(prctl(2), PR_SET_PDEATHSIG): so it looks whose child it is then.
 """
 
 import ctypes
@@ -12,7 +14,7 @@ import resource
 import signal
 import sys
 import time
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import attrs
 
@@ -44,14 +46,31 @@ class _Progress:
 
 
 def main() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, _go)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     os.nice(NICENESS)
+    job = json.load(sys.stdin)
+    _go_with(job["daemon"])
     try:
-        _tell(answer=_work(json.load(sys.stdin)))
+        _tell(answer=_work(job))
     except errors.FileRefused as refused:
         _tell(refused=type(refused).__name__, message=str(refused))
+
+
+def _go(*_: object) -> NoReturn:
+    sys.exit(128 + signal.SIGTERM)
+
+
+def _go_with(daemon: int) -> None:
+    """Go as soon as the process of that id has gone."""
+
+    def look(*_: object) -> None:
+        if os.getppid() != daemon:
+            _go()
+
+    signal.signal(signal.SIGHUP, look)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGHUP)
+    look()
 
 
 def _work(job: dict[str, Any]) -> int:

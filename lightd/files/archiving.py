@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
 
@@ -71,13 +72,14 @@ async def _run(
     **job: object,
 ) -> int:
     job |= {
+        "daemon": os.getpid(),
         "root": jail.root,
         "owner": owner and (owner.uid, owner.gid),
         "sources": [path.parts for path in sources],
         "target": target.parts,
     }
     answer: dict[str, object] = {}
-    async with trio.open_nursery() as nursery:
+    async with AsyncExitStack() as stack, trio.open_nursery() as nursery:
         process: trio.Process = await nursery.start(
             partial(
                 trio.run_process,
@@ -91,6 +93,7 @@ async def _run(
             )
         )
         assert process.stdout is not None  # noqa: S101 - for the type checker: it was asked for
+        stack.push_async_callback(trio.aclose_forcefully, process.stdout)  # once the process has ended
         rest = b""
         async for piece in process.stdout:
             *lines, rest = (rest + piece).split(b"\n")

@@ -2,6 +2,7 @@
 
 import os
 import tarfile
+from pathlib import Path
 
 import pytest
 import trio
@@ -64,6 +65,36 @@ async def test_a_cancelled_archive_leaves_nothing(volume, jail):
         with trio.fail_after(30):
             await heard.wait()
         assert len(names(volume)) == 2  # the tree and a part
+        nursery.cancel_scope.cancel()
+    assert names(volume) == ["tree"]
+
+
+async def test_no_archive_leaves_a_descriptor_however_it_ends(volume, jail):
+    def descriptors():
+        return sorted(str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.exists())
+
+    await archiving.compress(jail, [ROOT], parse_path("a"), "tar", TENANT)
+    before = descriptors()
+    with pytest.raises(errors.NotFound) as kept:  # as a job keeps what it failed with, and its frames
+        await archiving.extract(jail, parse_path("none"), ROOT, TENANT)
+    for number, seconds in enumerate((0, 0.01, 0.1, 0.3)):
+        with trio.move_on_after(seconds):
+            await archiving.compress(jail, [ROOT], parse_path(f"b{number}"), "tar.gz", TENANT)
+    assert descriptors() == before
+    assert kept.value.__traceback__ is not None
+
+
+async def test_an_archive_outlives_the_thread_that_began_it(volume, jail, monkeypatch):
+    """The kernel tells a child of the end of the thread that it was made by, not only of its process."""
+    monkeypatch.setattr("trio._core._thread_cache.IDLE_TIMEOUT", 2.0)  # else 10 seconds
+    with (volume / "tree/huge").open("wb") as file:
+        file.truncate(1 << 40)
+    worked = []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(archiving.compress, jail, [ROOT], parse_path("a"), "tar.gz", TENANT, worked.append)
+        with trio.fail_after(30):
+            while len(worked) < 8:  # half a second each
+                await trio.sleep(0.05)
         nursery.cancel_scope.cancel()
     assert names(volume) == ["tree"]
 
