@@ -118,6 +118,8 @@ ROUTES = {("HEAD", "/files/content")} | {
     for method, route in re.findall(r'@routes\.(\w+)\("/volumes/<volume_id>(.*?)"\)', page.read_text())
 }
 """Every route of a volume that there is."""
+SPARE = 4
+"""Descriptors that may be opened at any time: a connection to the engine, one of the test's own."""
 NEVER = {("DELETE", "")}
 """A volume that is used stays."""
 
@@ -269,8 +271,15 @@ def check_nothing_was_brought_in(volume):
                 assert b"root:" not in content, path
 
 
+def held_by(process):
+    """How many descriptors a process has, and which processes of its own."""
+    of = Path(f"/proc/{process.pid}")
+    return len(list((of / "fd").iterdir())), (of / f"task/{process.pid}/children").read_text().split()
+
+
 async def test_no_race_of_a_hostile_tenant_leads_out_of_its_volume(scene):
     daemon, volume = scene
+    descriptors, children = held_by(daemon.process)
     seed = random.SystemRandom().randrange(1 << 32)
     clients = [Client(daemon, volume, seed + number) for number in range(CLIENTS)]
     until, succeeded = trio.current_time() + SECONDS, set()
@@ -285,6 +294,9 @@ async def test_no_race_of_a_hostile_tenant_leads_out_of_its_volume(scene):
     assert succeeded == ROUTES - NEVER, f"seed {seed}: not every route ever did anything: {done}"
     assert (await daemon.show(SERVER))["state"] == "running", "the hostile server died, and raced nobody"
     await daemon.power("kill", SERVER)
+    with trio.fail_after(LONGER):
+        while (held := held_by(daemon.process))[0] > descriptors + SPARE or held[1] != children:
+            await trio.sleep(0.1)
     check_nothing_was_brought_in(daemon.folder / "storage/volumes" / volume)
     print(f"seed {seed}: {sum(sum(each.values()) for each in done.values())} requests: {done}")  # noqa: T201 - -s shows it
 
