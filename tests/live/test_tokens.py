@@ -2,9 +2,8 @@
 
 import httpx
 import trio
-from trio_websocket import open_websocket_url
 
-from tests.live.daemon import HEADERS, Console
+from tests.live.daemon import HEADERS
 
 USES = 5
 
@@ -61,10 +60,9 @@ async def test_a_revoked_and_an_expired_token_close_their_sockets(daemon):
     closed = {}
 
     async def look_on(minted, *, task_status):
-        url = f"{daemon.url.replace('http', 'ws', 1)}/ws?token={minted['token']}"
-        async with open_websocket_url(url) as connection:
+        async with daemon.console("", token=minted["token"]) as console:
             task_status.started()
-            closed[minted["id"]] = await Console(connection).closed(), connection.closed.reason
+            closed[minted["id"]] = await console.closed(), console._connection.closed.reason
 
     async with trio.open_nursery() as nursery:
         for minted in (revoked, expiring):
