@@ -116,6 +116,21 @@ async def test_lines_and_their_gap_are_for_those_who_may_read_the_console(edge):
         assert {frame["event"] for frame in console.frames} <= {"event", "daemon_message", "stats"}
 
 
+async def test_whoever_comes_is_greeted_with_the_last_stats_if_they_are_for_it(edge):
+    await edge.running()
+    async with edge.console() as console:
+        await console.until("stats")
+    for permissions, greeting in (
+        (["stats", "console.read"], ["event", "stats"]),
+        (["console.read"], ["event"]),
+    ):
+        async with edge.console(**by(await mint(edge, ["s1"], permissions))) as console:
+            await console.send("request_logs")
+            await console.until("logs")
+            assert [frame["event"] for frame in console.frames][: len(greeting)] == greeting
+            assert ("stats" in permissions) == ("stats" in {frame["event"] for frame in console.frames})
+
+
 async def test_a_frame_without_its_permission_is_an_error_and_the_socket_stays(edge):
     await edge.running()
     needed = read_frames(1)

@@ -42,7 +42,7 @@ def test_the_page_says_what_each_frame_needs():
 
 
 def test_every_frame_that_a_viewer_may_send_has_a_row_and_every_row_a_frame():
-    assert scopes.INBOUND.keys() == inbound._FRAMES.keys()
+    assert scopes.INBOUND.keys() == inbound.FRAMES.keys()
     assert set(scopes.INBOUND.values()) <= set(PERMISSIONS)
 
 
