@@ -43,7 +43,7 @@ class Attempts:
 
     def wait(self, address: str) -> float:
         """Return in how many seconds ``address`` may try again, 0 where at once."""
-        paid = self._paid.get(to_key(address))
+        paid = self._paid.get(to_key(address)) if self._paid else None
         return 0.0 if paid is None else max(0.0, paid - self._clock() - (BURST - 1) * EVERY)
 
     def may_try(self, address: str, digest: str) -> bool:

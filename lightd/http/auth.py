@@ -51,6 +51,7 @@ class Gate:
     _tokens: Place[State, Message]
     _clock: Callable[[], float]
     _attempts: Attempts = attrs.field(factory=Attempts)
+    _master: tuple[Authorization | None, str] = attrs.field(default=(None, ""), repr=False)
 
     def recognise(self, candidates: Iterable[str], address: str) -> Identity:
         """Return whose token is among ``candidates``, the first that is good; raises a 401 or a 429.
@@ -60,16 +61,17 @@ class Gate:
         authorization = self._authorization()
         if not authorization.enabled:
             return _THE_MASTER
-        master = to_digest(authorization.token)
         found, withheld = None, False
-        for digest in [to_digest(candidate) for candidate in candidates if candidate]:
-            token = self._tokens.view.state.tokens.get(to_id(digest))
+        tokens = self._tokens.view.state.tokens
+        for candidate in candidates:
+            digest = to_digest(candidate)
+            token = tokens.get(to_id(digest))
             if token is not None and hmac.compare_digest(token.digest, digest):
                 if token.opens(self._clock()):
                     found = found or to_identity(token)
             elif not self._attempts.may_try(address, digest):
                 withheld = True
-            elif hmac.compare_digest(master, digest):
+            elif hmac.compare_digest(self._to_master(authorization), digest):
                 self._attempts.succeeded(address, digest)
                 found = found or _THE_MASTER
             else:
@@ -78,10 +80,19 @@ class Gate:
             raise self._too_many(address) if withheld else _unauthorized()
         return found
 
+    def _to_master(self, authorization: Authorization) -> str:
+        known, digest = self._master
+        if known is not authorization:
+            digest = to_digest(authorization.token)
+            self._master = authorization, digest
+        return digest
+
     async def enter(self, identity: Identity) -> None:
         """Spend the token where it is for one use; raises a 401 where that is over, and as ``Ref.ask``."""
+        if identity.is_master:
+            return
         token = self._tokens.view.state.tokens.get(identity.token_id)
-        if identity.is_master or (token is not None and not token.remove_on_use):
+        if token is not None and not token.remove_on_use:
             return
         spend = Spend(identity.token_id, self._clock())
         try:
@@ -112,8 +123,8 @@ def to_identity(token: Token) -> Identity:
 
 
 def to_candidates(in_query: Sequence[str], in_header: Sequence[str], offered: Sequence[str]) -> list[str]:
-    """Return the tokens that a handshake offers, at most one from each place: it isn't one try for many."""
-    return [*in_query[:1], *in_header[:1], *offered[:1]]
+    """Return the tokens that a handshake offers, one from each place at most: it isn't one try for many."""
+    return [token for token in (*in_query[:1], *in_header[:1], *offered[:1]) if token]
 
 
 def to_bearer(authorization: str | None) -> list[str]:
