@@ -23,6 +23,7 @@ import hmac
 import math
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from http import HTTPStatus
 
 import attrs
@@ -51,7 +52,6 @@ class Gate:
     _tokens: Place[State, Message]
     _clock: Callable[[], float]
     _attempts: Attempts = attrs.field(factory=Attempts)
-    _master: tuple[Authorization | None, str] = attrs.field(default=(None, ""), repr=False)
 
     def recognise(self, candidates: Iterable[str], address: str) -> Identity:
         """Return whose token is among ``candidates``, the first that is good; raises a 401 or a 429.
@@ -71,7 +71,7 @@ class Gate:
                     found = found or to_identity(token)
             elif not self._attempts.may_try(address, digest):
                 withheld = True
-            elif hmac.compare_digest(self._to_master(authorization), digest):
+            elif hmac.compare_digest(to_digest(authorization.token), digest):
                 self._attempts.succeeded(address, digest)
                 found = found or _THE_MASTER
             else:
@@ -79,13 +79,6 @@ class Gate:
         if found is None:
             raise self._too_many(address) if withheld else _unauthorized()
         return found
-
-    def _to_master(self, authorization: Authorization) -> str:
-        known, digest = self._master
-        if known is not authorization:
-            digest = to_digest(authorization.token)
-            self._master = authorization, digest
-        return digest
 
     async def enter(self, identity: Identity) -> None:
         """Spend the token where it is for one use; raises a 401 where that is over, and as ``Ref.ask``."""
@@ -112,8 +105,13 @@ def _unauthorized() -> ApiError:
     return ApiError(HTTPStatus.UNAUTHORIZED, "unauthorized", "a valid token is needed")
 
 
+@lru_cache(maxsize=256)
 def to_digest(token: str) -> str:
-    """Return the SHA-256 of a token's text, in hexadecimal."""
+    """Return the SHA-256 of a token's text, in hexadecimal.
+
+    The newest are remembered, as a client shows the same token again and again. Nothing is decided by that: a
+    digest follows from the text alone, and whether it is a good one is looked up each time.
+    """
     return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
 
 
