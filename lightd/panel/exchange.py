@@ -21,8 +21,7 @@ from actors.remotesync.actor import SILENCE, TIMEOUT
 from actors.remotesync.pauses import to_pause
 from lightd.panel.answers import Answer, to_reason, to_seconds
 from lightd.panel.exchanged import Conflict, Exchanged
-from lightd.panel.http import LONGEST_DOCUMENT, HttpPanel
-from lightd.panel.wire import Method, PanelUnavailable
+from lightd.panel.http import LONGEST_DOCUMENT, HttpPanel, PanelUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +93,7 @@ class Exchange:
         if answer.success:
             self.exchanged.pushed_at = self.fleet.clock()
 
-    async def _insist(self, method: Method, to_body: Callable[[], object] = lambda: None) -> Answer:
+    async def _insist(self, method: str, to_body: Callable[[], object] = lambda: None) -> Answer:
         """Return the answer of the panel, one that is final: a success or a refusal."""
         failures = 0
         while True:
@@ -112,7 +111,7 @@ class Exchange:
             with trio.move_on_after(to_pause(failures, asked, self.chance())):
                 await self.recovered.wait()
 
-    async def _ask(self, method: Method, body: object) -> tuple[Answer | None, str]:
+    async def _ask(self, method: str, body: object) -> tuple[Answer | None, str]:
         with trio.move_on_after(TIMEOUT):
             try:
                 answer = await self.panel.ask(method, PATH, body, longest=LONGEST_DOCUMENT)

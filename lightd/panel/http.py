@@ -8,34 +8,41 @@ have no time limit of their own: whoever calls sets one.
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
+from contextlib import aclosing, asynccontextmanager
 
 import attrs
+import httpx
+import trio
 
 from actors.remotesync.panel import Later, Outcome
 from actors.remotesync.updates import Fault, Frame, Status
 from lightd.panel.answers import Answer, to_ailment, to_outcome
-from lightd.panel.wire import Call, Headers, Method, PanelUnavailable, Wire, open_wire
 from lightd.version import version
 
+CONNECTIONS = 20
 LONGEST = 64 * 1024  # bytes of an answer to an update or a look at the health
 LONGEST_DOCUMENT = 16 * 1024 * 1024  # bytes of the panel's configuration
+
+_TROUBLE = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError)
+"""The last is what the resolver has to say about a name that can't be one."""
+
+
+class PanelUnavailable(Exception):  # noqa: N818 - a fault of the world, named like its siblings
+    """The panel could not be reached, or what came back is no HTTP; the message is a sentence."""
 
 
 @attrs.define(eq=False)
 class HttpPanel:
-    """A ``Panel`` at a URL. Made by ``open_http_panel``; ``_headers`` go with every request."""
+    """A ``Panel`` at a URL. Made by ``open_http_panel``."""
 
-    _wire: Wire
-    _path: str
-    _headers: Headers
+    _url: str
+    _client: httpx.AsyncClient
 
     async def update(self, event_id: str, server: str, frame: Frame) -> Outcome:
         """Tell one frame; see ``Panel.update``."""
         try:
             answer = await self.ask(
-                "POST", "/update", to_body(server, frame), headers=[(b"X-Lightd-Event", event_id.encode())]
+                "POST", "/update", to_body(server, frame), headers={"X-Lightd-Event": event_id}
             )
         except PanelUnavailable as trouble:
             return Later(str(trouble), everybody=True)
@@ -50,18 +57,60 @@ class HttpPanel:
 
     async def ask(
         self,
-        method: Method,
+        method: str,
         path: str,
         document: object = None,
         *,
-        headers: Headers = (),
+        headers: dict[str, str] | None = None,
         longest: int = LONGEST,
     ) -> Answer:
         """Return the panel's answer; raises ``PanelUnavailable``."""
-        body = b"" if document is None else json.dumps(document).encode()
-        more = [(b"Content-Length", b"%d" % len(body)), (b"Content-Type", b"application/json")]
-        sent = [*self._headers, *headers, *(more if body else ())]
-        return await self._wire.call(Call(method, self._path + path, sent, body, longest))
+        content = None if document is None else json.dumps(document, ensure_ascii=False).encode()
+        kind = {} if content is None else {"Content-Type": "application/json"}
+        try:
+            request = self._client.build_request(
+                method, self._url + path, content=content, headers={**kind, **(headers or {})}
+            )
+            request.stream = _Body(content or b"")
+            async with aclosing(await self._client.send(request, stream=True)) as response:
+                body = bytearray()
+                with (
+                    trio.CancelScope() as enough
+                ):  # it is cut from within: httpx leaves generators lying about
+                    async for piece in response.aiter_raw():
+                        body += piece
+                        if len(body) > longest:
+                            enough.cancel()
+                whole = None if enough.cancel_called else bytes(body)
+                return Answer(response.status_code, response.headers, whole)
+        except _TROUBLE as trouble:
+            raise PanelUnavailable(to_reason(trouble)) from trouble
+
+
+def to_reason(trouble: BaseException) -> str:
+    """Return what ``trouble`` says; where that is nothing, what the first beneath it says that does."""
+    beneath: BaseException | None = trouble
+    while beneath is not None:
+        if str(beneath):
+            return str(beneath)
+        beneath = beneath.__cause__ or beneath.__context__
+    return type(trouble).__name__
+
+
+@attrs.define(eq=False)
+class _Body(httpx.AsyncByteStream):
+    """The content of a request. Not httpx's own, a generator that a cancelled call leaves lying open."""
+
+    _rest: bytes
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece, self._rest = self._rest, b""
+        if not piece:
+            raise StopAsyncIteration
+        return piece
 
 
 def to_body(server: str, frame: Frame) -> dict[str, str]:
@@ -76,15 +125,20 @@ def to_body(server: str, frame: Frame) -> dict[str, str]:
 @asynccontextmanager
 async def open_http_panel(url: str, token: str) -> AsyncIterator[HttpPanel]:
     """Yield the panel at ``url``, which need not be there."""
-    parts = urlsplit(url)
-    tls = parts.scheme == "https"
-    headers = {
-        "Host": parts.netloc,
-        "Authorization": f"Bearer {token}",
-        "Accept": "application/json",
-        "Accept-Encoding": "identity",
-        "User-Agent": f"lightd/{version()}",
-    }
-    async with open_wire(parts.hostname or "", parts.port or (443 if tls else 80), tls=tls) as wire:
-        sent = [(name.encode(), value.encode()) for name, value in headers.items()]
-        yield HttpPanel(wire, parts.path.rstrip("/"), sent)
+    trusted = httpx.create_ssl_context()
+    trusted.load_default_certs()  # an operator's own authority is the system's to know
+    client = httpx.AsyncClient(
+        headers={
+            "Authorization": f"Bearer {token}",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": f"lightd/{version()}",
+        },
+        verify=trusted,
+        timeout=None,  # noqa: S113 - whoever calls sets the limit, over all of a call at once
+        follow_redirects=False,
+        trust_env=False,
+        limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
+    )
+    async with client:
+        yield HttpPanel(url.rstrip("/"), client)
