@@ -14,6 +14,7 @@ from quart_trio import QuartTrio
 
 from lightd.http import (
     archives,
+    audit,
     changes,
     containers,
     downloads,
@@ -70,6 +71,8 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
         gate.check_token([*websocket.args.getlist("token"), *in_header, *offered])
         g.identity = Identity(MASTER)
         g.token = gate.token
+
+    audit.install(app, system)  # behind the door, before all routes
 
     @app.after_request
     async def finish(response: ResponseTypes) -> ResponseTypes:

@@ -1,12 +1,13 @@
 """What a viewer sends: one JSON object a frame, as strict as a body, refused by an ``error`` frame."""
 
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Annotated, Any
 
 import attrs
 import trio
 
 from actors.container.fleet import Member
-from lightd.http import bodies, containers, frames, history
+from lightd.http import audit, bodies, containers, frames, history
 from lightd.http.errors import ApiError, bad_request, to_api_error
 from lightd.http.websocket import Socket
 from lightd.http.wire import loads, read
@@ -67,12 +68,26 @@ class Inbound:
         """Do what ``message`` asks for, or say why not."""
         try:
             self._spend()
-            await self._do(_parse(message))
+            frame = _parse(message)
+            async with self._audited(frame):
+                await self._do(frame)
         except Exception as error:
             refusal = to_api_error(error)
             if refusal is None:
                 raise
             await self._socket.write(frames.to_frame(frames.to_error(refusal.message)))
+
+    def _audited(
+        self, frame: SendCommand | Power | RequestLogs | Resize
+    ) -> AbstractAsyncContextManager[None]:
+        system, internal_id = self._system, self._member.internal_id
+        match frame:
+            case SendCommand():
+                return audit.told(system, internal_id, "send_command", urgent=True)
+            case Power():
+                return audit.told(system, internal_id, f"power {frame.action}")
+            case RequestLogs() | Resize():
+                return nullcontext()
 
     def _spend(self) -> None:
         now = trio.current_time()

@@ -7,7 +7,19 @@ compared. Benches on real containers need a Docker Engine (``bash tests/rig/run 
 import argparse
 from pathlib import Path
 
-from tests.bench import fanout, figures, flood, idle, journal, lifecycle, panel, requests, restart, transfer
+from tests.bench import (
+    audit,
+    fanout,
+    figures,
+    flood,
+    idle,
+    journal,
+    lifecycle,
+    panel,
+    requests,
+    restart,
+    transfer,
+)
 
 BENCHES = {
     "lifecycle": lifecycle.run,
@@ -15,6 +27,7 @@ BENCHES = {
     "flood": flood.run,
     "idle": idle.run,
     "journal": journal.run,
+    "audit": audit.run,
     "panel": panel.run,
     "requests": requests.run,
     "transfer": transfer.run,
