@@ -5,6 +5,7 @@ begun and never ended, as the process was killed, is an entry too: ``INTERRUPTED
 """
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Protocol
 
 import attrs
@@ -40,6 +41,11 @@ class Outcome:
     code: str | None = None
     subject: str | None = None
     operation_id: str | None = None
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether it is known that nothing was done."""
+        return self.status is not None and self.status >= HTTPStatus.BAD_REQUEST
 
 
 @attrs.frozen

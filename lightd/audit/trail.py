@@ -6,8 +6,9 @@
 3. ``end`` returns once the entry is on the disk; only then is the caller answered.
 4. Where nothing can be written nothing is begun: ``JournalUnavailable``. What makes room, or ends what runs
    wild, is ``urgent``: it goes on, the log has it at once, and the trail as soon as it can be written.
-5. The outcome of what had begun is never given up. It waits until it can be written, and so do at most
-   ``OWED`` others; refusals beyond that are counted and left out: nothing was done for them.
+5. An outcome that can't be written waits until it can be, and keeps nobody waiting. At ``OWED`` of them
+   refusals are left out, for which nothing was done, and what is urgent is refused as well. At ``MOST_OWED``,
+   more than can be under way, all are left out; what had begun is told as interrupted by the next start.
 """
 
 import logging
@@ -22,12 +23,13 @@ import trio
 
 from actors.kernel.ephemeral import Wake
 from actors.kernel.journal import JournalUnavailable
-from lightd.audit.entry import Asked, Begun, Ended, Entry, Outcome, Table
+from lightd.audit.entry import Asked, Begun, Ended, Entry, Outcome, Table, to_text
 from lightd.config import Audit
 
 logger = logging.getLogger("lightd.audit")
 
 OWED: Final = 1000
+MOST_OWED: Final = 10_000
 RETRY: Final = 5.0
 PRUNED_AT_ONCE: Final = 500
 BETWEEN: Final = 0.05
@@ -58,7 +60,7 @@ def follow(call: Call) -> None:
 def about(subject: str) -> None:
     """Say what the present call is about, where its path doesn't: the id of what it makes."""
     if call := _CURRENT.get():
-        call.subject = subject
+        call.subject = to_text(subject)
 
 
 def note_operation(operation_id: str) -> None:
@@ -141,6 +143,7 @@ class Trail:
                     with trio.move_on_after(RETRY if self._owed else float("inf")):
                         await self._work.wait()
                 await self._write_all()
+            await self._write_all()  # what is owed has a last chance
 
     async def _write_all(self) -> None:
         begun, self._begun = self._begun, []
@@ -157,7 +160,7 @@ class Trail:
         else:
             self._owed.clear()
             if self.lost:
-                logger.warning("%d refused calls are not in the audit: it could not be written", self.lost)
+                logger.warning("%d calls are not in the audit: it could not be written", self.lost)
                 self.lost = 0
         for _, waiting in (*begun, *ended):
             waiting.done.set()
@@ -174,11 +177,11 @@ class Trail:
 
     def _owe(self, ended: Sequence[Ended]) -> None:
         for one in ended:
-            status = one.outcome.status
-            if one.number is None and len(self._owed) >= OWED and status is not None and status >= 400:  # noqa: PLR2004 - a refusal
-                self.lost += 1
-            else:
+            bound = OWED if one.number is None and one.outcome.is_refusal else MOST_OWED
+            if len(self._owed) < bound:
                 self._owed.append(one)
+            else:
+                self.lost += 1
 
     async def keep(self, settings: Callable[[], Audit], changed: Wake) -> None:
         """Forget what is older, or more, than ``settings`` say: now, whenever they ``changed``, every hour.

@@ -51,8 +51,6 @@ _PRUNE = """
     DELETE FROM audit WHERE seq IN (SELECT seq FROM audit ORDER BY seq LIMIT ?)
     AND (at < ? OR seq <= (SELECT max(seq) FROM audit) - ?)
 """
-_REFUSED: Final = 400
-
 T = TypeVar("T")
 
 
@@ -80,7 +78,7 @@ class SqliteAudit:
 
     async def write(self, begun: Sequence[Begun], ended: Sequence[Ended]) -> None:
         """Note what begins and what has ended; see ``Table.write``."""
-        done = any(one.outcome.status is None or one.outcome.status < _REFUSED for one in ended)
+        done = any(not one.outcome.is_refusal for one in ended)
 
         def write(connection: sqlite3.Connection) -> None:
             def work() -> None:

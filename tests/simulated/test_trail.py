@@ -150,8 +150,33 @@ async def test_what_is_owed_has_a_bound_at_which_what_is_urgent_is_refused_and_r
         table.fault = None
         await trio.sleep(trails.RETRY + 1)
         assert statuses(table) == [200, 200, 201]
-        assert "3 refused calls are not in the audit" in caplog.text
+        assert "3 calls are not in the audit" in caplog.text
         assert trail.lost == 0
+
+
+async def test_clients_that_leave_while_nothing_can_be_written_fill_no_memory(
+    table, autojump_clock, caplog, monkeypatch
+):
+    monkeypatch.setattr(trails, "MOST_OWED", 2)
+    async with open_trail(table, lambda: table.now) as trail:
+        table.fault = "the disk is full"
+        for _ in range(5):
+            call = a_call()
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await trail.begin(call)
+            await trail.end(call, None, UNANSWERED)
+        assert trail.lost == 3
+
+
+async def test_what_is_owed_is_tried_once_more_at_the_end(table, autojump_clock):
+    async with open_trail(table, lambda: table.now) as trail:
+        call = a_call()
+        await trail.begin(call)
+        table.fault = "the disk is full"
+        await trail.end(call, 200, None)
+        table.fault = None
+    assert (statuses(table), table.begun) == ([200], {})
 
 
 async def test_what_an_earlier_life_had_begun_is_told_at_the_start(table, autojump_clock, caplog):
