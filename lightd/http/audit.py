@@ -19,7 +19,8 @@ from lightd.audit.entry import UNANSWERED, Asked, Entry, to_text
 from lightd.audit.trail import Call, follow
 from lightd.http import queries
 from lightd.http.errors import ApiError, to_api_error
-from lightd.http.identity import Identity, of_request
+from lightd.http.identity import of_request
+from lightd.http.tokens import check_master
 from lightd.http.wire import to_json
 from lightd.system import System
 
@@ -45,7 +46,7 @@ def install(app: QuartTrio, system: System) -> None:
 
     @app.after_request
     async def end(response: ResponseTypes) -> ResponseTypes:
-        if request.method in CHANGING and isinstance(g.get("identity"), Identity):
+        if request.method in CHANGING and _is_known(response):
             call = g.get("call") or _to_call(system)
             await trail.end(call, response.status_code, await _to_code(response))
         return response
@@ -67,13 +68,6 @@ def install(app: QuartTrio, system: System) -> None:
         return to_json({"entries": [to_row(entry) for entry in entries], "next": following})
 
     app.register_blueprint(routes)
-
-
-def check_master() -> None:
-    """Raise a 403 unless the master asks."""
-    if not of_request().is_master:
-        message = "this needs the master token"
-        raise ApiError(HTTPStatus.FORBIDDEN, "master_token_required", message)
 
 
 @asynccontextmanager
@@ -110,6 +104,11 @@ def to_row(entry: Entry) -> dict[str, Any]:
         "status": outcome.status,
         "code": outcome.code,
     }
+
+
+def _is_known(response: ResponseTypes) -> bool:
+    """Whether the caller was let in; a token that was known and is good no more is none."""
+    return "identity" in g and ("call" in g or response.status_code != HTTPStatus.UNAUTHORIZED)
 
 
 def _to_call(system: System) -> Call:

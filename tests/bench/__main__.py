@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.bench import (
     audit,
+    authentication,
     fanout,
     figures,
     flood,
@@ -22,6 +23,7 @@ from tests.bench import (
 )
 
 BENCHES = {
+    "authentication": authentication.run,
     "lifecycle": lifecycle.run,
     "fanout": fanout.run,
     "flood": flood.run,

@@ -7,7 +7,6 @@ import trio
 from actors.kernel.journal import JournalUnavailable
 from lightd.http import app as application
 from lightd.http import audit
-from lightd.http.identity import Identity
 from lightd.http.stations import open_stations
 from tests.edge.front import HEADERS, NO_VOLUME, TOKEN, open_edge
 
@@ -114,13 +113,28 @@ async def test_entries_come_page_by_page_oldest_first(edge):
     assert (await edge.refused("GET", "/audit", odd=1))[0] == 400
 
 
-async def test_nobody_but_the_master_reads_it(edge, monkeypatch):
-    monkeypatch.setattr(application, "Identity", lambda _: Identity("t1"))
-    status, code, _ = await edge.refused("GET", "/audit")
-    assert (status, code) == (403, "master_token_required")
-    await edge.post("/volumes", status=201)
-    monkeypatch.undo()
-    assert (await newest(edge))["token_id"] == "t1"
+async def mint(edge, **fields):
+    minted = await edge.post("/auth/tokens", {"ttl": "1h", **fields})
+    return minted["id"], {**HEADERS, "Authorization": f"Bearer {minted['token']}"}
+
+
+async def test_nobody_but_the_master_reads_it(edge):
+    token_id, headers = await mint(edge)
+    minted = await newest(edge)
+    assert (minted["route"], minted["subject"], minted["token_id"]) == ("/auth/tokens", token_id, "master")
+    answer = await edge.ask("GET", "/audit", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (403, "master_token_required")
+    assert (await edge.ask("POST", "/volumes", headers=headers)).status_code == 201
+    assert (await newest(edge))["token_id"] == token_id
+
+
+async def test_a_token_that_is_spent_is_nobody_s(edge):
+    token_id, headers = await mint(edge, remove_on_use=True)
+    assert (await edge.ask("POST", "/volumes", headers=headers)).status_code == 201
+    assert (await newest(edge))["token_id"] == token_id
+    before = await head(edge)
+    assert (await edge.ask("POST", "/volumes", headers=headers)).status_code == 401
+    assert await entries(edge, before) == []
 
 
 async def test_frames_that_change_something_are_recorded_without_a_command_s_text(edge):
