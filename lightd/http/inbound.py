@@ -7,7 +7,8 @@ import attrs
 import trio
 
 from actors.container.fleet import Member
-from lightd.http import audit, bodies, containers, frames, history
+from actors.tokens.grant import Grant
+from lightd.http import audit, bodies, containers, frames, history, scopes
 from lightd.http.errors import ApiError, bad_request, to_api_error
 from lightd.http.websocket import Socket
 from lightd.http.wire import loads, read
@@ -46,7 +47,7 @@ class Resize:
     rows: Annotated[int, bodies.whole(1, 1000)]
 
 
-_FRAMES: dict[str, type[SendCommand | Power | RequestLogs | Resize]] = {
+FRAMES: dict[str, type[SendCommand | Power | RequestLogs | Resize]] = {
     "send_command": SendCommand,
     "power": Power,
     "request_logs": RequestLogs,
@@ -56,11 +57,12 @@ _FRAMES: dict[str, type[SendCommand | Power | RequestLogs | Resize]] = {
 
 @attrs.define(eq=False)
 class Inbound:
-    """Takes the frames of one viewer, at most ``MESSAGES`` a second."""
+    """Takes the frames of one viewer, at most ``MESSAGES`` a second, and does what it may ask for."""
 
     _system: System
     _member: Member
     _socket: Socket
+    _grant: Grant
     _allowance: float = MESSAGES
     _taken_at: float = attrs.field(factory=trio.current_time)
 
@@ -68,26 +70,25 @@ class Inbound:
         """Do what ``message`` asks for, or say why not."""
         try:
             self._spend()
-            frame = _parse(message)
-            async with self._audited(frame):
-                await self._do(frame)
+            kind, value = _parse(message)
+            async with self._audited(kind, value):
+                scopes.check_allows(self._grant, scopes.INBOUND[kind])
+                await self._do(read(FRAMES[kind], value))
         except Exception as error:
             refusal = to_api_error(error)
             if refusal is None:
                 raise
             await self._socket.write(frames.to_frame(frames.to_error(refusal.message)))
 
-    def _audited(
-        self, frame: SendCommand | Power | RequestLogs | Resize
-    ) -> AbstractAsyncContextManager[None]:
+    def _audited(self, kind: str, value: dict[str, Any]) -> AbstractAsyncContextManager[None]:
         system, internal_id = self._system, self._member.internal_id
-        match frame:
-            case SendCommand():
-                return audit.told(system, internal_id, "send_command", urgent=True)
-            case Power():
-                return audit.told(system, internal_id, f"power {frame.action}")
-            case RequestLogs() | Resize():
-                return nullcontext()
+        if kind == "send_command":
+            return audit.told(system, internal_id, kind, urgent=True)
+        if kind == "power":
+            action = value.get("action")
+            known = isinstance(action, str) and action in containers.POWER
+            return audit.told(system, internal_id, f"{kind} {action}" if known else kind)
+        return nullcontext()
 
     def _spend(self) -> None:
         now = trio.current_time()
@@ -119,14 +120,14 @@ class Inbound:
         self._member.console.send_nowait(data)
 
 
-def _parse(message: str | bytes) -> Any:  # noqa: ANN401 - one of the classes of _FRAMES
+def _parse(message: str | bytes) -> tuple[str, dict[str, Any]]:
+    """Return the kind of a frame, one of ``FRAMES``, and its fields."""
     if isinstance(message, bytes):
         raise bad_request("frames must be text")
     value = loads(message.encode())
     if not isinstance(value, dict):
         raise bad_request("a frame must be a JSON object")
     kind = value.pop("event", "")
-    cls = _FRAMES.get(kind) if isinstance(kind, str) else None
-    if cls is None:
-        raise bad_request(f"event: must be one of {', '.join(_FRAMES)}")
-    return read(cls, value)
+    if not isinstance(kind, str) or kind not in FRAMES:
+        raise bad_request(f"event: must be one of {', '.join(FRAMES)}")
+    return kind, value

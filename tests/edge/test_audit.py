@@ -164,6 +164,29 @@ async def test_frames_that_change_something_are_recorded_without_a_command_s_tex
     assert TOKEN not in str(found)
 
 
+async def test_what_a_token_may_not_is_recorded_over_http_and_over_a_websocket(edge):
+    await edge.running()
+    token_id, headers = await mint(edge, containers=["s1"], permissions=["console.read"])
+    before = await head(edge)
+    for path in ("/containers/s1/stop", "/containers/s2/stop", "/volumes"):
+        await edge.ask("POST", path, headers=headers)
+    token = headers["Authorization"].removeprefix("Bearer ")
+    async with edge.console(token=f"?token={token}") as console:
+        await console.send("power", action="stop")
+        await console.until("error")
+        await console.send("send_command", command="hello")
+        await console.until("error")
+    found = await entries(edge, before)
+    assert [(entry["method"], entry["status"]) for entry in found] == [
+        ("POST", 403),
+        ("POST", 403),
+        ("POST", 403),
+        ("WS power stop", 403),
+        ("WS send_command", 403),
+    ]
+    assert {entry["token_id"] for entry in found} == {token_id}
+
+
 async def test_a_client_that_hangs_up_leaves_an_entry_without_an_outcome(edge):
     await edge.create(start_pattern="Ready")
     edge.faults.gates["start"] = trio.Event()
