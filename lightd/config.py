@@ -91,6 +91,14 @@ class Monitoring:
 
 
 @attrs.frozen
+class Audit:
+    """How long, in days, and how many at most, entries of the audit are kept."""
+
+    keep_days: Annotated[int, rules.DAYS] = 90
+    keep_entries: Annotated[int, rules.ENTRIES] = 1_000_000
+
+
+@attrs.frozen
 class Remote:
     """The panel; its address and token are needed once it is enabled.
 
@@ -115,6 +123,7 @@ class Configuration:
     storage: Storage = Storage()
     monitoring: Monitoring = Monitoring()
     remote: Remote = Remote()
+    audit: Audit = Audit()
     node: Annotated[str, rules.NODE]
 
     def masked(self) -> dict[str, Any]:
@@ -290,6 +299,6 @@ def _to_json_value(_instance: object, _field: object, value: object) -> object:
 def first_file(token: str) -> dict[str, Any]:
     """What a first start writes: the contract's keys at their defaults, ``token``, and no node's name."""
     file = to_json(Configuration(authorization=Authorization(token=token), node=""))
-    del file["node"]
+    del file["node"], file["audit"]
     file["storage"] = {key: f"./{path}" for key, path in file["storage"].items() if key.endswith("_path")}
     return file

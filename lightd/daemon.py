@@ -28,6 +28,7 @@ from actors.tokens.actor import open_tokens
 from actors.volumes.actor import open_volumes
 from actors.volumes.decider import State as Volumes
 from actors.volumes.messages import Message as VolumeMessage
+from lightd.audit.trail import open_trail
 from lightd.config import Configuration, ConfigurationError, Monitoring
 from lightd.consoles.log import DiskConsoleLog
 from lightd.engine.docker import open_docker_engine
@@ -43,6 +44,8 @@ from lightd.http.adoption import to_adopt
 from lightd.http.app import make_app
 from lightd.http.server import Address, open_server
 from lightd.http.stations import open_stations
+from lightd.inside import Inside
+from lightd.journal.audit import SqliteAudit
 from lightd.journal.codec import Codec
 from lightd.journal.cursors import SqliteCursors
 from lightd.journal.sqlite import open_sqlite_journal
@@ -56,7 +59,7 @@ from lightd.version import version
 
 logger = logging.getLogger(__name__)
 
-OpenEngine = Callable[[Configuration], AbstractAsyncContextManager[Engine]]
+OpenEngine = Callable[[Configuration, Inside], AbstractAsyncContextManager[Engine]]
 Started = Callable[[Sequence[str]], None]
 
 
@@ -93,13 +96,14 @@ async def _reload(system: System) -> None:
 
 
 @asynccontextmanager
-async def open_engine(config: Configuration) -> AsyncIterator[Engine]:
+async def open_engine(config: Configuration, inside: Inside) -> AsyncIterator[Engine]:
     """Yield the engine that the configuration names; it need not answer."""
     async with open_docker_engine(
         str(config.docker.socket_path),
         node=config.node,
         containers_path=str(config.storage.containers_path),
         volumes_path=str(config.storage.volumes_path),
+        inside=inside,
     ) as engine:
         yield engine
 
@@ -113,11 +117,13 @@ async def open_system(
     ``path`` is the file that ``config`` came from.
     """
     await trio.to_thread.run_sync(_make_folders, config)
+    inside = Inside()
     log = DiskConsoleLog(config.storage.base_path / "consoles")
     async with (
         open_sqlite_journal(config.storage.base_path / "lightd.db", Codec(), time.time) as journal,
         open_bus(journal) as bus,
-        open_engine(config) as engine,
+        open_trail(SqliteAudit(journal), time.time) as trail,
+        open_engine(config, inside) as engine,
         open_supervisor() as supervisor,
         open_store(config, bus, supervisor) as (volumes, folders, quotas),
         open_fleet(bus, engine, supervisor, compile_pattern, time.time, log) as fleet,
@@ -140,6 +146,8 @@ async def open_system(
             jobs=jobs,
             janitor=janitor,
             operations=Operations(bus, fleet, time.time, nursery),
+            audit=trail,
+            inside=inside,
             clock=time.time,
             nursery=nursery,
             path=path,
@@ -148,6 +156,7 @@ async def open_system(
         nursery.start_soon(_monitor, system)
         nursery.start_soon(Watch(quotas, fleet).run)
         nursery.start_soon(janitor.run)
+        nursery.start_soon(trail.keep, lambda: system.config.audit, system.reloaded)
         nursery.start_soon(Connection(system, SqliteCursors(journal), to_adopt(system)).run)
         try:
             yield system
@@ -206,7 +215,11 @@ async def open_front(system: System) -> AsyncIterator[Sequence[str]]:
     server = system.config.server
     async with (
         open_stations(system.bus) as stations,
-        open_server(make_app(system, stations), [Address(server.host, server.port)]) as front,
+        open_server(
+            make_app(system, stations),
+            [Address(server.host, server.port)],
+            refuses=system.inside.holds,
+        ) as front,
     ):
         yield [f"http://{address}" for address in front.addresses]
 

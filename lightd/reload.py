@@ -32,6 +32,8 @@ LIVE = frozenset(
         "remote.token",
         "remote.sync_config",
         "remote.catch_up",
+        "audit.keep_days",
+        "audit.keep_entries",
     }
 )
 """The keys that a running daemon takes on. All others, those to come too, need a restart."""

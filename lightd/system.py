@@ -28,11 +28,13 @@ from actors.tokens.messages import Message as TokenMessage
 from actors.volumes.decider import State as Volumes
 from actors.volumes.messages import Delete as DeleteVolume
 from actors.volumes.messages import Message as VolumeMessage
+from lightd.audit.trail import Trail, note_operation
 from lightd.config import Configuration
 from lightd.files.janitor import Janitor
 from lightd.files.jobs import Jobs
 from lightd.files.quota.quotas import Quotas
 from lightd.files.volumes import VolumeFolders
+from lightd.inside import Inside
 from lightd.operations import Operations
 from lightd.panel.exchanged import Exchanged
 from lightd.sockets import OpenSockets
@@ -142,6 +144,8 @@ class System:
     jobs: Jobs
     janitor: Janitor
     operations: Operations
+    audit: Trail
+    inside: Inside
     clock: Callable[[], float]
     nursery: trio.Nursery
     path: Path | None = None
@@ -290,5 +294,10 @@ def to_key(port: PortBinding) -> Key:
 
 
 def new_operation_id(kind: str = "change") -> str:
-    """Return a fresh id for one thing that somebody asked for; it says what ``kind`` of thing that is."""
-    return f"{kind}-{uuid.uuid4().hex}"
+    """Return a fresh id for one thing that somebody asked for; it says what ``kind`` of thing that is.
+
+    The audit notes it beside who asked.
+    """
+    operation_id = f"{kind}-{uuid.uuid4().hex}"
+    note_operation(operation_id)
+    return operation_id

@@ -33,9 +33,11 @@ from actors.container.spec import ContainerSpec, Limits, PortBinding
 from lightd.engine import attach, bridge, calls, entrypoint, folder, ports, pull, recipe, streams, translate
 from lightd.engine.frames import Tail, Unframer
 from lightd.engine.logged import to_logged
+from lightd.engine.network import Network
 from lightd.engine.sampler import Sampler
 from lightd.engine.translate import Refused
 from lightd.files.jail import Owner
+from lightd.inside import Inside
 
 CHANGES_AT_ONCE: Final = 8
 TRIES: Final = 5  # to create, while somebody else takes and leaves the name
@@ -71,8 +73,8 @@ class DockerEngine:
     _layout: recipe.Layout
     _calls: calls.Calls
     _sampler: Sampler
+    _network: Network
     _changing: trio.Semaphore = attrs.field(factory=lambda: trio.Semaphore(CHANGES_AT_ONCE))
-    _making_network: trio.Lock = attrs.field(factory=trio.Lock)
 
     async def ensure_image(self, image: str, progress: Callable[[str], None]) -> None:
         with _refusals():
@@ -115,7 +117,7 @@ class DockerEngine:
     async def _create(self, spec: ContainerSpec, role: Role, config: recipe.Json, identity: str) -> str:
         """Make a container; one of the same name is it already where its label ``identity`` is the same."""
         name = recipe.to_name(spec.internal_id, role)
-        await self._ensure_network()
+        await self._network.ensure()
         for _ in range(TRIES):
             try:
                 made = await self._change("POST", "containers/create", config, name=name)
@@ -135,16 +137,6 @@ class DockerEngine:
                 return str(found["Id"])
             await self._remove(found["Id"])
         raise EngineUnavailable(f"The name {name} is taken again and again")
-
-    async def _ensure_network(self) -> None:
-        async with self._making_network:
-            try:
-                await self._calls.get(f"networks/{recipe.NETWORK}")
-            except Refused as no:
-                if no.status != NOT_FOUND:
-                    raise translate.to_fault(no) from None
-                with _refusals(CONFLICT):
-                    await self._change("POST", "networks/create", recipe.to_network())
 
     def _is_ours(self, inspected: Mapping[str, Any]) -> bool:
         return (inspected["Config"]["Labels"] or {}).get(translate.NODE) == self._layout.node
@@ -246,6 +238,7 @@ class DockerEngine:
         # From now on, by the clock that we share: the engine answers a moment before it listens.
         since = f"{time.time():.9f}"
         query = urlencode({"filters": json.dumps(filters), "since": since})
+        await self._network.look()
         with _refusals():
             async with self._body("GET", f"events?{query}") as body:
                 yield Notices(streams.Messages(body))
@@ -338,13 +331,19 @@ async def _on_host(function: Callable[..., None], *args: object) -> None:
 
 @asynccontextmanager
 async def open_docker_engine(
-    socket_path: str, *, node: str, containers_path: str, volumes_path: str
+    socket_path: str,
+    *,
+    node: str,
+    containers_path: str,
+    volumes_path: str,
+    inside: Inside | None = None,
 ) -> AsyncIterator[DockerEngine]:
     """The engine at a socket, which need not answer yet; ``node`` tells this daemon's containers apart.
 
     The paths are the host's, and absolute: each container's own folder is in ``containers_path``, the volumes
-    are in ``volumes_path``.
+    are in ``volumes_path``. ``inside`` learns where the containers' addresses are.
     """
     layout = recipe.Layout(node, containers_path, volumes_path)
     async with bridge.open_bridge() as door, calls.open_calls(door, socket_path) as client:
-        yield DockerEngine(socket_path, layout, client, Sampler(client))
+        network = Network(client, inside or Inside())
+        yield DockerEngine(socket_path, layout, client, Sampler(client), network)

@@ -24,6 +24,7 @@ from lightd.engine import entrypoint, translate
 Json = dict[str, Any]
 
 NETWORK: Final = "lightd"
+_ICC: Final = "com.docker.network.bridge.enable_icc"
 HOME: Final = "/home/container"
 DATA: Final = "/app/data"
 INSTALL_HOME: Final = "/mnt/server"
@@ -36,6 +37,12 @@ INSTALLER_MEMORY: Final = 1024**3
 """Bytes that an installer has at least: unpacking takes more than the small servers that it unpacks."""
 
 INSTALLER_PIDS: Final = 1024
+
+SERVER_PIDS: Final = 4096
+"""Processes and threads of a server whose limits name no number: more than games need, less than bombs do."""
+
+OOM_SCORE: Final = 500
+"""Where the host itself is out of memory, the kernel takes a server before the daemon or Docker: proc(5)."""
 
 _PREFIXES: Final[Mapping[Role, str]] = {
     Role.SERVER: "lightd-",
@@ -92,7 +99,7 @@ def to_server(spec: ContainerSpec, attempt: int, layout: Layout) -> Json:
         "ExposedPorts": {_to_port(port): {} for port in spec.ports},
         "HostConfig": {
             **_to_confinement(SERVER_CAPABILITIES),
-            **to_ceilings(limits.memory, limits.cpu, limits.pids),
+            **to_ceilings(limits.memory, limits.cpu, limits.pids or SERVER_PIDS),
             "Mounts": [
                 _to_mount(layout.volume(spec), HOME),
                 _to_mount(layout.folder(spec.internal_id), DATA, read_only=True),
@@ -136,9 +143,14 @@ def to_network() -> Json:
         "Name": NETWORK,
         "Driver": "bridge",
         "CheckDuplicate": True,
-        "Options": {"com.docker.network.bridge.enable_icc": "false"},
+        "Options": {_ICC: "false"},
         "Labels": {translate.MANAGED: "true"},
     }
+
+
+def is_closed(network: Mapping[str, Any]) -> bool:
+    """Whether containers can't see each other on ``network``, as the engine has it."""
+    return network.get("Driver") == "bridge" and (network.get("Options") or {}).get(_ICC) == "false"
 
 
 def to_filters(node: str) -> Mapping[str, list[str]]:
@@ -171,6 +183,7 @@ def _to_confinement(capabilities: tuple[str, ...]) -> Json:
         "SecurityOpt": ["no-new-privileges"],
         "NetworkMode": NETWORK,
         "LogConfig": {"Type": "local", "Config": {"max-size": "5m", "max-file": "2"}},
+        "OomScoreAdj": OOM_SCORE,
         "RestartPolicy": {"Name": "no"},
     }
 

@@ -18,6 +18,7 @@ from quart_trio import QuartTrio
 
 from lightd.http import (
     archives,
+    audit,
     changes,
     containers,
     downloads,
@@ -84,6 +85,8 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
         g.identity = gate.recognise(candidates, websocket.remote_addr or "")
         await gate.enter(g.identity)
         await check_scope(websocket)
+
+    audit.install(app, system)  # behind the door, before all routes
 
     @app.after_request
     async def finish(response: ResponseTypes) -> ResponseTypes:

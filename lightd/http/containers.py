@@ -12,6 +12,7 @@ from actors.container import messages as told
 from actors.container.fleet import Member, stream_of
 from actors.kernel.journal import Recorded
 from actors.kernel.mailbox import ActorGone, Receipt
+from lightd.audit.trail import about
 from lightd.http import queries
 from lightd.http.bodies import ContainerBody
 from lightd.http.errors import ApiError, engine_unavailable, not_found
@@ -40,6 +41,7 @@ def install(app: QuartTrio, system: System) -> None:
         queries.check_names("wait")
         wait = queries.seconds("wait")
         spec = await to_spec(await read_body(ContainerBody), system.config.docker)
+        about(spec.internal_id)
         check_engine(system)
         if spec.volume_id not in system.volumes.view.state.volumes:
             raise not_found("volume")

@@ -1,5 +1,6 @@
 """What a viewer sends: one JSON object a frame, as strict as a body, refused by an ``error`` frame."""
 
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Annotated, Any
 
 import attrs
@@ -7,7 +8,7 @@ import trio
 
 from actors.container.fleet import Member
 from actors.tokens.grant import Grant
-from lightd.http import bodies, containers, frames, history, scopes
+from lightd.http import audit, bodies, containers, frames, history, scopes
 from lightd.http.errors import ApiError, bad_request, to_api_error
 from lightd.http.websocket import Socket
 from lightd.http.wire import loads, read
@@ -69,12 +70,25 @@ class Inbound:
         """Do what ``message`` asks for, or say why not."""
         try:
             self._spend()
-            await self._do(_parse(message, self._grant))
+            kind, value = _parse(message)
+            async with self._audited(kind, value):
+                scopes.check_allows(self._grant, scopes.INBOUND[kind])
+                await self._do(read(FRAMES[kind], value))
         except Exception as error:
             refusal = to_api_error(error)
             if refusal is None:
                 raise
             await self._socket.write(frames.to_frame(frames.to_error(refusal.message)))
+
+    def _audited(self, kind: str, value: dict[str, Any]) -> AbstractAsyncContextManager[None]:
+        system, internal_id = self._system, self._member.internal_id
+        if kind == "send_command":
+            return audit.told(system, internal_id, kind, urgent=True)
+        if kind == "power":
+            action = value.get("action")
+            known = isinstance(action, str) and action in containers.POWER
+            return audit.told(system, internal_id, f"{kind} {action}" if known else kind)
+        return nullcontext()
 
     def _spend(self) -> None:
         now = trio.current_time()
@@ -106,15 +120,14 @@ class Inbound:
         self._member.console.send_nowait(data)
 
 
-def _parse(message: str | bytes, grant: Grant) -> Any:  # noqa: ANN401 - one of the classes of FRAMES
+def _parse(message: str | bytes) -> tuple[str, dict[str, Any]]:
+    """Return the kind of a frame, one of ``FRAMES``, and its fields."""
     if isinstance(message, bytes):
         raise bad_request("frames must be text")
     value = loads(message.encode())
     if not isinstance(value, dict):
         raise bad_request("a frame must be a JSON object")
     kind = value.pop("event", "")
-    cls = FRAMES.get(kind) if isinstance(kind, str) else None
-    if cls is None:
+    if not isinstance(kind, str) or kind not in FRAMES:
         raise bad_request(f"event: must be one of {', '.join(FRAMES)}")
-    scopes.check_allows(grant, scopes.INBOUND[kind])
-    return read(cls, value)
+    return kind, value

@@ -8,6 +8,7 @@ from quart_trio import QuartTrio
 
 from actors.portpool.decider import Entry, State
 from actors.portpool.messages import Add, Key, Mark, Message, Remove
+from lightd.audit.trail import about
 from lightd.http import bodies, queries
 from lightd.http.errors import ApiError, bad_request
 from lightd.http.identity import of_request
@@ -27,6 +28,7 @@ def install(app: QuartTrio, system: System) -> None:
         queries.check_names()
         body = await read_body(bodies.PortBody)
         key = (body.ip, body.port, body.protocol)
+        about(f"{body.ip}/{body.port}")
         await ask(Add((key,)))
         return to_json({"message": "Port added to pool", **_to_name(key)})
 

@@ -68,6 +68,7 @@ ROUTES: Final[Mapping[str, Row]] = MappingProxyType(
         "GET /remote/config": Row(MASTER, Subject.NODE),
         "POST /remote/config/reload": Row(MASTER, Subject.NODE),
         "GET /remote/status": Row("admin", Subject.NODE),
+        "GET /audit": Row(MASTER, Subject.NODE),
         # containers
         "POST /containers": Row("admin", Subject.NODE),
         "GET /containers": Row(TOKEN, Subject.REACHED),

@@ -18,7 +18,7 @@ import math
 import socket as sockets
 import ssl
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import attrs
 import trio
@@ -29,7 +29,7 @@ from quart_trio import QuartTrio
 
 from lightd.http import exchange, refusal
 from lightd.http.addresses import to_key
-from lightd.http.connection import Connection
+from lightd.http.connection import ABORT, Connection
 from lightd.http.settings import Settings
 
 HYPERCORN = "0.18.0"
@@ -44,6 +44,7 @@ logger = logging.getLogger("lightd.http")
 ACCEPTED_AT_ONCE = 64
 UNAVAILABLE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 """No IPv6 on this machine, say: `localhost` is then the other address alone."""
+REFUSALS_TOLD_EVERY = 60.0
 OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -83,6 +84,7 @@ async def open_server(
     *,
     settings: Settings = Settings(),  # noqa: B008  # frozen
     ssl_context: ssl.SSLContext | None = None,
+    refuses: Callable[[str], bool] = lambda _: False,
 ) -> AsyncIterator[Server]:
     """Serve `app` on every address until the block is left; then nothing accepts, and all connections end.
 
@@ -90,6 +92,7 @@ async def open_server(
     closed, requests in progress are answered, WebSockets are closed with 1001, and what is left is reset.
     Quart's lifespan is not run: what the application needs is opened before. The app's classes for
     requests and its limits are set to this server's. `ssl_context` gets HTTP/1.1 as its only protocol.
+    A client from an address that `refuses` is not served: its connection is reset.
 
     Raises OSError if an address cannot be bound, ValueError if the application has lifespan hooks.
     """
@@ -109,7 +112,7 @@ async def open_server(
         ]
         bound = tuple(Address(*each.getsockname()[:2]) for each in listeners)
         async with trio.open_nursery() as nursery:
-            clients = Clients(app, settings, ssl_context, nursery)
+            clients = Clients(app, settings, ssl_context, nursery, refuses)
             for listener in listeners:
                 nursery.start_soon(clients.accept, listener)
             nursery.start_soon(clients.sweep)
@@ -159,7 +162,12 @@ class Clients:
     """All connections of one server."""
 
     def __init__(
-        self, app: QuartTrio, settings: Settings, ssl_context: ssl.SSLContext | None, nursery: trio.Nursery
+        self,
+        app: QuartTrio,
+        settings: Settings,
+        ssl_context: ssl.SSLContext | None,
+        nursery: trio.Nursery,
+        refuses: Callable[[str], bool],
     ) -> None:
         self.connections: set[Connection] = set()
         self.failures = 0
@@ -171,6 +179,8 @@ class Clients:
         self._none_left = trio.Event()
         self._settings = settings
         self._ssl_context = ssl_context
+        self._refuses = refuses
+        self._refusal_told = -math.inf
 
     async def accept(self, listener: sockets.socket) -> None:
         """Accept for ever; returns when the listener is closed."""
@@ -189,6 +199,9 @@ class Clients:
                     await trio.sleep(0.1)
 
     def _admit(self, socket: sockets.socket, where: tuple[str, int]) -> None:
+        if self._refuses(where[0]):
+            self._reset(socket, where[0])
+            return
         key = to_key(where[0])
         if len(self.connections) >= self._settings.max_connections:
             self._turn_away(socket, refusal.FULL)
@@ -199,6 +212,13 @@ class Clients:
             self.connections.add(connection)
             self._per_address[key] += 1
             self._nursery.start_soon(self._serve, connection, key)
+
+    def _reset(self, socket: sockets.socket, host: str) -> None:
+        with socket, contextlib.suppress(OSError):
+            socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, ABORT)
+        if trio.current_time() >= self._refusal_told + REFUSALS_TOLD_EVERY:
+            self._refusal_told = trio.current_time()
+            logger.warning("%s is the address of a container, and is not served here", host)
 
     def _is_greedy(self, host: str, key: str) -> bool:
         return (

@@ -14,6 +14,7 @@ from quart_trio import QuartTrio
 from actors.tokens.decider import Token
 from actors.tokens.grant import PERMISSIONS, Grant
 from actors.tokens.messages import ID_LENGTH, Mint, Revoke, to_id
+from lightd.audit.trail import about
 from lightd.http import bodies, queries
 from lightd.http.auth import to_digest
 from lightd.http.errors import bad_request
@@ -80,6 +81,7 @@ def install(app: QuartTrio, system: System) -> None:
         body = await read_body(TokenBody)
         text = f"lightd_{secrets.token_urlsafe(SECRET)}"
         digest, now = to_digest(text), system.clock()
+        about(to_id(digest))
         grant = Grant(body.containers, body.permissions)
         command = Mint(digest, grant, body.remove_on_use, now, now + body.ttl)
         await settle(partial(system.tokens.ref.ask, command, new_operation_id("token")))

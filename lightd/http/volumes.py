@@ -9,6 +9,7 @@ from quart_trio import QuartTrio
 
 from actors.volumes import messages as told
 from actors.volumes.decider import Volume
+from lightd.audit.trail import about
 from lightd.http import queries
 from lightd.http.errors import not_found
 from lightd.http.filebodies import VolumeBody
@@ -28,6 +29,7 @@ def install(app: QuartTrio, system: System) -> None:
         raw = await request.get_data(as_text=False)
         body = read(VolumeBody, loads(raw)) if raw.strip() else VolumeBody()
         volume_id = str(uuid.uuid4())
+        about(volume_id)
         await settle(partial(_create, system, volume_id, body.size))
         return to_json(_to_volume(system, find(system, volume_id)), 201)
 

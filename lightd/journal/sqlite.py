@@ -34,7 +34,7 @@ from actors.kernel.journal import (
 from lightd.journal.codec import Codec
 from lightd.journal.migrations import MIGRATIONS
 
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 
 T = TypeVar("T")
 

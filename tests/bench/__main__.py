@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 from tests.bench import (
+    audit,
     authentication,
     fanout,
     figures,
@@ -28,6 +29,7 @@ BENCHES = {
     "flood": flood.run,
     "idle": idle.run,
     "journal": journal.run,
+    "audit": audit.run,
     "panel": panel.run,
     "requests": requests.run,
     "transfer": transfer.run,

@@ -80,7 +80,7 @@ async def serve_ours(folder: Path) -> None:
     past = Past(1, runs=1, running=True)
     await write(folder, past)
     async with (
-        daemon.open_system(config, lambda _: open_filled(past)) as system,
+        daemon.open_system(config, lambda *_: open_filled(past)) as system,
         open_stations(system.bus) as stations,
         open_server(make_app(system, stations), [Address("127.0.0.1", 0)], settings=PATIENT) as front,
     ):

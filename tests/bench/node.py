@@ -43,6 +43,16 @@ SETTLED = 0.5
 DOOR = {"open": False, "guarded": True}
 
 
+class Nowhere:
+    """An audit that keeps nothing: what the one that does is measured by."""
+
+    async def write(self, begun: object, ended: object) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def prune(self, before: float, most: int, limit: int) -> int:
+        return 0
+
+
 @attrs.frozen
 class Past:
     """What is recorded: so many containers that were run so many times before, and run now or don't."""
@@ -113,7 +123,7 @@ async def open_filled(past: Past) -> AsyncIterator[Engine]:
         yield engine
 
 
-async def serve(folder: Path, past: Past, *, traced: bool) -> None:
+async def serve(folder: Path, past: Past, *, traced: bool, audited: bool) -> None:
     config = Configuration(
         server=Server("127.0.0.1", 0),
         authorization=Authorization(token=TOKEN),
@@ -122,9 +132,11 @@ async def serve(folder: Path, past: Past, *, traced: bool) -> None:
         node="bench",
     )
     async with (
-        daemon.open_system(config, lambda _: open_filled(past)) as system,
+        daemon.open_system(config, lambda *_: open_filled(past)) as system,
         daemon.open_front(system) as addresses,
     ):
+        if not audited:
+            system.audit._table = Nowhere()
         print(addresses[0], flush=True)
         while not system.fleet.engine_up.value:
             await system.fleet.engine_up.wake.wait()
@@ -202,9 +214,14 @@ class Node:
 
 
 @contextmanager
-def open_node(folder: Path, past: Past, *, traced: bool = False) -> Iterator[Node]:
+def open_node(folder: Path, past: Past, *, traced: bool = False, audited: bool = True) -> Iterator[Node]:
     """A node that serves what was written into ``folder``."""
-    arguments: dict[str, Any] = {"folder": str(folder), "past": attrs.asdict(past), "traced": traced}
+    arguments: dict[str, Any] = {
+        "folder": str(folder),
+        "past": attrs.asdict(past),
+        "traced": traced,
+        "audited": audited,
+    }
     options = ["-X", "tracemalloc=1"] if traced else []
     begun = time.perf_counter()
     child = subprocess.Popen(
@@ -228,7 +245,8 @@ def main() -> None:
     past = Past(**arguments["past"])
     daemon._settle_process()
     with Path(os.devnull).open("w") as nowhere, logs.configure("json", logging.INFO, nowhere):
-        trio.run(lambda: serve(Path(arguments["folder"]), past, traced=arguments["traced"]))
+        options = {name: arguments[name] for name in ("traced", "audited")}
+        trio.run(lambda: serve(Path(arguments["folder"]), past, **options))
 
 
 if __name__ == "__main__":

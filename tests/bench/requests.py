@@ -38,7 +38,7 @@ END = b"\r\n\r\n"
 
 @attrs.define
 class Load:
-    """Requests for one path, by ``CLIENTS`` kept connections, each sending the next after its answer.
+    """Requests for one path, by some kept connections, each sending the next after its answer.
 
     ``cpu`` has the server's processor milliseconds for a thousand of them, of every burst.
     """
@@ -49,6 +49,7 @@ class Load:
     count: int
     headers: Mapping[str, str] = HEADERS
     answer: bytes = b""
+    clients: int = CLIENTS
     cpu: list[float] = attrs.field(factory=list)
 
     def __attrs_post_init__(self) -> None:
@@ -80,7 +81,7 @@ class Load:
         request, size = self.request, len(self.answer)
         with selectors.DefaultSelector() as selector:
             due, sent = {}, 0
-            for _ in range(CLIENTS):
+            for _ in range(self.clients):
                 client = self._connected()
                 selector.register(client, selectors.EVENT_READ)
                 client.sendall(request)

@@ -143,7 +143,8 @@ async def test_a_journal_of_the_first_schema_becomes_what_a_new_one_is(path):
         await journal.commit([Append("a", 0, starts(1, 1), "mine")])
         expected = shape_of(journal)
         journal._writer.execute("DROP INDEX records_by_cause")
-        journal._writer.execute("DROP TABLE cursors")
+        for table in ("cursors", "audit", "audit_begun"):
+            journal._writer.execute(f"DROP TABLE {table}")
         journal._writer.execute("PRAGMA user_version = 1")
     async with open_on_disk(path) as journal:
         assert shape_of(journal) == expected

@@ -189,7 +189,7 @@ async def open_edge(folder, *, sections=None, **engine_settings):
     faults = Faults()
 
     @asynccontextmanager
-    async def open_engine(_configuration):
+    async def open_engine(*_):
         async with fake.open_fake_engine(faults=faults, **engine_settings) as engine:
             engine._opened += fake.EPOCH - time.time()  # its clock is the daemon's
             engines.append(engine)

@@ -39,7 +39,7 @@ def show(monkeypatch, capsys):
 
     def run(*, down=False, program=server, image=fake.RIG_IMAGE):
         @asynccontextmanager
-        async def open_engine(_configuration):
+        async def open_engine(*_):
             programs = {demo.STARTUP: program, "#!/bin/sh\necho installing into $(pwd)\n": fake.programs.echo}
             async with fake.open_fake_engine(programs_too=programs) as engine:
                 if down:

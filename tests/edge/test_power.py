@@ -95,7 +95,7 @@ async def test_a_start_that_a_deletion_overtakes_is_cancelled(edge):
     async with trio.open_nursery() as nursery:
         nursery.start_soon(start)
         await edge.system.fleet.get("s1").wait_until(lambda view: view.state.started_at is not None)
-        edge.faults.gates["remove"] = trio.Event()
+        edge.faults.gates["signal"] = edge.faults.gates["remove"] = trio.Event()
         await edge.call("DELETE", "/containers/s1", wait=0)
         await edge.power("kill", wait=0)
         edge.faults.gates["remove"].set()

@@ -112,7 +112,7 @@ def test_every_mistake_is_told_with_its_path():
         "x\n": 1,
     }
     assert mistakes(value) == [
-        f'"x\\n": is not a key that lightd knows here ({", ".join(config.first_file(TOKEN))}, node)',
+        f'"x\\n": is not a key that lightd knows here ({", ".join(config.first_file(TOKEN))}, audit, node)',
         "server.prot: is not a key that lightd knows here (host, port)",
         'server.host: must be an IP address or a host name, not "http://x"',
         'server.port: must be a number from 0 to 65535, not "abc"',

@@ -45,9 +45,37 @@ def test_an_installer_is_root_has_enough_memory_and_no_server_s_ports():
     assert "ExposedPorts" not in made
 
 
-def test_no_limit_is_no_key():
+def test_no_limit_is_no_key_but_for_processes():
     host = recipe.to_server(SPEC, 1, LAYOUT)["HostConfig"]
-    assert not {"Memory", "MemorySwap", "NanoCpus", "PidsLimit"} & host.keys()
+    assert not {"Memory", "MemorySwap", "NanoCpus"} & host.keys()
+    assert host["PidsLimit"] == recipe.SERVER_PIDS
+
+
+@pytest.mark.parametrize("to_container", [recipe.to_server, recipe.to_installer])
+def test_a_container_of_any_kind_is_confined(to_container):
+    made = to_container(attrs.evolve(SPEC, limits=Limits(memory=2**31)), 1, LAYOUT)
+    host = made["HostConfig"]
+    assert host["CapDrop"] == ["ALL"]
+    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert host["Memory"] == host["MemorySwap"]
+    assert host["LogConfig"] == {"Type": "local", "Config": {"max-size": "5m", "max-file": "2"}}
+    assert host["NetworkMode"] == recipe.NETWORK
+    assert [mount["ReadOnly"] for mount in host["Mounts"] if mount["Target"] == recipe.DATA] == [True]
+    assert not {"Privileged", "Devices", "Binds", "PidMode", "IpcMode", "UsernsMode"} & host.keys()
+
+
+@pytest.mark.parametrize(
+    ("driver", "options", "closed"),
+    [
+        ("bridge", {"com.docker.network.bridge.enable_icc": "false"}, True),
+        ("bridge", {"com.docker.network.bridge.enable_icc": "true"}, False),
+        ("bridge", None, False),
+        ("macvlan", {"com.docker.network.bridge.enable_icc": "false"}, False),
+    ],
+)
+def test_a_network_is_closed_where_its_containers_see_nobody(driver, options, closed):
+    assert recipe.is_closed({"Driver": driver, "Options": options}) is closed
+    assert recipe.is_closed(recipe.to_network())
 
 
 def test_the_environment_of_the_spec_comes_before_ours_only_where_it_may():

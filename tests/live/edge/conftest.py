@@ -23,10 +23,12 @@ def opened(app: QuartTrio):
     """`async with opened(**settings) as edge`: a server that must not have met a bug, and ends in time."""
 
     @contextlib.asynccontextmanager
-    async def open_edge(patience: float = 180, **wanted) -> AsyncIterator[server.Server]:
+    async def open_edge(
+        patience: float = 180, refuses=lambda _: False, **wanted
+    ) -> AsyncIterator[server.Server]:
         limits = settings.Settings(**{"grace": 2.0, "linger": 0.5, **wanted})
         with trio.fail_after(patience):
-            async with server.open_server(app, [HOST], settings=limits) as edge:
+            async with server.open_server(app, [HOST], settings=limits, refuses=refuses) as edge:
                 yield edge
             assert edge.failures == 0
             assert edge.connections == 0

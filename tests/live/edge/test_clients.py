@@ -42,6 +42,28 @@ async def test_one_address_may_not_have_all_connections(opened):
             assert b" 200 " in await stream.receive_some()
 
 
+async def test_who_comes_from_an_address_that_is_refused_is_reset_unread_and_told_by_the_log_once(
+    opened, caplog
+):
+    async with opened(refuses=lambda host: host == "127.0.0.2") as edge:
+        for _ in range(3):
+            assert await answered(edge, "127.0.0.2") == b""
+        assert edge.connections == 0
+        assert b" 200 " in await answered(edge, "127.0.0.3")
+    assert caplog.text.count("127.0.0.2 is the address of a container, and is not served here") == 1
+
+
+async def answered(edge, source):
+    """What a client from the address ``source`` gets to read, nothing where it is reset."""
+    host, port = edge.addresses[0].host, edge.addresses[0].port
+    try:
+        async with await trio.open_tcp_stream(host, port, local_address=source) as stream:
+            await stream.send_all(request("/"))
+            return await stream.receive_some()
+    except (OSError, trio.BrokenResourceError):
+        return b""
+
+
 async def test_a_proxy_on_this_machine_may_have_as_many_connections_as_there_are(opened):
     async with opened(max_connections_per_address=1) as edge, connect(edge) as first, connect(edge) as second:
         assert (await first.ask("/")).status == 200

@@ -1,0 +1,128 @@
+"""Where the audit is kept: two tables beside the records, in the journal's own file.
+
+They have no positions and no versions, and no follower of the journal sees them, so entries may be forgotten.
+What begins waits for no disk: the log that both are written to is in one order, so it is there wherever a
+record is that was made later. What was carried out is answered only when it is on the disk.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+
+import attrs
+
+from lightd.audit.entry import INTERRUPTED, Asked, Begun, Ended, Entry, Outcome
+from lightd.journal.cursors import Writer
+
+AUDIT: Final = """
+CREATE TABLE audit (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice, also when all are forgotten
+    at REAL NOT NULL,             -- Unix seconds: when it was asked for
+    token_id TEXT NOT NULL,
+    address TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    method TEXT NOT NULL,
+    route TEXT NOT NULL,
+    status INTEGER,               -- NULL where nobody was answered
+    code TEXT,
+    subject TEXT,
+    operation_id TEXT             -- the cause of the records that it led to
+) STRICT;
+CREATE TABLE audit_begun (
+    number INTEGER PRIMARY KEY,   -- in one life of the daemon
+    at REAL NOT NULL,
+    token_id TEXT NOT NULL,
+    address TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    method TEXT NOT NULL,
+    route TEXT NOT NULL
+) STRICT;
+"""
+
+_ASKED = "at, token_id, address, request_id, method, route"
+_OUTCOME = "status, code, subject, operation_id"
+_INTERRUPT = f"""
+    INSERT INTO audit ({_ASKED}, code) SELECT {_ASKED}, '{INTERRUPTED}' FROM audit_begun ORDER BY number
+"""  # noqa: S608 - made of constants
+_BEGIN = f"INSERT INTO audit_begun (number, {_ASKED}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - as above
+_END = f"INSERT INTO audit ({_ASKED}, {_OUTCOME}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - as above
+_READ = f"SELECT seq, {_ASKED}, {_OUTCOME} FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608 - as above
+_PRUNE = """
+    DELETE FROM audit WHERE seq IN (SELECT seq FROM audit ORDER BY seq LIMIT ?)
+    AND (at < ? OR seq <= (SELECT max(seq) FROM audit) - ?)
+"""
+T = TypeVar("T")
+
+
+@attrs.frozen
+class SqliteAudit:
+    """``Table`` in the file of a journal."""
+
+    _writer: Writer
+
+    async def interrupt(self) -> int:
+        """Make entries of what had begun; see ``Table.interrupt``."""
+
+        def interrupt(connection: sqlite3.Connection) -> int:
+            found = connection.execute("SELECT count(*) FROM audit_begun").fetchone()[0]
+            if found:
+
+                def work() -> None:
+                    connection.execute(_INTERRUPT)
+                    connection.execute("DELETE FROM audit_begun")
+
+                _in_one(connection, work, wait=True)
+            return int(found)
+
+        return await self._writer.beside(interrupt)
+
+    async def write(self, begun: Sequence[Begun], ended: Sequence[Ended]) -> None:
+        """Note what begins and what has ended; see ``Table.write``."""
+        done = any(not one.outcome.is_refusal for one in ended)
+
+        def write(connection: sqlite3.Connection) -> None:
+            def work() -> None:
+                connection.executemany(_BEGIN, [(one.number, *attrs.astuple(one.asked)) for one in begun])
+                rows = [(*attrs.astuple(one.asked), *attrs.astuple(one.outcome)) for one in ended]
+                connection.executemany(_END, rows)
+                numbers = [(one.number,) for one in ended if one.number is not None]
+                connection.executemany("DELETE FROM audit_begun WHERE number = ?", numbers)
+
+            _in_one(connection, work, wait=done)
+
+        await self._writer.beside(write)
+
+    async def read(self, since: int, limit: int) -> Sequence[Entry]:
+        """Return entries; see ``Table.read``."""
+
+        def read(connection: sqlite3.Connection) -> list[Entry]:
+            rows = connection.execute(_READ, (since, limit)).fetchall()
+            return [Entry(row[0], Asked(*row[1:7]), Outcome(*row[7:])) for row in rows]
+
+        return await self._writer.beside(read)
+
+    async def prune(self, before: float, most: int, limit: int) -> int:
+        """Forget the oldest entries; see ``Table.prune``."""
+
+        def prune(connection: sqlite3.Connection) -> int:
+            return _in_one(
+                connection, lambda: connection.execute(_PRUNE, (limit, before, most)).rowcount, wait=False
+            )
+
+        return await self._writer.beside(prune)
+
+
+def _in_one(connection: sqlite3.Connection, work: Callable[[], T], *, wait: bool) -> T:
+    """Return what ``work`` returns, all of it done or nothing; ``wait`` until the disk has it."""
+    if not wait:
+        connection.execute("PRAGMA synchronous = NORMAL")
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        done = work()
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if not wait:
+            connection.execute("PRAGMA synchronous = FULL")
+    return done

@@ -1,0 +1,82 @@
+"""The containers' network: made where it is missing, learnt wherever it is looked at."""
+
+import attrs
+import pytest
+import trio
+
+from actors.container.engine import EngineUnavailable
+from lightd.engine import recipe
+from lightd.engine.network import Network
+from lightd.engine.translate import Refused
+from lightd.inside import Inside
+
+FOUND = {
+    **recipe.to_network(),
+    "Id": "n1",
+    "IPAM": {"Config": [{"Subnet": "172.18.0.0/16", "Gateway": "172.18.0.1"}, {"Subnet": "fd12::/64"}]},
+}
+
+
+@attrs.define
+class Calls:
+    """An engine that has ``network``, or makes it; ``refusals`` are said first, by method."""
+
+    network: dict | None = None
+    refusals: dict = attrs.field(factory=dict)
+    asked: list = attrs.field(factory=list)
+
+    async def get(self, path):
+        await trio.lowlevel.checkpoint()
+        self._refuse("GET", path)
+        if self.network is None:
+            raise Refused(404, "no such network")
+        return self.network
+
+    async def change(self, method, path, data):
+        await trio.lowlevel.checkpoint()
+        self._refuse(method, path)
+        self.network = {**FOUND, **data}
+
+    def _refuse(self, method, path):
+        self.asked.append(f"{method} {path}")
+        if status := self.refusals.pop(method, None):
+            self.network = self.network or FOUND
+            raise Refused(status, "no")
+
+
+@pytest.mark.parametrize("refusals", [{}, {"POST": 409}])
+async def test_a_network_that_is_missing_is_made_and_then_known(refusals):
+    inside, calls = Inside(), Calls(refusals=refusals)
+    await Network(calls, inside).ensure()
+    assert calls.asked == ["GET networks/lightd", "POST networks/create", "GET networks/lightd"]
+    assert inside.holds("172.18.0.9")
+    assert inside.holds("fd12::9")
+    assert not inside.holds("172.18.0.1")
+
+
+async def test_one_that_is_there_is_left_alone_and_known(caplog):
+    inside, calls = Inside(), Calls(FOUND)
+    await Network(calls, inside).ensure()
+    assert calls.asked == ["GET networks/lightd"]
+    assert inside.holds("172.18.0.9")
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_what_the_engine_fails_at_is_raised(method):
+    calls = Calls(refusals={method: 500})
+    with pytest.raises(EngineUnavailable):
+        await Network(calls, Inside()).ensure()
+
+
+async def test_one_that_somebody_left_open_is_told_once(caplog):
+    network = Network(Calls({**FOUND, "Options": {}}), Inside())
+    for _ in range(3):
+        assert await network.look()
+    assert caplog.text.count("lets containers reach each other") == 1
+
+
+async def test_one_without_addresses_holds_nobody():
+    inside = Inside()
+    await Network(Calls({**FOUND, "IPAM": {"Config": None}}), inside).look()
+    assert not inside.holds("172.18.0.9")
