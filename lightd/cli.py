@@ -24,6 +24,9 @@ from lightd.commands import parsers
 from lightd.leaves import leaves
 from lightd.version import version
 
+# httpx has a command line of its own, which loads rich wherever there is one: no daemon waits for that.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: it can't be imported
+
 FAILED = 1
 WRONG = 2
 INTERRUPTED = 130  # 128 and SIGINT, as a shell says it

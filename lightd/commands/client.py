@@ -50,9 +50,19 @@ class Client:
 
 def unreachable(address: Address, error: Exception) -> Trouble:
     """The trouble that nobody can be spoken with at ``address``."""
-    reason = str(error) or type(error).__name__
+    reason = _reason(error)
     advice = "; --ca names a file with its authority" if "CERTIFICATE_VERIFY_FAILED" in reason else ""
     return Trouble(UNREACHABLE, f"no daemon answers at {address.url}: {reason}{advice}")
+
+
+def _reason(error: Exception) -> str:
+    """The first words that ``error``, or what it comes from, has for what went wrong."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if str(cause):
+            return str(cause)
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
 
 
 def to_trouble(status: int, said: dict[str, Any]) -> Trouble:

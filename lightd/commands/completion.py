@@ -38,7 +38,8 @@ def answer(parser: argparse.ArgumentParser) -> None:
 def to_ids(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> Sequence[str]:  # noqa: ANN401 - argcomplete's
     """The containers whose ids begin with ``prefix``; none where the daemon can't be asked."""
     try:
-        found = address.find(parsed_args, os.environ)
+        said_so_far = {"config": None, "url": None, "token_file": None, "ca": None, **vars(parsed_args)}
+        found = address.find(argparse.Namespace(**said_so_far), os.environ)
         verify = client.to_context(found) if found.url.startswith("https:") else False
         headers = {"Authorization": f"Bearer {found.token}", "Accept": client.MEDIA_TYPE}
         said = httpx.get(

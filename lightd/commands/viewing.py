@@ -89,8 +89,10 @@ class Viewing:
         try:
             with trio.fail_after(CONNECTING):
                 stream = await _connect(self.address, context)
-        except (OSError, trio.BrokenResourceError, trio.TooSlowError) as error:
-            raise unreachable(self.address, _reason(error)) from None
+        except (OSError, trio.BrokenResourceError) as error:
+            raise unreachable(self.address, error) from None
+        except trio.TooSlowError:
+            raise unreachable(self.address, OSError("it takes too long")) from None
         try:
             async with trio.open_nursery() as nursery:
                 with trio.fail_after(BEAT):
@@ -172,12 +174,6 @@ async def _connect(address: Address, context: ssl.SSLContext | None) -> Stream:
         await trio.aclose_forcefully(stream)
         raise
     return stream
-
-
-def _reason(error: Exception) -> Exception:
-    if isinstance(error, trio.TooSlowError):
-        return OSError("it takes too long")
-    return error.__cause__ if isinstance(error.__cause__, ssl.SSLError) else error
 
 
 def _read(message: str | bytes) -> Frame:

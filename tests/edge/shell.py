@@ -10,6 +10,7 @@ import trio
 from lightd import cli
 from lightd.commands import run
 from lightd.commands.output import Output
+from lightd.doctor import visit
 from lightd.leaves import leaves
 from tests.edge.front import PATIENCE, TOKEN
 
@@ -78,6 +79,10 @@ class Shell:
             job.code = run._tell(leaves(error), output)
         finally:
             job.ended.set()
+
+    async def doctor(self, job, *arguments):
+        args = cli._to_parser().parse_args(["doctor", *arguments])
+        job.code = await visit.run(args, {}, Output(job.out, job.err, colours=False, width=None))
 
     @asynccontextmanager
     async def job(self, *arguments, **settings):
