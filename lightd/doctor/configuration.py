@@ -63,7 +63,4 @@ async def look(subject: Subject, tell: Tell) -> None:
 
 
 def _may_read(path: Path) -> bool:
-    try:
-        return os.access(path, os.R_OK) or not path.exists()
-    except OSError:
-        return False
+    return os.access(path, os.R_OK) or not os.path.lexists(path)

@@ -1,5 +1,6 @@
 """The commands for people, on a served daemon with a fake engine: what they say, and their exit codes."""
 
+import argparse
 import json
 import re
 from functools import partial
@@ -8,11 +9,12 @@ import pytest
 import trio
 
 from lightd import cli
-from lightd.commands import address, client
+from lightd.commands import address, client, completion, events, logs, ps
+from lightd.commands.output import Output
 from lightd.commands.trouble import Trouble
 from lightd.config import Server
 from tests.edge.front import TOKEN, open_edge
-from tests.edge.shell import Job, Shell
+from tests.edge.shell import Job, Paper, Shell
 
 
 @pytest.fixture
@@ -380,3 +382,128 @@ def test_every_command_explains_its_exit_codes(command, capsys):
     with pytest.raises(SystemExit):
         cli.main([command, "--help"])
     assert "3 no daemon answers" in capsys.readouterr().out
+
+
+# ---- what is shown of what
+
+
+@pytest.mark.parametrize(
+    ("row", "state"),
+    [
+        ({"quarantined": True, "install_state": "ready", "state": "running"}, "quarantined"),
+        ({"install_state": "failed", "state": "offline"}, "failed"),
+        ({"install_state": "ready", "state": "starting"}, "starting"),
+    ],
+)
+def test_the_state_is_the_word_that_matters_most(row, state):
+    assert ps.to_state(row) == state
+
+
+def test_a_port_of_an_ipv6_address_has_brackets():
+    port = {"ip": "::1", "port": 1, "container_port": 2, "protocol": "udp"}
+    assert ps.to_port(port) == "[::1]:1->2/udp"
+
+
+def test_names_in_a_table_give_no_orders():
+    row = {
+        "internal_id": "a",
+        "image": "x\x1b[2J[red]",
+        "ports": [],
+        "install_state": "ready",
+        "state": "b\x07",
+    }
+    texts = [cell.text for cell in ps.to_cells(row)]
+    assert texts == ["a", "b\\x07", "x\\x1b[2J[red]", "-"]
+
+
+def test_a_console_is_printed_once_whatever_is_repeated_and_what_is_missing_is_told():
+    out, err = Paper(), Paper()
+    printed = logs.Printed(Output(out, err, colours=False, width=None))
+    assert printed.to_query() == {}
+    printed.end([{"line": 3, "text": "three"}])
+    for frame in (
+        {"event": "console", "data": "three\nfour\n", "line": 3},
+        {"event": "console", "data": "four\n", "line": 4},
+        {"event": "stats"},
+        {"event": "gap", "missed": 5, "next_line": 10},
+        {"event": "console", "data": "ten\n", "line": 10},
+    ):
+        printed.take(frame)
+    assert out.getvalue() == "three\nfour\nten\n"
+    assert err.getvalue() == "lightd: 5 lines are missing here\n"
+    assert printed.to_query() == {"since_line": 10}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ([1, 2], "[2]"),
+        ({"a": 1}, "{1}"),
+        ("word", "word"),
+        ("two words", '"two words"'),
+        (None, "null"),
+        ("", '""'),
+    ],
+)
+def test_values_of_events_are_short(value, shown):
+    assert events.to_value(value) == shown
+    assert len(events.to_value("x" * 500)) < 100
+
+
+async def test_a_long_history_is_read_page_by_page(edge, shell, monkeypatch):
+    monkeypatch.setattr(events, "PAGE", 2)
+    await edge.running()
+    whole = (await edge.get("/containers/s1/events"))["events"]
+    assert len(whole) > 4
+    told = [json.loads(line) for line in (await shell("events", "s1", "--json"))[1].splitlines()]
+    assert [entry["seq"] for entry in told] == [entry["seq"] for entry in whole]
+
+
+def test_an_event_that_was_told_is_not_told_again():
+    out = Paper()
+    told = events.Told(Output(out, Paper(), colours=False, width=None), False, "s1", seq=7)
+    told.take({"event": "console"})
+    told.take({"event": "event", "seq": 7, "data": "running"})
+    assert out.getvalue() == ""
+    told.take({"event": "event", "seq": 8, "data": "exit", "code": 0})
+    assert out.getvalue().endswith("s1  exit  code=0\n")
+
+
+async def test_a_shell_gets_the_ids_that_the_daemon_has(edge, shell):
+    await edge.create("s1")
+    await edge.create("s2")
+    token_file = shell.line("ps")[-1]
+    args = argparse.Namespace(url=edge.url, token_file=token_file)
+    find = partial(completion.to_ids, "s", args)
+    assert await trio.to_thread.run_sync(find) == ["s1", "s2"]
+    assert await trio.to_thread.run_sync(partial(completion.to_ids, "x", args)) == []
+    assert completion.to_ids("s", argparse.Namespace(url="nonsense")) == []
+    assert completion.to_ids("s", argparse.Namespace(url="http://127.0.0.1:1", token_file=token_file)) == []
+
+
+@pytest.mark.parametrize("name", completion.SHELLS)
+def test_each_shell_has_its_script(name, capsys):
+    assert cli.main(["completion", name]) == 0
+    assert "_ARGCOMPLETE" in capsys.readouterr().out
+
+
+def test_a_command_without_a_configuration_is_code_2(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LIGHTD_CONFIG", raising=False)
+    monkeypatch.delenv("LIGHTD_URL", raising=False)
+    assert cli.main(["ps"]) == 2
+    (tmp_path / "config.json").write_text("{")
+    (tmp_path / "config.json").chmod(0o600)
+    assert cli.main(["ps"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "malformed JSON" in said.err
+    assert "Traceback" not in said.err
+
+
+def test_the_doctor_is_a_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LIGHTD_CONFIG", raising=False)
+    assert cli.main(["doctor", "--json"]) in (0, 1)
+    assert json.loads(capsys.readouterr().out)["findings"]
+    assert list(tmp_path.iterdir()) == []

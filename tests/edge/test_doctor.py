@@ -313,6 +313,15 @@ def test_a_folder_that_can_not_be_opened_as_a_database_says_so(tmp_path):
         inspection.inspect(tmp_path / "lightd.db", 1)
 
 
+def test_a_pool_that_is_hidden_from_us_counts_as_none(tmp_path, monkeypatch):
+    def refuse(_path):
+        raise PermissionError
+
+    monkeypatch.setattr(storage.os.path, "ismount", refuse)
+    (finding,) = storage._read_quota(config.Storage(tmp_path), a_subject(tmp_path))
+    assert finding.name == "quota"
+
+
 def test_nobody_holds_a_journal_that_has_no_lock(tmp_path):
     assert inspection.holder(tmp_path / "lightd.db") is None
 
