@@ -61,7 +61,7 @@ async def _knock(path: Path) -> Finding | None:
         )
     except PermissionError:
         group = await trio.to_thread.run_sync(_group_of, path)
-        mend = f"run lightd as root, or: usermod -aG {group} <its user>"
+        mend = "run lightd as root" + (f", or: usermod -aG {group} <its user>" if group != "root" else "")
         return _AREA.bad("socket", f"{path} is not open to this user", mend)
     except OSError as error:
         return _AREA.bad(

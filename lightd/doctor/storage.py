@@ -39,7 +39,10 @@ class Room:
 
 @attrs.frozen
 class Folder:
-    """A folder of lightd's. ``there`` is the nearest that exists, itself or above it."""
+    """A folder of lightd's. ``there`` is the nearest that exists, itself or above it.
+
+    ``begun`` says that lightd was here before: then its folders are those of the user who it runs as.
+    """
 
     key: str
     path: Path
@@ -47,6 +50,7 @@ class Folder:
     uid: int
     mode: int
     writable: bool
+    begun: bool = False
 
 
 async def look(subject: Subject, tell: Tell) -> None:
@@ -70,7 +74,17 @@ def _read_folders(storage: Storage, subject: Subject) -> list[Finding]:
             findings.append(_AREA.bad(f"storage.{key}", text, f"storage.{key}; ls -ld {there}"))
             continue
         writable = os.access(there, os.W_OK | os.X_OK)
-        folders.append(Folder(f"storage.{key}", path, there, state.st_uid, state.st_mode, writable))
+        folders.append(
+            Folder(
+                f"storage.{key}",
+                path,
+                there,
+                state.st_uid,
+                state.st_mode,
+                writable,
+                storage.base_path.exists(),
+            )
+        )
     rooms: dict[int, Room] = {}
     for folder in folders:
         findings += to_rights(folder, subject.uid)
@@ -91,7 +105,7 @@ def to_rights(folder: Folder, uid: int) -> Iterator[Finding]:
     """Whether lightd, as this user, may work in a folder, and nobody else. Pure."""
     if not stat.S_ISDIR(folder.mode):
         yield _AREA.bad(folder.key, f"{folder.there} is no folder", f"{folder.key}, or move that file")
-    elif folder.there != folder.path:
+    elif folder.there != folder.path and (folder.writable or not folder.begun):
         if folder.writable:
             yield _AREA.good(folder.key, f"{folder.path} is made at the first start")
         else:

@@ -179,6 +179,7 @@ FOLDER = Folder("storage.base_path", Path("/s"), Path("/s"), 0, stat.S_IFDIR | 0
         ({"mode": stat.S_IFDIR | 0o777}, 0, BAD),
         ({"path": Path("/s/t")}, 0, GOOD),
         ({"path": Path("/s/t"), "writable": False}, 1000, BAD),
+        ({"path": Path("/s/t"), "writable": False, "begun": True}, 1000, UNSEEN),
         ({"writable": False}, 1000, UNSEEN),
         ({"writable": False, "uid": 1000}, 1000, BAD),
     ],
