@@ -7,6 +7,7 @@
 
 import argparse
 import os
+import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,15 +21,21 @@ from lightd.redaction import mask
 
 _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what it listens at is not where it is reached
 _LONGEST = 4096
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
 @attrs.frozen
 class Address:
-    """A daemon's URL, without a slash at its end; ``ca`` is a file of certificates to trust instead."""
+    """A daemon's URL, without a slash at its end, and whom to take for it over TLS.
+
+    ``ca`` is a file of certificates to trust instead of the system's. ``pinned`` is the daemon's own one,
+    known from its configuration (PEM): then it alone is trusted, whatever the name it is called by.
+    """
 
     url: str
     token: str = attrs.field(repr=mask)
     ca: Path | None = None
+    pinned: str | None = None
 
 
 def find(args: argparse.Namespace, environ: Mapping[str, str]) -> Address:
@@ -39,6 +46,7 @@ def find(args: argparse.Namespace, environ: Mapping[str, str]) -> Address:
     if url is not None:
         url = _checked(url)
     token = None if token_file is None else read_token(Path(token_file))
+    pinned = None
     if url is None or token is None:
         path = config_file.resolve_path(args.config, environ)
         if not path.exists():
@@ -51,8 +59,9 @@ def find(args: argparse.Namespace, environ: Mapping[str, str]) -> Address:
             if url is not None and not is_same(url, to_url(configuration.server)):
                 raise Trouble(WRONG, f"the token in {path} is not for {url}: give one with --token-file")
             token = configuration.authorization.token
-        url = url or to_url(configuration.server)
-    return Address(url, token, None if args.ca is None else Path(args.ca))
+        if url is None:
+            url, pinned = to_url(configuration.server), to_pinned(configuration.server)
+    return Address(url, token, None if args.ca is None else Path(args.ca), pinned)
 
 
 def to_url(server: config.Server) -> str:
@@ -65,7 +74,24 @@ def to_url(server: config.Server) -> str:
 
 def to_scheme(server: config.Server) -> str:
     """``https`` where the daemon is configured for TLS."""
-    return "https" if getattr(server, "tls", None) else "http"
+    return "https" if _certificate(server) else "http"
+
+
+def _certificate(server: config.Server) -> Path | None:
+    path: Path | None = getattr(getattr(server, "tls", None), "cert", None)
+    return path
+
+
+def to_pinned(server: config.Server) -> str | None:
+    """The certificate that such a daemon shows, without those of its authorities; None where it has none."""
+    path = _certificate(server)
+    if path is None:
+        return None
+    try:
+        found = _PEM.search(path.read_text())
+    except (OSError, ValueError):
+        return None  # the system's authorities may know it
+    return found[0] if found else None
 
 
 def is_same(url: str, other: str) -> bool:

@@ -78,12 +78,18 @@ def to_trouble(status: int, said: dict[str, Any]) -> Trouble:
 
 
 def to_context(address: Address) -> ssl.SSLContext:
-    """Who is trusted to be the daemon: the system's authorities, or those of ``address``."""
+    """Who is trusted to be the daemon: the system's authorities, or whom ``address`` says."""
     try:
+        if address.pinned is not None and address.ca is None:
+            context = ssl.create_default_context(cadata=address.pinned)
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it need be no authority
+            context.check_hostname = False
+            return context
         return ssl.create_default_context(cafile=address.ca)
     except (OSError, ssl.SSLError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise Trouble(WRONG, f"{address.ca} can't be used as --ca: {reason}") from None
+        which = "server.tls.cert" if address.ca is None else f"{address.ca}, given as --ca,"
+        raise Trouble(WRONG, f"{which} can't be used: {reason}") from None
 
 
 @asynccontextmanager

@@ -41,12 +41,15 @@ class Attended:
 
     output: Output
     printed: logs.Printed
+    json: bool = False
     refused: bool = False
     taken: trio.Event = attrs.field(factory=trio.Event)
 
     def take(self, frame: Frame) -> None:
         """Show what a frame says."""
         match frame["event"]:
+            case "daemon_message" if self.json:
+                self.output.json({"message": str(frame["data"])})
             case "daemon_message":
                 text = f"[lightd] {screen.to_name(str(frame['data']))}"
                 self.output.line(f"{DIM}{text}{screen.RESET}" if self.output.colours else text)
@@ -62,7 +65,7 @@ class Attended:
 async def run(args: argparse.Namespace, client: Client, output: Output) -> int:
     """Show the console and send what is typed, until either side ends."""
     limit = LINES if args.lines is None else args.lines
-    console = Attended(output, logs.Printed(output))
+    console = Attended(output, logs.Printed(output, args.json), args.json)
     await logs.show_end(client, args.id, limit, console.printed)
     viewing = Viewing(client.address, f"/ws/{args.id}", console.printed.to_query, console.take, output.note)
     if output.width is not None:

@@ -22,6 +22,7 @@ from lightd.journal.inspection import JournalUnreadable, read_pool
 
 SLOW: Final = "systemctl restart lightd: it takes connections, and does not answer"
 SHOWN: Final = 5
+UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
 _AREA = Area("ports")
 
 
@@ -56,12 +57,22 @@ async def _look_at_own(
     if server.port == 0:
         tell(_AREA.good("server.port", "the system chooses lightd's port at its start (server.port is 0)"))
         return None
-    here = address.Address(address.to_url(server), configuration.authorization.token)
+    here = address.Address(
+        address.to_url(server), configuration.authorization.token, pinned=address.to_pinned(server)
+    )
     async with open_client(here) as client:
         try:
             version = (await client.ask("GET", "/api/v1/public/ping")).get("version")
         except Trouble as trouble:
             told = str(trouble)
+            if UNTRUSTED in told:
+                text = f"what answers at {here.url} has a certificate that is not trusted under that name"
+                tell(
+                    _AREA.unseen(
+                        "server.port", text, "lightd ps --url https://<its name> --ca FILE --token-file FILE"
+                    )
+                )
+                return None
             silent = trouble.code != UNREACHABLE or "no daemon answers" not in told
             why = partial(_to_own, subject, found, told, silent=silent)
             tell(await trio.to_thread.run_sync(why, abandon_on_cancel=True))

@@ -13,6 +13,8 @@ import pytest
 import trio
 
 from lightd import config, config_file
+from lightd.commands.client import Client
+from lightd.commands.trouble import Trouble
 from lightd.doctor import (
     clock,
     configuration,
@@ -372,6 +374,16 @@ async def test_lightds_own_port_in_the_hands_of_another_is_red(tmp_path):
         nursery.cancel_scope.cancel()
     assert found["server.port"].verdict is BAD
     assert f"({os.getpid()})" in found["server.port"].text
+
+
+async def test_a_certificate_that_is_not_for_this_name_is_unseen(tmp_path, monkeypatch):
+    async def refuse(*_args, **_settings):
+        await trio.lowlevel.checkpoint()
+        raise Trouble(3, "no daemon answers at https://127.0.0.1:1: CERTIFICATE_VERIFY_FAILED")
+
+    monkeypatch.setattr(Client, "ask", refuse)
+    found = await look(visit.CHECKS["ports"], a_subject(tmp_path))
+    assert found["server.port"].verdict is UNSEEN
 
 
 async def test_lightds_own_port_that_is_free_is_green(tmp_path):

@@ -136,6 +136,18 @@ async def test_what_is_piped_in_is_sent_to_its_end(edge, environ):
     assert (await piped(environ, "lightd console s1 </dev/null"))[0] == 0
 
 
+async def test_a_console_speaks_json_to_a_script(edge, environ):
+    await edge.create(start_pattern="Ready")
+    async with on_terminal(environ, *LIGHTD, "console", "s1", "--json") as terminal:
+        await terminal.until("detaches")
+        with trio.fail_after(PATIENCE):
+            while not edge.system.sockets._held:
+                await trio.sleep(0.01)
+        await edge.power("start")
+        await terminal.until('{"message": "Server started"}')
+        await terminal.until('"text": "Ready"}')
+
+
 async def test_a_line_that_is_refused_is_code_1(edge, environ):
     await edge.create()
     code, _, err = await piped(environ, "echo hello | lightd console s1")

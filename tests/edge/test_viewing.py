@@ -6,13 +6,15 @@ import socket
 import ssl
 import subprocess
 from functools import partial
+from pathlib import Path
 
+import attrs
 import pytest
 import trio
 from trio_websocket import serve_websocket
 from wsproto.utilities import generate_accept_token
 
-from lightd.commands import viewing
+from lightd.commands import address, client, viewing
 from lightd.commands.address import Address
 from lightd.commands.trouble import Trouble
 from tests.edge.front import PATIENCE, TOKEN, open_edge
@@ -239,6 +241,35 @@ async def test_what_is_sent_while_the_daemon_is_away_waits_for_it():
 # ---- TLS
 
 
+@attrs.frozen
+class Tls:
+    cert: Path | None = None
+
+
+@attrs.frozen
+class Configured:
+    """As the section of the server is, where it has a certificate."""
+
+    host: str = "0.0.0.0"
+    port: int = 8070
+    tls: Tls = Tls()
+
+
+OTHER = "-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----"
+
+
+def test_a_daemon_with_a_certificate_is_asked_over_tls_by_that_certificate_alone(tmp_path):
+    with_one = Configured(tls=Tls(tmp_path / "chain.pem"))
+    assert address.to_url(Configured()) == "http://127.0.0.1:8070"
+    assert address.to_url(with_one) == "https://127.0.0.1:8070"
+    assert address.to_pinned(Configured()) is None
+    assert address.to_pinned(with_one) is None
+    (tmp_path / "chain.pem").write_text(
+        f"{OTHER}\n-----BEGIN CERTIFICATE-----\nCA\n-----END CERTIFICATE-----"
+    )
+    assert address.to_pinned(with_one) == OTHER
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     if not shutil.which("openssl"):
@@ -297,5 +328,13 @@ async def test_over_tls_the_daemon_must_be_who_it_says(tmp_path, certificate):
         for path in (tmp_path / "missing", tmp_path / "token"):
             code, _, err = await shell("ps", "--ca", str(path))
             assert code == 2
-            assert "can't be used as --ca" in err
+            assert "given as --ca, can't be used: " in err
+        pinned = address.to_pinned(attrs.evolve(Configured(), tls=Tls(Path(f"{certificate}.crt"))))
+        known = Address(f"https://127.0.0.1:{port}", TOKEN, pinned=pinned)
+        async with client.open_client(known) as asked:
+            assert (await asked.ask("GET", "/containers"))["containers"]
+        other = Address(f"https://127.0.0.1:{port}", TOKEN, pinned=OTHER)
+        with pytest.raises(Trouble) as met:
+            client.to_context(other)
+        assert "server.tls.cert can't be used" in str(met.value)
         nursery.cancel_scope.cancel()
