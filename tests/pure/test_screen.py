@@ -73,3 +73,11 @@ def test_a_redrawn_prompt_reads_as_its_text():
 def test_a_lone_surrogate_can_be_written():
     screen.to_line("a\ud800", colours=False).encode()
     assert screen.to_name("a\ud800") == "a\\ud800"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["clear", "title", "clipboard", "report", "keyboard", "private", "eight-bit", "eight-bit-title", "reset"],
+)
+def test_an_order_leaves_nothing_of_itself(name):
+    assert screen.to_line(f"before{HOSTILE[name]}after", colours=False) == "beforeafter"
