@@ -1,5 +1,7 @@
 """The command line: ``lightd``, ``lightd serve``, ``lightd demo``, ``lightd --token what|reset|set``.
 
+The commands for people (``lightd ps`` and so on) are ``lightd.commands``; they have exit codes beyond these.
+
 Exit codes: 0 it did what it was asked, a daemon that was told to stop included; 1 it failed, and the log
 says why; 2 the command line, the configuration, or the token given is wrong, and standard error says where;
 130 it was interrupted before it could be told to stop.
@@ -18,8 +20,12 @@ import trio
 
 from actors.kernel.journal import JournalUnavailable
 from lightd import config, config_file, config_rules, logs
+from lightd.commands import parsers
 from lightd.leaves import leaves
 from lightd.version import version
+
+# httpx has a command line of its own, which loads rich wherever there is one: no daemon waits for that.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: it can't be imported
 
 FAILED = 1
 WRONG = 2
@@ -32,6 +38,8 @@ _log = logging.getLogger(__name__)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what ``arguments`` (those of the process) ask for, and return the exit code."""
     parser = _to_parser()
+    if "_ARGCOMPLETE" in os.environ:
+        _answer_shell(parser)
     args = parser.parse_args(arguments, argparse.Namespace(config=None, log_format=None))
     if args.token is not None and args.command is not None:
         parser.error(f"--token stands alone, not with {args.command}")
@@ -41,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _TOKEN_ACTIONS[args.token](path)
         if args.command == "demo":
             return _demo(args)
+        if args.command in parsers.COMMANDS:
+            return _for_people(args)
         return _serve(path, _log_format(args))
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -89,7 +99,21 @@ def _to_parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--image", help="the image of the server")
     demo.add_argument("--keep", action="store_true", help="leave the daemon running afterwards")
+    parsers.add(commands)
     return parser
+
+
+def _answer_shell(parser: argparse.ArgumentParser) -> None:
+    """Answer a shell that completes a line, and end the process; return where none asks."""
+    from lightd.commands import completion  # noqa: PLC0415 - no daemon waits for it to load
+
+    completion.answer(parser)
+
+
+def _for_people(args: argparse.Namespace) -> int:
+    from lightd.commands import run  # noqa: PLC0415 - no daemon waits for them to load
+
+    return run.run(args, os.environ)
 
 
 def _log_format(args: argparse.Namespace) -> logs.Format:

@@ -47,6 +47,9 @@ PURE_EXTRAS = {
     "lightd.engine.entrypoint": set(),
     "lightd.engine.logged": {"datetime"},
     "lightd.consoles.records": set(),
+    "lightd.commands.screen": set(),
+    "lightd.doctor.finding": set(),
+    "lightd.doctor.report": set(),
 }
 """What is pure in the daemon. Translation reads the engine's JSON and its times; it asks no clock."""
 
@@ -59,6 +62,8 @@ ONLY = {
     "hypercorn": {"lightd.http"},
     "cattrs": {"lightd.journal.codec", "lightd.http.wire", "lightd.config"},
     "sqlite3": {"lightd.journal"},
+    "rich": {"lightd.commands.tables"},
+    "argcomplete": {"lightd.commands.completion"},
 }
 """A library, and the only modules (or packages) that import it."""
 

@@ -1,0 +1,1 @@
+"""``lightd doctor``: what is wrong with a node, and what mends it."""

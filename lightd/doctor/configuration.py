@@ -1,0 +1,66 @@
+"""The configuration: each mistake by its key, and whether others can read the token."""
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from lightd import config, config_file
+from lightd.doctor.finding import Area, Tell
+from lightd.doctor.subject import Subject
+
+SLOW: Final = "the disk that the configuration is on"
+_AREA = Area("configuration")
+
+
+def to_subject(cli_value: str | None, environ: Mapping[str, str]) -> Subject:
+    """The node whose configuration that is. It blocks; nothing is written."""
+    path, now = config_file.resolve_path(cli_value, environ), time.time()
+    try:
+        return Subject(path, config_file.load(path), now=now)
+    except config.ConfigurationError as error:
+        if not path.exists() and path.parent.is_dir():
+            defaults = config.from_json(
+                config.first_file(config_file.fresh_token()),
+                path.parent,
+                config_file.node_name(os.uname().nodename),
+            )
+            return Subject(path, defaults, written=False, now=now)
+        return Subject(path, None, error.mistakes, now=now)
+
+
+async def look(subject: Subject, tell: Tell) -> None:
+    """Tell what is wrong with the file."""
+    await trio.lowlevel.checkpoint()
+    if subject.mistakes and not _may_read(subject.path):
+        tell(
+            _AREA.unseen(
+                "file",
+                f"{subject.path} is not open to this user",
+                f"sudo lightd doctor --config {subject.path}",
+            )
+        )
+        return
+    for mistake in subject.mistakes:
+        key, colon, rest = mistake.partition(": ")
+        if colon and " " not in key:
+            tell(_AREA.bad(key, mistake, f"{key} in {subject.path}"))
+        else:
+            command = rest if colon and rest.startswith("chmod ") else f"edit {subject.path}"
+            tell(_AREA.bad("file", f"{subject.path} {mistake}", command))
+    if not subject.mistakes:
+        if subject.written:
+            tell(_AREA.good("file", f"{subject.path} is in order, and open to its owner alone"))
+        else:
+            tell(
+                _AREA.doubtful(
+                    "file", f"there is no {subject.path} yet", "lightd serve writes it, or: --config PATH"
+                )
+            )
+
+
+def _may_read(path: Path) -> bool:
+    return os.access(path, os.R_OK) or not os.path.lexists(path)

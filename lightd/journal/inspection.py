@@ -1,0 +1,122 @@
+"""A journal as somebody sees it who is not its daemon: read, never written, and in nobody's way.
+
+1. A journal that nobody has open is one file, and read as it lies there: no lock, and no file beside it.
+2. One that is open (or whose daemon was killed) has a ``-wal``: it is read like by any reader, which keeps
+   its writer from nothing. It needs the rights of the journal's owner.
+3. Looking for damage takes long in a long journal; it ends when its time is up.
+"""
+
+import os
+import re
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import attrs
+
+from actors.kernel.journal import CorruptStream
+from actors.portpool import decider as portpool
+from lightd.journal.codec import Codec
+from lightd.journal.sqlite import SCHEMA
+
+_POOL: Final = """
+    SELECT kind, schema, data FROM records JOIN streams ON records.stream = streams.id
+    WHERE name = 'portpool' ORDER BY version
+"""
+_LAST: Final = """
+    SELECT coalesce(max(position), 0), (SELECT at FROM records ORDER BY position DESC LIMIT 1) FROM records
+"""
+_STEPS: Final = 10_000  # of SQLite's machine, between two looks at the clock
+
+
+class JournalUnreadable(Exception):  # noqa: N818 - names what was found
+    """The journal can't be read, by this user or by anybody; ``str()`` says why."""
+
+
+@attrs.frozen
+class Inspected:
+    """What a journal holds. ``damage`` is what is wrong, ``complete`` whether all of it was looked at.
+
+    ``last_at`` is when the last record was made, in Unix seconds.
+    """
+
+    schema: int
+    newest_schema: int
+    records: int
+    last_at: float | None
+    damage: str | None
+    complete: bool
+
+
+def inspect(path: Path, seconds: float) -> Inspected:
+    """Look at the journal for at most so long; raises ``JournalUnreadable``. It blocks."""
+    with closing(_open(path)) as reader:
+        try:
+            schema = reader.execute("PRAGMA user_version").fetchone()[0]
+            records, last_at = reader.execute(_LAST).fetchone()
+            damage, complete = _damage(reader, seconds)
+        except sqlite3.DatabaseError as error:
+            return Inspected(0, SCHEMA, 0, None, str(error), complete=True)
+        return Inspected(schema, SCHEMA, records, last_at, damage, complete)
+
+
+def _damage(reader: sqlite3.Connection, seconds: float) -> tuple[str | None, bool]:
+    deadline = time.monotonic() + seconds
+    reader.set_progress_handler(lambda: int(time.monotonic() > deadline), _STEPS)
+    try:
+        found = str(reader.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.OperationalError as error:
+        if "interrupted" not in str(error):
+            raise
+        return None, False
+    return (None if found == "ok" else found), True
+
+
+def read_pool(path: Path) -> portpool.State:
+    """The port pool that the journal knows; raises ``JournalUnreadable``. It blocks."""
+    codec, state = Codec(), portpool.State()
+    with closing(_open(path)) as reader:
+        try:
+            for kind, schema, data in reader.execute(_POOL):
+                state = portpool.evolve(state, codec.decode(kind, schema, data))  # type: ignore[arg-type]  # the stream's own
+        except (sqlite3.DatabaseError, CorruptStream) as error:
+            raise JournalUnreadable(str(error)) from error
+    return state
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    if not os.access(path, os.R_OK):
+        reason = "it is not open to this user" if path.exists() else "it is not there"
+        raise JournalUnreadable(reason)
+    alone = not Path(f"{path}-wal").exists()
+    mode = "mode=ro&immutable=1" if alone else "mode=ro"
+    try:
+        reader = sqlite3.connect(
+            f"file:{quote(str(path))}?{mode}",
+            uri=True,
+            isolation_level=None,
+            timeout=1,
+            check_same_thread=False,
+        )
+        reader.execute("PRAGMA query_only = ON")
+    except sqlite3.DatabaseError as error:
+        raise JournalUnreadable(str(error)) from error
+    return reader
+
+
+def holder(path: Path, proc: Path = Path("/proc")) -> int | None:
+    """The process that has the journal open as its daemon, None where there is none, or it can't be told.
+
+    It is read from ``/proc/locks`` (proc_locks(5)): to try the lock could keep a daemon from starting.
+    """
+    try:
+        lock = Path(f"{path}.lock").stat()
+        locks = (proc / "locks").read_text()
+    except OSError:
+        return None
+    file = f"{os.major(lock.st_dev):02x}:{os.minor(lock.st_dev):02x}:{lock.st_ino}"
+    found = re.search(rf"FLOCK +ADVISORY +WRITE +(\d+) +{file} ", locks)
+    return int(found[1]) if found else None
