@@ -1,0 +1,348 @@
+"""Local processes as ``actors.container.engine`` wants an engine: for machines without Docker.
+
+It isolates nothing. A container is a folder (``container``), and a life of it a supervisor with the program
+beneath it (``shim``); both outlive this process, and are found again by their folder. What Docker does by
+images, mounts and networks is refused (``plan.check``).
+
+Of one ``internal_id`` one change is made at a time; signals never wait for that. Changes are shielded: they
+take moments, and a half of one helps nobody.
+"""
+
+import logging
+import os
+import secrets
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import attrs
+import trio
+
+from actors.container.engine import (
+    Backlog,
+    EngineRefused,
+    Listed,
+    Missing,
+    Role,
+    Sample,
+    Snapshot,
+)
+from actors.container.spec import ContainerSpec, Limits, PortBinding
+from lightd.engine import folder, ports
+from lightd.engine.recipe import Layout
+from lightd.files.jail import Owner
+from lightd.processes import backlog, container, counters, door, files, groups, leftovers, plan, starting
+from lightd.processes.attachment import ProcessAttachment
+from lightd.processes.container import Container
+from lightd.processes.notices import Notices, Publisher
+from lightd.processes.program import Plan
+
+logger = logging.getLogger(__name__)
+
+LOOK: Final = 0.02
+
+
+@attrs.define(eq=False)
+class ProcessEngine:
+    """See ``engine.Engine``; made by ``open_process_engine``."""
+
+    _nursery: trio.Nursery
+    _path: Path
+    _place: plan.Place
+    _groups: groups.Groups
+    _supervisor: Sequence[str]
+    _containers: dict[str, Container]
+    _publisher: Publisher = attrs.field(factory=Publisher)
+    _consoles: dict[str, list[ProcessAttachment]] = attrs.field(factory=dict)
+    _changing: dict[str, trio.Lock] = attrs.field(factory=dict)
+
+    async def ensure_image(self, image: str, progress: Callable[[str], None]) -> None:  # noqa: ARG002 - nothing is pulled
+        plan.check_image(image)
+        await trio.lowlevel.checkpoint()
+
+    # ---- creation
+
+    async def create_installer(self, spec: ContainerSpec, attempt: int) -> str:
+        return await self._create(spec, Role.INSTALLER, attempt)
+
+    async def create_server(self, spec: ContainerSpec, attempt: int) -> str:
+        return await self._create(spec, Role.SERVER, attempt)
+
+    async def create_candidate(self, spec: ContainerSpec, attempt: int, fresh: Sequence[PortBinding]) -> str:
+        await trio.to_thread.run_sync(self._check_ports, fresh, None)
+        return await self._create(spec, Role.CANDIDATE, attempt)
+
+    async def _create(self, spec: ContainerSpec, role: Role, attempt: int) -> str:
+        plan.check(spec, self._place.own)
+        async with self._change(spec.internal_id):
+            await trio.to_thread.run_sync(files.prepare, self._place.layout, spec, role, attempt)
+            found = self._named(spec.internal_id, role)
+            if found is not None and found.is_of(spec, attempt):
+                return found.engine_id
+            if found is not None:
+                await self._discard(found)
+            engine_id = secrets.token_hex(16)
+            made = await trio.to_thread.run_sync(container.make, self._path, engine_id, spec, role, attempt)
+            self._containers[engine_id] = made
+            return engine_id
+
+    # ---- change
+
+    async def replace(self, internal_id: str, engine_id: str) -> None:
+        async with self._change(internal_id):
+            candidate = self._found(engine_id)
+            if candidate.role is Role.SERVER:
+                return
+            if old := self._named(internal_id, Role.SERVER):
+                await self._discard(old)
+            candidate.role = Role.SERVER
+            await trio.to_thread.run_sync(candidate.keep)
+
+    async def update(self, engine_id: str, limits: Limits) -> None:
+        found = self._found(engine_id)
+        wanted = {key for key, value in attrs.asdict(limits).items() if value is not None}
+        if missing := sorted(wanted - self._groups.held):
+            raise EngineRefused(f"This node holds no program to limits of {', '.join(missing)}")
+        async with self._change(found.internal_id):
+            self._found(engine_id)
+            await trio.to_thread.run_sync(self._update, found, limits)
+
+    def _update(self, found: Container, limits: Limits) -> None:
+        life = found.life()
+        if life is not None and found.snapshot().running:
+            self._groups.limit(f"{found.engine_id}-{life.number}", limits)
+        found.change_limits(limits)
+
+    # ---- life
+
+    async def start(self, engine_id: str) -> None:
+        async with self._change(self._found(engine_id).internal_id):
+            found = self._found(engine_id)
+            lock = await trio.to_thread.run_sync(self._make_ready, found)
+            if lock is None:
+                return
+            try:
+                await self._start(found, lock)
+            finally:
+                os.close(lock)
+        self._publisher.tell("start", found)
+        self._nursery.start_soon(self.follow, found)
+
+    def _make_ready(self, found: Container) -> int | None:
+        """Plan the next life; return the lock that it needs, None where one is under way."""
+        spec = found.spec
+        lock = found.lock()
+        if lock is None:
+            return None
+        try:
+            folder.check_there(self._place.layout.volume(spec))
+            found.snapshot()  # a life that was lost is known as such
+            self._end_leftovers(found)
+            if found.role is not Role.INSTALLER:
+                self._check_ports(spec.ports, found)
+            life = found.life()
+            number = 1 if life is None else life.number + 1
+            paths = self._groups.make(f"{found.engine_id}-{number}", self._to_limits(found))
+            fields = plan.to_fields(spec, found.role, self._place, found.engine_id, number, paths)
+            (found.folder / "plan").write_bytes(plan.to_bytes(fields))
+        except BaseException:
+            os.close(lock)
+            raise
+        return lock
+
+    def _to_limits(self, found: Container) -> Limits:
+        limits = found.limits()
+        return plan.to_installer_limits(limits) if found.role is Role.INSTALLER else limits
+
+    async def _start(self, found: Container, lock: int) -> None:
+        async with starting.open_supervisor(found.folder, lock, self._supervisor) as supervisor:
+            for console in [each for each in self._consoles.get(found.engine_id, ()) if not each.connected]:
+                console.connect(*await door.connect(found.folder, "attach"))
+            await supervisor.go()
+
+    def _check_ports(self, wanted: Sequence[PortBinding], starting_: Container | None) -> None:
+        """Raise ``EngineRefused`` where one of the ports is somebody's already, ours or not."""
+        for other in [each for each in self._containers.values() if each is not starting_]:
+            held = [port for port in wanted if any(port.collides(theirs) for theirs in other.spec.ports)]
+            if held and other.role is Role.SERVER and other.running():
+                raise EngineRefused(f"Port {held[0].port}/{held[0].protocol} is in use on the host")
+        ports.check_free(wanted)
+
+    async def signal(self, engine_id: str, name: str) -> None:
+        found = self._containers.get(engine_id)
+        if found is None:
+            return
+        number = signal.Signals[name].value
+        with suppress(*door.ABSENT):
+            async with door.asked(found.folder, f"signal {number}"):
+                return
+
+    async def resize(self, engine_id: str, columns: int, rows: int) -> None:
+        found = self._containers.get(engine_id)
+        if found is None:
+            return
+        with suppress(*door.ABSENT):
+            async with door.asked(found.folder, f"resize {columns} {rows}"):
+                return
+
+    # ---- its end
+
+    async def remove(self, internal_id: str, role: Role) -> None:
+        async with self._change(internal_id):
+            if found := self._named(internal_id, role):
+                await self._discard(found)
+            if role is Role.SERVER:
+                await trio.to_thread.run_sync(folder.clear, self._place.layout.folder(internal_id))
+
+    async def remove_orphan(self, engine_id: str) -> None:
+        if found := self._containers.get(engine_id):
+            async with self._change(found.internal_id):
+                if engine_id in self._containers:
+                    await self._discard(found)
+
+    async def _discard(self, found: Container) -> None:
+        while await trio.to_thread.run_sync(found.running):
+            await self.signal(found.engine_id, "SIGKILL")
+            await trio.sleep(LOOK)
+        await trio.to_thread.run_sync(self._end_leftovers, found)
+        await trio.to_thread.run_sync(found.discard)
+        del self._containers[found.engine_id]
+        for console in self._consoles.pop(found.engine_id, []):
+            console.end()
+        self._publisher.tell("destroy", found)
+
+    def _end_leftovers(self, found: Container) -> None:
+        with suppress(FileNotFoundError):
+            paths = Plan((found.folder / "plan").read_bytes()).all("group")
+            leftovers.end(found.engine_id, [os.fsdecode(path) for path in paths])
+        self._groups.sweep(found.engine_id)
+
+    async def follow(self, found: Container) -> None:
+        """Tell of the end of the life that is under way, once it is recorded."""
+        told = False
+        while not found.gone and (await trio.to_thread.run_sync(found.snapshot)).running:
+            told = True
+            with suppress(*door.ABSENT):
+                async with door.asked(found.folder, "watch") as stream:
+                    while await stream.receive_some():
+                        continue
+            await trio.sleep(LOOK)
+        if told:
+            self._publisher.tell("die", found)
+
+    # ---- sight
+
+    async def inspect(self, engine_id: str) -> Snapshot | None:
+        found = self._containers.get(engine_id)
+        if found is None:
+            await trio.lowlevel.checkpoint()
+            return None
+        snapshot = await trio.to_thread.run_sync(found.snapshot)
+        return None if found.gone else snapshot
+
+    async def list(self) -> Sequence[Listed]:
+        return await trio.to_thread.run_sync(self._list, tuple(self._containers.values()))
+
+    def _list(self, containers: Sequence[Container]) -> Sequence[Listed]:
+        return [
+            Listed(each.engine_id, each.internal_id, each.role, each.snapshot().running)
+            for each in containers
+            if not each.gone
+        ]
+
+    @asynccontextmanager
+    async def notices(self) -> AsyncIterator[Notices]:
+        with self._publisher.followed() as notices:
+            yield notices
+
+    async def sample(self, engine_ids: Sequence[str]) -> Mapping[str, Sample]:
+        known = {name: self._containers[name] for name in engine_ids if name in self._containers}
+        return await trio.to_thread.run_sync(counters.read_samples, known)
+
+    # ---- consoles
+
+    @asynccontextmanager
+    async def attach(self, engine_id: str) -> AsyncIterator[ProcessAttachment]:
+        found, console = self._found(engine_id), ProcessAttachment()
+        waiting = self._consoles.setdefault(engine_id, [])
+        waiting.append(console)  # first: a start that comes now connects it
+        try:
+            with suppress(*door.ABSENT):
+                console.connect(*await door.connect(found.folder, "attach"))
+            self._found(engine_id)
+            yield console
+        finally:
+            with suppress(ValueError):
+                waiting.remove(console)
+            await console.close()
+
+    async def backlog(self, engine_id: str, since: float) -> Backlog:
+        found = self._found(engine_id)
+        ended = not (await trio.to_thread.run_sync(found.snapshot)).running
+        return await trio.to_thread.run_sync(lambda: backlog.read(found.folder / "log", since, ended=ended))
+
+    def leave(self) -> None:
+        pass  # nobody is waited for longer than a moment
+
+    # ---- whom it is about
+
+    @asynccontextmanager
+    async def _change(self, internal_id: str) -> AsyncIterator[None]:
+        lock = self._changing.setdefault(internal_id, trio.Lock())
+        async with lock:
+            with trio.CancelScope(shield=True):
+                yield
+
+    def _found(self, engine_id: str) -> Container:
+        if engine_id not in self._containers:
+            raise Missing(engine_id)
+        return self._containers[engine_id]
+
+    def _named(self, internal_id: str, role: Role) -> Container | None:
+        for each in self._containers.values():
+            if (each.internal_id, each.role) == (internal_id, role):
+                return each
+        return None
+
+
+@asynccontextmanager
+async def open_process_engine(
+    *,
+    node: str,
+    state_path: Path,
+    containers_path: str,
+    volumes_path: str,
+    path: str = plan.PATH,
+    supervisor: Sequence[str] = starting.COMMAND,
+) -> AsyncIterator[ProcessEngine]:
+    """The engine whose containers are in ``state_path``; those that run, run on when it is closed.
+
+    All paths are absolute. ``path`` is the ``PATH`` of programs, ``supervisor`` the command that starts one.
+    """
+    own = None if os.geteuid() == 0 else Owner(os.geteuid(), os.getegid())
+    place = plan.Place(Layout(node, containers_path, volumes_path), path, own)
+    os.makedirs(state_path, mode=0o700, exist_ok=True)
+    found = await trio.to_thread.run_sync(container.load, state_path)
+    may = await trio.to_thread.run_sync(groups.find, node)
+    _warn(may, own)
+    async with trio.open_nursery() as nursery:
+        known = {each.engine_id: each for each in found}
+        engine = ProcessEngine(nursery, state_path, place, may, supervisor, known)
+        for each in found:
+            nursery.start_soon(engine.follow, each)
+        yield engine
+        nursery.cancel_scope.cancel()
+
+
+def _warn(may: groups.Groups, own: Owner | None) -> None:
+    """Say what this engine is not."""
+    logger.warning(
+        'docker.engine is "process": programs run on this host as they are, and nothing is isolated;'
+        " no images, no mounts, no network of their own"
+    )
+    if missing := sorted(groups.NEEDED - may.held):
+        logger.warning("no control group may be made here: limits of %s hold nobody", ", ".join(missing))
+    if own is not None:
+        logger.warning("lightd isn't root: every program runs as %d:%d, as lightd does", own.uid, own.gid)
