@@ -20,6 +20,7 @@ import json
 import os
 import shutil
 import struct
+import threading
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -70,6 +71,7 @@ class Container:
     fingerprint: str
     spec: ContainerSpec
     gone: bool = False
+    _looking: threading.Lock = attrs.field(factory=threading.Lock)
 
     # ---- what is true of it
 
@@ -108,13 +110,14 @@ class Container:
     def snapshot(self) -> Snapshot:
         """What is true now; a life that was lost is recorded as such."""
         under_way = self.running()  # first: an exit is recorded before the lock goes
-        life, end = self.life(), self.exit()
-        if life is None:
-            return Snapshot(self.engine_id, running=False)
-        if end is None or end.number != life.number:
-            if under_way:
-                return Snapshot(self.engine_id, running=True, started_at=life.started_at)
-            end = self._note_loss(life)
+        with self._looking:
+            life, end = self.life(), self.exit()
+            if life is None:
+                return Snapshot(self.engine_id, running=False)
+            if end is None or end.number != life.number:
+                if under_way:
+                    return Snapshot(self.engine_id, running=True, started_at=life.started_at)
+                end = self._note_loss(life)
         return Snapshot(
             self.engine_id,
             running=False,
@@ -126,7 +129,8 @@ class Container:
 
     def _note_loss(self, life: Life) -> Exit:
         end = Exit(life.number, None, oom_killed=False, finished_at=max(time.time(), life.started_at))
-        record(str(self.folder / "exit"), f"{life.number} ? 0 {end.finished_at!r}".encode())
+        with contextlib.suppress(FileNotFoundError):  # it is being removed
+            record(str(self.folder / "exit"), f"{life.number} ? 0 {end.finished_at!r}".encode())
         return end
 
     def limits(self) -> Limits:

@@ -229,8 +229,16 @@ class ProcessEngine:
                     while await stream.receive_some():
                         continue
             await trio.sleep(LOOK)
+        async with self._change(found.internal_id):
+            await trio.to_thread.run_sync(self._clear_up, found)
         if told:
             self._publisher.tell("die", found)
+
+    def _clear_up(self, found: Container) -> None:
+        """End what a supervisor that was killed left running."""
+        end = None if found.gone else found.exit()
+        if end is not None and end.code is None and not found.running():
+            self._end_leftovers(found)
 
     # ---- sight
 

@@ -1,5 +1,6 @@
 """A machine without Docker: folders that a server's user reaches, and the rig's programs to run."""
 
+import itertools
 import os
 import shutil
 import sys
@@ -14,6 +15,7 @@ import attrs
 import pytest
 import trio
 
+from actors.container.spec import ContainerSpec
 from lightd.processes import groups, plan, shim
 from lightd.processes.engine import open_process_engine
 
@@ -40,6 +42,8 @@ class ProcessHost:
     folder: Path
     node: str = attrs.field(factory=lambda: f"test-{uuid.uuid4().hex[:12]}")
     supervisor: tuple[str, ...] = SUPERVISOR
+    state_path: Path | None = None
+    _numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1))
 
     def __attrs_post_init__(self):
         for folder in (self.volumes, self.containers, self.programs):
@@ -63,7 +67,7 @@ class ProcessHost:
 
     @property
     def state(self):
-        return self.folder / "processes"
+        return self.state_path or self.folder / "processes"
 
     @property
     def path(self):
@@ -72,6 +76,22 @@ class ProcessHost:
     @property
     def user(self):
         return "988:988" if os.geteuid() == 0 else f"{os.geteuid()}:{os.getegid()}"
+
+    def spec(self, command, **changes):
+        """A spec of a new container, with a volume."""
+        volume_id = str(uuid.uuid4())
+        (self.volumes / volume_id).mkdir()
+        made = ContainerSpec(f"host-{next(self._numbers)}", "host", volume_id, command, user=self.user)
+        return attrs.evolve(made, **changes)
+
+    def supervisor_of(self, engine_id):
+        """The pid of the supervisor of a container's last life."""
+        return int((self.state / engine_id / "life").read_text().split()[2])
+
+    def resident(self, engine_id):
+        """Bytes of memory that a container's supervisor has."""
+        lines = Path(f"/proc/{self.supervisor_of(engine_id)}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) * 1024
 
     def check_can(self, name):
         """Skip what only a control group makes possible where none may be made."""
