@@ -340,8 +340,11 @@ async def open_process_engine(
         engine = ProcessEngine(nursery, state_path, place, may, supervisor, known)
         for each in found:
             nursery.start_soon(engine.follow, each)
-        yield engine
-        nursery.cancel_scope.cancel()
+        try:
+            yield engine
+        finally:
+            nursery.cancel_scope.cancel()
+            may.leave()
 
 
 def _warn(may: groups.Groups, own: Owner | None) -> None:

@@ -40,7 +40,7 @@ class Groups:
         """Make the groups of a run, with its ceilings; raises ``EngineRefused``."""
         for top in self.tops.values():
             with suppress(FileExistsError):
-                (top / name).mkdir()
+                (top / name).mkdir(parents=True)
         self.limit(name, limits)
         return [str(top / name) for top in self.tops.values()]
 
@@ -50,6 +50,13 @@ class Groups:
             for group in top.glob(f"{engine_id}-*"):
                 with suppress(OSError):
                     group.rmdir()
+
+    def leave(self) -> None:
+        """Remove what is of no use to anybody: the groups that hold no run's."""
+        for top in self.tops.values():
+            with suppress(OSError):
+                top.rmdir()
+                top.parent.rmdir()
 
     def limit(self, name: str, limits: Limits) -> None:
         """Hold a run to ``limits``; those that are None stay. Raises ``EngineRefused``."""
