@@ -1,4 +1,4 @@
-"""What ``lightd demo`` shows: lines, calls that a person could paste, and that it still waits for something."""
+"""What ``lightd demo`` shows: lines, calls that a person could paste, and that it waits for something."""
 
 import json
 import shlex
