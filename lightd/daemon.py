@@ -48,7 +48,7 @@ from lightd.journal.sqlite import open_sqlite_journal
 from lightd.operations import Operations
 from lightd.panel.connection import Connection
 from lightd.patterns import compile_pattern
-from lightd.processes.engine import open_process_engine
+from lightd.processes.host import open_process_engine
 from lightd.reload import reload
 from lightd.system import Claims, System
 from lightd.version import version

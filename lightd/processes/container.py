@@ -61,7 +61,10 @@ class Exit:
 
 @attrs.define(eq=False)
 class Container:
-    """One container; ``role`` alone changes, when a candidate takes the server's place."""
+    """One container; its ``role`` changes when a candidate takes the server's place.
+
+    ``living`` is true from when its start was told to when its end was.
+    """
 
     engine_id: str
     folder: Path
@@ -71,6 +74,7 @@ class Container:
     fingerprint: str
     spec: ContainerSpec
     gone: bool = False
+    living: bool = False
     _looking: threading.Lock = attrs.field(factory=threading.Lock)
 
     # ---- what is true of it

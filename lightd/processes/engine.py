@@ -8,7 +8,6 @@ Of one ``internal_id`` one change is made at a time; signals never wait for that
 take moments, and a half of one helps nobody.
 """
 
-import logging
 import os
 import secrets
 import signal
@@ -31,22 +30,18 @@ from actors.container.engine import (
 )
 from actors.container.spec import ContainerSpec, Limits, PortBinding
 from lightd.engine import folder, ports
-from lightd.engine.recipe import Layout
-from lightd.files.jail import Owner
 from lightd.processes import backlog, container, counters, door, files, groups, leftovers, plan, starting
 from lightd.processes.attachment import ProcessAttachment
 from lightd.processes.container import Container
 from lightd.processes.notices import Notices, Publisher
 from lightd.processes.program import Plan
 
-logger = logging.getLogger(__name__)
-
 LOOK: Final = 0.02
 
 
 @attrs.define(eq=False)
 class ProcessEngine:
-    """See ``engine.Engine``; made by ``open_process_engine``."""
+    """See ``engine.Engine``; made by ``host.open_process_engine``."""
 
     _nursery: trio.Nursery
     _path: Path
@@ -127,7 +122,9 @@ class ProcessEngine:
                 await self._start(found, lock)
             finally:
                 os.close(lock)
-        self._publisher.tell("start", found)
+            self._tell_end(found)
+            self._publisher.tell("start", found)
+            found.living = True
         self._nursery.start_soon(self.follow, found)
 
     def _make_ready(self, found: Container) -> int | None:
@@ -211,6 +208,7 @@ class ProcessEngine:
         del self._containers[found.engine_id]
         for console in self._consoles.pop(found.engine_id, []):
             console.end()
+        self._tell_end(found)
         self._publisher.tell("destroy", found)
 
     def _end_leftovers(self, found: Container) -> None:
@@ -221,24 +219,30 @@ class ProcessEngine:
 
     async def follow(self, found: Container) -> None:
         """Tell of the end of the life that is under way, once it is recorded."""
-        told = False
         while not found.gone and (await trio.to_thread.run_sync(found.snapshot)).running:
-            told = True
+            found.living = True
             with suppress(*door.ABSENT):
                 async with door.asked(found.folder, "watch") as stream:
                     while await stream.receive_some():
                         continue
             await trio.sleep(LOOK)
         async with self._change(found.internal_id):
-            await trio.to_thread.run_sync(self._clear_up, found)
-        if told:
+            if await trio.to_thread.run_sync(self._clear_up, found):
+                self._tell_end(found)
+
+    def _tell_end(self, found: Container) -> None:
+        if found.living:
+            found.living = False
             self._publisher.tell("die", found)
 
-    def _clear_up(self, found: Container) -> None:
-        """End what a supervisor that was killed left running."""
-        end = None if found.gone else found.exit()
-        if end is not None and end.code is None and not found.running():
+    def _clear_up(self, found: Container) -> bool:
+        """End what a supervisor that was killed left running; false where another life is under way."""
+        if found.gone or found.snapshot().running:
+            return found.gone
+        end = found.exit()
+        if end is not None and end.code is None:
             self._end_leftovers(found)
+        return True
 
     # ---- sight
 
@@ -313,47 +317,3 @@ class ProcessEngine:
             if (each.internal_id, each.role) == (internal_id, role):
                 return each
         return None
-
-
-@asynccontextmanager
-async def open_process_engine(
-    *,
-    node: str,
-    state_path: Path,
-    containers_path: str,
-    volumes_path: str,
-    path: str = plan.PATH,
-    supervisor: Sequence[str] = starting.COMMAND,
-) -> AsyncIterator[ProcessEngine]:
-    """The engine whose containers are in ``state_path``; those that run, run on when it is closed.
-
-    All paths are absolute. ``path`` is the ``PATH`` of programs, ``supervisor`` the command that starts one.
-    """
-    own = None if os.geteuid() == 0 else Owner(os.geteuid(), os.getegid())
-    place = plan.Place(Layout(node, containers_path, volumes_path), path, own)
-    os.makedirs(state_path, mode=0o700, exist_ok=True)
-    found = await trio.to_thread.run_sync(container.load, state_path)
-    may = await trio.to_thread.run_sync(groups.find, node)
-    _warn(may, own)
-    async with trio.open_nursery() as nursery:
-        known = {each.engine_id: each for each in found}
-        engine = ProcessEngine(nursery, state_path, place, may, supervisor, known)
-        for each in found:
-            nursery.start_soon(engine.follow, each)
-        try:
-            yield engine
-        finally:
-            nursery.cancel_scope.cancel()
-            may.leave()
-
-
-def _warn(may: groups.Groups, own: Owner | None) -> None:
-    """Say what this engine is not."""
-    logger.warning(
-        'docker.engine is "process": programs run on this host as they are, and nothing is isolated;'
-        " no images, no mounts, no network of their own"
-    )
-    if missing := sorted(groups.NEEDED - may.held):
-        logger.warning("no control group may be made here: limits of %s hold nobody", ", ".join(missing))
-    if own is not None:
-        logger.warning("lightd isn't root: every program runs as %d:%d, as lightd does", own.uid, own.gid)

@@ -71,7 +71,7 @@ def _spawn(folder: Path, lock: int, control: socket.socket, supervisor: Sequence
                 stderr=trouble,
                 pass_fds=(lock,),
                 check=False,
-                cwd="/",
+                cwd=folder,
             )
         except OSError as error:
             raise EngineUnavailable(f"The program's supervisor can't be started: {error.strerror}") from None

@@ -17,7 +17,7 @@ import trio
 
 from actors.container.spec import ContainerSpec
 from lightd.processes import groups, plan, shim
-from lightd.processes.engine import open_process_engine
+from lightd.processes.host import open_process_engine
 
 NOBODY = 65534
 ROOT = Path(__file__).parents[2]
