@@ -14,7 +14,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar, TypeVarTuple, Unpack
 
 import attrs
 import trio
@@ -35,6 +35,9 @@ from lightd.processes.attachment import ProcessAttachment
 from lightd.processes.container import Container
 from lightd.processes.notices import Notices, Publisher
 from lightd.processes.program import Plan
+
+Given = TypeVarTuple("Given")
+Result = TypeVar("Result")
 
 LOOK: Final = 0.02
 
@@ -79,7 +82,7 @@ class ProcessEngine:
             if found is not None:
                 await self._discard(found)
             engine_id = secrets.token_hex(16)
-            made = await trio.to_thread.run_sync(container.make, self._path, engine_id, spec, role, attempt)
+            made = await _on_host(container.make, self._path, engine_id, spec, role, attempt)
             self._containers[engine_id] = made
             return engine_id
 
@@ -93,7 +96,7 @@ class ProcessEngine:
             if old := self._named(internal_id, Role.SERVER):
                 await self._discard(old)
             candidate.role = Role.SERVER
-            await trio.to_thread.run_sync(candidate.keep)
+            await _on_host(candidate.keep)
 
     async def update(self, engine_id: str, limits: Limits) -> None:
         found = self._found(engine_id)
@@ -102,7 +105,7 @@ class ProcessEngine:
             raise EngineRefused(f"This node holds no program to limits of {', '.join(missing)}")
         async with self._change(found.internal_id):
             self._found(engine_id)
-            await trio.to_thread.run_sync(self._update, found, limits)
+            await _on_host(self._update, found, limits)
 
     def _update(self, found: Container, limits: Limits) -> None:
         life = found.life()
@@ -115,7 +118,7 @@ class ProcessEngine:
     async def start(self, engine_id: str) -> None:
         async with self._change(self._found(engine_id).internal_id):
             found = self._found(engine_id)
-            lock = await trio.to_thread.run_sync(self._make_ready, found)
+            lock = await _on_host(self._make_ready, found)
             if lock is None:
                 return
             try:
@@ -317,3 +320,11 @@ class ProcessEngine:
             if (each.internal_id, each.role) == (internal_id, role):
                 return each
         return None
+
+
+async def _on_host(function: Callable[[Unpack[Given]], Result], *args: *Given) -> Result:
+    """Run what blocks in a thread; what the host refuses, the engine does."""
+    try:
+        return await trio.to_thread.run_sync(function, *args)
+    except OSError as error:
+        raise EngineRefused(f"The host refuses it: {error.strerror}") from None

@@ -10,6 +10,7 @@ import resource
 import signal
 import struct
 import termios
+from contextlib import suppress
 from typing import Final, NoReturn
 
 ROWS: Final = 30
@@ -93,6 +94,8 @@ def _limit() -> None:
     most = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
+        file.write(b"0")  # lightd's own may be one that keeps it alive at others' cost
 
 
 def _take_user(uid: int, gid: int) -> None:

@@ -20,6 +20,7 @@ from lightd.processes.tree import Tree, beneath
 UNSENT: Final = 1024 * 1024  # bytes that an attached reader may be behind before the program waits
 INPUT: Final = 64 * 1024  # bytes of input that wait for the program before its sender does
 DRAIN: Final = 2.0  # seconds for output that somebody holds on to whom we can't end
+TRIES: Final = 60  # to record an exit, one a second
 LINGER: Final = 10.0  # seconds for readers to take the last bytes
 RETRY: Final = 0.02  # a terminal that is full of input doesn't tell when it isn't
 
@@ -89,7 +90,14 @@ class Run:
         self._pid = pid
         us = os.getpid()
         words = (self._plan.one("life"), repr(at), us, began(us), pid)
-        record(f"{self._folder}/life", " ".join(map(str, words)).encode())
+        try:
+            record(f"{self._folder}/life", " ".join(map(str, words)).encode())
+        except OSError as error:  # a run that nobody could find again is none
+            self._tree.end(self._reap)
+            self._pid = 0
+            daemon.send(f"refused The start can't be written down: {error.strerror}\n".encode())
+            daemon.close()
+            return
         daemon.send(f"started {at!r}\n".encode())
         daemon.close()
 
@@ -121,13 +129,23 @@ class Run:
         code = 128 + signal.SIGKILL if self._killed else status if status >= 0 else 128 - status
         oom = int(self._tree.ran_out_of_memory())
         words = (self._plan.one("life"), int(code), oom, repr(time.time()))
-        record(f"{self._folder}/exit", " ".join(map(str, words)).encode())
+        self._write_down(" ".join(map(str, words)).encode())
         self._tree.remove()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{self._folder}/socket")
         self._listener.close()
         os.close(self._lock)
         self._say_goodbye()
+
+    def _write_down(self, end: bytes) -> None:
+        """Record the exit, as soon as a disk that is full has room for it, or not at all."""
+        for _ in range(TRIES):
+            try:
+                record(f"{self._folder}/exit", end)
+            except OSError:
+                time.sleep(1)
+            else:
+                return
 
     def _say_goodbye(self) -> None:
         """End every stream, each once its reader has the last bytes; who doesn't take them loses them."""
