@@ -11,8 +11,8 @@ take moments, and a half of one helps nobody.
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar, TypeVarTuple, Unpack
 
@@ -22,6 +22,7 @@ import trio
 from actors.container.engine import (
     Backlog,
     EngineRefused,
+    EngineUnavailable,
     Listed,
     Missing,
     Role,
@@ -40,6 +41,7 @@ Given = TypeVarTuple("Given")
 Result = TypeVar("Result")
 
 LOOK: Final = 0.02
+PATIENCE: Final = 20.0  # seconds for what the kernel may hold up
 
 
 @attrs.define(eq=False)
@@ -118,9 +120,11 @@ class ProcessEngine:
     async def start(self, engine_id: str) -> None:
         async with self._change(self._found(engine_id).internal_id):
             found = self._found(engine_id)
-            lock = await _on_host(self._make_ready, found)
-            if lock is None:
-                return
+            with _patience("The supervisor of the life before doesn't end"):
+                while (lock := await _on_host(self._make_ready, found)) is None:
+                    if (await trio.to_thread.run_sync(found.snapshot)).running:
+                        return
+                    await trio.sleep(LOOK)
             try:
                 await self._start(found, lock)
             finally:
@@ -203,9 +207,10 @@ class ProcessEngine:
                     await self._discard(found)
 
     async def _discard(self, found: Container) -> None:
-        while await trio.to_thread.run_sync(found.running):
-            await self.signal(found.engine_id, "SIGKILL")
-            await trio.sleep(LOOK)
+        with _patience("The program doesn't end"):
+            while await trio.to_thread.run_sync(found.running):
+                await self.signal(found.engine_id, "SIGKILL")
+                await trio.sleep(LOOK)
         await trio.to_thread.run_sync(self._end_leftovers, found)
         await trio.to_thread.run_sync(found.discard)
         del self._containers[found.engine_id]
@@ -320,6 +325,16 @@ class ProcessEngine:
             if (each.internal_id, each.role) == (internal_id, role):
                 return each
         return None
+
+
+@contextmanager
+def _patience(trouble: str) -> Iterator[None]:
+    """Do what may take moments; where it takes too long the engine is as good as absent."""
+    try:
+        with trio.fail_after(PATIENCE):
+            yield
+    except trio.TooSlowError:
+        raise EngineUnavailable(trouble) from None
 
 
 async def _on_host(function: Callable[[Unpack[Given]], Result], *args: *Given) -> Result:

@@ -8,6 +8,7 @@ import trio
 
 from actors.container.engine import EngineRefused, EngineUnavailable
 from actors.container.spec import Mount, PortBinding
+from lightd.processes import leftovers
 from lightd.processes.plan import MARK
 from lightd.processes.starting import open_supervisor
 from tests.contracts.engine_checks import MIB, read_until, wait_ended
@@ -221,3 +222,65 @@ async def test_what_was_half_made_or_half_removed_is_swept(host):
     async with host.opened() as engine:
         assert [row.engine_id for row in await engine.list()] == [engine_id]
     assert not (host.state / "half").exists()
+
+
+async def test_a_start_that_can_not_be_written_down_is_refused_and_nothing_runs(host):
+    async with host.opened() as engine:
+        engine_id = await engine.create_server(host.spec("stdin-echo"), 1)
+        obstacle = host.state / engine_id / "life.part"
+        obstacle.mkdir()
+        with pytest.raises(EngineRefused, match="The start can't be written down: Is a directory"):
+            await engine.start(engine_id)
+        assert leftovers._marked(engine_id) == set()
+        obstacle.rmdir()
+        await engine.start(engine_id)
+        assert (await engine.inspect(engine_id)).running
+
+
+async def test_an_exit_is_written_down_once_the_disk_takes_it(host):
+    async with host.opened() as engine:
+        engine_id = await engine.create_server(host.spec("stdin-echo"), 1)
+        await engine.start(engine_id)
+        obstacle = host.state / engine_id / "exit.part"
+        obstacle.mkdir()
+        await engine.signal(engine_id, "SIGTERM")
+        with trio.fail_after(30):
+            while leftovers._marked(engine_id):
+                await trio.sleep(0.02)
+        assert (await engine.inspect(engine_id)).running
+        obstacle.rmdir()
+        assert (await wait_ended(engine, engine_id)).exit_code == 143
+
+
+async def test_a_folder_of_containers_that_takes_none_refuses_the_creation(host, monkeypatch):
+    async with host.opened() as engine:
+        monkeypatch.setattr(engine, "_path", host.folder / "gone")
+        with pytest.raises(EngineRefused, match="The host refuses it: No such file or directory"):
+            await engine.create_server(host.spec("stdin-echo"), 1)
+
+
+async def test_a_start_waits_for_a_supervisor_that_has_told_its_end_and_is_not_gone(host):
+    async with host.opened() as engine:
+        engine_id = await engine.create_server(host.spec("stdin-echo"), 1)
+        found = engine._found(engine_id)
+        lock = found.lock()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(engine.start, engine_id)
+            await trio.sleep(0.1)
+            assert not (await engine.inspect(engine_id)).running
+            os.close(lock)
+        assert (await engine.inspect(engine_id)).running
+
+
+async def test_what_does_not_end_makes_the_engine_as_good_as_absent(host, monkeypatch):
+    monkeypatch.setattr("lightd.processes.engine.PATIENCE", 0.2)
+    async with host.opened() as engine:
+        engine_id = await engine.create_server(host.spec("stdin-echo"), 1)
+        lock = engine._found(engine_id).lock()
+        for call, words in (
+            (engine.start, "The supervisor of the life before doesn't end"),
+            (engine.remove_orphan, "The program doesn't end"),
+        ):
+            with pytest.raises(EngineUnavailable, match=words):
+                await call(engine_id)
+        os.close(lock)
