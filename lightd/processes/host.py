@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 import trio
 
@@ -12,6 +13,8 @@ from lightd.engine.recipe import Layout
 from lightd.files.jail import Owner
 from lightd.processes import container, groups, plan, starting
 from lightd.processes.engine import ProcessEngine
+
+HARD_LINKS: Final = Path("/proc/sys/fs/protected_hardlinks")
 
 logger = logging.getLogger(__name__)
 
@@ -56,5 +59,16 @@ def _warn(may: groups.Groups, own: Owner | None) -> None:
     )
     if missing := sorted(groups.NEEDED - may.held):
         logger.warning("no control group may be made here: limits of %s hold nobody", ", ".join(missing))
+    if own is None and _read(HARD_LINKS) == "0":
+        logger.warning(
+            "fs.protected_hardlinks is 0: a program may have files given to it that aren't its own"
+        )
     if own is not None:
         logger.warning("lightd isn't root: every program runs as %d:%d, as lightd does", own.uid, own.gid)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""

@@ -7,7 +7,9 @@ import pytest
 
 from actors.container.engine import EngineRefused, Logged
 from actors.container.spec import Limits
+from lightd.files.jail import Owner
 from lightd.processes import backlog, groups, tape
+from lightd.processes import host as host_module
 from lightd.processes.tape import Tape
 
 
@@ -202,3 +204,23 @@ def test_groups_that_nobody_is_in_are_left_to_nobody(kernel):
     found.sweep("b")
     found.leave()
     assert list((kernel.mounted / "freezer").iterdir()) == []
+
+
+# ---- what is said at the start
+
+
+@pytest.mark.parametrize("setting", ["0", "1", None])
+def test_root_is_warned_where_links_would_give_files_away(tmp_path, monkeypatch, caplog, setting):
+    at = tmp_path / "protected_hardlinks"
+    if setting is not None:
+        at.write_text(f"{setting}\n")
+    monkeypatch.setattr(host_module, "HARD_LINKS", at)
+    host_module._warn(groups.Groups({}, frozenset()), None)
+    assert ("protected_hardlinks is 0" in caplog.text) is (setting == "0")
+    assert "limits of cpu, memory, pids hold nobody" in caplog.text
+
+
+def test_whoever_is_not_root_is_told_whom_programs_run_as(caplog):
+    host_module._warn(groups.Groups({}, groups.NEEDED), Owner(7, 8))
+    assert "every program runs as 7:8" in caplog.text
+    assert "hold nobody" not in caplog.text
