@@ -60,9 +60,7 @@ def _warn(may: groups.Groups, own: Owner | None) -> None:
     if missing := sorted(groups.NEEDED - may.held):
         logger.warning("no control group may be made here: limits of %s hold nobody", ", ".join(missing))
     if own is None and _read(HARD_LINKS) == "0":
-        logger.warning(
-            "fs.protected_hardlinks is 0: a program may have files given to it that aren't its own"
-        )
+        logger.warning("fs.protected_hardlinks is 0: a program may come by files that aren't its own")
     if own is not None:
         logger.warning("lightd isn't root: every program runs as %d:%d, as lightd does", own.uid, own.gid)
 
