@@ -1,14 +1,18 @@
 """The application: what stands in front of every route, and the routes.
 
-In front of a handler: a request id, the token, the vendor's header. Nothing else. Behind it: one log line.
+In front of a handler: a request id, the token, the vendor's header, the scope (``scopes``). Nothing else.
+Behind it: one log line.
 Quart's lifespan is empty; whatever the routes need was opened before, and is reached through ``System``.
 """
 
 import logging
 import re
 import time
+from collections.abc import Iterable
+from typing import cast
 
-from quart import Response, g, request, websocket
+from quart import Request, Response, Websocket, g, request, websocket
+from quart.routing import QuartRule
 from quart.typing import ResponseTypes
 from quart_trio import QuartTrio
 
@@ -22,14 +26,17 @@ from lightd.http import (
     history,
     ports,
     quotas,
+    reach,
     remote,
+    scopes,
     sessions,
+    tokens,
     uploads,
     volumes,
 )
 from lightd.http.application import Application
-from lightd.http.auth import Gate, check_media_type, to_bearer, to_offered
-from lightd.http.identity import MASTER, Identity
+from lightd.http.auth import Gate, check_media_type, to_bearer, to_candidates, to_offered
+from lightd.http.identity import of_request
 from lightd.http.refusal import new_request_id
 from lightd.http.stations import Stations
 from lightd.http.wire import to_json
@@ -48,28 +55,35 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
     app.url_map.merge_slashes = False  # a doubled slash is another path, not a redirection
     errors.install(app)
 
-    def to_gate() -> Gate:
-        authorization = system.config.authorization  # a reload may have changed it
-        return Gate(authorization.enabled, authorization.token)
+    gate = Gate(lambda: system.config.authorization, system.tokens, system.clock)
+
+    async def check_scope(asked: Request | Websocket) -> None:
+        identity, rule = of_request(), asked.url_rule
+        # A route that isn't there, or not for this method, has no rule: that is told first.
+        if not identity.is_master and rule is not None and (route := scopes.route_of(rule, asked.method)):
+            await reach.check(system, identity, route, asked.view_args or {})
 
     @app.before_request
     async def admit() -> None:
         headers = request.headers
         _begin(headers.get("X-Request-Id"))
         if request.path != PING:
-            to_gate().check_token(to_bearer(headers.get("Authorization")))
-            g.identity = Identity(MASTER)
+            bearer = to_bearer(headers.get("Authorization"))
+            g.identity = gate.recognise(bearer, request.remote_addr or "")
             check_media_type(",".join(headers.getlist("Accept")))
+            await gate.enter(g.identity)
+            await check_scope(request)
 
     @app.before_websocket
     async def admit_websocket() -> None:
         _begin(websocket.headers.get("X-Request-Id"))
         in_header = to_bearer(websocket.headers.get("Authorization"))
         offered = to_offered(websocket.requested_subprotocols)
-        gate = to_gate()
-        gate.check_token([*websocket.args.getlist("token"), *in_header, *offered])
-        g.identity = Identity(MASTER)
-        g.token = gate.token
+        candidates = to_candidates(websocket.args.getlist("token"), in_header, offered)
+        g.authorization = system.config.authorization
+        g.identity = gate.recognise(candidates, websocket.remote_addr or "")
+        await gate.enter(g.identity)
+        await check_scope(websocket)
 
     @app.after_request
     async def finish(response: ResponseTypes) -> ResponseTypes:
@@ -94,7 +108,9 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
     archives.install(app, system)
     ports.install(app, system)
     remote.install(app, system)
+    tokens.install(app, system)
     sessions.install(app, system, stations)
+    scopes.check_listed(cast(Iterable[QuartRule], app.url_map.iter_rules()))
     return app
 
 
