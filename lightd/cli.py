@@ -98,6 +98,7 @@ def _to_parser() -> argparse.ArgumentParser:
         help="run a server's whole life once, and show it",
     )
     demo.add_argument("--image", help="the image of the server")
+    demo.add_argument("--engine", choices=["docker", "process"], help="Docker where it answers, else process")
     demo.add_argument("--keep", action="store_true", help="leave the daemon running afterwards")
     parsers.add(commands)
     return parser

@@ -56,8 +56,9 @@ class Authorization:
 
 @attrs.frozen
 class Docker:
-    """The engine's socket, what containers may reach of the host, and who they run as."""
+    """Which engine there is, Docker's socket, what containers may reach of the host, and who they run as."""
 
+    engine: Annotated[Literal["docker", "process"], rules.ENGINE] = "docker"
     socket_path: Annotated[Path, rules.PATH] = Path("/var/run/docker.sock")
     allowed_mounts: tuple[Annotated[Path, rules.MOUNT], ...] = ()
     user: Annotated[User, rules.USER] = SERVER_USER

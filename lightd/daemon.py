@@ -52,6 +52,7 @@ from lightd.journal.sqlite import open_sqlite_journal
 from lightd.operations import Operations
 from lightd.panel.connection import Connection
 from lightd.patterns import compile_pattern
+from lightd.processes.host import open_process_engine
 from lightd.reload import reload
 from lightd.sockets import OpenSockets
 from lightd.system import Claims, System
@@ -98,13 +99,17 @@ async def _reload(system: System) -> None:
 @asynccontextmanager
 async def open_engine(config: Configuration, inside: Inside) -> AsyncIterator[Engine]:
     """Yield the engine that the configuration names; it need not answer."""
-    async with open_docker_engine(
-        str(config.docker.socket_path),
-        node=config.node,
-        containers_path=str(config.storage.containers_path),
-        volumes_path=str(config.storage.volumes_path),
-        inside=inside,
-    ) as engine:
+    paths = {
+        "node": config.node,
+        "containers_path": str(config.storage.containers_path),
+        "volumes_path": str(config.storage.volumes_path),
+    }
+    opened: AbstractAsyncContextManager[Engine] = (
+        open_process_engine(state_path=config.storage.base_path / "processes", **paths)
+        if config.docker.engine == "process"
+        else open_docker_engine(str(config.docker.socket_path), **paths, inside=inside)
+    )
+    async with opened as engine:
         yield engine
 
 

@@ -1,5 +1,8 @@
 """``lightd demo``: one server's whole life on this machine, through the real HTTP and WebSocket API.
 
+The server is a Docker container where an engine answers, and a local process where none does. Each call is
+shown as the line for a shell that makes it.
+
 A daemon of its own is started in a scratch folder, on a free port of the loopback, under a node name of its
 own, so that it touches nothing of any other lightd here. All it made is removed at the end.
 """
@@ -24,11 +27,16 @@ import trio
 from trio_websocket import WebSocketConnection, open_websocket_url
 
 from lightd import config, config_file, daemon, logs
+from lightd.demo_screen import Screen
 from lightd.http.auth import MEDIA_TYPE
 from lightd.leaves import leaves
 from lightd.system import System
 
 IMAGE = "busybox:stable"
+HOST = "host"
+DOCKER = "/var/run/docker.sock"
+ANSWER = 3.0
+LOCAL = "Without Docker: the server is a local process, and nothing isolates it."
 PATIENCE = 120.0
 FIRST_SIGHT = 10.0
 
@@ -50,7 +58,10 @@ def main(args: argparse.Namespace) -> int:
             logs.configure("console", logging.ERROR),
             tempfile.TemporaryDirectory(prefix="lightd-demo-") as scratch,
         ):
-            trio.run(_demo, Path(scratch), args.image or IMAGE, args.keep)
+            engine = args.engine or _choose()
+            os.chmod(scratch, 0o711)  # noqa: S103, PTH101 - a server without Docker goes the host's way to its volume
+            image = HOST if engine == "process" else args.image or IMAGE
+            trio.run(_demo, Path(scratch), engine, image, args.keep)
     except* (Trouble, httpx.HTTPError, OSError) as trouble:
         troubles = [str(leaf) or repr(leaf) for leaf in leaves(trouble)]
     for line in troubles:
@@ -58,9 +69,10 @@ def main(args: argparse.Namespace) -> int:
     return 1 if troubles else 0
 
 
-async def _demo(scratch: Path, image: str, keep: bool) -> None:  # noqa: FBT001 - a flag of the command line
+async def _demo(scratch: Path, engine: str, image: str, keep: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """Serve and show. A signal ends the show, not the daemon: it has yet to remove what was made."""
-    configuration = _to_configuration(scratch)
+    configuration = _to_configuration(scratch, engine)
+    screen = Screen()
     token = configuration.authorization.token
     async with (
         daemon.open_system(configuration) as system,
@@ -70,16 +82,19 @@ async def _demo(scratch: Path, image: str, keep: bool) -> None:  # noqa: FBT001 
         show = trio.CancelScope()
         nursery.start_soon(_cancel_on_signal, show)
         with show:
-            _tell(f"lightd listens on {addresses[0]}")
+            screen.tell(f"lightd listens on {addresses[0]}")
+            if engine == "process":
+                screen.tell(LOCAL)
+            screen.introduce(addresses[0], token)
             await _wait_engine(system)
             headers = {"Authorization": f"Bearer {token}", "Accept": MEDIA_TYPE}
             client = httpx.AsyncClient(
                 base_url=addresses[0], headers=headers, timeout=PATIENCE, trust_env=False
             )
             async with client:
-                await _Show(client, addresses[0], token, image).run()
+                await _Show(client, addresses[0], token, image, screen).run()
             if keep:
-                _tell(f"\nThe daemon stays until Ctrl-C. Its token: {token}")
+                screen.tell(f"\nThe daemon stays until Ctrl-C, at {addresses[0]}. Its token: {token}")
                 await trio.sleep_forever()
         nursery.cancel_scope.cancel()
 
@@ -97,9 +112,23 @@ async def _wait_engine(system: System) -> None:
             await system.fleet.engine_up.wake.wait()
 
 
-def _to_configuration(scratch: Path) -> config.Configuration:
+def _choose() -> str:
+    """The engine that there is: Docker where one answers, else none but ourselves."""
+    scheme, _, path = os.environ.get("DOCKER_HOST", "").partition("://")
+    try:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(ANSWER)
+            probe.connect(path if scheme == "unix" and path else DOCKER)
+            probe.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
+            return "docker" if b" 200 " in probe.recv(100) else "process"
+    except OSError:
+        return "process"
+
+
+def _to_configuration(scratch: Path, engine: str) -> config.Configuration:
     file = config.first_file(config_file.fresh_token())
     file["server"] = {"host": "127.0.0.1", "port": 0}
+    file["docker"]["engine"] = engine
     if os.geteuid() != 0:
         file["docker"]["user"] = f"{os.geteuid()}:{os.getegid()}"  # only root may give files away
     return config.from_json(file, scratch, f"demo-{secrets.token_hex(4)}")
@@ -111,10 +140,6 @@ def _free_port() -> int:
         return port
 
 
-def _tell(line: str) -> None:
-    print(line, flush=True)
-
-
 @attrs.define(eq=False)
 class _Show:
     """The steps, in their order."""
@@ -123,6 +148,7 @@ class _Show:
     _url: str
     _token: str = attrs.field(repr=False)
     _image: str
+    _screen: Screen
 
     async def run(self) -> None:
         volume_id = (await self._call("POST", "/volumes"))["volume_id"]
@@ -147,7 +173,7 @@ class _Show:
         finally:
             with trio.move_on_after(30, shield=True):
                 await self._call("DELETE", "/containers/demo")
-        _tell("\nThat was a server's whole life. Nothing of it is left.")
+        self._screen.tell("\nThat was a server's whole life. Nothing of it is left.")
 
     async def _live(self) -> None:
         async with self._console() as console:
@@ -158,14 +184,16 @@ class _Show:
             await self._until(console, "console", "you said: hello")
             await self._call("POST", "/containers/demo/stop")
             ended = await self._until(console, "event", "exit")
-            _tell(f"  the process ended with exit code {ended['code']}")
+            self._screen.tell(f"  the process ended with exit code {ended['code']}")
             if ended["code"] != 0:
                 raise Trouble("the server did not end as it should have")
 
     async def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        _tell(f"\n{method} {path}")
-        response = await self._client.request(method, path, json=body)
-        _tell(f"  {response.status_code} {response.text}")
+        self._screen.tell(f"\n{method} {path}")
+        self._screen.show_call(method, path, body)
+        async with self._screen.waiting():
+            response = await self._client.request(method, path, json=body)
+        self._screen.tell(f"  {response.status_code} {response.text}")
         answer: dict[str, Any] = response.json()
         if response.is_error:
             raise Trouble(f"{method} {path} was refused: {answer['error']}")
@@ -173,25 +201,26 @@ class _Show:
 
     @asynccontextmanager
     async def _console(self) -> AsyncIterator[WebSocketConnection]:
-        _tell("\nWebSocket /ws/demo")
+        self._screen.tell("\nWebSocket /ws/demo")
         url = self._url.replace("http", "ws", 1) + "/ws/demo"
         authorization = [(b"Authorization", f"Bearer {self._token}".encode())]
         async with open_websocket_url(url, extra_headers=authorization) as console:
             yield console
 
     async def _say(self, console: WebSocketConnection, command: str) -> None:
-        _tell(f"  > {command}")
+        self._screen.tell(f"  > {command}")
         await console.send_message(json.dumps({"event": "send_command", "command": command}))
 
     async def _until(self, console: WebSocketConnection, event: str, data: str) -> dict[str, Any]:
         """Show what comes until the frame that holds ``data``, and return that one."""
         with trio.move_on_after(PATIENCE):
             while True:
-                frame: dict[str, Any] = json.loads(await console.get_message())
+                async with self._screen.waiting():
+                    frame: dict[str, Any] = json.loads(await console.get_message())
                 if frame["event"] == "stats":
                     continue
                 for line in str(frame.get("data", "")).splitlines():
-                    _tell(f"  {frame['event']:>14} | {line}")
+                    self._screen.tell(f"  {frame['event']:>14} | {line}")
                 if frame["event"] == event and data in frame["data"]:
                     return frame
                 if frame["event"] == "event" and frame["data"] == "failed":

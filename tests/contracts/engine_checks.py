@@ -166,7 +166,7 @@ async def check_starting_what_runs_changes_nothing(bench):
 
 
 async def check_a_port_that_is_taken_refuses_the_start(bench):
-    ports = (PortBinding("127.0.0.1", 18765, "tcp", 80), PortBinding("127.0.0.1", 18765, "udp", 80))
+    ports = (PortBinding("127.0.0.1", 18765, "tcp", 18765), PortBinding("127.0.0.1", 18765, "udp", 18765))
     first = await bench.engine.create_server(bench.spec("stdin-echo", ports=ports), 1)
     second = await bench.engine.create_server(bench.spec("stdin-echo", ports=ports[:1]), 1)
     await bench.engine.start(first)

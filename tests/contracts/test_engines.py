@@ -1,6 +1,7 @@
-"""The engine contract, over the fake engine in virtual time and over Docker."""
+"""The engine contract, over the fake engine in virtual time, over local processes and over Docker."""
 
 import itertools
+import os
 import uuid
 from contextlib import asynccontextmanager
 
@@ -28,7 +29,7 @@ PATIENCE = 60.0
 """Seconds after which a check hangs; none takes a tenth of it."""
 
 
-def specs(volumes=None):
+def specs(volumes=None, **asked):
     numbers = itertools.count(1)
 
     def spec(command, **changes):
@@ -36,7 +37,7 @@ def specs(volumes=None):
         if volumes is not None:
             (volumes / volume_id).mkdir()
         made = ContainerSpec(f"contract-{next(numbers)}", RIG_IMAGE, volume_id, command)
-        return attrs.evolve(made, **changes)
+        return attrs.evolve(made, **{**asked, **changes})
 
     return spec
 
@@ -47,6 +48,24 @@ async def test_a_fake_engine(name, latency, autojump_clock):
     with trio.fail_after(PATIENCE):
         async with open_fake_engine(latency=latency) as engine:
             await CHECKS[name](engine_checks.Bench(engine, specs()))
+
+
+@pytest.mark.parametrize("name", CHECKS)
+async def test_a_process_engine(name, process_host):
+    process_host.check_can(name)
+    with trio.fail_after(PATIENCE):
+        async with process_host.opened() as engine:
+            spec = specs(process_host.volumes, image="host", user=process_host.user)
+            await CHECKS[name](engine_checks.Bench(engine, spec))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="all of this module is run by an ordinary user already")
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_process_engine_of_an_ordinary_user(name, process_host):
+    async def check():
+        await test_a_process_engine(name, process_host)
+
+    process_host.run_as_nobody(check)
 
 
 @asynccontextmanager

@@ -47,7 +47,7 @@ def show(monkeypatch, capsys):
                 yield engine
 
         monkeypatch.setattr(daemon, "open_system", lambda known: open_system(known, open_engine))
-        code = demo.main(argparse.Namespace(image=image, keep=False))
+        code = demo.main(argparse.Namespace(image=image, engine="docker", keep=False))
         said = capsys.readouterr()
         return code, said.out, said.err
 

@@ -70,7 +70,12 @@ async def test_a_reload_of_the_same_file_changes_nothing(edge):
 async def test_what_can_change_does_and_what_can_not_is_named_each_time(edge, tmp_path):
     (tmp_path / "mine").mkdir()
     sections = {
-        "docker": {"user": "7:8", "allowed_mounts": [str(tmp_path / "mine")], "socket_path": "/no/such.sock"},
+        "docker": {
+            "engine": "process",
+            "user": "7:8",
+            "allowed_mounts": [str(tmp_path / "mine")],
+            "socket_path": "/no/such.sock",
+        },
         "monitoring": {"enabled": True, "interval_ms": 150},
         "server": {"host": "127.0.0.2", "port": 1},
         "storage": {"base_path": str(tmp_path / "elsewhere")},
@@ -90,6 +95,7 @@ async def test_what_can_change_does_and_what_can_not_is_named_each_time(edge, tm
     assert second["restart_required"] == [
         "server.host",
         "server.port",
+        "docker.engine",
         "docker.socket_path",
         "storage.base_path",
         "storage.containers_path",

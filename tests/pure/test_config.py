@@ -42,7 +42,12 @@ def test_the_file_of_a_first_start_has_every_key_of_the_contract():
         "version": "0.1.0",
         "server": {"host": "0.0.0.0", "port": 8070},
         "authorization": {"enabled": True, "token": TOKEN},
-        "docker": {"socket_path": "/var/run/docker.sock", "allowed_mounts": [], "user": "988:988"},
+        "docker": {
+            "engine": "docker",
+            "socket_path": "/var/run/docker.sock",
+            "allowed_mounts": [],
+            "user": "988:988",
+        },
         "storage": {
             "base_path": "./storage",
             "containers_path": "./storage/containers",
@@ -104,7 +109,12 @@ def test_every_mistake_is_told_with_its_path():
     value = {
         "server": {"host": "http://x", "port": "abc", "prot": 1},
         "authorization": {"enabled": 1, "token": "hunter2"},
-        "docker": {"allowed_mounts": ["/srv", "srv", "/a/../b"], "user": "root", "socket_path": ""},
+        "docker": {
+            "engine": "podman",
+            "allowed_mounts": ["/srv", "srv", "/a/../b"],
+            "user": "root",
+            "socket_path": "",
+        },
         "storage": [],
         "monitoring": {"enabled": "yes", "interval_ms": 99},
         "remote": {"url": "ftp://panel", "sync_config": None, "token": "short"},
@@ -118,6 +128,7 @@ def test_every_mistake_is_told_with_its_path():
         'server.port: must be a number from 0 to 65535, not "abc"',
         "authorization.enabled: must be true or false, not 1",
         f"authorization.token: {A_TOKEN}",
+        'docker.engine: must be one of docker, process, not "podman"',
         'docker.socket_path: must be a path, not ""',
         'docker.allowed_mounts[1]: must be an absolute path without "..", not "srv"',
         'docker.allowed_mounts[2]: must be an absolute path without "..", not "/a/../b"',

@@ -1,0 +1,65 @@
+"""What ``lightd demo`` shows: lines, calls that a person could paste, and that it waits for something."""
+
+import json
+import shlex
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import trio
+
+from lightd.http.auth import MEDIA_TYPE
+
+STEP: Final = 0.15  # seconds between two drawings of the bar
+WIDTH: Final = 24
+CLEAR: Final = "\r\x1b[K"
+
+
+class Screen:
+    """Lines on standard output; on a terminal, a bar below them while something takes long."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stdout.isatty()
+        self._drawn = False
+
+    def tell(self, line: str) -> None:
+        """Show a line, above the bar."""
+        self._clear()
+        print(line, flush=True)
+
+    def introduce(self, url: str, token: str) -> None:
+        """Give a name to all that the calls have in common."""
+        self.tell(f"  $ url={url}")
+        self.tell(f"  $ auth='Authorization: Bearer {token}' accept='Accept: {MEDIA_TYPE}'")
+
+    def show_call(self, method: str, path: str, body: dict[str, Any] | None) -> None:
+        """Show a call as the line that makes it."""
+        data = "" if body is None else f" -d {shlex.quote(json.dumps(body))}"
+        self.tell(f'  $ curl -sS -X {method} -H "$auth" -H "$accept" "$url{path}"{data}')
+
+    @asynccontextmanager
+    async def waiting(self) -> AsyncIterator[None]:
+        """Show that somebody waits, for as long as that is so."""
+        async with trio.open_nursery() as nursery:
+            if self._terminal:
+                nursery.start_soon(self._draw)
+            try:
+                yield
+            finally:
+                nursery.cancel_scope.cancel()
+                self._clear()
+
+    async def _draw(self) -> None:
+        begun, at = trio.current_time(), 0
+        while True:
+            await trio.sleep(STEP)
+            at = (at + 1) % WIDTH
+            bar = "".join("#" if (place - at) % WIDTH < 3 else "-" for place in range(WIDTH))  # noqa: PLR2004 - its length
+            print(f"{CLEAR}  [{bar}] {trio.current_time() - begun:.0f} s", end="", flush=True)
+            self._drawn = True
+
+    def _clear(self) -> None:
+        if self._drawn:
+            print(CLEAR, end="", flush=True)
+            self._drawn = False

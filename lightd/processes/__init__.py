@@ -1,0 +1,1 @@
+"""Containers without Docker: local processes, each under a supervisor of its own. It isolates nothing."""

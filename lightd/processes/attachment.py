@@ -1,0 +1,76 @@
+"""The console of a container without Docker: a stream of its supervisor's, or the wait for one.
+
+Who attaches before the start waits for the supervisor of the life to come, which hands out every byte.
+"""
+
+from typing import Final
+
+import attrs
+import trio
+
+from actors.container.engine import EngineUnavailable
+
+READ: Final = 256 * 1024
+SMALL: Final = 64 * 1024
+PAUSE: Final = 0.005  # after a small piece: a chatty console costs a third
+
+
+@attrs.define(eq=False)
+class ProcessAttachment:
+    """See ``engine.Attachment``; it ends with its life."""
+
+    _stream: trio.SocketStream | None = None
+    _waiting: bytes = b""
+    _came: trio.Event = attrs.field(factory=trio.Event)
+    _small: bool = False
+    _sending: trio.Lock = attrs.field(factory=trio.Lock)
+
+    def connect(self, stream: trio.SocketStream, waiting: bytes) -> None:
+        """Go on with the supervisor's stream, of which ``waiting`` was read already; the first one counts."""
+        if self._came.is_set():
+            stream.socket.close()
+            return
+        self._stream, self._waiting = stream, waiting
+        self._came.set()
+
+    @property
+    def connected(self) -> bool:
+        return self._stream is not None
+
+    def end(self) -> None:
+        """There will be no stream, or no more of it."""
+        self._came.set()
+
+    async def receive(self) -> bytes:
+        await self._came.wait()
+        if self._waiting:
+            data, self._waiting = self._waiting, b""
+            return data
+        if self._stream is None:
+            await trio.lowlevel.checkpoint()
+            return b""
+        if self._small:
+            await trio.sleep(PAUSE)
+        try:
+            data = bytes(await self._stream.receive_some(READ))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return b""
+        self._small = len(data) < SMALL
+        return data
+
+    async def send(self, data: bytes) -> None:
+        if self._stream is None:
+            await trio.lowlevel.checkpoint()
+            if self._came.is_set():
+                raise EngineUnavailable("The console is closed")
+            return  # nothing runs yet that could read it
+        async with self._sending:
+            try:
+                await self._stream.send_all(data)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                raise EngineUnavailable("The console is closed") from None
+
+    async def close(self) -> None:
+        self._came.set()
+        if self._stream is not None:
+            await trio.aclose_forcefully(self._stream)

@@ -1,0 +1,89 @@
+"""All processes of one run, those too that left its process group and its session.
+
+An orphan becomes a child of the supervisor, its subreaper (prctl(2)); the control groups of the run know
+their processes where there are any. Standard library only: the supervisor needs it.
+"""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+STRUGGLE: Final = 10.0  # seconds for ending what doesn't end, in the kernel say
+
+
+class Tree:
+    """All processes of a run: those that ``others`` finds, and those of its control groups."""
+
+    def __init__(self, groups: Sequence[str], others: Callable[[], set[int]]) -> None:
+        self._groups, self._others = groups, others
+
+    def end(self, reap: Callable[[], None]) -> None:
+        """Kill them all, those too that are born meanwhile; ``reap`` takes notice of children's ends."""
+        deadline = time.monotonic() + STRUGGLE
+        while self._find() and time.monotonic() < deadline:
+            self._tell("cgroup.kill", b"1")
+            self._tell("freezer.state", b"FROZEN")
+            self._strike(signal.SIGSTOP)
+            self._strike(signal.SIGKILL)
+            self._tell("freezer.state", b"THAWED")
+            reap()
+            time.sleep(0.001)
+
+    def _find(self) -> set[int]:
+        found = self._others()
+        for group in self._groups:
+            with contextlib.suppress(OSError), open(f"{group}/cgroup.procs", "rb") as file:
+                found |= {int(line) for line in file}
+        return found
+
+    def _strike(self, number: int) -> None:
+        """Signal those who are ours, and still were when they were taken hold of: pids are given anew."""
+        held = {}
+        try:
+            for pid in self._find():
+                with contextlib.suppress(OSError):
+                    held[pid] = os.pidfd_open(pid)
+            for pid in self._find() & held.keys():
+                with contextlib.suppress(OSError):
+                    signal.pidfd_send_signal(held[pid], number)
+        finally:
+            for descriptor in held.values():
+                os.close(descriptor)
+
+    def _tell(self, name: str, word: bytes) -> None:
+        for group in self._groups:
+            with contextlib.suppress(OSError), open(f"{group}/{name}", "wb", buffering=0) as file:
+                file.write(word)
+
+    def ran_out_of_memory(self) -> bool:
+        for group in self._groups:
+            for name in ("memory.events", "memory.oom_control"):
+                with contextlib.suppress(OSError), open(f"{group}/{name}", "rb") as file:
+                    if any(line.split()[0] == b"oom_kill" and int(line.split()[1]) for line in file):
+                        return True
+        return False
+
+    def remove(self) -> None:
+        for group in self._groups:
+            with contextlib.suppress(OSError):
+                os.rmdir(group)
+
+
+def beneath(root: int) -> set[int]:
+    """The pids of the living processes that descend from ``root``."""
+    children: dict[int, set[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
+                state, parent = file.read().rpartition(b")")[2].split()[:2]
+                if state not in (b"Z", b"X"):
+                    children.setdefault(int(parent), set()).add(int(name))
+    found: set[int] = set()
+    new = children.get(root, set())
+    while new:
+        found |= new
+        new = {child for pid in new for child in children.get(pid, ())} - found
+    return found

@@ -1,0 +1,9 @@
+import pytest
+
+from tests.doubles.process_host import opened_host
+
+
+@pytest.fixture
+def process_host():
+    with opened_host() as host:
+        yield host

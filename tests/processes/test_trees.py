@@ -1,0 +1,146 @@
+"""All of a run ends with it: what left its group, its session and its parents too; in groups or not."""
+
+import os
+import signal
+
+import pytest
+import trio
+
+from actors.container.engine import Role
+from actors.container.spec import Limits
+from lightd.processes import groups
+from lightd.processes.leftovers import _marked
+from lightd.processes.recording import record
+from tests.contracts.engine_checks import read_to_end, read_until, wait_ended
+
+SCATTERED = (
+    "setsid sleep 1000 & (setsid sh -c 'sleep 1001 & sleep 1002' >/dev/null 2>&1 &);"
+    " sleep 1003 & echo Ready; cat"
+)
+
+
+@pytest.fixture(params=["with groups", "without groups"])
+def grouped(request, monkeypatch, host):
+    """Whether control groups may be made: with and without, where they may."""
+    if request.param == "without groups":
+        monkeypatch.setattr(groups, "find", lambda _node: groups.Groups({}, frozenset()))
+    elif not groups.find(host.node).tops:
+        pytest.skip("no control group may be made here")
+
+
+async def started(host, engine, command, **changes):
+    """The id of a container that runs, and has printed Ready."""
+    engine_id = await engine.create_server(host.spec(command, **changes), 1)
+    async with engine.attach(engine_id) as console:
+        await engine.start(engine_id)
+        await read_until(console, b"Ready")
+    return engine_id
+
+
+async def wait_empty(engine_id):
+    with trio.fail_after(30):
+        while _marked(engine_id):
+            await trio.sleep(0.02)
+
+
+async def test_a_kill_ends_daemons_too(host, grouped):
+    async with host.opened() as engine:
+        engine_id = await started(host, engine, SCATTERED)
+        with trio.fail_after(30):
+            while len(_marked(engine_id)) < 6:
+                await trio.sleep(0.02)
+        await engine.signal(engine_id, "SIGKILL")
+        assert (await wait_ended(engine, engine_id)).exit_code == 137
+        assert _marked(engine_id) == set()
+
+
+async def test_what_a_program_leaves_behind_ends_with_it(host, grouped):
+    async with host.opened() as engine:
+        engine_id = await engine.create_server(host.spec(SCATTERED.replace("cat", "exit 4")), 1)
+        async with engine.attach(engine_id) as console:
+            await engine.start(engine_id)
+            await read_to_end(console)
+        assert (await wait_ended(engine, engine_id)).exit_code == 4
+        assert _marked(engine_id) == set()
+
+
+async def test_removing_ends_all_of_it(host, grouped):
+    async with host.opened() as engine:
+        engine_id = await started(host, engine, SCATTERED)
+        await engine.remove_orphan(engine_id)
+        assert _marked(engine_id) == set()
+        assert not (host.state / engine_id).exists()
+
+
+async def test_a_supervisor_that_is_killed_is_told_as_what_it_is(host, grouped):
+    async with host.opened() as engine, engine.notices() as notices:
+        engine_id = await started(host, engine, SCATTERED)
+        begun = (await engine.inspect(engine_id)).started_at
+        os.kill(host.supervisor_of(engine_id), signal.SIGKILL)
+        assert [(await anext(notices)).action for _ in range(2)] == ["start", "die"]
+        ended = await engine.inspect(engine_id)
+        assert (ended.running, ended.started_at, ended.exit_code) == (False, begun, None)
+        assert ended.finished_at >= begun
+        assert await engine.inspect(engine_id) == ended
+        await wait_empty(engine_id)
+        await engine.start(engine_id)
+        assert (await engine.inspect(engine_id)).started_at > begun
+
+
+async def test_a_supervisor_that_was_killed_while_nobody_looked_is_cleared_up_after(host, grouped):
+    async with host.opened() as engine:
+        engine_id = await started(host, engine, SCATTERED)
+    os.kill(host.supervisor_of(engine_id), signal.SIGKILL)
+    async with host.opened() as engine:
+        assert (await engine.inspect(engine_id)).exit_code is None
+        await wait_empty(engine_id)
+
+
+async def test_an_installer_leaves_nothing_running(host, grouped):
+    script = "#!/bin/sh\n(setsid sleep 1000 &)\necho done\n"
+    async with host.opened() as engine:
+        engine_id = await engine.create_installer(host.spec("stdin-echo", install_script=script), 1)
+        await engine.start(engine_id)
+        assert (await wait_ended(engine, engine_id)).exit_code == 0
+        assert _marked(engine_id) == set()
+        assert [row.role for row in await engine.list()] == [Role.INSTALLER]
+
+
+async def test_a_fork_bomb_is_held_to_its_limit_and_ends(host):
+    if "pids" not in groups.find(host.node).held:
+        pytest.skip("no control group may be made here")
+    bomb = "(while :; do sleep 1000 & done) & echo Ready; exec cat"
+    async with host.opened() as engine:
+        engine_id = await started(host, engine, bomb, limits=Limits(pids=50))
+        with trio.fail_after(30):
+            while len(_marked(engine_id)) < 40:
+                await trio.sleep(0.02)
+        assert len(_marked(engine_id)) <= 50
+        await engine.signal(engine_id, "SIGKILL")
+        assert (await wait_ended(engine, engine_id)).exit_code == 137
+        assert _marked(engine_id) == set()
+
+
+async def test_no_group_of_a_run_is_left(host):
+    def left():
+        tops = groups.find(host.node).tops.values()
+        return [path for top in tops for path in top.glob(f"{engine_id}-*")]
+
+    async with host.opened() as engine:
+        engine_id = await started(host, engine, "stdin-echo")
+        assert len(left()) == len(groups.find(host.node).tops)
+        await engine.signal(engine_id, "SIGKILL")
+        await wait_ended(engine, engine_id)
+        await engine.remove_orphan(engine_id)
+    assert left() == []
+
+
+async def test_a_pid_that_somebody_else_has_by_now_is_not_believed(host):
+    async with host.opened() as engine:
+        engine_id = await started(host, engine, "stdin-echo")
+        life = host.state / engine_id / "life"
+        words = life.read_text().split()
+        assert await engine.sample([engine_id])
+        record(str(life), " ".join([*words[:2], "1", *words[3:]]).encode())
+        assert await engine.sample([engine_id]) == {}
+        record(str(life), " ".join(words).encode())
