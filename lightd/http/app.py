@@ -20,6 +20,7 @@ from lightd.http import (
     errors,
     files,
     history,
+    origins,
     ports,
     quotas,
     remote,
@@ -53,13 +54,18 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
         return Gate(authorization.enabled, authorization.token)
 
     @app.before_request
-    async def admit() -> None:
+    async def admit() -> Response | None:
         headers = request.headers
         _begin(headers.get("X-Request-Id"))
+        preflight = origins.to_preflight(system.config)
+        if preflight is not None:
+            return preflight
         if request.path != PING:
+            origins.check_request(system.config)
             to_gate().check_token(to_bearer(headers.get("Authorization")))
             g.identity = Identity(MASTER)
             check_media_type(",".join(headers.getlist("Accept")))
+        return None
 
     @app.before_websocket
     async def admit_websocket() -> None:
@@ -68,11 +74,13 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
         offered = to_offered(websocket.requested_subprotocols)
         gate = to_gate()
         gate.check_token([*websocket.args.getlist("token"), *in_header, *offered])
+        origins.check_websocket(system.config)
         g.identity = Identity(MASTER)
         g.token = gate.token
 
     @app.after_request
     async def finish(response: ResponseTypes) -> ResponseTypes:
+        origins.share(system.config, response)
         return _finish(request.method, request.path, response)
 
     @app.after_websocket
