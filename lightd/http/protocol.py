@@ -313,6 +313,8 @@ def _fault(request: h11.Request, headers: refusal.Headers, head_size: int) -> re
     names = [name for name, _ in headers]
     if b"transfer-encoding" in names and (b"content-length" in names or request.http_version == b"1.0"):
         return refusal.LENGTH
+    if _is_websocket(request, headers) and (b"transfer-encoding" in names or b"content-length" in names):
+        return refusal.HANDSHAKE  # frames to us, a body to whoever sees no upgrade in it
     for name, value in headers:
         if name == b"host" and HOST.fullmatch(value) is None:
             return refusal.HOST
