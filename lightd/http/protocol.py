@@ -39,6 +39,7 @@ from hypercorn.utils import UnexpectedMessageError, suppress_body
 
 from lightd.http import bulk, refusal, websocket
 from lightd.http.headers import ENCRYPTED, PLAIN, guarded
+from lightd.http.settings import Settings
 
 HOST = re.compile(rb"([A-Za-z0-9._~-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?")
 _BLANK_LINE = re.compile(rb"\n\r?\n")
@@ -188,7 +189,7 @@ class Http11(H11Protocol):
 
     async def _create_stream(self, request: h11.Request) -> None:
         headers = list(request.headers)
-        fault = _fault(request, headers, self.wire.settings.head_size)
+        fault = _fault(request, headers, self.wire.settings)
         if fault is not None:
             await self._refuse(fault, request)
             return
@@ -301,10 +302,10 @@ def _closing(headers: refusal.Headers) -> refusal.Headers:
     return [*(each for each in headers if each[0] != b"connection"), (b"connection", b"close")]
 
 
-def _fault(request: h11.Request, headers: refusal.Headers, head_size: int) -> refusal.Refusal | None:
+def _fault(request: h11.Request, headers: refusal.Headers, limits: Settings) -> refusal.Refusal | None:
     # h11 looks at the size only while the head is incomplete; a whole one may come in one read.
     size = len(request.target) + sum([len(name) + len(value) for name, value in headers])
-    if size > head_size:
+    if size > limits.head_size or len(headers) > limits.head_fields:
         return refusal.LARGE_HEAD
     if request.http_version not in (b"1.0", b"1.1"):
         return refusal.VERSION
