@@ -7,12 +7,25 @@ compared. Benches on real containers need a Docker Engine (``bash tests/rig/run 
 import argparse
 from pathlib import Path
 
-from tests.bench import fanout, figures, flood, idle, journal, lifecycle, panel, requests, restart, transfer
+from tests.bench import (
+    fanout,
+    figures,
+    flood,
+    hostile,
+    idle,
+    journal,
+    lifecycle,
+    panel,
+    requests,
+    restart,
+    transfer,
+)
 
 BENCHES = {
     "lifecycle": lifecycle.run,
     "fanout": fanout.run,
     "flood": flood.run,
+    "hostile": hostile.run,
     "idle": idle.run,
     "journal": journal.run,
     "panel": panel.run,
