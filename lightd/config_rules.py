@@ -63,8 +63,8 @@ def shown(value: object) -> str:
 
 
 def shown_key(key: str) -> str:
-    """``key`` as a path may hold it: as it is where it is a plain word, else as ``shown``."""
-    return key if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", key) else shown(key)
+    """``key`` as a path may hold it: as it is where it is a plain word and no token, else as ``shown``."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", key) and redact(key) == key else shown(key)
 
 
 def is_loopback(host: str) -> bool:

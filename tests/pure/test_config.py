@@ -274,6 +274,7 @@ def test_no_mistake_repeats_a_secret():
         authorization={"token": "my secret"},
         remote={"url": "https://user:secret@panel.example", "token": "secret"},
         node=f"{TOKEN} ",
+        **{TOKEN: 1},
     )
     assert "secret" not in "\n".join(mistakes(wrong))
     assert TOKEN not in "\n".join(mistakes(wrong))
