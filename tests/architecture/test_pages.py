@@ -65,7 +65,10 @@ def test_every_check_that_the_page_of_security_names_is_there():
 
 
 def test_a_row_without_its_test_would_be_seen():
-    head, row = "| promise | mechanism | test |\n|---|---|---|", "| a | b | `pure/test_paths.py::test_no_such` |"
+    head, row = (
+        "| promise | mechanism | test |\n|---|---|---|",
+        "| a | b | `pure/test_paths.py::test_no_such` |",
+    )
     page = f"{head}\n{row}\n\n| x | test |"
     assert [find_missing(cells[2]) for cells in to_rows(page)] == [["`pure/test_paths.py::test_no_such`"]]
     assert find_missing("`pure/no_such.py`") == ["`pure/no_such.py`"]
