@@ -38,7 +38,7 @@ from hypercorn.typing import ASGISendEvent, ConnectionState, H11SendableEvent
 from hypercorn.utils import UnexpectedMessageError, suppress_body
 
 from lightd.http import bulk, refusal, websocket
-from lightd.http.headers import ENCRYPTED, PLAIN, guarded
+from lightd.http.headers import ENCRYPTED, PLAIN
 from lightd.http.settings import Settings
 
 HOST = re.compile(rb"([A-Za-z0-9._~-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?")
@@ -223,12 +223,13 @@ class Http11(H11Protocol):
             await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=[]))
 
     async def answer(self, status: int, headers: refusal.Headers, body: bytes) -> None:
-        headers = guarded(headers, self._guards) + self.config.response_headers("h11")
+        headers += self.config.response_headers("h11")
         if self._ends_with_this():
             headers = _closing(headers)
         connection = self.connection
         try:
-            data = connection.send(h11.Response(status_code=status, headers=headers))
+            head = connection.send(h11.Response(status_code=status, headers=headers))
+            data = self._guards.within(head, headers)
             if body:
                 data += connection.send(h11.Data(data=body))
             data += connection.send(h11.EndOfMessage())
@@ -244,7 +245,7 @@ class Http11(H11Protocol):
             await self._send_file(event.part)
             return
         if isinstance(event, events.Response) and event.status_code >= http.HTTPStatus.OK:
-            headers = guarded(event.headers, self._guards)
+            headers = self._guards.beside(event.headers)
             if self._ends_with_this():
                 headers = _closing(headers)
             event = events.Response(event.stream_id, headers, event.status_code)
@@ -283,7 +284,7 @@ class Http11(H11Protocol):
         self.refused = True
         head = request is not None and request.method == b"HEAD"
         request_id = refusal.to_request_id(request.headers if request is not None else ())
-        headers = guarded(answer.to_headers(request_id), self._guards) + self.config.response_headers("h11")
+        headers = self._guards.beside(answer.to_headers(request_id)) + self.config.response_headers("h11")
         await self._send_h11_event(h11.Response(status_code=answer.status, headers=headers))
         await self._send_h11_event(h11.Data(data=b"" if head else answer.body))
         await self._send_h11_event(h11.EndOfMessage())

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from lightd.http.headers import PLAIN, guarded
+from lightd.http.headers import PLAIN
 
 LONGEST_REQUEST_ID = 128
 
@@ -38,7 +38,7 @@ class Refusal:
     def to_bytes(self) -> bytes:
         """The whole answer, for a client whose request is not even read."""
         lines = [b"HTTP/1.1 %d %s" % (self.status, http.HTTPStatus(self.status).phrase.encode())]
-        headers = guarded(self.to_headers(to_request_id(())), PLAIN)
+        headers = PLAIN.beside(self.to_headers(to_request_id(())))
         lines += [name + b": " + value for name, value in headers]
         if self.status in (429, 503):
             lines.append(b"retry-after: 5")

@@ -7,7 +7,7 @@ from lightd.http import headers, refusal
 from tests.edge.front import HEADERS
 from tests.live.edge.client import Client, request
 
-GUARDS = {name.decode(): value.decode() for name, value in headers.PLAIN}
+GUARDS = {name.decode(): value.decode() for name, value in headers.PLAIN.headers}
 
 
 def guards_of(answer):
@@ -71,4 +71,4 @@ async def test_the_servers_own_refusals_have_them_too(edge, sent):
 
 def test_one_who_is_turned_away_at_the_door_gets_them_too():
     for answer in (refusal.FULL, refusal.GREEDY):
-        assert all(answer.to_bytes().count(b"%s: %s\r\n" % each) == 1 for each in headers.PLAIN)
+        assert all(answer.to_bytes().count(b"%s: %s\r\n" % each) == 1 for each in headers.PLAIN.headers)

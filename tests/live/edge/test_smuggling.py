@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import trio
 from quart import request as asked
 
 from tests.live.edge.client import KEY, connect, ended
@@ -196,12 +197,12 @@ async def test_a_body_that_a_get_brings_is_not_the_next_request(edge, seen):
 
 
 async def test_a_body_that_nobody_reads_is_not_the_next_request(edge, seen):
-    body = INNER * 3000  # more than is dropped in passing
-    async with connect(edge) as client:
-        await client.try_to_send(
-            b"GET / HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % len(body) + body
-        )
+    body = INNER * 100_000  # more than is dropped in passing, and than waits in any queue
+    head = b"GET / HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % len(body)
+    async with connect(edge) as client, trio.open_nursery() as nursery:
+        nursery.start_soon(client.try_to_send, head + body)
         answer = await client.read_answer()
         assert (answer.status, answer.headers["connection"]) == (200, "close")
         assert await ended(client)
+        nursery.cancel_scope.cancel()
     assert [path for _, path, _ in seen] == ["/"]
