@@ -25,12 +25,12 @@ from lightd.http import (
     quotas,
     remote,
     sessions,
+    tokens,
     uploads,
     volumes,
 )
 from lightd.http.application import Application
-from lightd.http.auth import Gate, check_media_type, to_bearer, to_offered
-from lightd.http.identity import MASTER, Identity
+from lightd.http.auth import Gate, check_media_type, to_bearer, to_candidates, to_offered
 from lightd.http.refusal import new_request_id
 from lightd.http.stations import Stations
 from lightd.http.wire import to_json
@@ -49,9 +49,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
     app.url_map.merge_slashes = False  # a doubled slash is another path, not a redirection
     errors.install(app)
 
-    def to_gate() -> Gate:
-        authorization = system.config.authorization  # a reload may have changed it
-        return Gate(authorization.enabled, authorization.token)
+    gate = Gate(lambda: system.config.authorization, system.tokens, system.clock)
 
     @app.before_request
     async def admit() -> Response | None:
@@ -62,9 +60,10 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
             return preflight
         if request.path != PING:
             origins.check_request(system.config)
-            to_gate().check_token(to_bearer(headers.get("Authorization")))
-            g.identity = Identity(MASTER)
+            bearer = to_bearer(headers.get("Authorization"))
+            g.identity = gate.recognise(bearer, request.remote_addr or "")
             check_media_type(",".join(headers.getlist("Accept")))
+            await gate.enter(g.identity)
         return None
 
     @app.before_websocket
@@ -72,11 +71,11 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
         _begin(websocket.headers.get("X-Request-Id"))
         in_header = to_bearer(websocket.headers.get("Authorization"))
         offered = to_offered(websocket.requested_subprotocols)
-        gate = to_gate()
-        gate.check_token([*websocket.args.getlist("token"), *in_header, *offered])
-        origins.check_websocket(system.config)
-        g.identity = Identity(MASTER)
-        g.token = gate.token
+        candidates = to_candidates(websocket.args.getlist("token"), in_header, offered)
+        g.authorization = system.config.authorization
+        g.identity = gate.recognise(candidates, websocket.remote_addr or "")
+        origins.check_websocket(system.config)  # before a token is spent on a page that may not
+        await gate.enter(g.identity)
 
     @app.after_request
     async def finish(response: ResponseTypes) -> ResponseTypes:
@@ -102,6 +101,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
     archives.install(app, system)
     ports.install(app, system)
     remote.install(app, system)
+    tokens.install(app, system)
     sessions.install(app, system, stations)
     return app
 

@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 from tests.bench import (
+    authentication,
     fanout,
     figures,
     flood,
@@ -22,6 +23,7 @@ from tests.bench import (
 )
 
 BENCHES = {
+    "authentication": authentication.run,
     "lifecycle": lifecycle.run,
     "fanout": fanout.run,
     "flood": flood.run,
