@@ -83,6 +83,13 @@ async def test_a_bad_token_is_told_before_a_bad_origin(edge):
     assert await handshake(edge, "https://evil.example", token="wrong") == 401
 
 
+async def test_a_page_that_may_not_spends_no_token(edge):
+    token = (await edge.post("/auth/tokens", {"ttl": "1h", "remove_on_use": True}))["token"]
+    assert await handshake(edge, "https://evil.example", token=token) == 403
+    assert await handshake(edge, token=token) == 101
+    assert await handshake(edge, token=token) == 401
+
+
 async def test_who_has_no_right_to_the_origin_of_another_host_is_refused(edge):
     answer = await edge.shake_hands(
         f"/ws?token={TOKEN}", headers={"Host": "node.example", "Origin": "http://other.example"}
