@@ -19,7 +19,7 @@ from pathlib import Path
 import trio
 
 from actors.kernel.journal import JournalUnavailable
-from lightd import config, config_file, config_rules, logs
+from lightd import certificate, config, config_file, config_rules, logs
 from lightd.commands import parsers
 from lightd.leaves import leaves
 from lightd.version import version
@@ -132,6 +132,7 @@ def _existing(path: Path) -> config.Configuration:
 def _serve(path: Path, log_format: logs.Format) -> int:
     created = config_file.create(path)
     configuration = config_file.load(path)
+    certificate.read(configuration.server.tls)
     from lightd import daemon  # noqa: PLC0415 - a token is printed without waiting for the whole daemon to load
 
     with logs.configure(log_format, logging.INFO):

@@ -39,11 +39,25 @@ class ConfigurationError(Exception):
 
 
 @attrs.frozen
+class Tls:
+    """The certificate (with its chain) and its private key, two PEM files; without them HTTP is spoken."""
+
+    cert: Annotated[Path | None, rules.FILE] = None
+    key: Annotated[Path | None, rules.FILE] = None
+
+
+@attrs.frozen
 class Server:
-    """Where the daemon listens; port 0 lets the system choose one."""
+    """Where and how the daemon listens; port 0 lets the system choose one.
+
+    ``allowed_origins`` are the web pages that may use the API from a browser, beside the node's own and the
+    panel's, which may open WebSockets in any case.
+    """
 
     host: Annotated[str, rules.HOST] = "0.0.0.0"  # noqa: S104 - the contract's default; a token guards it
     port: Annotated[int, rules.PORT] = 8070
+    tls: Tls = Tls()
+    allowed_origins: tuple[Annotated[str, rules.ORIGIN], ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -194,10 +208,14 @@ def _read(annotation: Any, value: object, path: str, mistakes: dict[str, str]) -
     if attrs.has(annotation):
         return _read_section(annotation, value, path, mistakes)
     if get_origin(annotation) is tuple:
-        if not isinstance(value, list):
-            mistakes[path] = f"must be a list, not {rules.shown(value)}"
-            return ()
         of = get_args(annotation)[0]
+        alone = of.__metadata__[0].alone
+        if alone is not None and value == alone:
+            value = [alone]
+        if not isinstance(value, list):
+            choice = "a list" if alone is None else f'a list, or "{alone}"'
+            mistakes[path] = f"must be {choice}, not {rules.shown(value)}"
+            return ()
         return tuple(_read(of, item, f"{path}[{index}]", mistakes) for index, item in enumerate(value))
     rule: rules.Rule = annotation.__metadata__[0]
     try:
@@ -247,11 +265,16 @@ def _join(path: str, key: str) -> str:
 def _contradictions(configuration: Configuration) -> Iterator[tuple[str, str]]:
     """The keys that are well-formed, each for itself, and can't stand together."""
     host, remote, storage = configuration.server.host, configuration.remote, configuration.storage
+    tls = configuration.server.tls
     if not configuration.authorization.enabled and not rules.is_loopback(host):
         yield (
             "server.host",
             f"must be a loopback address while authorization.enabled is false, not {rules.shown(host)}",
         )
+    if tls.cert is not None and tls.key is None:
+        yield "server.tls.key", "must not be empty while server.tls.cert is given"
+    if tls.key is not None and tls.cert is None:
+        yield "server.tls.cert", "must not be empty while server.tls.key is given"
     if remote.enabled and not remote.url:
         yield "remote.url", "must not be empty while remote.enabled is true"
     if remote.enabled and not remote.token:
@@ -269,9 +292,13 @@ def _contradictions(configuration: Configuration) -> Iterator[tuple[str, str]]:
 
 
 def _anchored(configuration: Configuration, directory: Path) -> Configuration:
-    docker, storage = configuration.docker, configuration.storage
+    docker, storage, server = configuration.docker, configuration.storage, configuration.server
     return attrs.evolve(
         configuration,
+        server=attrs.evolve(
+            server,
+            tls=Tls(*(path and directory / path for path in (server.tls.cert, server.tls.key))),
+        ),
         docker=attrs.evolve(docker, socket_path=directory / docker.socket_path),
         storage=attrs.evolve(
             storage,
@@ -293,6 +320,8 @@ def _to_json_value(_instance: object, _field: object, value: object) -> object:
             return str(value)
         case tuple():
             return list(value)
+        case None:
+            return ""  # as the rule of the one kind of key that may be empty has it
         case _:
             return value
 
@@ -301,5 +330,6 @@ def first_file(token: str) -> dict[str, Any]:
     """What a first start writes: the contract's keys at their defaults, ``token``, and no node's name."""
     file = to_json(Configuration(authorization=Authorization(token=token), node=""))
     del file["node"], file["audit"]
+    file["server"] = {key: file["server"][key] for key in ("host", "port")}
     file["storage"] = {key: f"./{path}" for key, path in file["storage"].items() if key.endswith("_path")}
     return file

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,16 +20,23 @@ from lightd.redaction import redact
 
 SMALLEST_POOL = 128  # megabytes: a btrfs can't be much smaller
 LONGEST_SHOWN = 60  # characters of a wrong value that a mistake repeats
+HIGHEST_PORT = 65535
+EVERY_ORIGIN = "*"
+DEFAULT_PORTS = MappingProxyType({"http": 80, "https": 443})
 
 
 @attrs.frozen
 class Rule:
-    """A kind of value: "must be ``means``"; ``read`` returns it or raises ``ValueError``."""
+    """A kind of value: "must be ``means``"; ``read`` returns it or raises ``ValueError``.
+
+    ``alone`` may stand in place of a whole list of such values.
+    """
 
     means: str
     read: Callable[[object], Any]
     schema: Mapping[str, object]
     secret: bool = False
+    alone: str | None = None
 
 
 @attrs.frozen
@@ -55,8 +63,8 @@ def shown(value: object) -> str:
 
 
 def shown_key(key: str) -> str:
-    """``key`` as a path may hold it: as it is where it is a plain word, else as ``shown``."""
-    return key if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", key) else shown(key)
+    """``key`` as a path may hold it: as it is where it is a plain word and no token, else as ``shown``."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", key) and redact(key) == key else shown(key)
 
 
 def is_loopback(host: str) -> bool:
@@ -137,6 +145,30 @@ def _path(value: object) -> Path:
     return Path(_text(value))
 
 
+def _file(value: object) -> Path | None:
+    return None if value == "" else _path(value)
+
+
+def _origin(value: object) -> str:
+    text = _text(value)
+    if text == EVERY_ORIGIN:
+        return text
+    origin = to_origin(text)
+    if origin is None:
+        raise ValueError
+    return origin
+
+
+def to_origin(text: str) -> str | None:
+    """``text`` as browsers write an origin (RFC 6454, 6.2): lower case, without a default port; else None."""
+    found = re.fullmatch(_ORIGIN, text)
+    if found is None or not 0 < int(found["port"] or 1) <= HIGHEST_PORT:
+        return None
+    scheme, host, port = found["scheme"].lower(), found["host"].lower(), found["port"]
+    usual = port is None or int(port) == DEFAULT_PORTS.get(scheme)
+    return f"{scheme}://{host}" if usual else f"{scheme}://{host}:{int(port)}"
+
+
 def _mount(value: object) -> Path:
     path = _path(value)
     if not path.is_absolute() or ".." in path.parts:
@@ -173,12 +205,16 @@ def _panel_token(value: object) -> str:
     return "" if value == "" else str(TOKEN.read(value))
 
 
+_ORIGIN = (
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30})://"
+    r"(?P<host>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>[0-9]{1,5}))?"
+)
 _FORM = r"lightd_[!-~]{13,}"
 _IN_WORDS = 'a token: "lightd_" and more, at least 20 characters in all, printable ASCII without spaces'
 
 TEXT = Rule("a text", _text, {"type": "string", "minLength": 1})
 FLAG = Rule("true or false", _flag, {"type": "boolean"})
-PORT = _number(0, 65535)
+PORT = _number(0, HIGHEST_PORT)
 INTERVAL = _number(100, 60_000)
 DAYS = _number(1, 3650)
 ENTRIES = _number(1000, 10**8)
@@ -197,6 +233,13 @@ PANEL_TOKEN = Rule(
 )
 CATCH_UP = _one_of('"all" or "latest"', "all", "latest")
 PATH = Rule("a path", _path, {"type": "string", "minLength": 1})
+FILE = Rule("a path; or empty", _file, {"type": "string"})
+ORIGIN = Rule(
+    'an origin, as "https://panel.example" or "http://localhost:3000": a scheme, a host, no path; or "*"',
+    _origin,
+    {"type": "string", "pattern": r"^(?:\*|[A-Za-z][A-Za-z0-9+.-]*://[^/?#@]+)$"},
+    alone=EVERY_ORIGIN,
+)
 MOUNT = Rule('an absolute path without ".."', _mount, {"type": "string", "pattern": "^/"})
 USER_TEXT = _matching("two numbers", r"[0-9]{1,10}:[0-9]{1,10}")
 USER = Rule('"uid:gid", two numbers below 2147483648', _user, USER_TEXT.schema)

@@ -27,7 +27,9 @@ def _to_schema(annotation: Any) -> dict[str, Any]:  # noqa: ANN401 - an annotati
     if attrs.has(annotation):
         return _to_section(annotation)
     if get_origin(annotation) is tuple:
-        return {"type": "array", "items": _to_schema(get_args(annotation)[0])}
+        items = get_args(annotation)[0]
+        several, alone = {"type": "array", "items": _to_schema(items)}, items.__metadata__[0].alone
+        return several if alone is None else {"anyOf": [several, {"const": alone}]}
     rule: config_rules.Rule = annotation.__metadata__[0]
     return {"description": rule.means, **rule.schema}
 

@@ -29,6 +29,7 @@ from actors.volumes.actor import open_volumes
 from actors.volumes.decider import State as Volumes
 from actors.volumes.messages import Message as VolumeMessage
 from lightd.audit.trail import open_trail
+from lightd.certificate import open_certificate
 from lightd.config import Configuration, ConfigurationError, Monitoring
 from lightd.consoles.log import DiskConsoleLog
 from lightd.engine.docker import open_docker_engine
@@ -55,6 +56,7 @@ from lightd.patterns import compile_pattern
 from lightd.processes.host import open_process_engine
 from lightd.reload import reload
 from lightd.sockets import OpenSockets
+from lightd.storage import prepare
 from lightd.system import Claims, System
 from lightd.version import version
 
@@ -121,7 +123,7 @@ async def open_system(
 
     ``path`` is the file that ``config`` came from.
     """
-    await trio.to_thread.run_sync(_make_folders, config)
+    await trio.to_thread.run_sync(prepare, config.storage)
     inside = Inside()
     log = DiskConsoleLog(config.storage.base_path / "consoles")
     async with (
@@ -220,13 +222,16 @@ async def open_front(system: System) -> AsyncIterator[Sequence[str]]:
     server = system.config.server
     async with (
         open_stations(system.bus) as stations,
+        open_certificate(lambda: system.config.server.tls) as certificate,
         open_server(
             make_app(system, stations),
             [Address(server.host, server.port)],
+            to_context=None if certificate is None else certificate.to_context,
             refuses=system.inside.holds,
         ) as front,
     ):
-        yield [f"http://{address}" for address in front.addresses]
+        system.certificate = certificate
+        yield [f"{'https' if front.encrypted else 'http'}://{address}" for address in front.addresses]
 
 
 def _settle_process() -> None:
@@ -240,9 +245,3 @@ def _settle_process() -> None:
 
 def _owner(config: Configuration) -> Owner:
     return Owner(config.docker.user.uid, config.docker.user.gid)
-
-
-def _make_folders(config: Configuration) -> None:
-    storage = config.storage
-    for path in (storage.base_path, storage.containers_path, storage.volumes_path):
-        path.mkdir(mode=0o711, parents=True, exist_ok=True)

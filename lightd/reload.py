@@ -11,9 +11,9 @@ from typing import Any
 import attrs
 import trio
 
-from lightd import config_file
+from lightd import certificate, config_file
 from lightd.config import Configuration, ConfigurationError
-from lightd.config_rules import is_loopback
+from lightd.config_rules import User, is_loopback
 from lightd.files.jail import Owner
 from lightd.http.identity import MASTER
 from lightd.system import System
@@ -21,6 +21,9 @@ from lightd.system import System
 LIVE = frozenset(
     {
         "version",
+        "server.tls.cert",
+        "server.tls.key",
+        "server.allowed_origins",
         "authorization.enabled",
         "authorization.token",
         "docker.allowed_mounts",
@@ -64,26 +67,24 @@ def merge(running: Configuration, file: Configuration) -> Reloaded:
 def _can_change(key: str, running: Configuration, file: Configuration) -> bool:
     if key == "authorization.enabled" and not file.authorization.enabled:
         return is_loopback(running.server.host)  # it listens where it listened, whatever the file says now
+    if key.startswith("server.tls.") and None in (running.server.tls.cert, file.server.tls.cert):
+        return False  # it speaks https or http for as long as it listens
     return key in LIVE
 
 
-def _to_keys(configuration: Configuration) -> dict[str, Any]:
+def _to_keys(section: attrs.AttrsInstance) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, value in attrs.asdict(configuration, recurse=False).items():
-        if attrs.has(type(value)):
-            section = attrs.asdict(value, recurse=False)
-            found.update({f"{name}.{key}": held for key, held in section.items()})
+    for name, value in attrs.asdict(section, recurse=False).items():
+        if attrs.has(type(value)) and not isinstance(value, User):
+            found.update({f"{name}.{key}": held for key, held in _to_keys(value).items()})
         else:
             found[name] = value
     return found
 
 
-def _with(configuration: Configuration, key: str, value: object) -> Configuration:
-    section, _, name = key.rpartition(".")
-    changes: dict[str, Any] = {name: value}
-    if section:
-        changes = {section: attrs.evolve(getattr(configuration, section), **changes)}
-    return attrs.evolve(configuration, **changes)
+def _with(section: Any, key: str, value: object) -> Any:  # noqa: ANN401 - of whatever class, it is returned anew
+    name, _, rest = key.partition(".")
+    return attrs.evolve(section, **{name: _with(getattr(section, name), rest, value) if rest else value})
 
 
 async def reload(system: System) -> Reloaded:
@@ -92,7 +93,10 @@ async def reload(system: System) -> Reloaded:
         raise ConfigurationError("this daemon was started without a configuration file")
     async with system.reloading:
         file = await trio.to_thread.run_sync(config_file.load, system.path)
+        pair = await trio.to_thread.run_sync(certificate.read, file.server.tls)
         reloaded = merge(system.config, file)
+        if pair is not None and system.certificate is not None:
+            system.certificate.put(pair)
         _take_on(system, reloaded.running)
         return reloaded
 

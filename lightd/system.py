@@ -29,6 +29,7 @@ from actors.volumes.decider import State as Volumes
 from actors.volumes.messages import Delete as DeleteVolume
 from actors.volumes.messages import Message as VolumeMessage
 from lightd.audit.trail import Trail, note_operation
+from lightd.certificate import Certificate
 from lightd.config import Configuration
 from lightd.files.janitor import Janitor
 from lightd.files.jobs import Jobs
@@ -129,6 +130,7 @@ class System:
     """A running daemon, as the edge sees it.
 
     ``path`` is the file of ``config``, None without one; ``reloaded`` rings when another has taken its place.
+    ``certificate`` is what it is served under, None where that is plain HTTP.
     """
 
     config: Configuration
@@ -149,6 +151,7 @@ class System:
     clock: Callable[[], float]
     nursery: trio.Nursery
     path: Path | None = None
+    certificate: Certificate | None = None
     standing: Standing = attrs.field(factory=Standing)
     exchanged: Exchanged = attrs.field(factory=Exchanged)
     sockets: OpenSockets = attrs.field(factory=OpenSockets)

@@ -25,6 +25,7 @@ from lightd.http import (
     errors,
     files,
     history,
+    origins,
     ports,
     quotas,
     reach,
@@ -45,6 +46,20 @@ from lightd.system import System
 
 logger = logging.getLogger("lightd.request")
 
+ROUTES = (
+    containers,
+    changes,
+    history,
+    volumes,
+    quotas,
+    files,
+    downloads,
+    uploads,
+    archives,
+    ports,
+    remote,
+    tokens,
+)
 PING = "/api/v1/public/ping"
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 
@@ -65,15 +80,20 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
             await reach.check(system, identity, route, asked.view_args or {})
 
     @app.before_request
-    async def admit() -> None:
+    async def admit() -> Response | None:
         headers = request.headers
         _begin(headers.get("X-Request-Id"))
+        preflight = origins.to_preflight(system.config)
+        if preflight is not None:
+            return preflight
         if request.path != PING:
+            origins.check_request(system.config)
             bearer = to_bearer(headers.get("Authorization"))
             g.identity = gate.recognise(bearer, request.remote_addr or "")
             check_media_type(",".join(headers.getlist("Accept")))
             await gate.enter(g.identity)
             await check_scope(request)
+        return None
 
     @app.before_websocket
     async def admit_websocket() -> None:
@@ -83,6 +103,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
         candidates = to_candidates(websocket.args.getlist("token"), in_header, offered)
         g.authorization = system.config.authorization
         g.identity = gate.recognise(candidates, websocket.remote_addr or "")
+        origins.check_websocket(system.config)  # before a token is spent on a page that may not
         await gate.enter(g.identity)
         await check_scope(websocket)
 
@@ -90,6 +111,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
 
     @app.after_request
     async def finish(response: ResponseTypes) -> ResponseTypes:
+        origins.share(system.config, response)
         return _finish(request.method, request.path, response)
 
     @app.after_websocket
@@ -100,18 +122,8 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
     async def ping() -> Response:
         return to_json({"status": "ok", "message": "Lightd is running", "version": system.version})
 
-    containers.install(app, system)
-    changes.install(app, system)
-    history.install(app, system)
-    volumes.install(app, system)
-    quotas.install(app, system)
-    files.install(app, system)
-    downloads.install(app, system)
-    uploads.install(app, system)
-    archives.install(app, system)
-    ports.install(app, system)
-    remote.install(app, system)
-    tokens.install(app, system)
+    for routes in ROUTES:
+        routes.install(app, system)
     sessions.install(app, system, stations)
     scopes.check_listed(cast(Iterable[QuartRule], app.url_map.iter_rules()))
     return app

@@ -4,6 +4,8 @@ Each override is here for a reason; the number is the issue of pgjones/hypercorn
 
 - no HTTP/2: neither `Upgrade: h2c` nor prior knowledge is followed (#317), and the parser that one
   unauthenticated client can crash is out of reach. An h2c upgrade is ignored, as RFC 9110, 7.8 allows.
+- a request that another server might read as another one is a 400 here: a length said in two ways, lines
+  that end or go on unclearly. Whoever relays it to us must not be made to smuggle.
 - a request that the framework would choke on (target, Host, handshake headers that are not ASCII)
   is a 400 here, and every answer of the server itself has the API's error shape.
 - the final ASGI message: Hypercorn tells the application of the disconnect before it is done with the
@@ -27,6 +29,7 @@ from typing import Any, cast
 
 import h11
 import trio
+from h11._receivebuffer import ReceiveBuffer
 from hypercorn.events import Closed, Event, RawData
 from hypercorn.protocol import events
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
@@ -35,8 +38,11 @@ from hypercorn.typing import ASGISendEvent, ConnectionState, H11SendableEvent
 from hypercorn.utils import UnexpectedMessageError, suppress_body
 
 from lightd.http import bulk, refusal, websocket
+from lightd.http.headers import ENCRYPTED, PLAIN
+from lightd.http.settings import Settings
 
 HOST = re.compile(rb"([A-Za-z0-9._~-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?")
+_BLANK_LINE = re.compile(rb"\n\r?\n")
 HANDSHAKE_HEADERS = (b"connection", b"upgrade", b"sec-websocket-")
 
 
@@ -45,8 +51,35 @@ ANSWER = "lightd.answer"
 """Where the scope's state has the `Answer` of a request."""
 
 
+class StrictBuffer(ReceiveBuffer):
+    """What came, of which a head is cut only where everybody would cut it.
+
+    h11 takes a line feed alone for the end of a line, and a line that begins with a blank for more of the one
+    before, as RFC 9112 (2.2, 5.2) lets it. Where a proxy in front reads it otherwise, a client decides what
+    the next request is.
+    """
+
+    def maybe_extract_lines(self) -> list[bytearray] | None:
+        if self._data[:2] == b"\r\n":
+            self._extract(2)
+            return []
+        end = _BLANK_LINE.search(self._data, self._multiple_lines_search)
+        if end is None:
+            self._multiple_lines_search = max(0, len(self._data) - 2)
+            return None
+        head = self._extract(end.end())
+        ends = head.count(b"\r\n")
+        if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\n " in head or b"\n\t" in head:
+            raise h11.LocalProtocolError("a line of the head has no clear end")
+        return head[: -len(b"\r\n\r\n")].split(b"\r\n")
+
+
 class H11Connection(h11.Connection):
     """An h11 connection that leaves it to us when the client is told to go on."""
+
+    def __init__(self, max_incomplete_event_size: int) -> None:
+        super().__init__(h11.SERVER, max_incomplete_event_size=max_incomplete_event_size)
+        self._receive_buffer = StrictBuffer()
 
     @property
     def they_are_waiting_for_100_continue(self) -> bool:
@@ -113,11 +146,10 @@ class Http11(H11Protocol):
 
     def __init__(self, wire: websocket.Wire, *args: Any) -> None:  # noqa: ANN401  # Hypercorn's own, untouched
         super().__init__(*args)
-        self.connection = H11Connection(
-            h11.SERVER, max_incomplete_event_size=self.config.h11_max_incomplete_size
-        )
+        self.connection = H11Connection(self.config.h11_max_incomplete_size)
         self.wire = wire
         self.refused = False
+        self._guards = ENCRYPTED if self.ssl else PLAIN
         self._head = b""
         self._head_since = math.inf
         self._idle_since = trio.current_time()
@@ -157,7 +189,7 @@ class Http11(H11Protocol):
 
     async def _create_stream(self, request: h11.Request) -> None:
         headers = list(request.headers)
-        fault = _fault(request, headers, self.wire.settings.head_size)
+        fault = _fault(request, headers, self.wire.settings)
         if fault is not None:
             await self._refuse(fault, request)
             return
@@ -196,7 +228,8 @@ class Http11(H11Protocol):
             headers = _closing(headers)
         connection = self.connection
         try:
-            data = connection.send(h11.Response(status_code=status, headers=headers))
+            head = connection.send(h11.Response(status_code=status, headers=headers))
+            data = self._guards.within(head, headers)
             if body:
                 data += connection.send(h11.Data(data=body))
             data += connection.send(h11.EndOfMessage())
@@ -211,12 +244,11 @@ class Http11(H11Protocol):
         if isinstance(event, FileBody):
             await self._send_file(event.part)
             return
-        if (
-            isinstance(event, events.Response)
-            and event.status_code >= http.HTTPStatus.OK
-            and self._ends_with_this()
-        ):
-            event = events.Response(event.stream_id, _closing(event.headers), event.status_code)
+        if isinstance(event, events.Response) and event.status_code >= http.HTTPStatus.OK:
+            headers = self._guards.beside(event.headers)
+            if self._ends_with_this():
+                headers = _closing(headers)
+            event = events.Response(event.stream_id, headers, event.status_code)
         await super().stream_send(event)
 
     def _ends_with_this(self) -> bool:
@@ -252,7 +284,7 @@ class Http11(H11Protocol):
         self.refused = True
         head = request is not None and request.method == b"HEAD"
         request_id = refusal.to_request_id(request.headers if request is not None else ())
-        headers = [*answer.to_headers(request_id), *self.config.response_headers("h11")]
+        headers = self._guards.beside(answer.to_headers(request_id)) + self.config.response_headers("h11")
         await self._send_h11_event(h11.Response(status_code=answer.status, headers=headers))
         await self._send_h11_event(h11.Data(data=b"" if head else answer.body))
         await self._send_h11_event(h11.EndOfMessage())
@@ -271,15 +303,20 @@ def _closing(headers: refusal.Headers) -> refusal.Headers:
     return [*(each for each in headers if each[0] != b"connection"), (b"connection", b"close")]
 
 
-def _fault(request: h11.Request, headers: refusal.Headers, head_size: int) -> refusal.Refusal | None:
+def _fault(request: h11.Request, headers: refusal.Headers, limits: Settings) -> refusal.Refusal | None:
     # h11 looks at the size only while the head is incomplete; a whole one may come in one read.
     size = len(request.target) + sum([len(name) + len(value) for name, value in headers])
-    if size > head_size:
+    if size > limits.head_size or len(headers) > limits.head_fields:
         return refusal.LARGE_HEAD
     if request.http_version not in (b"1.0", b"1.1"):
         return refusal.VERSION
     if not _to_origin_form(request.target).startswith(b"/"):
         return refusal.TARGET
+    names = [name for name, _ in headers]
+    if b"transfer-encoding" in names and (b"content-length" in names or request.http_version == b"1.0"):
+        return refusal.LENGTH
+    if _is_websocket(request, headers) and (b"transfer-encoding" in names or b"content-length" in names):
+        return refusal.HANDSHAKE  # frames to us, a body to whoever sees no upgrade in it
     for name, value in headers:
         if name == b"host" and HOST.fullmatch(value) is None:
             return refusal.HOST

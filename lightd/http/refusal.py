@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 import attrs
 
+from lightd.http.headers import PLAIN
+
 LONGEST_REQUEST_ID = 128
 
 Headers = list[tuple[bytes, bytes]]
@@ -36,7 +38,8 @@ class Refusal:
     def to_bytes(self) -> bytes:
         """The whole answer, for a client whose request is not even read."""
         lines = [b"HTTP/1.1 %d %s" % (self.status, http.HTTPStatus(self.status).phrase.encode())]
-        lines += [name + b": " + value for name, value in self.to_headers(to_request_id(()))]
+        headers = PLAIN.beside(self.to_headers(to_request_id(())))
+        lines += [name + b": " + value for name, value in headers]
         if self.status in (429, 503):
             lines.append(b"retry-after: 5")
         return b"\r\n".join([*lines, b"", self.body])
@@ -58,6 +61,7 @@ def new_request_id() -> str:
 MALFORMED = Refusal(400, "malformed_request", "The request is not valid HTTP/1.1.")
 TARGET = Refusal(400, "malformed_target", "The request target must be a path or an http URL.")
 HOST = Refusal(400, "malformed_host", "The Host header is not a host name.")
+LENGTH = Refusal(400, "ambiguous_length", "The request says in two ways how long its body is.")
 HANDSHAKE = Refusal(400, "malformed_handshake", "The WebSocket handshake is not valid.")
 SLOW_HEAD = Refusal(408, "request_timeout", "The request headers did not arrive in time.")
 LARGE_HEAD = Refusal(431, "headers_too_large", "The request headers are too large.")

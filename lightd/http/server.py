@@ -83,7 +83,7 @@ async def open_server(
     addresses: Sequence[Address],
     *,
     settings: Settings = Settings(),  # noqa: B008  # frozen
-    ssl_context: ssl.SSLContext | None = None,
+    to_context: Callable[[], ssl.SSLContext] | None = None,
     refuses: Callable[[str], bool] = lambda _: False,
 ) -> AsyncIterator[Server]:
     """Serve `app` on every address until the block is left; then nothing accepts, and all connections end.
@@ -91,8 +91,9 @@ async def open_server(
     The end takes at most `settings.grace` seconds, also when the block is cancelled: idle connections are
     closed, requests in progress are answered, WebSockets are closed with 1001, and what is left is reset.
     Quart's lifespan is not run: what the application needs is opened before. The app's classes for
-    requests and its limits are set to this server's. `ssl_context` gets HTTP/1.1 as its only protocol.
-    A client from an address that `refuses` is not served: its connection is reset.
+    requests and its limits are set to this server's. `to_context` is asked for each new connection; what it
+    returns may offer HTTP/1.1 alone. A client from an address that `refuses` is not served: its connection is
+    reset.
 
     Raises OSError if an address cannot be bound, ValueError if the application has lifespan hooks.
     """
@@ -102,8 +103,6 @@ async def open_server(
     app.config.update(
         MAX_CONTENT_LENGTH=settings.body_size, BODY_TIMEOUT=settings.body_timeout, RESPONSE_TIMEOUT=None
     )
-    if ssl_context is not None:
-        ssl_context.set_alpn_protocols(["http/1.1"])
     with contextlib.ExitStack() as stack:
         listeners = [
             stack.enter_context(contextlib.closing(each))
@@ -112,12 +111,12 @@ async def open_server(
         ]
         bound = tuple(Address(*each.getsockname()[:2]) for each in listeners)
         async with trio.open_nursery() as nursery:
-            clients = Clients(app, settings, ssl_context, nursery, refuses)
+            clients = Clients(app, settings, to_context, nursery, refuses)
             for listener in listeners:
                 nursery.start_soon(clients.accept, listener)
             nursery.start_soon(clients.sweep)
             try:
-                yield Server(bound, ssl_context is not None, clients)
+                yield Server(bound, to_context is not None, clients)
             finally:
                 for listener in listeners:
                     trio.lowlevel.notify_closing(listener)
@@ -165,7 +164,7 @@ class Clients:
         self,
         app: QuartTrio,
         settings: Settings,
-        ssl_context: ssl.SSLContext | None,
+        to_context: Callable[[], ssl.SSLContext] | None,
         nursery: trio.Nursery,
         refuses: Callable[[str], bool],
     ) -> None:
@@ -178,7 +177,7 @@ class Clients:
         self._per_address: collections.Counter[str] = collections.Counter()
         self._none_left = trio.Event()
         self._settings = settings
-        self._ssl_context = ssl_context
+        self._to_context = to_context
         self._refuses = refuses
         self._refusal_told = -math.inf
 
@@ -229,7 +228,7 @@ class Clients:
     def _turn_away(self, socket: sockets.socket, answer: refusal.Refusal) -> None:
         socket.settimeout(0)
         with socket, contextlib.suppress(OSError):
-            if self._ssl_context is None:
+            if self._to_context is None:
                 socket.send(answer.to_bytes())
             socket.shutdown(sockets.SHUT_WR)
 
@@ -240,8 +239,8 @@ class Clients:
             # Also for a window that stays shut: tcp(7), TCP_USER_TIMEOUT.
             stall = math.ceil(self._settings.write_stall * 1000)
             socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_USER_TIMEOUT, stall)
-        if self._ssl_context is not None:
-            stream = trio.SSLStream(stream, self._ssl_context, server_side=True, https_compatible=True)
+        if self._to_context is not None:
+            stream = trio.SSLStream(stream, self._to_context(), server_side=True, https_compatible=True)
         return Connection(self._app, self._config, self._context, self._settings, socket, stream)
 
     async def _serve(self, connection: Connection, key: str) -> None:

@@ -20,6 +20,8 @@ class Settings:
     head_timeout: float = 10.0
     """From the first byte of a request to the end of its headers."""
     head_size: int = 32 * 1024
+    head_fields: int = 200
+    """Browsers send some twenty."""
     keep_alive: float = 30.0
     """How long a connection may be silent between requests, or before the first."""
 

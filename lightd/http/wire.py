@@ -20,6 +20,10 @@ _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 MOST_MISTAKES = 10  # that one answer tells
 LONGEST_NAME = 80  # of an unknown field, as it is told
+LONGEST_MISTAKE = 300  # characters: one may repeat what a client wrote
+LONGEST_LIST = 10_000
+LOOKED_AT = 1000
+"""So many entries of a list are looked at in one go: one mistake costs as much as twenty good ones."""
 
 
 def _is_tuple(annotation: Any) -> bool:  # noqa: ANN401 - whatever stands in an annotation
@@ -42,6 +46,13 @@ def _new_converter() -> Converter:
         def of_list(value: Any, to: Any) -> Any:  # noqa: ANN401 - as above
             if not isinstance(value, list):
                 raise ValueError("must be a list")  # noqa: TRY004 - a value of a client's, not a type of ours
+            if len(value) > LONGEST_LIST:
+                raise ValueError(f"must not have more than {LONGEST_LIST} entries")
+            for end in range(LOOKED_AT, len(value), LOOKED_AT):
+                try:
+                    structure(value[end - LOOKED_AT : end], to)
+                except IterableValidationError:
+                    return structure(value[:end], to)  # raises, with the places in the whole of the list
             return structure(value, to)
 
         return of_list
@@ -121,7 +132,8 @@ def _explain(error: BaseException, _type: type | None) -> str:
         case KeyError():
             return "is missing"
         case _:
-            return str(error)
+            text = str(error)
+            return text if len(text) <= LONGEST_MISTAKE else f"{text[:LONGEST_MISTAKE]}..."
 
 
 def _to_sentence(mistakes: list[str], keys: Mapping[str, str]) -> str:

@@ -3,17 +3,73 @@
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/security.md").read_text()
 NAMED = re.compile(r"\b(?:test|check)_[a-z0-9_]{12,}\b(?!\.py)")
-FILES = re.compile(r"`((?:contracts|edge|live|pure|simulated)/[\w/]+\.py)")
+FILE = re.compile(r"`((?:architecture|contracts|edge|live|pure|simulated)/[\w/]+\.py)(?:::(\w+))?")
+NEXT = re.compile(r"`…(test_\w+)`")
+SUITE = re.compile(r"`(?:(\w+_checks)(?:\.|`)|…check_)")
 
 
-def test_every_test_that_the_page_of_security_names_is_there():
-    page = (ROOT / "docs/security.md").read_text()
+def to_rows(page):
+    """The rows of every table of promises, each as the list of its cells."""
+    found, within = [], False
+    for line in page.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")] if line.startswith("|") else []
+        if cells[-1:] == ["test"]:
+            within = True
+        elif not cells:
+            within = False
+        elif within and not set(line) <= set("|-"):
+            found.append(cells)
+    return found
+
+
+ROWS = to_rows(PAGE)
+
+
+def find_missing(cell):
+    """What a cell names and isn't there; a bare ``…test_x`` is in the file named before it."""
+    missing, file = [], None
+    for word in re.findall(r"`[^`]+`", cell):
+        if found := FILE.match(word):
+            file = ROOT / "tests" / found[1]
+            name = found[2]
+        elif found := NEXT.match(word):
+            name = found[1]
+        else:
+            continue
+        if file is None or not file.exists() or (name and f"def {name}(" not in file.read_text()):
+            missing.append(word)
+    return missing
+
+
+def test_the_page_of_security_has_its_rows():
+    assert len(ROWS) > 60
+    assert {len(cells) for cells in ROWS} == {3}
+
+
+@pytest.mark.parametrize("cells", ROWS, ids=lambda cells: cells[0][:60])
+def test_a_promise_names_a_test_and_each_test_it_names_is_there(cells):
+    assert FILE.search(cells[2]) or SUITE.search(cells[2]), "a promise without a test"
+    assert find_missing(cells[2]) == []
+
+
+def test_every_check_that_the_page_of_security_names_is_there():
     tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
-    named = set(NAMED.findall(page))
-    assert len(named) > 20
+    named = set(NAMED.findall(PAGE))
+    assert len(named) > 50
     assert {name for name in named if f"def {name}(" not in tests} == set()
-    files = set(FILES.findall(page))
-    assert len(files) > 8
-    assert {name for name in files if not (ROOT / "tests" / name).exists()} == set()
+
+
+def test_a_row_without_its_test_would_be_seen():
+    head, row = (
+        "| promise | mechanism | test |\n|---|---|---|",
+        "| a | b | `pure/test_paths.py::test_no_such` |",
+    )
+    page = f"{head}\n{row}\n\n| x | test |"
+    assert [find_missing(cells[2]) for cells in to_rows(page)] == [["`pure/test_paths.py::test_no_such`"]]
+    assert find_missing("`pure/no_such.py`") == ["`pure/no_such.py`"]
+    assert find_missing("`pure/test_paths.py`, `…test_none_of_these`") == ["`…test_none_of_these`"]

@@ -333,7 +333,9 @@ async def test_under_tls_a_viewer_is_sent_the_same_in_batches_and_disturbs_nobod
     theirs = ssl.create_default_context(cafile=certificate)
     printer = await a_printer(edge)
     where = [server.Address("127.0.0.1", 0)]
-    async with server.open_server(make_app(edge.system, edge.stations), where, ssl_context=ours) as front:
+    async with server.open_server(
+        make_app(edge.system, edge.stations), where, to_context=lambda: ours
+    ) as front:
         stream = trio.SSLStream(
             await trio.open_tcp_stream("127.0.0.1", front.addresses[0].port),
             theirs,

@@ -104,7 +104,7 @@ async def test_what_can_change_does_and_what_can_not_is_named_each_time(edge, tm
     ]
     shown = await edge.get("/remote/config")
     assert shown["monitoring"]["interval_ms"] == 150
-    assert shown["server"] == {"host": "127.0.0.1", "port": 0}
+    assert (shown["server"]["host"], shown["server"]["port"]) == ("127.0.0.1", 0)
     assert shown["node"] == "edge"
     mount = {"/custom": str(tmp_path / "mine")}
     await edge.create(mount=mount)

@@ -145,7 +145,7 @@ def test_a_wrong_file_is_one_line_a_mistake_and_exit_code_2(run, path, arguments
     done = run(*arguments, stdin=f"{TOKEN}\n")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
-        f"{path}: server.prot: is not a key that lightd knows here (host, port)",
+        f"{path}: server.prot: is not a key that lightd knows here (host, port, tls, allowed_origins)",
         f'{path}: server.port: must be a number from 0 to 65535, not "abc"',
         f"{path}: authorization.token: {A_TOKEN}",
     ]

@@ -123,7 +123,7 @@ def test_every_mistake_is_told_with_its_path():
     }
     assert mistakes(value) == [
         f'"x\\n": is not a key that lightd knows here ({", ".join(config.first_file(TOKEN))}, audit, node)',
-        "server.prot: is not a key that lightd knows here (host, port)",
+        "server.prot: is not a key that lightd knows here (host, port, tls, allowed_origins)",
         'server.host: must be an IP address or a host name, not "http://x"',
         'server.port: must be a number from 0 to 65535, not "abc"',
         "authorization.enabled: must be true or false, not 1",
@@ -162,6 +162,67 @@ def test_a_panel_that_is_enabled_needs_its_address_and_token():
         "remote.url: must not be empty while remote.enabled is true",
         "remote.token: must not be empty while remote.enabled is true",
     ]
+
+
+def test_a_certificate_needs_its_key_and_a_key_its_certificate():
+    assert mistakes(file_with(server={"tls": {"cert": "c.pem"}})) == [
+        "server.tls.key: must not be empty while server.tls.cert is given",
+    ]
+    assert mistakes(file_with(server={"tls": {"cert": "", "key": "k.pem"}})) == [
+        "server.tls.cert: must not be empty while server.tls.key is given",
+    ]
+    assert mistakes(file_with(server={"tls": {"cert": 1, "pem": ""}})) == [
+        "server.tls.pem: is not a key that lightd knows here (cert, key)",
+        "server.tls.cert: must be a path; or empty, not 1",
+    ]
+    tls = read(file_with(server={"tls": {"cert": "c.pem", "key": "/etc/k.pem"}})).server.tls
+    assert (tls.cert, tls.key) == (HERE / "c.pem", Path("/etc/k.pem"))
+    assert read(file_with(server={"tls": {"cert": "", "key": ""}})) == read(file_with())
+
+
+def test_origins_are_read_as_browsers_write_them():
+    listed = ["https://Panel.example", "HTTP://localhost:3000", "https://a.example:443", "http://[::1]:80"]
+    assert read(file_with(server={"allowed_origins": listed})).server.allowed_origins == (
+        "https://panel.example",
+        "http://localhost:3000",
+        "https://a.example",
+        "http://[::1]",
+    )
+    for every in ("*", ["*"]):
+        assert read(file_with(server={"allowed_origins": every})).server.allowed_origins == ("*",)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "https://panel.example/",
+        "https://panel.example/path",
+        "https://user@panel.example",
+        "https://panel.example?x",
+        "https://*.example",
+        "https://panel.example:0",
+        "https://panel.example:65536",
+        "https://panel.example:",
+        "panel.example",
+        "null",
+        "",
+        " https://panel.example",
+        "https://panel.example\n",
+        "https://p\u00e4nel.example",
+        7,
+        None,
+    ],
+)
+def test_what_is_no_origin_is_a_mistake(wrong):
+    (line,) = mistakes(file_with(server={"allowed_origins": ["https://fine.example", wrong]}))
+    assert line.startswith('server.allowed_origins[1]: must be an origin, as "https://panel.example" or ')
+    assert line.isprintable()
+
+
+def test_origins_are_a_list_or_a_star():
+    for wrong in ("https://panel.example", {}, None, True):
+        (line,) = mistakes(file_with(server={"allowed_origins": wrong}))
+        assert line.startswith('server.allowed_origins: must be a list, or "*", not ')
 
 
 def test_containers_and_volumes_lie_apart():
@@ -224,6 +285,7 @@ def test_no_mistake_repeats_a_secret():
         authorization={"token": "my secret"},
         remote={"url": "https://user:secret@panel.example", "token": "secret"},
         node=f"{TOKEN} ",
+        **{TOKEN: 1},
     )
     assert "secret" not in "\n".join(mistakes(wrong))
     assert TOKEN not in "\n".join(mistakes(wrong))
@@ -323,7 +385,12 @@ RIGHT = st.fixed_dictionaries(
     optional={
         "server": st.fixed_dictionaries(
             {},
-            optional={"host": st.ip_addresses().map(str), "port": st.integers(0, 65535)},
+            optional={
+                "host": st.ip_addresses().map(str),
+                "port": st.integers(0, 65535),
+                "tls": st.fixed_dictionaries({"cert": PATHS, "key": PATHS}),
+                "allowed_origins": st.just("*") | st.lists(st.sampled_from(["https://a.example:8443", "*"])),
+            },
         ),
         "docker": st.fixed_dictionaries(
             {"allowed_mounts": st.lists(PATHS.map(lambda path: f"/{path}"))},

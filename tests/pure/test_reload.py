@@ -1,5 +1,6 @@
 """What of a new configuration holds at once. Each key stands in one of two lists here, a new one too."""
 
+import copy
 from pathlib import Path
 from typing import get_args, get_origin, get_type_hints
 
@@ -13,12 +14,15 @@ from lightd.reload import LIVE, merge
 HERE = Path("/srv/lightd")
 BEFORE = {
     "node": "host-1",
-    "server": {"host": "127.0.0.1"},
+    "server": {"host": "127.0.0.1", "tls": {"cert": "/srv/chain.pem", "key": "/srv/key.pem"}},
     "authorization": {"token": "lightd_0123456789abcdef"},
     "remote": {"url": "https://panel.example/api", "token": "lightd_fedcba9876543210"},
 }
 AT_ONCE = {
     "version": "0.2.0",
+    "server.tls.cert": "/srv/other-chain.pem",  # to begin or to end TLS takes a restart: edge/test_tls.py
+    "server.tls.key": "/srv/other-key.pem",
+    "server.allowed_origins": ["https://panel.example"],
     "authorization.enabled": False,
     "authorization.token": "lightd_another_master_token",
     "docker.allowed_mounts": ["/srv/maps"],
@@ -50,14 +54,13 @@ BROUGHT_ALONG = {"storage.base_path": {"storage.containers_path", "storage.volum
 HAS_NO_PASSWORD = {"remote.url"}  # so it is shown, though a wrong one is not
 
 
-def keys():
+def keys(section=config.Configuration, path=""):
     """Every key that a configuration has, with what reads it."""
-    for name, of in get_type_hints(config.Configuration, include_extras=True).items():
+    for name, of in get_type_hints(section, include_extras=True).items():
         if attrs.has(of):
-            for key, annotation in get_type_hints(of, include_extras=True).items():
-                yield f"{name}.{key}", annotation
+            yield from keys(of, f"{path}{name}.")
         else:
-            yield name, of
+            yield path + name, of
 
 
 def rule_of(annotation):
@@ -73,10 +76,13 @@ def value_of(values, key):
 
 def read(key=None):
     """The configuration; with ``key`` another value stands there."""
-    file = {name: dict(value) if isinstance(value, dict) else value for name, value in BEFORE.items()}
+    file = copy.deepcopy(BEFORE)
     if key is not None:
-        section, _, name = key.rpartition(".")
-        (file.setdefault(section, {}) if section else file)[name] = ANOTHER[key]
+        *sections, name = key.split(".")
+        section = file
+        for each in sections:
+            section = section.setdefault(each, {})
+        section[name] = ANOTHER[key]
     return config.from_json(file, HERE, "host-1")
 
 

@@ -26,7 +26,7 @@ class Answer:
 
 
 def request(path: str, method: str = "GET", body: bytes = b"", **headers: str) -> bytes:
-    lines = [f"{method} {path} HTTP/1.1", "host: localhost"]
+    lines = [f"{method} {path} HTTP/1.1", f"host: {headers.pop('host', 'localhost')}"]
     if body:
         lines.append(f"content-length: {len(body)}")
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]

@@ -14,7 +14,7 @@ from lightd.http import bulk
 from lightd.http.exchange import FileResponse
 from tests.live.edge import test_encryption
 from tests.live.edge.client import connect, ended, request, wait_until
-from tests.live.edge.test_encryption import certificate  # noqa: F401 - a fixture
+from tests.live.edge.test_encryption import authority  # noqa: F401 - a fixture
 from tests.live.edge.test_encryption import edge as encrypted  # noqa: F401 - the same
 
 SIZE = 24 << 20
@@ -44,9 +44,9 @@ def stored(app, tmp_path):
     return path
 
 
-async def test_a_file_goes_both_ways_under_tls(encrypted, stored, certificate):  # noqa: F811 - the fixtures
+async def test_a_file_goes_both_ways_under_tls(encrypted, stored, authority):  # noqa: F811 - the fixtures
     stored.write_bytes(os.urandom(3_000_000))
-    async with test_encryption.connect(encrypted, certificate) as client:
+    async with test_encryption.connect(encrypted, authority) as client:
         assert (await client.ask("/file")).body == stored.read_bytes()
         new = os.urandom(3_000_000)
         await client.send(request("/file", "PUT", new))

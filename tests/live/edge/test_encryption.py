@@ -3,45 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
-import ssl
-import subprocess
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import trio
 
+from lightd import certificate
+from lightd.config import Tls
 from lightd.http import server, settings
+from tests.edge.certificates import Authority
 from tests.live.edge.client import CLOSE, TEXT, Client, frame, request, wait_until
-
-pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificate")
-
-
-@pytest.fixture(scope="module")
-def certificate() -> Iterator[str]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = f"{folder}/localhost.pem"
-        subprocess.run(
-            [
-                *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
-                *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
-                *("-keyout", path, "-out", path + ".crt"),
-            ],
-            check=True,
-            capture_output=True,
-        )
-        yield path
 
 
 @pytest.fixture
-async def edge(app, certificate) -> AsyncIterator[server.Server]:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate + ".crt", certificate)
+def authority(tmp_path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+async def edge(app, authority) -> AsyncIterator[server.Server]:
+    authority.write()
+    pair = certificate.read(Tls(*map(Path, authority.tls.values())))
     limits = settings.Settings(grace=1.0, linger=0.5, tls_handshake_timeout=0.3, write_stall=0.5)
     with trio.fail_after(30):
         async with server.open_server(
-            app, [server.Address("127.0.0.1", 0)], settings=limits, ssl_context=context
+            app, [server.Address("127.0.0.1", 0)], settings=limits, to_context=lambda: pair.context
         ) as edge:
             yield edge
         assert edge.failures == 0
@@ -49,9 +36,9 @@ async def edge(app, certificate) -> AsyncIterator[server.Server]:
 
 @contextlib.asynccontextmanager
 async def connect(
-    edge: server.Server, certificate: str, protocols=("h2", "http/1.1")
+    edge: server.Server, authority: Authority, protocols=("h2", "http/1.1")
 ) -> AsyncIterator[Client]:
-    context = ssl.create_default_context(cafile=certificate + ".crt")
+    context = authority.to_context()
     context.set_alpn_protocols(protocols)
     tcp = await trio.open_tcp_stream(edge.addresses[0].host, edge.addresses[0].port)
     stream = trio.SSLStream(tcp, context, server_hostname="localhost", https_compatible=True)
@@ -62,16 +49,16 @@ async def connect(
         await trio.aclose_forcefully(stream)
 
 
-async def test_http_2_is_not_offered(edge, certificate):
-    async with connect(edge, certificate) as client:
+async def test_http_2_is_not_offered(edge, authority):
+    async with connect(edge, authority) as client:
         assert client.stream.selected_alpn_protocol() == "http/1.1"
         for _ in range(2):
             assert (await client.ask("/")).status == 200
         assert (await client.ask("/echo", "POST", b"x" * 300000)).body == b"x" * 300000
 
 
-async def test_a_websocket_is_served_and_its_direct_writes_wait_their_turn(edge, certificate, app):
-    async with connect(edge, certificate) as client:
+async def test_a_websocket_is_served_and_its_direct_writes_wait_their_turn(edge, authority, app):
+    async with connect(edge, authority) as client:
         await client.open_websocket("/ws/direct")
         await wait_until(lambda: len(app.config["RECORD"]) == 1)
         socket = app.config["RECORD"].pop()
@@ -90,22 +77,22 @@ async def test_a_client_that_never_shakes_hands_is_closed(edge):
 
 
 @pytest.mark.parametrize("sent", [request("/"), b"\x00" * 1000, b"\x16\x03\x01\x00\x05hello"])
-async def test_what_is_no_tls_ends_its_connection_alone(edge, certificate, sent):
+async def test_what_is_no_tls_ends_its_connection_alone(edge, authority, sent):
     async with await trio.open_tcp_stream(edge.addresses[0].host, edge.addresses[0].port) as stream:
         await stream.send_all(sent)
         await wait_until(lambda: edge.connections == 0)
-    async with connect(edge, certificate) as client:
+    async with connect(edge, authority) as client:
         assert (await client.ask("/")).status == 200
 
 
-async def test_a_client_that_stops_reading_is_cut_off(edge, certificate):
-    async with connect(edge, certificate) as client:
+async def test_a_client_that_stops_reading_is_cut_off(edge, authority):
+    async with connect(edge, authority) as client:
         await client.send(request("/endless"))
         await wait_until(lambda: edge.connections == 0)
 
 
-async def test_the_end_is_not_held_up_by_a_client(app, edge, certificate):
-    async with connect(edge, certificate) as idle, connect(edge, certificate) as reading:
+async def test_the_end_is_not_held_up_by_a_client(app, edge, authority):
+    async with connect(edge, authority) as idle, connect(edge, authority) as reading:
         assert (await idle.ask("/")).status == 200
         await reading.send(request("/endless"))
         await reading.receive()

@@ -1,0 +1,104 @@
+"""Which web pages a browser may let in: who opens a WebSocket, and who reads an answer (CORS).
+
+1. A client without ``Origin`` is no browser, and nobody's page: a token is all it needs.
+2. A WebSocket is opened to pages of the node itself, of the panel, and of ``server.allowed_origins``. Without
+   that any page could open one, with whatever its visitor has.
+3. Answers are shared with pages of ``server.allowed_origins`` alone, and never with cookies, of which there
+   are none. Where the list is empty no answer speaks of origins.
+4. A preflight of such a page is answered before the token is asked for, as it never carries one.
+5. Without authorization no token keeps a strange page out, so that every request is held to 2.
+"""
+
+from http import HTTPStatus
+
+import attrs
+from quart import Response, request, websocket
+from quart.typing import ResponseTypes
+from werkzeug.datastructures import Headers
+
+from lightd.config import Configuration
+from lightd.config_rules import EVERY_ORIGIN, to_origin
+from lightd.http.errors import ApiError
+
+SCHEMES = {"ws": "http", "wss": "https"}
+METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
+SENT = (
+    "Authorization, Accept, Content-Type, X-Request-Id, Range, If-Range, If-Match, If-None-Match, "
+    "If-Modified-Since, If-Unmodified-Since"
+)
+SHOWN = "X-Request-Id, ETag, Accept-Ranges, Content-Range, Content-Disposition, Retry-After"
+REMEMBERED = "600"  # seconds that a browser may go by a preflight
+
+
+@attrs.frozen
+class Origins:
+    """The origins that are let in: those ``listed`` by the operator, and the one of ``panel``, a URL."""
+
+    listed: tuple[str, ...]
+    panel: str = ""
+
+    @property
+    def lists_all(self) -> bool:
+        """Whether answers are shared with every page."""
+        return EVERY_ORIGIN in self.listed
+
+    def lists(self, origin: str) -> bool:
+        """Whether answers are shared with pages of ``origin``."""
+        return self.lists_all or to_origin(origin) in self.listed
+
+    def admits(self, origin: str, own: str) -> bool:
+        """Whether pages of ``origin`` may open a WebSocket at ``own``, the node as the client calls it."""
+        if self.lists(origin):
+            return True
+        found = to_origin(origin)
+        return found is not None and found in (to_origin(own), _to_origin_of(self.panel))
+
+
+def _to_origin_of(url: str) -> str | None:
+    return to_origin("/".join(url.split("/", 3)[:3]))
+
+
+def of(config: Configuration) -> Origins:
+    """The origins that ``config`` lets in."""
+    return Origins(config.server.allowed_origins, config.remote.url)
+
+
+def check_websocket(config: Configuration) -> None:
+    """Raise a 403 where the page that opens this WebSocket may not."""
+    _check(config, websocket.headers, SCHEMES.get(websocket.scheme, websocket.scheme))
+
+
+def check_request(config: Configuration) -> None:
+    """Raise a 403 where nothing but its origin tells who makes this request, and that may not."""
+    if not config.authorization.enabled:
+        _check(config, request.headers, request.scheme)
+
+
+def _check(config: Configuration, headers: Headers, scheme: str) -> None:
+    named = headers.getlist("Origin")
+    if named and not of(config).admits(",".join(named), f"{scheme}://{headers.get('Host', '')}"):
+        message = "this origin may not use the API here; server.allowed_origins names those that may"
+        raise ApiError(HTTPStatus.FORBIDDEN, "origin_not_allowed", message)
+
+
+def to_preflight(config: Configuration) -> Response | None:
+    """Return the answer to this request if it asks whether a page of a listed origin may make another."""
+    origin, method = request.headers.get("Origin"), request.headers.get("Access-Control-Request-Method")
+    if request.method != "OPTIONS" or origin is None or method is None or not of(config).lists(origin):
+        return None
+    response = Response(b"", HTTPStatus.NO_CONTENT)
+    response.headers["Access-Control-Allow-Methods"] = METHODS
+    response.headers["Access-Control-Allow-Headers"] = SENT
+    response.headers["Access-Control-Max-Age"] = REMEMBERED
+    return response
+
+
+def share(config: Configuration, response: ResponseTypes) -> None:
+    """Let the browser show ``response`` to the page that asked, if its origin is listed."""
+    if not config.server.allowed_origins:
+        return
+    response.headers.add("Vary", "Origin")
+    origin, origins = request.headers.get("Origin"), of(config)
+    if origin is not None and origins.lists(origin):
+        response.headers["Access-Control-Allow-Origin"] = EVERY_ORIGIN if origins.lists_all else origin
+        response.headers["Access-Control-Expose-Headers"] = SHOWN

@@ -1,0 +1,82 @@
+"""Who else on the host may look into the daemon's folders."""
+
+import os
+import stat
+
+import pytest
+
+from lightd import storage
+from lightd.config import Storage
+
+
+@pytest.fixture
+def wanted(tmp_path):
+    return Storage(tmp_path / "storage")
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("umask", [0, 0o022])
+def test_folders_are_made_as_shut_as_servers_allow(wanted, umask, caplog):
+    before = os.umask(umask)
+    try:
+        storage.prepare(wanted)
+    finally:
+        os.umask(before)
+    assert [mode(path) for path in (wanted.base_path, wanted.containers_path, wanted.volumes_path)] == [
+        0o711,
+        0o700,
+        0o711,
+    ]
+    assert caplog.text == ""
+
+
+def test_a_folder_that_the_operator_left_open_is_told_with_what_mends_it(wanted, caplog):
+    wanted.containers_path.mkdir(parents=True)
+    for path in (wanted.base_path, wanted.containers_path):
+        path.chmod(0o755)
+    storage.prepare(wanted)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"storage.base_path is open to others (mode 0755): chmod 711 {wanted.base_path}",
+        f"storage.containers_path is open to others (mode 0755): chmod 700 {wanted.containers_path}",
+    ]
+    assert mode(wanted.base_path) == 0o755
+
+
+def test_what_lightd_names_itself_is_tightened(wanted, caplog):
+    storage.prepare(wanted)
+    (wanted.base_path / "consoles").mkdir()
+    (wanted.base_path / "consoles").chmod(0o755)
+    for name, loose in (("lightd.db", 0o644), ("lightd.db-wal", 0o660), ("volumes.img", 0o400)):
+        (wanted.base_path / name).touch()
+        (wanted.base_path / name).chmod(loose)
+    storage.prepare(wanted)
+    assert mode(wanted.base_path / "consoles") == 0o700
+    assert mode(wanted.base_path / "lightd.db") == 0o600
+    assert mode(wanted.base_path / "lightd.db-wal") == 0o600
+    assert mode(wanted.base_path / "volumes.img") == 0o400
+    assert caplog.text.count("was open to others") == 3
+
+
+def test_what_is_not_ours_to_change_is_told(wanted, caplog, monkeypatch):
+    storage.prepare(wanted)
+    (wanted.base_path / "lightd.db").touch()
+    (wanted.base_path / "lightd.db").chmod(0o644)
+
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fchmod", refuse)
+    storage.prepare(wanted)
+    assert f"{wanted.base_path / 'lightd.db'} is open to others (mode 0644): chmod 600 it" in caplog.text
+
+
+def test_a_link_in_place_of_a_file_is_not_followed(wanted, tmp_path):
+    storage.prepare(wanted)
+    (tmp_path / "another").touch()
+    (tmp_path / "another").chmod(0o644)
+    (wanted.base_path / "volumes.img").symlink_to(tmp_path / "another")
+    storage.prepare(wanted)
+    assert mode(tmp_path / "another") == 0o644
