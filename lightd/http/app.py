@@ -16,6 +16,7 @@ from lightd.http import (
     archives,
     changes,
     containers,
+    documents,
     downloads,
     errors,
     files,
@@ -38,6 +39,7 @@ from lightd.system import System
 logger = logging.getLogger("lightd.request")
 
 PING = "/api/v1/public/ping"
+OPEN = frozenset({PING, documents.PAGE})
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 
 
@@ -56,7 +58,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
     async def admit() -> None:
         headers = request.headers
         _begin(headers.get("X-Request-Id"))
-        if request.path != PING:
+        if request.path not in OPEN:
             to_gate().check_token(to_bearer(headers.get("Authorization")))
             g.identity = Identity(MASTER)
             check_media_type(",".join(headers.getlist("Accept")))
@@ -94,6 +96,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
     archives.install(app, system)
     ports.install(app, system)
     remote.install(app, system)
+    documents.install(app)
     sessions.install(app, system, stations)
     return app
 

@@ -45,7 +45,7 @@ class Resize:
     rows: Annotated[int, bodies.whole(1, 1000)]
 
 
-_FRAMES: dict[str, type[SendCommand | Power | RequestLogs | Resize]] = {
+FRAMES: dict[str, type[SendCommand | Power | RequestLogs | Resize]] = {
     "send_command": SendCommand,
     "power": Power,
     "request_logs": RequestLogs,
@@ -104,14 +104,14 @@ class Inbound:
         self._member.console.send_nowait(data)
 
 
-def _parse(message: str | bytes) -> Any:  # noqa: ANN401 - one of the classes of _FRAMES
+def _parse(message: str | bytes) -> Any:  # noqa: ANN401 - one of the classes of FRAMES
     if isinstance(message, bytes):
         raise bad_request("frames must be text")
     value = loads(message.encode())
     if not isinstance(value, dict):
         raise bad_request("a frame must be a JSON object")
     kind = value.pop("event", "")
-    cls = _FRAMES.get(kind) if isinstance(kind, str) else None
+    cls = FRAMES.get(kind) if isinstance(kind, str) else None
     if cls is None:
-        raise bad_request(f"event: must be one of {', '.join(_FRAMES)}")
+        raise bad_request(f"event: must be one of {', '.join(FRAMES)}")
     return read(cls, value)

@@ -14,6 +14,7 @@ import httpx
 import pytest
 import trio
 
+from tests.contracts.api_checks import CHECKED
 from tests.contracts.scene import SECRET, photograph
 from tests.live.daemon import HEADERS
 
@@ -152,7 +153,9 @@ class Client:
         return rand.choice(archives if rand.random() < ARCHIVES else quick)()
 
     async def run(self, until):
-        async with httpx.AsyncClient(headers=HEADERS, timeout=60, trust_env=False) as http:
+        async with httpx.AsyncClient(
+            headers=HEADERS, timeout=60, trust_env=False, event_hooks=CHECKED
+        ) as http:
             while trio.current_time() < until:
                 method, route, options = self.pick()
                 answer = await http.request(
