@@ -46,6 +46,7 @@ _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 def make_app(system: System, stations: Stations) -> QuartTrio:
     """Return the application that serves ``system``."""
     app = Application("lightd", static_folder=None)
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # no route has that method
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # a doubled slash is another path, not a redirection
     errors.install(app)

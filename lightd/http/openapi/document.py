@@ -102,7 +102,8 @@ def _to_operation(section: Section, entry: Entry) -> dict[str, Any]:
     if entry.raw_body:
         schema = {"type": "string", "format": "binary"}
         operation["requestBody"] = {
-            "required": True,
+            "description": "None at all is an empty file.",
+            "required": False,
             "content": {"application/octet-stream": {"schema": schema}},
         }
     operation["responses"] = _to_responses(entry)
