@@ -57,7 +57,7 @@ class EngineProxy:
             held.let_go.set()
 
     def cut(self, pattern):
-        """Cut every connection whose request matches ``pattern``; return how many there were."""
+        """Cut every connection whose request matches ``pattern`` and has an answer; return their number."""
         found = [scope for scope, request in self._streams.items() if re.search(pattern, request)]
         for scope in found:
             scope.cancel()
@@ -86,15 +86,16 @@ class EngineProxy:
         async with await trio.open_unix_socket(self.behind) as engine:
             await engine.send_all((head if upgrade else head + b"\r\nConnection: close") + b"\r\n\r\n" + rest)
             first = b""
-            if rule is not None:
+            if rule is not None or method == "GET":  # what is cut before it was answered is no stream yet
                 first = await engine.receive_some()
+            if rule is not None:
                 rule.done += 1
                 if rule.answer:
                     await rule.wait()
+            await client.send_all(first)
             with trio.CancelScope() as scope:
                 self._streams[scope] = request
                 try:
-                    await client.send_all(first)
                     await self._splice(client, engine)
                 finally:
                     del self._streams[scope]
