@@ -1,32 +1,74 @@
-"""Routes that the contract has and the daemon does not have yet: add them to ``document.SECTIONS`` with them."""
+"""Routes and codes that come with the tokens, their scopes and the audit.
 
-from lightd.http.openapi.entry import Entry, Section
-from lightd.http.openapi.schemas import FLAG, MOMENT, TEXT, WHOLE, many, nullable, record
+With the routes, their sections go into ``document.SECTIONS``, and ``TokenBody`` gives way to the class that
+reads it; with the codes, ``OF_SCOPES`` goes into ``faults.ALWAYS``.
+"""
 
-_TOKEN = record(
-    {
-        "id": TEXT,
-        "expires_at": {"type": "string", "format": "date-time"},
-        "remove_on_use": FLAG,
-        "containers": nullable(many(TEXT)),
-        "permissions": nullable(many(TEXT)),
-    }
+import attrs
+
+from actors.tokens.grant import PERMISSIONS
+from lightd.http import bodies
+from lightd.http.openapi.entry import Body, Entry, Section
+from lightd.http.openapi.faults import JSON, RECORDS
+from lightd.http.openapi.schemas import (
+    FLAG,
+    MOMENT,
+    TEXT,
+    WHOLE,
+    Schema,
+    many,
+    message,
+    nullable,
+    of_rule,
+    record,
+    told,
+    words,
 )
+
+OF_SCOPES = ("permission_denied", "too_many_attempts")
+
+_UNTIL: Schema = {"type": "string", "format": "date-time", "description": "RFC 3339 in UTC, with a `Z`"}
+_TTL: Schema = {
+    "type": "string",
+    "pattern": "^[1-9][0-9]{0,6}[smhd]$",
+    "description": "a whole number and its unit: s, m, h or d; from 1s to 30d",
+}
+_CONTAINERS: Schema = {**many(of_rule(bodies.InternalId)), "maxItems": 256}
+_PERMISSIONS = many(words(*PERMISSIONS))
+
+
+@attrs.frozen
+class TokenBody:
+    """Stands for the class that reads a new token."""
+
 
 TOKENS = Section(
     "Tokens",
-    "Short-lived tokens, for the master token alone to mint and revoke.",
+    "Tokens with an end, and where wanted with a scope: the containers that exist for them and what they may do. "
+    "The master token alone mints and revokes them. Only their digests are kept.",
     (
         Entry(
             method="POST",
             path="/auth/tokens",
             name="mint_token",
             summary="Mint a token",
-            text="`ttl` is `<n>s|m|h|d`, 1 s to 30 d. `containers` and `permissions` narrow what it may do.",
-            curl="""call $url/auth/tokens -d '{"ttl":"1h","remove_on_use":false}'""",
-            answer=record(
-                {"token": TEXT, "expires_at": {"type": "string", "format": "date-time"}, "id": TEXT}
+            text="Without `containers` and `permissions` it may do what the master may, but for what is the master's "
+            "alone. With `remove_on_use` it is spent by its first use; a WebSocket opened with it stays until its end.",
+            curl="""call $url/auth/tokens -d '{"ttl":"1h","containers":["server-001"],"permissions":["console.read"]}'""",
+            body=Body(
+                TokenBody,
+                schema=record(
+                    {"ttl": _TTL},
+                    {
+                        "remove_on_use": {**FLAG, "default": False},
+                        "containers": told(_CONTAINERS, "no others exist for it"),
+                        "permissions": told(_PERMISSIONS, "no others has it"),
+                    },
+                    "What a new token may do, and for how long.",
+                ),
             ),
+            answer=record({"token": told(TEXT, "told this once"), "expires_at": _UNTIL, "id": TEXT}),
+            faults=(*JSON, *RECORDS, "master_token_required", "too_many_tokens"),
         ),
         Entry(
             method="GET",
@@ -34,23 +76,44 @@ TOKENS = Section(
             name="list_tokens",
             summary="Live tokens, without their secrets",
             curl="call $url/auth/tokens",
-            answer=record({"tokens": many(_TOKEN)}),
+            answer=record(
+                {
+                    "tokens": many(
+                        record(
+                            {
+                                "id": TEXT,
+                                "created_at": MOMENT,
+                                "expires_at": _UNTIL,
+                                "remove_on_use": FLAG,
+                                "spent": FLAG,
+                                "containers": nullable(many(TEXT)),
+                                "permissions": nullable(many(TEXT)),
+                                "sockets": told(WHOLE, "open ones"),
+                            }
+                        )
+                    )
+                }
+            ),
+            faults=("master_token_required",),
         ),
         Entry(
             method="DELETE",
-            path="/auth/tokens/{id}",
+            path="/auth/tokens/{token_id}",
             name="revoke_token",
             summary="Revoke a token",
             text="Its open sockets are closed with 4401.",
-            curl="call -X DELETE $url/auth/tokens/$id",
-            answer=record({"message": TEXT}),
+            before="""old=$(call $url/auth/tokens -d '{"ttl":"5m"}' | sed 's/.*"id":"\\([^"]*\\)".*/\\1/')""",
+            curl="call -X DELETE $url/auth/tokens/$old",
+            parameters=("token_id",),
+            answer=record({"message": message("Token revoked successfully"), "id": TEXT}),
+            faults=(*JSON, *RECORDS, "invalid_id", "token_not_found", "master_token_required"),
         ),
     ),
 )
 
 AUDIT = Section(
     "Audit",
-    "Who did what, for the master token alone.",
+    "Who did what: every call that may change anything, by whoever has a valid token. For the master token alone.",
     (
         Entry(
             method="GET",
@@ -59,7 +122,29 @@ AUDIT = Section(
             summary="Who did what",
             curl='call "$url/audit?since=0&limit=100"',
             parameters=("since", "limit"),
-            answer=record({"entries": many(record({"at": MOMENT})), "next": WHOLE}),
+            answer=record(
+                {
+                    "entries": many(
+                        record(
+                            {
+                                "seq": told(WHOLE, "what `since` takes"),
+                                "at": MOMENT,
+                                "token_id": told(TEXT, "`master`, or the id of a minted token"),
+                                "address": nullable(TEXT),
+                                "request_id": TEXT,
+                                "method": TEXT,
+                                "route": TEXT,
+                                "subject": nullable(TEXT),
+                                "operation_id": nullable(TEXT),
+                                "status": nullable(told(WHOLE, "null where nothing was answered")),
+                                "code": nullable(TEXT),
+                            }
+                        )
+                    ),
+                    "next": WHOLE,
+                }
+            ),
+            faults=("master_token_required",),
         ),
     ),
 )

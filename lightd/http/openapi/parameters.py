@@ -42,6 +42,7 @@ PARAMETERS = MappingProxyType(
         "operation_id": _in_path(
             "operation_id", {"type": "string", "pattern": "^[a-z]{1,20}-[0-9a-f]{32}$"}, "the operation"
         ),
+        "token_id": _in_path("token_id", {"type": "string", "pattern": "^[0-9a-f]+$"}, "the token"),
         "ip": _in_path("ip", of_rule(bodies.Ip), "the address"),
         "port": _in_path("port", of_rule(bodies.PortNumber), "the port"),
         "wait": _in_query(
