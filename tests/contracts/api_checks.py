@@ -90,6 +90,12 @@ def check_answer(method, path, status, media, to_body):
         _check_shape(_validator(*schema), to_body(), where)
 
 
+def check_frame(frame):
+    """A frame of the server's is in the document, with these fields."""
+    assert frame.get("event") in to_document()["x-websocket"]["server"], frame
+    _check_shape(_validator("x-websocket", "server", frame["event"]), frame, "WebSocket")
+
+
 def _is_of_the_server(method, to_body):
     return method != "HEAD" and to_body().get("code") in faults.OF_THE_SERVER
 

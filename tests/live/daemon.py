@@ -15,7 +15,7 @@ import httpx
 import trio
 from trio_websocket import ConnectionClosed, open_websocket_url
 
-from tests.contracts.api_checks import CHECKED
+from tests.contracts.api_checks import CHECKED, check_frame
 from tests.rig import engine
 
 TOKEN = "lightd_live_tests_master_token"
@@ -39,6 +39,7 @@ class Console:
     async def next(self):
         with trio.fail_after(PATIENCE):
             frame = json.loads(await self._connection.get_message())
+        check_frame(frame)
         self.frames.append(frame)
         return frame
 
