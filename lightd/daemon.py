@@ -24,6 +24,7 @@ from actors.kernel.bus import Bus, open_bus
 from actors.kernel.place import Place
 from actors.kernel.supervisor import Supervisor, open_supervisor
 from actors.portpool.actor import open_portpool
+from actors.tokens.actor import open_tokens
 from actors.volumes.actor import open_volumes
 from actors.volumes.decider import State as Volumes
 from actors.volumes.messages import Message as VolumeMessage
@@ -49,6 +50,7 @@ from lightd.operations import Operations
 from lightd.panel.connection import Connection
 from lightd.patterns import compile_pattern
 from lightd.reload import reload
+from lightd.sockets import OpenSockets
 from lightd.system import Claims, System
 from lightd.version import version
 
@@ -122,7 +124,7 @@ async def open_system(
         open_jobs(time.time) as jobs,
         trio.open_nursery() as nursery,
     ):
-        claims = Claims(fleet)
+        claims, sockets = Claims(fleet), OpenSockets()
         janitor = Janitor(folders, lambda: volumes.view.state.volumes, time.time, quotas.forget)
         system = System(
             config=config,
@@ -131,6 +133,7 @@ async def open_system(
             fleet=fleet,
             ports=await open_portpool(bus, supervisor, claims.at),
             claims=claims,
+            tokens=await open_tokens(bus, supervisor, time.time, sockets.token_ids, sockets.revoke_unknown),
             volumes=volumes,
             folders=folders,
             quotas=quotas,
@@ -140,6 +143,7 @@ async def open_system(
             clock=time.time,
             nursery=nursery,
             path=path,
+            sockets=sockets,
         )
         nursery.start_soon(_monitor, system)
         nursery.start_soon(Watch(quotas, fleet).run)

@@ -15,6 +15,7 @@ from lightd import config_file
 from lightd.config import Configuration, ConfigurationError
 from lightd.config_rules import is_loopback
 from lightd.files.jail import Owner
+from lightd.http.identity import MASTER
 from lightd.system import System
 
 LIVE = frozenset(
@@ -97,6 +98,6 @@ async def reload(system: System) -> Reloaded:
 def _take_on(system: System, running: Configuration) -> None:
     before, system.config = system.config, running
     system.quotas.owner = Owner(running.docker.user.uid, running.docker.user.gid)
-    if before.authorization.token != running.authorization.token:
-        system.sockets.revoke(before.authorization.token)
+    if before.authorization != running.authorization:
+        system.sockets.revoke(MASTER)
     system.reloaded.notify()

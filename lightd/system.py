@@ -22,6 +22,8 @@ from actors.kernel.place import Place
 from actors.portpool.actor import PortPool
 from actors.portpool.messages import Keep, Key, Lease
 from actors.remotesync.actor import Standing
+from actors.tokens.decider import State as Tokens
+from actors.tokens.messages import Message as TokenMessage
 from actors.volumes.decider import State as Volumes
 from actors.volumes.messages import Delete as DeleteVolume
 from actors.volumes.messages import Message as VolumeMessage
@@ -107,6 +109,7 @@ class System:
     fleet: Fleet
     ports: PortPool
     claims: Claims
+    tokens: Place[Tokens, TokenMessage]
     volumes: Place[Volumes, VolumeMessage]
     folders: VolumeFolders
     quotas: Quotas

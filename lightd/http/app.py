@@ -25,12 +25,12 @@ from lightd.http import (
     quotas,
     remote,
     sessions,
+    tokens,
     uploads,
     volumes,
 )
 from lightd.http.application import Application
-from lightd.http.auth import Gate, check_media_type, to_bearer, to_offered
-from lightd.http.identity import MASTER, Identity
+from lightd.http.auth import Gate, check_media_type, to_bearer, to_candidates, to_offered
 from lightd.http.refusal import new_request_id
 from lightd.http.stations import Stations
 from lightd.http.wire import to_json
@@ -51,28 +51,27 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
     app.url_map.merge_slashes = False  # a doubled slash is another path, not a redirection
     errors.install(app)
 
-    def to_gate() -> Gate:
-        authorization = system.config.authorization  # a reload may have changed it
-        return Gate(authorization.enabled, authorization.token)
+    gate = Gate(lambda: system.config.authorization, system.tokens, system.clock)
 
     @app.before_request
     async def admit() -> None:
         headers = request.headers
         _begin(headers.get("X-Request-Id"))
         if request.path not in OPEN:
-            to_gate().check_token(to_bearer(headers.get("Authorization")))
-            g.identity = Identity(MASTER)
+            bearer = to_bearer(headers.get("Authorization"))
+            g.identity = gate.recognise(bearer, request.remote_addr or "")
             check_media_type(",".join(headers.getlist("Accept")))
+            await gate.enter(g.identity)
 
     @app.before_websocket
     async def admit_websocket() -> None:
         _begin(websocket.headers.get("X-Request-Id"))
         in_header = to_bearer(websocket.headers.get("Authorization"))
         offered = to_offered(websocket.requested_subprotocols)
-        gate = to_gate()
-        gate.check_token([*websocket.args.getlist("token"), *in_header, *offered])
-        g.identity = Identity(MASTER)
-        g.token = gate.token
+        candidates = to_candidates(websocket.args.getlist("token"), in_header, offered)
+        g.authorization = system.config.authorization
+        g.identity = gate.recognise(candidates, websocket.remote_addr or "")
+        await gate.enter(g.identity)
 
     @app.after_request
     async def finish(response: ResponseTypes) -> ResponseTypes:
@@ -97,6 +96,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
     archives.install(app, system)
     ports.install(app, system)
     remote.install(app, system)
+    tokens.install(app, system)
     documents.install(app)
     sessions.install(app, system, stations)
     return app

@@ -61,6 +61,9 @@ _REJECTIONS = MappingProxyType(
         "port_exists": HTTPStatus.CONFLICT,
         "port_not_found": HTTPStatus.NOT_FOUND,
         "port_in_use": HTTPStatus.CONFLICT,
+        "token_not_found": HTTPStatus.NOT_FOUND,
+        "token_spent": HTTPStatus.CONFLICT,
+        "too_many_tokens": HTTPStatus.CONFLICT,
         "volume_in_use": HTTPStatus.CONFLICT,
         "volume_not_found": HTTPStatus.NOT_FOUND,
     }

@@ -13,7 +13,6 @@ import collections
 import contextlib
 import errno
 import importlib.metadata
-import ipaddress
 import logging
 import math
 import socket as sockets
@@ -29,6 +28,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from quart_trio import QuartTrio
 
 from lightd.http import exchange, refusal
+from lightd.http.addresses import to_key
 from lightd.http.connection import Connection
 from lightd.http.settings import Settings
 
@@ -189,7 +189,7 @@ class Clients:
                     await trio.sleep(0.1)
 
     def _admit(self, socket: sockets.socket, where: tuple[str, int]) -> None:
-        key = _to_key(where[0])
+        key = to_key(where[0])
         if len(self.connections) >= self._settings.max_connections:
             self._turn_away(socket, refusal.FULL)
         elif self._is_greedy(where[0], key):
@@ -256,15 +256,6 @@ class Clients:
         for connection in tuple(self.connections):
             connection.abort()
             connection.life.cancel()
-
-
-def _to_key(host: str) -> str:
-    if ":" not in host:
-        return host
-    address = ipaddress.IPv6Address(host.partition("%")[0])
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.IPv6Network((address, 64), strict=False).network_address)
 
 
 class Headed(Config):

@@ -19,7 +19,9 @@ from quart_trio import QuartTrio
 from lightd.http import containers, frames, history, queries
 from lightd.http.auth import SUBPROTOCOL
 from lightd.http.errors import ApiError
+from lightd.http.expiry import expiring
 from lightd.http.feed import Cut, Viewer
+from lightd.http.identity import Identity, of_request
 from lightd.http.inbound import Inbound
 from lightd.http.source import ContainerSource, Source, to_framed, to_stretch
 from lightd.http.stations import Station, Stations
@@ -88,14 +90,27 @@ async def _counted(viewers: Counter[str], internal_id: str) -> AsyncIterator[Non
 
 @asynccontextmanager
 async def _held(system: System) -> AsyncIterator[Socket]:
-    """Accept the handshake and yield the socket; it is closed when its token is revoked."""
-    socket = await _accept()
-    with system.sockets.held(g.token) as revocable:
-        if g.token != system.config.authorization.token:
+    """Accept the handshake and yield the socket; it is closed when its token is revoked, or expires."""
+    socket, identity = await _accept(), of_request()
+    with system.sockets.held(identity.token_id) as revocable:
+        if not _is_known(system, identity):  # it may have gone since it was looked at
             revocable.cancel()
-        yield socket
+        async with expiring(socket, revocable, identity.expires_at, system.clock):
+            yield socket
     if revocable.cancelled_caught:
-        await websocket.close(REVOKED, "the token was replaced")
+        await websocket.close(REVOKED, _to_reason(system, identity))
+
+
+def _is_known(system: System, identity: Identity) -> bool:
+    if identity.is_master:
+        return bool(g.authorization == system.config.authorization)
+    return identity.token_id in system.tokens.view.state.tokens
+
+
+def _to_reason(system: System, identity: Identity) -> str:
+    if identity.expires_at is None:
+        return "the token was replaced"
+    return "the token was revoked" if system.clock() < identity.expires_at else "the token has expired"
 
 
 async def _accept() -> Socket:

@@ -19,6 +19,7 @@ from actors.container import changed
 from actors.container import events as container
 from actors.kernel.journal import CorruptStream
 from actors.portpool import messages as portpool
+from actors.tokens import messages as tokens
 from actors.volumes import messages as volumes
 from lightd.journal.upcasts import UPCASTS, Upcast
 
@@ -75,6 +76,10 @@ KINDS: Final = (
     Kind("portpool.port-marked", portpool.PortMarked),
     Kind("portpool.ports-leased", portpool.PortsLeased),
     Kind("portpool.ports-released", portpool.PortsReleased),
+    Kind("tokens.token-minted", tokens.TokenMinted),
+    Kind("tokens.token-spent", tokens.TokenSpent),
+    Kind("tokens.token-revoked", tokens.TokenRevoked),
+    Kind("tokens.tokens-swept", tokens.TokensSwept),
     Kind("volumes.volume-created", volumes.VolumeCreated),
     Kind("volumes.volume-resized", volumes.VolumeResized),
     Kind("volumes.volume-deleted", volumes.VolumeDeleted),

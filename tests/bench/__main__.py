@@ -7,9 +7,22 @@ compared. Benches on real containers need a Docker Engine (``bash tests/rig/run 
 import argparse
 from pathlib import Path
 
-from tests.bench import fanout, figures, flood, idle, journal, lifecycle, panel, requests, restart, transfer
+from tests.bench import (
+    authentication,
+    fanout,
+    figures,
+    flood,
+    idle,
+    journal,
+    lifecycle,
+    panel,
+    requests,
+    restart,
+    transfer,
+)
 
 BENCHES = {
+    "authentication": authentication.run,
     "lifecycle": lifecycle.run,
     "fanout": fanout.run,
     "flood": flood.run,

@@ -2,7 +2,7 @@
 
 ``write`` records a past for them; as a program this serves them, prints its address when it does, and then
 answers an empty line on its stdin with what it holds by then, and one with a path by writing a profile there
-of what it does until the next line.
+of what it does until the next line. A word of ``DOOR`` switches authorization.
 """
 
 import cProfile
@@ -40,6 +40,7 @@ from tests.live.daemon import TOKEN
 BEGAN = fake.EPOCH + 1
 FAKES = "*/lightd/engine/fake*.py", "*/lightd/engine/programs.py"
 SETTLED = 0.5
+DOOR = {"open": False, "guarded": True}
 
 
 @attrs.frozen
@@ -132,6 +133,11 @@ async def serve(folder: Path, past: Past, *, traced: bool) -> None:
         states = [member.state.phase for member in system.fleet]
         assert states == [phase] * past.containers, set(states)
         while asked := await trio.to_thread.run_sync(sys.stdin.readline):
+            if asked.strip() in DOOR:
+                authorization = attrs.evolve(system.config.authorization, enabled=DOOR[asked.strip()])
+                system.config = attrs.evolve(system.config, authorization=authorization)
+                print(asked.strip(), flush=True)
+                continue
             if asked.strip():
                 profile = await _profile_until_told(asked.strip())
                 profile.dump_stats(asked.strip())
@@ -170,6 +176,11 @@ class Node:
 
     def traced(self) -> int:
         return self._settle()
+
+    def ask_for_tokens(self, door: str) -> None:
+        """Have it ask for tokens from now on, or not: ``guarded`` or ``open``."""
+        self._tell(door)
+        self.process.stdout.readline()
 
     @contextmanager
     def profiled(self, path: Path) -> Iterator[None]:

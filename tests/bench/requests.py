@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -47,6 +47,7 @@ class Load:
     pid: int
     path: str
     count: int
+    headers: Mapping[str, str] = HEADERS
     answer: bytes = b""
     cpu: list[float] = attrs.field(factory=list)
 
@@ -60,7 +61,7 @@ class Load:
 
     @property
     def request(self) -> bytes:
-        head = [f"GET {self.path} HTTP/1.1", "Host: bench", *(f"{k}: {v}" for k, v in HEADERS.items())]
+        head = [f"GET {self.path} HTTP/1.1", "Host: bench", *(f"{k}: {v}" for k, v in self.headers.items())]
         return "\r\n".join(head).encode() + END
 
     def _connected(self) -> socket.socket:

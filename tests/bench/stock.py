@@ -7,6 +7,7 @@ There is no request id, no log line, no deadline and no limit: what differs is i
 import base64
 import json
 import sys
+import time
 
 import trio
 from hypercorn.config import Config
@@ -14,6 +15,10 @@ from hypercorn.trio import serve
 from quart import Response, request
 from quart_trio import QuartTrio
 
+from actors.kernel.actor import View
+from actors.kernel.place import Place
+from actors.tokens.decider import State
+from lightd.config import Authorization
 from lightd.http.auth import Gate, check_media_type, to_bearer
 from lightd.http.wire import to_json
 from tests.live.daemon import TOKEN
@@ -21,11 +26,12 @@ from tests.live.daemon import TOKEN
 
 def make_app(answer: object) -> QuartTrio:
     app = QuartTrio("stock", static_folder=None)
-    gate = Gate(enabled=True, token=TOKEN)
+    authorization = Authorization(token=TOKEN)
+    gate = Gate(lambda: authorization, Place("tokens", View(State()), lambda _: None), time.time)
 
     @app.before_request
     async def admit() -> None:
-        gate.check_token(to_bearer(request.headers.get("Authorization")))
+        gate.recognise(to_bearer(request.headers.get("Authorization")), request.remote_addr or "")
         check_media_type(",".join(request.headers.getlist("Accept")))
 
     @app.get("/containers")

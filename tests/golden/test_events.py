@@ -24,12 +24,14 @@ from actors.container.spec import (
 )
 from actors.kernel.journal import CorruptStream
 from actors.portpool import messages as portpool
+from actors.tokens import messages as tokens
 from actors.volumes import messages as volumes
 from lightd.journal.codec import KINDS, Codec, Kind
 from lightd.journal.upcasts import UPCASTS
 
 EVENTS = Path(__file__).parent / "events"
-LISTED = [event for events in (container.Event, portpool.Event, volumes.Event) for event in get_args(events)]
+NOUNS = (container.Event, portpool.Event, tokens.Event, volumes.Event)
+LISTED = [event for events in NOUNS for event in get_args(events)]
 CURRENT = {kind.name: kind.schema for kind in KINDS}
 KEYS = (("10.0.0.7", 25565, "tcp"), ("::1", 27015, "udp"))
 
@@ -121,6 +123,17 @@ EXAMPLES = {
     ("portpool.port-marked", 1): portpool.PortMarked(KEYS[0], in_use=True),
     ("portpool.ports-leased", 1): portpool.PortsLeased("survival", KEYS),
     ("portpool.ports-released", 1): portpool.PortsReleased("survival", KEYS),
+    ("tokens.token-minted", 1): tokens.TokenMinted(
+        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        ("creative", "survival"),
+        ("console.read", "power"),
+        remove_on_use=True,
+        created_at=1_700_000_000.5,
+        expires_at=1_700_003_600.5,
+    ),
+    ("tokens.token-spent", 1): tokens.TokenSpent("9f86d081884c7d659a2feaa0", 1_700_000_010.25),
+    ("tokens.token-revoked", 1): tokens.TokenRevoked("9f86d081884c7d659a2feaa0"),
+    ("tokens.tokens-swept", 1): tokens.TokensSwept(("9f86d081884c7d659a2feaa0", "e3b0c44298fc1c149afbf4c8")),
     ("volumes.volume-created", 1): volumes.VolumeCreated("vol-1", 10240, 1_700_000_000.5),
     ("volumes.volume-resized", 1): volumes.VolumeResized("vol-1", 20480),
     ("volumes.volume-deleted", 1): volumes.VolumeDeleted("vol-1"),

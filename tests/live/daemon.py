@@ -159,8 +159,8 @@ class Daemon:
         return await self.call("POST", path, body, status, **params)
 
     @asynccontextmanager
-    async def console(self, internal_id="s1", query="") -> AsyncIterator[Console]:
-        url = self.url.replace("http", "ws", 1) + f"/ws/{internal_id}?token={TOKEN}{query}"
+    async def console(self, internal_id="s1", query="", *, token=TOKEN) -> AsyncIterator[Console]:
+        url = self.url.replace("http", "ws", 1) + f"/ws/{internal_id}?token={token}{query}"
         async with open_websocket_url(url) as connection:
             try:
                 yield Console(connection)

@@ -2,10 +2,19 @@
 
 import pytest
 
-from lightd.http.auth import Gate, check_media_type, to_bearer, to_offered
+from actors.kernel.actor import View
+from actors.kernel.place import Place
+from actors.tokens.decider import State
+from lightd.config import Authorization
+from lightd.http.auth import Gate, check_media_type, to_bearer, to_candidates, to_offered
 from lightd.http.errors import ApiError
 
 TOKEN = "lightd_0123456789abcdef"
+
+
+def a_gate(*, enabled=True):
+    authorization = Authorization(enabled=enabled, token=TOKEN)
+    return Gate(lambda: authorization, Place("tokens", View(State()), lambda _: None), lambda: 0.0)
 
 
 @pytest.mark.parametrize(
@@ -31,23 +40,28 @@ def test_the_offered_sub_protocols_with_the_prefix_are_tokens():
 
 
 @pytest.mark.parametrize("candidates", [[], [""], [TOKEN[:-1]], [f"{TOKEN} "], ["\ud7ff"], [TOKEN.upper()]])
-def test_a_gate_lets_nobody_in_without_the_token(candidates):
+async def test_a_gate_lets_nobody_in_without_the_token(candidates):
     with pytest.raises(ApiError) as refused:
-        Gate(enabled=True, token=TOKEN).check_token(candidates)
+        a_gate().recognise(candidates, "192.0.2.1")
     assert refused.value.status == 401
     assert TOKEN not in str(refused.value)
 
 
-def test_one_valid_token_among_others_is_enough():
-    Gate(enabled=True, token=TOKEN).check_token(["wrong", TOKEN])
+async def test_one_valid_token_among_others_is_enough():
+    assert a_gate().recognise(["wrong", TOKEN], "192.0.2.1").is_master
 
 
-def test_a_gate_that_is_disabled_lets_everybody_in():
-    Gate(enabled=False, token=TOKEN).check_token([])
+async def test_a_gate_that_is_disabled_lets_everybody_in_as_the_master():
+    assert a_gate(enabled=False).recognise([], "192.0.2.1").is_master
 
 
 def test_a_gate_does_not_show_its_token():
-    assert TOKEN not in repr(Gate(enabled=True, token=TOKEN))
+    assert TOKEN not in repr(a_gate())
+
+
+def test_a_handshake_is_one_try_from_each_place():
+    assert to_candidates(["a", "b"], ["c"], ["d", "e"]) == ["a", "c", "d"]
+    assert to_candidates([], [], []) == []
 
 
 @pytest.mark.parametrize(

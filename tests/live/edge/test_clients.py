@@ -49,10 +49,10 @@ async def test_a_proxy_on_this_machine_may_have_as_many_connections_as_there_are
 
 
 def test_an_ipv6_client_counts_by_its_network():
-    assert server._to_key("2001:db8::1") == server._to_key("2001:db8::ffff:1")
-    assert server._to_key("2001:db8::1") != server._to_key("2001:db8:0:1::1")
-    assert server._to_key("::ffff:10.0.0.1") == "10.0.0.1"
-    assert server._to_key("fe80::1%eth0") == server._to_key("fe80::2")
+    assert server.to_key("2001:db8::1") == server.to_key("2001:db8::ffff:1")
+    assert server.to_key("2001:db8::1") != server.to_key("2001:db8:0:1::1")
+    assert server.to_key("::ffff:10.0.0.1") == "10.0.0.1"
+    assert server.to_key("fe80::1%eth0") == server.to_key("fe80::2")
 
 
 async def test_running_out_of_descriptors_is_survived(edge, caplog):

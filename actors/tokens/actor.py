@@ -1,0 +1,45 @@
+"""The tokens actor's place, and the sweep."""
+
+from collections.abc import Callable, Mapping
+
+import trio
+
+from actors.kernel.actor import Perform, View
+from actors.kernel.bus import Bus
+from actors.kernel.mailbox import Ref
+from actors.kernel.place import Place, start_actor
+from actors.kernel.supervisor import Supervisor
+from actors.tokens.decider import DECIDER, State, Token
+from actors.tokens.messages import Message, Sweep
+
+STREAM = "tokens"
+SWEEP_EVERY = 300.0
+
+
+async def open_tokens(
+    bus: Bus,
+    supervisor: Supervisor,
+    clock: Callable[[], float],
+    in_use: Callable[[], frozenset[str]],
+    on_show: Callable[[Mapping[str, Token]], None],
+) -> Place[State, Message]:
+    """Start the tokens actor and return its place, once it has replayed.
+
+    ``in_use`` tells the ids of the tokens that hold something open; ``on_show`` is called with the tokens as
+    they are after every event, before whoever asked for it is answered. ``clock`` gives Unix seconds.
+    """
+
+    async def sweep(_effect: str, ref: Ref[Message]) -> None:
+        while True:
+            await trio.sleep(SWEEP_EVERY)
+            await ref.tell(Sweep(clock(), in_use()))
+
+    def new_perform() -> Perform[str, Message]:
+        return sweep
+
+    def show(view: View[State]) -> None:
+        on_show(view.state.tokens)
+
+    place = start_actor(supervisor, bus, STREAM, DECIDER, new_perform, show)
+    await place.settled.wait()
+    return place
