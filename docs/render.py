@@ -108,7 +108,9 @@ def reference() -> Iterator[str]:
 
 def _route(entry: Entry) -> Iterator[str]:
     yield f"### `{entry.method} {entry.path}`"
-    yield f"{entry.summary}. {entry.text}".strip()
+    needs = document.needs_of(entry)
+    told = "" if needs == "nothing" else f"Needs: {needs}."
+    yield " ".join(filter(None, (f"{entry.summary}.", entry.text, told)))
     yield f"```bash\n{document.to_sample(entry)}\n```"
     found: dict[int, list[str]] = {}
     for code in dict.fromkeys(entry.faults):

@@ -1,14 +1,18 @@
 """The application: what stands in front of every route, and the routes.
 
-In front of a handler: a request id, the token, the vendor's header. Nothing else. Behind it: one log line.
+In front of a handler: a request id, the token, the vendor's header, the scope (``scopes``). Nothing else.
+Behind it: one log line.
 Quart's lifespan is empty; whatever the routes need was opened before, and is reached through ``System``.
 """
 
 import logging
 import re
 import time
+from collections.abc import Iterable
+from typing import cast
 
-from quart import Response, g, request, websocket
+from quart import Request, Response, Websocket, g, request, websocket
+from quart.routing import QuartRule
 from quart.typing import ResponseTypes
 from quart_trio import QuartTrio
 
@@ -23,7 +27,9 @@ from lightd.http import (
     history,
     ports,
     quotas,
+    reach,
     remote,
+    scopes,
     sessions,
     tokens,
     uploads,
@@ -31,6 +37,7 @@ from lightd.http import (
 )
 from lightd.http.application import Application
 from lightd.http.auth import Gate, check_media_type, to_bearer, to_candidates, to_offered
+from lightd.http.identity import of_request
 from lightd.http.refusal import new_request_id
 from lightd.http.stations import Stations
 from lightd.http.wire import to_json
@@ -53,6 +60,12 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
 
     gate = Gate(lambda: system.config.authorization, system.tokens, system.clock)
 
+    async def check_scope(asked: Request | Websocket) -> None:
+        identity, rule = of_request(), asked.url_rule
+        # A route that isn't there, or not for this method, has no rule: that is told first.
+        if not identity.is_master and rule is not None and (route := scopes.route_of(rule, asked.method)):
+            await reach.check(system, identity, route, asked.view_args or {})
+
     @app.before_request
     async def admit() -> None:
         headers = request.headers
@@ -62,6 +75,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
             g.identity = gate.recognise(bearer, request.remote_addr or "")
             check_media_type(",".join(headers.getlist("Accept")))
             await gate.enter(g.identity)
+            await check_scope(request)
 
     @app.before_websocket
     async def admit_websocket() -> None:
@@ -72,6 +86,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
         g.authorization = system.config.authorization
         g.identity = gate.recognise(candidates, websocket.remote_addr or "")
         await gate.enter(g.identity)
+        await check_scope(websocket)
 
     @app.after_request
     async def finish(response: ResponseTypes) -> ResponseTypes:
@@ -99,6 +114,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
     tokens.install(app, system)
     documents.install(app)
     sessions.install(app, system, stations)
+    scopes.check_listed(cast(Iterable[QuartRule], app.url_map.iter_rules()))
     return app
 
 

@@ -4,6 +4,8 @@ That one knows the volumes' operations too, by the same ids and in the same shap
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -17,10 +19,13 @@ from actors.container.edits import needs_new_container
 from actors.container.fleet import Member
 from actors.container.operations import Operation, Status
 from actors.container.spec import Limits
+from actors.kernel.decider import Rejection
+from lightd.files.jobs import Job
 from lightd.http import queries
 from lightd.http.bodies import EditBody, RebindBody, ReinstallBody
 from lightd.http.containers import ask, check_engine, deleted_meanwhile, find, to_outcome
 from lightd.http.errors import RETRY_AFTER, ApiError, bad_request, not_found
+from lightd.http.identity import of_request
 from lightd.http.specs import to_bindings, to_edit
 from lightd.http.wire import loads, read, to_json
 from lightd.system import System, new_operation_id
@@ -75,16 +80,19 @@ def install(app: QuartTrio, system: System) -> None:
     @routes.get("/operations/<operation_id>")
     async def show(operation_id: str) -> Response:
         queries.check_names()
-        if job := system.jobs.get(operation_id):
-            return to_json(job.to_shown())
-        found = None
-        if _OPERATION_ID.fullmatch(operation_id):
-            found = await system.operations.find(operation_id)
+        found = await find_operation(system, operation_id)
         if found is None:
             raise not_found("operation")
-        return to_json(to_operation(found))
+        return to_json(found.to_shown() if isinstance(found, Job) else to_operation(found))
 
     app.register_blueprint(routes)
+
+
+async def find_operation(system: System, operation_id: str) -> Job | Operation | None:
+    """Return what is under that id: work on a volume, or what was asked of a container."""
+    if job := system.jobs.get(operation_id):
+        return job
+    return await system.operations.find(operation_id) if _OPERATION_ID.fullmatch(operation_id) else None
 
 
 async def _read_object(*nullable: str) -> object:
@@ -110,10 +118,21 @@ async def _change(
     member = find(system, internal_id)
     check_engine(system)
     operation_id = new_operation_id(kind)
-    with deleted_meanwhile(system, member):
+    with deleted_meanwhile(system, member), _others_unnamed():
         receipt = await system.change_container(member, command, operation_id)
     answer = {"message": message, "internal_id": internal_id}
     return to_json({**answer, **await to_outcome(system, member, operation_id, receipt, wait)})
+
+
+@contextmanager
+def _others_unnamed() -> Iterator[None]:
+    """Have a port that is taken not tell a token for some containers by which other one."""
+    try:
+        yield
+    except Rejection as refusal:
+        if refusal.code == "port_in_use" and of_request().grant.containers is not None:
+            raise Rejection("port_in_use", "one of these ports is in use") from None
+        raise
 
 
 async def _limit(system: System, member: Member, limits: Limits) -> None:

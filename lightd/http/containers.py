@@ -15,6 +15,7 @@ from actors.kernel.mailbox import ActorGone, Receipt
 from lightd.http import queries
 from lightd.http.bodies import ContainerBody
 from lightd.http.errors import ApiError, engine_unavailable, not_found
+from lightd.http.identity import of_request
 from lightd.http.shown import to_details, to_event, to_row
 from lightd.http.specs import to_spec
 from lightd.http.wire import read_body, refuse_body, to_json
@@ -52,12 +53,13 @@ def install(app: QuartTrio, system: System) -> None:
     @routes.get("/containers")
     async def list_all() -> Response:
         queries.check_names()
-        return to_json({"containers": [to_row(member) for member in system.fleet]})
+        reaches = of_request().grant.reaches
+        return to_json({"containers": [to_row(each) for each in system.fleet if reaches(each.internal_id)]})
 
     @routes.get("/containers/<internal_id>")
     async def show(internal_id: str) -> Response:
         queries.check_names()
-        return to_json(to_details(find(system, internal_id)))
+        return to_json(to_details(find(system, internal_id), of_request().grant))
 
     @routes.delete("/containers/<internal_id>")
     async def delete(internal_id: str) -> Response:
@@ -97,7 +99,8 @@ def install(app: QuartTrio, system: System) -> None:
         since, limit = queries.whole("since", 0, 0, 2**62), queries.whole("limit", 100, 1, 1000)
         find(system, internal_id)
         found = await _read_events(system, internal_id, since, limit)
-        return to_json({"events": [to_event(record) for record in found], "next": _next(found, since)})
+        shown = [to_event(record, of_request().grant) for record in found]
+        return to_json({"events": shown, "next": _next(found, since)})
 
     app.register_blueprint(routes)
 

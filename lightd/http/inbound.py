@@ -6,7 +6,8 @@ import attrs
 import trio
 
 from actors.container.fleet import Member
-from lightd.http import bodies, containers, frames, history
+from actors.tokens.grant import Grant
+from lightd.http import bodies, containers, frames, history, scopes
 from lightd.http.errors import ApiError, bad_request, to_api_error
 from lightd.http.websocket import Socket
 from lightd.http.wire import loads, read
@@ -55,11 +56,12 @@ FRAMES: dict[str, type[SendCommand | Power | RequestLogs | Resize]] = {
 
 @attrs.define(eq=False)
 class Inbound:
-    """Takes the frames of one viewer, at most ``MESSAGES`` a second."""
+    """Takes the frames of one viewer, at most ``MESSAGES`` a second, and does what it may ask for."""
 
     _system: System
     _member: Member
     _socket: Socket
+    _grant: Grant
     _allowance: float = MESSAGES
     _taken_at: float = attrs.field(factory=trio.current_time)
 
@@ -67,7 +69,7 @@ class Inbound:
         """Do what ``message`` asks for, or say why not."""
         try:
             self._spend()
-            await self._do(_parse(message))
+            await self._do(_parse(message, self._grant))
         except Exception as error:
             refusal = to_api_error(error)
             if refusal is None:
@@ -104,7 +106,7 @@ class Inbound:
         self._member.console.send_nowait(data)
 
 
-def _parse(message: str | bytes) -> Any:  # noqa: ANN401 - one of the classes of FRAMES
+def _parse(message: str | bytes, grant: Grant) -> Any:  # noqa: ANN401 - one of the classes of FRAMES
     if isinstance(message, bytes):
         raise bad_request("frames must be text")
     value = loads(message.encode())
@@ -114,4 +116,5 @@ def _parse(message: str | bytes) -> Any:  # noqa: ANN401 - one of the classes of
     cls = FRAMES.get(kind) if isinstance(kind, str) else None
     if cls is None:
         raise bad_request(f"event: must be one of {', '.join(FRAMES)}")
+    scopes.check_allows(grant, scopes.INBOUND[kind])
     return read(cls, value)

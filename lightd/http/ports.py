@@ -10,6 +10,7 @@ from actors.portpool.decider import Entry, State
 from actors.portpool.messages import Add, Key, Mark, Message, Remove
 from lightd.http import bodies, queries
 from lightd.http.errors import ApiError, bad_request
+from lightd.http.identity import of_request
 from lightd.http.wire import read_body, refuse_body, to_json
 from lightd.system import System, new_operation_id
 
@@ -52,7 +53,9 @@ def install(app: QuartTrio, system: System) -> None:
     @routes.get("/network/ports")
     async def list_all() -> Response:
         queries.check_names()
-        return to_json({"ports": [_to_row(key, entry) for key, entry in system.ports.state.entries.items()]})
+        reached, entries = of_request().grant.containers, system.ports.state.entries.items()
+        shown = [each for each in entries if reached is None or each[1].held_by in reached]
+        return to_json({"ports": [_to_row(key, entry) for key, entry in shown]})
 
     @routes.get("/network/ports/random")
     async def pick() -> Response:
@@ -67,13 +70,13 @@ def install(app: QuartTrio, system: System) -> None:
     @routes.get("/network/ports/<ip>/<port>")
     async def show(ip: str, port: str) -> Response:
         queries.check_names("protocol")
-        key, entry = _find(system.ports.state, ip, port)
+        key, entry = find(system.ports.state, ip, port)
         return to_json(_to_row(key, entry))
 
     @routes.put("/network/ports/<ip>/<port>/use")
     async def use(ip: str, port: str) -> Response:
         queries.check_names("protocol")
-        key, _ = _find(system.ports.state, ip, port)
+        key, _ = find(system.ports.state, ip, port)
         body = await read_body(bodies.PortUseBody)
         await ask(Mark(key, body.in_use))
         return to_json({"message": "Port usage updated", **_to_name(key), "in_use": body.in_use})
@@ -81,7 +84,7 @@ def install(app: QuartTrio, system: System) -> None:
     @routes.delete("/network/ports/<ip>/<port>")
     async def delete(ip: str, port: str) -> Response:
         queries.check_names("protocol")
-        key, _ = _find(system.ports.state, ip, port)
+        key, _ = find(system.ports.state, ip, port)
         await refuse_body()
         await ask(Remove((key,)))
         return to_json({"message": "Port deleted from pool"})
@@ -89,13 +92,19 @@ def install(app: QuartTrio, system: System) -> None:
     app.register_blueprint(routes)
 
 
-def _find(state: State, ip: str, port: str) -> tuple[Key, Entry]:
+def port_not_found() -> ApiError:
+    """Return the error for a port that the pool doesn't have, or not for the caller."""
+    return ApiError(404, "port_not_found", "Port not found in pool")
+
+
+def find(state: State, ip: str, port: str) -> tuple[Key, Entry]:
+    """Return the entry that a path means, and its key; raises a 400 and a 404."""
     address = str(queries.by_rule("ip", bodies.IP, ip))
     number = queries.port(port)
     key = _choose(state, address, number, queries.protocol())
     entry = state.entries.get(key)
     if entry is None:
-        raise ApiError(404, "port_not_found", "Port not found in pool")
+        raise port_not_found()
     return key, entry
 
 

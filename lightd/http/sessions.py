@@ -16,7 +16,7 @@ import trio
 from quart import Blueprint, g, websocket
 from quart_trio import QuartTrio
 
-from lightd.http import containers, frames, history, queries
+from lightd.http import containers, frames, history, queries, scopes
 from lightd.http.auth import SUBPROTOCOL
 from lightd.http.errors import ApiError
 from lightd.http.expiry import expiring
@@ -40,19 +40,22 @@ DELETED = 4404
 def install(app: QuartTrio, system: System, stations: Stations) -> None:
     """Add the WebSocket routes to ``app``."""
     routes = Blueprint("sessions", __name__)
-    viewers: Counter[str] = Counter()
+    viewers: Counter[str | frozenset[str] | None] = Counter()  # the node's by the containers they see
 
     @routes.websocket("/ws/<internal_id>")
     async def container(internal_id: str) -> None:
         queries.check_names_of(websocket.args, "token", "since_line", "since")
         since = queries.optional_whole(websocket.args, "since")
         since_line = queries.optional_whole(websocket.args, "since_line")
-        member = containers.find(system, internal_id)
+        grant = of_request().grant
+        if since_line is not None:
+            scopes.check_allows(grant, scopes.OUTBOUND["console"])
+        member, kinds = containers.find(system, internal_id), scopes.kinds_for(grant)
         async with _counted(viewers, internal_id), _held(system) as socket:
             await member.console.restore()  # a feed that begins sooner would tell old lines as new ones
-            with stations.container(member) as station:
+            with stations.container(member, kinds) as station:
                 async with trio.open_nursery() as nursery, _joined(station, socket) as viewer:
-                    nursery.start_soon(_listen, Inbound(system, member, socket))
+                    nursery.start_soon(_listen, Inbound(system, member, socket, grant))
                     await _greet(station.source, viewer, since, since_line)
                     await viewer.follow()
                     nursery.cancel_scope.cancel()
@@ -62,8 +65,9 @@ def install(app: QuartTrio, system: System, stations: Stations) -> None:
     async def node() -> None:
         queries.check_names_of(websocket.args, "token", "since")
         since = queries.optional_whole(websocket.args, "since")
-        async with _counted(viewers, ""), _held(system) as socket:
-            with stations.node() as station:
+        reached = of_request().grant.containers
+        async with _counted(viewers, reached), _held(system) as socket:
+            with stations.node(reached) as station:
                 async with trio.open_nursery() as nursery, _joined(station, socket) as viewer:
                     nursery.start_soon(_refuse_all, socket)
                     if since is not None:
@@ -75,17 +79,19 @@ def install(app: QuartTrio, system: System, stations: Stations) -> None:
 
 
 @asynccontextmanager
-async def _counted(viewers: Counter[str], internal_id: str) -> AsyncIterator[None]:
-    if viewers[internal_id] >= MOST_SESSIONS:
+async def _counted(
+    viewers: Counter[str | frozenset[str] | None], seen: str | frozenset[str] | None
+) -> AsyncIterator[None]:
+    if viewers[seen] >= MOST_SESSIONS:
         message = f"this container has {MOST_SESSIONS} sockets already"
         raise ApiError(HTTPStatus.TOO_MANY_REQUESTS, "too_many_sockets", message, {"Retry-After": "10"})
-    viewers[internal_id] += 1
+    viewers[seen] += 1
     try:
         yield
     finally:
-        viewers[internal_id] -= 1
-        if not viewers[internal_id]:
-            del viewers[internal_id]
+        viewers[seen] -= 1
+        if not viewers[seen]:
+            del viewers[seen]
 
 
 @asynccontextmanager
@@ -144,7 +150,7 @@ async def _refuse_all(socket: Socket) -> None:
 
 async def _greet(source: ContainerSource, viewer: Viewer, since: int | None, since_line: int | None) -> None:
     """Send what a page needs at once: what was missed since, else the state that stands."""
-    member, cut = source.member, viewer.cut
+    member, cut, kinds = source.member, viewer.cut, source.kinds
     view, stats = member.view, member.stats.value
     told = False
     if since is not None:
@@ -154,7 +160,7 @@ async def _greet(source: ContainerSource, viewer: Viewer, since: int | None, sin
         told = any(map(frames.to_event, missed))
     if not told:
         await viewer.socket.write(frames.to_frame(frames.to_state(view)))
-    line = cut.line if since_line is None else since_line
+    line = cut.line if since_line is None or "console" not in kinds else since_line
     oldest = min(member.console.lines.first, cut.line + 1)
     if line + 1 < oldest:
         async for framed in history.to_older(member.console, line, oldest):
@@ -163,5 +169,5 @@ async def _greet(source: ContainerSource, viewer: Viewer, since: int | None, sin
     while line < cut.line:
         framed, line = to_stretch(member.console, line, cut.line)
         await viewer.socket.write(framed)
-    if stats is not None:
+    if stats is not None and "stats" in kinds:
         await viewer.socket.write(frames.to_frame(frames.to_stats(stats)))

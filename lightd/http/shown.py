@@ -6,9 +6,29 @@ from typing import Any
 from actors.container.fleet import Member
 from actors.container.spec import PortBinding
 from actors.kernel.journal import Recorded
+from actors.tokens.grant import Grant
 from lightd.journal.codec import Codec
 
 _CODEC = Codec()
+
+SECRET = frozenset({"environment", "install_script", "startup_command", "mount", "mounts"})
+"""What may hold a password, or a path of the host: shown to those alone who may set it (``admin``)."""
+
+PRINTED = frozenset({"tail"})
+"""What was on the console (``console.read``)."""
+
+
+def hidden_from(grant: Grant) -> frozenset[str]:
+    """Return the names of what the bearer isn't shown of a container and its history."""
+    secret = frozenset() if grant.allows("admin") else SECRET
+    return secret if grant.allows("console.read") else secret | PRINTED
+
+
+def without(value: Any, hidden: frozenset[str]) -> Any:  # noqa: ANN401 - any JSON
+    """Return ``value`` without the fields of these names, however deep they are."""
+    if isinstance(value, dict):
+        return {name: without(each, hidden) for name, each in value.items() if name not in hidden}
+    return [without(each, hidden) for each in value] if isinstance(value, list) else value
 
 
 def to_row(member: Member) -> dict[str, Any]:
@@ -34,8 +54,15 @@ def _to_port(port: PortBinding) -> dict[str, Any]:
     }
 
 
-def to_details(member: Member) -> dict[str, Any]:
-    """Return all that is known of a container."""
+def to_details(member: Member, grant: Grant) -> dict[str, Any]:
+    """Return all that is known of a container, as far as the bearer may know."""
+    details = _to_details(member)
+    if grant.allows("admin"):
+        return details
+    return {name: value for name, value in details.items() if name not in SECRET}
+
+
+def _to_details(member: Member) -> dict[str, Any]:
     view, state = member.view, member.state
     if state.spec is None:
         return to_row(member)
@@ -68,15 +95,15 @@ def to_details(member: Member) -> dict[str, Any]:
     }
 
 
-def to_event(record: Recorded) -> dict[str, Any]:
-    """Return one entry of a container's history."""
+def to_event(record: Recorded, grant: Grant) -> dict[str, Any]:
+    """Return one entry of a container's history, as far as the bearer may know it."""
     kind, _, data = _CODEC.encode(record.event)
     name = kind.removeprefix("container.")
-    fields = json.loads(data)
+    fields, hidden = json.loads(data), hidden_from(grant)
     return {
         "seq": record.position,
         "type": name,
         "at": record.at,
-        "data": fields,
+        "data": without(fields, hidden) if hidden else fields,
         "operation_id": record.cause,
     }

@@ -24,6 +24,7 @@ from actors.kernel.bus import Bus, Subscription
 from actors.kernel.journal import Recorded
 from lightd.http import frames
 from lightd.http.feed import Cut
+from lightd.http.scopes import EVERY_KIND, Kinds
 
 LINES_A_FRAME = 500
 
@@ -56,10 +57,14 @@ class Source(Protocol):
 
 @attrs.define(eq=False)
 class ContainerSource:
-    """A container's lines, notes, events and statistics."""
+    """A container's lines, notes, events and statistics: those of ``kinds``, the rest in silence.
+
+    Lines that aren't shown are passed by at the same moments, so the rest keeps its place among them.
+    """
 
     _bus: Bus
     member: Member
+    kinds: Kinds = EVERY_KIND
     cut: Cut = attrs.field(init=False)
     _note: int = attrs.field(init=False)
     _stats: int = attrs.field(init=False)
@@ -75,6 +80,10 @@ class ContainerSource:
         self._stats = self.member.stats.edition
         self._events = self._bus.subscribe(view.position, self.member.place.name)
         self._commentary = frames.Commentary(view.state.follow)
+
+    @property
+    def _shows_lines(self) -> bool:
+        return "console" in self.kinds
 
     @property
     def _console(self) -> Console:
@@ -99,6 +108,9 @@ class ContainerSource:
         return self.cut.line - before
 
     def _publish_lines(self, publish: Publish, until: int) -> None:
+        if not self._shows_lines:
+            self.cut = Cut(max(until, self.cut.line), self.cut.position)
+            return
         while self.cut.line < until:
             framed, line = to_stretch(self._console, self.cut.line, until)
             self.cut = Cut(line, self.cut.position)
@@ -115,7 +127,7 @@ class ContainerSource:
         stats = self.member.stats
         if self._stats != stats.edition:
             self._stats = stats.edition
-            if stats.value is not None:
+            if stats.value is not None and "stats" in self.kinds:
                 publish(frames.to_frame(frames.to_stats(stats.value)), self.cut)
 
     @property
@@ -152,7 +164,7 @@ class ContainerSource:
 
     async def lost(self, since: Cut, until: Cut) -> AsyncIterator[bytes]:
         """Give the word that lines are missing, then the events that came among them."""
-        if until.line > since.line:
+        if until.line > since.line and self._shows_lines:
             yield frames.to_frame(frames.to_gap(until.line - since.line, until.line + 1))
         if until.position > since.position:
             records, commentary = await self.missed(since.position, until.position)
@@ -163,9 +175,10 @@ class ContainerSource:
 
 @attrs.define(eq=False)
 class NodeSource:
-    """Every container's events."""
+    """Every container's events, or those of some ``containers``."""
 
     bus: Bus
+    containers: frozenset[str] | None = None
     cut: Cut = attrs.field(init=False)
     _events: Subscription = attrs.field(init=False)
 
@@ -178,7 +191,7 @@ class NodeSource:
         while records := await self._events.poll():
             for record in records:
                 self.cut = Cut(0, record.position)
-                if framed := to_node_framed(record):
+                if framed := to_node_framed(record, self.containers):
                     publish(framed, self.cut)
         return 0
 
@@ -196,8 +209,8 @@ class NodeSource:
         events = self.bus.subscribe(since.position)
         while events.position < until.position:
             records = await events.poll()
-            framed = [to_node_framed(record) for record in records if record.position <= until.position]
-            yield b"".join(framed)
+            wanted = [record for record in records if record.position <= until.position]
+            yield b"".join([to_node_framed(record, self.containers) for record in wanted])
 
 
 def to_framed(record: Recorded, commentary: frames.Commentary) -> bytes:
@@ -208,10 +221,13 @@ def to_framed(record: Recorded, commentary: frames.Commentary) -> bytes:
     return framed if text is None else framed + frames.to_frame(frames.to_message(text))
 
 
-def to_node_framed(record: Recorded) -> bytes:
-    """Return ``record`` to the node's viewers; empty where it means nothing to them."""
-    internal_id, frame = internal_id_of(record.stream), frames.to_event(record)
-    if internal_id is None or frame is None:
+def to_node_framed(record: Recorded, containers: frozenset[str] | None = None) -> bytes:
+    """Return ``record`` to the node's viewers; empty where it means nothing to them, or isn't theirs."""
+    internal_id = internal_id_of(record.stream)
+    if internal_id is None or (containers is not None and internal_id not in containers):
+        return b""
+    frame = frames.to_event(record)
+    if frame is None:
         return b""
     return frames.to_frame({**frame, "internal_id": internal_id})
 

@@ -1,5 +1,8 @@
 """Stations: the feeds that are on the air, one for each container that somebody looks at, and the node's own.
 
+Viewers who may see different things listen to different stations: what may be seen is decided where a feed is
+filled, once, and never for a viewer. Those who may see the same share one.
+
 A feed is there while it has viewers: nothing is framed for nobody. Its one task looks at the source,
 publishes what is new, and waits: for the source, or for a moment where lines come fast (``Pace``). Whoever
 joins has the source looked at first, in turn with that task, and so begins at a clean cut.
@@ -17,6 +20,7 @@ from actors.container.fleet import Member
 from actors.kernel.bus import Bus
 from lightd.http.feed import Feed, Socket, Viewer
 from lightd.http.pace import LONG, Pace
+from lightd.http.scopes import EVERY_KIND, Kinds
 from lightd.http.source import ContainerSource, NodeSource, Source
 
 logger = logging.getLogger(__name__)
@@ -85,19 +89,23 @@ class Stations:
 
     _bus: Bus
     _nursery: trio.Nursery
-    _containers: dict[Member, Station[ContainerSource]] = attrs.field(factory=dict)
-    _node: dict[None, Station[NodeSource]] = attrs.field(factory=dict)
+    _containers: dict[tuple[Member, Kinds], Station[ContainerSource]] = attrs.field(factory=dict)
+    _node: dict[frozenset[str] | None, Station[NodeSource]] = attrs.field(factory=dict)
 
     @contextmanager
-    def container(self, member: Member) -> Iterator[Station[ContainerSource]]:
-        """Yield the station of a container; it is on the air at least until the block is left."""
-        with self._listen(self._containers, member, lambda: ContainerSource(self._bus, member)) as station:
+    def container(self, member: Member, kinds: Kinds = EVERY_KIND) -> Iterator[Station[ContainerSource]]:
+        """Yield the station of a container for ``kinds``; it is on the air until the block is left."""
+
+        def new_source() -> ContainerSource:
+            return ContainerSource(self._bus, member, kinds)
+
+        with self._listen(self._containers, (member, kinds), new_source) as station:
             yield station
 
     @contextmanager
-    def node(self) -> Iterator[Station[NodeSource]]:
-        """Yield the node's own station; it is on the air at least until the block is left."""
-        with self._listen(self._node, None, lambda: NodeSource(self._bus)) as station:
+    def node(self, containers: frozenset[str] | None = None) -> Iterator[Station[NodeSource]]:
+        """Yield the node's own station, or the one for ``containers``, until the block is left."""
+        with self._listen(self._node, containers, lambda: NodeSource(self._bus, containers)) as station:
             yield station
 
     @contextmanager

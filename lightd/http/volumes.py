@@ -12,6 +12,8 @@ from actors.volumes.decider import Volume
 from lightd.http import queries
 from lightd.http.errors import not_found
 from lightd.http.filebodies import VolumeBody
+from lightd.http.identity import of_request
+from lightd.http.reach import reached_volumes
 from lightd.http.wire import loads, read, refuse_body, to_json
 from lightd.system import System, new_operation_id, settle
 
@@ -32,8 +34,10 @@ def install(app: QuartTrio, system: System) -> None:
     @routes.get("/volumes")
     async def list_all() -> Response:
         queries.check_names()
-        volumes = system.volumes.view.state.volumes.values()
-        return to_json({"volumes": [_to_volume(system, volume) for volume in volumes]})
+        volumes, containers = system.volumes.view.state.volumes, of_request().grant.containers
+        reached = volumes.keys() if containers is None else reached_volumes(system, containers)
+        shown = [volume for volume_id, volume in volumes.items() if volume_id in reached]
+        return to_json({"volumes": [_to_volume(system, volume) for volume in shown]})
 
     @routes.get("/volumes/<volume_id>")
     async def show(volume_id: str) -> Response:
@@ -65,10 +69,11 @@ def find(system: System, volume_id: str) -> Volume:
 
 
 def _to_volume(system: System, volume: Volume) -> dict[str, Any]:
+    path = {"path": str(system.folders.path_of(volume.volume_id))}  # the host's business
     return {
         "volume_id": volume.volume_id,
         "id": volume.volume_id,
-        "path": str(system.folders.path_of(volume.volume_id)),
+        **(path if of_request().grant.allows("admin") else {}),
         "created_at": volume.created_at,
         "quota_mb": volume.quota_mb,
         "quota_kind": system.quotas.kind_of(volume.volume_id).name,

@@ -144,11 +144,11 @@ SCHEMAS: dict[str, Schema] = {
         {
             "volume_id": TEXT,
             "id": told(TEXT, "the same"),
-            "path": told(TEXT, "on the host"),
             "created_at": MOMENT,
             "quota_mb": nullable(told(WHOLE, "its size; null: no ceiling")),
             "quota_kind": words(*QUOTA_KINDS),
         },
+        {"path": told(TEXT, "on the host; for those who have `admin`")},
         means="A folder of files that containers work in.",
     ),
     "Quota": record(

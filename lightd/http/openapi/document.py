@@ -8,6 +8,7 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any
 
+from lightd.http import scopes
 from lightd.http.openapi import faults
 from lightd.http.openapi.answers import SCHEMAS
 from lightd.http.openapi.containers import CONTAINERS
@@ -18,10 +19,11 @@ from lightd.http.openapi.node import NODE
 from lightd.http.openapi.parameters import PARAMETERS
 from lightd.http.openapi.ports import PORTS
 from lightd.http.openapi.schemas import Schema, of_body, ref
+from lightd.http.openapi.tokens import TOKENS
 from lightd.http.openapi.volumes import VOLUMES
 from lightd.version import version
 
-SECTIONS: tuple[Section, ...] = (NODE, VOLUMES, FOLDERS, ARCHIVES, PORTS, CONTAINERS)
+SECTIONS: tuple[Section, ...] = (NODE, TOKENS, VOLUMES, FOLDERS, ARCHIVES, PORTS, CONTAINERS)
 
 MEDIA_TYPE = "Application/vnd.pkglatv1+json"
 PRELUDE = f'call() {{ curl -sS --fail-with-body -H "Authorization: Bearer $token" -H "Accept: {MEDIA_TYPE}" "$@"; }}'
@@ -94,6 +96,7 @@ def _to_operation(section: Section, entry: Entry) -> dict[str, Any]:
         operation["description"] = entry.text
     if entry.open_to_all:
         operation["security"] = []
+    operation["x-needs"] = needs_of(entry)
     if entry.parameters:
         operation["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in entry.parameters]
     if entry.body is not None:
@@ -116,11 +119,26 @@ def to_sample(entry: Entry) -> str:
     return f"{entry.before}\n{entry.curl}" if entry.before else entry.curl
 
 
+_OF_NEEDS: dict[str, tuple[str, ...]] = {
+    scopes.NOTHING: (),
+    scopes.TOKEN: (),
+    scopes.MASTER: ("master_token_required",),
+}
+
+
+def needs_of(entry: Entry) -> str:
+    """Return what a token needs for the route, in the words of ``scopes``."""
+    rule = entry.path.replace("{", "<").replace("}", ">")
+    return scopes.ROUTES[f"{entry.method} {rule}"].needs
+
+
 def codes_of(entry: Entry) -> dict[int, list[str]]:
     """Return the codes of the entry's errors, by their status."""
     found: dict[int, list[str]] = {}
     always = () if entry.open_to_all else faults.ALWAYS
-    for code in dict.fromkeys((*always, *entry.faults)):
+    for code in dict.fromkeys(
+        (*always, *_OF_NEEDS.get(needs_of(entry), ("permission_denied",)), *entry.faults)
+    ):
         found.setdefault(faults.CODES[code].status, []).append(code)
     return dict(sorted(found.items()))
 

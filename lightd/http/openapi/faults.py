@@ -93,7 +93,12 @@ OF_THE_SERVER = MappingProxyType(
 )
 """What the server may answer to any request, before or instead of a route."""
 
-ALWAYS = ("invalid_request", "unauthorized", "vendor_header_required", "internal_error")
+ALWAYS = (
+    *("invalid_request", "unauthorized", "vendor_header_required", "too_many_attempts", "internal_error"),
+    *("overloaded", "journal_unavailable"),
+)
+"""The last two: a token for one use is spent in the journal."""
+
 JSON = ("malformed_json",)
 RECORDS = ("journal_unavailable", "overloaded")
 CONTAINER = ("invalid_id", "container_not_found")

@@ -107,6 +107,7 @@ function route(path, method, operation) {
   const name = method.toUpperCase();
   const inside = [...prose(operation.description)];
   for (const sample of operation["x-codeSamples"]) inside.push(make("h3", null, sample.label), shell(sample.source));
+  if (operation["x-needs"] !== "nothing") inside.push(make("p", null, "Needs ", make("code", null, operation["x-needs"]), "."));
   if (operation.security && !operation.security.length) inside.push(make("p", null, "Open to all: needs no token and no vendor header."));
   if (operation.parameters) {
     inside.push(make("h3", null, "Parameters"), make("ul", { cls: "fields" }, ...operation.parameters.map(resolve).map((each) =>
