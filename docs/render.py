@@ -1,5 +1,6 @@
 """Renders the pages of ``docs/`` that follow from the code; ``--check`` only says which are out of date."""
 
+import json
 import sys
 from collections.abc import Iterator
 from inspect import getdoc
@@ -12,6 +13,8 @@ from actors.container import effects, events, messages
 from actors.container.decider import DECIDER
 from actors.container.spec import ContainerSpec
 from actors.container.state import CHANGING, GONE, TRANSITIONS, Change, Kind, Phase, State
+from lightd.http.openapi import document, faults
+from lightd.http.openapi.entry import Entry
 from lightd.journal.codec import KINDS
 
 HERE = Path(__file__).parent
@@ -84,7 +87,44 @@ def _kind_rows() -> Iterator[str]:
         yield f"| `{kind.name}` | {kind.schema} | {fields} | {first_sentence(kind.event)} |"
 
 
-PAGES = {"lifecycle.md": lifecycle, "events.md": journal}
+def reference() -> Iterator[str]:
+    """The page of routes."""
+    yield "# Every route, with a line for the shell"
+    yield RENDERED
+    yield document.TEXT
+    yield (
+        "The same as [openapi.json](openapi.json), which a daemon serves at `/openapi.json`, and at `/docs` "
+        "as a page. An error that is not named below may still come: 400 `invalid_request`, 401 "
+        "`unauthorized`, 403 `vendor_header_required`, 500 `internal_error`, and what the server answers "
+        "instead of a route. Every line is run by `edge/test_reference.py`, from the first to the last, and "
+        "on a real engine by `live/test_reference.py`; each begins with these:"
+    )
+    yield f"```bash\nurl=http://localhost:8070 token=lightd_…\n{document.PRELUDE}\n```"
+    for section in document.SECTIONS:
+        yield f"## {section.name}\n\n{section.text}"
+        for entry in section.entries:
+            yield from _route(entry)
+
+
+def _route(entry: Entry) -> Iterator[str]:
+    yield f"### `{entry.method} {entry.path}`"
+    needs = document.needs_of(entry)
+    told = "" if needs == "nothing" else f"Needs: {needs}."
+    yield " ".join(filter(None, (f"{entry.summary}.", entry.text, told)))
+    yield f"```bash\n{document.to_sample(entry)}\n```"
+    found: dict[int, list[str]] = {}
+    for code in dict.fromkeys(entry.faults):
+        found.setdefault(faults.CODES[code].status, []).append(f"`{code}`")
+    if found:
+        yield "Errors: " + " · ".join(f"{status} {', '.join(found[status])}" for status in sorted(found))
+
+
+def openapi() -> Iterator[str]:
+    """The document, as it is served."""
+    yield json.dumps(document.to_document(), indent=1, ensure_ascii=False)
+
+
+PAGES = {"lifecycle.md": lifecycle, "events.md": journal, "reference.md": reference, "openapi.json": openapi}
 
 
 def main(arguments: list[str]) -> int:

@@ -21,6 +21,7 @@ from lightd.http import (
     audit,
     changes,
     containers,
+    documents,
     downloads,
     errors,
     files,
@@ -61,12 +62,14 @@ ROUTES = (
     tokens,
 )
 PING = "/api/v1/public/ping"
+OPEN = frozenset({PING, documents.PAGE})
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 
 
 def make_app(system: System, stations: Stations) -> QuartTrio:
     """Return the application that serves ``system``."""
     app = Application("lightd", static_folder=None)
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # no route has that method
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # a doubled slash is another path, not a redirection
     errors.install(app)
@@ -86,7 +89,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
         preflight = origins.to_preflight(system.config)
         if preflight is not None:
             return preflight
-        if request.path != PING:
+        if request.path not in OPEN:
             origins.check_request(system.config)
             bearer = to_bearer(headers.get("Authorization"))
             g.identity = gate.recognise(bearer, request.remote_addr or "")
@@ -124,6 +127,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
 
     for routes in ROUTES:
         routes.install(app, system)
+    documents.install(app)
     sessions.install(app, system, stations)
     scopes.check_listed(cast(Iterable[QuartRule], app.url_map.iter_rules()))
     return app

@@ -1,4 +1,4 @@
-"""Who may come in: the token first, then the vendor's media type. Only ``ping`` is open to all.
+"""Who may come in: the token first, then the vendor's media type. Only ``ping`` and ``/docs`` are open.
 
 The order, for a request and for a WebSocket's handshake alike:
 

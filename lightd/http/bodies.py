@@ -5,12 +5,12 @@ Types are not bent: ``"8080"`` is no number, ``1`` is no boolean.
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import attrs
 
-from lightd.patterns import BadPattern, compile_pattern
+from lightd.patterns import LONGEST, BadPattern, compile_pattern
 
 _INTERNAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
@@ -25,9 +25,13 @@ _SMALLEST_MEMORY = 6 * 1024 * 1024  # Docker refuses less
 
 @attrs.frozen(eq=False)
 class Rule:
-    """Reads one value: returns it in its final form, or raises ``ValueError`` with what it must be."""
+    """Reads one value: returns it in its final form, or raises ``ValueError`` with what it must be.
+
+    ``schema`` says the same to a client, as far as JSON Schema can.
+    """
 
     read: Callable[[Any], Any]
+    schema: Mapping[str, Any] = attrs.field(factory=dict)
 
 
 def _any_text(value: object) -> str:
@@ -57,7 +61,7 @@ def _matching(pattern: re.Pattern[str], means: str) -> Rule:
             raise ValueError(f"must be {means}")
         return value
 
-    return Rule(read)
+    return Rule(read, {"type": "string", "pattern": f"^(?:{pattern.pattern})$", "description": means})
 
 
 def _number(low: float, high: float) -> Rule:
@@ -66,7 +70,7 @@ def _number(low: float, high: float) -> Rule:
             raise ValueError(f"must be a number from {low:g} to {high:g}")
         return float(value)
 
-    return Rule(read)
+    return Rule(read, {"type": "number", "minimum": low, "maximum": high})
 
 
 def whole(low: int, high: int) -> Rule:
@@ -77,7 +81,7 @@ def whole(low: int, high: int) -> Rule:
             raise ValueError(f"must be a whole number from {low} to {high}")
         return value
 
-    return Rule(read)
+    return Rule(read, {"type": "integer", "minimum": low, "maximum": high})
 
 
 def _ip(value: object) -> str:
@@ -147,27 +151,58 @@ def one_of(*words: str) -> Rule:
             raise ValueError(f"must be {' or '.join(words)}")
         return str(value)
 
-    return Rule(read)
+    return Rule(read, {"type": "string", "enum": list(words)})
 
 
 INTERNAL_ID = _matching(_INTERNAL_ID, "1 to 63 letters, digits, '_', '.' and '-', the first no sign")
 VOLUME_ID = _matching(_UUID, "a lower-case UUID")
 PROTOCOL = one_of("tcp", "udp")
-IP = Rule(_ip)
+IP = Rule(_ip, {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]})
+
+_NO_NUL = r"^[^\u0000]*$"
+_FILLED = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
+_A_PATH = r"^(?:/(?!\.{1,2}(?:/|$))[^/:\u0000]+)+/*$"
+
+
+def _to_text(longest: int) -> dict[str, Any]:
+    return {"type": "string", "maxLength": longest, "pattern": _NO_NUL}
+
 
 InternalId = Annotated[str, INTERNAL_ID]
 VolumeId = Annotated[str, VOLUME_ID]
 PortNumber = Annotated[int, whole(1, 65535)]
 Protocol = Annotated[str, PROTOCOL]
 Ip = Annotated[str, IP]
-Text = Annotated[str, Rule(_text)]
-Filled = Annotated[str, Rule(_filled)]
-AnyText = Annotated[str, Rule(_any_text)]
-Flag = Annotated[bool, Rule(_flag)]
+Text = Annotated[str, Rule(_text, _to_text(_LONGEST_TEXT))]
+Filled = Annotated[str, Rule(_filled, {**_to_text(_LONGEST_TEXT), "pattern": _FILLED})]
+AnyText = Annotated[str, Rule(_any_text, {"type": "string"})]
+Flag = Annotated[bool, Rule(_flag, {"type": "boolean"})]
 Image = Annotated[str, _matching(_IMAGE, "the name of an image")]
-Pattern = Annotated[str, Rule(_pattern)]
-Script = Annotated[str, Rule(lambda value: _text(value, longest=_LONGEST_SCRIPT))]
-Environment = Annotated[Any, Rule(_environment)]
+Pattern = Annotated[str, Rule(_pattern, {**_to_text(LONGEST), "description": "an RE2 expression"})]
+Script = Annotated[str, Rule(lambda value: _text(value, longest=_LONGEST_SCRIPT), _to_text(_LONGEST_SCRIPT))]
+Environment = Annotated[
+    Any,
+    Rule(
+        _environment,
+        {
+            "type": "object",
+            "propertyNames": {"pattern": f"^(?:{_NAME.pattern})$"},
+            "additionalProperties": {"type": "string", "pattern": _NO_NUL},
+        },
+    ),
+]
+Mounts = Annotated[
+    Any,
+    Rule(
+        _mounts,
+        {
+            "type": "object",
+            "description": "paths in the container, each with the path of the host that it shows",
+            "propertyNames": {"pattern": _A_PATH},
+            "additionalProperties": {"type": "string", "pattern": _A_PATH},
+        },
+    ),
+]
 
 
 @attrs.frozen
@@ -260,7 +295,7 @@ class ContainerBody:
     start_pattern: Pattern | None = None
     ports: tuple[BindingBody, ...] = ()
     limits: LimitsBody = LimitsBody()
-    mount: Annotated[Any, Rule(_mounts)] = ()
+    mount: Mounts = ()
     install_script: Script | None = None
     environment: Environment = ()
     user: Annotated[str, _matching(_USER, "a numeric uid or uid:gid")] | None = None

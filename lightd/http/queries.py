@@ -10,7 +10,7 @@ from lightd.http import bodies
 from lightd.http.errors import bad_request
 
 _WHOLE = re.compile(r"[0-9]{1,18}")
-_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,20})?")
 LONGEST_WAIT = 300.0
 
 

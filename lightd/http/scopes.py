@@ -60,6 +60,8 @@ _CONTAINER, _VOLUME = "/containers/<internal_id>", "/volumes/<volume_id>"
 ROUTES: Final[Mapping[str, Row]] = MappingProxyType(
     {
         "GET /api/v1/public/ping": Row(NOTHING, Subject.NODE),
+        "GET /docs": Row(NOTHING, Subject.NODE),
+        "GET /openapi.json": Row(TOKEN, Subject.REACHED),
         # tokens
         "POST /auth/tokens": Row(MASTER, Subject.NODE),
         "GET /auth/tokens": Row(MASTER, Subject.NODE),

@@ -14,6 +14,7 @@ from actors.kernel.journal import JournalUnavailable
 from lightd import config_file, daemon
 from lightd.engine import fake
 from lightd.engine.faults import Moment
+from tests.contracts.api_checks import CHECKED
 from tests.live.daemon import USER, Console
 
 TOKEN = "lightd_edge_tests_master_token"
@@ -201,7 +202,7 @@ async def open_edge(folder, *, sections=None, **engine_settings):
         journal = system.bus._journal = Journal(system.bus._journal)
         async with (
             daemon.open_front(system) as urls,
-            httpx.AsyncClient(timeout=PATIENCE, trust_env=False, verify=False) as client,
+            httpx.AsyncClient(timeout=PATIENCE, trust_env=False, verify=False, event_hooks=CHECKED) as client,
         ):
             edge = Edge(system, engines[0], faults, journal, urls[0], client)
             await edge.wait_engine()

@@ -15,12 +15,18 @@ import httpx
 import trio
 from trio_websocket import ConnectionClosed, open_websocket_url
 
+from tests.contracts.api_checks import CHECKED, check_frame
 from tests.rig import engine
 
 TOKEN = "lightd_live_tests_master_token"
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Accept": "Application/vnd.pkglatv1+json"}
 PATIENCE = 60.0
 USER = "988:988" if os.geteuid() == 0 else f"{os.geteuid()}:{os.getegid()}"  # only root may give files away
+
+
+def open_client(**options):
+    """A client whose every answer is held against the document of the API."""
+    return httpx.AsyncClient(headers=HEADERS, trust_env=False, event_hooks=CHECKED, **options)
 
 
 class Console:
@@ -33,6 +39,7 @@ class Console:
     async def next(self):
         with trio.fail_after(PATIENCE):
             frame = json.loads(await self._connection.get_message())
+        check_frame(frame)
         self.frames.append(frame)
         return frame
 
@@ -140,7 +147,7 @@ class Daemon:
 
     async def call(self, method, path, body=None, status=200, **params):
         """Return the answer to one call, which has to be ``status``."""
-        async with httpx.AsyncClient(headers=HEADERS, timeout=PATIENCE, trust_env=False) as client:
+        async with open_client(timeout=PATIENCE) as client:
             response = await client.request(method, self.url + path, json=body, params=params)
         assert response.status_code == status, response.text
         return response.json()
@@ -166,14 +173,14 @@ class Daemon:
         """Wait until the daemon has found the engine."""
         with trio.fail_after(PATIENCE):
             while True:
-                async with httpx.AsyncClient(headers=HEADERS, trust_env=False) as client:
+                async with open_client() as client:
                     response = await client.post(self.url + "/containers/no-such/start")
                 if response.status_code == 404 and await self._probe():
                     return
                 await trio.sleep(0.05)
 
     async def _probe(self):
-        async with httpx.AsyncClient(headers=HEADERS, trust_env=False) as client:
+        async with open_client() as client:
             response = await client.post(
                 self.url + "/containers",
                 json={

@@ -13,6 +13,7 @@ import httpx
 import pytest
 import trio
 
+from tests.contracts.api_checks import CHECKED
 from tests.live.daemon import HEADERS, Daemon, inspect
 from tests.live.second_engine import open_second_engine
 from tests.rig import engine
@@ -77,7 +78,7 @@ class Panel:
     async def call(self, method, path, body=None, **params):
         """The answer's status, None where there was none."""
         try:
-            async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+            async with httpx.AsyncClient(trust_env=False, event_hooks=CHECKED, timeout=20) as client:
                 url = self.daemon.url + path
                 return (
                     await client.request(method, url, json=body, headers=HEADERS, params=params)

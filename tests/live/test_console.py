@@ -7,6 +7,7 @@ import pytest
 import trio
 from trio_websocket import open_websocket_url
 
+from tests.contracts.api_checks import CHECKED
 from tests.live.daemon import HEADERS, TOKEN
 
 
@@ -18,7 +19,7 @@ async def shake_hands(url):
         "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
         "Sec-WebSocket-Version": "13",
     }
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, event_hooks=CHECKED) as client:
         return await client.get(url, headers=headers)
 
 
@@ -249,6 +250,6 @@ async def test_no_token_is_in_the_log(daemon):
     await daemon.create()
     async with daemon.console() as console:
         await console.next()
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, event_hooks=CHECKED) as client:
         await client.get(f"{daemon.url}/containers?token={TOKEN}", headers=HEADERS)
     assert TOKEN not in daemon.log.read_text()

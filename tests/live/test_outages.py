@@ -4,6 +4,7 @@ import httpx
 import pytest
 import trio
 
+from tests.contracts.api_checks import CHECKED
 from tests.doubles.engine_door import open_engine_door
 from tests.live.daemon import HEADERS, USER, Daemon
 from tests.rig import engine
@@ -24,7 +25,7 @@ async def behind_a_door(docker, tmp_path):
 
 
 async def start(daemon):
-    async with httpx.AsyncClient(headers=HEADERS, trust_env=False, timeout=30) as client:
+    async with httpx.AsyncClient(headers=HEADERS, trust_env=False, event_hooks=CHECKED, timeout=30) as client:
         return await client.post(f"{daemon.url}/containers/s1/start", params={"wait": 30})
 
 

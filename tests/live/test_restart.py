@@ -6,6 +6,7 @@ import httpx
 import pytest
 import trio
 
+from tests.contracts.api_checks import CHECKED
 from tests.live.crowd import Crowd
 from tests.live.daemon import HEADERS, Daemon, inspect
 from tests.rig import engine
@@ -130,7 +131,7 @@ async def quick_start(daemon, number):
     async def insist(method, path, body=None, fine=()):
         while True:
             try:
-                async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+                async with httpx.AsyncClient(trust_env=False, event_hooks=CHECKED, timeout=20) as client:
                     answer = await client.request(method, daemon.url + path, json=body, headers=HEADERS)
             except httpx.TransportError:
                 await trio.sleep(0.05)

@@ -19,6 +19,7 @@ import httpx
 import pytest
 import trio
 
+from tests.contracts.api_checks import CHECKED
 from tests.contracts.scene import SECRET, photograph
 from tests.live.daemon import HEADERS
 
@@ -219,7 +220,9 @@ class Client:
         )
 
     async def run(self, until, succeeded):
-        async with httpx.AsyncClient(headers=HEADERS, timeout=60, trust_env=False) as http:
+        async with httpx.AsyncClient(
+            headers=HEADERS, timeout=60, trust_env=False, event_hooks=CHECKED
+        ) as http:
             while (now := trio.current_time()) < until or (
                 now < until + LONGER and succeeded < ROUTES - NEVER
             ):

@@ -10,6 +10,7 @@ import pytest
 import trio
 
 from tests.bench.process import resident
+from tests.contracts.api_checks import CHECKED
 from tests.live.daemon import HEADERS
 
 SERVER = "volumes-live"
@@ -21,7 +22,9 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files aw
 
 
 def client_of(daemon):
-    return httpx.AsyncClient(base_url=daemon.url, headers=HEADERS, timeout=60, trust_env=False)
+    return httpx.AsyncClient(
+        base_url=daemon.url, headers=HEADERS, timeout=60, trust_env=False, event_hooks=CHECKED
+    )
 
 
 def on_disk(daemon, volume):

@@ -1,0 +1,276 @@
+"""The routes of the files in a volume."""
+
+from lightd.http import filebodies
+from lightd.http.openapi.answers import FILE_OPERATION
+from lightd.http.openapi.entry import Answer, Body, Entry, Section
+from lightd.http.openapi.faults import FILES, JSON, VOLUME
+from lightd.http.openapi.schemas import TEXT, WHOLE, Schema, many, message, nullable, record, ref, told
+
+_BYTES = "application/octet-stream"
+_ANY: Schema = {"type": "string", "format": "binary"}
+_VOLUME = ("volume_id",)
+_CONTENT = "/volumes/{volume_id}/files/content"
+_UPLOAD = "/volumes/{volume_id}/files/upload"
+_ETAG = told(TEXT, "changes with the contents")
+
+
+def _moved(text: str) -> Schema:
+    return record({"message": message(text), "source": TEXT, "destination": TEXT})
+
+
+_STORED: Schema = {
+    "oneOf": [
+        record(
+            {"message": message("File uploaded successfully"), "path": TEXT, "size": WHOLE, "etag": _ETAG}
+        ),
+        record({"message": message("Part received"), "path": TEXT, "offset": WHOLE, "length": WHOLE}),
+    ]
+}
+
+FOLDERS = Section(
+    "Files",
+    "What is in a volume. Paths are relative to it; one that is empty, absolute, or leads out of it is a 400. "
+    "A symbolic link inside the volume is followed on the way, and never replaced by a write.",
+    (
+        Entry(
+            method="POST",
+            path="/volumes/{volume_id}/files",
+            name="write_file",
+            summary="Write a file of text",
+            text="Parents are made; the file is replaced whole or not at all.",
+            curl="""call $url/volumes/$volume/files -d '{"path":"conf/motd.txt","content":"Welcome\\n"}'""",
+            parameters=_VOLUME,
+            body=Body(filebodies.FileBody),
+            answer=record({"message": message("File written successfully"), "path": TEXT}),
+            faults=(*FILES, *JSON),
+        ),
+        Entry(
+            method="POST",
+            path="/volumes/{volume_id}/folders",
+            name="make_folder",
+            summary="Make a folder",
+            text="Parents are made; one that is there is fine.",
+            curl="""call $url/volumes/$volume/folders -d '{"path":"worlds/one"}'""",
+            parameters=_VOLUME,
+            body=Body(filebodies.FolderBody),
+            answer=record({"message": message("Folder created successfully"), "path": TEXT}),
+            faults=(*FILES, *JSON),
+        ),
+        Entry(
+            method="GET",
+            path="/volumes/{volume_id}/files",
+            name="list_files",
+            summary="What a folder holds",
+            text="Folders first, then by name.",
+            curl='call "$url/volumes/$volume/files?path=conf&limit=100"',
+            parameters=(*_VOLUME, "folder", "page", "cursor"),
+            answer=record(
+                {"files": many(ref("File")), "next": nullable(told(TEXT, "the cursor of the following page"))}
+            ),
+            faults=(*FILES, "invalid_cursor"),
+        ),
+        Entry(
+            method="POST",
+            path="/volumes/{volume_id}/copy",
+            name="copy_file",
+            summary="Copy a file or a folder",
+            text="A destination that exists is a 409. Links are copied as links, special files left out. "
+            "A client that leaves ends its copy, of which nothing stays.",
+            curl="""call $url/volumes/$volume/copy -d '{"source":"conf","destination":"conf.old"}'""",
+            parameters=_VOLUME,
+            body=Body(filebodies.FromToBody),
+            answer=_moved("Copied successfully"),
+            faults=(*FILES, *JSON),
+        ),
+        Entry(
+            method="POST",
+            path="/volumes/{volume_id}/rename",
+            name="rename_file",
+            summary="Rename or move a file or a folder",
+            text="Parents are made; a destination that exists is a 409.",
+            curl="""call $url/volumes/$volume/rename -d '{"source":"conf.old","destination":"old/conf"}'""",
+            parameters=_VOLUME,
+            body=Body(filebodies.FromToBody),
+            answer=_moved("Renamed successfully"),
+            faults=(*FILES, *JSON),
+        ),
+        Entry(
+            method="POST",
+            path="/volumes/{volume_id}/chmod",
+            name="change_mode",
+            summary="Change a file's mode",
+            text="Three octal digits, as text.",
+            curl="""call $url/volumes/$volume/chmod -d '{"path":"conf/motd.txt","mode":"600"}'""",
+            parameters=_VOLUME,
+            body=Body(filebodies.ModeBody),
+            answer=record({"message": message("Mode changed successfully"), "path": TEXT, "mode": TEXT}),
+            faults=(*FILES, *JSON, "invalid_mode"),
+        ),
+        Entry(
+            method="PUT",
+            path=_CONTENT,
+            name="upload_file",
+            summary="Upload a file, or a piece of one",
+            text="The body is the bytes, as many as there are. They are written beside the file's place and "
+            "renamed into it when all have arrived. An upload that may break off has a name (`upload`) and says "
+            "how long the whole is (`length`); each body is then a piece that begins at `offset`, and what has "
+            "arrived is kept for 24 hours.",
+            curl='head -c 1000 /dev/zero | call -T - "$url/volumes/$volume/files/content?path=server.jar"',
+            parameters=(*_VOLUME, "path", "upload", "offset", "length", "if_match", "if_none_match"),
+            raw_body=True,
+            answer=_STORED,
+            faults=(*FILES, "invalid_offset", "precondition_failed"),
+        ),
+        Entry(
+            method="GET",
+            path=_CONTENT,
+            name="download_file",
+            summary="Download a file, or a range of it",
+            curl='call -r 0-99 -o head.bin "$url/volumes/$volume/files/content?path=server.jar"',
+            parameters=(*_VOLUME, "path", "range", "if_match", "if_none_match"),
+            others=(
+                Answer(200, "The bytes.", _BYTES, _ANY, ("ETag", "Last-Modified", "Content-Disposition")),
+                Answer(206, "The range.", _BYTES, _ANY, ("ETag", "Content-Range", "Content-Disposition")),
+                Answer(304, "The client has it already.", headers=("ETag",)),
+            ),
+            faults=(*FILES, "precondition_failed", "range_not_satisfiable"),
+        ),
+        Entry(
+            method="GET",
+            path=_UPLOAD,
+            name="show_upload",
+            summary="How much of an upload has arrived",
+            text="0 where nothing is kept.",
+            before="head -c 400 /dev/zero | call -T - "
+            '"$url/volumes/$volume/files/content?path=big.jar&upload=b1&length=1000"',
+            curl='call "$url/volumes/$volume/files/upload?path=big.jar&upload=b1"',
+            parameters=(*_VOLUME, "path", "upload_named"),
+            answer=record({"path": TEXT, "upload": TEXT, "offset": WHOLE}),
+            faults=FILES,
+        ),
+        Entry(
+            method="DELETE",
+            path=_UPLOAD,
+            name="abandon_upload",
+            summary="Give an upload up",
+            curl='call -X DELETE "$url/volumes/$volume/files/upload?path=big.jar&upload=b1"',
+            parameters=(*_VOLUME, "path", "upload_named"),
+            answer=record({"message": message("Upload abandoned"), "path": TEXT, "upload": TEXT}),
+            faults=(*FILES, *JSON),
+        ),
+        Entry(
+            method="DELETE",
+            path="/volumes/{volume_id}/files",
+            name="delete_files",
+            summary="Delete files and whole folders",
+            text="One that is missing is a 404 before anything is deleted.",
+            curl="""call -X DELETE $url/volumes/$volume/files -d '{"paths":["old","server.jar"]}'""",
+            parameters=_VOLUME,
+            body=Body(filebodies.PathsBody),
+            answer=record({"message": message("Files deleted successfully"), "paths": many(TEXT)}),
+            faults=(*FILES, *JSON),
+        ),
+    ),
+)
+
+
+def _pending(text: str) -> Schema:
+    return record({"message": message(text), "operation_id": TEXT, "status": message("pending")})
+
+
+_OPERATION = "/volumes/{volume_id}/operations/{operation_id}"
+_OF_ONE = (*VOLUME, "operation_not_found")
+_SET = 'sed \'s/.*"operation_id":"\\([^"]*\\)".*/\\1/\''
+
+ARCHIVES = Section(
+    "Archives",
+    "`zip`, `tar`, `tar.gz`, `tar.bz2` and `tar.zst`. Without `wait` the answer comes when it is done, and the work "
+    "ends with the client that asked for it; with it the work goes on without the client. "
+    "One archive at a time is worked on in a volume.",
+    (
+        Entry(
+            method="POST",
+            path="/volumes/{volume_id}/compress",
+            name="compress",
+            summary="Make an archive",
+            text="The ending is added to `output_name` where it isn't there; without `sources` all is packed.",
+            curl="call $url/volumes/$volume/compress "
+            """-d '{"format":"tar.gz","output_name":"backup","sources":["conf","worlds"]}'""",
+            parameters=(*_VOLUME, "wait"),
+            body=Body(filebodies.CompressBody),
+            answer={
+                "oneOf": [
+                    record(
+                        {
+                            "message": message("Compression successful"),
+                            "archive_path": TEXT,
+                            "size": told(WHOLE, "bytes"),
+                            "operation_id": TEXT,
+                        }
+                    ),
+                    _pending("Compression started"),
+                ]
+            },
+            faults=(*FILES, *JSON, "invalid_archive", "cancelled"),
+        ),
+        Entry(
+            method="POST",
+            path="/volumes/{volume_id}/decompress",
+            name="decompress",
+            summary="Unpack an archive",
+            text="Kinds are told by what is in the archive. Folders are merged, files replaced; a failure leaves the "
+            "destination as it was. `left_out` counts entries that are not made: devices, links that lead out.",
+            curl="call $url/volumes/$volume/decompress "
+            """-d '{"archive_path":"backup.tar.gz","destination":"restored"}'""",
+            parameters=(*_VOLUME, "wait"),
+            body=Body(filebodies.DecompressBody),
+            answer={
+                "oneOf": [
+                    record(
+                        {
+                            "message": message("Decompression successful"),
+                            "destination": TEXT,
+                            "left_out": WHOLE,
+                            "operation_id": TEXT,
+                        }
+                    ),
+                    _pending("Decompression started"),
+                ]
+            },
+            faults=(*FILES, *JSON, "invalid_archive", "cancelled"),
+        ),
+        Entry(
+            method="GET",
+            path="/volumes/{volume_id}/operations",
+            name="list_file_operations",
+            summary="Archives that are made and unpacked",
+            curl="call $url/volumes/$volume/operations",
+            parameters=_VOLUME,
+            answer=record({"operations": many(ref("FileOperation"))}),
+            faults=VOLUME,
+        ),
+        Entry(
+            method="GET",
+            path=_OPERATION,
+            name="show_file_operation",
+            summary="One of them",
+            before='packing=$(call "$url/volumes/$volume/compress?wait=0" '
+            """-d '{"format":"zip","output_name":"all"}' | """ + _SET + ")",
+            curl="call $url/volumes/$volume/operations/$packing",
+            parameters=(*_VOLUME, "operation_id"),
+            answer=ref("FileOperation"),
+            faults=_OF_ONE,
+        ),
+        Entry(
+            method="DELETE",
+            path=_OPERATION,
+            name="end_file_operation",
+            summary="End one",
+            text="Answered when it has ended; one that had ended already stays what it was.",
+            curl="call -X DELETE $url/volumes/$volume/operations/$packing",
+            parameters=(*_VOLUME, "operation_id"),
+            answer=record({"message": message("Operation ended"), **FILE_OPERATION}),
+            faults=(*_OF_ONE, *JSON),
+        ),
+    ),
+)

@@ -1,0 +1,76 @@
+"""The parameters of paths, queries and headers, under the names that entries call them by."""
+
+from types import MappingProxyType
+
+from lightd.files.paths import LONGEST_PATH
+from lightd.http import bodies
+from lightd.http.openapi.schemas import Schema, of_rule, told, words
+
+_PROTOCOL = words("tcp", "udp")
+
+
+def _whole(low: int, high: int, default: int | None = None) -> Schema:
+    schema: Schema = {"type": "integer", "minimum": low, "maximum": high}
+    return schema if default is None else {**schema, "default": default}
+
+
+def _in_path(name: str, schema: Schema, means: str) -> Schema:
+    return {"name": name, "in": "path", "required": True, "description": means, "schema": schema}
+
+
+def _in_query(name: str, schema: Schema, means: str, *, required: bool = False) -> Schema:
+    return {"name": name, "in": "query", "required": required, "description": means, "schema": schema}
+
+
+def _in_header(name: str, means: str) -> Schema:
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": means,
+        "schema": {"type": "string"},
+    }
+
+
+_PATH: Schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_PATH}
+_UPLOAD: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
+
+PARAMETERS = MappingProxyType(
+    {
+        "internal_id": _in_path("internal_id", of_rule(bodies.InternalId), "the container"),
+        "volume_id": _in_path("volume_id", {**of_rule(bodies.VolumeId), "format": "uuid"}, "the volume"),
+        "operation_id": _in_path(
+            "operation_id", {"type": "string", "pattern": "^[a-z]{1,20}-[0-9a-f]{32}$"}, "the operation"
+        ),
+        "token_id": _in_path("token_id", {"type": "string", "pattern": "^[0-9a-f]+$"}, "the token"),
+        "ip": _in_path("ip", of_rule(bodies.Ip), "the address"),
+        "port": _in_path("port", of_rule(bodies.PortNumber), "the port"),
+        "wait": _in_query(
+            "wait",
+            {"type": "number", "minimum": 0, "maximum": 300},
+            "answer when the action ended, after so many seconds at most",
+        ),
+        "since": _in_query("since", _whole(0, 2**62, 0), "only what came after this `seq`"),
+        "limit": _in_query("limit", _whole(1, 1000, 100), "so many at most"),
+        "lines": _in_query("lines", _whole(1, 10_000, 100), "so many at most"),
+        "folder": _in_query(
+            "path", {"type": "string", "maxLength": LONGEST_PATH}, "the folder; the volume itself unless said"
+        ),
+        "page": _in_query("limit", _whole(1, 10_000, 1000), "so many at most"),
+        "cursor": _in_query("cursor", {"type": "string"}, "the `next` of the page before"),
+        "path": _in_query("path", _PATH, "the file, relative to the volume", required=True),
+        "upload": _in_query("upload", _UPLOAD, "the upload's name, of the client's choosing"),
+        "upload_named": _in_query("upload", _UPLOAD, "the upload's name", required=True),
+        "offset": _in_query("offset", _whole(0, 2**62, 0), "where in the file this piece begins"),
+        "length": _in_query("length", _whole(0, 10**18 - 1), "how long the whole file will be"),
+        "protocol": _in_query(
+            "protocol", _PROTOCOL, "which of the port's entries; the only one there is, else tcp"
+        ),
+        "protocol_free": _in_query("protocol", told(_PROTOCOL, "tcp unless said"), "of the port"),
+        "range": _in_header("Range", "one range of bytes, as `bytes=0-99` or `bytes=-500`"),
+        "if_match": _in_header("If-Match", "only the file with that ETag: else 412"),
+        "if_none_match": _in_header(
+            "If-None-Match", "`*`: only where nothing is; an ETag: 304 for a download"
+        ),
+    }
+)

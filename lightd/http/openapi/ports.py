@@ -1,0 +1,125 @@
+"""The routes of the port pool."""
+
+from lightd.http import bodies
+from lightd.http.openapi.answers import PROTOCOL
+from lightd.http.openapi.entry import Body, Entry, Section
+from lightd.http.openapi.faults import JSON, RECORDS
+from lightd.http.openapi.schemas import (
+    FLAG,
+    TEXT,
+    WHOLE,
+    Schema,
+    many,
+    message,
+    of_body,
+    of_rule,
+    record,
+    ref,
+    told,
+)
+
+_NAME: dict[str, Schema] = {"ip": TEXT, "port": WHOLE, "protocol": PROTOCOL}
+_ONE = ("ip", "port", "protocol")
+_NUMBER = of_rule(bodies.PortNumber)
+
+_BULK: Schema = {
+    "description": "Many ports: a range, or a list.",
+    "oneOf": [
+        record(
+            {"ip": of_rule(bodies.Ip), "from": _NUMBER, "to": told(_NUMBER, "not less than `from`")},
+            {"protocol": {**PROTOCOL, "default": "tcp"}},
+        ),
+        record({"ports": told(many(of_body(bodies.PortBody)), "each once")}),
+    ],
+}
+
+PORTS = Section(
+    "Ports",
+    "Ports that containers may use. Each belongs to one container at a time. `0.0.0.0:p` and `127.0.0.1:p` "
+    "may both be in the pool and can't both be held.",
+    (
+        Entry(
+            method="POST",
+            path="/network/ports",
+            name="add_port",
+            summary="Add a port",
+            curl="""call $url/network/ports -d '{"ip":"127.0.0.1","port":25565,"protocol":"tcp"}'""",
+            body=Body(bodies.PortBody),
+            answer=record({"message": message("Port added to pool"), **_NAME}),
+            faults=(*JSON, *RECORDS, "port_exists"),
+        ),
+        Entry(
+            method="POST",
+            path="/network/ports/bulk",
+            name="add_ports",
+            summary="Add many ports, all or none",
+            curl="""call $url/network/ports/bulk -d '{"ip":"127.0.0.1","from":25570,"to":25579,"protocol":"udp"}'""",
+            body=Body(bodies.PortRangeBody, schema=_BULK),
+            answer=record({"added": many(ref("PortName")), "count": WHOLE}),
+            faults=(*JSON, *RECORDS, "port_exists"),
+        ),
+        Entry(
+            method="GET",
+            path="/network/ports",
+            name="list_ports",
+            summary="All ports",
+            curl="call $url/network/ports",
+            answer=record({"ports": many(ref("Port"))}),
+        ),
+        Entry(
+            method="GET",
+            path="/network/ports/random",
+            name="pick_port",
+            summary="A port that is free",
+            text="It is not marked: two who ask may get the same one.",
+            curl='call "$url/network/ports/random?protocol=udp"',
+            parameters=("protocol_free",),
+            answer=ref("Port"),
+            faults=("no_available_ports",),
+        ),
+        Entry(
+            method="GET",
+            path="/network/ports/{ip}/{port}",
+            name="show_port",
+            summary="One port",
+            curl="call $url/network/ports/127.0.0.1/25565",
+            parameters=_ONE,
+            answer=ref("Port"),
+            faults=("port_not_found",),
+        ),
+        Entry(
+            method="PUT",
+            path="/network/ports/{ip}/{port}/use",
+            name="mark_port",
+            summary="Note by hand that a port is in use, or free",
+            curl="""call -X PUT $url/network/ports/127.0.0.1/25565/use -d '{"in_use":true}'""",
+            parameters=_ONE,
+            body=Body(bodies.PortUseBody),
+            answer=record({"message": message("Port usage updated"), **_NAME, "in_use": FLAG}),
+            faults=(*JSON, *RECORDS, "port_not_found", "port_in_use"),
+        ),
+        Entry(
+            method="DELETE",
+            path="/network/ports/{ip}/{port}",
+            name="delete_port",
+            summary="Take a port out of the pool",
+            curl="call -X DELETE $url/network/ports/127.0.0.1/25565",
+            parameters=_ONE,
+            answer=record({"message": message("Port deleted from pool")}),
+            faults=(*JSON, *RECORDS, "port_not_found", "port_in_use"),
+        ),
+        Entry(
+            method="POST",
+            path="/network/ports/bulk-delete",
+            name="delete_ports",
+            summary="Take many ports out of the pool",
+            text="Those that a container holds are skipped and named, those that aren't there passed over. "
+            "Without a protocol the only entry that there is is meant, else tcp.",
+            curl="call $url/network/ports/bulk-delete "
+            """-d '{"ports":[{"ip":"127.0.0.1","port":25570},{"ip":"127.0.0.1","port":25571}]}'""",
+            body=Body(bodies.PortListBody),
+            answer=record({"message": TEXT, "deleted_count": WHOLE, "skipped": many(ref("PortName"))}),
+            faults=(*JSON, *RECORDS),
+        ),
+    ),
+)

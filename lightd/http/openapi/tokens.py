@@ -1,0 +1,99 @@
+"""The routes of tokens."""
+
+from actors.tokens.grant import PERMISSIONS
+from lightd.http import bodies
+from lightd.http.openapi.entry import Body, Entry, Section
+from lightd.http.openapi.faults import JSON, RECORDS
+from lightd.http.openapi.schemas import (
+    FLAG,
+    MOMENT,
+    TEXT,
+    WHOLE,
+    Schema,
+    many,
+    message,
+    nullable,
+    of_rule,
+    record,
+    told,
+    words,
+)
+from lightd.http.tokens import TokenBody
+
+_UNTIL: Schema = {"type": "string", "format": "date-time", "description": "RFC 3339 in UTC, with a `Z`"}
+_TTL: Schema = {
+    "type": "string",
+    "pattern": "^[1-9][0-9]{0,6}[smhd]$",
+    "description": "a whole number and its unit: s, m, h or d; from 1s to 30d",
+}
+_CONTAINERS: Schema = {**many(of_rule(bodies.InternalId)), "maxItems": 256}
+_PERMISSIONS = many(words(*PERMISSIONS))
+
+
+TOKENS = Section(
+    "Tokens",
+    "Tokens with an end, and where wanted with a scope: the containers that exist for them and what they may do. "
+    "The master token alone mints and revokes them. Only their digests are kept.",
+    (
+        Entry(
+            method="POST",
+            path="/auth/tokens",
+            name="mint_token",
+            summary="Mint a token",
+            text="Without `containers` and `permissions` it may do what the master may, but for what is the master's "
+            "alone. With `remove_on_use` it is spent by its first use; a WebSocket opened with it stays until its end.",
+            curl="""call $url/auth/tokens -d '{"ttl":"1h","containers":["server-001"],"permissions":["console.read"]}'""",
+            body=Body(
+                TokenBody,
+                schema=record(
+                    {"ttl": _TTL},
+                    {
+                        "remove_on_use": {**FLAG, "default": False},
+                        "containers": told(_CONTAINERS, "no others exist for it"),
+                        "permissions": told(_PERMISSIONS, "no others has it"),
+                    },
+                    "What a new token may do, and for how long.",
+                ),
+            ),
+            answer=record({"token": told(TEXT, "told this once"), "expires_at": _UNTIL, "id": TEXT}),
+            faults=(*JSON, *RECORDS, "too_many_tokens"),
+        ),
+        Entry(
+            method="GET",
+            path="/auth/tokens",
+            name="list_tokens",
+            summary="Live tokens, without their secrets",
+            curl="call $url/auth/tokens",
+            answer=record(
+                {
+                    "tokens": many(
+                        record(
+                            {
+                                "id": TEXT,
+                                "created_at": MOMENT,
+                                "expires_at": _UNTIL,
+                                "remove_on_use": FLAG,
+                                "spent": FLAG,
+                                "containers": nullable(many(TEXT)),
+                                "permissions": nullable(many(TEXT)),
+                                "sockets": told(WHOLE, "open ones"),
+                            }
+                        )
+                    )
+                }
+            ),
+        ),
+        Entry(
+            method="DELETE",
+            path="/auth/tokens/{token_id}",
+            name="revoke_token",
+            summary="Revoke a token",
+            text="Its open sockets are closed with 4401.",
+            before="""old=$(call $url/auth/tokens -d '{"ttl":"5m"}' | sed 's/.*"id":"\\([^"]*\\)".*/\\1/')""",
+            curl="call -X DELETE $url/auth/tokens/$old",
+            parameters=("token_id",),
+            answer=record({"message": message("Token revoked successfully"), "id": TEXT}),
+            faults=(*JSON, *RECORDS, "invalid_id", "token_not_found"),
+        ),
+    ),
+)
