@@ -18,7 +18,8 @@ was outrun is known exactly. While a viewer is live, its place is the head, and 
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from itertools import islice
 from typing import Protocol
 
@@ -56,7 +57,7 @@ class Cut:
     position: int
 
 
-Lost = Callable[[Cut, Cut], AsyncIterator[bytes]]
+Lost = Callable[[Cut, Cut], AsyncGenerator[bytes, None]]
 """Gives the frames that stand for all between two cuts."""
 
 
@@ -201,8 +202,9 @@ class Viewer:
         feed = self._feed
         if self._last + 1 < feed.first:
             since, self.cut, self._last = self.cut, feed.before, feed.first - 1
-            async for framed in feed.lost(since, self.cut):
-                await self.socket.write(framed)
+            async with aclosing(feed.lost(since, self.cut)) as lost:
+                async for framed in lost:
+                    await self.socket.write(framed)
         else:
             framed, self._last, self.cut = feed.read(self._last)
             await self.socket.write(framed)

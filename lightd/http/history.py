@@ -1,6 +1,6 @@
 """What was on a container's console, further back than its memory."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from quart import Blueprint, Response
 from quart_trio import QuartTrio
@@ -36,7 +36,7 @@ async def to_logs(console: Console, limit: int) -> bytes:
     return frames.to_frame(frames.to_logs([text for _, text in found], first))
 
 
-async def to_older(console: Console, after: int, before: int) -> AsyncIterator[bytes]:
+async def to_older(console: Console, after: int, before: int) -> AsyncGenerator[bytes, None]:
     """Give the frames of the lines over ``after`` and below ``before``, from where the console is kept.
 
     A ``gap`` stands for those that nobody has, and for all but the last ``MOST_LINES``.

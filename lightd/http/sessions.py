@@ -8,7 +8,7 @@ viewer sends. Nobody waits for a session.
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -71,8 +71,9 @@ def install(app: QuartTrio, system: System, stations: Stations) -> None:
                 async with trio.open_nursery() as nursery, _joined(station, socket) as viewer:
                     nursery.start_soon(_refuse_all, socket)
                     if since is not None:
-                        async for framed in station.source.lost(Cut(0, since), viewer.cut):
-                            await socket.write(framed)
+                        async with aclosing(station.source.lost(Cut(0, since), viewer.cut)) as lost:
+                            async for framed in lost:
+                                await socket.write(framed)
                     await viewer.follow()
 
     app.register_blueprint(routes)
@@ -163,8 +164,9 @@ async def _greet(source: ContainerSource, viewer: Viewer, since: int | None, sin
     line = cut.line if since_line is None or "console" not in kinds else since_line
     oldest = min(member.console.lines.first, cut.line + 1)
     if line + 1 < oldest:
-        async for framed in history.to_older(member.console, line, oldest):
-            await viewer.socket.write(framed)
+        async with aclosing(history.to_older(member.console, line, oldest)) as older:
+            async for framed in older:
+                await viewer.socket.write(framed)
         line = oldest - 1
     while line < cut.line:
         framed, line = to_stretch(member.console, line, cut.line)

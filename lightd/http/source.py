@@ -11,7 +11,7 @@ where a pause has put all of them into one look.
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Protocol
 
 import attrs
@@ -50,7 +50,7 @@ class Source(Protocol):
         """Wait until there may be something new."""
         ...
 
-    def lost(self, since: Cut, until: Cut) -> AsyncIterator[bytes]:
+    def lost(self, since: Cut, until: Cut) -> AsyncGenerator[bytes, None]:
         """Give the frames that stand for all between two cuts."""
         ...
 
@@ -162,7 +162,7 @@ class ContainerSource:
                     found.append(record)
         return found, commentary
 
-    async def lost(self, since: Cut, until: Cut) -> AsyncIterator[bytes]:
+    async def lost(self, since: Cut, until: Cut) -> AsyncGenerator[bytes, None]:
         """Give the word that lines are missing, then the events that came among them."""
         if until.line > since.line and self._shows_lines:
             yield frames.to_frame(frames.to_gap(until.line - since.line, until.line + 1))
@@ -204,7 +204,7 @@ class NodeSource:
         """Wait until there is something new; a checkpoint only where there isn't."""
         await self._events.wait()
 
-    async def lost(self, since: Cut, until: Cut) -> AsyncIterator[bytes]:
+    async def lost(self, since: Cut, until: Cut) -> AsyncGenerator[bytes, None]:
         """Give every event in between, page by page."""
         events = self.bus.subscribe(since.position)
         while events.position < until.position:
