@@ -12,8 +12,9 @@ PROGRAM = "import sys; from schemathesis.cli import schemathesis; sys.exit(schem
 SEED = "20240229"  # the same requests every time
 
 # Rules that JSON Schema can't say make some requests that it allows a 400: a path that leads out, half a
-# regular expression, a range that ends before it begins.
-LEFT_OUT = ("positive_data_acceptance",)
+# regular expression, a range that ends before it begins. Wrong tokens are what `door_checks` tries: guesses
+# are counted, so that one of many is a 429 instead of a 401.
+LEFT_OUT = ("positive_data_acceptance", "ignored_auth")
 
 BRIEFLY = float(os.environ.get("LIGHTD_ATTACK_SECONDS", "5")) < 60
 TAGS = ("Ports",) if BRIEFLY else ()
