@@ -1,7 +1,6 @@
 """A WebSocket that stays: through restarts, silence and refusals; and over TLS."""
 
 import json
-import shutil
 import socket
 import ssl
 import subprocess
@@ -19,6 +18,7 @@ from lightd.commands.address import Address
 from lightd.commands.trouble import Trouble
 from tests.edge.front import PATIENCE, TOKEN, open_edge
 from tests.edge.shell import Job, Shell
+from tests.rig import engine
 
 
 @pytest.fixture(autouse=True)
@@ -272,8 +272,7 @@ def test_a_daemon_with_a_certificate_is_asked_over_tls_by_that_certificate_alone
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    if not shutil.which("openssl"):
-        pytest.skip("openssl makes the certificate")
+    engine.require("openssl")
     path = tmp_path_factory.mktemp("tls") / "key.pem"
     subprocess.run(
         [
