@@ -123,7 +123,7 @@ async def open_system(
 
     ``path`` is the file that ``config`` came from.
     """
-    await trio.to_thread.run_sync(prepare, config.storage)
+    await trio.to_thread.run_sync(partial(prepare, config.storage, mounts=config.docker.engine == "docker"))
     inside = Inside()
     log = DiskConsoleLog(config.storage.base_path / "consoles")
     async with (

@@ -2,6 +2,7 @@
 
 Other users of the host may pass through ``base_path`` and ``volumes_path`` to a volume that is theirs, and
 list neither. All else is the daemon's alone: Docker makes its mounts as root, so no server needs to pass.
+Without Docker a server is a user of the host, which passes through ``containers_path`` to its script too.
 What lightd names itself is tightened where it stands open; of a folder that the operator named he is told.
 """
 
@@ -18,10 +19,15 @@ PASSED, PRIVATE, FILE = 0o711, 0o700, 0o600
 FILES = ("lightd.db", "lightd.db-wal", "lightd.db-shm", "lightd.db.lock", "volumes.img")
 
 
-def prepare(storage: Storage) -> None:
-    """The folders are there, and what is secret in them is open to nobody else; raises ``OSError``."""
+def prepare(storage: Storage, *, mounts: bool = True) -> None:
+    """The folders are there, and what is secret in them is open to nobody else; raises ``OSError``.
+
+    ``mounts`` says that containers see their folders by mounts, not by their paths on the host.
+    """
     _make("storage.base_path", storage.base_path, PASSED)
-    _make("storage.containers_path", storage.containers_path, PRIVATE)
+    _make("storage.containers_path", storage.containers_path, PRIVATE if mounts else PASSED)
+    if not mounts:
+        _let_pass(storage.containers_path)
     _make("storage.volumes_path", storage.volumes_path, PASSED)
     _tighten(storage.base_path / "consoles", PRIVATE)
     for name in FILES:
@@ -33,6 +39,13 @@ def _make(key: str, path: Path, mode: int) -> None:
     found = stat.S_IMODE(path.stat().st_mode)
     if found & 0o777 & ~mode:
         logger.warning("%s is open to others (mode %04o): chmod %o %s", key, found, mode, path)
+
+
+def _let_pass(path: Path) -> None:
+    """Others may pass through a folder that was made while they needn't."""
+    found = stat.S_IMODE(path.stat().st_mode)
+    if found | PASSED != found:
+        path.chmod(found | PASSED)
 
 
 def _tighten(path: Path, mode: int) -> None:

@@ -33,6 +33,15 @@ def test_folders_are_made_as_shut_as_servers_allow(wanted, umask, caplog):
     assert caplog.text == ""
 
 
+@pytest.mark.parametrize("engine_before", [None, "docker", "process"])
+def test_servers_that_are_users_of_the_host_get_to_their_scripts(wanted, engine_before, caplog):
+    if engine_before is not None:
+        storage.prepare(wanted, mounts=engine_before == "docker")
+    storage.prepare(wanted, mounts=False)
+    assert mode(wanted.containers_path) == 0o711
+    assert caplog.text == ""
+
+
 def test_a_folder_that_the_operator_left_open_is_told_with_what_mends_it(wanted, caplog):
     wanted.containers_path.mkdir(parents=True)
     for path in (wanted.base_path, wanted.containers_path):
