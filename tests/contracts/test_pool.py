@@ -11,12 +11,14 @@ from lightd.files.quota.btrfs import open_btrfs
 from lightd.files.quota.kind import MEGABYTE, Unsupported
 from lightd.files.quota.pool import Pool
 from lightd.files.quota.probing import probe
-from tests.contracts.quota_scene import IMAGE_MB, require, unmount
+from tests.contracts.quota_scene import IMAGE_MB, unmount
+from tests.rig import engine
 
 
 @pytest.fixture
 def pool(tmp_path):
     """A pool that isn't open yet, in folders whose names mountinfo escapes."""
+    engine.require_root()
     base = tmp_path / "a base"
     target = base / "the\tvolumes"
     target.mkdir(parents=True)
@@ -30,7 +32,7 @@ def pool(tmp_path):
 
 @pytest.fixture
 def opened(pool):
-    require("mkfs.btrfs")
+    engine.require("mkfs.btrfs")
     try:
         pool.open(IMAGE_MB)
     except Unsupported as why:

@@ -157,7 +157,7 @@ def open_second_engine(folder):
     """Yield an engine that answers and has the test images."""
     engine.check_possible()
     engine.require("dockerd")
-    engine.require_root()
+    engine.require_sudo()
     second = SecondEngine(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", f"unix://{second.socket}")

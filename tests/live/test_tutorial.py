@@ -29,7 +29,7 @@ def to_mirror():
 @pytest.fixture
 def installation(docker, tmp_path):
     engine.require("debootstrap", "docker")
-    engine.require_root()
+    engine.require_sudo()
     daemon = Daemon(tmp_path, settings={"server": {"host": "127.0.0.1", "port": 18_071}})
     yield daemon
     engine.remove_labelled(daemon.node)

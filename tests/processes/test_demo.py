@@ -46,6 +46,7 @@ def test_the_demo_shows_the_whole_life_of_a_server_without_docker(host):
 
 
 def test_its_lines_can_be_pasted_while_the_daemon_stays(host):
+    engine.require("curl")
     lines = []
     with subprocess.Popen(
         [*DEMO, "--keep"], stdout=subprocess.PIPE, text=True, env=environment(host.folder)

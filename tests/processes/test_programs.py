@@ -147,10 +147,10 @@ async def test_a_console_that_is_not_read_holds_up_its_program_alone_and_no_memo
         async with engine.attach(loud), engine.attach(other) as neighbour:
             await engine.start(loud)
             await engine.start(other)
-            size = 0
+            before = None
             with trio.fail_after(30):
-                while (now := (await engine.sample([loud]))[loud].cpu_time) != size or not now:
-                    size = now
+                while (now := ((await engine.sample([loud]))[loud].cpu_time, taped(host, loud))) != before or not now[1]:
+                    before = now
                     await trio.sleep(0.3)
             await neighbour.send(b"hello\n")
             await read_until(neighbour, b"got: hello")

@@ -136,6 +136,12 @@ def require(*programs: str) -> None:
 
 
 def require_root() -> None:
+    """Give the test up unless it is root."""
+    if os.geteuid() != 0:
+        give_up("only root can do this")
+
+
+def require_sudo() -> None:
     """Give the test up unless it may become root, without being asked for a password."""
     if os.geteuid() == 0:
         return
