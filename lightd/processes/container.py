@@ -133,7 +133,7 @@ class Container:
 
     def _note_loss(self, life: Life) -> Exit:
         end = Exit(life.number, None, oom_killed=False, finished_at=max(time.time(), life.started_at))
-        with contextlib.suppress(FileNotFoundError):  # it is being removed
+        if not self.gone:
             record(str(self.folder / "exit"), f"{life.number} ? 0 {end.finished_at!r}".encode())
         return end
 
@@ -174,10 +174,11 @@ class Container:
 
     def discard(self) -> None:
         """Remove the folder; it is no container any more from the first moment on."""
-        self.gone = True
-        with contextlib.suppress(FileNotFoundError):
-            (self.folder / "made").unlink()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        with self._looking:  # else an end that is being recorded keeps it
+            self.gone = True
+            with contextlib.suppress(FileNotFoundError):
+                (self.folder / "made").unlink()
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def make(path: Path, engine_id: str, spec: ContainerSpec, role: Role, attempt: int) -> Container:
