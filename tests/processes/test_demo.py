@@ -9,6 +9,7 @@ from pathlib import Path
 import trio
 
 from lightd import demo, demo_screen
+from tests.rig import engine
 
 DEMO = [sys.executable, "-m", "lightd", "demo"]
 
