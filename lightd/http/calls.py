@@ -24,6 +24,9 @@ logger = logging.getLogger("lightd.http")
 QUEUE = 4
 """Chunks of a body, or messages, that wait for the application; at the bound the client waits too."""
 
+LAST_WORDS = 2.0
+"""Seconds that a WebSocket's handler has for what its client said before it left."""
+
 DISCONNECTS = ("http.disconnect", "websocket.disconnect")
 
 
@@ -56,7 +59,8 @@ class Calls:
 class Call:
     """One call of the application: cancelled when the client leaves; its crash is logged, not raised.
 
-    A request has no scope of its own, as it ends with the reader; a WebSocket may end before.
+    A request has no scope of its own, as it ends with the reader; a WebSocket may end before. What was said
+    over one is done first, though who said it has left: a command is typed, and the window closed.
     """
 
     def __init__(self, connection: Connection, scope: Scope) -> None:
@@ -66,11 +70,13 @@ class Call:
         self._moved = trio.lowlevel.ParkingLot()
         self._life = trio.CancelScope() if scope["type"] == "websocket" else contextlib.nullcontext()
         self._ended = False
+        self._heeds = False  # a message of the client's, now
+        self._left = False
 
     async def put(self, message: ASGIReceiveEvent) -> None:
         if message["type"] in DISCONNECTS:
             if isinstance(self._life, trio.CancelScope):
-                self._life.cancel()
+                self._leave(self._life)
             return
         while len(self._messages) >= QUEUE and not self._ended:
             await self._moved.park()
@@ -78,14 +84,26 @@ class Call:
             self._messages.append(message)
             self._moved.unpark_all()
 
+    def _leave(self, life: trio.CancelScope) -> None:
+        if self._heeds or self._messages:
+            self._left, life.shield = True, True
+            life.deadline = trio.current_time() + LAST_WORDS
+        else:
+            life.cancel()
+
     async def receive(self) -> ASGIReceiveEvent:
+        self._heeds = False
+        if self._left and not self._messages and isinstance(self._life, trio.CancelScope):
+            self._life.cancel()
         if not self._messages:
             self._connection.hold.release()
             await self._connection.invite_body()
         while not self._messages:
             await self._moved.park()
         self._moved.unpark_all()
-        return self._messages.popleft()
+        message = self._messages.popleft()
+        self._heeds = message["type"] == "websocket.receive"
+        return message
 
     @property
     def holds_body(self) -> bool:

@@ -1,5 +1,7 @@
 """What a viewer of a container sees: state, console, events, messages, stats."""
 
+import re
+
 import trio
 
 from actors.container.engine import Sample
@@ -274,3 +276,15 @@ async def test_stats_are_sent_when_they_changed_and_at_once_to_whoever_comes(edg
         await console.send("request_logs")
         await console.until("logs")
         assert "stats" not in {frame["event"] for frame in console.frames}
+
+
+async def test_what_a_viewer_said_before_it_left_is_done(edge):
+    await edge.running()
+    async with edge.console() as watching:
+        async with edge.console() as leaving:
+            for number in range(12):
+                await leaving.send("send_command", command=f"last words {number}")
+        await watching.until("console", "got: last words 11\n")
+    shown = "".join(frame["data"] for frame in watching.frames if frame["event"] == "console")
+    typed = re.findall(r"got: last words (\d+)\n", shown)
+    assert typed == [str(number) for number in range(12)]
