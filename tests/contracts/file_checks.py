@@ -12,6 +12,7 @@ from lightd.files.jail import Owner
 from lightd.files.paths import ROOT, RelativePath, parse_path
 from lightd.files.placing import replacing
 from tests.contracts.scene import TENANT, Scene, download, held_in, unhurried
+from tests.rig import engine
 
 
 class GivenUp(Exception):  # noqa: N818 - the client's doing, not an error
@@ -286,6 +287,7 @@ def check_a_mode_has_no_set_id_bits(scene: Scene) -> None:
 
 
 def check_all_of_a_volume_is_given_to_its_user_and_no_link_is_followed(scene: Scene) -> None:
+    engine.require_root()
     (scene.volume / "d").mkdir()
     (scene.volume / "d/f").write_text("")
     (scene.volume / "link").symlink_to(scene.outside / "canary.txt")

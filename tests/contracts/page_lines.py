@@ -6,6 +6,8 @@ from pathlib import Path
 
 import trio
 
+from tests.rig import engine
+
 PAGE = Path(__file__).parents[2] / "docs/reference.md"
 REFUSED = {"POST /containers/{internal_id}/revive": 22}
 """The container is not in quarantine: curl's exit code for an error's status."""
@@ -20,6 +22,7 @@ def blocks():
 
 async def check_every_line_works(url, token, folder, image):
     """Run them all in one shell, where none fails. Returns the routes in the order of the page."""
+    engine.require("curl")
     prelude, routes = blocks()
     assert prelude.startswith("url=")
     lines = ["set -uo pipefail", prelude.partition("\n")[2]]

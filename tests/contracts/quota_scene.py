@@ -1,7 +1,6 @@
 """Filesystems on loop devices, one for each kind of quota; whatever a test does, nothing stays mounted."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from lightd.files.quota.btrfs import Btrfs, open_btrfs
 from lightd.files.quota.kind import MEGABYTE, Kind, Unsupported
 from lightd.files.quota.pool import Pool
 from lightd.files.quota.project import open_project
+from tests.rig import engine
 
 TENANT = 988
 IMAGE_MB = 320
@@ -43,12 +43,6 @@ class QuotaScene:
     def usage(self, path) -> int:
         self.kind.settle(path)
         return self.kind.usage(path, lambda _: None)
-
-
-def require(tool):
-    """Skip where ``tool`` is missing; in CI only a kernel may lack something."""
-    if shutil.which(tool) is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"there is no {tool} here")
 
 
 def run(*command, **options):
@@ -80,7 +74,7 @@ def mounted(folder: Path, make: list[str], options: str) -> Iterator[Path]:
     """A new filesystem on a loop device, mounted below ``folder``."""
     if os.geteuid() != 0:
         pytest.skip("only root may mount")
-    require(make[0])
+    engine.require(make[0])
     image, target = folder / "image", folder / "mnt"
     target.mkdir()
     with image.open("wb") as file:
@@ -122,7 +116,7 @@ def btrfs_classic(folder):
 
 @contextmanager
 def pool(folder):
-    require("mkfs.btrfs")
+    engine.require("mkfs.btrfs")
     target = folder / "volumes"
     target.mkdir()
     try:

@@ -4,6 +4,7 @@ The tenant plants what he likes in the volume; whatever is asked of the jail the
 was, and no answer may hold what it holds.
 """
 
+import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from lightd.files.jail import Jail, Owner, open_jail
 from lightd.files.paths import RelativePath, parse_path
 
 SECRET = "the canary sings"
-TENANT = Owner(988, 988)
+TENANT = Owner(988, 988) if os.geteuid() == 0 else Owner(os.geteuid(), os.getegid())
 
 
 def unhurried(_: int) -> None:

@@ -19,6 +19,7 @@ from lightd.files.quota.surveyor import open_surveyor
 from lightd.files.volumes import VolumeFolders
 from tests.contracts.quota_checks import write
 from tests.contracts.quota_scene import SCENES, accounted, as_tenant
+from tests.rig import engine
 
 VOLUME = str(uuid.UUID(int=1))
 TENANT = Owner(988, 988)
@@ -229,6 +230,7 @@ async def test_a_look_that_nobody_waits_for_ends(plain):
 
 
 def test_no_kind_is_trusted_that_keeps_no_ceiling_or_takes_nothing(tmp_path, monkeypatch):
+    engine.require_root()
     with pytest.raises(Unsupported, match="a ceiling was set and is not kept"):
         _tried(Accounted(), tmp_path)
     monkeypatch.setattr("lightd.files.quota.probing._written", lambda *_: False)

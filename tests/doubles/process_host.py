@@ -156,9 +156,9 @@ class ProcessHost:
 def public_python():
     """An interpreter that everybody may run."""
     for path in (sys.executable, "/usr/bin/python3"):
-        folders = Path(path).resolve().parents
-        if Path(path).exists() and all(folder.stat().st_mode & 1 for folder in folders):
-            return path
+        interpreter = Path(path).resolve()  # a link to it may lie where only we can go
+        if interpreter.exists() and all(folder.stat().st_mode & 1 for folder in interpreter.parents):
+            return str(interpreter)
     pytest.skip("every Python here is out of an ordinary user's reach")
 
 

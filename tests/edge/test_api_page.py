@@ -8,11 +8,13 @@ from pathlib import Path
 import trio
 
 from tests.edge.front import TOKEN
+from tests.rig import engine
 
 PAGE = Path(__file__).parents[2] / "docs/api.md"
 
 
 async def test_every_call_of_the_volumes_works_as_it_stands(edge, tmp_path):
+    engine.require("curl")
     (block,) = re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
     first, define, _, *lines = block.strip().split("\n")
     assert first.startswith("url=")

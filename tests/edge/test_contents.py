@@ -13,6 +13,7 @@ import trio
 from lightd.files import uploads as files_uploads
 from lightd.http.uploads import LARGEST
 from tests.edge.front import HEADERS
+from tests.rig import engine
 
 LARGE = 3_000_000
 NAMES = ["plain.txt", 'a "quoted" \\ name%.txt', "line\r\nbreak: x", "weiß 雪.txt", ";=,", " "]
@@ -318,6 +319,7 @@ async def test_a_body_in_chunks_becomes_a_file(edge, volume):
 
 
 async def test_a_client_that_asks_first_is_told_to_go_on(edge, volume, tmp_path):
+    engine.require("curl")
     (tmp_path / "data").write_bytes(os.urandom(LARGE))
     headers = [word for name, value in HEADERS.items() for word in ("-H", f"{name}: {value}")]
     command = ["curl", "-sS", "-v", "-T", tmp_path / "data", "-H", "Expect: 100-continue", *headers]

@@ -33,7 +33,7 @@ from lightd.doctor.subject import Subject
 from lightd.journal import inspection
 from lightd.journal.sqlite import SCHEMA
 from tests.doubles.panel import HANG, Answer, open_panel
-from tests.edge.front import TOKEN, a_file, open_edge, write_file
+from tests.edge.front import TOKEN, a_file, free_port, open_edge, write_file
 from tests.edge.shell import Job, Shell
 from tests.pure.test_doctor import INFO, VERSION
 
@@ -396,7 +396,9 @@ async def test_lightds_own_port_that_is_free_is_green(tmp_path):
 
 
 async def test_an_address_that_this_machine_does_not_have_is_red(tmp_path, monkeypatch):
-    found = await look(visit.CHECKS["ports"], a_subject(tmp_path, server={"host": "127.0.0.1", "port": 1}))
+    found = await look(
+        visit.CHECKS["ports"], a_subject(tmp_path, server={"host": "127.0.0.1", "port": free_port()})
+    )
     assert found["server.port"].verdict is GOOD
     subject = a_subject(tmp_path, server={"host": "192.0.2.1", "port": 18_099})
     assert ports._to_own(subject, [], "", silent=False).name == "server.host"
@@ -548,7 +550,7 @@ async def test_without_a_configuration_only_what_needs_none_is_looked_at(tmp_pat
 async def test_the_command_is_code_1_where_something_is_red(tmp_path, double):
     settings = {
         "docker": {"socket_path": str(tmp_path / "engine.sock")},
-        "server": {"host": "127.0.0.1", "port": 1},
+        "server": {"host": "127.0.0.1", "port": free_port()},
     }
     path = tmp_path / "config.json"
     write_file(path, a_file(tmp_path, **settings))

@@ -1,7 +1,6 @@
 """Many viewers of one console over real sockets: fast, slow, stuck, resuming, leaving; a million lines."""
 
 import json
-import shutil
 import socket
 import ssl
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from lightd.http import feed as feeds
 from lightd.http import server, sessions
 from lightd.http.app import make_app
 from tests.edge.front import TOKEN, open_edge
+from tests.rig import engine
 
 PIECE = 256 * 1024
 STRETCH = 500
@@ -322,8 +322,8 @@ async def test_the_nodes_stream_tells_one_who_was_behind_every_event(edge, monke
         assert slow.order == well.order
 
 
-@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificate")
 async def test_under_tls_a_viewer_is_sent_the_same_in_batches_and_disturbs_nobody(edge, tmp_path):
+    engine.require("openssl")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
     command += ["-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate]

@@ -1,8 +1,6 @@
 """What the page's script makes of the document, on as much of a browser as it needs."""
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,16 +8,14 @@ import trio
 
 from lightd.http.openapi import document
 from lightd.http.openapi.page import to_page
+from tests.rig import engine
 
 STAGE = Path(__file__).parent / "page_stage.js"
 ENTRIES = [entry for section in document.SECTIONS for entry in section.entries]
 
 
 async def play(folder, html):
-    if not shutil.which("node"):
-        if "CI" in os.environ:
-            pytest.fail("CI needs node: tests/rig/run installs it")
-        pytest.skip("needs node")
+    engine.require("node")
     page = folder / "page.html"
     page.write_text(html)
     done = await trio.run_process(

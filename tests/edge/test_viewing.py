@@ -1,8 +1,6 @@
 """A WebSocket that stays: through restarts, silence and refusals; and over TLS."""
 
 import json
-import shutil
-import socket
 import ssl
 import subprocess
 from functools import partial
@@ -17,18 +15,14 @@ from wsproto.utilities import generate_accept_token
 from lightd.commands import address, client, viewing
 from lightd.commands.address import Address
 from lightd.commands.trouble import Trouble
-from tests.edge.front import PATIENCE, TOKEN, open_edge
+from tests.edge.front import PATIENCE, TOKEN, free_port, open_edge
 from tests.edge.shell import Job, Shell
+from tests.rig import engine
 
 
 @pytest.fixture(autouse=True)
 def briskly(monkeypatch):
     monkeypatch.setattr(viewing, "PAUSES", (0.02, 0.05))
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 async def test_what_follows_a_console_survives_a_restart_and_misses_and_repeats_nothing(tmp_path):
@@ -272,8 +266,7 @@ def test_a_daemon_with_a_certificate_is_asked_over_tls_by_that_certificate_alone
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    if not shutil.which("openssl"):
-        pytest.skip("openssl makes the certificate")
+    engine.require("openssl")
     path = tmp_path_factory.mktemp("tls") / "key.pem"
     subprocess.run(
         [

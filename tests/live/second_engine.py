@@ -5,7 +5,6 @@ open ``DOCKER_HOST`` names it, so all that asks ``tests.rig.engine`` asks this o
 """
 
 import os
-import shutil
 import subprocess
 import time
 import uuid
@@ -156,8 +155,9 @@ def as_root(*command):
 @contextmanager
 def open_second_engine(folder):
     """Yield an engine that answers and has the test images."""
-    if shutil.which("dockerd") is None:
-        engine.give_up("No dockerd is here to start a second engine with.")
+    engine.check_possible()
+    engine.require("dockerd")
+    engine.require_sudo()
     second = SecondEngine(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", f"unix://{second.socket}")

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.live
 
 
 @pytest.fixture
-def node():
+def node(docker):
     node = f"live-{uuid.uuid4()}"
     yield node
     rig.remove_labelled(node)
@@ -91,7 +91,7 @@ async def test_streams_end_when_the_engine_goes(docker, node, volume, tmp_path):
         b"",
     ],
 )
-async def test_what_is_no_engine_is_an_engine_that_does_not_answer(node, tmp_path, answer):
+async def test_what_is_no_engine_is_an_engine_that_does_not_answer(tmp_path, answer):
     path = tmp_path / "engine.sock"
 
     async def stranger(stream):
@@ -102,7 +102,7 @@ async def test_what_is_no_engine_is_an_engine_that_does_not_answer(node, tmp_pat
     with trio.socket.socket(trio.socket.AF_UNIX) as listener:
         await listener.bind(str(path))
         listener.listen(10)
-        async with opened(path, node, tmp_path) as engine, trio.open_nursery() as nursery:
+        async with opened(path, "live-none", tmp_path) as engine, trio.open_nursery() as nursery:
             nursery.start_soon(trio.serve_listeners, stranger, [trio.SocketListener(listener)])
             for _ in range(2):
                 with pytest.raises(EngineUnavailable):

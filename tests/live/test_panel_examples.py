@@ -33,10 +33,7 @@ def free_port():
 
 def node(folder):
     """The command that runs the Express panel, its packages installed beside it."""
-    if not shutil.which("npm") or not shutil.which("node"):
-        if os.environ.get("CI"):
-            pytest.fail("CI needs node and npm: tests/rig/run installs them")
-        pytest.skip("needs node and npm")
+    engine.require("node", "npm")
     for name in ("package.json", "package-lock.json"):
         shutil.copy(PACKAGE / name, folder)
     command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]

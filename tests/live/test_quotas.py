@@ -8,7 +8,7 @@ import httpx
 import pytest
 import trio
 
-from tests.contracts.quota_scene import require, unmount
+from tests.contracts.quota_scene import unmount
 from tests.live.daemon import HEADERS, Daemon
 from tests.rig import engine
 
@@ -59,7 +59,7 @@ async def pooled(docker, tmp_path):
         pytest.skip("only root may mount a pool")
     if not has_btrfs():
         pytest.skip("this kernel has no btrfs")
-    require("mkfs.btrfs")
+    engine.require("mkfs.btrfs")
     daemon = Daemon(tmp_path, settings={"storage": POOL})
     try:
         await daemon.start()

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,9 +28,8 @@ def to_mirror():
 
 @pytest.fixture
 def installation(docker, tmp_path):
-    for command in ("debootstrap", "docker"):
-        if shutil.which(command) is None:
-            engine.give_up(f"{command} is missing; `bash tests/rig/run tests` installs it")
+    engine.require("debootstrap", "docker")
+    engine.require_sudo()
     daemon = Daemon(tmp_path, settings={"server": {"host": "127.0.0.1", "port": 18_071}})
     yield daemon
     engine.remove_labelled(daemon.node)

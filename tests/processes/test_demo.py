@@ -9,6 +9,7 @@ from pathlib import Path
 import trio
 
 from lightd import demo, demo_screen
+from tests.rig import engine
 
 DEMO = [sys.executable, "-m", "lightd", "demo"]
 
@@ -48,6 +49,7 @@ def test_the_demo_shows_the_whole_life_of_a_server_without_docker(host):
 
 
 def test_its_lines_can_be_pasted_while_the_daemon_stays(host):
+    engine.require("curl")
     lines = []
     with subprocess.Popen(
         [*DEMO, "--keep"], stdout=subprocess.PIPE, text=True, env=environment(host.folder)

@@ -140,6 +140,12 @@ async def test_input_that_a_program_does_not_read_waits_and_keeps_nobody(host):
                 assert (await wait_ended(engine, deaf)).exit_code == 137
 
 
+async def at_work(engine, host, engine_id):
+    """What changes while a program is at work; None before it has printed a thing."""
+    taped = sum(path.stat().st_size for path in (host.state / engine_id).glob("log*"))
+    return ((await engine.sample([engine_id]))[engine_id].cpu_time, taped) if taped else None
+
+
 async def test_a_console_that_is_not_read_holds_up_its_program_alone_and_no_memory_grows(host):
     async with host.opened() as engine:
         loud = await engine.create_server(host.spec("flood 0", tty=False), 1)
@@ -147,10 +153,10 @@ async def test_a_console_that_is_not_read_holds_up_its_program_alone_and_no_memo
         async with engine.attach(loud), engine.attach(other) as neighbour:
             await engine.start(loud)
             await engine.start(other)
-            size = 0
+            before = ()
             with trio.fail_after(30):
-                while (now := (await engine.sample([loud]))[loud].cpu_time) != size or not now:
-                    size = now
+                while (now := await at_work(engine, host, loud)) != before or now is None:
+                    before = now
                     await trio.sleep(0.3)
             await neighbour.send(b"hello\n")
             await read_until(neighbour, b"got: hello")

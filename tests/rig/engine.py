@@ -9,7 +9,9 @@ import fcntl
 import http.client
 import json
 import os
+import shutil
 import socket
+import subprocess
 import time
 import urllib.parse
 from collections.abc import Iterator
@@ -103,12 +105,19 @@ def ensure_engine() -> str:
     """
     from tests.rig import images  # noqa: PLC0415 - the recipe needs this module
 
+    check_possible()
     try:
         check_answers()
         images.build()
     except (NoEngine, images.NoBusybox) as error:
         give_up(str(error))
     return socket_path()
+
+
+def check_possible() -> None:
+    """Give the test up where `tests/rig/run` found that no engine can be; it has said why."""
+    if reason := os.environ.get("LIGHTD_RIG_NO_ENGINE"):
+        give_up(reason)
 
 
 def give_up(reason: str) -> NoReturn:
@@ -118,6 +127,30 @@ def give_up(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def require(*programs: str) -> None:
+    """Give the test up unless the machine has these programs."""
+    if missing := [program for program in programs if shutil.which(program) is None]:
+        give_up(f"{', '.join(missing)}: not on this machine")
+
+
+def require_root() -> None:
+    """Give the test up unless it is root."""
+    if os.geteuid() != 0:
+        give_up("only root can do this")
+
+
+def require_sudo() -> None:
+    """Give the test up unless it may become root, without being asked for a password."""
+    if os.geteuid() == 0:
+        return
+    asked = ["sudo", "-n", "true"]
+    if (
+        shutil.which("sudo") is None
+        or subprocess.run(asked, capture_output=True, check=False).returncode != 0
+    ):
+        give_up("only root can do this, and this user may not become root")
 
 
 def remove_labelled(node: str) -> None:

@@ -1,20 +1,28 @@
 #!/usr/bin/env bash
 # For maintainers: runs a command of the README as a newcomer would, on a Debian with nothing installed.
 #
-#   bash tests/rig/fresh.sh [--worktree] [COMMAND...]        (default: bash tests/rig/run demo)
+#   bash tests/rig/fresh.sh [--worktree] [--bare | --user] [COMMAND...]     (default: bash tests/rig/run demo)
 #
 # The machine is a privileged container with a network of its own, made by debootstrap from this machine's
-# apt configuration; the project is a clean clone of the last commit (with --worktree: what git would
+# apt configuration. With --bare it has no privileges, so no Docker can be in it; with --user neither has who
+# runs the command there, an ordinary user, to whom an administrator has given Python. The project is a clean clone of the last commit (with --worktree: what git would
 # commit now). Only how packages are reached is handed over: apt's and pip's configuration and the proxies.
 # Needs root, a Docker Engine that answers, and debootstrap. FRESH_SUITE chooses another Debian release.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 worktree=no
-if [ "${1:-}" = --worktree ]; then
-    worktree=yes
+who=root
+bare=no
+while :; do
+    case ${1:-} in
+        --worktree) worktree=yes ;;
+        --bare) bare=yes ;;
+        --user) who=joe bare=yes ;;
+        *) break ;;
+    esac
     shift
-fi
+done
 [ $# -gt 0 ] || set -- bash tests/rig/run demo
 
 die() {
@@ -36,8 +44,8 @@ trap 'rm -rf "$scratch"' EXIT
 # ---- the bare Debian, made once
 
 if ! docker image inspect "$image" >/dev/null 2>&1; then
-    bare=$cache/$suite.tar
-    if [ ! -f "$bare" ]; then
+    archive=$cache/$suite.tar
+    if [ ! -f "$archive" ]; then
         mkdir -p "$cache"
         # shellcheck disable=SC2016 # $(SITE) is apt's own field
         mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -m1 /debian) || mirror=
@@ -45,10 +53,10 @@ if ! docker image inspect "$image" >/dev/null 2>&1; then
         debootstrap --variant=minbase "$suite" "$scratch/root" ${mirror:+"$mirror"} >"$cache/$suite.log" ||
             die "debootstrap failed: $cache/$suite.log"
         rm -rf "$scratch"/root/var/cache/apt/archives/*.deb "$scratch"/root/var/lib/apt/lists/*
-        tar -C "$scratch/root" -cf "$bare.part" .
-        mv "$bare.part" "$bare"
+        tar -C "$scratch/root" -cf "$archive.part" .
+        mv "$archive.part" "$archive"
     fi
-    docker import --change 'LABEL lightd.rig=true' "$bare" "$image" >/dev/null
+    docker import --change 'LABEL lightd.rig=true' "$archive" "$image" >/dev/null
 fi
 
 # ---- the clone, and how packages are reached
@@ -87,18 +95,26 @@ done
 [ ! -t 0 ] || options+=(--interactive --tty)
 
 # As --privileged, but with the capabilities that this machine has: where one is missing, Docker refuses that.
+privileges=()
 while read -r capability; do
-    options+=(--cap-add "$capability")
+    privileges+=(--cap-add "$capability")
 done < <(setpriv --dump | sed -n 's/^Capability bounding set: //p' | tr , '\n' |
     grep -vE '^(perfmon|bpf|checkpoint_restore|cap_[0-9]+)$') # an older Docker has no words for these
-options+=(--security-opt seccomp=unconfined --security-opt apparmor=unconfined
-    --security-opt systempaths=unconfined --device-cgroup-rule 'a *:* rwm')
-
 # The engine inside can't put its overlays on ours: it gets a volume.
-docker run --rm --init --cgroupns=private --hostname fresh --env CI="${CI:-}" \
-    --volume /var/lib/docker --volume "$scratch/lightd:/root/lightd" --workdir /root/lightd \
-    "${options[@]}" "$image" \
+privileges+=(--security-opt seccomp=unconfined --security-opt apparmor=unconfined
+    --security-opt systempaths=unconfined --device-cgroup-rule 'a *:* rwm' --volume /var/lib/docker)
+[ "$bare" = yes ] || options+=("${privileges[@]}")
+
+docker run --rm --init --cgroupns=private --hostname fresh --env CI="${CI:-}" --env WHO="$who" \
+    --volume "$scratch/lightd:/srv/lightd:ro" "${options[@]}" "$image" \
     sh -c 'for at in /sys /sys/fs/cgroup $(ls -d /sys/fs/cgroup/*/); do
                mount -o remount,bind,rw "$at" 2>/dev/null || mount -o remount,rw "$at" 2>/dev/null
            done
-           exec "$@"' sh "$@"
+           home=/root
+           if [ "$WHO" != root ]; then
+               { apt-get update && apt-get install -y --no-install-recommends python3 python3-venv ca-certificates; } \
+                   >/dev/null || exit
+               useradd --create-home "$WHO" && home=/home/$WHO
+           fi
+           cp -r /srv/lightd "$home/lightd" && chown -R "$WHO:" "$home/lightd" && cd "$home/lightd" &&
+               HOME=$home exec setpriv --reuid="$WHO" --regid="$WHO" --init-groups "$@"' sh "$@"

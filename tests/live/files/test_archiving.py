@@ -8,10 +8,9 @@ import pytest
 import trio
 
 from lightd.files import archives, archiving, errors
-from lightd.files.jail import Owner, open_jail
+from lightd.files.jail import open_jail
 from lightd.files.paths import ROOT, parse_path
-
-TENANT = Owner(988, 988)
+from tests.contracts.scene import TENANT
 
 
 @pytest.fixture
