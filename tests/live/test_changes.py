@@ -5,7 +5,6 @@ import socket
 import httpx
 import trio
 
-from tests.contracts.api_checks import CHECKED
 from tests.live.daemon import inspect
 from tests.rig import engine
 
@@ -33,7 +32,7 @@ async def holders(daemon):
 async def answer(port):
     """What an HTTP server on the host's port says, None where there is none."""
     try:
-        async with httpx.AsyncClient(trust_env=False, event_hooks=CHECKED) as client:
+        async with httpx.AsyncClient(trust_env=False) as client:
             return (await client.get(f"http://127.0.0.1:{port}/")).text.strip()
     except httpx.TransportError:
         return None
