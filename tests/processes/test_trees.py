@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 import trio
@@ -12,6 +13,9 @@ from lightd.processes import groups
 from lightd.processes.leftovers import _marked
 from lightd.processes.recording import record
 from tests.contracts.engine_checks import read_to_end, read_until, wait_ended
+from tests.rig.engine import give_up
+
+SYS_PTRACE = 19  # its bit, as in linux/capability.h
 
 SCATTERED = (
     "setsid sleep 1000 & (setsid sh -c 'sleep 1001 & sleep 1002' >/dev/null 2>&1 &);"
@@ -23,9 +27,17 @@ SCATTERED = (
 def grouped(request, monkeypatch, host):
     """Whether control groups may be made: with and without, where they may."""
     if request.param == "without groups":
+        if os.geteuid() == 0 and not may_look_into_others():
+            give_up("root may not look into another user's processes here (CAP_SYS_PTRACE)")
         monkeypatch.setattr(groups, "find", lambda _node: groups.Groups({}, frozenset()))
     elif not groups.find(host.node).tops:
         pytest.skip("no control group may be made here")
+
+
+def may_look_into_others():
+    status = Path("/proc/self/status").read_text()
+    (held,) = [line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")]
+    return bool(int(held, 16) >> SYS_PTRACE & 1)
 
 
 async def started(host, engine, command, **changes):
