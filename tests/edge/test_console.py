@@ -91,7 +91,7 @@ async def test_a_whole_life_is_told_with_the_lines_before_the_word(edge):
         ("event", "exit"),
         ("daemon_message", "Container stopped"),
     ]
-    ended = next(frame for frame in console.frames if frame["data"] == "exit")
+    ended = next(frame for frame in console.frames if frame.get("data") == "exit")
     assert ended.keys() == {"event", "data", "seq", "code", "oom_killed", "crashed"}
     assert (ended["code"], ended["oom_killed"], ended["crashed"]) == (143, False, False)
     seqs = [frame["seq"] for frame in console.frames if frame["event"] == "event"]
