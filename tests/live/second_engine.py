@@ -4,6 +4,7 @@ It has its own socket, data, containerd and address range, and leaves the host's
 open ``DOCKER_HOST`` names it, so all that asks ``tests.rig.engine`` asks this one.
 """
 
+import json
 import os
 import subprocess
 import time
@@ -34,16 +35,30 @@ class SecondEngine:
         return str(self.folder / "docker.sock")
 
     @property
-    def _pid(self):
+    def settings(self):
+        """Its ``daemon.json``."""
+        return self.folder / "daemon.json"
+
+    @property
+    def pid(self):
         return (self.folder / "dockerd.pid").read_text()
+
+    @property
+    def lives(self):
+        return self._process.poll() is None
 
     async def start(self, *, live_restore=False):
         """Start the process and wait until it answers."""
+        self.settings.write_text(json.dumps({"live-restore": live_restore}))
+        await self._run()
+
+    async def _run(self):
         command = [
             "dockerd",
             f"--host=unix://{self.socket}",
             f"--data-root={self.folder / 'data'}",
             f"--exec-root={self.folder / 'exec'}",
+            f"--config-file={self.settings}",
             f"--pidfile={self.folder / 'dockerd.pid'}",
             f"--containerd-namespace={self.namespace}",
             f"--containerd-plugins-namespace={self.namespace}-plugins",
@@ -52,7 +67,6 @@ class SecondEngine:
             "--bridge=none",
             "--iptables=false",
             "--ip-forward=false",
-            f"--live-restore={str(live_restore).lower()}",
         ]
         with (self.folder / "dockerd.log").open("ab") as log:
             self._process = subprocess.Popen(dockerd.as_root(*command), stdout=log, stderr=log, cwd="/")
@@ -86,6 +100,21 @@ class SecondEngine:
         self.signal("TERM")
         await self._wait_dead()
 
+    async def restart(self):
+        """Stop the process where it lives, and start it by what its file says now."""
+        if self.lives:
+            await self.stop()
+        await self._run()
+
+    async def reload(self):
+        """Have it read its file, and wait until it has."""
+        log = self.folder / "dockerd.log"
+        before = log.read_text().count("Reloaded configuration")
+        self.signal("HUP")
+        with trio.fail_after(PATIENCE):
+            while log.read_text().count("Reloaded configuration") == before:
+                await trio.sleep(0.02)
+
     async def _wait_dead(self):
         with trio.fail_after(PATIENCE):
             while self._process.poll() is None:
@@ -103,7 +132,7 @@ class SecondEngine:
         self.signal("CONT")
 
     def signal(self, name, pid=None):
-        as_root("sh", "-c", f"kill -{name} {pid or self._pid}")
+        as_root("sh", "-c", f"kill -{name} {pid or self.pid}")
 
     def cut_power(self, pid):
         """End a container's process and what looks after it: nobody is left who would note its end."""
