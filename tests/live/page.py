@@ -1,7 +1,6 @@
-"""The commands of a page, by its headings, and the shell in which an operator types them."""
+"""The shell in which an operator types what a page says."""
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -11,25 +10,12 @@ from pathlib import Path
 import attrs
 import trio
 
+from tests.contracts.page_blocks import all_blocks
 from tests.live.systemd import open_systemd
 from tests.rig import engine
 
-ROOT = Path(__file__).parents[2]
-NAMES = "server-001"
+NAMED = "server-001"
 """The container of the pages; tests have ids of their own."""
-
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-
-
-def read_sections(name):
-    """Each heading of a page, with its fenced blocks as (language, text)."""
-    parts = re.split(r"^#+ (.+)\n", (ROOT / name).read_text(), flags=re.MULTILINE)
-    return {heading: BLOCK.findall(text) for heading, text in zip(parts[1::2], parts[2::2], strict=True)}
-
-
-def blocks(name, heading, language="bash"):
-    """The blocks of that language under one heading, from the first to the last."""
-    return [text for kind, text in read_sections(name)[heading] if kind == language]
 
 
 @attrs.define(eq=False)
@@ -58,7 +44,7 @@ class Shell:
         return said
 
     def place(self, script):
-        return script.replace(NAMES, self.container)
+        return script.replace(NAMED, self.container)
 
     def _to_environ(self):
         inherited = {key: value for key, value in os.environ.items() if not key.startswith("LIGHTD_")}
@@ -75,6 +61,6 @@ class Shell:
 async def open_shell(page, daemon, container, folder, second=None) -> AsyncIterator[Shell]:
     """Yield a shell with the first block of ``page`` as its prelude, and systemd's stand-ins on its PATH."""
     engine.require("curl", "jq")
-    prelude = next(text for found in read_sections(page).values() for kind, text in found if kind == "bash")
+    prelude = all_blocks(page, "bash")[0]
     async with open_systemd(folder, daemon, second) as stand_ins:
         yield Shell(daemon, container, prelude, str(stand_ins))

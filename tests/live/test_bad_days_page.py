@@ -8,9 +8,10 @@ import subprocess
 import pytest
 import trio
 
+from tests.contracts.page_blocks import blocks
 from tests.contracts.quota_scene import unmount
 from tests.live.daemon import Daemon, inspect
-from tests.live.page import blocks, open_shell
+from tests.live.page import open_shell
 from tests.live.test_changes import free_port
 from tests.live.test_engine_restarts import settled
 from tests.live.test_quarantine import rename_last
