@@ -1,7 +1,8 @@
 """A second Docker Engine beside the machine's own: killed, hung and restarted, it disturbs nobody else.
 
-It has its own socket, data, containerd and address range, and leaves the host's firewall alone. While it is
-open ``DOCKER_HOST`` names it, so all that asks ``tests.rig.engine`` asks this one.
+It has its own socket, data, containerd and network namespace: an engine without a bridge of its own deletes
+``docker0``, whosever it is. While it is open ``DOCKER_HOST`` names it, so all that asks ``tests.rig.engine``
+asks this one.
 """
 
 import json
@@ -53,8 +54,12 @@ class SecondEngine:
         await self._run()
 
     async def _run(self):
+        network = self.folder / "network"
+        if not network.exists():
+            network.touch()
+            as_root("unshare", f"--net={network}", "true")  # which stays, as its containers may
         command = [
-            "dockerd",
+            *("nsenter", f"--net={network}", "dockerd"),
             f"--host=unix://{self.socket}",
             f"--data-root={self.folder / 'data'}",
             f"--exec-root={self.folder / 'exec'}",
@@ -178,7 +183,8 @@ def _lives(pid):
 
 
 def as_root(*command):
-    subprocess.run(dockerd.as_root(*map(str, command)), check=True)
+    command = dockerd.as_root(*map(str, command))
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 @contextmanager
