@@ -112,6 +112,7 @@ async def test_without_live_restore_those_that_are_down_are_found_and_started(se
 
 
 async def test_an_engine_that_hangs_is_told_from_one_that_does_not_and_writes_where(second, daemon, shell):
+    engine.require_root()
     (look,) = blocks(PAGE, "The engine hangs")
     await daemon.create(ID, start_pattern="Ready")
     said = await shell.run(look)
@@ -137,6 +138,7 @@ async def wrote(second, times):
 async def test_an_engine_that_hangs_on_one_container_is_told_from_one_that_hangs(
     second, daemon, shell, tmp_path
 ):
+    engine.require_root()
     (look,) = blocks(PAGE, "The engine hangs")
     for internal_id in (ID, OTHER):
         await daemon.create(internal_id, start_pattern="Ready")

@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from tests.contracts.page_blocks import ROOT, all_blocks
+from tests.live.daemon import USER
 from tests.live.test_changes import free_port
 from tests.rig import engine
 
@@ -54,7 +55,11 @@ def test_every_command_of_the_readme_works_as_it_stands(clone):
     engine.require("curl")
     demo, tests, install, call = all_blocks("README.md", "bash", "sh")
     port = free_port()
-    config = {"server": {"host": "127.0.0.1", "port": port}, "authorization": {"token": f"lightd_{'x' * 20}"}}
+    config = {
+        "server": {"host": "127.0.0.1", "port": port},
+        "authorization": {"token": f"lightd_{'x' * 20}"},
+        "docker": {"user": USER},
+    }
     (clone / "config.json").write_text(json.dumps(config))
     (clone / "config.json").chmod(0o600)
     assert "\nlightd &" in install
