@@ -46,6 +46,7 @@ async def test_a_pool_is_seen_as_a_mount_a_loop_device_and_the_sizes_of_its_volu
     look, _ = blocks(PAGE, "Quotas")
     await a_volume(pooled, 32)
     lines = (await shell.run(look)).splitlines()
+    assert volumes_of(pooled).stat().st_mode & 0o777 == 0o711  # nobody lists a pool either
     target, source, kind, options = lines[1].split()
     assert (target, kind) == (str(volumes_of(pooled)), "btrfs")
     assert {"nodev", "nosuid", "noatime"} <= set(options.split(","))
@@ -60,7 +61,10 @@ async def test_a_pool_is_given_up_with_every_file_and_size_kept(pooled, shell):
     await pooled.post(f"/volumes/{volume}/files", {"path": "world.dat", "content": "precious"})
     command = "cat world.dat; stdin-echo"
     await pooled.create(ID, command=command, start_pattern="Ready", volume_id=volume)
-    owner = (volumes_of(pooled) / volume).stat().st_uid
+    owner, mode = (
+        (volumes_of(pooled) / volume).stat().st_uid,
+        (volumes_of(pooled) / volume).stat().st_mode & 0o777,
+    )
     await shell.run(give_up)
     await pooled.engine_up()
     assert in_mount_table(volumes_of(pooled)) == 0
@@ -71,6 +75,8 @@ async def test_a_pool_is_given_up_with_every_file_and_size_kept(pooled, shell):
     quota = await pooled.get(f"/volumes/{volume}/quota")
     assert (quota["size_mb"], quota["kind"]) == (32, "accounted")
     found = volumes_of(pooled) / volume
+    assert volumes_of(pooled).stat().st_mode & 0o777 == 0o711
+    assert found.stat().st_mode & 0o777 == mode
     assert (found / "world.dat").read_text() == "precious"
     assert found.stat().st_uid == owner
     async with pooled.console(ID) as console:
