@@ -22,7 +22,12 @@ PAGE = Path(__file__).parents[2] / "docs" / "remote.md"
 PACKAGE = Path(__file__).parent / "panel_express"
 FILES = {"python": "panel.py", "js": "panel.js"}
 HEADINGS = {"python": "A panel in Python", "js": "The same with Express"}
-NPM = {"npm_config_audit": "false", "npm_config_fund": "false", "npm_config_ignore_scripts": "true"}
+NPM = {
+    "npm_config_audit": "false",
+    "npm_config_fund": "false",
+    "npm_config_ignore_scripts": "true",
+    "npm_config_before": "2026-11-22",  # what is newer can't break this test
+}
 
 
 def example(language):
