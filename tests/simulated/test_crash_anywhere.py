@@ -12,7 +12,7 @@ import trio
 from actors.container import events as happened
 from actors.container import messages as told
 from actors.container.engine import Role
-from actors.container.spec import StopPolicy
+from actors.container.spec import ContainerSpec, StopPolicy
 from actors.container.state import Phase
 from actors.kernel.journal import MemoryJournal
 from lightd.engine import fake
@@ -61,6 +61,7 @@ class Reaper:
 class Life:
     """What a user wants of one container, step by step; ``step`` outlives the daemon."""
 
+    spec: ContainerSpec = SPEC
     step: int = 0
     console: list = attrs.field(factory=list)
 
@@ -80,7 +81,7 @@ class Life:
 
     async def created(self, world):
         if world.fleet.get("s1") is None:
-            await world.create(SPEC)
+            await world.create(self.spec)
         await world.wait(Phase.OFFLINE)
 
     async def running(self, world):
