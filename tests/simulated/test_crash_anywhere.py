@@ -65,8 +65,9 @@ class Life:
     step: int = 0
     console: list = attrs.field(factory=list)
 
-    async def live(self, world):
-        steps = (
+    @property
+    def steps(self):
+        return (
             self.created,
             self.running,
             self.restarted,
@@ -75,8 +76,10 @@ class Life:
             self.ran_again,
             self.deleted,
         )
-        while self.step < len(steps):
-            await steps[self.step](world)
+
+    async def live(self, world):
+        while self.step < len(self.steps):
+            await self.steps[self.step](world)
             self.step += 1
 
     async def created(self, world):

@@ -7,18 +7,28 @@ in the engine and on the consoles. The next daemon goes by that, and the life co
 import math
 
 import attrs
+import pytest
 import trio
 
 from actors.container import events as happened
+from actors.container import messages as told
 from actors.container.consolelog import MemoryConsoleLog
+from actors.container.spec import RestartPolicy
+from actors.container.state import Phase
 from actors.kernel.journal import JournalUnavailable, MemoryJournal
 from actors.kernel.mailbox import ActorGone
 from lightd.engine import fake
 from tests.simulated import test_crash_anywhere as crashes
+from tests.simulated.test_changes import NEW, OLD
 from tests.simulated.world import open_daemon, virtual_clock
 
 FULL = 60.0  # seconds between the start and the power loss
-SPEC = attrs.evolve(crashes.SPEC, startup_command="sleep 2; stdin-echo")
+SPEC = attrs.evolve(
+    crashes.SPEC,
+    startup_command="sleep 2; stdin-echo",
+    ports=(OLD,),
+    restart_policy=RestartPolicy("on-crash", 5, 600),
+)
 
 
 @attrs.define(eq=False)
@@ -34,6 +44,54 @@ class FillingJournal(MemoryJournal):
         return await MemoryJournal.commit(self, batch)
 
 
+@attrs.define
+class Changes(crashes.Life):
+    """What else a user wants: other ports, another image, a crash that is mended by itself."""
+
+    @property
+    def steps(self):
+        return (
+            self.created,
+            self.running,
+            self.rebound,
+            self.reinstalled,
+            self.edited,
+            self.crashed,
+            self.deleted,
+        )
+
+    async def rebound(self, world):
+        if world.state().asked.ports != (NEW,) and world.state().change is None:
+            await world.tell(told.Rebind((NEW,)))
+        await self.asks(world, ports=(NEW,))
+        await world.wait(Phase.RUNNING)
+
+    async def reinstalled(self, world):
+        if world.state().asked.image != "newer:1" and world.state().change is None:
+            await world.tell(told.Reinstall("newer:1", "echo again"))
+        await self.asks(world, image="newer:1")
+        await world.wait(Phase.OFFLINE)
+
+    async def edited(self, world):
+        await world.tell(told.Edit(startup_command="sleep 1; echo Ready; sleep 5; exit 3"))
+        await self.asks(world, startup_command="sleep 1; echo Ready; sleep 5; exit 3")
+
+    async def crashed(self, world):
+        await world.tell(told.Start())
+        await world.member().wait_until(lambda view: view.state.restarts)
+        await world.tell(told.Kill())
+        await world.wait(Phase.OFFLINE)
+        self.console = world.console()[-1:]
+
+    async def asks(self, world, **asked):
+        await world.member().wait_until(
+            lambda view: (
+                view.state.change is None
+                and all(getattr(view.state.asked, name) == value for name, value in asked.items())
+            )
+        )
+
+
 async def insist(life, world):
     """Live on as somebody does who asks again whatever he is told."""
     while True:
@@ -43,11 +101,11 @@ async def insist(life, world):
             await trio.sleep(1)
 
 
-async def tell_story(room):
+async def tell_story(life, room):
     """Return whether the disk filled up, and what the story left in the journal, the last run printed."""
-    life, log = crashes.Life(spec=SPEC), MemoryConsoleLog()
+    log = MemoryConsoleLog()
     journal = FillingJournal(virtual_clock(), left=room)
-    async with fake.open_fake_engine() as engine:
+    async with fake.open_fake_engine(registry=("newer:1",)) as engine:
         with trio.move_on_after(FULL):
             async with open_daemon(journal, engine, log) as world:
                 await insist(life, world)
@@ -60,10 +118,11 @@ async def tell_story(room):
         return filled, [record.event for record in journal.records], life.console
 
 
-async def test_wherever_the_disk_fills_up_the_next_daemon_says_what_is_true(autojump_clock):
+@pytest.mark.parametrize("story", [crashes.Life, Changes])
+async def test_wherever_the_disk_fills_up_the_next_daemon_says_what_is_true(autojump_clock, story):
     room, filled = 0, True
     while filled:
-        filled, events, console = await tell_story(room)
+        filled, events, console = await tell_story(story(SPEC), room)
         where = f"after {room} commits"
         assert console == ["Ready"], where
         runs = [event.run for event in events if isinstance(event, happened.StartRequested)]
