@@ -6,6 +6,7 @@ that comes from elsewhere goes through ``screen`` before it gets here; JSON is A
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,6 +15,7 @@ from typing import TextIO
 import attrs
 
 from lightd.commands import screen
+from lightd.commands.trouble import SIGNALLED
 
 DIM = "\x1b[2m"
 
@@ -67,3 +69,9 @@ def to_output(environ: Mapping[str, str]) -> Output:
         with suppress(OSError):
             width = os.get_terminal_size(sys.stdout.fileno()).columns or None
     return Output(sys.stdout, sys.stderr, colours, width)
+
+
+def give_up() -> int:
+    """The code of a command whose output nobody reads any more; what is still to be flushed goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return SIGNALLED + signal.SIGPIPE

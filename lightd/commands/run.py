@@ -4,9 +4,7 @@ A signal ends it with 128 and its number. Whoever stops reading the output ends 
 """
 
 import argparse
-import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
@@ -14,7 +12,7 @@ import trio
 
 from lightd.commands import address, completion, console, events, logs, power, ps
 from lightd.commands.client import Client, open_client
-from lightd.commands.output import Output, to_output
+from lightd.commands.output import Output, give_up, to_output
 from lightd.commands.trouble import FAILED, SIGNALLED, Trouble
 from lightd.config import ConfigurationError
 from lightd.leaves import leaves
@@ -80,8 +78,7 @@ def _tell(errors: list[BaseException], output: Output) -> int:
         if isinstance(error, ConfigurationError):
             raise error
         if isinstance(error, BrokenPipeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
-            return SIGNALLED + signal.SIGPIPE
+            return give_up()
         if isinstance(error, Trouble):
             output.error(str(error))
             return error.code
