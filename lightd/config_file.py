@@ -46,8 +46,12 @@ def node_name(host_name: str) -> str:
 
 
 def load(path: Path) -> config.Configuration:
-    """The configuration in the file at ``path``; the node takes the host's name where it has none."""
-    return config.parse(_read(path), path.parent, node_name(socket.gethostname()))
+    """The configuration in the file at ``path``, as it holds for who we are.
+
+    The node takes the host's name where it has none.
+    """
+    read = config.parse(_read(path), path.parent, node_name(socket.gethostname()))
+    return config.held_by(read, os.geteuid(), os.getegid())
 
 
 def create(path: Path) -> bool:

@@ -464,6 +464,24 @@ def test_a_lightd_that_was_never_installed_is_unseen(monkeypatch):
 # ---- the configuration
 
 
+@pytest.mark.parametrize(
+    ("engine", "user", "red"),
+    [
+        ("docker", "1000:7", False),
+        ("docker", "1001:100", True),
+        ("process", "1000:100", False),
+        ("process", "1000:7", True),
+    ],
+)
+async def test_a_user_that_no_server_of_an_ordinary_user_can_be_is_red(tmp_path, engine, user, red):
+    subject = a_subject(tmp_path, docker={"engine": engine, "user": user})
+    found = await look(configuration, attrs.evolve(subject, uid=1000, gid=100))
+    assert ("docker.user" in found) == red
+    if red:
+        assert (found["docker.user"].verdict, '"1000:100"' in found["docker.user"].mend) == (BAD, True)
+    assert "docker.user" not in await look(configuration, attrs.evolve(subject, uid=0))
+
+
 async def told_of(path):
     found = []
     await configuration.look(configuration.to_subject(str(path), {}), found.append)
