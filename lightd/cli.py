@@ -4,7 +4,7 @@ The commands for people (``lightd ps`` and so on) are ``lightd.commands``; they 
 
 Exit codes: 0 it did what it was asked, a daemon that was told to stop included; 1 it failed, and the log
 says why; 2 the command line, the configuration, or the token given is wrong, and standard error says where;
-130 it was interrupted before it could be told to stop.
+130 it was interrupted before it could be told to stop; 141 nobody reads what it prints.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pathlib import Path
 import trio
 
 from actors.kernel.journal import JournalUnavailable
-from lightd import certificate, config, config_file, config_rules, logs
+from lightd import certificate, config, config_file, config_rules, logs, standard
 from lightd.commands import parsers
 from lightd.leaves import leaves
 from lightd.version import version
@@ -37,6 +37,17 @@ _log = logging.getLogger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what ``arguments`` (those of the process) ask for, and return the exit code."""
+    standard.have_streams()
+    try:
+        try:
+            return _obey(arguments)
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        return standard.give_up(error)
+
+
+def _obey(arguments: Sequence[str] | None) -> int:
     parser = _to_parser()
     if "_ARGCOMPLETE" in os.environ:
         _answer_shell(parser)

@@ -28,8 +28,7 @@ import httpx
 import trio
 from trio_websocket import WebSocketConnection, open_websocket_url
 
-from lightd import config, config_file, daemon, logs
-from lightd.commands.output import give_up
+from lightd import config, config_file, daemon, logs, standard
 from lightd.commands.trouble import FAILED, SIGNALLED
 from lightd.demo_screen import Screen
 from lightd.http.auth import MEDIA_TYPE
@@ -69,8 +68,8 @@ def main(args: argparse.Namespace) -> int:
             os.chmod(scratch, 0o711)  # noqa: S103, PTH101 - a server without Docker goes the host's way to its volume
             image = HOST if engine == "process" else args.image or IMAGE
             code = trio.run(_demo, Path(scratch), engine, image, args.keep)
-    except* BrokenPipeError:
-        code = give_up()
+    except* standard.Unwritten as unwritten:
+        code = next(standard.give_up(leaf) for leaf in leaves(unwritten) if isinstance(leaf, OSError))
     except* (Trouble, httpx.HTTPError, OSError) as trouble:
         troubles = [str(leaf) or repr(leaf) for leaf in leaves(trouble)]
         code = FAILED

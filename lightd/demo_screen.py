@@ -12,6 +12,7 @@ from typing import Any, Final
 import trio
 
 from lightd.http.auth import MEDIA_TYPE
+from lightd.standard import Unwritten
 
 STEP: Final = 0.15  # seconds between two drawings of the bar
 WIDTH: Final = 24
@@ -21,13 +22,12 @@ CLEAR: Final = "\r\x1b[K"
 class Screen:
     """Lines on standard output; on a terminal, a bar below them while something takes long.
 
-    Who stops reading is told of once, by an ``OSError``: what has yet to be removed is removed unseen.
+    Who stops reading is told of once, by ``Unwritten``: what has yet to be removed is removed unseen.
     """
 
     def __init__(self) -> None:
-        self._unread = sys.stdout is None  # it was closed from the start
-        self._terminal = not self._unread and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-        self._drawn = self._forgiving = False
+        self._terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        self._drawn = self._unread = self._forgiving = False
 
     def tell(self, line: str) -> None:
         """Show a line, above the bar."""
@@ -84,7 +84,7 @@ class Screen:
         try:
             sys.stdout.write(text)
             sys.stdout.flush()
-        except OSError:
+        except OSError as error:
             self._unread = True
             if not self._forgiving:
-                raise
+                raise Unwritten(*error.args) from None

@@ -6,7 +6,6 @@ that comes from elsewhere goes through ``screen`` before it gets here; JSON is A
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,14 +14,17 @@ from typing import TextIO
 import attrs
 
 from lightd.commands import screen
-from lightd.commands.trouble import SIGNALLED
+from lightd.standard import Unwritten
 
 DIM = "\x1b[2m"
 
 
 @attrs.frozen
 class Output:
-    """Where a command writes. ``width`` is the terminal's, None where there is none."""
+    """Where a command writes. ``width`` is the terminal's, None where there is none.
+
+    All that writes to standard output raises ``Unwritten``.
+    """
 
     out: TextIO
     err: TextIO
@@ -31,13 +33,15 @@ class Output:
 
     def line(self, text: str) -> None:
         """One line, at once."""
-        self.out.write(f"{text}\n")
-        self.out.flush()
+        self.lines(f"{text}\n")
 
     def lines(self, text: str) -> None:
         """All of ``text``, at once."""
-        self.out.write(text)
-        self.out.flush()
+        try:
+            self.out.write(text)
+            self.out.flush()
+        except OSError as error:
+            raise Unwritten(*error.args) from None
 
     def json(self, value: object) -> None:
         """One line of JSON."""
@@ -69,9 +73,3 @@ def to_output(environ: Mapping[str, str]) -> Output:
         with suppress(OSError):
             width = os.get_terminal_size(sys.stdout.fileno()).columns or None
     return Output(sys.stdout, sys.stderr, colours, width)
-
-
-def give_up() -> int:
-    """The code of a command whose output nobody reads any more; what is still to be flushed goes nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return SIGNALLED + signal.SIGPIPE

@@ -10,9 +10,10 @@ from functools import partial
 
 import trio
 
+from lightd import standard
 from lightd.commands import address, completion, console, events, logs, power, ps
 from lightd.commands.client import Client, open_client
-from lightd.commands.output import Output, give_up, to_output
+from lightd.commands.output import Output, to_output
 from lightd.commands.trouble import FAILED, SIGNALLED, Trouble
 from lightd.config import ConfigurationError
 from lightd.leaves import leaves
@@ -77,8 +78,8 @@ def _tell(errors: list[BaseException], output: Output) -> int:
     for error in errors:
         if isinstance(error, ConfigurationError):
             raise error
-        if isinstance(error, BrokenPipeError):
-            return give_up()
+        if isinstance(error, standard.Unwritten):
+            return standard.give_up(error)
         if isinstance(error, Trouble):
             output.error(str(error))
             return error.code

@@ -1,5 +1,6 @@
 """The real command, as a person has it: on a terminal, in a pipe, in three shells."""
 
+import errno
 import fcntl
 import json
 import os
@@ -17,6 +18,7 @@ import trio
 
 from lightd.commands import run
 from lightd.commands.output import to_output
+from lightd.standard import Unwritten
 from tests.edge.front import PATIENCE, a_file, open_edge, write_file
 from tests.edge.terminal import on_terminal
 
@@ -199,11 +201,55 @@ async def test_a_reader_that_leaves_ends_it_quietly(edge, environ):
     assert err in ("141\n", "0\n")
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["ps", "ps --json", "logs s1 -f", "events", "completion bash", "doctor", "--token what", "--help"],
+)
+async def test_an_output_that_is_full_is_told_once_and_is_code_1(edge, environ, command):
+    await edge.running()
+    environ.pop("PYTHONUNBUFFERED", None)  # the usual way: what is left is flushed at the end
+    code, _, err = await piped(environ, f"lightd {command} >/dev/full")
+    assert (code, err) == (1, "lightd: the output can't be written: No space left on device\n")
+
+
+async def test_a_token_that_nobody_reads_is_no_traceback(edge, environ):
+    script = "lightd --token what | :; exit ${PIPESTATUS[0]}"
+    assert await piped(environ, f"sleep 0.1; {script}") == (141, "", "")
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("ps >&-", 0),
+        ("logs no-such 2>&-", 5),
+        ("console s1 <&-", 0),
+        ("--token set <&-", 2),
+        ("--version >&-", 0),
+    ],
+)
+async def test_streams_that_are_closed_are_as_good_as_empty_ones(edge, environ, command, expected):
+    await edge.running()
+    code, _, err = await piped(environ, f"lightd {command}")
+    assert (code, "Traceback" in err) == (expected, False), err
+
+
+def test_a_file_that_is_opened_later_is_never_a_stream(tmp_path):
+    script = (
+        "from lightd import standard; standard.have_streams()\n"
+        f"opened = open({str(tmp_path / 'journal')!r}, 'w'); print('printed', flush=True)\n"
+        "assert opened.fileno() > 2"
+    )
+    command = f'exec "$0" -c "$1" <&- >&- 2>{tmp_path / "trouble"}'
+    done = subprocess.run(["sh", "-c", command, sys.executable, script], check=False)
+    assert (done.returncode, (tmp_path / "trouble").read_text()) == (0, "")
+    assert (tmp_path / "journal").read_text() == ""
+
+
 def test_nobody_who_reads_is_code_141(capfd):
     output = to_output({})
     saved = os.dup(1)
     try:
-        assert run._tell([BrokenPipeError()], output) == 141
+        assert run._tell([Unwritten(errno.EPIPE, "")], output) == 141
     finally:
         os.dup2(saved, 1)
         os.close(saved)
