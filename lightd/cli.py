@@ -42,9 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return _obey(arguments)
         finally:
-            sys.stdout.flush()
-    except OSError as error:
-        return standard.give_up(error)
+            standard.tell("")
+    except standard.Unwritten as unwritten:
+        return standard.give_up(unwritten)
 
 
 def _obey(arguments: Sequence[str] | None) -> int:
@@ -180,7 +180,7 @@ def _demo(args: argparse.Namespace) -> int:
 
 
 def _print_token(path: Path) -> int:
-    print(f"Current Token: {_existing(path).authorization.token}")
+    standard.tell(f"Current Token: {_existing(path).authorization.token}\n")
     return 0
 
 
@@ -188,7 +188,7 @@ def _reset_token(path: Path) -> int:
     _existing(path)
     token = config_file.fresh_token()
     config_file.replace_token(path, token)
-    print(f"Token reset successfully!\nNew Token: {token}")
+    standard.tell(f"Token reset successfully!\nNew Token: {token}\n")
     return 0
 
 
@@ -200,7 +200,7 @@ def _set_token(path: Path) -> int:
         print(f"lightd: the token must be {config_rules.TOKEN.means}; nothing was changed", file=sys.stderr)
         return WRONG
     config_file.replace_token(path, token)
-    print("Token set successfully!")
+    standard.tell("Token set successfully!\n")
     return 0
 
 

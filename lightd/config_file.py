@@ -54,12 +54,23 @@ def load(path: Path) -> config.Configuration:
     return config.held_by(read, os.geteuid(), os.getegid())
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is something at ``path``; what a closed folder hides counts, and can't be read then."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def create(path: Path) -> bool:
     """Make sure of a file at ``path``, and say whether it was written now, with a fresh token.
 
     The directory must exist: a mistyped path shall not start a second, empty daemon somewhere.
     """
-    if path.exists():
+    if is_there(path):
         return False
     with _troubles("can't be written"):
         temporary = _write_beside(path, config.first_file(fresh_token()))

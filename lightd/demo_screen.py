@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import trio
 
+from lightd import standard
 from lightd.http.auth import MEDIA_TYPE
-from lightd.standard import Unwritten
 
 STEP: Final = 0.15  # seconds between two drawings of the bar
 WIDTH: Final = 24
@@ -82,9 +82,8 @@ class Screen:
         if self._unread:
             return
         try:
-            sys.stdout.write(text)
-            sys.stdout.flush()
-        except OSError as error:
+            standard.tell(text)
+        except standard.Unwritten:
             self._unread = True
             if not self._forgiving:
-                raise Unwritten(*error.args) from None
+                raise

@@ -24,6 +24,15 @@ def have_streams() -> None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - until the process ends
 
 
+def tell(text: str) -> None:
+    """Have ``text`` be written, with all that was before it; raises ``Unwritten``."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        raise Unwritten(*error.args) from None
+
+
 def give_up(error: OSError) -> int:
     """The exit code of who can't write its output; what is still to be flushed goes nowhere.
 

@@ -22,7 +22,7 @@ def to_subject(cli_value: str | None, environ: Mapping[str, str]) -> Subject:
     try:
         return Subject(path, config_file.load(path), now=now)
     except config.ConfigurationError as error:
-        if not path.exists() and path.parent.is_dir():
+        if not config_file.is_there(path) and path.parent.is_dir():
             defaults = config.from_json(
                 config.first_file(config_file.fresh_token()),
                 path.parent,
@@ -75,4 +75,4 @@ def to_user(docker: config.Docker, uid: int, gid: int) -> Iterator[Finding]:
 
 
 def _may_read(path: Path) -> bool:
-    return os.access(path, os.R_OK) or not os.path.lexists(path)
+    return os.access(path, os.R_OK) or not (config_file.is_there(path) or path.is_symlink())

@@ -45,6 +45,15 @@ def test_a_first_file_of_an_ordinary_user_has_servers_be_that_user(tmp_path, mon
     assert config_file.load(path).docker.user == config.SERVER_USER
 
 
+def test_a_file_that_nobody_lets_us_look_for_is_a_mistake_not_a_missing_one(tmp_path):
+    path = tmp_path / ("x" * 300)
+    assert config_file.is_there(path)
+    assert not config_file.create(path)
+    with pytest.raises(config.ConfigurationError, match="can't be read: File name too long"):
+        config_file.load(path)
+    assert names(tmp_path) == []
+
+
 def test_a_file_that_exists_is_left_as_it_is(tmp_path):
     path = tmp_path / "config.json"
     path.write_text("mine")
