@@ -135,21 +135,26 @@ async def _wait_engine(system: System) -> None:
 
 def _choose() -> str:
     """The engine that there is: Docker where one answers, else none but ourselves."""
-    scheme, _, path = os.environ.get("DOCKER_HOST", "").partition("://")
     try:
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(ANSWER)
-            probe.connect(path if scheme == "unix" and path else DOCKER)
+            probe.connect(_socket())
             probe.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
             return "docker" if b" 200 " in probe.recv(100) else "process"
     except OSError:
         return "process"
 
 
+def _socket() -> str:
+    """Where Docker is looked for, as its own client does."""
+    scheme, _, path = os.environ.get("DOCKER_HOST", "").partition("://")
+    return path if scheme == "unix" and path else DOCKER
+
+
 def _to_configuration(scratch: Path, engine: str, name: str) -> config.Configuration:
     file = config.first_file(config_file.fresh_token())
     file["server"] = {"host": "127.0.0.1", "port": 0}
-    file["docker"]["engine"] = engine
+    file["docker"] |= {"engine": engine, "socket_path": _socket()}
     if os.geteuid() != 0:
         file["docker"]["user"] = f"{os.geteuid()}:{os.getegid()}"  # only root may give files away
     return config.from_json(file, scratch, name)

@@ -50,6 +50,17 @@ def test_the_demo_shows_the_whole_life_of_a_server(docker, tmp_path):
     assert left_behind(tmp_path) == ([], [])
 
 
+def test_the_demo_goes_to_the_engine_that_was_found(docker, tmp_path):
+    elsewhere = tmp_path / "elsewhere.sock"
+    elsewhere.symlink_to(engine.socket_path())
+    nowhere = "from lightd import demo, cli; demo.DOCKER = '/no/such.sock'; raise SystemExit(cli.main())"
+    command = (sys.executable, "-c", nowhere, *DEMO[3:])
+    shown = run(tmp_path, *command, DOCKER_HOST=f"unix://{elsewhere}")
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "console | installing into /home/container" in shown.stdout
+    assert left_behind(tmp_path) == ([], [])
+
+
 def test_the_demo_says_what_is_wrong_where_its_image_is_missing(docker, tmp_path):
     shown = run(tmp_path, *DEMO[:-1], "lightd-no-such-image:1")
     assert shown.returncode == 1
