@@ -1,7 +1,8 @@
 """A second Docker Engine beside the machine's own: killed, hung and restarted, it disturbs nobody else.
 
-It has its own socket, data, containerd and address range, and leaves the host's firewall alone. While it is
-open ``DOCKER_HOST`` names it, so all that asks ``tests.rig.engine`` asks this one.
+It has its own socket, data, containerd and network namespace: an engine without a bridge of its own deletes
+``docker0``, whosever it is. While it is open ``DOCKER_HOST`` names it, so all that asks ``tests.rig.engine``
+asks this one.
 """
 
 import os
@@ -34,13 +35,17 @@ class SecondEngine:
         return str(self.folder / "docker.sock")
 
     @property
-    def _pid(self):
+    def pid(self):
         return (self.folder / "dockerd.pid").read_text()
 
     async def start(self, *, live_restore=False):
         """Start the process and wait until it answers."""
+        network = self.folder / "network"
+        if not network.exists():
+            network.touch()
+            as_root("unshare", f"--net={network}", "true")  # which stays, as its containers may
         command = [
-            "dockerd",
+            *("nsenter", f"--net={network}", "dockerd"),
             f"--host=unix://{self.socket}",
             f"--data-root={self.folder / 'data'}",
             f"--exec-root={self.folder / 'exec'}",
@@ -103,7 +108,7 @@ class SecondEngine:
         self.signal("CONT")
 
     def signal(self, name, pid=None):
-        as_root("sh", "-c", f"kill -{name} {pid or self._pid}")
+        as_root("sh", "-c", f"kill -{name} {pid or self.pid}")
 
     def cut_power(self, pid):
         """End a container's process and what looks after it: nobody is left who would note its end."""
@@ -149,7 +154,8 @@ def _lives(pid):
 
 
 def as_root(*command):
-    subprocess.run(dockerd.as_root(*map(str, command)), check=True)
+    command = dockerd.as_root(*map(str, command))
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 @contextmanager

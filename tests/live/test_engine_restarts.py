@@ -1,10 +1,12 @@
 """The engine's own process is killed, stopped, hung and started again; what lightd says stays true."""
 
+from pathlib import Path
+
 import pytest
 import trio
 
 from tests.live.daemon import Daemon, inspect
-from tests.live.second_engine import open_second_engine
+from tests.live.second_engine import as_root, open_second_engine
 from tests.rig import engine
 
 
@@ -26,6 +28,12 @@ async def daemon(second, tmp_path):
         daemon.end()
         await second.ensure()
         engine.remove_labelled(daemon.node)
+
+
+def test_the_engine_under_test_has_a_network_of_its_own(second):
+    namespace = as_root("readlink", f"/proc/{second.pid}/ns/net")
+    assert namespace.startswith("net:[")
+    assert namespace != str(Path("/proc/self/ns/net").readlink())
 
 
 async def restarted(second, *, live_restore):
