@@ -17,6 +17,7 @@ import pytest
 import trio
 
 from lightd.commands import run
+from lightd.commands.console import to_end
 from lightd.commands.output import to_output
 from lightd.standard import Unwritten
 from tests.edge.front import PATIENCE, a_file, open_edge, write_file
@@ -123,6 +124,23 @@ async def test_a_console_tells_what_becomes_of_its_container(edge, environ):
         await edge.call("DELETE", "/containers/s1", wait=20)
         await terminal.until("container s1 was deleted")
         assert await terminal.code() == 0
+
+
+async def test_a_console_says_how_a_process_ended(edge, environ):
+    await edge.running()
+    async with on_terminal({**environ, "NO_COLOR": "1"}, *LIGHTD, "console", "s1") as terminal:
+        await terminal.until("ctrl-] or ctrl-d detaches")
+        await terminal.until("Ready")
+        terminal.type("exit 4\n")
+        await terminal.until("[lightd] The process ended with exit code 4: nobody asked for that\r\n")
+        terminal.type("\x1d")
+        assert await terminal.code() == 0
+
+
+def test_an_end_that_nobody_saw_and_one_for_want_of_memory_are_told_as_that():
+    assert to_end({"event": "event", "data": "exit", "code": None}) == "The process ended"
+    told = to_end({"event": "event", "data": "exit", "code": 137, "oom_killed": True, "crashed": False})
+    assert told == "The process ended with exit code 137, for using more memory than it may"
 
 
 async def test_what_is_piped_in_is_sent_to_its_end(edge, environ):
