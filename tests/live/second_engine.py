@@ -5,6 +5,7 @@ It has its own socket, data, containerd and network namespace: an engine without
 asks this one.
 """
 
+import json
 import os
 import subprocess
 import time
@@ -35,11 +36,24 @@ class SecondEngine:
         return str(self.folder / "docker.sock")
 
     @property
+    def settings(self):
+        """Its ``daemon.json``."""
+        return self.folder / "daemon.json"
+
+    @property
     def pid(self):
         return (self.folder / "dockerd.pid").read_text()
 
+    @property
+    def lives(self):
+        return self._process.poll() is None
+
     async def start(self, *, live_restore=False):
         """Start the process and wait until it answers."""
+        self.settings.write_text(json.dumps({"live-restore": live_restore}))
+        await self._run()
+
+    async def _run(self):
         network = self.folder / "network"
         if not network.exists():
             network.touch()
@@ -49,6 +63,7 @@ class SecondEngine:
             f"--host=unix://{self.socket}",
             f"--data-root={self.folder / 'data'}",
             f"--exec-root={self.folder / 'exec'}",
+            f"--config-file={self.settings}",
             f"--pidfile={self.folder / 'dockerd.pid'}",
             f"--containerd-namespace={self.namespace}",
             f"--containerd-plugins-namespace={self.namespace}-plugins",
@@ -57,7 +72,6 @@ class SecondEngine:
             "--bridge=none",
             "--iptables=false",
             "--ip-forward=false",
-            f"--live-restore={str(live_restore).lower()}",
         ]
         with (self.folder / "dockerd.log").open("ab") as log:
             self._process = subprocess.Popen(dockerd.as_root(*command), stdout=log, stderr=log, cwd="/")
@@ -90,6 +104,21 @@ class SecondEngine:
         """End the process as a service manager does: without live-restore its containers end too."""
         self.signal("TERM")
         await self._wait_dead()
+
+    async def restart(self):
+        """Stop the process where it lives, and start it by what its file says now."""
+        if self.lives:
+            await self.stop()
+        await self._run()
+
+    async def reload(self):
+        """Have it read its file, and wait until it has."""
+        log = self.folder / "dockerd.log"
+        before = log.read_text().count("Reloaded configuration")
+        self.signal("HUP")
+        with trio.fail_after(PATIENCE):
+            while log.read_text().count("Reloaded configuration") == before:
+                await trio.sleep(0.02)
 
     async def _wait_dead(self):
         with trio.fail_after(PATIENCE):

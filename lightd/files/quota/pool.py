@@ -3,7 +3,8 @@
 - The image is allocated in whole when it is made. So it can't fill the host later, and no write in it fails
   because the host is full. It is refused where it would leave the host less than ``RESERVE`` of its disk.
 - It is made under another name and renamed when it is complete: a crash leaves nothing that counts.
-- It is mounted over an empty folder only: without the pool a volume is missing, rather than empty.
+- It is mounted over an empty folder only: without the pool a volume is missing, rather than empty. It is as
+  shut as that folder: a new filesystem lets everybody list it.
 - It is mounted where Docker sees it: not in a mount namespace that a sandbox gave to the daemon alone.
 - It stays mounted when the daemon ends: its servers run on.
 - Where the image is, it is mounted, whatever the configuration says by now: there are volumes in it.
@@ -14,6 +15,7 @@ import fcntl
 import os
 import re
 import shutil
+import stat
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -128,7 +130,9 @@ class Pool:
 
     def _mount(self) -> None:
         self._check_place()
+        mode = stat.S_IMODE(os.stat(self.target).st_mode)
         _run("mount", "-t", "btrfs", "-o", OPTIONS, str(self.image), str(self.target))
+        os.chmod(self.target, mode)
 
 
 def _run(*command: str) -> None:

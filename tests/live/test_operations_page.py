@@ -1,0 +1,228 @@
+"""The page of operations on ordinary days: each block as it stands, and what it says that one sees."""
+
+import datetime as dt
+import json
+
+import httpx
+import pytest
+import trio
+import trustme
+
+from tests.contracts.page_blocks import blocks
+from tests.live.daemon import HEADERS, Daemon, inspect
+from tests.live.page import open_shell
+from tests.live.test_changes import free_port
+from tests.live.test_engine_restarts import settled
+from tests.rig import engine
+
+PAGE = "docs/operations.md"
+ID = "ops-page"
+
+
+@pytest.fixture
+async def installed(docker, tmp_path):
+    """A daemon that keeps its port when it is started anew."""
+    daemon = Daemon(tmp_path, settings={"server": {"host": "127.0.0.1", "port": free_port()}})
+    try:
+        await daemon.start()
+        await daemon.engine_up()
+        yield daemon
+    finally:
+        daemon.end()
+        engine.remove_labelled(daemon.node)
+
+
+@pytest.fixture
+async def shell(installed, tmp_path):
+    async with open_shell(PAGE, installed, ID, tmp_path / "bin") as shell:
+        yield shell
+
+
+async def until(condition):
+    """Wait until ``await condition()`` is true, and return what it is."""
+    with trio.fail_after(60):
+        while not (found := await condition()):
+            await trio.sleep(0.05)
+    return found
+
+
+async def status_with(daemon, token):
+    async with httpx.AsyncClient(trust_env=False) as client:
+        headers = {**HEADERS, "Authorization": f"Bearer {token}"}
+        return (await client.get(f"{daemon.url}/containers", headers=headers)).status_code
+
+
+# A new configuration
+
+
+async def test_a_configuration_is_read_again_in_both_ways_and_is_told(installed, shell):
+    reload, _ = blocks(PAGE, "A new configuration")
+    file = json.loads(installed.config.read_text())
+    file["monitoring"]["interval_ms"] = 300
+    file["docker"]["engine"] = "process"
+    installed.config.write_text(json.dumps(file))
+    told = json.loads(await shell.run(reload))
+    assert told["restart_required"] == ["docker.engine"]
+    await until(lambda: _in_log(installed, "applied: monitoring.interval_ms; a restart is needed for"))
+    assert (await installed.get("/remote/config"))["monitoring"]["interval_ms"] == 300
+
+
+async def _in_log(daemon, text):
+    return text in daemon.log.read_text()
+
+
+async def test_the_master_token_is_replaced_without_a_restart(installed, shell):
+    _, replace = blocks(PAGE, "A new configuration")
+    before, pid = json.loads(installed.config.read_text())["authorization"]["token"], installed.process.pid
+    said = await shell.run(f'{replace}\necho "now $token"')
+    after = said.splitlines()[-1].removeprefix("now ")
+    assert f"New Token: {after}" in said.splitlines()
+    assert after != before
+
+    async def replaced():
+        return await status_with(installed, before) == 401
+
+    await until(replaced)
+    assert await status_with(installed, after) == 200
+    assert (installed.process.pid, installed.process.poll()) == (pid, None)
+
+
+# The audit
+
+
+async def test_the_audit_is_read_from_the_journals_file_with_lightd_running_and_stopped(installed, shell):
+    engine.require("sqlite3")
+    (read,) = blocks(PAGE, "The audit")
+    volume = await installed.volume()
+    await installed.call("DELETE", f"/volumes/{volume}")
+    running = (await shell.run(read)).splitlines()
+    installed.stop()
+    for said in (running, (await shell.run(read)).splitlines()):
+        deleted, made = (line.split("|") for line in said[:2])
+        assert made[1:6] == ["master", "127.0.0.1", "POST", "/volumes", "201"]
+        assert deleted[1:] == ["master", "127.0.0.1", "DELETE", f"/volumes/{volume}", "200", ""]
+        age = dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(f"{made[0]}+00:00")
+        assert abs(age) < dt.timedelta(hours=1)
+
+
+# TLS
+
+
+ENDS = [dt.datetime(2031, 1, 30, 4, 5, 6, tzinfo=dt.UTC), dt.datetime(2032, 12, 1, tzinfo=dt.UTC)]
+
+
+async def test_it_is_shown_until_when_a_certificate_is_good_and_a_renewed_one_too(tmp_path):
+    engine.require("openssl")
+    (show,) = blocks(PAGE, "TLS")
+    tls = {"cert": str(tmp_path / "cert.pem"), "key": str(tmp_path / "key.pem")}
+    server = {"host": "127.0.0.1", "port": free_port(), "tls": tls}
+    daemon = Daemon(tmp_path, settings={"server": server})
+    put_certificate(tmp_path, ENDS[0])
+    try:
+        await daemon.start()
+        async with open_shell(PAGE, daemon, ID, tmp_path / "bin") as shell:
+            assert await shell.run(show) == "notAfter=Jan 30 04:05:06 2031 GMT\n"
+            put_certificate(tmp_path, ENDS[1])
+
+            async def renewed():
+                return await shell.run(show) == "notAfter=Dec  1 00:00:00 2032 GMT\n"
+
+            await until(renewed)
+    finally:
+        daemon.end()
+
+
+def put_certificate(folder, end):
+    """A certificate that is good until ``end`` is in its place, with its key."""
+    issued = trustme.CA().issue_cert("localhost", not_after=end)
+    for name, blob in (("cert.pem", issued.cert_chain_pems[0]), ("key.pem", issued.private_key_pem)):
+        blob.write_to_path(folder / f".{name}")
+        (folder / f".{name}").chmod(0o600)
+        (folder / f".{name}").replace(folder / name)
+
+
+# The journal's copies, and a journal that is lost
+
+
+async def test_a_daemon_starts_from_its_backup_and_names_what_is_younger_until_it_is_stopped(
+    installed, shell
+):
+    engine.require("sqlite3", "docker")
+    lost, back_up, restore = blocks(PAGE, "One engine, several nodes")
+    await installed.create("ops-older", start_pattern="Ready")
+    await installed.power("start", "ops-older")
+    await shell.run(back_up)
+    copy = installed.folder / "backup.db"
+    assert copy.stat().st_mode & 0o777 == 0o600
+    await installed.create(ID, start_pattern="Ready")
+    await installed.power("start", ID)
+    pid = inspect(ID)["State"]["Pid"]
+    await shell.run(restore)
+    await installed.engine_up()
+    known = (await installed.get("/containers"))["containers"]
+    assert [row["internal_id"] for row in known] == ["ops-older"]
+    await settled(installed, "ops-older", state="running")
+    assert installed.in_docker() == {"lightd-ops-older": "running", f"lightd-{ID}": "running"}
+    assert inspect(ID)["State"]["Pid"] == pid
+    await until(lambda: _in_log(installed, f"{ID} runs in the engine"))
+    said = await shell.run(lost)
+    assert f"{ID} runs in the engine, but the journal knows no such container" in said
+    assert "ops-older" not in said
+    assert said.splitlines()[-1] == f"lightd-{ID}"
+    assert installed.in_docker() == {"lightd-ops-older": "running", f"lightd-{ID}": "exited"}
+    await shell.run("systemctl restart lightd")  # looks at once, rather than within a minute
+    await until(lambda: _in_log(installed, f"removed an orphan of {ID}"))
+    assert installed.in_docker() == {"lightd-ops-older": "running"}
+
+
+# Bad days that take no engine of their own
+
+
+async def test_lightd_is_restarted_and_containers_run_on(installed, shell):
+    (restart,) = blocks(PAGE, "lightd is killed, or the machine loses its power")
+    await installed.create(ID, start_pattern="Ready")
+    await installed.power("start", ID)
+    before, pid = inspect(ID)["State"]["Pid"], installed.process.pid
+    said = (await shell.run(restart)).splitlines()
+    assert installed.process.pid != pid
+    assert len(said) == 2
+    assert f"listening on {installed.url}" in said[-1]
+    assert f"lightd[{installed.process.pid}]" in said[-1]
+    await installed.engine_up()
+    await settled(installed, ID, state="running")
+    assert inspect(ID)["State"]["Pid"] == before
+
+
+async def test_what_was_done_behind_lightds_back_is_in_the_history(installed, shell):
+    engine.require("docker")
+    (look,) = blocks(PAGE, "A container was changed behind lightd's back")
+    await installed.create(ID, start_pattern="Ready")
+    await installed.power("start", ID)
+    history, listed = await _looked_at(shell, look)
+    assert "started" in [event["type"] for event in history]
+    assert len(listed) == 1
+    assert f"lightd-{ID}" in listed[0]
+    await shell.run("docker kill lightd-server-001")
+    await settled(installed, ID, state="offline")
+    await shell.run("docker start lightd-server-001")
+    await settled(installed, ID, state="running")
+    await shell.run("docker rm -f lightd-server-001")
+    await settled(installed, ID, state="offline")
+    history, listed = await _looked_at(shell, look)
+    ends = [event["data"] for event in history if event["type"] == "exited"]
+    assert [end["expected"] for end in ends] == [False, False]
+    assert ends[0]["code"] == 137
+    assert ends[1]["code"] in (137, None)  # Docker kills it first, which may be seen
+    assert "vanished" in [event["type"] for event in history]
+    assert listed == []
+    assert (await installed.power("start", ID))["status"] == "succeeded"
+    assert len((await _looked_at(shell, look))[1]) == 1
+
+
+async def _looked_at(shell, look):
+    """The history that the block shows, and the rows of Docker's table."""
+    said = await shell.run(look)
+    told, end = json.JSONDecoder().raw_decode(said)
+    head, *rows = said[end:].strip().splitlines()
+    assert head.startswith("CONTAINER ID")
+    return told["events"], rows

@@ -1,0 +1,85 @@
+"""The commands of the README, each as it stands, in a copy of the project with an environment of its own."""
+
+import json
+import os
+import shutil
+import site
+import subprocess
+import sys
+
+import pytest
+
+from tests.contracts.page_blocks import ROOT, all_blocks
+from tests.live.daemon import USER
+from tests.live.test_changes import free_port
+from tests.rig import engine
+
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".nox", ".*_cache", "__pycache__", ".hypothesis")
+STAMP = """printf '%s\\n' "$PWD $(.venv/bin/python -c 'import sys; print(sys.version)') $(
+    cat pyproject.toml constraints.txt | sha256sum)" >.venv/rig-stamp"""
+NOX = """#!/bin/sh
+echo nox "$@"
+"""
+
+
+@pytest.fixture
+def clone(docker, tmp_path):
+    """A copy of the project with a ``.venv`` that has all but the project itself."""
+    clone = tmp_path / "lightd"
+    shutil.copytree(ROOT, clone, ignore=LEFT_OUT)
+    subprocess.run([sys.executable, "-m", "venv", clone / ".venv"], check=True)
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    others = clone / ".venv/lib" / version / "site-packages" / "others.pth"
+    others.write_text("\n".join(site.getsitepackages()))
+    return clone
+
+
+def run(clone, script, **environ):
+    """What ``script`` prints; it must succeed, in each line."""
+    kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    done = subprocess.run(
+        ["bash", "-c", f"set -euo pipefail\n{script}"],
+        cwd=clone,
+        env={**kept, "PATH": f"{clone}/.venv/bin:{kept['PATH']}", **environ},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_every_command_of_the_readme_works_as_it_stands(clone):
+    engine.require("curl")
+    demo, tests, install, call = all_blocks("README.md", "bash", "sh")
+    port = free_port()
+    config = {
+        "server": {"host": "127.0.0.1", "port": port},
+        "authorization": {"token": f"lightd_{'x' * 20}"},
+        "docker": {"user": USER},
+    }
+    (clone / "config.json").write_text(json.dumps(config))
+    (clone / "config.json").chmod(0o600)
+    assert "\nlightd &" in install
+    serving = install.replace(
+        "lightd &", "lightd 2>daemon.log & daemon=$!; trap 'kill $daemon; wait $daemon' EXIT"
+    )
+    waiting = "until curl -sS $URL/api/v1/public/ping; do sleep 0.1; done 2>/dev/null; echo"
+    said = run(clone, f"{serving}\n{waiting}\n{call}", URL=f"http://127.0.0.1:{port}").splitlines()
+    assert f"Current Token: lightd_{'x' * 20}" in said
+    volume = json.loads(said[-1])
+    assert (clone / "storage/volumes" / volume["volume_id"]).is_dir()
+    assert (clone / ".venv/bin/lightd").exists()
+
+    run(clone, STAMP)
+    said = run(clone, demo)
+    assert "Python: making" not in said
+    assert "lightd listens on http://127.0.0.1:" in said
+    assert said.endswith("That was a server's whole life. Nothing of it is left.\n")
+
+    (clone / ".venv/bin/nox").write_text(NOX)
+    (clone / ".venv/bin/nox").chmod(0o755)
+    asked = [line.split()[2:] for line in run(clone, tests).splitlines() if line.startswith("nox --sessions")]
+    assert asked == [["lint", "typing", "docs"], ["tests"], ["live"], ["cover"]]
