@@ -227,13 +227,22 @@ class Performer:
         if state.phase in UP and state.started_at is not None:
             self.console.life(effect.run, effect.engine_id).up.set()
         fresh = state.phase is Phase.STARTING and not self._resumed()
+        awaited = state.phase in (Phase.STARTING, Phase.LOADING) and not state.pattern_seen
 
         def began() -> float | None:
             state = self.view().state
             return state.started_at if state.run == effect.run else None
 
         watch = Watch(
-            self.engine, self.console, effect, fresh, state.previous, began, self.compile_pattern, self.clock
+            self.engine,
+            self.console,
+            effect,
+            fresh,
+            state.previous,
+            began,
+            awaited,
+            self.compile_pattern,
+            self.clock,
         )
         return await watch.run(ref)
 

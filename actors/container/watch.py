@@ -17,6 +17,7 @@ import trio
 from actors.container.console import Console, Life, Readiness
 from actors.container.effects import WatchConsole
 from actors.container.engine import Attachment, Engine, EngineUnavailable, Missing, Snapshot
+from actors.container.joint import to_told
 from actors.container.messages import AbsenceReported, Inspected, Message, ReadinessReported
 from actors.container.reader import Reader
 from actors.kernel.mailbox import Ref
@@ -34,7 +35,8 @@ class Watch:
     """One watch over one run. ``fresh`` is true where the start is asked for only after this has attached.
 
     ``before`` is when the run before this one started: a snapshot of that life is no news. ``began`` tells
-    when this one did, None while nobody knows: another life's output is not this run's.
+    when this one did, None while nobody knows: another life's output is not this run's. ``awaited`` is true
+    where it isn't recorded that the run was ready: the start pattern is looked for in all that it printed.
     """
 
     engine: Engine
@@ -43,6 +45,7 @@ class Watch:
     fresh: bool
     before: float | None
     began: Callable[[], float | None]
+    awaited: bool
     compile_pattern: Callable[[str], Matcher]
     clock: Callable[[], float]
     _reader: Reader = attrs.field(init=False)
@@ -53,10 +56,10 @@ class Watch:
 
     async def run(self, ref: Ref[Message]) -> Message:
         """Read until the process is gone; return what the engine said of it then, once the start was told."""
-        pattern = self.effect.pattern
+        pattern = self.effect.pattern if self.awaited else None
         life = self.console.life(self.effect.run, self.effect.engine_id)
         readiness = Readiness(None if pattern is None else self.compile_pattern(pattern), life.ready)
-        if life.ready:  # told to an incarnation that may not have recorded it
+        if life.ready and self.awaited:  # told to an incarnation that may not have recorded it
             await ref.tell(ReadinessReported(self.effect.run))
         async with self.console.reading:
             ended = await self._read_to_end(life, readiness, ref)
@@ -117,7 +120,10 @@ class Watch:
             return False
         if self._is_another(snapshot):
             return True
+        seen = self.awaited and bool(self.console.of_this_life)
         lines = await self._reader.make_up(snapshot.started_at, asked_at)
+        if seen:  # by whom readiness may not have been recorded
+            lines = [each.text for each in to_told(await self.engine.backlog(engine_id, snapshot.started_at))]
         await self._look_for_readiness(lines, life, readiness, ref)
         return not snapshot.running
 

@@ -154,6 +154,7 @@ async def test_a_daemon_starts_from_its_backup_and_names_what_is_younger_until_i
     await shell.run(back_up)
     copy = installed.folder / "backup.db"
     assert copy.stat().st_mode & 0o777 == 0o600
+    await installed.power("restart", "ops-older")
     await installed.create(ID, start_pattern="Ready")
     await installed.power("start", ID)
     pid = inspect(ID)["State"]["Pid"]

@@ -10,12 +10,13 @@ from actors.container import messages as told
 from actors.container import scribe as scribes
 from actors.container.console import Console
 from actors.container.consolelog import LogUnavailable, MemoryConsoleLog
+from actors.container.events import Started
 from actors.container.reader import LOST
 from actors.container.scribe import EVERY, Scribe
 from actors.container.state import Phase
 from actors.kernel.ephemeral import Wake
 from lightd.engine import fake
-from tests.simulated.world import MemoryJournal, a_spec, open_daemon, virtual_clock
+from tests.simulated.world import FullJournal, MemoryJournal, a_spec, open_daemon, virtual_clock
 
 
 @attrs.define(eq=False)
@@ -269,6 +270,28 @@ async def test_the_console_goes_on_after_the_daemon_s_end(autojump_clock, log):
     assert [text for _, text in found] == [f"line {n}" for n in range(1, len(found) + 1)]
     assert [number for number, _ in found] == list(range(1, len(found) + 1))
     assert len(found) > 800
+
+
+async def test_a_server_that_was_ready_when_nothing_could_be_recorded_is_ready_to_the_next_daemon(
+    autojump_clock, log
+):
+    journal = FullJournal(virtual_clock(), fills_after=Started)
+    spec = a_spec(startup_command="sleep 1; echo Ready; line-printer 2000 0.01; sleep 100000")
+    async with fake.open_fake_engine() as engine:
+        async with open_daemon(journal, engine, log) as world:
+            await world.wait_engine()
+            await world.create(spec)
+            await world.wait(Phase.OFFLINE)
+            await world.tell(told.Start())
+            await trio.sleep(60)
+            assert "Ready" in log.texts()
+            assert world.state().phase is Phase.LOADING
+        journal.full, journal.fills_after = False, None
+        async with open_daemon(journal, engine, log) as world:
+            await world.wait_engine()
+            await world.wait(Phase.RUNNING)
+            assert world.names().count("BecameReady") == 1
+            assert log.texts().count("Ready") == 1
 
 
 async def test_the_console_goes_on_in_a_container_that_was_made_anew(autojump_clock, log):
