@@ -4,7 +4,7 @@ The commands for people (``lightd ps`` and so on) are ``lightd.commands``; they 
 
 Exit codes: 0 it did what it was asked, a daemon that was told to stop included; 1 it failed, and the log
 says why; 2 the command line, the configuration, or the token given is wrong, and standard error says where;
-130 it was interrupted before it could be told to stop.
+130 it was interrupted before it could be told to stop; 141 nobody reads what it prints.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pathlib import Path
 import trio
 
 from actors.kernel.journal import JournalUnavailable
-from lightd import certificate, config, config_file, config_rules, logs
+from lightd import certificate, config, config_file, config_rules, logs, standard
 from lightd.commands import parsers
 from lightd.leaves import leaves
 from lightd.version import version
@@ -37,6 +37,17 @@ _log = logging.getLogger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what ``arguments`` (those of the process) ask for, and return the exit code."""
+    standard.have_streams()
+    try:
+        try:
+            return _obey(arguments)
+        finally:
+            standard.tell("")
+    except standard.Unwritten as unwritten:
+        return standard.give_up(unwritten)
+
+
+def _obey(arguments: Sequence[str] | None) -> int:
     parser = _to_parser()
     if "_ARGCOMPLETE" in os.environ:
         _answer_shell(parser)
@@ -169,7 +180,7 @@ def _demo(args: argparse.Namespace) -> int:
 
 
 def _print_token(path: Path) -> int:
-    print(f"Current Token: {_existing(path).authorization.token}")
+    standard.tell(f"Current Token: {_existing(path).authorization.token}\n")
     return 0
 
 
@@ -177,7 +188,7 @@ def _reset_token(path: Path) -> int:
     _existing(path)
     token = config_file.fresh_token()
     config_file.replace_token(path, token)
-    print(f"Token reset successfully!\nNew Token: {token}")
+    standard.tell(f"Token reset successfully!\nNew Token: {token}\n")
     return 0
 
 
@@ -189,7 +200,7 @@ def _set_token(path: Path) -> int:
         print(f"lightd: the token must be {config_rules.TOKEN.means}; nothing was changed", file=sys.stderr)
         return WRONG
     config_file.replace_token(path, token)
-    print("Token set successfully!")
+    standard.tell("Token set successfully!\n")
     return 0
 
 

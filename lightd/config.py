@@ -309,6 +309,18 @@ def _anchored(configuration: Configuration, directory: Path) -> Configuration:
     )
 
 
+def held_by(configuration: Configuration, uid: int, gid: int) -> Configuration:
+    """``configuration`` as it holds where lightd runs as that user.
+
+    Only root may give a volume away, or run a program as somebody else: for others the user that a first
+    file names is lightd's own. Another one is an operator's, and stays.
+    """
+    docker = configuration.docker
+    if uid == 0 or docker.user != SERVER_USER:
+        return configuration
+    return attrs.evolve(configuration, docker=attrs.evolve(docker, user=User(uid, gid)))
+
+
 def to_json(configuration: Configuration) -> dict[str, Any]:
     """``configuration`` as the file has it, secrets included; ``from_json`` undoes it."""
     return attrs.asdict(configuration, value_serializer=_to_json_value)

@@ -46,8 +46,23 @@ def node_name(host_name: str) -> str:
 
 
 def load(path: Path) -> config.Configuration:
-    """The configuration in the file at ``path``; the node takes the host's name where it has none."""
-    return config.parse(_read(path), path.parent, node_name(socket.gethostname()))
+    """The configuration in the file at ``path``, as it holds for who we are.
+
+    The node takes the host's name where it has none.
+    """
+    read = config.parse(_read(path), path.parent, node_name(socket.gethostname()))
+    return config.held_by(read, os.geteuid(), os.getegid())
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is something at ``path``; what a closed folder hides counts, and can't be read then."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def create(path: Path) -> bool:
@@ -55,7 +70,7 @@ def create(path: Path) -> bool:
 
     The directory must exist: a mistyped path shall not start a second, empty daemon somewhere.
     """
-    if path.exists():
+    if is_there(path):
         return False
     with _troubles("can't be written"):
         temporary = _write_beside(path, config.first_file(fresh_token()))

@@ -7,6 +7,7 @@ finds them again.
 
 import gc
 import logging
+import os
 import resource
 import signal
 import time
@@ -101,6 +102,10 @@ async def _reload(system: System) -> None:
 @asynccontextmanager
 async def open_engine(config: Configuration, inside: Inside) -> AsyncIterator[Engine]:
     """Yield the engine that the configuration names; it need not answer."""
+    if os.geteuid() != 0 and config.docker.engine == "docker":
+        logger.warning(
+            "lightd isn't root, and can give a volume to nobody else: servers run as %s", config.docker.user
+        )
     paths = {
         "node": config.node,
         "containers_path": str(config.storage.containers_path),

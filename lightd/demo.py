@@ -4,7 +4,9 @@ The server is a Docker container where an engine answers, and a local process wh
 shown as the line for a shell that makes it.
 
 A daemon of its own is started in a scratch folder, on a free port of the loopback, under a node name of its
-own, so that it touches nothing of any other lightd here. All it made is removed at the end.
+own, and its server has that name, so that it touches nothing of any other lightd here. All it made is removed
+at the end, however that comes: by a signal, by a terminal that is closed, by nobody reading any more. Only a
+``SIGKILL`` leaves something.
 """
 
 import argparse
@@ -26,7 +28,8 @@ import httpx
 import trio
 from trio_websocket import WebSocketConnection, open_websocket_url
 
-from lightd import config, config_file, daemon, logs
+from lightd import config, config_file, daemon, logs, standard
+from lightd.commands.trouble import FAILED, SIGNALLED
 from lightd.demo_screen import Screen
 from lightd.http.auth import MEDIA_TYPE
 from lightd.leaves import leaves
@@ -37,8 +40,10 @@ HOST = "host"
 DOCKER = "/var/run/docker.sock"
 ANSWER = 3.0
 LOCAL = "Without Docker: the server is a local process, and nothing isolates it."
-PATIENCE = 120.0
+PATIENCE = 120.0  # seconds in which nothing is heard of the server
+CALL = 30.0  # seconds for the answer to a call
 FIRST_SIGHT = 10.0
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 STARTUP = (
     "echo Ready for players; cat motd.txt; "
@@ -51,8 +56,9 @@ class Trouble(Exception):  # noqa: N818 - what the demo ends with, told to a per
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run the demo; return 0 where all of it was seen, else 1."""
+    """Run the demo; return 0 where all of it was seen, else 1, or 128 and the number of the signal."""
     troubles: list[str] = []
+    code = 0
     try:
         with (
             logs.configure("console", logging.ERROR),
@@ -61,48 +67,63 @@ def main(args: argparse.Namespace) -> int:
             engine = args.engine or _choose()
             os.chmod(scratch, 0o711)  # noqa: S103, PTH101 - a server without Docker goes the host's way to its volume
             image = HOST if engine == "process" else args.image or IMAGE
-            trio.run(_demo, Path(scratch), engine, image, args.keep)
+            code = trio.run(_demo, Path(scratch), engine, image, args.keep)
+    except* standard.Unwritten as unwritten:
+        code = next(standard.give_up(leaf) for leaf in leaves(unwritten) if isinstance(leaf, OSError))
     except* (Trouble, httpx.HTTPError, OSError) as trouble:
         troubles = [str(leaf) or repr(leaf) for leaf in leaves(trouble)]
+        code = FAILED
     for line in troubles:
         print(f"lightd demo: {line}", file=sys.stderr)
-    return 1 if troubles else 0
+    return code
 
 
-async def _demo(scratch: Path, engine: str, image: str, keep: bool) -> None:  # noqa: FBT001 - a flag of the command line
+async def _demo(scratch: Path, engine: str, image: str, keep: bool) -> int:  # noqa: FBT001 - a flag of the command line
     """Serve and show. A signal ends the show, not the daemon: it has yet to remove what was made."""
-    configuration = _to_configuration(scratch, engine)
-    screen = Screen()
-    token = configuration.authorization.token
-    async with (
-        daemon.open_system(configuration) as system,
-        daemon.open_front(system) as addresses,
-        trio.open_nursery() as nursery,
-    ):
-        show = trio.CancelScope()
-        nursery.start_soon(_cancel_on_signal, show)
-        with show:
-            screen.tell(f"lightd listens on {addresses[0]}")
-            if engine == "process":
-                screen.tell(LOCAL)
-            screen.introduce(addresses[0], token)
-            await _wait_engine(system)
-            headers = {"Authorization": f"Bearer {token}", "Accept": MEDIA_TYPE}
-            client = httpx.AsyncClient(
-                base_url=addresses[0], headers=headers, timeout=PATIENCE, trust_env=False
-            )
-            async with client:
-                await _Show(client, addresses[0], token, image, screen).run()
-            if keep:
-                screen.tell(f"\nThe daemon stays until Ctrl-C, at {addresses[0]}. Its token: {token}")
-                await trio.sleep_forever()
-        nursery.cancel_scope.cancel()
+    name = f"demo-{secrets.token_hex(4)}"
+    configuration = _to_configuration(scratch, engine, name)
+    token, file, screen = configuration.authorization.token, scratch / "token", Screen()
+    file.touch(mode=0o600)
+    file.write_text(token)
+    show, seen, ended = trio.CancelScope(), False, 0
+
+    async def mind(signals: AsyncIterator[int]) -> None:
+        nonlocal ended
+        async for number in signals:
+            ended = ended or SIGNALLED + number
+            show.cancel()
+
+    with trio.open_signal_receiver(*ENDING) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(mind, signals)
+            async with (
+                daemon.open_system(configuration) as system,
+                daemon.open_front(system) as (url, *_),
+                _open_client(url, token) as client,
+            ):
+                shown = _Show(client, url, token, name, image, screen)
+                try:
+                    with show:
+                        screen.tell(f"lightd listens on {url}")
+                        if engine == "process":
+                            screen.tell(LOCAL)
+                        screen.introduce(url, token, file)
+                        await _wait_engine(system)
+                        await shown.run()
+                        seen = True
+                        if keep:
+                            screen.tell(f"\nThe daemon stays until Ctrl-C, at {url}. Its token: {token}")
+                            screen.show_command("ps")
+                            await trio.sleep_forever()
+                finally:
+                    await shown.clear()
+            nursery.cancel_scope.cancel()
+    return 0 if seen else ended
 
 
-async def _cancel_on_signal(scope: trio.CancelScope) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
-            scope.cancel()
+def _open_client(url: str, token: str) -> httpx.AsyncClient:
+    headers = {"Authorization": f"Bearer {token}", "Accept": MEDIA_TYPE}
+    return httpx.AsyncClient(base_url=url, headers=headers, timeout=CALL, trust_env=False)
 
 
 async def _wait_engine(system: System) -> None:
@@ -114,24 +135,29 @@ async def _wait_engine(system: System) -> None:
 
 def _choose() -> str:
     """The engine that there is: Docker where one answers, else none but ourselves."""
-    scheme, _, path = os.environ.get("DOCKER_HOST", "").partition("://")
     try:
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(ANSWER)
-            probe.connect(path if scheme == "unix" and path else DOCKER)
+            probe.connect(_socket())
             probe.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
             return "docker" if b" 200 " in probe.recv(100) else "process"
     except OSError:
         return "process"
 
 
-def _to_configuration(scratch: Path, engine: str) -> config.Configuration:
+def _socket() -> str:
+    """Where Docker is looked for, as its own client does."""
+    scheme, _, path = os.environ.get("DOCKER_HOST", "").partition("://")
+    return path if scheme == "unix" and path else DOCKER
+
+
+def _to_configuration(scratch: Path, engine: str, name: str) -> config.Configuration:
     file = config.first_file(config_file.fresh_token())
     file["server"] = {"host": "127.0.0.1", "port": 0}
-    file["docker"]["engine"] = engine
+    file["docker"] |= {"engine": engine, "socket_path": _socket()}
     if os.geteuid() != 0:
         file["docker"]["user"] = f"{os.geteuid()}:{os.getegid()}"  # only root may give files away
-    return config.from_json(file, scratch, f"demo-{secrets.token_hex(4)}")
+    return config.from_json(file, scratch, name)
 
 
 def _free_port() -> int:
@@ -147,6 +173,7 @@ class _Show:
     _client: httpx.AsyncClient
     _url: str
     _token: str = attrs.field(repr=False)
+    _name: str
     _image: str
     _screen: Screen
 
@@ -157,7 +184,7 @@ class _Show:
         port = {"ip": "127.0.0.1", "port": _free_port(), "protocol": "tcp"}
         await self._call("POST", "/network/ports", port)
         container = {
-            "internal_id": "demo",
+            "internal_id": self._name,
             "image": self._image,
             "volume_id": volume_id,
             "startup_command": STARTUP,
@@ -168,31 +195,49 @@ class _Show:
             "stop": {"type": "command", "value": "stop", "timeout": 10},
         }
         await self._call("POST", "/containers", container)
-        try:
-            await self._live()
-        finally:
-            with trio.move_on_after(30, shield=True):
-                await self._call("DELETE", "/containers/demo")
+        await self._live()
+        await self._call("DELETE", f"/containers/{self._name}")
         self._screen.tell("\nThat was a server's whole life. Nothing of it is left.")
+
+    async def clear(self) -> None:
+        """No server is left, those of a person's own calls included; raises ``Trouble`` where one may be."""
+        self._screen.forgive()
+        trouble = f"waited {CALL:g} seconds in vain"
+        with trio.move_on_after(CALL, shield=True):
+            trouble = await self._remove_all()
+        if trouble:
+            raise Trouble(f"a server may be left ({trouble}): docker ps -a, ps -ef, for {self._name}")
+
+    async def _remove_all(self) -> str:
+        """Return what kept one from being removed."""
+        troubles: list[BaseException] = []
+        try:
+            for row in (await self._client.get("/containers")).json()["containers"]:
+                await self._call("DELETE", f"/containers/{row['internal_id']}")
+        except* (Trouble, httpx.HTTPError) as group:
+            troubles = leaves(group)
+        return str(troubles[0]) if troubles else ""
 
     async def _live(self) -> None:
         async with self._console() as console:
             await self._until(console, "event", "ready")
-            await self._call("POST", "/containers/demo/start")
+            await self._call("POST", f"/containers/{self._name}/start")
             await self._until(console, "event", "running")
             await self._say(console, "hello")
             await self._until(console, "console", "you said: hello")
-            await self._call("POST", "/containers/demo/stop")
+            await self._call("POST", f"/containers/{self._name}/stop")
             ended = await self._until(console, "event", "exit")
             self._screen.tell(f"  the process ended with exit code {ended['code']}")
             if ended["code"] != 0:
                 raise Trouble("the server did not end as it should have")
 
     async def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Make a call and show it; whatever comes, it is known what came of it."""
         self._screen.tell(f"\n{method} {path}")
         self._screen.show_call(method, path, body)
         async with self._screen.waiting():
-            response = await self._client.request(method, path, json=body)
+            with trio.CancelScope(shield=True):
+                response = await self._client.request(method, path, json=body)
         self._screen.tell(f"  {response.status_code} {response.text}")
         answer: dict[str, Any] = response.json()
         if response.is_error:
@@ -201,8 +246,9 @@ class _Show:
 
     @asynccontextmanager
     async def _console(self) -> AsyncIterator[WebSocketConnection]:
-        self._screen.tell("\nWebSocket /ws/demo")
-        url = self._url.replace("http", "ws", 1) + "/ws/demo"
+        self._screen.tell(f"\nWebSocket /ws/{self._name}")
+        self._screen.show_command(f"console {self._name}")
+        url = self._url.replace("http", "ws", 1) + f"/ws/{self._name}"
         authorization = [(b"Authorization", f"Bearer {self._token}".encode())]
         async with open_websocket_url(url, extra_headers=authorization) as console:
             yield console
@@ -213,17 +259,18 @@ class _Show:
 
     async def _until(self, console: WebSocketConnection, event: str, data: str) -> dict[str, Any]:
         """Show what comes until the frame that holds ``data``, and return that one."""
-        with trio.move_on_after(PATIENCE):
+        with trio.move_on_after(PATIENCE) as patience:
             while True:
                 async with self._screen.waiting():
                     frame: dict[str, Any] = json.loads(await console.get_message())
                 if frame["event"] == "stats":
                     continue
+                patience.deadline = trio.current_time() + PATIENCE
                 for line in str(frame.get("data", "")).splitlines():
                     self._screen.tell(f"  {frame['event']:>14} | {line}")
                 if frame["event"] == event and data in frame["data"]:
                     return frame
                 if frame["event"] == "event" and frame["data"] == "failed":
-                    detail = await self._call("GET", "/containers/demo")
+                    detail = await self._call("GET", f"/containers/{self._name}")
                     raise Trouble(f"the installation failed: {detail['error']}")
         raise Trouble(f"waited {PATIENCE:g} seconds for {event} {data!r} in vain")

@@ -1,14 +1,17 @@
 """What ``lightd demo`` shows: lines, calls that a person could paste, and that it waits for something."""
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import trio
 
+from lightd import standard
 from lightd.http.auth import MEDIA_TYPE
 
 STEP: Final = 0.15  # seconds between two drawings of the bar
@@ -17,26 +20,37 @@ CLEAR: Final = "\r\x1b[K"
 
 
 class Screen:
-    """Lines on standard output; on a terminal, a bar below them while something takes long."""
+    """Lines on standard output; on a terminal, a bar below them while something takes long.
+
+    Who stops reading is told of once, by ``Unwritten``: what has yet to be removed is removed unseen.
+    """
 
     def __init__(self) -> None:
-        self._terminal = sys.stdout.isatty()
-        self._drawn = False
+        self._terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        self._drawn = self._unread = self._forgiving = False
 
     def tell(self, line: str) -> None:
         """Show a line, above the bar."""
         self._clear()
-        print(line, flush=True)
+        self._print(f"{line}\n")
 
-    def introduce(self, url: str, token: str) -> None:
-        """Give a name to all that the calls have in common."""
-        self.tell(f"  $ url={url}")
-        self.tell(f"  $ auth='Authorization: Bearer {token}' accept='Accept: {MEDIA_TYPE}'")
+    def introduce(self, url: str, token: str, file: Path) -> None:
+        """Give a name to all that the calls have in common; ``file`` has the token."""
+        self.tell(f"  url={url} token={shlex.quote(str(file))}")
+        self.tell(f"  auth='Authorization: Bearer {token}' accept='Accept: {MEDIA_TYPE}'")
 
     def show_call(self, method: str, path: str, body: dict[str, Any] | None) -> None:
         """Show a call as the line that makes it."""
         data = "" if body is None else f" -d {shlex.quote(json.dumps(body))}"
-        self.tell(f'  $ curl -sS -X {method} -H "$auth" -H "$accept" "$url{path}"{data}')
+        self.tell(f'  curl -sS -X {method} -H "$auth" -H "$accept" "$url{path}"{data}')
+
+    def show_command(self, words: str) -> None:
+        """Show a command of ``lightd`` as the line that runs it."""
+        self.tell(f'  lightd {words} --url "$url" --token-file "$token"')
+
+    def forgive(self) -> None:
+        """From now on nobody need read: no trouble comes of it."""
+        self._forgiving = True
 
     @asynccontextmanager
     async def waiting(self) -> AsyncIterator[None]:
@@ -56,10 +70,20 @@ class Screen:
             await trio.sleep(STEP)
             at = (at + 1) % WIDTH
             bar = "".join("#" if (place - at) % WIDTH < 3 else "-" for place in range(WIDTH))  # noqa: PLR2004 - its length
-            print(f"{CLEAR}  [{bar}] {trio.current_time() - begun:.0f} s", end="", flush=True)
+            self._print(f"{CLEAR}  [{bar}] {trio.current_time() - begun:.0f} s")
             self._drawn = True
 
     def _clear(self) -> None:
         if self._drawn:
-            print(CLEAR, end="", flush=True)
             self._drawn = False
+            self._print(CLEAR)
+
+    def _print(self, text: str) -> None:
+        if self._unread:
+            return
+        try:
+            standard.tell(text)
+        except standard.Unwritten:
+            self._unread = True
+            if not self._forgiving:
+                raise

@@ -49,7 +49,7 @@ def find(args: argparse.Namespace, environ: Mapping[str, str]) -> Address:
     pinned = None
     if url is None or token is None:
         path = config_file.resolve_path(args.config, environ)
-        if not path.exists():
+        if not config_file.is_there(path):
             missing = "--url and --token-file" if url is None else "--token-file"
             raise Trouble(
                 WRONG, f"there is no configuration {path}: name it with --config, or give {missing}"

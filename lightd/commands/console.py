@@ -51,8 +51,9 @@ class Attended:
             case "daemon_message" if self.json:
                 self.output.json({"message": str(frame["data"])})
             case "daemon_message":
-                text = f"[lightd] {screen.to_name(str(frame['data']))}"
-                self.output.line(f"{DIM}{text}{screen.RESET}" if self.output.colours else text)
+                self._tell(str(frame["data"]))
+            case "event" if frame["data"] == "exit" and not self.json:
+                self._tell(to_end(frame))
             case "error":
                 self.refused = True
                 self.output.error(str(frame["data"]))
@@ -60,6 +61,18 @@ class Attended:
                 self.taken.set()
             case _:
                 self.printed.take(frame)
+
+    def _tell(self, sentence: str) -> None:
+        text = f"[lightd] {screen.to_name(sentence)}"
+        self.output.line(f"{DIM}{text}{screen.RESET}" if self.output.colours else text)
+
+
+def to_end(frame: Frame) -> str:
+    """How a process ended, in a sentence. Pure."""
+    code = frame.get("code")
+    told = "The process ended" if code is None else f"The process ended with exit code {code}"
+    memory = ", for using more memory than it may" if frame.get("oom_killed") else ""
+    return f"{told}{memory}{': nobody asked for that' if frame.get('crashed') else ''}"
 
 
 async def run(args: argparse.Namespace, client: Client, output: Output) -> int:

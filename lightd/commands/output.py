@@ -14,13 +14,17 @@ from typing import TextIO
 import attrs
 
 from lightd.commands import screen
+from lightd.standard import Unwritten
 
 DIM = "\x1b[2m"
 
 
 @attrs.frozen
 class Output:
-    """Where a command writes. ``width`` is the terminal's, None where there is none."""
+    """Where a command writes. ``width`` is the terminal's, None where there is none.
+
+    All that writes to standard output raises ``Unwritten``.
+    """
 
     out: TextIO
     err: TextIO
@@ -29,13 +33,15 @@ class Output:
 
     def line(self, text: str) -> None:
         """One line, at once."""
-        self.out.write(f"{text}\n")
-        self.out.flush()
+        self.lines(f"{text}\n")
 
     def lines(self, text: str) -> None:
         """All of ``text``, at once."""
-        self.out.write(text)
-        self.out.flush()
+        try:
+            self.out.write(text)
+            self.out.flush()
+        except OSError as error:
+            raise Unwritten(*error.args) from None
 
     def json(self, value: object) -> None:
         """One line of JSON."""

@@ -4,14 +4,13 @@ A signal ends it with 128 and its number. Whoever stops reading the output ends 
 """
 
 import argparse
-import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 import trio
 
+from lightd import standard
 from lightd.commands import address, completion, console, events, logs, power, ps
 from lightd.commands.client import Client, open_client
 from lightd.commands.output import Output, to_output
@@ -79,9 +78,8 @@ def _tell(errors: list[BaseException], output: Output) -> int:
     for error in errors:
         if isinstance(error, ConfigurationError):
             raise error
-        if isinstance(error, BrokenPipeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at the end
-            return SIGNALLED + signal.SIGPIPE
+        if isinstance(error, standard.Unwritten):
+            return standard.give_up(error)
         if isinstance(error, Trouble):
             output.error(str(error))
             return error.code

@@ -1,5 +1,6 @@
 """Tables, as text: by rich, which is imported when the first one is made."""
 
+import io
 from collections.abc import Sequence
 from typing import Final
 
@@ -27,13 +28,14 @@ def render(titles: Sequence[str], rows: Sequence[Sequence[Cell]], *, width: int 
         table.add_column(title, overflow="fold", no_wrap=width is None)
     for row in rows:
         table.add_row(*(Text(cell.text, style=cell.style) for cell in row))
+    written = io.StringIO()
     console = Console(
+        file=written,
         width=width or WIDE,
         force_terminal=colours,
         color_system="standard" if colours else None,
         highlight=False,
         legacy_windows=False,
     )
-    with console.capture() as capture:
-        console.print(table)
-    return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+    console.print(table)
+    return "".join(f"{line.rstrip()}\n" for line in written.getvalue().splitlines())

@@ -2,14 +2,14 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 import trio
 
 from lightd import config, config_file
-from lightd.doctor.finding import Area, Tell
+from lightd.doctor.finding import Area, Finding, Tell
 from lightd.doctor.subject import Subject
 
 SLOW: Final = "the disk that the configuration is on"
@@ -22,13 +22,14 @@ def to_subject(cli_value: str | None, environ: Mapping[str, str]) -> Subject:
     try:
         return Subject(path, config_file.load(path), now=now)
     except config.ConfigurationError as error:
-        if not path.exists() and path.parent.is_dir():
+        if not config_file.is_there(path) and path.parent.is_dir():
             defaults = config.from_json(
                 config.first_file(config_file.fresh_token()),
                 path.parent,
                 config_file.node_name(os.uname().nodename),
             )
-            return Subject(path, defaults, written=False, now=now)
+            held = config.held_by(defaults, os.geteuid(), os.getegid())
+            return Subject(path, held, written=False, now=now)
         return Subject(path, None, error.mistakes, now=now)
 
 
@@ -61,6 +62,17 @@ async def look(subject: Subject, tell: Tell) -> None:
                 )
             )
 
+    if subject.configuration is not None and subject.uid != 0:
+        for finding in to_user(subject.configuration.docker, subject.uid, subject.gid):
+            tell(finding)
+
+
+def to_user(docker: config.Docker, uid: int, gid: int) -> Iterator[Finding]:
+    """Whether an ordinary user's lightd can have servers be the configured user. Pure."""
+    if docker.user.uid != uid or (docker.engine == "process" and docker.user.gid != gid):
+        text = f"docker.user is {docker.user}, and lightd as {uid}:{gid} can have no server be that"
+        yield _AREA.bad("docker.user", text, f'docker.user: "{uid}:{gid}"; or run lightd as root')
+
 
 def _may_read(path: Path) -> bool:
-    return os.access(path, os.R_OK) or not os.path.lexists(path)
+    return os.access(path, os.R_OK) or not (config_file.is_there(path) or path.is_symlink())

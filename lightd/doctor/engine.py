@@ -1,5 +1,6 @@
 """The engine: whether it answers, is new enough, and can do what containers are asked to be held to."""
 
+import os
 import stat
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -15,6 +16,7 @@ from lightd.doctor.subject import Subject
 
 OLDEST: Final = (1, 41)
 SLOW: Final = "systemctl restart docker"
+WITHOUT: Final = 'without Docker: docker.engine: "process"'
 NO_IMAGE: Final = "lightd-doctor.invalid/none:none"
 IMAGES: Final = 20
 SKEW: Final = 5.0
@@ -57,12 +59,14 @@ async def _knock(path: Path) -> Finding | None:
         stream = await trio.open_unix_socket(path)
     except FileNotFoundError:
         return _AREA.bad(
-            "socket", f"there is no socket {path}", "systemctl start docker, or docker.socket_path"
+            "socket",
+            f"there is no socket {path}",
+            f"systemctl start docker, or docker.socket_path; {WITHOUT}",
         )
     except PermissionError:
         group = await trio.to_thread.run_sync(_group_of, path)
         mend = "run lightd as root" + (f", or: usermod -aG {group} <its user>" if group != "root" else "")
-        return _AREA.bad("socket", f"{path} is not open to this user", mend)
+        return _AREA.bad("socket", f"{path} is not open to this user", f"{mend}; {WITHOUT}")
     except OSError as error:
         return _AREA.bad(
             "socket", f"nobody answers at {path}: {error.strerror or error}", "systemctl restart docker"
@@ -168,9 +172,7 @@ async def _look_at_paths(http: httpx.AsyncClient, configuration: Configuration, 
     """
     storage = configuration.storage
     hidden = []
-    wanted = [
-        path for path in (storage.containers_path, storage.volumes_path) if await trio.Path(path).exists()
-    ]
+    wanted = [path for path in (storage.containers_path, storage.volumes_path) if os.access(path, os.F_OK)]
     for path in wanted:
         source = str(await trio.Path(path).resolve())
         mounts = [{"Type": "bind", "Source": source, "Target": "/doctor"}]

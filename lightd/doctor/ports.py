@@ -1,6 +1,7 @@
 """Ports: lightd's own, and those of the pool against what listens here."""
 
 import errno
+import os
 import socket
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -21,6 +22,7 @@ from lightd.doctor.subject import Subject
 from lightd.journal.inspection import JournalUnreadable, read_pool
 
 SLOW: Final = "systemctl restart lightd: it takes connections, and does not answer"
+PATIENCE: Final = 3.0
 SHOWN: Final = 5
 UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
 _AREA = Area("ports")
@@ -57,12 +59,15 @@ async def _look_at_own(
     if server.port == 0:
         tell(_AREA.good("server.port", "the system chooses lightd's port at its start (server.port is 0)"))
         return None
+    if await trio.to_thread.run_sync(_try_bind, server.host, 0, abandon_on_cancel=True) is not None:
+        tell(_AREA.bad("server.host", f"{server.host} is no address of this machine", "server.host"))
+        return None
     here = address.Address(
         address.to_url(server), configuration.authorization.token, pinned=address.to_pinned(server)
     )
     async with open_client(here) as client:
         try:
-            version = (await client.ask("GET", "/api/v1/public/ping")).get("version")
+            version = (await client.ask("GET", "/api/v1/public/ping", patience=PATIENCE)).get("version")
         except Trouble as trouble:
             told = str(trouble)
             if UNTRUSTED in told:
@@ -79,7 +84,7 @@ async def _look_at_own(
             return None
         tell(_AREA.good("server.port", f"lightd {version} answers at {here.url}"))
         try:
-            rows = (await client.ask("GET", "/network/ports"))["ports"]
+            rows = (await client.ask("GET", "/network/ports", patience=PATIENCE))["ports"]
         except Trouble as trouble:
             if trouble.code == REFUSED:
                 text = "the lightd that runs takes another token than the configuration has"
@@ -110,7 +115,8 @@ def _to_own(subject: Subject, found: list[Listener], told: str, *, silent: bool)
             "server.port", f"port {port} is for root alone", "server.port above 1023, or CAP_NET_BIND_SERVICE"
         )
     if trouble is not None:
-        return _AREA.bad("server.host", f"{host} is no address of this machine", "server.host")
+        text = f"port {port} of {host} can't be had: {os.strerror(trouble)}"
+        return _AREA.bad("server.port", text, "server.port")
     return _AREA.good("server.port", f"port {port} is free; lightd does not run")
 
 

@@ -82,7 +82,7 @@ def _read_folders(storage: Storage, subject: Subject) -> list[Finding]:
                 state.st_uid,
                 state.st_mode,
                 writable,
-                storage.base_path.exists(),
+                os.path.exists(storage.base_path),  # noqa: PTH110 - a folder that is closed to us is none
             )
         )
     rooms: dict[int, Room] = {}
@@ -109,7 +109,7 @@ def to_rights(folder: Folder, uid: int) -> Iterator[Finding]:
         if folder.writable:
             yield _AREA.good(folder.key, f"{folder.path} is made at the first start")
         else:
-            mend = f"install -d -m 711 -o <lightd's user> {folder.path}"
+            mend = f"install -d -m 711 -o <lightd's user> {folder.path}; findmnt -T {folder.there}"
             yield _AREA.bad(folder.key, f"{folder.path} can't be made by this user", mend)
     elif folder.mode & stat.S_IWOTH:
         yield _AREA.bad(folder.key, f"everybody may write in {folder.path}", f"chmod o-w {folder.path}")
@@ -182,7 +182,7 @@ def to_journal(path: Path, inspected: Inspected, pid: int | None, now: float) ->
 
 def _read_quota(storage: Storage, subject: Subject) -> list[Finding]:
     path, image = storage.volumes_path, storage.base_path / "volumes.img"
-    there = next((each for each in (path, *path.parents) if each.is_dir()), path)
+    there = next((each for each in (path, *path.parents) if os.path.isdir(each)), path)  # noqa: PTH112 - as above
     reasons = []
     kind = None
     for name, opening in (

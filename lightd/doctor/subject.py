@@ -23,3 +23,4 @@ class Subject:
     now: float = 0.0
     proc: Path = Path("/proc")
     uid: int = attrs.field(factory=os.geteuid)
+    gid: int = attrs.field(factory=os.getegid)

@@ -92,7 +92,7 @@ class Calls:
         except aiodocker.DockerError as error:
             if error.status not in {UNREACHABLE, 503}:
                 raise Refused(error.status, error.message) from None
-            reason = "it can't be reached" if error.status == UNREACHABLE else error.message
+            reason = _to_reason(error) if error.status == UNREACHABLE else error.message
         except TimeoutError:
             reason = "it took too long"
         except (aiohttp.ClientError, OSError) as error:
@@ -101,6 +101,12 @@ class Calls:
             reason = "what answers is no engine"
         self._version = None
         raise EngineUnavailable(f"The engine does not answer: {reason}")
+
+
+def _to_reason(error: aiodocker.DockerError) -> str:
+    """Why nobody is at the socket, as the system says it: nothing is there, or it is not open to us."""
+    told: str | None = getattr(getattr(error.__context__, "os_error", None), "strerror", None)
+    return f"it can't be reached: {told}" if told else "it can't be reached"
 
 
 @asynccontextmanager

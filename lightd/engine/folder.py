@@ -75,7 +75,7 @@ def hand_over(volume: str, folder: str, attempt: int, owner: Owner) -> None:
     """
     note = f"{attempt} {owner.uid}:{owner.gid}\n"
     with _jailed(folder) as notes:
-        with _jailed(volume) as jail:
+        with _jailed(volume) as jail, _giving(owner):
             top = jail.root
             if _read(notes, NOTE) == note and owner.has(os.fstat(top)):
                 return
@@ -83,6 +83,21 @@ def hand_over(volume: str, folder: str, attempt: int, owner: Owner) -> None:
             if not owner.has(os.fstat(top)):
                 os.fchown(top, owner.uid, owner.gid)
         _write(notes, NOTE, note)
+
+
+@contextmanager
+def _giving(owner: Owner) -> Iterator[None]:
+    """What an ordinary user is kept from is told as that: only root gives files away."""
+    try:
+        yield
+    except PermissionError:
+        if os.geteuid() == 0:
+            raise
+        raise EngineRefused(
+            f"The volume can't be given to {owner.uid}:{owner.gid}, or isn't lightd's: lightd isn't root, so"
+            f" servers run as {os.geteuid()}:{os.getegid()} (docker.user in the configuration, user in the"
+            " request)"
+        ) from None
 
 
 @contextmanager

@@ -57,9 +57,9 @@ def show(monkeypatch, capsys):
 def test_the_show_goes_from_the_volume_to_the_exit_code(show):
     code, told, trouble = show()
     assert (code, trouble) == (0, "")
-    steps = ["POST /volumes", "POST /network/ports", "POST /containers", "WebSocket /ws/demo"]
+    steps = ["POST /volumes", "POST /network/ports", "POST /containers", "WebSocket /ws/demo-"]
     steps += ["| Ready for players", "| running", "> hello", "| you said: hello", "| exit", "exit code 0"]
-    steps += ["DELETE /containers/demo", "Nothing of it is left."]
+    steps += ["DELETE /containers/demo-", "Nothing of it is left."]
     at = 0
     for step in steps:
         at = told.index(step, at)
@@ -75,7 +75,7 @@ def test_an_image_that_does_not_exist_is_told_in_a_sentence(show):
     code, told, trouble = show(image="no/such:image")
     assert code == 1
     assert trouble == "lightd demo: the installation failed: There is no image no/such:image\n"
-    assert "DELETE /containers/demo" in told
+    assert "DELETE /containers/demo-" in told
 
 
 def test_a_server_that_ends_badly_is_told_in_a_sentence(show):

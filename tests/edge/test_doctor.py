@@ -1,5 +1,6 @@
 """The doctor's looks, each at something sound and at something broken; and that nothing keeps it waiting."""
 
+import errno
 import json
 import os
 import socket
@@ -160,7 +161,7 @@ async def test_a_socket_that_is_not_open_to_us_is_red_and_names_the_group(subjec
 
     monkeypatch.setattr(trio, "open_unix_socket", refuse)
     found = await look(visit.CHECKS["engine"], subject)
-    assert found["socket"].mend == "run lightd as root, or: usermod -aG docker <its user>"
+    assert found["socket"].mend == f"run lightd as root, or: usermod -aG docker <its user>; {engine.WITHOUT}"
     with socket.socket(socket.AF_UNIX) as there:
         there.bind(str(tmp_path / "engine.sock"))
         found = await look(visit.CHECKS["engine"], subject)
@@ -278,6 +279,13 @@ async def test_a_folder_that_is_a_file_or_everybodys_is_red(tmp_path):
     (tmp_path / "storage").chmod(0o777)
     found = await look(visit.CHECKS["storage"], a_subject(tmp_path))
     assert found["storage.base_path"].verdict is BAD
+
+
+async def test_folders_that_can_not_be_looked_into_are_red_and_not_a_check_that_broke(tmp_path):
+    hidden = tmp_path / ("x" * 300)
+    found = await look(visit.CHECKS["storage"], a_subject(tmp_path, storage={"base_path": str(hidden / "s")}))
+    assert "check" not in found
+    assert found["quota"].name == "quota"
 
 
 async def test_a_folder_that_leads_nowhere_is_red(tmp_path):
@@ -401,9 +409,27 @@ async def test_an_address_that_this_machine_does_not_have_is_red(tmp_path, monke
     )
     assert found["server.port"].verdict is GOOD
     subject = a_subject(tmp_path, server={"host": "192.0.2.1", "port": 18_099})
-    assert ports._to_own(subject, [], "", silent=False).name == "server.host"
-    monkeypatch.setattr(ports, "_try_bind", lambda *_: 13)
+
+    async def ask(*_args, **_settings):
+        raise AssertionError("the token is for nobody else")
+
+    monkeypatch.setattr(Client, "ask", ask)
+    found = await look(visit.CHECKS["ports"], subject)
+    assert (found["server.host"].verdict, found["pool"].verdict) == (BAD, GOOD)
+    monkeypatch.setattr(ports, "_try_bind", lambda *_: errno.EACCES)
     assert "for root alone" in ports._to_own(subject, [], "", silent=False).text
+    monkeypatch.setattr(ports, "_try_bind", lambda *_: errno.EADDRINUSE)
+    assert "Address already in use" in ports._to_own(subject, [], "", silent=False).text
+
+
+async def test_lightds_own_port_in_silent_hands_is_red_and_says_whose_they_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(ports, "PATIENCE", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        server = {"host": "127.0.0.1", "port": silent.getsockname()[1]}
+        found = await look(visit.CHECKS["ports"], a_subject(tmp_path, server=server))
+    assert found["server.port"].verdict is BAD
+    assert f"({os.getpid()})" in found["server.port"].text
+    assert "ss -ltnp" in found["server.port"].mend
 
 
 async def test_a_pool_that_can_not_be_read_is_unseen(tmp_path):
@@ -462,6 +488,24 @@ def test_a_lightd_that_was_never_installed_is_unseen(monkeypatch):
 
 
 # ---- the configuration
+
+
+@pytest.mark.parametrize(
+    ("engine", "user", "red"),
+    [
+        ("docker", "1000:7", False),
+        ("docker", "1001:100", True),
+        ("process", "1000:100", False),
+        ("process", "1000:7", True),
+    ],
+)
+async def test_a_user_that_no_server_of_an_ordinary_user_can_be_is_red(tmp_path, engine, user, red):
+    subject = a_subject(tmp_path, docker={"engine": engine, "user": user})
+    found = await look(configuration, attrs.evolve(subject, uid=1000, gid=100))
+    assert ("docker.user" in found) == red
+    if red:
+        assert (found["docker.user"].verdict, '"1000:100"' in found["docker.user"].mend) == (BAD, True)
+    assert "docker.user" not in await look(configuration, attrs.evolve(subject, uid=0))
 
 
 async def told_of(path):

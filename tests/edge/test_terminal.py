@@ -1,5 +1,6 @@
 """The real command, as a person has it: on a terminal, in a pipe, in three shells."""
 
+import errno
 import fcntl
 import json
 import os
@@ -16,7 +17,9 @@ import pytest
 import trio
 
 from lightd.commands import run
+from lightd.commands.console import to_end
 from lightd.commands.output import to_output
+from lightd.standard import Unwritten
 from tests.edge.front import PATIENCE, a_file, open_edge, write_file
 from tests.edge.terminal import on_terminal
 
@@ -123,6 +126,23 @@ async def test_a_console_tells_what_becomes_of_its_container(edge, environ):
         assert await terminal.code() == 0
 
 
+async def test_a_console_says_how_a_process_ended(edge, environ):
+    await edge.running()
+    async with on_terminal({**environ, "NO_COLOR": "1"}, *LIGHTD, "console", "s1") as terminal:
+        await terminal.until("ctrl-] or ctrl-d detaches")
+        await terminal.until("Ready")
+        terminal.type("exit 4\n")
+        await terminal.until("[lightd] The process ended with exit code 4: nobody asked for that\r\n")
+        terminal.type("\x1d")
+        assert await terminal.code() == 0
+
+
+def test_an_end_that_nobody_saw_and_one_for_want_of_memory_are_told_as_that():
+    assert to_end({"event": "event", "data": "exit", "code": None}) == "The process ended"
+    told = to_end({"event": "event", "data": "exit", "code": 137, "oom_killed": True, "crashed": False})
+    assert told == "The process ended with exit code 137, for using more memory than it may"
+
+
 async def test_what_is_piped_in_is_sent_to_its_end(edge, environ):
     await edge.running()
     code, out, err = await piped(environ, r"printf 'one\ntwo\r\nthree' | lightd console s1 -n 0")
@@ -199,11 +219,55 @@ async def test_a_reader_that_leaves_ends_it_quietly(edge, environ):
     assert err in ("141\n", "0\n")
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["ps", "ps --json", "logs s1 -f", "events", "completion bash", "doctor", "--token what", "--help"],
+)
+async def test_an_output_that_is_full_is_told_once_and_is_code_1(edge, environ, command):
+    await edge.running()
+    environ.pop("PYTHONUNBUFFERED", None)  # the usual way: what is left is flushed at the end
+    code, _, err = await piped(environ, f"lightd {command} >/dev/full")
+    assert (code, err) == (1, "lightd: the output can't be written: No space left on device\n")
+
+
+async def test_a_token_that_nobody_reads_is_no_traceback(edge, environ):
+    script = "lightd --token what | :; exit ${PIPESTATUS[0]}"
+    assert await piped(environ, f"sleep 0.1; {script}") == (141, "", "")
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("ps >&-", 0),
+        ("logs no-such 2>&-", 5),
+        ("console s1 <&-", 0),
+        ("--token set <&-", 2),
+        ("--version >&-", 0),
+    ],
+)
+async def test_streams_that_are_closed_are_as_good_as_empty_ones(edge, environ, command, expected):
+    await edge.running()
+    code, _, err = await piped(environ, f"lightd {command}")
+    assert (code, "Traceback" in err) == (expected, False), err
+
+
+def test_a_file_that_is_opened_later_is_never_a_stream(tmp_path):
+    script = (
+        "from lightd import standard; standard.have_streams()\n"
+        f"opened = open({str(tmp_path / 'journal')!r}, 'w'); print('printed', flush=True)\n"
+        "assert opened.fileno() > 2"
+    )
+    command = f'exec "$0" -c "$1" <&- >&- 2>{tmp_path / "trouble"}'
+    done = subprocess.run(["sh", "-c", command, sys.executable, script], check=False)
+    assert (done.returncode, (tmp_path / "trouble").read_text()) == (0, "")
+    assert (tmp_path / "journal").read_text() == ""
+
+
 def test_nobody_who_reads_is_code_141(capfd):
     output = to_output({})
     saved = os.dup(1)
     try:
-        assert run._tell([BrokenPipeError()], output) == 141
+        assert run._tell([Unwritten(errno.EPIPE, "")], output) == 141
     finally:
         os.dup2(saved, 1)
         os.close(saved)

@@ -108,3 +108,13 @@ async def test_what_is_no_engine_is_an_engine_that_does_not_answer(tmp_path, ans
                 with pytest.raises(EngineUnavailable):
                     await engine.list()
             nursery.cancel_scope.cancel()
+
+
+async def test_why_an_engine_can_not_be_reached_is_told_as_the_system_says_it(tmp_path):
+    async with opened(tmp_path / "none.sock", "live-none", tmp_path) as engine:
+        with pytest.raises(EngineUnavailable, match="can't be reached: No such file or directory"):
+            await engine.list()
+    (tmp_path / "left.sock").write_text("")
+    async with opened(tmp_path / "left.sock", "live-none", tmp_path) as engine:
+        with pytest.raises(EngineUnavailable, match="can't be reached: Connection refused"):
+            await engine.list()

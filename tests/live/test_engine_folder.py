@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from actors.container.engine import EngineRefused
 from lightd.engine import folder
 from lightd.engine.folder import Owner
 
@@ -32,6 +33,19 @@ def volume(tmp_path):
 )
 def test_a_user_names_an_owner(user, owner):
     assert Owner.from_user(user) == owner
+
+
+def test_what_only_root_may_give_away_is_refused_to_others_in_a_sentence(own, volume, monkeypatch):
+    def forbid(*_, **__):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fchown", forbid)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(EngineRefused, match=r"can't be given to 988:988.* lightd isn't root.*docker\.user"):
+        folder.hand_over(str(volume), str(own), 1, OTHER)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(PermissionError):
+        folder.hand_over(str(volume), str(own), 1, OTHER)
 
 
 def test_files_are_readable_by_whoever_the_container_runs_as(own):

@@ -413,6 +413,14 @@ def test_a_configuration_comes_back_from_its_own_json(value):
     )
 
 
+def test_the_user_of_a_first_file_is_lightds_own_where_it_is_not_root():
+    first = read(config.first_file(TOKEN))
+    assert config.held_by(first, 0, 0) == first
+    assert str(config.held_by(first, 1000, 100).docker.user) == "1000:100"
+    chosen = read({**config.first_file(TOKEN), "docker": {"user": "7:7"}})
+    assert config.held_by(chosen, 1000, 100) == chosen
+
+
 # ---- the schema
 
 

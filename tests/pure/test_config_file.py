@@ -35,6 +35,25 @@ def test_a_first_start_writes_a_file_that_only_its_owner_reads(tmp_path):
     assert names(tmp_path) == ["config.json"]
 
 
+def test_a_first_file_of_an_ordinary_user_has_servers_be_that_user(tmp_path, monkeypatch):
+    path = tmp_path / "config.json"
+    config_file.create(path)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(os, "getegid", lambda: 100)
+    assert str(config_file.load(path).docker.user) == "1000:100"
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert config_file.load(path).docker.user == config.SERVER_USER
+
+
+def test_a_file_that_nobody_lets_us_look_for_is_a_mistake_not_a_missing_one(tmp_path):
+    path = tmp_path / ("x" * 300)
+    assert config_file.is_there(path)
+    assert not config_file.create(path)
+    with pytest.raises(config.ConfigurationError, match="can't be read: File name too long"):
+        config_file.load(path)
+    assert names(tmp_path) == []
+
+
 def test_a_file_that_exists_is_left_as_it_is(tmp_path):
     path = tmp_path / "config.json"
     path.write_text("mine")
