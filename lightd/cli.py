@@ -21,14 +21,13 @@ import trio
 from actors.kernel.journal import JournalUnavailable
 from lightd import certificate, config, config_file, config_rules, logs, standard
 from lightd.commands import parsers
+from lightd.commands.trouble import FAILED, WRONG
 from lightd.leaves import leaves
 from lightd.version import version
 
 # httpx has a command line of its own, which loads rich wherever there is one: no daemon waits for that.
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: it can't be imported
 
-FAILED = 1
-WRONG = 2
 INTERRUPTED = 130  # 128 and SIGINT, as a shell says it
 LONGEST_LINE = 4096  # bytes of standard input that a token is looked for in
 

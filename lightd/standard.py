@@ -6,8 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-FAILED = 1
-SIGNALLED = 128  # and the number of the signal, as shells say it
+from lightd.commands.trouble import FAILED, SIGNALLED
 
 
 class Unwritten(OSError):  # noqa: N818 - what a command ends with
