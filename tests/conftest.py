@@ -1,6 +1,12 @@
 """What the suites share besides their tests tells what failed as a test does, whoever imports it first."""
 
+import os
+
 import pytest
+
+# Where Python is told to keep nothing compiled, each daemon and command that a test starts would compile all
+# of lightd anew, which takes about as long as all else of its start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 for module in (
     "archive_checks",
