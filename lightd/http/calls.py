@@ -85,7 +85,8 @@ class Call:
             self._moved.unpark_all()
 
     def _leave(self, life: trio.CancelScope) -> None:
-        if self._heeds or self._messages:
+        said = any(message["type"] == "websocket.receive" for message in self._messages)
+        if self._heeds or said:  # not where only the opening is unread, as by a handler that never listens
             self._left, life.shield = True, True
             life.deadline = trio.current_time() + LAST_WORDS
         else:

@@ -7,6 +7,7 @@ import json
 import pytest
 import trio
 
+from lightd.http import calls
 from tests.live.edge.client import (
     BINARY,
     CLOSE,
@@ -50,11 +51,15 @@ async def test_a_client_that_closes_is_answered_and_closed_at_once(opened):
         assert await ended(client)
 
 
-async def test_a_client_that_vanishes_cancels_its_handler(edge, app):
-    async with connect(edge) as client:
-        await client.open_websocket("/ws/listen")
-        await wait_until(lambda: app.config["RECORD"] == ["listening"])
-    await wait_until(lambda: edge.connections == 0)
+async def test_a_client_that_vanishes_having_said_nothing_cancels_its_handler_at_once(
+    opened, app, monkeypatch
+):
+    monkeypatch.setattr(calls, "LAST_WORDS", 1000.0)  # that are for what it said
+    async with opened(patience=60) as edge:
+        async with connect(edge) as client:
+            await client.open_websocket("/ws/listen")
+            await wait_until(lambda: app.config["RECORD"] == ["listening"])
+        await wait_until(lambda: edge.connections == 0)
     assert app.config["RECORD"] == ["listening", "left"]
 
 
