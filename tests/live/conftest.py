@@ -4,6 +4,7 @@ import pytest
 import trio
 
 from tests.live.daemon import Daemon
+from tests.live.mould import open_mould
 from tests.rig import engine
 
 SHARED = "shared"  # its names in Docker must not be those of a test that runs beside it
@@ -20,7 +21,8 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def docker():
     socket = engine.ensure_engine()
-    with engine.in_use():
+    with engine.in_use(), open_mould() as mould, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Daemon, "mould", mould)
         yield socket
 
 

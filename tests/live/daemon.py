@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import attrs
 import httpx
@@ -16,6 +17,7 @@ import trio
 from trio_websocket import ConnectionClosed, open_websocket_url
 
 from tests.contracts.api_checks import CHECKED, check_frame
+from tests.live.mould import Copy, Mould
 from tests.rig import engine
 
 TOKEN = "lightd_live_tests_master_token"
@@ -74,10 +76,13 @@ class Console:
 class Daemon:
     """One installation of lightd, through all the lives of its process."""
 
+    mould: ClassVar[Mould | None] = None
+    """Where there is one, the process needs not be loaded."""
+
     folder: Path
     node: str = attrs.field(factory=lambda: f"live-{uuid.uuid4().hex[:12]}")
     settings: dict = attrs.field(factory=dict)
-    process: subprocess.Popen | None = None
+    process: subprocess.Popen | Copy | None = None
     url: str = ""
 
     def __attrs_post_init__(self):
@@ -108,15 +113,22 @@ class Daemon:
 
     async def start(self):
         """Start the process, and wait until it serves."""
-        command = [sys.executable, "-m", "lightd", "serve", "--config", self.config, "--log-format", "json"]
-        offset = self.log.stat().st_size if self.log.exists() else 0
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, stderr=log, stdout=log, cwd=self.folder)
+        arguments = ["serve", "--config", self.config, "--log-format", "json"]
+        self.log.touch()
+        offset = self.log.stat().st_size
+        self.process = self._begin(arguments)
         with trio.fail_after(PATIENCE):
             while not (found := self._address(offset)):
                 assert self.process.poll() is None, self.log.read_text()[-4000:]
                 await trio.sleep(0.02)
         self.url = found
+
+    def _begin(self, arguments):
+        if self.mould is not None:
+            return self.mould.start(arguments, log=self.log, folder=self.folder)
+        command = [sys.executable, "-m", "lightd", *arguments]
+        with self.log.open("ab") as log:
+            return subprocess.Popen(command, stderr=log, stdout=log, cwd=self.folder)
 
     def _address(self, offset):
         for line in self.log.read_bytes()[offset:].splitlines():
