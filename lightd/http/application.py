@@ -2,6 +2,7 @@
 
 Each of these is a place where Quart lets itself be changed, and was in front of every handler: sessions
 (there are no cookies), views that are no coroutines (there are none), and routing by the name of the host.
+And, before the first request: functions that build the URLs of routes, which nobody asks for.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from quart.routing import QuartRule
 from quart.sessions import NullSession, SessionInterface
 from quart.wrappers.base import BaseRequestWebsocket
 from quart_trio import QuartTrio
@@ -27,8 +29,20 @@ class NoSessions(SessionInterface):
         return self.session
 
 
+class Rule(QuartRule):
+    """To compile them, two functions a route, would be most of the time that a start spends on routes."""
+
+    def _compile_builder(self, *_: object, **__: object) -> Callable[..., tuple[str, str]]:
+        return _build_nothing
+
+
+def _build_nothing(*_: object, **__: object) -> tuple[str, str]:
+    raise NotImplementedError("no URL is built from a route")
+
+
 class Application(QuartTrio):
     session_interface = NoSessions()  # type: ignore[assignment]  # Quart names the class of its default
+    url_rule_class = Rule  # type: ignore[assignment]  # as above
 
     def ensure_async(self, func: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
         return func

@@ -7,6 +7,7 @@
 4. What can't be written is refused before it is recorded: no NaN, no lone surrogate, no unlisted class.
 """
 
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, get_args, get_origin
@@ -114,15 +115,7 @@ class Codec:
         kinds: Sequence[Kind] = KINDS,
         upcasts: Mapping[tuple[str, int], Upcast] = UPCASTS,
     ) -> None:
-        converter = _make_converter()
-        shapes = [
-            _Shape(
-                kind,
-                converter.get_unstructure_hook(kind.event),
-                converter.get_structure_hook(kind.event),
-            )
-            for kind in kinds
-        ]
+        shapes = _to_shapes(tuple(kinds))
         self._by_event = {shape.kind.event: shape for shape in shapes}
         self._by_name = {shape.kind.name: shape for shape in shapes}
         self._upcasts = upcasts
@@ -153,6 +146,19 @@ class Codec:
         except _UNREADABLE as error:
             raise CorruptStream(f"{kind} of schema {schema} can't be read: {error}") from error
         return event
+
+
+@functools.cache  # to make them takes as long as opening a journal
+def _to_shapes(kinds: tuple[Kind, ...]) -> tuple[_Shape, ...]:
+    converter = _make_converter()
+    return tuple(
+        _Shape(
+            kind,
+            converter.get_unstructure_hook(kind.event),
+            converter.get_structure_hook(kind.event),
+        )
+        for kind in kinds
+    )
 
 
 def _make_converter() -> cattrs.Converter:

@@ -38,6 +38,11 @@ def to_path(rule):
     return re.sub(r"<([a-z_]+)>", r"{\1}", rule.rule)
 
 
+async def test_no_url_is_built_from_a_route(edge):
+    with pytest.raises(NotImplementedError, match="no URL is built"):
+        make_app(edge.system, None).url_map.bind("here").build("ping")
+
+
 async def test_every_route_has_an_entry_and_every_entry_a_route(edge):
     routes = {
         (method, to_path(rule))
