@@ -5,6 +5,7 @@ named in it, by an absolute path or by climbing.
 """
 
 import bz2
+import functools
 import gzip
 import io
 import itertools
@@ -194,6 +195,15 @@ def _kinds(_outside: Path) -> Iterator[tuple[str, str, bytes]]:
 
 
 def _bombs(_outside: Path) -> Iterator[tuple[str, str, bytes]]:
+    yield from _made_bombs()
+
+
+@functools.cache
+def _made_bombs() -> tuple[tuple[str, str, bytes], ...]:
+    return tuple(_make_bombs())
+
+
+def _make_bombs() -> Iterator[tuple[str, str, bytes]]:
     zeros = bytes(40 << 20)
     yield "bomb", "zip", zipped(*((f"{number}", zeros, 0o100644) for number in range(3)))
     whole = tar(*(Entry(f"{number}", content=zeros) for number in range(3)))
