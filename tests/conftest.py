@@ -1,5 +1,6 @@
 """What the suites share besides their tests tells what failed as a test does, whoever imports it first."""
 
+import gc
 import os
 
 import pytest
@@ -20,3 +21,9 @@ for module in (
     "upload_checks",
 ):
     pytest.register_assert_rewrite(f"tests.contracts.{module}")
+
+
+def pytest_collection_finish() -> None:
+    """What collecting has made stays to the end: no garbage collection looks through it again."""
+    gc.collect()
+    gc.freeze()
