@@ -4,7 +4,6 @@ import itertools
 import random
 import stat
 
-import pytest
 import trio
 
 from tests.live.daemon import inspect
@@ -17,27 +16,28 @@ async def lines_of(daemon, limit=10_000, internal_id="s1"):
     return [(each["line"], each["text"]) for each in found]
 
 
-async def wait_text(daemon, text):
+async def wait_text(daemon, text, internal_id="s1"):
     with trio.fail_after(60):
-        while not any(line == text for _, line in await lines_of(daemon)):
+        while not any(line == text for _, line in await lines_of(daemon, internal_id=internal_id)):
             await trio.sleep(0.05)
 
 
-@pytest.mark.parametrize("tty", [True, False])
-async def test_every_line_is_logged_once_and_in_order_however_often_the_daemon_is_killed(daemon, tty):
+async def test_every_line_is_logged_once_and_in_order_however_often_the_daemon_is_killed(daemon):
     chance = random.Random(4)
-    await daemon.create(command="line-printer 2000 0.005", tty=tty)
-    await daemon.power("start")
+    for internal_id, tty in (("s1", True), ("s2", False)):
+        await daemon.create(internal_id, command="line-printer 2000 0.005", tty=tty)
+        await daemon.power("start", internal_id)
     for _ in range(5):
         await trio.sleep(chance.uniform(0.2, 1.5))
         daemon.kill()
         await trio.sleep(chance.uniform(0.0, 0.5))
         await daemon.start()
         await daemon.engine_up()
-    await wait_text(daemon, "line 2000")
-    found = await lines_of(daemon)
-    assert [text for _, text in found] == [f"line {n}" for n in range(1, 2001)]
-    assert [number for number, _ in found] == list(range(1, 2001))
+    for internal_id in ("s1", "s2"):
+        await wait_text(daemon, "line 2000", internal_id)
+        found = await lines_of(daemon, internal_id=internal_id)
+        assert [text for _, text in found] == [f"line {n}" for n in range(1, 2001)]
+        assert [number for number, _ in found] == list(range(1, 2001))
 
 
 async def test_a_container_that_is_made_anew_goes_on_with_the_numbers(daemon):
