@@ -233,6 +233,12 @@ class Performer:
             state = self.view().state
             return state.started_at if state.run == effect.run else None
 
+        def over() -> float | None:
+            state = self.view().state
+            if state.run != effect.run:
+                return state.previous if state.run == effect.run + 1 else None
+            return None if state.phase in (Phase.STARTING, *UP) else state.started_at
+
         watch = Watch(
             self.engine,
             self.console,
@@ -240,6 +246,7 @@ class Performer:
             fresh,
             state.previous,
             began,
+            over,
             awaited,
             self.compile_pattern,
             self.clock,

@@ -38,7 +38,7 @@ def after_failure(state: State, reason: str) -> Events:
 
 def _after_crash(state: State, row: tuple[float, ...], at: float, reason: str) -> Events:
     policy = state.asked.restart_policy
-    recent = sum(at - policy.within < moment <= at for moment in row)  # not before the clock was set back
+    recent = sum(moment > at - policy.within for moment in row)
     if recent >= policy.max:
         times = "once" if recent == 1 else f"{recent} times"
         loop = f"crash loop: {reason}, after it was restarted {times} within {policy.within:g} seconds"

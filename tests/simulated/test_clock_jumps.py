@@ -9,7 +9,6 @@ import trio
 from actors.container import messages as told
 from actors.container.consolelog import MemoryConsoleLog
 from actors.container.events import Exited, Started
-from actors.container.spec import RestartPolicy
 from actors.container.state import Phase
 from actors.kernel.journal import MemoryJournal
 from lightd.engine import fake
@@ -119,21 +118,3 @@ async def test_wherever_the_daemon_is_killed_and_the_clock_set_it_comes_to_the_s
         assert console == ["Ready"], where
         assert crashes.names(found) == crashes.names(whole), where
         assert crashes.ends(found) == crashes.ends(whole), where
-
-
-@pytest.mark.parametrize("step", [-HOUR, HOUR])
-async def test_a_crash_is_mended_though_the_clock_was_set(autojump_clock, step):
-    """Three restarts in a minute are the bound, and there were three: but half an hour ago."""
-    policy = RestartPolicy("on-crash", 3, 60)
-    async with open_machine() as (clock, journal, engine), open_daemon(journal, engine) as world:
-        await world.running(a_spec(restart_policy=policy))
-        for run in range(1, 4):
-            engine.exit("s1", 1)
-            await world.member().wait_until(
-                lambda view, run=run: view.state.run == run + 1 and view.state.phase is Phase.RUNNING
-            )
-        await trio.sleep(HOUR / 2)
-        clock.step(step, engine)
-        engine.exit("s1", 1)
-        await world.member().wait_until(lambda view: view.state.run == 5 or view.state.error)
-        assert world.state().error is None
