@@ -63,7 +63,8 @@ async def test_the_rule_keeps_containers_from_those_ports_of_the_host_and_from_n
         LISTEN,
         KNOCK,
     ]
-    done = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
+    with trio.fail_after(60):
+        done = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     bridge, closed, flushed = done.stdout.decode().splitlines()
     network = engine.call("GET", "/networks/lightd")
