@@ -166,7 +166,7 @@ class System:
         Raises ``Rejection`` (``already_exists``, ``volume_not_found``, ``port_not_found``, ``port_in_use``),
         else as ``Ref.ask``.
         A crash between the two leaves a lease without a container, which the next start gives back; so does
-        a journal that can't be written just then, and the next creation gives that one back.
+        a journal that can't be written just then, and the next creation or change gives that one back.
         """
         internal_id = spec.internal_id
         if internal_id in self.claims or self.fleet.get(internal_id) is not None:
@@ -239,7 +239,7 @@ class System:
         self, internal_id: str, keys: tuple[Key, ...], cause: str, work: Callable[[], Awaitable[Receipt]]
     ) -> Receipt:
         await self.ports.wait_followed()
-        await self._release_strangers(cause)
+        await self._release_unclaimed(cause)
         if keys:
             await self.ports.ref.ask(Lease(internal_id, keys), cause)
         try:
@@ -285,10 +285,12 @@ class System:
             raise
         self.janitor.call()
 
-    async def _release_strangers(self, cause: str) -> None:
-        for owner in self.ports.state.owners():
-            if self.fleet.get(owner) is None and owner not in self.claims:
-                await self.ports.ref.ask(Keep(owner, ()), cause)
+    async def _release_unclaimed(self, cause: str) -> None:
+        """Have nobody hold what it doesn't claim: the journal may have refused the release."""
+        for owner, held in self.ports.state.leases().items():
+            claimed = await self.claims.at(owner, 0)
+            if claimed is not None and not held <= set(claimed):
+                await self.ports.ref.ask(Keep(owner, claimed), cause)
 
 
 def to_key(port: PortBinding) -> Key:

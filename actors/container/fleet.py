@@ -127,20 +127,17 @@ class Fleet:
         wake = Wake()
         console = Console(wake, internal_id, self._scribe)
         changing = trio.Lock()
+        performer: Performer
 
         def new_perform() -> Performer:
-            return Performer(
-                internal_id,
-                self.engine,
-                console,
-                changing,
-                lambda: member.view,
-                self.compile_pattern,
-                self.clock,
-                self.clock(),
-            )
+            nonlocal performer
+            world = (internal_id, self.engine, console, changing)
+            performer = Performer(*world, lambda: member.view, self.compile_pattern, self.clock)
+            return performer
 
         def show(view: View[State]) -> None:
+            if performer.replayed is None:
+                performer.replayed = view.version
             console.mark(view.position)
             if view.state.phase not in UP:
                 member.stats.set(None)

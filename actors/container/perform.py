@@ -36,8 +36,8 @@ LOOK_AGAIN = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 class Performer:
     """Does the effects of one incarnation of a container actor.
 
-    ``changing`` and ``console`` belong to the container's place, and outlive the incarnation, which began at
-    ``born``, on the same ``clock`` that dates the records: a start that was recorded before that is resumed.
+    ``changing`` and ``console`` belong to the container's place, and outlive the incarnation. ``replayed`` is
+    the version that it began with: a start that was recorded by then is resumed.
     """
 
     internal_id: str
@@ -47,7 +47,7 @@ class Performer:
     view: Callable[[], View[State]]
     compile_pattern: Callable[[str], Matcher]
     clock: Callable[[], float]
-    born: float
+    replayed: int | None = None
 
     async def __call__(self, effect: todo.Effect, ref: Ref[told.Message]) -> told.Message | None:
         """Do ``effect`` and return the observation that it ends in."""
@@ -233,6 +233,12 @@ class Performer:
             state = self.view().state
             return state.started_at if state.run == effect.run else None
 
+        def over() -> float | None:
+            state = self.view().state
+            if state.run != effect.run:
+                return state.previous if state.run == effect.run + 1 else None
+            return None if state.phase in (Phase.STARTING, *UP) else state.started_at
+
         watch = Watch(
             self.engine,
             self.console,
@@ -240,6 +246,7 @@ class Performer:
             fresh,
             state.previous,
             began,
+            over,
             awaited,
             self.compile_pattern,
             self.clock,
@@ -282,7 +289,7 @@ class Performer:
 
     def _resumed(self) -> bool:
         """Return true where an earlier incarnation may have done a part of what the state wants."""
-        return self.view().updated_at < self.born
+        return self.replayed is not None and self.view().version <= self.replayed
 
     async def _stop(self, effect: todo.StopInEngine) -> told.Message | None:
         life = self.console.life(effect.run, effect.engine_id)

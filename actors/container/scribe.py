@@ -116,7 +116,11 @@ class Scribe:
             due, self._due = self._due, {}
             entries = [entry for console in due for entry in to_entries(console)]
             seen = {console: (console.lines.last, console.lines.volume, console.begun[-1]) for console in due}
-            failed = dict(await self.log.append(entries)) if entries else {}
+            try:
+                failed = dict(await self.log.append(entries)) if entries else {}
+            except trio.Cancelled:  # the farewell has them kept
+                self._due |= {console: None for console in due if console.keeper is not None}
+                raise
             for console, (last, volume, begun) in seen.items():
                 if console.keeper is None:
                     continue  # it was discarded meanwhile

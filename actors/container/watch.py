@@ -5,11 +5,14 @@ the stream ends, then the engine is looked at, so that an exit is told after the
 of the stream alone proves nothing: while the engine says that the process runs, the watch attaches again, and
 its ``Reader`` makes up for what was printed in between.
 
+An exit may be told by others, and recorded before the console was read: this task was waiting for the engine,
+or for an actor that had nothing to write on. Then it reads the engine's log to its end before it goes.
+
 The reader waits for nobody: what it reads goes into a ring, and a console that is full of input or of readers
 that don't read slows down neither it nor the process.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 import attrs
 import trio
@@ -25,6 +28,7 @@ from actors.kernel.mailbox import Ref
 Matcher = Callable[[str], bool]
 Ended = Inspected | AbsenceReported
 
+REST = 2.0
 _LOOKS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 10.0
@@ -37,6 +41,7 @@ class Watch:
     ``before`` is when the run before this one started: a snapshot of that life is no news. ``began`` tells
     when this one did, None while nobody knows: another life's output is not this run's. ``awaited`` is true
     where it isn't recorded that the run was ready: the start pattern is looked for in all that it printed.
+    ``over`` tells the same as ``began`` once the end of the run is recorded, None before.
     """
 
     engine: Engine
@@ -45,6 +50,7 @@ class Watch:
     fresh: bool
     before: float | None
     began: Callable[[], float | None]
+    over: Callable[[], float | None]
     awaited: bool
     compile_pattern: Callable[[str], Matcher]
     clock: Callable[[], float]
@@ -56,8 +62,16 @@ class Watch:
 
     async def run(self, ref: Ref[Message]) -> Message:
         """Read until the process is gone; return what the engine said of it then, once the start was told."""
+        life, lives = self.console.life(self.effect.run, self.effect.engine_id), self.console.begun[-1].life
+        try:
+            return await self._run(life, ref)
+        except trio.Cancelled:
+            with trio.move_on_after(REST, shield=True):
+                await self._read_rest(life, {lives, self._reader.life})
+            raise
+
+    async def _run(self, life: Life, ref: Ref[Message]) -> Message:
         pattern = self.effect.pattern if self.awaited else None
-        life = self.console.life(self.effect.run, self.effect.engine_id)
         readiness = Readiness(None if pattern is None else self.compile_pattern(pattern), life.ready)
         if life.ready and self.awaited:  # told to an incarnation that may not have recorded it
             await ref.tell(ReadinessReported(self.effect.run))
@@ -68,6 +82,20 @@ class Watch:
         life.drained.set()
         await life.up.wait()
         return attrs.evolve(ended, tail=self.console.last_words(life))
+
+    async def _read_rest(self, life: Life, lives: Container[str]) -> None:
+        """Read what the log has of a run that ended unread, unless the console has gone on from ``lives``."""
+        started_at = self.over()
+        if started_at is None or life.drained.is_set():
+            return
+        async with self.console.reading:
+            if self.console.begun[-1].life in lives:
+                try:
+                    await self._reader.make_up(started_at, self.clock())
+                except (EngineUnavailable, Missing):
+                    return
+                self._reader.end()
+                life.drained.set()
 
     async def _read_to_end(self, life: Life, readiness: Readiness, ref: Ref[Message]) -> Ended:
         delay = FIRST_DELAY

@@ -10,6 +10,7 @@ old name can't lose its lease to the old one's deletion.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import attrs
 
@@ -49,6 +50,7 @@ class PortPool:
     _place: Place[State, Message]
     _followed: Latest[int]
     _claims: Claims
+    _compared: bool = False
 
     @property
     def ref(self) -> Ref[Message]:
@@ -72,7 +74,15 @@ class PortPool:
         if keys is not None:
             await self.ref.ask(Keep(owner, keys), cause)
 
+    async def _compare(self) -> None:
+        """Have nobody hold what isn't claimed, once."""
+        if not self._compared:
+            for owner in self.state.leases():
+                await self._keep(owner, 0)
+            self._compared = True
+
     async def _follow(self) -> None:
+        await self._compare()
         subscription = self._bus.subscribe(self._followed.value)
         while True:
             for record in await subscription.next():
@@ -86,6 +96,7 @@ class PortPool:
 async def open_portpool(bus: Bus, supervisor: Supervisor, claims: Claims) -> PortPool:
     """Start the pool and its follower; return it once it has replayed and nobody holds what isn't claimed.
 
+    Where the journal can't be written now, that is given back once it can.
     ``claims`` tells which ports a container has or is about to have, once the record at a position is known
     to its actor, None where nobody can tell; call this before any is created.
     """
@@ -93,7 +104,7 @@ async def open_portpool(bus: Bus, supervisor: Supervisor, claims: Claims) -> Por
     place = start_actor(supervisor, bus, STREAM, DECIDER, _new_perform)
     await place.settled.wait()
     pool = PortPool(bus, place, Latest(head), claims)
-    for owner in place.view.state.owners():
-        await pool._keep(owner, 0)  # noqa: SLF001 - a part of it
+    with suppress(JournalUnavailable):
+        await pool._compare()  # noqa: SLF001 - a part of it
     supervisor.start("portpool follower", pool._follow, outages=(JournalUnavailable, ActorGone, Overloaded))  # noqa: SLF001 - its own task
     return pool

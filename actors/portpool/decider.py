@@ -53,9 +53,13 @@ class State:
         """Return what ``owner`` holds."""
         return tuple(key for key, entry in self.entries.items() if entry.held_by == owner)
 
-    def owners(self) -> frozenset[str]:
-        """Return everybody who holds a port."""
-        return frozenset(entry.held_by for entry in self.entries.values() if entry.held_by is not None)
+    def leases(self) -> Mapping[str, frozenset[Key]]:
+        """Return what everybody holds who holds a port."""
+        held: dict[str, set[Key]] = {}
+        for key, entry in self.entries.items():
+            if entry.held_by is not None:
+                held.setdefault(entry.held_by, set()).add(key)
+        return {owner: frozenset(keys) for owner, keys in held.items()}
 
     def free(self, protocol: str) -> list[Key]:
         """Return the ports that could be leased now."""

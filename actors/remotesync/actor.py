@@ -95,6 +95,7 @@ class RemoteSync:
     recovered: Wake = attrs.field(factory=Wake)
     _slots: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(AT_ONCE))
     _gate: Gate = attrs.field(init=False)
+    _begin: Cursor | None = None
 
     def __attrs_post_init__(self) -> None:
         self._gate = Gate(self.chance)
@@ -116,7 +117,8 @@ class RemoteSync:
         """Return where to go on; where nothing was ever told, the panel hears of what comes from now on."""
         cursor = await self.cursors.load(NAME)
         if cursor is None:
-            cursor = Cursor(self.bus.head)
+            self._begin = self._begin or Cursor(self.bus.head)  # not later, though it can't be saved now
+            cursor = self._begin
             await self.cursors.save(NAME, cursor.mark, {})
         return cursor
 

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 FILE: Final = 2 * 1024 * 1024
 END: Final = 256 * 1024
-"""Bytes in which the end of a log is looked for."""
+"""Bytes in which the end of a log is looked for, and whose it is; else all of it is."""
 
 NEW: Final = "console.log"
 OLD: Final = "console.log.1"
@@ -91,7 +91,8 @@ class DiskConsoleLog:
         data = _read(folder / NEW, END)
         if len(data) < END:
             data = _read(folder / OLD, END - len(data)) + data
-        return to_tail(data)
+        tail = to_tail(data)
+        return tail if tail.life else to_tail(self._content(internal_id))  # all that is one piece, perhaps
 
     def _content(self, internal_id: str) -> bytes:
         folder = self.root / internal_id

@@ -134,7 +134,8 @@ class Container:
     def _note_loss(self, life: Life) -> Exit:
         end = Exit(life.number, None, oom_killed=False, finished_at=max(time.time(), life.started_at))
         if not self.gone:
-            record(str(self.folder / "exit"), f"{life.number} ? 0 {end.finished_at!r}".encode())
+            with contextlib.suppress(OSError):  # a full disk, say: it is lost all the same
+                record(str(self.folder / "exit"), f"{life.number} ? 0 {end.finished_at!r}".encode())
         return end
 
     def limits(self) -> Limits:

@@ -14,7 +14,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Final, TypeVar, TypeVarTuple, Unpack
+from typing import Final
 
 import attrs
 import trio
@@ -31,14 +31,22 @@ from actors.container.engine import (
 )
 from actors.container.spec import ContainerSpec, Limits, PortBinding
 from lightd.engine import folder, ports
-from lightd.processes import backlog, container, counters, door, files, groups, leftovers, plan, starting
+from lightd.processes import (
+    backlog,
+    container,
+    counters,
+    door,
+    files,
+    groups,
+    leftovers,
+    plan,
+    starting,
+    threads,
+)
 from lightd.processes.attachment import ProcessAttachment
 from lightd.processes.container import Container
 from lightd.processes.notices import Notices, Publisher
 from lightd.processes.program import Plan
-
-Given = TypeVarTuple("Given")
-Result = TypeVar("Result")
 
 LOOK: Final = 0.02
 PATIENCE: Final = 20.0  # seconds for what the kernel may hold up
@@ -84,7 +92,7 @@ class ProcessEngine:
             if found is not None:
                 await self._discard(found)
             engine_id = secrets.token_hex(16)
-            made = await _on_host(container.make, self._path, engine_id, spec, role, attempt)
+            made = await threads.changed(container.make, self._path, engine_id, spec, role, attempt)
             self._containers[engine_id] = made
             return engine_id
 
@@ -98,7 +106,7 @@ class ProcessEngine:
             if old := self._named(internal_id, Role.SERVER):
                 await self._discard(old)
             candidate.role = Role.SERVER
-            await _on_host(candidate.keep)
+            await threads.changed(candidate.keep)
 
     async def update(self, engine_id: str, limits: Limits) -> None:
         found = self._found(engine_id)
@@ -107,7 +115,7 @@ class ProcessEngine:
             raise EngineRefused(f"This node holds no program to limits of {', '.join(missing)}")
         async with self._change(found.internal_id):
             self._found(engine_id)
-            await _on_host(self._update, found, limits)
+            await threads.changed(self._update, found, limits)
 
     def _update(self, found: Container, limits: Limits) -> None:
         life = found.life()
@@ -121,8 +129,8 @@ class ProcessEngine:
         async with self._change(self._found(engine_id).internal_id):
             found = self._found(engine_id)
             with _patience("The supervisor of the life before doesn't end"):
-                while (lock := await _on_host(self._make_ready, found)) is None:
-                    if (await trio.to_thread.run_sync(found.snapshot)).running:
+                while (lock := await threads.changed(self._make_ready, found)) is None:
+                    if (await threads.seen(found.snapshot)).running:
                         return
                     await trio.sleep(LOOK)
             try:
@@ -208,7 +216,7 @@ class ProcessEngine:
 
     async def _discard(self, found: Container) -> None:
         with _patience("The program doesn't end"):
-            while await trio.to_thread.run_sync(found.running):
+            while await threads.seen(found.running):
                 await self.signal(found.engine_id, "SIGKILL")
                 await trio.sleep(LOOK)
         await trio.to_thread.run_sync(self._end_leftovers, found)
@@ -227,7 +235,7 @@ class ProcessEngine:
 
     async def follow(self, found: Container) -> None:
         """Tell of the end of the life that is under way, once it is recorded."""
-        while not found.gone and (await trio.to_thread.run_sync(found.snapshot)).running:
+        while not found.gone and (await threads.seen_at_last(found.snapshot)).running:
             found.living = True
             with suppress(*door.ABSENT):
                 async with door.asked(found.folder, "watch") as stream:
@@ -235,7 +243,7 @@ class ProcessEngine:
                         continue
             await trio.sleep(LOOK)
         async with self._change(found.internal_id):
-            if await trio.to_thread.run_sync(self._clear_up, found):
+            if await threads.seen_at_last(self._clear_up, found):
                 self._tell_end(found)
 
     def _tell_end(self, found: Container) -> None:
@@ -259,11 +267,11 @@ class ProcessEngine:
         if found is None:
             await trio.lowlevel.checkpoint()
             return None
-        snapshot = await trio.to_thread.run_sync(found.snapshot)
+        snapshot = await threads.seen(found.snapshot)
         return None if found.gone else snapshot
 
     async def list(self) -> Sequence[Listed]:
-        return await trio.to_thread.run_sync(self._list, tuple(self._containers.values()))
+        return await threads.seen(self._list, tuple(self._containers.values()))
 
     def _list(self, containers: Sequence[Container]) -> Sequence[Listed]:
         return [
@@ -300,8 +308,8 @@ class ProcessEngine:
 
     async def backlog(self, engine_id: str, since: float) -> Backlog:
         found = self._found(engine_id)
-        ended = not (await trio.to_thread.run_sync(found.snapshot)).running
-        return await trio.to_thread.run_sync(lambda: backlog.read(found.folder / "log", since, ended=ended))
+        ended = not (await threads.seen(found.snapshot)).running
+        return await threads.seen(lambda: backlog.read(found.folder / "log", since, ended=ended))
 
     def leave(self) -> None:
         pass  # nobody is waited for longer than a moment
@@ -335,11 +343,3 @@ def _patience(trouble: str) -> Iterator[None]:
             yield
     except trio.TooSlowError:
         raise EngineUnavailable(trouble) from None
-
-
-async def _on_host(function: Callable[[Unpack[Given]], Result], *args: *Given) -> Result:
-    """Run what blocks in a thread; what the host refuses, the engine does."""
-    try:
-        return await trio.to_thread.run_sync(function, *args)
-    except OSError as error:
-        raise EngineRefused(f"The host refuses it: {error.strerror}") from None

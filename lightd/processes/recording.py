@@ -8,7 +8,9 @@ def record(path: str, data: bytes) -> None:
     part = f"{path}.part"
     file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(file, data)
+        rest = memoryview(data)
+        while rest:  # a disk that is nearly full takes a part, then refuses the rest
+            rest = rest[os.write(file, rest) :]
         os.fsync(file)
     finally:
         os.close(file)

@@ -6,6 +6,7 @@ a piece of output. Two files take turns, so that they stay small.
 
 import os
 import time
+from contextlib import suppress
 from typing import Final
 
 BOUND: Final = 2 * 1024 * 1024  # bytes of one file, and one piece of output
@@ -29,14 +30,21 @@ class Tape:
         text = b"\n" * self._torn + data.replace(b"\n", b"\0%.9f\n" % self._last)
         try:
             if self._size > BOUND:
-                os.replace(self._path, f"{self._path}.1")
-                os.close(self._file)
-                self._open()
+                self._take_turn()
             self._torn = os.write(self._file, text) != len(text)
         except OSError:  # a full disk costs lines, not the program
             self._torn = True
         self._size += len(text)
         self._inside = not data.endswith(b"\n")
+
+    def _take_turn(self) -> None:
+        """Go on in a new file; where none can be made, in this one, which has its turn next time."""
+        before = self._file
+        with suppress(OSError):
+            with suppress(FileNotFoundError):  # it has been moved already
+                os.replace(self._path, f"{self._path}.1")
+            self._open()
+            os.close(before)
 
     def finish(self) -> None:
         """End an unfinished line: nothing will be added to it."""

@@ -82,6 +82,13 @@ async def check_a_life_that_has_not_printed_yet_is_known(bench):
     assert (tail.life, tail.begins, tail.last) == ("b:1", 0, 0)
 
 
+async def check_a_life_is_known_however_much_it_printed_at_once(bench):
+    lines = [f"line {number} of a burst that came while the disk had no room" for number in range(15_000)]
+    await bench.log.append([entry(1, "one"), entry(2, *lines, life="a:2")])
+    tail = await bench.reopen().restore("s1")
+    assert (tail.life, tail.begins, tail.last, tail.read_at) == ("a:2", 1, 15_001, 1_700_000_002.0)
+
+
 async def check_what_is_appended_again_is_there_once(bench):
     await bench.log.append([entry(1, "one", "two")])
     for log in (bench.log, bench.reopen()):

@@ -71,7 +71,7 @@ async def test_the_end_of_a_log_is_found_across_its_two_files(log):
 
 async def test_of_a_long_log_only_the_end_is_read_at_first(tmp_path):
     log = DiskConsoleLog(tmp_path / "logs")
-    await log.append([entry(1, *[f"{n} {'x' * 1000}" for n in range(1, 1001)])])
+    await log.append([entry(1, *[f"{n} {'x' * 1000}" for n in range(1, 1000)]), entry(1000, "1000")])
     tail = await DiskConsoleLog(log.root).restore("s1")
     assert 200 < len(tail.lines) < 300
     assert [line.split()[0] for line in tail.lines] == [str(n) for n in range(1001 - len(tail.lines), 1001)]

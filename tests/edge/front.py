@@ -47,10 +47,14 @@ def write_file(path, file):
 
 @attrs.define(eq=False)
 class Journal:
-    """The real journal; ``fault`` makes it fail, ``gate`` holds up what it is to commit."""
+    """The real journal; ``fault`` makes it fail, ``gate`` holds up what it is to commit.
+
+    After an event of the type ``fills_after`` there is no room for more.
+    """
 
     _inner: object
     fault: str | None = None
+    fills_after: type | None = None
     gate: trio.Event | None = None
     held: trio.Event = attrs.field(factory=trio.Event)
 
@@ -63,7 +67,10 @@ class Journal:
             await self.gate.wait()
         if self.fault is not None:
             raise JournalUnavailable(self.fault)
-        return await self._inner.commit(batch)
+        outcome = await self._inner.commit(batch)
+        if self.fills_after and any(isinstance(e, self.fills_after) for each in batch for e in each.events):
+            self.fault = "the disk is full"
+        return outcome
 
 
 @attrs.define

@@ -3,6 +3,7 @@
 import attrs
 import pytest
 import trio
+import trio.testing
 
 from actors.container import fleet
 from actors.container import messages as told
@@ -12,6 +13,7 @@ from actors.container.fleet import stream_of
 from actors.kernel import supervisor
 from actors.kernel.journal import Append
 from actors.kernel.supervisor import RestartIntensity
+from actors.portpool.messages import PortsLeased
 from tests.edge.front import open_edge
 
 DOWN = {"error": "the container engine does not answer", "code": "engine_unavailable"}
@@ -77,6 +79,21 @@ async def test_nothing_is_done_while_nothing_can_be_recorded(edge):
     rows = (await edge.get("/containers"))["containers"]
     assert [(row["internal_id"], row["state"]) for row in rows] == [("s1", "offline")]
     assert (await edge.power("start"))["status"] == "succeeded"
+
+
+async def test_a_change_that_could_not_be_recorded_holds_no_port_once_something_else_is_changed(edge):
+    ports = [await edge.port(25565), await edge.port(25566), await edge.port(25567)]
+    await edge.create(ports=ports[:1])
+    pool, edge.journal.fills_after = edge.system.ports, PortsLeased
+    refused = await edge.refused("POST", "/containers/s1/rebind-network", {"ports": ports[1:2]})
+    assert refused[:2] == (507, "journal_unavailable")
+    await trio.testing.wait_all_tasks_blocked(0.05)  # the release is refused, too
+    edge.journal.fault = edge.journal.fills_after = None
+    assert len(pool.state.held_by("s1")) == 2
+    with trio.fail_after(20):
+        await edge.create("s2", ports=ports[2:])
+    assert [key[1] for key in pool.state.held_by("s1")] == [25565]
+    assert [key[1] for key in pool.state.held_by("s2")] == [25567]
 
 
 async def quarantine(edge, internal_id="s1"):

@@ -148,7 +148,7 @@ def test_a_release_gives_back_all_that_one_owner_holds():
     assert then(past, Keep("c", ())) == ()
 
     after = given((*past, PortsReleased("a", (LOCAL, NEXT))))
-    assert (after.owners(), after.held_by("b")) == ({"b"}, (UDP,))
+    assert (after.leases(), after.held_by("b")) == ({"b": {UDP}}, (UDP,))
 
 
 def test_what_is_kept_stays_and_the_rest_is_given_back():

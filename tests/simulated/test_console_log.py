@@ -102,6 +102,22 @@ async def test_much_is_not_kept_waiting(desk, autojump_clock):
     assert desk.log.numbers()[-1] == scribes.MANY + 1
 
 
+async def test_what_was_on_its_way_to_the_log_when_the_end_came_is_copied_at_the_farewell(autojump_clock):
+    log = Log(seconds=10.0)
+    scribe = Scribe(log, trio.current_time)
+    kept, left = (Console(Wake(), name, scribe) for name in ("s1", "s2"))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(scribe.run)
+        kept.append(["one"])
+        left.append(["other"])
+        await trio.sleep(EVERY + 1)
+        scribe.discard(left)
+        nursery.cancel_scope.cancel()
+    log.seconds = 0.0
+    await scribe.farewell()
+    assert (log.texts("s1"), log.texts("s2")) == (["one"], [])
+
+
 async def test_all_consoles_go_to_the_log_in_one_call(desk, autojump_clock):
     others = [Console(Wake(), f"o{n}", desk.scribe) for n in range(100)]
     for console in others:

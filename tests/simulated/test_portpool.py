@@ -192,6 +192,27 @@ async def test_a_lease_whose_wish_was_never_recorded_is_given_back_by_the_next_s
             assert (owner(pool), owner(pool, OTHER)) == ("s1", None)
 
 
+async def test_a_start_on_a_full_disk_is_a_start_and_strangers_leases_go_once_there_is_room(autojump_clock):
+    journal = FullJournal(virtual_clock())
+    async with fake.open_fake_engine() as engine:
+        async with open_daemon(journal, engine) as (world, pool):
+            await pool.ref.ask(Add((PORT, OTHER)))
+            await create(world, pool)
+            await world.wait(Phase.OFFLINE)
+            await pool.ref.ask(Lease("never-created", (OTHER,)))
+        journal.full = True
+        async with open_daemon(journal, engine) as (world, pool):
+            await trio.sleep(100)
+            assert (owner(pool), owner(pool, OTHER)) == ("s1", "never-created")
+            journal.full = False
+            await trio.sleep(20)
+            assert (owner(pool), owner(pool, OTHER)) == ("s1", None)
+            await world.tell(told.Delete())
+            await world.wait_gone()
+            await pool.wait_followed()
+            assert owner(pool) is None
+
+
 async def test_volumes_are_known_after_a_restart(autojump_clock):
     journal = MemoryJournal(virtual_clock())
     for created in (True, False):

@@ -11,6 +11,7 @@ from actors.container import events as happened
 from actors.container.fleet import stream_of
 from actors.kernel.bus import Bus, open_bus
 from actors.kernel.journal import Append, JournalUnavailable, MemoryJournal
+from actors.kernel.supervisor import open_supervisor
 from actors.remotesync import ledger
 from actors.remotesync.actor import AT_ONCE, HEALTH, NAME, TIMEOUT, RemoteSync, Standing
 from actors.remotesync.cursors import Cursor, MemoryCursors
@@ -80,6 +81,17 @@ class World:
             nursery.start_soon(sync.run)
             yield
             nursery.cancel_scope.cancel()
+
+
+class Full(MemoryCursors):
+    """Can't be saved while ``full``."""
+
+    full = True
+
+    async def save(self, name, mark, changed):
+        if self.full:
+            raise JournalUnavailable("the disk is full")
+        await super().save(name, mark, changed)
 
 
 @pytest.fixture
@@ -417,17 +429,24 @@ async def test_the_mark_is_saved_now_and_then_also_when_there_is_nothing_to_tell
         assert enabled.cursors.kept[NAME].mark == 100
 
 
+async def test_a_panel_that_is_new_hears_of_what_came_while_that_could_not_be_saved(autojump_clock, world):
+    world.cursors = Full()
+    await world.record("a", CREATED)
+    sync = RemoteSync(
+        "n1", world.panel, world.bus, world.cursors, world.journal.clock, lambda: 0.0, world.standing
+    )
+    async with open_supervisor() as supervisor:
+        supervisor.start("remote sync", sync.run, outages=(JournalUnavailable,))
+        await trio.sleep(1)
+        await world.record("a", READY)
+        world.cursors.full = False
+        await world.wait_drained()
+    assert world.told("a") == [2]
+
+
 async def test_what_can_not_be_saved_is_saved_later_and_nothing_is_told_twice(
     autojump_clock, enabled, caplog
 ):
-    class Full(MemoryCursors):
-        full = True
-
-        async def save(self, name, mark, changed):
-            if self.full:
-                raise JournalUnavailable("the disk is full")
-            await super().save(name, mark, changed)
-
     enabled.cursors = Full(enabled.cursors.kept)
     async with enabled.run():
         await enabled.record("a", *[READY] * 10)
