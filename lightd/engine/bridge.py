@@ -5,8 +5,8 @@
 - A cancelled caller cancels its asyncio task and waits until that has unwound: no socket stays open.
 - When the thread dies, every pending call and every later one raises ``BridgeBroken``; nobody waits for ever.
 
-Who touches what: ``_pending`` belongs to Trio's thread, ``_Call.task`` to the loop's. The deques are shared,
-and rely on ``append`` and ``popleft`` being atomic.
+Who touches what: ``_pending`` belongs to Trio's thread, ``_Call.task`` and ``_over`` to the loop's. The
+deques are shared, and rely on ``append`` and ``popleft`` being atomic.
 """
 
 import asyncio
@@ -51,6 +51,7 @@ class Bridge:
     _loop_woken: bool = False
     _trio_woken: bool = False
     _loop: asyncio.AbstractEventLoop | None = None
+    _over: bool = False
     _closing: asyncio.Event | None = None
     _opened: trio.Event = attrs.field(factory=trio.Event)
     _lost: trio.Event = attrs.field(factory=trio.Event)
@@ -137,6 +138,8 @@ class Bridge:
             action(call)
 
     def _begin(self, call: _Call) -> None:
+        if self._over:  # its caller is told so by _fail_pending
+            return
         call.task = asyncio.get_running_loop().create_task(_await(call.function, call.args))
         call.task.add_done_callback(lambda task: self._finish(call, task))
 
@@ -168,10 +171,11 @@ class Bridge:
 
     def _main(self) -> None:
         try:
-            with (
-                asyncio.Runner() as runner
-            ):  # at its end it cancels the tasks that are left, and waits for them
-                runner.run(self._serve())
+            with asyncio.Runner() as runner:
+                try:
+                    runner.run(self._serve())
+                finally:
+                    self._over = True  # the tasks that are left are cancelled now; none may be added to them
         finally:
             self._tell_trio(self._fail_pending)
 

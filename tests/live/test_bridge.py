@@ -219,6 +219,9 @@ async def test_when_the_thread_dies_nobody_waits_for_ever(monkeypatch):
         with trio.fail_after(10), pytest.raises(BridgeBroken):
             await use_until_broken(bridge)
     assert broken == ["pending"]
+    with trio.fail_after(10):
+        while not deaths:  # whoever waited is told before the thread is gone
+            await trio.sleep(0.001)
     assert [death.exc_type for death in deaths] == [SystemExit]
 
 
@@ -240,3 +243,33 @@ async def test_closing_cancels_what_is_left_behind_and_waits_for_it():
     async with open_bridge() as bridge:
         await bridge.run(leave_behind)
     assert record == ["unwound"]
+
+
+async def test_what_is_asked_while_the_thread_ends_is_not_begun():
+    ending, begun = threading.Event(), []
+
+    async def linger():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ending.set()
+            await asyncio.sleep(0.1)
+
+    async def wish():
+        begun.append(True)
+
+    async def ask(function):
+        with pytest.raises(BridgeBroken):
+            await bridge.run(function)
+
+    async def ask_late():
+        while not ending.is_set():
+            await trio.sleep(0.001)
+        await ask(wish)
+
+    async with trio.open_nursery() as nursery, open_bridge() as bridge:
+        nursery.start_soon(ask, linger)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        nursery.start_soon(ask_late)
+        nursery.start_soon(bridge._close)
+    assert begun == []
