@@ -23,7 +23,7 @@ from lightd.files import errors
 from lightd.files.deleting import delete_at
 from lightd.files.jail import FOLDER, Jail, Owner, held, look_at
 from lightd.files.paths import RelativePath
-from lightd.files.placing import replacing
+from lightd.files.placing import is_part_name, replacing
 from lightd.files.reading import open_download
 from lightd.files.resolve import best
 
@@ -48,7 +48,8 @@ def clear(path: str) -> None:
     """Take our files away, and the folder where nothing else is in it; nothing where it isn't there."""
     with suppress(FileNotFoundError):
         with _jailed(path) as jail:
-            for name in (*FILES, NOTE):
+            left = filter(is_part_name, os.listdir(jail.root))  # noqa: PTH208 - what a kill left half written
+            for name in (*FILES, NOTE, *left):
                 with suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=jail.root)
         with suppress(OSError):

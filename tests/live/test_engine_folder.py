@@ -78,6 +78,13 @@ def test_a_folder_that_is_a_link_is_refused(own, tmp_path):
         folder.write_files(str(link), {"entrypoint.sh": "two"})
 
 
+def test_clearing_takes_what_a_kill_left_half_written(own):
+    folder.write_files(str(own), {"entrypoint.sh": "echo"})
+    (own / f".lightd-{'0' * 16}.part").write_text("ec")
+    folder.clear(str(own))
+    assert not own.exists()
+
+
 def test_clearing_takes_ours_and_leaves_what_is_others(own, volume):
     folder.hand_over(str(volume), str(own), 1, ME)
     (own / "console.log").touch()
