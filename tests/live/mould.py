@@ -24,6 +24,7 @@ class Copy:
     """A daemon: as much of ``subprocess.Popen`` as tests ask one for."""
 
     _mould: "Mould"
+    _number: int
     pid: int
     returncode: int | None = None
 
@@ -47,18 +48,22 @@ class Copy:
 
     def _wait(self, seconds):
         if self.returncode is None:
-            self.returncode = self._mould.wait_code(self.pid, seconds)
+            self.returncode = self._mould.wait_code(self._number, seconds)
         return self.returncode
 
 
 @attrs.define(eq=False)
 class Mould:
-    """Made by ``open_mould``. It tells of each copy's beginning and end; both are read when asked for."""
+    """Made by ``open_mould``. It tells of each copy's beginning and end; both are read when asked for.
+
+    Copies are numbered: the system gives a number of a process again to another.
+    """
 
     _process: subprocess.Popen
     _told: bytes = b""
-    _begun: list[int] = attrs.field(factory=list)
+    _pids: dict[int, int] = attrs.field(factory=dict)
     _codes: dict[int, int] = attrs.field(factory=dict)
+    _started: int = 0
 
     def start(self, arguments, *, log, folder):
         """Return a copy that runs ``lightd`` with these arguments in ``folder``, and writes to ``log``."""
@@ -70,19 +75,20 @@ class Mould:
         }
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         self._process.stdin.flush()
-        while not self._begun:
+        self._started += 1
+        while self._started not in self._pids:
             self._read()
-        return Copy(self, self._begun.pop())
+        return Copy(self, self._started, self._pids[self._started])
 
-    def wait_code(self, pid, seconds):
+    def wait_code(self, number, seconds):
         """Return a copy's exit code, None if it still runs after ``seconds`` (None: for ever)."""
         deadline = None if seconds is None else time.monotonic() + seconds
-        while pid not in self._codes:
+        while number not in self._codes:
             left = None if deadline is None else max(deadline - time.monotonic(), 0)
             if not select.select([self._process.stdout], [], [], left)[0]:
                 return None
             self._read()
-        return self._codes[pid]
+        return self._codes[number]
 
     def _read(self):
         """Wait for what is told, and take all of it in."""
@@ -90,11 +96,11 @@ class Mould:
         assert more, "the mould is broken"
         *lines, self._told = (self._told + more).split(b"\n")
         for line in lines:
-            pid, code = json.loads(line)
+            number, pid, code = json.loads(line)
             if code is None:
-                self._begun.append(pid)
+                self._pids[number] = pid
             else:
-                self._codes[pid] = code
+                self._codes[number] = code
 
 
 @contextmanager
@@ -110,13 +116,13 @@ def main():
     """Become a daemon for each line that comes: the copy does, this process goes on until its input ends."""
     from lightd import cli, daemon  # noqa: F401, PLC0415 - to have been loaded is what a mould is for
 
-    running, told = {}, b""
+    running, told, number = {}, b"", 0
     while True:
         for ready in select.select([0, *running], [], [])[0]:
             if ready:
-                pid = running.pop(ready)
+                ended, pid = running.pop(ready)
                 os.close(ready)
-                _tell(pid, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+                _tell(ended, pid, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
                 continue
             more = os.read(0, 65536)
             if not more:
@@ -128,8 +134,9 @@ def main():
                         os.close(descriptor)
                     _settle(**json.loads(line))
                     return cli.main()
-                running[os.pidfd_open(pid)] = pid
-                _tell(pid, None)
+                number += 1
+                running[os.pidfd_open(pid)] = number, pid
+                _tell(number, pid, None)
 
 
 def _settle(arguments, log, folder, environ):
@@ -150,8 +157,8 @@ def _settle(arguments, log, folder, environ):
         coverage.process_startup()
 
 
-def _tell(pid, code):
-    os.write(1, json.dumps([pid, code]).encode() + b"\n")
+def _tell(number, pid, code):
+    os.write(1, json.dumps([number, pid, code]).encode() + b"\n")
 
 
 if __name__ == "__main__":
