@@ -47,10 +47,11 @@ class Console:
 
     async def until(self, event, data=None):
         """Read on to the next frame of ``event`` that holds ``data``."""
-        while True:
-            frame = await self.next()
-            if frame["event"] == event and (data is None or data in frame["data"]):
-                return frame
+        with trio.fail_after(PATIENCE):  # the frames between, of statistics for one, come for ever
+            while True:
+                frame = await self.next()
+                if frame["event"] == event and (data is None or data in frame["data"]):
+                    return frame
 
     async def closed(self):
         """Read on to the end, and return the close code."""
