@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.live.daemon import Daemon
+from tests.live.daemon import Daemon, serving
 from tests.live.mould import open_mould
 from tests.rig import engine
 
@@ -29,14 +29,8 @@ def docker():
 @pytest.fixture
 async def daemon(docker, tmp_path):
     """A daemon on a real engine, serving."""
-    daemon = Daemon(tmp_path)
-    try:
-        await daemon.start()
-        await daemon.engine_up()
+    async with serving(tmp_path) as daemon:
         yield daemon
-    finally:
-        daemon.end()
-        engine.remove_labelled(daemon.node)
 
 
 @pytest.fixture(scope="module")

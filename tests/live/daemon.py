@@ -235,6 +235,19 @@ class Daemon:
         return {row["Names"][0].lstrip("/"): row["State"] for row in rows}
 
 
+@asynccontextmanager
+async def serving(folder, **settings):
+    """Yield a daemon that serves and has found its engine; nothing of it is left afterwards."""
+    daemon = Daemon(folder, settings=settings)
+    try:
+        await daemon.start()
+        await daemon.engine_up()
+        yield daemon
+    finally:
+        daemon.end()
+        engine.remove_labelled(daemon.node)
+
+
 def inspect(internal_id):
     """What Docker says of a container."""
     return engine.call("GET", f"/containers/lightd-{internal_id}/json")

@@ -14,7 +14,7 @@ import pytest
 import trio
 
 from tests.contracts.api_checks import CHECKED
-from tests.live.daemon import HEADERS, Daemon, inspect
+from tests.live.daemon import HEADERS, Daemon, inspect, serving
 from tests.live.second_engine import open_second_engine
 from tests.rig import engine
 
@@ -38,15 +38,11 @@ def second(tmp_path_factory):
 
 @pytest.fixture
 async def daemon(second, tmp_path):
-    daemon = Daemon(tmp_path)
-    try:
-        await daemon.start()
-        await daemon.engine_up()
-        yield daemon
-    finally:
-        daemon.end()
-        await second.ensure()
-        engine.remove_labelled(daemon.node)
+    async with serving(tmp_path) as daemon:
+        try:
+            yield daemon
+        finally:
+            await second.ensure()
 
 
 @attrs.define

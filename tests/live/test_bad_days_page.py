@@ -10,7 +10,7 @@ import trio
 
 from tests.contracts.page_blocks import blocks
 from tests.contracts.quota_scene import unmount
-from tests.live.daemon import Daemon, inspect
+from tests.live.daemon import inspect, serving
 from tests.live.page import open_shell
 from tests.live.test_changes import free_port
 from tests.live.test_engine_restarts import settled
@@ -26,14 +26,8 @@ TAKEN = 25570
 @pytest.fixture
 async def installed(docker, tmp_path):
     """A daemon that keeps its port when it is started anew."""
-    daemon = Daemon(tmp_path, settings={"server": {"host": "127.0.0.1", "port": free_port()}})
-    try:
-        await daemon.start()
-        await daemon.engine_up()
+    async with serving(tmp_path, server={"host": "127.0.0.1", "port": free_port()}) as daemon:
         yield daemon
-    finally:
-        daemon.end()
-        engine.remove_labelled(daemon.node)
 
 
 @pytest.fixture
@@ -130,32 +124,28 @@ async def test_a_full_disk_is_seen_refuses_what_can_not_be_recorded_and_ends_no_
     docker, small_disk, tmp_path
 ):
     (look,) = blocks(PAGE, "The disk is full")
-    daemon = Daemon(small_disk, settings={"server": {"host": "127.0.0.1", "port": free_port()}})
     daemon_log = tmp_path / "log"
     daemon_log.touch()
-    daemon.log.symlink_to(daemon_log)
-    try:
-        await daemon.start()
-        await daemon.engine_up()
-        async with open_shell(PAGE, daemon, ID, tmp_path / "bin") as shell:
-            await daemon.create(ID, start_pattern="Ready")
-            await daemon.power("start", ID)
-            assert await used(shell, look, small_disk) < 90
-            (volume,) = [found["id"] for found in (await daemon.get("/volumes"))["volumes"]]
-            command = ["dd", "if=/dev/zero", f"of={small_disk}/storage/volumes/{volume}/big"]
-            filled = await trio.run_process(command, capture_stderr=True, check=False)
-            assert b"No space left" in filled.stderr
-            assert await used(shell, look, small_disk) == 100
-            await fill_the_journal(daemon)
-            refused = await daemon.post(f"/containers/{ID}/stop", status=507)
-            assert refused["code"] == "journal_unavailable"
-            assert (await daemon.show(ID))["state"] == "running"
-            await daemon.call("DELETE", f"/volumes/{volume}/files", {"paths": ["big"]})
-            assert await used(shell, look, small_disk) < 90
-            assert (await daemon.power("stop", ID))["status"] == "succeeded"
-    finally:
-        daemon.end()
-        engine.remove_labelled(daemon.node)
+    (small_disk / "log.jsonl").symlink_to(daemon_log)
+    async with (
+        serving(small_disk, server={"host": "127.0.0.1", "port": free_port()}) as daemon,
+        open_shell(PAGE, daemon, ID, tmp_path / "bin") as shell,
+    ):
+        await daemon.create(ID, start_pattern="Ready")
+        await daemon.power("start", ID)
+        assert await used(shell, look, small_disk) < 90
+        (volume,) = [found["id"] for found in (await daemon.get("/volumes"))["volumes"]]
+        command = ["dd", "if=/dev/zero", f"of={small_disk}/storage/volumes/{volume}/big"]
+        filled = await trio.run_process(command, capture_stderr=True, check=False)
+        assert b"No space left" in filled.stderr
+        assert await used(shell, look, small_disk) == 100
+        await fill_the_journal(daemon)
+        refused = await daemon.post(f"/containers/{ID}/stop", status=507)
+        assert refused["code"] == "journal_unavailable"
+        assert (await daemon.show(ID))["state"] == "running"
+        await daemon.call("DELETE", f"/volumes/{volume}/files", {"paths": ["big"]})
+        assert await used(shell, look, small_disk) < 90
+        assert (await daemon.power("stop", ID))["status"] == "succeeded"
 
 
 async def used(shell, look, folder):

@@ -8,7 +8,7 @@ import trio
 
 from tests.contracts.page_blocks import blocks
 from tests.doubles.engine_proxy import open_engine_proxy
-from tests.live.daemon import Daemon, inspect
+from tests.live.daemon import inspect, serving
 from tests.live.page import open_shell
 from tests.live.second_engine import open_second_engine
 from tests.live.test_changes import free_port
@@ -30,15 +30,11 @@ def second(tmp_path_factory):
 @pytest.fixture
 async def daemon(second, tmp_path):
     """A daemon on an engine that may be killed; afterwards both are as they were before."""
-    daemon = Daemon(tmp_path, settings={"server": {"host": "127.0.0.1", "port": free_port()}})
-    try:
-        await daemon.start()
-        await daemon.engine_up()
-        yield daemon
-    finally:
-        daemon.end()
-        await second.ensure()
-        engine.remove_labelled(daemon.node)
+    async with serving(tmp_path, server={"host": "127.0.0.1", "port": free_port()}) as daemon:
+        try:
+            yield daemon
+        finally:
+            await second.ensure()
 
 
 @pytest.fixture

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.live.daemon import Daemon, inspect
+from tests.live.daemon import inspect, serving
 from tests.live.second_engine import as_root, open_second_engine
-from tests.rig import engine
 
 
 @pytest.fixture(scope="module")
@@ -19,15 +18,11 @@ def second(tmp_path_factory):
 @pytest.fixture
 async def daemon(second, tmp_path):
     """A daemon on an engine that may be killed; afterwards both are as they were before."""
-    daemon = Daemon(tmp_path)
-    try:
-        await daemon.start()
-        await daemon.engine_up()
-        yield daemon
-    finally:
-        daemon.end()
-        await second.ensure()
-        engine.remove_labelled(daemon.node)
+    async with serving(tmp_path) as daemon:
+        try:
+            yield daemon
+        finally:
+            await second.ensure()
 
 
 def test_the_engine_under_test_has_a_network_of_its_own(second):

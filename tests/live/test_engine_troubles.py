@@ -13,7 +13,7 @@ from actors.container.state import Phase
 from actors.kernel.journal import MemoryJournal
 from lightd.engine import calls
 from tests.doubles.engine_proxy import open_engine_proxy
-from tests.live.daemon import USER, Daemon, inspect
+from tests.live.daemon import USER, inspect, serving
 from tests.live.docker_scene import a_spec, opened
 from tests.rig import engine
 from tests.simulated.world import open_daemon
@@ -26,16 +26,9 @@ PROMPT = 45.0
 async def proxied(docker, tmp_path):
     """A daemon whose engine is behind a proxy."""
     path = tmp_path / "engine.sock"
-    settings = {"docker": {"socket_path": str(path), "allowed_mounts": [], "user": USER}}
-    daemon = Daemon(tmp_path, settings=settings)
-    async with open_engine_proxy(path, docker) as proxy:
-        try:
-            await daemon.start()
-            await daemon.engine_up()
-            yield daemon, proxy
-        finally:
-            daemon.end()
-            engine.remove_labelled(daemon.node)
+    settings = {"socket_path": str(path), "allowed_mounts": [], "user": USER}
+    async with open_engine_proxy(path, docker) as proxy, serving(tmp_path, docker=settings) as daemon:
+        yield daemon, proxy
 
 
 async def settled(daemon, internal_id="s1", *, state):

@@ -9,7 +9,7 @@ import trio
 import trustme
 
 from tests.contracts.page_blocks import blocks
-from tests.live.daemon import HEADERS, Daemon, inspect
+from tests.live.daemon import HEADERS, Daemon, inspect, serving
 from tests.live.page import open_shell
 from tests.live.test_changes import free_port
 from tests.live.test_engine_restarts import settled
@@ -22,14 +22,8 @@ ID = "ops-page"
 @pytest.fixture
 async def installed(docker, tmp_path):
     """A daemon that keeps its port when it is started anew."""
-    daemon = Daemon(tmp_path, settings={"server": {"host": "127.0.0.1", "port": free_port()}})
-    try:
-        await daemon.start()
-        await daemon.engine_up()
+    async with serving(tmp_path, server={"host": "127.0.0.1", "port": free_port()}) as daemon:
         yield daemon
-    finally:
-        daemon.end()
-        engine.remove_labelled(daemon.node)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import trio
 
 from tests.contracts.page_blocks import blocks
 from tests.doubles.panel import TOKEN
-from tests.live.daemon import PATIENCE, Daemon
+from tests.live.daemon import PATIENCE, serving
 from tests.rig import engine
 
 PAGE = Path(__file__).parents[2] / "docs" / "remote.md"
@@ -92,14 +92,8 @@ async def answers(port):
 
 @pytest.fixture
 async def daemon(docker, panel, tmp_path):
-    daemon = Daemon(tmp_path, settings={"remote": {"enabled": True, "url": panel, "token": TOKEN}})
-    try:
-        await daemon.start()
-        await daemon.engine_up()
+    async with serving(tmp_path, remote={"enabled": True, "url": panel, "token": TOKEN}) as daemon:
         yield daemon
-    finally:
-        daemon.end()
-        engine.remove_labelled(daemon.node)
 
 
 async def test_an_example_panel_knows_what_became_of_every_installation(panel, daemon):

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from tests.contracts.quota_scene import unmount
-from tests.live.daemon import HEADERS, Daemon
+from tests.live.daemon import HEADERS, Daemon, serving
 from tests.rig import engine
 
 POOL = {"base_path": "./storage", "quota": "pool", "pool_mb": 256}
@@ -77,14 +77,8 @@ async def pooled(docker, tmp_path):
 
 @pytest.fixture
 async def accounting(docker, tmp_path):
-    daemon = Daemon(tmp_path, settings={"storage": ACCOUNTED})
-    try:
-        await daemon.start()
-        await daemon.engine_up()
+    async with serving(tmp_path, storage=ACCOUNTED) as daemon:
         yield daemon
-    finally:
-        daemon.end()
-        engine.remove_labelled(daemon.node)
 
 
 async def a_volume(daemon, size):
