@@ -2,7 +2,9 @@
 
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import uuid
@@ -23,12 +25,24 @@ from tests.rig import engine
 TOKEN = "lightd_live_tests_master_token"
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Accept": "Application/vnd.pkglatv1+json"}
 PATIENCE = 60.0
+PORTS = iter(random.sample(range(20_000, 32_000), 12_000))  # below those that the system gives by itself
 USER = "988:988" if os.geteuid() == 0 else f"{os.geteuid()}:{os.getegid()}"  # only root may give files away
 
 
 def open_client(**options):
     """A client whose every answer is held against the document of the API."""
     return httpx.AsyncClient(headers=HEADERS, trust_env=False, event_hooks=CHECKED, **options)
+
+
+def free_port():
+    """A port of 127.0.0.1 that nobody has, another one each time."""
+    for port in PORTS:
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return port
+    raise AssertionError("every port is taken")
 
 
 class Console:

@@ -14,7 +14,7 @@ import pytest
 import trio
 
 from tests.contracts.api_checks import CHECKED
-from tests.live.daemon import HEADERS, Daemon, inspect, serving
+from tests.live.daemon import HEADERS, Daemon, free_port, inspect, serving
 from tests.live.second_engine import open_second_engine
 from tests.rig import engine
 
@@ -52,6 +52,7 @@ class Panel:
     daemon: Daemon
     dice: random.Random
     volume: str
+    ports: dict = attrs.field(factory=lambda: {name: free_port() for name in NAMES})
     done: int = 0
     leaving: bool = False
 
@@ -89,7 +90,7 @@ class Panel:
             "volume_id": self.volume,
             "startup_command": self.dice.choice(STARTUPS),
             "start_pattern": self.dice.choice(["Ready|line 1", None]),
-            "ports": [{"ip": "127.0.0.1", "port": 21_000 + NAMES.index(name)}],
+            "ports": [{"ip": "127.0.0.1", "port": self.ports[name]}],
             "install_script": self.dice.choice([None, "echo installing", "sleep 1", "exit 3"]),
             "stop": {"timeout": 1},
         }
@@ -157,8 +158,8 @@ async def check_history(daemon, name):
 async def test_after_bad_days_in_a_row_all_that_is_said_is_true_and_nothing_is_left(second, daemon, seed):
     dice = random.Random(seed)
     panel = Panel(daemon, random.Random(seed + 1000), await daemon.volume())
-    for number, _ in enumerate(NAMES):
-        await daemon.post("/network/ports", {"ip": "127.0.0.1", "port": 21_000 + number})
+    for port in panel.ports.values():
+        await daemon.post("/network/ports", {"ip": "127.0.0.1", "port": port})
     async with trio.open_nursery() as nursery:
         for name in NAMES:
             nursery.start_soon(panel.use, name)

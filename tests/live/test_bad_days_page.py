@@ -10,9 +10,8 @@ import trio
 
 from tests.contracts.page_blocks import blocks
 from tests.contracts.quota_scene import unmount
-from tests.live.daemon import inspect, serving
+from tests.live.daemon import free_port, inspect, serving
 from tests.live.page import open_shell
-from tests.live.test_changes import free_port
 from tests.live.test_engine_restarts import settled
 from tests.live.test_quarantine import rename_last
 from tests.rig import engine

@@ -6,17 +6,12 @@ import socket
 import httpx
 import trio
 
-from tests.live.daemon import inspect
+from tests.live.daemon import free_port, inspect
 from tests.rig import engine
 
 ID = "changing"
 MIB = 1024 * 1024
 STOP = {"type": "command", "value": "stop", "timeout": 20}
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return found.getsockname()[1]
 
 
 async def lease(daemon, *ports):

@@ -4,8 +4,8 @@ import random
 
 import trio
 
-from tests.live.daemon import inspect
-from tests.live.test_changes import alone, ended, free_port, holders, lease
+from tests.live.daemon import free_port, inspect
+from tests.live.test_changes import alone, ended, holders, lease
 
 ID = "halfway"
 STOP = {"type": "command", "value": "stop", "timeout": 20}

@@ -8,10 +8,9 @@ import trio
 
 from tests.contracts.page_blocks import blocks
 from tests.doubles.engine_proxy import open_engine_proxy
-from tests.live.daemon import inspect, serving
+from tests.live.daemon import free_port, inspect, serving
 from tests.live.page import open_shell
 from tests.live.second_engine import open_second_engine
-from tests.live.test_changes import free_port
 from tests.live.test_engine_restarts import settled
 from tests.rig import engine
 

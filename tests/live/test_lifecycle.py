@@ -2,20 +2,21 @@
 
 import socket
 
-from tests.live.daemon import USER, inspect
+from tests.live.daemon import USER, free_port, inspect
 from tests.rig import engine
 
 
 async def test_a_server_lives_its_whole_life(daemon):
     volume = await daemon.volume()
     await daemon.post(f"/volumes/{volume}/files", {"path": "conf/motd.txt", "content": "Welcome\n"})
-    await daemon.post("/network/ports", {"ip": "127.0.0.1", "port": 25565, "protocol": "tcp"})
+    port = free_port()
+    await daemon.post("/network/ports", {"ip": "127.0.0.1", "port": port, "protocol": "tcp"})
     await daemon.create(
         volume_id=volume,
         command="cat conf/motd.txt; stdin-echo",
         start_pattern="Ready",
         install_script="#!/bin/sh\necho installing in $(pwd); touch installed\n",
-        ports=[{"ip": "127.0.0.1", "port": 25565}],
+        ports=[{"ip": "127.0.0.1", "port": port}],
         limits={"memory": 64 * 1024 * 1024, "cpu": 0.5, "pids": 64},
         stop={"type": "command", "value": "stop", "timeout": 20},
     )
@@ -122,8 +123,9 @@ async def test_a_prompt_without_a_newline_can_be_the_start_pattern(daemon):
 
 
 async def test_an_install_script_that_fails_gives_the_ports_back_and_says_why(daemon):
-    await daemon.post("/network/ports", {"ip": "127.0.0.1", "port": 25566})
-    body = {"install_script": "echo broken; exit 3", "ports": [{"ip": "127.0.0.1", "port": 25566}]}
+    address = {"ip": "127.0.0.1", "port": free_port()}
+    await daemon.post("/network/ports", address)
+    body = {"install_script": "echo broken; exit 3", "ports": [address]}
     answer = await daemon.create(wait=False, **body)
     assert answer["state"] == "installing"
     async with daemon.console() as console:
@@ -131,7 +133,7 @@ async def test_an_install_script_that_fails_gives_the_ports_back_and_says_why(da
     shown = await daemon.show()
     assert shown["install_state"] == "failed"
     assert "exit code 3" in shown["error"]
-    assert (await daemon.get("/network/ports/127.0.0.1/25566"))["in_use"] is False
+    assert (await daemon.get(f"/network/ports/127.0.0.1/{address['port']}"))["in_use"] is False
     refused = await daemon.post("/containers/s1/start", status=409)
     assert refused["code"] == "install_failed"
 

@@ -9,9 +9,8 @@ import trio
 import trustme
 
 from tests.contracts.page_blocks import blocks
-from tests.live.daemon import HEADERS, Daemon, inspect, serving
+from tests.live.daemon import HEADERS, Daemon, free_port, inspect, serving
 from tests.live.page import open_shell
-from tests.live.test_changes import free_port
 from tests.live.test_engine_restarts import settled
 from tests.rig import engine
 

@@ -6,7 +6,7 @@ import trio
 
 from tests.contracts.api_checks import CHECKED
 from tests.doubles.engine_door import open_engine_door
-from tests.live.daemon import HEADERS, USER, Daemon
+from tests.live.daemon import HEADERS, USER, Daemon, free_port
 from tests.rig import engine
 
 
@@ -43,17 +43,18 @@ async def test_without_an_engine_the_daemon_starts_serves_and_answers_503_where_
     await daemon.start()
     assert (await daemon.get("/containers"))["containers"] == []
     volume = await daemon.volume()
-    await daemon.post("/network/ports", {"ip": "127.0.0.1", "port": 25570})
+    address = {"ip": "127.0.0.1", "port": free_port()}
+    await daemon.post("/network/ports", address)
     body = {
         "internal_id": "s1",
         "image": engine.IMAGE,
         "volume_id": volume,
         "startup_command": "stdin-echo",
-        "ports": [{"ip": "127.0.0.1", "port": 25570}],
+        "ports": [address],
     }
     refused = await daemon.post("/containers", body, status=503)
     assert refused["code"] == "engine_unavailable"
-    assert (await daemon.get("/network/ports/127.0.0.1/25570"))["in_use"] is False
+    assert (await daemon.get(f"/network/ports/127.0.0.1/{address['port']}"))["in_use"] is False
     await door.open()
     await daemon.engine_up()
     assert (await daemon.post("/containers", body, wait=60))["status"] == "succeeded"

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ import trio
 
 from tests.contracts.page_blocks import blocks
 from tests.doubles.panel import TOKEN
-from tests.live.daemon import PATIENCE, serving
+from tests.live.daemon import PATIENCE, free_port, serving
 from tests.rig import engine
 
 PAGE = Path(__file__).parents[2] / "docs" / "remote.md"
@@ -33,11 +32,6 @@ NPM = {
 def example(language):
     (found,) = re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL)
     return found
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 def prepare(folder, language):

@@ -10,9 +10,9 @@ import pytest
 
 from lightd.files.quota import pool
 from tests.contracts.page_blocks import blocks
+from tests.live.daemon import free_port
 from tests.live.page import open_shell
 from tests.live.systemd import read_unit
-from tests.live.test_changes import free_port
 from tests.live.test_quotas import (
     a_volume,
     image_of,

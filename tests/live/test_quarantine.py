@@ -5,7 +5,7 @@ from contextlib import closing
 
 import trio
 
-from tests.live.daemon import inspect
+from tests.live.daemon import free_port, inspect
 from tests.rig import engine
 
 
@@ -23,9 +23,9 @@ def rename_last(daemon, internal_id, kind):
 
 
 async def test_a_container_whose_history_is_broken_is_alone_in_quarantine_and_comes_back(daemon):
-    await daemon.post("/network/ports", {"ip": "127.0.0.1", "port": 25571})
-    port = {"ip": "127.0.0.1", "port": 25571}
-    await daemon.create("q1", start_pattern="Ready", ports=[port])
+    address = {"ip": "127.0.0.1", "port": free_port()}
+    await daemon.post("/network/ports", address)
+    await daemon.create("q1", start_pattern="Ready", ports=[address])
     await daemon.create("q2", start_pattern="Ready")
     for internal_id in ("q1", "q2"):
         await daemon.power("start", internal_id)
@@ -38,7 +38,7 @@ async def test_a_container_whose_history_is_broken_is_alone_in_quarantine_and_co
     assert (await daemon.show("q1"))["quarantined"] is True
     refused = await daemon.post("/containers/q1/kill", status=503)
     assert refused["code"] == "quarantined"
-    assert (await daemon.get("/network/ports/127.0.0.1/25571"))["used_by"] == "q1"
+    assert (await daemon.get(f"/network/ports/127.0.0.1/{address['port']}"))["used_by"] == "q1"
     async with daemon.console("q2") as console:
         await console.send("send_command", command="still here")
         await console.until("console", "got: still here")

@@ -10,8 +10,7 @@ import sys
 import pytest
 
 from tests.contracts.page_blocks import ROOT, all_blocks
-from tests.live.daemon import USER
-from tests.live.test_changes import free_port
+from tests.live.daemon import USER, free_port
 from tests.rig import engine
 
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".nox", ".*_cache", "__pycache__", ".hypothesis")

@@ -8,7 +8,7 @@ import trio
 
 from tests.contracts.api_checks import CHECKED
 from tests.live.crowd import Crowd
-from tests.live.daemon import HEADERS, Daemon, inspect
+from tests.live.daemon import HEADERS, Daemon, free_port, inspect
 from tests.rig import engine
 
 
@@ -124,9 +124,9 @@ async def test_a_killed_daemon_finds_the_true_state_of_each_of_many_containers(d
             assert shown["exit"]["code"] == inspect(name)["State"]["ExitCode"] == 137
 
 
-async def quick_start(daemon, number):
+async def quick_start(daemon, number, port):
     """One panel's quick start, each step repeated until it is acknowledged; as far as it has got is kept."""
-    internal_id, port = f"k{number}", 20_000 + number
+    internal_id = f"k{number}"
 
     async def insist(method, path, body=None, fine=()):
         while True:
@@ -176,11 +176,11 @@ async def under_fire(daemon, panel, chance):
 @pytest.mark.parametrize("seed", range(3))
 async def test_kill_minus_nine_at_random_moments_of_the_quick_start_changes_nothing_of_its_end(daemon, seed):
     chance = random.Random(seed)
-    ended = []
+    ended, pool = [], [free_port() for _ in range(4)]
 
     async def panel():
-        for number in range(4):
-            await quick_start(daemon, number)
+        for number, port in enumerate(pool):
+            await quick_start(daemon, number, port)
             ended.append(number)
 
     with trio.fail_after(200):
@@ -188,7 +188,9 @@ async def test_kill_minus_nine_at_random_moments_of_the_quick_start_changes_noth
     assert ended == [0, 1, 2, 3]
     assert daemon.in_docker() == {f"lightd-k{number}": "running" for number in range(4)}
     ports = (await daemon.get("/network/ports"))["ports"]
-    assert {port["port"]: port["used_by"] for port in ports} == {20_000 + n: f"k{n}" for n in range(4)}
+    assert {port["port"]: port["used_by"] for port in ports} == {
+        port: f"k{number}" for number, port in enumerate(pool)
+    }
     for number in range(4):
         types = [event["type"] for event in (await daemon.get(f"/containers/k{number}/events"))["events"]]
         assert types.count("created") == types.count("installed") == types.count("started") == 1, types
