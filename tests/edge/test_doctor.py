@@ -48,7 +48,7 @@ def a_subject(folder, **sections):
 
 async def look(check, subject):
     found = []
-    with trio.fail_after(10):
+    with trio.fail_after(60):
         await check.look(subject, found.append)
     return {finding.name: finding for finding in found}
 

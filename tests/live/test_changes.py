@@ -44,7 +44,7 @@ async def ended(daemon, operation_id):
 
 async def alone(daemon, internal_id=ID):
     """Wait until the engine has one container of the node, and return its state."""
-    with trio.fail_after(30):
+    with trio.fail_after(60):
         while len(there := daemon.in_docker()) != 1:
             await trio.sleep(0.02)
     [state] = there.values()

@@ -128,7 +128,7 @@ async def test_an_engine_that_hangs_keeps_nobody_waiting_who_does_not_need_it(be
     await daemon.create("s2")
     door.hang()
     assert (await daemon.power("start", "s1", wait=0))["status"] == "pending"
-    with trio.fail_after(10):
+    with trio.fail_after(30):
         assert (await daemon.show("s1"))["state"] == "starting"
         assert (await daemon.show("s2"))["state"] == "offline"
         await daemon.volume()

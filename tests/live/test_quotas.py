@@ -69,7 +69,7 @@ async def pooled(docker, tmp_path):
         daemon.end()
         engine.remove_labelled(daemon.node)
         unmount(volumes_of(daemon))
-        with trio.fail_after(30, shield=True):  # a container that is just being made may hold the mount
+        with trio.fail_after(60, shield=True):  # a container that is just being made may hold the mount
             while loop_devices(image_of(daemon)):
                 await trio.sleep(0.05)
         image_of(daemon).unlink()
