@@ -246,7 +246,8 @@ class Daemon:
         """Every container of this node that the engine has, by name, with its state."""
         rows = engine.call("GET", "/containers/json", all=1, filters={"label": [f"lightd.node={self.node}"]})
         rows = rows if isinstance(rows, list) else [rows] if rows else []
-        return {row["Names"][0].lstrip("/"): row["State"] for row in rows}
+        found = [engine.call("GET", f"/containers/{row['Id']}/json") for row in rows]  # a list may lag behind
+        return {each["Name"].lstrip("/"): each["State"]["Status"] for each in found if each is not None}
 
 
 @asynccontextmanager

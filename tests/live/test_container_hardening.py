@@ -165,7 +165,7 @@ async def test_the_kernel_s_files_are_out_of_reach_of_root(as_root):
         "echo x >/proc/sys/kernel/core_pattern",
         "echo x >/proc/sysrq-trigger",
         "echo x >/sys/kernel/uevent_helper",
-        "mkdir /sys/fs/cgroup/pids/x || mkdir /sys/fs/cgroup/x",
+        "if [ -d /sys/fs/cgroup/pids ]; then mkdir /sys/fs/cgroup/pids/x; else mkdir /sys/fs/cgroup/x; fi",
         "mount -t tmpfs none /mnt",
         "mknod /tmp/d b 8 0",
         "chroot / true",
