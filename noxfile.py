@@ -81,7 +81,7 @@ def _pytest(session: nox.Session, name: str, marked: str, *, measured: bool = Tr
     _run(
         session,
         *(("-m", "coverage", "run") if measured else ()),
-        *("-m", "pytest", "-m", marked, f"--junitxml={RESULTS / name}.xml"),
+        *("-m", "pytest", "--quiet", "-m", marked, f"--junitxml={RESULTS / name}.xml"),
         "--hypothesis-profile=ci",  # no deadlines: coverage slows the examples down
         *session.posargs,
         env={**env, "COVERAGE_FILE": str(COVERAGE / name)},

@@ -1,20 +1,42 @@
-"""The last line of a test run: how many passed and failed over all its sessions."""
+"""The last lines of a test run: what failed over all its sessions and why, and how many did not."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+LINES, LENGTH = 15, 300  # of a failure, from its end: where a test broke, not the way there
+
+
+def suites(results: Path) -> Iterator[tuple[str, ET.Element]]:
+    """Go through all that the JUnit files in a directory tell of, each with the name of its session."""
+    for report in sorted(results.glob("*.xml")):
+        for suite in ET.parse(report).getroot().iter("testsuite"):
+            yield report.stem, suite
+
 
 def count(results: Path) -> tuple[int, int, int]:
-    """Passed, failed and skipped tests of all the JUnit files in a directory."""
+    """Passed, failed and skipped tests."""
     total = failed = skipped = 0
-    for report in results.glob("*.xml"):
-        for suite in ET.parse(report).getroot().iter("testsuite"):
-            total += int(suite.get("tests", 0))
-            failed += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
-            skipped += int(suite.get("skipped", 0))
+    for _, suite in suites(results):
+        total += int(suite.get("tests", 0))
+        failed += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        skipped += int(suite.get("skipped", 0))
     return total - failed - skipped, failed, skipped
 
 
+def failures(results: Path) -> Iterator[str]:
+    """Tell of each failed test: which one, in which session, and the end of what it said."""
+    for session, suite in suites(results):
+        for case in suite.iter("testcase"):
+            for trouble in (*case.iterfind("failure"), *case.iterfind("error")):
+                said = (trouble.text or trouble.get("message") or "").strip().splitlines()[-LINES:]
+                lines = (line[:LENGTH] for line in said)
+                yield "\n".join((f"---- {session}: {case.get('classname')}::{case.get('name')}", *lines))
+
+
 if __name__ == "__main__":
-    print("{} passed, {} failed, {} skipped".format(*count(Path(sys.argv[1]))))
+    found = Path(sys.argv[1])
+    for each in failures(found):
+        print(each)
+    print("{} passed, {} failed, {} skipped".format(*count(found)))
