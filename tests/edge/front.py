@@ -21,7 +21,7 @@ from tests.live.daemon import USER, Console
 TOKEN = "lightd_edge_tests_master_token"
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Accept": "Application/vnd.pkglatv1+json"}
 NO_VOLUME = "00000000-0000-0000-0000-000000000000"
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def free_port():

@@ -455,7 +455,7 @@ async def test_of_two_writes_to_one_version_one_wins(edge, volume):
     statuses = []
 
     async def write(number):
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
             answer = await client.put(
                 edge.url + content(volume),
                 params={"path": "f"},

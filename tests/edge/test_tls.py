@@ -64,7 +64,7 @@ async def wait_logged(caplog, text):
 
 async def test_a_daemon_with_a_certificate_says_https_and_is_verified(edge, authority):
     assert edge.url.startswith("https://127.0.0.1:")
-    async with httpx.AsyncClient(verify=authority.to_context(), trust_env=False) as client:
+    async with httpx.AsyncClient(verify=authority.to_context(), trust_env=False, timeout=60) as client:
         answer = await client.get(f"{edge.url}/containers", headers=HEADERS)
     assert answer.json() == {"containers": []}
     assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"

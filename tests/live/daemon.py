@@ -24,14 +24,16 @@ from tests.rig import engine
 
 TOKEN = "lightd_live_tests_master_token"
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Accept": "Application/vnd.pkglatv1+json"}
-PATIENCE = 60.0
+PATIENCE = 180.0
 PORTS = iter(random.sample(range(20_000, 32_000), 12_000))  # below those that the system gives by itself
 USER = "988:988" if os.geteuid() == 0 else f"{os.geteuid()}:{os.getegid()}"  # only root may give files away
 
 
 def open_client(**options):
-    """A client whose every answer is held against the document of the API."""
-    return httpx.AsyncClient(headers=HEADERS, trust_env=False, event_hooks=CHECKED, **options)
+    """A client whose every answer is held against the document of the API; it waits long for one."""
+    return httpx.AsyncClient(
+        headers=HEADERS, trust_env=False, event_hooks=CHECKED, **{"timeout": PATIENCE, **options}
+    )
 
 
 def free_port():
@@ -174,7 +176,7 @@ class Daemon:
 
     async def call(self, method, path, body=None, status=200, **params):
         """Return the answer to one call, which has to be ``status``."""
-        async with open_client(timeout=PATIENCE) as client:
+        async with open_client() as client:
             response = await client.request(method, self.url + path, json=body, params=params)
         assert status in (None, response.status_code), response.text
         return response.json()

@@ -19,7 +19,7 @@ async def test_what_was_under_way_when_the_daemon_was_killed_is_told_by_the_next
 
         async def stop():
             async with httpx.AsyncClient(
-                headers={**HEADERS, "X-Request-Id": "the-stop"}, trust_env=False
+                headers={**HEADERS, "X-Request-Id": "the-stop"}, trust_env=False, timeout=60
             ) as client:
                 try:
                     await client.post(

@@ -19,7 +19,7 @@ async def shake_hands(url):
         "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
         "Sec-WebSocket-Version": "13",
     }
-    async with httpx.AsyncClient(trust_env=False, event_hooks=CHECKED) as client:
+    async with httpx.AsyncClient(trust_env=False, event_hooks=CHECKED, timeout=60) as client:
         return await client.get(url, headers=headers)
 
 
@@ -182,7 +182,7 @@ async def test_the_node_stream_tells_of_every_container(daemon):
         await daemon.create("one")
         await daemon.create("two")
         seen = set()
-        with trio.fail_after(60):
+        with trio.fail_after(180):
             while not {("one", "ready"), ("two", "ready")} <= seen:
                 frame = json.loads(await node.get_message())
                 seen.add((frame["internal_id"], frame["data"]))
@@ -250,6 +250,6 @@ async def test_no_token_is_in_the_log(daemon):
     await daemon.create()
     async with daemon.console() as console:
         await console.next()
-    async with httpx.AsyncClient(trust_env=False, event_hooks=CHECKED) as client:
+    async with httpx.AsyncClient(trust_env=False, event_hooks=CHECKED, timeout=60) as client:
         await client.get(f"{daemon.url}/containers?token={TOKEN}", headers=HEADERS)
     assert TOKEN not in daemon.log.read_text()

@@ -273,7 +273,7 @@ async def test_no_container_reaches_lightd_by_any_address_of_its_host(node, plai
 
 async def test_the_host_itself_reaches_lightd_by_the_bridge_s_address(node):
     port = node.url.rpartition(":")[2]
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
         answer = await client.get(f"http://{gateway()}:{port}/api/v1/public/ping")
     assert answer.status_code == 200
 
@@ -287,7 +287,7 @@ async def test_no_container_reaches_another(node, plain, as_root):
 
 
 def fetch(host, port):
-    connection = http.client.HTTPConnection(host, port, timeout=5)
+    connection = http.client.HTTPConnection(host, port, timeout=60)
     try:
         connection.request("GET", "/")
         return connection.getresponse().read().decode()

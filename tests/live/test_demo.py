@@ -106,7 +106,7 @@ def test_a_kept_demo_serves_until_it_is_told_to_stop(docker, tmp_path):
     with begun(tmp_path) as process:
         line = next(line for line in process.stdout if line.startswith("lightd listens on "))
         assert any("The daemon stays" in line for line in process.stdout)
-        answer = httpx.get(f"{line.split()[-1]}/api/v1/public/ping", trust_env=False)
+        answer = httpx.get(f"{line.split()[-1]}/api/v1/public/ping", trust_env=False, timeout=60)
         assert answer.json()["status"] == "ok"
         process.terminate()
         process.stdout.read()

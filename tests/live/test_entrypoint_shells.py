@@ -64,7 +64,7 @@ def commands(server):
 @pytest.mark.parametrize("kind", commands(""))
 def test_stdin_and_the_exit_code_are_the_programs(shell, kind, server, tmp_path):
     with start(shell, commands(server)[kind], tmp_path) as process:
-        printed, _ = process.communicate("hello\nexit 7\n", timeout=10)
+        printed, _ = process.communicate("hello\nexit 7\n", timeout=60)
     assert printed.splitlines()[0].split()[0] == "ready"
     assert printed.splitlines()[1:] == ["got hello"]
     assert process.returncode == 7
@@ -80,7 +80,7 @@ def test_a_signal_reaches_the_program_and_is_waited_for(shell, kind, server, tmp
         else:
             process.terminate()
         process.stdin.write("\n")  # a shell's `read` looks at its trap when it returns
-        printed, _ = process.communicate(timeout=10)
+        printed, _ = process.communicate(timeout=60)
     assert [line for line in printed.splitlines() if line.startswith("sav")] == ["saving", "saved"]
     assert process.returncode == 4
 
@@ -89,7 +89,7 @@ def test_nothing_is_started_after_the_signal(shell, server, tmp_path):
     with start(shell, f"{server}; echo next; sleep 60", tmp_path) as process:
         assert process.stdout.readline().startswith("ready")
         os.killpg(process.pid, signal.SIGTERM)
-        printed, _ = process.communicate("\n", timeout=10)
+        printed, _ = process.communicate("\n", timeout=60)
     assert "next" not in printed
 
 
@@ -97,7 +97,7 @@ def test_background_programs_are_waited_for(shell, server, tmp_path):
     with start(shell, f"exec 3<&0; {server} <&3 & wait", tmp_path) as process:
         assert process.stdout.readline().startswith("ready")
         os.killpg(process.pid, signal.SIGTERM)
-        printed, _ = process.communicate("\n", timeout=10)
+        printed, _ = process.communicate("\n", timeout=60)
     assert "saved" in printed
 
 
@@ -107,7 +107,7 @@ def test_arguments_and_environment_are_as_written(shell, server, tmp_path):
         (f'A="x y" {server}', "ready x y  "),
     ]:
         with start(shell, command, tmp_path) as process:
-            printed, _ = process.communicate("exit 0\n", timeout=10)
+            printed, _ = process.communicate("exit 0\n", timeout=60)
         assert printed.splitlines()[0] == ready
 
 

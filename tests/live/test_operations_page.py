@@ -33,14 +33,14 @@ async def shell(installed, tmp_path):
 
 async def until(condition):
     """Wait until ``await condition()`` is true, and return what it is."""
-    with trio.fail_after(60):
+    with trio.fail_after(180):
         while not (found := await condition()):
             await trio.sleep(0.05)
     return found
 
 
 async def status_with(daemon, token):
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
         headers = {**HEADERS, "Authorization": f"Bearer {token}"}
         return (await client.get(f"{daemon.url}/containers", headers=headers)).status_code
 

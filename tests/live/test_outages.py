@@ -25,13 +25,13 @@ async def behind_a_door(docker, tmp_path):
 
 
 async def start(daemon):
-    async with httpx.AsyncClient(headers=HEADERS, trust_env=False, event_hooks=CHECKED, timeout=30) as client:
+    async with httpx.AsyncClient(headers=HEADERS, trust_env=False, event_hooks=CHECKED, timeout=60) as client:
         return await client.post(f"{daemon.url}/containers/s1/start", params={"wait": 30})
 
 
 async def wait_refused(daemon):
     """Wait until the daemon has noticed that its engine is gone."""
-    with trio.fail_after(60):
+    with trio.fail_after(180):
         while (answer := await start(daemon)).status_code != 503:
             await trio.sleep(0.1)
     assert answer.json()["code"] == "engine_unavailable"
@@ -95,7 +95,7 @@ async def test_an_exit_during_the_outage_is_found_with_its_code(behind_a_door):
     await wait_refused(daemon)
     engine.call("POST", "/containers/lightd-s1/kill", signal="KILL")
     await door.open()
-    with trio.fail_after(60):
+    with trio.fail_after(180):
         while (shown := await daemon.show())["state"] != "offline":
             await trio.sleep(0.1)
     assert shown["exit"]["code"] == 137
@@ -113,7 +113,7 @@ async def test_a_stop_that_met_the_outage_is_done_when_it_is_over(behind_a_door)
     await trio.sleep(2)
     assert (await daemon.show())["state"] == "stopping"
     await door.open()
-    with trio.fail_after(60):
+    with trio.fail_after(180):
         while (shown := await daemon.show())["state"] != "offline":
             await trio.sleep(0.1)
     assert shown["exit"]["code"] == 137

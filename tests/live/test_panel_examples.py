@@ -97,7 +97,9 @@ async def test_an_example_panel_knows_what_became_of_every_installation(panel, d
     fields = {"volume_id": volume, "startup_command": "stdin-echo", "image": engine.IMAGE}
     body = {"internal_id": bad, "install_script": "exit 3", **fields}
     assert (await daemon.post("/containers", body, wait=60))["status"] == "failed"
-    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False, timeout=60
+    ) as client:
         with trio.fail_after(PATIENCE):
             while (status := await daemon.get("/remote/status"))["backlog"] or not status["healthy"]:
                 await trio.sleep(0.1)

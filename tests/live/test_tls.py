@@ -28,7 +28,7 @@ def installed(tmp_path, authority):
 async def test_the_command_serves_https_and_says_so(installed, authority):
     await installed.start()
     assert installed.url.startswith("https://127.0.0.1:")
-    async with httpx.AsyncClient(verify=authority.to_context(), trust_env=False) as client:
+    async with httpx.AsyncClient(verify=authority.to_context(), trust_env=False, timeout=60) as client:
         assert (await client.get(f"{installed.url}/containers", headers=HEADERS)).status_code == 200
     async with httpx.AsyncClient(trust_env=False) as stranger:
         with pytest.raises(httpx.ConnectError):

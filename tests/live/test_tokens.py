@@ -9,7 +9,7 @@ USES = 5
 
 
 async def use(daemon, token, found):
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
         bearer = {**HEADERS, "Authorization": f"Bearer {token}"}
         found.append((await client.get(daemon.url + "/containers", headers=bearer)).status_code)
 
