@@ -115,17 +115,22 @@ async def test_the_release_belongs_to_the_operation_that_led_to_it(autojump_cloc
         assert causes["PortsReleased"] == causes["Deleted"]
 
 
+async def lease_to_a_stranger(journal, engine):
+    """A daemon's whole life: one port goes to a container, the other to one that nobody creates then."""
+    async with open_daemon(journal, engine) as (world, pool):
+        await pool.ref.ask(Add((PORT, OTHER)))
+        await create(world, pool)
+        await world.wait(Phase.OFFLINE)
+        await pool.ref.ask(Lease("never-created", (OTHER,)))
+
+
 async def test_leases_survive_a_restart_and_those_of_strangers_are_given_back(autojump_clock):
     """A crash fell between the lease and the creation, another between a deletion and the release."""
     journal = FullJournal(virtual_clock())
     async with fake.open_fake_engine() as engine:
-        async with open_daemon(journal, engine) as (world, pool):
-            await pool.ref.ask(Add((PORT, OTHER)))
-            await create(world, pool)
-            await world.wait(Phase.OFFLINE)
-            await pool.ref.ask(Lease("never-created", (OTHER,)))
+        await lease_to_a_stranger(journal, engine)
         await trio.sleep(1)
-        async with open_daemon(journal, engine) as (world, pool):
+        async with open_daemon(journal, engine) as (_, pool):
             assert owner(pool) == "s1"
             assert owner(pool, OTHER) is None
             await pool.wait_followed()
@@ -195,11 +200,7 @@ async def test_a_lease_whose_wish_was_never_recorded_is_given_back_by_the_next_s
 async def test_a_start_on_a_full_disk_is_a_start_and_strangers_leases_go_once_there_is_room(autojump_clock):
     journal = FullJournal(virtual_clock())
     async with fake.open_fake_engine() as engine:
-        async with open_daemon(journal, engine) as (world, pool):
-            await pool.ref.ask(Add((PORT, OTHER)))
-            await create(world, pool)
-            await world.wait(Phase.OFFLINE)
-            await pool.ref.ask(Lease("never-created", (OTHER,)))
+        await lease_to_a_stranger(journal, engine)
         journal.full = True
         async with open_daemon(journal, engine) as (world, pool):
             await trio.sleep(100)
