@@ -81,4 +81,5 @@ def test_every_command_of_the_readme_works_as_it_stands(clone):
     (clone / ".venv/bin/nox").write_text(NOX)
     (clone / ".venv/bin/nox").chmod(0o755)
     asked = [line.split()[2:] for line in run(clone, tests).splitlines() if line.startswith("nox --sessions")]
-    assert asked == [["lint", "typing", "docs"], ["tests"], ["live"], ["cover"]]
+    installed = ["tests", "--install-only"]
+    assert asked == [["lint", "typing", "docs"], installed, ["tests"], ["live"], ["cover"]]
