@@ -206,7 +206,8 @@ async def test_logs_follow_to_the_deletion_and_print_each_line_once(edge, shell)
 async def test_logs_that_follow_from_nothing_show_only_what_comes(edge, shell):
     await edge.running()
     async with shell.job("logs", "s1", "-f", "-n", "0", "--json") as job:
-        await trio.sleep(0.2)
+        while not edge.system.sockets._held:
+            await trio.sleep(0.01)
         async with edge.console() as console:
             await console.send("send_command", command="one")
         await job.out.until("got: one")

@@ -120,12 +120,12 @@ async def test_an_upload_that_stalls_is_a_408(opened):
 
 
 async def test_an_upload_may_take_longer_than_the_time_for_one_chunk(opened):
-    async with opened(body_timeout=1.0) as edge, connect(edge) as client:
-        await client.send(request("/upload", "PUT", content_length="15"))
-        for _ in range(15):
+    async with opened(body_timeout=2.0) as edge, connect(edge) as client:
+        await client.send(request("/upload", "PUT", content_length="25"))
+        for _ in range(25):
             await client.send(b"x")
             await trio.sleep(0.1)
-        assert json.loads((await client.read_answer()).body) == {"size": 15}
+        assert json.loads((await client.read_answer()).body) == {"size": 25}
 
 
 async def test_a_small_body_that_nobody_reads_costs_no_connection(edge):

@@ -89,10 +89,10 @@ async def test_a_client_that_reads_a_file_slowly_is_not_cut_off(opened, stored):
     """Less than the part of the socket's buffer that has to be free before the kernel calls it writable."""
     with stored.open("r+b") as file:
         file.truncate(1 << 40)
-    async with opened(write_stall=0.5) as edge:
+    async with opened(write_stall=2.0) as edge:
         with socket.socket() as raw:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32_768)
-            raw.settimeout(5)
+            raw.settimeout(60)
             await trio.to_thread.run_sync(raw.connect, (edge.addresses[0].host, edge.addresses[0].port))
             await trio.to_thread.run_sync(raw.sendall, request("/file"))
             for _ in range(30):

@@ -244,7 +244,7 @@ async def test_a_client_that_stops_reading_is_cut_off(opened):
 
 
 async def test_a_client_that_reads_slowly_is_not_cut_off(opened):
-    async with opened(write_stall=1.0) as edge, connect(edge) as client:
+    async with opened(write_stall=2.0) as edge, connect(edge) as client:
         await client.send(request("/endless"))
         for _ in range(30):
             assert await client.receive()
