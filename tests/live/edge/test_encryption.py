@@ -25,7 +25,7 @@ def authority(tmp_path) -> Authority:
 async def edge(app, authority) -> AsyncIterator[server.Server]:
     authority.write()
     pair = certificate.read(Tls(*map(Path, authority.tls.values())))
-    limits = settings.Settings(grace=1.0, linger=0.5, tls_handshake_timeout=0.3, write_stall=0.5)
+    limits = settings.Settings(grace=1.0, linger=0.5, tls_handshake_timeout=1.5, write_stall=0.5)
     with trio.fail_after(180):
         async with server.open_server(
             app, [server.Address("127.0.0.1", 0)], settings=limits, to_context=lambda: pair.context

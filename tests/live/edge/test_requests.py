@@ -182,7 +182,7 @@ async def test_headers_that_trickle_do_not_win_time(opened):
 
 
 async def test_the_next_requests_headers_have_their_own_time(opened):
-    async with opened(head_timeout=0.2) as edge, connect(edge) as client:
+    async with opened(head_timeout=0.6) as edge, connect(edge) as client:
         await client.send(request("/") + b"GET / HT")
         assert (await client.read_answer()).status == 200
         assert is_refusal(await client.read_answer(), 408)

@@ -178,9 +178,9 @@ async def test_a_message_that_is_too_big_closes_with_1009(edge, sent):
 
 
 async def test_a_client_that_answers_pings_stays(opened):
-    async with opened(ping_every=0.1) as edge, connect(edge) as client:
+    async with opened(ping_every=0.3) as edge, connect(edge) as client:
         await client.open_websocket("/ws/listen")
-        for _ in range(10):
+        for _ in range(8):
             assert await client.read_frame() == (PING, b"")
             await client.send(frame(PONG))
 
