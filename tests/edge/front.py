@@ -1,7 +1,6 @@
 """The real edge on a fake engine: what a client can reach, what a test can do to it, in one Trio loop."""
 
 import json
-import socket
 import time
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,12 +20,7 @@ from tests.live.daemon import USER, Console
 TOKEN = "lightd_edge_tests_master_token"
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Accept": "Application/vnd.pkglatv1+json"}
 NO_VOLUME = "00000000-0000-0000-0000-000000000000"
-PATIENCE = 60.0
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
+PATIENCE = 20.0
 
 
 def a_file(folder, **sections):

@@ -34,8 +34,9 @@ from lightd.doctor.subject import Subject
 from lightd.journal import inspection
 from lightd.journal.sqlite import SCHEMA
 from tests.doubles.panel import HANG, Answer, open_panel
-from tests.edge.front import TOKEN, a_file, free_port, open_edge, write_file
+from tests.edge.front import TOKEN, a_file, open_edge, write_file
 from tests.edge.shell import Job, Shell
+from tests.live.daemon import free_port
 from tests.pure.test_doctor import INFO, VERSION
 
 GOOD, DOUBTFUL, BAD, UNSEEN = Verdict
@@ -48,7 +49,7 @@ def a_subject(folder, **sections):
 
 async def look(check, subject):
     found = []
-    with trio.fail_after(60):
+    with trio.fail_after(10):
         await check.look(subject, found.append)
     return {finding.name: finding for finding in found}
 

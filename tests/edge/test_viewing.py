@@ -15,8 +15,9 @@ from wsproto.utilities import generate_accept_token
 from lightd.commands import address, client, viewing
 from lightd.commands.address import Address
 from lightd.commands.trouble import Trouble
-from tests.edge.front import PATIENCE, TOKEN, free_port, open_edge
+from tests.edge.front import PATIENCE, TOKEN, open_edge
 from tests.edge.shell import Job, Shell
+from tests.live.daemon import free_port
 from tests.rig import engine
 
 
