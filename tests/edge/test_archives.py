@@ -124,7 +124,7 @@ async def begin_huge(edge, volume, **params):
 
 
 async def wait_begun(edge, volume):
-    with trio.fail_after(60):
+    with trio.fail_after(20):
         while True:
             found = (await edge.get(f"{route(volume)}/operations"))["operations"]
             if found and found[-1]["bytes"] > 0:
@@ -191,7 +191,7 @@ async def test_a_client_that_leaves_ends_its_archive(edge, volume):
         nursery.start_soon(begin_huge, edge, volume)
         shown = await wait_begun(edge, volume)
         nursery.cancel_scope.cancel()
-    with trio.fail_after(60):
+    with trio.fail_after(20):
         while (await edge.get(f"{route(volume)}/operations/{shown['operation_id']}"))["status"] == "pending":
             await trio.sleep(0.02)
     assert held_in(volume) == ["huge", "other", "tree"]

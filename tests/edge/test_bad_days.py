@@ -90,7 +90,7 @@ async def test_a_change_that_could_not_be_recorded_holds_no_port_once_something_
     await trio.testing.wait_all_tasks_blocked(0.05)  # the release is refused, too
     edge.journal.fault = edge.journal.fills_after = None
     assert len(pool.state.held_by("s1")) == 2
-    with trio.fail_after(60):
+    with trio.fail_after(20):
         await edge.create("s2", ports=ports[2:])
     assert [key[1] for key in pool.state.held_by("s1")] == [25565]
     assert [key[1] for key in pool.state.held_by("s2")] == [25567]
@@ -102,7 +102,7 @@ async def quarantine(edge, internal_id="s1"):
     member.place._child.intensity = RestartIntensity(restarts=0)
     edge.faults.errors["start"] = RuntimeError("a bug")
     await edge.power("start", internal_id, wait=0)
-    with trio.fail_after(60):
+    with trio.fail_after(20):
         while not member.place.quarantined:
             await trio.sleep(0.001)
     edge.faults.errors.clear()
@@ -169,7 +169,7 @@ async def test_a_bug_puts_one_container_into_quarantine_and_the_others_never_not
 
 async def crash_until_quarantined(edge):
     """Ask for what shows the bug, as often as its actor is there again."""
-    with trio.fail_after(60):
+    with trio.fail_after(20):
         while not (await edge.show())["quarantined"]:
             answer = await edge.ask("POST", "/containers/s1/restart")
             assert answer.status_code in (500, 503)  # it broke on this one, or is in quarantine by now

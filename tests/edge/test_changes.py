@@ -136,7 +136,7 @@ async def test_a_port_that_a_refused_change_leased_is_given_back(edge):
     assert (await edge.refused("POST", "/containers/s1/rebind-network", {"ports": [new]}))[1] == "changing"
     edge.faults.gates.pop("create_candidate").set()
     await edge.system.ports.wait_followed()
-    with trio.fail_after(60):
+    with trio.fail_after(20):
         while await holders(edge) != {25565: "s1", 25566: None}:
             await trio.sleep(0.01)
 
@@ -201,7 +201,7 @@ async def test_what_is_on_its_way_is_an_operation_that_ends_with_it(edge):
     again = await edge.power("start", wait=0)
     assert (again["status"], (await operation(edge, again))["status"]) == ("pending", "pending")
     await edge.power("kill")
-    with trio.fail_after(60):
+    with trio.fail_after(20):
         while (told := await operation(edge, again))["status"] == "pending":
             await trio.sleep(0.01)
     assert told["status"] == "failed"

@@ -266,13 +266,13 @@ async def test_a_client_that_stops_reading_keeps_nobody_waiting_and_leaves_nothi
         await client.send_all(f"GET {content(volume)}?path=f HTTP/1.1\r\nHost: x\r\n{head}\r\n".encode())
         assert b"200" in await client.receive_some(100)
         clients.append(client)
-    with trio.fail_after(60):
+    with trio.fail_after(20):
         assert (await edge.get(f"/volumes/{volume['id']}/files"))["files"]
         assert (await get(edge, volume, Range="bytes=0-9")).status_code == 206
     for client in clients:
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         await client.aclose()
-    with trio.fail_after(60):
+    with trio.fail_after(20):
         while len(names("/proc/self/fd")) > before:
             await trio.sleep(0.01)
 
@@ -357,7 +357,7 @@ async def test_a_client_that_goes_away_leaves_the_old_file_and_no_part(edge, vol
         "Host: x\r\n\r\n".encode()
     )
     await client.send_all(b"x" * (declared - 100_000))
-    with trio.fail_after(60):
+    with trio.fail_after(20):
         while len(held_in(volume)) < 2:
             await trio.sleep(0.01)
         await client.aclose()
@@ -379,7 +379,7 @@ async def test_an_upload_that_broke_off_is_taken_up_again(edge, volume):
         f"PUT {target} HTTP/1.1\r\nHost: x\r\n{head}Content-Length: {LARGE}\r\n\r\n".encode()
         + data[: LARGE // 2]
     )
-    with trio.fail_after(60):
+    with trio.fail_after(20):
         while (arrived := (await edge.get(where, **named))["offset"]) < LARGE // 2:
             await trio.sleep(0.01)
         await client.aclose()

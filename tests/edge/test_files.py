@@ -236,7 +236,7 @@ async def slow_work(edge, volume, monkeypatch, path, body, method="POST"):
         nursery.start_soon(edge.ask, method, route(volume) + path, body)
         await begun.wait()
         nursery.cancel_scope.cancel()
-    with trio.fail_after(60):
+    with trio.fail_after(20):
         while not ended.is_set():
             await trio.sleep(0.01)
         while volumes_busy(edge):
@@ -262,7 +262,7 @@ async def test_a_volume_whose_disk_hangs_keeps_nobody_from_another(edge, volume,
     async with trio.open_nursery() as nursery:
         for _ in range(volumes.QUICK * 2):
             nursery.start_soon(edge.get, f"{route(volume)}/files")
-        with trio.fail_after(60):
+        with trio.fail_after(20):
             while edge.system.folders._quick.borrowed_tokens < volumes.QUICK_IN_ONE:
                 await trio.sleep(0.01)
             for _ in range(5):

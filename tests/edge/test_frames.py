@@ -69,7 +69,7 @@ async def test_a_resize_reaches_the_terminal_and_is_kept_for_the_next_run(edge):
     await edge.running()
 
     async def sized(columns, rows):
-        with trio.fail_after(60):
+        with trio.fail_after(20):
             while edge.engine.terminal_size("s1") != (columns, rows):
                 await trio.sleep(0.001)
 

@@ -78,7 +78,7 @@ async def test_a_thousand_idle_sockets_take_nothing_from_who_works(edge, many_de
             for viewer in viewers:
                 nursery.start_soon(read_until, viewer, b'"running"')
 
-    with trio.fail_after(60):
+    with trio.fail_after(20):
         while descriptors() > before + 5:
             await trio.sleep(0.02)
     assert len((await edge.get("/containers"))["containers"]) == CONTAINERS

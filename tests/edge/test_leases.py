@@ -117,7 +117,7 @@ async def test_a_client_that_leaves_in_the_middle_leaves_a_container_with_its_po
         nursery.cancel_scope.cancel()
     await trio.testing.wait_all_tasks_blocked(0.02)  # the server has noticed
     edge.journal.gate.set()
-    with trio.fail_after(60):
+    with trio.fail_after(20):
         while "s1" in edge.system.claims:
             await trio.sleep(0.001)
     assert (await edge.show())["ports"][0]["port"] == 25565
@@ -141,11 +141,11 @@ async def test_a_port_is_given_back_when_the_creation_could_not_be_recorded(edge
     edge.system.bus._journal = Intercepted(edge.journal, lease_only)
     status, code, _ = await edge.refused("POST", "/containers", body)
     assert (status, code) == (507, "journal_unavailable")
-    with trio.fail_after(60):
+    with trio.fail_after(20):
         await release_refused.wait()
     edge.journal.fault = None
     edge.system.bus._journal = edge.journal
-    with trio.fail_after(60):
+    with trio.fail_after(20):
         while (answer := await edge.ask("POST", "/containers", {**body, "internal_id": "s2"})).is_error:
             assert answer.json()["code"] == "journal_unavailable"
     assert await holders(edge) == {25565: "s2"}
@@ -184,7 +184,7 @@ async def test_a_bug_that_shows_after_whoever_asked_has_left_is_in_the_log(edge,
     assert (await edge.refused("POST", "/containers", body))[:2] == (503, "overloaded")
     assert "a bug" not in caplog.text
     gate.set()
-    with trio.fail_after(60):
+    with trio.fail_after(20):
         while "RuntimeError: a bug" not in caplog.text:
             await trio.sleep(0.01)
     assert "failed, and nobody waits for it any longer" in caplog.text
@@ -210,6 +210,6 @@ async def test_ports_stay_claimed_while_the_journal_holds_up_the_wish_for_them(e
     held = await edge.system.claims.at("s1", 0)
     gate.set()
     assert held == (("127.0.0.1", 25565, "tcp"), ("127.0.0.1", 25566, "tcp"))
-    with trio.fail_after(60):
+    with trio.fail_after(20):
         while "s1" in edge.system.claims or await holders(edge) != {25565: None, 25566: "s1"}:
             await trio.sleep(0.01)

@@ -170,7 +170,7 @@ async def test_an_answer_may_say_more_or_be_the_last_of_its_connection(answer, c
         listeners = await nursery.start(partial(trio.serve_tcp, talk, 0, host="127.0.0.1"))
         port = listeners[0].socket.getsockname()[1]
         async with open_http_panel(f"http://127.0.0.1:{port}", TOKEN) as panel:
-            with trio.fail_after(60):
+            with trio.fail_after(5):
                 assert await tell(panel) == await tell(panel) == Accepted()
         nursery.cancel_scope.cancel()
     assert taken == connections
@@ -213,7 +213,7 @@ async def test_an_answer_that_comes_before_all_was_sent_is_heard():
         listeners = await nursery.start(partial(trio.serve_tcp, talk, 0, host="127.0.0.1"))
         port = listeners[0].socket.getsockname()[1]
         async with open_http_panel(f"http://127.0.0.1:{port}", TOKEN) as panel:
-            with trio.fail_after(60):
+            with trio.fail_after(20):
                 answer = await panel.ask("POST", "/config", {"containers": ["x" * 20_000_000]})
         nursery.cancel_scope.cancel()
     assert answer.status == 413
@@ -258,7 +258,7 @@ async def test_no_more_of_an_answer_is_read_than_it_may_have():
                 nursery.start_soon(flood)
                 port = listener.getsockname()[1]
                 async with open_http_panel(f"http://127.0.0.1:{port}", TOKEN) as panel:
-                    with trio.fail_after(60):
+                    with trio.fail_after(20):
                         assert isinstance(await tell(panel), Later)
     assert received < 64 * 1024 * 1024
 
@@ -277,7 +277,7 @@ async def test_a_call_that_is_cut_short_leaves_no_connection_in_the_way():
             with trio.move_on_after(0.001 * number):  # some before it was sent, some after
                 await tell(panel)
         server.react = always(Answer())
-        with trio.fail_after(60):
+        with trio.fail_after(5):
             assert await tell(panel) == Accepted()
 
 
@@ -285,5 +285,5 @@ async def test_the_environment_has_no_say(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
         async with open_panel() as server, open_http_panel(server.url, TOKEN) as panel:
-            with trio.fail_after(60):
+            with trio.fail_after(5):
                 assert await tell(panel) == Accepted()

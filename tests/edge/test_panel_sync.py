@@ -28,7 +28,7 @@ def quickly(monkeypatch):
 
 
 async def until(condition):
-    with trio.fail_after(60):
+    with trio.fail_after(20):
         while not condition():
             await trio.sleep(0.01)
 

@@ -132,7 +132,7 @@ async def test_an_installation_that_a_deletion_overtakes_is_cancelled(edge):
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(create)
-        with trio.fail_after(60):
+        with trio.fail_after(20):
             while edge.system.fleet.get("s1") is None:
                 await trio.sleep(0.001)
         await edge.call("DELETE", "/containers/s1")

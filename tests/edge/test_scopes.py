@@ -318,7 +318,7 @@ async def test_secrets_are_for_those_who_could_set_them(edge, tmp_path):
     reinstalled = {"install_script": "exit 0; echo hunter2"}
     await edge.post("/containers/s1/reinstall", reinstalled, wait=20)
     await edge.power("start")
-    with trio.fail_after(60):
+    with trio.fail_after(10):
         while "exited" not in await edge.types():
             await trio.sleep(0.01)
     hidden = {"environment", "install_script", "mount", "startup_command"}
@@ -363,7 +363,7 @@ async def test_a_volume_is_reached_for_as_long_as_a_container_of_the_token_is_on
     assert await status() == 200  # it is being installed
     assert await status(f"/operations/{made['operation_id']}") == 200
     edge.faults.gates.pop("create_server").set()
-    with trio.fail_after(60):
+    with trio.fail_after(10):
         while (await edge.show())["install_state"] != "ready":
             await trio.sleep(0.01)
     assert await status() == 200
@@ -437,7 +437,7 @@ async def test_ports_are_rebound_by_a_token_for_the_container_that_is_not_told_w
     assert "s2" not in taken.text
     assert (await rebind("s2", free["port"])).status_code == 404
     assert (await rebind("s1", free["port"])).status_code == 200
-    with trio.fail_after(60):
+    with trio.fail_after(10):
         while (await edge.show())["ports"][0]["port"] != free["port"]:
             await trio.sleep(0.01)
     for_everybody = await edge.refused(

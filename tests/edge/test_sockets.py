@@ -84,7 +84,7 @@ async def test_thirty_sockets_a_container_and_not_one_more(edge):
             assert answer.headers["Retry-After"]
             async with edge.console("s2") as other:
                 await other.next()
-        with trio.fail_after(60):
+        with trio.fail_after(20):
             while (await edge.shake_hands("/ws/s1?x", headers=dict(AUTHORIZATION))).status_code == 429:
                 await trio.sleep(0.01)
         async with edge.console() as again:

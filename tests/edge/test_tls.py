@@ -51,13 +51,13 @@ async def shown(edge, authority):
 
 
 async def wait_shown(edge, authority, wanted):
-    with trio.fail_after(60):
+    with trio.fail_after(20):
         while await shown(edge, authority) != wanted:
             await trio.sleep(0.01)
 
 
 async def wait_logged(caplog, text):
-    with trio.fail_after(60):
+    with trio.fail_after(20):
         while text not in caplog.text:
             await trio.sleep(0.01)
 

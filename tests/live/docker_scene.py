@@ -16,7 +16,7 @@ def a_spec(volume, command="stdin-echo", **changes):
 
 @asynccontextmanager
 async def opened(docker, node, tmp_path):
-    with trio.fail_after(180):
+    with trio.fail_after(60):
         async with open_docker_engine(
             str(docker),
             node=node,

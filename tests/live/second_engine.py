@@ -19,7 +19,7 @@ import trio
 
 from tests.rig import dockerd, engine, images
 
-PATIENCE = 180.0
+PATIENCE = 60.0
 ADDRESSES = "base=10.213.0.0/16,size=24"
 
 

@@ -57,7 +57,7 @@ async def test_a_crash_loop_is_found_with_its_code_its_reason_and_its_last_lines
     await installed.create("bad-day-well", start_pattern="Ready")
     for internal_id in (ID, "bad-day-well"):
         await installed.power("start", internal_id)
-    with trio.fail_after(180):
+    with trio.fail_after(60):
         while not ((await installed.show(ID))["error"] or "").startswith("crash loop:"):
             await trio.sleep(0.05)
     found, _, rest = (await shell.run(look)).partition("\n")
@@ -181,7 +181,7 @@ async def test_a_quarantine_is_found_explained_and_ended(installed, shell):
     assert traceback[0].startswith("Traceback (most recent call last):")
     assert "stop-timed-out" in "\n".join(traceback) or "StopTimedOut" in "\n".join(traceback)
     assert json.loads(revived)["internal_id"] == ID
-    with trio.fail_after(180):
+    with trio.fail_after(60):
         while (await installed.show(ID))["quarantined"]:
             await trio.sleep(0.05)
     await settled(installed, ID, state="running")

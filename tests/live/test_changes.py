@@ -36,7 +36,7 @@ async def answer(port):
 
 async def ended(daemon, operation_id):
     """Wait until the operation has ended, and return it."""
-    with trio.fail_after(180):
+    with trio.fail_after(60):
         while (found := await daemon.get(f"/operations/{operation_id}"))["status"] == "pending":
             await trio.sleep(0.02)
     return found
@@ -44,7 +44,7 @@ async def ended(daemon, operation_id):
 
 async def alone(daemon, internal_id=ID):
     """Wait until the engine has one container of the node, and return its state."""
-    with trio.fail_after(180):
+    with trio.fail_after(30):
         while len(there := daemon.in_docker()) != 1:
             await trio.sleep(0.02)
     [state] = there.values()

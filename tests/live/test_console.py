@@ -182,7 +182,7 @@ async def test_the_node_stream_tells_of_every_container(daemon):
         await daemon.create("one")
         await daemon.create("two")
         seen = set()
-        with trio.fail_after(180):
+        with trio.fail_after(30):
             while not {("one", "ready"), ("two", "ready")} <= seen:
                 frame = json.loads(await node.get_message())
                 seen.add((frame["internal_id"], frame["data"]))

@@ -17,7 +17,7 @@ async def lines_of(daemon, limit=10_000, internal_id="s1"):
 
 
 async def wait_text(daemon, text, internal_id="s1"):
-    with trio.fail_after(180):
+    with trio.fail_after(60):
         while not any(line == text for _, line in await lines_of(daemon, internal_id=internal_id)):
             await trio.sleep(0.05)
 
@@ -46,7 +46,7 @@ async def test_a_container_that_is_made_anew_goes_on_with_the_numbers(daemon):
     )
     await daemon.power("start")
     engine.call("DELETE", "/containers/lightd-s1", force=1)
-    with trio.fail_after(180):
+    with trio.fail_after(60):
         while (await daemon.show())["state"] != "offline":
             await trio.sleep(0.05)
     await daemon.power("start")
@@ -115,7 +115,7 @@ async def test_a_log_is_bounded_is_the_daemon_s_alone_and_goes_with_its_containe
     binds = [mount["Source"] for mount in inspect("s1")["Mounts"]]
     assert not any(str(root).startswith(bind) or bind.startswith(str(root)) for bind in binds)
     await daemon.call("DELETE", "/containers/s1")
-    with trio.fail_after(180):
+    with trio.fail_after(20):
         while list(root.iterdir()):
             await trio.sleep(0.05)
 
@@ -125,7 +125,7 @@ async def test_a_full_disk_stops_neither_the_console_nor_the_daemon(daemon):
     root = daemon.folder / "storage" / "consoles"
     await daemon.power("start")
     await wait_text(daemon, "line 50")
-    with trio.fail_after(180):
+    with trio.fail_after(10):
         while not (root / "s1" / "console.log").exists():
             await trio.sleep(0.05)
     (root / "s1" / "console.log").unlink()
@@ -134,7 +134,7 @@ async def test_a_full_disk_stops_neither_the_console_nor_the_daemon(daemon):
     assert "can't be written" in daemon.log.read_text()
     (root / "s1" / "console.log").rmdir()
     await wait_text(daemon, "line 1000")
-    with trio.fail_after(180):
+    with trio.fail_after(20):
         while b"line 1000" not in (
             (root / "s1" / "console.log").read_bytes() if (root / "s1" / "console.log").exists() else b""
         ):

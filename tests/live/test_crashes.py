@@ -11,7 +11,7 @@ STOP = {"type": "command", "value": "stop", "timeout": 20}
 
 async def wait_event(daemon, kind):
     """Wait for an event in the history, and return the data of all of its kind."""
-    with trio.fail_after(180):
+    with trio.fail_after(60):
         while not (found := await events(daemon, kind)):
             await trio.sleep(0.02)
     return found

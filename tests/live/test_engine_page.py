@@ -64,7 +64,7 @@ async def test_an_engine_that_is_down_is_told_by_the_log_by_systemd_and_by_docke
 
 
 async def told(daemon, text):
-    with trio.fail_after(180):
+    with trio.fail_after(60):
         while text not in daemon.log.read_text():
             await trio.sleep(0.05)
 
@@ -125,7 +125,7 @@ async def test_an_engine_that_hangs_is_told_from_one_that_does_not_and_writes_wh
 async def wrote(second, times):
     """Wait until the engine has written that often where it is, into a file that its log names."""
     log = second.folder / "dockerd.log"
-    with trio.fail_after(180):
+    with trio.fail_after(60):
         while len(re.findall(r"written to \S+\.log", log.read_text())) < times:
             await trio.sleep(0.1)
 

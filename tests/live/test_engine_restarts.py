@@ -38,7 +38,7 @@ async def restarted(second, *, live_restore):
 
 
 async def settled(daemon, internal_id="s1", *, state):
-    with trio.fail_after(180):
+    with trio.fail_after(60):
         while (shown := await daemon.show(internal_id))["state"] != state:
             await trio.sleep(0.05)
     return shown
@@ -76,7 +76,7 @@ async def test_an_engine_that_is_killed_and_restores_its_containers_ends_no_serv
             await daemon.engine_up()
             last = int(printer.text.splitlines()[-1].split()[1])
             await printer.until("console", f"line {last + 40}\n")
-        with trio.fail_after(180):
+        with trio.fail_after(30):
             while "got: again" not in echo.text:
                 await echo.send("send_command", command="again")
                 with trio.move_on_after(1):
@@ -164,7 +164,7 @@ async def test_an_engine_that_hangs_for_a_while_is_waited_for_and_nothing_is_mad
         second.hang()
         assert (await daemon.power("start", "s2", wait=0))["status"] == "pending"
         second.signal("KILL", pid)
-        with trio.fail_after(180):
+        with trio.fail_after(30):
             await daemon.get("/api/v1/public/ping")
             await daemon.volume()
             assert (await daemon.show("s1"))["state"] == "running"

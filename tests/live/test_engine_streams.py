@@ -30,7 +30,7 @@ async def played(path, *script):
                 await stream.send_all(piece)
                 await trio.testing.wait_all_tasks_blocked()
 
-    with trio.fail_after(180), trio.socket.socket(trio.socket.AF_UNIX) as listener:
+    with trio.fail_after(10), trio.socket.socket(trio.socket.AF_UNIX) as listener:
         await listener.bind(str(path))
         listener.listen()
         async with trio.open_nursery() as nursery:

@@ -32,7 +32,7 @@ async def proxied(docker, tmp_path):
 
 
 async def settled(daemon, internal_id="s1", *, state):
-    with trio.fail_after(180):
+    with trio.fail_after(60):
         while (shown := await daemon.show(internal_id))["state"] != state:
             await trio.sleep(0.05)
     return shown

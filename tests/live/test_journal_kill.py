@@ -75,7 +75,7 @@ async def publish_until_killed(path, seconds, *, early):
         nursery.start_soon(listen)
         try:
             if not early:
-                with trio.fail_after(180):
+                with trio.fail_after(60):
                     await spoke.wait()
             await trio.sleep(seconds)
         finally:

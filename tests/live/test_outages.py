@@ -31,7 +31,7 @@ async def start(daemon):
 
 async def wait_refused(daemon):
     """Wait until the daemon has noticed that its engine is gone."""
-    with trio.fail_after(180):
+    with trio.fail_after(60):
         while (answer := await start(daemon)).status_code != 503:
             await trio.sleep(0.1)
     assert answer.json()["code"] == "engine_unavailable"
@@ -95,7 +95,7 @@ async def test_an_exit_during_the_outage_is_found_with_its_code(behind_a_door):
     await wait_refused(daemon)
     engine.call("POST", "/containers/lightd-s1/kill", signal="KILL")
     await door.open()
-    with trio.fail_after(180):
+    with trio.fail_after(60):
         while (shown := await daemon.show())["state"] != "offline":
             await trio.sleep(0.1)
     assert shown["exit"]["code"] == 137
@@ -113,7 +113,7 @@ async def test_a_stop_that_met_the_outage_is_done_when_it_is_over(behind_a_door)
     await trio.sleep(2)
     assert (await daemon.show())["state"] == "stopping"
     await door.open()
-    with trio.fail_after(180):
+    with trio.fail_after(60):
         while (shown := await daemon.show())["state"] != "offline":
             await trio.sleep(0.1)
     assert shown["exit"]["code"] == 137
@@ -128,7 +128,7 @@ async def test_an_engine_that_hangs_keeps_nobody_waiting_who_does_not_need_it(be
     await daemon.create("s2")
     door.hang()
     assert (await daemon.power("start", "s1", wait=0))["status"] == "pending"
-    with trio.fail_after(30):
+    with trio.fail_after(10):
         assert (await daemon.show("s1"))["state"] == "starting"
         assert (await daemon.show("s2"))["state"] == "offline"
         await daemon.volume()

@@ -48,7 +48,7 @@ async def test_a_container_whose_history_is_broken_is_alone_in_quarantine_and_co
     rename_last(daemon, "q1", kind)
     engine.call("POST", "/containers/lightd-q1/kill", signal="KILL")
     await daemon.post("/containers/q1/revive")
-    with trio.fail_after(180):
+    with trio.fail_after(60):
         while (shown := await daemon.show("q1"))["state"] != "offline" or shown["quarantined"]:
             await trio.sleep(0.05)
     assert shown["exit"]["code"] == 137

@@ -69,7 +69,7 @@ async def pooled(docker, tmp_path):
         daemon.end()
         engine.remove_labelled(daemon.node)
         unmount(volumes_of(daemon))
-        with trio.fail_after(180, shield=True):  # a container that is just being made may hold the mount
+        with trio.fail_after(30, shield=True):  # a container that is just being made may hold the mount
             while loop_devices(image_of(daemon)):
                 await trio.sleep(0.05)
         image_of(daemon).unlink()
@@ -198,7 +198,7 @@ async def test_volumes_made_under_kill_minus_nine_are_whole_or_not_there(pooled)
 
     for more in (1, 4, 2, 7):
         enough = len(acknowledged) + more
-        with trio.fail_after(180):
+        with trio.fail_after(60):
             async with trio.open_nursery() as nursery:
                 for _ in range(4):
                     nursery.start_soon(ask)

@@ -63,7 +63,7 @@ async def test_the_rule_keeps_containers_from_those_ports_of_the_host_and_from_n
         LISTEN,
         KNOCK,
     ]
-    with trio.fail_after(180):
+    with trio.fail_after(60):
         done = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     bridge, closed, flushed = done.stdout.decode().splitlines()

@@ -43,7 +43,7 @@ async def kept(daemon):
 
 async def wait_kept(daemon, words):
     """The lines that are kept, once those ``words`` are among them."""
-    with trio.fail_after(60):
+    with trio.fail_after(30):
         while True:
             lines = await kept(daemon)
             if any(words in text for _, text in lines):
@@ -100,11 +100,11 @@ async def test_an_exit_that_nobody_saw_has_its_true_code_and_its_last_words(daem
     daemon.kill()
     (host.folder / "storage/volumes" / shown["volume_id"] / "leave").touch()
     folder = next(host.state.iterdir())
-    with trio.fail_after(60):
+    with trio.fail_after(30):
         while not (folder / "exit").exists():
             await trio.sleep(0.02)
     await daemon.start()
-    with trio.fail_after(60):
+    with trio.fail_after(30):
         while (shown := await daemon.show())["state"] != "offline":
             await trio.sleep(0.05)
     assert (shown["exit"]["code"], shown["exit"]["oom_killed"]) == (7, False)
@@ -117,7 +117,7 @@ async def test_a_supervisor_that_died_while_nobody_looked_leaves_an_unknown_code
     daemon.kill()
     os.kill(host.supervisor_of(next(host.state.iterdir()).name), 9)
     await daemon.start()
-    with trio.fail_after(60):
+    with trio.fail_after(30):
         while (shown := await daemon.show())["state"] != "offline":
             await trio.sleep(0.05)
     assert shown["exit"]["code"] is None
@@ -128,7 +128,7 @@ async def test_a_supervisor_that_died_while_nobody_looked_leaves_an_unknown_code
 async def test_an_image_of_docker_fails_the_creation_and_says_why(daemon):
     answer = await daemon.create(image="ubuntu:22.04", wait=False)
     operation = await daemon.get(f"/operations/{answer['operation_id']}")
-    with trio.fail_after(60):
+    with trio.fail_after(30):
         while operation["status"] == "pending":
             await trio.sleep(0.02)
             operation = await daemon.get(f"/operations/{answer['operation_id']}")

@@ -40,7 +40,7 @@ async def test_a_life_that_was_lost_is_told_though_it_can_not_be_written_down(ho
         await engine.start(engine_id)
         with room_for(0):
             os.kill(host.supervisor_of(engine_id), signal.SIGKILL)
-            with trio.fail_after(60):
+            with trio.fail_after(30):
                 while (await engine.inspect(engine_id)).running:
                     await trio.sleep(0.02)
             assert [row.running for row in await engine.list()] == [False]
@@ -63,7 +63,7 @@ async def test_a_host_that_can_not_be_looked_at_is_an_engine_that_does_not_answe
                 with pytest.raises(EngineUnavailable, match="can't be looked at: Too many open files"):
                     await ask(engine_id)
             await trio.sleep(0.1)
-        with trio.fail_after(60):
+        with trio.fail_after(30):
             while (await engine.inspect(engine_id)).running:
                 await trio.sleep(0.02)
 

@@ -154,7 +154,7 @@ async def test_a_console_that_is_not_read_holds_up_its_program_alone_and_no_memo
             await engine.start(loud)
             await engine.start(other)
             before = ()
-            with trio.fail_after(60):
+            with trio.fail_after(30):
                 while (now := await at_work(engine, host, loud)) != before or now is None:
                     before = now
                     await trio.sleep(0.3)
@@ -250,7 +250,7 @@ async def test_an_exit_is_written_down_once_the_disk_takes_it(host):
         obstacle = host.state / engine_id / "exit.part"
         obstacle.mkdir()
         await engine.signal(engine_id, "SIGTERM")
-        with trio.fail_after(60):
+        with trio.fail_after(30):
             while leftovers._marked(engine_id):
                 await trio.sleep(0.02)
         assert (await engine.inspect(engine_id)).running

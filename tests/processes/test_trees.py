@@ -50,7 +50,7 @@ async def started(host, engine, command, **changes):
 
 
 async def wait_empty(engine_id):
-    with trio.fail_after(60):
+    with trio.fail_after(30):
         while _marked(engine_id):
             await trio.sleep(0.02)
 
@@ -58,7 +58,7 @@ async def wait_empty(engine_id):
 async def test_a_kill_ends_daemons_too(host, grouped):
     async with host.opened() as engine:
         engine_id = await started(host, engine, SCATTERED)
-        with trio.fail_after(60):
+        with trio.fail_after(30):
             while len(_marked(engine_id)) < 6:
                 await trio.sleep(0.02)
         await engine.signal(engine_id, "SIGKILL")
@@ -124,7 +124,7 @@ async def test_a_fork_bomb_is_held_to_its_limit_and_ends(host):
     bomb = "(while :; do sleep 1000 & done) & echo Ready; exec cat"
     async with host.opened() as engine:
         engine_id = await started(host, engine, bomb, limits=Limits(pids=50))
-        with trio.fail_after(60):
+        with trio.fail_after(30):
             while len(_marked(engine_id)) < 40:
                 await trio.sleep(0.02)
         assert len(_marked(engine_id)) <= 50

@@ -105,7 +105,7 @@ async def test_a_client_that_reads_a_file_slowly_is_not_cut_off(opened, stored):
 async def test_a_download_under_way_does_not_hold_up_the_end_of_the_daemon(opened, app, stored):
     with stored.open("r+b") as file:
         file.truncate(1 << 40)
-    with trio.fail_after(180):
+    with trio.fail_after(10):
         async with opened(grace=0.2) as edge, connect(edge) as client:
             await client.send(request("/file"))
             await wait_until(lambda: "FILE" in app.config)
@@ -113,7 +113,7 @@ async def test_a_download_under_way_does_not_hold_up_the_end_of_the_daemon(opene
 
 
 async def test_an_upload_under_way_does_not_hold_up_the_end_of_the_daemon(opened, stored):
-    with trio.fail_after(180):
+    with trio.fail_after(10):
         async with opened(grace=0.2) as edge, connect(edge) as client:
             await client.send(request("/file", "PUT", content_length=str(SIZE)) + bytes(3_000_000))
             await wait_until(lambda: stored.with_name("new").exists())

@@ -165,7 +165,7 @@ async def test_the_end_waits_for_an_answer_that_is_under_way(opened, app):
 async def test_the_end_comes_within_the_grace_whatever_the_clients_do(app, path):
     limits = settings.Settings(grace=0.5, linger=0.1)
     async with contextlib.AsyncExitStack() as stack:
-        with trio.fail_after(180):
+        with trio.fail_after(10):
             async with server.open_server(app, [server.Address("127.0.0.1", 0)], settings=limits) as edge:
                 for _ in range(5):
                     client = await stack.enter_async_context(connect(edge))

@@ -86,7 +86,7 @@ async def test_a_client_that_has_left_is_found_without_an_exception(edge, app):
     async with connect(edge) as client:
         await client.open_websocket("/ws/direct")
         socket = await to_socket(app)
-    with trio.fail_after(180):
+    with trio.fail_after(10):
         while socket.open:
             socket.write_nowait(FRAMED)
             await socket.write(FRAMED)

@@ -26,7 +26,7 @@ async def edge(app, authority) -> AsyncIterator[server.Server]:
     authority.write()
     pair = certificate.read(Tls(*map(Path, authority.tls.values())))
     limits = settings.Settings(grace=1.0, linger=0.5, tls_handshake_timeout=1.5, write_stall=0.5)
-    with trio.fail_after(180):
+    with trio.fail_after(30):
         async with server.open_server(
             app, [server.Address("127.0.0.1", 0)], settings=limits, to_context=lambda: pair.context
         ) as edge:

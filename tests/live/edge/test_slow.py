@@ -78,7 +78,7 @@ async def test_however_slow_a_client_is_its_connection_ends(edge, way):
     async with connect(edge) as client, trio.open_nursery() as nursery:
         await client.send(first)
         nursery.start_soon(drip, client, dripped)
-        with trio.fail_after(30):
+        with trio.fail_after(10):
             await client.read_to_end()
             await wait_until(lambda: edge.connections == 0)
         nursery.cancel_scope.cancel()
@@ -100,14 +100,14 @@ async def test_a_crowd_of_slow_clients_of_every_kind_keeps_nobody_waiting(edge):
     async def work() -> None:
         while ended < CROWD:
             async with connect(edge) as client:
-                with trio.fail_after(30):
+                with trio.fail_after(5):
                     assert (await client.ask("/echo", "POST", b"hello")).body == b"hello"
 
     async with trio.open_nursery() as nursery:
         for number in range(CROWD):
             nursery.start_soon(attack, WAYS[number % len(WAYS)])
         nursery.start_soon(work)
-    with trio.fail_after(30):
+    with trio.fail_after(10):
         await wait_until(lambda: edge.connections == 0)
 
 

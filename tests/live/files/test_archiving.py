@@ -61,7 +61,7 @@ async def test_a_cancelled_archive_leaves_nothing(volume, jail):
             )
 
         nursery.start_soon(compress)
-        with trio.fail_after(180):
+        with trio.fail_after(30):
             await heard.wait()
         assert len(names(volume)) == 2  # the tree and a part
         nursery.cancel_scope.cancel()
@@ -91,7 +91,7 @@ async def test_an_archive_outlives_the_thread_that_began_it(volume, jail, monkey
     worked = []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(archiving.compress, jail, [ROOT], parse_path("a"), "tar.gz", TENANT, worked.append)
-        with trio.fail_after(180):
+        with trio.fail_after(30):
             while len(worked) < 8:  # half a second each
                 await trio.sleep(0.05)
         nursery.cancel_scope.cancel()
