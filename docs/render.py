@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 import attrs
+import command_table
 
 from actors.container import effects, events, messages
 from actors.container.decider import DECIDER
@@ -39,6 +40,7 @@ def lifecycle() -> Iterator[str]:
         "while it lasts."
     )
     yield "\n".join(_phase_rows())
+    yield from command_table.render()
     yield "## Who says what\n\n### Commands\n\n" + "\n".join(_rows(get_args(messages.Command)))
     yield "### Observations\n\n" + "\n".join(_rows(get_args(messages.Observation)))
     yield "### Work\n\n" + "\n".join(_rows(get_args(effects.Effect)))

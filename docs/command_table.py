@@ -1,0 +1,212 @@
+"""What each command does in each phase: the answers of the decider itself, in a table.
+
+Every situation is reached from the empty state by messages alone, so none is invented. A phase without a
+situation, a command without an example and an event without words end the rendering with an error.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from types import MappingProxyType
+from typing import get_args
+
+from actors.container import changed, events, messages
+from actors.container.decider import DECIDER
+from actors.container.engine import Snapshot
+from actors.container.events import Event, Follow
+from actors.container.spec import ContainerSpec, Limits, PortBinding, RestartPolicy
+from actors.container.state import Phase, State
+from actors.kernel.decider import Rejection, replay
+
+SPEC = ContainerSpec(
+    "s1",
+    "image",
+    "volume",
+    "command",
+    start_pattern="Ready",
+    install_script="#!/bin/sh",
+    restart_policy=RestartPolicy("on-crash"),
+)
+REBIND = messages.Rebind((PortBinding("127.0.0.1", 7777, "tcp", 7777),))
+REINSTALL = messages.Reinstall(image="other")
+EDIT = messages.Edit(startup_command="other")
+LIMIT = messages.Edit(limits=Limits(pids=5))
+
+POWER: MappingProxyType[str, messages.Command] = MappingProxyType(
+    {
+        "start": messages.Start(),
+        "stop": messages.Stop(),
+        "kill": messages.Kill(),
+        "restart": messages.Restart(),
+        "delete": messages.Delete(),
+    }
+)
+CHANGES: MappingProxyType[str, messages.Command] = MappingProxyType(
+    {"create": messages.Create(SPEC), "reinstall": REINSTALL, "rebind": REBIND, "edit": EDIT}
+)
+
+
+def _reach(*sent: messages.Message, since: State = DECIDER.initial) -> State:
+    for message in sent:
+        since = replay(DECIDER, since, DECIDER.decide(since, message))
+    return since
+
+
+UP = Snapshot("e1", running=True, started_at=100.0)
+DOWN = Snapshot("e1", running=False, started_at=100.0, finished_at=200.0, exit_code=1)
+
+
+def _situations() -> Iterator[tuple[str, State]]:
+    """Every phase, and what a phase may hold besides that changes an answer."""
+    image, script = messages.ImageReported(1), messages.ScriptReported(1, 0)
+    pulling = _reach(messages.Create(SPEC))
+    scripting = _reach(image, since=pulling)
+    creating = _reach(script, since=scripting)
+    offline = _reach(messages.CreationReported(1, "e1"), since=creating)
+    starting = _reach(messages.Start(), since=offline)
+    loading = _reach(messages.StartReported(1, UP), since=starting)
+    running = _reach(messages.ReadinessReported(1), since=loading)
+    stopping = _reach(messages.Stop(), since=running)
+    killing = _reach(messages.Kill(), since=running)
+    waiting = _reach(messages.Inspected(DOWN), since=running)
+    rebound = _reach(REBIND, messages.CandidateReported(2, "e2"), since=running)
+    reinstalled = _reach(REINSTALL, messages.ImageReported(2), since=offline)
+    yield "absent", _reach()
+    yield "pulling", pulling
+    yield "scripting", scripting
+    yield "creating", creating
+    yield "failed", _reach(messages.ImageReported(1, "no such image"), since=pulling)
+    yield "offline", offline
+    yield "offline, a change is being prepared", _reach(REBIND, since=offline)
+    yield "waiting", waiting
+    yield "waiting, a change is being prepared", _reach(REBIND, since=waiting)
+    yield "starting", starting
+    yield (
+        "starting, its container is being created again",
+        _reach(messages.AbsenceReported("e1"), messages.Start(), since=offline),
+    )
+    yield "loading", loading
+    yield "running", running
+    yield "running, a change is being prepared", _reach(REBIND, since=running)
+    yield "running, new limits are being applied", _reach(LIMIT, since=running)
+    yield "stopping", stopping
+    yield "stopping, to be started again", _reach(messages.Restart(), since=running)
+    yield "stopping, to be deleted", _reach(messages.Delete(), since=running)
+    yield "stopping, to get other ports", rebound
+    yield (
+        "stopping, to be reinstalled",
+        _reach(REINSTALL, messages.ImageReported(2), since=running),
+    )
+    yield "killing", killing
+    yield "killing, to be started again", _reach(messages.Start(), since=killing)
+    yield "killing, to be deleted", _reach(messages.Delete(), since=killing)
+    yield "killing, to get other ports", _reach(messages.GraceElapsed(1), since=rebound)
+    yield "reinstalling", reinstalled
+    yield "building", _reach(messages.ScriptReported(2, 0), since=reinstalled)
+    yield (
+        "replacing, to be started",
+        _reach(messages.EndReported(1, DOWN), since=rebound),
+    )
+    yield "replacing, to stay offline", _reach(REBIND, messages.CandidateReported(2, "e2"), since=offline)
+    yield "deleting", _reach(messages.Delete(), since=offline)
+    yield "deleted", _reach(messages.Delete(), messages.RemovalReported(1), since=offline)
+
+
+SITUATIONS = dict(_situations())
+
+AFTERWARDS = MappingProxyType(
+    {
+        Follow.REST: "afterwards it stays offline",
+        Follow.START: "afterwards it is started again",
+        Follow.DELETE: "afterwards the container is removed",
+    }
+)
+WORDS: MappingProxyType[type[object], str] = MappingProxyType(
+    {
+        events.Created: "the installation begins",
+        events.InstallationFailed: "the installation is cancelled",
+        events.StartRequested: "the process is started",
+        events.StartFailed: "the start is cancelled",
+        events.StopRequested: "the process is asked to stop, and killed after `stop.timeout`",
+        events.KillRequested: "the process is killed at once",
+        events.RestartCalledOff: "the restart that was due is cancelled",
+        events.DeletionRequested: "the container is removed",
+        changed.InstallationRepeated: "the installation begins again",
+        changed.ReinstallRequested: "the image is pulled; then the process stops and it is installed again",
+        changed.RebindRequested: (
+            "a container with the new ports is created; then the process stops and it is replaced"
+        ),
+        changed.Edited: "the new settings are recorded",
+        changed.ResumptionDecided: "the container is replaced first",
+        changed.ChangeFailed: "the change is cancelled",
+        changed.ChangeAbandoned: "the change is cancelled",
+    }
+)
+
+
+def _to_words(event: Event, before: Phase) -> str:
+    match event:
+        case events.StopRequested() if before is Phase.STOPPING:
+            return AFTERWARDS[event.follow]  # it was asked to stop before
+        case events.KillRequested() if before is Phase.KILLING:
+            return AFTERWARDS[event.follow]
+        case events.StopRequested() | events.KillRequested():
+            return f"{WORDS[type(event)]}; {AFTERWARDS[event.follow]}"
+        case changed.ResumptionDecided():
+            return f"{WORDS[type(event)]}; {AFTERWARDS[Follow.START if event.resume else Follow.REST]}"
+        case _:
+            return WORDS[type(event)]
+
+
+def _to_cell(state: State, command: messages.Command) -> str:
+    try:
+        decided = DECIDER.decide(state, command)
+    except Rejection as rejection:
+        return f"rejected: *{rejection.message}* (`{rejection.code}`)"
+    if not decided:
+        return "already so"
+    after = replay(DECIDER, state, decided)
+    said = "; ".join(_to_words(event, state.phase) for event in decided)
+    recorded = ", ".join(f"`{type(event).__name__}`" for event in decided)
+    lines = [f"{said[0].upper()}{said[1:]}."]
+    lines.append(f"{recorded}, {'still' if after.phase is state.phase else 'now'} {after.phase.value}")
+    if begun := sorted({type(effect).__name__ for effect in DECIDER.effects(after) - DECIDER.effects(state)}):
+        lines.append(f"Begins: {', '.join(begun)}")
+    return "<br>".join(lines)
+
+
+def render() -> Iterator[str]:
+    """The chapter of commands by phases."""
+    assert {state.phase for state in SITUATIONS.values()} == set(Phase)  # noqa: S101 - else rows are missing
+    assert all(name.split(",")[0] == state.phase.value for name, state in SITUATIONS.items())  # noqa: S101 - else a row is misnamed
+    columns = {type(each) for each in (*POWER.values(), *CHANGES.values())}
+    assert columns == set(get_args(messages.Command))  # noqa: S101 - else columns are missing
+    yield "## What a command does in each phase"
+    yield (
+        "Find the phase, then the command. A cell says what happens, then which events are recorded and the "
+        "phase after them, then which work begins; work that belongs to the phase before is cancelled. "
+        "*Already so* means that the command succeeds and records nothing. A rejected command changes "
+        "nothing; the response has the message and, in brackets, the code."
+    )
+    yield "### Power actions and deletion"
+    yield "\n".join(_rows(POWER))
+    yield "### Creation and changes"
+    yield (
+        "Examples: `reinstall` from another image, `rebind` to another port, `edit` of the startup command. "
+        "Where these are possible, a `rebind` or `edit` to what the container already has is *already so*."
+    )
+    yield "\n".join(_rows(CHANGES))
+
+
+def _rows(commands: MappingProxyType[str, messages.Command]) -> Iterator[str]:
+    yield _to_row(["phase", *(f"`{name}`" for name in commands)])
+    yield "|---" * (len(commands) + 1) + "|"
+    rows = [
+        (name, [_to_cell(state, command) for command in commands.values()])
+        for name, state in SITUATIONS.items()
+    ]
+    for cells, alike in itertools.groupby(rows, key=lambda row: row[1]):
+        yield _to_row(["<br>".join(f"**{name}**" for name, _ in alike), *cells])
+
+
+def _to_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
