@@ -1,0 +1,18 @@
+"""One tenant, or a stranger, takes all it can: what is left for the others, beside the quiet node.
+
+Each section has a module of its own, and adds its figures to the same report.
+"""
+
+from collections.abc import Callable
+
+from tests.bench import figures, noisy
+
+Section = Callable[..., None]
+"""Called as ``section(report, quick=…)``."""
+
+SECTIONS: tuple[Section, ...] = (noisy.run,)
+
+
+def run(report: figures.Report, *, quick: bool) -> None:
+    for section in SECTIONS:
+        section(report, quick=quick)

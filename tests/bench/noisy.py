@@ -1,0 +1,273 @@
+"""Four containers that print as fast as they can: what that takes from the others, beside the quiet node.
+
+Each offender has a quarter of a core, a start pattern that never matches, and one viewer. Measured are a
+ping, a recorded POST, the age of a quiet neighbour's lines, the kill of an offender, and how fast the
+offenders print beside the same containers that nobody is attached to.
+
+As a program this is the offenders' viewers, who read until its stdin ends.
+"""
+
+import http.client
+import os
+import subprocess
+import sys
+import threading
+import time
+import urllib.parse
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import attrs
+
+from actors.container.spec import ContainerSpec, Limits
+from lightd.http.app import PING
+from tests.bench import docker, figures
+from tests.bench.audience import Viewer as Watched
+from tests.bench.audience import connect
+from tests.bench.clients import Api, Viewer
+from tests.bench.hostile import Times, undisturbed
+from tests.bench.installation import open_daemon
+from tests.live.daemon import HEADERS, TOKEN, Daemon
+from tests.rig import engine
+
+LONG = "x" * 193
+OFFENDERS = (
+    ("yes", False),
+    ("yes ''", False),
+    (f"awk 'BEGIN {{ for (;;) for (n = 0; n < 500000; n++) printf \"%06d {LONG}\\n\", n }}'", False),
+    ("awk 'BEGIN { for (;;) printf \"\\r\\033[K\\033[32m%d%%\\033[0m\", n++ }'", True),
+)
+"""A command, and whether it has a terminal. The third prints 500,000 lines of 200 characters, repeatedly."""
+CPU = 0.25
+NEVER = "^Done \\(\\d+s\\)! This is never printed$"
+PACE = 0.02
+"""Seconds between two pings. Each ``POSTS``-th is followed by a recorded POST."""
+POSTS = 5
+LINES = 0.02
+"""Seconds between two lines of the neighbour."""
+WORST = 0.99
+WARM = 2.0
+SPEED_GOAL, AGE_GOAL, KILL_GOAL = 0.9, 3.0, 1000.0
+
+
+@attrs.define
+class Measured:
+    """What was measured in a while, in seconds; ``speeds`` are bytes a second, one for each offender."""
+
+    pings: list[float] = attrs.field(factory=list)
+    posts: list[float] = attrs.field(factory=list)
+    ages: list[float] = attrs.field(factory=list)
+    speeds: list[float] = attrs.field(factory=list)
+    kills: list[float] = attrs.field(factory=list)
+
+
+@attrs.define(eq=False)
+class Neighbour:
+    """A quiet container that prints what is written into a pipe, and a viewer who looks at the clock."""
+
+    pipe: Path
+    viewer: Watched
+    over: bool = False
+
+    def print(self) -> None:
+        with self.pipe.open("w") as pipe:
+            while not self.over:
+                pipe.write(f"@{time.monotonic_ns():020d}\n")
+                pipe.flush()
+                time.sleep(LINES)
+
+    def look(self) -> None:
+        while not self.over:
+            self.viewer.read()
+
+
+@attrs.define
+class Stage:
+    daemon: Daemon
+    api: Api
+    bare: docker.Docker
+    volume_id: str
+    neighbour: Neighbour
+
+    def quiet(self, seconds: float) -> Measured:
+        return self._measure(seconds)
+
+    def alone(self, seconds: float) -> Sequence[float]:
+        """Return how fast the offenders print where nobody is attached to them, nor lightd."""
+        engine_ids = []
+        for number, (command, tty) in enumerate(OFFENDERS):
+            spec = ContainerSpec(
+                f"alone{number}", engine.IMAGE, self.volume_id, command, tty=tty, limits=Limits(cpu=CPU)
+            )
+            engine_ids.append(self.bare.create(f"lightd-{uuid.uuid4().hex[:12]}", self.bare.prepare(spec)))
+        try:
+            for engine_id in engine_ids:
+                self.bare.start(engine_id)
+            time.sleep(WARM)
+            return self._speeds(engine_ids, seconds)
+        finally:
+            for engine_id in engine_ids:
+                self.bare.remove(engine_id)
+
+    def noisy(self, seconds: float) -> Measured:
+        ids = [uuid.uuid4().hex[:12] for _ in OFFENDERS]
+        for internal_id, (command, tty) in zip(ids, OFFENDERS, strict=True):
+            self.api.call("POST", "/containers", self._body(internal_id, command, tty=tty), wait=60)
+        with ExitStack() as stack:
+            stack.enter_context(looked_at(self.daemon.url, ids))
+            for internal_id in ids:
+                self.api.power(internal_id, "start")
+            time.sleep(WARM)
+            found = self._measure(seconds, [f"lightd-{each}" for each in ids])
+            for internal_id in ids:
+                begun = time.perf_counter()
+                self.api.power(internal_id, "kill")
+                found.kills.append(time.perf_counter() - begun)
+        for internal_id in ids:
+            self.api.call("DELETE", f"/containers/{internal_id}", wait=60)
+        return found
+
+    def _body(self, internal_id: str, command: str, *, tty: bool) -> dict[str, object]:
+        return {
+            "internal_id": internal_id,
+            "image": engine.IMAGE,
+            "volume_id": self.volume_id,
+            "startup_command": command,
+            "start_pattern": NEVER,
+            "tty": tty,
+            "limits": {"cpu": CPU},
+        }
+
+    def _measure(self, seconds: float, offenders: Sequence[str] = ()) -> Measured:
+        found = Measured()
+        connection = http.client.HTTPConnection(urllib.parse.urlsplit(self.daemon.url).netloc, timeout=120)
+        before, begun = self._printed(offenders), time.perf_counter()
+        known = len(self.neighbour.viewer.ages)
+        while time.perf_counter() - begun < seconds:
+            found.pings.append(timed(connection, "GET", PING))
+            if len(found.pings) % POSTS == 0:
+                found.posts.append(timed(connection, "POST", "/volumes"))
+            time.sleep(PACE)
+        after, took = self._printed(offenders), time.perf_counter() - begun
+        found.speeds = [(late - early) / took for early, late in zip(before, after, strict=True)]
+        found.ages = [age / 1000 for age in self.neighbour.viewer.ages[known:]]
+        connection.close()
+        return found
+
+    def _speeds(self, engine_ids: Sequence[str], seconds: float) -> Sequence[float]:
+        before, begun = self._printed(engine_ids), time.perf_counter()
+        time.sleep(seconds)
+        after, took = self._printed(engine_ids), time.perf_counter() - begun
+        return [(late - early) / took for early, late in zip(before, after, strict=True)]
+
+    def _printed(self, engine_ids: Sequence[str]) -> list[int]:
+        return [self._written(engine_id) for engine_id in engine_ids]
+
+    def _written(self, engine_id: str) -> int:
+        """Bytes that a container's processes have written so far, as the kernel counts them."""
+        top = self.bare.call("GET", f"/containers/{engine_id}/top")
+        column = top["Titles"].index("PID")
+        total = 0
+        for row in top["Processes"]:
+            counters = Path(f"/proc/{row[column]}/io").read_text().split()
+            total += int(counters[counters.index("wchar:") + 1])
+        return total
+
+
+def timed(connection: http.client.HTTPConnection, method: str, path: str) -> float:
+    begun = time.perf_counter()
+    connection.request(method, path, headers=HEADERS)
+    answer = connection.getresponse()
+    answer.read()
+    assert answer.status == 200, answer.status
+    return time.perf_counter() - begun
+
+
+@contextmanager
+def looked_at(url: str, ids: Sequence[str]) -> Iterator[None]:
+    """Within the block each of the containers has a viewer, in a process of their own."""
+    command = [sys.executable, "-m", "tests.bench.noisy", url, *ids]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+    ) as child:
+        assert child.stdout.readline().strip() == "looking"
+        try:
+            yield
+        finally:
+            child.kill()
+
+
+@contextmanager
+def open_neighbour(daemon: Daemon, api: Api) -> Iterator[Neighbour]:
+    volume_id = api.call("POST", "/volumes")["volume_id"]
+    pipe = daemon.folder / "storage/volumes" / volume_id / "pipe"
+    os.mkfifo(pipe)
+    pipe.chmod(0o666)
+    body = {"internal_id": "neighbour", "image": engine.IMAGE, "volume_id": volume_id, "tty": False}
+    api.call("POST", "/containers", {**body, "startup_command": "exec cat <>pipe"}, wait=60)
+    api.power("neighbour", "start")
+    socket = connect(daemon.url, f"/ws/neighbour?token={TOKEN}", small=False)
+    found = Neighbour(pipe, Watched(socket, watch=True))
+    threads = [threading.Thread(target=work, daemon=True) for work in (found.print, found.look)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield found
+    finally:
+        found.over = True
+        for thread in threads:
+            thread.join(10)
+
+
+def run(report: figures.Report, *, quick: bool) -> None:
+    rounds, seconds = (1, 5.0) if quick else (3, 15.0)
+    with undisturbed(), open_daemon() as daemon:
+        api = Api(daemon.url)
+        bare = docker.Docker(daemon.folder / "bare", daemon.node)
+        volume_id = api.call("POST", "/volumes")["volume_id"]
+        with open_neighbour(daemon, api) as neighbour:
+            stage = Stage(daemon, api, bare, volume_id, neighbour)
+            stage.quiet(WARM)
+            quiet, alone, noisy = [], [], []
+            for _ in range(rounds):
+                quiet.append(stage.quiet(seconds))
+                alone.append(stage.alone(seconds / 2))
+                noisy.append(stage.noisy(seconds))
+    _report(report, quiet, alone, noisy)
+
+
+def _report(
+    report: figures.Report, quiet: list[Measured], alone: list[Sequence[float]], noisy: list[Measured]
+) -> None:
+    def p99(found: list[Measured], field: str) -> float:
+        return figures.median(Times(sorted(getattr(each, field))).at(WORST) for each in found) * 1000
+
+    def add(name: str, value: float, unit: str, beside: float | None = None, **goals: object) -> None:
+        yardstick = None if beside is None else goals.pop("yardstick", "the quiet one")
+        report.add(figures.Figure("hostile-tenants", name, value, unit, yardstick, beside, **goals))
+
+    for name, field in (("ping", "pings"), ("a recorded POST", "posts")):
+        beside = p99(quiet, field)
+        add(f"consoles: {name}, p99", p99(noisy, field), "ms", beside, ceiling=2 * beside + 10)
+    add("consoles: a neighbour's line, p99", p99(noisy, "ages"), "ms", p99(quiet, "ages"), goal=AGE_GOAL)
+    slowest = max(kill for each in noisy for kill in each.kills) * 1000
+    add("consoles: kill of an offender, slowest", slowest, "ms", ceiling=KILL_GOAL)
+    for number, (command, _) in enumerate(OFFENDERS):
+        own = figures.median(each.speeds[number] for each in noisy) / 1e6
+        beside = figures.median(each[number] for each in alone) / 1e6
+        name = f"consoles: speed of offender {number + 1} ({command.partition(' ')[0]})"
+        add(name, own, "MB/s", beside, goal=SPEED_GOAL, more_is_better=True, yardstick="unattached")
+
+
+def look(url: str, ids: Sequence[str]) -> None:
+    viewers = [Viewer(url, internal_id, reads=True) for internal_id in ids]
+    print("looking", flush=True)
+    sys.stdin.read()
+    for viewer in viewers:
+        viewer.close()
+
+
+if __name__ == "__main__":
+    look(sys.argv[1], sys.argv[2:])
