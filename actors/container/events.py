@@ -144,6 +144,10 @@ class Exited:
     reason: str = ""
     tail: tuple[str, ...] = ()
 
+    def unprinted(self) -> "Exited":
+        """Return the same without ``tail``."""
+        return attrs.evolve(self, tail=()) if self.tail else self
+
 
 @attrs.frozen
 class RestartScheduled:

@@ -19,7 +19,7 @@ import trio
 
 from actors.kernel.bus import PAGE, Bus
 from actors.kernel.decider import Decider, Rejection
-from actors.kernel.journal import Append, CorruptStream, JournalUnavailable, Recorded
+from actors.kernel.journal import Append, CorruptStream, JournalUnavailable, Recorded, is_last
 from actors.kernel.mailbox import ActorGone, Envelope, Mailbox, Receipt, Ref
 
 S = TypeVar("S")
@@ -54,7 +54,7 @@ async def replay(decider: Decider[S, M, E, F], bus: Bus, stream: str) -> View[S]
                 msg = f"stream {stream} lacks version {view.version + 1}"
                 raise CorruptStream(msg)
             view = advance(decider, view, record)
-        if len(page) < PAGE:
+        if is_last(page, PAGE):
             return view
 
 

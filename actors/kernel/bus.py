@@ -6,7 +6,8 @@ share, in the order of their positions, and only then lets the publishers go on.
 never seen by anybody; what one reader sees, every reader sees in the same order.
 
 A ``Subscription`` is a cursor over that tail and the journal behind it. A slow reader costs nothing: when
-the tail has moved on, it reads the journal instead, and it never misses a record.
+the tail (``TAIL`` records of ``TAIL_BYTES`` at most) has moved on, it reads the journal instead, and it never
+misses a record.
 
 At most ``PENDING`` appends wait for the writer; at that bound ``publish`` waits for room.
 """
@@ -23,6 +24,8 @@ from actors.kernel.ephemeral import Wake
 from actors.kernel.journal import Append, Journal, JournalUnavailable, Recorded
 
 TAIL = 4096
+TAIL_BYTES = 4 * 1024 * 1024
+"""Bytes of events, as they are on disk, that the tail has at most, whatever they are: about 1 KiB each."""
 PENDING = 1024
 PAGE = 1000
 
@@ -39,7 +42,8 @@ class Bus:
     """Where events are published and followed. Made by ``open_bus``."""
 
     _journal: Journal
-    _tail: deque[Recorded] = attrs.field(factory=lambda: deque(maxlen=TAIL))
+    _tail: deque[Recorded] = attrs.field(factory=deque)
+    _held: int = 0
     _announced: int = 0
     _wake: Wake = attrs.field(factory=Wake)
     _pending: deque[_Pending] = attrs.field(factory=deque)
@@ -78,8 +82,20 @@ class Bus:
         return Subscription(self, after, stream)
 
     async def history(self, stream: str, after: int = 0, limit: int = PAGE) -> Sequence[Recorded]:
-        """Return at most ``limit`` records of ``stream`` with a version over ``after``."""
-        return await self._journal.read_stream(stream, after, limit)
+        """Return at most ``limit`` records of ``stream`` with a version over ``after``; none at its end.
+
+        What a program printed is left out of them.
+        """
+        return await self._journal.read_stream(stream, after, limit, printed=False)
+
+    async def since(
+        self, stream: str, position: int, limit: int = PAGE, *, printed: bool = False
+    ) -> Sequence[Recorded]:
+        """Return at most ``limit`` records of ``stream`` with a position over ``position``; none at its end.
+
+        What a program printed is in them only with ``printed``.
+        """
+        return await self._journal.read_since(stream, position, limit, printed=printed)
 
     async def caused(self, cause: str) -> Sequence[Recorded]:
         """Return the first records that ``cause`` led to, oldest first."""
@@ -118,8 +134,13 @@ class Bus:
 
     def _announce(self, recorded: tuple[Recorded, ...]) -> None:
         for record in recorded:
+            if len(self._tail) == TAIL:
+                self._held -= self._tail.popleft().size
             self._tail.append(record)
+            self._held += record.size
             self._announced = record.position
+        while self._held > TAIL_BYTES:
+            self._held -= self._tail.popleft().size
 
     def _read_tail(self, after: int) -> list[Recorded] | None:
         """Return what the tail has over ``after``, or None where it no longer reaches back that far."""
@@ -156,7 +177,7 @@ class Subscription:
         if records is None:
             records = [
                 record
-                for record in await self._bus._journal.read_all(self.position, PAGE)  # noqa: SLF001 - as above
+                for record in await self._bus._journal.read_all(self.position, PAGE, printed=False)  # noqa: SLF001 - as above
                 if record.position <= self._bus.head
             ]
         self.position = records[-1].position

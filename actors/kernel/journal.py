@@ -5,10 +5,15 @@ that each have an order of their own (``version``, from 1). It has one writer, t
 batch of appends at a time: a batch is one commit, an append in it is whole or not there at all.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from operator import attrgetter
+from typing import Protocol, runtime_checkable
 
 import attrs
+
+PAGE_BYTES = 1024 * 1024
+"""So many bytes of events end a page. One event has at most about as many: an environment is up to 1 MiB."""
 
 
 class JournalUnavailable(Exception):  # noqa: N818 - a fault of the world, named like its siblings
@@ -29,9 +34,20 @@ class CorruptStream(Exception):  # noqa: N818 - names our own fault
     """An event can't be written down or read back: unknown kind, broken bytes, or a gap in its stream."""
 
 
+@runtime_checkable
+class Printed(Protocol):
+    """An event that carries output of a program, which most readers have no use for."""
+
+    def unprinted(self) -> object:
+        """Return the same event without the output."""
+
+
 @attrs.frozen
 class Recorded:
-    """One event as it was recorded. ``at`` is Unix seconds, ``cause`` the operation id that led to it."""
+    """One event as it was recorded. ``at`` is Unix seconds, ``cause`` the operation id that led to it.
+
+    ``size`` is how many bytes the event takes on disk, 0 where it was never written to one.
+    """
 
     position: int
     stream: str
@@ -39,6 +55,7 @@ class Recorded:
     at: float
     event: object
     cause: str | None = None
+    size: int = attrs.field(default=0, eq=False)
 
 
 @attrs.frozen
@@ -71,10 +88,22 @@ class Journal(Protocol):
         task at a time; a cancellation takes effect only after the commit has ended.
         """
 
-    async def read_stream(self, stream: str, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
+    # A page ends with the record that makes it ``PAGE_BYTES``, so it may be shorter than ``limit``: see
+    # ``is_last``. Without ``printed`` each event comes without the output that it carries (see ``Printed``).
+
+    async def read_stream(
+        self, stream: str, after: int = 0, limit: int = 1000, *, printed: bool = True
+    ) -> Sequence[Recorded]:
         """Return at most ``limit`` records of ``stream`` with a version over ``after``, oldest first."""
 
-    async def read_all(self, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
+    async def read_since(
+        self, stream: str, position: int = 0, limit: int = 1000, *, printed: bool = True
+    ) -> Sequence[Recorded]:
+        """Return at most ``limit`` records of ``stream`` with a position over ``position``, oldest first."""
+
+    async def read_all(
+        self, after: int = 0, limit: int = 1000, *, printed: bool = True
+    ) -> Sequence[Recorded]:
         """Return at most ``limit`` records of all streams with a position over ``after``, oldest first."""
 
     async def read_caused(self, cause: str) -> Sequence[Recorded]:
@@ -115,13 +144,25 @@ class MemoryJournal:
             self._streams.setdefault(append.stream, []).extend(recorded)
         return recorded
 
-    async def read_stream(self, stream: str, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
+    async def read_stream(
+        self, stream: str, after: int = 0, limit: int = 1000, *, printed: bool = True
+    ) -> Sequence[Recorded]:
         """Return records of one stream; see ``Journal.read_stream``."""
-        return self._streams.get(stream, [])[after : after + limit]
+        return _page(self._streams.get(stream, []), after, limit, printed=printed)
 
-    async def read_all(self, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
+    async def read_since(
+        self, stream: str, position: int = 0, limit: int = 1000, *, printed: bool = True
+    ) -> Sequence[Recorded]:
+        """Return records of one stream; see ``Journal.read_since``."""
+        records = self._streams.get(stream, [])
+        begin = bisect_right(records, position, key=attrgetter("position"))
+        return _page(records, begin, limit, printed=printed)
+
+    async def read_all(
+        self, after: int = 0, limit: int = 1000, *, printed: bool = True
+    ) -> Sequence[Recorded]:
         """Return records of all streams; see ``Journal.read_all``."""
-        return self.records[after : after + limit]
+        return _page(self.records, after, limit, printed=printed)
 
     async def read_caused(self, cause: str) -> Sequence[Recorded]:
         """Return records of one cause; see ``Journal.read_caused``."""
@@ -130,3 +171,19 @@ class MemoryJournal:
     async def streams(self, prefix: str) -> Sequence[str]:
         """Return the streams that start with ``prefix``; see ``Journal.streams``."""
         return [name for name in self._streams if name.startswith(prefix)]
+
+
+def is_last(page: Sequence[Recorded], limit: int) -> bool:
+    """Return true where nothing followed on ``page`` when it was read with ``limit``."""
+    return len(page) < limit and sum(record.size for record in page) < PAGE_BYTES
+
+
+def without_output(record: Recorded) -> Recorded:
+    """Return ``record`` without the output that its event carries."""
+    event = record.event
+    return attrs.evolve(record, event=event.unprinted()) if isinstance(event, Printed) else record
+
+
+def _page(records: Sequence[Recorded], begin: int, limit: int, *, printed: bool) -> list[Recorded]:
+    page = records[begin : begin + limit]
+    return list(page) if printed else [without_output(record) for record in page]

@@ -86,7 +86,7 @@ async def history(client: Client, internal_id: str | None, limit: int) -> list[d
         while page := await client.ask("GET", f"/containers/{each}/events", since=since, limit=PAGE):
             last.extend({"internal_id": each, **entry} for entry in page["events"])
             since = page["next"]
-            if len(page["events"]) < PAGE:
+            if not page["events"]:
                 break
         found.extend(last)
     return sorted(found, key=lambda entry: int(entry["seq"]))[-limit:]

@@ -1,6 +1,6 @@
 """The routes of containers."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ from actors.container import messages as told
 from actors.container.fleet import Member, stream_of
 from actors.kernel.journal import Recorded
 from actors.kernel.mailbox import ActorGone, Receipt
+from actors.tokens.grant import Grant
 from lightd.audit.trail import about
 from lightd.http import queries
 from lightd.http.bodies import ContainerBody
@@ -19,7 +20,7 @@ from lightd.http.errors import ApiError, engine_unavailable, not_found
 from lightd.http.identity import of_request
 from lightd.http.shown import to_details, to_event, to_row
 from lightd.http.specs import to_spec
-from lightd.http.wire import read_body, refuse_body, to_json
+from lightd.http.wire import from_text, read_body, refuse_body, to_json, to_text
 from lightd.system import System, new_operation_id
 
 DELETE_WAIT = 60.0
@@ -100,9 +101,10 @@ def install(app: QuartTrio, system: System) -> None:
         queries.check_names("since", "limit")
         since, limit = queries.whole("since", 0, 0, 2**62), queries.whole("limit", 100, 1, 1000)
         find(system, internal_id)
-        found = await _read_events(system, internal_id, since, limit)
-        shown = [to_event(record, of_request().grant) for record in found]
-        return to_json({"events": shown, "next": _next(found, since)})
+        grant = of_request().grant
+        stream, printed = stream_of(internal_id), grant.allows("console.read")
+        found = await system.bus.since(stream, since, limit, printed=printed)
+        return from_text(await trio.to_thread.run_sync(_to_events, found, since, grant))
 
     app.register_blueprint(routes)
 
@@ -175,18 +177,7 @@ async def to_outcome(
     return outcome if operation.error is None else {**outcome, "error": operation.error}
 
 
-async def _read_events(system: System, internal_id: str, since: int, limit: int) -> list[Recorded]:
-    """Return the records of a container with a position over ``since``, at most ``limit``."""
-    found: list[Recorded] = []
-    version = 0
-    while len(found) < limit:
-        page = await system.bus.history(stream_of(internal_id), version)
-        if not page:
-            break
-        version = page[-1].version
-        found.extend(record for record in page if record.position > since)
-    return found[:limit]
-
-
-def _next(found: list[Recorded], since: int) -> int:
-    return found[-1].position if found else since
+def _to_events(found: Sequence[Recorded], since: int, grant: Grant) -> str:
+    """Return a page of a container's history, in a worker thread: it may have a MiB of environments."""
+    shown = [to_event(record, grant) for record in found]
+    return to_text({"events": shown, "next": found[-1].position if found else since})

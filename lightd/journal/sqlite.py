@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import attrs
 import trio
@@ -33,26 +33,12 @@ from actors.kernel.journal import (
 )
 from lightd.journal.codec import Codec
 from lightd.journal.migrations import MIGRATIONS
+from lightd.journal.reading import Reader, reporting
 
-SCHEMA: Final = 4
+SCHEMA: Final = 5
 
 T = TypeVar("T")
 
-Row = tuple[int, str, int, float, str, int, bytes, str | None]
-
-_COLUMNS = "position, name, version, at, kind, schema, data, cause"
-_READ_STREAM = f"""
-    SELECT {_COLUMNS} FROM streams JOIN records ON records.stream = streams.id
-    WHERE name = ? AND version > ? ORDER BY version LIMIT ?
-"""  # noqa: S608 - made of a constant
-_READ_ALL = f"""
-    SELECT {_COLUMNS} FROM records JOIN streams ON records.stream = streams.id
-    WHERE position > ? ORDER BY position LIMIT ?
-"""  # noqa: S608 - made of a constant
-_READ_CAUSED = f"""
-    SELECT {_COLUMNS} FROM records JOIN streams ON records.stream = streams.id
-    WHERE cause = ? ORDER BY position LIMIT 100
-"""  # noqa: S608 - made of a constant
 _FIND_STREAM = """
     SELECT id, (SELECT max(version) FROM records WHERE stream = streams.id) FROM streams WHERE name = ?
 """
@@ -61,7 +47,6 @@ _ADD_RECORD = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 _WAL_FRAMES: Final = 1000  # beyond so many SQLite moves them into the file, by itself as by default
-_BEYOND = "\U0010ffff"  # sorts behind all that a name is made of
 
 
 class JournalRefused(Exception):  # noqa: N818 - names what becomes of it, like its siblings
@@ -88,11 +73,10 @@ class SqliteJournal:
     _codec: Codec
     _clock: Callable[[], float]
     _writer: sqlite3.Connection
-    _reader: sqlite3.Connection
+    _reader: Reader
     _inode: int
     _head: int
     _writing: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1))
-    _reading: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1))
 
     @property
     def head(self) -> int:
@@ -106,25 +90,31 @@ class SqliteJournal:
         """
         return await trio.to_thread.run_sync(self._commit, batch, limiter=self._writing)
 
-    async def read_stream(self, stream: str, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
+    async def read_stream(
+        self, stream: str, after: int = 0, limit: int = 1000, *, printed: bool = True
+    ) -> Sequence[Recorded]:
         """Return records of one stream; see ``Journal.read_stream``. Raises ``CorruptStream``."""
-        return await self._read(_READ_STREAM, stream, after, limit)
+        return await self._reader.read_stream(stream, after, limit, printed=printed)
 
-    async def read_all(self, after: int = 0, limit: int = 1000) -> Sequence[Recorded]:
+    async def read_since(
+        self, stream: str, position: int = 0, limit: int = 1000, *, printed: bool = True
+    ) -> Sequence[Recorded]:
+        """Return records of one stream; see ``Journal.read_since``. Raises ``CorruptStream``."""
+        return await self._reader.read_since(stream, position, limit, printed=printed)
+
+    async def read_all(
+        self, after: int = 0, limit: int = 1000, *, printed: bool = True
+    ) -> Sequence[Recorded]:
         """Return records of all streams; see ``Journal.read_all``. Raises ``CorruptStream``."""
-        return await self._read(_READ_ALL, after, limit)
+        return await self._reader.read_all(after, limit, printed=printed)
 
     async def read_caused(self, cause: str) -> Sequence[Recorded]:
         """Return records of one cause; see ``Journal.read_caused``. Raises ``CorruptStream``."""
-        return await self._read(_READ_CAUSED, cause)
+        return await self._reader.read_caused(cause)
 
     async def streams(self, prefix: str) -> Sequence[str]:
         """Return the streams that start with ``prefix``; see ``Journal.streams``."""
-        query = "SELECT name FROM streams WHERE name >= ? AND name < ? ORDER BY id"
-        rows = await trio.to_thread.run_sync(
-            self._select, query, (prefix, prefix + _BEYOND), limiter=self._reading
-        )
-        return [name for (name,) in rows]
+        return await self._reader.streams(prefix)
 
     async def beside(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return ``work(connection)``, done between two commits; it leaves no transaction open.
@@ -133,7 +123,7 @@ class SqliteJournal:
         """
 
         def work_safely() -> T:
-            with _reporting("used"):
+            with reporting("used"):
                 self._check_present()
                 return work(self._writer)
 
@@ -143,7 +133,7 @@ class SqliteJournal:
         at = float(self._clock())
         head = self._head
         outcomes: list[Outcome] = []
-        with _reporting("written"):
+        with reporting("written"):
             self._check_present()
             with _rolled_back_on_error(self._writer):
                 self._writer.execute("BEGIN IMMEDIATE")
@@ -171,8 +161,8 @@ class SqliteJournal:
         if stream is None:
             stream = self._writer.execute("INSERT INTO streams (name) VALUES (?)", (append.stream,)).lastrowid
         recorded = tuple(
-            Recorded(head + n, append.stream, version + n, at, event, append.cause)
-            for n, event in enumerate(append.events, start=1)
+            Recorded(head + n, append.stream, version + n, at, event, append.cause, len(data))
+            for n, (event, (_, _, data)) in enumerate(zip(append.events, encoded, strict=True), start=1)
         )
         self._writer.executemany(
             _ADD_RECORD,
@@ -191,24 +181,6 @@ class SqliteJournal:
             present = False
         if not present:
             raise JournalUnavailable(f"the journal can't be written: {self._path} is gone")
-
-    async def _read(self, query: str, *values: str | int) -> list[Recorded]:
-        return await trio.to_thread.run_sync(self._read_records, query, values, limiter=self._reading)
-
-    def _read_records(self, query: str, values: tuple[str | int, ...]) -> list[Recorded]:
-        return [self._to_recorded(row) for row in self._select(query, values)]
-
-    def _select(self, query: str, values: tuple[str | int, ...]) -> list[Any]:
-        with _reporting("read"):
-            return self._reader.execute(query, values).fetchall()
-
-    def _to_recorded(self, row: Row) -> Recorded:
-        position, stream, version, at, kind, schema, data, cause = row
-        try:
-            event = self._codec.decode(kind, schema, data)
-        except CorruptStream as error:
-            raise CorruptStream(f"stream {stream}, position {position}: {error}") from error
-        return Recorded(position, stream, version, at, event, cause)
 
 
 @asynccontextmanager
@@ -239,7 +211,7 @@ def _open(stack: ExitStack, path: Path, codec: Codec, clock: Callable[[], float]
         head = writer.execute("SELECT coalesce(max(position), 0) FROM records").fetchone()[0]
         reader = stack.enter_context(closing(_connect(path)))
         reader.execute("PRAGMA query_only = ON")
-    return SqliteJournal(path, codec, clock, writer, reader, inode, head)
+    return SqliteJournal(path, codec, clock, writer, Reader(codec, reader), inode, head)
 
 
 @contextmanager
@@ -337,14 +309,3 @@ def _opening(path: Path) -> Iterator[None]:
         raise JournalUnavailable(f"the journal {path} can't be opened: {error}") from error
     except sqlite3.DatabaseError as error:
         raise JournalBroken(f"the journal {path} is damaged or is none: {error}") from error
-
-
-@contextmanager
-def _reporting(done: str) -> Iterator[None]:
-    """Turn what the disk does to us into ``JournalUnavailable``; a broken constraint is our own fault."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        if type(error) in {sqlite3.OperationalError, sqlite3.DatabaseError}:
-            raise JournalUnavailable(f"the journal can't be {done}: {error}") from error
-        raise

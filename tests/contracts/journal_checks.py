@@ -1,8 +1,11 @@
 """What every journal must do. Each ``check_*`` takes an empty ``Journal``; the events are a container's."""
 
+from functools import partial
+
+import attrs
 import trio
 
-from actors.container.events import BecameReady, Deleted, StartRequested
+from actors.container.events import BecameReady, Deleted, Exited, StartRequested
 from actors.kernel.journal import Append, CorruptStream, Journal, VersionConflict
 
 STRANGE = "контейнер 🎮 'x' %_*\x00"
@@ -106,6 +109,31 @@ async def check_streams_are_read_in_pages_after_a_version(journal):
         after = page[-1].version
     assert pages == [[1, 2, 3], [4, 5, 6], [7]]
     assert list(await journal.read_stream("a", 99)) == []
+
+
+async def check_a_stream_is_read_in_pages_after_a_position(journal):
+    for version in range(7):
+        await record(journal, Append("a", version, starts(version, 1)), Append("b", version, starts(9, 1)))
+    pages, after = [], 4
+    while page := await journal.read_since("a", after, 2):
+        pages.append([(one.position, one.version) for one in page])
+        after = page[-1].position
+    assert pages == [[(5, 3), (7, 4)], [(9, 5), (11, 6)], [(13, 7)]]
+    assert [one.position for one in await journal.read_since("b", 0, 3)] == [2, 4, 6]
+    assert list(await journal.read_since("a", 99)) == list(await journal.read_since("nobody", 0)) == []
+
+
+async def check_what_was_printed_is_read_only_where_it_is_asked_for(journal):
+    crashed = Exited(1, 137, False, False, 1.0, 2.0, "it was killed", ("the last", "words"))
+    [[begun, ended]] = await record(journal, Append("a", 0, (StartRequested(1), crashed)))
+    quiet = [begun, attrs.evolve(ended, event=attrs.evolve(crashed, tail=()))]
+    for read in (
+        partial(journal.read_all, 0, 9),
+        partial(journal.read_stream, "a", 0, 9),
+        partial(journal.read_since, "a", 0, 9),
+    ):
+        assert list(await read()) == list(await read(printed=True)) == [begun, ended]
+        assert list(await read(printed=False)) == quiet
 
 
 async def check_everything_is_read_in_pages_after_a_position(journal):

@@ -5,14 +5,15 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tracemalloc
 from contextlib import asynccontextmanager
 from functools import partial
 
 import pytest
 import trio
 
-from actors.container.events import StartFailed, StartRequested
-from actors.kernel.journal import Append, CorruptStream, JournalUnavailable, MemoryJournal
+from actors.container.events import Exited, StartFailed, StartRequested
+from actors.kernel.journal import Append, CorruptStream, JournalUnavailable, MemoryJournal, is_last
 from lightd.journal import sqlite
 from lightd.journal.codec import Codec, Kind
 from lightd.journal.sqlite import open_sqlite_journal
@@ -142,7 +143,8 @@ async def test_a_journal_of_the_first_schema_becomes_what_a_new_one_is(path):
     async with open_on_disk(path) as journal:
         await journal.commit([Append("a", 0, starts(1, 1), "mine")])
         expected = shape_of(journal)
-        journal._writer.execute("DROP INDEX records_by_cause")
+        for index in ("records_by_cause", "records_by_stream"):
+            journal._writer.execute(f"DROP INDEX {index}")
         for table in ("cursors", "audit", "audit_begun"):
             journal._writer.execute(f"DROP TABLE {table}")
         journal._writer.execute("PRAGMA user_version = 1")
@@ -235,6 +237,42 @@ async def test_a_place_where_no_file_can_be_is_an_outage(tmp_path, place):
     with pytest.raises(JournalUnavailable, match="can't be opened"):
         async with open_on_disk(tmp_path / place):
             pass
+
+
+def heavy(count):
+    return tuple(StartFailed(run, "x" * 300_000) for run in range(count))
+
+
+async def test_a_page_ends_with_the_record_that_makes_it_a_mebibyte(path):
+    async with open_on_disk(path) as journal:
+        await journal.commit([Append("a", 0, heavy(9))])
+        sizes = []
+        for read in (journal.read_all, partial(journal.read_stream, "a"), partial(journal.read_since, "a")):
+            after, pages = 0, []
+            while page := await read(after, 1000):
+                pages.append(len(page))
+                after = page[-1].position
+                sizes += [one.size for one in page]
+                assert is_last(page, 1000) is (after == 9 and len(page) < 4)
+            assert pages == [4, 4, 1]
+        assert set(sizes) == {300_000 + len('{"run":0,"reason":""}')}
+
+
+async def test_a_page_of_a_journal_of_crashes_takes_the_memory_of_that_page(path):
+    crash = Exited(1, 1, False, False, 1.0, 2.0, "it ended", tuple("w" * 500 for _ in range(20)))
+    async with open_on_disk(path) as journal:
+        for version in range(0, 10_000, 1000):
+            await journal.commit([Append("a", version, (crash,) * 1000)])
+        tracemalloc.start()
+        try:
+            after, count = 0, 0
+            while page := await journal.read_since("a", after, 1000, printed=False):
+                after, count = page[-1].position, count + len(page)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert count == 10_000
+    assert peak < 5_000_000  # the records have a hundred million bytes of texts
 
 
 async def test_a_full_disk_is_an_outage_that_leaves_nothing_and_passes(path):

@@ -28,12 +28,17 @@ class SlowJournal(MemoryJournal):
             raise JournalUnavailable(self.fault)
         return await MemoryJournal.commit(self, batch)
 
-    async def read_all(self, after=0, limit=1000):
+    async def read_all(self, after=0, limit=1000, *, printed=True):
         self.reads.append(after)
         await trio.lowlevel.checkpoint()
-        return await MemoryJournal.read_all(self, after, limit)
+        return await MemoryJournal.read_all(self, after, limit, printed=printed)
 
-    async def read_stream(self, stream, after=0, limit=1000):
+    async def read_stream(self, stream, after=0, limit=1000, *, printed=True):
         self.reads.append(after)
         await trio.lowlevel.checkpoint()
-        return await MemoryJournal.read_stream(self, stream, after, limit)
+        return await MemoryJournal.read_stream(self, stream, after, limit, printed=printed)
+
+    async def read_since(self, stream, position=0, limit=1000, *, printed=True):
+        self.reads.append(position)
+        await trio.lowlevel.checkpoint()
+        return await MemoryJournal.read_since(self, stream, position, limit, printed=printed)

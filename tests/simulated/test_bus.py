@@ -1,10 +1,11 @@
 """The bus: recorded, then announced, in one order for all; readers lose nothing, publishers wait for none."""
 
+import attrs
 import pytest
 import trio
 import trio.testing
 
-from actors.kernel.bus import PAGE, PENDING, TAIL, open_bus
+from actors.kernel.bus import PAGE, PENDING, TAIL, TAIL_BYTES, open_bus
 from actors.kernel.journal import Append, JournalUnavailable, VersionConflict
 from tests.doubles.journals import SlowJournal
 
@@ -65,6 +66,22 @@ async def test_a_subscription_begins_at_any_position(journal, autojump_clock):
         await fill(bus, 5)
         for after in range(5):
             assert await follow(bus.subscribe(after), 5 - after) == list(range(after, 5))
+
+
+async def test_the_tail_holds_no_more_bytes_than_its_bound(autojump_clock):
+    class Heavy(SlowJournal):
+        async def commit(self, batch):
+            outcomes = await SlowJournal.commit(self, batch)
+            return [tuple(attrs.evolve(one, size=TAIL_BYTES // 4) for one in each) for each in outcomes]
+
+    journal = Heavy(trio.current_time)
+    async with open_bus(journal) as bus:
+        subscription = bus.subscribe(0)
+        await fill(bus, 10)
+        assert [record.event for record in bus._tail] == [6, 7, 8, 9]
+        assert bus._held == TAIL_BYTES
+        assert await follow(subscription, 10) == list(range(10))
+        assert await follow(bus.subscribe(7), 3) == [7, 8, 9]
 
 
 async def test_a_subscription_beyond_the_head_waits_for_what_comes_after_its_position(

@@ -550,6 +550,6 @@ async def test_a_life_that_has_just_begun_does_not_claim_that_all_is_told(autoju
 
 
 class SlowReading(MemoryJournal):
-    async def read_stream(self, stream, after=0, limit=1000):
+    async def read_stream(self, stream, after=0, limit=1000, *, printed=True):
         await trio.sleep(1)
-        return await MemoryJournal.read_stream(self, stream, after, limit)
+        return await MemoryJournal.read_stream(self, stream, after, limit, printed=printed)

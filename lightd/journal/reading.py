@@ -1,0 +1,112 @@
+"""Reading the journal in SQLite: one connection, one worker thread at a time, and a bounded page at a time.
+
+A page is read row by row and given up where it has its ``PAGE_BYTES``: no more than one row is in memory
+besides what is returned, whatever a stream holds.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import Any
+
+import attrs
+import trio
+
+from actors.kernel.journal import PAGE_BYTES, CorruptStream, JournalUnavailable, Recorded, without_output
+from lightd.journal.codec import Codec
+
+Row = tuple[int, str, int, float, str, int, bytes, str | None]
+
+_COLUMNS = "position, name, version, at, kind, schema, data, cause"
+_READ_STREAM = f"""
+    SELECT {_COLUMNS} FROM streams JOIN records ON records.stream = streams.id
+    WHERE name = ? AND version > ? ORDER BY version LIMIT ?
+"""  # noqa: S608 - made of a constant
+_READ_SINCE = f"""
+    SELECT {_COLUMNS} FROM streams JOIN records INDEXED BY records_by_stream ON records.stream = streams.id
+    WHERE name = ? AND position > ? ORDER BY position LIMIT ?
+"""  # noqa: S608 - made of a constant
+_READ_ALL = f"""
+    SELECT {_COLUMNS} FROM records JOIN streams ON records.stream = streams.id
+    WHERE position > ? ORDER BY position LIMIT ?
+"""  # noqa: S608 - made of a constant
+_READ_CAUSED = f"""
+    SELECT {_COLUMNS} FROM records JOIN streams ON records.stream = streams.id
+    WHERE cause = ? ORDER BY position LIMIT 100
+"""  # noqa: S608 - made of a constant
+_STREAMS = "SELECT name FROM streams WHERE name >= ? AND name < ? ORDER BY id"
+_BEYOND = "\U0010ffff"  # sorts behind all that a name is made of
+
+
+@attrs.define(eq=False)
+class Reader:
+    """What reads through ``_connection``; for the meaning of each method see ``Journal``."""
+
+    _codec: Codec
+    _connection: sqlite3.Connection
+    _reading: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1))
+
+    async def read_stream(self, stream: str, after: int, limit: int, *, printed: bool) -> Sequence[Recorded]:
+        """Return a page of one stream, over a version."""
+        return await self._read(_READ_STREAM, (stream, after, limit), printed=printed)
+
+    async def read_since(
+        self, stream: str, position: int, limit: int, *, printed: bool
+    ) -> Sequence[Recorded]:
+        """Return a page of one stream, over a position."""
+        return await self._read(_READ_SINCE, (stream, position, limit), printed=printed)
+
+    async def read_all(self, after: int, limit: int, *, printed: bool) -> Sequence[Recorded]:
+        """Return a page of all streams, over a position."""
+        return await self._read(_READ_ALL, (after, limit), printed=printed)
+
+    async def read_caused(self, cause: str) -> Sequence[Recorded]:
+        """Return what a cause led to."""
+        return await self._read(_READ_CAUSED, (cause,), printed=False)
+
+    async def streams(self, prefix: str) -> Sequence[str]:
+        """Return the names with a prefix."""
+        rows = await trio.to_thread.run_sync(
+            self._select, _STREAMS, (prefix, prefix + _BEYOND), limiter=self._reading
+        )
+        return [name for (name,) in rows]
+
+    async def _read(self, query: str, values: tuple[str | int, ...], *, printed: bool) -> list[Recorded]:
+        read = partial(self._read_records, query, values, printed=printed)
+        return await trio.to_thread.run_sync(read, limiter=self._reading)
+
+    def _read_records(self, query: str, values: tuple[str | int, ...], *, printed: bool) -> list[Recorded]:
+        found: list[Recorded] = []
+        size = 0
+        with reporting("read"), closing(self._connection.execute(query, values)) as rows:
+            for row in rows:
+                record = self._to_recorded(row)
+                found.append(record if printed else without_output(record))
+                size += record.size
+                if size >= PAGE_BYTES:
+                    break
+        return found
+
+    def _select(self, query: str, values: tuple[str, ...]) -> list[Any]:
+        with reporting("read"):
+            return self._connection.execute(query, values).fetchall()
+
+    def _to_recorded(self, row: Row) -> Recorded:
+        position, stream, version, at, kind, schema, data, cause = row
+        try:
+            event = self._codec.decode(kind, schema, data)
+        except CorruptStream as error:
+            raise CorruptStream(f"stream {stream}, position {position}: {error}") from error
+        return Recorded(position, stream, version, at, event, cause, len(data))
+
+
+@contextmanager
+def reporting(done: str) -> Iterator[None]:
+    """Turn what the disk does to us into ``JournalUnavailable``; a broken constraint is our own fault."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if type(error) in {sqlite3.OperationalError, sqlite3.DatabaseError}:
+            raise JournalUnavailable(f"the journal can't be {done}: {error}") from error
+        raise
