@@ -10,11 +10,13 @@ import logging
 import os
 import resource
 import signal
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import trio
 
@@ -63,6 +65,10 @@ from lightd.version import version
 
 logger = logging.getLogger(__name__)
 
+LEAVING: Final = 9.0
+"""Seconds for the whole shutdown: systemd and Docker kill after 10 at the earliest, and it takes 5 at most
+unless something hangs that nobody can wake, such as a thread on a broken disk."""
+
 OpenEngine = Callable[[Configuration, Inside], AbstractAsyncContextManager[Engine]]
 Started = Callable[[Sequence[str]], None]
 
@@ -82,7 +88,20 @@ async def run(config: Configuration, *, path: Path | None = None, started: Start
                     await _reload(system)
                     continue
                 logger.info("stopping on %s; containers run on", signal.Signals(number).name)
+                _leave_in(LEAVING)
                 break
+
+
+def _leave_in(seconds: float) -> None:
+    """The process ends after ``seconds``, whatever it waits for by then.
+
+    The journal needs no goodbye: what was acknowledged is on the disk. Processes of ours go with this one.
+    """
+    message = "something still hangs %g seconds after the stop was asked for; leaving without it"
+    for after, last in ((0.0, partial(logger.error, message, seconds)), (0.5, partial(os._exit, 0))):
+        timer = threading.Timer(seconds + after, last)  # two: nobody may read the log
+        timer.daemon = True
+        timer.start()
 
 
 async def _reload(system: System) -> None:

@@ -69,6 +69,12 @@ class NotAllowed(FileRefused):
     code = "file_not_allowed"
 
 
+class InUse(FileRefused):
+    """A program in the server holds what is there under a lease, fcntl(2), and has to let go first (409)."""
+
+    code = "file_in_use"
+
+
 class TooDeep(FileRefused):
     """The tree is nested deeper than the operation goes (409)."""
 

@@ -7,6 +7,9 @@ The tenant owns all that is in the volume, is root in his container, and changes
   symbolic link that stays in the volume is followed; one that leads out is ``InvalidPath``, wherever to.
 - What is found is held with ``O_PATH``: that opens no FIFO and no device, which in a volume on the host's
   disk would be the *host's* device. Only a regular file or a folder is then opened for its contents.
+- No open waits for a tenant. A lease on a file, fcntl(2), would hold one for 45 seconds
+  (``/proc/sys/fs/lease-break-time``): with ``O_NONBLOCK`` it fails at once. Only opens break leases; a
+  rename, a deletion and a change of mode or owner don't, and ``O_PATH`` opens nothing.
 - Folders are made below a descriptor, and never through a link that leads nowhere.
 - Files are put into place by renaming (``lightd.files.placing``), never written where they stand.
 
@@ -31,7 +34,7 @@ PERMISSIONS: Final = 0o777  # all that a client may set: no set-id bit, no stick
 
 TRIES: Final = 32  # for a path that the tenant renames while it is resolved
 
-FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -170,11 +173,17 @@ def to_refusal(error: OSError, path: RelativePath) -> Exception:
 
 
 def open_contents(found: int, path: RelativePath) -> int:
-    """A descriptor to read the regular file ``found`` (``O_PATH``) with. Raises ``WrongKind`` for others."""
+    """A descriptor to read the regular file ``found`` (``O_PATH``) with.
+
+    Raises ``WrongKind`` for what is none, ``InUse`` where a program has a lease on it.
+    """
     mode = os.fstat(found).st_mode
     if not stat.S_ISREG(mode):
         raise errors.WrongKind(f'"{path}" is a {kind_of(mode)}, not a file')
-    return os.open(f"/proc/self/fd/{found}", _READ)  # our own link, to just what was looked at
+    try:
+        return os.open(f"/proc/self/fd/{found}", _READ)  # our own link, to just what was looked at
+    except BlockingIOError:
+        raise errors.InUse(f'A program of the server holds "{path}" under a lease') from None
 
 
 def open_names(found: int) -> int:

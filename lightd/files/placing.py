@@ -24,7 +24,7 @@ from lightd.files.paths import RelativePath
 
 FILE_MODE: Final = 0o644
 
-CREATE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+CREATE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _RENAME_NOREPLACE = 1
 _SYNC_FILE_RANGE_WRITE = 2
 _PART = re.compile(r"\.lightd-[0-9a-f]{16}\.part")

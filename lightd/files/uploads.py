@@ -9,8 +9,9 @@ says where its next piece begins, and says the whole length when it is done:
 - one upload is written by one client at a time (flock(2)); a second one is ``NotAllowed``.
 
 An upload without a name leaves nothing behind when it ends without a commit. Named ones that nobody took up
-again are deleted by ``sweep_parts``. The tenant may do with a part what he likes: one that isn't a regular
-file of a single name any more is thrown away and begun anew.
+again are deleted by ``sweep_parts``. A part's name can be guessed, and the tenant may do with a part what he
+likes: one that isn't the daemon's, isn't a regular file of a single name any more, or is under a lease, is
+thrown away and begun anew.
 
 An upload may have a condition: it is looked at before anything arrives, and again in the moment of the
 commit, so that of two clients who change one file one is told.
@@ -36,6 +37,7 @@ from lightd.files.resolve import LOOK
 from lightd.files.walking import walk
 
 ANY = "*"
+_REOPEN = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC
 BEHIND: Final = 8 << 20
 """Bytes that the disk may be behind an upload before it's told to begin: so the sync at its end is short."""
 
@@ -215,13 +217,14 @@ def _open_part(folder: int, part: str, path: RelativePath) -> int:
 
 
 def _is_ours(state: os.stat_result) -> bool:
-    return stat.S_ISREG(state.st_mode) and state.st_nlink == 1
+    return stat.S_ISREG(state.st_mode) and state.st_nlink == 1 and state.st_uid == os.geteuid()
 
 
 def _reopen_part(folder: int, part: str) -> int:
     """The part that a broken upload left, if it is ours alone; else it is thrown away and begun anew."""
     with suppress(FileNotFoundError), held(os.open(part, LOOK, dir_fd=folder)) as found:
         if _is_ours(os.fstat(found)):
-            return os.open(f"/proc/self/fd/{found}", os.O_RDWR | os.O_CLOEXEC)
+            with suppress(BlockingIOError):  # under a lease
+                return os.open(f"/proc/self/fd/{found}", _REOPEN)
         delete_at(folder, part, lambda _: None)
     return os.open(part, CREATE, 0o600, dir_fd=folder)

@@ -5,7 +5,15 @@ from collections.abc import Callable
 import pytest
 
 from lightd.files import resolve
-from tests.contracts import archive_checks, crafted_checks, file_checks, fuzz, jail_checks, upload_checks
+from tests.contracts import (
+    archive_checks,
+    crafted_checks,
+    file_checks,
+    fuzz,
+    jail_checks,
+    lease_checks,
+    upload_checks,
+)
 from tests.contracts.scene import Scene, open_scene
 
 RESOLVERS = [resolve.in_kernel, resolve.by_walking]
@@ -27,7 +35,9 @@ def scene(request, tmp_path):
         yield scene
 
 
-@pytest.mark.parametrize("check", [*checks(jail_checks), *checks(crafted_checks)], ids=named)
+@pytest.mark.parametrize(
+    "check", [*checks(jail_checks), *checks(crafted_checks), *checks(lease_checks)], ids=named
+)
 def test_nothing_leaves_the_jail(scene, check):
     check(scene)
 

@@ -53,6 +53,7 @@ CODES = MappingProxyType(
         "file_exists": Fault(409, "something is there"),
         "wrong_kind": Fault(409, "what is there is of another kind"),
         "file_not_allowed": Fault(409, "what is there may not be touched, or keeps changing"),
+        "file_in_use": Fault(409, "a program of the server holds the file under a lease"),
         "tree_too_deep": Fault(409, "the tree has too many levels"),
         "invalid_offset": Fault(409, "the piece doesn't begin where the last one ended"),
         "token_spent": Fault(409, "the token was for one use, which it had"),
@@ -107,6 +108,6 @@ CHANGES = (*ACTS, "installing", "changing", "install_failed", "engine_unavailabl
 VOLUME = ("invalid_id", "volume_not_found")
 FILES = (
     *VOLUME,
-    *("invalid_path", "file_not_found", "wrong_kind", "file_exists", "file_not_allowed", "tree_too_deep"),
-    *("overloaded", "no_space"),
+    *("invalid_path", "file_not_found", "wrong_kind", "file_exists", "file_not_allowed", "file_in_use"),
+    *("tree_too_deep", "overloaded", "no_space"),
 )
