@@ -99,7 +99,7 @@ def reference() -> Iterator[str]:
         "as a page. An error that is not named below may still come: 400 `invalid_request`, 401 "
         "`unauthorized`, 403 `vendor_header_required`, 500 `internal_error`, and what the server answers "
         "instead of a route. Every line is run by `edge/test_reference.py`, from the first to the last, and "
-        "on a real engine by `live/test_reference.py`; each begins with these:"
+        "on a real engine by `live/test_document.py`; each begins with these:"
     )
     yield f"```bash\nurl=http://localhost:8070 token=lightd_…\n{document.PRELUDE}\n```"
     for section in document.SECTIONS:

@@ -86,7 +86,7 @@ async def run(args: argparse.Namespace, client: Client, output: Output) -> int:
     detached = False
     with _detaching_at_once(0):
         if os.isatty(0):
-            output.note(f"console of {args.id}; ctrl-] or ctrl-d detaches, and leaves it running")
+            output.note(f"attached to {args.id}; press Ctrl-] or Ctrl-D to detach (the server keeps running)")
         async with trio.open_nursery() as nursery:
 
             async def type_in() -> None:

@@ -1,4 +1,4 @@
-"""What the pages name is there."""
+"""What the pages name is there: files, tests, links, and on the page of architecture every module."""
 
 import re
 from pathlib import Path
@@ -73,3 +73,49 @@ def test_a_row_without_its_test_would_be_seen():
     assert [find_missing(cells[2]) for cells in to_rows(page)] == [["`pure/test_paths.py::test_no_such`"]]
     assert find_missing("`pure/no_such.py`") == ["`pure/no_such.py`"]
     assert find_missing("`pure/test_paths.py`, `…test_none_of_these`") == ["`…test_none_of_these`"]
+
+
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text()
+    for path in (ROOT / "README.md", ROOT / "CHANGES.md", *sorted((ROOT / "docs").rglob("*.md")))
+}
+SOURCE = re.compile(r"`((?:actors|lightd|tests|config|docs)/[\w/.-]*(?:/|\.\w+))")
+LINK = re.compile(r"\[([^\]]*)\]\((?!https?:|#)([^)#]+)")
+SUITES = re.compile(r"`((?:architecture|contracts|edge|live|processes|pure|simulated)/[\w/]+\.py)")
+UNNAMED = {"version"}
+"""A module whose name says all."""
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_file_that_a_page_names_is_there(page):
+    text = PAGES[page]
+    assert [name for name in SOURCE.findall(text) if not (ROOT / name).exists()] == []
+    assert [name for name in SUITES.findall(text) if not (ROOT / "tests" / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_of_a_page_leads_somewhere(page):
+    for text, target in LINK.findall(PAGES[page]):
+        assert (ROOT / page).parent.joinpath(target).exists(), target
+        if number := re.fullmatch(r"decision (\d+)", text):
+            assert target.rpartition("/")[2].startswith(f"{int(number[1]):04}-"), text
+
+
+def test_every_module_and_package_stands_on_the_page_of_architecture():
+    page = PAGES["docs/architecture.md"]
+    packages = [
+        path.parent.relative_to(ROOT)
+        for top in ("actors", "lightd")
+        for path in (ROOT / top).rglob("__init__.py")
+        if path.parent != ROOT / top
+    ]
+    loose = {path.stem for path in (ROOT / "lightd").glob("*.py") if not path.stem.startswith("__")}
+    assert [str(folder) for folder in packages if f"`{folder}/`" not in page] == []
+    named = set(re.findall(r"`(?:lightd/)?(\w+)\.py`", page))
+    assert loose - named - UNNAMED == set()
+
+
+def test_a_term_of_the_glossary_stands_there_once():
+    terms = re.findall(r"^\| \*\*(.+?)\*\*", PAGES["docs/glossary.md"], re.MULTILINE)
+    assert len(terms) > 40
+    assert len(terms) == len(set(terms))

@@ -42,7 +42,7 @@ async def test_every_call_of_the_volumes_works_as_it_stands(edge, tmp_path):
 
 async def test_every_other_call_of_the_page_works_as_it_stands(edge):
     engine.require("curl", "jq")
-    (define,) = re.findall(r"^call\(\).*$", all_blocks("README.md", "bash")[-1], re.MULTILINE)
+    (define,) = re.findall(r"^call\(\).*$", "".join(all_blocks("README.md", "bash")), re.MULTILINE)
     mint, reinstall, rebind, edit, policy, operation = all_blocks("docs/api.md", "bash")
     shown = [json.loads(text) for text in all_blocks("docs/api.md", "json")]
     minted, edited, told = (answer for answer in shown if "seq" not in answer)

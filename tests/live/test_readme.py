@@ -52,7 +52,7 @@ def run(clone, script, **environ):
 
 def test_every_command_of_the_readme_works_as_it_stands(clone):
     engine.require("curl")
-    demo, tests, install, call = all_blocks("README.md", "bash", "sh")
+    demo, tests, install, *calls = all_blocks("README.md", "bash", "sh")
     port = free_port()
     config = {
         "server": {"host": "127.0.0.1", "port": port},
@@ -66,11 +66,15 @@ def test_every_command_of_the_readme_works_as_it_stands(clone):
         "lightd &", "lightd 2>daemon.log & daemon=$!; trap 'kill $daemon; wait $daemon' EXIT"
     )
     waiting = "until curl -sS $URL/api/v1/public/ping; do sleep 0.1; done 2>/dev/null; echo"
-    said = run(clone, f"{serving}\n{waiting}\n{call}", URL=f"http://127.0.0.1:{port}").splitlines()
+    console = "sleep 1; echo 'hi there' | lightd console hello; lightd ps"
+    removing = "call -X DELETE $url/containers/hello"
+    script = "\n".join([serving, waiting, *calls, console, removing])
+    said = run(clone, script, URL=f"http://127.0.0.1:{port}", IMAGE=engine.IMAGE).splitlines()
     assert f"Current Token: lightd_{'x' * 20}" in said
-    volume = json.loads(said[-1])
-    assert (clone / "storage/volumes" / volume["volume_id"]).is_dir()
     assert (clone / ".venv/bin/lightd").exists()
+    volumes = list((clone / "storage/volumes").iterdir())
+    assert len(volumes) == 1
+    assert {"hello: started", "Ready", "got: hi there"} <= set(said)
 
     run(clone, STAMP)
     said = run(clone, demo)
