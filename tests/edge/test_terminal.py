@@ -71,7 +71,7 @@ async def test_a_console_shows_takes_lines_and_is_left_running(edge, environ, ke
     await edge.running()
     async with on_terminal(environ, *LIGHTD, "console", "s1") as terminal:
         before = termios.tcgetattr(terminal.theirs)
-        await terminal.until("ctrl-] or ctrl-d detaches")
+        await terminal.until("press Ctrl-] or Ctrl-D to detach")
         await terminal.until("Ready")
         terminal.type("hello\n")
         await terminal.until("got: hello")
@@ -115,7 +115,7 @@ async def test_a_signal_ends_it_cleanly_and_leaves_the_terminal_as_it_was(edge, 
 async def test_a_console_tells_what_becomes_of_its_container(edge, environ):
     await edge.create(start_pattern="Ready")
     async with on_terminal(environ, *LIGHTD, "console", "s1") as terminal:
-        await terminal.until("detaches")
+        await terminal.until("to detach")
         with trio.fail_after(PATIENCE):
             while not edge.system.sockets._held:
                 await trio.sleep(0.01)
@@ -129,7 +129,7 @@ async def test_a_console_tells_what_becomes_of_its_container(edge, environ):
 async def test_a_console_says_how_a_process_ended(edge, environ):
     await edge.running()
     async with on_terminal({**environ, "NO_COLOR": "1"}, *LIGHTD, "console", "s1") as terminal:
-        await terminal.until("ctrl-] or ctrl-d detaches")
+        await terminal.until("press Ctrl-] or Ctrl-D to detach")
         await terminal.until("Ready")
         terminal.type("exit 4\n")
         await terminal.until("[lightd] The process ended with exit code 4: nobody asked for that\r\n")
@@ -159,7 +159,7 @@ async def test_what_is_piped_in_is_sent_to_its_end(edge, environ):
 async def test_a_console_speaks_json_to_a_script(edge, environ):
     await edge.create(start_pattern="Ready")
     async with on_terminal(environ, *LIGHTD, "console", "s1", "--json") as terminal:
-        await terminal.until("detaches")
+        await terminal.until("to detach")
         with trio.fail_after(PATIENCE):
             while not edge.system.sockets._held:
                 await trio.sleep(0.01)
