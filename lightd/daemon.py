@@ -59,7 +59,7 @@ from lightd.patterns import compile_pattern
 from lightd.processes.host import open_process_engine
 from lightd.reload import reload
 from lightd.sockets import OpenSockets
-from lightd.storage import prepare
+from lightd.storage import prepare, settle_shared
 from lightd.system import Claims, System
 from lightd.version import version
 
@@ -227,6 +227,8 @@ async def open_store(
     volumes, storage = await open_volumes(bus, supervisor), config.storage
     image = storage.base_path / "volumes.img"
     found = await trio.to_thread.run_sync(probe, storage.volumes_path, image, storage.quota, storage.pool_mb)
+    # A pool that was mounted just now has a top folder of its own.
+    await trio.to_thread.run_sync(partial(settle_shared, storage, mounts=config.docker.engine == "docker"))
     folders = VolumeFolders(storage.volumes_path)
     await folders.restore(volumes.view.state.volumes)
 

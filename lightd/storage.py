@@ -1,9 +1,11 @@
 """The daemon's folders and files: made where they are missing, and shut to whom they don't concern.
 
-Other users of the host may pass through ``base_path`` and ``volumes_path`` to a volume that is theirs, and
-list neither. All else is the daemon's alone: Docker makes its mounts as root, so no server needs to pass.
-Without Docker a server is a user of the host, which passes through ``containers_path`` to its script too.
-What lightd names itself is tightened where it stands open; of a folder that the operator named he is told.
+With Docker no server passes through these folders, for Docker makes its mounts as root. So the folders of
+containers and of volumes are the daemon's alone: a container that runs as root may leave a set-uid program in
+its volume, and no other user of the host may reach it. ``volumes_path`` is shut where it stands open, that of
+an earlier version too.
+Without Docker a server is a user of the host, which passes through both to its script and to its volume.
+What lightd names itself is tightened where it stands open; of the other folders the operator is told.
 """
 
 import logging
@@ -24,25 +26,49 @@ def prepare(storage: Storage, *, mounts: bool = True) -> None:
 
     ``mounts`` says that containers see their folders by mounts, not by their paths on the host.
     """
-    _make("storage.base_path", storage.base_path, PASSED)
-    _make("storage.containers_path", storage.containers_path, PRIVATE if mounts else PASSED)
-    if not mounts:
-        _let_pass(storage.containers_path)
-    _make("storage.volumes_path", storage.volumes_path, PASSED)
+    _make("storage.base_path", storage.base_path)
+    settle_shared(storage, mounts=mounts)
     _tighten(storage.base_path / "consoles", PRIVATE)
     for name in FILES:
         _tighten(storage.base_path / name, FILE)
 
 
-def _make(key: str, path: Path, mode: int) -> None:
-    path.mkdir(mode=mode, parents=True, exist_ok=True)
+def settle_shared(storage: Storage, *, mounts: bool = True) -> None:
+    """The folders of containers and of volumes are there, and as shut as servers allow.
+
+    To be called again when a file system was mounted in the place of one.
+    """
+    for path in (storage.containers_path, storage.volumes_path):
+        path.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        if mounts:
+            _shut(path)
+        else:
+            _let_pass(path)
+
+
+def _make(key: str, path: Path) -> None:
+    path.mkdir(mode=PASSED, parents=True, exist_ok=True)
     found = stat.S_IMODE(path.stat().st_mode)
-    if found & 0o777 & ~mode:
-        logger.warning("%s is open to others (mode %04o): chmod %o %s", key, found, mode, path)
+    if found & 0o777 & ~PASSED:
+        logger.warning("%s is open to others (mode %04o): chmod %o %s", key, found, PASSED, path)
+
+
+def _shut(path: Path) -> None:
+    """Nobody but us may pass through the folder; where it isn't ours to change, the log says so."""
+    status = path.stat()
+    found = stat.S_IMODE(status.st_mode)
+    try:
+        if os.geteuid() == 0 and status.st_uid != 0:
+            os.chown(path, 0, -1)
+        if found & 0o777 & ~PRIVATE:
+            path.chmod(PRIVATE)
+            logger.warning("%s was open to others (mode %04o) and is no more", path, found)
+    except PermissionError:
+        logger.warning("%s is open to others (mode %04o): chmod %o it", path, found, PRIVATE)
 
 
 def _let_pass(path: Path) -> None:
-    """Others may pass through a folder that was made while they needn't."""
+    """Others may pass through the folder."""
     found = stat.S_IMODE(path.stat().st_mode)
     if found | PASSED != found:
         path.chmod(found | PASSED)

@@ -2,7 +2,8 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +43,7 @@ class Folder:
     """A folder of lightd's. ``there`` is the nearest that exists, itself or above it.
 
     ``begun`` says that lightd was here before: then its folders are those of the user who it runs as.
+    ``private`` says that no other user may pass through it: with Docker, what is in it may be set-uid.
     """
 
     key: str
@@ -51,18 +53,21 @@ class Folder:
     mode: int
     writable: bool
     begun: bool = False
+    private: bool = False
 
 
 async def look(subject: Subject, tell: Tell) -> None:
     """Look at the folders and at the journal."""
     assert subject.configuration is not None  # noqa: S101 - it is not asked without
     storage = subject.configuration.storage
-    for read in (_read_folders, _read_journal, _read_quota):
+    private = () if subject.configuration.docker.engine == "process" else ("containers_path", "volumes_path")
+    read_folders = partial(_read_folders, private=private)
+    for read in (read_folders, _read_journal, _read_quota):
         for finding in await trio.to_thread.run_sync(read, storage, subject, abandon_on_cancel=True):
             tell(finding)
 
 
-def _read_folders(storage: Storage, subject: Subject) -> list[Finding]:
+def _read_folders(storage: Storage, subject: Subject, *, private: Sequence[str]) -> list[Finding]:
     folders, findings = [], []
     for key in ("base_path", "containers_path", "volumes_path"):
         path: Path = getattr(storage, key)
@@ -83,6 +88,7 @@ def _read_folders(storage: Storage, subject: Subject) -> list[Finding]:
                 state.st_mode,
                 writable,
                 os.path.exists(storage.base_path),  # noqa: PTH110 - a folder that is closed to us is none
+                key in private,
             )
         )
     rooms: dict[int, Room] = {}
@@ -113,6 +119,9 @@ def to_rights(folder: Folder, uid: int) -> Iterator[Finding]:
             yield _AREA.bad(folder.key, f"{folder.path} can't be made by this user", mend)
     elif folder.mode & stat.S_IWOTH:
         yield _AREA.bad(folder.key, f"everybody may write in {folder.path}", f"chmod o-w {folder.path}")
+    elif folder.private and folder.mode & 0o077:
+        text = f"other users may pass through {folder.path}, and a volume may hold set-uid programs"
+        yield _AREA.doubtful(folder.key, text, f"chmod 700 {folder.path}; lightd does so at its start")
     elif not folder.writable and folder.uid != uid:
         text = f"{folder.path} belongs to another user ({folder.uid})"
         yield _AREA.unseen(

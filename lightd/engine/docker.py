@@ -94,7 +94,9 @@ class DockerEngine:
             folder.INSTALLER: entrypoint.to_installer_script(script, spec.user),
             folder.SCRIPT: script,
         }
-        await _on_host(folder.write_files, self._layout.folder(spec.internal_id), files)
+        own = self._layout.folder(spec.internal_id)
+        await _on_host(folder.write_files, own, files)
+        await _on_host(folder.expect_hand_over, own, attempt, spec.user, spec.volume_id)
         config = recipe.to_installer(spec, attempt, self._layout)
         return await self._create(spec, Role.INSTALLER, config, translate.ATTEMPT)
 
@@ -196,9 +198,19 @@ class DockerEngine:
             await self._remove(found["Id"])
         if role is Role.SERVER:
             await trio.to_thread.run_sync(folder.clear, self._layout.folder(internal_id))
+        elif role is Role.INSTALLER:
+            await self._settle(internal_id)
 
     async def remove_orphan(self, engine_id: str) -> None:
+        found = await self._look(engine_id)
         await self._remove(engine_id)
+        if found is not None and found["Config"]["Labels"].get(translate.ROLE) == Role.INSTALLER.value:
+            await self._settle(found["Config"]["Labels"][translate.INTERNAL_ID])
+
+    async def _settle(self, internal_id: str) -> None:
+        """However the installer ended, what it left behind is the server's user's (``folder``)."""
+        own, volumes_path = self._layout.folder(internal_id), self._layout.volumes_path
+        await trio.to_thread.run_sync(folder.settle_hand_over, own, volumes_path)
 
     async def _remove(self, engine_id: str) -> None:
         with _refusals(NOT_FOUND):

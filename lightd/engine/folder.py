@@ -8,10 +8,15 @@ across a mount. The kernel takes set-id bits and capabilities off a file whose o
 
 A volume is handed over once an attempt, and again when its top isn't the user's; a note in the container's
 folder says for which. So a walk that was cut short is done again, and what a server made later under other
-numbers stays as it made it. Everything here blocks: call it in a worker thread.
+numbers stays as it made it.
+
+An installer is root and may end in any way, so a second note says that a hand-over is due. It is written
+before the installer is made, and goes when the volume was handed over after the installer's removal.
+Everything here blocks: call it in a worker thread.
 """
 
 import errno
+import logging
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -32,6 +37,10 @@ INSTALLER: Final = "installer.sh"
 SCRIPT: Final = "install.sh"
 FILES: Final = (ENTRYPOINT, INSTALLER, SCRIPT)
 NOTE: Final = "handed-over"
+DUE: Final = "hand-over-due"
+DUE_FIELDS: Final = 3  # the attempt, the user, the volume
+logger = logging.getLogger("lightd.engine")
+
 DEEPEST: Final = 200  # levels of folders, one descriptor each while it is walked
 
 
@@ -84,6 +93,39 @@ def hand_over(volume: str, folder: str, attempt: int, owner: Owner) -> None:
             if not owner.has(os.fstat(top)):
                 os.fchown(top, owner.uid, owner.gid)
         _write(notes, NOTE, note)
+
+
+def expect_hand_over(folder: str, attempt: int, user: str, volume_id: str) -> None:
+    """Note that the volume is to be handed over to ``user`` once the installer of this attempt is gone."""
+    with _jailed(folder) as notes:
+        _write(notes, DUE, f"{attempt} {user} {volume_id}\n")
+        with suppress(FileNotFoundError):
+            os.unlink(NOTE, dir_fd=notes.root)
+
+
+def settle_hand_over(folder: str, volumes_path: str) -> None:
+    """Hand the volume over where that is due, and take away the folder if nothing else is in it.
+
+    A volume that can't be handed over is logged, and stays due: it must not hold up a removal.
+    """
+    try:
+        with _jailed(folder) as notes:
+            due = (_read(notes, DUE) or "").split()
+    except FileNotFoundError:
+        return
+    if len(due) == DUE_FIELDS:
+        attempt, user, volume_id = due
+        try:
+            hand_over(f"{volumes_path}/{volume_id}", folder, int(attempt), Owner.from_user(user))
+        except FileNotFoundError:
+            pass  # the volume is gone
+        except (OSError, EngineRefused) as error:
+            logger.warning("volume %s still has files of its installer's user: %s", volume_id, error)
+            return
+    with suppress(FileNotFoundError):
+        os.unlink(f"{folder}/{DUE}")  # noqa: PTH108 - with the rest of os
+    if set(os.listdir(folder)) <= {NOTE}:  # noqa: PTH208 - the container's other files went before
+        clear(folder)
 
 
 @contextmanager

@@ -155,3 +155,37 @@ def test_folders_nested_without_end_are_refused(own, volume):
     with pytest.raises(OSError, match="nested too deeply"):
         folder.hand_over(str(volume), str(own), 1, OTHER)
     assert not (own / "handed-over").exists()
+
+
+@as_root
+def test_a_hand_over_that_is_due_happens_once_and_takes_an_empty_folder_away(own, volume):
+    (volume / "file").touch()
+    folder.hand_over(str(volume), str(own), 1, OTHER)
+    os.chown(volume / "file", 0, 0)
+    folder.expect_hand_over(str(own), 1, "988:988", volume.name)
+    folder.settle_hand_over(str(own), str(volume.parent))
+    assert (volume / "file").stat().st_uid == 988
+    assert not (own / "hand-over-due").exists()
+    assert (own / "entrypoint.sh").exists()
+    folder.expect_hand_over(str(own), 2, "988:988", volume.name)
+    folder.clear(str(own))
+    folder.settle_hand_over(str(own), str(volume.parent))
+    folder.settle_hand_over(str(own), str(volume.parent))
+    assert not own.exists()
+
+
+def test_a_hand_over_of_a_volume_that_is_gone_is_forgotten(own, volume):
+    folder.expect_hand_over(str(own), 1, f"{ME.uid}:{ME.gid}", "no-such-volume")
+    folder.settle_hand_over(str(own), str(volume.parent))
+    assert not (own / "hand-over-due").exists()
+
+
+def test_a_hand_over_that_fails_is_told_and_stays_due(own, volume, monkeypatch, caplog):
+    def fail(*_):
+        raise OSError(5, "Input/output error")
+
+    folder.expect_hand_over(str(own), 1, f"{ME.uid}:{ME.gid}", volume.name)
+    monkeypatch.setattr(folder, "hand_over", fail)
+    folder.settle_hand_over(str(own), str(volume.parent))
+    assert (own / "hand-over-due").exists()
+    assert "still has files of its installer's user: [Errno 5] Input/output error" in caplog.text

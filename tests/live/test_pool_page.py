@@ -46,7 +46,7 @@ async def test_a_pool_is_seen_as_a_mount_a_loop_device_and_the_sizes_of_its_volu
     look, _ = blocks(PAGE, "Quotas")
     await a_volume(pooled, 32)
     lines = (await shell.run(look)).splitlines()
-    assert volumes_of(pooled).stat().st_mode & 0o777 == 0o711  # nobody lists a pool either
+    assert volumes_of(pooled).stat().st_mode & 0o777 == 0o700  # a pool is as shut as a folder
     target, source, kind, options = lines[1].split()
     assert (target, kind) == (str(volumes_of(pooled)), "btrfs")
     assert {"nodev", "nosuid", "noatime"} <= set(options.split(","))
@@ -75,7 +75,7 @@ async def test_a_pool_is_given_up_with_every_file_and_size_kept(pooled, shell):
     quota = await pooled.get(f"/volumes/{volume}/quota")
     assert (quota["size_mb"], quota["kind"]) == (32, "accounted")
     found = volumes_of(pooled) / volume
-    assert volumes_of(pooled).stat().st_mode & 0o777 == 0o711
+    assert volumes_of(pooled).stat().st_mode & 0o777 == 0o700
     assert found.stat().st_mode & 0o777 == mode
     assert (found / "world.dat").read_text() == "precious"
     assert found.stat().st_uid == owner

@@ -177,6 +177,8 @@ FOLDER = Folder("storage.base_path", Path("/s"), Path("/s"), 0, stat.S_IFDIR | 0
         ({}, 0, GOOD),
         ({"mode": stat.S_IFREG | 0o644}, 0, BAD),
         ({"mode": stat.S_IFDIR | 0o777}, 0, BAD),
+        ({"private": True}, 0, DOUBTFUL),
+        ({"private": True, "mode": stat.S_IFDIR | 0o700}, 0, GOOD),
         ({"path": Path("/s/t")}, 0, GOOD),
         ({"path": Path("/s/t"), "writable": False}, 1000, BAD),
         ({"path": Path("/s/t"), "writable": False, "begun": True}, 1000, UNSEEN),

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +29,7 @@ def test_folders_are_made_as_shut_as_servers_allow(wanted, umask, caplog):
     assert [mode(path) for path in (wanted.base_path, wanted.containers_path, wanted.volumes_path)] == [
         0o711,
         0o700,
-        0o711,
+        0o700,
     ]
     assert caplog.text == ""
 
@@ -38,20 +39,46 @@ def test_servers_that_are_users_of_the_host_get_to_their_scripts(wanted, engine_
     if engine_before is not None:
         storage.prepare(wanted, mounts=engine_before == "docker")
     storage.prepare(wanted, mounts=False)
-    assert mode(wanted.containers_path) == 0o711
+    assert [mode(path) for path in (wanted.containers_path, wanted.volumes_path)] == [0o711, 0o711]
     assert caplog.text == ""
 
 
 def test_a_folder_that_the_operator_left_open_is_told_with_what_mends_it(wanted, caplog):
-    wanted.containers_path.mkdir(parents=True)
-    for path in (wanted.base_path, wanted.containers_path):
-        path.chmod(0o755)
+    storage.prepare(wanted)
+    wanted.base_path.chmod(0o755)
     storage.prepare(wanted)
     assert [record.getMessage() for record in caplog.records] == [
         f"storage.base_path is open to others (mode 0755): chmod 711 {wanted.base_path}",
-        f"storage.containers_path is open to others (mode 0755): chmod 700 {wanted.containers_path}",
     ]
     assert mode(wanted.base_path) == 0o755
+
+
+def test_folders_of_an_earlier_version_are_shut_where_containers_see_them_by_mounts(wanted, caplog):
+    for path, loose in ((wanted.containers_path, 0o755), (wanted.volumes_path, 0o711)):
+        path.mkdir(parents=True)
+        path.chmod(loose)
+        if os.geteuid() == 0:
+            os.chown(path, 988, 988)
+    wanted.base_path.chmod(0o711)
+    storage.prepare(wanted)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{wanted.containers_path} was open to others (mode 0755) and is no more",
+        f"{wanted.volumes_path} was open to others (mode 0711) and is no more",
+    ]
+    for path in (wanted.containers_path, wanted.volumes_path):
+        assert (mode(path), path.stat().st_uid) == (0o700, os.geteuid())
+
+
+def test_a_folder_that_is_not_ours_to_shut_is_told(wanted, caplog, monkeypatch):
+    storage.prepare(wanted)
+    wanted.volumes_path.chmod(0o755)
+
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    storage.prepare(wanted)
+    assert f"{wanted.volumes_path} is open to others (mode 0755): chmod 700 it" in caplog.text
 
 
 def test_what_lightd_names_itself_is_tightened(wanted, caplog):

@@ -1,0 +1,159 @@
+"""What an install script leaves behind becomes the server's, and no other user of the host reaches it."""
+
+import os
+import shutil
+import stat
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+import trio
+
+from tests.live.daemon import PATIENCE, USER, serving
+from tests.rig import engine
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+
+NOBODY = 65534
+ID = "left"
+OWNER = int(USER.partition(":")[0])
+
+PLANT = "mkdir deep; cp /bin/busybox deep/suid; chmod 6755 deep/suid; chown 0:0 deep/suid; touch planted; "
+
+
+@pytest.fixture
+async def node(docker):
+    """A daemon in a folder that every user of the host may pass through, as /var/lib is."""
+    folder = make_open_folder()
+    try:
+        async with serving(folder) as daemon:
+            yield daemon
+    finally:
+        shutil.rmtree(folder)
+
+
+def make_open_folder():
+    folder = Path(tempfile.mkdtemp(prefix="lightd-open-"))
+    folder.chmod(0o755)
+    return folder
+
+
+def run_as_nobody(*command):
+    subprocess.run(command, check=False, user=NOBODY, group=NOBODY, extra_groups=[])
+
+
+def volume_of(node, volume_id):
+    return node.folder / "storage" / "volumes" / volume_id
+
+
+async def until(condition):
+    with trio.fail_after(PATIENCE):
+        while not condition():
+            await trio.sleep(0.05)
+
+
+def check_harmless(folder):
+    """Nothing in the volume is root's or set-id."""
+    found = [folder, *folder.rglob("*")]
+    assert any(path.name == "suid" for path in found)
+    for path in found:
+        assert path.lstat().st_uid == OWNER, path
+        assert not path.lstat().st_mode & (stat.S_ISUID | stat.S_ISGID), path
+
+
+async def begin(node, script):
+    volume_id = await node.volume()
+    await node.create(ID, wait=False, volume_id=volume_id, install_script=script)
+    return volume_of(node, volume_id)
+
+
+async def until_failed(node):
+    with trio.fail_after(PATIENCE):
+        while (await node.show(ID))["install_state"] != "failed":
+            await trio.sleep(0.05)
+
+
+async def until_no_installer(node):
+    await until(lambda: not any("installer" in name for name in node.in_docker()))
+
+
+@pytest.mark.parametrize("end", ["kill -9 $PPID; sleep 5", "exit 3", "kill -9 $$"])
+async def test_files_of_an_installer_that_fails_become_the_servers(node, end):
+    folder = await begin(node, PLANT + end)
+    await until_failed(node)
+    await until(lambda: (folder / "deep/suid").stat().st_uid == OWNER)
+    await until_no_installer(node)
+    check_harmless(folder)
+
+
+async def test_files_of_an_installer_that_is_killed_from_outside_become_the_servers(node):
+    folder = await begin(node, PLANT + "sleep 1000")
+    await until((folder / "planted").exists)
+    await trio.to_thread.run_sync(
+        lambda: engine.call("DELETE", f"/containers/lightd.installer-{ID}", force="1", v="1")
+    )
+    await until_failed(node)
+    await until(lambda: (folder / "deep/suid").stat().st_uid == OWNER)
+    check_harmless(folder)
+
+
+async def test_files_of_an_installation_that_is_aborted_become_the_servers(node):
+    folder = await begin(node, PLANT + "sleep 1000")
+    await until((folder / "planted").exists)
+    await node.call("DELETE", f"/containers/{ID}", wait=60)
+    check_harmless(folder)
+    assert list((node.folder / "storage/containers").iterdir()) == []
+
+
+async def test_files_of_an_installer_that_ended_while_lightd_was_dead_become_the_servers(node):
+    folder = await begin(node, PLANT + "sleep 1000")
+    await until((folder / "planted").exists)
+    node.kill()
+    await trio.to_thread.run_sync(
+        lambda: engine.call("POST", f"/containers/lightd.installer-{ID}/kill", signal="SIGKILL")
+    )
+    assert (folder / "deep/suid").stat().st_uid == 0
+    await node.start()
+    await until_failed(node)
+    await until(lambda: (folder / "deep/suid").stat().st_uid == OWNER)
+    await until_no_installer(node)
+    check_harmless(folder)
+
+
+async def test_files_of_an_orphaned_installer_become_the_servers(node):
+    folder = await begin(node, PLANT + "sleep 1000")
+    await until((folder / "planted").exists)
+    node.kill()
+    for lost in (node.folder / "storage").glob("lightd.db*"):
+        lost.unlink()  # with the journal, which alone knows the container
+    await node.start()
+    await until_no_installer(node)
+    await until(lambda: (folder / "deep/suid").stat().st_uid == OWNER)
+    check_harmless(folder)
+
+
+async def test_another_user_of_the_host_reaches_nothing_in_a_volume(node):
+    volume_id = await node.volume()
+    command = "sh -c 'cp /bin/busybox suid; chmod 4755 suid; echo Ready; sleep 1000'"
+    await node.create(ID, command, volume_id=volume_id, user="0:0", start_pattern="Ready")
+    await node.power("start", ID)
+    program = volume_of(node, volume_id) / "suid"
+    await until(program.exists)
+    assert (program.stat().st_uid, stat.S_IMODE(program.stat().st_mode)) == (0, 0o4755)
+    with pytest.raises(PermissionError):
+        run_as_nobody(program, "id")
+
+
+async def test_folders_of_an_earlier_version_are_shut_under_a_running_server(node):
+    await node.create(ID, "stdin-echo", start_pattern="Ready")
+    await node.power("start", ID)
+    folders = [node.folder / "storage" / name for name in ("volumes", "containers")]
+    node.stop()
+    for folder in folders:
+        folder.chmod(0o755)
+    await node.start()
+    await node.engine_up()
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in folders] == [0o700, 0o700]
+    assert (await node.show(ID))["state"] == "running"
+    assert (await node.power("restart", ID))["status"] == "succeeded"
