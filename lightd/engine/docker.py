@@ -4,15 +4,14 @@
   of their own, natively in Trio.
 - Names are deterministic and every container says in its labels whose it is, so what an interrupted call left
   behind is found again. What carries the name but not our node's label isn't touched.
-- Create, start and remove run 8 at a time: the engine gains nothing from more, and each takes longer.
-  Signals never wait in that line.
+- Create, start and remove run a few at a time (``containers``). Signals never wait in that line.
 """
 
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
 from urllib.parse import quote, urlencode
 
 import attrs
@@ -30,22 +29,20 @@ from actors.container.engine import (
     Snapshot,
 )
 from actors.container.spec import ContainerSpec, Limits, PortBinding
-from lightd.engine import attach, bridge, calls, entrypoint, folder, ports, pull, recipe, streams, translate
+from lightd.engine import attach, bridge, calls, folder, ports, pull, recipe, streams, translate
+from lightd.engine.containers import CONFLICT, NOT_FOUND, Containers, refusals, someone_elses
 from lightd.engine.frames import Tail, Unframer
 from lightd.engine.logged import to_logged
+from lightd.engine.making import Maker
 from lightd.engine.network import Network
 from lightd.engine.sampler import Sampler
 from lightd.engine.translate import Refused
-from lightd.files.jail import Owner
 from lightd.inside import Inside
 
-CHANGES_AT_ONCE: Final = 8
-TRIES: Final = 5  # to create, while somebody else takes and leaves the name
+TRIES: Final = 5  # to rename, while somebody else takes and leaves the name
 BACKLOG_BOUND: Final = 1024 * 1024
 BACKLOG_LINES: Final = 10_000
 
-NOT_FOUND: Final = 404
-CONFLICT: Final = 409
 FAULT: Final = 500
 
 
@@ -74,10 +71,11 @@ class DockerEngine:
     _calls: calls.Calls
     _sampler: Sampler
     _network: Network
-    _changing: trio.Semaphore = attrs.field(factory=lambda: trio.Semaphore(CHANGES_AT_ONCE))
+    _containers: Containers
+    _maker: Maker
 
     async def ensure_image(self, image: str, progress: Callable[[str], None]) -> None:
-        with _refusals():
+        with refusals():
             try:
                 await self._calls.get(f"images/{quote(image, safe='/:@')}/json")
             except Refused as no:
@@ -88,77 +86,31 @@ class DockerEngine:
     # ---- creation
 
     async def create_installer(self, spec: ContainerSpec, attempt: int) -> str:
-        await trio.to_thread.run_sync(folder.check_there, self._layout.volume(spec))
-        script = spec.install_script or ""
-        files = {
-            folder.INSTALLER: entrypoint.to_installer_script(script, spec.user),
-            folder.SCRIPT: script,
-        }
-        own = self._layout.folder(spec.internal_id)
-        await _on_host(folder.write_files, own, files)
-        await _on_host(folder.expect_hand_over, own, attempt, spec.user, spec.volume_id)
-        config = recipe.to_installer(spec, attempt, self._layout)
-        return await self._create(spec, Role.INSTALLER, config, translate.ATTEMPT)
+        return await self._maker.installer(spec, attempt)
 
     async def create_server(self, spec: ContainerSpec, attempt: int) -> str:
-        return await self._create_server(spec, attempt, Role.SERVER)
+        return await self._maker.server(spec, attempt, Role.SERVER)
 
     async def create_candidate(self, spec: ContainerSpec, attempt: int, fresh: Sequence[PortBinding]) -> str:
         await trio.to_thread.run_sync(ports.check_free, fresh)
-        return await self._create_server(spec, attempt, Role.CANDIDATE)
-
-    async def _create_server(self, spec: ContainerSpec, attempt: int, role: Role) -> str:
-        await trio.to_thread.run_sync(folder.check_there, self._layout.volume(spec))
-        own, owner = self._layout.folder(spec.internal_id), Owner.from_user(spec.user)
-        script = entrypoint.to_script(spec.startup_command, tty=spec.tty)
-        await _on_host(folder.write_files, own, {folder.ENTRYPOINT: script})
-        await _on_host(folder.hand_over, self._layout.volume(spec), own, attempt, owner)
-        config = recipe.to_server(spec, attempt, self._layout)
-        return await self._create(spec, role, config, translate.FINGERPRINT)
-
-    async def _create(self, spec: ContainerSpec, role: Role, config: recipe.Json, identity: str) -> str:
-        """Make a container; one of the same name is it already where its label ``identity`` is the same."""
-        name = recipe.to_name(spec.internal_id, role)
-        await self._network.ensure()
-        for _ in range(TRIES):
-            try:
-                made = await self._change("POST", "containers/create", config, name=name)
-            except Refused as no:
-                if no.status != CONFLICT:
-                    raise EngineRefused(translate.to_refusal(no.message)) from None
-            else:
-                return str(made["Id"])
-            found = await self._look(name)
-            if found is None:
-                await trio.sleep(0.05)  # its name outlives it for a moment
-                continue
-            if not self._is_ours(found):
-                raise _someone_elses(name)
-            same = found["Config"]["Labels"].get(identity) == config["Labels"][identity]
-            if same and found["State"]["Status"] not in translate.GOING:
-                return str(found["Id"])
-            await self._remove(found["Id"])
-        raise EngineUnavailable(f"The name {name} is taken again and again")
-
-    def _is_ours(self, inspected: Mapping[str, Any]) -> bool:
-        return (inspected["Config"]["Labels"] or {}).get(translate.NODE) == self._layout.node
+        return await self._maker.server(spec, attempt, Role.CANDIDATE)
 
     # ---- change
 
     async def replace(self, internal_id: str, engine_id: str) -> None:
         name = recipe.to_name(internal_id, Role.SERVER)
         for _ in range(TRIES):
-            if await self._look(engine_id) is None:
+            if await self._containers.look(engine_id) is None:
                 raise Missing(engine_id)
-            found = await self._look(name)
+            found = await self._containers.look(name)
             if found is not None and found["Id"] == engine_id:
                 return
             if found is not None:
-                if not self._is_ours(found):
-                    raise _someone_elses(name)
-                await self._remove(found["Id"])
+                if not self._containers.is_ours(found):
+                    raise someone_elses(name)
+                await self._containers.remove(found["Id"])
             try:
-                await self._change("POST", f"containers/{engine_id}/rename", name=name)
+                await self._containers.change("POST", f"containers/{engine_id}/rename", name=name)
             except Refused as no:
                 if no.status not in {NOT_FOUND, CONFLICT}:
                     raise translate.to_fault(no) from None
@@ -168,7 +120,7 @@ class DockerEngine:
     async def update(self, engine_id: str, limits: Limits) -> None:
         ceilings = recipe.to_ceilings(limits.memory, limits.cpu, limits.pids)
         try:
-            await self._change("POST", f"containers/{engine_id}/update", ceilings)
+            await self._containers.change("POST", f"containers/{engine_id}/update", ceilings)
         except Refused as no:
             if no.status == NOT_FOUND:
                 raise Missing(engine_id) from None
@@ -177,10 +129,10 @@ class DockerEngine:
     # ---- life
 
     async def start(self, engine_id: str) -> None:
-        found = await self._found(engine_id)
+        found = await self._containers.find(engine_id)
         await trio.to_thread.run_sync(folder.check_there, translate.to_source(found, recipe.HOME))
         try:
-            await self._change("POST", f"containers/{engine_id}/start")
+            await self._containers.change("POST", f"containers/{engine_id}/start")
         except Refused as no:
             if no.status == NOT_FOUND and "No such container" in no.message:
                 raise Missing(engine_id) from None
@@ -189,21 +141,21 @@ class DockerEngine:
             raise EngineRefused(translate.to_refusal(no.message)) from None
 
     async def signal(self, engine_id: str, name: str) -> None:
-        with _refusals(NOT_FOUND, CONFLICT):
+        with refusals(NOT_FOUND, CONFLICT):
             await self._calls.post(f"containers/{engine_id}/kill", signal=name)
 
     async def remove(self, internal_id: str, role: Role) -> None:
-        found = await self._look(recipe.to_name(internal_id, role))
-        if found is not None and self._is_ours(found):
-            await self._remove(found["Id"])
+        found = await self._containers.look(recipe.to_name(internal_id, role))
+        if found is not None and self._containers.is_ours(found):
+            await self._containers.remove(found["Id"])
         if role is Role.SERVER:
             await trio.to_thread.run_sync(folder.clear, self._layout.folder(internal_id))
         elif role is Role.INSTALLER:
             await self._settle(internal_id)
 
     async def remove_orphan(self, engine_id: str) -> None:
-        found = await self._look(engine_id)
-        await self._remove(engine_id)
+        found = await self._containers.look(engine_id)
+        await self._containers.remove(engine_id)
         if found is not None and found["Config"]["Labels"].get(translate.ROLE) == Role.INSTALLER.value:
             await self._settle(found["Config"]["Labels"][translate.INTERNAL_ID])
 
@@ -212,24 +164,14 @@ class DockerEngine:
         own, volumes_path = self._layout.folder(internal_id), self._layout.volumes_path
         await trio.to_thread.run_sync(folder.settle_hand_over, own, volumes_path)
 
-    async def _remove(self, engine_id: str) -> None:
-        with _refusals(NOT_FOUND):
-            try:
-                await self._change("DELETE", f"containers/{engine_id}", force="1", v="1")
-            except Refused as no:
-                if no.status != CONFLICT:
-                    raise
-                # Somebody removes it already; its name is free when that has ended.
-                await self._calls.post(f"containers/{engine_id}/wait", condition="removed")
-
     async def resize(self, engine_id: str, columns: int, rows: int) -> None:
-        with _refusals(NOT_FOUND, CONFLICT, FAULT):
+        with refusals(NOT_FOUND, CONFLICT, FAULT):
             await self._calls.post(f"containers/{engine_id}/resize", h=str(rows), w=str(columns))
 
     # ---- sight
 
     async def inspect(self, engine_id: str) -> Snapshot | None:
-        found = await self._look(engine_id)
+        found = await self._containers.look(engine_id)
         return None if found is None else translate.to_snapshot(found)
 
     async def list(self) -> Sequence[Listed]:
@@ -251,30 +193,21 @@ class DockerEngine:
         since = f"{time.time():.9f}"
         query = urlencode({"filters": json.dumps(filters), "since": since})
         await self._network.look()
-        with _refusals():
+        with refusals():
             async with self._body("GET", f"events?{query}") as body:
                 yield Notices(streams.Messages(body))
-
-    async def _look(self, name: str) -> Mapping[str, Any] | None:
-        try:
-            found: Mapping[str, Any] = await self._calls.get(f"containers/{name}/json")
-        except Refused as no:
-            if no.status == NOT_FOUND:
-                return None
-            raise translate.to_fault(no) from None
-        return found
 
     # ---- consoles
 
     @asynccontextmanager
     async def attach(self, engine_id: str) -> AsyncIterator[attach.DockerAttachment]:
-        tty = (await self._found(engine_id))["Config"]["Tty"]
+        tty = (await self._containers.find(engine_id))["Config"]["Tty"]
         prefix = "/" + await self._calls.version()
         async with attach.open_attachment(self._socket_path, prefix, engine_id, tty=tty) as attachment:
             yield attachment
 
     async def backlog(self, engine_id: str, since: float) -> Backlog:
-        found = await self._found(engine_id)
+        found = await self._containers.find(engine_id)
         unframer = None if found["Config"]["Tty"] else Unframer()
         begin = f"{translate.to_since(found, since):.9f}"
         asked = {"stdout": 1, "stderr": 1, "timestamps": 1, "since": begin, "tail": BACKLOG_LINES}
@@ -290,12 +223,6 @@ class DockerEngine:
         lines = to_logged(tail.take())
         return Backlog(lines, cut=tail.cut or len(lines) >= BACKLOG_LINES)
 
-    async def _found(self, engine_id: str) -> Mapping[str, Any]:
-        found = await self._look(engine_id)
-        if found is None:
-            raise Missing(engine_id)
-        return found
-
     # ---- counters
 
     async def sample(self, engine_ids: Sequence[str]) -> Mapping[str, Sample]:
@@ -306,39 +233,11 @@ class DockerEngine:
 
     # ---- the way to the engine
 
-    async def _change(self, method: str, path: str, data: recipe.Json | None = None, **params: str) -> Any:  # noqa: ANN401 - JSON
-        async with self._changing:
-            return await self._calls.change(method, path, data, **params)
-
     @asynccontextmanager
     async def _body(self, method: str, path: str) -> AsyncIterator[streams.Body]:
         target = f"/{await self._calls.version()}/{path}"
         async with streams.open_body(self._socket_path, method, target) as body:
             yield body
-
-
-def _someone_elses(name: str) -> EngineRefused:
-    return EngineRefused(f"The engine has a container named {name} that is somebody else's")
-
-
-@contextmanager
-def _refusals(*fine: int) -> Iterator[None]:
-    """Leave out the answers whose status is ``fine``; the others are the engine's refusal or its fault."""
-    try:
-        yield
-    except Refused as no:
-        if no.status not in fine:
-            raise translate.to_fault(no) from None
-
-
-async def _on_host(function: Callable[..., None], *args: object) -> None:
-    """Run what blocks in a thread; what the host refuses, the engine does."""
-    try:
-        await trio.to_thread.run_sync(function, *args)
-    except FileNotFoundError:
-        raise EngineRefused("The volume does not exist") from None
-    except OSError as error:
-        raise EngineRefused(f"The container's files can't be made ready: {error.strerror}") from None
 
 
 @asynccontextmanager
@@ -357,5 +256,6 @@ async def open_docker_engine(
     """
     layout = recipe.Layout(node, containers_path, volumes_path)
     async with bridge.open_bridge() as door, calls.open_calls(door, socket_path) as client:
-        network = Network(client, inside or Inside())
-        yield DockerEngine(socket_path, layout, client, Sampler(client), network)
+        network, containers = Network(client, inside or Inside()), Containers(client, node)
+        maker = Maker(layout, containers, network)
+        yield DockerEngine(socket_path, layout, client, Sampler(client), network, containers, maker)
