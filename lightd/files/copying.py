@@ -35,6 +35,7 @@ from lightd.files.measuring import Links
 from lightd.files.paths import RelativePath
 from lightd.files.placing import CREATE, is_part_name, new_part_name, rename_to_new
 from lightd.files.resolve import LOOK
+from lightd.files.walking import names_in
 
 DEPTH: Final = 128  # two descriptors a level are open at once
 PIECE: Final = 8 << 20  # bytes between two calls of the pace
@@ -123,7 +124,7 @@ class _Copying:
                 here = os.fstat(made)
                 self.top = here.st_dev, here.st_ino
             with held(os.open(".", FOLDER, dir_fd=found)) as source:
-                for below in os.listdir(source):
+                for below in names_in(source):
                     there = _look_if_there(source, below)
                     if there is not None:
                         with held(there):

@@ -1,7 +1,9 @@
 """Deleting, which follows no link and stops at no depth.
 
-A tree is emptied through descriptors, at most ``DEPTH`` at once. What is nested deeper is first moved up,
-next to the top of what is being deleted, which shortens it by as much each time.
+A tree is emptied through descriptors, at most two for each of ``DEPTH`` levels. Names are deleted as they are
+read, so that none are held, however many there are; one that a filesystem skips is the next round's. What is
+nested deeper is first moved up, next to the top of what is being deleted, which shortens it by as much each
+time.
 """
 
 import errno
@@ -28,6 +30,7 @@ def delete(jail: Jail, paths: Sequence[RelativePath], pace: Pace) -> None:
     folder faster than it is emptied.
     """
     for path in paths:
+        pace(0)
         with explained(path), held(jail.find_folder(path.parent)) as folder:
             look_at(folder, path.name)
     for path in paths:
@@ -59,17 +62,16 @@ def _empty(folder: int, top: int, depth: int, pace: Pace) -> bool:
     """Delete what is in ``folder``; return whether something of it was only moved to ``top``."""
     moved = False
     with os.scandir(folder) as entries:
-        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-    for name, is_folder in found:
-        pace(0)
-        with suppress(FileNotFoundError):
-            if not is_folder:
-                os.unlink(name, dir_fd=folder)
-            elif depth == DEPTH:
-                os.rename(name, new_part_name(), src_dir_fd=folder, dst_dir_fd=top)
-                moved = True
-            else:
-                moved |= _delete_folder(folder, name, top, depth, pace)
+        for entry in entries:
+            pace(0)
+            with suppress(FileNotFoundError):
+                if not entry.is_dir(follow_symlinks=False):
+                    os.unlink(entry.name, dir_fd=folder)
+                elif depth == DEPTH:
+                    os.rename(entry.name, new_part_name(), src_dir_fd=folder, dst_dir_fd=top)
+                    moved = True
+                else:
+                    moved |= _delete_folder(folder, entry.name, top, depth, pace)
     return moved
 
 

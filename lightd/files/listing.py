@@ -1,6 +1,7 @@
 """What a folder holds, a page at a time: folders first, then by name.
 
-A page costs one look at every name and one ``fstatat`` for each entry that it shows; no file is opened. The
+A page costs one look at every name and one ``fstatat`` for each entry that it shows; no file is opened, and
+no more names are held at a time than the page has, however many there are. The
 cursor is the place of the page's last entry in that order, not a position: what comes and goes between two
 pages moves nothing that stays. A symbolic link is shown as itself and stands with the files.
 """
@@ -10,7 +11,7 @@ import os
 import stat
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
-from typing import Literal
+from typing import Final, Literal
 
 import attrs
 
@@ -20,6 +21,9 @@ from lightd.files.paths import RelativePath, to_shown
 from lightd.files.placing import is_part_name
 
 Kind = Literal["file", "directory", "symlink", "other"]
+LARGEST: Final = 10_000
+"""Entries in a page: about 5 MB while it is made."""
+
 _Place = tuple[bool, str]  # of an entry in the order: whether it isn't a folder, its name
 
 
@@ -45,19 +49,15 @@ class Page:
     cursor: str | None
 
 
-def list_folder(jail: Jail, path: RelativePath, limit: int | None = None, cursor: str | None = None) -> Page:
-    """The first ``limit`` entries of the folder ``path`` after ``cursor``; None: all that there are.
+def list_folder(jail: Jail, path: RelativePath, limit: int = LARGEST, cursor: str | None = None) -> Page:
+    """The first ``limit`` entries of the folder ``path`` after ``cursor``.
 
     Raises ``InvalidCursor``, ``NotFound``, ``WrongKind`` where ``path`` is no folder. What is deleted while
     it is listed is left out.
     """
     after = _parse_cursor(cursor)
     with explained(path), held(jail.find_folder(path)) as found, held(open_names(found)) as folder:
-        places = list(_places(folder, after))
-        if limit is None or len(places) <= limit:
-            places.sort()
-        else:
-            places = heapq.nsmallest(limit + 1, places)
+        places = heapq.nsmallest(limit + 1, _places(folder, after))
         shown = places[:limit]
         more = _to_cursor(shown[-1]) if shown and len(shown) < len(places) else None
         return Page(tuple(_entries(folder, shown)), more)

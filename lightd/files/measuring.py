@@ -3,13 +3,15 @@
 A tenant can't make a hard link across the border of his volume: it is a mount of its own to him. An operator
 can, and a volume may hold thousands of honest ones (package stores, local git clones). So a file of several
 names is a tenant's only if all of them are in his volume. Finding out costs a walk, made at the first such
-file that an operation meets. It is a guard against a link left behind, not against one made meanwhile.
+file that an operation meets. It is a guard against a link left behind, not against one made meanwhile. What
+is remembered of a walk is bounded.
 """
 
 import os
 import stat
 from collections import Counter
 from contextlib import closing
+from typing import Final
 
 import attrs
 
@@ -18,6 +20,9 @@ from lightd.files.deleting import Pace
 from lightd.files.jail import Jail, explained
 from lightd.files.paths import ROOT, RelativePath
 from lightd.files.walking import walk
+
+REMEMBERED: Final = 100_000
+"""Files of several names that are told apart in one volume, at about 150 bytes each."""
 
 
 @attrs.frozen
@@ -31,42 +36,83 @@ class Usage:
 def measure(jail: Jail, pace: Pace = lambda _: None) -> Usage:
     """What all of the jail uses, each inode counted once. ``NotAllowed`` where it moves meanwhile.
 
-    ``pace`` is called at every name; what it raises ends the walk.
+    Of more files with several names than are remembered each name counts its share of the file. ``pace`` is
+    called at every name; what it raises ends the walk.
     """
-    seen: set[tuple[int, int]] = set()
-    blocks = files = 0
+    seen: set[int] = set()
+    blocks = files = 0.0
     with explained(ROOT), closing(walk(jail.root)) as mets:
         for met in mets:
             pace(0)
             state = met.state
-            if state.st_nlink > 1 and not stat.S_ISDIR(state.st_mode):
-                if (state.st_dev, state.st_ino) in seen:
+            names = 1
+            if _has_several_names(state):
+                if _to_key(state) in seen:
                     continue
-                seen.add((state.st_dev, state.st_ino))
-            blocks += state.st_blocks
-            files += 1
-    return Usage(blocks * 512, files)
+                if len(seen) < REMEMBERED:
+                    seen.add(_to_key(state))
+                else:
+                    names = state.st_nlink
+            blocks += state.st_blocks / names
+            files += 1 / names
+    return Usage(round(blocks) * 512, round(files))
+
+
+def check_alone(jail: Jail, state: os.stat_result, path: RelativePath) -> None:
+    """As ``Links.check``, for one file of which no others are asked: nothing is remembered."""
+    if not _has_several_names(state):
+        return
+    left = state.st_nlink
+    with closing(walk(jail.root)) as mets:
+        for met in mets:
+            left -= os.path.samestat(met.state, state)
+            if left <= 0:
+                return
+    raise _leads_out(path)
+
+
+def _has_several_names(state: os.stat_result) -> bool:
+    return state.st_nlink > 1 and not stat.S_ISDIR(state.st_mode)
+
+
+def _to_key(state: os.stat_result) -> int:
+    return state.st_dev << 64 | state.st_ino
+
+
+def _leads_out(path: RelativePath) -> errors.NotAllowed:
+    return errors.NotAllowed(f'"{path}" is a hard link that leads out of the volume')
 
 
 @attrs.define(eq=False)
 class Links:
-    """The names that the files of a jail have in it, counted when first asked for."""
+    """The names that the files of a jail have in it, counted when first asked for.
+
+    Then ``NotAllowed`` is raised where more files have several than can be remembered.
+    """
 
     _jail: Jail
-    _names: Counter[tuple[int, int]] | None = None
+    _names: Counter[int] | None = None
 
     def check(self, state: os.stat_result, path: RelativePath) -> None:
         """Raise ``NotAllowed`` where the file of ``state`` has a name outside of the jail."""
         if self.lead_out(state):
-            raise errors.NotAllowed(f'"{path}" is a hard link that leads out of the volume')
+            raise _leads_out(path)
 
     def lead_out(self, state: os.stat_result) -> bool:
-        if stat.S_ISDIR(state.st_mode) or state.st_nlink == 1:
+        if not _has_several_names(state):
             return False
         if self._names is None:
-            self._names = Counter(
-                (met.state.st_dev, met.state.st_ino)
-                for met in walk(self._jail.root)
-                if met.state.st_nlink > 1 and not stat.S_ISDIR(met.state.st_mode)
-            )
-        return self._names[state.st_dev, state.st_ino] < state.st_nlink
+            self._names = self._count()
+        return self._names[_to_key(state)] < state.st_nlink
+
+    def _count(self) -> Counter[int]:
+        names: Counter[int] = Counter()
+        with closing(walk(self._jail.root)) as mets:
+            for met in mets:
+                if _has_several_names(met.state):
+                    names[_to_key(met.state)] += 1
+                    if len(names) > REMEMBERED:
+                        raise errors.NotAllowed(
+                            f"The volume has more than {REMEMBERED} files of several names"
+                        )
+        return names

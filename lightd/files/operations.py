@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 
 from lightd.files import errors
 from lightd.files.jail import Jail, Owner, explained, held, kind_of, look_at
-from lightd.files.measuring import Links
+from lightd.files.measuring import Links, check_alone
 from lightd.files.paths import ROOT, RelativePath
 from lightd.files.placing import rename_to_new, replacing
 from lightd.files.walking import walk
@@ -81,7 +81,7 @@ def change_mode(jail: Jail, path: RelativePath, mode: int) -> None:
         state = os.fstat(found)
         if not stat.S_ISDIR(state.st_mode) and not stat.S_ISREG(state.st_mode):
             raise errors.WrongKind(f'"{path}" is a {kind_of(state.st_mode)}')
-        Links(jail).check(state, path)
+        check_alone(jail, state, path)
         os.chmod(f"/proc/self/fd/{found}", mode)
 
 

@@ -24,6 +24,7 @@ from lightd.files.measuring import Links
 from lightd.files.paths import RelativePath, to_shown
 from lightd.files.placing import is_part_name, replacing
 from lightd.files.resolve import LOOK
+from lightd.files.walking import names_in
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -102,7 +103,7 @@ class _Packing:
 
     def _add_names(self, found: int, path: RelativePath, depth: int) -> None:
         with held(os.open(".", FOLDER, dir_fd=found)) as folder:
-            for below in sorted(os.listdir(folder)):
+            for below in names_in(folder):
                 if is_part_name(below):
                     continue
                 try:

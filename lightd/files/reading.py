@@ -9,7 +9,7 @@ import attrs
 
 from lightd.files import errors
 from lightd.files.jail import Jail, explained, held, open_contents
-from lightd.files.measuring import Links
+from lightd.files.measuring import check_alone
 from lightd.files.paths import RelativePath
 
 PIECE: Final = 512 << 10
@@ -54,7 +54,7 @@ def open_download(jail: Jail, path: RelativePath) -> Iterator[Download]:
     with held(contents):
         state = os.fstat(contents)
         with explained(path):
-            Links(jail).check(state, path)
+            check_alone(jail, state, path)
         yield Download(contents, path, state.st_size, int(state.st_mtime), to_etag(state))
 
 

@@ -29,7 +29,7 @@ from lightd.files import errors
 from lightd.files.archives import DAMAGED, Ceilings, open_tar_stream, to_kind
 from lightd.files.deleting import Pace, delete_at
 from lightd.files.jail import FOLDER, Jail, Owner, explained, held, make_folder_at, open_contents
-from lightd.files.measuring import Links
+from lightd.files.measuring import check_alone
 from lightd.files.paths import RelativePath, parse_name
 from lightd.files.placing import new_part_name
 from lightd.files.staging import Staging, place
@@ -66,7 +66,7 @@ def extract(
     with explained(archive), held(jail.find(archive)) as found:
         contents = open_contents(found, archive)
         with os.fdopen(contents, "rb", buffering=PIECE) as file:
-            Links(jail).check(os.fstat(contents), archive)
+            check_alone(jail, os.fstat(contents), archive)
             with explained(destination):
                 return _extract(jail, file, destination, owner, pace, ceilings)
 

@@ -1,17 +1,28 @@
-"""Everything below a folder, with one descriptor however deep the tenant nests.
+"""Everything below a folder, in memory that is bounded however many names it has and however deep they lie.
 
-Going down opens one name with ``O_NOFOLLOW``; going up opens ``..`` and compares what it got with the folder
-it came through. A folder on the way back that was moved meanwhile ends the walk with ``EAGAIN``.
+One descriptor is open, and one more for each level that has more than ``NAMES`` folders: what is left of such
+a level is read when the walk comes back to it. Going down opens one name with ``O_NOFOLLOW``; going up opens
+``..`` and compares what it got with the folder it came through. A folder on the way back that was moved
+meanwhile ends the walk with ``EAGAIN``.
 """
 
 import errno
 import os
 import stat
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from itertools import islice
+from typing import Final
 
 import attrs
 
 from lightd.files.jail import FOLDER
+
+NAMES: Final = 10_000
+"""Names of one folder that are held at a time, about a megabyte of them."""
+
+PAUSED: Final = 64
+"""Levels that are read later, each with a descriptor; one beyond holds the names of its folders."""
 
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
@@ -25,10 +36,11 @@ class Met:
     state: os.stat_result
 
 
-@attrs.frozen
-class _Level:
-    identity: tuple[int, int]
-    below: list[str]  # the folders in it that are still to be walked
+def names_in(folder: int) -> Iterator[str]:
+    """The names in ``folder``, sorted as far as ``NAMES`` at a time can be; no more of them are held."""
+    with os.scandir(folder) as entries:
+        while batch := sorted(entry.name for entry in islice(entries, NAMES)):
+            yield from batch
 
 
 def walk(top: int) -> Generator[Met, None, None]:
@@ -36,50 +48,91 @@ def walk(top: int) -> Generator[Met, None, None]:
 
     It holds descriptors: close it (``contextlib.closing``) where it may be left before its end.
     """
-    here = os.open(".", FOLDER, dir_fd=top)
-    try:
-        levels = [(yield from _meet(here))]
-        while levels:
-            if levels[-1].below:
-                there = _open_if_there(here, levels[-1].below.pop())
-                if there is None:
-                    continue
-                os.close(here)
-                here = there
-                levels.append((yield from _meet(here)))
-                continue
-            levels.pop()
-            if levels:
-                there = os.open("..", FOLDER, dir_fd=here)
-                os.close(here)
-                here = there
-                if _identity(os.fstat(here)) != levels[-1].identity:
-                    raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-    finally:
-        os.close(here)
+    with closing(_Walk(os.open(".", FOLDER, dir_fd=top))) as walking:
+        yield from walking.enter()
+        while walking.levels:
+            level = walking.levels[-1]
+            if level.below:
+                if walking.go_down(level.below.pop()):
+                    yield from walking.enter()
+            elif level.rest is not None:
+                yield from walking.read(level)
+            else:
+                walking.go_up()
 
 
-def _meet(folder: int) -> Generator[Met, None, _Level]:
-    below = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
+@attrs.define(eq=False)
+class _Level:
+    """A folder on the way: ``below`` are folders in it to be walked, ``rest`` names in it to be read."""
+
+    identity: tuple[int, int]
+    rest: "os._ScandirIterator[str] | None"
+    below: list[str] = attrs.field(factory=list)
+
+
+@attrs.define(eq=False)
+class _Walk:
+    """Where a walk is: in the folder ``here``, by way of ``levels``."""
+
+    here: int
+    levels: list[_Level] = attrs.field(factory=list)
+    paused: int = 0
+
+    def enter(self) -> Iterator[Met]:
+        """The folder we have come to is the last level, as far as it is read at once."""
+        level = _Level(_identity(os.fstat(self.here)), os.scandir(self.here))
+        self.levels.append(level)
+        self.paused += 1
+        return self.read(level)
+
+    def read(self, level: _Level) -> Iterator[Met]:
+        """Read on in ``level``, which is where we are."""
+        assert level.rest is not None  # noqa: S101 - for the type checker
+        for entry in level.rest:  # whose own stat() would go by the number of a descriptor that may be closed
             try:
-                state = entry.stat(follow_symlinks=False)
+                state = os.stat(entry.name, dir_fd=self.here, follow_symlinks=False)
             except FileNotFoundError:
                 continue
             if stat.S_ISDIR(state.st_mode):
-                below.append(entry.name)
-            yield Met(folder, entry.name, state)
-    return _Level(_identity(os.fstat(folder)), below)
+                level.below.append(entry.name)
+            yield Met(self.here, entry.name, state)
+            if len(level.below) >= NAMES and self.paused <= PAUSED:
+                return
+        self._end(level)
 
+    def _end(self, level: _Level) -> None:
+        if level.rest is not None:
+            level.rest.close()
+            level.rest = None
+            self.paused -= 1
 
-def _open_if_there(folder: int, name: str) -> int | None:
-    try:
-        return os.open(name, FOLDER, dir_fd=folder)
-    except OSError as error:
-        if error.errno in _GONE:
-            return None
-        raise
+    def go_down(self, name: str) -> bool:
+        """Whether the folder ``name`` is still there, and we in it."""
+        try:
+            there = os.open(name, FOLDER, dir_fd=self.here)
+        except OSError as error:
+            if error.errno in _GONE:
+                return False
+            raise
+        self._move(there)
+        return True
+
+    def go_up(self) -> None:
+        """Leave the last level, which is done. ``EAGAIN`` where its folder was moved meanwhile."""
+        self.levels.pop()
+        if self.levels:
+            self._move(os.open("..", FOLDER, dir_fd=self.here))
+            if _identity(os.fstat(self.here)) != self.levels[-1].identity:
+                raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    def _move(self, there: int) -> None:
+        os.close(self.here)
+        self.here = there
+
+    def close(self) -> None:
+        for level in self.levels:
+            self._end(level)
+        os.close(self.here)
 
 
 def _identity(state: os.stat_result) -> tuple[int, int]:

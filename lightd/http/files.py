@@ -6,7 +6,7 @@ from quart_trio import QuartTrio
 from lightd.files.copying import copy
 from lightd.files.deleting import Pace, delete
 from lightd.files.jail import Jail
-from lightd.files.listing import list_folder
+from lightd.files.listing import LARGEST, list_folder
 from lightd.files.operations import change_mode, make_folder, parse_mode, rename, write_file
 from lightd.files.paths import RelativePath, parse_folder, parse_path
 from lightd.http import queries
@@ -17,7 +17,6 @@ from lightd.http.wire import from_text, read_body, to_json, to_text
 from lightd.system import System
 
 PAGE = 1000
-LARGEST_PAGE = 10_000
 
 
 def install(app: QuartTrio, system: System) -> None:
@@ -49,7 +48,7 @@ def install(app: QuartTrio, system: System) -> None:
         queries.check_names("path", "limit", "cursor")
         find(system, volume_id)
         path = parse_folder(request.args.get("path", ""))
-        limit = queries.whole("limit", PAGE, 1, LARGEST_PAGE)
+        limit = queries.whole("limit", PAGE, 1, LARGEST)
         cursor = request.args.get("cursor")
         return from_text(await folders.run(volume_id, lambda jail: _to_listing(jail, path, limit, cursor)))
 

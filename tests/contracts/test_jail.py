@@ -8,6 +8,7 @@ from lightd.files import resolve
 from tests.contracts import (
     archive_checks,
     crafted_checks,
+    crowd_checks,
     file_checks,
     fuzz,
     jail_checks,
@@ -43,7 +44,9 @@ def test_nothing_leaves_the_jail(scene, check):
 
 
 @pytest.mark.parametrize(
-    "check", [*checks(file_checks), *checks(upload_checks), *checks(archive_checks)], ids=named
+    "check",
+    [*checks(file_checks), *checks(upload_checks), *checks(archive_checks), *checks(crowd_checks)],
+    ids=named,
 )
 def test_an_operation_does_what_it_says(scene, check):
     check(scene)

@@ -299,4 +299,4 @@ async def test_all_that_adds_to_a_volume_is_added_where_there_is_room(edge, volu
 
 
 def test_the_depth_of_a_copy_and_of_a_deletion_are_bounds_of_descriptors():
-    assert copying.DEPTH * 2 < 1024 > deleting.DEPTH
+    assert copying.DEPTH * 3 < 1024 > deleting.DEPTH * 2
