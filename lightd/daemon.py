@@ -24,10 +24,13 @@ from actors.container.engine import Engine
 from actors.container.fleet import open_fleet
 from actors.container.meter import measure
 from actors.kernel.bus import Bus, open_bus
+from actors.kernel.journal import JournalUnavailable
+from actors.kernel.mailbox import ActorGone, Overloaded
 from actors.kernel.place import Place
 from actors.kernel.supervisor import Supervisor, open_supervisor
 from actors.portpool.actor import open_portpool
 from actors.tokens.actor import open_tokens
+from actors.tokens.retirement import retire
 from actors.volumes.actor import open_volumes
 from actors.volumes.decider import State as Volumes
 from actors.volumes.messages import Message as VolumeMessage
@@ -183,6 +186,11 @@ async def open_system(
             nursery=nursery,
             path=path,
             sockets=sockets,
+        )
+        supervisor.start(
+            "token retirement",
+            partial(retire, bus, system.tokens, fleet.endings, time.time),
+            outages=(JournalUnavailable, ActorGone, Overloaded),
         )
         nursery.start_soon(_monitor, system)
         nursery.start_soon(Watch(quotas, fleet).run)

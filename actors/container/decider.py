@@ -165,5 +165,5 @@ def _process_effects(state: State) -> frozenset[todo.Effect]:
 
 
 DECIDER: Decider[State, told.Message, happened.Event, todo.Effect] = Decider(
-    initial=State(), decide=decide, evolve=folding.evolve, effects=effects
+    initial=State(), decide=decide, evolve=folding.evolve, effects=effects, locate=folding.locate
 )

@@ -22,6 +22,7 @@ from actors.container import messages as told
 from actors.container.console import Console, Life
 from actors.container.consolelog import ConsoleLog, MemoryConsoleLog
 from actors.container.decider import DECIDER
+from actors.container.endings import Endings, note_endings
 from actors.container.engine import Engine, EngineRefused, EngineUnavailable, Listed, Notice, Role, Snapshot
 from actors.container.perform import DRAIN, Performer
 from actors.container.scribe import Scribe
@@ -96,6 +97,7 @@ class Fleet:
     _scribe: Scribe
     engine_up: Latest[bool] = attrs.field(factory=lambda: Latest(value=False))
     _members: dict[str, Member] = attrs.field(factory=dict)
+    endings: Endings = attrs.field(factory=dict)
     _looks: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(LOOKS))
 
     def get(self, internal_id: str) -> Member | None:
@@ -139,6 +141,8 @@ class Fleet:
             if performer.replayed is None:
                 performer.replayed = view.version
             console.mark(view.position)
+            if view.state.ended:
+                self.endings[internal_id] = view.state.ended
             if view.state.phase not in UP:
                 member.stats.set(None)
             if view.state.phase is Phase.DELETED and member.place.settled.is_set():
@@ -158,6 +162,7 @@ class Fleet:
 
     async def _muster(self) -> None:
         """Start an actor for every stream, and wait until each has replayed."""
+        note_endings(self.bus, self.endings)
         streams = await self.bus.streams(PREFIX)
         members = [self._enlist(stream.removeprefix(PREFIX)) for stream in streams]
         for member in members:

@@ -76,6 +76,11 @@ def evolve(state: State, event: happened.Event) -> State:
             return _evolve_change(state, phase, event)
 
 
+def locate(state: State, event: happened.Event, position: int) -> State:
+    """Return the state that knows where in the journal the last deletion is."""
+    return attrs.evolve(state, ended=position) if isinstance(event, happened.Deleted) else state
+
+
 def _evolve_change(state: State, phase: Phase, event: changed.Changed) -> State:
     match event:
         case changed.InstallationRepeated():
@@ -110,7 +115,9 @@ def _evolve_change(state: State, phase: Phase, event: changed.Changed) -> State:
 def _begin(state: State, phase: Phase, attempt: int, spec: ContainerSpec) -> State:
     """A new life of a name knows nothing of the one before but its numbers."""
     previous = state.started_at or state.previous
-    return State(phase, spec, attempt=attempt, attempts=attempt, run=state.run, previous=previous)
+    return State(
+        phase, spec, attempt=attempt, attempts=attempt, run=state.run, previous=previous, ended=state.ended
+    )
 
 
 def _begin_run(state: State, run: int, started_at: float | None) -> State:

@@ -104,7 +104,8 @@ class State:
     ``discarded`` is a change that came to nothing and may have left something in the engine. ``pattern`` is
     the start pattern of this run. ``restarts`` are the moments of the crashes, since it was last healthy,
     after which it is started again. ``outdated`` is true where the engine's container must be made anew for
-    what was edited, ``limits_before`` are those that hold until the new ones are applied.
+    what was edited, ``limits_before`` are those that hold until the new ones are applied. ``ended`` is the
+    position at which the container before it, of the same id, was deleted; 0 where there was none.
     """
 
     phase: Phase = Phase.ABSENT
@@ -125,6 +126,7 @@ class State:
     discarded: int | None = None
     outdated: bool = False
     limits_before: Limits | None = None
+    ended: int = 0
 
     @property
     def asked(self) -> ContainerSpec:

@@ -60,8 +60,9 @@ async def replay(decider: Decider[S, M, E, F], bus: Bus, stream: str) -> View[S]
 
 def advance(decider: Decider[S, M, E, F], view: View[S], record: Recorded) -> View[S]:
     """Return ``view`` with one more record folded in."""
+    event: E = record.event  # type: ignore[assignment]  # a stream holds its decider's events
     return View(
-        state=decider.evolve(view.state, record.event),  # type: ignore[arg-type]  # a stream holds its decider's events
+        state=decider.locate(decider.evolve(view.state, event), event, record.position),
         version=record.version,
         position=record.position,
         created_at=view.created_at if view.version else record.at,

@@ -13,7 +13,7 @@ At most ``PENDING`` appends wait for the writer; at that bound ``publish`` waits
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
 
@@ -50,6 +50,8 @@ class Bus:
     _work: trio.Event = attrs.field(factory=trio.Event)
     _room: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(PENDING))
     _closing: bool = False
+    on_announce: list[Callable[[Recorded], None]] = attrs.field(factory=list)
+    """What is called with each record in the step in which ``head`` reaches it; it waits for nothing."""
 
     @property
     def head(self) -> int:
@@ -139,6 +141,8 @@ class Bus:
             self._tail.append(record)
             self._held += record.size
             self._announced = record.position
+            for told in self.on_announce:
+                told(record)
         while self._held > TAIL_BYTES:
             self._held -= self._tail.popleft().size
 

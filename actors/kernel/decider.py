@@ -1,11 +1,15 @@
-"""A decider: the whole behaviour of an actor as four pure functions.
+"""A decider: the whole behaviour of an actor as pure functions.
 
 ``decide`` turns a message into the events that happened, ``evolve`` folds an event into the state, and
 ``effects`` says which work a state wants done. Effects belong to states, not to events: after every event
 the actor starts what is newly wanted and cancels what no longer is, so leaving a state cancels its timers
 with no bookkeeping, and an actor that was restarted is resuming as soon as it has replayed.
 
-The shape is the decider of Jérémie Chassaing's functional event sourcing, with ``effects`` added.
+Where the order of events of two streams matters, ``locate`` puts the position of an event into the state: a
+position follows from the journal, so it is stored in no event.
+
+The shape is the decider of Jérémie Chassaing's functional event sourcing, with ``effects`` and ``locate``
+added.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -33,17 +37,19 @@ class Rejection(Exception):  # noqa: N818 - the caller's fault is no error of ou
 
 @attrs.frozen
 class Decider(Generic[S, M, E, F]):
-    """Four pure functions over a state ``S``, messages ``M``, events ``E`` and effects ``F``.
+    """Pure functions over a state ``S``, messages ``M``, events ``E`` and effects ``F``.
 
     ``decide`` answers ``()`` where the message changes nothing and raises ``Rejection`` where the state
     forbids a command; an observation is never rejected. ``evolve`` accepts every event that ``decide``
-    can answer. None of the four reads a clock, a random number or anything outside its arguments.
+    can answer. ``locate`` is told the position of each event after it was evolved. None of them reads a
+    clock, a random number or anything outside its arguments.
     """
 
     initial: S
     decide: Callable[[S, M], Sequence[E]]
     evolve: Callable[[S, E], S]
     effects: Callable[[S], frozenset[F]]
+    locate: Callable[[S, E, int], S] = lambda state, _event, _position: state
 
 
 def replay(decider: Decider[S, M, E, F], state: S, events: Sequence[E]) -> S:

@@ -37,7 +37,11 @@ SWEEPING = "sweeping"
 
 @attrs.frozen
 class Token:
-    """One token. ``spent_at`` is None until its only use; times are Unix seconds."""
+    """One token. ``spent_at`` is None until its only use; times are Unix seconds.
+
+    ``position`` is where in the journal it was minted. A container that was deleted after that is none of
+    its containers any more, nor is one that was made anew under the same id.
+    """
 
     digest: str = attrs.field(repr=False)
     grant: Grant
@@ -45,6 +49,22 @@ class Token:
     created_at: float
     expires_at: float
     spent_at: float | None = None
+    position: int = 0
+
+    def remaining(self, endings: Mapping[str, int]) -> Grant:
+        """Return its grant, without the containers that were deleted since it was minted.
+
+        ``endings`` has the position of the last deletion of each id, where there was one.
+        """
+        named = self.grant.containers
+        if named is None or all(endings.get(name, 0) < self.position for name in named):
+            return self.grant
+        kept = frozenset(name for name in named if endings.get(name, 0) < self.position)
+        return attrs.evolve(self.grant, containers=kept)
+
+    def is_outlived(self, endings: Mapping[str, int]) -> bool:
+        """Return true where it named containers, and all of them were deleted since it was minted."""
+        return bool(self.grant.containers) and not self.remaining(endings).containers
 
     @property
     def token_id(self) -> str:
@@ -152,4 +172,12 @@ def effects(state: State) -> frozenset[str]:
     return frozenset({SWEEPING}) if state.tokens else frozenset()
 
 
-DECIDER: Decider[State, Message, Event, str] = Decider(State(), decide, evolve, effects)
+def locate(state: State, event: Event, position: int) -> State:
+    """Return the tokens after ``event``, with where a new one stands in the journal."""
+    if not isinstance(event, TokenMinted):
+        return state
+    name = to_id(event.digest)
+    return State({**state.tokens, name: attrs.evolve(state.tokens[name], position=position)})
+
+
+DECIDER: Decider[State, Message, Event, str] = Decider(State(), decide, evolve, effects, locate)

@@ -74,7 +74,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
     app.url_map.merge_slashes = False  # a doubled slash is another path, not a redirection
     errors.install(app)
 
-    gate = Gate(lambda: system.config.authorization, system.tokens, system.clock)
+    gate = Gate(lambda: system.config.authorization, system.tokens, system.clock, system.fleet.endings)
 
     async def check_scope(asked: Request | Websocket) -> None:
         identity, rule = of_request(), asked.url_rule

@@ -22,7 +22,7 @@ import hashlib
 import hmac
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 
@@ -51,6 +51,7 @@ class Gate:
     _authorization: Callable[[], Authorization]  # a reload may have changed it
     _tokens: Place[State, Message]
     _clock: Callable[[], float]
+    _endings: Mapping[str, int] = attrs.field(factory=dict)  # of containers, as the fleet has them
     _attempts: Attempts = attrs.field(factory=Attempts)
 
     def recognise(self, candidates: Iterable[str], address: str) -> Identity:
@@ -67,8 +68,8 @@ class Gate:
             digest = to_digest(candidate)
             token = tokens.get(to_id(digest))
             if token is not None and hmac.compare_digest(token.digest, digest):
-                if token.opens(self._clock()):
-                    found = found or to_identity(token)
+                if token.opens(self._clock()) and not token.is_outlived(self._endings):
+                    found = found or to_identity(token, self._endings)
             elif not self._attempts.may_try(address, digest):
                 withheld = True
             elif hmac.compare_digest(to_digest(authorization.token), digest):
@@ -115,9 +116,9 @@ def to_digest(token: str) -> str:
     return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
 
 
-def to_identity(token: Token) -> Identity:
-    """Return who a minted token's bearer is."""
-    return Identity(token.token_id, token.grant, token.expires_at)
+def to_identity(token: Token, endings: Mapping[str, int]) -> Identity:
+    """Return who a minted token's bearer is, after the deletions of containers in ``endings``."""
+    return Identity(token.token_id, token.remaining(endings), token.expires_at, token.position)
 
 
 def to_candidates(in_query: Sequence[str], in_header: Sequence[str], offered: Sequence[str]) -> list[str]:

@@ -100,8 +100,9 @@ def install(app: QuartTrio, system: System) -> None:
     async def events(internal_id: str) -> Response:
         queries.check_names("since", "limit")
         since, limit = queries.whole("since", 0, 0, 2**62), queries.whole("limit", 100, 1, 1000)
-        find(system, internal_id)
-        grant = of_request().grant
+        member, grant = find(system, internal_id), of_request().grant
+        if grant.containers is not None:  # what had this id before may have been somebody else's
+            since = max(since, member.state.ended)
         stream, printed = stream_of(internal_id), grant.allows("console.read")
         found = await system.bus.since(stream, since, limit, printed=printed)
         return from_text(await trio.to_thread.run_sync(_to_events, found, since, grant))
@@ -110,9 +111,18 @@ def install(app: QuartTrio, system: System) -> None:
 
 
 def find(system: System, internal_id: str) -> Member:
-    """Return the container; raises a 400 for what can't be an id, a 404 where there is none."""
+    """Return the container; raises a 400 for what can't be an id, a 404 where there is none.
+
+    There is none for a token with containers either where this one was made anew since the token was minted:
+    a request may have been let in before, and its body have come later.
+    """
     member = system.fleet.get(queries.internal_id(internal_id))
-    if member is None:
+    identity = of_request()
+    if member is None or (
+        identity.grant.containers is not None
+        and identity.position is not None
+        and member.state.ended > identity.position
+    ):
         raise not_found("container")
     return member
 

@@ -15,6 +15,8 @@ class Identity:
     token_id: str
     grant: Grant = EVERYTHING
     expires_at: float | None = None
+    position: int | None = None
+    """Where in the journal the token was minted, None for the master's."""
 
     @property
     def is_master(self) -> bool:

@@ -16,6 +16,8 @@ import trio
 from quart import Blueprint, g, websocket
 from quart_trio import QuartTrio
 
+from actors.container.fleet import Member
+from actors.container.state import Phase
 from lightd.http import containers, frames, history, queries, scopes
 from lightd.http.auth import SUBPROTOCOL
 from lightd.http.errors import ApiError
@@ -23,7 +25,7 @@ from lightd.http.expiry import expiring
 from lightd.http.feed import Cut, Viewer
 from lightd.http.identity import Identity, of_request
 from lightd.http.inbound import Inbound
-from lightd.http.source import ContainerSource, Source, to_framed, to_stretch
+from lightd.http.source import ContainerSource, Reached, Source, to_framed, to_stretch
 from lightd.http.stations import Station, Stations
 from lightd.http.websocket import Socket, to_socket
 from lightd.system import System
@@ -35,12 +37,13 @@ logger = logging.getLogger("lightd.request")
 MOST_SESSIONS = 30
 REVOKED = 4401
 DELETED = 4404
+GONE = "the container was deleted"
 
 
 def install(app: QuartTrio, system: System, stations: Stations) -> None:
     """Add the WebSocket routes to ``app``."""
     routes = Blueprint("sessions", __name__)
-    viewers: Counter[str | frozenset[str] | None] = Counter()  # the node's by the containers they see
+    viewers: Counter[str | Reached | None] = Counter()  # the node's by the containers they see
 
     @routes.websocket("/ws/<internal_id>")
     async def container(internal_id: str) -> None:
@@ -51,7 +54,9 @@ def install(app: QuartTrio, system: System, stations: Stations) -> None:
         if since_line is not None:
             scopes.check_allows(grant, scopes.OUTBOUND["console"])
         member, kinds = containers.find(system, internal_id), scopes.kinds_for(grant)
-        async with _counted(viewers, internal_id), _held(system) as socket:
+        if since is not None:  # what had this id before may have been somebody else's
+            since = max(since, member.state.ended)
+        async with _counted(viewers, internal_id), _held(system, member) as socket:
             await member.console.restore()  # a feed that begins sooner would tell old lines as new ones
             with stations.container(member, kinds) as station:
                 async with trio.open_nursery() as nursery, _joined(station, socket) as viewer:
@@ -59,15 +64,15 @@ def install(app: QuartTrio, system: System, stations: Stations) -> None:
                     await _greet(station.source, viewer, since, since_line)
                     await viewer.follow()
                     nursery.cancel_scope.cancel()
-            await websocket.close(DELETED, "the container was deleted")
+            await websocket.close(DELETED, GONE)
 
     @routes.websocket("/ws")
     async def node() -> None:
         queries.check_names_of(websocket.args, "token", "since")
         since = queries.optional_whole(websocket.args, "since")
-        reached = of_request().grant.containers
-        async with _counted(viewers, reached), _held(system) as socket:
-            with stations.node(reached) as station:
+        identity = of_request()
+        async with _counted(viewers, to_reached(system, identity)), _held(system) as socket:
+            with stations.node(to_reached(system, identity)) as station:  # one may have gone meanwhile
                 async with trio.open_nursery() as nursery, _joined(station, socket) as viewer:
                     nursery.start_soon(_refuse_all, socket)
                     if since is not None:
@@ -79,10 +84,16 @@ def install(app: QuartTrio, system: System, stations: Stations) -> None:
     app.register_blueprint(routes)
 
 
+def to_reached(system: System, identity: Identity) -> Reached | None:
+    """Return the containers whose events ``identity`` is told on the node's stream, None for all."""
+    named, minted, endings = identity.grant.containers, identity.position, system.fleet.endings
+    if named is None or minted is None:
+        return None
+    return frozenset((name, endings.get(name, 0)) for name in named if endings.get(name, 0) < minted)
+
+
 @asynccontextmanager
-async def _counted(
-    viewers: Counter[str | frozenset[str] | None], seen: str | frozenset[str] | None
-) -> AsyncIterator[None]:
+async def _counted(viewers: Counter[str | Reached | None], seen: str | Reached | None) -> AsyncIterator[None]:
     if viewers[seen] >= MOST_SESSIONS:
         message = f"this container has {MOST_SESSIONS} sockets already"
         raise ApiError(HTTPStatus.TOO_MANY_REQUESTS, "too_many_sockets", message, {"Retry-After": "10"})
@@ -96,15 +107,20 @@ async def _counted(
 
 
 @asynccontextmanager
-async def _held(system: System) -> AsyncIterator[Socket]:
-    """Accept the handshake and yield the socket; it is closed when its token is revoked, or expires."""
+async def _held(system: System, member: Member | None = None) -> AsyncIterator[Socket]:
+    """Accept the handshake and yield the socket; it is closed when its token is revoked, or expires.
+
+    Where the token goes because its container, the one of ``member``, was deleted, that is what it is told.
+    """
     socket, identity = await _accept(), of_request()
     with system.sockets.held(identity.token_id) as revocable:
         if not _is_known(system, identity):  # it may have gone since it was looked at
             revocable.cancel()
         async with expiring(socket, revocable, identity.expires_at, system.clock):
             yield socket
-    if revocable.cancelled_caught:
+    if revocable.cancelled_caught and member is not None and member.state.phase is Phase.DELETED:
+        await websocket.close(DELETED, GONE)
+    elif revocable.cancelled_caught:
         await websocket.close(REVOKED, _to_reason(system, identity))
 
 

@@ -17,7 +17,7 @@ from typing import Protocol
 import attrs
 
 from actors.container.console import Console
-from actors.container.events import Follow
+from actors.container.events import Deleted, Follow
 from actors.container.fleet import Member, internal_id_of, stream_of
 from actors.container.state import Phase
 from actors.kernel.bus import Bus, Subscription
@@ -29,6 +29,9 @@ from lightd.http.scopes import EVERY_KIND, Kinds
 LINES_A_FRAME = 500
 
 Publish = Callable[[bytes, Cut], None]
+
+Reached = frozenset[tuple[str, int]]
+"""Containers that a token reaches: each with the position after which that id stands for this one."""
 
 
 class Source(Protocol):
@@ -175,14 +178,17 @@ class ContainerSource:
 
 @attrs.define(eq=False)
 class NodeSource:
-    """Every container's events, or those of some ``containers``."""
+    """Every container's events, or those of some ``containers``, up to the deletion of each."""
 
     bus: Bus
-    containers: frozenset[str] | None = None
+    containers: Reached | None = None
+    _begins: dict[str, int] = attrs.field(factory=dict)
+    _ends: dict[str, int] = attrs.field(factory=dict)
     cut: Cut = attrs.field(init=False)
     _events: Subscription = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._begins = dict(self.containers or ())
         self.cut = Cut(0, self.bus.head)
         self._events = self.bus.subscribe(self.bus.head)
 
@@ -191,9 +197,22 @@ class NodeSource:
         while records := await self._events.poll():
             for record in records:
                 self.cut = Cut(0, record.position)
-                if framed := to_node_framed(record, self.containers):
+                if framed := self._to_framed(record):
                     publish(framed, self.cut)
         return 0
+
+    def _to_framed(self, record: Recorded) -> bytes:
+        """Return ``record`` to the viewers; empty where it isn't theirs."""
+        internal_id = internal_id_of(record.stream)
+        if internal_id is None:
+            return b""
+        if self.containers is not None:
+            begin, end = self._begins.get(internal_id), self._ends.get(internal_id, record.position)
+            if begin is None or not begin < record.position <= end:
+                return b""
+            if isinstance(record.event, Deleted):
+                self._ends[internal_id] = record.position
+        return to_node_framed(record, internal_id)
 
     @property
     def over(self) -> bool:
@@ -210,7 +229,7 @@ class NodeSource:
         while events.position < until.position:
             records = await events.poll()
             wanted = [record for record in records if record.position <= until.position]
-            yield b"".join([to_node_framed(record, self.containers) for record in wanted])
+            yield b"".join([self._to_framed(record) for record in wanted])
 
 
 def to_framed(record: Recorded, commentary: frames.Commentary) -> bytes:
@@ -221,11 +240,8 @@ def to_framed(record: Recorded, commentary: frames.Commentary) -> bytes:
     return framed if text is None else framed + frames.to_frame(frames.to_message(text))
 
 
-def to_node_framed(record: Recorded, containers: frozenset[str] | None = None) -> bytes:
-    """Return ``record`` to the node's viewers; empty where it means nothing to them, or isn't theirs."""
-    internal_id = internal_id_of(record.stream)
-    if internal_id is None or (containers is not None and internal_id not in containers):
-        return b""
+def to_node_framed(record: Recorded, internal_id: str) -> bytes:
+    """Return ``record`` to the node's viewers; empty where it means nothing to them."""
     frame = frames.to_event(record)
     if frame is None:
         return b""

@@ -21,7 +21,7 @@ from actors.kernel.bus import Bus
 from lightd.http.feed import Feed, Socket, Viewer
 from lightd.http.pace import LONG, Pace
 from lightd.http.scopes import EVERY_KIND, Kinds
-from lightd.http.source import ContainerSource, NodeSource, Source
+from lightd.http.source import ContainerSource, NodeSource, Reached, Source
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class Stations:
     _bus: Bus
     _nursery: trio.Nursery
     _containers: dict[tuple[Member, Kinds], Station[ContainerSource]] = attrs.field(factory=dict)
-    _node: dict[frozenset[str] | None, Station[NodeSource]] = attrs.field(factory=dict)
+    _node: dict[Reached | None, Station[NodeSource]] = attrs.field(factory=dict)
 
     @contextmanager
     def container(self, member: Member, kinds: Kinds = EVERY_KIND) -> Iterator[Station[ContainerSource]]:
@@ -103,7 +103,7 @@ class Stations:
             yield station
 
     @contextmanager
-    def node(self, containers: frozenset[str] | None = None) -> Iterator[Station[NodeSource]]:
+    def node(self, containers: Reached | None = None) -> Iterator[Station[NodeSource]]:
         """Yield the node's own station, or the one for ``containers``, until the block is left."""
         with self._listen(self._node, containers, lambda: NodeSource(self._bus, containers)) as station:
             yield station

@@ -231,14 +231,18 @@ async def test_thirty_sockets_of_one_tenant_keep_nobody_from_the_nodes_stream(ed
         await stack.enter_async_context(edge.console(""))
 
 
-async def test_a_container_made_anew_under_its_name_is_reached_by_a_new_socket(edge):
+@pytest.mark.parametrize("containers", [["s1"], ["s1", "s2"]])
+async def test_a_container_made_anew_under_its_name_is_reached_by_a_new_token(edge, containers):
     await edge.create()
-    token = await mint(edge, ["s1"])
+    token = await mint(edge, containers)
     async with edge.console(**by(token)) as console:
         await console.next()
         await edge.call("DELETE", "/containers/s1")
         assert await console.closed() == sessions.DELETED
-    assert await refused(edge, "/s1", token) == (404, "container_not_found")
+    gone = (404, "container_not_found") if containers[1:] else (401, "unauthorized")
+    assert await refused(edge, "/s1", token) == gone
     await edge.create()
+    assert await refused(edge, "/s1", token) == gone
+    token = await mint(edge, containers)
     async with edge.console(**by(token)) as console:
         assert (await console.next())["data"] == "ready"

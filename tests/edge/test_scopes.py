@@ -351,7 +351,7 @@ async def test_secrets_are_for_those_who_could_set_them(edge, tmp_path):
 
 
 async def test_a_volume_is_reached_for_as_long_as_a_container_of_the_token_is_on_it(edge):
-    headers = bearing(await mint(edge, ["s1"]))
+    headers = bearing(await mint(edge, ["s1", "s3"]))
     volume_id = await edge.volume()
 
     async def status(path=f"/volumes/{volume_id}/files"):
@@ -379,6 +379,9 @@ async def test_a_volume_is_reached_for_as_long_as_a_container_of_the_token_is_on
         assert await status(f"/volumes/{volume_id}{path}") == 404
     assert await status(f"/operations/{job}") == 404
     await edge.create("s1")  # another one, under the old name, on a volume of its own
+    assert await status() == 404
+    assert await status(f"/volumes/{(await edge.show())['volume_id']}/files") == 404
+    headers = bearing(await mint(edge, ["s1"]))
     assert await status() == 404
     assert await status(f"/volumes/{(await edge.show())['volume_id']}/files") == 200
 

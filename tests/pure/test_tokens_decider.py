@@ -126,3 +126,33 @@ def test_tokens_are_swept_for_as_long_as_there_are_any():
 
 def test_a_token_does_not_show_its_digest():
     assert DIGEST not in repr(given([LASTING]))
+
+
+@pytest.mark.parametrize(
+    ("endings", "left", "outlived"),
+    [
+        ({}, {"a", "b"}, False),
+        ({"a": 4, "c": 9}, {"a", "b"}, False),  # before it was minted, and another's
+        ({"a": 6}, {"b"}, False),
+        ({"a": 6, "b": 7}, set(), True),
+    ],
+)
+def test_a_token_loses_the_containers_that_were_deleted_after_it_was_minted(endings, left, outlived):
+    minted = attrs.evolve(LASTING, containers=("a", "b"), permissions=("power",))
+    token = DECIDER.locate(given([minted]), minted, 5).tokens[ID]
+    assert token.remaining(endings) == Grant(frozenset(left), frozenset({"power"}))
+    assert token.is_outlived(endings) is outlived
+
+
+def test_a_token_without_containers_outlives_all_of_them():
+    everything, nothing = LASTING, attrs.evolve(LASTING, containers=())
+    for minted in (everything, nothing):
+        token = DECIDER.locate(given([minted]), minted, 5).tokens[ID]
+        assert not token.is_outlived({"a": 6})
+        assert token.remaining({"a": 6}) == token.grant
+
+
+def test_only_its_minting_says_where_a_token_stands_in_the_journal():
+    state = DECIDER.locate(given([LASTING]), LASTING, 5)
+    assert state.tokens[ID].position == 5
+    assert DECIDER.locate(state, TokenSpent(ID, 10.0), 8) is state

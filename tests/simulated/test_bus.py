@@ -61,6 +61,23 @@ async def test_a_publisher_can_read_what_it_published_at_once(journal, autojump_
         assert await bus.streams("") == ["a"]
 
 
+async def test_a_stream_is_read_from_a_position_on(journal, autojump_clock):
+    async with open_bus(journal) as bus:
+        await fill(bus, 3)
+        await bus.publish(Append("a", 0, ("one", "two", "three")))
+        assert events(await bus.since("a", 0)) == ["one", "two", "three"]
+        assert events(await bus.since("a", 4, 1)) == ["two"]
+        assert await bus.since("a", 6) == []
+
+
+async def test_a_record_is_told_of_in_the_step_that_it_is_announced_in(journal, autojump_clock):
+    async with open_bus(journal) as bus:
+        told = []
+        bus.on_announce.append(lambda record: told.append((record.event, bus.head)))
+        await fill(bus, 2)
+    assert told == [(0, 1), (1, 2)]
+
+
 async def test_a_subscription_begins_at_any_position(journal, autojump_clock):
     async with open_bus(journal) as bus:
         await fill(bus, 5)

@@ -181,7 +181,8 @@ def check_truth(schedule, world):
     for name in NAMES:
         events = [r.event for r in schedule.journal.records if r.stream == stream_of(name)]
         check_events(name, events)
-        state = replay(DECIDER, DECIDER.initial, events)
+        ended = [record.position for record in schedule.journal.records if is_end_of(name, record)]
+        state = attrs.evolve(replay(DECIDER, DECIDER.initial, events), ended=max(ended, default=0))
         member = world.fleet.get(name)
         shown = member.state if member is not None else attrs.evolve(State(), phase=state.phase)
         assert shown.phase is state.phase
@@ -205,6 +206,10 @@ def check_truth(schedule, world):
             assert row is None or row.process is None, f"{name} is {state.phase} and runs"
             if row is not None and state.exit is not None and row.started_at == state.started_at:
                 assert (state.exit.code, state.exit.at) in ((row.exit_code, row.finished_at), (None, None))
+
+
+def is_end_of(name, record):
+    return record.stream == stream_of(name) and isinstance(record.event, happened.Deleted)
 
 
 async def check_alive(world):
