@@ -14,6 +14,10 @@ from lightd.config import Docker
 from lightd.http.bodies import BindingBody, ContainerBody, EditBody, LimitsBody, RestartBody, StopBody
 from lightd.http.errors import ApiError, bad_request
 
+MOST_PORTS = 64
+"""Ports of one container. Each takes one of the pool and a process of Docker's (docker-proxy). Panels map
+ranges to a server, for queries, voice or passive FTP: a few dozen."""
+
 
 async def to_spec(body: ContainerBody, docker: Docker) -> ContainerSpec:
     """Return the spec that ``body`` means; raises a 400, and a 403 for a mount that isn't allowed."""
@@ -61,6 +65,8 @@ def _to_policy(body: RestartBody) -> RestartPolicy:
 
 def to_bindings(ports: Sequence[BindingBody]) -> tuple[PortBinding, ...]:
     """Return the bindings that ``ports`` mean; raises a 400."""
+    if len(ports) > MOST_PORTS:
+        raise bad_request(f"ports: must be at most {MOST_PORTS} ports")
     keys = [(port.ip, port.port, port.protocol) for port in ports]
     if len(set(keys)) < len(keys):
         raise bad_request("ports: one is given twice")

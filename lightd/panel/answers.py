@@ -26,6 +26,13 @@ NOBODY_HOME = frozenset(
 """Answers that hardly have to do with the one server whose update was told."""
 
 
+MARKS = (b",", b":", b"[", b"{")
+MOST_MARKS = 250_000
+"""So many separators and brackets a JSON text has at most. Parsing holds the interpreter's lock, also in a
+thread, and takes as long as there are values: 4 MiB of them take 0.2 s, so many marks some 20 ms."""
+LONGEST_MOMENT = 64  # characters of a date that is looked at
+
+
 @attrs.frozen
 class Answer:
     """One answer; ``body`` is None where it was longer than what is read of it."""
@@ -35,8 +42,15 @@ class Answer:
     body: bytes | None
 
     @property
+    def too_large(self) -> bool:
+        """Whether the body has more values than are parsed."""
+        return self.body is not None and sum(map(self.body.count, MARKS)) > MOST_MARKS
+
+    @property
     def json(self) -> object:
-        """The JSON value of the body, None where it is none."""
+        """The JSON value of the body, None where it is none, or of more than ``MOST_MARKS``."""
+        if self.too_large:
+            return None
         try:
             return json.loads(self.body or b"")
         except (ValueError, RecursionError):
@@ -78,16 +92,16 @@ def to_seconds(retry_after: str | None, now: float) -> float | None:
     """Return the pause that a ``Retry-After`` header (RFC 9110, 10.2.3) asks for, None without one."""
     if retry_after is None:
         return None
-    text = retry_after.strip()
+    text = retry_after[:LONGEST_MOMENT].strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return max(moment.timestamp() - now, 0.0)
+    except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(moment.timestamp() - now, 0.0)
 
 
 def to_ailment(answer: Answer) -> str | None:

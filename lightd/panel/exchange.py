@@ -19,13 +19,16 @@ from actors.container.spec import ContainerSpec
 from actors.kernel.ephemeral import Wake
 from actors.remotesync.actor import SILENCE, TIMEOUT
 from actors.remotesync.pauses import to_pause
-from lightd.panel.answers import Answer, to_reason, to_seconds
-from lightd.panel.exchanged import Conflict, Exchanged
+from lightd.panel.answers import MOST_MARKS, Answer, to_reason, to_seconds
+from lightd.panel.exchanged import MOST_CONFLICTS, Conflict, Exchanged
 from lightd.panel.http import LONGEST_DOCUMENT, HttpPanel, PanelUnavailable
 
 logger = logging.getLogger(__name__)
 
 SETTLING = 2.0
+MOST_ENTRIES = 2000
+"""Containers in the panel's configuration: more than a node runs."""
+LONGEST_REASON = 300  # characters of a conflict: it may name what the panel sent
 PATH = "/config"
 
 Adopt = Callable[[object], Awaitable[Conflict | None]]
@@ -66,27 +69,30 @@ class Exchange:
     async def _pull(self) -> None:
         answer = await self._insist("GET")
         self.exchanged.pulled_at = self.fleet.clock()
-        self.exchanged.conflicts = ()
+        self.exchanged.conflicts.clear()
         if not answer.success:
             return
-        document = answer.json
-        entries = document.get("containers", []) if isinstance(document, dict) else None
-        if not isinstance(document, dict) or not isinstance(entries, list):
-            self._note_conflict(Conflict(None, "the panel's configuration has no list of containers"))
+        document = await trio.to_thread.run_sync(lambda: answer.json)
+        entries, reason = _to_entries(document, answer)
+        if reason is not None:
+            self._note_conflict(Conflict(None, f"the panel's configuration {reason}"))
             return
         for entry in entries:
+            await trio.lowlevel.checkpoint()  # others go on, whatever an entry is
             conflict = await self.adopt(entry)
             if conflict is not None:
                 self._note_conflict(conflict)
-        if settings := document.get("settings"):
+        if isinstance(document, dict) and (settings := document.get("settings")):
             named = ", ".join(sorted(map(str, settings))) if isinstance(settings, dict) else "these"
             logger.info("the panel has settings that a node does not take: %s", named[:200])
 
     def _note_conflict(self, conflict: Conflict) -> None:
-        self.exchanged.conflicts += (conflict,)
-        logger.warning(
-            "the panel's configuration can't be followed: %s: %s", conflict.internal_id, conflict.reason
-        )
+        reason = conflict.reason[:LONGEST_REASON]
+        if len(self.exchanged.conflicts) < MOST_CONFLICTS:
+            self.exchanged.conflicts.append(Conflict(conflict.internal_id, reason))
+            logger.warning(
+                "the panel's configuration can't be followed: %s: %s", conflict.internal_id, reason
+            )
 
     async def _push(self, specs: Specs) -> None:
         answer = await self._insist("POST", lambda: to_document(specs, self.settings))
@@ -119,6 +125,18 @@ class Exchange:
                 return None, str(trouble)
             return answer, to_reason(answer.status)
         return None, SILENCE
+
+
+def _to_entries(document: object, answer: Answer) -> tuple[list[object], str | None]:
+    """Return the containers of the panel's configuration, or why it isn't looked at."""
+    if document is None and (answer.body is None or answer.too_large):
+        return [], f"has more than {LONGEST_DOCUMENT} bytes or {MOST_MARKS} values"
+    entries = document.get("containers", []) if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        return [], "has no list of containers"
+    if len(entries) > MOST_ENTRIES:
+        return [], f"has {len(entries)} containers, more than {MOST_ENTRIES}"
+    return entries, None
 
 
 def to_specs(fleet: Fleet) -> Specs:

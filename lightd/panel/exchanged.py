@@ -2,6 +2,8 @@
 
 import attrs
 
+MOST_CONFLICTS = 100
+
 
 @attrs.frozen
 class Conflict:
@@ -13,8 +15,11 @@ class Conflict:
 
 @attrs.define(eq=False)
 class Exchanged:
-    """When configurations were taken and given (Unix seconds), and what of the panel's can't be followed."""
+    """When configurations were taken and given (Unix seconds), and what of the panel's can't be followed.
+
+    The first ``MOST_CONFLICTS`` of a configuration are remembered.
+    """
 
     pulled_at: float | None = None
     pushed_at: float | None = None
-    conflicts: tuple[Conflict, ...] = ()
+    conflicts: list[Conflict] = attrs.field(factory=list)

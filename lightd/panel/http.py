@@ -21,7 +21,8 @@ from lightd.version import version
 
 CONNECTIONS = 20
 LONGEST = 64 * 1024  # bytes of an answer to an update or a look at the health
-LONGEST_DOCUMENT = 16 * 1024 * 1024  # bytes of the panel's configuration
+LONGEST_DOCUMENT = 8 * 1024 * 1024  # bytes of the panel's configuration: thousands of containers
+LONGEST_REASON = 200  # characters of an error that may quote the panel
 
 _TROUBLE = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError)
 """The last is what the resolver has to say about a name that can't be one."""
@@ -88,11 +89,14 @@ class HttpPanel:
 
 
 def to_reason(trouble: BaseException) -> str:
-    """Return what ``trouble`` says; where that is nothing, what the first beneath it says that does."""
+    """Return what ``trouble`` says; where that is nothing, what the first beneath it says that does.
+
+    It is cut: it may quote what the panel sent.
+    """
     beneath: BaseException | None = trouble
     while beneath is not None:
-        if str(beneath):
-            return str(beneath)
+        if said := str(beneath):
+            return said if len(said) <= LONGEST_REASON else f"{said[:LONGEST_REASON]}…"
         beneath = beneath.__cause__ or beneath.__context__
     return type(trouble).__name__
 

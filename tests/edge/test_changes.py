@@ -5,6 +5,7 @@ import trio
 
 from lightd.engine import fake
 from lightd.http import changes
+from lightd.http.adoption import to_adopt
 from tests.edge.front import open_edge
 
 STOP = {"type": "command", "value": "stop", "timeout": 5}
@@ -93,6 +94,31 @@ async def test_ports_of_somebody_else_or_outside_of_the_pool_are_refused_and_not
     refused = await edge.refused("POST", "/containers/s1/rebind-network", {"ports": [third, strange]})
     assert refused[:2] == (404, "port_not_found")
     assert await holders(edge) == {25565: "s1", 25566: "s2", 25567: None}
+
+
+async def test_a_container_has_at_most_64_ports_however_it_comes_by_them(edge):
+    ports = [{"ip": "127.0.0.1", "port": number} for number in range(20_000, 20_065)]
+    await edge.post("/network/ports/bulk", {"ports": ports})
+    body = await edge.a_body(ports=ports)
+    refusal = (400, "invalid_request", "ports: must be at most 64 ports")
+    assert await edge.refused("POST", "/containers", body) == refusal
+    conflict = await to_adopt(edge.system)(body)
+    assert conflict.reason == refusal[2]
+    await edge.create(ports=ports[:64])
+    assert await edge.refused("POST", "/containers/s1/rebind-network", {"ports": ports}) == refusal
+    assert set((await holders(edge)).values()) == {"s1", None}
+
+
+async def test_a_container_that_has_more_ports_from_before_keeps_them(tmp_path, monkeypatch):
+    ports = [{"ip": "127.0.0.1", "port": number} for number in range(20_000, 20_065)]
+    with monkeypatch.context() as earlier:
+        earlier.setattr("lightd.http.specs.MOST_PORTS", 400)
+        async with open_edge(tmp_path) as edge:
+            await edge.post("/network/ports/bulk", {"ports": ports})
+            await edge.create(ports=ports)
+    async with open_edge(tmp_path) as edge:
+        assert list((await holders(edge)).values()) == ["s1"] * 65
+        assert len((await edge.show())["ports"]) == 65
 
 
 async def test_a_container_can_do_without_ports_and_keep_some(edge):

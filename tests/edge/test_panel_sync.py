@@ -8,7 +8,7 @@ from lightd.engine import fake
 from lightd.http.bodies import ContainerBody
 from lightd.http.specs import to_spec
 from lightd.http.wire import read
-from lightd.panel import exchange
+from lightd.panel import exchange, exchanged
 from lightd.panel.exchange import to_entry
 from lightd.panel.http import HttpPanel
 from tests.doubles.panel import CUT, HANG, NOISE, Answer, behave, open_panel
@@ -275,6 +275,45 @@ async def test_a_configuration_that_is_none_is_told(tmp_path, panel, document):
         await until(lambda: edge.system.exchanged.conflicts)
         (conflict,) = edge.system.exchanged.conflicts
     assert conflict.reason == "the panel's configuration has no list of containers"
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ({"containers": [0] * 60_000}, "has 60000 containers, more than 2000"),
+        ({"containers": [0] * 1_000_000}, "has more than 8388608 bytes or 250000 values"),
+        ({"containers": ["x" * 9_000_000]}, "has more than 8388608 bytes or 250000 values"),
+    ],
+)
+async def test_a_configuration_that_is_too_large_is_told_and_harms_nobody(tmp_path, panel, document, reason):
+    Office(panel, document)
+    async with open_connected(tmp_path, panel, sync_config=True) as edge:
+        await until(lambda: edge.system.exchanged.conflicts)
+        [conflict] = edge.system.exchanged.conflicts
+        assert (await edge.get("/remote/status"))["config"]["pulled_at"]
+    assert conflict.reason == f"the panel's configuration {reason}"
+
+
+async def test_of_many_conflicts_a_hundred_are_remembered_and_others_go_on_meanwhile(tmp_path, panel, caplog):
+    Office(panel, {"containers": [*[0] * 1000, {"x" * 5000: 1}, *[0] * 999]})
+    turns = []
+
+    async def watch(edge):
+        while edge.system.exchanged.pulled_at is None:
+            await trio.lowlevel.checkpoint()
+        while len(turns) < 1000:
+            turns.append(len(edge.system.exchanged.conflicts))
+            await trio.lowlevel.checkpoint()
+
+    async with open_connected(tmp_path, panel, sync_config=True) as edge:
+        with trio.fail_after(60):
+            await watch(edge)
+        await until(lambda: len(edge.system.exchanged.conflicts) == exchanged.MOST_CONFLICTS)
+        shown = (await edge.get("/remote/status"))["config"]["conflicts"]
+    assert len(set(turns)) > 50  # it was one's turn while they were looked at
+    assert len(shown) == 100
+    assert max(len(each["reason"]) for each in shown) <= exchange.LONGEST_REASON
+    assert caplog.text.count("can't be followed") == 100
 
 
 async def test_many_changes_in_a_row_are_given_once_and_power_is_no_change(tmp_path, panel, monkeypatch):

@@ -2,8 +2,8 @@ import pytest
 
 from actors.remotesync.panel import Accepted, Later, Refused
 from actors.remotesync.updates import Fault, Status
-from lightd.panel.answers import Answer, to_ailment, to_outcome, to_seconds
-from lightd.panel.http import to_body
+from lightd.panel.answers import MOST_MARKS, Answer, to_ailment, to_outcome, to_seconds
+from lightd.panel.http import LONGEST_REASON, to_body, to_reason
 
 NOW = 1_700_000_000.0
 
@@ -62,6 +62,8 @@ def test_a_redirection_is_not_followed_and_says_so(status):
         ("1.5", None),
         ("soon", None),
         ("٣", None),
+        ("Tue, 14 Nov 99999999999999999999 22:14:20 GMT", None),
+        ("x" * 100_000, None),
         ("", None),
         (None, None),
     ],
@@ -99,3 +101,17 @@ def test_a_frame_is_written_as_the_contract_has_it():
         "error": "timeout",
         "data": "too long",
     }
+
+
+def test_a_text_of_too_many_values_is_not_parsed():
+    assert Answer(200, {}, b"[" + b"0," * MOST_MARKS + b"0]").json is None
+    assert Answer(200, {}, b"[" + b"0," * 1000 + b"0]").json == [0] * 1001
+    assert Answer(200, {}, b"[" * 100_000).json is None
+
+
+def test_what_a_panel_is_quoted_with_is_cut():
+    said = to_reason(ValueError(f"illegal header line: {'x' * 100_000}"))
+    assert len(said) == LONGEST_REASON + 1
+    assert said.startswith("illegal header line: xxx")
+    assert said.endswith("…")
+    assert to_reason(ValueError("short")) == "short"
