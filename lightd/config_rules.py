@@ -104,9 +104,11 @@ def _number(low: int, high: int) -> Rule:
 
 
 def _matching(means: str, pattern: str, *, secret: bool = False) -> Rule:
+    compiled = re.compile(pattern)
+
     def read(value: object) -> str:
         text = _text(value)
-        if re.fullmatch(pattern, text) is None:
+        if compiled.fullmatch(text) is None:
             raise ValueError
         return text
 

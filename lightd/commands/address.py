@@ -7,7 +7,6 @@
 
 import argparse
 import os
-import re
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +20,7 @@ from lightd.redaction import mask
 
 _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what it listens at is not where it is reached
 _LONGEST = 4096
-_PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
 
 @attrs.frozen
@@ -88,10 +87,12 @@ def to_pinned(server: config.Server) -> str | None:
     if path is None:
         return None
     try:
-        found = _PEM.search(path.read_text())
+        text = path.read_text()
     except (OSError, ValueError):
         return None  # the system's authorities may know it
-    return found[0] if found else None
+    start = text.find(_BEGIN)
+    end = text.find(_END, start)
+    return text[start : end + len(_END)] if -1 < start < end else None
 
 
 def is_same(url: str, other: str) -> bool:

@@ -238,14 +238,14 @@ PROGRAMS: Final[Mapping[str, Program]] = {
 }
 
 _STATEMENTS = re.compile(r"&&|;|\n")
-_ENDLESS = re.compile(r"\s*while (?:true|:);\s*do\s+(.*);\s*done\s*", re.DOTALL)
+_ENDLESS = re.compile(r"while (?:true|:);\s*+do\s++(.*);\s*+done", re.DOTALL)
 
 
 def to_program(text: str, programs: Mapping[str, Program]) -> Program:
     """What the command or script ``text`` does; the whole of it may be a program's name."""
     if text in programs:
         return programs[text]
-    if endless := _ENDLESS.fullmatch(text):
+    if endless := _ENDLESS.fullmatch(text.strip()):
         return _repeat(to_program(endless[1], programs))
     words = _to_words(text)
     if words is not None and words[:2] in (["bash", "-c"], ["sh", "-c"]):

@@ -39,17 +39,20 @@ _VERSION = re.compile(r"\d+\.\d+")
 _PATH = re.compile(r"""(?<![\w/.:…-])/[^\s"':,;)]+""")
 _MOST: Final = 300  # characters of what Docker says that are told to a person
 
-_REFUSALS: Final[Sequence[tuple[str, str]]] = (
-    (r"Bind for \S*?:(\d+) failed: port is already allocated", r"Port \1 is in use on the host"),
-    (r"listen (tcp|udp)\d? \S*:(\d+): bind: address already in use", r"Port \2/\1 is in use on the host"),
-    (r"(?:tcp|udp)\d? (\S+):\d+: bind: cannot assign requested address", r"The host has no address \1"),
-    (r"bind source path does not exist", "A path that is to be mounted does not exist on the host"),
-    (r"No such image: (\S+)", r"There is no image \1"),
-    (
-        r"pull access denied|repository does not exist|manifest (?:for \S+ not found|unknown)",
-        "There is no such image, or it may not be pulled",
-    ),
-    (r'"/bin/sh": (?:stat|executable|permission)', "The image has no /bin/sh to start the command with"),
+_REFUSALS: Final[Sequence[tuple[re.Pattern[str], str]]] = tuple(
+    (re.compile(pattern), sentence)
+    for pattern, sentence in (
+        (r"Bind for \S*?:(\d+) failed: port is already allocated", r"Port \1 is in use on the host"),
+        (r"listen (tcp|udp)\d? \S*:(\d+): bind: address already in use", r"Port \2/\1 is in use on the host"),
+        (r"(?:tcp|udp)\d? (\S+):\d+: bind: cannot assign requested address", r"The host has no address \1"),
+        (r"bind source path does not exist", "A path that is to be mounted does not exist on the host"),
+        (r"No such image: (\S+)", r"There is no image \1"),
+        (
+            r"pull access denied|repository does not exist|manifest (?:for \S+ not found|unknown)",
+            "There is no such image, or it may not be pulled",
+        ),
+        (r'"/bin/sh": (?:stat|executable|permission)', "The image has no /bin/sh to start the command with"),
+    )
 )
 
 
@@ -198,7 +201,7 @@ def to_reference(image: str) -> tuple[str, str]:
 def to_refusal(message: str) -> str:
     """One sentence for a person from what Docker said, without the host's paths."""
     for pattern, sentence in _REFUSALS:
-        if found := re.search(pattern, message):
+        if found := pattern.search(message):
             return found.expand(sentence)
     line = " ".join(message.split()).removesuffix(": unknown")
     return "Docker: " + _PATH.sub("…", line)[:_MOST]

@@ -29,7 +29,6 @@ from typing import Any, cast
 
 import h11
 import trio
-from h11._receivebuffer import ReceiveBuffer
 from hypercorn.events import Closed, Event, RawData
 from hypercorn.protocol import events
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
@@ -39,51 +38,16 @@ from hypercorn.utils import UnexpectedMessageError, suppress_body
 
 from lightd.http import bulk, refusal, websocket
 from lightd.http.headers import ENCRYPTED, PLAIN
+from lightd.http.heads import H11Connection
 from lightd.http.settings import Settings
 
 HOST = re.compile(rb"([A-Za-z0-9._~-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?")
-_BLANK_LINE = re.compile(rb"\n\r?\n")
 HANDSHAKE_HEADERS = (b"connection", b"upgrade", b"sec-websocket-")
 
 
 Answer = Callable[[int, refusal.Headers, bytes], Awaitable[None]]
 ANSWER = "lightd.answer"
 """Where the scope's state has the `Answer` of a request."""
-
-
-class StrictBuffer(ReceiveBuffer):
-    """What came, of which a head is cut only where everybody would cut it.
-
-    h11 takes a line feed alone for the end of a line, and a line that begins with a blank for more of the one
-    before, as RFC 9112 (2.2, 5.2) lets it. Where a proxy in front reads it otherwise, a client decides what
-    the next request is.
-    """
-
-    def maybe_extract_lines(self) -> list[bytearray] | None:
-        if self._data[:2] == b"\r\n":
-            self._extract(2)
-            return []
-        end = _BLANK_LINE.search(self._data, self._multiple_lines_search)
-        if end is None:
-            self._multiple_lines_search = max(0, len(self._data) - 2)
-            return None
-        head = self._extract(end.end())
-        ends = head.count(b"\r\n")
-        if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\n " in head or b"\n\t" in head:
-            raise h11.LocalProtocolError("a line of the head has no clear end")
-        return head[: -len(b"\r\n\r\n")].split(b"\r\n")
-
-
-class H11Connection(h11.Connection):
-    """An h11 connection that leaves it to us when the client is told to go on."""
-
-    def __init__(self, max_incomplete_event_size: int) -> None:
-        super().__init__(h11.SERVER, max_incomplete_event_size=max_incomplete_event_size)
-        self._receive_buffer = StrictBuffer()
-
-    @property
-    def they_are_waiting_for_100_continue(self) -> bool:
-        return False
 
 
 @dataclass(frozen=True)
@@ -146,7 +110,7 @@ class Http11(H11Protocol):
 
     def __init__(self, wire: websocket.Wire, *args: Any) -> None:  # noqa: ANN401  # Hypercorn's own, untouched
         super().__init__(*args)
-        self.connection = H11Connection(self.config.h11_max_incomplete_size)
+        self.connection = H11Connection(self.config.h11_max_incomplete_size, wire.settings.head_fields)
         self.wire = wire
         self.refused = False
         self._guards = ENCRYPTED if self.ssl else PLAIN

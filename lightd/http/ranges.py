@@ -8,8 +8,7 @@ import attrs
 from werkzeug.datastructures import Headers
 from werkzeug.http import parse_date, parse_etags
 
-_RANGE: Final = re.compile(r"bytes\s*=\s*([0-9]{0,18})\s*-\s*([0-9]{0,18})", re.IGNORECASE)
-
+_PLACE: Final = re.compile(r"[0-9]{0,18}")
 
 PARTIAL: Final = 206
 NOT_MODIFIED: Final = 304
@@ -55,10 +54,11 @@ def _in_range(condition: str | None, etag: str, modified_at: datetime) -> bool:
 
 
 def _to_span(text: str, size: int) -> Span:
-    found = _RANGE.fullmatch(text.strip())
-    if found is None or not any(found.groups()):
+    unit, _, span = text.partition("=")
+    first, dash, last = (part.strip() for part in span.partition("-"))
+    places = _PLACE.fullmatch(first) and _PLACE.fullmatch(last) and (first or last)
+    if unit.strip().lower() != "bytes" or not dash or not places:
         return Span(200, 0, size)
-    first, last = found.groups()
     if not first:
         length = min(int(last), size)
         return Span(PARTIAL, size - length, size) if length else Span(UNSATISFIABLE)

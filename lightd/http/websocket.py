@@ -33,6 +33,8 @@ from lightd.http import bulk, refusal
 from lightd.http.settings import Settings
 
 SOCKET = "lightd.socket"
+FRAMES_IN_A_STEP = 32
+"""So many frames that need no answer of the handler's, such as pings, are handled in one go."""
 CONNECTED = ASGIWebsocketState.CONNECTED
 """Looked at for every frame of every viewer: in an enumeration it would be slow to find."""
 
@@ -177,7 +179,9 @@ class WebSocketStream(WSStream):
         return self.connection.state in (ConnectionState.OPEN, ConnectionState.LOCAL_CLOSING)
 
     async def _handle_events(self) -> None:
-        for event in self.connection.events():
+        for number, event in enumerate(self.connection.events(), start=1):
+            if number % FRAMES_IN_A_STEP == 0:
+                await trio.lowlevel.checkpoint()  # one read may hold ten thousand of them
             if isinstance(event, CloseConnection):
                 await self._handle_close(event)
                 return

@@ -7,7 +7,6 @@
 """
 
 import os
-import re
 import sqlite3
 import time
 from contextlib import closing
@@ -118,5 +117,8 @@ def holder(path: Path, proc: Path = Path("/proc")) -> int | None:
     except OSError:
         return None
     file = f"{os.major(lock.st_dev):02x}:{os.minor(lock.st_dev):02x}:{lock.st_ino}"
-    found = re.search(rf"FLOCK +ADVISORY +WRITE +(\d+) +{file} ", locks)
-    return int(found[1]) if found else None
+    for line in locks.splitlines():
+        match line.split():
+            case [_, "FLOCK", "ADVISORY", "WRITE", number, where, *_] if where == file:
+                return int(number)
+    return None
