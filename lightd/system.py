@@ -35,6 +35,7 @@ from lightd.files.janitor import Janitor
 from lightd.files.jobs import Jobs
 from lightd.files.quota.quotas import Quotas
 from lightd.files.volumes import VolumeFolders
+from lightd.http.rates import Rates
 from lightd.inside import Inside
 from lightd.operations import Operations
 from lightd.panel.exchanged import Exchanged
@@ -155,6 +156,7 @@ class System:
     standing: Standing = attrs.field(factory=Standing)
     exchanged: Exchanged = attrs.field(factory=Exchanged)
     sockets: OpenSockets = attrs.field(factory=OpenSockets)
+    rates: Rates = attrs.field(factory=Rates)
     reloaded: Wake = attrs.field(factory=Wake)
     reloading: trio.Lock = attrs.field(factory=trio.Lock)
     _filling: Counter[str] = attrs.field(factory=Counter)  # the volumes of those that are being created

@@ -21,7 +21,7 @@ from actors.container.operations import Operation, Status
 from actors.container.spec import Limits
 from actors.kernel.decider import Rejection
 from lightd.files.jobs import Job
-from lightd.http import queries
+from lightd.http import queries, rates
 from lightd.http.bodies import EditBody, RebindBody, ReinstallBody
 from lightd.http.containers import ask, check_engine, deleted_meanwhile, find, to_outcome
 from lightd.http.errors import RETRY_AFTER, ApiError, bad_request, not_found
@@ -64,6 +64,7 @@ def install(app: QuartTrio, system: System) -> None:
         queries.check_names()
         command = to_edit(read(EditBody, await _read_object("start_pattern")))
         member = find(system, internal_id)
+        system.rates.spend(rates.CHANGING, internal_id, of_request())
         before = member.state.spec
         if command.limits is not None:
             await _limit(system, member, command.limits)
@@ -116,6 +117,7 @@ async def _change(
     wait: float | None,
 ) -> Response:
     member = find(system, internal_id)
+    system.rates.spend(rates.CHANGING, internal_id, of_request())
     check_engine(system)
     operation_id = new_operation_id(kind)
     with deleted_meanwhile(system, member), _others_unnamed():

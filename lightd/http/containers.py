@@ -14,7 +14,7 @@ from actors.kernel.journal import Recorded
 from actors.kernel.mailbox import ActorGone, Receipt
 from actors.tokens.grant import Grant
 from lightd.audit.trail import about
-from lightd.http import queries
+from lightd.http import queries, rates
 from lightd.http.bodies import ContainerBody
 from lightd.http.errors import ApiError, engine_unavailable, not_found
 from lightd.http.identity import of_request
@@ -134,7 +134,11 @@ def check_engine(system: System) -> None:
 
 
 async def ask_power(system: System, member: Member, action: str) -> tuple[str, Receipt]:
-    """Have a power action decided; return its operation id and receipt. Raises as ``Ref.ask``, and a 503."""
+    """Have a power action decided; return its operation id and receipt.
+
+    Raises as ``Ref.ask``, a 429 where it is done too often, and a 503.
+    """
+    system.rates.spend(rates.POWER[action], member.internal_id, of_request())
     check_engine(system)
     operation_id = new_operation_id(action)
     return operation_id, await ask(system, member, POWER[action](), operation_id)

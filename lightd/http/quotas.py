@@ -9,8 +9,9 @@ from quart_trio import QuartTrio
 from actors.volumes import messages as told
 from lightd.files.quota.kind import MEGABYTE
 from lightd.files.quota.quotas import to_mb
-from lightd.http import queries
+from lightd.http import queries, rates
 from lightd.http.filebodies import SizeBody
+from lightd.http.identity import of_request
 from lightd.http.volumes import find
 from lightd.http.wire import read_body, to_json
 from lightd.system import System, new_operation_id, settle
@@ -30,6 +31,7 @@ def install(app: QuartTrio, system: System) -> None:
     async def resize(volume_id: str) -> Response:
         queries.check_names()
         find(system, volume_id)
+        system.rates.spend(rates.CHANGING, volume_id, of_request())
         size = (await read_body(SizeBody)).size
         await system.quotas.check_fits(volume_id, size)
         await settle(partial(_resize, system, volume_id, size))

@@ -5,6 +5,8 @@ import re
 import trio
 
 from lightd.engine import fake
+from lightd.http import rates
+from tests.edge.scoped import bearing, mint
 
 STUBBORN = {"command": "ignore-sigterm", "start_pattern": "Ready", "stop": {"timeout": 3000}}
 
@@ -173,3 +175,46 @@ async def test_an_image_without_a_shell_fails_the_start(edge):
     await edge.create(image=fake.BROKEN_IMAGE, start_pattern="Ready")
     assert (await edge.power("start"))["status"] == "failed"
     assert (await edge.show())["exit"]["code"] == 127
+
+
+async def test_a_token_that_starts_too_often_is_refused_and_can_still_kill(edge):
+    await edge.create()
+    tenant = bearing(await mint(edge, ["s1"], ["power"]))
+    statuses = []
+    for _ in range(rates.STARTING.burst + 1):
+        last = await edge.ask("POST", "/containers/s1/start", headers=tenant)
+        statuses.append(last.status_code)
+    assert statuses == [*[200] * rates.STARTING.burst, 429]
+    assert last.json()["code"] == "too_often"
+    assert 1 <= int(last.headers["Retry-After"]) <= 5
+    assert (await edge.ask("POST", "/containers/s1/kill", headers=tenant)).status_code == 200
+    await edge.power("start")  # the master has no limit
+    async with edge.console(token=f"?token={tenant['Authorization'].split()[1]}") as console:
+        await console.send("power", action="restart")
+        error = await console.until("error")
+        assert error["data"].startswith("this is started or restarted too often")
+        await console.send("power", action="kill")
+        await console.until("event", "exit")
+
+
+async def test_a_token_that_changes_too_often_is_refused_before_anything_is_changed(edge):
+    await edge.create()
+    tenant = bearing(await mint(edge, ["s1"]))
+    body = {"environment": {"A": "1"}}
+    for _ in range(rates.CHANGING.burst):
+        assert (await edge.ask("PATCH", "/containers/s1", body, headers=tenant)).status_code == 200
+    volume_id = (await edge.show())["volume_id"]
+    before = await edge.types()
+    for method, path, late in (
+        ("PATCH", "", {"environment": {"A": "2"}}),
+        ("POST", "/rebind-network", {"ports": []}),
+        ("POST", "/reinstall", {}),
+    ):
+        answer = await edge.ask(method, f"/containers/s1{path}", late, headers=tenant)
+        assert (answer.status_code, answer.json()["code"]) == (429, "too_often")
+    assert await edge.types() == before
+    sizes = [
+        (await edge.ask("POST", f"/volumes/{volume_id}/resize", {"size": 10}, headers=tenant)).status_code
+        for _ in range(rates.CHANGING.burst + 1)
+    ]
+    assert sizes[-1] == 429

@@ -62,6 +62,7 @@ CODES = MappingProxyType(
         "precondition_failed": Fault(412, "the file is not the one that was meant"),
         "range_not_satisfiable": Fault(416, "none of the file's bytes is in that range"),
         "too_many_attempts": Fault(429, "too many wrong tokens came from this address"),
+        "too_often": Fault(429, "the token does this to this container or volume too often"),
         "internal_error": Fault(500, "a bug; the log line has the same `request_id`"),
         "engine_unavailable": Fault(503, "the container engine does not answer"),
         "quarantined": Fault(503, "the container is in quarantine, and can be revived"),
@@ -104,7 +105,7 @@ JSON = ("malformed_json",)
 RECORDS = ("journal_unavailable", "overloaded")
 CONTAINER = ("invalid_id", "container_not_found")
 ACTS = (*CONTAINER, "not_found", "deleting", "quarantined", *RECORDS)
-CHANGES = (*ACTS, "installing", "changing", "install_failed", "engine_unavailable")
+CHANGES = (*ACTS, "installing", "changing", "install_failed", "engine_unavailable", "too_often")
 VOLUME = ("invalid_id", "volume_not_found")
 FILES = (
     *VOLUME,

@@ -63,7 +63,7 @@ VOLUMES = Section(
             answer=ref("Quota"),
             faults=(
                 *(*VOLUME, *JSON, *RECORDS, "not_found", "file_not_found", "file_not_allowed"),
-                *("quota_below_usage", "volume_not_mounted", "no_space"),
+                *("quota_below_usage", "volume_not_mounted", "no_space", "too_often"),
             ),
         ),
         Entry(
