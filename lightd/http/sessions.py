@@ -25,7 +25,7 @@ from lightd.http.expiry import expiring
 from lightd.http.feed import Cut, Viewer
 from lightd.http.identity import Identity, of_request
 from lightd.http.inbound import Inbound
-from lightd.http.source import ContainerSource, Reached, Source, to_framed, to_stretch
+from lightd.http.source import ContainerSource, Reached, Source, to_stretch
 from lightd.http.stations import Station, Stations
 from lightd.http.websocket import Socket, to_socket
 from lightd.system import System
@@ -171,10 +171,10 @@ async def _greet(source: ContainerSource, viewer: Viewer, since: int | None, sin
     view, stats = member.view, member.stats.value
     told = False
     if since is not None:
-        missed, commentary = await source.missed(since, view.position)
-        for record in missed:
-            await viewer.socket.write(to_framed(record, commentary))
-        told = any(map(frames.to_event, missed))
+        async with aclosing(source.missed(since, view.position)) as missed:
+            async for framed, tells in missed:
+                await viewer.socket.write(framed)
+                told = told or tells
     if not told:
         await viewer.socket.write(frames.to_frame(frames.to_state(view)))
     line = cut.line if since_line is None or "console" not in kinds else since_line

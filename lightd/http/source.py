@@ -12,12 +12,13 @@ where a pause has put all of them into one look.
 
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Protocol
 
 import attrs
 
 from actors.container.console import Console
-from actors.container.events import Deleted, Follow
+from actors.container.events import Deleted
 from actors.container.fleet import Member, internal_id_of, stream_of
 from actors.container.state import Phase
 from actors.kernel.bus import Bus, Subscription
@@ -27,6 +28,10 @@ from lightd.http.feed import Cut
 from lightd.http.scopes import EVERY_KIND, Kinds
 
 LINES_A_FRAME = 500
+RECORDS_A_PAGE = 100
+"""So many past events are read, framed and sent in one go: about a millisecond on the loop."""
+LOOKED_BACK = 50
+"""Events before the first that is shown, by which a start is known for the second half of a restart."""
 
 Publish = Callable[[bytes, Cut], None]
 
@@ -152,28 +157,34 @@ class ContainerSource:
         if self._is_current:
             await self.member.wake.wait()
 
-    async def missed(self, since: int, until: int) -> tuple[list[Recorded], frames.Commentary]:
-        """Return the events over position ``since`` up to ``until``, and who can comment on them."""
-        found: list[Recorded] = []
-        commentary, version = frames.Commentary(Follow.REST), 0
-        while page := await self._bus.history(stream_of(self.member.internal_id), version):
-            version = page[-1].version
-            for record in page:
-                if record.position <= since:
+    async def missed(self, since: int, until: int) -> AsyncGenerator[tuple[bytes, bool], None]:
+        """Give the frames of the events over position ``since`` up to ``until``, a page at a time.
+
+        With each page comes whether it tells of a state. The next one is read after this one was taken.
+        """
+        stream, commentary = stream_of(self.member.internal_id), frames.Commentary()
+        page = await self._bus.since(stream, since, RECORDS_A_PAGE)
+        if page and page[0].version > 1:
+            before = page[0].version - 1
+            for record in await self._bus.history(stream, max(0, before - LOOKED_BACK), LOOKED_BACK):
+                if record.version <= before:
                     commentary.to_text(record.event)
-                elif record.position <= until:
-                    found.append(record)
-        return found, commentary
+        while wanted := [record for record in page if record.position <= until]:
+            yield (
+                b"".join([to_framed(each, commentary) for each in wanted]),
+                any(map(frames.to_event, wanted)),
+            )
+            page = await self._bus.since(stream, wanted[-1].position, RECORDS_A_PAGE)
 
     async def lost(self, since: Cut, until: Cut) -> AsyncGenerator[bytes, None]:
         """Give the word that lines are missing, then the events that came among them."""
         if until.line > since.line and self._shows_lines:
             yield frames.to_frame(frames.to_gap(until.line - since.line, until.line + 1))
         if until.position > since.position:
-            records, commentary = await self.missed(since.position, until.position)
-            for record in records:
-                if framed := to_framed(record, commentary):
-                    yield framed
+            async with aclosing(self.missed(since.position, until.position)) as missed:
+                async for framed, _ in missed:
+                    if framed:
+                        yield framed
 
 
 @attrs.define(eq=False)
@@ -229,7 +240,9 @@ class NodeSource:
         while events.position < until.position:
             records = await events.poll()
             wanted = [record for record in records if record.position <= until.position]
-            yield b"".join([self._to_framed(record) for record in wanted])
+            for start in range(0, len(wanted), RECORDS_A_PAGE):
+                part = wanted[start : start + RECORDS_A_PAGE]
+                yield b"".join([self._to_framed(record) for record in part])
 
 
 def to_framed(record: Recorded, commentary: frames.Commentary) -> bytes:
