@@ -1,10 +1,15 @@
 """The process that packs and unpacks: ``python -m lightd.files.archiver``, started by ``archiving``.
 
-It reads one job as JSON from its input and finds the jail's descriptor inherited. It writes lines of JSON:
-``{"bytes": n}`` now and then for what it worked through, and at its end ``{"answer": n}``, or ``{"refused":
-class, "message": sentence}``. On SIGTERM it cleans up and goes, and so it does when the daemon dies. Of that
-the kernel tells by a signal, which it sends too when merely the daemon's thread ends that started the process
-(prctl(2), PR_SET_PDEATHSIG): so it looks whose child it is then.
+It reads one job as a line of JSON from its input and finds the jail's descriptor inherited. It writes lines
+of JSON: ``{"bytes": n}`` now and then for what it worked through, and at its end ``{"answer": n}``, or
+``{"refused": class, "message": sentence}``. On SIGTERM it cleans up and goes, and so it does when the daemon
+dies. Of that the kernel tells by a signal, which it sends too when merely the daemon's thread ends that
+started the process (prctl(2), PR_SET_PDEATHSIG): so it looks whose child it is then. On SIGUSR1 it waits for
+one more line, and goes where none comes.
+
+A hostile archive may want all the memory and time there is. Memory is limited by the kernel, which takes this
+process first where the host has none left. Time is counted as the processor's, so that a slow disk or a pause
+is nobody's fault: so much in all, and so much between two steps.
 """
 
 import ctypes
@@ -14,6 +19,7 @@ import resource
 import signal
 import sys
 import time
+from contextlib import suppress
 from typing import Any, Final, NoReturn
 
 import attrs
@@ -24,7 +30,11 @@ from lightd.files.jail import Jail, Owner
 from lightd.files.paths import RelativePath
 from lightd.files.resolve import best
 
-MEMORY: Final = 1 << 30  # bytes of address space: what a hostile archive may make it use
+MEMORY: Final = 1 << 30  # bytes of address space
+SECONDS: Final = 4 * 3600  # of the processor's: a hundred gigabytes packed by bzip2
+STEP: Final = 60  # seconds of the processor's for one name or one MiB
+GRACE: Final = 60  # seconds of the processor's for cleaning up, after which the kernel ends it
+FIRST_TO_GO: Final = 500  # of 1000 (proc(5), oom_score_adj)
 EVERY: Final = 0.5  # seconds between two lines of progress
 NICENESS: Final = 5
 
@@ -39,6 +49,7 @@ class _Progress:
     told_at: float = 0
 
     def __call__(self, count: int) -> None:
+        signal.setitimer(signal.ITIMER_PROF, STEP)
         self.bytes += count
         if (now := time.monotonic()) - self.told_at >= EVERY:
             self.told_at = now
@@ -47,14 +58,40 @@ class _Progress:
 
 def main() -> None:
     signal.signal(signal.SIGTERM, _go)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    os.nice(NICENESS)
-    job = json.load(sys.stdin)
+    signal.signal(signal.SIGUSR1, _pause)
+    _limit()
+    job = json.loads(sys.stdin.buffer.readline())
     _go_with(job["daemon"])
     try:
         _tell(answer=_work(job))
     except errors.FileRefused as refused:
         _tell(refused=type(refused).__name__, message=str(refused))
+
+
+def _limit() -> None:
+    os.nice(NICENESS)
+    with suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
+        file.write(b"%d" % FIRST_TO_GO)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + GRACE))
+    _refuse_on(signal.SIGXCPU, f"The archive takes more than {SECONDS} seconds of processor time")
+    _refuse_on(signal.SIGPROF, f"The archive got no further in {STEP} seconds of processor time")
+
+
+def _refuse_on(number: signal.Signals, message: str) -> None:
+    """The job is refused when the signal comes, the first time; later ones find it cleaning up."""
+
+    def refuse(*_: object) -> NoReturn:
+        for each in (signal.SIGXCPU, signal.SIGPROF):
+            signal.signal(each, signal.SIG_IGN)
+        raise errors.InvalidArchive(message)
+
+    signal.signal(number, refuse)
+
+
+def _pause(*_: object) -> None:
+    if not os.read(sys.stdin.fileno(), 1):
+        _go()
 
 
 def _go(*_: object) -> NoReturn:

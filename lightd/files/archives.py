@@ -45,7 +45,6 @@ DAMAGED: Final[tuple[type[Exception], ...]] = (
     EOFError,
     ValueError,  # of UnicodeError too
     RuntimeError,  # zipfile: encrypted; NotImplementedError: a compression it has not
-    MemoryError,
     *([_zstd.ZstdError] if _zstd else []),
 )
 """What reading a damaged archive raises, besides ``OSError``."""

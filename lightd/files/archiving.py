@@ -2,16 +2,20 @@
 
 A cancel sends SIGTERM, on which the process takes away what it began; one that doesn't end within five
 seconds is killed, and leaves a part that ``uploads.sweep_parts`` finds.
+
+One that has worked for ``AT_A_TIME`` while another volume's waits is paused, and goes on when it has its turn
+again: SIGUSR1 has it wait for a line on its input.
 """
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 import attrs
 import trio
@@ -20,7 +24,13 @@ from lightd.files import errors
 from lightd.files.archives import Ceilings, Kind, kinds
 from lightd.files.jail import Jail, Owner
 from lightd.files.paths import RelativePath
+from lightd.files.shares import Turn
 from lightd.files.unpacking import CEILINGS
+
+T = TypeVar("T")
+
+AT_A_TIME: Final = 5.0
+"""Seconds of work between two looks whether another volume's archive waits."""
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _COMMAND: Final = (sys.executable, "-P", "-m", "lightd.files.archiver")
@@ -40,14 +50,15 @@ async def compress(
     kind: Kind,
     owner: Owner | None,
     told: Told = lambda _: None,
+    turn: Turn | None = None,
 ) -> int:
     """As ``packing.compress``; ``told`` hears twice a second how many bytes were read.
 
-    Raises ``InvalidArchive`` for a kind that can't be made here.
+    It works in ``turn``, where that is given. Raises ``InvalidArchive`` for a kind that can't be made here.
     """
     if kind not in kinds():
         raise errors.InvalidArchive(f"Archives of the kind {kind} can't be made here")
-    return await _run(jail, sources, output, owner, told, do="compress", kind=kind)
+    return await _run(jail, sources, output, owner, told, turn, do="compress", kind=kind)
 
 
 async def extract(
@@ -56,11 +67,12 @@ async def extract(
     destination: RelativePath,
     owner: Owner | None,
     told: Told = lambda _: None,
+    turn: Turn | None = None,
     ceilings: Ceilings = CEILINGS,
 ) -> int:
     """As ``unpacking.extract``; ``told`` hears twice a second how many bytes were written."""
     limits = attrs.asdict(ceilings)
-    return await _run(jail, [archive], destination, owner, told, do="extract", ceilings=limits)
+    return await _run(jail, [archive], destination, owner, told, turn, do="extract", ceilings=limits)
 
 
 async def _run(
@@ -69,6 +81,7 @@ async def _run(
     target: RelativePath,
     owner: Owner | None,
     told: Told,
+    turn: Turn | None,
     **job: object,
 ) -> int:
     job |= {
@@ -84,7 +97,7 @@ async def _run(
             partial(
                 trio.run_process,
                 _COMMAND,
-                stdin=json.dumps(job).encode(),
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 check=False,
                 pass_fds=(jail.root,),
@@ -92,15 +105,18 @@ async def _run(
                 env={"PYTHONPATH": _ROOT, "PYTHONUTF8": "1"},
             )
         )
-        assert process.stdout is not None  # noqa: S101 - for the type checker: it was asked for
-        stack.push_async_callback(trio.aclose_forcefully, process.stdout)  # once the process has ended
-        rest = b""
-        async for piece in process.stdout:
-            *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
+        stack.push_async_callback(trio.aclose_forcefully, _there(process.stdin))  # once it has ended
+        stack.push_async_callback(trio.aclose_forcefully, _there(process.stdout))
+        async with trio.open_nursery() as beside:
+            begun = trio.Event()
+            if turn is not None:
+                beside.start_soon(_take_turns, process, turn, begun)
+            async for line in _talk(process, json.dumps(job).encode()):
+                begun.set()
                 answer = json.loads(line)
                 if "bytes" in answer:
                     told(int(str(answer["bytes"])))
+            beside.cancel_scope.cancel()
     match answer:
         case {"answer": int(done)}:
             return done
@@ -108,3 +124,32 @@ async def _run(
             raise _REFUSALS[name](message)
         case _:
             raise ArchiverFailed(f"The archiver ended with {process.returncode} and without an answer")
+
+
+async def _talk(process: trio.Process, job: bytes) -> AsyncIterator[bytes]:
+    """Tell the process its job, and yield the lines that it says to that."""
+    with suppress(trio.BrokenResourceError):  # it is gone already, and says nothing
+        await _there(process.stdin).send_all(job + b"\n")
+    rest = b""
+    async for piece in _there(process.stdout):
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            yield line
+
+
+async def _take_turns(process: trio.Process, turn: Turn, begun: trio.Event) -> None:
+    """Pause the process, once it has ``begun``, whenever it has worked for long and another waits."""
+    await begun.wait()
+    while True:
+        await trio.sleep(AT_A_TIME)
+        if turn.share.is_wanted(turn):
+            process.send_signal(signal.SIGUSR1)
+            await turn.pass_on()
+            with suppress(trio.BrokenResourceError):
+                await _there(process.stdin).send_all(b"\n")
+
+
+def _there(pipe: T | None) -> T:
+    """A pipe of a process, which has one as it was asked for."""
+    assert pipe is not None  # noqa: S101 - for the type checker
+    return pipe

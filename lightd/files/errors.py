@@ -69,6 +69,12 @@ class NotAllowed(FileRefused):
     code = "file_not_allowed"
 
 
+class Busy(FileRefused):
+    """As much is under way in the volume, and waits, as may (429)."""
+
+    code = "volume_busy"
+
+
 class InUse(FileRefused):
     """A program in the server holds what is there under a lease, fcntl(2), and has to let go first (409)."""
 

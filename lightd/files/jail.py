@@ -20,7 +20,7 @@ import errno
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final
 
@@ -63,12 +63,13 @@ class Jail:
     """A folder that nothing leaves. Made by ``open_jail``; descriptors it gives are closed by who asked.
 
     ``placing`` is held from the last look at what a rename replaces to the rename: of two conditional writes
-    one wins. It doesn't keep the tenant out.
+    one wins. It doesn't keep the tenant out. ``pace`` is called at every name where many are looked at.
     """
 
     root: int
     resolver: resolve.Resolver
     placing: Guard = attrs.field(factory=threading.Lock)
+    pace: Callable[[int], None] = lambda _: None
 
     def owner(self) -> Owner:
         """Whom the folder itself belongs to: the server's user, once it was handed over to it."""
@@ -117,6 +118,7 @@ def open_jail(
     folder: str | os.PathLike[str],
     resolver: resolve.Resolver | None = None,
     placing: Guard | None = None,
+    pace: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Jail]:
     """The jail of the host's ``folder``, which must not be a link itself. Raises ``NotFound``."""
     try:
@@ -124,7 +126,7 @@ def open_jail(
     except OSError:
         raise errors.NotFound("The volume's folder is missing") from None
     with held(root):
-        yield Jail(root, resolver or resolve.best(), placing or threading.Lock())
+        yield Jail(root, resolver or resolve.best(), placing or threading.Lock(), pace)
 
 
 @contextmanager

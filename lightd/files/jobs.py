@@ -1,25 +1,28 @@
 """Work on files that takes so long that one wants to look at it: archives and copies of trees.
 
 A job is a task of the daemon's, not of the request that began it. Whoever waits for one may leave it alone,
-or take it along (``cancel``). Ended ones are remembered, the last ``KEPT`` of them, until the daemon ends.
+or take it along (``cancel``). Ended ones are remembered until the daemon ends: the last ``KEPT_IN_ONE`` of a
+volume, and of volumes that are no more as far as there is room for ``KEPT``.
 """
 
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal
 
 import attrs
 import trio
 
-from actors.kernel.mailbox import Overloaded
-from lightd.files.errors import FileRefused
+from lightd.files.errors import Busy, FileRefused
+from lightd.files.shares import FAVOURED
 
 logger = logging.getLogger(__name__)
 
-KEPT: Final = 200
-MOST: Final = 64  # that are under way or wait for their turn; more are refused
+KEPT_IN_ONE: Final = 20
+KEPT: Final = 2000  # at a few hundred bytes
+UNDER_WAY: Final = 1  # in one volume, and as many with the master token
+WAITING: Final = 2  # for one volume, and as many with the master token; more are refused
 
 Status = Literal["pending", "succeeded", "failed", "cancelled"]
 
@@ -31,6 +34,7 @@ class Job:
     operation_id: str
     kind: str
     volume_id: str
+    favoured: bool
     started_at: float
     status: Status = "pending"
     bytes: int = 0
@@ -81,10 +85,12 @@ class Jobs:
     _jobs: OrderedDict[str, Job] = attrs.field(factory=OrderedDict)
 
     def start(self, operation_id: str, kind: str, volume_id: str, work: Work) -> Job:
-        """Begin ``work``; its answer is the job's. Raises ``Overloaded``."""
-        if sum(job.status == "pending" for job in self._jobs.values()) >= MOST:
-            raise Overloaded("too many file operations are under way, try again later")
-        job = Job(operation_id, kind, volume_id, self._clock())
+        """Begin ``work``; its answer is the job's. Raises ``Busy`` where too many wait for that volume."""
+        favoured = FAVOURED.get()
+        pending = [job for job in self.of(volume_id) if job.status == "pending" and job.favoured == favoured]
+        if len(pending) >= UNDER_WAY + WAITING:
+            raise Busy(f"This volume has too many archives: {UNDER_WAY} at once, and {WAITING} more wait")
+        job = Job(operation_id, kind, volume_id, favoured, self._clock())
         self._jobs[operation_id] = job
         self._nursery.start_soon(self._run, job, work)
         return job
@@ -111,11 +117,12 @@ class Jobs:
         finally:
             job.status, job.finished_at = status, self._clock()
             job.done.set()
-            self._forget()
+            self._forget(self.of(job.volume_id), KEPT_IN_ONE)
+            self._forget(self._jobs.values(), KEPT)
 
-    def _forget(self) -> None:
-        ended = [job for job in self._jobs.values() if job.status != "pending"]
-        for job in ended[: max(0, len(ended) - KEPT)]:
+    def _forget(self, jobs: Iterable[Job], kept: int) -> None:
+        ended = [job for job in jobs if job.status != "pending"]
+        for job in ended[: max(0, len(ended) - kept)]:
             del self._jobs[job.operation_id]
 
 

@@ -16,6 +16,7 @@ from typing import Final, Literal
 import attrs
 
 from lightd.files import errors
+from lightd.files.deleting import Pace
 from lightd.files.jail import Jail, explained, held, open_names
 from lightd.files.paths import RelativePath, to_shown
 from lightd.files.placing import is_part_name
@@ -57,15 +58,16 @@ def list_folder(jail: Jail, path: RelativePath, limit: int = LARGEST, cursor: st
     """
     after = _parse_cursor(cursor)
     with explained(path), held(jail.find_folder(path)) as found, held(open_names(found)) as folder:
-        places = heapq.nsmallest(limit + 1, _places(folder, after))
+        places = heapq.nsmallest(limit + 1, _places(folder, after, jail.pace))
         shown = places[:limit]
         more = _to_cursor(shown[-1]) if shown and len(shown) < len(places) else None
         return Page(tuple(_entries(folder, shown)), more)
 
 
-def _places(folder: int, after: _Place | None) -> Iterator[_Place]:
+def _places(folder: int, after: _Place | None, pace: Pace) -> Iterator[_Place]:
     with os.scandir(folder) as entries:
         for entry in entries:
+            pace(0)
             place = (not entry.is_dir(follow_symlinks=False), entry.name)
             if (after is None or place > after) and not is_part_name(entry.name):
                 yield place

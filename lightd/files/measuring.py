@@ -65,6 +65,7 @@ def check_alone(jail: Jail, state: os.stat_result, path: RelativePath) -> None:
     left = state.st_nlink
     with closing(walk(jail.root)) as mets:
         for met in mets:
+            jail.pace(0)
             left -= os.path.samestat(met.state, state)
             if left <= 0:
                 return
@@ -109,6 +110,7 @@ class Links:
         names: Counter[int] = Counter()
         with closing(walk(self._jail.root)) as mets:
             for met in mets:
+                self._jail.pace(0)
                 if _has_several_names(met.state):
                     names[_to_key(met.state)] += 1
                     if len(names) > REMEMBERED:

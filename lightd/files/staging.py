@@ -20,6 +20,7 @@ from lightd.files.paths import RelativePath
 from lightd.files.placing import CREATE, FILE_MODE, is_part_name
 
 PIECE: Final = 1 << 20
+HEADER: Final = 2048  # bytes of a tar for one entry besides its contents: a PAX header, its own, the padding
 
 
 @attrs.define(eq=False)
@@ -34,6 +35,7 @@ class Staging:
     left_out: int = 0
     _entries: int = 0
     _bytes: int = 0
+    _read: int = 0
     _links: dict[RelativePath, str] = attrs.field(factory=dict)
 
     def admits(self, path: RelativePath) -> bool:
@@ -94,12 +96,21 @@ class Staging:
                     uid, gid = self._owner.uid, self._owner.gid
                     os.chown(path.name, uid, gid, dir_fd=folder, follow_symlinks=False)
 
+    def read(self, count: int) -> None:
+        """So many bytes more of a tar's stream were read: contents, headers, and what is skipped."""
+        self._pace(0)
+        self._read += count
+        self._check(self._read - self._ceilings.entries * HEADER)
+
     def _spend(self, count: int) -> None:
         self._pace(count)
         self._bytes += count
-        if self._bytes > self._ceilings.bytes:
+        self._check(self._bytes)
+
+    def _check(self, count: int) -> None:
+        if count > self._ceilings.bytes:
             raise errors.InvalidArchive(f"The archive holds more than {self._ceilings.bytes} bytes")
-        if self._bytes > max(self._ceilings.ratio_from, self._archive_size * self._ceilings.ratio):
+        if count > max(self._ceilings.ratio_from, self._archive_size * self._ceilings.ratio):
             raise errors.InvalidArchive(
                 f"The archive holds more than {self._ceilings.ratio} times its own size"
             )

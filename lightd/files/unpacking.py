@@ -8,7 +8,8 @@ and new, with no link in it until the last file is written; so nothing is ever w
 - A symbolic link is made if it stays in what is unpacked, going by its text, else it is left out.
 - A hard link is to a file that the same archive held before it.
 - Devices and FIFOs are left out. Of two files of one name the later stays.
-- More entries, bytes, levels, or a better ratio than ``Ceilings`` allow, refuse the archive.
+- More entries, bytes, levels, or a better ratio than ``Ceilings`` allow, refuse the archive. So does a tar
+  whose stream goes over them, though nothing of it would be written.
 
 Only when all is staged, and nothing of it would meet something of another kind at the destination, are files
 moved there. Until then a failure leaves the destination as it was. Folders are merged, files replaced, links
@@ -33,6 +34,7 @@ from lightd.files.measuring import check_alone
 from lightd.files.paths import RelativePath, parse_name
 from lightd.files.placing import new_part_name
 from lightd.files.staging import Staging, place
+from lightd.files.tars import open_tar
 
 PIECE: Final = 1 << 20
 CEILINGS: Final = Ceilings()
@@ -99,13 +101,14 @@ def _stage(staging: Staging, file: IO[bytes], ceilings: Ceilings) -> None:
     kind = to_kind(os.pread(file.fileno(), 8, 0))
     try:
         if kind == "zip":
+            _check_directory(file, ceilings)
             with zipfile.ZipFile(file) as archive:
                 if len(archive.infolist()) > ceilings.entries:
                     raise errors.InvalidArchive(f"The archive has more than {ceilings.entries} entries")
                 for info in archive.infolist():
                     _stage_zip_entry(staging, archive, info)
         else:
-            with open_tar_stream(file, kind, "rb") as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+            with open_tar_stream(file, kind, "rb") as stream, open_tar(stream, staging.read) as tar:
                 for member in tar:
                     _stage_tar_entry(staging, tar, member)
                     tar.members = []  # type: ignore[attr-defined]  # it would remember them all
@@ -114,9 +117,20 @@ def _stage(staging: Staging, file: IO[bytes], ceilings: Ceilings) -> None:
         if error.errno not in _CONTRADICTIONS:
             raise
         raise errors.InvalidArchive("The archive is damaged, or contradicts itself") from None
+    except MemoryError as error:
+        traceback.clear_frames(error.__traceback__)
+        raise errors.InvalidArchive("The archive takes more memory than there is for unpacking one") from None
     except DAMAGED as error:
         traceback.clear_frames(error.__traceback__)  # they may hold all the memory that there is
         raise errors.InvalidArchive("The archive is damaged, or of a kind that can't be read") from None
+
+
+def _check_directory(file: IO[bytes], ceilings: Ceilings) -> None:
+    """Refuse a zip of too many entries by what it says at its end, before its directory is read whole."""
+    end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # noqa: SLF001 - ZipFile reads the directory at once
+    if end and end[zipfile._ECD_ENTRIES_TOTAL] > ceilings.entries:  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+        raise errors.InvalidArchive(f"The archive has more than {ceilings.entries} entries")
+    file.seek(0)
 
 
 def _stage_tar_entry(staging: Staging, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:

@@ -1,20 +1,25 @@
 """Where the volumes' folders are, and the jailed way into each.
 
-All work is done in threads, and each volume has its own bounds beneath the daemon's: a volume whose disk
-hangs holds a few threads, and whoever asks for another volume has the rest.
+All work is done in threads, which the volumes share (``lightd.files.shares``): one whose disk hangs, or whose
+tenant asks for all that he can, holds a few, and whoever asks for another has the rest.
 
-- Quick work (one file, one folder, one piece of a transfer): ``QUICK`` at once, ``QUICK_IN_ONE`` in a volume.
-- Long work (trees) gets a pace, which ends it when its caller is cancelled: ``LONG``, ``LONG_IN_ONE``.
-- Archives are made and unpacked by processes: ``ARCHIVES`` at once, one in a volume.
-- What waits at a bound waits in the order in which it came, and holds no thread.
+- Quick work is on one file or one folder. Where it takes longer than ``SLICE`` it goes on as long work.
+- Pieces are what transfers of files are made of; they are short, and the transfers themselves are counted.
+- Long work is on trees. It gives its turn away every ``SLICE`` where somebody waits for it.
+- Archives are made and unpacked by processes, one at a time in a volume.
+
+Work that calls its pace ends there, within ``SLICE``, once its caller was cancelled. Work that doesn't is
+done to its end, whatever becomes of the caller.
 
 A volume is deleted by renaming its folder to ``.deleted-<id>``, recording that, and then taking away what is
 in it. A crash before the record is undone by ``restore``, one after it is finished by ``sweep_deleted``.
 """
 
 import logging
+import math
 import os
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, nullcontext
 from functools import partial
@@ -29,28 +34,75 @@ from lightd.files import errors
 from lightd.files.deleting import Pace, delete_at
 from lightd.files.jail import Guard, Jail, held, open_jail
 from lightd.files.resolve import LOOK
+from lightd.files.shares import FAVOURED, Share, Turn
 from lightd.files.uploads import sweep_parts
 
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-QUICK: Final = 32
+SLICE: Final = 0.1
+"""Seconds after which work in a thread looks whether others wait."""
+
 QUICK_IN_ONE: Final = 4
-LONG: Final = 8
 LONG_IN_ONE: Final = 2
-ARCHIVES: Final = 4
+WAITING: Final = 64
+"""Requests of a kind that wait for one volume: each holds a connection, and may hold 2 MiB of a body."""
+
+ANY_NUMBER: Final = 2**31
+"""Transfers hold no thread: there are as many as there are connections. One volume has its bounds."""
+
+OURS: Final = ""
+"""The volume for which the daemon works by itself: it tidies up."""
+
 DELETED: Final = ".deleted-"
 
 
 @attrs.define(eq=False)
-class Lane:
-    """The bounds of one volume."""
+class Shares:
+    """Who may do what; the numbers are of threads, but of processes for archives."""
 
-    quick: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(QUICK_IN_ONE))
-    long: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(LONG_IN_ONE))
-    archive: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1))
-    placing: Guard = attrs.field(factory=threading.Lock)
+    quick: Share = attrs.field(factory=lambda: Share("file operations", 32, QUICK_IN_ONE, WAITING, 4))
+    pieces: Share = attrs.field(factory=lambda: Share("pieces of transfers", 16, 4, WAITING, 2))
+    long: Share = attrs.field(factory=lambda: Share("operations on trees", 8, LONG_IN_ONE, WAITING, 2))
+    archives: Share = attrs.field(factory=lambda: Share("archives", 4, 1, 2, 1, whole=True))
+    uploads: Share = attrs.field(factory=lambda: Share("uploads", ANY_NUMBER, 32, WAITING))
+    downloads: Share = attrs.field(factory=lambda: Share("downloads", ANY_NUMBER, 64, WAITING))
+
+
+@attrs.frozen(eq=False)
+class Lane:
+    """A volume, for who transfers a file: his turns are ``favoured``, or not."""
+
+    volume_id: str
+    favoured: bool
+
+
+@attrs.define(eq=False)
+class _Pacer:
+    """The pace of one piece of work in a thread: whoever waits has its ``turn`` now and then.
+
+    Raises ``Cancelled`` once nobody waits for the work any more.
+    """
+
+    turn: Turn
+    long: Share
+    _due: float = attrs.field(factory=lambda: time.monotonic() + SLICE)
+
+    def __call__(self, _: int) -> None:
+        if time.monotonic() >= self._due:
+            trio.from_thread.run(self._step)
+            self._due = time.monotonic() + SLICE
+
+    async def _step(self) -> None:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self.turn.share is not self.long:
+            row, short = self.turn.row, self.turn
+            self.turn = self.long.join(row.volume_id, favoured=row.favoured)
+            short.leave()
+            await self.turn.wait()
+        elif self.long.is_wanted(self.turn):
+            await self.turn.pass_on()
 
 
 Writing = Callable[[str, int], AbstractAsyncContextManager[Any]]
@@ -71,10 +123,11 @@ class VolumeFolders:
 
     root: Path
     writing: Writing = unbounded
-    _quick: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(QUICK))
-    _long: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(LONG))
-    _archives: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(ARCHIVES))
-    _lanes: WeakValueDictionary[str, Lane] = attrs.field(factory=WeakValueDictionary)
+    shares: Shares = attrs.field(factory=Shares)
+    _threads: trio.CapacityLimiter = attrs.field(
+        factory=lambda: trio.CapacityLimiter(math.inf)
+    )  # the shares limit
+    _placing: WeakValueDictionary[str, Any] = attrs.field(factory=WeakValueDictionary)
 
     def path_of(self, volume_id: str) -> Path:
         """Return the host's path of a volume; ``volume_id`` is a checked UUID."""
@@ -87,15 +140,14 @@ class VolumeFolders:
 
         A folder that is missing is no hindrance.
         """
-        await trio.to_thread.run_sync(
-            _move, self.path_of(volume_id), self._aside(volume_id), limiter=self._quick
-        )
+        await self._move(volume_id, self.path_of(volume_id), self._aside(volume_id))
 
     async def put_back(self, volume_id: str) -> None:
         """Undo ``set_aside``."""
-        await trio.to_thread.run_sync(
-            _move, self._aside(volume_id), self.path_of(volume_id), limiter=self._quick
-        )
+        await self._move(volume_id, self._aside(volume_id), self.path_of(volume_id))
+
+    async def _move(self, volume_id: str, source: Path, target: Path) -> None:
+        await self._work(self.shares.quick.join(volume_id, begun=True), lambda _: _move(source, target))
 
     def _aside(self, volume_id: str) -> Path:
         return self.root / f"{DELETED}{volume_id}"
@@ -110,7 +162,7 @@ class VolumeFolders:
                     logger.warning("volume %s could not be put back: %s", volume_id, error)
 
     async def _set_aside(self) -> list[str]:
-        names = await trio.to_thread.run_sync(os.listdir, self.root, limiter=self._quick)
+        names = await self._work(self.shares.quick.join(OURS, begun=True), lambda _: os.listdir(self.root))
         return [name.removeprefix(DELETED) for name in names if name.startswith(DELETED)]
 
     async def sweep_deleted(self, known: Callable[[], Collection[str]]) -> None:
@@ -124,61 +176,82 @@ class VolumeFolders:
         for volume_id in tuple(known()):
             await self._attempt(volume_id, partial(self._sweep_parts, self.path_of(volume_id), before))
 
-    async def _attempt(self, volume_id: str, work: Callable[[], None]) -> None:
+    async def _attempt(self, volume_id: str, work: Callable[[Pace], None]) -> None:
         try:
-            await trio.to_thread.run_sync(work, limiter=self._long)
+            await self._work(self.shares.long.join(OURS, begun=True), work)
         except (OSError, errors.FileRefused) as error:
             logger.warning("volume %s could not be tidied up: %s", volume_id, error)
 
-    def _remove(self, path: Path) -> None:
+    def _remove(self, path: Path, pace: Pace) -> None:
         with held(os.open(path.parent, LOOK | os.O_DIRECTORY)) as folder:
-            delete_at(folder, path.name, _keep_going)
+            delete_at(folder, path.name, pace)
 
-    def _sweep_parts(self, path: Path, before: float) -> None:
+    def _sweep_parts(self, path: Path, before: float, pace: Pace) -> None:
         with open_jail(path) as jail:
-            sweep_parts(jail, before, _keep_going)
+            sweep_parts(jail, before, pace)
 
     # Work in a volume
 
     async def run(self, volume_id: str, work: Callable[[Jail], T]) -> T:
-        """Return ``work(jail)`` from a thread, in the jail of the volume; raises ``FileRefused``.
-
-        Once it has begun it is done, whatever becomes of the caller.
-        """
-        lane = self.lane(volume_id)
-        return await self.run_piece(lane, partial(self._in_jail, volume_id, lane, work))
+        """Return ``work(jail)`` from a thread, in the jail of the volume; raises ``FileRefused``."""
+        turn = self.shares.quick.join(volume_id)
+        return await self._work(turn, partial(self._in_jail, volume_id, self._guard(volume_id), work))
 
     async def run_long(self, volume_id: str, work: Callable[[Jail, Pace], T]) -> T:
-        """As ``run``, for work that takes its time, and ends early when the caller is cancelled."""
-        lane = self.lane(volume_id)
-        in_jail = partial(self._in_jail, volume_id, lane, lambda jail: work(jail, _keep_going))
-        async with lane.long:
-            return await trio.to_thread.run_sync(in_jail, limiter=self._long)
+        """As ``run``, for work that takes its time, and calls its pace."""
 
-    @asynccontextmanager
-    async def open_for_archive(self, volume_id: str) -> AsyncIterator[Jail]:
-        """Yield the jail of the volume once it's this archive's turn."""
-        lane = self.lane(volume_id)
-        async with lane.archive, self._archives:
-            with ExitStack() as stack:
-                opened = open_jail(self.path_of(volume_id), placing=lane.placing)
-                yield await self.run_piece(lane, partial(stack.enter_context, opened))
+        def in_jail(jail: Jail) -> T:
+            return work(jail, jail.pace)
+
+        turn = self.shares.long.join(volume_id)
+        return await self._work(turn, partial(self._in_jail, volume_id, self._guard(volume_id), in_jail))
 
     async def run_piece(self, lane: Lane, work: Callable[[], T]) -> T:
         """Return ``work()`` from a thread: a piece of a transfer, whose descriptors are open already."""
-        async with lane.quick:
-            return await trio.to_thread.run_sync(work, limiter=self._quick)
+        turn = self.shares.pieces.join(lane.volume_id, favoured=lane.favoured, begun=True)
+        return await self._work(turn, lambda _: work())
 
     def lane(self, volume_id: str) -> Lane:
-        """The bounds of the volume, the same for all who use it at one time."""
-        lane = self._lanes.get(volume_id)
-        if lane is None:
-            lane = self._lanes[volume_id] = Lane()
-        return lane
+        """What ``run_piece`` needs to know of a transfer, which may go on where its request isn't known."""
+        return Lane(volume_id, FAVOURED.get())
 
-    def _in_jail(self, volume_id: str, lane: Lane, work: Callable[[Jail], T]) -> T:
-        with open_jail(self.path_of(volume_id), placing=lane.placing) as jail:
+    @asynccontextmanager
+    async def open_for_archive(self, volume_id: str) -> AsyncIterator[tuple[Jail, Turn]]:
+        """Yield the jail of the volume once it's this archive's turn, and that turn."""
+        opened = open_jail(self.path_of(volume_id), placing=self._guard(volume_id))
+        with ExitStack() as stack:
+            turn = self.shares.archives.join(volume_id, begun=True)  # the jobs are counted
+            stack.callback(turn.leave)
+            await turn.wait()
+            joined = self.shares.quick.join(volume_id, begun=True)
+            yield await self._work(joined, lambda _: stack.enter_context(opened)), turn
+
+    @asynccontextmanager
+    async def uploading(self, volume_id: str) -> AsyncIterator[None]:
+        """In the block a file is uploaded: there are not too many."""
+        turn = self.shares.uploads.join(volume_id)
+        try:
+            await turn.wait()
+            yield
+        finally:
+            turn.leave()
+
+    async def _work(self, turn: Turn, work: Callable[[Pace], T]) -> T:
+        pacer = _Pacer(turn, self.shares.long)
+        try:
+            await turn.wait()
+            return await trio.to_thread.run_sync(work, pacer, limiter=self._threads)
+        finally:
+            pacer.turn.leave()
+
+    def _in_jail(self, volume_id: str, guard: Guard, work: Callable[[Jail], T], pace: Pace) -> T:
+        with open_jail(self.path_of(volume_id), placing=guard, pace=pace) as jail:
             return work(jail)
+
+    def _guard(self, volume_id: str) -> Guard:
+        """The lock of the volume, the same for all who use it at one time."""
+        guard: Guard = self._placing.setdefault(volume_id, threading.Lock())
+        return guard
 
 
 def _move(source: Path, target: Path) -> None:
@@ -186,7 +259,3 @@ def _move(source: Path, target: Path) -> None:
         source.rename(target)
     except FileNotFoundError:
         return
-
-
-def _keep_going(_: int) -> None:
-    trio.from_thread.check_cancelled()

@@ -16,6 +16,7 @@ from quart.routing import QuartRule
 from quart.typing import ResponseTypes
 from quart_trio import QuartTrio
 
+from lightd.files.shares import FAVOURED
 from lightd.http import (
     archives,
     audit,
@@ -95,6 +96,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
             g.identity = gate.recognise(bearer, request.remote_addr or "")
             check_media_type(",".join(headers.getlist("Accept")))
             await gate.enter(g.identity)
+            FAVOURED.set(g.identity.is_master)
             await check_scope(request)
         return None
 

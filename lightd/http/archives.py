@@ -12,7 +12,7 @@ from lightd.files.jobs import Job, Work
 from lightd.files.paths import ROOT, parse_folder, parse_path
 from lightd.http import queries
 from lightd.http.errors import ApiError, bad_request, not_found
-from lightd.http.filebodies import CompressBody, DecompressBody
+from lightd.http.filebodies import MOST_PATHS, CompressBody, DecompressBody
 from lightd.http.volumes import find
 from lightd.http.wire import read_body, refuse_body, to_json
 from lightd.system import System, new_operation_id
@@ -31,13 +31,13 @@ def install(app: QuartTrio, system: System) -> None:
         body = await read_body(CompressBody)
         kind: Kind = body.format  # type: ignore[assignment]  # its rule is the same list
         output = parse_path(to_name(body.output_name, kind))
+        if body.sources is not None and not 0 < len(body.sources) <= MOST_PATHS:
+            raise bad_request(f"sources: must hold 1 to {MOST_PATHS} paths")
         sources = [ROOT] if body.sources is None else [parse_path(source) for source in body.sources]
-        if not sources:
-            raise bad_request("sources: must not be empty")
 
         async def work(job: Job) -> int:
-            async with folders.writing(volume_id, 0), folders.open_for_archive(volume_id) as jail:
-                return await archiving.compress(jail, sources, output, kind, jail.owner(), job.told)
+            async with folders.writing(volume_id, 0), folders.open_for_archive(volume_id) as (jail, turn):
+                return await archiving.compress(jail, sources, output, kind, jail.owner(), job.told, turn)
 
         job = await _follow(system, "compress", volume_id, work, wait)
         if job.status == "pending":
@@ -54,8 +54,8 @@ def install(app: QuartTrio, system: System) -> None:
         archive, destination = parse_path(body.archive_path), parse_folder(body.destination)
 
         async def work(job: Job) -> int:
-            async with folders.writing(volume_id, 0), folders.open_for_archive(volume_id) as jail:
-                return await archiving.extract(jail, archive, destination, jail.owner(), job.told)
+            async with folders.writing(volume_id, 0), folders.open_for_archive(volume_id) as (jail, turn):
+                return await archiving.extract(jail, archive, destination, jail.owner(), job.told, turn)
 
         job = await _follow(system, "decompress", volume_id, work, wait)
         if job.status == "pending":

@@ -34,6 +34,9 @@ def install(app: QuartTrio, system: System) -> None:
         path = queries.path()
         resources = cast(Request, request).resources
         lane = folders.lane(volume_id)
+        turn = folders.shares.downloads.join(volume_id)
+        resources.callback(turn.leave)
+        await turn.wait()
 
         def begin(jail: Jail) -> Download:
             return resources.enter_context(open_download(jail, path))

@@ -76,6 +76,7 @@ _FILES: Mapping[type[files.FileRefused], HTTPStatus] = MappingProxyType(
         files.InvalidMode: HTTPStatus.BAD_REQUEST,
         files.InvalidArchive: HTTPStatus.BAD_REQUEST,
         files.NotFound: HTTPStatus.NOT_FOUND,
+        files.Busy: HTTPStatus.TOO_MANY_REQUESTS,
         files.PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
         files.NoSpace: HTTPStatus.INSUFFICIENT_STORAGE,
     }
@@ -91,7 +92,9 @@ def to_api_error(error: Exception) -> ApiError | None:
             return ApiError(_REJECTIONS[error.code], error.code, error.message)
         case files.FileRefused():
             status = _FILES.get(type(error), HTTPStatus.CONFLICT)
-            return ApiError(status, error.code, str(error))
+            return ApiError(
+                status, error.code, str(error), RETRY_AFTER if isinstance(error, files.Busy) else NONE
+            )
         case EngineUnavailable():
             return engine_unavailable()
         case JournalUnavailable():

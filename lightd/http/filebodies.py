@@ -7,6 +7,9 @@ import attrs
 from lightd.files.archives import kinds
 from lightd.http.bodies import AnyText, one_of, whole
 
+MOST_PATHS = 1000
+"""Paths that one request names: each is looked at, and answered."""
+
 Megabytes = Annotated[int, whole(1, 2**40)]
 
 

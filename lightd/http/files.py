@@ -11,7 +11,7 @@ from lightd.files.operations import change_mode, make_folder, parse_mode, rename
 from lightd.files.paths import RelativePath, parse_folder, parse_path
 from lightd.http import queries
 from lightd.http.errors import bad_request
-from lightd.http.filebodies import FileBody, FolderBody, FromToBody, ModeBody, PathsBody
+from lightd.http.filebodies import MOST_PATHS, FileBody, FolderBody, FromToBody, ModeBody, PathsBody
 from lightd.http.volumes import find
 from lightd.http.wire import from_text, read_body, to_json, to_text
 from lightd.system import System
@@ -56,9 +56,10 @@ def install(app: QuartTrio, system: System) -> None:
     async def delete_files(volume_id: str) -> Response:
         queries.check_names()
         find(system, volume_id)
-        paths = [parse_path(path) for path in (await read_body(PathsBody)).paths]
-        if not paths:
-            raise bad_request("paths: must not be empty")
+        named = (await read_body(PathsBody)).paths
+        if not 0 < len(named) <= MOST_PATHS:
+            raise bad_request(f"paths: must hold 1 to {MOST_PATHS} paths")
+        paths = [parse_path(path) for path in named]
         await folders.run_long(volume_id, lambda jail, pace: delete(jail, paths, pace))
         return to_json({"message": "Files deleted successfully", "paths": [str(path) for path in paths]})
 

@@ -56,6 +56,7 @@ def install(app: QuartTrio, system: System) -> None:
         )
         run = cast(bulk.Run, partial(folders.run_piece, folders.lane(volume_id)))
         async with (
+            folders.uploading(volume_id),
             folders.writing(volume_id, request.content_length or 0),
             _opened(folders, volume_id, path, piece, condition) as arriving,
         ):

@@ -11,7 +11,7 @@ import trio
 
 from lightd.files import archives, archiving, jobs
 from lightd.http.archives import to_name
-from tests.edge.front import open_edge
+from tests.edge.front import HEADERS, open_edge
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ async def test_what_is_no_archive_is_refused_and_leaves_nothing(edge, volume):
 async def test_what_cannot_be_packed_is_refused_and_leaves_nothing(edge, volume):
     for part, status, said in [
         ({"format": "rar"}, 400, "format: must be zip or tar or tar.gz or tar.bz2 or tar.zst"),
-        ({"sources": []}, 400, "sources: must not be empty"),
+        ({"sources": []}, 400, "sources: must hold 1 to 1000 paths"),
         ({"sources": ["none"]}, 404, 'There is no "none" in the volume'),
         ({"sources": "tree"}, 400, "sources: must be a list"),
         ({"output_name": "other/x"}, 409, '"other/x.tar" is not a folder, or leads through a file'),
@@ -223,11 +223,45 @@ async def test_one_archive_at_a_time_is_made_in_a_volume_and_the_others_wait(edg
     assert "small.zip" in held_in(volume)
 
 
-async def test_too_many_operations_are_a_503(edge, volume, monkeypatch):
-    monkeypatch.setattr(jobs, "MOST", 1)
-    await begin_huge(edge, volume, wait=0)
+async def test_two_archives_wait_in_a_volume_and_a_third_is_a_429(edge, volume):
+    for _ in range(3):
+        await begin_huge(edge, volume, wait=0)
     body = {"format": "zip", "output_name": "small"}
-    assert (await edge.refused("POST", f"{route(volume)}/compress", body))[:2] == (503, "overloaded")
+    for path, asked in (("compress", body), ("decompress", {"archive_path": "a", "destination": ""})):
+        answer = await edge.ask("POST", f"{route(volume)}/{path}?wait=0", asked)
+        said = "This volume has too many archives: 1 at once, and 2 more wait"
+        assert (answer.status_code, answer.json()) == (429, {"error": said, "code": "volume_busy"})
+        assert int(answer.headers["Retry-After"]) > 0
+    other = await edge.volume()
+    assert (await edge.post(f"/volumes/{other}/compress", body))["size"] > 0
+
+
+async def test_the_archives_of_greedy_volumes_leave_the_others_theirs(edge, volume, monkeypatch):
+    """As many volumes as there are processes pack for hours, each under a token of its own."""
+    monkeypatch.setattr(archiving, "AT_A_TIME", 0.2)
+    greedy = [(await edge.ask("POST", "/volumes")).json() for _ in range(5)]
+    scoped = await minted(edge)
+    for each in greedy:
+        for _ in range(3):
+            with on_disk(each, "huge").open("wb") as file:
+                file.truncate(1 << 40)
+            body = {"format": "tar.gz", "output_name": "a"}
+            answer = await edge.ask(
+                "POST", f"/volumes/{each['id']}/compress?wait=0", body, headers={**HEADERS, **scoped}
+            )
+            assert answer.status_code == 200
+    small = {"format": "zip", "output_name": "small", "sources": ["tree"]}
+    with trio.fail_after(120):
+        for headers in (HEADERS, {**HEADERS, **scoped}):
+            answer = await edge.ask("POST", f"{route(volume)}/compress", small, headers=headers, timeout=120)
+            assert answer.json()["message"] == "Compression successful"
+    own = await edge.ask("POST", f"/volumes/{greedy[0]['id']}/compress?wait=0", small)
+    assert own.status_code == 200  # the master's queue is another
+
+
+async def minted(edge):
+    token = (await edge.post("/auth/tokens", {"ttl": "1h"}))["token"]
+    return {"Authorization": f"Bearer {token}"}
 
 
 async def test_an_archiver_that_dies_is_a_500_and_an_operation_that_failed(edge, volume, monkeypatch):
@@ -239,10 +273,17 @@ async def test_an_archiver_that_dies_is_a_500_and_an_operation_that_failed(edge,
 
 
 async def test_ended_operations_are_forgotten_in_time(edge, volume, monkeypatch):
-    monkeypatch.setattr(jobs, "KEPT", 2)
+    monkeypatch.setattr(jobs, "KEPT_IN_ONE", 2)
+    other = await edge.volume()
+    body = {"archive_path": "none", "destination": ""}
+    await edge.refused("POST", f"/volumes/{other}/decompress", body)
     for _ in range(4):
-        await edge.refused("POST", f"{route(volume)}/decompress", {"archive_path": "none", "destination": ""})
+        await edge.refused("POST", f"{route(volume)}/decompress", body)
     assert len((await edge.get(f"{route(volume)}/operations"))["operations"]) == 2
+    assert len((await edge.get(f"/volumes/{other}/operations"))["operations"]) == 1  # not pushed out
+    monkeypatch.setattr(jobs, "KEPT", 2)
+    await edge.refused("POST", f"{route(volume)}/decompress", body)
+    assert (await edge.get(f"/volumes/{other}/operations"))["operations"] == []
 
 
 async def test_a_daemon_that_stops_takes_its_operations_along(tmp_path):

@@ -2,14 +2,17 @@
 
 import contextlib
 import os
+import time
 from pathlib import Path
 
+import httpx
 import pytest
 import trio
 
-from lightd.files import copying, deleting, errors, volumes
+from lightd.files import copying, deleting, errors, listing, volumes
 from lightd.files.jail import Jail
-from tests.edge.front import NO_VOLUME
+from tests.contracts.api_checks import CHECKED
+from tests.edge.front import HEADERS, NO_VOLUME
 
 ESCAPES = (400, "invalid_path", "Invalid path: path traversal detected")
 BAD = ["", ".", "..", "../x", "a/../x", "/etc/x", "C:\\x", "c:x", "\\x", "a\0b", "a\\..\\b", "out", "out/x"]
@@ -173,7 +176,7 @@ async def test_files_and_trees_are_deleted_all_or_none_where_one_is_missing(edge
     assert held_in(volume) == ["kept"]
     assert (await edge.refused("DELETE", f"{route(volume)}/files", {"paths": []}))[
         2
-    ] == "paths: must not be empty"
+    ] == "paths: must hold 1 to 1000 paths"
 
 
 async def test_a_hundred_thousand_names_are_listed_page_by_page_and_none_is_opened(edge, volume, monkeypatch):
@@ -220,18 +223,19 @@ async def slow_work(edge, volume, monkeypatch, path, body, method="POST"):
     for number in range(100):
         on_disk(volume, f"d/{number}").write_text("x")
     begun, ended = trio.Event(), trio.Event()
-    real = volumes._keep_going
+    real = volumes._Pacer._step
 
-    def pace(count):
-        trio.from_thread.run_sync(begun.set)
+    async def step(pacer):
+        begun.set()
         try:
-            trio.from_thread.run(trio.sleep, 36)
-            real(count)
+            await trio.sleep(36)
+            await real(pacer)
         except BaseException:
             ended.set()
             raise
 
-    monkeypatch.setattr(volumes, "_keep_going", pace)
+    monkeypatch.setattr(volumes, "SLICE", 0.0)
+    monkeypatch.setattr(volumes._Pacer, "_step", step)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(edge.ask, method, route(volume) + path, body)
         await begun.wait()
@@ -244,7 +248,7 @@ async def slow_work(edge, volume, monkeypatch, path, body, method="POST"):
 
 
 def volumes_busy(edge):
-    return edge.system.folders._long.borrowed_tokens
+    return edge.system.folders.shares.long.held
 
 
 async def test_a_volume_whose_disk_hangs_keeps_nobody_from_another(edge, volume, monkeypatch):
@@ -260,14 +264,14 @@ async def test_a_volume_whose_disk_hangs_keeps_nobody_from_another(edge, volume,
 
     monkeypatch.setattr(Jail, "find_folder", find_folder)
     async with trio.open_nursery() as nursery:
-        for _ in range(volumes.QUICK * 2):
+        for _ in range(volumes.WAITING):
             nursery.start_soon(edge.get, f"{route(volume)}/files")
         with trio.fail_after(20):
-            while edge.system.folders._quick.borrowed_tokens < volumes.QUICK_IN_ONE:
+            while edge.system.folders.shares.quick.held < volumes.QUICK_IN_ONE:
                 await trio.sleep(0.01)
             for _ in range(5):
                 await edge.get(f"/volumes/{other}/files")
-        assert edge.system.folders._quick.borrowed_tokens == volumes.QUICK_IN_ONE
+        assert edge.system.folders.shares.quick.held == volumes.QUICK_IN_ONE
         gate.set()
 
 
@@ -300,3 +304,101 @@ async def test_all_that_adds_to_a_volume_is_added_where_there_is_room(edge, volu
 
 def test_the_depth_of_a_copy_and_of_a_deletion_are_bounds_of_descriptors():
     assert copying.DEPTH * 3 < 1024 > deleting.DEPTH * 2
+
+
+def a_client(edge):
+    """One that has as many connections as it likes."""
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    return httpx.AsyncClient(
+        base_url=edge.url, headers=HEADERS, limits=limits, timeout=60, trust_env=False, event_hooks=CHECKED
+    )
+
+
+async def test_a_volume_that_is_asked_for_more_than_may_wait_answers_429(edge, volume, monkeypatch):
+    monkeypatch.setattr(edge.system.folders.shares.quick, "waiting", 3)
+    gate, statuses = trio.Event(), []
+    real = Jail.find_folder
+
+    def find_folder(jail, path):
+        trio.from_thread.run(gate.wait)
+        return real(jail, path)
+
+    async def ask(client):
+        answer = await client.get(f"{route(volume)}/files")
+        statuses.append(answer.status_code)
+        if answer.status_code == 429:
+            said = "This volume has too many file operations: 4 at once, and 3 more wait"
+            assert answer.json() == {"error": said, "code": "volume_busy"}
+            assert int(answer.headers["Retry-After"]) > 0
+
+    monkeypatch.setattr(Jail, "find_folder", find_folder)
+    async with a_client(edge) as client, trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(ask, client)
+        with trio.fail_after(20):
+            while len(statuses) < 13:
+                await trio.sleep(0.01)
+        gate.set()
+    assert sorted(statuses) == [200] * 7 + [429] * 13
+
+
+async def test_a_tenant_who_takes_all_he_can_leaves_another_his_listing_and_the_master_the_same_volume(
+    edge, volume, monkeypatch
+):
+    """Listings without an end under a tenant's token: those of the folder ``endless``, whoever asks."""
+    other, token = await edge.volume(), await minted(edge)
+    on_disk(volume, "endless").mkdir()
+    begun = []
+
+    def endless(folder, after, pace):
+        if Path(f"/proc/self/fd/{folder}").readlink().name == "endless":
+            begun.append(folder)
+            while True:
+                pace(0)
+                time.sleep(0.001)
+        return iter(())
+
+    monkeypatch.setattr(listing, "_places", endless)
+
+    async def list_endless(client):
+        await client.get(f"{route(volume)}/files", params={"path": "endless"}, headers=token)
+
+    async with a_client(edge) as client, trio.open_nursery() as nursery:
+        for _ in range(60):
+            nursery.start_soon(list_endless, client)
+        with trio.fail_after(30):
+            while len(begun) < 10:  # more than may be at once, as each goes on as long work
+                await trio.sleep(0.01)
+            for headers in ({}, token):
+                answer = await client.get(f"/volumes/{other}/files", headers=headers)
+                assert answer.json() == {"files": [], "next": None}
+            assert (await client.get(f"{route(volume)}/files")).status_code == 200
+            await client.request("DELETE", f"/volumes/{other}/files", json={"paths": ["none"]})
+        assert edge.system.folders.shares.long.held <= volumes.LONG_IN_ONE
+        nursery.cancel_scope.cancel()
+    with trio.fail_after(20):
+        while edge.system.folders.shares.long.held or edge.system.folders.shares.quick.held:
+            await trio.sleep(0.01)
+
+
+async def minted(edge):
+    token = (await edge.post("/auth/tokens", {"ttl": "1h"}))["token"]
+    return {"Authorization": f"Bearer {token}"}
+
+
+async def test_transfers_of_one_volume_are_bounded(edge, volume, monkeypatch):
+    shares = edge.system.folders.shares
+    on_disk(volume, "f").write_bytes(b"content")
+    for share in (shares.uploads, shares.downloads):
+        monkeypatch.setattr(share, "each", 1)
+        monkeypatch.setattr(share, "waiting", 0)
+    where = f"{route(volume)}/files/content?path=f"
+    for share, ask in ((shares.uploads, ("PUT", b"new")), (shares.downloads, ("GET", None))):
+        method, content = ask
+        turn = share.join(volume["id"], favoured=True)
+        answer = await edge.ask(method, where, content=content)
+        assert (answer.status_code, answer.json()["code"]) == (429, "volume_busy")
+        turn.leave()
+        for _ in range(2):  # a turn ends with its transfer
+            assert (await edge.ask(method, where, content=content)).status_code == 200
+    assert (shares.uploads.held, shares.downloads.held) == (0, 0)

@@ -63,6 +63,7 @@ CODES = MappingProxyType(
         "range_not_satisfiable": Fault(416, "none of the file's bytes is in that range"),
         "too_many_attempts": Fault(429, "too many wrong tokens came from this address"),
         "too_often": Fault(429, "the token does this to this container or volume too often"),
+        "volume_busy": Fault(429, "as much is under way in the volume, and waits, as may"),
         "internal_error": Fault(500, "a bug; the log line has the same `request_id`"),
         "engine_unavailable": Fault(503, "the container engine does not answer"),
         "quarantined": Fault(503, "the container is in quarantine, and can be revived"),
@@ -110,5 +111,5 @@ VOLUME = ("invalid_id", "volume_not_found")
 FILES = (
     *VOLUME,
     *("invalid_path", "file_not_found", "wrong_kind", "file_exists", "file_not_allowed", "file_in_use"),
-    *("tree_too_deep", "overloaded", "no_space"),
+    *("tree_too_deep", "volume_busy", "overloaded", "no_space"),
 )
