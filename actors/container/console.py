@@ -20,8 +20,10 @@ import attrs
 import trio
 
 from actors.container.consolelog import TAIL, Numbered, Tail
-from actors.container.lines import LineSplitter, to_plain
+from actors.container.lines import Block, LineSplitter, to_block, to_plain, to_texts
+from actors.container.scrollback import Scrollback
 from actors.kernel.ephemeral import Ring, Stretch, Wake
+from actors.kernel.turns import Turns
 
 LINES = 10_000
 SIZE = 1024 * 1024
@@ -30,6 +32,9 @@ INPUTS = 64
 SEAMS = 64
 WORDS = 20
 LONGEST_WORD = 500
+LONGEST_NOTE = 4000
+STEP = 500
+"""Lines that are made into texts in one step."""
 
 
 class InputClosed(Exception):  # noqa: N818 - names the state
@@ -82,7 +87,8 @@ class Console:
     wake: Wake
     internal_id: str = ""
     keeper: Keeper | None = None
-    lines: Ring[str] = attrs.field(init=False)
+    turns: Turns = attrs.field(factory=Turns)
+    lines: Scrollback = attrs.field(init=False)
     notes: Ring[str] = attrs.field(init=False)
     read_at: float | None = None
     begun: deque[Begun] = attrs.field(factory=lambda: deque([Begun("", 0)], maxlen=SEAMS))
@@ -103,7 +109,7 @@ class Console:
 
     def __attrs_post_init__(self) -> None:
         """Share one wake among all that a viewer waits for."""
-        self.lines = Ring(LINES, SIZE, len, self.wake)
+        self.lines = Scrollback(LINES, SIZE, self.wake)
         self.notes = Ring(NOTES, SIZE, len, self.wake)
 
     # What was kept
@@ -137,9 +143,18 @@ class Console:
     async def end(self, limit: int) -> list[Numbered]:
         """Return the last lines with their numbers, at most ``limit``, those that only the keeper has too."""
         await self.restore()
-        stretch = self.lines.tail(limit)
-        found = list(enumerate(stretch.items, stretch.first))
-        return [*await self.older(stretch.first, limit - len(found)), *found]
+        first = max(self.lines.last - limit + 1, self.lines.first)
+        found: list[Numbered] = []
+        step = 0
+        for kept in self.lines.keep(limit):
+            step += kept.block.count
+            if step > STEP:
+                await self.turns.next()
+                step = kept.block.count
+            found += enumerate(to_texts(kept.block), kept.first)
+        if found and found[0][0] < first:
+            del found[: first - found[0][0]]
+        return [*await self.older(first, limit - len(found)), *found]
 
     async def older(self, before: int, limit: int) -> Sequence[Numbered]:
         """Return the last lines with numbers below ``before`` that the keeper has, at most ``limit``."""
@@ -171,29 +186,33 @@ class Console:
             self._life = life
         return life
 
-    def write(self, chunk: bytes) -> list[str]:
+    def write(self, chunk: bytes) -> Block:
         """Append what the process printed, and return the lines that it completed."""
-        lines = self.split(chunk)
-        self.append(lines)
-        return lines
+        block = self.split(chunk)
+        self.put(block)
+        return block
 
-    def split(self, chunk: bytes) -> list[str]:
+    def split(self, chunk: bytes) -> Block:
         """Return the lines that ``chunk`` completes, not on the console yet."""
         return self._splitter.feed(chunk)
 
+    def put(self, block: Block) -> None:
+        """Put whole lines on the console."""
+        if block.count:
+            self.lines.put(block)
+            self._note()
+
     def append(self, lines: Sequence[str]) -> None:
         """Put whole lines on the console."""
-        if lines:
-            self.lines.push(lines)
-            self._note()
+        self.put(to_block(lines))
 
     def finish(self) -> None:
         """Append an unfinished last line: nothing will be added to it."""
-        self.append(self._splitter.flush())
+        self.put(self._splitter.flush())
 
     def take_partial(self) -> str:
         """Return the unfinished last line, and forget it."""
-        return "".join(self._splitter.flush())
+        return "".join(to_texts(self._splitter.flush()))
 
     def _note(self) -> None:
         if self.keeper is not None:
@@ -201,7 +220,7 @@ class Console:
 
     def say(self, note: str) -> None:
         """Tell whoever looks on."""
-        self.notes.push([note])
+        self.notes.push([note[:LONGEST_NOTE]])
 
     def mark(self, position: int) -> None:
         """Note that everything up to the event at ``position`` has happened by now."""
@@ -220,12 +239,12 @@ class Console:
     def last_words(self, life: "Life") -> tuple[str, ...]:
         """Return the last that was printed in ``life``, as a person reads it, in short."""
         last = self.lines.read(max(life.after, self.lines.last - WORDS), WORDS)
-        return tuple(to_plain(line)[:LONGEST_WORD] for line in last.items)
+        return tuple(_to_word(line) for line in last.items)
 
     @property
-    def partial(self) -> str:
+    def partial(self) -> bytes:
         """The unfinished last line."""
-        return self._splitter.partial
+        return self._splitter.rest
 
     def open_input(self) -> None:
         """Take input from now on; what nobody read is forgotten."""
@@ -279,14 +298,20 @@ class Life:
 class Readiness:
     """Looks for the start pattern in what is printed; ``seen`` stays true once it was found."""
 
-    matches: Callable[[str], bool] | None
+    matches: Callable[[bytes], bool] | None
     seen: bool = False
 
-    def look(self, lines: list[str], partial: str) -> bool:
-        """Return true the first time that one of ``lines``, or the unfinished one, matches."""
-        if self.matches is None or self.seen:
-            return False
-        self.seen = any(map(self.matches, map(to_plain, lines))) or (
-            bool(partial) and self.matches(to_plain(partial))
-        )
+    @property
+    def looks(self) -> bool:
+        """There is something to look for."""
+        return self.matches is not None and not self.seen
+
+    def look(self, lines: bytes) -> bool:
+        """Return true where one of ``lines`` matches, as a person reads it; only while ``looks`` is true."""
+        self.seen = self.matches is not None and self.matches(to_plain(lines))
         return self.seen
+
+
+def _to_word(line: str) -> str:
+    """Return the beginning of a line as a person reads it; of one that is mostly not to be read, less."""
+    return to_plain(line[: 4 * LONGEST_WORD].encode()).decode()[:LONGEST_WORD]

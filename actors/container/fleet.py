@@ -127,7 +127,7 @@ class Fleet:
 
     def _enlist(self, internal_id: str) -> Member:
         wake = Wake()
-        console = Console(wake, internal_id, self._scribe)
+        console = Console(wake, internal_id, self._scribe, self._scribe.turns)
         changing = trio.Lock()
         performer: Performer
 

@@ -5,14 +5,22 @@ what they say: the log goes on where it repeats the end of what is kept; the str
 ends, and its first lines may repeat the log's last ones. Of several places that fit equally the time decides;
 lines that are all the same and come faster than clocks tell apart may be counted one too many or too few
 there.
+
+The log of a process that prints without end has ten thousand lines, so each of these is done in steps, and
+looks at each line a fixed number of times, whatever the lines say.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import attrs
 
 from actors.container.engine import Backlog
-from actors.container.lines import to_lines
+from actors.container.lines import to_pieces
+from actors.kernel.steps import Steps
+
+STEP: Final = 250
+"""Lines that are gone through in one step."""
 
 LATE = 1.0
 """Seconds by which the engine may take a line down after it was read from the stream."""
@@ -26,12 +34,17 @@ class Told:
     text: str
 
 
-def to_told(backlog: Backlog) -> list[Told]:
+def to_told(backlog: Backlog) -> Steps[list[Told]]:
     """Return the lines of a backlog, those that are too long cut as the stream's are."""
-    return [Told(logged.at, text) for logged in backlog.lines for text in to_lines(logged.line)]
+    told: list[Told] = []
+    for begin in range(0, len(backlog.lines), STEP):
+        lines = backlog.lines[begin : begin + STEP]
+        told += [Told(logged.at, text) for logged in lines for text in to_pieces(logged.line)]
+        yield
+    return told
 
 
-def find_end(kept: Sequence[str], told: Sequence[Told], read_at: float) -> int | None:
+def find_end(kept: Sequence[str], told: Sequence[Told], read_at: float) -> Steps[int | None]:
     """Return how many lines of ``told`` are kept already: ``told`` goes on there.
 
     ``read_at`` is when the last kept line was read. None where the two don't meet.
@@ -42,7 +55,10 @@ def find_end(kept: Sequence[str], told: Sequence[Told], read_at: float) -> int |
     known = sum(each.at <= read_at for each in told)
     best: tuple[bool, int, int] | None = None
     found = None
-    for count, common in enumerate(_common_ends(kept, texts), 1):
+    common_ends = yield from _common_ends(kept, texts)
+    for count, common in enumerate(common_ends, 1):
+        if not count % STEP:
+            yield
         if not common or told[count - 1].at > read_at + LATE:
             continue
         nearness = -abs(count - known)
@@ -53,41 +69,40 @@ def find_end(kept: Sequence[str], told: Sequence[Told], read_at: float) -> int |
     return found
 
 
-def _common_ends(kept: Sequence[str], texts: Sequence[str]) -> list[int]:
+def _common_ends(kept: Sequence[str], texts: Sequence[str]) -> Steps[Sequence[int]]:
     """Return for each beginning of ``texts`` how many last lines it has in common with ``kept``."""
-    joined: list[str | None] = [*reversed(kept), None, *reversed(texts)]
+    reach = yield from _reach([*reversed(kept), None, *reversed(texts)])
+    return reach[: len(kept) : -1]
+
+
+def _reach(joined: Sequence[str | None]) -> Steps[list[int]]:
+    """Return for each place how many lines from there on are those from the beginning on (Z algorithm)."""
     size, reach = len(joined), [0] * len(joined)
-    left = right = 0  # the stretch furthest to the right that is known to repeat the beginning (Z algorithm)
+    left = right = 0  # the stretch furthest to the right that is known to repeat the beginning
     for at in range(1, size):
+        if not at % STEP:
+            yield
         if at < right:
             reach[at] = min(right - at, reach[at - left])
         while at + reach[at] < size and joined[reach[at]] == joined[at + reach[at]]:
             reach[at] += 1
         if at + reach[at] > right:
             left, right = at, at + reach[at]
-    return reach[: len(kept) : -1]
+    return reach
 
 
-def count_repeated(told: Sequence[str], live: Sequence[str]) -> int:
-    """Return how many last lines of ``told`` the stream ``live`` begins with.
+def find_begin(told: Sequence[str], live: Sequence[str]) -> Steps[int | None]:
+    """Return the index of the first line of ``told`` from which on the stream ``live`` tells the same.
 
-    It may be more than ``live`` has so far: then the lines to come will show. The stream may have begun
-    within its first line.
+    They agree as far as both go, and the first of ``live`` may lack its head. None where they don't.
     """
-    for start in range(len(told)):
-        if _agree(told[start:], live):
-            return len(told) - start
-    return 0
-
-
-def find_begin(told: Sequence[str], live: Sequence[str]) -> int | None:
-    """Return the index of the line of ``told`` that is the first of ``live``, or that it is the end of."""
-    return next((start for start in range(len(told)) if _agree(told[start:], live)), None)
-
-
-def _agree(told: Sequence[str], live: Sequence[str]) -> bool:
-    """Return true where both tell the same as far as both go; the first of ``live`` may lack its head."""
-    whole, tail = told[0], live[0]
-    if whole != tail and not (tail and whole.endswith(tail)):
-        return False
-    return all(one == other for one, other in zip(told[1:], live[1:], strict=False))
+    first, others = live[0], live[1 : len(told)]
+    reach = yield from _reach([*others, None, *told])
+    for start, whole in enumerate(told):
+        if not (start + 1) % STEP:
+            yield
+        if whole == first or (first and whole.endswith(first)):
+            rest = len(told) - start - 1
+            if rest == 0 or reach[len(others) + 1 + start + 1] >= min(rest, len(others)):
+                return start
+    return None

@@ -5,6 +5,9 @@ of its lines or ``MUCH`` text waits, all that is new on all of them goes to the 
 is slower than a console the ring drops the oldest lines, as for every slow reader, and the log is told how
 many it will never have. A log that can't be written is tried again; meanwhile the consoles go on.
 
+Consoles that never rest would keep him, and the disk, busy for ever. So he rests in proportion to what he has
+copied, at ``LINE_RATE`` lines and ``RATE`` bytes a second for all consoles; they go on in their rings.
+
 A number is never given twice. Where the log can't even be read, numbers go on at the clock's milliseconds,
 above all that a console can have printed.
 """
@@ -17,12 +20,22 @@ import trio
 
 from actors.container.console import Console
 from actors.container.consolelog import ConsoleLog, Entry, LogUnavailable, Numbered, Tail
+from actors.kernel.turns import Turns
 
 logger = logging.getLogger(__name__)
 
 EVERY = 0.25
 MUCH = 128 * 1024
 MANY = 1_000
+LINE_RATE = 100_000
+RATE = 20 * 1024 * 1024
+LONGEST_REST = 2.0
+"""Seconds, the time of a quiet console's lines to the disk however many others never rest."""
+STEP = 500
+"""Lines that are made ready for the log in one step; a console counts as ``QUIET`` of them."""
+QUIET = 10
+GROUP = 4 * 1024 * 1024
+"""Bytes that go to the log in one call, but for one console's."""
 PATIENCE = 5.0
 FIRST_DELAY = 0.5
 LONGEST_DELAY = 10.0
@@ -35,6 +48,8 @@ class Scribe:
 
     log: ConsoleLog
     clock: Callable[[], float]
+    turns: Turns = attrs.field(factory=Turns)
+    _rest: float = 0.0
     _due: dict[Console, None] = attrs.field(factory=dict)
     _leaving: set[str] = attrs.field(factory=set)
     _woken: trio.Event = attrs.field(factory=trio.Event)
@@ -101,6 +116,7 @@ class Scribe:
             self._much = trio.Event()
             if await self.copy():
                 delay = FIRST_DELAY
+                await trio.sleep(self._rest)
             else:
                 await trio.sleep(delay)
                 delay = min(delay * 2, LONGEST_DELAY)
@@ -114,20 +130,11 @@ class Scribe:
         """Have what is new kept, and forget what is to be forgotten; return false where something wasn't."""
         async with self._copying:
             due, self._due = self._due, {}
-            entries = [entry for console in due for entry in to_entries(console)]
-            seen = {console: (console.lines.last, console.lines.volume, console.begun[-1]) for console in due}
             try:
-                failed = dict(await self.log.append(entries)) if entries else {}
+                failed = await self._copy(list(due))
             except trio.Cancelled:  # the farewell has them kept
                 self._due |= {console: None for console in due if console.keeper is not None}
                 raise
-            for console, (last, volume, begun) in seen.items():
-                if console.keeper is None:
-                    continue  # it was discarded meanwhile
-                if console.internal_id in failed:
-                    self.note(console)
-                else:
-                    _tick_off(console, last, volume, begun.life)
         for internal_id in list(self._leaving):
             try:
                 await self._dismiss(internal_id)
@@ -136,6 +143,48 @@ class Scribe:
                 self._woken.set()
         self._tell(failed)
         return not failed
+
+    async def _copy(self, due: Sequence[Console]) -> dict[str, str]:
+        """Have what is new on the consoles kept, and return whose wasn't, and why."""
+        failed: dict[str, str] = {}
+        group: list[Console] = []
+        size = 0
+        self._rest = 0.0
+        for console in due:
+            group.append(console)
+            size += console.lines.volume - console.kept_volume
+            if size > GROUP:
+                failed |= await self._copy_group(group)
+                group, size = [], 0
+        return failed | await self._copy_group(group)
+
+    async def _copy_group(self, group: Sequence[Console]) -> dict[str, str]:
+        entries: list[Entry] = []
+        seen: dict[Console, tuple[int, int, str]] = {}
+        work = lines = 0
+        for console in group:
+            if work > STEP:
+                await self.turns.next()
+                work = 0
+            if console.keeper is None:
+                continue  # it was discarded meanwhile
+            found = to_entries(console)
+            entries += found
+            seen[console] = (console.lines.last, console.lines.volume, console.begun[-1].life)
+            count = sum(len(entry.lines) for entry in found)
+            work += count + QUIET
+            lines += count
+        failed = dict(await self.log.append(entries)) if entries else {}
+        copied = sum(volume - console.kept_volume for console, (_, volume, _) in seen.items())
+        self._rest = min(self._rest + max(lines / LINE_RATE, copied / RATE), LONGEST_REST)
+        for console, (last, volume, life) in seen.items():
+            if console.keeper is None:
+                continue  # as above
+            if console.internal_id in failed:
+                self.note(console)
+            else:
+                _tick_off(console, last, volume, life)
+        return failed
 
     async def _dismiss(self, internal_id: str) -> None:
         if internal_id in self._leaving:

@@ -21,12 +21,22 @@ from actors.container.console import Console, Life, Readiness
 from actors.container.effects import WatchConsole
 from actors.container.engine import Attachment, Engine, EngineUnavailable, Missing, Snapshot
 from actors.container.joint import to_told
+from actors.container.lines import Block, to_block, to_slices
 from actors.container.messages import AbsenceReported, Inspected, Message, ReadinessReported
 from actors.container.reader import Reader
 from actors.kernel.mailbox import Ref
 
-Matcher = Callable[[str], bool]
+Matcher = Callable[[bytes], bool]
+"""Tells whether one of joined lines matches."""
+
 Ended = Inspected | AbsenceReported
+
+SLICE = 32 * 1024
+"""Bytes that are searched for the start pattern in one step."""
+SHORT = 4 * 1024
+"""Bytes of output that are no matter of turns."""
+GATHERING = 0.025
+"""Seconds in which a long unfinished line may grow: it is searched from its beginning each time."""
 
 REST = 2.0
 _LOOKS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)
@@ -103,7 +113,7 @@ class Watch:
             began = trio.current_time()
             try:
                 await self._read(life, readiness, ref)
-                ended = await self._look()
+                ended = await self._ask()
             except Missing:
                 return AbsenceReported(self.effect.engine_id)
             except EngineUnavailable:
@@ -151,8 +161,9 @@ class Watch:
         seen = self.awaited and bool(self.console.of_this_life)
         lines = await self._reader.make_up(snapshot.started_at, asked_at)
         if seen:  # by whom readiness may not have been recorded
-            lines = [each.text for each in to_told(await self.engine.backlog(engine_id, snapshot.started_at))]
-        await self._look_for_readiness(lines, life, readiness, ref)
+            backlog = await self.engine.backlog(engine_id, snapshot.started_at)
+            lines = [each.text for each in await self.console.turns.run(to_told(backlog))]
+        await self._look_for_readiness(to_block(lines), life, readiness, ref)
         return not snapshot.running
 
     async def _follow(
@@ -160,17 +171,33 @@ class Watch:
     ) -> None:
         try:
             while chunk := await attachment.receive():
-                lines = await self._reader.take(chunk)
-                await self._look_for_readiness(lines, life, readiness, ref)
+                if len(chunk) > SHORT:
+                    await self.console.turns.next()
+                block = await self._reader.take(chunk)
+                await self._look_for_readiness(block, life, readiness, ref)
+                if readiness.looks and len(self.console.partial) > SHORT:
+                    await trio.sleep(GATHERING)
         except EngineUnavailable:
             return  # the end of the stream, however it comes, proves nothing
 
     async def _look_for_readiness(
-        self, lines: list[str], life: Life, readiness: Readiness, ref: Ref[Message]
+        self, block: Block, life: Life, readiness: Readiness, ref: Ref[Message]
     ) -> None:
-        if readiness.look(lines, self.console.partial):
+        if readiness.looks and await self._look(block, readiness):
             life.ready = True
             await ref.tell(ReadinessReported(self.effect.run))
+
+    async def _look(self, block: Block, readiness: Readiness) -> bool:
+        """Return true where one of the lines, or the unfinished one, is the first that matches."""
+        slices = [*to_slices(block.data, SLICE)] if block.count else []
+        if partial := self.console.partial:
+            slices.append(partial)
+        for lines in slices:
+            if len(lines) > SHORT:
+                await self.console.turns.next()
+            if readiness.look(lines):
+                return True
+        return False
 
     async def _feed(self, attachment: Attachment) -> None:
         try:
@@ -193,7 +220,7 @@ class Watch:
                 return
             shown = size
 
-    async def _look(self) -> Ended | None:
+    async def _ask(self) -> Ended | None:
         """Return what the engine says of the process that stopped printing; None where it still runs."""
         for seconds in _LOOKS:
             await trio.sleep(seconds)

@@ -86,11 +86,6 @@ class Ring(Generic[T]):
         if items:
             self.wake.notify()
 
-    def resume(self, stretch: Stretch[T]) -> None:
-        """Begin with what an earlier ring had, under its numbers; only before the first ``push``."""
-        self._last = stretch.first - 1
-        self.push(stretch.items)
-
     def read(self, after: int, limit: int) -> Stretch[T]:
         """Return at most ``limit`` items with numbers over ``after``, and how many of them are lost.
 

@@ -24,6 +24,9 @@ from lightd.engine.translate import Refused, to_fault
 READ: Final = 256 * 1024
 SMALL: Final = 64 * 1024
 PAUSE: Final = 0.005
+PIECES: Final = 1000
+"""Heads and contents of frames that are looked at in one step: a program that writes byte by byte makes
+26,000 frames of what is read at once."""
 
 NOT_FOUND: Final = 404
 
@@ -39,16 +42,21 @@ class DockerAttachment:
     _socket: trio.SocketStream
     _unframer: Unframer | None
     _waiting: bytes
+    _framed: bytes = b""
     _small: bool = False
     _ended: bool = False
     _sending: trio.Lock = attrs.field(factory=trio.Lock)
 
     async def receive(self) -> bytes:
-        while not self._ended:
-            data = await self._read()
-            self._ended = not data
+        while self._framed or not self._ended:
+            if self._framed:
+                await trio.lowlevel.checkpoint()
+                data, self._framed = self._framed, b""
+            else:
+                data = await self._read()
+                self._ended = not data
             if self._unframer is not None:
-                data = self._unframer.feed(data)
+                data, self._framed = self._unframer.feed_some(data, PIECES)
             if data:
                 return data
         return b""

@@ -29,6 +29,7 @@ from actors.container.engine import (
     Snapshot,
 )
 from actors.container.spec import ContainerSpec, Limits, PortBinding
+from actors.kernel.turns import Turns
 from lightd.engine import attach, bridge, calls, folder, ports, pull, recipe, streams, translate
 from lightd.engine.containers import CONFLICT, NOT_FOUND, Containers, refusals, someone_elses
 from lightd.engine.frames import Tail, Unframer
@@ -73,6 +74,7 @@ class DockerEngine:
     _network: Network
     _containers: Containers
     _maker: Maker
+    _turns: Turns = attrs.field(factory=Turns)
 
     async def ensure_image(self, image: str, progress: Callable[[str], None]) -> None:
         with refusals():
@@ -220,7 +222,7 @@ class DockerEngine:
         except Refused as no:
             gone = no.status in {NOT_FOUND, CONFLICT}  # a conflict with its removal
             raise (Missing(engine_id) if gone else translate.to_fault(no)) from None
-        lines = to_logged(tail.take())
+        lines = await self._turns.run(to_logged(tail.take()))
         return Backlog(lines, cut=tail.cut or len(lines) >= BACKLOG_LINES)
 
     # ---- counters

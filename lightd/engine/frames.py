@@ -19,9 +19,17 @@ class Unframer:
 
     def feed(self, data: bytes) -> bytes:
         """Return what ``data`` holds of the contents; may be empty."""
+        return self.feed_some(data, len(data))[0]
+
+    def feed_some(self, data: bytes, most: int) -> tuple[bytes, bytes]:
+        """Return what the first pieces of ``data`` hold of the contents, and what is left of it.
+
+        A piece is a frame's head or its contents; ``most`` of them are looked at.
+        """
         found: list[bytes] = []
         at = 0
-        while at < len(data):
+        while at < len(data) and most:
+            most -= 1
             if self._left:
                 piece = data[at : at + self._left]
                 self._left -= len(piece)
@@ -33,7 +41,7 @@ class Unframer:
                     self._left = int.from_bytes(self._head[_LENGTH], "big")
                     self._head.clear()
             at += len(piece)
-        return b"".join(found)
+        return b"".join(found), data[at:]
 
 
 @attrs.define(eq=False)

@@ -12,16 +12,24 @@ from typing import Final
 import attrs
 
 from actors.container.engine import Logged
+from actors.kernel.steps import Steps
 
 MESSAGE: Final = 16 * 1024
 _STAMP: Final = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{9})Z ")
 
 
-def to_logged(data: bytes) -> list[Logged]:
+STEP: Final = 250
+"""Lines that are read in one step."""
+
+
+def to_logged(data: bytes) -> Steps[list[Logged]]:
     """Return the lines of a log; what doesn't begin with a time is left out."""
     times = Times()
     *whole, rest = data.split(b"\n")
-    found = [logged for line in whole if (logged := _to_line(line, times))]
+    found: list[Logged] = []
+    for begin in range(0, len(whole), STEP):
+        found += [logged for line in whole[begin : begin + STEP] if (logged := _to_line(line, times))]
+        yield
     last = _to_line(rest, times)
     if last is not None and len(last.line) % MESSAGE:  # else it goes on
         found.append(last)

@@ -23,7 +23,12 @@ _SHORT, _MEDIUM = 126, 1 << 16
 
 def to_frame(value: object) -> bytes:
     """Return ``value`` as JSON in one complete text frame."""
-    payload = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
+    return to_framed(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
+
+
+def to_framed(text: str) -> bytes:
+    """Return ``text``, which is JSON, in one complete text frame."""
+    payload = text.encode("utf-8", "replace")
     size = len(payload)
     if size < _SHORT:
         head = struct.pack("!BB", _TEXT, size)

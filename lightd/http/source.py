@@ -1,8 +1,11 @@
 """What a feed is filled from: one container, or the whole node.
 
-A ``Source`` is looked at by one task at a time. When ``look`` returns, all that is known by then was
-published, and no ``await`` has come since: whoever joins the feed at that moment continues from the view that
-stands.
+A ``Source`` is looked at by one task at a time. When ``look`` returns, every event that is known by then was
+published, and every line that was there when it began, and no ``await`` has come since: whoever joins the
+feed at that moment continues from the view that stands. More lines than fit into a frame may be left for the
+next look, so a console that never rests can't keep whoever joins for ever.
+
+Each frame of lines but the last is followed by a turn (``actors.kernel.turns``).
 
 The order within one look: an event follows the lines and notes that were there when its container's actor
 showed it, and precedes all later ones (``Console.seam``). So the line that made a server ready comes before
@@ -32,6 +35,8 @@ RECORDS_A_PAGE = 100
 """So many past events are read, framed and sent in one go: about a millisecond on the loop."""
 LOOKED_BACK = 50
 """Events before the first that is shown, by which a start is known for the second half of a restart."""
+FRAME = 64 * 1024
+"""Bytes of lines after which a frame is full."""
 
 Publish = Callable[[bytes, Cut], None]
 
@@ -99,30 +104,42 @@ class ContainerSource:
 
     async def look(self, publish: Publish) -> int:
         """Publish all that is new; see the module's rules."""
-        while self._events.position < self.member.view.position:
-            self._pending.extend(await self._events.poll())
-        before = self.cut.line
+        before, until = self.cut.line, self._console.lines.last
+        while True:
+            while self._events.position < self.member.view.position:
+                self._pending.extend(await self._events.poll())
+            if self._publish(publish, until):
+                return self.cut.line - before
+            await self._console.turns.next()
+
+    def _publish(self, publish: Publish, until: int) -> bool:
+        """Publish what is new, as far as a frame of lines goes; return true where nothing was left out."""
         while self._pending and self._pending[0].position <= self.member.view.position:
+            seam = self._console.seam(self._pending[0].position)
+            if not self._publish_lines(publish, seam.line):
+                return False
             record = self._pending.popleft()
-            seam = self._console.seam(record.position)
-            self._publish_lines(publish, seam.line)
             self._publish_notes(publish, seam.note)
             self.cut = Cut(self.cut.line, record.position)
             if framed := to_framed(record, self._commentary):
                 publish(framed, self.cut)
-        self._publish_lines(publish, self._console.lines.last)
+        if not self._publish_lines(publish, until):
+            return False
+        if (last := self._console.lines.last) - self.cut.line <= LINES_A_FRAME:
+            self._publish_lines(publish, last)
         self._publish_notes(publish, self._console.notes.last)
         self._publish_stats(publish)
-        return self.cut.line - before
+        return True
 
-    def _publish_lines(self, publish: Publish, until: int) -> None:
+    def _publish_lines(self, publish: Publish, until: int) -> bool:
+        """Publish the next frame of lines up to ``until``; return true where that was the last."""
         if not self._shows_lines:
             self.cut = Cut(max(until, self.cut.line), self.cut.position)
-            return
-        while self.cut.line < until:
+        elif self.cut.line < until:
             framed, line = to_stretch(self._console, self.cut.line, until)
             self.cut = Cut(line, self.cut.position)
             publish(framed, self.cut)
+        return self.cut.line >= until
 
     def _publish_notes(self, publish: Publish, until: int) -> None:
         if self._note < until:
@@ -266,7 +283,7 @@ def to_stretch(console: Console, after: int, until: int) -> tuple[bytes, int]:
 
     A ``gap`` comes first where the console has lost some of them. ``until`` must be over ``after``.
     """
-    stretch = console.lines.read(after, min(LINES_A_FRAME, until - after))
+    stretch = console.lines.read(after, min(LINES_A_FRAME, until - after), FRAME)
     first = min(stretch.first, until + 1)
     items = stretch.items[: until + 1 - first]
     framed = frames.to_frame(frames.to_gap(first - after - 1, first)) if first > after + 1 else b""

@@ -19,7 +19,7 @@ import trio
 from actors.container.fleet import Member
 from actors.kernel.bus import Bus
 from lightd.http.feed import Feed, Socket, Viewer
-from lightd.http.pace import LONG, Pace
+from lightd.http.pace import ALL, ALL_AT_ONCE, LONG, Budget, Pace
 from lightd.http.scopes import EVERY_KIND, Kinds
 from lightd.http.source import ContainerSource, NodeSource, Reached, Source
 
@@ -34,6 +34,8 @@ class Station(Generic[S]):
     """One feed, its source, and the task between them."""
 
     source: S
+    all: Budget
+    """What is sent of all consoles that are fast."""
     feed: Feed = attrs.field(init=False)
     listeners: int = 0
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
@@ -51,11 +53,12 @@ class Station(Generic[S]):
                 logger.exception("a feed failed")
 
     async def _run(self) -> None:
-        pace = Pace()
+        pace = Pace(self.all)
         while True:
+            before = self.feed.head
             lines = await self._look()
             now = trio.current_time()
-            pause = pace.pause(lines, now)
+            pause = pace.pause(lines, now, self.feed.head - before)
             if pause < LONG:  # the next line may come after the pause: then the pause wakes nobody
                 if self.source.over:
                     self.feed.end()
@@ -89,6 +92,7 @@ class Stations:
 
     _bus: Bus
     _nursery: trio.Nursery
+    _all: Budget = attrs.field(factory=lambda: Budget(ALL, ALL_AT_ONCE))
     _containers: dict[tuple[Member, Kinds], Station[ContainerSource]] = attrs.field(factory=dict)
     _node: dict[Reached | None, Station[NodeSource]] = attrs.field(factory=dict)
 
@@ -114,7 +118,7 @@ class Stations:
     ) -> Iterator[Station[S]]:
         station = stations.get(key)
         if station is None or station.feed.ended:
-            station = stations[key] = Station(new_source())
+            station = stations[key] = Station(new_source(), self._all)
             self._nursery.start_soon(station.run)
         station.listeners += 1
         try:

@@ -14,14 +14,20 @@ from actors.container.engine import Backlog, Logged
 
 BOUND: Final = 1024 * 1024
 LINES: Final = 10_000
+STAMP: Final = 32
+"""Bytes of a line's time and its separators, at most."""
 
 
 def read(path: Path, since: float, *, ended: bool) -> Backlog:
     """The backlog of the tape at ``path``; its unfinished line counts once its process has ``ended``."""
     older, newer = _contents(path)
+    data, most = older + newer, BOUND + LINES * STAMP
+    shorter = len(data) > most
+    if shorter:  # else a tape of short lines is a hundred thousand objects, made while nobody else can run
+        data = data[-most:].partition(b"\n")[2]
     lines: list[Logged] = []
     size, cut = 0, False
-    for logged in _backwards(older + newer, ended=ended):
+    for logged in _backwards(data, ended=ended):
         if logged.at < since:
             break
         if len(lines) >= LINES or size + len(logged.line) > BOUND:
@@ -29,6 +35,8 @@ def read(path: Path, since: float, *, ended: bool) -> Backlog:
             break
         size += len(logged.line) + 1
         lines.append(logged)
+    else:
+        cut = shorter
     lines.reverse()
     return Backlog(lines, cut)
 

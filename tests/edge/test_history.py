@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.kernel.ephemeral import Ring
+from actors.container.scrollback import Scrollback
 from tests.edge.front import open_edge
 
 
@@ -77,7 +77,7 @@ async def test_a_viewer_that_comes_back_is_told_where_nobody_has_the_lines(edge)
         line for line in file.read_bytes().splitlines(keepends=True) if not line.startswith((b"3 ", b"2"))
     ]
     file.write_bytes(b"".join(kept))
-    shorter = Ring(20, 10_000, len, console.lines.wake)
+    shorter = Scrollback(20, 10_000, console.lines.wake)
     shorter.resume(console.lines.tail(20))
     console.lines = shorter
     async with edge.console(query="&since_line=1") as viewer:

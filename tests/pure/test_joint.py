@@ -4,8 +4,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.container import joint
 from actors.container.engine import Backlog, Logged
-from actors.container.joint import LATE, Told, count_repeated, find_begin, find_end, to_told
+from actors.container.joint import LATE, STEP, Told
+
+
+def done(steps):
+    """What ``steps`` find."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def find_end(kept, log, read_at):
+    return done(joint.find_end(kept, log, read_at))
+
+
+def find_begin(log, stream):
+    return done(joint.find_begin(log, stream))
 
 
 def told(text, begin=100.0):
@@ -74,7 +92,8 @@ def test_what_repeats_itself_is_compared_in_one_pass():
     ],
 )
 def test_the_stream_may_repeat_the_end_of_the_log(log, stream, repeated):
-    assert count_repeated(log, stream) == repeated
+    start = find_begin(log, stream)
+    assert (0 if start is None else len(log) - start) == repeated
 
 
 @pytest.mark.parametrize(
@@ -92,7 +111,11 @@ def test_the_first_line_of_the_stream_is_found_in_the_log(log, stream, begins):
 
 def test_a_line_of_the_log_becomes_what_the_console_makes_of_it():
     long = b"x" * 40_000
-    found = to_told(Backlog([Logged(1.0, b"a\r"), Logged(2.0, b""), Logged(3.0, b"\xff"), Logged(4.0, long)]))
+    found = done(
+        joint.to_told(
+            Backlog([Logged(1.0, b"a\r"), Logged(2.0, b""), Logged(3.0, b"\xff"), Logged(4.0, long)])
+        )
+    )
     assert [(each.at, len(each.text)) for each in found] == [
         (1.0, 1),
         (2.0, 0),
@@ -101,3 +124,38 @@ def test_a_line_of_the_log_becomes_what_the_console_makes_of_it():
         (4.0, 16384),
         (4.0, 7232),
     ]
+
+
+def naive_begin(log, stream):
+    """As ``find_begin``, by trying each place."""
+    for start, whole in enumerate(log):
+        first = whole == stream[0] or (stream[0] and whole.endswith(stream[0]))
+        others = zip(log[start + 1 :], stream[1:], strict=False)
+        if first and all(one == other for one, other in others):
+            return start
+    return None
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b", "ba", ""]), max_size=12),
+    st.lists(st.sampled_from(["a", "b", "ba", ""]), min_size=1, max_size=8),
+)
+def test_the_stream_begins_where_each_place_tried_would_say(log, stream):
+    assert find_begin(log, stream) == naive_begin(log, stream)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        joint.find_begin(["a"] * 10_000, ["a"] * 9_999 + ["b"]),
+        joint.find_begin(["a"] * 10_000, ["a"] * 20_000),
+        joint.find_begin(["a", "b"] * 5_000, ["c"]),
+        joint.find_end(["a"] * 500, [Told(0.0, "a")] * 10_000, 1.0),
+        joint.find_end(["a", "b"] * 250, [Told(0.0, "b"), Told(0.0, "a")] * 5_000, 1.0),
+        joint.to_told(Backlog([Logged(0.0, b"y")] * 10_000)),
+    ],
+)
+def test_a_long_log_is_gone_through_in_steps_each_line_a_few_times(steps):
+    """Trying each place would compare lines fifty million times."""
+    count = sum(1 for _ in steps)
+    assert 10_000 // STEP - 1 <= count <= 200

@@ -7,11 +7,32 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.container import lines as module
-from actors.container.lines import LONGEST, LineSplitter, to_plain
+from actors.container.lines import LONGEST, LineSplitter, to_block, to_slices, to_texts
+from actors.container.lines import to_plain as to_plain_bytes
+
+
+def to_plain(text):
+    return to_plain_bytes(text.encode()).decode()
+
+
+class Splitter(LineSplitter):
+    """One whose lines are texts."""
+
+    def feed(self, chunk):
+        block = super().feed(chunk)
+        assert block.count == (block.data.count(b"\n") + 1 if block.count else 0)
+        return to_texts(block)
+
+    def flush(self):
+        return to_texts(super().flush())
+
+    @property
+    def partial(self):
+        return self.rest.decode("utf-8", "replace")
 
 
 def fed(chunks):
-    splitter = LineSplitter()
+    splitter = Splitter()
     lines = [line for chunk in chunks for line in splitter.feed(chunk)]
     return lines, splitter
 
@@ -63,6 +84,7 @@ sizes = st.lists(st.integers(1, 9) | st.integers(10, 100), min_size=1, max_size=
 @given(streams, sizes)
 @example(b"x" * SHORT + b"\r\n" + b"y\n", [1, 100])
 @example(b"x" * SHORT * 2 + b"\n\n", [SHORT + 1])
+@example(b"ab\n\n" + b"x" * SHORT * 2 + b"\nc\nd\n" + b"y" * SHORT * 3 + b"\n", [100])
 def test_the_lines_are_those_of_the_naive_model_however_the_stream_is_chunked(data, sizes):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "LONGEST", SHORT)
@@ -77,7 +99,7 @@ def test_a_character_cut_at_any_chunk_border_stays_whole(text):
 
 
 def test_an_unfinished_line_is_partial_until_it_ends():
-    splitter = LineSplitter()
+    splitter = Splitter()
     assert splitter.feed(b"one\ntw") == ["one"]
     assert splitter.partial == "tw"
     assert splitter.feed(b"o\n") == ["two"]
@@ -85,7 +107,7 @@ def test_an_unfinished_line_is_partial_until_it_ends():
 
 
 def test_flushing_gives_the_unfinished_line_once():
-    splitter = LineSplitter()
+    splitter = Splitter()
     splitter.feed(b"prompt> \r")
     assert splitter.flush() == ["prompt> "]
     assert splitter.flush() == []
@@ -104,14 +126,14 @@ def test_no_character_of_an_overlong_line_is_halved_or_lost():
 
 
 def test_a_line_that_never_ends_takes_bounded_memory():
-    splitter = LineSplitter()
+    splitter = Splitter()
     for _ in range(100):
         splitter.feed(b"\r" * 5000)
         assert len(splitter.partial) <= LONGEST
 
 
 def test_what_follows_a_cut_line_is_not_taken_for_its_rest():
-    splitter = LineSplitter()
+    splitter = Splitter()
     splitter.feed(b"x" * (LONGEST + 1))
     assert splitter.feed(b"\n\nnext\n") == ["x", "", "next"]
 
@@ -120,7 +142,7 @@ def test_cutting_looks_at_each_byte_a_bounded_number_of_times(monkeypatch):
     looked_at = []
     boundary = module._boundary
     monkeypatch.setattr(module, "_boundary", lambda data, cut: looked_at.append(cut) or boundary(data, cut))
-    LineSplitter().feed(b"\x80" * LONGEST * 100)
+    Splitter().feed(b"\x80" * LONGEST * 100)
     assert len(looked_at) == 99
 
 
@@ -191,3 +213,45 @@ def test_hostile_lines_take_time_in_proportion_to_their_length():
     """A backtracking pattern would take hours for these; linear ones take no time that one would notice."""
     for unit in HOSTILE:
         to_plain(unit * 100_000)
+
+
+def naive_plain(line):
+    """A line as a person reads it, character by character."""
+    kept = []
+    for character in re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]?|\x1b[ -/]*[0-Z^_`-~]?", "", line):
+        if character != "\b":
+            kept.append(character)
+        elif kept:
+            kept.pop()
+    return re.sub(r"[\x00-\x07\x0b-\x1f\x7f]", "", "".join(kept))
+
+
+@given(st.lists(st.text(alphabet="\b\b\bab€\r\x1b[mK\x07\t", max_size=20), min_size=1, max_size=4))
+@example(["a\b\b", "abcdef\b\b\b\b\b\b\b", "abcdefgh\b\b\b\b\b\b"])
+def test_joined_lines_read_as_each_of_them_does(lines):
+    assert to_plain("\n".join(lines)).split("\n") == [naive_plain(line) for line in lines]
+
+
+@given(st.binary(max_size=60))
+def test_whatever_is_printed_reads_as_valid_text_of_as_many_lines(data):
+    plain = to_plain_bytes(data)
+    assert plain.decode().count("\n") == data.count(b"\n")
+
+
+def test_escapes_end_with_their_line():
+    assert to_plain("\x1b]0;never ended\nReady\x1b[3\n5m") == "\nReady\n5m"
+
+
+@given(streams, st.integers(1, 40))
+def test_slices_are_all_the_lines(data, size):
+    slices = list(to_slices(data, size))
+    assert b"\n".join(slices) == data
+    assert all(len(piece) >= size for piece in slices[:-1])
+
+
+@given(st.lists(st.text(alphabet="ab", max_size=3), max_size=8), st.integers(0, 9))
+def test_a_block_is_split_between_lines(lines, count):
+    first, rest = to_block(lines).split(count)
+    assert first == lines[:count]
+    assert to_texts(rest) == lines[count:]
+    assert rest.count == len(lines[count:])

@@ -1,10 +1,19 @@
 """Docker's log with its times."""
 
 from actors.container.engine import Logged
-from lightd.engine.logged import to_logged
+from lightd.engine import logged
 
 STAMP = b"2026-11-22T01:15:41.380526095Z "
 AT = 1795310141.380526095
+
+
+def to_logged(data):
+    steps = logged.to_logged(data)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 def test_each_line_has_its_time():

@@ -3,10 +3,17 @@
 import contextlib
 
 import pytest
+import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightd.patterns import LONGEST, BadPattern, compile_pattern
+from lightd import patterns
+from lightd.patterns import LONGEST, BadPattern
+
+
+def compile_pattern(pattern):
+    matches = patterns.compile_pattern(pattern)
+    return lambda *lines: matches("\n".join(lines).encode())
 
 
 def test_a_pattern_is_searched_anywhere_in_a_line():
@@ -61,3 +68,66 @@ def test_whatever_is_written_is_compiled_or_refused(pattern):
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
 def test_whatever_is_printed_can_be_searched(line):
     assert isinstance(compile_pattern("R(ea)?dy$")(line), bool)
+
+
+TOKENS = (
+    *(
+        r"\A",
+        r"\z",
+        "^",
+        "$",
+        ".",
+        "a",
+        "b",
+        r"\b",
+        r"\B",
+        "[^a]",
+        r"[a\n]",
+        r"\n",
+        r"\s",
+        r"\S",
+        r"\W",
+        "[",
+        "]",
+    ),
+    *("(?-m)", "(?s)", "(?i-m:a)", "(?s-m:", "(?U)", "(?:", "(", ")", "|", "*", "+", "?", "{2}", "(?P<n>a)"),
+    *("[[:^alpha:]]", r"\Qa.\E", r"\Q(?-m)\E", "[(?-m)]", "[]a]", "é", "\n", "\\"),
+)
+
+
+@given(
+    st.lists(st.sampled_from(TOKENS), max_size=6).map("".join),
+    st.lists(st.text(alphabet="ab é.A\t", max_size=4), min_size=1, max_size=4),
+)
+def test_a_search_in_joined_lines_finds_what_a_search_in_each_of_them_does(pattern, lines):
+    options = re2.Options()
+    options.log_errors = False
+    with contextlib.suppress(re2.error):
+        line_by_line = re2.compile(pattern, options)
+        expected = any(line_by_line.search(line) is not None for line in lines)
+        assert compile_pattern(pattern)(*lines) is expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "lines", "found"),
+    [
+        ("^Done$", ["[12:00] Done", "Done", "Done now"], True),
+        ("^Done$", ["[12:00] Done", "Done now"], False),
+        (r"\ADone\z", ["not", "Done", "yet"], True),
+        (r"(?-m)^Done", ["not", "Done"], True),
+        (r"(?s)a.*b", ["a", "b"], False),
+        (r"a[^x]b", ["a", "b"], False),
+        ("a\nb", ["a", "b"], False),
+        (r"a\Cb", ["a", "b"], False),
+        (r"a\Cb", ["axb"], True),
+        (r"a\s*b", ["a", "b"], False),
+        ("^$", ["a", "", "b"], True),
+        ("^$", ["a", "b"], False),
+    ],
+)
+def test_a_match_begins_and_ends_within_a_line(pattern, lines, found):
+    assert compile_pattern(pattern)(*lines) is found
+
+
+def test_a_pattern_of_all_the_memory_there_is_has_room_for_lines():
+    assert not compile_pattern("[^a]" * (LONGEST // 4))("b")

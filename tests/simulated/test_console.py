@@ -1,6 +1,7 @@
 """The console alone: its lives, its input, its end."""
 
 from actors.container.console import SEAMS, Console
+from actors.container.lines import to_texts
 from actors.kernel.ephemeral import Wake
 
 
@@ -20,8 +21,8 @@ async def test_whoever_still_asks_for_an_earlier_life_does_not_end_the_present_o
 
 async def test_an_unfinished_line_is_appended_at_the_end_of_the_stream():
     console = Console(Wake())
-    assert console.write(b"one\ntwo") == ["one"]
-    assert console.partial == "two"
+    assert to_texts(console.write(b"one\ntwo")) == ["one"]
+    assert console.partial == b"two"
     console.finish()
     console.finish()
     assert list(console.lines.tail(10).items) == ["one", "two"]

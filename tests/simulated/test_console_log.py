@@ -5,6 +5,7 @@ import logging
 import attrs
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from actors.container import messages as told
 from actors.container import scribe as scribes
@@ -124,6 +125,41 @@ async def test_all_consoles_go_to_the_log_in_one_call(desk, autojump_clock):
         console.append(["hello"])
     await trio.sleep(EVERY + 0.01)
     assert desk.log.calls == [100]
+
+
+async def test_much_of_many_consoles_goes_to_the_log_in_calls_of_a_bounded_size(
+    desk, autojump_clock, monkeypatch
+):
+    monkeypatch.setattr(scribes, "GROUP", 20_000)
+    monkeypatch.setattr(scribes, "STEP", 20)
+    others = [Console(Wake(), f"o{n}", desk.scribe) for n in range(10)]
+    for console in others:
+        console.append(["x" * 100] * 100)
+    await trio.sleep(10)
+    assert desk.log.calls == [2] * 5
+    assert all(len(desk.log.texts(console.internal_id)) == 100 for console in others)
+
+
+async def test_a_console_that_is_discarded_before_its_turn_is_not_copied(desk, autojump_clock):
+    others = [Console(Wake(), f"o{n}", desk.scribe) for n in range(100)]
+    for console in others:
+        console.append(["hello"])
+
+    async with trio.open_nursery() as nursery, desk.scribe.turns._line:
+        nursery.start_soon(desk.scribe.copy)
+        await wait_all_tasks_blocked()
+        desk.scribe.discard(others[-1])
+    await trio.sleep(60)
+    assert "o99" not in desk.log._entries
+    assert desk.log.texts("o98") == ["hello"]
+
+
+async def test_a_scribe_rests_in_proportion_to_what_he_has_copied(desk, autojump_clock):
+    begun = trio.current_time()
+    while trio.current_time() - begun < 10:
+        desk.console.append(["y"] * 10_000)
+        await trio.sleep(0.001)
+    assert len(desk.log.calls) <= 10 * scribes.LINE_RATE / 10_000 + 2
 
 
 async def test_nobody_waits_for_a_slow_log_and_what_it_missed_is_counted(desk, autojump_clock):

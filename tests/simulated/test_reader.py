@@ -5,6 +5,7 @@ import trio
 
 from actors.container.console import Console
 from actors.container.engine import Backlog, EngineUnavailable, Logged
+from actors.container.lines import to_texts
 from actors.container.reader import LOST, Reader
 from actors.kernel.ephemeral import Wake
 
@@ -48,7 +49,10 @@ class Scene:
     async def begun(self, data=b""):
         """The process is started at 100, attached to, and prints ``data``."""
         self.reader.begin()
-        await self.reader.take(data)
+        await self.take(data)
+
+    async def take(self, chunk):
+        return to_texts(await self.reader.take(chunk))
 
     @property
     def lines(self):
@@ -69,9 +73,9 @@ async def test_the_stream_s_repetition_of_the_log_is_left_out():
     scene.log.print(109, "one", "two", "three")
     await scene.begun()
     await scene.reader.make_up(100, asked_at=109)
-    assert await scene.reader.take(b"two\n") == []  # three is to come
-    assert await scene.reader.take(b"three\nfour\nfi") == ["four"]
-    assert await scene.reader.take(b"ve\n") == ["five"]
+    assert await scene.take(b"two\n") == []  # three is to come
+    assert await scene.take(b"three\nfour\nfi") == ["four"]
+    assert await scene.take(b"ve\n") == ["five"]
     assert scene.lines == ["one", "two", "three", "four", "five"]
     assert len(scene.log.asked) == 1
 
@@ -81,9 +85,9 @@ async def test_what_only_looked_like_a_repetition_is_shown_when_that_is_clear():
     scene.log.print(109, "tick", "tock")
     await scene.begun()
     await scene.reader.make_up(100, asked_at=109)
-    assert await scene.reader.take(b"tick\n") == []
+    assert await scene.take(b"tick\n") == []
     scene.log.print(112, "tick", "boom")
-    assert await scene.reader.take(b"boom\n") == ["tick", "boom"]
+    assert await scene.take(b"boom\n") == ["tick", "boom"]
     assert scene.lines == ["tick", "tock", "tick", "boom"]
 
 
@@ -94,7 +98,7 @@ async def test_a_line_like_the_last_one_that_comes_later_is_a_new_one():
     await scene.reader.make_up(100, asked_at=109)
     scene.now = 109.1
     scene.log.print(109.1, "tick")
-    assert await scene.reader.take(b"tick\n") == ["tick"]
+    assert await scene.take(b"tick\n") == ["tick"]
     assert scene.lines == ["tick", "tick"]
 
 
@@ -105,7 +109,7 @@ async def test_a_repetition_that_was_not_read_at_once_is_one_all_the_same(autoju
     await scene.reader.make_up(100, asked_at=109)
     scene.now = 110
     scene.log.print(109.1, "two")
-    assert await scene.reader.take(b"one\ntwo\n") == ["two"]
+    assert await scene.take(b"one\ntwo\n") == ["two"]
     assert scene.lines == ["one", "two"]
 
 
@@ -114,7 +118,7 @@ async def test_what_was_held_back_is_shown_at_the_end():
     scene.log.print(109, "tick", "tock")
     await scene.begun()
     await scene.reader.make_up(100, asked_at=109)
-    await scene.reader.take(b"tick\nEnd")
+    await scene.take(b"tick\nEnd")
     scene.reader.end()
     assert scene.lines == ["tick", "tock", "tick", "End"]
 
@@ -126,7 +130,7 @@ async def test_a_prompt_that_was_read_before_is_joined_to_its_answer():
     scene.now = 110
     await scene.reader.make_up(100, asked_at=109)
     scene.log.print(111, "> say hi")
-    assert await scene.reader.take(b"say hi\r\n") == ["> say hi"]
+    assert await scene.take(b"say hi\r\n") == ["> say hi"]
     assert scene.lines == ["one", "> say hi"]
 
 
@@ -137,7 +141,7 @@ async def test_a_prompt_that_an_earlier_daemon_read_is_found_in_the_log():
     await scene.reader.make_up(100, asked_at=109)
     scene.log.print(110.5, "> say hi", "ok")
     scene.now = 111
-    assert await scene.reader.take(b"say hi\r\nok\r\n") == ["> say hi", "ok"]
+    assert await scene.take(b"say hi\r\nok\r\n") == ["> say hi", "ok"]
 
 
 async def test_a_line_that_the_engine_took_down_late_keeps_its_place():
@@ -145,18 +149,18 @@ async def test_a_line_that_the_engine_took_down_late_keeps_its_place():
     await scene.begun()
     await scene.reader.make_up(100, asked_at=109)
     scene.log.print(109.1, "late", "next")
-    assert await scene.reader.take(b"next\n") == ["late", "next"]
+    assert await scene.take(b"next\n") == ["late", "next"]
 
 
 async def test_a_line_that_the_log_never_has_is_shown_as_it_came(autojump_clock):
     scene = Scene()
     await scene.begun(b"> ")
     await scene.reader.make_up(100, asked_at=109)
-    assert await scene.reader.take(b"say hi\n") == ["> say hi"]
+    assert await scene.take(b"say hi\n") == ["> say hi"]
     for state in ("down", "hangs"):
         await scene.reader.make_up(100, asked_at=109)
         setattr(scene.log, state, True)
-        assert await scene.reader.take(b"next\n") == ["next"]
+        assert await scene.take(b"next\n") == ["next"]
         setattr(scene.log, state, False)
 
 
