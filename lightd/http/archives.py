@@ -9,12 +9,12 @@ from quart_trio import QuartTrio
 from lightd.files import archiving
 from lightd.files.archives import Kind
 from lightd.files.jobs import Job, Work
-from lightd.files.paths import ROOT, parse_folder, parse_path
+from lightd.files.paths import ROOT, RelativePath, parse_folder, parse_path
 from lightd.http import queries
 from lightd.http.errors import ApiError, bad_request, not_found
 from lightd.http.filebodies import MOST_PATHS, CompressBody, DecompressBody
 from lightd.http.volumes import find
-from lightd.http.wire import read_body, refuse_body, to_json
+from lightd.http.wire import LISTS, loads, read, read_body, refuse_body, take_body, to_json
 from lightd.system import System, new_operation_id
 
 
@@ -28,12 +28,7 @@ def install(app: QuartTrio, system: System) -> None:
         queries.check_names("wait")
         wait = queries.seconds("wait")
         find(system, volume_id)
-        body = await read_body(CompressBody)
-        kind: Kind = body.format  # type: ignore[assignment]  # its rule is the same list
-        output = parse_path(to_name(body.output_name, kind))
-        if body.sources is not None and not 0 < len(body.sources) <= MOST_PATHS:
-            raise bad_request(f"sources: must hold 1 to {MOST_PATHS} paths")
-        sources = [ROOT] if body.sources is None else [parse_path(source) for source in body.sources]
+        kind, output, sources = await take_body(_to_compression, most=LISTS)
 
         async def work(job: Job) -> int:
             async with folders.writing(volume_id, 0), folders.open_for_archive(volume_id) as (jail, turn):
@@ -84,6 +79,16 @@ def install(app: QuartTrio, system: System) -> None:
         return to_json({"message": "Operation ended", **job.to_shown()})
 
     app.register_blueprint(routes)
+
+
+def _to_compression(raw: bytes) -> tuple[Kind, RelativePath, list[RelativePath]]:
+    body = read(CompressBody, loads(raw))
+    kind: Kind = body.format  # type: ignore[assignment]  # its rule is the same list
+    output = parse_path(to_name(body.output_name, kind))
+    if body.sources is not None and not 0 < len(body.sources) <= MOST_PATHS:
+        raise bad_request(f"sources: must hold 1 to {MOST_PATHS} paths")
+    sources = [ROOT] if body.sources is None else [parse_path(source) for source in body.sources]
+    return kind, output, sources
 
 
 def to_name(name: str, kind: Kind) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 import trio
-from quart import Blueprint, Response, request
+from quart import Blueprint, Response
 from quart_trio import QuartTrio
 
 from actors.container import messages as told
@@ -27,7 +27,7 @@ from lightd.http.containers import ask, check_engine, deleted_meanwhile, find, t
 from lightd.http.errors import RETRY_AFTER, ApiError, bad_request, not_found
 from lightd.http.identity import of_request
 from lightd.http.specs import to_bindings, to_edit
-from lightd.http.wire import loads, read, to_json
+from lightd.http.wire import WHOLE, loads, read, take_body, to_json
 from lightd.system import System, new_operation_id
 
 APPLYING = 10.0
@@ -47,7 +47,7 @@ def install(app: QuartTrio, system: System) -> None:
     async def reinstall(internal_id: str) -> Response:
         queries.check_names("wait")
         wait = queries.seconds("wait")
-        body = read(ReinstallBody, await _read_object())
+        body = await take_body(lambda raw: read(ReinstallBody, _to_object(raw)), most=WHOLE)
         command = told.Reinstall(body.image, body.install_script)
         return await _change(system, internal_id, command, "reinstall", "Container reinstall started", wait)
 
@@ -55,14 +55,14 @@ def install(app: QuartTrio, system: System) -> None:
     async def rebind(internal_id: str) -> Response:
         queries.check_names("wait")
         wait = queries.seconds("wait")
-        body = read(RebindBody, await _read_object())
+        body = await take_body(lambda raw: read(RebindBody, _to_object(raw)))
         command = told.Rebind(to_bindings(body.ports))
         return await _change(system, internal_id, command, "rebind", "Network rebinding started", wait)
 
     @routes.patch("/containers/<internal_id>")
     async def edit(internal_id: str) -> Response:
         queries.check_names()
-        command = to_edit(read(EditBody, await _read_object("start_pattern")))
+        command = to_edit(await take_body(lambda raw: read(EditBody, _to_object(raw, "start_pattern"))))
         member = find(system, internal_id)
         system.rates.spend(rates.CHANGING, internal_id, of_request())
         before = member.state.spec
@@ -96,9 +96,8 @@ async def find_operation(system: System, operation_id: str) -> Job | Operation |
     return await system.operations.find(operation_id) if _OPERATION_ID.fullmatch(operation_id) else None
 
 
-async def _read_object(*nullable: str) -> object:
+def _to_object(raw: bytes, *nullable: str) -> object:
     """Return the body's object, empty where there is no body; a null is a 400, "" where it may be one."""
-    raw = await request.get_data(as_text=False)
     value = loads(raw) if raw.strip() else {}
     if not isinstance(value, dict):
         return value

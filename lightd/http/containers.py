@@ -20,7 +20,7 @@ from lightd.http.errors import ApiError, engine_unavailable, not_found
 from lightd.http.identity import of_request
 from lightd.http.shown import to_details, to_event, to_row
 from lightd.http.specs import to_spec
-from lightd.http.wire import from_text, read_body, refuse_body, to_json, to_text
+from lightd.http.wire import WHOLE, from_text, read_body, refuse_body, to_json, to_text
 from lightd.system import System, new_operation_id
 
 DELETE_WAIT = 60.0
@@ -41,7 +41,7 @@ def install(app: QuartTrio, system: System) -> None:
     async def create() -> Response:
         queries.check_names("wait")
         wait = queries.seconds("wait")
-        spec = await to_spec(await read_body(ContainerBody), system.config.docker)
+        spec = await to_spec(await read_body(ContainerBody, most=WHOLE), system.config.docker)
         about(spec.internal_id)
         check_engine(system)
         if spec.volume_id not in system.volumes.view.state.volumes:

@@ -13,7 +13,7 @@ from lightd.http import queries
 from lightd.http.errors import bad_request
 from lightd.http.filebodies import MOST_PATHS, FileBody, FolderBody, FromToBody, ModeBody, PathsBody
 from lightd.http.volumes import find
-from lightd.http.wire import from_text, read_body, to_json, to_text
+from lightd.http.wire import LISTS, WHOLE, from_text, loads, read, read_body, take_body, to_json, to_text
 from lightd.system import System
 
 PAGE = 1000
@@ -28,7 +28,7 @@ def install(app: QuartTrio, system: System) -> None:
     async def write(volume_id: str) -> Response:
         queries.check_names()
         find(system, volume_id)
-        body = await read_body(FileBody)
+        body = await read_body(FileBody, most=WHOLE)
         path, content = parse_path(body.path), body.content.encode()
         async with folders.writing(volume_id, len(content)):
             await folders.run(volume_id, lambda jail: write_file(jail, path, content, jail.owner()))
@@ -56,10 +56,7 @@ def install(app: QuartTrio, system: System) -> None:
     async def delete_files(volume_id: str) -> Response:
         queries.check_names()
         find(system, volume_id)
-        named = (await read_body(PathsBody)).paths
-        if not 0 < len(named) <= MOST_PATHS:
-            raise bad_request(f"paths: must hold 1 to {MOST_PATHS} paths")
-        paths = [parse_path(path) for path in named]
+        paths = await take_body(_to_paths, most=LISTS)
         await folders.run_long(volume_id, lambda jail, pace: delete(jail, paths, pace))
         return to_json({"message": "Files deleted successfully", "paths": [str(path) for path in paths]})
 
@@ -94,6 +91,13 @@ def install(app: QuartTrio, system: System) -> None:
         return to_json({"message": "Mode changed successfully", "path": str(path), "mode": f"{mode:04o}"})
 
     app.register_blueprint(routes)
+
+
+def _to_paths(raw: bytes) -> list[RelativePath]:
+    named = read(PathsBody, loads(raw)).paths
+    if not 0 < len(named) <= MOST_PATHS:
+        raise bad_request(f"paths: must hold 1 to {MOST_PATHS} paths")
+    return [parse_path(path) for path in named]
 
 
 def _parse(body: FromToBody) -> tuple[RelativePath, RelativePath]:

@@ -11,7 +11,7 @@ from actors.tokens.grant import Grant
 from lightd.http import audit, bodies, containers, frames, history, scopes
 from lightd.http.errors import ApiError, bad_request, to_api_error
 from lightd.http.websocket import Socket
-from lightd.http.wire import loads, read
+from lightd.http.wire import digest, loads, read
 from lightd.system import System
 
 MESSAGES = 20  # a second
@@ -70,7 +70,7 @@ class Inbound:
         """Do what ``message`` asks for, or say why not."""
         try:
             self._spend()
-            kind, value = _parse(message)
+            kind, value = await _parse(message)
             async with self._audited(kind, value):
                 scopes.check_allows(self._grant, scopes.INBOUND[kind])
                 await self._do(read(FRAMES[kind], value))
@@ -120,11 +120,11 @@ class Inbound:
         self._member.console.send_nowait(data)
 
 
-def _parse(message: str | bytes) -> tuple[str, dict[str, Any]]:
+async def _parse(message: str | bytes) -> tuple[str, dict[str, Any]]:
     """Return the kind of a frame, one of ``FRAMES``, and its fields."""
     if isinstance(message, bytes):
         raise bad_request("frames must be text")
-    value = loads(message.encode())
+    value = await digest(message.encode(), loads)
     if not isinstance(value, dict):
         raise bad_request("a frame must be a JSON object")
     kind = value.pop("event", "")

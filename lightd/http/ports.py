@@ -12,7 +12,7 @@ from lightd.audit.trail import about
 from lightd.http import bodies, queries
 from lightd.http.errors import ApiError, bad_request
 from lightd.http.identity import of_request
-from lightd.http.wire import read_body, refuse_body, to_json
+from lightd.http.wire import LISTS, read_body, refuse_body, to_json
 from lightd.system import System, new_operation_id
 
 
@@ -35,14 +35,14 @@ def install(app: QuartTrio, system: System) -> None:
     @routes.post("/network/ports/bulk")
     async def add_many() -> Response:
         queries.check_names()
-        keys = _to_keys(await read_body(bodies.PortRangeBody))
+        keys = _to_keys(await read_body(bodies.PortRangeBody, most=LISTS))
         await ask(Add(keys))
         return to_json({"added": [_to_name(key) for key in keys], "count": len(keys)})
 
     @routes.post("/network/ports/bulk-delete")
     async def delete_many() -> Response:
         queries.check_names()
-        body = await read_body(bodies.PortListBody)
+        body = await read_body(bodies.PortListBody, most=LISTS)
         before = system.ports.state
         keys = tuple({_choose(before, port.ip, port.port, port.protocol): None for port in body.ports})
         receipt = await system.ports.ref.ask(Remove(keys, skip_held=True), new_operation_id())

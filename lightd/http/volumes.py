@@ -4,7 +4,7 @@ import uuid
 from functools import partial
 from typing import Any
 
-from quart import Blueprint, Response, request
+from quart import Blueprint, Response
 from quart_trio import QuartTrio
 
 from actors.volumes import messages as told
@@ -15,7 +15,7 @@ from lightd.http.errors import not_found
 from lightd.http.filebodies import VolumeBody
 from lightd.http.identity import of_request
 from lightd.http.reach import reached_volumes
-from lightd.http.wire import loads, read, refuse_body, to_json
+from lightd.http.wire import loads, read, refuse_body, take_body, to_json
 from lightd.system import System, new_operation_id, settle
 
 
@@ -26,8 +26,7 @@ def install(app: QuartTrio, system: System) -> None:
     @routes.post("/volumes")
     async def create() -> Response:
         queries.check_names()
-        raw = await request.get_data(as_text=False)
-        body = read(VolumeBody, loads(raw)) if raw.strip() else VolumeBody()
+        body = await take_body(_read_volume)
         volume_id = str(uuid.uuid4())
         about(volume_id)
         await settle(partial(_create, system, volume_id, body.size))
@@ -55,6 +54,10 @@ def install(app: QuartTrio, system: System) -> None:
         return to_json({"message": "Volume deleted successfully"})
 
     app.register_blueprint(routes)
+
+
+def _read_volume(raw: bytes) -> VolumeBody:
+    return read(VolumeBody, loads(raw)) if raw.strip() else VolumeBody()
 
 
 async def _create(system: System, volume_id: str, size: int | None) -> None:

@@ -2,19 +2,37 @@
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import attrs
+import trio
 from cattrs import ClassValidationError, Converter, IterableValidationError, override, transform_error
 from cattrs.cols import homogenous_tuple_structure_factory
 from cattrs.errors import ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn
 from quart import Response, request
 
+from lightd.http import decoder
 from lightd.http.bodies import RENAMED, Rule
 from lightd.http.errors import bad_request
+from lightd.http.identity import of_request
 
 T = TypeVar("T")
+
+SMALL = 512 * 1024
+"""Bytes that a route takes unless it says otherwise: far more than anybody needs who means it well."""
+LISTS = 1024 * 1024
+"""For the routes whose body is a list of up to ``LONGEST_LIST`` entries."""
+WHOLE = 2 * 1024 * 1024
+"""For the routes whose body holds the whole of a file or of a script."""
+EMPTY = 1024
+"""Where no body is taken: blanks and ``{}`` are none, and nothing else is looked at."""
+
+AT_ONCE = 16 * 1024
+"""Bytes that are read on the loop, in less than a millisecond; more than that is read in a thread."""
+PARTS_AT_ONCE = 500
+"""Values and escapes in a body that is read on the loop."""
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
@@ -81,8 +99,9 @@ def loads(body: str | bytes) -> object:
     """Return the JSON value of ``body``; raises a 400."""
     try:
         text = body if isinstance(body, str) else body.decode()
-        value: object = json.loads(text, object_pairs_hook=_to_object, parse_constant=_refuse_constant)
-        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no character
+        value = _load_at_once(text) if is_light(body) else decoder.decode(text)
+        if "\\u" in text or isinstance(body, str):
+            _check_text(value)
     except RecursionError:
         raise bad_request("the body is nested too deeply", "malformed_json") from None
     except UnicodeDecodeError:
@@ -97,13 +116,38 @@ def loads(body: str | bytes) -> object:
         return value
 
 
-def _to_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for name, value in pairs:
-        if name in found:
-            raise ValueError(f"{_shown(name)} is given twice in one object")
-        found[name] = value
-    return found
+def is_light(body: str | bytes) -> bool:
+    """Whether ``body`` takes so little time to be read that it may be on the loop."""
+    if len(body) > AT_ONCE:
+        return False
+    data = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
+    return sum(map(data.count, (b",", b"[", b"{", b"\\"))) <= PARTS_AT_ONCE
+
+
+def _load_at_once(text: str) -> object:
+    return json.loads(
+        text,
+        object_pairs_hook=decoder.to_object,
+        parse_constant=_refuse_constant,
+        parse_int=decoder.to_number,
+        parse_float=decoder.to_fraction,
+    )
+
+
+def _check_text(value: object) -> None:
+    """Raise ``UnicodeEncodeError`` where a string holds half a surrogate pair, which is no character."""
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                text.encode()
+            case list() as values:
+                waiting += values
+            case dict() as fields:
+                waiting += fields
+                waiting += fields.values()
+            case _:
+                pass
 
 
 def _shown(name: object) -> str:
@@ -163,13 +207,40 @@ def from_text(text: str, status: int = 200) -> Response:
     return Response(text, status, content_type="application/json")
 
 
-async def read_body(cls: type[T]) -> T:
-    """Return the body of this request as a ``cls``; raises a 400."""
-    return read(cls, loads(await request.get_data(as_text=False)))
+async def read_body(cls: type[T], *, most: int = SMALL) -> T:
+    """Return the body of this request as a ``cls``; raises a 400, and a 413 over ``most`` bytes."""
+    return await take_body(lambda body: read(cls, loads(body)), most=most)
+
+
+async def take_body(take: Callable[[bytes], T], *, most: int = SMALL) -> T:
+    """Return what ``take`` makes of this request's body, in a thread where that may take long.
+
+    Raises a 413 over ``most`` bytes, by the declared length alone, and what ``take`` raises.
+    """
+    request.max_content_length = most
+    return await digest(await _read_bytes(), take)
+
+
+async def _read_bytes() -> bytes:
+    body: bytes = await request.get_data(as_text=False)  # type: ignore[assignment]  # bytes, as it is asked for
+    return body
+
+
+async def digest(body: bytes, take: Callable[[bytes], T]) -> T:
+    """Return ``take(body)``, in a thread where that may take long."""
+    if is_light(body):
+        return take(body)
+    limiter = _FOR_MASTER if of_request().is_master else _FOR_OTHERS
+    return await trio.to_thread.run_sync(partial(take, body), limiter=limiter)
+
+
+_FOR_MASTER, _FOR_OTHERS = trio.CapacityLimiter(1), trio.CapacityLimiter(1)
+"""Two threads that read bodies: one is there for the master token however much the others send."""
 
 
 async def refuse_body() -> None:
-    """Raise a 400 where this request has a body that holds anything: the route takes none."""
-    body = await request.get_data(as_text=False)
-    if body.strip() and loads(body) != {}:
+    """Raise a 400 where this request has a body that holds anything, without parsing it."""
+    request.max_content_length = EMPTY
+    body = await _read_bytes()
+    if b"".join(body.split()) not in (b"", b"{}"):
         raise bad_request("this route takes no fields")

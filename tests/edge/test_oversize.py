@@ -1,13 +1,19 @@
 """Too much of everything: each is refused as what it is, never a 500, and the next request is served."""
 
 import json
+import time
 
 import httpx
 import pytest
+import trio
 
+from lightd.http import wire
 from tests.edge.front import HEADERS, NO_VOLUME
 
 KIB = 1024
+MANY = KIB * KIB - 100
+GENEROUS = 2.0
+"""Seconds, on a machine that stalls; it is about a hundredth of this on one that doesn't."""
 DEEP = "[" * 50_000 + "]" * 50_000
 FILES = f"/volumes/{NO_VOLUME}/files"
 
@@ -77,3 +83,41 @@ async def test_of_a_long_list_the_mistakes_are_told_by_their_places_in_all_of_it
     status, _, said = await edge.refused("POST", "/containers", body)
     assert status == 400
     assert said.startswith("ports[1234].port: must be")
+
+
+async def test_body_of_a_route_that_takes_none_is_refused_without_being_read_as_json(edge, monkeypatch):
+    await edge.create()
+    volume = await edge.volume()
+    monkeypatch.setattr(wire, "loads", None)
+    for method, path in (
+        ("POST", "/containers/s1/start"),
+        ("POST", "/containers/s1/revive"),
+        ("DELETE", "/containers/s1"),
+        ("DELETE", f"/volumes/{volume}"),
+        ("POST", "/remote/config/reload"),
+    ):
+        for body in (b"[1]", b"{", b'{"a": 1}', b"[" * KIB, b"\xff"):
+            answer = await edge.ask(method, path, content=body)
+            assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request"), (path, body[:20])
+        answer = await edge.ask(method, path, content=b"{" + b" " * 2 * KIB + b"}")
+        assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large"), path
+    assert (await edge.ask("POST", "/containers/s1/start", content=b" {\n} ")).status_code == 200
+
+
+async def test_body_of_a_mebibyte_of_values_leaves_the_loop_to_others(edge):
+    body = b'{"ports":[' + b'{"ip":"127.0.0.1","port":1,"x":[]},' * (MANY // 35)
+    longest = 0.0
+
+    async def attack():
+        for shape in (body, b"[" + b"{}," * (MANY // 3), b'{"ports":"' + b"\\n" * (MANY // 2) + b'"}'):
+            answer = await edge.ask("POST", "/network/ports/bulk", content=shape)
+            assert answer.status_code == 400
+        nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(attack)
+        while True:
+            before = time.perf_counter()
+            await trio.lowlevel.checkpoint()
+            longest = max(longest, time.perf_counter() - before)
+    assert longest < GENEROUS
