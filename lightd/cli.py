@@ -1,10 +1,10 @@
 """The command line: ``lightd``, ``lightd serve``, ``lightd demo``, ``lightd --token what|reset|set``.
 
-The commands for people (``lightd ps`` and so on) are ``lightd.commands``; they have exit codes beyond these.
+The client commands (``lightd ps`` and so on) are in ``lightd.commands``, with more exit codes than these.
 
-Exit codes: 0 it did what it was asked, a daemon that was told to stop included; 1 it failed, and the log
-says why; 2 the command line, the configuration, or the token given is wrong, and standard error says where;
-130 it was interrupted before it could be told to stop; 141 nobody reads what it prints.
+Exit codes: 0 success, also for a daemon that was stopped by a signal; 1 failure, the log says why; 2 the
+command line, the configuration or the given token is wrong, standard error says what; 130 interrupted before
+the daemon could handle signals; 141 standard output was closed.
 """
 
 import argparse
@@ -25,17 +25,17 @@ from lightd.commands.trouble import FAILED, WRONG
 from lightd.leaves import leaves
 from lightd.version import version
 
-# httpx has a command line of its own, which loads rich wherever there is one: no daemon waits for that.
+# httpx has its own command line, which imports rich if it is installed: that would slow down every start.
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: it can't be imported
 
-INTERRUPTED = 130  # 128 and SIGINT, as a shell says it
-LONGEST_LINE = 4096  # bytes of standard input that a token is looked for in
+INTERRUPTED = 130  # 128 + SIGINT, as in a shell
+LONGEST_LINE = 4096  # bytes of standard input that are read for a token
 
 _log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what ``arguments`` (those of the process) ask for, and return the exit code."""
+    """Run the command in ``arguments`` (default: those of the process) and return the exit code."""
     standard.have_streams()
     try:
         try:
@@ -52,7 +52,7 @@ def _obey(arguments: Sequence[str] | None) -> int:
         _answer_shell(parser)
     args = parser.parse_args(arguments, argparse.Namespace(config=None, log_format=None))
     if args.token is not None and args.command is not None:
-        parser.error(f"--token stands alone, not with {args.command}")
+        parser.error(f"--token cannot be combined with the command {args.command}")
     path = config_file.resolve_path(args.config, os.environ)
     try:
         if args.token is not None:
@@ -75,16 +75,16 @@ def _to_parser() -> argparse.ArgumentParser:
     everywhere.add_argument(
         "--config",
         metavar="PATH",
-        help="the configuration file (default: $LIGHTD_CONFIG, else ./config.json); written if missing",
+        help="the configuration file (default: $LIGHTD_CONFIG, else ./config.json); created if missing",
     )
     everywhere.add_argument(
         "--log-format",
         choices=["json", "console"],
-        help="how log lines look (default: console on a terminal, else json)",
+        help="the format of log lines (default: console on a terminal, otherwise json)",
     )
     parser = argparse.ArgumentParser(
         prog="lightd",
-        description="Runs game servers as Docker containers, for a panel to steer over HTTP and WebSocket.",
+        description="Run game servers in Docker on this machine and expose them over HTTP and WebSocket.",
         parents=[everywhere],
         allow_abbrev=False,
     )
@@ -92,30 +92,32 @@ def _to_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--token",
         choices=list(_TOKEN_ACTIONS),
-        help="print the master token, make a new one, or read one from standard input",
+        help="print the master token, replace it by a new one, or read one from standard input",
     )
     commands = parser.add_subparsers(dest="command", metavar="command")
     commands.add_parser(
         "serve",
         parents=[everywhere],
         allow_abbrev=False,
-        help="run the daemon, as without a command",
+        help="run the daemon (the default without a command)",
     )
     demo = commands.add_parser(
         "demo",
         parents=[everywhere],
         allow_abbrev=False,
-        help="run a server's whole life once, and show it",
+        help="install, start, use, stop and delete a server, and show each step",
     )
-    demo.add_argument("--image", help="the image of the server")
-    demo.add_argument("--engine", choices=["docker", "process"], help="Docker where it answers, else process")
-    demo.add_argument("--keep", action="store_true", help="leave the daemon running afterwards")
+    demo.add_argument("--image", help="the Docker image of the server (default: busybox:stable)")
+    demo.add_argument(
+        "--engine", choices=["docker", "process"], help="default: docker if it is running, otherwise process"
+    )
+    demo.add_argument("--keep", action="store_true", help="keep the daemon running until Ctrl-C")
     parsers.add(commands)
     return parser
 
 
 def _answer_shell(parser: argparse.ArgumentParser) -> None:
-    """Answer a shell that completes a line, and end the process; return where none asks."""
+    """Answer a shell that asks for completions, and exit; return if no shell asks."""
     from lightd.commands import completion  # noqa: PLC0415 - no daemon waits for it to load
 
     completion.answer(parser)
@@ -133,9 +135,9 @@ def _log_format(args: argparse.Namespace) -> logs.Format:
 
 
 def _existing(path: Path) -> config.Configuration:
-    """The configuration at ``path``, which is written first where there is none."""
+    """The configuration at ``path``, which is created first if it is missing."""
     if config_file.create(path):
-        print(f"{path}: written with a new token", file=sys.stderr)
+        print(f"{path}: created with a new token", file=sys.stderr)
     return config_file.load(path)
 
 
@@ -147,23 +149,23 @@ def _serve(path: Path, log_format: logs.Format) -> int:
 
     with logs.configure(log_format, logging.INFO):
         if created:
-            _log.info("wrote %s with a new token: lightd --token what", path)
+            _log.info("created %s with a new token; to print it: lightd --token what", path)
         try:
             trio.run(functools.partial(daemon.run, configuration, path=path, started=_tell_addresses))
-        except Exception as error:  # noqa: BLE001 - the last one to see it; the log masks the secrets in it
+        except Exception as error:  # noqa: BLE001 - the last handler; the log masks the secrets in it
             _tell_failure(error)
             return FAILED
     return 0
 
 
 def _tell_failure(error: Exception) -> None:
-    """Log why the daemon ended: a sentence for what an operator can mend, all of it for what is a bug."""
+    """Log why the daemon ended: one sentence for what an operator can fix, the traceback for a bug."""
     from lightd.journal.sqlite import JournalRefused  # noqa: PLC0415 - as the daemon
 
     found = leaves(error)
     if all(isinstance(leaf, OSError | JournalRefused | JournalUnavailable) for leaf in found):
         for leaf in found:
-            _log.critical("lightd can't run: %s", leaf)
+            _log.critical("lightd cannot run: %s", leaf)
     else:
         _log.critical("lightd failed", exc_info=error)
 

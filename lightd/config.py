@@ -1,14 +1,14 @@
-"""The configuration: what the file says, as values, and what is wrong with it, as lines.
+"""The configuration: parses and validates the text of the file.
 
-Every key is one attribute below, and its annotation carries the ``Rule`` that reads it. The parser, the
-schema (``config_schema``) and the file that a first start writes all go by that one table.
+Every key is one attribute below; its annotation carries the ``Rule`` that reads it. The parser, the schema
+(``config_schema``) and the file that a first start writes are all derived from these classes.
 
-1. A file is taken whole or not at all, and every mistake in it is told, not only the first.
-2. A mistake names its key's path. It never shows the value of a secret.
-3. Nothing is dropped in silence: an unknown key is a mistake, and so is a key given twice.
-4. No type is bent: ``true`` is no number, ``"8070"`` is none either, and neither is ``8070.0``.
+1. A file is accepted as a whole or not at all, and all mistakes in it are reported, not only the first.
+2. A mistake names the path of its key and never shows the value of a secret.
+3. Nothing is ignored silently: an unknown key and a duplicate key are mistakes.
+4. Types are not converted: ``true``, ``"8070"`` and ``8070.0`` are not accepted as a number.
 
-The disk is the business of ``config_file``: here nothing is read but the text that is handed in.
+Reading and writing the file is in ``config_file``.
 """
 
 import json
@@ -24,14 +24,14 @@ from lightd.redaction import mask
 
 S = TypeVar("S", bound=attrs.AttrsInstance)
 
-VERSION = "0.1.0"  # of the file's format: the lightd that first wrote files like this
+VERSION = "0.1.0"  # of the file's format: the first lightd that wrote this format
 
-SERVER_USER = User(988, 988)  # the contract's; never root unless an operator says so
-GIVEN_BY_THE_HOST = frozenset({"node"})  # keys that have no default here and needn't stand in the file
+SERVER_USER = User(988, 988)  # fixed by the API contract; root only if an operator configures it
+GIVEN_BY_THE_HOST = frozenset({"node"})  # keys without a default here that are optional in the file
 
 
 class ConfigurationError(Exception):
-    """The configuration can't be used; ``mistakes`` has one line for each reason."""
+    """The configuration is not valid; ``mistakes`` has one line for each reason."""
 
     def __init__(self, *mistakes: str) -> None:
         super().__init__("\n".join(mistakes))
@@ -40,7 +40,7 @@ class ConfigurationError(Exception):
 
 @attrs.frozen
 class Tls:
-    """The certificate (with its chain) and its private key, two PEM files; without them HTTP is spoken."""
+    """The certificate (with its chain) and its private key, two PEM files; without them, plain HTTP."""
 
     cert: Annotated[Path | None, rules.FILE] = None
     key: Annotated[Path | None, rules.FILE] = None
@@ -48,13 +48,13 @@ class Tls:
 
 @attrs.frozen
 class Server:
-    """Where and how the daemon listens; port 0 lets the system choose one.
+    """Where and how the daemon listens; with port 0 the system chooses a port.
 
-    ``allowed_origins`` are the web pages that may use the API from a browser, beside the node's own and the
-    panel's, which may open WebSockets in any case.
+    ``allowed_origins`` are the web pages that may use the API from a browser. The node's own pages and those
+    of the panel may always open WebSockets.
     """
 
-    host: Annotated[str, rules.HOST] = "0.0.0.0"  # noqa: S104 - the contract's default; a token guards it
+    host: Annotated[str, rules.HOST] = "0.0.0.0"  # noqa: S104 - the documented default; a token is required
     port: Annotated[int, rules.PORT] = 8070
     tls: Tls = Tls()
     allowed_origins: tuple[Annotated[str, rules.ORIGIN], ...] = ()
@@ -62,7 +62,7 @@ class Server:
 
 @attrs.frozen(kw_only=True)
 class Authorization:
-    """The master token, and whether it is asked for; without it the daemon listens on loopback only."""
+    """The master token, and whether it is required; without it the daemon listens on loopback only."""
 
     enabled: Annotated[bool, rules.FLAG] = True
     token: Annotated[str, rules.TOKEN] = attrs.field(repr=mask)
@@ -70,7 +70,7 @@ class Authorization:
 
 @attrs.frozen
 class Docker:
-    """Which engine there is, Docker's socket, what containers may reach of the host, and who they run as."""
+    """The engine, Docker's socket, which host paths containers may mount, and the user they run as."""
 
     engine: Annotated[Literal["docker", "process"], rules.ENGINE] = "docker"
     socket_path: Annotated[Path, rules.PATH] = Path("/var/run/docker.sock")
@@ -80,7 +80,7 @@ class Docker:
 
 @attrs.frozen
 class Storage:
-    """The daemon's folders (its own, those of containers, those of volumes), and what keeps volumes small."""
+    """The daemon's folders (its own, of containers, of volumes), and how volume sizes are enforced."""
 
     base_path: Annotated[Path, rules.PATH] = Path("storage")
     containers_path: Annotated[Path, rules.PATH] = attrs.field()
@@ -99,7 +99,7 @@ class Storage:
 
 @attrs.frozen
 class Monitoring:
-    """Whether and how often a running container is measured, in milliseconds."""
+    """Whether statistics of running containers are collected, and the interval in milliseconds."""
 
     enabled: Annotated[bool, rules.FLAG] = True
     interval_ms: Annotated[int, rules.INTERVAL] = 1000
@@ -107,7 +107,7 @@ class Monitoring:
 
 @attrs.frozen
 class Audit:
-    """How long, in days, and how many at most, entries of the audit are kept."""
+    """How many days, and how many at most, entries of the audit are kept."""
 
     keep_days: Annotated[int, rules.DAYS] = 90
     keep_entries: Annotated[int, rules.ENTRIES] = 1_000_000
@@ -115,9 +115,9 @@ class Audit:
 
 @attrs.frozen
 class Remote:
-    """The panel; its address and token are needed once it is enabled.
+    """The panel; its URL and token are required if it is enabled.
 
-    ``catch_up`` says what a panel that was away is told: all of it, or each server's latest state.
+    ``catch_up`` says what a panel receives after an outage: all updates, or each server's latest state.
     """
 
     enabled: Annotated[bool, rules.FLAG] = False
@@ -129,7 +129,7 @@ class Remote:
 
 @attrs.frozen(kw_only=True)
 class Configuration:
-    """All that an operator decides; its paths are absolute when it comes from ``parse``."""
+    """The whole configuration; its paths are absolute if it comes from ``parse``."""
 
     version: Annotated[str, rules.TEXT] = VERSION
     server: Server = Server()
@@ -142,7 +142,7 @@ class Configuration:
     node: Annotated[str, rules.NODE]
 
     def masked(self) -> dict[str, Any]:
-        """The configuration as JSON has it, every token masked to its last four characters."""
+        """The configuration as JSON values, every token masked except for its last four characters."""
         shown = to_json(self)
         for section in shown.values():
             if isinstance(section, dict) and "token" in section:
@@ -153,14 +153,14 @@ class Configuration:
 def parse(text: str, directory: Path, node: str) -> Configuration:
     """The configuration that ``text`` describes.
 
-    Relative paths are taken beneath ``directory``; ``node`` is the name where the text gives none.
+    Relative paths are relative to ``directory``; ``node`` is the default node name.
     Raises ``ConfigurationError``.
     """
     return from_json(loads(text), directory, node)
 
 
 def loads(text: str) -> object:
-    """The JSON value in ``text``; raises ``ConfigurationError`` with line and column where it is none."""
+    """The JSON value in ``text``; raises ``ConfigurationError`` with line and column if it is malformed."""
     repeated: dict[str, None] = {}
 
     def to_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -178,20 +178,20 @@ def loads(text: str) -> object:
             f"line {error.lineno}, column {error.colno}: malformed JSON: {error.msg}",
         ) from None
     except RecursionError:
-        raise ConfigurationError("malformed JSON: it is nested too deeply") from None
+        raise ConfigurationError("malformed JSON: nested too deeply") from None
     except ValueError as error:
         raise ConfigurationError(f"malformed JSON: {error}") from None
     if repeated:
-        raise ConfigurationError(*(f"{key}: is given twice in one object" for key in repeated))
+        raise ConfigurationError(*(f"{key}: duplicate key" for key in repeated))
     return value
 
 
 def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def from_json(value: object, directory: Path, node: str) -> Configuration:
-    """As ``parse``, from the JSON value."""
+    """Like ``parse``, from the JSON value."""
     if isinstance(value, dict):
         value = {"node": node, **value}
     mistakes: dict[str, str] = {}
@@ -204,7 +204,7 @@ def from_json(value: object, directory: Path, node: str) -> Configuration:
 
 
 def _read(annotation: Any, value: object, path: str, mistakes: dict[str, str]) -> Any:  # noqa: ANN401 - a key's value
-    """The value of one key; where it is wrong a mistake is noted, and what is returned means nothing."""
+    """The value of one key; if it is wrong, adds a mistake and returns a meaningless value."""
     if attrs.has(annotation):
         return _read_section(annotation, value, path, mistakes)
     if get_origin(annotation) is tuple:
@@ -214,33 +214,32 @@ def _read(annotation: Any, value: object, path: str, mistakes: dict[str, str]) -
             value = [alone]
         if not isinstance(value, list):
             choice = "a list" if alone is None else f'a list, or "{alone}"'
-            mistakes[path] = f"must be {choice}, not {rules.shown(value)}"
+            mistakes[path] = f"must be {choice} (got {rules.shown(value)})"
             return ()
         return tuple(_read(of, item, f"{path}[{index}]", mistakes) for index, item in enumerate(value))
     rule: rules.Rule = annotation.__metadata__[0]
     try:
         return rule.read(value)
     except ValueError:
-        seen = "" if rule.secret else f", not {rules.shown(value)}"
+        seen = "" if rule.secret else f" (got {rules.shown(value)})"
         mistakes[path] = f"must be {rule.means}{seen}"
         return None
 
 
 def _read_section(cls: type[S], value: object, path: str, mistakes: dict[str, str]) -> S:
-    """An instance of ``cls``, in which a key that is wrong stands at its default, or at None if it has none.
+    """An instance of ``cls``, in which a wrong key has its default, or None if it has no default.
 
-    So the sections can be held against each other however wrong they are, and a contradiction is told along
-    with the other mistakes.
+    Therefore contradictions between sections can be reported along with the other mistakes.
     """
     if not isinstance(value, dict):
-        mistakes[path or "(the whole file)"] = f"must be an object, not {rules.shown(value)}"
+        mistakes[path or "(the whole file)"] = f"must be an object (got {rules.shown(value)})"
         return _read_section(cls, {}, path, {})
     annotations = get_type_hints(cls, include_extras=True)
     defaults = {field.name: field.default for field in attrs.fields(cls)}
     for key in value:
         if key not in defaults:
             known = ", ".join(defaults)
-            mistakes[_join(path, rules.shown_key(key))] = f"is not a key that lightd knows here ({known})"
+            mistakes[_join(path, rules.shown_key(key))] = f"unknown key (known here: {known})"
     given: dict[str, Any] = {}
     for name, default in defaults.items():
         at, annotation, before = _join(path, name), annotations[name], len(mistakes)
@@ -263,31 +262,34 @@ def _join(path: str, key: str) -> str:
 
 
 def _contradictions(configuration: Configuration) -> Iterator[tuple[str, str]]:
-    """The keys that are well-formed, each for itself, and can't stand together."""
+    """Keys that are valid on their own but contradict each other."""
     host, remote, storage = configuration.server.host, configuration.remote, configuration.storage
     tls = configuration.server.tls
     if not configuration.authorization.enabled and not rules.is_loopback(host):
         yield (
             "server.host",
-            f"must be a loopback address while authorization.enabled is false, not {rules.shown(host)}",
+            f"must be a loopback address while authorization.enabled is false (got {rules.shown(host)})",
         )
     if tls.cert is not None and tls.key is None:
-        yield "server.tls.key", "must not be empty while server.tls.cert is given"
+        yield "server.tls.key", "is required if server.tls.cert is set"
     if tls.key is not None and tls.cert is None:
-        yield "server.tls.cert", "must not be empty while server.tls.key is given"
+        yield "server.tls.cert", "is required if server.tls.key is set"
     if remote.enabled and not remote.url:
-        yield "remote.url", "must not be empty while remote.enabled is true"
+        yield "remote.url", "is required if remote.enabled is true"
     if remote.enabled and not remote.token:
-        yield "remote.token", "must not be empty while remote.enabled is true"
+        yield "remote.token", "is required if remote.enabled is true"
     containers, volumes = storage.containers_path, storage.volumes_path
     if containers.is_relative_to(volumes) or volumes.is_relative_to(containers):
-        yield "storage.volumes_path", "must lie apart from storage.containers_path, neither within the other"
+        yield (
+            "storage.volumes_path",
+            "must be separate from storage.containers_path (neither inside the other)",
+        )
     if storage.quota == "pool" and not storage.pool_mb:
-        yield "storage.pool_mb", 'must not be 0 while storage.quota is "pool"'
+        yield "storage.pool_mb", 'must not be 0 if storage.quota is "pool"'
     if storage.quota == "pool" and storage.base_path.is_relative_to(volumes):
         yield (
             "storage.volumes_path",
-            "must not hold storage.base_path: the pool would hide its image",
+            "must not contain storage.base_path: the pool would hide its image file",
         )
 
 
@@ -310,10 +312,10 @@ def _anchored(configuration: Configuration, directory: Path) -> Configuration:
 
 
 def held_by(configuration: Configuration, uid: int, gid: int) -> Configuration:
-    """``configuration`` as it holds where lightd runs as that user.
+    """``configuration`` as it applies if lightd runs as that user.
 
-    Only root may give a volume away, or run a program as somebody else: for others the user that a first
-    file names is lightd's own. Another one is an operator's, and stays.
+    Only root can change the owner of a volume or run a program as another user. If lightd is not root, the
+    default ``docker.user`` is replaced by lightd's own user; any other value is kept.
     """
     docker = configuration.docker
     if uid == 0 or docker.user != SERVER_USER:
@@ -322,7 +324,7 @@ def held_by(configuration: Configuration, uid: int, gid: int) -> Configuration:
 
 
 def to_json(configuration: Configuration) -> dict[str, Any]:
-    """``configuration`` as the file has it, secrets included; ``from_json`` undoes it."""
+    """``configuration`` as JSON values, including secrets; the inverse of ``from_json``."""
     return attrs.asdict(configuration, value_serializer=_to_json_value)
 
 
@@ -333,13 +335,13 @@ def _to_json_value(_instance: object, _field: object, value: object) -> object:
         case tuple():
             return list(value)
         case None:
-            return ""  # as the rule of the one kind of key that may be empty has it
+            return ""  # the value of an empty path in the file
         case _:
             return value
 
 
 def first_file(token: str) -> dict[str, Any]:
-    """What a first start writes: the contract's keys at their defaults, ``token``, and no node's name."""
+    """The file that a first start writes: defaults, ``token``, and no node name."""
     file = to_json(Configuration(authorization=Authorization(token=token), node=""))
     del file["node"], file["audit"]
     file["server"] = {key: file["server"][key] for key in ("host", "port")}

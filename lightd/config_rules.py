@@ -1,8 +1,8 @@
 """How single values of the configuration are read: one ``Rule`` for each kind of key.
 
-A rule says the same thing three times, which is why it is one record: to the parser (``read``), to the
-operator who got it wrong (``means``), and to an editor (``schema``, of JSON Schema 2020-12). The schema may
-be wider than the rule, never narrower.
+A rule says the same thing three times and is therefore one record: for the parser (``read``), for the error
+message (``means``), and for an editor (``schema``, JSON Schema 2020-12). The schema may accept more than the
+rule, but never less.
 """
 
 import ipaddress
@@ -18,8 +18,8 @@ import attrs
 
 from lightd.redaction import redact
 
-SMALLEST_POOL = 128  # megabytes: a btrfs can't be much smaller
-LONGEST_SHOWN = 60  # characters of a wrong value that a mistake repeats
+SMALLEST_POOL = 128  # megabytes: a btrfs cannot be much smaller
+LONGEST_SHOWN = 60  # characters of a wrong value that an error message quotes
 HIGHEST_PORT = 65535
 EVERY_ORIGIN = "*"
 DEFAULT_PORTS = MappingProxyType({"http": 80, "https": 443})
@@ -29,7 +29,7 @@ DEFAULT_PORTS = MappingProxyType({"http": 80, "https": 443})
 class Rule:
     """A kind of value: "must be ``means``"; ``read`` returns it or raises ``ValueError``.
 
-    ``alone`` may stand in place of a whole list of such values.
+    ``alone`` is a value that can replace a whole list of such values.
     """
 
     means: str
@@ -41,7 +41,7 @@ class Rule:
 
 @attrs.frozen
 class User:
-    """Who a server runs as: the numbers of a user and a group."""
+    """The user and the group that a server runs as."""
 
     uid: int
     gid: int
@@ -51,24 +51,24 @@ class User:
 
 
 def shown(value: object) -> str:
-    """``value`` as a mistake may repeat it: in one line, short, without a token."""
+    """``value`` as an error message may quote it: one short line, without a token."""
     match value:
         case dict():
             return "an object"
         case list():
             return "a list"
         case _:
-            text = redact(json.dumps(value))  # a token may stand at the wrong key
+            text = redact(json.dumps(value))  # a token may be the value of the wrong key
             return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def shown_key(key: str) -> str:
-    """``key`` as a path may hold it: as it is where it is a plain word and no token, else as ``shown``."""
+    """``key`` as a path may contain it: unchanged if it is a plain word and no token, else as ``shown``."""
     return key if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", key) and redact(key) == key else shown(key)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine alone: ``localhost``, ``::1``, or an address in 127.0.0.0/8."""
+    """Whether ``host`` is a loopback address: ``localhost``, ``::1``, or an address in 127.0.0.0/8."""
     if host.lower() == "localhost" or host == "::1":
         return True
     try:
@@ -86,7 +86,7 @@ def _text(value: object) -> str:
 
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
-        raise ValueError  # noqa: TRY004 - a rule has one way to refuse
+        raise ValueError  # noqa: TRY004 - every rule rejects with ValueError
     return value
 
 
@@ -97,7 +97,7 @@ def _number(low: int, high: int) -> Rule:
         return value
 
     return Rule(
-        f"a number from {low} to {high}",
+        f"a whole number between {low} and {high}",
         read,
         {"type": "integer", "minimum": low, "maximum": high},
     )
@@ -162,7 +162,7 @@ def _origin(value: object) -> str:
 
 
 def to_origin(text: str) -> str | None:
-    """``text`` as browsers write an origin (RFC 6454, 6.2): lower case, without a default port; else None."""
+    """``text`` as browsers write an origin (RFC 6454, 6.2): lower case, no default port; None if invalid."""
     found = re.fullmatch(_ORIGIN, text)
     if found is None or not 0 < int(found["port"] or 1) <= HIGHEST_PORT:
         return None
@@ -212,32 +212,32 @@ _ORIGIN = (
     r"(?P<host>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>[0-9]{1,5}))?"
 )
 _FORM = r"lightd_[!-~]{13,}"
-_IN_WORDS = 'a token: "lightd_" and more, at least 20 characters in all, printable ASCII without spaces'
+_IN_WORDS = 'a token: "lightd_" followed by at least 13 printable ASCII characters without spaces'
 
-TEXT = Rule("a text", _text, {"type": "string", "minLength": 1})
+TEXT = Rule("a non-empty string", _text, {"type": "string", "minLength": 1})
 FLAG = Rule("true or false", _flag, {"type": "boolean"})
 PORT = _number(0, HIGHEST_PORT)
 INTERVAL = _number(100, 60_000)
 DAYS = _number(1, 3650)
 ENTRIES = _number(1000, 10**8)
-ENGINE = _one_of("one of docker, process", "docker", "process")
-QUOTA = _one_of("one of auto, pool, accounted", "auto", "pool", "accounted")
+ENGINE = _one_of('"docker" or "process"', "docker", "process")
+QUOTA = _one_of('"auto", "pool" or "accounted"', "auto", "pool", "accounted")
 POOL_SIZE = _number(0, 2**40)
-POOL = Rule(f"0, or a number from {SMALLEST_POOL} to {2**40}", _pool, POOL_SIZE.schema)
+POOL = Rule(f"0, or a whole number between {SMALLEST_POOL} and {2**40}", _pool, POOL_SIZE.schema)
 HOST = Rule("an IP address or a host name", _host, {"type": "string", "minLength": 1})
-NODE = _matching("a name of 1 to 63 of the characters A-Z a-z 0-9 _ . -", r"[A-Za-z0-9_.-]{1,63}")
+NODE = _matching("a name of 1 to 63 characters out of A-Z a-z 0-9 _ . -", r"[A-Za-z0-9_.-]{1,63}")
 TOKEN = _matching(_IN_WORDS, _FORM, secret=True)
 PANEL_TOKEN = Rule(
-    f"{_IN_WORDS}; or empty",
+    f"{_IN_WORDS}, or empty",
     _panel_token,
     {"type": "string", "pattern": f"^(?:{_FORM})?$"},
     secret=True,
 )
 CATCH_UP = _one_of('"all" or "latest"', "all", "latest")
 PATH = Rule("a path", _path, {"type": "string", "minLength": 1})
-FILE = Rule("a path; or empty", _file, {"type": "string"})
+FILE = Rule("a path, or empty", _file, {"type": "string"})
 ORIGIN = Rule(
-    'an origin, as "https://panel.example" or "http://localhost:3000": a scheme, a host, no path; or "*"',
+    'an origin without a path, for example "https://panel.example" or "http://localhost:3000", or "*"',
     _origin,
     {"type": "string", "pattern": r"^(?:\*|[A-Za-z][A-Za-z0-9+.-]*://[^/?#@]+)$"},
     alone=EVERY_ORIGIN,
@@ -246,8 +246,8 @@ MOUNT = Rule('an absolute path without ".."', _mount, {"type": "string", "patter
 USER_TEXT = _matching("two numbers", r"[0-9]{1,10}:[0-9]{1,10}")
 USER = Rule('"uid:gid", two numbers below 2147483648', _user, USER_TEXT.schema)
 URL = Rule(
-    "an http:// or https:// address without a password, query or fragment; or empty",
+    "an http:// or https:// URL without a password, query or fragment, or empty",
     _url,
     {"type": "string", "pattern": "^(?:https?://.+)?$"},
-    secret=True,  # the password it must not have would be shown
+    secret=True,  # a password in a wrong URL must not be shown
 )

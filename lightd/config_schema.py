@@ -1,7 +1,7 @@
-"""The configuration's JSON Schema (2020-12), for editors: made from the same table that the parser goes by.
+"""The configuration's JSON Schema (2020-12), for editors, derived from the same classes as the parser.
 
-``python -m lightd.config_schema > config/config.schema.json`` writes it anew. What holds between two keys
-(no authorization beyond loopback, a panel without its address) is told by the daemon alone.
+``python -m lightd.config_schema > config/config.schema.json`` regenerates it. Rules between two keys (no
+authorization only on loopback, a panel needs a URL) are checked by the daemon only.
 """
 
 import inspect
@@ -15,7 +15,7 @@ from lightd import config, config_rules
 
 
 def to_document() -> dict[str, Any]:
-    """The whole schema, as JSON has it."""
+    """The whole schema as JSON values."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "lightd's config.json",

@@ -1,12 +1,11 @@
-"""``lightd demo``: one server's whole life on this machine, through the real HTTP and WebSocket API.
+"""``lightd demo``: install, start, use, stop and delete one server on this machine, through the real API.
 
-The server is a Docker container where an engine answers, and a local process where none does. Each call is
-shown as the line for a shell that makes it.
+The server is a Docker container if an engine answers, and a local process otherwise. Each call is shown as
+the ``curl`` line that makes it.
 
-A daemon of its own is started in a scratch folder, on a free port of the loopback, under a node name of its
-own, and its server has that name, so that it touches nothing of any other lightd here. All it made is removed
-at the end, however that comes: by a signal, by a terminal that is closed, by nobody reading any more. Only a
-``SIGKILL`` leaves something.
+The demo starts its own daemon in a temporary folder, on a free loopback port, with its own node name, which
+is also the name of the server; it touches nothing of another lightd on this machine. Everything is removed at
+the end, also after a signal, a closed terminal or a closed pipe. Only ``SIGKILL`` leaves something behind.
 """
 
 import argparse
@@ -39,9 +38,9 @@ IMAGE = "busybox:stable"
 HOST = "host"
 DOCKER = "/var/run/docker.sock"
 ANSWER = 3.0
-LOCAL = "Without Docker: the server is a local process, and nothing isolates it."
-PATIENCE = 120.0  # seconds in which nothing is heard of the server
-CALL = 30.0  # seconds for the answer to a call
+LOCAL = "Docker is not running: the demo server is a local process, without isolation."
+PATIENCE = 120.0  # seconds without any frame from the server
+CALL = 30.0  # seconds for one response
 FIRST_SIGHT = 10.0
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -51,12 +50,12 @@ STARTUP = (
 )
 
 
-class Trouble(Exception):  # noqa: N818 - what the demo ends with, told to a person
-    """The demo can't go on; the sentence says why."""
+class Trouble(Exception):  # noqa: N818 - ends the demo with a message
+    """The demo cannot continue; the message says why."""
 
 
 def main(args: argparse.Namespace) -> int:
-    """Run the demo; return 0 where all of it was seen, else 1, or 128 and the number of the signal."""
+    """Run the demo; return 0 if it was completed, else 1, or 128 plus the number of the signal."""
     troubles: list[str] = []
     code = 0
     try:
@@ -65,7 +64,7 @@ def main(args: argparse.Namespace) -> int:
             tempfile.TemporaryDirectory(prefix="lightd-demo-") as scratch,
         ):
             engine = args.engine or _choose()
-            os.chmod(scratch, 0o711)  # noqa: S103, PTH101 - a server without Docker goes the host's way to its volume
+            os.chmod(scratch, 0o711)  # noqa: S103, PTH101 - a local process must be able to reach its volume
             image = HOST if engine == "process" else args.image or IMAGE
             code = trio.run(_demo, Path(scratch), engine, image, args.keep)
     except* standard.Unwritten as unwritten:
@@ -79,7 +78,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 async def _demo(scratch: Path, engine: str, image: str, keep: bool) -> int:  # noqa: FBT001 - a flag of the command line
-    """Serve and show. A signal ends the show, not the daemon: it has yet to remove what was made."""
+    """Run the daemon and the demo. A signal ends the demo first: the daemon still has to clean up."""
     name = f"demo-{secrets.token_hex(4)}"
     configuration = _to_configuration(scratch, engine, name)
     token, file, screen = configuration.authorization.token, scratch / "token", Screen()
@@ -112,7 +111,9 @@ async def _demo(scratch: Path, engine: str, image: str, keep: bool) -> int:  # n
                         await shown.run()
                         seen = True
                         if keep:
-                            screen.tell(f"\nThe daemon stays until Ctrl-C, at {url}. Its token: {token}")
+                            screen.tell(
+                                f"\nThe daemon keeps running at {url} until Ctrl-C. Its token: {token}"
+                            )
                             screen.show_command("ps")
                             await trio.sleep_forever()
                 finally:
@@ -127,14 +128,14 @@ def _open_client(url: str, token: str) -> httpx.AsyncClient:
 
 
 async def _wait_engine(system: System) -> None:
-    """Wait until the engine answers, or so long that it seems to be absent: the API will say so."""
+    """Wait until the engine answers, for a limited time; without it, the API returns an error."""
     with trio.move_on_after(FIRST_SIGHT):
         while not system.fleet.engine_up.value:
             await system.fleet.engine_up.wake.wait()
 
 
 def _choose() -> str:
-    """The engine that there is: Docker where one answers, else none but ourselves."""
+    """The engine to use: ``docker`` if it answers, otherwise ``process``."""
     try:
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(ANSWER)
@@ -146,7 +147,7 @@ def _choose() -> str:
 
 
 def _socket() -> str:
-    """Where Docker is looked for, as its own client does."""
+    """The path of Docker's socket, as Docker's own client finds it."""
     scheme, _, path = os.environ.get("DOCKER_HOST", "").partition("://")
     return path if scheme == "unix" and path else DOCKER
 
@@ -156,7 +157,7 @@ def _to_configuration(scratch: Path, engine: str, name: str) -> config.Configura
     file["server"] = {"host": "127.0.0.1", "port": 0}
     file["docker"] |= {"engine": engine, "socket_path": _socket()}
     if os.geteuid() != 0:
-        file["docker"]["user"] = f"{os.geteuid()}:{os.getegid()}"  # only root may give files away
+        file["docker"]["user"] = f"{os.geteuid()}:{os.getegid()}"  # only root can change the owner of a file
     return config.from_json(file, scratch, name)
 
 
@@ -168,7 +169,7 @@ def _free_port() -> int:
 
 @attrs.define(eq=False)
 class _Show:
-    """The steps, in their order."""
+    """The steps of the demo, in order."""
 
     _client: httpx.AsyncClient
     _url: str
@@ -197,19 +198,21 @@ class _Show:
         await self._call("POST", "/containers", container)
         await self._live()
         await self._call("DELETE", f"/containers/{self._name}")
-        self._screen.tell("\nThat was a server's whole life. Nothing of it is left.")
+        self._screen.tell("\nDone: the server was created, used and removed.")
 
     async def clear(self) -> None:
-        """No server is left, those of a person's own calls included; raises ``Trouble`` where one may be."""
+        """Remove all servers, also those created by hand; raises ``Trouble`` if one may be left."""
         self._screen.forgive()
-        trouble = f"waited {CALL:g} seconds in vain"
+        trouble = f"no answer within {CALL:g} seconds"
         with trio.move_on_after(CALL, shield=True):
             trouble = await self._remove_all()
         if trouble:
-            raise Trouble(f"a server may be left ({trouble}): docker ps -a, ps -ef, for {self._name}")
+            raise Trouble(
+                f"could not remove a server ({trouble}): look for {self._name} in docker ps -a and ps -ef"
+            )
 
     async def _remove_all(self) -> str:
-        """Return what kept one from being removed."""
+        """Return why a server could not be removed, or an empty string."""
         troubles: list[BaseException] = []
         try:
             for row in (await self._client.get("/containers")).json()["containers"]:
@@ -229,10 +232,10 @@ class _Show:
             ended = await self._until(console, "event", "exit")
             self._screen.tell(f"  the process ended with exit code {ended['code']}")
             if ended["code"] != 0:
-                raise Trouble("the server did not end as it should have")
+                raise Trouble(f"the server ended with exit code {ended['code']} instead of 0")
 
     async def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Make a call and show it; whatever comes, it is known what came of it."""
+        """Send a request and show it. It is not cancelled, so that its result is always known."""
         self._screen.tell(f"\n{method} {path}")
         self._screen.show_call(method, path, body)
         async with self._screen.waiting():
@@ -241,7 +244,7 @@ class _Show:
         self._screen.tell(f"  {response.status_code} {response.text}")
         answer: dict[str, Any] = response.json()
         if response.is_error:
-            raise Trouble(f"{method} {path} was refused: {answer['error']}")
+            raise Trouble(f"{method} {path} failed: {answer['error']}")
         return answer
 
     @asynccontextmanager
@@ -258,7 +261,7 @@ class _Show:
         await console.send_message(json.dumps({"event": "send_command", "command": command}))
 
     async def _until(self, console: WebSocketConnection, event: str, data: str) -> dict[str, Any]:
-        """Show what comes until the frame that holds ``data``, and return that one."""
+        """Show frames until one contains ``data``, and return that one."""
         with trio.move_on_after(PATIENCE) as patience:
             while True:
                 async with self._screen.waiting():
@@ -273,4 +276,4 @@ class _Show:
                 if frame["event"] == "event" and frame["data"] == "failed":
                     detail = await self._call("GET", f"/containers/{self._name}")
                     raise Trouble(f"the installation failed: {detail['error']}")
-        raise Trouble(f"waited {PATIENCE:g} seconds for {event} {data!r} in vain")
+        raise Trouble(f"no {event} {data!r} within {PATIENCE:g} seconds")

@@ -1,4 +1,4 @@
-"""What ``lightd demo`` shows: lines, calls that a person could paste, and that it waits for something."""
+"""The output of ``lightd demo``: lines, calls that can be pasted into a shell, and a progress bar."""
 
 import json
 import os
@@ -14,15 +14,15 @@ import trio
 from lightd import standard
 from lightd.http.auth import MEDIA_TYPE
 
-STEP: Final = 0.15  # seconds between two drawings of the bar
+STEP: Final = 0.15  # seconds between two updates of the progress bar
 WIDTH: Final = 24
 CLEAR: Final = "\r\x1b[K"
 
 
 class Screen:
-    """Lines on standard output; on a terminal, a bar below them while something takes long.
+    """Lines on standard output; on a terminal, a progress bar below them while the demo waits.
 
-    Who stops reading is told of once, by ``Unwritten``: what has yet to be removed is removed unseen.
+    A closed output raises ``Unwritten`` once; after that nothing is printed, so that the clean-up can finish.
     """
 
     def __init__(self) -> None:
@@ -30,31 +30,31 @@ class Screen:
         self._drawn = self._unread = self._forgiving = False
 
     def tell(self, line: str) -> None:
-        """Show a line, above the bar."""
+        """Print a line above the progress bar."""
         self._clear()
         self._print(f"{line}\n")
 
     def introduce(self, url: str, token: str, file: Path) -> None:
-        """Give a name to all that the calls have in common; ``file`` has the token."""
+        """Print the shell variables that the calls use; ``file`` contains the token."""
         self.tell(f"  url={url} token={shlex.quote(str(file))}")
         self.tell(f"  auth='Authorization: Bearer {token}' accept='Accept: {MEDIA_TYPE}'")
 
     def show_call(self, method: str, path: str, body: dict[str, Any] | None) -> None:
-        """Show a call as the line that makes it."""
+        """Print a call as the ``curl`` line that makes it."""
         data = "" if body is None else f" -d {shlex.quote(json.dumps(body))}"
         self.tell(f'  curl -sS -X {method} -H "$auth" -H "$accept" "$url{path}"{data}')
 
     def show_command(self, words: str) -> None:
-        """Show a command of ``lightd`` as the line that runs it."""
+        """Print a ``lightd`` command as the line that runs it."""
         self.tell(f'  lightd {words} --url "$url" --token-file "$token"')
 
     def forgive(self) -> None:
-        """From now on nobody need read: no trouble comes of it."""
+        """From now on a closed output is ignored."""
         self._forgiving = True
 
     @asynccontextmanager
     async def waiting(self) -> AsyncIterator[None]:
-        """Show that somebody waits, for as long as that is so."""
+        """Show the progress bar within the block."""
         async with trio.open_nursery() as nursery:
             if self._terminal:
                 nursery.start_soon(self._draw)

@@ -1,4 +1,4 @@
-"""The standard streams: they are there whoever starts lightd, and one that can't be written is told of."""
+"""The standard streams: they always exist, and a failed write is reported."""
 
 import errno
 import os
@@ -9,22 +9,22 @@ from pathlib import Path
 from lightd.commands.trouble import FAILED, SIGNALLED
 
 
-class Unwritten(OSError):  # noqa: N818 - what a command ends with
-    """Standard output can't be written."""
+class Unwritten(OSError):  # noqa: N818 - ends the command, not an error of ours
+    """Writing to standard output failed."""
 
 
 def have_streams() -> None:
-    """Standard input, output and error are open; one that was closed leads nowhere.
+    """Open standard input, output or error on ``/dev/null`` if it was closed.
 
-    Else the next file that is opened, the journal say, would have its number, and be printed to.
+    Otherwise the next opened file, for example the journal, would get its number, and be printed to.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - until the process ends
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - open until the process ends
 
 
 def tell(text: str) -> None:
-    """Have ``text`` be written, with all that was before it; raises ``Unwritten``."""
+    """Write and flush ``text``; raises ``Unwritten``."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -33,12 +33,12 @@ def tell(text: str) -> None:
 
 
 def give_up(error: OSError) -> int:
-    """The exit code of who can't write its output; what is still to be flushed goes nowhere.
+    """The exit code after a failed write; discards what is still buffered.
 
-    Whoever stops reading is told nothing, as of any program that SIGPIPE ends.
+    For a closed pipe no message is printed, as with any program that SIGPIPE ends.
     """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if error.errno == errno.EPIPE:
         return SIGNALLED + signal.SIGPIPE
-    sys.stderr.write(f"lightd: the output can't be written: {error.strerror or error}\n")
+    sys.stderr.write(f"lightd: cannot write the output: {error.strerror or error}\n")
     return FAILED

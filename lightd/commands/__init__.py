@@ -1,1 +1,1 @@
-"""The commands for people: what a running daemon can be asked and told from a shell."""
+"""The client commands, which talk to a running daemon from a shell."""

@@ -1,8 +1,8 @@
-"""Where the daemon is, and the token for it: from the configuration, or as the command line says.
+"""The daemon's address and the token for it, from the command line or the configuration.
 
-1. A token never stands on the command line, where every user of the machine can read it.
-2. The master token of a configuration goes to the address of that configuration, and to no other.
-3. Nothing is written: a command that looks for a daemon makes no configuration for one.
+1. A token is never an argument: every user of the machine can read the arguments of a process.
+2. The master token of a configuration is sent to the address in that configuration only.
+3. Nothing is written: a client command does not create a configuration.
 """
 
 import argparse
@@ -25,10 +25,10 @@ _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 
 @attrs.frozen
 class Address:
-    """A daemon's URL, without a slash at its end, and whom to take for it over TLS.
+    """A daemon's URL, without a slash at its end, and which certificates to trust for it.
 
-    ``ca`` is a file of certificates to trust instead of the system's. ``pinned`` is the daemon's own one,
-    known from its configuration (PEM): then it alone is trusted, whatever the name it is called by.
+    ``ca`` is a file of certificates to trust instead of the system's. ``pinned`` is the daemon's own
+    certificate (PEM), known from its configuration: then only that one is trusted, under any host name.
     """
 
     url: str
@@ -38,7 +38,7 @@ class Address:
 
 
 def find(args: argparse.Namespace, environ: Mapping[str, str]) -> Address:
-    """The daemon that is meant; raises ``Trouble`` and ``ConfigurationError``."""
+    """The address of the daemon; raises ``Trouble`` and ``ConfigurationError``."""
     url, token_file = args.url, args.token_file
     if url is None:
         url = environ.get("LIGHTD_URL") or None
@@ -50,13 +50,11 @@ def find(args: argparse.Namespace, environ: Mapping[str, str]) -> Address:
         path = config_file.resolve_path(args.config, environ)
         if not config_file.is_there(path):
             missing = "--url and --token-file" if url is None else "--token-file"
-            raise Trouble(
-                WRONG, f"there is no configuration {path}: name it with --config, or give {missing}"
-            )
+            raise Trouble(WRONG, f"no configuration at {path}: name one with --config, or use {missing}")
         configuration = config_file.load(path)
         if token is None:
             if url is not None and not is_same(url, to_url(configuration.server)):
-                raise Trouble(WRONG, f"the token in {path} is not for {url}: give one with --token-file")
+                raise Trouble(WRONG, f"the token in {path} is not for {url}: use --token-file")
             token = configuration.authorization.token
         if url is None:
             url, pinned = to_url(configuration.server), to_pinned(configuration.server)
@@ -64,9 +62,9 @@ def find(args: argparse.Namespace, environ: Mapping[str, str]) -> Address:
 
 
 def to_url(server: config.Server) -> str:
-    """The URL of a daemon that is configured so, on this machine; raises ``Trouble`` where none is fixed."""
+    """The URL of a daemon with that configuration on this machine; raises ``Trouble`` for port 0."""
     if server.port == 0:
-        raise Trouble(WRONG, "server.port is 0, so the system chose the port: give the address with --url")
+        raise Trouble(WRONG, "server.port is 0, so the port is not known: use --url")
     host = _HERE.get(server.host, server.host)
     return f"{to_scheme(server)}://{f'[{host}]' if ':' in host else host}:{server.port}"
 
@@ -82,7 +80,7 @@ def _certificate(server: config.Server) -> Path | None:
 
 
 def to_pinned(server: config.Server) -> str | None:
-    """The certificate that such a daemon shows, without those of its authorities; None where it has none."""
+    """The daemon's own certificate, without its chain; None without TLS."""
     path = _certificate(server)
     if path is None:
         return None
@@ -96,14 +94,14 @@ def to_pinned(server: config.Server) -> str | None:
 
 
 def is_same(url: str, other: str) -> bool:
-    """Whether both lead to one port of one host; every name of the loopback is that of one host."""
+    """Whether both are the same scheme, host and port; all loopback names are the same host."""
     one, two = urlsplit(url), urlsplit(other)
     hosts = {config_rules.is_loopback(each.hostname or "") or each.hostname for each in (one, two)}
     return len(hosts) == 1 and to_port(url) == to_port(other) and one.scheme == two.scheme
 
 
 def to_port(url: str) -> int:
-    """The port of ``url``, its scheme's where it names none."""
+    """The port of ``url``, or the default port of its scheme."""
     parts = urlsplit(url)
     return parts.port or (443 if parts.scheme == "https" else 80)
 
@@ -114,23 +112,23 @@ def _checked(url: str) -> str:
     except ValueError:
         read = ""
     if not read:
-        raise Trouble(
-            WRONG, "--url and $LIGHTD_URL must be an http:// or https:// address without a password"
-        )
+        raise Trouble(WRONG, "--url and $LIGHTD_URL must be an http:// or https:// URL without a password")
     return read.rstrip("/")
 
 
 def read_token(path: Path) -> str:
-    """The token in the file at ``path``, which others must not be able to read; raises ``Trouble``."""
+    """The token in the file at ``path``, which other users must not be able to read; raises ``Trouble``."""
     try:
         with path.open("rb") as file:
             found = os.fstat(file.fileno())
             if stat.S_ISREG(found.st_mode) and found.st_mode & config_file.READABLE_BY_OTHERS:
-                raise Trouble(WRONG, f"{path} is open to others and holds a token: chmod 600 {path}")
+                raise Trouble(
+                    WRONG, f"{path} contains a token and can be read by other users: chmod 600 {path}"
+                )
             text = file.read(_LONGEST).decode("utf-8", "replace").strip()
     except OSError as error:
-        raise Trouble(WRONG, f"{path} can't be read: {error.strerror}") from None
+        raise Trouble(WRONG, f"cannot read {path}: {error.strerror}") from None
     try:
         return str(config_rules.TOKEN.read(text))
     except ValueError:
-        raise Trouble(WRONG, f"{path} must hold {config_rules.TOKEN.means}") from None
+        raise Trouble(WRONG, f"{path} must contain {config_rules.TOKEN.means}") from None

@@ -1,7 +1,7 @@
-"""``lightd completion bash|zsh|fish``: the shell asks ``lightd`` itself what may come next, by argcomplete.
+"""``lightd completion bash|zsh|fish``: the shell asks ``lightd`` itself for completions, through argcomplete.
 
-Containers are those of the daemon that the line so far means. What is no container's id is left out, so
-nothing that a daemon says gets into a shell's line as more than a word.
+Container ids come from the daemon that the options typed so far select. Anything that is not a valid id is
+left out, so that a daemon can only add plain words to a shell's command line.
 """
 
 import argparse
@@ -22,21 +22,21 @@ PATIENCE: Final = 2.0
 
 
 def to_script(shell: str) -> str:
-    """What the shell has to read."""
-    from argcomplete.shell_integration import shellcode  # noqa: PLC0415 - who completes nothing does not wait
+    """The script that the shell has to source."""
+    from argcomplete.shell_integration import shellcode  # noqa: PLC0415 - only loaded for completion
 
     return shellcode(["lightd"], shell=shell)
 
 
 def answer(parser: argparse.ArgumentParser) -> None:
-    """Answer the shell that asks by its variables, and end the process."""
+    """Answer the shell, which asks through environment variables, and exit."""
     import argcomplete  # noqa: PLC0415 - as above
 
     argcomplete.autocomplete(parser, always_complete_options="long")
 
 
 def to_ids(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> Sequence[str]:  # noqa: ANN401 - argcomplete's
-    """The containers whose ids begin with ``prefix``; none where the daemon can't be asked."""
+    """The container ids that begin with ``prefix``; none if the daemon cannot be reached."""
     try:
         said_so_far = {"config": None, "url": None, "token_file": None, "ca": None, **vars(parsed_args)}
         found = address.find(argparse.Namespace(**said_so_far), os.environ)

@@ -1,11 +1,11 @@
-"""``lightd console ID``: a live console with input, a line at a time.
+"""``lightd console ID``: a live console with input, one line at a time.
 
-The terminal stays as it is, with its own line editing; only its second end of line becomes ctrl-], so that
-this detaches at once. Lines are shown as ``screen`` lets them through, colours and nothing else: a frame has
-whole lines, so there is no full-screen program to be served by letting more through.
+The terminal keeps its mode and its own line editing; only its second end-of-line character becomes Ctrl-], so
+that this key detaches immediately. Lines are filtered by ``screen``, which keeps colours and nothing else.
+Frames contain whole lines, so full-screen programs would not work in any case.
 
-Where input is no terminal it is sent to its end, at a pace that the daemon takes; then comes one more
-question, whose answer says that every line before it was taken.
+If input is not a terminal, it is sent to its end, at a rate that the daemon accepts; then one more request
+is sent, whose response shows that every line before it was accepted.
 """
 
 import argparse
@@ -30,14 +30,14 @@ from lightd.commands.viewing import Frame, Viewing
 
 LINES: Final = 20
 DETACH: Final = b"\x1d"
-PACE: Final = 0.06  # seconds a line: the daemon takes 20 frames a second
+PACE: Final = 0.06  # seconds per line: the daemon accepts 20 frames per second
 _LARGEST_SIZE: Final = 1000
-_CC: Final = 6  # where a terminal's control characters are among its attributes
+_CC: Final = 6  # index of the control characters in a terminal's attributes
 
 
 @attrs.define(eq=False)
 class Attended:
-    """A console with somebody at it. ``refused`` says that a line was not taken."""
+    """A console that a user is attached to. ``refused`` is true if a line was rejected."""
 
     output: Output
     printed: logs.Printed
@@ -46,7 +46,7 @@ class Attended:
     taken: trio.Event = attrs.field(factory=trio.Event)
 
     def take(self, frame: Frame) -> None:
-        """Show what a frame says."""
+        """Print a frame."""
         match frame["event"]:
             case "daemon_message" if self.json:
                 self.output.json({"message": str(frame["data"])})
@@ -68,15 +68,15 @@ class Attended:
 
 
 def to_end(frame: Frame) -> str:
-    """How a process ended, in a sentence. Pure."""
+    """How a process ended, as a sentence. Pure."""
     code = frame.get("code")
     told = "The process ended" if code is None else f"The process ended with exit code {code}"
-    memory = ", for using more memory than it may" if frame.get("oom_killed") else ""
-    return f"{told}{memory}{': nobody asked for that' if frame.get('crashed') else ''}"
+    memory = ", out of memory" if frame.get("oom_killed") else ""
+    return f"{told}{memory}{' (crash)' if frame.get('crashed') else ''}"
 
 
 async def run(args: argparse.Namespace, client: Client, output: Output) -> int:
-    """Show the console and send what is typed, until either side ends."""
+    """Print the console and send what is typed, until one side ends."""
     limit = LINES if args.lines is None else args.lines
     console = Attended(output, logs.Printed(output, args.json), args.json)
     await logs.show_end(client, args.id, limit, console.printed)
@@ -103,7 +103,7 @@ async def run(args: argparse.Namespace, client: Client, output: Output) -> int:
 
 
 async def _send_input(viewing: Viewing, console: Attended) -> None:
-    """Send what is typed, line by line, up to the end of input or the key that detaches."""
+    """Send what is typed, line by line, up to the end of input or the detach key."""
     terminal = os.isatty(0)
     rest = b""
     while data := await _read():
@@ -127,17 +127,17 @@ async def _send(viewing: Viewing, line: bytes, *, terminal: bool) -> None:
 
 
 async def _read() -> bytes:
-    """What standard input has by now, nothing at its end. No thread waits in it, which would outlive us."""
+    """The available standard input, empty at its end. No thread blocks in it, as it could not be stopped."""
     try:
         await trio.lowlevel.wait_readable(0)
     except OSError as error:
-        if error.errno != errno.EPERM:  # a file, which is always ready
+        if error.errno != errno.EPERM:  # a regular file, which is always readable
             raise
     return os.read(0, 65536)
 
 
 async def _resize(viewing: Viewing) -> None:
-    """Have the console be as large as this terminal, now and whenever that changes."""
+    """Set the console's size to that of this terminal, now and on every change."""
     with trio.open_signal_receiver(signal.SIGWINCH) as changes:
         while True:
             size = os.get_terminal_size(sys.stdout.fileno())
@@ -148,7 +148,7 @@ async def _resize(viewing: Viewing) -> None:
 
 @contextmanager
 def _detaching_at_once(descriptor: int) -> Iterator[None]:
-    """Within the block ctrl-] ends a line, without being echoed into the next one."""
+    """Within the block Ctrl-] ends a line and is not echoed."""
     if not os.isatty(descriptor):
         yield
         return

@@ -1,4 +1,4 @@
-"""``lightd events [ID] [-f]``: what happened, from the journal, and what happens."""
+"""``lightd events [ID] [-f]``: past events from the journal, and new ones."""
 
 import argparse
 import json
@@ -22,7 +22,7 @@ _KNOWN = {"event", "data", "seq", "internal_id"}
 
 @attrs.define(eq=False)
 class Told:
-    """Events as they were told so far, each once, up to ``seq``."""
+    """The events that were printed so far, each once, up to ``seq``."""
 
     _output: Output
     _json: bool
@@ -30,7 +30,7 @@ class Told:
     seq: int | None = None
 
     def take(self, frame: Frame) -> None:
-        """Tell of a change of state; a frame of another kind is none."""
+        """Print a change of state; ignore other frames."""
         if frame["event"] != "event" or frame["seq"] <= (self.seq or 0):
             return
         self.seq = frame["seq"]
@@ -46,14 +46,14 @@ class Told:
         )
 
     def tell(self, entry: Mapping[str, Any]) -> None:
-        """Tell of one event."""
+        """Print one event."""
         if self._json:
             self._output.json(entry)
         else:
             self._output.line(to_line(entry))
 
     def to_query(self) -> dict[str, int]:
-        """Where the next connection goes on."""
+        """The query with which the next connection continues."""
         return {} if self.seq is None else {"since": self.seq}
 
 
@@ -75,7 +75,7 @@ async def run(args: argparse.Namespace, client: Client, output: Output) -> int:
 
 
 async def history(client: Client, internal_id: str | None, limit: int) -> list[dict[str, Any]]:
-    """The last ``limit`` events of the container, or of all there are, in their order."""
+    """The last ``limit`` events of the container, or of all containers, in order."""
     ids = [internal_id]
     if internal_id is None:
         ids = [row["internal_id"] for row in (await client.ask("GET", "/containers"))["containers"]]
@@ -93,7 +93,7 @@ async def history(client: Client, internal_id: str | None, limit: int) -> list[d
 
 
 def to_line(entry: Mapping[str, Any]) -> str:
-    """An event in one line: when, whose, what, and what else is known of it."""
+    """An event as one line: time, container, type and data."""
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry["at"]))
     details = " ".join(f"{key}={to_value(value)}" for key, value in entry["data"].items())
     whole = f"{at}  {entry['internal_id']}  {entry['type']}  {details}"
@@ -101,7 +101,7 @@ def to_line(entry: Mapping[str, Any]) -> str:
 
 
 def to_value(value: object) -> str:
-    """A value of an event, shortened: a list by its length, an object by its keys' number."""
+    """A value of an event, shortened: a list as its length, an object as its number of keys."""
     match value:
         case list():
             return f"[{len(value)}]"

@@ -1,4 +1,4 @@
-"""``lightd logs ID [-f]``: the end of a console, and what comes."""
+"""``lightd logs ID [-f]``: the last lines of a console, and new ones."""
 
 import argparse
 import json
@@ -16,20 +16,20 @@ LINES = 100
 
 @attrs.define(eq=False)
 class Printed:
-    """A console as it was printed so far: each line once, up to ``last``."""
+    """The console lines that were printed so far, each once, up to ``last``."""
 
     _output: Output
     _json: bool = False
     last: int | None = None
 
     def end(self, lines: list[dict[str, Any]]) -> None:
-        """Print the end of what there is; the viewing goes on from there."""
+        """Print the last existing lines; new lines continue from there."""
         self.last = lines[-1]["line"] if lines else 0
         shown = [self._shown(line["line"], line["text"]) for line in lines]
         self._output.lines("".join(f"{line}\n" for line in shown))
 
     def take(self, frame: Frame) -> None:
-        """Print what a frame adds."""
+        """Print the new lines of a frame."""
         if frame["event"] == "console":
             texts = str(frame["data"]).split("\n")[:-1]
             new = [
@@ -45,7 +45,7 @@ class Printed:
             self._output.note(f"{frame['missed']} lines are missing here")
 
     def to_query(self) -> dict[str, int]:
-        """Where the next connection goes on."""
+        """The query with which the next connection continues."""
         return {} if self.last is None else {"since_line": self.last}
 
     def _shown(self, number: int, text: str) -> str:
@@ -55,7 +55,7 @@ class Printed:
 
 
 async def run(args: argparse.Namespace, client: Client, output: Output) -> int:
-    """Show the last lines; with ``--follow`` all later ones too, until the container is deleted."""
+    """Print the last lines; with ``--follow`` also new ones, until the container is deleted."""
     limit = LINES if args.lines is None else args.lines
     printed = Printed(output, args.json)
     await show_end(client, args.id, limit, printed)
@@ -67,7 +67,7 @@ async def run(args: argparse.Namespace, client: Client, output: Output) -> int:
 
 
 async def show_end(client: Client, internal_id: str, limit: int, printed: Printed) -> None:
-    """Print the last ``limit`` lines. With none asked for, it is known all the same where they end."""
+    """Print the last ``limit`` lines, and remember the number of the last line even if ``limit`` is 0."""
     path = f"/containers/{internal_id}/logs"
     lines: list[dict[str, Any]] = (await client.ask("GET", path, lines=max(limit, 1)))["lines"]
     if limit:

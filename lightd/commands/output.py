@@ -1,7 +1,7 @@
-"""What a command writes: lines, tables and JSON on standard output, sentences on standard error.
+"""The output of a command: lines, tables and JSON on standard output, messages on standard error.
 
-Colours are for a terminal, and not where ``NO_COLOR`` is set (no-color.org) or the terminal is ``dumb``. All
-that comes from elsewhere goes through ``screen`` before it gets here; JSON is ASCII, and safe by that.
+Colours are used on a terminal only, and not if ``NO_COLOR`` is set (no-color.org) or ``TERM`` is ``dumb``.
+Untrusted text is filtered by ``screen`` before it gets here; JSON is written as ASCII and is therefore safe.
 """
 
 import json
@@ -21,9 +21,9 @@ DIM = "\x1b[2m"
 
 @attrs.frozen
 class Output:
-    """Where a command writes. ``width`` is the terminal's, None where there is none.
+    """Where a command writes. ``width`` is that of the terminal, None without one.
 
-    All that writes to standard output raises ``Unwritten``.
+    Every method that writes to standard output can raise ``Unwritten``.
     """
 
     out: TextIO
@@ -32,11 +32,11 @@ class Output:
     width: int | None
 
     def line(self, text: str) -> None:
-        """One line, at once."""
+        """Write one line and flush it."""
         self.lines(f"{text}\n")
 
     def lines(self, text: str) -> None:
-        """All of ``text``, at once."""
+        """Write ``text`` and flush it."""
         try:
             self.out.write(text)
             self.out.flush()
@@ -44,11 +44,11 @@ class Output:
             raise Unwritten(*error.args) from None
 
     def json(self, value: object) -> None:
-        """One line of JSON."""
+        """Write one line of JSON."""
         self.line(json.dumps(value))
 
     def note(self, sentence: str) -> None:
-        """A sentence on the side."""
+        """Write a note to standard error."""
         text = f"lightd: {screen.to_name(sentence)}"
         if self.colours and self.err.isatty():
             text = f"{DIM}{text}{screen.RESET}"
@@ -56,7 +56,7 @@ class Output:
         self.err.flush()
 
     def error(self, sentence: str) -> None:
-        """Why it can't be done."""
+        """Write an error to standard error."""
         self.err.write(f"lightd: {screen.to_name(sentence)}\n")
         self.err.flush()
 
@@ -64,8 +64,8 @@ class Output:
 def to_output(environ: Mapping[str, str]) -> Output:
     """The output of this process."""
     for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError):  # a test's own
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # the locale may have no word for it
+        with suppress(AttributeError):  # a stream of a test
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # the locale may not have every character
     terminal = sys.stdout.isatty()
     colours = terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
     width = None

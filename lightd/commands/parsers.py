@@ -1,4 +1,4 @@
-"""The command lines of the commands for people. What they need is imported when one of them is run."""
+"""The arguments of the client commands. A command's module is imported when the command is run."""
 
 import argparse
 import re
@@ -20,58 +20,65 @@ _CONFIG_HELP = "the configuration file (default: $LIGHTD_CONFIG, else ./config.j
 
 
 def add(commands: "Commands") -> None:
-    """Add the commands for people to ``commands``."""
+    """Add the client commands to ``commands``."""
     config = _parent()
     config.add_argument("--config", metavar="PATH", help=_CONFIG_HELP)
     daemon = _parent(config)
     daemon.add_argument(
-        "--url", default=None, help="the daemon's address (default: $LIGHTD_URL, else the configuration's)"
+        "--url",
+        default=None,
+        help="address of the daemon (default: $LIGHTD_URL, else from the configuration)",
     )
     daemon.add_argument(
-        "--token-file", metavar="FILE", default=None, help="has the token (default: the configuration's)"
+        "--token-file",
+        metavar="FILE",
+        default=None,
+        help="file that contains the token (default: the token in the configuration)",
     )
     daemon.add_argument(
-        "--ca", metavar="FILE", default=None, help="certificates to trust instead of the system's"
+        "--ca", metavar="FILE", default=None, help="trust the certificates in FILE instead of the system's"
     )
-    daemon.add_argument("--json", action="store_true", default=False, help="JSON, an object a line")
+    daemon.add_argument("--json", action="store_true", default=False, help="print JSON, one object per line")
 
-    ps = _command(commands, "ps", daemon, "show the containers")
-    ps.add_argument("-q", "--quiet", action="store_true", default=False, help="their ids alone")
+    ps = _command(commands, "ps", daemon, "list the containers")
+    ps.add_argument("-q", "--quiet", action="store_true", default=False, help="print only the ids")
 
-    logs = _command(commands, "logs", daemon, "show the end of a container's console")
+    logs = _command(commands, "logs", daemon, "print the last lines of a container's console")
     _id(logs)
-    logs.add_argument("-f", "--follow", action="store_true", default=False, help="go on with what comes")
-    _lines(logs, "begin with the last N lines (default 100)")
+    logs.add_argument("-f", "--follow", action="store_true", default=False, help="keep printing new lines")
+    _lines(logs, "start with the last N lines (default: 100)")
 
     console = _command(
-        commands, "console", daemon, "watch a container's console and type into it; ctrl-] or ctrl-d detaches"
+        commands, "console", daemon, "attach to a container's console; Ctrl-] or Ctrl-D detaches"
     )
     _id(console)
-    _lines(console, "begin with the last N lines (default 20)")
+    _lines(console, "start with the last N lines (default: 20)")
 
-    events = _command(commands, "events", daemon, "show what happened to one container, or to all")
+    events = _command(commands, "events", daemon, "print the events of one container, or of all containers")
     _id(events, nargs="?", default=None)
     events.add_argument(
-        "-f", "--follow", action="store_true", default=False, help="go on with changes of state as they come"
+        "-f", "--follow", action="store_true", default=False, help="keep printing new changes of state"
     )
-    _lines(events, "the last N events (default 100, with --follow 0)")
+    _lines(events, "print the last N events (default: 100, with --follow: 0)")
 
     for name in POWER:
-        power = _command(commands, name, daemon, f"{name} containers, and wait until it is done")
+        power = _command(commands, name, daemon, f"{name} containers and wait until it is done")
         _id(power, plural=True, nargs="+")
         power.add_argument(
             "--wait",
             metavar="SECONDS",
             type=_seconds,
             default=LONGEST_WAIT,
-            help=f"wait no longer than that (default and most {LONGEST_WAIT:g}; 0: don't wait)",
+            help=f"wait at most this long (default and maximum: {LONGEST_WAIT:g}; 0: do not wait)",
         )
 
-    completion = _command(commands, "completion", config, "print what has a shell complete lightd's lines")
+    completion = _command(commands, "completion", config, "print the completion script for a shell")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
 
-    doctor = _command(commands, "doctor", config, "look for what is wrong here, and say what mends it")
-    doctor.add_argument("--json", action="store_true", default=False, help="one JSON object")
+    doctor = _command(
+        commands, "doctor", config, "check this machine and its configuration, and say how to fix problems"
+    )
+    doctor.add_argument("--json", action="store_true", default=False, help="print one JSON object")
 
 
 def _parent(*above: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -94,7 +101,7 @@ def _command(
 
 def _id(parser: argparse.ArgumentParser, *, plural: bool = False, **settings: object) -> None:
     name = "ids" if plural else "id"
-    action = parser.add_argument(name, metavar="ID", type=_internal_id, help="a container", **settings)  # type: ignore[arg-type]  # nargs, default
+    action = parser.add_argument(name, metavar="ID", type=_internal_id, help="id of a container", **settings)  # type: ignore[arg-type]  # nargs, default
     action.completer = _to_ids  # type: ignore[attr-defined]  # argcomplete's way to be told
 
 
@@ -110,17 +117,17 @@ def _lines(parser: argparse.ArgumentParser, summary: str) -> None:
 
 def _internal_id(text: str) -> str:
     if not _ID.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r} can't be a container's id")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid container id (allowed: A-Z a-z 0-9 _ . -)")
     return text
 
 
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= MOST_LINES):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to {MOST_LINES}")
+        raise argparse.ArgumentTypeError(f"must be between 0 and {MOST_LINES} (got {text})")
     return int(text)
 
 
 def _seconds(text: str) -> float:
     if not re.fullmatch(r"\d{1,3}(\.\d{1,3})?", text, re.ASCII) or float(text) > LONGEST_WAIT:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0 to {LONGEST_WAIT:g}")
+        raise argparse.ArgumentTypeError(f"must be between 0 and {LONGEST_WAIT:g} seconds (got {text})")
     return float(text)

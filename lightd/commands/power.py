@@ -1,4 +1,4 @@
-"""``lightd start|stop|restart|kill ID…``: all at once, and each waited for."""
+"""``lightd start|stop|restart|kill ID…``: all at once; each one is waited for."""
 
 import argparse
 from typing import Any
@@ -13,7 +13,7 @@ DONE = {"start": "started", "stop": "stopped", "restart": "restarted", "kill": "
 
 
 async def run(args: argparse.Namespace, client: Client, output: Output) -> int:
-    """Have each container do it; the code is that of the first one, as they were given, that did not."""
+    """Send the command to each container; return the exit code of the first one that failed, or 0."""
     codes: dict[str, int] = dict.fromkeys(args.ids, 0)
 
     async def do(internal_id: str) -> None:
@@ -52,10 +52,10 @@ def _tell(args: argparse.Namespace, output: Output, answer: dict[str, Any]) -> i
                 output.line(f"{internal_id}: {args.command} accepted")
             return 0
         case "pending":
-            output.error(f"{internal_id}: the {args.command} has not ended within {args.wait:g} seconds")
+            output.error(f"{internal_id}: {args.command} not finished within {args.wait:g} seconds")
             return PENDING
         case _:
             output.error(
-                f"{internal_id}: {args.command} {status}: {answer.get('error') or 'nobody says why'}"
+                f"{internal_id}: {args.command} {status}: {answer.get('error') or 'no reason given'}"
             )
             return FAILED

@@ -1,4 +1,4 @@
-"""``lightd ps``: the containers of the node."""
+"""``lightd ps``: list the containers of the node."""
 
 import argparse
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _STYLES = {
 
 
 async def run(args: argparse.Namespace, client: Client, output: Output) -> int:
-    """Show every container there is."""
+    """Print all containers."""
     found: list[dict[str, Any]] = (await client.ask("GET", "/containers"))["containers"]
     found.sort(key=lambda row: str(row["internal_id"]))
     if args.json:
@@ -47,7 +47,7 @@ def to_cells(row: Mapping[str, Any]) -> tuple[Cell, ...]:
 
 
 def to_state(row: Mapping[str, Any]) -> str:
-    """The one word that matters most of a container."""
+    """The most important state of a container, as one word."""
     if row.get("quarantined"):
         return "quarantined"
     if row["install_state"] != "ready":

@@ -1,6 +1,7 @@
-"""Runs one command for people: with its output, its signals, and a sentence for whatever ends it.
+"""Runs one client command: its output, its signals, and a message for every error.
 
-A signal ends it with 128 and its number. Whoever stops reading the output ends it quietly, as ``head`` does.
+A signal ends it with 128 plus the signal's number. If the reader closes the output, as ``head`` does, the
+command ends without a message.
 """
 
 import argparse
@@ -32,7 +33,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Do what ``args`` ask for; return the exit code. Raises ``ConfigurationError``."""
+    """Run the command in ``args``; return the exit code. Raises ``ConfigurationError``."""
     output = to_output(environ)
     try:
         if args.command == "completion":
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
             return 0
         work = _to_doctor(args, environ, output) if args.command == "doctor" else None
         return trio.run(_attended, work or partial(_ask, args, environ, output))
-    except Exception as error:  # noqa: BLE001 - the last one to see it: a sentence, whatever it is
+    except Exception as error:  # noqa: BLE001 - the last handler: every error becomes a message
         return _tell(leaves(error), output)
 
 
@@ -56,7 +57,7 @@ async def _ask(args: argparse.Namespace, environ: Mapping[str, str], output: Out
 
 
 async def _attended(work: Work) -> int:
-    """Return what ``work`` returns, or the code of the signal that ended it."""
+    """Return the result of ``work``, or the exit code of the signal that ended it."""
     code = 0
     async with trio.open_nursery() as nursery:
 
@@ -68,7 +69,7 @@ async def _attended(work: Work) -> int:
             nursery.cancel_scope.cancel()
 
         nursery.start_soon(mind)
-        await trio.lowlevel.checkpoint()  # it minds from here on
+        await trio.lowlevel.checkpoint()  # the signals are handled from here on
         code = await work()
         nursery.cancel_scope.cancel()
     return code
@@ -83,5 +84,5 @@ def _tell(errors: list[BaseException], output: Output) -> int:
         if isinstance(error, Trouble):
             output.error(str(error))
             return error.code
-    output.error(f"something went wrong inside of lightd: {type(errors[0]).__name__}: {errors[0]}")
+    output.error(f"internal error: {type(errors[0]).__name__}: {errors[0]}")
     return FAILED

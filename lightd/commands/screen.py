@@ -1,14 +1,14 @@
-"""Text of others as an operator's terminal may show it. Pure.
+"""Filters untrusted text for an operator's terminal. Pure.
 
-Whoever runs a server decides what it prints, what its errors say, and what a panel calls it. A terminal takes
-some of that as orders: move the cursor and overwrite, set the title, answer as if it had been typed, write
-into the clipboard, print backwards (CVE-2021-25743, CVE-2003-0063). So nothing reaches it but
+A tenant controls what a server prints and what its errors say; a panel controls its name. Terminals take
+some sequences as commands: move the cursor and overwrite text, set the title, send an answer as if it had
+been typed, write to the clipboard, print backwards (CVE-2021-25743, CVE-2003-0063). So only these are kept:
 
-- letters, and tabs, of which none is a control or a format character;
-- from a console, if colours are wanted, SGR (ECMA-48, 8.3.117), each line closed by a reset.
+- visible characters and tabs, no control or format characters;
+- in console lines, if colours are enabled, SGR (ECMA-48, 8.3.117); each line is closed by a reset.
 
-What terminals take for the start of a sequence is taken for one here too: the 8-bit forms (U+0080 to U+009F)
-as well as ESC, and those without an end, which hide no further line.
+Everything that terminals treat as the start of a sequence is removed: the 8-bit forms (U+0080 to U+009F) as
+well as ESC, and unterminated sequences, which never hide more than one line.
 """
 
 import re
@@ -33,7 +33,7 @@ _RETURNED = "\u240d"
 
 
 def to_name(text: str) -> str:
-    """``text`` in one line, with everything that is no visible character spelled out."""
+    """``text`` as one line, with every invisible character escaped."""
     return "".join(map(_spelled, text))
 
 
@@ -44,9 +44,9 @@ def _spelled(character: str) -> str:
 
 
 def to_line(text: str, *, colours: bool) -> str:
-    """A line of a console: no control but tabs and, with ``colours``, SGR; backspaces have erased.
+    """A console line with no control characters but tabs and, with ``colours``, SGR; backspaces are applied.
 
-    A carriage return between two texts is shown, by its symbol: nothing is overwritten.
+    A carriage return within a line is shown as its symbol, so that no text is overwritten.
     """
     if text.isascii() and text.isprintable():
         return text

@@ -1,4 +1,4 @@
-"""Tables, as text: by rich, which is imported when the first one is made."""
+"""Tables as text, rendered by rich, which is imported for the first table."""
 
 import io
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ WIDE: Final = 10_000
 
 @attrs.frozen
 class Cell:
-    """A text that is fit for a terminal, and how it looks in colour (rich's words)."""
+    """Text that was filtered for a terminal, and its style for rich."""
 
     text: str
     style: str = ""
 
 
 def render(titles: Sequence[str], rows: Sequence[Sequence[Cell]], *, width: int | None, colours: bool) -> str:
-    """Rows beneath ``titles``, folded where they are wider than ``width``, and never cut."""
-    from rich.console import Console  # noqa: PLC0415 - what shows no table does not wait for it
+    """Rows below ``titles``, wrapped at ``width`` and never truncated."""
+    from rich.console import Console  # noqa: PLC0415 - only loaded for a table
     from rich.table import Table  # noqa: PLC0415 - as above
     from rich.text import Text  # noqa: PLC0415 - as above
 

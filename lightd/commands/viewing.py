@@ -1,11 +1,11 @@
-"""A WebSocket of the daemon that stays: opened again when it is lost, where it broke off.
+"""A WebSocket connection to the daemon that is reopened when it is lost, and continues where it stopped.
 
-1. What the first opening meets ends the command; later on a daemon that doesn't answer is waited for.
-2. The query of each opening says how far was seen (``since``, ``since_line``): nothing is missed or repeated.
-3. A daemon that says no is believed at any time: a token that is refused, a container that isn't there.
-4. A daemon that falls silent is noticed: it has to answer a ping each ``BEAT`` seconds, in that time.
+1. If the first connection fails, the command fails; later, a daemon that does not answer is waited for.
+2. Each connection's query says what was seen (``since``, ``since_line``): nothing is missed or repeated.
+3. A rejection always ends the command: a token that is not accepted, a container that does not exist.
+4. A silent daemon is detected: it must answer a ping every ``BEAT`` seconds, within that time.
 
-The connection's stream is ours, so that it is closed whatever the library leaves open.
+This module owns the connection's stream, so that it is always closed, even if the library leaves it open.
 """
 
 import json
@@ -29,7 +29,7 @@ Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 BEAT: Final = 20.0
 PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
-LARGEST: Final = 64 * 1024 * 1024  # of a frame: 500 lines of 16 KiB, and what JSON makes of them
+LARGEST: Final = 64 * 1024 * 1024  # bytes of a frame: 500 lines of 16 KiB, encoded as JSON
 REVOKED: Final = 4401
 DELETED: Final = 4404
 _LOST = (
@@ -43,9 +43,9 @@ _LOST = (
 
 @attrs.define(eq=False)
 class Viewing:
-    """Frames from ``path``. ``take`` gets each one, ``tell`` a sentence when the daemon goes or comes back.
+    """Frames from ``path``. ``take`` gets each one, ``tell`` a message when the connection is lost or back.
 
-    ``to_query`` is asked at each opening; ``joined`` is awaited after it.
+    ``to_query`` is called before each connection; ``joined`` is awaited after it.
     """
 
     address: Address
@@ -59,14 +59,14 @@ class Viewing:
     _connection: WebSocketConnection | None = None
 
     async def follow(self) -> None:
-        """Hand over frames until the container is deleted; raises ``Trouble``."""
+        """Pass on frames until the container is deleted; raises ``Trouble``."""
         context = to_context(self.address) if self.address.url.startswith("https:") else None
         failures = 0
         while True:
             try:
                 if await self._view(context):
                     return
-                self.tell(f"the daemon at {self.address.url} is gone; waiting for it")
+                self.tell(f"lost the connection to {self.address.url}; reconnecting")
                 self._open, failures = trio.Event(), 0
             except Trouble as trouble:
                 if trouble.code != UNREACHABLE or not self._seen:
@@ -75,30 +75,30 @@ class Viewing:
             failures += 1
 
     async def send(self, event: str, **fields: object) -> None:
-        """Send a frame, as soon as there is a connection; it may get lost with that."""
+        """Send a frame as soon as there is a connection; it can be lost with the connection."""
         text = json.dumps({"event": event, **fields})
         while True:
             await self._open.wait()
             try:
                 return await self._link.send_message(text)
             except ConnectionClosed:
-                await trio.sleep(PAUSES[0])  # the viewing is about to notice
+                await trio.sleep(PAUSES[0])  # follow() is about to notice
 
     async def _view(self, context: ssl.SSLContext | None) -> bool:
-        """View until the connection ends; return whether that is for good. Raises ``Trouble``."""
+        """Read until the connection ends; return true if it must not be reopened. Raises ``Trouble``."""
         try:
             with trio.fail_after(CONNECTING):
                 stream = await _connect(self.address, context)
         except (OSError, trio.BrokenResourceError) as error:
             raise unreachable(self.address, error) from None
         except trio.TooSlowError:
-            raise unreachable(self.address, OSError("it takes too long")) from None
+            raise unreachable(self.address, OSError("timeout")) from None
         try:
             async with trio.open_nursery() as nursery:
                 with trio.fail_after(BEAT):
                     await self._shake_hands(nursery, stream)
                 if self._seen:
-                    self.tell("connected again")
+                    self.tell("reconnected")
                 self._seen = True
                 self._open.set()
                 nursery.start_soon(self._beat)
@@ -106,7 +106,7 @@ class Viewing:
                     nursery.start_soon(self.joined)
                 while True:
                     self.take(_read(await self._link.get_message()))
-        except Exception as error:  # noqa: BLE001 - a group, of which each is sorted right here
+        except Exception as error:  # noqa: BLE001 - a group, whose members are handled one by one
             return self._sort(leaves(error))
         finally:
             await trio.aclose_forcefully(stream)
@@ -126,7 +126,7 @@ class Viewing:
 
     @property
     def _link(self) -> WebSocketConnection:
-        assert self._connection is not None  # noqa: S101 - it is asked for after the handshake
+        assert self._connection is not None  # noqa: S101 - used after the handshake only
         return self._connection
 
     async def _beat(self) -> None:
@@ -136,7 +136,7 @@ class Viewing:
                 await self._link.ping()
 
     def _sort(self, errors: list[BaseException]) -> bool:
-        """Return whether a connection that ended by ``errors`` ended for good; raises what is to be told."""
+        """Return true if a connection that ended with ``errors`` must stay closed; raises other errors."""
         for error in errors:
             if not isinstance(error, _LOST):
                 raise error
@@ -147,13 +147,13 @@ class Viewing:
                 if error.reason.code == DELETED:
                     return True
                 if error.reason.code == REVOKED:
-                    raise Trouble(REFUSED, "the daemon takes the token no more")
+                    raise Trouble(REFUSED, "the daemon no longer accepts the token")
         if not self._open.is_set():
-            raise unreachable(self.address, OSError("it opens no WebSocket"))
+            raise unreachable(self.address, OSError("the WebSocket handshake failed"))
         return False
 
     def _refuse(self, rejected: ConnectionRejected) -> None:
-        """Raise what the daemon says, unless it is one that is just starting or stopping."""
+        """Raise the daemon's error, unless the daemon is starting or stopping."""
         if rejected.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR and self._seen:
             return
         try:
@@ -182,5 +182,5 @@ def _read(message: str | bytes) -> Frame:
     except ValueError:
         frame = None
     if not isinstance(frame, dict):
-        raise Trouble(FAILED, "what came is no frame of a lightd")
+        raise Trouble(FAILED, "received a frame that is not from lightd")
     return frame

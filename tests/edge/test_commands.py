@@ -65,7 +65,7 @@ async def test_power_that_takes_longer_than_it_is_waited_for_is_code_6(edge, she
     await edge.create("s1", start_pattern="never")
     code, out, err = await shell("start", "s1", "--wait", "0.1")
     assert (code, out) == (6, "")
-    assert err == "lightd: s1: the start has not ended within 0.1 seconds\n"
+    assert err == "lightd: s1: start not finished within 0.1 seconds\n"
 
 
 async def test_power_that_fails_says_why(edge, shell):
@@ -101,7 +101,7 @@ async def test_a_daemon_that_is_not_there_is_code_3(tmp_path, command):
     shell = Shell("http://127.0.0.1:1", tmp_path)
     code, out, err = await shell(*command)
     assert (code, out) == (3, "")
-    assert "no daemon answers at http://127.0.0.1:1" in err
+    assert "cannot connect to the daemon at http://127.0.0.1:1" in err
     assert err.count("\n") == 1
 
 
@@ -109,7 +109,7 @@ async def test_a_token_that_is_refused_is_code_4(edge, shell):
     edge.rewrite(authorization={"enabled": True, "token": "lightd_another_token_altogether"})
     await edge.post("/remote/config/reload")
     code, _, err = await shell("ps")
-    assert (code, err) == (4, "lightd: the daemon refuses: a valid token is needed\n")
+    assert (code, err) == (4, "lightd: rejected by the daemon: a valid token is needed\n")
     assert (await shell("logs", "s1"))[0] == 4
 
 
@@ -125,7 +125,7 @@ async def test_a_crash_inside_of_the_daemon_names_the_request(edge, shell, monke
     code, _, err = await shell("ps")
     assert code == 1
     assert re.fullmatch(
-        r"lightd: something went wrong inside of lightd \(request [0-9a-f]{32} in its log\)\n", err
+        r"lightd: something went wrong inside of lightd \(request [0-9a-f]{32} in the daemon's log\)\n", err
     )
 
 
@@ -140,7 +140,7 @@ async def test_whatever_else_answers_is_no_lightd(tmp_path):
         code, _, err = await shell("ps")
         nursery.cancel_scope.cancel()
     assert code == 3
-    assert err == f"lightd: what answers at {shell.url} is no lightd\n"
+    assert err == f"lightd: the server at {shell.url} is not lightd\n"
 
 
 async def test_a_daemon_that_hangs_is_code_3(tmp_path, monkeypatch):
@@ -154,7 +154,7 @@ async def test_a_daemon_that_hangs_is_code_3(tmp_path, monkeypatch):
         shell = Shell(f"http://127.0.0.1:{listener.socket.getsockname()[1]}", tmp_path)
         code, _, err = await shell("ps")
         nursery.cancel_scope.cancel()
-    assert (code, err) == (3, f"lightd: the daemon at {shell.url} does not answer in time\n")
+    assert (code, err) == (3, f"lightd: timeout: the daemon at {shell.url} did not answer\n")
 
 
 # ---- logs
@@ -223,7 +223,7 @@ async def test_a_replaced_token_ends_what_follows_with_code_4(edge, shell):
             await trio.sleep(0.01)
         await edge.reload(authorization={"enabled": True, "token": "lightd_another_token_altogether"})
         assert (await job.wait())[0] == 4
-    assert "takes the token no more" in job.err.getvalue()
+    assert "no longer accepts the token" in job.err.getvalue()
 
 
 # ---- events
@@ -326,12 +326,12 @@ def test_a_url_that_is_none_is_refused(configured, url):
 
 
 def test_a_port_that_the_system_chose_is_not_guessed(configured):
-    with pytest.raises(Trouble, match="give the address with --url"):
+    with pytest.raises(Trouble, match="use --url"):
         address.to_url(Server("127.0.0.1", 0))
 
 
 def test_no_configuration_is_made_for_a_command(tmp_path):
-    with pytest.raises(Trouble, match="there is no configuration"):
+    with pytest.raises(Trouble, match="no configuration at"):
         find(tmp_path)
     assert not (tmp_path / "config.json").exists()
 
@@ -340,8 +340,8 @@ def test_no_configuration_is_made_for_a_command(tmp_path):
     ("content", "mode", "says"),
     [
         (TOKEN, 0o644, "chmod 600"),
-        ("short", 0o600, "must hold a token"),
-        (None, 0, "can't be read: No such file"),
+        ("short", 0o600, "must contain a token"),
+        (None, 0, "cannot read .*/token: No such file"),
     ],
 )
 def test_a_token_file_that_can_not_be_used_says_why(tmp_path, content, mode, says):
@@ -376,6 +376,16 @@ def test_a_wrong_line_is_code_2(line, capsys):
         cli.main(line)
     assert ended.value.code == 2
     assert capsys.readouterr().out == ""
+
+
+def test_a_number_that_is_too_large_is_told_its_bounds(capsys):
+    for line, bounds in (
+        (["logs", "x", "-n", "100000"], "argument -n/--lines: must be between 0 and 10000 (got 100000)"),
+        (["stop", "x", "--wait", "301"], "argument --wait: must be between 0 and 300 seconds (got 301)"),
+    ):
+        with pytest.raises(SystemExit):
+            cli.main(line)
+        assert bounds in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["ps", "logs", "console", "events", "start", "stop", "restart", "kill"])

@@ -59,7 +59,7 @@ def test_the_show_goes_from_the_volume_to_the_exit_code(show):
     assert (code, trouble) == (0, "")
     steps = ["POST /volumes", "POST /network/ports", "POST /containers", "WebSocket /ws/demo-"]
     steps += ["| Ready for players", "| running", "> hello", "| you said: hello", "| exit", "exit code 0"]
-    steps += ["DELETE /containers/demo-", "Nothing of it is left."]
+    steps += ["DELETE /containers/demo-", "Done: the server was created, used and removed."]
     at = 0
     for step in steps:
         at = told.index(step, at)
@@ -68,7 +68,7 @@ def test_the_show_goes_from_the_volume_to_the_exit_code(show):
 def test_an_engine_that_does_not_answer_is_told_in_a_sentence(show):
     code, _, trouble = show(down=True)
     assert code == 1
-    assert trouble == "lightd demo: POST /containers was refused: the container engine does not answer\n"
+    assert trouble == "lightd demo: POST /containers failed: the container engine does not answer\n"
 
 
 def test_an_image_that_does_not_exist_is_told_in_a_sentence(show):
@@ -81,14 +81,14 @@ def test_an_image_that_does_not_exist_is_told_in_a_sentence(show):
 def test_a_server_that_ends_badly_is_told_in_a_sentence(show):
     code, _, trouble = show(program=crash)
     assert code == 1
-    assert trouble == "lightd demo: the server did not end as it should have\n"
+    assert trouble == "lightd demo: the server ended with exit code 1 instead of 0\n"
 
 
 def test_a_server_that_never_comes_up_is_not_waited_for_for_ever(show, monkeypatch):
     monkeypatch.setattr(demo, "PATIENCE", 0.5)
     code, _, trouble = show(program=silent)
     assert code == 1
-    assert trouble == "lightd demo: waited 0.5 seconds for event 'running' in vain\n"
+    assert trouble == "lightd demo: no event 'running' within 0.5 seconds\n"
 
 
 def test_the_command_line_has_the_demo(monkeypatch):

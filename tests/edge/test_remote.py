@@ -117,12 +117,12 @@ async def test_a_bad_file_says_where_and_changes_nothing(edge):
     edge.rewrite(server={"port": "x"}, remote={"enabled": True, "url": "ftp://x"})
     status, code, message = await edge.refused("POST", "/remote/config/reload")
     assert (status, code) == (400, "invalid_configuration")
-    assert 'server.port: must be a number from 0 to 65535, not "x"' in message
-    assert "remote.url: must be an http:// or https:// address" in message
+    assert 'server.port: must be a whole number between 0 and 65535 (got "x")' in message
+    assert "remote.url: must be an http:// or https:// URL" in message
     write_file(edge.system.path, "{")
     assert "line 1, column 2" in (await edge.refused("POST", "/remote/config/reload"))[2]
     edge.system.path.unlink()
-    assert "can't be read" in (await edge.refused("POST", "/remote/config/reload"))[2]
+    assert "cannot be read" in (await edge.refused("POST", "/remote/config/reload"))[2]
     edge.system.path = None
     assert "without a configuration file" in (await edge.refused("POST", "/remote/config/reload"))[2]
     assert await edge.get("/remote/config") == before
@@ -204,7 +204,7 @@ async def test_a_hangup_reloads_and_says_in_the_log_what_became_of_it(edge, capl
     edge.rewrite(monitoring={"interval_ms": 7 if bad else 200}, server={"host": "127.0.0.9"})
     await daemon._reload(edge.system)
     wanted = (
-        "the configuration stays as it is: monitoring.interval_ms: must be a number from 100 to 60000, not 7"
+        "monitoring.interval_ms: must be a whole number between 100 and 60000 (got 7)"
         if bad
         else "applied: monitoring.interval_ms; a restart is needed for: server.host, server.port"
     )

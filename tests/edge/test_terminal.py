@@ -132,7 +132,7 @@ async def test_a_console_says_how_a_process_ended(edge, environ):
         await terminal.until("press Ctrl-] or Ctrl-D to detach")
         await terminal.until("Ready")
         terminal.type("exit 4\n")
-        await terminal.until("[lightd] The process ended with exit code 4: nobody asked for that\r\n")
+        await terminal.until("[lightd] The process ended with exit code 4 (crash)\r\n")
         terminal.type("\x1d")
         assert await terminal.code() == 0
 
@@ -140,7 +140,7 @@ async def test_a_console_says_how_a_process_ended(edge, environ):
 def test_an_end_that_nobody_saw_and_one_for_want_of_memory_are_told_as_that():
     assert to_end({"event": "event", "data": "exit", "code": None}) == "The process ended"
     told = to_end({"event": "event", "data": "exit", "code": 137, "oom_killed": True, "crashed": False})
-    assert told == "The process ended with exit code 137, for using more memory than it may"
+    assert told == "The process ended with exit code 137, out of memory"
 
 
 async def test_what_is_piped_in_is_sent_to_its_end(edge, environ):
@@ -227,7 +227,7 @@ async def test_an_output_that_is_full_is_told_once_and_is_code_1(edge, environ, 
     await edge.running()
     environ.pop("PYTHONUNBUFFERED", None)  # the usual way: what is left is flushed at the end
     code, _, err = await piped(environ, f"lightd {command} >/dev/full")
-    assert (code, err) == (1, "lightd: the output can't be written: No space left on device\n")
+    assert (code, err) == (1, "lightd: cannot write the output: No space left on device\n")
 
 
 async def test_a_token_that_nobody_reads_is_no_traceback(edge, environ):
@@ -275,7 +275,7 @@ def test_nobody_who_reads_is_code_141(capfd):
 
 def test_what_nobody_thought_of_is_a_sentence(capsys):
     assert run._tell([LookupError("a\x1bb")], to_output({})) == 1
-    assert capsys.readouterr().err == "lightd: something went wrong inside of lightd: LookupError: a\\x1bb\n"
+    assert capsys.readouterr().err == "lightd: internal error: LookupError: a\\x1bb\n"
 
 
 # ---- shells

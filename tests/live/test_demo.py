@@ -87,7 +87,7 @@ def test_two_demos_at_once_keep_out_of_each_others_way(docker, tmp_path):
     with begun(tmp_path) as one, begun(tmp_path) as other:
         for process in (one, other):
             told = []
-            assert any(told.append(line) or "The daemon stays" in line for line in process.stdout), told
+            assert any(told.append(line) or "The daemon keeps running" in line for line in process.stdout), told
             process.terminate()
             process.stdout.read()
     assert (one.returncode, other.returncode) == (0, 0)
@@ -105,7 +105,7 @@ def test_a_demo_that_nobody_reads_any_more_takes_its_server_with_it(docker, tmp_
 def test_a_kept_demo_serves_until_it_is_told_to_stop(docker, tmp_path):
     with begun(tmp_path) as process:
         line = next(line for line in process.stdout if line.startswith("lightd listens on "))
-        assert any("The daemon stays" in line for line in process.stdout)
+        assert any("The daemon keeps running" in line for line in process.stdout)
         answer = httpx.get(f"{line.split()[-1]}/api/v1/public/ping", trust_env=False, timeout=60)
         assert answer.json()["status"] == "ok"
         process.terminate()

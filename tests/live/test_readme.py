@@ -80,7 +80,7 @@ def test_every_command_of_the_readme_works_as_it_stands(clone):
     said = run(clone, demo)
     assert "Python: making" not in said
     assert "lightd listens on http://127.0.0.1:" in said
-    assert said.endswith("That was a server's whole life. Nothing of it is left.\n")
+    assert said.endswith("Done: the server was created, used and removed.\n")
 
     (clone / ".venv/bin/nox").write_text(NOX)
     (clone / ".venv/bin/nox").chmod(0o755)

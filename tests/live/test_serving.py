@@ -38,5 +38,5 @@ async def test_a_journal_that_another_daemon_has_is_told_in_one_line(daemon, sec
     }
     done = second(storage=paths)
     assert done.returncode == 1
-    assert "lightd can't run: the journal" in done.stderr.splitlines()[-1]
+    assert "lightd cannot run: the journal" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr

@@ -31,7 +31,7 @@ def test_the_demo_shows_the_whole_life_of_a_server_without_docker(host):
     )
     assert shown.returncode == 0, shown.stdout + shown.stderr
     told = [
-        "nothing isolates it",
+        "without isolation",
         "  url=http://127.0.0.1:",
         '  curl -sS -X POST -H "$auth" -H "$accept" "$url/volumes"',
         "console | installing into ",
@@ -75,7 +75,7 @@ def test_all_its_lines_can_be_pasted_while_the_daemon_stays_and_go_with_it(host)
             lines.append(line)
             if line.startswith("  lightd ps"):
                 break
-        at = next(number for number, line in enumerate(lines) if "The daemon stays" in line)
+        at = next(number for number, line in enumerate(lines) if "The daemon keeps running" in line)
         calls = [line for line in lines if line.startswith("  curl ")]
         started = next(number for number, line in enumerate(calls) if "/start" in line)
         names = [line for line in lines if line.startswith(("  url=", "  auth="))]

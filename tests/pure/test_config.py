@@ -12,7 +12,7 @@ from lightd import config, config_file, config_rules, config_schema
 
 HERE = Path("/srv/lightd")
 TOKEN = "lightd_0123456789abcdef"
-A_TOKEN = 'must be a token: "lightd_" and more, at least 20 characters in all, printable ASCII without spaces'
+A_TOKEN = 'must be a token: "lightd_" followed by at least 13 printable ASCII characters without spaces'
 ROOT = Path(__file__).parents[2]
 
 
@@ -122,31 +122,31 @@ def test_every_mistake_is_told_with_its_path():
         "x\n": 1,
     }
     assert mistakes(value) == [
-        f'"x\\n": is not a key that lightd knows here ({", ".join(config.first_file(TOKEN))}, audit, node)',
-        "server.prot: is not a key that lightd knows here (host, port, tls, allowed_origins)",
-        'server.host: must be an IP address or a host name, not "http://x"',
-        'server.port: must be a number from 0 to 65535, not "abc"',
-        "authorization.enabled: must be true or false, not 1",
+        f'"x\\n": unknown key (known here: {", ".join(config.first_file(TOKEN))}, audit, node)',
+        "server.prot: unknown key (known here: host, port, tls, allowed_origins)",
+        'server.host: must be an IP address or a host name (got "http://x")',
+        'server.port: must be a whole number between 0 and 65535 (got "abc")',
+        "authorization.enabled: must be true or false (got 1)",
         f"authorization.token: {A_TOKEN}",
-        'docker.engine: must be one of docker, process, not "podman"',
-        'docker.socket_path: must be a path, not ""',
-        'docker.allowed_mounts[1]: must be an absolute path without "..", not "srv"',
-        'docker.allowed_mounts[2]: must be an absolute path without "..", not "/a/../b"',
-        'docker.user: must be "uid:gid", two numbers below 2147483648, not "root"',
-        "storage: must be an object, not a list",
-        'monitoring.enabled: must be true or false, not "yes"',
-        "monitoring.interval_ms: must be a number from 100 to 60000, not 99",
-        "remote.url: must be an http:// or https:// address without a password, query or fragment; or empty",
-        f"remote.token: {A_TOKEN}; or empty",
-        "remote.sync_config: must be true or false, not null",
-        'node: must be a name of 1 to 63 of the characters A-Z a-z 0-9 _ . -, not "a b"',
+        'docker.engine: must be "docker" or "process" (got "podman")',
+        'docker.socket_path: must be a path (got "")',
+        'docker.allowed_mounts[1]: must be an absolute path without ".." (got "srv")',
+        'docker.allowed_mounts[2]: must be an absolute path without ".." (got "/a/../b")',
+        'docker.user: must be "uid:gid", two numbers below 2147483648 (got "root")',
+        "storage: must be an object (got a list)",
+        'monitoring.enabled: must be true or false (got "yes")',
+        "monitoring.interval_ms: must be a whole number between 100 and 60000 (got 99)",
+        "remote.url: must be an http:// or https:// URL without a password, query or fragment, or empty",
+        f"remote.token: {A_TOKEN}, or empty",
+        "remote.sync_config: must be true or false (got null)",
+        'node: must be a name of 1 to 63 characters out of A-Z a-z 0-9 _ . - (got "a b")',
     ]
 
 
 def test_a_contradiction_is_told_along_with_the_other_mistakes():
     assert mistakes({"server": {"port": True}, "authorization": {"enabled": False, "token": TOKEN}}) == [
-        "server.port: must be a number from 0 to 65535, not true",
-        'server.host: must be a loopback address while authorization.enabled is false, not "0.0.0.0"',
+        "server.port: must be a whole number between 0 and 65535 (got true)",
+        'server.host: must be a loopback address while authorization.enabled is false (got "0.0.0.0")',
     ]
 
 
@@ -159,21 +159,21 @@ def test_without_authorization_it_listens_nowhere_else(host):
 
 def test_a_panel_that_is_enabled_needs_its_address_and_token():
     assert mistakes(file_with(remote={"enabled": True})) == [
-        "remote.url: must not be empty while remote.enabled is true",
-        "remote.token: must not be empty while remote.enabled is true",
+        "remote.url: is required if remote.enabled is true",
+        "remote.token: is required if remote.enabled is true",
     ]
 
 
 def test_a_certificate_needs_its_key_and_a_key_its_certificate():
     assert mistakes(file_with(server={"tls": {"cert": "c.pem"}})) == [
-        "server.tls.key: must not be empty while server.tls.cert is given",
+        "server.tls.key: is required if server.tls.cert is set",
     ]
     assert mistakes(file_with(server={"tls": {"cert": "", "key": "k.pem"}})) == [
-        "server.tls.cert: must not be empty while server.tls.key is given",
+        "server.tls.cert: is required if server.tls.key is set",
     ]
     assert mistakes(file_with(server={"tls": {"cert": 1, "pem": ""}})) == [
-        "server.tls.pem: is not a key that lightd knows here (cert, key)",
-        "server.tls.cert: must be a path; or empty, not 1",
+        "server.tls.pem: unknown key (known here: cert, key)",
+        "server.tls.cert: must be a path, or empty (got 1)",
     ]
     tls = read(file_with(server={"tls": {"cert": "c.pem", "key": "/etc/k.pem"}})).server.tls
     assert (tls.cert, tls.key) == (HERE / "c.pem", Path("/etc/k.pem"))
@@ -215,25 +215,25 @@ def test_origins_are_read_as_browsers_write_them():
 )
 def test_what_is_no_origin_is_a_mistake(wrong):
     (line,) = mistakes(file_with(server={"allowed_origins": ["https://fine.example", wrong]}))
-    assert line.startswith('server.allowed_origins[1]: must be an origin, as "https://panel.example" or ')
+    assert line.startswith("server.allowed_origins[1]: must be an origin without a path, for example ")
     assert line.isprintable()
 
 
 def test_origins_are_a_list_or_a_star():
     for wrong in ("https://panel.example", {}, None, True):
         (line,) = mistakes(file_with(server={"allowed_origins": wrong}))
-        assert line.startswith('server.allowed_origins: must be a list, or "*", not ')
+        assert line.startswith('server.allowed_origins: must be a list, or "*" (got ')
 
 
 def test_containers_and_volumes_lie_apart():
     (line,) = mistakes(file_with(storage={"containers_path": "x", "volumes_path": "/srv/lightd/x/y"}))
-    assert line.startswith("storage.volumes_path: must lie apart")
+    assert line.startswith("storage.volumes_path: must be separate")
 
 
 def test_a_file_without_a_token_says_so_whatever_else_is_missing():
     assert mistakes({}) == ["authorization.token: is missing"]
-    assert mistakes(file_with(authorization=None)) == ["authorization: must be an object, not null"]
-    assert mistakes([]) == ["(the whole file): must be an object, not a list"]
+    assert mistakes(file_with(authorization=None)) == ["authorization: must be an object (got null)"]
+    assert mistakes([]) == ["(the whole file): must be an object (got a list)"]
 
 
 @pytest.mark.parametrize(
@@ -301,9 +301,9 @@ def test_a_long_value_is_repeated_in_part():
     [
         ('{\n  "server": nope}', "line 2, column 13: malformed JSON: Expecting value"),
         ("", "line 1, column 1: malformed JSON: Expecting value"),
-        ('{"a": NaN}', "malformed JSON: NaN is no JSON number"),
-        ("[" * 100_000, "malformed JSON: it is nested too deeply"),
-        ('{"server": {"port": 1, "port": 2}}', "port: is given twice in one object"),
+        ('{"a": NaN}', "malformed JSON: NaN is not a JSON number"),
+        ("[" * 100_000, "malformed JSON: nested too deeply"),
+        ('{"server": {"port": 1, "port": 2}}', "port: duplicate key"),
     ],
 )
 def test_malformed_json_says_where(text, mistake):
@@ -442,7 +442,7 @@ def test_a_pool_needs_a_size_and_a_folder_apart_from_its_image():
     storage = read(file_with(storage={"quota": "pool", "pool_mb": 128})).storage
     assert (storage.quota, storage.pool_mb) == ("pool", 128)
     assert mistakes(file_with(storage={"quota": "pool"})) == [
-        'storage.pool_mb: must not be 0 while storage.quota is "pool"',
+        'storage.pool_mb: must not be 0 if storage.quota is "pool"',
     ]
     inside = {
         "quota": "pool",
@@ -452,11 +452,11 @@ def test_a_pool_needs_a_size_and_a_folder_apart_from_its_image():
         "containers_path": "c",
     }
     assert mistakes(file_with(storage=inside)) == [
-        "storage.volumes_path: must not hold storage.base_path: the pool would hide its image",
+        "storage.volumes_path: must not contain storage.base_path: the pool would hide its image file",
     ]
     for wrong in (127, -1, True, 2**40 + 1, "128"):
         (line,) = mistakes(file_with(storage={"pool_mb": wrong}))
-        assert line.startswith(f"storage.pool_mb: must be 0, or a number from 128 to {2**40}, not ")
+        assert line.startswith(f"storage.pool_mb: must be 0, or a whole number between 128 and {2**40} (got ")
     for wrong in ("btrfs", 1, None):
         (line,) = mistakes(file_with(storage={"quota": wrong}))
-        assert line.startswith("storage.quota: must be one of auto, pool, accounted, not ")
+        assert line.startswith('storage.quota: must be "auto", "pool" or "accounted" (got ')

@@ -49,7 +49,7 @@ def test_a_file_that_nobody_lets_us_look_for_is_a_mistake_not_a_missing_one(tmp_
     path = tmp_path / ("x" * 300)
     assert config_file.is_there(path)
     assert not config_file.create(path)
-    with pytest.raises(config.ConfigurationError, match="can't be read: File name too long"):
+    with pytest.raises(config.ConfigurationError, match="cannot be read: File name too long"):
         config_file.load(path)
     assert names(tmp_path) == []
 
@@ -81,7 +81,7 @@ def test_of_two_daemons_that_start_first_at_once_both_go_by_one_file(tmp_path, m
 
 
 def test_a_missing_directory_is_a_mistake_and_is_not_made(tmp_path):
-    with pytest.raises(config.ConfigurationError, match="can't be written: No such file or directory"):
+    with pytest.raises(config.ConfigurationError, match="cannot be written: No such file or directory"):
         config_file.create(tmp_path / "nowhere" / "config.json")
     assert names(tmp_path) == []
 
@@ -93,7 +93,10 @@ def test_a_file_that_is_open_to_others_is_refused_with_what_mends_it(tmp_path, m
     path.chmod(mode)
     with pytest.raises(config.ConfigurationError) as caught:
         config_file.load(path)
-    assert str(caught.value) == f"is open to others (mode {mode:04o}) and holds a token: chmod 600 {path}"
+    assert (
+        str(caught.value)
+        == f"contains a token and can be read by other users (mode {mode:04o}): chmod 600 {path}"
+    )
 
 
 def test_what_is_no_file_or_no_text_is_a_mistake(tmp_path):
@@ -101,9 +104,9 @@ def test_what_is_no_file_or_no_text_is_a_mistake(tmp_path):
     (tmp_path / "bytes").write_bytes(b'{"\xff"}')
     (tmp_path / "bytes").chmod(0o600)
     for name, mistake in [
-        ("fifo", "can't be read: it is not a regular file"),
-        ("bytes", "is not UTF-8: byte 2 is wrong"),
-        ("absent", "can't be read: No such file or directory"),
+        ("fifo", "cannot be read: not a regular file"),
+        ("bytes", "is not valid UTF-8 (at byte 2)"),
+        ("absent", "cannot be read: No such file or directory"),
     ]:
         with pytest.raises(config.ConfigurationError) as caught:
             config_file.load(tmp_path / name)
@@ -148,7 +151,7 @@ def test_a_new_token_that_cannot_be_written_changes_nothing(tmp_path, monkeypatc
     monkeypatch.setattr(os, "geteuid", lambda: -1)
     monkeypatch.setattr(os, "fchown", lambda *_: None)
     monkeypatch.setattr(Path if broken == "replace" else os, broken, fail)
-    with pytest.raises(config.ConfigurationError, match="can't be written: No space left on device"):
+    with pytest.raises(config.ConfigurationError, match="cannot be written: No space left on device"):
         config_file.replace_token(path, TOKEN)
     assert path.read_bytes() == before
     assert names(tmp_path) == ["config.json"]
