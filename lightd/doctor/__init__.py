@@ -1,1 +1,1 @@
-"""``lightd doctor``: what is wrong with a node, and what mends it."""
+"""``lightd doctor``: checks a node, and says how to fix each problem."""

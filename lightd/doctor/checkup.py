@@ -1,4 +1,4 @@
-"""All checks at once, each for a while: what hangs is a line of the report, and keeps no other waiting."""
+"""Runs all checks concurrently, each with a timeout: a check that hangs does not delay the others."""
 
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -14,7 +14,7 @@ SECONDS = 6.0
 
 @attrs.frozen
 class Check:
-    """Looks at one area; ``slow`` is what mends it where it doesn't come to an end."""
+    """Checks one area; ``slow`` says how to fix a check that times out."""
 
     look: Callable[[Subject, Tell], Awaitable[None]]
     slow: str
@@ -22,7 +22,7 @@ class Check:
 
 
 async def examine(checks: Mapping[str, Check], subject: Subject, seconds: float = SECONDS) -> list[Finding]:
-    """What the checks find, in their order."""
+    """The findings of all checks, in the order of ``checks``."""
     found: dict[str, list[Finding]] = {area: [] for area in checks}
     async with trio.open_nursery() as nursery:
         for area, check in checks.items():
@@ -32,13 +32,13 @@ async def examine(checks: Mapping[str, Check], subject: Subject, seconds: float 
 
 async def _examine(area: Area, check: Check, subject: Subject, tell: Tell, seconds: float) -> None:
     if check.needs_configuration and subject.configuration is None:
-        tell(area.unseen("configuration", "not looked at: the configuration can't be used"))
+        tell(area.unseen("configuration", "skipped: the configuration is not valid"))
         return
     with trio.move_on_after(seconds) as patience:
         try:
             await check.look(subject, tell)
-        except Exception as error:  # noqa: BLE001 - one check that breaks is a line, and the others go on
+        except Exception as error:  # noqa: BLE001 - a broken check is reported, and the others continue
             first = leaves(error)[0]
-            tell(area.unseen("check", f"could not be looked at: {type(first).__name__}: {first}"))
+            tell(area.unseen("check", f"the check failed: {type(first).__name__}: {first}"))
     if patience.cancelled_caught:
-        tell(area.bad("time", f"gives no answer within {seconds:g} seconds", check.slow))
+        tell(area.bad("time", f"no answer within {seconds:g} seconds", check.slow))

@@ -1,4 +1,4 @@
-"""The clock: whether anybody sets it, and whether the year can be."""
+"""The clock: whether it is synchronised, and whether its year is plausible."""
 
 import ctypes
 import struct
@@ -11,7 +11,7 @@ import trio
 from lightd.doctor.finding import Area, Finding, Tell
 from lightd.doctor.subject import Subject
 
-SLOW: Final = "reboot: the kernel does not tell its time"
+SLOW: Final = "reboot: the kernel does not report its time"
 YEARS: Final = range(2025, 2100)
 SET: Final = "timedatectl set-ntp true (or: apt install systemd-timesyncd)"
 _AREA = Area("clock")
@@ -20,14 +20,14 @@ _STATUS = struct.Struct("@i4xlllli")  # struct timex: modes, offset, freq, maxer
 
 
 async def look(subject: Subject, tell: Tell) -> None:
-    """Look at this machine's clock; the engine and the panel compare theirs where they are looked at."""
+    """Check this machine's clock; those of the engine and the panel are compared in their own checks."""
     await trio.lowlevel.checkpoint()
     for finding in to_findings(subject.now, status()):
         tell(finding)
 
 
 def status() -> int | None:
-    """The kernel's status bits of its clock, None where it doesn't tell them."""
+    """The kernel's status bits of its clock, None if it does not report them."""
     told = ctypes.create_string_buffer(256)
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.adjtimex(told) < 0:
@@ -40,10 +40,12 @@ def to_findings(now: float, bits: int | None) -> Iterator[Finding]:
     """What the time and the status of the clock mean. Pure."""
     at = datetime.fromtimestamp(now, UTC)
     if at.year not in YEARS:
-        yield _AREA.bad("year", f"it is hardly {at:%Y-%m-%d}: certificates and tokens will fail", SET)
+        yield _AREA.bad(
+            "year", f"the clock says {at:%Y-%m-%d}, which is wrong: certificates and tokens will fail", SET
+        )
     if bits is None:
-        yield _AREA.unseen("synchronised", "the kernel does not say whether the clock is synchronised")
+        yield _AREA.unseen("synchronised", "the kernel does not report whether the clock is synchronised")
     elif bits & _UNSYNCHRONISED:
-        yield _AREA.doubtful("synchronised", "nobody synchronises the clock", SET)
+        yield _AREA.doubtful("synchronised", "the clock is not synchronised", SET)
     else:
-        yield _AREA.good("synchronised", f"synchronised; it is {at:%Y-%m-%d %H:%M} UTC")
+        yield _AREA.good("synchronised", f"the clock is synchronised; it is {at:%Y-%m-%d %H:%M} UTC")

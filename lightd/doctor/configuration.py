@@ -1,4 +1,4 @@
-"""The configuration: each mistake by its key, and whether others can read the token."""
+"""The configuration: each mistake by its key, and whether other users can read the token."""
 
 import os
 import time
@@ -12,12 +12,12 @@ from lightd import config, config_file
 from lightd.doctor.finding import Area, Finding, Tell
 from lightd.doctor.subject import Subject
 
-SLOW: Final = "the disk that the configuration is on"
+SLOW: Final = "check the disk that contains the configuration"
 _AREA = Area("configuration")
 
 
 def to_subject(cli_value: str | None, environ: Mapping[str, str]) -> Subject:
-    """The node whose configuration that is. It blocks; nothing is written."""
+    """The node with that configuration. Blocks; writes nothing."""
     path, now = config_file.resolve_path(cli_value, environ), time.time()
     try:
         return Subject(path, config_file.load(path), now=now)
@@ -34,13 +34,13 @@ def to_subject(cli_value: str | None, environ: Mapping[str, str]) -> Subject:
 
 
 async def look(subject: Subject, tell: Tell) -> None:
-    """Tell what is wrong with the file."""
+    """Report what is wrong with the file."""
     await trio.lowlevel.checkpoint()
     if subject.mistakes and not _may_read(subject.path):
         tell(
             _AREA.unseen(
                 "file",
-                f"{subject.path} is not open to this user",
+                f"this user cannot read {subject.path}",
                 f"sudo lightd doctor --config {subject.path}",
             )
         )
@@ -54,11 +54,13 @@ async def look(subject: Subject, tell: Tell) -> None:
             tell(_AREA.bad("file", f"{subject.path} {mistake}", command))
     if not subject.mistakes:
         if subject.written:
-            tell(_AREA.good("file", f"{subject.path} is in order, and open to its owner alone"))
+            tell(_AREA.good("file", f"{subject.path} is valid, and only its owner can read it"))
         else:
             tell(
                 _AREA.doubtful(
-                    "file", f"there is no {subject.path} yet", "lightd serve writes it, or: --config PATH"
+                    "file",
+                    f"{subject.path} does not exist",
+                    "start lightd serve, which creates it, or use --config PATH",
                 )
             )
 
@@ -68,10 +70,10 @@ async def look(subject: Subject, tell: Tell) -> None:
 
 
 def to_user(docker: config.Docker, uid: int, gid: int) -> Iterator[Finding]:
-    """Whether an ordinary user's lightd can have servers be the configured user. Pure."""
+    """Whether a lightd that is not root can run servers as the configured user. Pure."""
     if docker.user.uid != uid or (docker.engine == "process" and docker.user.gid != gid):
-        text = f"docker.user is {docker.user}, and lightd as {uid}:{gid} can have no server be that"
-        yield _AREA.bad("docker.user", text, f'docker.user: "{uid}:{gid}"; or run lightd as root')
+        text = f"lightd runs as {uid}:{gid} and cannot run servers as docker.user {docker.user}"
+        yield _AREA.bad("docker.user", text, f'set docker.user to "{uid}:{gid}", or run lightd as root')
 
 
 def _may_read(path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""The engine: whether it answers, is new enough, and can do what containers are asked to be held to."""
+"""The engine: whether it answers, is new enough, and can enforce the limits of containers."""
 
 import os
 import stat
@@ -16,7 +16,7 @@ from lightd.doctor.subject import Subject
 
 OLDEST: Final = (1, 41)
 SLOW: Final = "systemctl restart docker"
-WITHOUT: Final = 'without Docker: docker.engine: "process"'
+WITHOUT: Final = 'to run without Docker, set docker.engine to "process"'
 NO_IMAGE: Final = "lightd-doctor.invalid/none:none"
 IMAGES: Final = 20
 SKEW: Final = 5.0
@@ -25,11 +25,11 @@ _AREA = Area("engine")
 
 
 async def look(subject: Subject, tell: Tell) -> None:
-    """Look at the engine that the configuration names."""
+    """Check the engine that the configuration names."""
     configuration = _known(subject)
     if getattr(configuration.docker, "engine", "docker") == "process":
-        text = "the process engine isolates nothing: each server can do what its user can"
-        tell(_AREA.doubtful("kind", text, 'docker.engine: "docker", where there is one'))
+        text = "the process engine provides no isolation: a server can do everything that its user can"
+        tell(_AREA.doubtful("kind", text, 'if Docker is available, set docker.engine to "docker"'))
         return
     path = configuration.docker.socket_path
     unreachable = await _knock(path)
@@ -40,7 +40,11 @@ async def look(subject: Subject, tell: Tell) -> None:
     async with httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=None) as http:  # noqa: S113 - each check has a deadline
         version, info = await _get(http, "/version"), await _get(http, "/info")
         if version is None or info is None:
-            tell(_AREA.bad("socket", f"what answers at {path} is no engine", "docker.socket_path"))
+            tell(
+                _AREA.bad(
+                    "socket", f"the server at {path} is not a Docker Engine", "correct docker.socket_path"
+                )
+            )
             return
         for finding in to_findings(version, info, subject.now):
             tell(finding)
@@ -49,34 +53,36 @@ async def look(subject: Subject, tell: Tell) -> None:
 
 
 def _known(subject: Subject) -> Configuration:
-    assert subject.configuration is not None  # noqa: S101 - a check that needs it is not asked without
+    assert subject.configuration is not None  # noqa: S101 - this check is skipped without one
     return subject.configuration
 
 
 async def _knock(path: Path) -> Finding | None:
-    """Return why nobody answers at the socket, None where somebody takes a connection."""
+    """Return why the socket cannot be connected to, or None."""
     try:
         stream = await trio.open_unix_socket(path)
     except FileNotFoundError:
         return _AREA.bad(
             "socket",
-            f"there is no socket {path}",
-            f"systemctl start docker, or docker.socket_path; {WITHOUT}",
+            f"the socket {path} does not exist",
+            f"systemctl start docker, or correct docker.socket_path; {WITHOUT}",
         )
     except PermissionError:
         group = await trio.to_thread.run_sync(_group_of, path)
-        mend = "run lightd as root" + (f", or: usermod -aG {group} <its user>" if group != "root" else "")
-        return _AREA.bad("socket", f"{path} is not open to this user", f"{mend}; {WITHOUT}")
+        mend = "run lightd as root" + (
+            f", or: usermod -aG {group} <lightd's user>" if group != "root" else ""
+        )
+        return _AREA.bad("socket", f"this user may not connect to {path}", f"{mend}; {WITHOUT}")
     except OSError as error:
         return _AREA.bad(
-            "socket", f"nobody answers at {path}: {error.strerror or error}", "systemctl restart docker"
+            "socket", f"cannot connect to {path}: {error.strerror or error}", "systemctl restart docker"
         )
     await stream.aclose()
     return None
 
 
 def _group_of(path: Path) -> str:
-    import grp  # noqa: PLC0415 - a refusal is rare
+    import grp  # noqa: PLC0415 - rarely needed
 
     try:
         found = path.stat()
@@ -94,30 +100,34 @@ async def _get(http: httpx.AsyncClient, path: str) -> dict[str, Any] | None:
 
 
 def to_findings(version: Mapping[str, Any], info: Mapping[str, Any], now: float) -> Iterator[Finding]:
-    """What ``GET /version`` and ``GET /info`` tell. Pure."""
+    """What ``GET /version`` and ``GET /info`` mean. Pure."""
     api, name = str(version.get("ApiVersion", "")), str(version.get("Version", "?"))
     numbers = tuple(int(part) if part.isdigit() else 0 for part in api.split("."))
     if numbers < OLDEST:
         yield _AREA.bad(
-            "version", f"Docker {name} has API {api or '?'}, older than 1.41", "Docker Engine 20.10 or newer"
+            "version",
+            f"Docker {name} has API {api or '?'}, which is older than 1.41",
+            "install Docker Engine 20.10 or newer",
         )
     else:
         yield _AREA.good("version", f"Docker {name} answers (API {api})")
     yield _to_cgroup(info)
     plugins = info.get("Plugins") or {}
     if "local" in (plugins.get("Log") or ("local",)):
-        yield _AREA.good("log-driver", "the log driver `local` is there")
+        yield _AREA.good("log-driver", "the log driver `local` is available")
     else:
         yield _AREA.bad(
-            "log-driver", "it has no log driver `local`", "Docker Engine with its built-in log drivers"
+            "log-driver",
+            "the log driver `local` is missing",
+            "install a Docker Engine with its built-in log drivers",
         )
     yield _to_users(info)
     yield _to_driver(str(info.get("Driver", "?")))
     if not info.get("InitBinary") or (info.get("InitCommit") or {}).get("ID") == "N/A":
-        mend = "install Docker's docker-init (Debian: apt install tini), or default-init in its daemon.json"
-        yield _AREA.bad("init", "it has no init binary, which containers are started with", mend)
+        mend = "install docker-init (Debian: apt install tini), or set default-init in Docker's daemon.json"
+        yield _AREA.bad("init", "the init binary that containers are started with is missing", mend)
     else:
-        yield _AREA.good("init", f"containers get {info['InitBinary']} as their init")
+        yield _AREA.good("init", f"containers are started with {info['InitBinary']} as their init")
     yield from _to_clock(str(info.get("SystemTime", "")), now)
 
 
@@ -131,28 +141,30 @@ def _to_cgroup(info: Mapping[str, Any]) -> Finding:
     if driver == "none":
         lacking = ["memory", "cpu", "pids"]
     if lacking:
-        text = f"cgroup v{number}: containers can't be held to their limits of {', '.join(lacking)}"
-        mend = "kernel parameters cgroup_enable=memory; rootless: delegate cgroups to the engine's user"
+        text = f"cgroup v{number}: limits of {', '.join(lacking)} are not enforced"
+        mend = "boot with cgroup_enable=memory; rootless Docker: delegate cgroups to the engine's user"
         return _AREA.bad("cgroup", text, mend)
-    return _AREA.good("cgroup", f"cgroup v{number} ({driver}): memory, cpu and pids are limited")
+    return _AREA.good("cgroup", f"cgroup v{number} ({driver}): limits of memory, cpu and pids are enforced")
 
 
 def _to_users(info: Mapping[str, Any]) -> Finding:
     options = " ".join(str(option) for option in info.get("SecurityOptions") or ())
     if "name=rootless" in options:
-        text = "the engine is rootless: users in containers are others on the host, the owners of volumes too"
-        return _AREA.doubtful("users", text, "an engine that runs as root; lightd was not tried on others")
+        text = "Docker is rootless: users in containers, and owners of volumes, have other ids on the host"
+        return _AREA.doubtful("users", text, "use a Docker Engine that runs as root; rootless is not tested")
     if "name=userns" in options:
-        text = "the engine remaps users: a server is not the user on the host whom its volume belongs to"
+        text = "Docker remaps users: on the host, a server does not run as the owner of its volume"
         return _AREA.bad("users", text, "remove userns-remap from /etc/docker/daemon.json")
-    return _AREA.good("users", "users in containers are those of the host")
+    return _AREA.good("users", "users in containers have the same ids on the host")
 
 
 def _to_driver(driver: str) -> Finding:
     if driver in _DRIVERS:
-        return _AREA.good("storage-driver", f"images are kept by {driver}")
-    text = f"images are kept by {driver}: slow, and large where it copies each image whole"
-    return _AREA.doubtful("storage-driver", text, '"storage-driver": "overlay2" in /etc/docker/daemon.json')
+        return _AREA.good("storage-driver", f"the storage driver is {driver}")
+    text = f"the storage driver is {driver}, which is slow and may copy whole images"
+    return _AREA.doubtful(
+        "storage-driver", text, 'set "storage-driver": "overlay2" in /etc/docker/daemon.json'
+    )
 
 
 def _to_clock(told: str, now: float) -> Iterator[Finding]:
@@ -161,14 +173,16 @@ def _to_clock(told: str, now: float) -> Iterator[Finding]:
     except ValueError:
         return
     if abs(skew) > SKEW:
-        text = f"its clock is {abs(skew):.0f} seconds {'ahead of' if skew > 0 else 'behind'} this one"
-        yield _AREA.bad("clock", text, "timedatectl set-ntp true, on both")
+        text = (
+            f"Docker's clock is {abs(skew):.0f} seconds {'ahead of' if skew > 0 else 'behind'} this machine's"
+        )
+        yield _AREA.bad("clock", text, "timedatectl set-ntp true, on both machines")
 
 
 async def _look_at_paths(http: httpx.AsyncClient, configuration: Configuration, tell: Tell) -> None:
-    """Whether the engine sees the folders that it is to mount: it is asked to, for an image that nobody has.
+    """Whether the engine can see the folders that it mounts, tested with an image that does not exist.
 
-    It looks at the mounts first, or refuses for the image, so that nothing is made in either case.
+    The engine checks the mounts first, or rejects the image, so that nothing is created in either case.
     """
     storage = configuration.storage
     hidden = []
@@ -181,10 +195,14 @@ async def _look_at_paths(http: httpx.AsyncClient, configuration: Configuration, 
         if "does not exist" in answer.text and "bind source" in answer.text:
             hidden.append(str(path))
     if hidden:
-        text = f"it does not see {', '.join(hidden)}: it is elsewhere, or in another mount namespace"
-        tell(_AREA.bad("mounts", text, "storage.base_path: a folder that the engine has under the same path"))
+        text = f"Docker cannot see {', '.join(hidden)}: it runs elsewhere or in another mount namespace"
+        tell(
+            _AREA.bad(
+                "mounts", text, "set storage.base_path to a folder that Docker sees under the same path"
+            )
+        )
     elif wanted:
-        tell(_AREA.good("mounts", "it sees the folders of containers and volumes"))
+        tell(_AREA.good("mounts", "Docker sees the folders of containers and volumes"))
 
 
 async def _look_at_images(
@@ -199,11 +217,11 @@ async def _look_at_images(
         if ours and image.get("Architecture") not in (ours, None, ""):
             strange.append(f"{name} ({image['Architecture']})")
     if strange:
-        text = f"it runs {ours}, and these images are for another machine: {', '.join(strange)}"
+        text = f"this machine is {ours}, but these images are not: {', '.join(strange)}"
         tell(
             _AREA.doubtful(
-                "images", text, "an image for this architecture, then POST /containers/:id/reinstall"
+                "images", text, "POST /containers/:id/reinstall with an image for this architecture"
             )
         )
     elif ours:
-        tell(_AREA.good("images", f"images are wanted for {ours}"))
+        tell(_AREA.good("images", f"all images are for this architecture ({ours})"))

@@ -1,4 +1,4 @@
-"""What a look at a node finds. Pure."""
+"""The findings of a check. Pure."""
 
 from collections.abc import Callable, Iterable
 from enum import Enum
@@ -7,7 +7,7 @@ import attrs
 
 
 class Verdict(Enum):
-    """Green, yellow, red; or nobody could look, which is none of them."""
+    """Green, yellow, red; or not checked."""
 
     GOOD = "ok"
     DOUBTFUL = "warning"
@@ -17,7 +17,7 @@ class Verdict(Enum):
 
 @attrs.frozen
 class Finding:
-    """One line of the report. ``mend`` is the command or the key that puts it right, empty where it is."""
+    """One line of the report. ``mend`` says how to fix it, empty if there is nothing to fix."""
 
     area: str
     name: str
@@ -31,29 +31,29 @@ Tell = Callable[[Finding], None]
 
 @attrs.frozen
 class Area:
-    """Makes the findings of one area."""
+    """Creates the findings of one area."""
 
     area: str
 
     def good(self, name: str, text: str) -> Finding:
-        """It is as it should be."""
+        """No problem."""
         return Finding(self.area, name, Verdict.GOOD, text)
 
     def doubtful(self, name: str, text: str, mend: str) -> Finding:
-        """It works, and may not for long or not for everybody."""
+        """It works, but perhaps not for long or not in every case."""
         return Finding(self.area, name, Verdict.DOUBTFUL, text, mend)
 
     def bad(self, name: str, text: str, mend: str) -> Finding:
-        """Something that lightd is for does not work."""
+        """Something does not work."""
         return Finding(self.area, name, Verdict.BAD, text, mend)
 
     def unseen(self, name: str, text: str, mend: str = "") -> Finding:
-        """It could not be looked at."""
+        """It could not be checked."""
         return Finding(self.area, name, Verdict.UNSEEN, text, mend)
 
 
 def count(findings: Iterable[Finding]) -> dict[Verdict, int]:
-    """How many findings there are of each verdict."""
+    """The number of findings for each verdict."""
     counted = dict.fromkeys(Verdict, 0)
     for finding in findings:
         counted[finding.verdict] += 1

@@ -1,4 +1,4 @@
-"""Limits of the kernel that a node with many servers meets first."""
+"""Kernel limits that a node with many servers reaches first."""
 
 import re
 import resource
@@ -12,35 +12,35 @@ from lightd.doctor.finding import Area, Finding, Tell
 from lightd.doctor.subject import Subject
 from lightd.journal.inspection import holder
 
-SLOW: Final = "ls /proc: a process there may hang"
+SLOW: Final = "check /proc: a process may hang"
 FILES: Final = (1024, 8192)
-"""Fewer open files than the first are too few for lightd itself, than the second for many viewers."""
+"""Below the first, there are too few open files for lightd itself; below the second, for many viewers."""
 
 KERNEL: Final = {
     "fs/inotify/max_user_instances": 128,
     "fs/inotify/max_user_watches": 8192,
     "kernel/pid_max": 32768,
 }
-"""The least that is no trouble, by the name below ``/proc/sys``. Servers of one user share the first two."""
+"""Minimum values by name below ``/proc/sys``. All servers of one user share the first two."""
 
 CROWDED: Final = (0.7, 0.9)
 _AREA = Area("limits")
 
 
 async def look(subject: Subject, tell: Tell) -> None:
-    """Look at the limits of the daemon that runs, else at those that one started from here would have."""
+    """Check the limits of the running daemon, or those of a daemon started from this shell."""
     findings = await trio.to_thread.run_sync(_read, subject, abandon_on_cancel=True)
     for finding in findings:
         tell(finding)
 
 
 def _read(subject: Subject) -> list[Finding]:
-    files, whose = resource.getrlimit(resource.RLIMIT_NOFILE)[1], "a lightd started from here may"
+    files, whose = resource.getrlimit(resource.RLIMIT_NOFILE)[1], "a lightd started from this shell"
     if subject.configuration is not None:
         pid = holder(subject.configuration.storage.base_path / "lightd.db", subject.proc)
         told = None if pid is None else _of_process(subject.proc / str(pid) / "limits")
         if told is not None:
-            files, whose = told, "the lightd that runs may"
+            files, whose = told, "the running daemon"
     values = {name: _number(subject.proc / "sys" / name) for name in KERNEL}
     return [
         *to_files(files, whose),
@@ -50,9 +50,9 @@ def _read(subject: Subject) -> list[Finding]:
 
 
 def to_files(files: int, whose: str) -> Iterator[Finding]:
-    """What a ceiling of open files means. Pure; -1 is none."""
-    text = f"{whose} have {'any number of' if files < 0 else files} files open"
-    mend = "LimitNOFILE=65536 in its unit (else: ulimit -Hn)"
+    """The finding for a limit of open files. Pure; -1 means unlimited."""
+    text = f"{whose} can open {'any number of' if files < 0 else files} files"
+    mend = "set LimitNOFILE=65536 in its systemd unit, or ulimit -Hn"
     if 0 <= files < FILES[0]:
         yield _AREA.bad("files", text, mend)
     elif 0 <= files < FILES[1]:
@@ -62,11 +62,11 @@ def to_files(files: int, whose: str) -> Iterator[Finding]:
 
 
 def to_kernel(values: dict[str, int | None]) -> Iterator[Finding]:
-    """What settings of the kernel mean. Pure."""
+    """The findings for kernel settings. Pure."""
     for path, least in KERNEL.items():
         name, value = path.replace("/", "."), values[path]
         if value is None:
-            yield _AREA.unseen(name, f"{name} can't be read")
+            yield _AREA.unseen(name, f"cannot read {name}")
         elif value < least:
             yield _AREA.doubtful(name, f"{name} is {value}", f"sysctl -w {name}={least}")
         else:
@@ -74,11 +74,11 @@ def to_kernel(values: dict[str, int | None]) -> Iterator[Finding]:
 
 
 def to_tasks(tasks: int | None, most: int | None) -> Iterator[Finding]:
-    """What the number of processes and threads means. Pure."""
+    """The finding for the number of processes and threads. Pure."""
     if tasks is None or not most:
         return
-    text = f"{tasks} processes and threads of at most {most}"
-    mend = "ps -eLf | wc -l; sysctl -w kernel.pid_max=4194304"
+    text = f"{tasks} processes and threads, maximum {most}"
+    mend = "list them with ps -eLf, or: sysctl -w kernel.pid_max=4194304"
     if tasks >= CROWDED[1] * most:
         yield _AREA.bad("pids", text, mend)
     elif tasks >= CROWDED[0] * most:

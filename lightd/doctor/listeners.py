@@ -1,4 +1,4 @@
-"""Who listens on this machine, from ``/proc/net`` (proc_pid_net(5))."""
+"""The listening sockets of this machine, from ``/proc/net`` (proc_pid_net(5))."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -9,13 +9,13 @@ from typing import Final
 import attrs
 
 _TABLES: Final = (("tcp", "tcp"), ("tcp6", "tcp"), ("udp", "udp"), ("udp6", "udp"))
-_BOUND: Final = {"tcp": "0A", "udp": "07"}  # listening; and a socket of UDP that is connected to nobody
+_BOUND: Final = {"tcp": "0A", "udp": "07"}  # listening; for UDP: unconnected
 _ROW = re.compile(r"\s*\d+: ([0-9A-F]+):([0-9A-F]{4}) \S+ ([0-9A-F]{2}) (?:\S+ +){5}(\d+)")
 
 
 @attrs.frozen
 class Listener:
-    """A bound socket; ``ip`` in its canonical form."""
+    """A bound socket; ``ip`` is in canonical form."""
 
     ip: str
     port: int
@@ -24,7 +24,7 @@ class Listener:
 
 
 def read(proc: Path) -> list[Listener]:
-    """Every socket that is bound here. It blocks; a table that isn't there (no IPv6) is empty."""
+    """All bound sockets. Blocks; a missing table (no IPv6) counts as empty."""
     found: list[Listener] = []
     for table, protocol in _TABLES:
         try:
@@ -36,7 +36,7 @@ def read(proc: Path) -> list[Listener]:
 
 
 def to_listeners(table: str, protocol: str) -> Iterator[Listener]:
-    """The bound sockets in one of the kernel's tables. Pure."""
+    """The bound sockets in one table of the kernel. Pure."""
     for line in table.splitlines():
         row = _ROW.match(line)
         if row is not None and row[3] == _BOUND[protocol]:
@@ -44,7 +44,7 @@ def to_listeners(table: str, protocol: str) -> Iterator[Listener]:
 
 
 def to_ip(told: str) -> str:
-    """An address as the kernel prints it: words of 32 bits, each in a little-endian machine's order. Pure."""
+    """Parse an address as the kernel prints it: 32-bit words in little-endian order. Pure."""
     raw = b"".join(bytes.fromhex(told[at : at + 8])[::-1] for at in range(0, len(told), 8))
     if len(raw) == 4:  # noqa: PLR2004 - bytes of an IPv4 address
         return str(IPv4Address(raw))
@@ -53,7 +53,7 @@ def to_ip(told: str) -> str:
 
 
 def to_owner(proc: Path, inodes: Sequence[int]) -> str | None:
-    """The name and number of a process that has one of these sockets; None where it is not ours to see."""
+    """Name and pid of a process that has one of these sockets; None if it cannot be determined."""
     wanted = {f"socket:[{inode}]" for inode in inodes}
     for process in proc.glob("[0-9]*"):
         try:

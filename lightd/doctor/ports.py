@@ -1,4 +1,4 @@
-"""Ports: lightd's own, and those of the pool against what listens here."""
+"""Ports: lightd's own, and those of the port pool, compared with listening sockets."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ import trio
 
 from actors.portpool.decider import collides
 from lightd.commands import address
-from lightd.commands.client import open_client
+from lightd.commands.client import NO_CONNECTION, open_client
 from lightd.commands.trouble import REFUSED, UNREACHABLE, Trouble
 from lightd.config import Configuration
 from lightd.doctor import listeners
@@ -21,7 +21,7 @@ from lightd.doctor.listeners import Listener
 from lightd.doctor.subject import Subject
 from lightd.journal.inspection import JournalUnreadable, read_pool
 
-SLOW: Final = "systemctl restart lightd: it takes connections, and does not answer"
+SLOW: Final = "systemctl restart lightd: it accepts connections but does not answer"
 PATIENCE: Final = 3.0
 SHOWN: Final = 5
 UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
@@ -39,9 +39,9 @@ class Pooled:
 
 
 async def look(subject: Subject, tell: Tell) -> None:
-    """Look at lightd's port and at the pool."""
+    """Check lightd's port and the pool."""
     configuration = subject.configuration
-    assert configuration is not None  # noqa: S101 - it is not asked without
+    assert configuration is not None  # noqa: S101 - this check is skipped without one
     found = await trio.to_thread.run_sync(listeners.read, subject.proc, abandon_on_cancel=True)
     pool = await _look_at_own(subject, configuration, found, tell)
     if pool is None:
@@ -54,13 +54,17 @@ async def look(subject: Subject, tell: Tell) -> None:
 async def _look_at_own(
     subject: Subject, configuration: Configuration, found: list[Listener], tell: Tell
 ) -> list[Pooled] | None:
-    """Tell of lightd's port; return the pool where the daemon says what is in it."""
+    """Report on lightd's port; return the pool if the daemon answers with it."""
     server = configuration.server
     if server.port == 0:
-        tell(_AREA.good("server.port", "the system chooses lightd's port at its start (server.port is 0)"))
+        tell(_AREA.good("server.port", "the system chooses lightd's port (server.port is 0)"))
         return None
     if await trio.to_thread.run_sync(_try_bind, server.host, 0, abandon_on_cancel=True) is not None:
-        tell(_AREA.bad("server.host", f"{server.host} is no address of this machine", "server.host"))
+        tell(
+            _AREA.bad(
+                "server.host", f"{server.host} is not an address of this machine", "correct server.host"
+            )
+        )
         return None
     here = address.Address(
         address.to_url(server), configuration.authorization.token, pinned=address.to_pinned(server)
@@ -71,14 +75,14 @@ async def _look_at_own(
         except Trouble as trouble:
             told = str(trouble)
             if UNTRUSTED in told:
-                text = f"what answers at {here.url} has a certificate that is not trusted under that name"
+                text = f"the certificate of the server at {here.url} is not trusted for that name"
                 tell(
                     _AREA.unseen(
                         "server.port", text, "lightd ps --url https://<its name> --ca FILE --token-file FILE"
                     )
                 )
                 return None
-            silent = trouble.code != UNREACHABLE or "no daemon answers" not in told
+            silent = trouble.code != UNREACHABLE or NO_CONNECTION not in told
             why = partial(_to_own, subject, found, told, silent=silent)
             tell(await trio.to_thread.run_sync(why, abandon_on_cancel=True))
             return None
@@ -87,8 +91,8 @@ async def _look_at_own(
             rows = (await client.ask("GET", "/network/ports", patience=PATIENCE))["ports"]
         except Trouble as trouble:
             if trouble.code == REFUSED:
-                text = "the lightd that runs takes another token than the configuration has"
-                tell(_AREA.bad("token", text, "systemctl reload lightd (or: kill -HUP its process)"))
+                text = "the running daemon uses another token than the configuration file"
+                tell(_AREA.bad("token", text, "systemctl reload lightd (or send SIGHUP to its process)"))
             return None
     return [to_pooled(row) for row in rows]
 
@@ -99,29 +103,31 @@ def to_pooled(row: dict[str, Any]) -> Pooled:
 
 
 def _to_own(subject: Subject, found: list[Listener], told: str, *, silent: bool) -> Finding:
-    """Why lightd does not answer at its port: it does not run, or somebody else does there."""
-    assert subject.configuration is not None  # noqa: S101 - it is not asked without
+    """Why lightd does not answer at its port: it does not run, or another program has the port."""
+    assert subject.configuration is not None  # noqa: S101 - this check is skipped without one
     host, port = subject.configuration.server.host, subject.configuration.server.port
     there = [each for each in found if each.protocol == "tcp" and each.port == port]
     if there or silent:
-        who = listeners.to_owner(subject.proc, [each.inode for each in there]) or "somebody else"
-        mend = f"server.port, or end it: ss -ltnp 'sport = :{port}'"
+        who = listeners.to_owner(subject.proc, [each.inode for each in there]) or "another program"
+        mend = f"change server.port, or stop that program: ss -ltnp 'sport = :{port}'"
         return _AREA.bad(
-            "server.port", f"port {port} is taken by {who}, and no lightd answers there: {told}", mend
+            "server.port", f"port {port} is used by {who}, and no lightd answers there: {told}", mend
         )
     trouble = _try_bind(host, port)
     if trouble == errno.EACCES:
         return _AREA.bad(
-            "server.port", f"port {port} is for root alone", "server.port above 1023, or CAP_NET_BIND_SERVICE"
+            "server.port",
+            f"only root can use port {port}",
+            "use a port above 1023, or grant CAP_NET_BIND_SERVICE",
         )
     if trouble is not None:
-        text = f"port {port} of {host} can't be had: {os.strerror(trouble)}"
-        return _AREA.bad("server.port", text, "server.port")
-    return _AREA.good("server.port", f"port {port} is free; lightd does not run")
+        text = f"cannot listen on port {port} of {host}: {os.strerror(trouble)}"
+        return _AREA.bad("server.port", text, "change server.port")
+    return _AREA.good("server.port", f"port {port} is free; lightd is not running")
 
 
 def _try_bind(host: str, port: int) -> int | None:
-    """Return what keeps a port from being bound here, None where nothing does; it is let go at once."""
+    """Return why a port cannot be bound, or None; the port is released immediately."""
     try:
         family, kind, number, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, number) as tried:
@@ -140,16 +146,14 @@ def _from_journal(configuration: Configuration, tell: Tell) -> list[Pooled] | No
         state = read_pool(path)
     except (JournalUnreadable, OSError) as why:
         tell(
-            _AREA.unseen(
-                "pool", f"the pool can't be read from {path}: {why}", "run this as the user of lightd"
-            )
+            _AREA.unseen("pool", f"cannot read the port pool from {path}: {why}", "run this as lightd's user")
         )
         return None
     return [Pooled(*key, entry.in_use) for key, entry in state.entries.items()]
 
 
 def to_pool(pool: Iterable[Pooled], found: Iterable[Listener], who: Any = lambda _: None) -> Finding:  # noqa: ANN401 - a function
-    """The pool against what listens: a free port that somebody else has is one that no server will get."""
+    """Compare the pool with listening sockets: no server can use a free port that another program has."""
     bound: dict[tuple[int, str], list[Listener]] = {}
     for listener in found:
         bound.setdefault((listener.port, listener.protocol), []).append(listener)
@@ -157,11 +161,11 @@ def to_pool(pool: Iterable[Pooled], found: Iterable[Listener], who: Any = lambda
     taken = list(_taken(pool, bound, who))
     if taken:
         more = f" and {len(taken) - SHOWN} more" if len(taken) > SHOWN else ""
-        text = f"free in the pool, and taken on this machine: {', '.join(taken[:SHOWN])}{more}"
-        mend = "DELETE /network/ports/:ip/:port for each, or end who has it: ss -ltnup"
+        text = f"free in the port pool, but used by another program: {', '.join(taken[:SHOWN])}{more}"
+        mend = "DELETE /network/ports/:ip/:port for each, or stop that program: ss -ltnup"
         return _AREA.bad("pool", text, mend)
     free = sum(not each.in_use for each in pool)
-    return _AREA.good("pool", f"{len(pool)} ports in the pool, {free} free, and nobody else has one of those")
+    return _AREA.good("pool", f"{len(pool)} ports in the pool, {free} free; no other program uses a free one")
 
 
 def _taken(pool: list[Pooled], bound: dict[tuple[int, str], list[Listener]], who: Any) -> Iterator[str]:  # noqa: ANN401 - a function

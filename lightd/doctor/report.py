@@ -1,4 +1,4 @@
-"""The report: a line for each finding, the same facts as JSON, and the exit code. Pure."""
+"""The report: a line for each finding, the same as JSON, and the exit code. Pure."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -18,17 +18,17 @@ WORDS: Final = {
     Verdict.GOOD: "green",
     Verdict.DOUBTFUL: "yellow",
     Verdict.BAD: "red",
-    Verdict.UNSEEN: "not looked at",
+    Verdict.UNSEEN: "not checked",
 }
 
 
 def to_code(findings: Iterable[Finding]) -> int:
-    """1 where something is red, else 0."""
+    """1 if a finding is red, else 0."""
     return int(count(findings)[Verdict.BAD] > 0)
 
 
 def to_lines(findings: Sequence[Finding], *, colours: bool) -> list[str]:
-    """A line for each finding, with what mends it behind an arrow, and one that counts."""
+    """A line for each finding, with the fix after an arrow, and a line with the counts."""
     lines = []
     for finding in findings:
         word = f"{finding.verdict.value:7}"
@@ -41,7 +41,7 @@ def to_lines(findings: Sequence[Finding], *, colours: bool) -> list[str]:
 
 
 def to_json(findings: Sequence[Finding]) -> dict[str, Any]:
-    """The same, for a script."""
+    """The report as JSON values."""
     return {
         "healthy": not to_code(findings),
         "counts": {verdict.value: number for verdict, number in count(findings).items()},

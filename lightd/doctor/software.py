@@ -1,4 +1,4 @@
-"""Python and the libraries: the versions that lightd was made for, and whether the daemon loads with them."""
+"""Python and the libraries: whether their versions are supported and the daemon can be imported."""
 
 import importlib
 import importlib.metadata
@@ -13,13 +13,13 @@ from lightd.doctor.finding import Area, Finding, Tell
 from lightd.doctor.subject import Subject
 from lightd.version import version
 
-SLOW: Final = "the disk that Python's libraries are on"
+SLOW: Final = "check the disk that contains Python's libraries"
 PYTHONS: Final = ((3, 11), (3, 13))
 _AREA = Area("software")
 
 
 async def look(_subject: Subject, tell: Tell) -> None:
-    """Look at what the daemon would be run with: this Python, and what is installed beside it."""
+    """Check this Python and its installed libraries."""
     tell(to_python(platform.python_version()))
     findings = await trio.to_thread.run_sync(_read, abandon_on_cancel=True)
     for finding in findings:
@@ -30,12 +30,12 @@ def _read() -> list[Finding]:
     try:
         wanted = importlib.metadata.requires("lightd") or []
     except importlib.metadata.PackageNotFoundError:
-        return [_AREA.unseen("libraries", "lightd was never installed here", "pip install .")]
+        return [_AREA.unseen("libraries", "lightd is not installed in this environment", "pip install .")]
     return [*to_libraries(wanted, installed), *load()]
 
 
 def installed(name: str) -> str | None:
-    """The version of a library, None where it isn't there."""
+    """The version of a library, None if it is not installed."""
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
@@ -43,17 +43,19 @@ def installed(name: str) -> str | None:
 
 
 def to_python(told: str) -> Finding:
-    """Whether lightd was made for that Python. Pure."""
+    """Whether lightd supports that Python. Pure."""
     numbers = tuple(int(part) for part in told.split(".")[:2])
     if PYTHONS[0] <= numbers <= PYTHONS[1]:
         return _AREA.good("python", f"lightd {version()} on Python {told}")
     return _AREA.bad(
-        "python", f"Python {told} is none of 3.11 to 3.13", "python3.13 -m venv, and install lightd there"
+        "python",
+        f"Python {told} is not supported (3.11 to 3.13)",
+        "create an environment with python3.13 -m venv",
     )
 
 
 def to_libraries(wanted: Iterable[str], find: Callable[[str], str | None]) -> Iterator[Finding]:
-    """Whether each requirement is met; one line where all are."""
+    """One finding for each requirement that is not met, or one if all are met."""
     requirements = [Requirement(text) for text in wanted]
     due = [each for each in requirements if each.marker is None or each.marker.evaluate({"extra": ""})]
     wrong = False
@@ -62,19 +64,22 @@ def to_libraries(wanted: Iterable[str], find: Callable[[str], str | None]) -> It
         if found is None or not requirement.specifier.contains(found, prereleases=True):
             wrong = True
             needed = requirement.specifier or "any"
-            text = f"{requirement.name} {found or 'is missing'}, where {needed} is needed"
+            text = f"{requirement.name} {found or 'is missing'}, required: {needed}"
             yield _AREA.bad(
                 requirement.name, text, f"pip install '{requirement.name}{requirement.specifier}'"
             )
     if not wrong:
         yield _AREA.good(
-            "libraries", f"all {len(due)} libraries are as they should be (Hypercorn {find('hypercorn')})"
+            "libraries",
+            f"all {len(due)} libraries have the required versions (Hypercorn {find('hypercorn')})",
         )
 
 
 def load(module: str = "lightd.daemon") -> Iterator[Finding]:
-    """Whether the daemon's modules load: its server insists on the one Hypercorn that it changes inside."""
+    """Whether the daemon can be imported: its server requires the exact Hypercorn that it modifies."""
     try:
         importlib.import_module(module)
     except (ImportError, RuntimeError) as error:
-        yield _AREA.bad("daemon", f"the daemon does not load: {error}", "pip install -c constraints.txt .")
+        yield _AREA.bad(
+            "daemon", f"the daemon cannot be imported: {error}", "pip install -c constraints.txt ."
+        )

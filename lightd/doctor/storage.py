@@ -1,4 +1,4 @@
-"""The folders: room, rights, the journal in them, and what will keep volumes to their sizes."""
+"""The folders: free space, permissions, the journal, and how volume sizes are enforced."""
 
 import os
 import stat
@@ -18,7 +18,7 @@ from lightd.files.quota.kind import Unsupported
 from lightd.files.quota.project import open_project
 from lightd.journal.inspection import Inspected, JournalUnreadable, holder, inspect
 
-SLOW: Final = "the disk: dmesg; findmnt -T on the paths of storage"
+SLOW: Final = "check the disk: dmesg; findmnt -T for the paths of storage"
 PATIENCE: Final = 3.0
 MEGABYTE: Final = 1 << 20
 LEAST: Final = 512 * MEGABYTE
@@ -29,7 +29,7 @@ _AREA = Area("storage")
 
 @attrs.frozen
 class Room:
-    """A filesystem, by the folder on it: bytes and inodes, and how many are free."""
+    """The size and the free space of a file system, in bytes and inodes."""
 
     path: str
     size: int
@@ -40,10 +40,10 @@ class Room:
 
 @attrs.frozen
 class Folder:
-    """A folder of lightd's. ``there`` is the nearest that exists, itself or above it.
+    """A folder of lightd. ``there`` is the nearest existing one: the folder itself or a parent.
 
-    ``begun`` says that lightd was here before: then its folders are those of the user who it runs as.
-    ``private`` says that no other user may pass through it: with Docker, what is in it may be set-uid.
+    ``begun`` is true if lightd was started here before: then its folders belong to its user.
+    ``private`` is true if no other user may enter it: with Docker, files in it may be set-uid.
     """
 
     key: str
@@ -57,8 +57,8 @@ class Folder:
 
 
 async def look(subject: Subject, tell: Tell) -> None:
-    """Look at the folders and at the journal."""
-    assert subject.configuration is not None  # noqa: S101 - it is not asked without
+    """Check the folders and the journal."""
+    assert subject.configuration is not None  # noqa: S101 - this check is skipped without one
     storage = subject.configuration.storage
     private = () if subject.configuration.docker.engine == "process" else ("containers_path", "volumes_path")
     read_folders = partial(_read_folders, private=private)
@@ -75,8 +75,8 @@ def _read_folders(storage: Storage, subject: Subject, *, private: Sequence[str])
         try:
             state = there.stat()
         except OSError as error:
-            text = f"{there} can't be looked at: {error.strerror}"
-            findings.append(_AREA.bad(f"storage.{key}", text, f"storage.{key}; ls -ld {there}"))
+            text = f"cannot access {there}: {error.strerror}"
+            findings.append(_AREA.bad(f"storage.{key}", text, f"correct storage.{key}; ls -ld {there}"))
             continue
         writable = os.access(there, os.W_OK | os.X_OK)
         folders.append(
@@ -87,7 +87,7 @@ def _read_folders(storage: Storage, subject: Subject, *, private: Sequence[str])
                 state.st_uid,
                 state.st_mode,
                 writable,
-                os.path.exists(storage.base_path),  # noqa: PTH110 - a folder that is closed to us is none
+                os.path.exists(storage.base_path),  # noqa: PTH110 - false for a folder without permission
                 key in private,
             )
         )
@@ -108,39 +108,41 @@ def _read_folders(storage: Storage, subject: Subject, *, private: Sequence[str])
 
 
 def to_rights(folder: Folder, uid: int) -> Iterator[Finding]:
-    """Whether lightd, as this user, may work in a folder, and nobody else. Pure."""
+    """Whether lightd, as this user, and nobody else can write in a folder. Pure."""
     if not stat.S_ISDIR(folder.mode):
-        yield _AREA.bad(folder.key, f"{folder.there} is no folder", f"{folder.key}, or move that file")
+        yield _AREA.bad(
+            folder.key, f"{folder.there} is not a folder", f"correct {folder.key}, or move that file"
+        )
     elif folder.there != folder.path and (folder.writable or not folder.begun):
         if folder.writable:
-            yield _AREA.good(folder.key, f"{folder.path} is made at the first start")
+            yield _AREA.good(folder.key, f"{folder.path} is created at the first start")
         else:
             mend = f"install -d -m 711 -o <lightd's user> {folder.path}; findmnt -T {folder.there}"
-            yield _AREA.bad(folder.key, f"{folder.path} can't be made by this user", mend)
+            yield _AREA.bad(folder.key, f"this user cannot create {folder.path}", mend)
     elif folder.mode & stat.S_IWOTH:
-        yield _AREA.bad(folder.key, f"everybody may write in {folder.path}", f"chmod o-w {folder.path}")
+        yield _AREA.bad(folder.key, f"every user can write in {folder.path}", f"chmod o-w {folder.path}")
     elif folder.private and folder.mode & 0o077:
-        text = f"other users may pass through {folder.path}, and a volume may hold set-uid programs"
+        text = f"other users can enter {folder.path}, and a volume may contain set-uid programs"
         yield _AREA.doubtful(folder.key, text, f"chmod 700 {folder.path}; lightd does so at its start")
     elif not folder.writable and folder.uid != uid:
         text = f"{folder.path} belongs to another user ({folder.uid})"
         yield _AREA.unseen(
-            folder.key, text, f"run this as the user of lightd: sudo -u '#{folder.uid}' lightd doctor"
+            folder.key, text, f"run this as lightd's user: sudo -u '#{folder.uid}' lightd doctor"
         )
     elif not folder.writable:
         yield _AREA.bad(
             folder.key,
-            f"{folder.path} is read-only for its owner",
+            f"the owner of {folder.path} cannot write in it",
             f"chmod u+rwx {folder.path}; findmnt -T {folder.path}",
         )
     else:
-        yield _AREA.good(folder.key, f"{folder.path} is lightd's to write in")
+        yield _AREA.good(folder.key, f"lightd can write in {folder.path}")
 
 
 def to_room(room: Room) -> Iterator[Finding]:
-    """Whether there is room left. Pure; a filesystem that counts no inodes has 0 of them."""
+    """Whether there is free space. Pure; a file system that does not count inodes has 0 of them."""
     text = f"{room.path}: {_to_size(room.free)} of {_to_size(room.size)} free"
-    mend = f"du -xh -d2 {room.path} | sort -h; or storage.base_path on a larger disk"
+    mend = f"find large folders: du -xh -d2 {room.path} | sort -h; or move storage.base_path to a larger disk"
     if room.free < LEAST:
         yield _AREA.bad("space", text, mend)
     elif room.free < SCARCE * room.size:
@@ -149,7 +151,7 @@ def to_room(room: Room) -> Iterator[Finding]:
         yield _AREA.good("space", text)
     if room.inodes and room.free_inodes < SCARCE * room.inodes:
         text = f"{room.path}: {room.free_inodes} of {room.inodes} inodes free"
-        mend = f"du --inodes -xd2 {room.path} | sort -n"
+        mend = f"find folders with many files: du --inodes -xd2 {room.path} | sort -n"
         few = room.free_inodes < SCARCE * SCARCE * room.inodes
         yield _AREA.bad("inodes", text, mend) if few else _AREA.doubtful("inodes", text, mend)
 
@@ -162,30 +164,32 @@ def _read_journal(storage: Storage, subject: Subject) -> list[Finding]:
     path = storage.base_path / "lightd.db"
     try:
         if not path.exists():
-            return [_AREA.good("journal", f"{path} is made at the first start")]
+            return [_AREA.good("journal", f"{path} is created at the first start")]
         inspected = inspect(path, PATIENCE)
     except (JournalUnreadable, OSError) as why:
-        return [_AREA.unseen("journal", f"{path}: {why}", "run this as the user of lightd, or with sudo")]
+        return [_AREA.unseen("journal", f"{path}: {why}", "run this as lightd's user, or with sudo")]
     return list(to_journal(path, inspected, holder(path, subject.proc), subject.now))
 
 
 def to_journal(path: Path, inspected: Inspected, pid: int | None, now: float) -> Iterator[Finding]:
-    """What a look at the journal means. Pure."""
+    """The findings for the journal. Pure."""
     held = "no daemon has it open" if pid is None else f"process {pid} has it open"
     if inspected.damage is not None:
-        mend = f"stop lightd; put back a copy, or: sqlite3 {path} .recover | sqlite3 new.db"
+        mend = f"stop lightd; restore a backup, or: sqlite3 {path} .recover | sqlite3 new.db"
         yield _AREA.bad("journal", f"{path} is damaged: {inspected.damage}", mend)
     elif inspected.schema > inspected.newest_schema:
-        text = f"{path} has schema {inspected.schema}, this lightd knows {inspected.newest_schema}"
+        text = f"{path} has schema {inspected.schema}, this lightd supports up to {inspected.newest_schema}"
         yield _AREA.bad("journal", text, "update lightd")
     elif not inspected.complete:
         yield _AREA.good(
-            "journal", f"{path}: {inspected.records} events, {held}; too many to look at each now"
+            "journal", f"{path}: {inspected.records} events, {held}; too large to check completely"
         )
     else:
-        yield _AREA.good("journal", f"{path}: {inspected.records} events, sound; {held}")
+        yield _AREA.good("journal", f"{path}: {inspected.records} events, no damage; {held}")
     if inspected.last_at is not None and inspected.last_at > now + LATE:
-        text = f"the last event is from {inspected.last_at - now:.0f} seconds ahead: the clock was set back"
+        text = (
+            f"the last event is {inspected.last_at - now:.0f} seconds in the future: the clock was set back"
+        )
         yield _AREA.bad("clock", text, "timedatectl set-ntp true")
 
 
@@ -213,20 +217,20 @@ def _read_quota(storage: Storage, subject: Subject) -> list[Finding]:
 def to_quota(
     storage: Storage, kind: str | None, reasons: tuple[str, ...], *, root: bool, pooled: bool, mounted: bool
 ) -> Finding:
-    """What will hold new volumes to their sizes; the daemon tries it at its start. Pure."""
+    """How the sizes of new volumes will be enforced; the daemon decides it at its start. Pure."""
     if pooled and not mounted:
-        text = "the pool of the volumes is not mounted: a start of lightd mounts it, as root"
+        text = "the volume pool is not mounted; lightd mounts it at its start, as root"
         return _AREA.doubtful("quota", text, f"findmnt {storage.volumes_path}; systemctl restart lightd")
     if storage.quota == "accounted":
-        return _AREA.good("quota", "volumes are measured by lightd, as storage.quota says")
+        return _AREA.good("quota", "volume sizes are monitored, not enforced (storage.quota is accounted)")
     if not root:
-        text = "only root may set quotas: under this user volumes are measured, and nothing refuses a write"
+        text = "only root can set quotas: volume sizes are monitored, not enforced"
         return _AREA.doubtful("quota", text, "run lightd as root")
     if storage.quota == "pool" and not pooled:
-        return _AREA.good("quota", f"a pool of {storage.pool_mb} MB is made at the next start")
+        return _AREA.good("quota", f"a volume pool of {storage.pool_mb} MB is created at the next start")
     if kind is not None:
-        return _AREA.good("quota", f"the kernel keeps volumes to their sizes ({kind} quotas)")
-    text = f"volumes are measured, and nothing refuses a write ({'; '.join(reasons)})"
+        return _AREA.good("quota", f"the kernel enforces volume sizes ({kind} quotas)")
+    text = f"volume sizes are monitored, not enforced ({'; '.join(reasons)})"
     return _AREA.doubtful(
-        "quota", text, 'storage.quota: "pool" with storage.pool_mb, or a disk with prjquota'
+        "quota", text, 'set storage.quota to "pool" and storage.pool_mb, or use a disk with prjquota'
     )

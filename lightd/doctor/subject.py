@@ -1,4 +1,4 @@
-"""What is looked at: a configuration, whatever can be had of it, and the machine."""
+"""What is checked: the configuration, as far as it is valid, and the machine."""
 
 import os
 from pathlib import Path
@@ -10,10 +10,10 @@ from lightd.config import Configuration
 
 @attrs.frozen
 class Subject:
-    """The node. ``configuration`` is None where ``mistakes`` say why it can't be used.
+    """The node. ``configuration`` is None if it is not valid; then ``mistakes`` say why.
 
-    ``written`` says whether there is a file: else these are the defaults, which the first start writes.
-    ``proc`` is the kernel's, ``now`` Unix seconds.
+    ``written`` is false if there is no file: then these are the defaults, which the first start writes.
+    ``proc`` is the path of ``/proc``, ``now`` is in Unix seconds.
     """
 
     path: Path

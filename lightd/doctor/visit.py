@@ -1,4 +1,4 @@
-"""The command ``lightd doctor``: all checks, and their report."""
+"""The command ``lightd doctor``: runs all checks and prints the report."""
 
 import argparse
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ CHECKS: Final[Mapping[str, Check]] = {
 
 
 async def run(args: argparse.Namespace, environ: Mapping[str, str], output: Output) -> int:
-    """Look at everything, tell of it, and return 1 where something is red."""
+    """Run all checks, print the report, and return 1 if a finding is red."""
     subject = await trio.to_thread.run_sync(configuration.to_subject, args.config, environ)
     findings = await examine(CHECKS, subject)
     if args.json:

@@ -148,11 +148,11 @@ async def test_what_is_no_engine_is_red(double, subject, version):
 
 async def test_an_engine_that_is_not_there_is_red(subject, tmp_path):
     found = await look(visit.CHECKS["engine"], subject)
-    assert (found["socket"].verdict, "there is no socket" in found["socket"].text) == (BAD, True)
+    assert (found["socket"].verdict, "does not exist" in found["socket"].text) == (BAD, True)
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "engine.sock"))
     found = await look(visit.CHECKS["engine"], subject)
-    assert "nobody answers" in found["socket"].text
+    assert "cannot connect to" in found["socket"].text
 
 
 async def test_a_socket_that_is_not_open_to_us_is_red_and_names_the_group(subject, tmp_path, monkeypatch):
@@ -162,7 +162,10 @@ async def test_a_socket_that_is_not_open_to_us_is_red_and_names_the_group(subjec
 
     monkeypatch.setattr(trio, "open_unix_socket", refuse)
     found = await look(visit.CHECKS["engine"], subject)
-    assert found["socket"].mend == f"run lightd as root, or: usermod -aG docker <its user>; {engine.WITHOUT}"
+    assert (
+        found["socket"].mend
+        == f"run lightd as root, or: usermod -aG docker <lightd's user>; {engine.WITHOUT}"
+    )
     with socket.socket(socket.AF_UNIX) as there:
         there.bind(str(tmp_path / "engine.sock"))
         found = await look(visit.CHECKS["engine"], subject)
@@ -185,7 +188,7 @@ async def test_the_process_engine_isolates_nothing_and_it_is_said(subject):
         docker: Process = Process()
 
     found = await look(visit.CHECKS["engine"], attrs.evolve(subject, configuration=Configured()))
-    assert (found["kind"].verdict, "isolates nothing" in found["kind"].text) == (DOUBTFUL, True)
+    assert (found["kind"].verdict, "provides no isolation" in found["kind"].text) == (DOUBTFUL, True)
 
 
 # ---- the panel
@@ -233,7 +236,7 @@ async def test_a_folder_that_lightd_made_is_all_green(tmp_path):
     found = await look(visit.CHECKS["storage"], a_subject(tmp_path, storage={"quota": "accounted"}))
     assert {finding.verdict for finding in found.values()} <= {GOOD, DOUBTFUL}
     assert found["quota"].verdict is GOOD
-    assert "sound; no daemon has it open" in found["journal"].text
+    assert "no damage; no daemon has it open" in found["journal"].text
     assert {path.name for path in (tmp_path / "storage").glob("lightd.db*")} == {
         "lightd.db",
         "lightd.db.lock",
@@ -252,7 +255,7 @@ async def test_the_journal_of_a_daemon_that_runs_is_read_beside_it(tmp_path):
 async def test_a_folder_before_the_first_start_is_green(tmp_path):
     found = await look(visit.CHECKS["storage"], a_subject(tmp_path))
     assert found["journal"].verdict is GOOD
-    assert found["storage.base_path"].text.endswith("is made at the first start")
+    assert found["storage.base_path"].text.endswith("is created at the first start")
 
 
 async def test_a_damaged_journal_is_red(tmp_path):
@@ -388,7 +391,7 @@ async def test_lightds_own_port_in_the_hands_of_another_is_red(tmp_path):
 async def test_a_certificate_that_is_not_for_this_name_is_unseen(tmp_path, monkeypatch):
     async def refuse(*_args, **_settings):
         await trio.lowlevel.checkpoint()
-        raise Trouble(3, "no daemon answers at https://127.0.0.1:1: CERTIFICATE_VERIFY_FAILED")
+        raise Trouble(3, "cannot connect to the daemon at https://127.0.0.1:1: CERTIFICATE_VERIFY_FAILED")
 
     monkeypatch.setattr(Client, "ask", refuse)
     found = await look(visit.CHECKS["ports"], a_subject(tmp_path))
@@ -418,7 +421,7 @@ async def test_an_address_that_this_machine_does_not_have_is_red(tmp_path, monke
     found = await look(visit.CHECKS["ports"], subject)
     assert (found["server.host"].verdict, found["pool"].verdict) == (BAD, GOOD)
     monkeypatch.setattr(ports, "_try_bind", lambda *_: errno.EACCES)
-    assert "for root alone" in ports._to_own(subject, [], "", silent=False).text
+    assert "only root can use port" in ports._to_own(subject, [], "", silent=False).text
     monkeypatch.setattr(ports, "_try_bind", lambda *_: errno.EADDRINUSE)
     assert "Address already in use" in ports._to_own(subject, [], "", silent=False).text
 
@@ -459,7 +462,7 @@ async def test_this_machine_is_looked_at(tmp_path):
 async def test_a_daemon_that_runs_has_its_own_limits(tmp_path):
     async with open_edge(tmp_path):
         found = await look(visit.CHECKS["limits"], a_subject(tmp_path))
-    assert found["files"].text.startswith("the lightd that runs may")
+    assert found["files"].text.startswith("the running daemon can open")
 
 
 async def test_a_kernel_that_tells_nothing_is_unseen(tmp_path):

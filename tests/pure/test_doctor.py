@@ -341,7 +341,7 @@ def test_a_finding_is_a_line_with_what_mends_it():
         "warning  engine         so so  -> do this",
         "unseen   engine         dark",
         "bad      engine         bro\\x1bken  -> key",
-        "1 green, 1 yellow, 1 red, 1 not looked at",
+        "1 green, 1 yellow, 1 red, 1 not checked",
     ]
 
 
