@@ -119,3 +119,15 @@ def test_a_term_of_the_glossary_stands_there_once():
     terms = re.findall(r"^\| \*\*(.+?)\*\*", PAGES["docs/glossary.md"], re.MULTILINE)
     assert len(terms) > 40
     assert len(terms) == len(set(terms))
+
+
+def test_private_parts_of_h11_are_used_where_the_decision_on_files_says():
+    named = set(
+        re.findall(r"`(lightd/http/\w+\.py)`", PAGES["docs/decisions/0008-files-go-past-the-framework.md"])
+    )
+    users = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "lightd").rglob("*.py")
+        if re.search(r"\bh11\._", path.read_text())
+    }
+    assert users == named
