@@ -61,7 +61,7 @@ async def test_the_search_goes_by_every_word_and_is_undone(told):
 
 async def test_what_a_text_of_the_document_holds_stays_text(told, tmp_path):
     evil = "<img src=x onerror=alert(1)> `<b>` \\u003c/script>"
-    html = to_page().html.replace("Whether the daemon lives", json.dumps(evil)[1:-1])
+    html = to_page().html.replace("Check that the daemon is running", json.dumps(evil)[1:-1])
     again = await play(tmp_path, html)
     assert "<img src=x onerror=alert(1)>" in again["text"]
     assert again["tags"] == told["tags"]

@@ -1,4 +1,4 @@
-"""The shapes of answers that several routes give, under the names that they have in the document."""
+"""The schemas of responses that several routes share, by their names in the document."""
 
 from typing import Any
 
@@ -27,12 +27,12 @@ _PORT = {"ip": TEXT, "port": WHOLE, "protocol": PROTOCOL}
 
 ROW: dict[str, Schema] = {
     "internal_id": TEXT,
-    "container_id": nullable(told(TEXT, "Docker's; null while there is none")),
+    "container_id": nullable(told(TEXT, "Docker's id; null while there is no container")),
     "install_state": words("installing", "ready", "failed"),
     "state": words("offline", "starting", "running", "stopping"),
-    "image": nullable(told(TEXT, "null where its history can't be read")),
+    "image": nullable(told(TEXT, "null if its history can't be read")),
     "ports": many(record({**_PORT, "container_port": WHOLE})),
-    "quarantined": told(FLAG, "its actor crashed again and again; `revive` takes it back into service"),
+    "quarantined": told(FLAG, "its actor crashed repeatedly; `revive` takes it out of quarantine"),
 }
 
 DETAILS: dict[str, Schema] = {
@@ -57,13 +57,13 @@ DETAILS: dict[str, Schema] = {
     "exit": nullable(
         record(
             {"code": nullable({"type": "integer"}), "oom_killed": FLAG, "at": nullable(MOMENT)},
-            means="how the last run ended; `code` is null where nobody can tell",
+            means="how the last run ended; `code` is null if it is unknown",
         )
     ),
     "started_at": nullable(MOMENT),
     "created_at": nullable(MOMENT),
     "updated_at": nullable(MOMENT),
-    "version": told(WHOLE, "how many events its history has"),
+    "version": told(WHOLE, "the number of its events"),
 }
 
 
@@ -76,7 +76,7 @@ def _all_shown(properties: dict[str, Any], means: str) -> Schema:
     shown: dict[str, Schema] = {}
     for name, schema in properties.items():
         if name == "token":
-            shown[name] = told(TEXT, "masked to its last four characters")
+            shown[name] = told(TEXT, "masked except for its last four characters")
         elif "properties" in schema:
             shown[name] = _all_shown(schema["properties"], schema["description"])
         else:
@@ -91,7 +91,7 @@ FILE_OPERATION: dict[str, Schema] = {
     "kind": words("compress", "decompress"),
     "volume_id": TEXT,
     "status": STATUS,
-    "bytes": told(WHOLE, "worked through so far"),
+    "bytes": told(WHOLE, "processed so far"),
     "error": nullable(TEXT),
     "started_at": MOMENT,
     "finished_at": nullable(MOMENT),
@@ -99,33 +99,33 @@ FILE_OPERATION: dict[str, Schema] = {
 
 SCHEMAS: dict[str, Schema] = {
     "Error": record(
-        {"error": told(TEXT, "one sentence for a person"), "code": told(TEXT, "a stable slug")},
-        means="Every error, those of the server included.",
+        {"error": told(TEXT, "one sentence for people"), "code": told(TEXT, "a stable code for programs")},
+        means="Every error has this form.",
     ),
     "InternalError": record(
-        {"error": TEXT, "code": words("internal_error"), "request_id": told(TEXT, "as in the log")},
-        means="A bug: nothing of the inside is told.",
+        {"error": TEXT, "code": words("internal_error"), "request_id": told(TEXT, "the id in the log")},
+        means="An internal error, without details.",
     ),
     "ContainerRow": record(ROW, means="A container in the list."),
     "Container": record(
         ROW,
         DETAILS,
-        means="All that is known of a container. One whose history can't be read has no more than a row.",
+        means="A container in detail. If its history can't be read, only the fields of a row are present.",
     ),
     "Accepted": record(
         {"message": TEXT, "internal_id": TEXT, "operation_id": TEXT},
         {"status": STATUS, "error": TEXT, "state": words("installing")},
-        means="An action was accepted; with `wait`, how it ended, or `pending` when the time was up.",
+        means="An action was accepted. With `wait`: its result, or `pending` if the time was over.",
     ),
     "Event": record(
         {
-            "seq": told(WHOLE, "its position in the journal; what `since` takes"),
+            "seq": told(WHOLE, "its position in the journal; a value for `since`"),
             "type": words(*EVENT_TYPES),
             "at": MOMENT,
-            "data": {"type": "object", "description": "the fields of its type: see docs/events.md"},
-            "operation_id": nullable(told(TEXT, "of what led to it, where somebody asked for it")),
+            "data": {"type": "object", "description": "the fields of its type, see docs/events.md"},
+            "operation_id": nullable(told(TEXT, "the operation that caused it, if any")),
         },
-        means="One thing that happened to a container.",
+        means="An event of a container.",
     ),
     "Operation": record(
         {
@@ -137,19 +137,19 @@ SCHEMAS: dict[str, Schema] = {
             "started_at": MOMENT,
             "finished_at": nullable(MOMENT),
         },
-        means="What became of something that was asked of a container.",
+        means="The status of an action on a container.",
     ),
-    "FileOperation": record(FILE_OPERATION, means="An archive that is made or unpacked."),
+    "FileOperation": record(FILE_OPERATION, means="The creation or extraction of an archive."),
     "Volume": record(
         {
             "volume_id": TEXT,
-            "id": told(TEXT, "the same"),
+            "id": told(TEXT, "the same as `volume_id`"),
             "created_at": MOMENT,
-            "quota_mb": nullable(told(WHOLE, "its size; null: no ceiling")),
+            "quota_mb": nullable(told(WHOLE, "its maximum size; null: unlimited")),
             "quota_kind": words(*QUOTA_KINDS),
         },
-        {"path": told(TEXT, "on the host; for those who have `admin`")},
-        means="A folder of files that containers work in.",
+        {"path": told(TEXT, "on the host; only for tokens with `admin`")},
+        means="A folder with the files of a server.",
     ),
     "Quota": record(
         {
@@ -157,9 +157,9 @@ SCHEMAS: dict[str, Schema] = {
             "used_mb": NUMBER,
             "available_mb": nullable(NUMBER),
             "percentage_used": nullable(NUMBER),
-            "kind": told(words(*QUOTA_KINDS), "who keeps the volume to its size"),
+            "kind": told(words(*QUOTA_KINDS), "how the size is enforced"),
         },
-        means="How much a volume may hold and does; without a size only what it holds is known.",
+        means="The maximum and current size of a volume; without a maximum, only `used_mb` is set.",
     ),
     "File": record(
         {
@@ -167,14 +167,14 @@ SCHEMAS: dict[str, Schema] = {
             "type": words("file", "directory", "symlink", "other"),
             "size": told(WHOLE, "bytes"),
             "modified_at": {"type": "integer", "description": "Unix seconds"},
-            "mode": told(TEXT, "octal, as `0644`"),
+            "mode": told(TEXT, "octal, for example `0644`"),
         },
         means="An entry of a folder.",
     ),
-    "PortName": record(_PORT, means="Which port."),
+    "PortName": record(_PORT, means="The name of a port."),
     "Port": record(
         {**_PORT, "in_use": FLAG, "used_by": nullable(told(TEXT, "the container that holds it"))},
-        means="A port of the pool.",
+        means="A port of the port pool.",
     ),
     "Configuration": _to_configuration(),
 }

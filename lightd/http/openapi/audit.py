@@ -1,17 +1,17 @@
-"""The audit's route."""
+"""The route of the audit."""
 
 from lightd.http.openapi.entry import Entry, Section
 from lightd.http.openapi.schemas import MOMENT, TEXT, WHOLE, many, nullable, record, told
 
 AUDIT = Section(
     "Audit",
-    "Who did what: every call that may change anything, by whoever has a valid token. For the master token alone.",
+    "The log of every call with a valid token that can change something. Requires the master token.",
     (
         Entry(
             method="GET",
             path="/audit",
             name="list_audit",
-            summary="Who did what",
+            summary="List audit entries",
             curl='call "$url/audit?since=0&limit=100"',
             parameters=("since", "limit"),
             answer=record(
@@ -19,7 +19,7 @@ AUDIT = Section(
                     "entries": many(
                         record(
                             {
-                                "seq": told(WHOLE, "what `since` takes"),
+                                "seq": told(WHOLE, "a value for `since`"),
                                 "at": MOMENT,
                                 "token_id": told(TEXT, "`master`, or the id of a minted token"),
                                 "address": nullable(TEXT),
@@ -28,7 +28,7 @@ AUDIT = Section(
                                 "route": TEXT,
                                 "subject": nullable(TEXT),
                                 "operation_id": nullable(TEXT),
-                                "status": nullable(told(WHOLE, "null where nothing was answered")),
+                                "status": nullable(told(WHOLE, "null if there was no response")),
                                 "code": nullable(TEXT),
                             }
                         )

@@ -40,18 +40,19 @@ _DELETED: Schema = {
 
 CONTAINERS = Section(
     "Containers",
-    "A server or another program, in a container of its own. What touches Docker is asynchronous: with `wait` the "
-    "call returns when the action ended. A power action states a wish: one that is true already changes nothing, "
-    "a later one replaces an earlier one. A container in quarantine answers 503 until it is revived.",
+    "A game server or another program, each in its own container. Actions on Docker are asynchronous: with `wait` the "
+    "call returns when the action has finished. Start, stop, restart and kill set the wanted state: if it is already "
+    "reached, nothing changes, and a later one replaces an earlier one. A container in quarantine answers 503 until it "
+    "is revived.",
     (
         Entry(
             method="POST",
             path="/containers",
             name="create_container",
-            summary="Make a container",
-            text="Its ports are leased and its installation begins: the image is made sure of, the install script "
-            "run, the container created. `container_port` is `port` unless said, `stop` sends SIGTERM and waits 10 "
-            "seconds. `user` is the configuration's unless said.",
+            summary="Create a container",
+            text="Leases its ports and starts its installation: the image is pulled if it is missing, the install script is "
+            "run, the container is created. Defaults: `container_port` is `port`; `stop` sends SIGTERM and waits 10 "
+            "seconds; `user` is `docker.user` of the configuration.",
             before="""call $url/network/ports -d '{"ip":"127.0.0.1","port":25600}'""",
             curl="""call "$url/containers?wait=60" -d '{
   "internal_id": "server-001", "image": "'${IMAGE:-busybox:stable}'", "volume_id": "'$volume'",
@@ -76,7 +77,7 @@ CONTAINERS = Section(
             method="GET",
             path="/containers",
             name="list_containers",
-            summary="All containers",
+            summary="List all containers",
             curl="call $url/containers",
             answer=record({"containers": many(ref("ContainerRow"))}),
         ),
@@ -84,7 +85,7 @@ CONTAINERS = Section(
             method="GET",
             path="/containers/{internal_id}",
             name="show_container",
-            summary="One container",
+            summary="Show a container",
             curl="call $url/containers/server-001",
             parameters=_ID,
             answer=ref("Container"),
@@ -92,33 +93,34 @@ CONTAINERS = Section(
         ),
         _power(
             "start",
-            "Start it",
-            "It is `starting` until its pattern was seen on the console, then `running`; without a pattern at once.",
+            "Start a container",
+            "It is `starting` until its start pattern appears on the console, then `running`; without a pattern, it is "
+            "`running` immediately.",
         ),
-        _power("restart", "Stop it and start it again"),
+        _power("restart", "Stop a container and start it again"),
         _power(
             "stop",
-            "Stop it in its own way",
-            "The command or the signal is sent; when its timeout is over it is killed. "
-            "It cancels an installation, a start and a change too.",
+            "Stop a container",
+            "Sends the command or signal of its `stop` setting, and kills it after the timeout. "
+            "Also cancels an installation, a start or a change.",
         ),
-        _power("kill", "End it at once"),
+        _power("kill", "Kill a container"),
         Entry(
             method="GET",
             path="/containers/{internal_id}/events",
             name="list_events",
-            summary="Its history",
+            summary="List the events of a container",
             curl='call "$url/containers/server-001/events?since=0&limit=100"',
             parameters=(*_ID, "since", "limit"),
-            answer=record({"events": many(ref("Event")), "next": told(WHOLE, "what `since` takes next")}),
+            answer=record({"events": many(ref("Event")), "next": told(WHOLE, "the next value for `since`")}),
             faults=CONTAINER,
         ),
         Entry(
             method="GET",
             path="/containers/{internal_id}/logs",
             name="show_logs",
-            summary="The end of its console",
-            text="Kept across restarts and recreation.",
+            summary="Show the last lines of a console",
+            text="Lines are kept when lightd is restarted and when the container is created again.",
             curl='call "$url/containers/server-001/logs?lines=100"',
             parameters=(*_ID, "lines"),
             answer=record({"lines": many(record({"line": WHOLE, "text": TEXT}))}),
@@ -128,8 +130,8 @@ CONTAINERS = Section(
             method="POST",
             path="/containers/{internal_id}/revive",
             name="revive_container",
-            summary="Take it back into service",
-            text="One that is not in quarantine is a 409.",
+            summary="Take a container out of quarantine",
+            text="409 if it is not in quarantine.",
             curl="call -X POST $url/containers/server-001/revive",
             parameters=_ID,
             answer=record({"message": message("Container revived"), "internal_id": TEXT}),
@@ -139,9 +141,9 @@ CONTAINERS = Section(
             method="PATCH",
             path="/containers/{internal_id}",
             name="edit_container",
-            summary="Have it be something else",
-            text="What is given is replaced as a whole. `stop`, `restart_policy` and `limits` hold at once, the rest "
-            "from the next start on; the answer says which. A limit can be taken away only at the next start.",
+            summary="Update settings",
+            text="Each given field is replaced as a whole. `stop`, `restart_policy` and `limits` apply immediately, the other "
+            "fields from the next start; the response says which. Removing a limit takes effect at the next start.",
             curl="call -X PATCH $url/containers/server-001 "
             """-d '{"limits":{"memory":268435456,"cpu":2,"pids":64},"environment":{"MODE":"hard"}}'""",
             parameters=_ID,
@@ -159,9 +161,9 @@ CONTAINERS = Section(
             method="POST",
             path="/containers/{internal_id}/reinstall",
             name="reinstall_container",
-            summary="Install it anew",
-            text="In a new container from the image; the volume's data stays, and so does what isn't given. "
-            "A failure leaves the old container usable.",
+            summary="Reinstall a container",
+            text="Creates a new container from the image; the volume's data and all fields that are not given are kept. "
+            "After a failure the old container can still be used.",
             curl="""call "$url/containers/server-001/reinstall?wait=60" -d '{"install_script":"echo new\\n"}'""",
             parameters=_WAITING,
             body=Body(bodies.ReinstallBody, required=False, nulls=frozenset()),
@@ -172,8 +174,8 @@ CONTAINERS = Section(
             method="POST",
             path="/containers/{internal_id}/rebind-network",
             name="rebind_container",
-            summary="Give it other ports",
-            text="These and no others; every other setting is kept. It runs again where it ran.",
+            summary="Change the ports of a container",
+            text="Replaces all its ports; other settings are kept. If it was running, it is started again.",
             before="""call $url/network/ports -d '{"ip":"127.0.0.1","port":25601}'""",
             curl='call "$url/containers/server-001/rebind-network?wait=60" '
             """-d '{"ports":[{"ip":"127.0.0.1","port":25601,"container_port":25600}]}'""",
@@ -186,8 +188,8 @@ CONTAINERS = Section(
             method="GET",
             path="/operations/{operation_id}",
             name="show_operation",
-            summary="What became of something that was asked for",
-            text="Of a container or of a volume's files.",
+            summary="Show an operation",
+            text="The status of an action on a container or on a volume's files.",
             before="operation=$(call -X POST $url/containers/server-001/start | "
             'sed \'s/.*"operation_id":"\\([^"]*\\)".*/\\1/\')',
             curl="call $url/operations/$operation",
@@ -199,9 +201,9 @@ CONTAINERS = Section(
             method="DELETE",
             path="/containers/{internal_id}",
             name="delete_container",
-            summary="Delete it",
-            text="Stopped in its own way, removed from Docker, its ports given back; the volume stays. The answer comes "
-            "when it is gone, after at most a minute, or `wait` seconds.",
+            summary="Delete a container",
+            text="Stops it, removes it from Docker and releases its ports; the volume is kept. The response is sent "
+            "when it is deleted, or after one minute or `wait` seconds.",
             curl="call -X DELETE $url/containers/server-001",
             parameters=_WAITING,
             answer=_DELETED,

@@ -1,7 +1,7 @@
-"""The OpenAPI document, put together: what the code says, and the entries that stand beside it.
+"""Builds the OpenAPI document from the entries and from the code.
 
 Bodies come from the classes that read them, errors from the codes of each entry, the configuration from its
-own table. ``to_document`` is the same in every Python, so the page that is stored can be compared.
+own classes. ``to_document`` returns the same in every Python version, so the stored page can be compared.
 """
 
 from functools import cache
@@ -29,9 +29,9 @@ SECTIONS: tuple[Section, ...] = (NODE, TOKENS, AUDIT, VOLUMES, FOLDERS, ARCHIVES
 MEDIA_TYPE = "Application/vnd.pkglatv1+json"
 PRELUDE = f'call() {{ curl -sS --fail-with-body -H "Authorization: Bearer $token" -H "Accept: {MEDIA_TYPE}" "$@"; }}'
 
-TEXT = f"""What a panel or a script speaks to lightd, the daemon of a node.
+TEXT = f"""The HTTP API of lightd, which runs game servers in Docker on one machine. Panels and scripts use it.
 
-Every route needs `Authorization: Bearer lightd_…` and `Accept: {MEDIA_TYPE}`, but for `ping` and `/docs`. They are looked at in this order: the token (401), the media type (403), the route (404, 405), what the token may do (403, 404), the body (400). An unknown field or query parameter is a 400 that names it. Every answer has an `X-Request-Id`, the client's own where it sent one. `HEAD` is answered wherever `GET` is."""
+Every route except `ping` and `/docs` requires `Authorization: Bearer lightd_…` and `Accept: {MEDIA_TYPE}`. A request is checked in this order: the token (401), the media type (403), the route (404, 405), the permissions of the token (403, 404), the body (400). An unknown field or query parameter is a 400 that names it. Every response has an `X-Request-Id`: the one that the client sent, or a new one. Every route with `GET` also supports `HEAD`."""
 
 
 def method_of(entry: Entry) -> str:
@@ -41,7 +41,7 @@ def method_of(entry: Entry) -> str:
 
 @cache
 def to_document() -> dict[str, Any]:
-    """Return the document, which nobody may change."""
+    """Return the document. It is cached: do not modify it."""
     paths: dict[str, dict[str, Any]] = {}
     for section in SECTIONS:
         for entry in section.entries:
@@ -51,7 +51,7 @@ def to_document() -> dict[str, Any]:
         "info": {
             "title": "lightd",
             "version": version(),
-            "summary": "Runs game servers as Docker containers, for a panel to steer.",
+            "summary": "Runs game servers in Docker on one machine.",
             "description": TEXT,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
@@ -61,17 +61,24 @@ def to_document() -> dict[str, Any]:
         "paths": paths,
         "components": {
             "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer", "description": "`lightd_` and random text."},
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "`lightd_` followed by random characters.",
+                },
                 "vendor": {
                     "type": "apiKey",
                     "in": "header",
                     "name": "Accept",
-                    "description": f"`{MEDIA_TYPE}`, in whatever case, alone or in a list. It is no secret.",
+                    "description": f"Must contain `{MEDIA_TYPE}` (in any case, alone or in a list). It is not a secret.",
                 },
             },
             "parameters": dict(PARAMETERS),
             "headers": {
-                "X-Request-Id": {"description": "As in the log.", "schema": {"type": "string"}},
+                "X-Request-Id": {
+                    "description": "The id of the request, also in the log.",
+                    "schema": {"type": "string"},
+                },
             },
             "responses": {"Refused": _refused()},
             "schemas": {**SCHEMAS, **_bodies()},
@@ -106,7 +113,7 @@ def _to_operation(section: Section, entry: Entry) -> dict[str, Any]:
     if entry.raw_body:
         schema = {"type": "string", "format": "binary"}
         operation["requestBody"] = {
-            "description": "None at all is an empty file.",
+            "description": "The contents; without a body, the file is empty.",
             "required": False,
             "content": {"application/octet-stream": {"schema": schema}},
         }
@@ -116,7 +123,7 @@ def _to_operation(section: Section, entry: Entry) -> dict[str, Any]:
 
 
 def to_sample(entry: Entry) -> str:
-    """Return the entry's lines for a shell."""
+    """Return the entry's shell lines."""
     return f"{entry.before}\n{entry.curl}" if entry.before else entry.curl
 
 
@@ -128,7 +135,7 @@ _OF_NEEDS: dict[str, tuple[str, ...]] = {
 
 
 def needs_of(entry: Entry) -> str:
-    """Return what a token needs for the route, in the words of ``scopes``."""
+    """Return the permission that the route requires, as ``scopes`` names it."""
     rule = entry.path.replace("{", "<").replace("}", ">")
     return scopes.ROUTES[f"{entry.method} {rule}"].needs
 
@@ -147,7 +154,7 @@ def codes_of(entry: Entry) -> dict[int, list[str]]:
 def _to_responses(entry: Entry) -> dict[str, Any]:
     answers = list(entry.others)
     if entry.answer is not None:
-        means = "It was made." if entry.status == HTTPStatus.CREATED else "It was done."
+        means = "Created." if entry.status == HTTPStatus.CREATED else "Success."
         answers.insert(0, Answer(entry.status, means, "application/json", entry.answer))
     responses: dict[str, Any] = {str(answer.status): _to_response(answer) for answer in answers}
     for status, codes in codes_of(entry).items():
@@ -179,5 +186,5 @@ def _refused() -> dict[str, Any]:
         f"- {fault.status} `{code}`: {fault.means}" for code, fault in faults.OF_THE_SERVER.items()
     )
     schema = {**ref("Error"), "properties": {"code": {"enum": list(faults.OF_THE_SERVER)}}}
-    text = f"What the server answers before or instead of a route:\n\n{told}"
+    text = f"Errors of the server, before a request reaches a route:\n\n{told}"
     return {"description": text, "content": {"application/json": {"schema": schema}}}

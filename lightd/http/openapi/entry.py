@@ -1,4 +1,4 @@
-"""What one route is to a client: an entry of the document. Pure values; ``document`` puts them together."""
+"""The entry of one route in the document. Values only; ``document`` builds the document from them."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from lightd.http.openapi.schemas import Schema
 
 @attrs.frozen
 class Body:
-    """A body in JSON, read as ``cls``; ``schema`` stands for it where it can't be made from the class.
+    """A JSON body that is read as ``cls``; ``schema`` replaces the one that is derived from the class.
 
-    ``nulls`` are the fields that may be null, all that their types allow where it is None.
+    ``nulls`` are the fields that can be null; None means every field whose type allows it.
     """
 
     cls: type[Any]
@@ -22,7 +22,7 @@ class Body:
 
 @attrs.frozen
 class Answer:
-    """An answer other than a JSON of status 200: bytes, a page, nothing."""
+    """A response other than JSON with status 200: bytes, a page, or no body."""
 
     status: int
     means: str
@@ -33,9 +33,9 @@ class Answer:
 
 @attrs.frozen(kw_only=True)
 class Entry:
-    """One route. ``path`` is as OpenAPI writes it, ``name`` the operation's, ``faults`` the codes of its errors.
+    """One route. ``path`` is in OpenAPI's notation, ``name`` the operation id, ``faults`` its error codes.
 
-    ``curl`` is a line that works where it stands: ``call``, ``$url`` and the variables that ``before`` sets.
+    ``curl`` is a working shell line that uses ``call``, ``$url`` and the variables that ``before`` sets.
     """
 
     method: str
@@ -57,7 +57,7 @@ class Entry:
 
 @attrs.frozen
 class Section:
-    """Routes that belong together, in an order in which they can be tried."""
+    """A group of routes, in an order in which their shell lines work."""
 
     name: str
     text: str

@@ -29,15 +29,15 @@ _STORED: Schema = {
 
 FOLDERS = Section(
     "Files",
-    "What is in a volume. Paths are relative to it; one that is empty, absolute, or leads out of it is a 400. "
-    "A symbolic link inside the volume is followed on the way, and never replaced by a write.",
+    "The files of a volume. Paths are relative to the volume; an empty or absolute path, or one that leads out of the "
+    "volume, is a 400. Symbolic links within the volume are followed, and never replaced by a write.",
     (
         Entry(
             method="POST",
             path="/volumes/{volume_id}/files",
             name="write_file",
-            summary="Write a file of text",
-            text="Parents are made; the file is replaced whole or not at all.",
+            summary="Write a text file",
+            text="Creates parent folders; the file is replaced as a whole or not at all.",
             curl="""call $url/volumes/$volume/files -d '{"path":"conf/motd.txt","content":"Welcome\\n"}'""",
             parameters=_VOLUME,
             body=Body(filebodies.FileBody),
@@ -48,8 +48,8 @@ FOLDERS = Section(
             method="POST",
             path="/volumes/{volume_id}/folders",
             name="make_folder",
-            summary="Make a folder",
-            text="Parents are made; one that is there is fine.",
+            summary="Create a folder",
+            text="Creates parent folders; succeeds if the folder exists.",
             curl="""call $url/volumes/$volume/folders -d '{"path":"worlds/one"}'""",
             parameters=_VOLUME,
             body=Body(filebodies.FolderBody),
@@ -60,12 +60,12 @@ FOLDERS = Section(
             method="GET",
             path="/volumes/{volume_id}/files",
             name="list_files",
-            summary="What a folder holds",
-            text="Folders first, then by name.",
+            summary="List a folder",
+            text="Folders first, then files, each sorted by name.",
             curl='call "$url/volumes/$volume/files?path=conf&limit=100"',
             parameters=(*_VOLUME, "folder", "page", "cursor"),
             answer=record(
-                {"files": many(ref("File")), "next": nullable(told(TEXT, "the cursor of the following page"))}
+                {"files": many(ref("File")), "next": nullable(told(TEXT, "the cursor of the next page"))}
             ),
             faults=(*FILES, "invalid_cursor"),
         ),
@@ -74,8 +74,8 @@ FOLDERS = Section(
             path="/volumes/{volume_id}/copy",
             name="copy_file",
             summary="Copy a file or a folder",
-            text="A destination that exists is a 409. Links are copied as links, special files left out. "
-            "A client that leaves ends its copy, of which nothing stays.",
+            text="409 if the destination exists. Links are copied as links, special files are skipped. "
+            "If the client disconnects, the copy is cancelled and removed.",
             curl="""call $url/volumes/$volume/copy -d '{"source":"conf","destination":"conf.old"}'""",
             parameters=_VOLUME,
             body=Body(filebodies.FromToBody),
@@ -87,7 +87,7 @@ FOLDERS = Section(
             path="/volumes/{volume_id}/rename",
             name="rename_file",
             summary="Rename or move a file or a folder",
-            text="Parents are made; a destination that exists is a 409.",
+            text="Creates parent folders; 409 if the destination exists.",
             curl="""call $url/volumes/$volume/rename -d '{"source":"conf.old","destination":"old/conf"}'""",
             parameters=_VOLUME,
             body=Body(filebodies.FromToBody),
@@ -99,7 +99,7 @@ FOLDERS = Section(
             path="/volumes/{volume_id}/chmod",
             name="change_mode",
             summary="Change a file's mode",
-            text="Three octal digits, as text.",
+            text="`mode` is a string of three octal digits.",
             curl="""call $url/volumes/$volume/chmod -d '{"path":"conf/motd.txt","mode":"600"}'""",
             parameters=_VOLUME,
             body=Body(filebodies.ModeBody),
@@ -110,11 +110,10 @@ FOLDERS = Section(
             method="PUT",
             path=_CONTENT,
             name="upload_file",
-            summary="Upload a file, or a piece of one",
-            text="The body is the bytes, as many as there are. They are written beside the file's place and "
-            "renamed into it when all have arrived. An upload that may break off has a name (`upload`) and says "
-            "how long the whole is (`length`); each body is then a piece that begins at `offset`, and what has "
-            "arrived is kept for 24 hours.",
+            summary="Upload a file, or a part of one",
+            text="The body is the contents of the file, of any size. It is written to a temporary file, which replaces the "
+            "target when it is complete. For a resumable upload, give it a name (`upload`) and the total size "
+            "(`length`); each body is then a part that begins at `offset`, and received parts are kept for 24 hours.",
             curl='head -c 1000 /dev/zero | call -T - "$url/volumes/$volume/files/content?path=server.jar"',
             parameters=(*_VOLUME, "path", "upload", "offset", "length", "if_match", "if_none_match"),
             raw_body=True,
@@ -131,7 +130,7 @@ FOLDERS = Section(
             others=(
                 Answer(200, "The bytes.", _BYTES, _ANY, ("ETag", "Last-Modified", "Content-Disposition")),
                 Answer(206, "The range.", _BYTES, _ANY, ("ETag", "Content-Range", "Content-Disposition")),
-                Answer(304, "The client has it already.", headers=("ETag",)),
+                Answer(304, "Not modified.", headers=("ETag",)),
             ),
             faults=(*FILES, "precondition_failed", "range_not_satisfiable"),
         ),
@@ -139,8 +138,8 @@ FOLDERS = Section(
             method="GET",
             path=_UPLOAD,
             name="show_upload",
-            summary="How much of an upload has arrived",
-            text="0 where nothing is kept.",
+            summary="Show the progress of an upload",
+            text="`offset` is 0 if nothing has been received.",
             before="head -c 400 /dev/zero | call -T - "
             '"$url/volumes/$volume/files/content?path=big.jar&upload=b1&length=1000"',
             curl='call "$url/volumes/$volume/files/upload?path=big.jar&upload=b1"',
@@ -152,7 +151,7 @@ FOLDERS = Section(
             method="DELETE",
             path=_UPLOAD,
             name="abandon_upload",
-            summary="Give an upload up",
+            summary="Cancel an upload",
             curl='call -X DELETE "$url/volumes/$volume/files/upload?path=big.jar&upload=b1"',
             parameters=(*_VOLUME, "path", "upload_named"),
             answer=record({"message": message("Upload abandoned"), "path": TEXT, "upload": TEXT}),
@@ -162,8 +161,8 @@ FOLDERS = Section(
             method="DELETE",
             path="/volumes/{volume_id}/files",
             name="delete_files",
-            summary="Delete files and whole folders",
-            text="One that is missing is a 404 before anything is deleted.",
+            summary="Delete files and folders",
+            text="404 if one of them does not exist; then nothing is deleted.",
             curl="""call -X DELETE $url/volumes/$volume/files -d '{"paths":["old","server.jar"]}'""",
             parameters=_VOLUME,
             body=Body(filebodies.PathsBody),
@@ -184,16 +183,16 @@ _SET = 'sed \'s/.*"operation_id":"\\([^"]*\\)".*/\\1/\''
 
 ARCHIVES = Section(
     "Archives",
-    "`zip`, `tar`, `tar.gz`, `tar.bz2` and `tar.zst`. Without `wait` the answer comes when it is done, and the work "
-    "ends with the client that asked for it; with it the work goes on without the client. "
-    "One archive at a time is worked on in a volume.",
+    "Formats: `zip`, `tar`, `tar.gz`, `tar.bz2` and `tar.zst`. Without `wait` the response is sent when the work is done, "
+    "and the work is cancelled if the client disconnects; with `wait` it continues without the client. "
+    "Each volume processes one archive at a time.",
     (
         Entry(
             method="POST",
             path="/volumes/{volume_id}/compress",
             name="compress",
-            summary="Make an archive",
-            text="The ending is added to `output_name` where it isn't there; without `sources` all is packed.",
+            summary="Create an archive",
+            text="The file extension is added to `output_name` if it is missing; without `sources`, all files are packed.",
             curl="call $url/volumes/$volume/compress "
             """-d '{"format":"tar.gz","output_name":"backup","sources":["conf","worlds"]}'""",
             parameters=(*_VOLUME, "wait"),
@@ -217,9 +216,9 @@ ARCHIVES = Section(
             method="POST",
             path="/volumes/{volume_id}/decompress",
             name="decompress",
-            summary="Unpack an archive",
-            text="Kinds are told by what is in the archive. Folders are merged, files replaced; a failure leaves the "
-            "destination as it was. `left_out` counts entries that are not made: devices, links that lead out.",
+            summary="Extract an archive",
+            text="The format is detected from the contents. Folders are merged, files are replaced; after a failure the "
+            "destination is unchanged. `left_out` is the number of skipped entries: devices, and links that lead out.",
             curl="call $url/volumes/$volume/decompress "
             """-d '{"archive_path":"backup.tar.gz","destination":"restored"}'""",
             parameters=(*_VOLUME, "wait"),
@@ -243,7 +242,7 @@ ARCHIVES = Section(
             method="GET",
             path="/volumes/{volume_id}/operations",
             name="list_file_operations",
-            summary="Archives that are made and unpacked",
+            summary="List archive operations",
             curl="call $url/volumes/$volume/operations",
             parameters=_VOLUME,
             answer=record({"operations": many(ref("FileOperation"))}),
@@ -253,7 +252,7 @@ ARCHIVES = Section(
             method="GET",
             path=_OPERATION,
             name="show_file_operation",
-            summary="One of them",
+            summary="Show an archive operation",
             before='packing=$(call "$url/volumes/$volume/compress?wait=0" '
             """-d '{"format":"zip","output_name":"all"}' | """ + _SET + ")",
             curl="call $url/volumes/$volume/operations/$packing",
@@ -265,8 +264,8 @@ ARCHIVES = Section(
             method="DELETE",
             path=_OPERATION,
             name="end_file_operation",
-            summary="End one",
-            text="Answered when it has ended; one that had ended already stays what it was.",
+            summary="Cancel an archive operation",
+            text="The response is sent when it has ended. A finished operation is not changed.",
             curl="call -X DELETE $url/volumes/$volume/operations/$packing",
             parameters=(*_VOLUME, "operation_id"),
             answer=record({"message": message("Operation ended"), **FILE_OPERATION}),

@@ -1,4 +1,4 @@
-"""What passes over a WebSocket, for the document's ``x-websocket``; OpenAPI has no words of its own for it."""
+"""The WebSocket frames, for the document's ``x-websocket``; OpenAPI cannot describe them."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def _frame(
 TOLD: dict[str, Schema] = {
     "event": _frame(
         "event",
-        "It is in another state now. `internal_id` is there in the node's own stream.",
+        "The state has changed. `internal_id` is only present in the node's stream.",
         {"data": STATES},
         {
             "seq": WHOLE,
@@ -46,20 +46,25 @@ TOLD: dict[str, Schema] = {
     ),
     "console": _frame(
         "console",
-        "Lines of the console, each ended by `\\n`; `line` is the number of the first.",
+        "Console lines, each ending in `\\n`; `line` is the number of the first one.",
         {"data": TEXT, "line": WHOLE},
     ),
     "stats": _frame(
         "stats",
-        "While it runs, when a value has changed; `cpu_usage` is percent of one core, the rest bytes and seconds.",
+        "Sent while the container runs and a value has changed. `cpu_usage` is in percent of one core, `uptime` in "
+        "seconds, the others in bytes.",
         {name: nullable(NUMBER) for name in _MEASURES},
     ),
-    "daemon_message": _frame("daemon_message", "What lightd has to say to a person.", {"data": TEXT}),
-    "logs": _frame("logs", "The answer to `request_logs`.", {"data": TEXT, "line": WHOLE}),
+    "daemon_message": _frame("daemon_message", "A message from lightd for people.", {"data": TEXT}),
+    "logs": _frame("logs", "The response to `request_logs`.", {"data": TEXT, "line": WHOLE}),
     "gap": _frame(
-        "gap", "This viewer was too slow, or the lines are lost.", {"missed": WHOLE, "next_line": WHOLE}
+        "gap",
+        "Lines are missing, because this client was too slow or they were lost.",
+        {"missed": WHOLE, "next_line": WHOLE},
     ),
-    "error": _frame("error", "What was sent was refused; the connection stays.", {"data": TEXT}),
+    "error": _frame(
+        "error", "A frame from the client was rejected; the connection stays open.", {"data": TEXT}
+    ),
 }
 
 
@@ -75,23 +80,23 @@ def _asked(event: str, cls: type[Any]) -> Schema:
 ASKED: dict[str, Schema] = {event: _asked(event, cls) for event, cls in inbound.FRAMES.items()}
 
 CLOSED: dict[str, str] = {
-    "1001": "the daemon ends",
-    "1009": "a message was over 64 KiB",
+    "1001": "the daemon is stopping",
+    "1009": "a message was larger than 64 KiB",
     "4401": "the token was replaced, was revoked or has expired",
     "4404": "the container was deleted",
 }
 
 QUERY: dict[str, Schema] = {
     "token": told(TEXT, "the token; or in `Authorization`, or as the sub-protocol `lightd.<token>`"),
-    "since": told(WHOLE, "events after this `seq` come first"),
-    "since_line": told(WHOLE, "lines after this one come first; of a container alone"),
+    "since": told(WHOLE, "first send the events after this `seq`"),
+    "since_line": told(WHOLE, "first send the lines after this one; only for a single container"),
 }
 
 WEBSOCKET: dict[str, Any] = {
-    "description": "One viewer of a container's console, or of the whole node. Text frames, one JSON object each. "
-    "On connecting comes the state that stands and the last stats. A bad token is a 401 to the handshake, an "
-    "unknown container a 404, the 31st socket of a container a 429. docs/api.md says more.",
-    "paths": {"/ws/{internal_id}": "one container", "/ws": "the `event` frames of every container"},
+    "description": "A live view of a container's console, or of the whole node. Text frames, one JSON object each. "
+    "After connecting, the server sends the current state and the last stats. The handshake fails with 401 for a bad "
+    "token, 404 for an unknown container and 429 for the 31st socket of a container. See docs/api.md.",
+    "paths": {"/ws/{internal_id}": "one container", "/ws": "the `event` frames of all containers"},
     "query": QUERY,
     "server": TOLD,
     "client": ASKED,

@@ -1,4 +1,4 @@
-"""The routes of the daemon itself: whether it lives, its document, its configuration and its panel."""
+"""The routes of the daemon itself: ping, the API document, the configuration and the panel."""
 
 from lightd.http.openapi.entry import Answer, Entry, Section
 from lightd.http.openapi.schemas import FLAG, MOMENT, TEXT, WHOLE, many, message, nullable, record, ref, told
@@ -9,10 +9,10 @@ _STATUS = record(
         "healthy": FLAG,
         "last_ok": nullable(MOMENT),
         "last_error": nullable(TEXT),
-        "backlog": told(WHOLE, "updates that the panel has not been told"),
+        "backlog": told(WHOLE, "pending updates"),
         "oldest_pending_at": nullable(MOMENT),
-        "cursor": nullable(told(WHOLE, "what the panel was told up to, as a position in the journal")),
-        "refused": told(WHOLE, "updates that the panel answered with a 4xx"),
+        "cursor": nullable(told(WHOLE, "the position in the journal up to which updates were sent")),
+        "refused": told(WHOLE, "updates that the panel rejected with a 4xx"),
         "config": record(
             {
                 "pulled_at": nullable(MOMENT),
@@ -25,13 +25,13 @@ _STATUS = record(
 
 NODE = Section(
     "Node",
-    "The daemon itself. `ping` and the page at `/docs` need no token and no vendor header; they tell nothing of the node.",
+    "The daemon itself. `ping` and the page at `/docs` need no token and no vendor header and reveal nothing about the node.",
     (
         Entry(
             method="GET",
             path="/api/v1/public/ping",
             name="ping",
-            summary="Whether the daemon lives",
+            summary="Check that the daemon is running",
             curl="curl -sS $url/api/v1/public/ping",
             answer=record(
                 {"status": message("ok"), "message": message("Lightd is running"), "version": TEXT}
@@ -42,7 +42,7 @@ NODE = Section(
             method="GET",
             path="/openapi.json",
             name="show_document",
-            summary="This document",
+            summary="This document as JSON",
             curl="call $url/openapi.json",
             answer={"type": "object", "description": "OpenAPI 3.1"},
         ),
@@ -50,8 +50,8 @@ NODE = Section(
             method="GET",
             path="/docs",
             name="show_page",
-            summary="This document as a page for people",
-            text="One page of HTML that loads nothing else, from this daemon or from anywhere.",
+            summary="This document as an HTML page",
+            text="A single page that loads no other resources.",
             curl="curl -sS $url/docs",
             others=(Answer(200, "The page.", "text/html", TEXT),),
             open_to_all=True,
@@ -60,8 +60,8 @@ NODE = Section(
             method="GET",
             path="/remote/config",
             name="show_configuration",
-            summary="The running configuration",
-            text="Every token is masked to its last four characters.",
+            summary="Show the running configuration",
+            text="Tokens are masked except for their last four characters.",
             curl="call $url/remote/config",
             answer=ref("Configuration"),
         ),
@@ -69,9 +69,9 @@ NODE = Section(
             method="POST",
             path="/remote/config/reload",
             name="reload_configuration",
-            summary="Read the file of the configuration again",
-            text="A file with mistakes changes nothing. `restart_required` names every key in which the file "
-            "differs from what runs, at every reload, until the restart.",
+            summary="Reload the configuration file",
+            text="If the file has mistakes, nothing is changed. `restart_required` names every key whose value differs from "
+            "the running configuration and needs a restart.",
             curl="call -X POST $url/remote/config/reload",
             answer=record(
                 {
@@ -86,7 +86,7 @@ NODE = Section(
             method="GET",
             path="/remote/status",
             name="show_panel",
-            summary="How the panel is, and how far it has been told",
+            summary="Panel connection status and pending updates",
             curl="call $url/remote/status",
             answer=_STATUS,
         ),

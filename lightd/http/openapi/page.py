@@ -1,7 +1,7 @@
-"""The page for people: one piece of HTML that holds its style, its script and the document, and loads nothing.
+"""The HTML page of the API: it contains its style, its script and the document, and loads nothing else.
 
-What it may do is said in its Content-Security-Policy, by the hashes of just that style and that script. The
-document stands in it as JSON in which no character can end it; the script makes text nodes of it.
+Its Content-Security-Policy allows only that style and that script, by their hashes. The document is embedded as
+JSON in which no character can end the script element; the script creates text nodes from it.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from lightd.http.openapi.document import to_document
 
 @attrs.frozen
 class Page:
-    """The page, and the policy that it is sent with."""
+    """The page and its Content-Security-Policy."""
 
     html: str
     policy: str
@@ -45,7 +45,7 @@ def to_page() -> Page:
 
 
 def to_embedded(text: str) -> str:
-    """Return JSON as it may stand within a script element: without anything that could end that."""
+    """Return JSON that is safe inside a script element."""
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

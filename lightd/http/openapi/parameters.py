@@ -1,4 +1,4 @@
-"""The parameters of paths, queries and headers, under the names that entries call them by."""
+"""The parameters of paths, queries and headers, by the names that entries use."""
 
 from types import MappingProxyType
 
@@ -48,29 +48,29 @@ PARAMETERS = MappingProxyType(
         "wait": _in_query(
             "wait",
             {"type": "number", "minimum": 0, "maximum": 300},
-            "answer when the action ended, after so many seconds at most",
+            "wait until the action has finished, for at most this many seconds",
         ),
-        "since": _in_query("since", _whole(0, 2**62, 0), "only what came after this `seq`"),
-        "limit": _in_query("limit", _whole(1, 1000, 100), "so many at most"),
-        "lines": _in_query("lines", _whole(1, 10_000, 100), "so many at most"),
+        "since": _in_query("since", _whole(0, 2**62, 0), "only entries after this `seq`"),
+        "limit": _in_query("limit", _whole(1, 1000, 100), "the maximum number of results"),
+        "lines": _in_query("lines", _whole(1, 10_000, 100), "the maximum number of results"),
         "folder": _in_query(
-            "path", {"type": "string", "maxLength": LONGEST_PATH}, "the folder; the volume itself unless said"
+            "path", {"type": "string", "maxLength": LONGEST_PATH}, "the folder (default: the volume itself)"
         ),
-        "page": _in_query("limit", _whole(1, 10_000, 1000), "so many at most"),
-        "cursor": _in_query("cursor", {"type": "string"}, "the `next` of the page before"),
+        "page": _in_query("limit", _whole(1, 10_000, 1000), "the maximum number of results"),
+        "cursor": _in_query("cursor", {"type": "string"}, "`next` of the previous page"),
         "path": _in_query("path", _PATH, "the file, relative to the volume", required=True),
-        "upload": _in_query("upload", _UPLOAD, "the upload's name, of the client's choosing"),
+        "upload": _in_query("upload", _UPLOAD, "a name for the upload, chosen by the client"),
         "upload_named": _in_query("upload", _UPLOAD, "the upload's name", required=True),
-        "offset": _in_query("offset", _whole(0, 2**62, 0), "where in the file this piece begins"),
-        "length": _in_query("length", _whole(0, 10**18 - 1), "how long the whole file will be"),
+        "offset": _in_query("offset", _whole(0, 2**62, 0), "the position of this part in the file"),
+        "length": _in_query("length", _whole(0, 10**18 - 1), "the size of the whole file in bytes"),
         "protocol": _in_query(
-            "protocol", _PROTOCOL, "which of the port's entries; the only one there is, else tcp"
+            "protocol", _PROTOCOL, "default: that of the only entry with this address and port, otherwise tcp"
         ),
-        "protocol_free": _in_query("protocol", told(_PROTOCOL, "tcp unless said"), "of the port"),
-        "range": _in_header("Range", "one range of bytes, as `bytes=0-99` or `bytes=-500`"),
-        "if_match": _in_header("If-Match", "only the file with that ETag: else 412"),
+        "protocol_free": _in_query("protocol", told(_PROTOCOL, "default: tcp"), "the protocol of the port"),
+        "range": _in_header("Range", "one range of bytes, for example `bytes=0-99` or `bytes=-500`"),
+        "if_match": _in_header("If-Match", "412 if the file has another ETag"),
         "if_none_match": _in_header(
-            "If-None-Match", "`*`: only where nothing is; an ETag: 304 for a download"
+            "If-None-Match", "`*`: only if the file does not exist; an ETag: 304 for a download"
         ),
     }
 )

@@ -23,20 +23,20 @@ _ONE = ("ip", "port", "protocol")
 _NUMBER = of_rule(bodies.PortNumber)
 
 _BULK: Schema = {
-    "description": "Many ports: a range, or a list.",
+    "description": "A range or a list of ports.",
     "oneOf": [
         record(
             {"ip": of_rule(bodies.Ip), "from": _NUMBER, "to": told(_NUMBER, "not less than `from`")},
             {"protocol": {**PROTOCOL, "default": "tcp"}},
         ),
-        record({"ports": told(many(of_body(bodies.PortBody)), "each once")}),
+        record({"ports": told(many(of_body(bodies.PortBody)), "without duplicates")}),
     ],
 }
 
 PORTS = Section(
     "Ports",
-    "Ports that containers may use. Each belongs to one container at a time. `0.0.0.0:p` and `127.0.0.1:p` "
-    "may both be in the pool and can't both be held.",
+    "The ports that containers can use. A port is leased to one container at a time. `0.0.0.0:p` and `127.0.0.1:p` "
+    "can both be in the pool, but not both be leased.",
     (
         Entry(
             method="POST",
@@ -52,7 +52,7 @@ PORTS = Section(
             method="POST",
             path="/network/ports/bulk",
             name="add_ports",
-            summary="Add many ports, all or none",
+            summary="Add several ports, all or none",
             curl="""call $url/network/ports/bulk -d '{"ip":"127.0.0.1","from":25570,"to":25579,"protocol":"udp"}'""",
             body=Body(bodies.PortRangeBody, schema=_BULK),
             answer=record({"added": many(ref("PortName")), "count": WHOLE}),
@@ -62,7 +62,7 @@ PORTS = Section(
             method="GET",
             path="/network/ports",
             name="list_ports",
-            summary="All ports",
+            summary="List all ports",
             curl="call $url/network/ports",
             answer=record({"ports": many(ref("Port"))}),
         ),
@@ -70,8 +70,8 @@ PORTS = Section(
             method="GET",
             path="/network/ports/random",
             name="pick_port",
-            summary="A port that is free",
-            text="It is not marked: two who ask may get the same one.",
+            summary="Find a free port",
+            text="The port is not reserved: two requests can return the same one.",
             curl='call "$url/network/ports/random?protocol=udp"',
             parameters=("protocol_free",),
             answer=ref("Port"),
@@ -81,7 +81,7 @@ PORTS = Section(
             method="GET",
             path="/network/ports/{ip}/{port}",
             name="show_port",
-            summary="One port",
+            summary="Show a port",
             curl="call $url/network/ports/127.0.0.1/25565",
             parameters=_ONE,
             answer=ref("Port"),
@@ -91,7 +91,7 @@ PORTS = Section(
             method="PUT",
             path="/network/ports/{ip}/{port}/use",
             name="mark_port",
-            summary="Note by hand that a port is in use, or free",
+            summary="Mark a port as in use or free",
             curl="""call -X PUT $url/network/ports/127.0.0.1/25565/use -d '{"in_use":true}'""",
             parameters=_ONE,
             body=Body(bodies.PortUseBody),
@@ -102,7 +102,7 @@ PORTS = Section(
             method="DELETE",
             path="/network/ports/{ip}/{port}",
             name="delete_port",
-            summary="Take a port out of the pool",
+            summary="Remove a port from the pool",
             curl="call -X DELETE $url/network/ports/127.0.0.1/25565",
             parameters=_ONE,
             answer=record({"message": message("Port deleted from pool")}),
@@ -112,9 +112,9 @@ PORTS = Section(
             method="POST",
             path="/network/ports/bulk-delete",
             name="delete_ports",
-            summary="Take many ports out of the pool",
-            text="Those that a container holds are skipped and named, those that aren't there passed over. "
-            "Without a protocol the only entry that there is is meant, else tcp.",
+            summary="Remove several ports from the pool",
+            text="Ports that a container holds are skipped and returned in `skipped`; unknown ports are ignored. "
+            "Default for `protocol`: that of the only entry with this address and port, otherwise tcp.",
             curl="call $url/network/ports/bulk-delete "
             """-d '{"ports":[{"ip":"127.0.0.1","port":25570},{"ip":"127.0.0.1","port":25571}]}'""",
             body=Body(bodies.PortListBody),

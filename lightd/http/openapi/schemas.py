@@ -1,4 +1,4 @@
-"""JSON Schemas: of the bodies that clients send, made from their classes; and the words to write others in."""
+"""JSON Schemas of request bodies, derived from their classes, and helpers to write other schemas."""
 
 from inspect import getdoc
 from types import NoneType, UnionType
@@ -18,22 +18,22 @@ MOMENT: Schema = {"type": "number", "description": "Unix seconds"}
 
 
 def ref(name: str) -> Schema:
-    """Return the schema that stands in the document under ``name``."""
+    """Return a reference to the schema with that name in the document."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def told(schema: Schema, description: str) -> Schema:
-    """Return ``schema`` with what it means."""
+    """Return ``schema`` with a description."""
     return {**schema, "description": description}
 
 
 def words(*several: str) -> Schema:
-    """Return the schema of one of ``several`` words."""
+    """Return the schema of an enumeration of strings."""
     return {"type": "string", "enum": list(several)}
 
 
 def message(text: str) -> Schema:
-    """Return the schema of a message that is always the same."""
+    """Return the schema of a constant string."""
     return {"type": "string", "const": text}
 
 
@@ -43,7 +43,7 @@ def many(items: Schema) -> Schema:
 
 
 def nullable(schema: Schema) -> Schema:
-    """Return the schema of what may be null instead."""
+    """Return ``schema``, with null allowed."""
     if "$ref" in schema or not isinstance(schema.get("type"), str):
         return {"anyOf": [schema, {"type": "null"}]}
     shown = {**schema, "type": [schema["type"], "null"]}
@@ -51,7 +51,7 @@ def nullable(schema: Schema) -> Schema:
 
 
 def record(fields: dict[str, Schema], optional: dict[str, Schema] | None = None, means: str = "") -> Schema:
-    """Return the schema of an object that has ``fields``, may have ``optional`` ones, and no others."""
+    """Return the schema of an object with ``fields`` (required), ``optional`` ones, and no others."""
     schema: Schema = {"type": "object", "properties": {**fields, **(optional or {})}}
     if fields:
         schema["required"] = list(fields)
@@ -59,9 +59,9 @@ def record(fields: dict[str, Schema], optional: dict[str, Schema] | None = None,
 
 
 def of_body(cls: type[Any], *, nulls: frozenset[str] | None = None) -> Schema:
-    """Return the schema of what ``cls`` is read from.
+    """Return the schema of the body that is read as ``cls``.
 
-    Where ``nulls`` are given, only those fields may be null; else every field may whose type says so.
+    If ``nulls`` is given, only those fields can be null; otherwise every field whose type allows it.
     """
     renamed = RENAMED.get(cls, {})
     defaults = {field.name: field.default for field in attrs.fields(cls)}
@@ -86,8 +86,8 @@ def of_body(cls: type[Any], *, nulls: frozenset[str] | None = None) -> Schema:
     return {**shown, "additionalProperties": False}
 
 
-def _to_schema(annotation: Any) -> tuple[Schema, bool]:  # noqa: ANN401 - whatever stands in an annotation
-    """Return the schema of an annotation, and whether null is fine too."""
+def _to_schema(annotation: Any) -> tuple[Schema, bool]:  # noqa: ANN401 - an annotation can be anything
+    """Return the schema of an annotation, and whether null is allowed."""
     origin = get_origin(annotation)
     if origin in (Union, UnionType):
         some = [each for each in get_args(annotation) if each is not NoneType]
@@ -102,5 +102,5 @@ def _to_schema(annotation: Any) -> tuple[Schema, bool]:  # noqa: ANN401 - whatev
 
 
 def of_rule(annotation: Any) -> Schema:  # noqa: ANN401 - as above
-    """Return the schema of one value that is read by a rule."""
+    """Return the schema of a single value that is read by a rule."""
     return _to_schema(annotation)[0]

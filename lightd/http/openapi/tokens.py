@@ -24,7 +24,7 @@ _UNTIL: Schema = {"type": "string", "format": "date-time", "description": "RFC 3
 _TTL: Schema = {
     "type": "string",
     "pattern": "^[1-9][0-9]{0,6}[smhd]$",
-    "description": "a whole number and its unit: s, m, h or d; from 1s to 30d",
+    "description": "a whole number with a unit (s, m, h or d), between 1s and 30d",
 }
 _CONTAINERS: Schema = {**many(of_rule(bodies.InternalId)), "maxItems": 256}
 _PERMISSIONS = many(words(*PERMISSIONS))
@@ -32,16 +32,17 @@ _PERMISSIONS = many(words(*PERMISSIONS))
 
 TOKENS = Section(
     "Tokens",
-    "Tokens with an end, and where wanted with a scope: the containers that exist for them and what they may do. "
-    "The master token alone mints and revokes them. Only their digests are kept.",
+    "Tokens with an expiry and, optionally, limited to some containers and permissions. "
+    "Only the master token can create and revoke them. Only their digests are stored.",
     (
         Entry(
             method="POST",
             path="/auth/tokens",
             name="mint_token",
-            summary="Mint a token",
-            text="Without `containers` and `permissions` it may do what the master may, but for what is the master's "
-            "alone. With `remove_on_use` it is spent by its first use; a WebSocket opened with it stays until its end.",
+            summary="Create a token",
+            text="Without `containers` and `permissions` it has the permissions of the master token, except for routes that "
+            "require the master token. With `remove_on_use` it can be used once; a WebSocket that was opened with it "
+            "stays open.",
             curl="""call $url/auth/tokens -d '{"ttl":"1h","containers":["server-001"],"permissions":["console.read"]}'""",
             body=Body(
                 TokenBody,
@@ -49,20 +50,22 @@ TOKENS = Section(
                     {"ttl": _TTL},
                     {
                         "remove_on_use": {**FLAG, "default": False},
-                        "containers": told(_CONTAINERS, "no others exist for it"),
-                        "permissions": told(_PERMISSIONS, "no others has it"),
+                        "containers": told(_CONTAINERS, "other containers are a 404 for it"),
+                        "permissions": told(_PERMISSIONS, "other permissions are denied"),
                     },
-                    "What a new token may do, and for how long.",
+                    "The permissions and the lifetime of a new token.",
                 ),
             ),
-            answer=record({"token": told(TEXT, "told this once"), "expires_at": _UNTIL, "id": TEXT}),
+            answer=record(
+                {"token": told(TEXT, "shown only in this response"), "expires_at": _UNTIL, "id": TEXT}
+            ),
             faults=(*JSON, *RECORDS, "too_many_tokens"),
         ),
         Entry(
             method="GET",
             path="/auth/tokens",
             name="list_tokens",
-            summary="Live tokens, without their secrets",
+            summary="List valid tokens, without their secrets",
             curl="call $url/auth/tokens",
             answer=record(
                 {
@@ -76,7 +79,7 @@ TOKENS = Section(
                                 "spent": FLAG,
                                 "containers": nullable(many(TEXT)),
                                 "permissions": nullable(many(TEXT)),
-                                "sockets": told(WHOLE, "open ones"),
+                                "sockets": told(WHOLE, "number of open WebSockets"),
                             }
                         )
                     )
@@ -88,7 +91,7 @@ TOKENS = Section(
             path="/auth/tokens/{token_id}",
             name="revoke_token",
             summary="Revoke a token",
-            text="Its open sockets are closed with 4401.",
+            text="Its open WebSockets are closed with 4401.",
             before="""old=$(call $url/auth/tokens -d '{"ttl":"5m"}' | sed 's/.*"id":"\\([^"]*\\)".*/\\1/')""",
             curl="call -X DELETE $url/auth/tokens/$old",
             parameters=("token_id",),

@@ -1,4 +1,4 @@
-"""The routes of volumes: their life and their sizes."""
+"""The routes of volumes and their sizes."""
 
 from lightd.http import filebodies
 from lightd.http.openapi.entry import Body, Entry, Section
@@ -7,15 +7,15 @@ from lightd.http.openapi.schemas import many, message, record, ref
 
 VOLUMES = Section(
     "Volumes",
-    "Folders that containers work in. A size is in MB of 1,048,576 bytes; a volume without one has no ceiling. "
-    "`kind` and `quota_kind` say who keeps it to its size: `project` and `btrfs` are the kernel, `accounted` is "
-    "lightd, which stops a server that goes on over it.",
+    "Folders with the files of servers. Sizes are in MB of 1,048,576 bytes; a volume without a size is unlimited. "
+    "`kind` and `quota_kind` say how the size is enforced: `project` and `btrfs` by the kernel, `accounted` by lightd, "
+    "which measures the volume and stops a server that keeps growing beyond it.",
     (
         Entry(
             method="POST",
             path="/volumes",
             name="create_volume",
-            summary="Make a volume",
+            summary="Create a volume",
             curl="""call $url/volumes -d '{"size":1024}'""",
             body=Body(filebodies.VolumeBody, required=False),
             answer=ref("Volume"),
@@ -26,7 +26,7 @@ VOLUMES = Section(
             method="GET",
             path="/volumes",
             name="list_volumes",
-            summary="All volumes",
+            summary="List all volumes",
             curl="call $url/volumes",
             answer=record({"volumes": many(ref("Volume"))}),
         ),
@@ -34,7 +34,7 @@ VOLUMES = Section(
             method="GET",
             path="/volumes/{volume_id}",
             name="show_volume",
-            summary="One volume",
+            summary="Show a volume",
             curl="call $url/volumes/$volume",
             before='volume=$(call -X POST $url/volumes | sed \'s/.*"volume_id":"\\([^"]*\\)".*/\\1/\')',
             parameters=("volume_id",),
@@ -45,7 +45,7 @@ VOLUMES = Section(
             method="GET",
             path="/volumes/{volume_id}/quota",
             name="show_quota",
-            summary="How much it may hold, and does",
+            summary="Show the maximum and current size of a volume",
             curl="call $url/volumes/$volume/quota",
             parameters=("volume_id",),
             answer=ref("Quota"),
@@ -55,8 +55,8 @@ VOLUMES = Section(
             method="POST",
             path="/volumes/{volume_id}/resize",
             name="resize_volume",
-            summary="Give it another size",
-            text="Smaller or larger, while its server runs too; one below what it holds changes nothing.",
+            summary="Resize a volume",
+            text="Also while its server runs. A size below the current usage is rejected.",
             curl="""call $url/volumes/$volume/resize -d '{"size":2048}'""",
             parameters=("volume_id",),
             body=Body(filebodies.SizeBody),
@@ -70,8 +70,8 @@ VOLUMES = Section(
             method="DELETE",
             path="/volumes/{volume_id}",
             name="delete_volume",
-            summary="Delete a volume and all that is in it",
-            text="It is out of reach at once; its disk space comes back in the background.",
+            summary="Delete a volume and its files",
+            text="It is inaccessible immediately; its disk space is freed in the background.",
             curl="call -X DELETE $url/volumes/$spare",
             before='spare=$(call -X POST $url/volumes | sed \'s/.*"volume_id":"\\([^"]*\\)".*/\\1/\')',
             parameters=("volume_id",),
