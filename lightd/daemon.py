@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -55,8 +55,9 @@ from lightd.http.stations import open_stations
 from lightd.inside import Inside
 from lightd.journal.audit import SqliteAudit
 from lightd.journal.codec import Codec
+from lightd.journal.compaction import Compactor, forget
 from lightd.journal.cursors import SqliteCursors
-from lightd.journal.sqlite import open_sqlite_journal
+from lightd.journal.sqlite import SqliteJournal, open_sqlite_journal
 from lightd.operations import Operations
 from lightd.panel.connection import Connection
 from lightd.patterns import compile_pattern
@@ -155,7 +156,7 @@ async def open_system(
     inside = Inside()
     log = DiskConsoleLog(config.storage.base_path / "consoles")
     async with (
-        open_sqlite_journal(config.storage.base_path / "lightd.db", Codec(), time.time) as journal,
+        open_journal(config.storage.base_path / "lightd.db") as journal,
         open_bus(journal) as bus,
         open_trail(SqliteAudit(journal), time.time) as trail,
         open_engine(config, inside) as engine,
@@ -194,6 +195,7 @@ async def open_system(
             outages=(JournalUnavailable, ActorGone, Overloaded),
         )
         nursery.start_soon(_monitor, system)
+        nursery.start_soon(Compactor(journal, bus, Codec(), time.time).run)
         nursery.start_soon(Watch(quotas, fleet).run)
         nursery.start_soon(janitor.run)
         nursery.start_soon(trail.keep, lambda: system.config.audit, system.reloaded)
@@ -222,6 +224,15 @@ async def _monitor(system: System) -> None:
 
 def _to_seconds(monitoring: Monitoring) -> float:
     return monitoring.interval_ms / 1000
+
+
+@asynccontextmanager
+async def open_journal(path: Path) -> AsyncIterator[SqliteJournal]:
+    """Yield the journal in ``path``, without the containers that were deleted long ago."""
+    async with open_sqlite_journal(path, Codec(), time.time) as journal:
+        with suppress(JournalUnavailable):  # a full disk: there is time until the next start
+            await journal.beside(lambda connection: forget(connection, Codec(), time.time()))
+        yield journal
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ import trio
 
 from actors.kernel.bus import PAGE, Bus
 from actors.kernel.decider import Decider, Rejection
-from actors.kernel.journal import Append, CorruptStream, JournalUnavailable, Recorded, is_last
+from actors.kernel.journal import Append, Condensed, CorruptStream, JournalUnavailable, Recorded, is_last
 from actors.kernel.mailbox import ActorGone, Envelope, Mailbox, Receipt, Ref
 
 S = TypeVar("S")
@@ -50,7 +50,7 @@ async def replay(decider: Decider[S, M, E, F], bus: Bus, stream: str) -> View[S]
     while True:
         page = await bus.history(stream, view.version, PAGE)
         for record in page:
-            if record.version != view.version + 1:
+            if record.version != view.version + 1 and not isinstance(record.event, Condensed):
                 msg = f"stream {stream} lacks version {view.version + 1}"
                 raise CorruptStream(msg)
             view = advance(decider, view, record)
@@ -59,7 +59,10 @@ async def replay(decider: Decider[S, M, E, F], bus: Bus, stream: str) -> View[S]
 
 
 def advance(decider: Decider[S, M, E, F], view: View[S], record: Recorded) -> View[S]:
-    """Return ``view`` with one more record folded in."""
+    """Return ``view`` with one more record folded in, or what it stands for where it is condensed."""
+    if isinstance(record.event, Condensed):
+        state: S = record.event.to_state()  # type: ignore[assignment]  # as below
+        return View(state, record.version, record.position, record.event.created_at, record.at)
     event: E = record.event  # type: ignore[assignment]  # a stream holds its decider's events
     return View(
         state=decider.locate(decider.evolve(view.state, event), event, record.position),

@@ -184,6 +184,9 @@ class Subscription:
                 for record in await self._bus._journal.read_all(self.position, PAGE, printed=False)  # noqa: SLF001 - as above
                 if record.position <= self._bus.head
             ]
+            if not records:  # all of them were condensed into others
+                self.position = self._bus.head
+                return ()
         self.position = records[-1].position
         return [record for record in records if self._stream is None or record.stream == self._stream]
 

@@ -1,8 +1,9 @@
 """What is recorded, and the Protocol of the place that keeps it.
 
-A journal is a list of records in one global order (``position``, from 1, without gaps), cut into streams
-that each have an order of their own (``version``, from 1). It has one writer, the bus, which hands it a
-batch of appends at a time: a batch is one commit, an append in it is whole or not there at all.
+A journal is a list of records in one global order (``position``, from 1), cut into streams that each have an
+order of their own (``version``, from 1). There are no gaps, except before a record that is ``Condensed``,
+which stands for all of its stream before it. It has one writer, the bus, which hands it a batch of appends at
+a time: a batch is one commit, an append in it is whole or not there at all.
 """
 
 from bisect import bisect_right
@@ -40,6 +41,19 @@ class Printed(Protocol):
 
     def unprinted(self) -> object:
         """Return the same event without the output."""
+
+
+@attrs.frozen
+class Condensed:
+    """The state that a stream's records up to this one add up to, in their place.
+
+    ``created_at`` is when the first of them was recorded. A subclass for each stream holds the state.
+    """
+
+    created_at: float
+
+    def to_state(self) -> object:
+        """Return the state."""
 
 
 @attrs.frozen

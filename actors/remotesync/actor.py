@@ -172,6 +172,8 @@ class RemoteSync:
         async with self._slots:
             await self._gate.wait()
             entries = await read(self.bus, lane, latest=self.latest)
+            if not entries:
+                lane.give_up()
             for number, entry in enumerate(entries):
                 lane.begin(entry)
                 while lane.told < len(entry.update.frames):

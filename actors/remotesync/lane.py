@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import attrs
 
 from actors.kernel.bus import Bus
-from actors.kernel.journal import Recorded
+from actors.kernel.journal import Condensed, Recorded
 from actors.remotesync.updates import PREFIX, Update, to_update
 
 PAGE = 32
@@ -58,6 +58,10 @@ class Lane:
         if self.telling != entry.version:
             self.telling, self.told = entry.version, 0
 
+    def give_up(self) -> None:
+        """Have done with all that was to be told: it is no longer kept."""
+        self.version, self.waiting = self.until, 0
+
     def finish(self, entry: Entry, following: Entry | None) -> None:
         """Have done with this entry; the one that follows waits, where it is known."""
         self.version = entry.version
@@ -69,12 +73,14 @@ class Lane:
 async def read(bus: Bus, lane: Lane, *, latest: bool) -> Sequence[Entry]:
     """Return the next entries of ``lane``, at most a page of them; with ``latest`` the newest one alone.
 
-    There are some wherever ``version`` is below ``until``.
+    There are none where what was to be told is no longer kept.
     """
     found: list[Entry] = []
     version = lane.version
     while version < lane.until and (latest or not found):
         page = await bus.history(PREFIX + lane.server, version, PAGE)
+        if not page:
+            break
         version = page[-1].version
         found += _to_entries(page, lane.until)
         if latest:
@@ -83,7 +89,9 @@ async def read(bus: Bus, lane: Lane, *, latest: bool) -> Sequence[Entry]:
 
 
 def _to_entries(page: Sequence[Recorded], until: int) -> list[Entry]:
-    updates = [(record, to_update(record)) for record in page if record.version <= until]
+    # What is condensed may stand for what was to be told, and for some that came after it.
+    wanted = [record for record in page if record.version <= until or isinstance(record.event, Condensed)]
+    updates = [(record, to_update(record)) for record in wanted]
     return [
         Entry(record.position, record.version, record.at, update)
         for record, update in updates

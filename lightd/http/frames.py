@@ -15,7 +15,7 @@ from actors.container.events import Follow
 from actors.container.state import Phase, State
 from actors.container.stats import Stats
 from actors.kernel.actor import View
-from actors.kernel.journal import Recorded
+from actors.kernel.journal import Condensed, Recorded
 
 _TEXT = 0x81  # FIN and the opcode of a text frame
 _SHORT, _MEDIUM = 126, 1 << 16
@@ -170,6 +170,8 @@ class Commentary:
                 return "Container replaced by a new one"
             case happened.RestartScheduled():
                 return f"Container crashed, it is started again in {event.delay:g} seconds"
+            case Condensed():
+                return "Earlier events are no longer kept"
             case _:
                 pass
         return None

@@ -5,7 +5,7 @@ from typing import Any
 
 from actors.container.fleet import Member
 from actors.container.spec import PortBinding
-from actors.kernel.journal import Recorded
+from actors.kernel.journal import Condensed, Recorded
 from actors.tokens.grant import Grant
 from lightd.journal.codec import Codec
 
@@ -97,9 +97,11 @@ def _to_details(member: Member) -> dict[str, Any]:
 
 def to_event(record: Recorded, grant: Grant) -> dict[str, Any]:
     """Return one entry of a container's history, as far as the bearer may know it."""
-    kind, _, data = _CODEC.encode(record.event)
+    event = record.event
+    kind, _, data = _CODEC.encode(event)
     name = kind.removeprefix("container.")
-    fields, hidden = json.loads(data), hidden_from(grant)
+    hidden = hidden_from(grant)
+    fields = {"created_at": event.created_at} if isinstance(event, Condensed) else json.loads(data)
     return {
         "seq": record.position,
         "type": name,

@@ -71,7 +71,7 @@ class SqliteAudit:
                     connection.execute(_INTERRUPT)
                     connection.execute("DELETE FROM audit_begun")
 
-                _in_one(connection, work, wait=True)
+                in_one(connection, work, wait=True)
             return int(found)
 
         return await self._writer.beside(interrupt)
@@ -88,7 +88,7 @@ class SqliteAudit:
                 numbers = [(one.number,) for one in ended if one.number is not None]
                 connection.executemany("DELETE FROM audit_begun WHERE number = ?", numbers)
 
-            _in_one(connection, work, wait=done)
+            in_one(connection, work, wait=done)
 
         await self._writer.beside(write)
 
@@ -105,14 +105,14 @@ class SqliteAudit:
         """Forget the oldest entries; see ``Table.prune``."""
 
         def prune(connection: sqlite3.Connection) -> int:
-            return _in_one(
+            return in_one(
                 connection, lambda: connection.execute(_PRUNE, (limit, before, most)).rowcount, wait=False
             )
 
         return await self._writer.beside(prune)
 
 
-def _in_one(connection: sqlite3.Connection, work: Callable[[], T], *, wait: bool) -> T:
+def in_one(connection: sqlite3.Connection, work: Callable[[], T], *, wait: bool) -> T:
     """Return what ``work`` returns, all of it done or nothing; ``wait`` until the disk has it."""
     if not wait:
         connection.execute("PRAGMA synchronous = NORMAL")

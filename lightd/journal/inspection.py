@@ -18,6 +18,7 @@ import attrs
 
 from actors.kernel.journal import CorruptStream
 from actors.portpool import decider as portpool
+from actors.portpool.condensed import Condensed
 from lightd.journal.codec import Codec
 from lightd.journal.sqlite import SCHEMA
 
@@ -80,7 +81,10 @@ def read_pool(path: Path) -> portpool.State:
     with closing(_open(path)) as reader:
         try:
             for kind, schema, data in reader.execute(_POOL):
-                state = portpool.evolve(state, codec.decode(kind, schema, data))  # type: ignore[arg-type]  # the stream's own
+                event = codec.decode(kind, schema, data)
+                state = (
+                    event.to_state() if isinstance(event, Condensed) else portpool.evolve(state, event)  # type: ignore[arg-type]  # the stream's own
+                )
         except (sqlite3.DatabaseError, CorruptStream) as error:
             raise JournalUnreadable(str(error)) from error
     return state

@@ -36,7 +36,7 @@ _READ_CAUSED = f"""
     WHERE cause = ? ORDER BY position LIMIT 100
 """  # noqa: S608 - made of a constant
 _STREAMS = "SELECT name FROM streams WHERE name >= ? AND name < ? ORDER BY id"
-_BEYOND = "\U0010ffff"  # sorts behind all that a name is made of
+BEYOND = "\U0010ffff"  # sorts behind all that a name is made of
 
 
 @attrs.define(eq=False)
@@ -67,10 +67,11 @@ class Reader:
 
     async def streams(self, prefix: str) -> Sequence[str]:
         """Return the names with a prefix."""
-        rows = await trio.to_thread.run_sync(
-            self._select, _STREAMS, (prefix, prefix + _BEYOND), limiter=self._reading
-        )
-        return [name for (name,) in rows]
+        return [name for (name,) in await self.look(_STREAMS, (prefix, prefix + BEYOND))]
+
+    async def look(self, query: str, values: tuple[str | float, ...]) -> list[Any]:
+        """Return the rows that ``query`` finds."""
+        return await trio.to_thread.run_sync(self._select, query, values, limiter=self._reading)
 
     async def _read(self, query: str, values: tuple[str | int, ...], *, printed: bool) -> list[Recorded]:
         read = partial(self._read_records, query, values, printed=printed)
@@ -88,7 +89,7 @@ class Reader:
                     break
         return found
 
-    def _select(self, query: str, values: tuple[str, ...]) -> list[Any]:
+    def _select(self, query: str, values: tuple[str | float, ...]) -> list[Any]:
         with reporting("read"):
             return self._connection.execute(query, values).fetchall()
 

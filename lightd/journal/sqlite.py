@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 import trio
@@ -115,6 +115,10 @@ class SqliteJournal:
     async def streams(self, prefix: str) -> Sequence[str]:
         """Return the streams that start with ``prefix``; see ``Journal.streams``."""
         return await self._reader.streams(prefix)
+
+    async def look(self, query: str, *values: str | float) -> list[Any]:
+        """Return the rows that ``query`` finds, in nobody's way who writes; raises ``JournalUnavailable``."""
+        return await self._reader.look(query, values)
 
     async def beside(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return ``work(connection)``, done between two commits; it leaves no transaction open.

@@ -12,7 +12,7 @@ from typing import get_args
 import attrs
 import pytest
 
-from actors.container import changed
+from actors.container import changed, condensed
 from actors.container import events as container
 from actors.container.spec import (
     ContainerSpec,
@@ -22,38 +22,91 @@ from actors.container.spec import (
     RestartPolicy,
     StopPolicy,
 )
+from actors.container.state import Change, Exit, Phase, State
+from actors.container.state import Kind as ChangeKind
 from actors.kernel.journal import CorruptStream
+from actors.portpool import condensed as portpool_condensed
 from actors.portpool import messages as portpool
+from actors.tokens import condensed as tokens_condensed
 from actors.tokens import messages as tokens
 from actors.volumes import messages as volumes
 from lightd.journal.codec import KINDS, Codec, Kind
 from lightd.journal.upcasts import UPCASTS
 
 EVENTS = Path(__file__).parent / "events"
+SNAPSHOTS = (condensed.Condensed, portpool_condensed.Condensed, tokens_condensed.Condensed)
 NOUNS = (container.Event, portpool.Event, tokens.Event, volumes.Event)
-LISTED = [event for events in NOUNS for event in get_args(events)]
+LISTED = [*(event for events in NOUNS for event in get_args(events)), *SNAPSHOTS]
 CURRENT = {kind.name: kind.schema for kind in KINDS}
 KEYS = (("10.0.0.7", 25565, "tcp"), ("::1", 27015, "udp"))
+
+SPEC = ContainerSpec(
+    internal_id="survival",
+    image="ghcr.io/games/server:1.21",
+    volume_id="vol-1",
+    startup_command='./server --motd "Grüße, 世界 🎮"\n',
+    start_pattern=r"Done \(\d+\.\d+s\)!",
+    ports=(PortBinding("10.0.0.7", 25565, "tcp", 25565), PortBinding("::1", 27015, "udp", 27016)),
+    limits=Limits(memory=2147483648, cpu=1.5, pids=512),
+    mounts=(Mount("/maps", "/srv/maps"), Mount("/mods", "/srv/mods")),
+    install_script="#!/bin/sh\nset -eu\ntouch installed\n",
+    environment=(("EULA", "true"), ("MOTD", 'a "quoted" \\ line')),
+    user="1000:1001",
+    tty=False,
+    stop=StopPolicy("command", "stop", 30.5),
+    restart_policy=RestartPolicy("on-crash", 5, 120.0),
+    install_timeout=900.0,
+)
 
 EXAMPLES = {
     ("container.created", 1): container.Created(
         attempt=1,
-        spec=ContainerSpec(
-            internal_id="survival",
-            image="ghcr.io/games/server:1.21",
-            volume_id="vol-1",
-            startup_command='./server --motd "Grüße, 世界 🎮"\n',
-            start_pattern=r"Done \(\d+\.\d+s\)!",
-            ports=(PortBinding("10.0.0.7", 25565, "tcp", 25565), PortBinding("::1", 27015, "udp", 27016)),
-            limits=Limits(memory=2147483648, cpu=1.5, pids=512),
-            mounts=(Mount("/maps", "/srv/maps"), Mount("/mods", "/srv/mods")),
-            install_script="#!/bin/sh\nset -eu\ntouch installed\n",
-            environment=(("EULA", "true"), ("MOTD", 'a "quoted" \\ line')),
-            user="1000:1001",
-            tty=False,
-            stop=StopPolicy("command", "stop", 30.5),
-            restart_policy=RestartPolicy("on-crash", 5, 120.0),
-            install_timeout=900.0,
+        spec=SPEC,
+    ),
+    ("container.condensed", 1): condensed.Condensed(
+        created_at=1_700_000_000.5,
+        state=State(
+            phase=Phase.STOPPING,
+            spec=SPEC,
+            attempt=2,
+            attempts=3,
+            engine_id="4f5a9c",
+            run=7,
+            started_at=1_700_000_100.25,
+            previous=1_700_000_050.125,
+            pattern="Done",
+            pattern_seen=True,
+            follow=container.Follow.CHANGE,
+            exit=Exit(137, oom_killed=True, at=1_700_000_090.5, crashed=True),
+            error="it was killed",
+            restarts=(1_700_000_010.0, 1_700_000_020.0),
+            change=Change(ChangeKind.REBIND, 3, 2, SPEC, image_ensured=True, engine_id="77aa", resume=True),
+            discarded=1,
+            outdated=True,
+            limits_before=Limits(1024, 0.5, 64),
+            ended=99,
+        ),
+    ),
+    ("portpool.condensed", 1): portpool_condensed.Condensed(
+        1_700_000_000.5,
+        (
+            portpool_condensed.Port(KEYS[0], marked=True, held_by="survival"),
+            portpool_condensed.Port(KEYS[1], marked=True, held_by="creative"),
+        ),
+    ),
+    ("tokens.condensed", 1): tokens_condensed.Condensed(
+        1_700_000_000.5,
+        (
+            tokens_condensed.Kept(
+                digest="ab" * 32,
+                containers=("creative", "survival"),
+                permissions=("power", "stats"),
+                remove_on_use=True,
+                created_at=1_700_000_001.5,
+                expires_at=1_700_003_601.5,
+                spent_at=1_700_000_002.5,
+                position=12,
+            ),
         ),
     ),
     ("container.image-ensured", 1): container.ImageEnsured(2),
@@ -154,7 +207,10 @@ def test_a_stored_event_is_read_as_what_it_was(kind, schema):
 
 
 @pytest.mark.parametrize(
-    ("kind", "schema"), [key for key in EXAMPLES if CURRENT[key[0]] == key[1]], ids=named
+    ("kind", "schema"),
+    # A snapshot is written with fields that its state has got since: see LENIENT.
+    [key for key in EXAMPLES if CURRENT[key[0]] == key[1] and key[0] != "container.condensed"],
+    ids=named,
 )
 def test_an_event_is_stored_in_the_very_bytes_of_its_file(kind, schema):
     assert Codec().encode(EXAMPLES[kind, schema]) == (kind, schema, golden(kind, schema).read_bytes())
@@ -187,7 +243,8 @@ def test_every_file_has_an_example():
 )
 def test_an_example_has_every_field_set(example):
     def unset(value):
-        if attrs.has(type(value)):
+        # A field that a state has got since the snapshot was written is missing in it: see LENIENT.
+        if attrs.has(type(value)) and not isinstance(value, State):
             for field in attrs.fields(type(value)):
                 inner = getattr(value, field.name)
                 if inner is None or (field.default is not attrs.NOTHING and inner == field.default):
@@ -296,3 +353,15 @@ def test_a_value_that_may_be_a_secret_is_in_no_error():
 def test_a_number_that_was_given_whole_is_read_as_equal():
     event = container.Started(1, 5)
     assert Codec().decode(*Codec().encode(event)) == event
+
+
+def test_a_snapshot_of_before_a_field_was_there_has_its_default():
+    event = EXAMPLES["container.condensed", 1]
+    stored = json.loads(Codec().encode(event)[2])
+    del stored["state"]["ended"]
+    del stored["state"]["change"]["resume"]
+    read = Codec().decode("container.condensed", 1, json.dumps(stored).encode())
+    change = attrs.evolve(event.state.change, resume=False)
+    assert read.state == attrs.evolve(event.state, ended=0, change=change)
+    with pytest.raises(CorruptStream, match="colour"):
+        Codec().decode("container.condensed", 1, json.dumps(stored | {"state": {"colour": 1}}).encode())

@@ -553,3 +553,22 @@ class SlowReading(MemoryJournal):
     async def read_stream(self, stream, after=0, limit=1000, *, printed=True):
         await trio.sleep(1)
         return await MemoryJournal.read_stream(self, stream, after, limit, printed=printed)
+
+
+class Lost(MemoryJournal):
+    """The records of a server are no longer kept when it is its turn."""
+
+    async def read_stream(self, stream, after=0, limit=1000, *, printed=True):
+        await trio.lowlevel.checkpoint()
+        return []
+
+
+async def test_a_server_whose_updates_are_no_longer_kept_is_done(autojump_clock):
+    world = World(Lost(virtual_clock()))
+    async with world.open_bus():
+        await world.cursors.save(NAME, 0, {})
+        async with world.run():
+            await world.record("a", CREATED)
+            await world.wait_drained()
+    assert world.panel.accepted == []
+    assert world.standing.lanes == {}
