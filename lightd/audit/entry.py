@@ -12,7 +12,7 @@ import attrs
 
 from lightd.redaction import redact
 
-LONGEST = 512  # characters of a text that a client chooses
+LONGEST = 512  # bytes of a text that a client chooses: with so many entries they are what the audit takes
 
 UNANSWERED = "unanswered"
 """The client left before its answer, or the daemon was stopped; what was asked for may be done or not."""
@@ -98,4 +98,4 @@ class Table(Protocol):
 
 def to_text(text: str) -> str:
     """What a client chose, as it may be kept: short, in characters alone, without a token."""
-    return redact(text[: 2 * LONGEST]).encode(errors="replace").decode()[:LONGEST]
+    return redact(text[: 2 * LONGEST]).encode(errors="replace")[:LONGEST].decode(errors="ignore")

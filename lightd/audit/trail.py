@@ -9,9 +9,12 @@
 5. An outcome that can't be written waits until it can be, and keeps nobody waiting. At ``OWED`` of them
    refusals are left out, for which nothing was done, and what is urgent is refused as well. At ``MOST_OWED``,
    more than can be under way, all are left out; what had begun is told as interrupted by the next start.
+6. A minted token has ``REFUSALS`` refusals written at once, then one a second; the log counts the others. So
+   nobody floods the audit with calls that did nothing, until older entries have to be forgotten for them.
 """
 
 import logging
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -25,6 +28,7 @@ from actors.kernel.ephemeral import Wake
 from actors.kernel.journal import JournalUnavailable
 from lightd.audit.entry import Asked, Begun, Ended, Entry, Outcome, Table, to_text
 from lightd.config import Audit
+from lightd.http.identity import MASTER
 
 logger = logging.getLogger("lightd.audit")
 
@@ -34,6 +38,11 @@ RETRY: Final = 5.0
 PRUNED_AT_ONCE: Final = 500
 BETWEEN: Final = 0.05
 EVERY: Final = 3600.0
+GROWN: Final = 10_000
+"""So many new entries are looked at for what has to be forgotten, though the hour isn't over."""
+REFUSALS: Final = 1000
+REFUSING: Final = 10_000
+"""So many tokens that were refused are remembered; the one that was quiet longest is forgotten first."""
 DAY: Final = 24 * 3600.0
 
 
@@ -83,6 +92,10 @@ class Trail:
     _table: Table
     clock: Callable[[], float]
     lost: int = 0
+    left_out: int = 0
+    _refused: OrderedDict[str, float] = attrs.field(factory=OrderedDict)  # when all is paid back
+    _since_pruned: int = 0
+    _grown: Wake = attrs.field(factory=Wake)
     _numbers: Iterator[int] = attrs.field(factory=lambda: count(1))
     _begun: list[tuple[Begun, _Waiting]] = attrs.field(factory=list)
     _ended: list[tuple[Ended, _Waiting]] = attrs.field(factory=list)
@@ -123,9 +136,27 @@ class Trail:
             return waiting.done
         call.ended = True
         outcome = Outcome(status, code, call.subject, call.operation_id)
+        if call.number is None and outcome.is_refusal and self._has_enough_of(call.asked.token_id):
+            self.left_out += 1
+            waiting.done.set()
+            return waiting.done
         self._ended.append((Ended(call.number, call.asked, outcome), waiting))
         self._work.set()
         return waiting.done
+
+    def _has_enough_of(self, token_id: str) -> bool:
+        """Return true where enough refusals of a token are written; else this is one more."""
+        if token_id == MASTER:
+            return False
+        now = self.clock()
+        paid = max(now, min(self._refused.get(token_id, now), now + REFUSALS)) + 1.0
+        if paid > now + REFUSALS:
+            return True
+        self._refused[token_id] = paid
+        self._refused.move_to_end(token_id)
+        if len(self._refused) > REFUSING:
+            self._refused.popitem(last=False)
+        return False
 
     async def end(self, call: Call, status: int | None, code: str | None) -> None:
         """The outcome of ``call`` is on the disk, or in the hands of the one task that writes."""
@@ -159,6 +190,9 @@ class Trail:
                 waiting.error = str(error)
         else:
             self._owed.clear()
+            self._since_pruned += len(ended)
+            if self._since_pruned >= GROWN:
+                self._grown.notify()
             if self.lost:
                 logger.warning("%d calls are not in the audit: it could not be written", self.lost)
                 self.lost = 0
@@ -191,12 +225,24 @@ class Trail:
         while True:
             present = settings()
             try:
+                self._since_pruned = 0
                 await self._prune(present)
             except JournalUnavailable as error:
                 logger.warning("the audit can't be pruned now: %s", error)
-            with trio.move_on_after(EVERY):
+            if self.left_out:
+                logger.warning("%d refused calls were left out of the audit: too many", self.left_out)
+                self.left_out = 0
+            async with trio.open_nursery() as nursery:
+                nursery.cancel_scope.deadline = trio.current_time() + EVERY
+                nursery.start_soon(self._wait_grown, nursery.cancel_scope)
                 while settings() == present:
                     await changed.wait()
+                nursery.cancel_scope.cancel()
+
+    async def _wait_grown(self, waiting: trio.CancelScope) -> None:
+        while self._since_pruned < GROWN:
+            await self._grown.wait()
+        waiting.cancel()
 
     async def _prune(self, settings: Audit) -> None:
         before = self.clock() - settings.keep_days * DAY

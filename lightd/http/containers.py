@@ -92,6 +92,7 @@ def install(app: QuartTrio, system: System) -> None:
         queries.check_names()
         await refuse_body()
         member = find(system, internal_id)
+        system.rates.spend(rates.CHANGING, internal_id, of_request())
         if not member.place.revive():
             raise ApiError(409, "not_quarantined", f"container {internal_id} is not in quarantine")
         return to_json({"message": "Container revived", "internal_id": internal_id})

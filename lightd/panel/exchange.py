@@ -7,6 +7,7 @@
 3. A panel that is away is tried again, as with updates. A 4xx is an answer: a panel may do without all this.
 """
 
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -95,15 +96,16 @@ class Exchange:
             )
 
     async def _push(self, specs: Specs) -> None:
-        answer = await self._insist("POST", lambda: to_document(specs, self.settings))
+        document = await trio.to_thread.run_sync(to_text, specs, self.settings)
+        answer = await self._insist("POST", document)
         if answer.success:
             self.exchanged.pushed_at = self.fleet.clock()
 
-    async def _insist(self, method: str, to_body: Callable[[], object] = lambda: None) -> Answer:
+    async def _insist(self, method: str, body: bytes | None = None) -> Answer:
         """Return the answer of the panel, one that is final: a success or a refusal."""
         failures = 0
         while True:
-            answer, reason = await self._ask(method, to_body())
+            answer, reason = await self._ask(method, body)
             if answer is not None and (answer.success or answer.refusal):
                 if answer.refusal:
                     logger.info("the panel does without configurations: %s %s", method, reason)
@@ -117,7 +119,7 @@ class Exchange:
             with trio.move_on_after(to_pause(failures, asked, self.chance())):
                 await self.recovered.wait()
 
-    async def _ask(self, method: str, body: object) -> tuple[Answer | None, str]:
+    async def _ask(self, method: str, body: bytes | None) -> tuple[Answer | None, str]:
         with trio.move_on_after(TIMEOUT):
             try:
                 answer = await self.panel.ask(method, PATH, body, longest=LONGEST_DOCUMENT)
@@ -144,9 +146,13 @@ def to_specs(fleet: Fleet) -> Specs:
     return tuple(member.state.spec for member in fleet if member.state.spec is not None)
 
 
-def to_document(specs: Specs, settings: dict[str, str]) -> dict[str, Any]:
-    """Return the node's configuration; ``settings`` is what it tells of itself."""
-    return {"containers": [to_entry(spec) for spec in specs], "settings": settings}
+def to_text(specs: Specs, settings: dict[str, str]) -> bytes:
+    """Return the node's configuration as JSON; ``settings`` is what it tells of itself.
+
+    For a thread: an environment may have a MiB. Others go on between one container and the next.
+    """
+    entries = [json.dumps(to_entry(spec), ensure_ascii=False) for spec in specs]
+    return f'{{"containers": [{", ".join(entries)}], "settings": {json.dumps(settings)}}}'.encode()
 
 
 def to_entry(spec: ContainerSpec) -> dict[str, Any]:

@@ -65,8 +65,10 @@ class HttpPanel:
         headers: dict[str, str] | None = None,
         longest: int = LONGEST,
     ) -> Answer:
-        """Return the panel's answer; raises ``PanelUnavailable``."""
-        content = None if document is None else json.dumps(document, ensure_ascii=False).encode()
+        """Return the panel's answer; raises ``PanelUnavailable``. A ``document`` of bytes is JSON already."""
+        content = document if isinstance(document, bytes) else None
+        if content is None and document is not None:
+            content = json.dumps(document, ensure_ascii=False).encode()
         kind = {} if content is None else {"Content-Type": "application/json"}
         try:
             request = self._client.build_request(

@@ -10,6 +10,7 @@ from lightd.audit.entry import LONGEST, to_text
         ("/ws/lightd_0123456789abcdef", "/ws/lightd_…cdef"),
         ("/x\udc80", "/x?"),
         ("/" + "x" * 9999, "/" + "x" * (LONGEST - 1)),
+        ("é" * 9999, "é" * (LONGEST // 2)),
         ("", ""),
     ],
 )

@@ -258,3 +258,52 @@ async def test_a_call_knows_what_it_is_about_and_the_first_operation_it_led_to(a
     note_operation("edit-1")
     note_operation("limits-2")
     assert (call.subject, call.operation_id) == ("s1", "edit-1")
+
+
+async def test_a_token_that_is_refused_without_end_fills_no_audit(table, autojump_clock, caplog):
+    def by(token_id):
+        return Call(Asked(1.0, token_id, "::1", "r", "POST", "/volumes"))
+
+    async with open_trail(table, lambda: table.now) as trail, trio.open_nursery() as nursery:
+        for _ in range(trails.REFUSALS + 500):
+            trail.end_nowait(by("tenant"), 404, "volume_not_found")
+        for token_id in ("other", *["master"] * (trails.REFUSALS + 1)):
+            await trail.end(by(token_id), 404, "volume_not_found")
+        written = [entry.asked.token_id for entry in await trail.read(0, 10_000)]
+        assert {name: written.count(name) for name in written} == {
+            "tenant": trails.REFUSALS,
+            "other": 1,
+            "master": trails.REFUSALS + 1,
+        }
+        done = by("tenant")  # what is carried out is written in any case
+        await trail.begin(done)
+        await trail.end(done, 200, None)
+        assert statuses(table)[-1] == 200
+        table.now += 2
+        for _ in range(5):
+            await trail.end(by("tenant"), 404, "volume_not_found")
+        assert statuses(table)[-3:] == [200, 404, 404]
+        nursery.start_soon(trail.keep, Audit, Wake())
+        await trio.sleep(1)
+        assert "503 refused calls were left out of the audit" in caplog.text
+        nursery.cancel_scope.cancel()
+
+
+async def test_of_the_refused_tokens_so_many_are_remembered(table, autojump_clock, monkeypatch):
+    monkeypatch.setattr(trails, "REFUSING", 2)
+    async with open_trail(table, lambda: table.now) as trail:
+        for name in "abc":
+            await trail.end(Call(Asked(1.0, name, "::1", "r", "POST", "/volumes")), 404, "x")
+        assert list(trail._refused) == ["b", "c"]
+
+
+async def test_an_audit_that_grows_fast_is_pruned_before_the_hour_is_over(table, autojump_clock, monkeypatch):
+    monkeypatch.setattr(trails, "GROWN", 50)
+    async with open_trail(table, lambda: table.now) as trail, trio.open_nursery() as nursery:
+        nursery.start_soon(trail.keep, lambda: Audit(keep_entries=10), Wake())
+        for _ in range(3):
+            for _ in range(50):
+                await trail.end(a_call(), 200, None)
+            await trio.sleep(1)
+            assert len(table.entries) == 10
+        nursery.cancel_scope.cancel()

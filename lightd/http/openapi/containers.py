@@ -135,7 +135,7 @@ CONTAINERS = Section(
             curl="call -X POST $url/containers/server-001/revive",
             parameters=_ID,
             answer=record({"message": message("Container revived"), "internal_id": TEXT}),
-            faults=(*CONTAINER, *JSON, "not_quarantined"),
+            faults=(*CONTAINER, *JSON, "not_quarantined", "too_often"),
         ),
         Entry(
             method="PATCH",
