@@ -41,6 +41,7 @@ from lightd.http import (
 from lightd.http.application import Application
 from lightd.http.auth import Gate, check_media_type, to_bearer, to_candidates, to_offered
 from lightd.http.identity import of_request
+from lightd.http.protocol import PROVE
 from lightd.http.refusal import new_request_id
 from lightd.http.stations import Stations
 from lightd.http.wire import to_json
@@ -94,6 +95,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
             origins.check_request(system.config)
             bearer = to_bearer(headers.get("Authorization"))
             g.identity = gate.recognise(bearer, request.remote_addr or "")
+            _prove(request)
             check_media_type(",".join(headers.getlist("Accept")))
             await gate.enter(g.identity)
             FAVOURED.set(g.identity.is_master)
@@ -108,6 +110,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
         candidates = to_candidates(websocket.args.getlist("token"), in_header, offered)
         g.authorization = system.config.authorization
         g.identity = gate.recognise(candidates, websocket.remote_addr or "")
+        _prove(websocket)
         origins.check_websocket(system.config)  # before a token is spent on a page that may not
         await gate.enter(g.identity)
         await check_scope(websocket)
@@ -133,6 +136,13 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
     sessions.install(app, system, stations)
     scopes.check_listed(cast(Iterable[QuartRule], app.url_map.iter_rules()))
     return app
+
+
+def _prove(asked: Request | Websocket) -> None:
+    """Let the server know that this client has a right token."""
+    prove = asked.scope["state"].get(PROVE)
+    if prove is not None:
+        prove()
 
 
 def _begin(offered: str | None) -> None:

@@ -44,6 +44,10 @@ LINGER: Final = 5
 BUFFER: Final = 1 << 20
 COPIED: Final = 512 << 10
 
+UNSENT: Final = 16 << 10
+TCP_NOTSENT_LOWAT: Final = 25
+"""Of tcp(7); Python names it from 3.12 on."""
+
 
 class Run(Protocol):
     """Runs work that may block on a disk, in a thread."""
@@ -243,3 +247,15 @@ def _soon(handle: sockets.socket, event: int) -> bool:
     poll = select.poll()
     poll.register(handle, event)
     return bool(poll.poll(LINGER))
+
+
+@contextlib.contextmanager
+def little_unsent(socket: sockets.socket) -> Iterator[None]:
+    """Beyond what the client's window lets go, the kernel holds ``UNSENT`` bytes of what is sent, no more."""
+    with contextlib.suppress(OSError):
+        socket.setsockopt(sockets.IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            socket.setsockopt(sockets.IPPROTO_TCP, TCP_NOTSENT_LOWAT, 0)

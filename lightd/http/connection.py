@@ -26,6 +26,7 @@ import select
 import socket as sockets
 import struct
 from collections.abc import Callable
+from typing import cast
 
 import trio
 from hypercorn.config import Config
@@ -76,6 +77,8 @@ class Connection:
         self._nursery: trio.Nursery | None = None
         self._http: protocol.Http11 | None = None
         self.hold = bulk.Hold()
+        self.proven = False
+        self.on_proven: Callable[[], None] = lambda: None
 
     async def run(self) -> None:
         try:
@@ -179,6 +182,11 @@ class Connection:
         if self._http is not None:
             await self._http.invite_body()
 
+    def prove(self) -> None:
+        if not self.proven:
+            self.proven = True
+            self.on_proven()
+
     def drain(self) -> None:
         """The shutdown begins: what is idle ends now, a request after its answer, a WebSocket with 1001."""
         stream = self._http and self._http.stream
@@ -235,6 +243,10 @@ class Connection:
             await self._turn.acquire()
         self._barred = True
         await self._write_in_turn(data)
+
+    async def write_large(self, data: bytes) -> None:
+        with bulk.little_unsent(self._socket):
+            await self.write(cast(bytes, memoryview(data)))
 
     def to_writer(self, stream: websocket.WebSocketStream) -> Callable[[bytes], bool]:
         send, open_state = self._socket.send, websocket.CONNECTED

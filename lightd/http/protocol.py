@@ -45,6 +45,10 @@ HOST = re.compile(rb"([A-Za-z0-9._~-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?")
 HANDSHAKE_HEADERS = (b"connection", b"upgrade", b"sec-websocket-")
 
 
+COPIED = 16 * 1024
+"""Bytes of a body that are sent in one write with the head; a larger one is sent as it is, without a copy."""
+PROVE = "lightd.prove"
+"""Where the scope's state has what is called when the client has shown a right token."""
 Answer = Callable[[int, refusal.Headers, bytes], Awaitable[None]]
 ANSWER = "lightd.answer"
 """Where the scope's state has the `Answer` of a request."""
@@ -157,7 +161,7 @@ class Http11(H11Protocol):
         if fault is not None:
             await self._refuse(fault, request)
             return
-        state = ConnectionState({})
+        state = ConnectionState({PROVE: self.wire.prove})
         parts = (self.app, self.config, self.context, self.task_group, self.ssl, self.client, self.server)
         if _is_websocket(request, headers):
             stream = websocket.WebSocketStream(self.wire, *parts, self.stream_send, STREAM_ID)
@@ -194,7 +198,10 @@ class Http11(H11Protocol):
         try:
             head = connection.send(h11.Response(status_code=status, headers=headers))
             data = self._guards.within(head, headers)
-            if body:
+            shared = len(body) > COPIED
+            if shared:  # h11 would join it into a copy
+                cast(h11.Connection, connection).send_with_data_passthrough(h11.Data(data=body))
+            elif body:
                 data += connection.send(h11.Data(data=body))
             data += connection.send(h11.EndOfMessage())
         except h11.LocalProtocolError:
@@ -202,6 +209,8 @@ class Http11(H11Protocol):
                 raise
         else:
             await self.wire.write(data)
+            if shared:
+                await self.wire.write_large(body)
         await self._maybe_recycle()
 
     async def stream_send(self, event: events.Event) -> None:

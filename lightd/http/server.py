@@ -18,7 +18,9 @@ import math
 import socket as sockets
 import ssl
 import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 
 import attrs
 import trio
@@ -44,6 +46,8 @@ logger = logging.getLogger("lightd.http")
 ACCEPTED_AT_ONCE = 64
 UNAVAILABLE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 """No IPv6 on this machine, say: `localhost` is then the other address alone."""
+KNOWN_ADDRESSES = 1000
+"""Addresses that have shown a right token, the newest of them."""
 REFUSALS_TOLD_EVERY = 60.0
 OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -180,6 +184,9 @@ class Clients:
         self._to_context = to_context
         self._refuses = refuses
         self._refusal_told = -math.inf
+        self._dropped: set[Connection] = set()
+        self._unproven: OrderedDict[Connection, None] = OrderedDict()
+        self._known: OrderedDict[str, None] = OrderedDict()
 
     async def accept(self, listener: sockets.socket) -> None:
         """Accept for ever; returns when the listener is closed."""
@@ -202,15 +209,45 @@ class Clients:
             self._reset(socket, where[0])
             return
         key = to_key(where[0])
-        if len(self.connections) >= self._settings.max_connections:
-            self._turn_away(socket, refusal.FULL)
-        elif self._is_greedy(where[0], key):
+        if self._is_greedy(where[0], key):
             self._turn_away(socket, refusal.GREEDY)
-        else:
+        elif self._has_room(where[0], key):
             connection = self._connect(socket)
             self.connections.add(connection)
+            if not self._is_trusted(where[0], key):
+                self._unproven[connection] = None
+            connection.on_proven = partial(self._prove, connection, key)
             self._per_address[key] += 1
             self._nursery.start_soon(self._serve, connection, key)
+        else:
+            self._turn_away(socket, refusal.FULL)
+
+    def _has_room(self, host: str, key: str) -> bool:
+        """Whether there is room for one more, if need be in place of the oldest that never showed a token.
+
+        The last `reserved_connections` are for those whose address has shown one, and for this machine.
+        """
+        reserved = 0 if self._is_trusted(host, key) else self._settings.reserved_connections
+        most = self._settings.max_connections - reserved
+        if len(self.connections) - len(self._dropped) < most:
+            return True
+        oldest = next(iter(self._unproven), None)
+        if oldest is None:
+            return False
+        del self._unproven[oldest]
+        self._dropped.add(oldest)
+        oldest.abort()
+        return True
+
+    def _is_trusted(self, host: str, key: str) -> bool:
+        return key in self._known or host in self._settings.exempt_addresses
+
+    def _prove(self, connection: Connection, key: str) -> None:
+        self._unproven.pop(connection, None)
+        self._known[key] = None
+        self._known.move_to_end(key)
+        if len(self._known) > KNOWN_ADDRESSES:
+            self._known.popitem(last=False)
 
     def _reset(self, socket: sockets.socket, host: str) -> None:
         with socket, contextlib.suppress(OSError):
@@ -251,6 +288,8 @@ class Clients:
             logger.exception("a connection failed")
         finally:
             self.connections.discard(connection)
+            self._unproven.pop(connection, None)
+            self._dropped.discard(connection)
             self._per_address[key] -= 1
             if not self._per_address[key]:
                 del self._per_address[key]

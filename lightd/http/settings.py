@@ -13,6 +13,8 @@ class Settings:
     max_connections: int = 4096
     max_connections_per_address: int = 256
     """An IPv6 client counts by its /64, which is what one customer is given."""
+    reserved_connections: int = 256
+    """Of `max_connections`, for addresses that have shown a right token, and for this machine."""
     exempt_addresses: frozenset[str] = frozenset({"127.0.0.1", "::1"})
     """Not limited by themselves: a proxy on this machine stands for all of its clients."""
 

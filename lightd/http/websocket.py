@@ -56,6 +56,12 @@ class Wire(Protocol):
     async def write(self, data: bytes) -> None:
         """All of `data` is with the kernel, or the connection is aborted."""
 
+    async def write_large(self, data: bytes) -> None:
+        """As `write`, and what the kernel holds of it is little as long as the client doesn't read."""
+
+    def prove(self) -> None:
+        """The client has shown a right token."""
+
     async def write_file(self, part: bulk.Part) -> None:
         """All of `part` is with the kernel, or the connection is aborted."""
 

@@ -14,10 +14,12 @@ import pytest
 from lightd.files import errors as file_errors
 from lightd.http import bodies, errors, filebodies, refusal
 from lightd.http.app import OPEN, make_app
+from lightd.http.connection import Connection
 from lightd.http.openapi import document, faults, frames
 from lightd.http.openapi.page import to_embedded, to_page, to_text
 from lightd.http.openapi.schemas import of_body
 from tests.contracts.api_checks import check_answer
+from tests.edge.front import HEADERS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = document.to_document()
@@ -274,3 +276,30 @@ def test_an_error_that_the_route_has_not_is_noticed():
             refuse(status, code)
     with pytest.raises(AssertionError):
         refuse(404, "container_not_found", hint="x")
+
+
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
+async def test_document_is_compressed_for_who_can_read_that_and_is_the_same(edge, path):
+    plain = await edge.ask("GET", path, headers={**HEADERS, "Accept-Encoding": "identity, gzip;q=0"})
+    packed = await edge.ask("GET", path, headers={**HEADERS, "Accept-Encoding": "br, GZIP"})
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert plain.headers["Vary"] == packed.headers["Vary"] == "Accept-Encoding"
+    assert packed.content == plain.content
+    assert int(packed.headers["Content-Length"]) < int(plain.headers["Content-Length"]) / 3
+    assert plain.headers["Content-Type"] == packed.headers["Content-Type"]
+
+
+async def test_document_is_one_piece_of_memory_for_all_who_ask(edge):
+    sent = []
+
+    def keep(connection, data):
+        sent.append(data)
+        return write_large(connection, data)
+
+    write_large = Connection.write_large
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Connection, "write_large", keep)
+        for _ in range(3):
+            await edge.ask("GET", "/docs", headers={"Accept-Encoding": "identity"})
+    assert [each is to_page().body for each in sent] == [True] * 3

@@ -4,6 +4,7 @@ Its Content-Security-Policy allows only that style and that script, by their has
 JSON in which no character can end the script element; the script creates text nodes from it.
 """
 
+import gzip
 import hashlib
 import json
 from base64 import b64encode
@@ -21,6 +22,20 @@ class Page:
 
     html: str
     policy: str
+    body: bytes
+    """The same in UTF-8, which all answers share."""
+
+
+@cache
+def to_body() -> bytes:
+    """Return the document as JSON in UTF-8: one text, which all answers share."""
+    return to_text().encode()
+
+
+@cache
+def to_packed(body: bytes) -> bytes:
+    """Return ``body``, one of the two that there are, compressed once for all."""
+    return gzip.compress(body, 9, mtime=0)
 
 
 @cache
@@ -41,7 +56,7 @@ def to_page() -> Page:
         f"default-src 'none'; style-src '{_to_hash(style)}'; script-src '{_to_hash(script)}'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
-    return Page(html, policy)
+    return Page(html, policy, html.encode())
 
 
 def to_embedded(text: str) -> str:

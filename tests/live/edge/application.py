@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 
 from lightd.http import websocket as edge
 from lightd.http.application import Application
+from lightd.http.protocol import PROVE
 
 CHUNK = b"." * 65536
 
@@ -35,6 +36,11 @@ def _add_requests(app: QuartTrio, record: list[object]) -> None:
 
     @app.get("/")
     async def index() -> dict[str, bool]:
+        return {"ok": True}
+
+    @app.get("/prove")
+    async def prove() -> dict[str, bool]:
+        request.scope["state"][PROVE]()
         return {"ok": True}
 
     @app.get("/crash")

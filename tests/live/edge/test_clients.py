@@ -224,3 +224,64 @@ async def test_an_application_with_lifespan_hooks_is_not_served_without_them(app
     with pytest.raises(ValueError, match="lifespan"):
         async with server.open_server(app, [server.Address("127.0.0.1", 0)]):
             pass
+
+
+@contextlib.asynccontextmanager
+async def stranger(edge, number=2):
+    """A connection from another address than this machine's own; it says nothing."""
+    host, port = edge.addresses[0].host, edge.addresses[0].port
+    async with await trio.open_tcp_stream(host, port, local_address=f"127.0.0.{number}") as stream:
+        yield stream
+
+
+async def prove(stream):
+    await stream.send_all(request("/prove"))
+    assert b" 200 " in await stream.receive_some()
+
+
+async def is_dropped(stream):
+    with trio.move_on_after(10):
+        try:
+            return await stream.receive_some() == b""
+        except trio.BrokenResourceError:
+            return True
+    return False
+
+
+FEW = {"max_connections": 3, "reserved_connections": 1, "exempt_addresses": frozenset()}
+
+
+async def test_silent_strangers_make_room_for_whoever_comes_the_oldest_first(opened):
+    async with opened(**FEW) as edge, stranger(edge, 2) as first, stranger(edge, 3) as second:
+        await wait_until(lambda: edge.connections == 2)
+        async with stranger(edge, 4) as third:
+            assert await is_dropped(first)
+            await third.send_all(request("/"))
+            assert b" 200 " in await third.receive_some()
+            await second.send_all(request("/"))
+            assert b" 200 " in await second.receive_some()
+
+
+async def test_client_that_has_shown_a_token_is_never_dropped_for_strangers(opened):
+    async with opened(**FEW) as edge, stranger(edge, 2) as panel, stranger(edge, 3) as first:
+        await prove(panel)
+        for number in range(4, 9):
+            async with stranger(edge, number) as more:
+                await more.send_all(request("/"))
+                assert b" 200 " in await more.receive_some()
+        assert await is_dropped(first)
+        await prove(panel)
+
+
+async def test_last_connections_are_kept_for_addresses_that_have_shown_a_token(opened):
+    async with opened(**FEW) as edge:
+        async with stranger(edge, 2) as panel:
+            await prove(panel)
+        async with stranger(edge, 3) as one, stranger(edge, 4) as two:
+            await prove(one)
+            await prove(two)
+            async with stranger(edge, 5) as third:
+                assert b" 503 " in await third.receive_some()
+            async with stranger(edge, 2) as panel:
+                await panel.send_all(request("/"))
+                assert b" 200 " in await panel.receive_some()
