@@ -1,10 +1,10 @@
-"""The certificate that the daemon is served under: read whole or not at all, and again when its files change.
+"""The daemon's TLS certificate, which is reloaded when its files change.
 
-1. Each pair of certificate and key makes a context of its own: connections that are open go on with theirs.
-2. A pair that can't be used changes nothing: the old one stays, and the log says why, once for each change.
-3. A change counts once it has been seen twice in one form: the two files are rarely written in one moment.
+1. Each pair of certificate and key has its own context: open connections keep the one they started with.
+2. A pair that is not valid changes nothing: the old one is kept, and the log says why, once for each change.
+3. A change is used after it was seen twice unchanged, because the two files are rarely written at once.
 
-Every trouble is a ``ConfigurationError`` with a line for each mistake.
+Every problem is a ``ConfigurationError`` with a line for each mistake.
 """
 
 import logging
@@ -29,7 +29,7 @@ _FOREIGN_KEY = "KEY_VALUES_MISMATCH"
 _NO_KEY = ("PEM", "NO_START_LINE", "DECODER")
 
 Stamp: TypeAlias = tuple[tuple[int, ...] | None, ...]
-"""What tells one state of the two files from another; None for one that isn't there."""
+"""Identifies a state of the two files; None for a missing one."""
 
 
 class _PassphraseWanted(Exception):  # noqa: N818 - names the state
@@ -38,14 +38,14 @@ class _PassphraseWanted(Exception):  # noqa: N818 - names the state
 
 @attrs.frozen(eq=False)
 class Pair:
-    """A certificate with its key, ready to be served under, and the state of the files they came from."""
+    """A certificate with its key, ready to use, and the state of their files."""
 
     context: ssl.SSLContext
     stamp: Stamp
 
 
 def read(tls: Tls) -> Pair | None:
-    """The pair in the files that ``tls`` names, None where it names none; raises ``ConfigurationError``."""
+    """The pair in the files that ``tls`` names, or None; raises ``ConfigurationError``."""
     if tls.cert is None or tls.key is None:
         return None
     stamp = _look(tls)
@@ -62,17 +62,17 @@ def _raise_any(troubles: "zip[tuple[str, str | None]]") -> None:
 
 def _find_trouble(path: Path, *, private: bool = False) -> str | None:
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a fifo would keep it waiting
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a FIFO would block
         try:
             found = os.fstat(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:
-        return f"can't be read: {error.strerror or error}"
+        return f"cannot be read: {error.strerror or error}"
     if not stat.S_ISREG(found.st_mode):
-        return "can't be read: it is not a regular file"
+        return "cannot be read: not a regular file"
     if private and found.st_mode & stat.S_IRWXO:
-        return f"is open to everybody (mode {stat.S_IMODE(found.st_mode):04o}): chmod 600 {path}"
+        return f"can be read by every user (mode {stat.S_IMODE(found.st_mode):04o}): chmod 600 {path}"
     return None
 
 
@@ -84,16 +84,16 @@ def _to_context(cert: Path, key: Path) -> ssl.SSLContext:
     try:
         ssl.create_default_context().load_verify_locations(cert)
     except (ssl.SSLError, OSError):
-        raise ConfigurationError("server.tls.cert: holds no certificate in PEM") from None
+        raise ConfigurationError("server.tls.cert: contains no PEM certificate") from None
     try:
         context.load_cert_chain(cert, key, password=_refuse_passphrase)
     except _PassphraseWanted:
-        mistake = "server.tls.key: is encrypted, and nobody is here to type its passphrase"
+        mistake = "server.tls.key: is encrypted; a key without a passphrase is required"
         raise ConfigurationError(mistake) from None
     except ssl.SSLError as error:
         raise ConfigurationError(_to_mistake(error, cert)) from None
     except OSError as error:
-        raise ConfigurationError(f"server.tls.key: can't be read: {error.strerror or error}") from None
+        raise ConfigurationError(f"server.tls.key: cannot be read: {error.strerror or error}") from None
     return context
 
 
@@ -103,10 +103,10 @@ def _refuse_passphrase() -> str:
 
 def _to_mistake(error: ssl.SSLError, cert: Path) -> str:
     if error.reason == _FOREIGN_KEY:
-        return f"server.tls.key: is not the key of the certificate in {cert}"
+        return f"server.tls.key: does not belong to the certificate in {cert}"
     if any(sign in str(error) for sign in _NO_KEY):
-        return "server.tls.key: holds no private key in PEM"
-    return f"server.tls.cert: can't be used: {error.reason.replace('_', ' ').lower()}"
+        return "server.tls.key: contains no PEM private key"
+    return f"server.tls.cert: cannot be used: {error.reason.replace('_', ' ').lower()}"
 
 
 def _look(tls: Tls) -> Stamp:
@@ -123,7 +123,7 @@ def _look_at(path: Path) -> tuple[int, ...] | None:
 
 @attrs.define(eq=False)
 class Certificate:
-    """The pair that new connections are served under."""
+    """The pair for new connections."""
 
     pair: Pair
     _tried: Stamp = attrs.field(init=False)
@@ -132,17 +132,17 @@ class Certificate:
         self._tried = self.pair.stamp
 
     def to_context(self) -> ssl.SSLContext:
-        """Return what the next connection is encrypted with."""
+        """Return the TLS context for the next connection."""
         return self.pair.context
 
     def put(self, pair: Pair) -> None:
-        """Serve new connections under ``pair``."""
+        """Use ``pair`` for new connections."""
         if pair.stamp != self.pair.stamp:
-            logger.info("serving under the certificate that was put in place of the old one")
+            logger.info("loaded the new certificate")
         self.pair, self._tried = pair, pair.stamp
 
     async def watch(self, to_tls: Callable[[], Tls]) -> None:
-        """Take on what changes in the files that ``to_tls`` names, for ever."""
+        """Reload the files that ``to_tls`` names whenever they change, for ever."""
         before = self._tried
         while True:
             await trio.sleep(LOOK_EVERY)
@@ -157,7 +157,7 @@ class Certificate:
             pair = await trio.to_thread.run_sync(read, tls)
         except ConfigurationError as error:
             for mistake in error.mistakes:
-                logger.error("the certificate stays as it is: %s", mistake)  # noqa: TRY400 - a sentence says it
+                logger.error("the certificate was not reloaded: %s", mistake)  # noqa: TRY400 - a sentence says it
         else:
             if pair is not None:
                 self.put(pair)
@@ -165,7 +165,7 @@ class Certificate:
 
 @asynccontextmanager
 async def open_certificate(to_tls: Callable[[], Tls]) -> AsyncIterator[Certificate | None]:
-    """Yield what the daemon is served under, kept up with its files; None where ``to_tls`` names none.
+    """Yield the daemon's certificate, which follows its files; None if ``to_tls`` names none.
 
     Raises ``ConfigurationError``.
     """

@@ -71,8 +71,8 @@ from lightd.version import version
 logger = logging.getLogger(__name__)
 
 LEAVING: Final = 9.0
-"""Seconds for the whole shutdown: systemd and Docker kill after 10 at the earliest, and it takes 5 at most
-unless something hangs that nobody can wake, such as a thread on a broken disk."""
+"""Seconds for the whole shutdown: systemd and Docker kill after 10 at the earliest. A shutdown takes at most
+5, unless something hangs that cannot be cancelled, such as a thread on a broken disk."""
 
 OpenEngine = Callable[[Configuration, Inside], AbstractAsyncContextManager[Engine]]
 Started = Callable[[Sequence[str]], None]
@@ -92,17 +92,17 @@ async def run(config: Configuration, *, path: Path | None = None, started: Start
                 if number == signal.SIGHUP:
                     await _reload(system)
                     continue
-                logger.info("stopping on %s; containers run on", signal.Signals(number).name)
+                logger.info("stopping on %s; containers keep running", signal.Signals(number).name)
                 _leave_in(LEAVING)
                 break
 
 
 def _leave_in(seconds: float) -> None:
-    """The process ends after ``seconds``, whatever it waits for by then.
+    """End the process after ``seconds``, even if the shutdown is not finished.
 
-    The journal needs no goodbye: what was acknowledged is on the disk. Processes of ours go with this one.
+    That is safe for the journal: everything acknowledged is on the disk. Child processes end with this one.
     """
-    message = "something still hangs %g seconds after the stop was asked for; leaving without it"
+    message = "shutdown not finished after %g seconds; exiting now"
     for after, last in ((0.0, partial(logger.error, message, seconds)), (0.5, partial(os._exit, 0))):
         timer = threading.Timer(seconds + after, last)  # two: nobody may read the log
         timer.daemon = True
@@ -114,10 +114,10 @@ async def _reload(system: System) -> None:
         reloaded = await reload(system)
     except ConfigurationError as error:
         for mistake in error.mistakes:
-            logger.error("the configuration stays as it is: %s", mistake)  # noqa: TRY400 - a sentence says it
+            logger.error("the configuration was not reloaded: %s", mistake)  # noqa: TRY400 - a sentence says it
     else:
         logger.info(
-            "reloaded the configuration; applied: %s; a restart is needed for: %s",
+            "reloaded the configuration; applied: %s; restart required for: %s",
             ", ".join(reloaded.applied) or "nothing",
             ", ".join(reloaded.restart_required) or "nothing",
         )
@@ -128,7 +128,8 @@ async def open_engine(config: Configuration, inside: Inside) -> AsyncIterator[En
     """Yield the engine that the configuration names; it need not answer."""
     if os.geteuid() != 0 and config.docker.engine == "docker":
         logger.warning(
-            "lightd isn't root, and can give a volume to nobody else: servers run as %s", config.docker.user
+            "not running as root: every server runs as %s (the default docker.user is ignored)",
+            config.docker.user,
         )
     paths = {
         "node": config.node,

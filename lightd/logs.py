@@ -1,12 +1,12 @@
-"""Log lines on standard error: structured, without secrets, and never worth waiting for.
+"""Log lines on standard error: structured, without secrets, and without blocking the program.
 
-1. One line is one record: a JSON object, or for a terminal one line of text (a traceback takes more).
-2. Whatever looks like a token is masked in all of it: message, arguments, extra fields, tracebacks.
-3. Nobody who logs waits for who reads. A line is put into a queue of ``CAPACITY`` lines that a thread
-   writes out; at the bound it is dropped and counted, and the count is logged once there is room. So a
-   terminal on hold or a log collector that hangs costs log lines, never a game server. The thread lets
-   lines gather for ``GATHER`` seconds: to wake it costs five times what a line does.
-4. Control characters arrive escaped: what a tenant got into a log line moves no operator's cursor.
+1. One line is one record: a JSON object, or on a terminal one line of text (a traceback takes more).
+2. Everything that looks like a token is masked: in the message, arguments, extra fields and tracebacks.
+3. Logging never blocks. A line is put into a queue of ``CAPACITY`` lines that a thread writes out; if the
+   queue is full, the line is dropped and counted, and the count is logged as soon as there is room. A stopped
+   terminal or a log collector that hangs costs log lines, but never delays a game server. The thread collects
+   lines for ``GATHER`` seconds, because waking it costs five times as much as a line.
+4. Control characters are escaped: text from a tenant in a log line cannot control an operator's terminal.
 """
 
 import contextlib

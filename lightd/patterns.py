@@ -38,7 +38,7 @@ def compile_pattern(pattern: str) -> Callable[[bytes], bool]:
     except re2.error as error:
         raise BadPattern(_reason(error)) from None
     except UnicodeEncodeError:
-        raise BadPattern("must be text: half a surrogate pair is none") from None
+        raise BadPattern("must be valid Unicode (contains half a surrogate pair)") from None
 
     def matches(text: bytes) -> bool:
         return compiled.search(text) is not None

@@ -1,8 +1,8 @@
-"""A new configuration for a daemon that runs: what of it can be had at once, and what needs a restart.
+"""Reloads the configuration of a running daemon: some keys apply immediately, others need a restart.
 
-1. The file is taken whole or not at all, as at the start: one mistake, and all stays as it is.
-2. A key that isn't in ``LIVE`` keeps its running value, and is named until the daemon is started anew.
-3. Whoever needs a setting reads it from ``System.config`` when it needs it; who has to act on a change waits
+1. The file is accepted as a whole or not at all, as at the start: with one mistake, nothing changes.
+2. A key that is not in ``LIVE`` keeps its running value and is reported until the daemon is restarted.
+3. Code that needs a setting reads it from ``System.config`` each time; code that must react to a change waits
    for ``System.reloaded``.
 """
 

@@ -50,7 +50,7 @@ def _make(key: str, path: Path) -> None:
     path.mkdir(mode=PASSED, parents=True, exist_ok=True)
     found = stat.S_IMODE(path.stat().st_mode)
     if found & 0o777 & ~PASSED:
-        logger.warning("%s is open to others (mode %04o): chmod %o %s", key, found, PASSED, path)
+        logger.warning("%s can be accessed by other users (mode %04o): chmod %o %s", key, found, PASSED, path)
 
 
 def _shut(path: Path) -> None:
@@ -62,9 +62,9 @@ def _shut(path: Path) -> None:
             os.chown(path, 0, -1)
         if found & 0o777 & ~PRIVATE:
             path.chmod(PRIVATE)
-            logger.warning("%s was open to others (mode %04o) and is no more", path, found)
+            logger.warning("removed the access of other users to %s (mode was %04o)", path, found)
     except PermissionError:
-        logger.warning("%s is open to others (mode %04o): chmod %o it", path, found, PRIVATE)
+        logger.warning("%s can be accessed by other users (mode %04o): chmod %o it", path, found, PRIVATE)
 
 
 def _let_pass(path: Path) -> None:
@@ -83,8 +83,8 @@ def _tighten(path: Path, mode: int) -> None:
     try:
         if found & 0o777 & ~mode:
             os.fchmod(descriptor, found & mode)
-            logger.warning("%s was open to others (mode %04o) and is no more", path, found)
+            logger.warning("removed the access of other users to %s (mode was %04o)", path, found)
     except PermissionError:
-        logger.warning("%s is open to others (mode %04o): chmod %o it", path, found, mode)
+        logger.warning("%s can be accessed by other users (mode %04o): chmod %o it", path, found, mode)
     finally:
         os.close(descriptor)

@@ -57,7 +57,7 @@ async def settle(work: Callable[[], Awaitable[T]]) -> T:
     """
     with trio.move_on_after(DECIDING, shield=True):
         return await work()
-    raise Overloaded("this takes too long now, try again later")
+    raise Overloaded("timeout, try again later")
 
 
 @attrs.define(eq=False)
@@ -123,7 +123,7 @@ class _Answer:
 
     def _log(self) -> None:
         if self.left and self.given.is_set() and self.error and not isinstance(self.error, EXPECTED):
-            logger.error("%s failed, and nobody waits for it any longer", self.cause, exc_info=self.error)
+            logger.error("%s failed after its client had disconnected", self.cause, exc_info=self.error)
 
 
 @attrs.define(eq=False)
@@ -219,7 +219,7 @@ class System:
                 raise answer.error
             assert answer.receipt is not None  # noqa: S101 - an answer is a receipt or an error
             return answer.receipt
-        raise Overloaded("this takes too long now, try again later")
+        raise Overloaded("timeout, try again later")
 
     async def _answer(
         self,

@@ -85,7 +85,7 @@ class Exchange:
                 self._note_conflict(conflict)
         if isinstance(document, dict) and (settings := document.get("settings")):
             named = ", ".join(sorted(map(str, settings))) if isinstance(settings, dict) else "these"
-            logger.info("the panel has settings that a node does not take: %s", named[:200])
+            logger.info("ignored settings of the panel: %s", named[:200])
 
     def _note_conflict(self, conflict: Conflict) -> None:
         reason = conflict.reason[:LONGEST_REASON]
@@ -108,11 +108,11 @@ class Exchange:
             answer, reason = await self._ask(method, body)
             if answer is not None and (answer.success or answer.refusal):
                 if answer.refusal:
-                    logger.info("the panel does without configurations: %s %s", method, reason)
+                    logger.info("the panel does not exchange configurations: %s %s", method, reason)
                 return answer
             failures += 1
             if failures == 1:
-                logger.warning("configurations can't be exchanged with the panel now: %s", reason)
+                logger.warning("cannot exchange configurations with the panel: %s", reason)
             asked = (
                 None if answer is None else to_seconds(answer.headers.get("retry-after"), self.fleet.clock())
             )

@@ -52,17 +52,17 @@ async def open_process_engine(
 
 
 def _warn(may: groups.Groups, own: Owner | None) -> None:
-    """Say what this engine is not."""
+    """Log what this engine does not provide."""
     logger.warning(
-        'docker.engine is "process": programs run on this host as they are, and nothing is isolated;'
-        " no images, no mounts, no network of their own"
+        'docker.engine is "process": programs run on this host without isolation,'
+        " without images, mounts or a network of their own"
     )
     if missing := sorted(groups.NEEDED - may.held):
-        logger.warning("no control group may be made here: limits of %s hold nobody", ", ".join(missing))
+        logger.warning("cannot create cgroups: limits of %s are not enforced", ", ".join(missing))
     if own is None and _read(HARD_LINKS) == "0":
-        logger.warning("fs.protected_hardlinks is 0: a program may come by files that aren't its own")
+        logger.warning("fs.protected_hardlinks is 0: a program can get access to files of other users")
     if own is not None:
-        logger.warning("lightd isn't root: every program runs as %d:%d, as lightd does", own.uid, own.gid)
+        logger.warning("not running as root: every program runs as %d:%d, like lightd", own.uid, own.gid)
 
 
 def _read(path: Path) -> str:

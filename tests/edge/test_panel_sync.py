@@ -338,9 +338,7 @@ async def test_a_panel_that_is_away_is_asked_and_given_later(tmp_path, panel, ca
     office = Office(panel, {"containers": []})
     office.status = 503
     async with open_connected(tmp_path, panel, sync_config=True) as edge:
-        await until(
-            lambda: "configurations can't be exchanged with the panel now: it answers 503" in caplog.text
-        )
+        await until(lambda: "cannot exchange configurations with the panel: it answers 503" in caplog.text)
         panel.down()
         await edge.create()
         office.status = 200

@@ -206,6 +206,6 @@ async def test_a_hangup_reloads_and_says_in_the_log_what_became_of_it(edge, capl
     wanted = (
         "monitoring.interval_ms: must be a whole number between 100 and 60000 (got 7)"
         if bad
-        else "applied: monitoring.interval_ms; a restart is needed for: server.host, server.port"
+        else "applied: monitoring.interval_ms; restart required for: server.host, server.port"
     )
     assert wanted in caplog.text

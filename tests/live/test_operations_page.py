@@ -56,7 +56,7 @@ async def test_a_configuration_is_read_again_in_both_ways_and_is_told(installed,
     installed.config.write_text(json.dumps(file))
     told = json.loads(await shell.run(reload))
     assert told["restart_required"] == ["docker.engine"]
-    await until(lambda: _in_log(installed, "applied: monitoring.interval_ms; a restart is needed for"))
+    await until(lambda: _in_log(installed, "applied: monitoring.interval_ms; restart required for"))
     assert (await installed.get("/remote/config"))["monitoring"]["interval_ms"] == 300
 
 

@@ -128,7 +128,7 @@ async def test_a_hangup_has_the_daemon_take_on_a_new_token_while_it_runs(install
     daemon.config.write_text("{")
     daemon.process.send_signal(signal.SIGHUP)
     with trio.fail_after(PATIENCE):
-        while "the configuration stays as it is" not in daemon.log.read_text():
+        while "the configuration was not reloaded" not in daemon.log.read_text():
             await trio.sleep(0.05)
     daemon.config.write_text("{}")
     assert daemon.stop() == 0

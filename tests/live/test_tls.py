@@ -48,8 +48,8 @@ def test_a_certificate_that_can_not_be_used_is_a_line_a_mistake_and_exit_code_2(
     assert serve(installed) == (
         2,
         [
-            f"{installed.config}: server.tls.cert: can't be read: No such file or directory",
-            f"{installed.config}: server.tls.key: is open to everybody (mode 0644): chmod 600 {key}",
+            f"{installed.config}: server.tls.cert: cannot be read: No such file or directory",
+            f"{installed.config}: server.tls.key: can be read by every user (mode 0644): chmod 600 {key}",
         ],
     )
 
@@ -57,7 +57,7 @@ def test_a_certificate_that_can_not_be_used_is_a_line_a_mistake_and_exit_code_2(
 def test_a_foreign_key_is_exit_code_2(installed, authority, tmp_path):
     authority.write(cert=False)
     cert = tmp_path / "cert.pem"
-    said = f"{installed.config}: server.tls.key: is not the key of the certificate in {cert}"
+    said = f"{installed.config}: server.tls.key: does not belong to the certificate in {cert}"
     assert serve(installed) == (2, [said])
 
 

@@ -68,7 +68,7 @@ async def test_a_whole_life_over_the_api(daemon, programs):
     listed = await daemon.get(f"/volumes/{volume}/files")
     assert [row["name"] for row in listed["files"]] == ["it"]
     await daemon.call("DELETE", "/containers/s1")
-    assert "nothing is isolated" in daemon.log.read_text()
+    assert "without isolation" in daemon.log.read_text()
 
 
 async def test_a_program_runs_on_while_the_daemon_is_killed_and_its_console_goes_on(daemon, programs):

@@ -217,10 +217,10 @@ def test_root_is_warned_where_links_would_give_files_away(tmp_path, monkeypatch,
     monkeypatch.setattr(host_module, "HARD_LINKS", at)
     host_module._warn(groups.Groups({}, frozenset()), None)
     assert ("protected_hardlinks is 0" in caplog.text) is (setting == "0")
-    assert "limits of cpu, memory, pids hold nobody" in caplog.text
+    assert "limits of cpu, memory, pids are not enforced" in caplog.text
 
 
 def test_whoever_is_not_root_is_told_whom_programs_run_as(caplog):
     host_module._warn(groups.Groups({}, groups.NEEDED), Owner(7, 8))
     assert "every program runs as 7:8" in caplog.text
-    assert "hold nobody" not in caplog.text
+    assert "are not enforced" not in caplog.text

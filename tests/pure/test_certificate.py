@@ -43,15 +43,17 @@ def test_a_pair_is_served_over_tls_1_2_and_later_alone(tls):
 
 def test_both_files_are_missing_and_both_are_told(tmp_path):
     assert mistakes(Tls(tmp_path / "a", tmp_path / "b")) == [
-        "server.tls.cert: can't be read: No such file or directory",
-        "server.tls.key: can't be read: No such file or directory",
+        "server.tls.cert: cannot be read: No such file or directory",
+        "server.tls.key: cannot be read: No such file or directory",
     ]
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o604, 0o602, 0o777])
 def test_a_key_that_is_open_to_everybody_is_refused_with_what_mends_it(tls, mode):
     tls.key.chmod(mode)
-    assert mistakes(tls) == [f"server.tls.key: is open to everybody (mode {mode:04o}): chmod 600 {tls.key}"]
+    assert mistakes(tls) == [
+        f"server.tls.key: can be read by every user (mode {mode:04o}): chmod 600 {tls.key}"
+    ]
 
 
 def test_a_key_may_be_a_groups(tls):
@@ -67,18 +69,18 @@ def test_files_may_be_links(tls, tmp_path):
 
 def test_a_key_of_another_certificate_is_refused(authority, tls):
     authority.write(cert=False)
-    assert mistakes(tls) == [f"server.tls.key: is not the key of the certificate in {tls.cert}"]
+    assert mistakes(tls) == [f"server.tls.key: does not belong to the certificate in {tls.cert}"]
 
 
 def test_what_is_no_certificate_and_what_is_no_key_is_refused(authority, tls):
     whole = tls.key.read_bytes()
     for wrong in (b"", b"nothing", tls.cert.read_bytes(), b"-----BEGIN EC PRIVATE KEY-----\nAAAA\n"):
         tls.key.write_bytes(wrong)
-        assert mistakes(tls) == ["server.tls.key: holds no private key in PEM"]
+        assert mistakes(tls) == ["server.tls.key: contains no PEM private key"]
     tls.key.write_bytes(whole)
     for wrong in (b"", b"nothing", whole):
         tls.cert.write_bytes(wrong)
-        assert mistakes(tls) == ["server.tls.cert: holds no certificate in PEM"]
+        assert mistakes(tls) == ["server.tls.cert: contains no PEM certificate"]
 
 
 def test_nobody_is_asked_for_a_passphrase(tls):
@@ -90,16 +92,16 @@ def test_nobody_is_asked_for_a_passphrase(tls):
             serialization.BestAvailableEncryption(b"secret"),
         )
     )
-    assert mistakes(tls) == ["server.tls.key: is encrypted, and nobody is here to type its passphrase"]
+    assert mistakes(tls) == ["server.tls.key: is encrypted; a key without a passphrase is required"]
 
 
 def test_what_is_no_file_is_refused_without_waiting(tls, tmp_path):
     tls.key.unlink()
     os.mkfifo(tls.key, 0o600)
-    assert mistakes(tls) == ["server.tls.key: can't be read: it is not a regular file"]
+    assert mistakes(tls) == ["server.tls.key: cannot be read: not a regular file"]
     assert mistakes(Tls(tmp_path, tmp_path)) == [
-        "server.tls.cert: can't be read: it is not a regular file",
-        "server.tls.key: can't be read: it is not a regular file",
+        "server.tls.cert: cannot be read: not a regular file",
+        "server.tls.key: cannot be read: not a regular file",
     ]
 
 
@@ -111,4 +113,4 @@ def test_a_key_that_is_too_weak_is_refused_by_its_certificate(tls):
     error = ssl.SSLError(1, "[SSL: EE_KEY_TOO_SMALL] ee key too small (_ssl.c:3900)")
     error.reason = "EE_KEY_TOO_SMALL"
     assert certificate.read(tls) is not None
-    assert certificate._to_mistake(error, tls.cert) == "server.tls.cert: can't be used: ee key too small"
+    assert certificate._to_mistake(error, tls.cert) == "server.tls.cert: cannot be used: ee key too small"

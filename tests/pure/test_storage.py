@@ -48,7 +48,7 @@ def test_a_folder_that_the_operator_left_open_is_told_with_what_mends_it(wanted,
     wanted.base_path.chmod(0o755)
     storage.prepare(wanted)
     assert [record.getMessage() for record in caplog.records] == [
-        f"storage.base_path is open to others (mode 0755): chmod 711 {wanted.base_path}",
+        f"storage.base_path can be accessed by other users (mode 0755): chmod 711 {wanted.base_path}",
     ]
     assert mode(wanted.base_path) == 0o755
 
@@ -62,8 +62,8 @@ def test_folders_of_an_earlier_version_are_shut_where_containers_see_them_by_mou
     wanted.base_path.chmod(0o711)
     storage.prepare(wanted)
     assert [record.getMessage() for record in caplog.records] == [
-        f"{wanted.containers_path} was open to others (mode 0755) and is no more",
-        f"{wanted.volumes_path} was open to others (mode 0711) and is no more",
+        f"removed the access of other users to {wanted.containers_path} (mode was 0755)",
+        f"removed the access of other users to {wanted.volumes_path} (mode was 0711)",
     ]
     for path in (wanted.containers_path, wanted.volumes_path):
         assert (mode(path), path.stat().st_uid) == (0o700, os.geteuid())
@@ -78,7 +78,7 @@ def test_a_folder_that_is_not_ours_to_shut_is_told(wanted, caplog, monkeypatch):
 
     monkeypatch.setattr(Path, "chmod", refuse)
     storage.prepare(wanted)
-    assert f"{wanted.volumes_path} is open to others (mode 0755): chmod 700 it" in caplog.text
+    assert f"{wanted.volumes_path} can be accessed by other users (mode 0755): chmod 700 it" in caplog.text
 
 
 def test_what_lightd_names_itself_is_tightened(wanted, caplog):
@@ -93,7 +93,7 @@ def test_what_lightd_names_itself_is_tightened(wanted, caplog):
     assert mode(wanted.base_path / "lightd.db") == 0o600
     assert mode(wanted.base_path / "lightd.db-wal") == 0o600
     assert mode(wanted.base_path / "volumes.img") == 0o400
-    assert caplog.text.count("was open to others") == 3
+    assert caplog.text.count("removed the access of other users") == 3
 
 
 def test_what_is_not_ours_to_change_is_told(wanted, caplog, monkeypatch):
@@ -106,7 +106,10 @@ def test_what_is_not_ours_to_change_is_told(wanted, caplog, monkeypatch):
 
     monkeypatch.setattr(os, "fchmod", refuse)
     storage.prepare(wanted)
-    assert f"{wanted.base_path / 'lightd.db'} is open to others (mode 0644): chmod 600 it" in caplog.text
+    assert (
+        f"{wanted.base_path / 'lightd.db'} can be accessed by other users (mode 0644): chmod 600 it"
+        in caplog.text
+    )
 
 
 def test_a_link_in_place_of_a_file_is_not_followed(wanted, tmp_path):
