@@ -14,7 +14,8 @@ PAGE = (Path(__file__).parents[2] / "docs/lifecycle.md").read_text()
 def read_table():
     """Every cell, by situation and command; equal rows are one row that names each situation."""
     found, commands = {}, None
-    for line in PAGE.partition("## What a command does")[2].partition("## Who says what")[0].splitlines():
+    chapter = PAGE.partition("## What a command does")[2].partition("## Messages and effects")[0]
+    for line in chapter.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split(" | ")]
         if line.startswith("| phase"):
             commands = [cell.strip("`") for cell in cells[1:]]
