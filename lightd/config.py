@@ -70,12 +70,19 @@ class Authorization:
 
 @attrs.frozen
 class Docker:
-    """The engine, Docker's socket, which host paths containers may mount, and the user they run as."""
+    """The engine, Docker's socket, which host paths containers may mount, and the user they run as.
+
+    ``read_only``: servers write nowhere but in their volumes and in a ``/tmp`` of ``tmp_mb`` megabytes. With
+    ``allow_writable_root`` a client may ask for a server that does otherwise.
+    """
 
     engine: Annotated[Literal["docker", "process"], rules.ENGINE] = "docker"
     socket_path: Annotated[Path, rules.PATH] = Path("/var/run/docker.sock")
     allowed_mounts: tuple[Annotated[Path, rules.MOUNT], ...] = ()
     user: Annotated[User, rules.USER] = SERVER_USER
+    read_only: Annotated[bool, rules.FLAG] = True
+    tmp_mb: Annotated[int, rules.TMP] = 100
+    allow_writable_root: Annotated[bool, rules.FLAG] = False
 
 
 @attrs.frozen

@@ -217,6 +217,7 @@ _IN_WORDS = 'a token: "lightd_" followed by at least 13 printable ASCII characte
 TEXT = Rule("a non-empty string", _text, {"type": "string", "minLength": 1})
 FLAG = Rule("true or false", _flag, {"type": "boolean"})
 PORT = _number(0, HIGHEST_PORT)
+TMP = _number(1, 65_536)
 INTERVAL = _number(100, 60_000)
 DAYS = _number(1, 3650)
 ENTRIES = _number(1000, 10**8)

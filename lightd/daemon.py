@@ -40,6 +40,7 @@ from lightd.certificate import open_certificate
 from lightd.config import Configuration, ConfigurationError, Monitoring
 from lightd.consoles.log import DiskConsoleLog
 from lightd.engine.docker import open_docker_engine
+from lightd.engine.policy import Policy
 from lightd.files.jail import Owner
 from lightd.files.janitor import Janitor
 from lightd.files.jobs import open_jobs
@@ -74,7 +75,7 @@ LEAVING: Final = 9.0
 """Seconds for the whole shutdown: systemd and Docker kill after 10 at the earliest. A shutdown takes at most
 5, unless something hangs that cannot be cancelled, such as a thread on a broken disk."""
 
-OpenEngine = Callable[[Configuration, Inside], AbstractAsyncContextManager[Engine]]
+OpenEngine = Callable[[Configuration, Inside, Policy], AbstractAsyncContextManager[Engine]]
 Started = Callable[[Sequence[str]], None]
 
 
@@ -124,7 +125,7 @@ async def _reload(system: System) -> None:
 
 
 @asynccontextmanager
-async def open_engine(config: Configuration, inside: Inside) -> AsyncIterator[Engine]:
+async def open_engine(config: Configuration, inside: Inside, policy: Policy) -> AsyncIterator[Engine]:
     """Yield the engine that the configuration names; it need not answer."""
     if os.geteuid() != 0 and config.docker.engine == "docker":
         logger.warning(
@@ -139,7 +140,7 @@ async def open_engine(config: Configuration, inside: Inside) -> AsyncIterator[En
     opened: AbstractAsyncContextManager[Engine] = (
         open_process_engine(state_path=config.storage.base_path / "processes", **paths)
         if config.docker.engine == "process"
-        else open_docker_engine(str(config.docker.socket_path), **paths, inside=inside)
+        else open_docker_engine(str(config.docker.socket_path), **paths, inside=inside, policy=policy)
     )
     async with opened as engine:
         yield engine
@@ -154,13 +155,14 @@ async def open_system(
     ``path`` is the file that ``config`` came from.
     """
     await trio.to_thread.run_sync(partial(prepare, config.storage, mounts=config.docker.engine == "docker"))
-    inside = Inside()
+    inside, policy = Inside(), Policy()
+    policy.take_on(config.docker)
     log = DiskConsoleLog(config.storage.base_path / "consoles")
     async with (
         open_journal(config.storage.base_path / "lightd.db") as journal,
         open_bus(journal) as bus,
         open_trail(SqliteAudit(journal), time.time) as trail,
-        open_engine(config, inside) as engine,
+        open_engine(config, inside, policy) as engine,
         open_supervisor() as supervisor,
         open_store(config, bus, supervisor) as (volumes, folders, quotas),
         open_fleet(bus, engine, supervisor, compile_pattern, time.time, log) as fleet,
@@ -185,6 +187,7 @@ async def open_system(
             operations=Operations(bus, fleet, time.time, nursery),
             audit=trail,
             inside=inside,
+            policy=policy,
             clock=time.time,
             nursery=nursery,
             path=path,

@@ -28,6 +28,9 @@ LIVE = frozenset(
         "authorization.token",
         "docker.allowed_mounts",
         "docker.user",
+        "docker.read_only",
+        "docker.tmp_mb",
+        "docker.allow_writable_root",
         "monitoring.enabled",
         "monitoring.interval_ms",
         "remote.enabled",
@@ -103,6 +106,7 @@ async def reload(system: System) -> Reloaded:
 
 def _take_on(system: System, running: Configuration) -> None:
     before, system.config = system.config, running
+    system.policy.take_on(running.docker)
     system.quotas.owner = Owner(running.docker.user.uid, running.docker.user.gid)
     if before.authorization != running.authorization:
         system.sockets.revoke(MASTER)

@@ -31,6 +31,7 @@ from actors.volumes.messages import Message as VolumeMessage
 from lightd.audit.trail import Trail, note_operation
 from lightd.certificate import Certificate
 from lightd.config import Configuration
+from lightd.engine.policy import Policy
 from lightd.files.janitor import Janitor
 from lightd.files.jobs import Jobs
 from lightd.files.quota.quotas import Quotas
@@ -149,6 +150,7 @@ class System:
     operations: Operations
     audit: Trail
     inside: Inside
+    policy: Policy
     clock: Callable[[], float]
     nursery: trio.Nursery
     path: Path | None = None

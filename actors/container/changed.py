@@ -116,6 +116,7 @@ class Edited:
     stop: StopPolicy
     restart_policy: RestartPolicy
     limits: Limits
+    read_only: bool | None = None
 
 
 @attrs.frozen

@@ -2,8 +2,9 @@
 
 What lightd itself does by (``stop``, ``restart_policy``) holds at once: a restart that is due is called off
 where none is wanted any longer. The engine is asked to hold the running container to new limits; where it
-would not, those before hold again. A command, an environment, and a limit that is taken away need a new
-container, which the next start makes; a start pattern is looked for from the next start on.
+would not, those before hold again. A command, an environment, whether the root file system is read-only,
+and a limit that is taken away need a new container, which the next start makes; a start pattern is looked for
+from the next start on.
 """
 
 import attrs
@@ -28,6 +29,7 @@ def edit(state: State, command: told.Edit) -> Events:
         stop=command.stop or old.stop,
         restart_policy=command.restart_policy or old.restart_policy,
         limits=command.limits or old.limits,
+        read_only=old.read_only if command.read_only is None else command.read_only,
     )
     if _to_spec(old, edited) == old:
         return ()
@@ -45,6 +47,7 @@ def _to_spec(spec: ContainerSpec, event: changed.Edited) -> ContainerSpec:
         stop=event.stop,
         restart_policy=event.restart_policy,
         limits=event.limits,
+        read_only=event.read_only,
     )
 
 
@@ -53,7 +56,7 @@ def apply(state: State, event: changed.Edited) -> State:
     old = state.asked
     spec = _to_spec(old, event)
     lifted = needs_new_container(old.limits, spec.limits)
-    rewritten = (spec.startup_command, spec.environment) != (old.startup_command, old.environment)
+    rewritten = _to_making(spec) != _to_making(old)
     there = state.engine_id is not None or state.phase is Phase.STARTING  # it may be made already, unreported
     limited = spec.limits != old.limits and not lifted and there
     return attrs.evolve(
@@ -62,6 +65,11 @@ def apply(state: State, event: changed.Edited) -> State:
         outdated=state.outdated or lifted or rewritten,
         limits_before=old.limits if limited else None,
     )
+
+
+def _to_making(spec: ContainerSpec) -> tuple[object, ...]:
+    """Return what of an edit only a new container takes on."""
+    return spec.startup_command, spec.environment, spec.read_only
 
 
 def needs_new_container(old: Limits, new: Limits) -> bool:

@@ -37,7 +37,7 @@ class Snapshot:
 
     ``started_at`` (Unix seconds, None before the first start) tells one life of its process from another.
     ``exit_code``, ``oom_killed`` and ``finished_at`` are those of the last life, and mean nothing while
-    ``running``.
+    ``running``. ``killed_for`` is why lightd itself ended it, for a person: it took too much of the host.
     """
 
     engine_id: str
@@ -46,6 +46,7 @@ class Snapshot:
     finished_at: float | None = None
     exit_code: int | None = None
     oom_killed: bool = False
+    killed_for: str = ""
 
 
 @attrs.frozen

@@ -63,6 +63,7 @@ class Edit:
     stop: StopPolicy | None = None
     restart_policy: RestartPolicy | None = None
     limits: Limits | None = None
+    read_only: bool | None = None
 
 
 @attrs.frozen

@@ -129,6 +129,8 @@ class Performer:
                     if snapshot is None:
                         raise Missing(engine_id)
             reader.end()
+        if snapshot.killed_for:
+            return told.ScriptReported(effect.attempt, error=snapshot.killed_for)
         return told.ScriptReported(effect.attempt, snapshot.exit_code)
 
     async def _read_installer(self, reader: Reader) -> None:

@@ -214,7 +214,7 @@ def _to_exit(state: State, snapshot: Snapshot | None, tail: tuple[str, ...]) -> 
             expected,
             snapshot.started_at,
             snapshot.finished_at,
-            "" if expected else restarts.to_reason(code, oom_killed=oom_killed),
+            "" if expected else snapshot.killed_for or restarts.to_reason(code, oom_killed=oom_killed),
         )
     return exited if expected else attrs.evolve(exited, tail=tail)
 

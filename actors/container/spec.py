@@ -31,10 +31,11 @@ class Limits:
 
 @attrs.frozen
 class Mount:
-    """A path of the host, ``source``, seen in the container as ``target``."""
+    """A path of the host, ``source``, seen in the container as ``target``; ``read_only`` or not."""
 
     target: str
     source: str
+    read_only: bool = False
 
 
 @attrs.frozen
@@ -66,7 +67,8 @@ class ContainerSpec:
     """All that was asked for when a container was created.
 
     ``environment`` holds name and value pairs, ``user`` is a numeric ``uid:gid``. ``install_timeout`` is
-    how many seconds the install script may take.
+    how many seconds the install script may take. ``read_only`` says whether the server may write outside of
+    its volume; None is what the engine does by itself.
     """
 
     internal_id: str
@@ -84,3 +86,4 @@ class ContainerSpec:
     stop: StopPolicy = StopPolicy()
     restart_policy: RestartPolicy = RestartPolicy()
     install_timeout: float = 3600.0
+    read_only: bool | None = None

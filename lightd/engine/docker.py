@@ -33,10 +33,14 @@ from actors.kernel.turns import Turns
 from lightd.engine import attach, bridge, calls, folder, ports, pull, recipe, streams, translate
 from lightd.engine.containers import CONFLICT, NOT_FOUND, Containers, refusals, someone_elses
 from lightd.engine.frames import Tail, Unframer
+from lightd.engine.images import Images
+from lightd.engine.layers import Layers
 from lightd.engine.logged import to_logged
 from lightd.engine.making import Maker
 from lightd.engine.network import Network
+from lightd.engine.policy import Policy
 from lightd.engine.sampler import Sampler
+from lightd.engine.starting import Starter
 from lightd.engine.translate import Refused
 from lightd.inside import Inside
 
@@ -74,6 +78,8 @@ class DockerEngine:
     _network: Network
     _containers: Containers
     _maker: Maker
+    _starter: Starter
+    _layers: Layers
     _turns: Turns = attrs.field(factory=Turns)
 
     async def ensure_image(self, image: str, progress: Callable[[str], None]) -> None:
@@ -131,16 +137,7 @@ class DockerEngine:
     # ---- life
 
     async def start(self, engine_id: str) -> None:
-        found = await self._containers.find(engine_id)
-        await trio.to_thread.run_sync(folder.check_there, translate.to_source(found, recipe.HOME))
-        try:
-            await self._containers.change("POST", f"containers/{engine_id}/start")
-        except Refused as no:
-            if no.status == NOT_FOUND and "No such container" in no.message:
-                raise Missing(engine_id) from None
-            if no.status == CONFLICT and "marked for removal" in no.message:
-                raise Missing(engine_id) from None
-            raise EngineRefused(translate.to_refusal(no.message)) from None
+        await self._starter.start(engine_id)
 
     async def signal(self, engine_id: str, name: str) -> None:
         with refusals(NOT_FOUND, CONFLICT):
@@ -150,6 +147,7 @@ class DockerEngine:
         found = await self._containers.look(recipe.to_name(internal_id, role))
         if found is not None and self._containers.is_ours(found):
             await self._containers.remove(found["Id"])
+            self._layers.forget(found["Id"])
         if role is Role.SERVER:
             await trio.to_thread.run_sync(folder.clear, self._layout.folder(internal_id))
         elif role is Role.INSTALLER:
@@ -174,7 +172,12 @@ class DockerEngine:
 
     async def inspect(self, engine_id: str) -> Snapshot | None:
         found = await self._containers.look(engine_id)
-        return None if found is None else translate.to_snapshot(found)
+        if found is None:
+            return None
+        if found["State"]["Running"]:
+            self._layers.watch(found)
+        snapshot = translate.to_snapshot(found)
+        return attrs.evolve(snapshot, killed_for=self._layers.overgrown.get(engine_id, ""))
 
     async def list(self) -> Sequence[Listed]:
         filters = json.dumps(recipe.to_filters(self._layout.node))
@@ -250,14 +253,24 @@ async def open_docker_engine(
     containers_path: str,
     volumes_path: str,
     inside: Inside | None = None,
+    policy: Policy | None = None,
 ) -> AsyncIterator[DockerEngine]:
     """The engine at a socket, which need not answer yet; ``node`` tells this daemon's containers apart.
 
     The paths are the host's, and absolute: each container's own folder is in ``containers_path``, the volumes
-    are in ``volumes_path``. ``inside`` learns where the containers' addresses are.
+    are in ``volumes_path``. ``inside`` learns where the containers' addresses are; ``policy`` is what the
+    configuration says of containers now.
     """
     layout = recipe.Layout(node, containers_path, volumes_path)
     async with bridge.open_bridge() as door, calls.open_calls(door, socket_path) as client:
         network, containers = Network(client, inside or Inside()), Containers(client, node)
-        maker = Maker(layout, containers, network)
-        yield DockerEngine(socket_path, layout, client, Sampler(client), network, containers, maker)
+        held = policy or Policy()
+        maker = Maker(layout, containers, network, held, Images(socket_path, client, containers, node))
+        starter, layers = Starter(layout, containers, held), Layers(client)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(layers.run)
+            sampler = Sampler(client)
+            yield DockerEngine(
+                socket_path, layout, client, sampler, network, containers, maker, starter, layers
+            )
+            nursery.cancel_scope.cancel()

@@ -35,6 +35,7 @@ class FakeContainer:
     finished_at: float | None = None
     exit_code: int | None = None
     oom_killed: bool = False
+    killed_for: str = ""
     size: tuple[int, int] | None = None
     log: deque[tuple[float, bytes]] = attrs.field(factory=deque)
     log_size: int = 0
@@ -56,6 +57,7 @@ class FakeContainer:
             finished_at=self.finished_at,
             exit_code=self.exit_code,
             oom_killed=self.oom_killed,
+            killed_for=self.killed_for,
         )
 
     def to_listed(self) -> engine.Listed:

@@ -24,6 +24,7 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from actors.container.engine import EngineRefused
+from lightd.engine import names
 from lightd.files import errors
 from lightd.files.deleting import delete_at
 from lightd.files.jail import FOLDER, Jail, Owner, held, look_at
@@ -35,7 +36,7 @@ from lightd.files.resolve import best
 ENTRYPOINT: Final = "entrypoint.sh"
 INSTALLER: Final = "installer.sh"
 SCRIPT: Final = "install.sh"
-FILES: Final = (ENTRYPOINT, INSTALLER, SCRIPT)
+FILES: Final = (ENTRYPOINT, INSTALLER, SCRIPT, names.PASSWD, names.GROUP, names.MACHINE_ID)
 NOTE: Final = "handed-over"
 DUE: Final = "hand-over-due"
 DUE_FIELDS: Final = 3  # the attempt, the user, the volume
@@ -44,7 +45,7 @@ logger = logging.getLogger("lightd.engine")
 DEEPEST: Final = 200  # levels of folders, one descriptor each while it is walked
 
 
-def write_files(path: str, files: Mapping[str, str]) -> None:
+def write_files(path: str, files: Mapping[str, str | bytes]) -> None:
     """Put ``files`` into the folder, which is made where it isn't there; each whole or not at all."""
     os.makedirs(path, mode=0o755, exist_ok=True)  # noqa: PTH103 - with the rest of os
     with _jailed(path) as jail:
@@ -178,13 +179,13 @@ def _give_folder(folder: int, name: str, owner: Owner, device: int, depth: int) 
         _give(inner, owner, device, depth + 1)
 
 
-def _write(jail: Jail, name: str, text: str) -> None:
+def _write(jail: Jail, name: str, text: str | bytes) -> None:
     """The file ``name`` holds ``text``; what else was there, a link say, is gone."""
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(look_at(jail.root, name).st_mode):
             delete_at(jail.root, name, lambda _: None)
     with replacing(jail, RelativePath((name,)), None) as file, open(file, "wb", closefd=False) as stream:
-        stream.write(text.encode(errors="surrogateescape"))
+        stream.write(text if isinstance(text, bytes) else text.encode(errors="surrogateescape"))
 
 
 def _read(jail: Jail, name: str) -> str | None:

@@ -12,7 +12,8 @@ the volume changes hands.
 
 import hashlib
 import json
-from collections.abc import Mapping
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -29,6 +30,18 @@ HOME: Final = "/home/container"
 DATA: Final = "/app/data"
 INSTALL_HOME: Final = "/mnt/server"
 """Where the install scripts of panels expect the volume; it is at ``HOME`` too."""
+
+ANYTHING_MB: Final = 2048
+"""Megabytes that a container with a writable root file system may have outside of its volume (``layers``)."""
+
+FILES_IN_TMP: Final = 256
+"""Files in ``/tmp`` for each of its megabytes: the kernel's own memory for them is bounded too."""
+
+SHM: Final = 64 * 1024**2
+"""Bytes of ``/dev/shm``: Docker's default, said here so that a daemon's setting is none of a container's."""
+
+MOST_VOLUMES: Final = 16
+"""``VOLUME``s of an image: each is a file system in memory."""
 
 SERVER_CAPABILITIES: Final = ("CHOWN", "KILL", "SETGID", "SETUID")
 INSTALLER_CAPABILITIES: Final = (*SERVER_CAPABILITIES, "DAC_OVERRIDE", "FOWNER", "FSETID")
@@ -68,6 +81,23 @@ class Layout:
         return f"{self.volumes_path}/{spec.volume_id}"
 
 
+@attrs.frozen
+class Surroundings:
+    """What a container is given that its spec doesn't say.
+
+    ``read_only`` is whether its root file system is. ``tmp_mb`` megabytes are for ``/tmp`` and, shared out,
+    for the paths in ``volumes``: the image's ``VOLUME``s, for each of which Docker would make a folder on the
+    host that nothing bounds. ``files`` are paths in the container, each with the file of the host it shows.
+    ``environment`` is what the spec's own variables go before.
+    """
+
+    read_only: bool = True
+    tmp_mb: int = 100
+    volumes: tuple[str, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+
+
 def to_name(internal_id: str, role: Role) -> str:
     """The container's name in Docker, the same for every attempt.
 
@@ -82,36 +112,55 @@ def to_fingerprint(spec: ContainerSpec, attempt: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def to_server(spec: ContainerSpec, attempt: int, layout: Layout) -> Json:
+def to_server(
+    spec: ContainerSpec, attempt: int, layout: Layout, around: Surroundings = Surroundings()
+) -> Json:
     """The container that runs the startup command."""
-    limits = spec.limits
+    limits, taken = spec.limits, [mount.target for mount in spec.mounts]
+    temporary = {} if _is_beneath("/tmp", taken) else {"/tmp": _to_temporary(around.tmp_mb)}  # noqa: S108 - a container's
     return {
         "Image": spec.image,
         "User": spec.user,
         "Entrypoint": ["/bin/sh", entrypoint.PATH],
         "Cmd": [],
         "WorkingDir": HOME,
-        "Env": _to_environment({"HOME": HOME}, spec, entrypoint.to_environment(spec.startup_command)),
+        "Env": _to_environment(
+            {"HOME": HOME, **dict(around.environment)}, spec, entrypoint.to_environment(spec.startup_command)
+        ),
+        "Healthcheck": _NO_CHECK,
         "Tty": spec.tty,
         "OpenStdin": True,
         "StdinOnce": False,
-        "Labels": _to_labels(spec, Role.SERVER, attempt, layout),
+        "Labels": _to_labels(spec, Role.SERVER, attempt, layout) | ({} if around.read_only else _BOUND),
         "ExposedPorts": {_to_port(port): {} for port in spec.ports},
         "HostConfig": {
             **_to_confinement(SERVER_CAPABILITIES),
             **to_ceilings(limits.memory, limits.cpu, limits.pids or SERVER_PIDS),
+            "ReadonlyRootfs": around.read_only,
+            "Tmpfs": temporary,
             "Mounts": [
                 _to_mount(layout.volume(spec), HOME),
                 _to_mount(layout.folder(spec.internal_id), DATA, read_only=True),
-                *(_to_mount(mount.source, mount.target) for mount in spec.mounts),
+                *(_to_mount(each.source, each.target, read_only=each.read_only) for each in spec.mounts),
+                *(
+                    _to_mount(source, target, read_only=True)
+                    for target, source in around.files
+                    if not _is_beneath(target, taken)
+                ),
+                *_to_memory(around, (*taken, HOME, DATA, *temporary)),
             ],
             "PortBindings": _to_bindings(spec.ports),
         },
     }
 
 
-def to_installer(spec: ContainerSpec, attempt: int, layout: Layout) -> Json:
-    """The container that runs the install script, as root and without a terminal."""
+def to_installer(
+    spec: ContainerSpec, attempt: int, layout: Layout, around: Surroundings = Surroundings()
+) -> Json:
+    """The container that runs the install script, as root and without a terminal.
+
+    Scripts install packages, so its root file system is writable: ``layers`` bounds it.
+    """
     limits = spec.limits
     memory = None if limits.memory is None else max(limits.memory, INSTALLER_MEMORY)
     pids = max(limits.pids or 0, INSTALLER_PIDS)
@@ -121,10 +170,11 @@ def to_installer(spec: ContainerSpec, attempt: int, layout: Layout) -> Json:
         "Entrypoint": ["/bin/sh", entrypoint.INSTALLER_PATH],
         "Cmd": [],
         "WorkingDir": HOME,
-        "Env": _to_environment({"HOME": "/root"}, spec, ()),
+        "Env": _to_environment({"HOME": "/root", "USER": "root", "LOGNAME": "root"}, spec, ()),
+        "Healthcheck": _NO_CHECK,
         "Tty": False,
         "OpenStdin": False,
-        "Labels": _to_labels(spec, Role.INSTALLER, attempt, layout),
+        "Labels": _to_labels(spec, Role.INSTALLER, attempt, layout) | _BOUND,
         "HostConfig": {
             **_to_confinement(INSTALLER_CAPABILITIES),
             **to_ceilings(memory, limits.cpu, pids),
@@ -132,6 +182,7 @@ def to_installer(spec: ContainerSpec, attempt: int, layout: Layout) -> Json:
                 _to_mount(layout.volume(spec), HOME),
                 _to_mount(layout.volume(spec), INSTALL_HOME),
                 _to_mount(layout.folder(spec.internal_id), DATA, read_only=True),
+                *_to_memory(around, (HOME, DATA, INSTALL_HOME)),
             ],
         },
     }
@@ -166,6 +217,7 @@ def _to_labels(spec: ContainerSpec, role: Role, attempt: int, layout: Layout) ->
         translate.ROLE: role.value,
         translate.ATTEMPT: str(attempt),
         translate.FINGERPRINT: to_fingerprint(spec, attempt),
+        translate.BOUND: "",  # an image's labels are a container's, but for those that are given here
     }
 
 
@@ -184,6 +236,8 @@ def _to_confinement(capabilities: tuple[str, ...]) -> Json:
         "NetworkMode": NETWORK,
         "LogConfig": {"Type": "local", "Config": {"max-size": "5m", "max-file": "2"}},
         "OomScoreAdj": OOM_SCORE,
+        "ShmSize": SHM,
+        "Ulimits": [{"Name": "core", "Soft": 0, "Hard": 0}],
         "RestartPolicy": {"Name": "no"},
     }
 
@@ -203,6 +257,30 @@ def to_ceilings(memory: int | None, cpu: float | None, pids: int | None) -> Json
 def _to_mount(source: str, target: str, *, read_only: bool = False) -> Json:
     # Unlike `Binds`, this kind makes no folder of root's where there is none.
     return {"Type": "bind", "Source": source, "Target": target, "ReadOnly": read_only}
+
+
+_NO_CHECK: Final[Json] = {"Test": ["NONE"]}
+"""Not the image's: it says how often Docker runs a program for it, up to a thousand times a second."""
+
+_BOUND: Final = {translate.BOUND: str(ANYTHING_MB)}
+
+
+def _to_temporary(megabytes: int) -> str:
+    """The options of a file system in memory that programs may be run from."""
+    return f"rw,exec,nosuid,nodev,mode=1777,size={megabytes}m,nr_inodes={megabytes * FILES_IN_TMP}"
+
+
+def _to_memory(around: Surroundings, taken: Sequence[str]) -> list[Json]:
+    """A file system in memory over each of the image's volumes that nothing else is mounted on."""
+    paths = sorted({path for path in map(posixpath.normpath, around.volumes) if path not in taken})
+    size = max(around.tmp_mb // max(len(paths), 1), 1) * 1024**2
+    options = {"SizeBytes": size, "Mode": 0o1777}
+    return [{"Type": "tmpfs", "Target": path, "TmpfsOptions": options} for path in paths]
+
+
+def _is_beneath(path: str, folders: Iterable[str]) -> bool:
+    """Whether ``path`` is one of ``folders`` or in one."""
+    return any(f"{path}/".startswith(f"{folder.rstrip('/')}/") for folder in folders)
 
 
 def _to_port(port: PortBinding) -> str:

@@ -16,6 +16,8 @@ NODE: Final = "lightd.node"
 ROLE: Final = "lightd.role"
 ATTEMPT: Final = "lightd.attempt"
 FINGERPRINT: Final = "lightd.fingerprint"
+BOUND: Final = "lightd.bound_mb"
+"""Megabytes that a container may have outside of its volume, where its root file system is writable."""
 
 CANDIDATE_PREFIX: Final = "lightd.next-"
 """How the name of a candidate begins. Its label calls it a server, for labels stay when it becomes one."""

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import attrs
 
+from actors.container import spec
 from lightd.patterns import LONGEST, BadPattern, compile_pattern
 
 _INTERNAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -18,6 +19,7 @@ _USER = re.compile(r"[0-9]{1,9}(?::[0-9]{1,9})?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IMAGE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._/:@-]{0,254}")
 _RESERVED_TARGETS = ("/home/container", "/app/data", "/proc", "/sys", "/dev")
+_MOST_MOUNTS = 64  # each is looked at, before every start
 _LONGEST_TEXT = 64 * 1024
 _LONGEST_SCRIPT = 1024 * 1024
 _SMALLEST_MEMORY = 6 * 1024 * 1024  # Docker refuses less
@@ -118,16 +120,28 @@ def _environment(value: object) -> tuple[tuple[str, str], ...]:
     return pairs
 
 
-def _mounts(value: object) -> tuple[tuple[str, str], ...]:
+def _mounts(value: object) -> tuple[spec.Mount, ...]:
     pairs = _pairs(value)
-    for target, source in pairs:
-        _check_path(target)
-        if not isinstance(source, str):
-            raise ValueError(f"the host path of {target} must be a string")  # noqa: TRY004 - a value of a client's
-        _check_path(source)
-        if not target.strip("/") or any(f"{target}/".startswith(f"{each}/") for each in _RESERVED_TARGETS):
-            raise ValueError(f"{target} is taken by the container itself")
-    return pairs
+    if len(pairs) > _MOST_MOUNTS:
+        raise ValueError(f"must not have more than {_MOST_MOUNTS} paths")
+    return tuple(_mount(target, source) for target, source in pairs)
+
+
+def _mount(target: str, given: object) -> spec.Mount:
+    _check_path(target)
+    source, read_only = given, False
+    if isinstance(given, dict):
+        if unknown := given.keys() - {"source", "read_only"}:
+            raise ValueError(f"{target} has an unknown field {min(unknown)[:60]!r}")
+        source, read_only = given.get("source"), given.get("read_only", False)
+    if not isinstance(source, str):
+        raise ValueError(f"the host path of {target} must be a string")  # noqa: TRY004 - a value of a client's
+    if not isinstance(read_only, bool):
+        raise ValueError(f"read_only of {target} must be true or false")  # noqa: TRY004 - a value of a client's
+    _check_path(source)
+    if not target.strip("/") or any(f"{target}/".startswith(f"{each}/") for each in _RESERVED_TARGETS):
+        raise ValueError(f"{target} is taken by the container itself")
+    return spec.Mount(target, source, read_only)
 
 
 def _check_path(path: str) -> None:
@@ -197,9 +211,24 @@ Mounts = Annotated[
         _mounts,
         {
             "type": "object",
-            "description": "paths in the container, each with the path of the host that it shows",
+            "description": "paths in the container, each with the path of the host that it shows, "
+            "or with that path and whether it is read-only",
             "propertyNames": {"pattern": _A_PATH},
-            "additionalProperties": {"type": "string", "pattern": _A_PATH},
+            "maxProperties": _MOST_MOUNTS,
+            "additionalProperties": {
+                "oneOf": [
+                    {"type": "string", "pattern": _A_PATH},
+                    {
+                        "type": "object",
+                        "properties": {
+                            "source": {"type": "string", "pattern": _A_PATH},
+                            "read_only": {"type": "boolean", "default": False},
+                        },
+                        "required": ["source"],
+                        "additionalProperties": False,
+                    },
+                ]
+            },
         },
     ),
 ]
@@ -302,6 +331,7 @@ class ContainerBody:
     tty: Flag = True
     stop: StopBody = StopBody()
     restart_policy: RestartBody = RestartBody()
+    read_only: Flag | None = None
 
 
 @attrs.frozen
@@ -329,6 +359,7 @@ class EditBody:
     stop: StopBody | None = None
     restart_policy: RestartBody | None = None
     limits: LimitsBody | None = None
+    read_only: Flag | None = None
 
 
 # Fields whose key is a word of Python's.

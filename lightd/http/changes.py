@@ -34,7 +34,7 @@ APPLYING = 10.0
 """Seconds that an edit waits for the engine to apply new limits."""
 
 EDITABLE = tuple(field.name for field in attrs.fields(told.Edit))
-AT_NEXT_START = ("startup_command", "start_pattern", "environment")
+AT_NEXT_START = ("startup_command", "start_pattern", "environment", "read_only")
 
 _OPERATION_ID = re.compile(r"[a-z]{1,20}-[0-9a-f]{32}")
 
@@ -62,7 +62,8 @@ def install(app: QuartTrio, system: System) -> None:
     @routes.patch("/containers/<internal_id>")
     async def edit(internal_id: str) -> Response:
         queries.check_names()
-        command = to_edit(await take_body(lambda raw: read(EditBody, _to_object(raw, "start_pattern"))))
+        body = await take_body(lambda raw: read(EditBody, _to_object(raw, "start_pattern")))
+        command = to_edit(body, system.config.docker)
         member = find(system, internal_id)
         system.rates.spend(rates.CHANGING, internal_id, of_request())
         before = member.state.spec

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from actors.container.fleet import Member
-from actors.container.spec import PortBinding
+from actors.container.spec import Mount, PortBinding
 from actors.kernel.journal import Condensed, Recorded
 from actors.tokens.grant import Grant
 from lightd.journal.codec import Codec
@@ -62,6 +62,11 @@ def to_details(member: Member, grant: Grant) -> dict[str, Any]:
     return {name: value for name, value in details.items() if name not in SECRET}
 
 
+def _to_mount(mount: Mount) -> str | dict[str, Any]:
+    """Return a mount in the shape in which it may be asked for."""
+    return {"source": mount.source, "read_only": True} if mount.read_only else mount.source
+
+
 def _to_details(member: Member) -> dict[str, Any]:
     view, state = member.view, member.state
     if state.spec is None:
@@ -73,11 +78,12 @@ def _to_details(member: Member) -> dict[str, Any]:
         "startup_command": spec.startup_command,
         "start_pattern": spec.start_pattern,
         "limits": {"memory": spec.limits.memory, "cpu": spec.limits.cpu, "pids": spec.limits.pids},
-        "mount": {mount.target: mount.source for mount in spec.mounts},
+        "mount": {mount.target: _to_mount(mount) for mount in spec.mounts},
         "install_script": spec.install_script,
         "environment": dict(spec.environment),
         "user": spec.user,
         "tty": spec.tty,
+        "read_only": spec.read_only,
         "stop": {"type": spec.stop.type, "value": spec.stop.value, "timeout": spec.stop.timeout},
         "restart_policy": {
             "mode": spec.restart_policy.mode,

@@ -1,6 +1,5 @@
 """What a client asks of a container, as the actors want it told; and what is allowed to be asked."""
 
-import os
 import signal
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -10,6 +9,7 @@ import trio
 
 from actors.container.messages import Edit
 from actors.container.spec import ContainerSpec, Limits, Mount, PortBinding, RestartPolicy, StopPolicy
+from lightd import mounts
 from lightd.config import Docker
 from lightd.http.bodies import BindingBody, ContainerBody, EditBody, LimitsBody, RestartBody, StopBody
 from lightd.http.errors import ApiError, bad_request
@@ -21,9 +21,9 @@ ranges to a server, for queries, voice or passive FTP: a few dozen."""
 
 async def to_spec(body: ContainerBody, docker: Docker) -> ContainerSpec:
     """Return the spec that ``body`` means; raises a 400, and a 403 for a mount that isn't allowed."""
-    mounts = tuple(Mount(target, source) for target, source in body.mount)
-    if mounts:
-        await trio.to_thread.run_sync(_check_mounts, mounts, docker.allowed_mounts)
+    if body.mount:
+        await trio.to_thread.run_sync(_check_mounts, body.mount, docker.allowed_mounts)
+    check_root(body.read_only, docker)
     user = body.user or str(docker.user)
     return ContainerSpec(
         internal_id=body.internal_id,
@@ -33,18 +33,20 @@ async def to_spec(body: ContainerBody, docker: Docker) -> ContainerSpec:
         start_pattern=body.start_pattern,
         ports=to_bindings(body.ports),
         limits=_to_limits(body.limits),
-        mounts=mounts,
+        mounts=body.mount,
         install_script=body.install_script,
         environment=body.environment,
         user=user if ":" in user else f"{user}:{user}",
         tty=body.tty,
         stop=_to_stop(body.stop),
         restart_policy=_to_policy(body.restart_policy),
+        read_only=body.read_only,
     )
 
 
-def to_edit(body: EditBody) -> Edit:
-    """Return the edit that ``body`` means; raises a 400."""
+def to_edit(body: EditBody, docker: Docker) -> Edit:
+    """Return the edit that ``body`` means; raises a 400, and a 403 for what isn't allowed."""
+    check_root(body.read_only, docker)
     return Edit(
         startup_command=body.startup_command,
         start_pattern=body.start_pattern,
@@ -52,7 +54,17 @@ def to_edit(body: EditBody) -> Edit:
         stop=None if body.stop is None else _to_stop(body.stop),
         restart_policy=None if body.restart_policy is None else _to_policy(body.restart_policy),
         limits=None if body.limits is None else _to_limits(body.limits),
+        read_only=body.read_only,
     )
+
+
+def check_root(read_only: bool | None, docker: Docker) -> None:  # noqa: FBT001 - a field of a body
+    """Raise a 403 for a root file system that is to be writable where the configuration doesn't allow it."""
+    if read_only is False and docker.read_only and not docker.allow_writable_root:
+        message = (
+            "read_only: the configuration allows no writable root file system (docker.allow_writable_root)"
+        )
+        raise ApiError(HTTPStatus.FORBIDDEN, "writable_root_not_allowed", message)
 
 
 def _to_limits(body: LimitsBody) -> Limits:
@@ -86,10 +98,11 @@ def _to_stop(body: StopBody) -> StopPolicy:
     return StopPolicy("signal", value, body.timeout)
 
 
-def _check_mounts(mounts: Sequence[Mount], allowed: Sequence[Path]) -> None:
-    folders = [Path(os.path.realpath(folder)) for folder in allowed]
-    for mount in mounts:
-        real = Path(os.path.realpath(mount.source))
-        if not any(real.is_relative_to(folder) for folder in folders):
-            message = f"mount: what {mount.target} should show is not among the paths that may be mounted"
-            raise ApiError(HTTPStatus.FORBIDDEN, "mount_not_allowed", message)
+def _check_mounts(asked: Sequence[Mount], allowed: Sequence[Path]) -> None:
+    for mount in asked:
+        try:
+            mounts.look(mount.source, mount.target, allowed)
+        except mounts.MountMissing:
+            continue  # it may be made before the container is
+        except mounts.MountRefused as refused:
+            raise ApiError(HTTPStatus.FORBIDDEN, "mount_not_allowed", str(refused)) from None

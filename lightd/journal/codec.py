@@ -41,7 +41,7 @@ LENIENT: Final = (state.State, state.Change, state.Exit)
 field has one that means what was before it. No event has these."""
 
 KINDS: Final = (
-    Kind("container.created", container.Created),
+    Kind("container.created", container.Created, 2),
     Kind("container.image-ensured", container.ImageEnsured),
     Kind("container.script-finished", container.ScriptFinished),
     Kind("container.installed", container.Installed),
@@ -73,7 +73,7 @@ KINDS: Final = (
     Kind("container.replaced", changed.Replaced),
     Kind("container.change-failed", changed.ChangeFailed),
     Kind("container.change-abandoned", changed.ChangeAbandoned),
-    Kind("container.edited", changed.Edited),
+    Kind("container.edited", changed.Edited, 2),
     Kind("container.limits-applied", changed.LimitsApplied),
     Kind("container.limits-refused", changed.LimitsRefused),
     Kind("container.deletion-requested", container.DeletionRequested),

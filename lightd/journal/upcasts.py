@@ -15,6 +15,17 @@ def _with_last_words(fields: Fields) -> Fields:
     return {**fields, "reason": "", "tail": []}
 
 
+def _with_writing(fields: Fields) -> Fields:
+    mounts = [{**mount, "read_only": False} for mount in fields["spec"]["mounts"]]
+    return {**fields, "spec": {**fields["spec"], "mounts": mounts, "read_only": None}}
+
+
+def _with_root(fields: Fields) -> Fields:
+    return {**fields, "read_only": None}
+
+
 UPCASTS: Mapping[tuple[str, int], Upcast] = {
+    ("container.created", 1): _with_writing,
+    ("container.edited", 1): _with_root,
     ("container.exited", 1): _with_last_words,
 }

@@ -1,5 +1,6 @@
 """Reinstalling, rebinding and editing over HTTP, and the operations that tell how it went."""
 
+import attrs
 import pytest
 import trio
 
@@ -277,6 +278,21 @@ async def test_an_edit_says_what_holds_and_what_waits(edge):
     shown = await edge.show()
     assert {key: shown[key] for key in body} == body
     assert shown["state"] == "running"
+
+
+async def test_a_root_file_system_is_writable_only_where_the_configuration_allows_it(edge, tmp_path):
+    await edge.running()
+    status, code, said = await edge.refused("PATCH", "/containers/s1", {"read_only": False})
+    assert (status, code) == (403, "writable_root_not_allowed")
+    assert "docker.allow_writable_root" in said
+    assert (await edge.show())["read_only"] is None
+    answer = await edge.call("PATCH", "/containers/s1", {"read_only": True})
+    assert answer["at_next_start"] == ["read_only"]
+    edge.system.config = attrs.evolve(
+        edge.system.config, docker=attrs.evolve(edge.system.config.docker, allow_writable_root=True)
+    )
+    await edge.call("PATCH", "/containers/s1", {"read_only": False})
+    assert (await edge.show())["read_only"] is False
 
 
 async def test_a_null_takes_the_pattern_away(edge):

@@ -50,6 +50,7 @@ async def test_all_that_was_asked_for_is_shown_with_its_defaults(edge):
         "environment": {},
         "user": USER,
         "tty": True,
+        "read_only": None,
         "stop": {"type": "signal", "value": "SIGTERM", "timeout": 10.0},
         "restart_policy": {"mode": "never", "max": 3, "within": 60.0},
         "install_state": "ready",
@@ -66,11 +67,15 @@ async def test_all_that_was_asked_for_is_shown_as_it_was_asked_for(edge, tmp_pat
     asked = {
         "start_pattern": "Done .*!",
         "limits": {"memory": 536870912, "cpu": 1.5, "pids": 512},
-        "mount": {"/custom/path": str(tmp_path / "allowed/maps")},
+        "mount": {
+            "/custom/path": str(tmp_path / "allowed/maps"),
+            "/custom/other": {"source": str(tmp_path / "allowed"), "read_only": True},
+        },
         "install_script": "echo installing",
         "environment": {"EULA": "true", "EMPTY": ""},
         "user": "1000:1001",
         "tty": False,
+        "read_only": True,
         "stop": {"type": "command", "value": "stop", "timeout": 30},
         "restart_policy": {"mode": "never", "max": 5, "within": 30},
     }

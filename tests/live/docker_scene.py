@@ -7,6 +7,7 @@ import trio
 
 from actors.container.spec import ContainerSpec
 from lightd.engine.docker import open_docker_engine
+from lightd.engine.policy import Policy
 from tests.rig import engine as rig
 
 
@@ -15,13 +16,14 @@ def a_spec(volume, command="stdin-echo", **changes):
 
 
 @asynccontextmanager
-async def opened(docker, node, tmp_path):
+async def opened(docker, node, tmp_path, *allowed):
     with trio.fail_after(60):
         async with open_docker_engine(
             str(docker),
             node=node,
             containers_path=str(tmp_path / "containers"),
             volumes_path=str(tmp_path / "volumes"),
+            policy=Policy(allowed_mounts=allowed),
         ) as engine:
             yield engine
 

@@ -65,7 +65,7 @@ async def test_the_container_is_made_as_the_contract_says(daemon):
     assert "no-new-privileges" in host["SecurityOpt"]
     assert host["LogConfig"]["Type"] == "local"
     mounts = {mount["Destination"]: mount["RW"] for mount in made["Mounts"]}
-    assert mounts == {"/home/container": True, "/app/data": False}
+    assert mounts == {"/home/container": True, "/app/data": False, "/etc/machine-id": False}
 
 
 async def test_a_server_that_ignores_its_signal_is_killed_after_the_grace(daemon):

@@ -47,6 +47,9 @@ def test_the_file_of_a_first_start_has_every_key_of_the_contract():
             "socket_path": "/var/run/docker.sock",
             "allowed_mounts": [],
             "user": "988:988",
+            "read_only": True,
+            "tmp_mb": 100,
+            "allow_writable_root": False,
         },
         "storage": {
             "base_path": "./storage",

@@ -803,3 +803,9 @@ def test_no_message_breaks_any_state():
             then(past, message)
         except Rejection:
             assert message in COMMANDS
+
+
+def test_a_server_that_was_killed_for_what_it_wrote_says_so():
+    killed = attrs.evolve(CRASH, killed_for="it wrote too much")
+    [ended, *_] = then(RUNNING, told.Inspected(killed))
+    assert ended.reason == "it wrote too much"

@@ -173,7 +173,7 @@ PUBLIC = {
         "limits",
         "stop",
     ),
-    *("restart_policy", "start_pattern", "user", "tty", "install_timeout"),
+    *("restart_policy", "start_pattern", "user", "tty", "install_timeout", "read_only"),
 }
 
 

@@ -115,6 +115,14 @@ async def test_an_install_script_that_fails_leaves_nothing_behind(autojump_clock
         assert await world.engine.list() == []
 
 
+async def test_an_install_script_that_is_killed_for_what_it_wrote_says_so(autojump_clock):
+    async with open_world() as world:
+        await world.create(a_spec(install_script="echo begun; sleep 100"))
+        await trio.sleep(1)
+        world.engine.end_installer("s1", "it wrote too much")
+        assert (await world.wait(Phase.FAILED)).error == "it wrote too much"
+
+
 async def test_an_install_script_that_hangs_is_ended_in_time(autojump_clock):
     async with open_world() as world:
         await world.create(a_spec(install_script="echo begun; sleep 100000", install_timeout=60.0))

@@ -46,11 +46,15 @@ DETAILS: dict[str, Schema] = {
             "pids": nullable(WHOLE),
         }
     ),
-    "mount": {"type": "object", "additionalProperties": TEXT},
+    "mount": {
+        "type": "object",
+        "additionalProperties": {"oneOf": [TEXT, record({"source": TEXT, "read_only": FLAG})]},
+    },
     "install_script": nullable(TEXT),
     "environment": {"type": "object", "additionalProperties": TEXT},
     "user": TEXT,
     "tty": FLAG,
+    "read_only": nullable(told(FLAG, "null where the configuration decides")),
     "stop": record({"type": words("signal", "command"), "value": TEXT, "timeout": NUMBER}),
     "restart_policy": record({"mode": words("never", "on-crash", "always"), "max": WHOLE, "within": NUMBER}),
     "error": nullable(told(TEXT, "why the last installation, start or change failed")),

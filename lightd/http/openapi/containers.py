@@ -7,7 +7,9 @@ from lightd.http.openapi.schemas import TEXT, WHOLE, Schema, many, message, reco
 
 _ID = ("internal_id",)
 _WAITING = (*_ID, "wait")
-_EDITABLE = words("startup_command", "start_pattern", "environment", "stop", "restart_policy", "limits")
+_EDITABLE = words(
+    "startup_command", "start_pattern", "environment", "stop", "restart_policy", "limits", "read_only"
+)
 
 
 def _power(action: str, summary: str, text: str = "") -> Entry:
@@ -63,7 +65,8 @@ CONTAINERS = Section(
             body=Body(bodies.ContainerBody),
             answer=ref("Accepted"),
             faults=(
-                *(*JSON, *RECORDS, "mount_not_allowed", "volume_not_found", "already_exists", "changing"),
+                *(*JSON, *RECORDS, "mount_not_allowed", "writable_root_not_allowed", "volume_not_found"),
+                *("already_exists", "changing"),
                 *(
                     "port_not_found",
                     "port_in_use",
@@ -155,7 +158,7 @@ CONTAINERS = Section(
                     "at_next_start": many(_EDITABLE),
                 }
             ),
-            faults=(*CHANGES, *JSON, "limits_refused"),
+            faults=(*CHANGES, *JSON, "limits_refused", "writable_root_not_allowed"),
         ),
         Entry(
             method="POST",

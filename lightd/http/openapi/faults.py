@@ -30,6 +30,7 @@ CODES = MappingProxyType(
         "master_token_required": Fault(403, "only the master token can do this"),
         "vendor_header_required": Fault(403, "the Accept header lacks the vendor's media type"),
         "mount_not_allowed": Fault(403, "the configuration does not allow this host path"),
+        "writable_root_not_allowed": Fault(403, "the configuration allows no writable root file system"),
         "container_not_found": Fault(404, "no such container"),
         "volume_not_found": Fault(404, "no such volume"),
         "operation_not_found": Fault(404, "no such operation, or it has been forgotten"),
