@@ -220,13 +220,6 @@ class FakeEngine:
             container.process.out_of_memory = oom_killed
             self._end(container, container.process, code)
 
-    def end_installer(self, internal_id: str, reason: str) -> None:
-        """End an installer for what it took of the host, as the engine itself does."""
-        container = self._names[internal_id, engine.Role.INSTALLER]
-        container.killed_for = reason
-        if container.process is not None:
-            self._end(container, container.process, 137)
-
     def vanish(self, internal_id: str) -> None:
         """Remove a server behind everybody's back."""
         self._remove(self._names[internal_id, engine.Role.SERVER])

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import attrs
 
-from actors.container import spec
+from lightd.http import mountrules
+from lightd.http.mountrules import to_pairs
 from lightd.patterns import LONGEST, BadPattern, compile_pattern
 
 _INTERNAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -18,8 +19,6 @@ _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _USER = re.compile(r"[0-9]{1,9}(?::[0-9]{1,9})?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _IMAGE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._/:@-]{0,254}")
-_RESERVED_TARGETS = ("/home/container", "/app/data", "/proc", "/sys", "/dev")
-_MOST_MOUNTS = 64  # each is looked at, before every start
 _LONGEST_TEXT = 64 * 1024
 _LONGEST_SCRIPT = 1024 * 1024
 _SMALLEST_MEMORY = 6 * 1024 * 1024  # Docker refuses less
@@ -111,50 +110,13 @@ def _flag(value: object) -> bool:
 
 
 def _environment(value: object) -> tuple[tuple[str, str], ...]:
-    pairs = _pairs(value)
+    pairs = to_pairs(value)
     for name, content in pairs:
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} is not the name of a variable")
         if not isinstance(content, str) or "\0" in content:
             raise ValueError(f"the value of {name} must be a string")
     return pairs
-
-
-def _mounts(value: object) -> tuple[spec.Mount, ...]:
-    pairs = _pairs(value)
-    if len(pairs) > _MOST_MOUNTS:
-        raise ValueError(f"must not have more than {_MOST_MOUNTS} paths")
-    return tuple(_mount(target, source) for target, source in pairs)
-
-
-def _mount(target: str, given: object) -> spec.Mount:
-    _check_path(target)
-    source, read_only = given, False
-    if isinstance(given, dict):
-        if unknown := given.keys() - {"source", "read_only"}:
-            raise ValueError(f"{target} has an unknown field {min(unknown)[:60]!r}")
-        source, read_only = given.get("source"), given.get("read_only", False)
-    if not isinstance(source, str):
-        raise ValueError(f"the host path of {target} must be a string")  # noqa: TRY004 - a value of a client's
-    if not isinstance(read_only, bool):
-        raise ValueError(f"read_only of {target} must be true or false")  # noqa: TRY004 - a value of a client's
-    _check_path(source)
-    if not target.strip("/") or any(f"{target}/".startswith(f"{each}/") for each in _RESERVED_TARGETS):
-        raise ValueError(f"{target} is taken by the container itself")
-    return spec.Mount(target, source, read_only)
-
-
-def _check_path(path: str) -> None:
-    parts = path.rstrip("/").split("/")[1:]
-    odd = any(part in ("", ".", "..") for part in parts) or any(character in path for character in "\0:")
-    if not path.startswith("/") or odd:
-        raise ValueError(f"{path!r} must be an absolute path without '.', '..' and ':'")
-
-
-def _pairs(value: object) -> tuple[tuple[str, Any], ...]:
-    if not isinstance(value, dict):
-        raise ValueError("must be an object")  # noqa: TRY004 - a value of a client's
-    return tuple(value.items())
 
 
 def one_of(*words: str) -> Rule:
@@ -175,7 +137,6 @@ IP = Rule(_ip, {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6
 
 _NO_NUL = r"^[^\u0000]*$"
 _FILLED = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
-_A_PATH = r"^(?:/(?!\.{1,2}(?:/|$))[^/:\u0000]+)+/*$"
 
 
 def _to_text(longest: int) -> dict[str, Any]:
@@ -205,33 +166,7 @@ Environment = Annotated[
         },
     ),
 ]
-Mounts = Annotated[
-    Any,
-    Rule(
-        _mounts,
-        {
-            "type": "object",
-            "description": "paths in the container, each with the path of the host that it shows, "
-            "or with that path and whether it is read-only",
-            "propertyNames": {"pattern": _A_PATH},
-            "maxProperties": _MOST_MOUNTS,
-            "additionalProperties": {
-                "oneOf": [
-                    {"type": "string", "pattern": _A_PATH},
-                    {
-                        "type": "object",
-                        "properties": {
-                            "source": {"type": "string", "pattern": _A_PATH},
-                            "read_only": {"type": "boolean", "default": False},
-                        },
-                        "required": ["source"],
-                        "additionalProperties": False,
-                    },
-                ]
-            },
-        },
-    ),
-]
+Mounts = Annotated[Any, Rule(mountrules.to_mounts, mountrules.SCHEMA)]
 
 
 @attrs.frozen

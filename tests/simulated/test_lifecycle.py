@@ -119,7 +119,9 @@ async def test_an_install_script_that_is_killed_for_what_it_wrote_says_so(autoju
     async with open_world() as world:
         await world.create(a_spec(install_script="echo begun; sleep 100"))
         await trio.sleep(1)
-        world.engine.end_installer("s1", "it wrote too much")
+        installer = world.engine._names["s1", Role.INSTALLER]
+        installer.killed_for = "it wrote too much"
+        world.engine._end(installer, installer.process, 137)
         assert (await world.wait(Phase.FAILED)).error == "it wrote too much"
 
 
