@@ -12,7 +12,6 @@ the volume changes hands.
 
 import hashlib
 import json
-import posixpath
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -272,10 +271,14 @@ def _to_temporary(megabytes: int) -> str:
 
 def _to_memory(around: Surroundings, taken: Sequence[str]) -> list[Json]:
     """A file system in memory over each of the image's volumes that nothing else is mounted on."""
-    paths = sorted({path for path in map(posixpath.normpath, around.volumes) if path not in taken})
+    paths = sorted({path for path in map(_to_plain, around.volumes) if path not in taken})
     size = max(around.tmp_mb // max(len(paths), 1), 1) * 1024**2
     options = {"SizeBytes": size, "Mode": 0o1777}
     return [{"Type": "tmpfs", "Target": path, "TmpfsOptions": options} for path in paths]
+
+
+def _to_plain(path: str) -> str:
+    return "/" + "/".join(part for part in path.split("/") if part not in ("", "."))
 
 
 def _is_beneath(path: str, folders: Iterable[str]) -> bool:
