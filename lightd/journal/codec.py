@@ -78,7 +78,7 @@ KINDS: Final = (
     Kind("container.limits-refused", changed.LimitsRefused),
     Kind("container.deletion-requested", container.DeletionRequested),
     Kind("container.deleted", container.Deleted),
-    Kind("container.condensed", condensed.Condensed),
+    Kind("container.condensed", condensed.Condensed, 2),
     Kind("portpool.ports-added", portpool.PortsAdded),
     Kind("portpool.ports-removed", portpool.PortsRemoved),
     Kind("portpool.port-marked", portpool.PortMarked),

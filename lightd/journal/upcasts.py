@@ -16,8 +16,16 @@ def _with_last_words(fields: Fields) -> Fields:
 
 
 def _with_writing(fields: Fields) -> Fields:
+    if fields.get("spec") is None:  # of a container that was deleted
+        return fields
     mounts = [{**mount, "read_only": False} for mount in fields["spec"]["mounts"]]
     return {**fields, "spec": {**fields["spec"], "mounts": mounts, "read_only": None}}
+
+
+def _condensed_with_writing(fields: Fields) -> Fields:
+    state = _with_writing(fields["state"])
+    change = state.get("change")
+    return {**fields, "state": {**state, "change": change and _with_writing(change)}}
 
 
 def _with_root(fields: Fields) -> Fields:
@@ -25,6 +33,7 @@ def _with_root(fields: Fields) -> Fields:
 
 
 UPCASTS: Mapping[tuple[str, int], Upcast] = {
+    ("container.condensed", 1): _condensed_with_writing,
     ("container.created", 1): _with_writing,
     ("container.edited", 1): _with_root,
     ("container.exited", 1): _with_last_words,

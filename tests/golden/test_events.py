@@ -58,6 +58,10 @@ SPEC = ContainerSpec(
     install_timeout=900.0,
 )
 
+SPEC_2 = attrs.evolve(
+    SPEC, mounts=(SPEC.mounts[0], attrs.evolve(SPEC.mounts[1], read_only=True)), read_only=False
+)
+
 EXAMPLES = {
     ("container.created", 1): container.Created(
         attempt=1,
@@ -81,6 +85,30 @@ EXAMPLES = {
             error="it was killed",
             restarts=(1_700_000_010.0, 1_700_000_020.0),
             change=Change(ChangeKind.REBIND, 3, 2, SPEC, image_ensured=True, engine_id="77aa", resume=True),
+            discarded=1,
+            outdated=True,
+            limits_before=Limits(1024, 0.5, 64),
+            ended=99,
+        ),
+    ),
+    ("container.condensed", 2): condensed.Condensed(
+        created_at=1_700_000_000.5,
+        state=State(
+            phase=Phase.STOPPING,
+            spec=SPEC_2,
+            attempt=2,
+            attempts=3,
+            engine_id="4f5a9c",
+            run=7,
+            started_at=1_700_000_100.25,
+            previous=1_700_000_050.125,
+            pattern="Done",
+            pattern_seen=True,
+            follow=container.Follow.CHANGE,
+            exit=Exit(137, oom_killed=True, at=1_700_000_090.5, crashed=True),
+            error="it was killed",
+            restarts=(1_700_000_010.0, 1_700_000_020.0),
+            change=Change(ChangeKind.REBIND, 3, 2, SPEC_2, image_ensured=True, engine_id="77aa", resume=True),
             discarded=1,
             outdated=True,
             limits_before=Limits(1024, 0.5, 64),
@@ -386,12 +414,12 @@ def test_a_number_that_was_given_whole_is_read_as_equal():
 
 
 def test_a_snapshot_of_before_a_field_was_there_has_its_default():
-    event = EXAMPLES["container.condensed", 1]
+    event = EXAMPLES["container.condensed", 2]
     stored = json.loads(Codec().encode(event)[2])
     del stored["state"]["ended"]
     del stored["state"]["change"]["resume"]
-    read = Codec().decode("container.condensed", 1, json.dumps(stored).encode())
+    read = Codec().decode("container.condensed", 2, json.dumps(stored).encode())
     change = attrs.evolve(event.state.change, resume=False)
     assert read.state == attrs.evolve(event.state, ended=0, change=change)
     with pytest.raises(CorruptStream, match="colour"):
-        Codec().decode("container.condensed", 1, json.dumps(stored | {"state": {"colour": 1}}).encode())
+        Codec().decode("container.condensed", 2, json.dumps(stored | {"state": {"colour": 1}}).encode())
