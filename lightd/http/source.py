@@ -25,7 +25,7 @@ from actors.container.events import Deleted
 from actors.container.fleet import Member, internal_id_of, stream_of
 from actors.container.state import Phase
 from actors.kernel.bus import Bus, Subscription
-from actors.kernel.journal import Recorded
+from actors.kernel.journal import Condensed, Recorded
 from lightd.http import frames
 from lightd.http.feed import Cut
 from lightd.http.scopes import EVERY_KIND, Kinds
@@ -272,6 +272,8 @@ def to_framed(record: Recorded, commentary: frames.Commentary) -> bytes:
 
 def to_node_framed(record: Recorded, internal_id: str) -> bytes:
     """Return ``record`` to the node's viewers; empty where it means nothing to them."""
+    if isinstance(record.event, Condensed):
+        return frames.to_frame(frames.to_message(f"Earlier events of {internal_id} are no longer kept"))
     frame = frames.to_event(record)
     if frame is None:
         return b""
