@@ -1,1 +1,1 @@
-"""The consoles' logs on disk."""
+"""Console logs on disk."""

@@ -1,12 +1,11 @@
-"""The console log on disk: for each container a folder of two files, the older one full.
+"""The console log on disk: a folder with two files for each container.
 
-Each container's lines are appended to ``console.log``; at ``FILE`` bytes it becomes ``console.log.1``, in
-place of the one before. So a log takes at most twice that, and holds at least once that, where so much was
-printed. A file is open only while it is written or read. Nothing is synchronised: what was written survives
-the end of the process, however it comes; a power failure may take the last seconds. What an interrupted write
-left is cut off before the next one.
+Each container's lines are appended to ``console.log``; at ``FILE`` bytes it is renamed to ``console.log.1``,
+replacing the previous one. So a log takes at most twice that, and keeps at least the last ``FILE`` bytes. A
+file is open only while it is written or read. Nothing is synced: what was written survives the end of the
+process; a power failure can lose the last seconds. An interrupted write is cut off before the next one.
 
-Work is done in threads, one at a time, in turn.
+The work is done in threads, one at a time.
 """
 
 import os
@@ -26,7 +25,7 @@ T = TypeVar("T")
 
 FILE: Final = 2 * 1024 * 1024
 END: Final = 256 * 1024
-"""Bytes in which the end of a log is looked for, and whose it is; else all of it is."""
+"""Bytes at the end of a log that are searched first for its last run; if it is not there, all are read."""
 
 NEW: Final = "console.log"
 OLD: Final = "console.log.1"
@@ -36,7 +35,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @attrs.define(eq=False)
 class Place:
-    """Where the log of one container has got to: the size of its newer file, its last number."""
+    """The end of one container's log: the size of its newer file, and its last line number."""
 
     size: int
     last: int
@@ -44,7 +43,7 @@ class Place:
 
 @attrs.define(eq=False)
 class DiskConsoleLog:
-    """See ``consolelog.ConsoleLog``; its folders are beneath ``root``."""
+    """See ``consolelog.ConsoleLog``; its folders are below ``root``."""
 
     root: Path
     bound: int = FILE
@@ -73,7 +72,7 @@ class DiskConsoleLog:
         await self._in_thread(lambda: self._sweep(keep))
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        """Return what ``work`` does in its turn; whoever doesn't wait for that leaves it behind."""
+        """Run ``work`` in a thread, one at a time; a cancelled caller does not stop it."""
 
         def in_turn() -> T:
             with self._turn:
@@ -92,7 +91,7 @@ class DiskConsoleLog:
         if len(data) < END:
             data = _read(folder / OLD, END - len(data)) + data
         tail = to_tail(data)
-        return tail if tail.life else to_tail(self._content(internal_id))  # all that is one piece, perhaps
+        return tail if tail.life else to_tail(self._content(internal_id))  # perhaps the whole log is one run
 
     def _content(self, internal_id: str) -> bytes:
         folder = self.root / internal_id
@@ -135,7 +134,7 @@ class DiskConsoleLog:
         place.last = new.last
 
     def _find_place(self, internal_id: str) -> Place:
-        """Return where a log has got to, its folder made and what has no end cut off."""
+        """Return the end of a log; creates its folder and cuts off an incomplete record."""
         folder = self.root / internal_id
         for path in (self.root, folder):
             path.mkdir(mode=0o700, exist_ok=True)
@@ -154,7 +153,7 @@ class DiskConsoleLog:
         folder = self.root / internal_id
         for name in (OLD, NEW):
             (folder / name).unlink(missing_ok=True)
-        with suppress(OSError):  # it isn't there, or something else is in it
+        with suppress(OSError):  # it does not exist, or contains other files
             folder.rmdir()
 
     def _sweep(self, keep: Collection[str]) -> None:
@@ -165,7 +164,7 @@ class DiskConsoleLog:
 
 
 def _whole(file: int, size: int) -> int:
-    """Return where the last record of a file ends."""
+    """Return the position where the last complete record of a file ends."""
     end = size
     while end:
         start = max(end - END, 0)
@@ -177,7 +176,7 @@ def _whole(file: int, size: int) -> int:
 
 
 def _read(path: Path, bound: int | None = None) -> bytes:
-    """Return a file, or the records in its last ``bound`` bytes; nothing where it isn't there."""
+    """Return a file, or the records in its last ``bound`` bytes; empty if it does not exist."""
     try:
         file = os.open(path, _READ)
     except FileNotFoundError:

@@ -1,9 +1,9 @@
-"""The text of a console's log. Pure.
+"""The format of a console log. Pure.
 
-A record is a line. ``<number> <text>`` is a line of the console; ``#read <time> <life>`` says whose output
-the lines after it are, and by when they had been read; ``#missed <n>`` that n lines are not here. What has no
-end, doesn't parse, or has a number that isn't higher than the one before is what a crash left; it is passed
-over.
+A record is one line of text. ``<number> <text>`` is a console line; ``#read <time> <life>`` says which run
+the following lines belong to, and when they were read; ``#missed <n>`` that n lines are missing. Incomplete
+or malformed records, and lines whose number is not higher than the previous one, come from a crash; they are
+skipped.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ _LONGEST_NUMBER: Final = 18
 
 @attrs.frozen
 class Read:
-    """The lines that follow belong to ``life``, and had been read by ``at``."""
+    """The following lines belong to the run ``life`` and were read before ``at``."""
 
     at: float
     life: str
@@ -34,7 +34,7 @@ def to_records(entry: Entry) -> bytes:
 
 
 def from_records(data: bytes) -> Iterator[Numbered | Read]:
-    """Give what is in a file, or in a part of one that begins with a record."""
+    """Parse a file, or a part of one that begins with a record."""
     last = 0
     for record in _whole(data):
         head, _, text = record.partition(b" ")
@@ -65,7 +65,7 @@ def _to_read(text: bytes) -> Read | None:
 def to_lines(data: bytes, before: int, limit: int) -> list[Numbered]:
     """Return the last lines with numbers below ``before``, at most ``limit``.
 
-    It goes from the end, so that what isn't asked for costs nothing: a log of short lines has a million.
+    Reads backwards from the end, because a log of short lines can have a million of them.
     """
     found: list[Numbered] = []
     end = data.rfind(b"\n")
@@ -81,7 +81,7 @@ def to_lines(data: bytes, before: int, limit: int) -> list[Numbered]:
 
 
 def to_tail(data: bytes) -> Tail:
-    """Return the end of what a log's files have, one after the other."""
+    """Return the end of the concatenated files of a log."""
     lines: list[Numbered] = []
     read, begins = Read(0.0, ""), 0
     for each in from_records(data):

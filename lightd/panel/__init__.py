@@ -1,1 +1,1 @@
-"""The panel: how it is spoken to over HTTP, and what is exchanged with it besides updates."""
+"""The remote panel: its HTTP client, and the exchange of configurations."""

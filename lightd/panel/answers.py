@@ -1,7 +1,7 @@
-"""What an answer of the panel means. Pure: status, headers and body in, an outcome out.
+"""What a response of the panel means. Pure: status, headers and body in, an outcome out.
 
-Only a 2xx whose body says ``"success": true`` is an acknowledgement: what a proxy, a login page or a panel
-that has half started answers with 200 is not one, and the update is told again.
+Only a 2xx whose body contains ``"success": true`` is an acknowledgement. A 200 from a proxy, a login page or
+a panel that is still starting is not, and the update is sent again.
 """
 
 import json
@@ -17,13 +17,13 @@ from actors.remotesync.panel import Accepted, Later, Outcome, Refused
 PATIENT = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 NOBODY_HOME = frozenset(
     {
-        HTTPStatus.TOO_MANY_REQUESTS,  # a limit counts all that one client asks
+        HTTPStatus.TOO_MANY_REQUESTS,  # a rate limit counts all requests of a client
         HTTPStatus.BAD_GATEWAY,
         HTTPStatus.SERVICE_UNAVAILABLE,
         HTTPStatus.GATEWAY_TIMEOUT,
     }
 )
-"""Answers that hardly have to do with the one server whose update was told."""
+"""Statuses that concern the panel as a whole, not the server whose update was sent."""
 
 
 MARKS = (b",", b":", b"[", b"{")
@@ -35,7 +35,7 @@ LONGEST_MOMENT = 64  # characters of a date that is looked at
 
 @attrs.frozen
 class Answer:
-    """One answer; ``body`` is None where it was longer than what is read of it."""
+    """One response; ``body`` is None if it was longer than the limit."""
 
     status: int
     headers: Mapping[str, str]
@@ -43,12 +43,12 @@ class Answer:
 
     @property
     def too_large(self) -> bool:
-        """Whether the body has more values than are parsed."""
+        """Whether the body has more values than the limit for parsing."""
         return self.body is not None and sum(map(self.body.count, MARKS)) > MOST_MARKS
 
     @property
     def json(self) -> object:
-        """The JSON value of the body, None where it is none, or of more than ``MOST_MARKS``."""
+        """The JSON value of the body, None if it is malformed or too large."""
         if self.too_large:
             return None
         try:
@@ -58,34 +58,34 @@ class Answer:
 
     @property
     def success(self) -> bool:
-        """Whether the status is one of success."""
+        """Whether the status is a 2xx."""
         return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
     @property
     def refusal(self) -> bool:
-        """Whether the panel will answer the same for ever: a 4xx that asks for no patience."""
+        """Whether the response is a permanent rejection: a 4xx other than 408 and 429."""
         client = HTTPStatus.BAD_REQUEST <= self.status < HTTPStatus.INTERNAL_SERVER_ERROR
         return client and self.status not in PATIENT
 
 
 def to_outcome(answer: Answer, now: float) -> Outcome:
-    """Return what became of an update that was answered so; ``now`` is Unix seconds."""
+    """Return the outcome of an update with that response; ``now`` is Unix seconds."""
     if answer.success:
         said = answer.json
         if isinstance(said, dict) and said.get("success") is True:
             return Accepted()
-        return Later(f'it answers {answer.status}, but not {{"success": true}}')
+        return Later(f'the panel answered {answer.status} without {{"success": true}}')
     if answer.refusal:
-        return Refused(f"it answers {answer.status}")
+        return Refused(f"the panel answered {answer.status}")
     after = to_seconds(answer.headers.get("retry-after"), now)
     return Later(to_reason(answer.status), after, everybody=answer.status in NOBODY_HOME)
 
 
 def to_reason(status: int) -> str:
-    """Return a sentence about a status that is no success."""
+    """Return a sentence about an unsuccessful status."""
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        return f"it answers {status}, and redirections aren't followed: the token is for remote.url alone"
-    return f"it answers {status}"
+        return f"the panel answered {status}; redirects are not followed, as the token is for remote.url only"
+    return f"the panel answered {status}"
 
 
 def to_seconds(retry_after: str | None, now: float) -> float | None:
@@ -105,10 +105,10 @@ def to_seconds(retry_after: str | None, now: float) -> float | None:
 
 
 def to_ailment(answer: Answer) -> str | None:
-    """Return None where ``answer`` is that of a panel that is well, else a sentence that says why not."""
+    """Return None if ``answer`` is that of a healthy panel, else a sentence that says why not."""
     if answer.status != HTTPStatus.OK:
         return to_reason(answer.status)
     said = answer.json
     if isinstance(said, dict) and said.get("status") == HTTPStatus.OK and said.get("endpoint") == "active":
         return None
-    return 'its health is not {"status": 200, "endpoint": "active"}'
+    return 'the health check did not return {"status": 200, "endpoint": "active"}'

@@ -1,7 +1,7 @@
-"""The node's connection to its panel: there while it is enabled, made anew when its settings change.
+"""The node's connection to its panel: open while it is enabled, reopened when its settings change.
 
-Both that run over it, the updates and the exchange of configurations, are supervised: a bug in one ends
-neither the other nor the daemon.
+Updates and the exchange of configurations are supervised separately: a bug in one stops neither the other nor
+the daemon.
 """
 
 import random
@@ -22,14 +22,14 @@ from lightd.system import System
 
 @attrs.frozen
 class Connection:
-    """Connects ``system`` with its panel. ``run`` does so until it is cancelled."""
+    """Connects ``system`` with its panel; ``run`` runs until it is cancelled."""
 
     system: System
     cursors: Cursors
     adopt: Adopt
 
     async def run(self) -> None:
-        """Be connected whenever the configuration says so, and as it says."""
+        """Stay connected as the configuration says."""
         while True:
             settings = self.system.config.remote
             async with trio.open_nursery() as nursery:
@@ -74,12 +74,12 @@ class Connection:
             await trio.sleep_forever()
 
     def _note_quarantine(self, error: Exception) -> None:
-        """Show that nothing is told any more; new settings, or a restart, begin anew."""
+        """Show that no updates are sent any more; new settings or a restart start it again."""
         self.system.standing.healthy = False
-        self.system.standing.last_error = f"remote sync has crashed again and again: {error}"
+        self.system.standing.last_error = f"remote sync crashed repeatedly and was stopped: {error}"
 
     async def _exchange(self, exchange: Exchange) -> None:
-        """Exchange configurations, from the beginning again after every reload."""
+        """Exchange configurations; starts again after every reload."""
         while True:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(exchange.run)

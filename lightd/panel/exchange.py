@@ -1,10 +1,11 @@
-"""The exchange of configurations: the panel's is taken at each reload, the node's given on change.
+"""The exchange of configurations: fetched from the panel at each reload, sent to the panel on changes.
 
-1. What the panel has and the node lacks is created. What both have and differ in, or what can't be created,
-   is a conflict: it is told, and left as it is. Nothing is ever deleted.
-2. The node's set of containers is given once after the start, and ``SETTLING`` seconds after it has changed:
-   many changes in a row are given once.
-3. A panel that is away is tried again, as with updates. A 4xx is an answer: a panel may do without all this.
+1. A container that the panel has and the node does not have is created. A container that differs, or cannot
+   be created, is a conflict: it is reported, and nothing is changed. Nothing is ever deleted.
+2. The node's containers are sent once after the start, and ``SETTLING`` seconds after a change, so that many
+   changes in a row are sent once.
+3. If the panel is unreachable, the request is retried, as for updates. A 4xx means that the panel does not
+   support the exchange.
 """
 
 import json
@@ -33,16 +34,16 @@ LONGEST_REASON = 300  # characters of a conflict: it may name what the panel sen
 PATH = "/config"
 
 Adopt = Callable[[object], Awaitable[Conflict | None]]
-"""Makes sure of one container of the panel's; returns the conflict that is in the way, or None."""
+"""Creates one container of the panel if it is missing; returns a conflict, or None."""
 
 Specs = tuple[ContainerSpec, ...]
 
 
 @attrs.define(eq=False)
 class Exchange:
-    """Takes and gives configurations through ``panel``. ``run`` does so until it is cancelled.
+    """Exchanges configurations through ``panel``; ``run`` runs until it is cancelled.
 
-    ``settings`` is what the node tells of itself; ``recovered`` rings when the panel turns well.
+    ``settings`` is what the node sends about itself; ``recovered`` fires when the panel is healthy again.
     """
 
     panel: HttpPanel
@@ -54,7 +55,7 @@ class Exchange:
     recovered: Wake
 
     async def run(self) -> None:
-        """Take the panel's configuration, then give the node's whenever it has changed."""
+        """Fetch the panel's configuration, then send the node's whenever it has changed."""
         subscription = self.fleet.bus.subscribe(self.fleet.bus.head)
         await self._pull()
         given: Specs | None = None
@@ -79,7 +80,7 @@ class Exchange:
             self._note_conflict(Conflict(None, f"the panel's configuration {reason}"))
             return
         for entry in entries:
-            await trio.lowlevel.checkpoint()  # others go on, whatever an entry is
+            await trio.lowlevel.checkpoint()  # lets other tasks run between entries
             conflict = await self.adopt(entry)
             if conflict is not None:
                 self._note_conflict(conflict)
@@ -92,7 +93,7 @@ class Exchange:
         if len(self.exchanged.conflicts) < MOST_CONFLICTS:
             self.exchanged.conflicts.append(Conflict(conflict.internal_id, reason))
             logger.warning(
-                "the panel's configuration can't be followed: %s: %s", conflict.internal_id, reason
+                "conflict with the panel's configuration: container %s: %s", conflict.internal_id, reason
             )
 
     async def _push(self, specs: Specs) -> None:
@@ -102,7 +103,7 @@ class Exchange:
             self.exchanged.pushed_at = self.fleet.clock()
 
     async def _insist(self, method: str, body: bytes | None = None) -> Answer:
-        """Return the answer of the panel, one that is final: a success or a refusal."""
+        """Return the final response of the panel: a success or a rejection; retry until then."""
         failures = 0
         while True:
             answer, reason = await self._ask(method, body)
@@ -130,7 +131,7 @@ class Exchange:
 
 
 def _to_entries(document: object, answer: Answer) -> tuple[list[object], str | None]:
-    """Return the containers of the panel's configuration, or why it isn't looked at."""
+    """Return the containers of the panel's configuration, or why it is not used."""
     if document is None and (answer.body is None or answer.too_large):
         return [], f"has more than {LONGEST_DOCUMENT} bytes or {MOST_MARKS} values"
     entries = document.get("containers", []) if isinstance(document, dict) else None
@@ -142,12 +143,12 @@ def _to_entries(document: object, answer: Answer) -> tuple[list[object], str | N
 
 
 def to_specs(fleet: Fleet) -> Specs:
-    """Return what every container of the node was asked to be."""
+    """Return the specs of all containers of the node."""
     return tuple(member.state.spec for member in fleet if member.state.spec is not None)
 
 
 def to_text(specs: Specs, settings: dict[str, str]) -> bytes:
-    """Return the node's configuration as JSON; ``settings`` is what it tells of itself.
+    """Return the node's configuration as JSON; ``settings`` describes the node.
 
     For a thread: an environment may have a MiB. Others go on between one container and the next.
     """
@@ -156,7 +157,7 @@ def to_text(specs: Specs, settings: dict[str, str]) -> bytes:
 
 
 def to_entry(spec: ContainerSpec) -> dict[str, Any]:
-    """Return ``spec`` as the body of the request that would ask for it."""
+    """Return ``spec`` as the body of a request that creates it."""
     limits = attrs.asdict(spec.limits, filter=lambda _, value: value is not None)
     entry = {
         "internal_id": spec.internal_id,

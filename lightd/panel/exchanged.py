@@ -1,4 +1,4 @@
-"""What has been exchanged with the panel besides updates, as it stands."""
+"""The state of the exchange of configurations."""
 
 import attrs
 
@@ -7,7 +7,7 @@ MOST_CONFLICTS = 100
 
 @attrs.frozen
 class Conflict:
-    """An entry of the panel's configuration that this node can't follow; ``reason`` is a sentence."""
+    """An entry of the panel's configuration that this node cannot apply; ``reason`` is a sentence."""
 
     internal_id: str | None
     reason: str
@@ -15,9 +15,9 @@ class Conflict:
 
 @attrs.define(eq=False)
 class Exchanged:
-    """When configurations were taken and given (Unix seconds), and what of the panel's can't be followed.
+    """When configurations were fetched and sent (Unix seconds), and the conflicts.
 
-    The first ``MOST_CONFLICTS`` of a configuration are remembered.
+    Only the first ``MOST_CONFLICTS`` of a configuration are kept.
     """
 
     pulled_at: float | None = None

@@ -1,8 +1,8 @@
-"""The panel's client: HTTP with a bearer token, over kept connections, trusting nothing that comes back.
+"""The HTTP client for the panel: a bearer token, persistent connections, responses are not trusted.
 
-Redirections aren't followed, for the token is meant for one address. Proxies and passwords of the environment
-are left alone. Of an answer no more is read than it may have, and what is compressed is not unpacked. Calls
-have no time limit of their own: whoever calls sets one.
+Redirects are not followed, because the token is for one address. Proxies and credentials from the environment
+are ignored. The size of a response is limited, and compressed responses are not unpacked. Calls have no
+timeout; the caller sets one.
 """
 
 import json
@@ -20,27 +20,27 @@ from lightd.panel.answers import Answer, to_ailment, to_outcome
 from lightd.version import version
 
 CONNECTIONS = 20
-LONGEST = 64 * 1024  # bytes of an answer to an update or a look at the health
+LONGEST = 64 * 1024  # bytes of a response to an update or a health check
 LONGEST_DOCUMENT = 8 * 1024 * 1024  # bytes of the panel's configuration: thousands of containers
 LONGEST_REASON = 200  # characters of an error that may quote the panel
 
 _TROUBLE = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError)
-"""The last is what the resolver has to say about a name that can't be one."""
+"""The last one is raised by the resolver for an invalid host name."""
 
 
 class PanelUnavailable(Exception):  # noqa: N818 - a fault of the world, named like its siblings
-    """The panel could not be reached, or what came back is no HTTP; the message is a sentence."""
+    """The panel could not be reached, or did not answer with HTTP; the message is a sentence."""
 
 
 @attrs.define(eq=False)
 class HttpPanel:
-    """A ``Panel`` at a URL. Made by ``open_http_panel``."""
+    """A ``Panel`` at a URL; create it with ``open_http_panel``."""
 
     _url: str
     _client: httpx.AsyncClient
 
     async def update(self, event_id: str, server: str, frame: Frame) -> Outcome:
-        """Tell one frame; see ``Panel.update``."""
+        """Send one update; see ``Panel.update``."""
         try:
             answer = await self.ask(
                 "POST", "/update", to_body(server, frame), headers={"X-Lightd-Event": event_id}
@@ -50,7 +50,7 @@ class HttpPanel:
         return to_outcome(answer, time.time())
 
     async def health(self) -> str | None:
-        """Say what is wrong; see ``Panel.health``."""
+        """Return what is wrong, or None; see ``Panel.health``."""
         try:
             return to_ailment(await self.ask("GET", "/health"))
         except PanelUnavailable as trouble:
@@ -91,9 +91,9 @@ class HttpPanel:
 
 
 def to_reason(trouble: BaseException) -> str:
-    """Return what ``trouble`` says; where that is nothing, what the first beneath it says that does.
+    """Return the message of ``trouble``, or of its first cause that has one.
 
-    It is cut: it may quote what the panel sent.
+    The message is truncated, because it may quote the panel.
     """
     beneath: BaseException | None = trouble
     while beneath is not None:
@@ -105,7 +105,7 @@ def to_reason(trouble: BaseException) -> str:
 
 @attrs.define(eq=False)
 class _Body(httpx.AsyncByteStream):
-    """The content of a request. Not httpx's own, a generator that a cancelled call leaves lying open."""
+    """The content of a request. httpx's own class is a generator that a cancelled call does not close."""
 
     _rest: bytes
 
@@ -120,7 +120,7 @@ class _Body(httpx.AsyncByteStream):
 
 
 def to_body(server: str, frame: Frame) -> dict[str, str]:
-    """Return a frame as the panel reads it."""
+    """Return an update as the JSON body for the panel."""
     match frame:
         case Status():
             return {"event": "update", "server": server, "status": frame.status}
@@ -130,9 +130,9 @@ def to_body(server: str, frame: Frame) -> dict[str, str]:
 
 @asynccontextmanager
 async def open_http_panel(url: str, token: str) -> AsyncIterator[HttpPanel]:
-    """Yield the panel at ``url``, which need not be there."""
+    """Yield the panel at ``url``; connects on the first request."""
     trusted = httpx.create_ssl_context()
-    trusted.load_default_certs()  # an operator's own authority is the system's to know
+    trusted.load_default_certs()  # private authorities are installed in the system
     client = httpx.AsyncClient(
         headers={
             "Authorization": f"Bearer {token}",
@@ -141,7 +141,7 @@ async def open_http_panel(url: str, token: str) -> AsyncIterator[HttpPanel]:
             "User-Agent": f"lightd/{version()}",
         },
         verify=trusted,
-        timeout=None,  # noqa: S113 - whoever calls sets the limit, over all of a call at once
+        timeout=None,  # noqa: S113 - the caller sets one timeout for the whole call
         follow_redirects=False,
         trust_env=False,
         limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),

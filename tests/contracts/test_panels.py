@@ -10,7 +10,7 @@ from tests.doubles.panel import HANG, HEALTHY, TOKEN, Answer, open_panel
 from tests.doubles.panels import BROKEN, DOWN, FakePanel
 
 CHECKS = {name: check for name, check in vars(panel_checks).items() if name.startswith("check_")}
-REFUSED = Refused("it answers 422")
+REFUSED = Refused("the panel answered 422")
 
 
 @pytest.mark.parametrize("name", CHECKS)

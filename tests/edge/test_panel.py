@@ -47,8 +47,8 @@ async def test_an_update_is_a_post_with_its_id_and_the_token():
 
 async def test_a_wrong_token_is_a_refusal_and_no_health():
     async with open_panel() as server, open_http_panel(server.url, f"{TOKEN}x") as panel:
-        assert await tell(panel) == Refused("it answers 401")
-        assert await panel.health() == "it answers 401"
+        assert await tell(panel) == Refused("the panel answered 401")
+        assert await panel.health() == "the panel answered 401"
 
 
 async def test_the_token_does_not_follow_a_redirection():
@@ -56,7 +56,7 @@ async def test_the_token_does_not_follow_a_redirection():
         server.react = always(Answer(307, b"", (("Location", f"{other.url}/update"),)))
         outcome = await tell(panel)
         assert isinstance(outcome, Later)
-        assert "redirections aren't followed" in await panel.health()
+        assert "redirects are not followed" in await panel.health()
     assert other.requests == []
 
 

@@ -136,7 +136,7 @@ async def test_a_panel_that_refuses_is_passed_by(tmp_path, panel):
         await until(lambda: edge.system.standing.refused == 3)
         status = await edge.get("/remote/status")
     assert status["refused"] == 3
-    assert status["last_error"] == "it answers 404"
+    assert status["last_error"] == "the panel answered 404"
 
 
 async def test_a_panel_is_enabled_moved_and_disabled_while_the_daemon_runs(tmp_path, panel):
@@ -180,7 +180,7 @@ async def test_a_bug_that_comes_again_and_again_is_shown_and_new_settings_begin_
         patched.setattr(HttpPanel, "update", broken)
         async with open_connected(tmp_path, panel) as edge:
             await edge.create()
-            await until(lambda: "crashed again and again" in (edge.system.standing.last_error or ""))
+            await until(lambda: "crashed repeatedly" in (edge.system.standing.last_error or ""))
             assert (await edge.get("/remote/status"))["healthy"] is False
             assert (await edge.power("start"))["status"] == "succeeded"
             patched.undo()
@@ -265,7 +265,10 @@ async def test_what_can_not_be_followed_is_told_and_left_as_it_is(tmp_path, pane
         {"internal_id": "unknown", "reason": "unknown field colour"},
         {"internal_id": None, "reason": "the body must be a JSON object"},
     ]
-    assert "the panel's configuration can't be followed: other: it is here with something else" in caplog.text
+    assert (
+        "conflict with the panel's configuration: container other: it is here with something else"
+        in caplog.text
+    )
 
 
 @pytest.mark.parametrize("document", [[], {"containers": {}}, "x"])
@@ -313,7 +316,7 @@ async def test_of_many_conflicts_a_hundred_are_remembered_and_others_go_on_meanw
     assert len(set(turns)) > 50  # it was one's turn while they were looked at
     assert len(shown) == 100
     assert max(len(each["reason"]) for each in shown) <= exchange.LONGEST_REASON
-    assert caplog.text.count("can't be followed") == 100
+    assert caplog.text.count("conflict with the panel's configuration") == 100
 
 
 async def test_many_changes_in_a_row_are_given_once_and_power_is_no_change(tmp_path, panel, monkeypatch):
@@ -338,7 +341,9 @@ async def test_a_panel_that_is_away_is_asked_and_given_later(tmp_path, panel, ca
     office = Office(panel, {"containers": []})
     office.status = 503
     async with open_connected(tmp_path, panel, sync_config=True) as edge:
-        await until(lambda: "cannot exchange configurations with the panel: it answers 503" in caplog.text)
+        await until(
+            lambda: "cannot exchange configurations with the panel: the panel answered 503" in caplog.text
+        )
         panel.down()
         await edge.create()
         office.status = 200

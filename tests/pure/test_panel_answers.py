@@ -27,26 +27,26 @@ def test_a_success_that_says_so_is_an_acknowledgement(status):
     [b"", b"OK", b"<html>", b"[]", b"{}", b'{"success": 1}', b'{"success": false}', None, b"[" * 99999],
 )
 def test_a_success_that_says_something_else_is_none(body):
-    assert outcome(200, body) == Later('it answers 200, but not {"success": true}')
+    assert outcome(200, body) == Later('the panel answered 200 without {"success": true}')
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 409, 410, 413, 415, 422, 451])
 def test_another_4xx_is_a_refusal(status):
-    assert outcome(status) == Refused(f"it answers {status}")
+    assert outcome(status) == Refused(f"the panel answered {status}")
 
 
 @pytest.mark.parametrize(
     ("status", "everybody"), [(408, False), (429, True), (500, False), (501, False), (502, True), (503, True)]
 )
 def test_what_asks_for_patience_is_tried_again(status, everybody):
-    assert outcome(status) == Later(f"it answers {status}", None, everybody)
+    assert outcome(status) == Later(f"the panel answered {status}", None, everybody)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirection_is_not_followed_and_says_so(status):
     said = outcome(status)
     assert isinstance(said, Later)
-    assert "redirections aren't followed" in said.reason
+    assert "redirects are not followed" in said.reason
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_retry_after_is_seconds_or_a_date(header, seconds):
 
 
 def test_the_wish_for_a_pause_comes_with_the_outcome():
-    assert outcome(503, b"", **{"retry-after": "30"}) == Later("it answers 503", 30.0, everybody=True)
+    assert outcome(503, b"", **{"retry-after": "30"}) == Later("the panel answered 503", 30.0, everybody=True)
 
 
 @pytest.mark.parametrize(
