@@ -12,7 +12,8 @@ The constitution:
    report about an earlier life of the same engine container is told from one about this life.
 4. A change (a reinstallation, other ports) is got ready beside whatever the process does, and takes the
    process down only once it is. The old container is the container until ``Replaced``.
-5. What the outside calls ``state`` and ``install_state`` is derived here and stored nowhere.
+5. ``state`` and ``install_state`` of the API are derived here and stored nowhere. The words of WebSocket
+   frames are derived from events, in the HTTP layer.
 """
 
 from enum import Enum

@@ -1,4 +1,4 @@
-"""Counters of the engine to what a person reads. Pure."""
+"""Converts the engine's counters to statistics for people. Pure."""
 
 import attrs
 

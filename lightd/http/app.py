@@ -1,8 +1,9 @@
 """The application: what stands in front of every route, and the routes.
 
-In front of a handler: a request id, the token, the vendor's header, the scope (``scopes``). Nothing else.
-Behind it: one log line.
-Quart's lifespan is empty; whatever the routes need was opened before, and is reached through ``System``.
+Before a handler, in this order: a request id, a preflight's answer (``origins``), the origin, the token, the
+vendor's header, a single-use token is spent, the scope (``scopes``, ``reach``), the first note of the audit.
+After it: the audit's second note, the headers for other origins, one log line.
+Quart's lifespan is empty; everything that routes need was opened before, and is reached through ``System``.
 """
 
 import logging

@@ -1,4 +1,6 @@
-"""Every error of the API in one shape, and the one table from what went wrong to its status.
+"""Every error of a route in one shape, and the one table from an exception to its status.
+
+What is answered before a request reaches a route has the same shape (``refusal``).
 
 ``{"error": "<one sentence for a person>", "code": "<stable_slug>"}``. A 500 carries the ``request_id`` that
 the log line has, and nothing of the inside.
