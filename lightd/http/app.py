@@ -89,6 +89,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
     async def admit() -> Response | None:
         headers = request.headers
         _begin(headers.get("X-Request-Id"))
+        origins.check_host(system.config, headers)
         preflight = origins.to_preflight(system.config)
         if preflight is not None:
             return preflight
@@ -106,6 +107,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
     @app.before_websocket
     async def admit_websocket() -> None:
         _begin(websocket.headers.get("X-Request-Id"))
+        origins.check_host(system.config, websocket.headers)
         in_header = to_bearer(websocket.headers.get("Authorization"))
         offered = to_offered(websocket.requested_subprotocols)
         candidates = to_candidates(websocket.args.getlist("token"), in_header, offered)

@@ -6,7 +6,9 @@
 3. Answers are shared with pages of ``server.allowed_origins`` alone, and never with cookies, of which there
    are none. Where the list is empty no answer speaks of origins.
 4. A preflight of such a page is answered before the token is asked for, as it never carries one.
-5. Without authorization no token keeps a strange page out, so that every request is held to 2.
+5. Without authorization no token keeps a strange page out: every request is held to 2. But a page could
+   have a name of its own lead to this machine, and would be the node's own to its browser. So ``Host`` must be
+   a name of this machine then: a loopback address, ``localhost``, or what ``server.host`` says.
 """
 
 from http import HTTPStatus
@@ -17,7 +19,7 @@ from quart.typing import ResponseTypes
 from werkzeug.datastructures import Headers
 
 from lightd.config import Configuration
-from lightd.config_rules import EVERY_ORIGIN, to_origin
+from lightd.config_rules import EVERY_ORIGIN, is_loopback, to_origin
 from lightd.http.errors import ApiError
 
 SCHEMES = {"ws": "http", "wss": "https"}
@@ -72,6 +74,18 @@ def check_request(config: Configuration) -> None:
     """Raise a 403 where nothing but its origin tells who makes this request, and that may not."""
     if not config.authorization.enabled:
         _check(config, request.headers, request.scheme)
+
+
+def check_host(config: Configuration, headers: Headers) -> None:
+    """Raise a 403 where a request without authorization calls this machine by a foreign name."""
+    if config.authorization.enabled:
+        return
+    own = config.server.host.lower()
+    for host in headers.getlist("Host"):
+        name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+        if not is_loopback(name) and name.lower() != own:
+            message = "without authorization the Host header must name this machine, such as localhost"
+            raise ApiError(HTTPStatus.FORBIDDEN, "host_not_allowed", message)
 
 
 def _check(config: Configuration, headers: Headers, scheme: str) -> None:

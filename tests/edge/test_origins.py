@@ -180,3 +180,37 @@ def test_the_nodes_own_origin_goes_by_scheme_host_and_port():
     assert not origins.admits("http://node.example", "http://node.example:8070")
     assert not origins.admits("null", "http://")
     assert not origins.admits("", "")
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8070", "127.0.0.1.evil.example", "[::2]:80", "10.0.0.1", ""]
+)
+async def test_foreign_host_is_a_403_without_authorization(tmp_path, host):
+    sections = {"authorization": {"enabled": False, "token": TOKEN}}
+    async with open_edge(tmp_path, sections=sections) as edge:
+        for path in ("/containers", "/api/v1/public/ping", "/docs", "/openapi.json", "/nowhere"):
+            answer = await edge.ask("GET", path, headers={"Accept": HEADERS["Accept"], "Host": host})
+            assert (answer.status_code, answer.json()["code"]) == (403, "host_not_allowed"), path
+        answer = await edge.ask(
+            "OPTIONS", "/containers", headers={**ASKS, "Origin": "https://x", "Host": host}
+        )
+        assert answer.status_code == 403
+        for path in ("/ws", "/ws/s1"):
+            answer = await edge.shake_hands(path, headers={"Host": host})
+            assert (answer.status_code, answer.json()["code"]) == (403, "host_not_allowed"), path
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:1", "127.0.0.1:8070", "127.8.9.1", "[::1]", "[::1]:8070"]
+)
+async def test_name_of_this_machine_is_served_without_authorization(tmp_path, host):
+    sections = {"authorization": {"enabled": False, "token": TOKEN}}
+    async with open_edge(tmp_path, sections=sections) as edge:
+        answer = await edge.ask("GET", "/containers", headers={"Accept": HEADERS["Accept"], "Host": host})
+        assert answer.status_code == 200
+
+
+async def test_any_host_is_served_with_authorization(edge):
+    assert (
+        await edge.ask("GET", "/containers", headers={**HEADERS, "Host": "node.example"})
+    ).status_code == 200

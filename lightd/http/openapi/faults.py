@@ -82,6 +82,9 @@ OF_THE_SERVER = MappingProxyType(
         "malformed_host": Fault(400, "the Host header is not a host name"),
         "ambiguous_length": Fault(400, "the length of the body is given in two ways"),
         "origin_not_allowed": Fault(403, "the web page that sent it is not an allowed origin"),
+        "host_not_allowed": Fault(
+            403, "authorization is off, and the Host header is not a name of this machine"
+        ),
         "malformed_handshake": Fault(400, "the WebSocket handshake is not valid"),
         "websocket_mismatch": Fault(400, "the route is only for WebSockets, or not for WebSockets"),
         "route_not_found": Fault(404, "no such route"),
