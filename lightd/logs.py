@@ -6,7 +6,10 @@
    queue is full, the line is dropped and counted, and the count is logged as soon as there is room. A stopped
    terminal or a log collector that hangs costs log lines, but never delays a game server. The thread collects
    lines for ``GATHER`` seconds, because waking it costs five times as much as a line.
-4. Control characters are escaped: text from a tenant in a log line cannot control an operator's terminal.
+4. The length of a line is limited: the number of characters that are cut off is written in their place.
+5. A log call writes ``REPEATS`` lines, and then ``REPEATS_RATE`` per second; the number of lines left out is
+   the field ``left_out`` of the next one. Requests are limited per client instead (``lightd.http.told``).
+6. Control characters are escaped: text from a tenant in a log line cannot control an operator's terminal.
 """
 
 import contextlib
@@ -29,6 +32,13 @@ Format: TypeAlias = Literal["json", "console"]
 
 CAPACITY = 10_000  # lines: a burst, and no more memory than a few MiB
 BATCH = 256  # lines that one write takes
+SHORT = 256  # characters of a path
+LONGEST_MESSAGE = 4096
+LONGEST_FIELD = 1024
+LONGEST_TRACE = 32 * 1024
+REPEATS = 200
+REPEATS_RATE = 10.0
+REQUESTS = "lightd.request"
 GATHER = 0.05  # seconds
 FAREWELL = 2.0  # seconds that closing waits for the last lines to be taken
 
@@ -62,7 +72,7 @@ class JsonFormatter(logging.Formatter):
             "ts": _timestamp(record),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": redaction.redact(record.getMessage()),
+            "message": _message(record),
         }
         for key, value in _extras(record).items():
             line[f"{key}_" if key in line or key == "exception" else key] = value
@@ -79,10 +89,30 @@ class ConsoleFormatter(logging.Formatter):
             f" {key}={value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
             for key, value in _extras(record).items()
         )
-        text = f"{redaction.redact(record.getMessage())}{' ' if extras else ''}{extras}".translate(_CONTROL)
+        text = f"{_message(record)}{' ' if extras else ''}{extras}".translate(_CONTROL)
         head = f"{_timestamp(record)} {record.levelname:<8} {record.name}: {text}"
         trace = "".join(f"\n    {line.translate(_CONTROL)}" for line in _trace(record).split("\n") if line)
         return f"{head}{trace}"
+
+
+def to_short(text: str, most: int = SHORT) -> str:
+    """``text``, cut to ``most`` characters where it is longer, with the number of those that were cut off."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text) - most} characters cut)"
+
+
+def _message(record: logging.LogRecord) -> str:
+    text = redaction.redact(record.getMessage())
+    return to_short(text, LONGEST_MESSAGE) if record.args else text  # what others wrote is in the arguments
+
+
+def _bounded(value: object) -> object:
+    match value:
+        case str():
+            return to_short(value, LONGEST_FIELD)
+        case dict() | list() if len(text := _to_json(value)) > LONGEST_FIELD:
+            return to_short(text, LONGEST_FIELD)
+        case _:
+            return value
 
 
 def _timestamp(record: logging.LogRecord) -> str:
@@ -98,7 +128,7 @@ def _to_second(second: int) -> str:
 def _extras(record: logging.LogRecord) -> Mapping[str, object]:
     extras = redaction.to_plain({key: value for key, value in vars(record).items() if key not in _STANDARD})
     assert isinstance(extras, dict)  # noqa: S101 - what a mapping becomes
-    return extras
+    return {key: _bounded(value) for key, value in extras.items()}
 
 
 def _trace(record: logging.LogRecord) -> str:
@@ -107,7 +137,7 @@ def _trace(record: logging.LogRecord) -> str:
         parts.append("".join(traceback.format_exception(*record.exc_info)))
     if record.stack_info:
         parts.append(record.stack_info)
-    return redaction.redact("\n".join(parts).rstrip("\n"))
+    return to_short(redaction.redact("\n".join(parts).rstrip("\n")), LONGEST_TRACE)
 
 
 class Output(logging.Handler):
@@ -117,6 +147,7 @@ class Output(logging.Handler):
         super().__init__()
         self.setFormatter(formatter)
         self.dropped = 0
+        self._calls: dict[tuple[str, int], tuple[float, int]] = {}  # each call of the program has one entry
         self._lines: queue.Queue[str | None] = queue.Queue(CAPACITY)
         self._write = _to_writer(stream)
         self._closing = threading.Event()
@@ -136,12 +167,29 @@ class Output(logging.Handler):
         self.close()
 
     def emit(self, record: logging.LogRecord) -> None:
+        if not self._may_repeat(record):
+            return
         try:
             line = self.format(record)
         except Exception:  # noqa: BLE001 - a handler's duty: the mistake of a log call is no reason to fail
             self.handleError(record)
         else:
             self._put(line)
+
+    def _may_repeat(self, record: logging.LogRecord) -> bool:
+        """Whether the log call of ``record`` has not filled its share of the log."""
+        if record.name == REQUESTS:
+            return True
+        call = record.pathname, record.lineno
+        full, left_out = self._calls.get(call, (0.0, 0))
+        full = max(full, record.created) + 1 / REPEATS_RATE
+        if full - record.created > REPEATS / REPEATS_RATE:
+            self._calls[call] = full - 1 / REPEATS_RATE, left_out + 1
+            return False
+        self._calls[call] = full, 0
+        if left_out:
+            record.left_out = left_out
+        return True
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the standard library's name
         """Log that the log call of ``record`` is wrong, through the queue like all else."""

@@ -45,7 +45,9 @@ from lightd.http.identity import of_request
 from lightd.http.protocol import PROVE
 from lightd.http.refusal import new_request_id
 from lightd.http.stations import Stations
+from lightd.http.told import Told
 from lightd.http.wire import to_json
+from lightd.logs import to_short
 from lightd.system import System
 
 logger = logging.getLogger("lightd.request")
@@ -78,6 +80,8 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
     errors.install(app)
 
     gate = Gate(lambda: system.config.authorization, system.tokens, system.clock, system.fleet.endings)
+
+    told = Told()
 
     async def check_scope(asked: Request | Websocket) -> None:
         identity, rule = of_request(), asked.url_rule
@@ -123,11 +127,11 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
     @app.after_request
     async def finish(response: ResponseTypes) -> ResponseTypes:
         origins.share(system.config, response)
-        return _finish(request.method, request.path, response)
+        return _finish(told, request, response)
 
     @app.after_websocket
     async def finish_websocket(response: ResponseTypes | None) -> ResponseTypes | None:
-        return None if response is None else _finish("GET", websocket.path, response)
+        return None if response is None else _finish(told, websocket, response)
 
     @app.get(PING)
     async def ping() -> Response:
@@ -153,9 +157,13 @@ def _begin(offered: str | None) -> None:
     g.began = time.perf_counter()
 
 
-def _finish(method: str, path: str, response: ResponseTypes) -> ResponseTypes:
+def _finish(told: Told, asked: Request | Websocket, response: ResponseTypes) -> ResponseTypes:
     request_id = response.headers["X-Request-Id"] = g.request_id
-    milliseconds = round((time.perf_counter() - g.began) * 1000, 1)
-    extra = {"request_id": request_id, "ms": milliseconds}
-    logger.info("%s %s %d", method, path, response.status_code, extra=extra)
+    identity = g.get("identity")
+    if (identity is not None and identity.is_master) or told.admits(
+        None if identity is None else identity.token_id, asked.remote_addr or ""
+    ):
+        milliseconds = round((time.perf_counter() - g.began) * 1000, 1)
+        extra = {"request_id": request_id, "ms": milliseconds}
+        logger.info("%s %s %d", asked.method, to_short(asked.path), response.status_code, extra=extra)
     return response

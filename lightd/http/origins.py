@@ -7,7 +7,7 @@
    are none. Where the list is empty no answer speaks of origins.
 4. A preflight of such a page is answered before the token is asked for, as it never carries one.
 5. Without authorization no token keeps a strange page out: every request is held to 2. But a page could
-   have a name of its own lead to this machine, and would be the node's own to its browser. So ``Host`` must be
+5. Without authorization no token keeps a strange page out: every request is held to 2. A page could also
    a name of this machine then: a loopback address, ``localhost``, or what ``server.host`` says.
 """
 

@@ -28,6 +28,7 @@ from lightd.http.inbound import Inbound
 from lightd.http.source import ContainerSource, Reached, Source, to_stretch
 from lightd.http.stations import Station, Stations
 from lightd.http.websocket import Socket, to_socket
+from lightd.logs import to_short
 from lightd.system import System
 
 S = TypeVar("S", bound=Source)
@@ -141,7 +142,7 @@ async def _accept() -> Socket:
     offered = websocket.requested_subprotocols
     chosen = next((name for name in offered if name.startswith(SUBPROTOCOL)), None)
     await websocket.accept(headers={"X-Request-Id": g.request_id}, subprotocol=chosen)
-    logger.info("GET %s 101", websocket.path, extra={"request_id": g.request_id})
+    logger.info("GET %s 101", to_short(websocket.path), extra={"request_id": g.request_id})
     return to_socket(websocket.scope)
 
 

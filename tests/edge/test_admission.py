@@ -5,6 +5,7 @@ import re
 
 import httpx
 
+from lightd.http.told import BURST
 from tests.edge.front import HEADERS, NO_VOLUME, TOKEN, open_edge
 
 PING = "/api/v1/public/ping"
@@ -142,3 +143,13 @@ async def test_without_authorization_nobody_is_asked_for_a_token(tmp_path):
         assert (await edge.ask("GET", "/containers", headers={})).status_code == 403
         async with edge.console("", token=""):
             pass
+
+
+async def test_paths_of_strangers_are_cut_in_the_log_and_their_lines_counted(edge, caplog):
+    with caplog.at_level(logging.INFO, logger="lightd.request"):
+        for _ in range(BURST + 50):
+            await edge.ask("GET", "/" + "x" * 20_000, headers={})
+        lines = [record.getMessage() for record in caplog.records if record.name == "lightd.request"]
+    assert BURST <= sum("characters cut)" in line for line in lines) < BURST + 50
+    assert max(map(len, lines)) < 400
+    assert any("more requests like those before were not logged" in line for line in lines)

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import threading
+import time
 import warnings
 
 import pytest
@@ -268,3 +269,40 @@ def test_closing_gives_back_what_was_there():
     output.close()
     output.close()
     assert (root.handlers, root.level) == before
+
+
+def test_line_is_bounded_whatever_a_client_or_a_tenant_wrote_into_it():
+    for formatter in (logs.JsonFormatter(), logs.ConsoleFormatter()):
+        record = logging.makeLogRecord({"msg": "GET %s", "args": ("/" + "x" * 31_000,), "levelname": "INFO"})
+        record.field = "y" * 50_000
+        record.listed = ["z" * 900] * 1000
+        line = formatter.format(record)
+        assert len(line) < 3 * logs.LONGEST_MESSAGE
+        assert "characters cut)" in line
+
+
+def test_short_text_is_left_alone_and_a_long_one_says_what_was_cut():
+    assert logs.to_short("x" * logs.SHORT) == "x" * logs.SHORT
+    assert logs.to_short("x" * 300) == "x" * logs.SHORT + "… (44 characters cut)"
+
+
+def test_log_call_that_repeats_fills_no_disk_and_says_how_much_was_left_out(monkeypatch):
+    stream = io.StringIO()
+    now = time.time()
+    with logs.configure("json", "INFO", stream):
+        for number in range(3000):
+            record = logging.makeLogRecord(
+                {
+                    "name": "x",
+                    "levelno": 20,
+                    "levelname": "INFO",
+                    "msg": "again",
+                    "pathname": "p",
+                    "lineno": 1,
+                }
+            )
+            record.created = now + 60 * (number == 2999)
+            logging.getLogger().handle(record)
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert len(lines) == logs.REPEATS + 1
+    assert lines[-1]["left_out"] == 2999 - logs.REPEATS
