@@ -63,7 +63,8 @@ class Jail:
     """A folder that nothing leaves. Made by ``open_jail``; descriptors it gives are closed by who asked.
 
     ``placing`` is held from the last look at what a rename replaces to the rename: of two conditional writes
-    one wins. It doesn't keep the tenant out. ``pace`` is called at every name where many are looked at.
+    one wins. It doesn't keep the tenant out. ``pace`` is called at every name where many are looked at, and
+    for each folder that is made on a way.
     """
 
     root: int
@@ -98,6 +99,7 @@ class Jail:
         missing: list[str] = []
         here = self._deepest(path, missing)
         while missing:
+            self.pace(0)
             with held(here) as above:
                 here = make_folder_at(above, missing.pop(), owner)
         return here

@@ -37,7 +37,8 @@ class Row:
 class Share:
     """``total`` turns for ``what`` they are named. One row has ``each`` at most, and ``waiting`` more wait.
 
-    Where it is ``whole``, nothing else of a row begins while a turn of its is passed on.
+    ``held`` are the turns that are had now. Where it is ``whole``, nothing else of a row begins while a
+    turn of its is passed on.
     """
 
     what: str
@@ -46,13 +47,9 @@ class Share:
     waiting: int
     reserved: int = 0
     whole: bool = False
+    held: int = attrs.field(default=0, init=False)
     _held: Counter[Row] = attrs.field(factory=Counter)
     _rows: OrderedDict[Row, "deque[Turn]"] = attrs.field(factory=OrderedDict)
-
-    @property
-    def held(self) -> int:
-        """The turns that are had now."""
-        return self._held.total()
 
     def join(self, volume_id: str, *, favoured: bool | None = None, begun: bool = False) -> "Turn":
         """A turn that is had at once or waited for. ``Busy`` where too many wait, unless it has ``begun``.
@@ -93,12 +90,15 @@ class Share:
     def is_wanted(self, turn: "Turn") -> bool:
         """Whether somebody who waits would have the turn if it were given back."""
         self._held[turn.row] -= 1
+        self.held -= 1
         try:
             return any(self._may(row) for row in self._rows if not self.whole or row != turn.row)
         finally:
             self._held[turn.row] += 1
+            self.held += 1
 
     def _drop(self, row: Row) -> None:
+        self.held -= 1
         self._held[row] -= 1
         if self._held[row] == 0:
             del self._held[row]
@@ -119,6 +119,7 @@ class Share:
                 passed += 1
                 continue
             passed = 0
+            self.held += 1
             self._held[row] += 1
             turns.popleft().give()
             if turns:

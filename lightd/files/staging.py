@@ -36,7 +36,18 @@ class Staging:
     _entries: int = 0
     _bytes: int = 0
     _read: int = 0
+    _folders: int = 0
     _links: dict[RelativePath, str] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        self._jail = attrs.evolve(self._jail, pace=self._made_folder)
+
+    def _made_folder(self, _: int) -> None:
+        """One was made on the way to an entry, which need not have an entry of its own."""
+        self._pace(0)
+        self._folders += 1
+        if self._folders > self._ceilings.entries:
+            raise errors.InvalidArchive(f"The archive has more than {self._ceilings.entries} folders")
 
     def admits(self, path: RelativePath) -> bool:
         """Whether an entry is to be made at ``path``; the root is there already. Counts it."""

@@ -3,7 +3,7 @@
 All work is done in threads, which the volumes share (``lightd.files.shares``): one whose disk hangs, or whose
 tenant asks for all that he can, holds a few, and whoever asks for another has the rest.
 
-- Quick work is on one file or one folder. Where it takes longer than ``SLICE`` it goes on as long work.
+- Quick work is on one file or one folder. Where it takes longer than ``QUICK`` it goes on as long work.
 - Pieces are what transfers of files are made of; they are short, and the transfers themselves are counted.
 - Long work is on trees. It gives its turn away every ``SLICE`` where somebody waits for it.
 - Archives are made and unpacked by processes, one at a time in a volume.
@@ -41,8 +41,15 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
+QUICK: Final = 0.02
+"""Seconds after which quick work goes on as long work: thousands of names are listed by then."""
+
 SLICE: Final = 0.1
-"""Seconds after which work in a thread looks whether others wait."""
+"""Seconds after which long work looks whether others wait."""
+
+BURST: Final = 0.002
+"""Seconds that long work goes on for before it rests: all of it together has Python's lock for half of the
+time at most, and the loop for the rest."""
 
 QUICK_IN_ONE: Final = 4
 LONG_IN_ONE: Final = 2
@@ -87,12 +94,19 @@ class _Pacer:
 
     turn: Turn
     long: Share
-    _due: float = attrs.field(factory=lambda: time.monotonic() + SLICE)
+    _due: float = attrs.field(factory=lambda: time.monotonic() + QUICK)
+    _tired: float = math.inf
 
     def __call__(self, _: int) -> None:
-        if time.monotonic() >= self._due:
+        now = time.monotonic()
+        if now >= self._due:
             trio.from_thread.run(self._step)
             self._due = time.monotonic() + SLICE
+        elif now >= self._tired:
+            time.sleep(BURST * (2 * self.long.held - 1))
+        elif self._tired < math.inf or self.turn.share is not self.long:
+            return
+        self._tired = time.monotonic() + BURST
 
     async def _step(self) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -167,9 +181,11 @@ class VolumeFolders:
 
     async def sweep_deleted(self, known: Callable[[], Collection[str]]) -> None:
         """Volumes that were deleted take no more room; what can't be done now is logged and left."""
-        for volume_id in await self._set_aside():
-            if volume_id not in known():
-                await self._attempt(volume_id, partial(self._remove, self._aside(volume_id)))
+        async with trio.open_nursery() as nursery:  # a huge one keeps no other waiting
+            for volume_id in await self._set_aside():
+                if volume_id not in known():
+                    work = partial(self._remove, self._aside(volume_id))
+                    nursery.start_soon(self._attempt, volume_id, work)
 
     async def sweep_parts(self, known: Callable[[], Collection[str]], before: float) -> None:
         """Parts that nobody wrote to since ``before`` are gone; what can't be done now is logged and left."""

@@ -18,6 +18,7 @@ import select
 import socket as sockets
 import struct
 import termios
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
@@ -36,6 +37,9 @@ LARGE: Final = 1 << 20
 
 BURST: Final = 16 << 20
 """Bytes that one hop into a thread moves at most, so that others get their turn."""
+
+LONGEST: Final = 0.1
+"""Seconds that a hop goes on for, however fast a client is, or however slowly it takes its burst."""
 
 FAST: Final = 256 << 10
 LINGER: Final = 5
@@ -163,9 +167,9 @@ def _queued(handle: sockets.socket) -> int:
 
 def _send_some(handle: sockets.socket, part: Part, at: int) -> int:
     """How many bytes went; 0: the file ends here, -1: there was no room."""
-    begun = at
+    begun, over = at, time.monotonic() + LONGEST
     until = min(part.stop, at + BURST)
-    while at < until:
+    while at < until and (at == begun or time.monotonic() < over):
         try:
             sent = os.sendfile(handle.fileno(), part.descriptor, at, until - at)
         except BlockingIOError:
@@ -220,8 +224,9 @@ def _receive_some(
 ) -> int:
     """How many bytes came; 0: the client has ended, -1: there was nothing."""
     taken = filled = 0
+    over = time.monotonic() + LONGEST
     size = min(size, BURST)
-    while taken < size:
+    while taken < size and (taken == 0 or time.monotonic() < over):
         try:
             count = handle.recv_into(buffer[filled : filled + size - taken])
         except BlockingIOError:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import threading
 from pathlib import Path
 
 import trio
@@ -315,3 +316,22 @@ async def test_a_volume_whose_folder_somebody_removed_is_a_404_without_a_path_of
     status, code, said = await edge.refused("GET", f"/volumes/{volume['id']}/files")
     assert (status, code) == (404, "file_not_found")
     assert volume["path"] not in said
+
+
+async def test_a_deleted_volume_that_takes_long_to_empty_keeps_no_other_waiting(tmp_path, monkeypatch):
+    folders, emptied, real = volumes.VolumeFolders(tmp_path), threading.Event(), volumes.delete_at
+    for name in "ab":
+        (tmp_path / f"{volumes.DELETED}{name}").mkdir()
+
+    def delete_at(folder, name, pace):
+        if emptied.is_set() or name.endswith("b"):
+            real(folder, name, pace)
+            emptied.set()
+        else:
+            assert emptied.wait(20)
+            real(folder, name, pace)
+
+    monkeypatch.setattr(volumes, "delete_at", delete_at)
+    monkeypatch.setattr(os, "listdir", lambda _: [f"{volumes.DELETED}{name}" for name in "ab"])
+    await folders.sweep_deleted(set)
+    assert not any((tmp_path / f"{volumes.DELETED}{name}").exists() for name in "ab")

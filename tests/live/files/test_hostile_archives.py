@@ -7,6 +7,7 @@ import signal
 import tarfile
 import time
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,18 @@ async def test_a_hostile_archive_is_refused_soon_and_leaves_nothing(volume, jail
     with trio.fail_after(SOON), pytest.raises(errors.InvalidArchive, match=said):
         await archiving.extract(jail, parse_path("a"), parse_path("back"), TENANT, ceilings=ceilings)
     assert [path.name for path in volume.iterdir()] == ["a"]
+
+
+async def test_the_folders_that_entries_need_are_counted(volume, jail):
+    with tarfile.open(volume / "a", "w") as tar:
+        for number in range(30):
+            tar.addfile(tarfile.TarInfo("/".join([str(number), *"f" * 40])))
+    for entries, said in ((1000, "more than 1000 folders"), (2000, None)):
+        ceilings = archives.Ceilings(entries=entries)
+        refused = nullcontext() if said is None else pytest.raises(errors.InvalidArchive, match=said)
+        with refused:
+            await archiving.extract(jail, parse_path("a"), parse_path("back"), TENANT, ceilings=ceilings)
+    assert sorted(path.name for path in volume.iterdir()) == ["a", "back"]
 
 
 async def test_honest_headers_fit(volume, jail):
