@@ -58,7 +58,7 @@ function bounds(schema) {
   if (schema.minimum !== undefined) said.push(`from ${schema.minimum}`);
   if (schema.maximum !== undefined) said.push(`to ${schema.maximum}`);
   if (schema.maxLength !== undefined) said.push(`at most ${schema.maxLength} characters`);
-  if (schema.default !== undefined) said.push(`${JSON.stringify(schema.default)} unless said`);
+  if (schema.default !== undefined) said.push(`(default: ${JSON.stringify(schema.default)})`);
   return said.length ? `, ${said.join(" ")}` : "";
 }
 
