@@ -1,7 +1,9 @@
 """What CI runs, each part by its name: ``nox --list``.
 
 Run from the project's own environment (``.venv``, made by ``tests/rig/run``) the sessions use that one;
-run from elsewhere each makes its own. ``tests`` always makes one for each Python.
+run from elsewhere each makes its own. ``tests`` and ``newest`` always make one for their Python.
+`tests/rig/run tests` runs ``tests``, ``newest`` and ``live`` at the same time, and some of them in parts,
+each with its name in ``LIGHTD_PART``. tests/README.md says what each session is for.
 """
 
 import importlib.metadata
@@ -13,7 +15,7 @@ from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "typing", "docs", "tests"]
+nox.options.sessions = ["lint", "typing", "docs", "tests", "newest"]
 nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = True
 
@@ -22,7 +24,10 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 COVERAGE = ROOT / ".nox" / "coverage"
 RESULTS = ROOT / ".nox" / "results"
 FLOORS = nox.project.load_toml("pyproject.toml")["tool"]["lightd"]["coverage-floors"]
-ATTACKED, BRIEFLY = "60", "8"  # seconds that the server stands all attacks at once
+PART = os.environ.get("LIGHTD_PART", "")
+SOAKED = "10"  # times as much as in the gate: about an hour
+# What can differ between Pythons: the library, and Quart, whose newest release needs the newest Python.
+CAN_DIFFER = ["tests/golden", "tests/pure", "tests/contracts", "tests/edge", "tests/processes"]
 PYTHON_SOURCES = ["actors", "lightd", "tests", "docs", "noxfile.py"]
 
 
@@ -74,7 +79,10 @@ def _run(session: nox.Session, *arguments: str, **options: object) -> None:
     session.run("python", *arguments, **options)
 
 
-def _pytest(session: nox.Session, name: str, marked: str, *, measured: bool = True, **env: str) -> None:
+def _pytest(
+    session: nox.Session, name: str, marked: str, *paths: str, measured: bool = True, **env: str
+) -> None:
+    name = f"{name}-{PART}" if PART else name
     COVERAGE.mkdir(parents=True, exist_ok=True)
     for old in COVERAGE.glob(f"{name}.*"):
         old.unlink()
@@ -83,36 +91,46 @@ def _pytest(session: nox.Session, name: str, marked: str, *, measured: bool = Tr
         *(("-m", "coverage", "run") if measured else ()),
         *("-m", "pytest", "--quiet", "-m", marked, f"--junitxml={RESULTS / name}.xml"),
         "--hypothesis-profile=ci",  # no deadlines: coverage slows the examples down
-        *session.posargs,
-        env={**env, "COVERAGE_FILE": str(COVERAGE / name)},
+        *(session.posargs or paths),
+        env={"COVERAGE_FILE": str(COVERAGE / name), **env},
     )
 
 
 HERE = _oldest_and_newest()
 
 
-@nox.session(python=HERE or None)
+@nox.session(python=HERE[:1] or None)
 def tests(session: nox.Session) -> None:
-    """All that needs no Docker: pure, simulated, contracts on the fakes, architecture."""
-    oldest, newest = session.python in HERE[:1], session.python in HERE[-1:]
-    _pytest(
-        session,
-        f"tests-{session.python}",
-        "not live and not bench",
-        measured=oldest or not HERE,  # once: it takes a third longer
-        LIGHTD_ATTACK_SECONDS=ATTACKED if newest else BRIEFLY,  # a minute, once
-    )
+    """All that needs no Docker, on the oldest Python here, measured."""
+    _pytest(session, f"tests-{session.python}", "not live and not bench", LIGHTD_ALL_ROUTES="yes")
+
+
+@nox.session(python=HERE[1:] or HERE or None)
+def newest(session: nox.Session) -> None:
+    """Of that, on the newest Python here, what can differ between versions; not measured."""
+    if len(HERE) < len(("oldest", "newest")):
+        session.skip("only one Python is here, and `tests` has it")
+    marked = "not live and not bench and not soak and not one_python"
+    _pytest(session, f"newest-{session.python}", marked, *CAN_DIFFER, measured=False)
 
 
 @nox.session(venv_backend=BACKEND)
 def live(session: nox.Session) -> None:
     """What needs a Docker Engine: the daemon as a whole, and the contracts on Docker."""
-    _pytest(session, "live", "live")
+    _pytest(session, "live", "live", "tests/live", "tests/contracts")
+
+
+@nox.session(venv_backend=BACKEND)
+def soak(session: nox.Session) -> None:
+    """The random and the long tests of the gate, ten times as long (or ``LIGHTD_SOAK`` times)."""
+    factor = os.environ.get("LIGHTD_SOAK", SOAKED)
+    command = ["-m", "pytest", "-m", "soak", f"--junitxml={RESULTS / 'soak'}.xml", *session.posargs]
+    _run(session, *command, env={"LIGHTD_SOAK": factor})
 
 
 @nox.session(venv_backend=BACKEND)
 def cover(session: nox.Session) -> None:
-    """The floors of pyproject.toml hold over what `tests` and `live` ran together."""
+    """The floors of pyproject.toml hold over what `tests` and `live` measured together."""
     environment = {"COVERAGE_FILE": str(ROOT / ".nox" / "covered")}
     collected = sorted(str(path) for path in COVERAGE.glob("*"))
     if not collected:

@@ -8,6 +8,8 @@ import sys
 
 import trio
 
+from tests import soak
+
 PROGRAM = "import sys; from schemathesis.cli import schemathesis; sys.exit(schemathesis())"
 SEED = "20240229"  # the same requests every time
 
@@ -16,12 +18,11 @@ SEED = "20240229"  # the same requests every time
 # are counted, so that one of many is a 429 instead of a 401.
 LEFT_OUT = ("positive_data_acceptance", "ignored_auth")
 
-BRIEFLY = float(os.environ.get("LIGHTD_ATTACK_SECONDS", "5")) < 60
-TAGS = ("Ports",) if BRIEFLY else ()
-"""Of which routes; all of them take minutes, and CI takes them once."""
+TAGS = () if "LIGHTD_ALL_ROUTES" in os.environ or soak.FACTOR > 1 else ("Ports",)
+"""Of which routes; all of them take a minute of computing, which the gate spends once."""
 
 
-async def attack(url, token, folder, *phases, examples=1, tags=TAGS, exclude=(), **fixed):
+async def attack(url, token, folder, *phases, examples=soak.FACTOR, tags=TAGS, exclude=(), **fixed):
     """Send what ``phases`` think of to the daemon at ``url``; ``fixed`` are parameters that stay the same.
 
     Without ``tags`` it goes to all routes, but for the operations to ``exclude``.

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from lightd.files import resolve
+from tests import soak
 from tests.contracts import (
     archive_checks,
     crafted_checks,
@@ -52,7 +53,8 @@ def test_an_operation_does_what_it_says(scene, check):
     check(scene)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(1, soak.times(3) + 1))
 def test_no_string_is_a_way_out(scene, seed):
     """A few of those that ``python -m tests.contracts.fuzz`` makes by the million."""
     told = fuzz.fuzz(scene, 4000, seed)

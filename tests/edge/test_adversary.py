@@ -1,5 +1,7 @@
 """Requests that nobody would write by hand, at every route of the document."""
 
+import pytest
+
 from tests.contracts.adversary import attack
 from tests.contracts.door_checks import check_every_route_is_closed, check_no_route_takes_another_method
 from tests.edge.front import TOKEN
@@ -22,6 +24,7 @@ async def test_no_route_takes_a_method_that_the_document_lacks(edge):
     assert await check_no_route_takes_another_method(asking(edge), TOKEN) > 200
 
 
+@pytest.mark.soak
 async def test_what_the_document_forbids_is_refused_and_what_it_allows_is_answered_as_it_says(edge, tmp_path):
     await edge.running()
     await edge.port(25565)
@@ -29,6 +32,7 @@ async def test_what_the_document_forbids_is_refused_and_what_it_allows_is_answer
     assert (await edge.get("/api/v1/public/ping"))["status"] == "ok"
 
 
+@pytest.mark.soak
 async def test_requests_about_what_is_there_are_answered_as_the_document_says(edge, tmp_path):
     await edge.running()
     await edge.port(25565)

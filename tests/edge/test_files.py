@@ -179,6 +179,7 @@ async def test_files_and_trees_are_deleted_all_or_none_where_one_is_missing(edge
     ] == "paths: must hold 1 to 1000 paths"
 
 
+@pytest.mark.one_python
 async def test_a_hundred_thousand_names_are_listed_page_by_page_and_none_is_opened(edge, volume, monkeypatch):
     for number in range(100_000):
         os.close(os.open(on_disk(volume, f"{number:05}"), os.O_CREAT | os.O_WRONLY))

@@ -37,6 +37,7 @@ async def read_until(client, text):
             return
 
 
+@pytest.mark.one_python
 async def test_a_thousand_idle_sockets_take_nothing_from_who_works(edge, many_descriptors):
     volume = await edge.volume()
     assert volume != NO_VOLUME

@@ -6,11 +6,13 @@ import tempfile
 import threading
 from pathlib import Path
 
+import pytest
 import trio
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from tests import soak
 from tests.edge.front import open_edge
 
 KEYS = list(itertools.product(("0.0.0.0", "127.0.0.1", "10.0.0.1"), (1, 2), ("tcp", "udp")))
@@ -184,7 +186,10 @@ class Node(RuleBasedStateMachine):
         assert shown == self.containers
 
 
-TestNode = Node.TestCase
+TestNode = pytest.mark.soak(Node.TestCase)
 TestNode.settings = settings(
-    max_examples=8, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=soak.times(8),
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )

@@ -1,11 +1,10 @@
 """The daemon and the engine are killed again and again while a panel keeps both busy; the end is true.
 
 What is drawn from a seed is what is done and when; what comes of it depends on the machine.
-``LIGHTD_BAD_DAYS`` is how many seeds are tried.
+`nox -s soak` tries more seeds than the gate, which tries one.
 """
 
 import gc
-import os
 import random
 
 import attrs
@@ -13,15 +12,19 @@ import httpx
 import pytest
 import trio
 
+from tests import soak
 from tests.contracts.api_checks import CHECKED
 from tests.live.daemon import HEADERS, Daemon, free_port, inspect, serving
 from tests.live.second_engine import open_second_engine
 from tests.rig import engine
 
 # A request whose server is killed leaves its body's generator to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator 'httpx:ResourceWarning")
+pytestmark = [
+    pytest.mark.soak,
+    pytest.mark.filterwarnings("ignore:Async generator 'httpx:ResourceWarning"),
+]
 
-SEEDS = int(os.environ.get("LIGHTD_BAD_DAYS", "1"))
+SEEDS = soak.times(1)
 ROUNDS = 6
 NAMES = [f"b{number}" for number in range(6)]
 ACTIONS = ("create", "start", "start", "stop", "kill", "restart", "delete")

@@ -1,6 +1,7 @@
 """The document and its reference, held against the real daemon on a real engine."""
 
 import httpx
+import pytest
 
 from tests.contracts.adversary import attack
 from tests.contracts.door_checks import check_every_route_is_closed, check_no_route_takes_another_method
@@ -28,6 +29,7 @@ async def test_every_line_of_the_reference_works_on_a_real_engine(daemon, tmp_pa
     assert daemon.in_docker() == {}
 
 
+@pytest.mark.soak
 async def test_a_server_that_runs_stays_whole_while_its_node_is_asked_nonsense(daemon, tmp_path):
     await daemon.create("s1")
     await daemon.power("start")

@@ -13,6 +13,8 @@ import trio
 from lightd import demo, demo_screen
 from tests.rig import engine
 
+pytestmark = pytest.mark.one_python
+
 DEMO = [sys.executable, "-m", "lightd", "demo"]
 
 

@@ -791,6 +791,7 @@ def reachable():
     return edges, {shape[0] for shape in seen}
 
 
+@pytest.mark.one_python
 def test_every_cell_of_the_table_is_reached_and_whatever_is_decided_is_in_it():
     edges, phases = reachable()
     assert edges == {(phase, event) for phase, row in TRANSITIONS.items() for event in row}

@@ -6,6 +6,7 @@ anything it might have said of other lives), and the daemon *crashes* and replay
 """
 
 import attrs
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
@@ -20,6 +21,7 @@ from actors.container.events import Follow
 from actors.container.spec import ContainerSpec, Limits, PortBinding, RestartPolicy
 from actors.container.state import CHANGING, GONE, TRANSITIONS, UP, Phase
 from actors.kernel.decider import Rejection, replay
+from tests import soak
 
 SPEC = ContainerSpec("s1", "image", "volume", "run")
 SPECS = (
@@ -379,5 +381,7 @@ class ContainerMachine(RuleBasedStateMachine):
         assert runs == list(range(1, len(runs) + 1))
 
 
-ContainerMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
-test_the_container_is_never_wrong = ContainerMachine.TestCase
+ContainerMachine.TestCase.settings = settings(
+    max_examples=soak.times(100), stateful_step_count=40, deadline=None
+)
+test_the_container_is_never_wrong = pytest.mark.soak(ContainerMachine.TestCase)

@@ -19,6 +19,7 @@ from actors.portpool.messages import (
     PortsRemoved,
     Remove,
 )
+from tests import soak
 
 ANY = ("0.0.0.0", 80, "tcp")
 LOCAL = ("127.0.0.1", 80, "tcp")
@@ -279,8 +280,10 @@ class PortPoolMachine(RuleBasedStateMachine):
         assert replay(DECIDER, DECIDER.initial, self.events) == self.state
 
 
-PortPoolMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
-test_a_port_never_has_two_owners = PortPoolMachine.TestCase
+PortPoolMachine.TestCase.settings = settings(
+    max_examples=soak.times(60), stateful_step_count=30, deadline=None
+)
+test_a_port_never_has_two_owners = pytest.mark.soak(PortPoolMachine.TestCase)
 
 
 def test_a_port_that_a_container_holds_by_another_address_cannot_be_marked():

@@ -1,10 +1,12 @@
 """Ring against a model that keeps everything; Latest's values."""
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from actors.kernel.ephemeral import Latest, Ring, Stretch
+from tests import soak
 
 
 class RingMachine(RuleBasedStateMachine):
@@ -54,8 +56,8 @@ class RingMachine(RuleBasedStateMachine):
         assert bool(kept) == bool(self.pushed)
 
 
-TestRing = RingMachine.TestCase
-TestRing.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
+TestRing = pytest.mark.soak(RingMachine.TestCase)
+TestRing.settings = settings(max_examples=soak.times(50), stateful_step_count=30, deadline=None)
 
 
 def test_an_item_over_the_size_is_kept_while_it_is_the_newest():

@@ -1,11 +1,9 @@
 """Random commands over an engine that fails at random, and a daemon that is killed at random.
 
 Once the engine is well again and time has passed, the journal, the directory and the engine agree.
-``LIGHTD_SIMULATED_SEEDS`` is how many schedules are tried; with ``PYTHONHASHSEED=0`` a seed tells the same
-story again.
+`nox -s soak` tries more schedules than the gate; with ``PYTHONHASHSEED=0`` a seed tells the same story again.
 """
 
-import os
 import random
 
 import attrs
@@ -25,9 +23,13 @@ from actors.kernel.journal import JournalUnavailable
 from actors.kernel.mailbox import ActorGone
 from lightd.engine import fake
 from lightd.engine.faults import Moment
+from tests import soak
 from tests.simulated.world import REST, FullJournal, a_spec, open_daemon, virtual_clock
 
-SEEDS = int(os.environ.get("LIGHTD_SIMULATED_SEEDS", "100"))
+SEEDS = soak.times(100)
+
+pytestmark = pytest.mark.soak
+
 NAMES = ("s1", "s2", "s3")
 CALLS = frozenset({"create_server", "create_installer", "create_candidate", "replace", "update"})
 CALLS |= {"start", "signal", "remove", "remove_orphan"}

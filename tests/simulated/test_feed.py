@@ -9,6 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from lightd.http import feed as feeds
 from lightd.http.feed import Cut, Feed, FeedBroken
+from tests import soak
 
 LINES = "line"
 EVENT = "event"
@@ -194,7 +195,8 @@ async def play(steps, ending):
     assert stage.feed.first == stage.feed.head + 1  # nothing is kept for nobody
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.soak
+@settings(max_examples=soak.times(300), deadline=None)
 @given(STEPS, st.booleans())
 def test_whatever_happens_each_viewer_sees_the_stream_in_order_or_is_told_the_gap(steps, fails):
     def end(feed):

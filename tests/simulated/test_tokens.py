@@ -24,6 +24,7 @@ from lightd.config import Authorization
 from lightd.http.auth import Gate, to_digest
 from lightd.http.errors import ApiError
 from lightd.sockets import OpenSockets
+from tests import soak
 from tests.doubles.journals import SlowJournal
 
 EPOCH = 1_700_000_000.0
@@ -268,7 +269,8 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.soak
+@settings(max_examples=soak.times(60), deadline=None)
 @given(STEPS, st.sampled_from([0.0, 0.01, 1.0]))
 def test_in_whatever_order_a_token_for_one_use_lets_one_in_at_most_and_none_after_its_end(steps, seconds):
     async def run():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import logging
-import os
 import pathlib
 import random
 import resource
@@ -18,6 +17,7 @@ import pytest
 import trio
 
 from lightd.http import server
+from tests import soak
 from tests.live.edge.client import (
     BINARY,
     CLOSE,
@@ -31,7 +31,7 @@ from tests.live.edge.client import (
     wait_until,
 )
 
-SECONDS = float(os.environ.get("LIGHTD_ATTACK_SECONDS", "8"))
+SECONDS = soak.times(8)
 ATTACKERS = 20
 MIB = 1024 * 1024
 
@@ -214,6 +214,7 @@ def resident() -> int:
     return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("seed", [random.randrange(10**6)], ids=lambda seed: f"seed-{seed}")
 async def test_nothing_that_clients_send_together_harms_another_client_or_is_left_behind(opened, app, seed):
     short = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import struct
 
@@ -11,6 +10,7 @@ import pytest
 import trio
 
 from lightd.http import server
+from tests import soak
 from tests.live.edge.client import (
     BINARY,
     CLOSE,
@@ -24,7 +24,7 @@ from tests.live.edge.client import (
 )
 from tests.live.edge.test_all_at_once import measure
 
-SECONDS = float(os.environ.get("LIGHTD_ATTACK_SECONDS", "8"))
+SECONDS = soak.times(8)
 FUZZERS = 12
 LARGEST = 64 * 1024
 CODES = {0, 1000, 1002, 1003, 1005, 1007, 1009, 1011}
@@ -174,6 +174,7 @@ async def fuzz(edge: server.Server, seed: int, seconds: float) -> dict[str, int]
     return tally
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("seed", [random.randrange(10**6)], ids=lambda seed: f"seed-{seed}")
 async def test_frames_at_random_are_answered_or_end_their_socket_alone(opened, seed):
     limits = {"linger": 0.3, "write_stall": 1.0, "ping_every": 5.0}
