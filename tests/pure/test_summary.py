@@ -24,3 +24,12 @@ def test_each_failure_of_each_session_is_told_by_its_end(tmp_path):
         "---- tests-3.11: tests.live.test_b::test_broken\nno such engine",
     ]
     assert summary.count(tmp_path) == (2, 4, 2)
+
+
+def test_summary_says_how_long_each_session_took(tmp_path):
+    (tmp_path / "live.xml").write_text('<testsuites><testsuite tests="4" time="61.6" /></testsuites>')
+    (tmp_path / "tests-3.11.xml").write_text('<testsuites><testsuite tests="9" time="5" /></testsuites>')
+    assert list(summary.durations(tmp_path)) == [
+        "live: 4 tests in 1:02 minutes",
+        "tests-3.11: 9 tests in 0:05 minutes",
+    ]

@@ -1,4 +1,4 @@
-"""The last lines of a test run: what failed over all its sessions and why, and how many did not."""
+"""The last lines of a test run: how long its parts took, what failed in them and why, how many did not."""
 
 import sys
 from collections.abc import Iterator
@@ -35,8 +35,17 @@ def failures(results: Path) -> Iterator[str]:
                 yield "\n".join((f"---- {session}: {case.get('classname')}::{case.get('name')}", *lines))
 
 
+def durations(results: Path) -> Iterator[str]:
+    """Tell of each session how many tests it had, and how long it took."""
+    for session, suite in suites(results):
+        minutes, seconds = divmod(round(float(suite.get("time", 0))), 60)
+        yield f"{session}: {suite.get('tests', 0)} tests in {minutes}:{seconds:02} minutes"
+
+
 if __name__ == "__main__":
     found = Path(sys.argv[1])
+    for each in durations(found):
+        print(each)
     for each in failures(found):
         print(each)
     print("{} passed, {} failed, {} skipped".format(*count(found)))
