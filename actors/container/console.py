@@ -12,7 +12,7 @@ At most ``INPUTS`` lines of input wait for a process that doesn't read; at that 
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
@@ -75,6 +75,23 @@ class Keeper(Protocol):
         """Return the last kept lines with numbers below ``before``, at most ``limit``."""
 
 
+class Matcher(Protocol):
+    """A compiled start pattern: tells whether one of joined lines matches.
+
+    ``seconds`` is the time of the processor that its searches have taken.
+    """
+
+    seconds: float
+
+    def __call__(self, lines: bytes, /) -> bool: ...
+
+    def is_quick(self, size: int) -> bool:
+        """Return true where a call with so many bytes takes no time."""
+
+    async def search(self, lines: bytes) -> bool:
+        """Return what a call does, made where nobody waits for it."""
+
+
 @attrs.define(eq=False)
 class Console:
     """One container's console.
@@ -101,6 +118,7 @@ class Console:
     _splitter: LineSplitter = attrs.field(factory=LineSplitter)
     _reading: trio.Lock = attrs.field(factory=trio.Lock)
     _restoring: trio.Lock = attrs.field(factory=trio.Lock)
+    _telling: trio.Lock = attrs.field(factory=trio.Lock)
     _restored: bool = False
     _input: deque[bytes] | None = None
     _input_arrived: Wake = attrs.field(factory=Wake)
@@ -143,6 +161,10 @@ class Console:
     async def end(self, limit: int) -> list[Numbered]:
         """Return the last lines with their numbers, at most ``limit``, those that only the keeper has too."""
         await self.restore()
+        async with self._telling:
+            return await self._end(limit)
+
+    async def _end(self, limit: int) -> list[Numbered]:
         first = max(self.lines.last - limit + 1, self.lines.first)
         found: list[Numbered] = []
         step = 0
@@ -298,7 +320,7 @@ class Life:
 class Readiness:
     """Looks for the start pattern in what is printed; ``seen`` stays true once it was found."""
 
-    matches: Callable[[bytes], bool] | None
+    matches: Matcher | None
     seen: bool = False
 
     @property
@@ -306,9 +328,17 @@ class Readiness:
         """There is something to look for."""
         return self.matches is not None and not self.seen
 
-    def look(self, lines: bytes) -> bool:
-        """Return true where one of ``lines`` matches, as a person reads it; only while ``looks`` is true."""
-        self.seen = self.matches is not None and self.matches(to_plain(lines))
+    @property
+    def seconds(self) -> float:
+        """The time of the processor that looking has taken."""
+        return 0.0 if self.matches is None else self.matches.seconds
+
+    async def look(self, lines: bytes) -> bool:
+        """Return true where one of ``lines`` matches, as a person reads it; at once where that is quick."""
+        if self.matches is not None:
+            plain = to_plain(lines)
+            quick = self.matches.is_quick(len(plain))
+            self.seen = self.matches(plain) if quick else await self.matches.search(plain)
         return self.seen
 
 

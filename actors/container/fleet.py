@@ -19,7 +19,7 @@ import attrs
 import trio
 
 from actors.container import messages as told
-from actors.container.console import Console, Life
+from actors.container.console import Console, Life, Matcher
 from actors.container.consolelog import ConsoleLog, MemoryConsoleLog
 from actors.container.decider import DECIDER
 from actors.container.endings import Endings, note_endings
@@ -29,7 +29,6 @@ from actors.container.scribe import Scribe
 from actors.container.spec import ContainerSpec
 from actors.container.state import CHANGING, GONE, INSTALLING, UP, Phase, State
 from actors.container.stats import Stats
-from actors.container.watch import Matcher
 from actors.kernel.actor import View
 from actors.kernel.bus import Bus
 from actors.kernel.ephemeral import Latest, Wake

@@ -16,11 +16,11 @@ import trio
 
 from actors.container import effects as todo
 from actors.container import messages as told
-from actors.container.console import Console, InputClosed, InputFull, Life
+from actors.container.console import Console, InputClosed, InputFull, Life, Matcher
 from actors.container.engine import Engine, EngineRefused, EngineUnavailable, Missing, Role, Snapshot
 from actors.container.reader import Reader
 from actors.container.state import UP, Phase, State
-from actors.container.watch import FIRST_DELAY, LONGEST_DELAY, Matcher, Watch
+from actors.container.watch import FIRST_DELAY, LONGEST_DELAY, Watch
 from actors.kernel.actor import View
 from actors.kernel.mailbox import Ref
 

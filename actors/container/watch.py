@@ -17,7 +17,7 @@ from collections.abc import Callable, Container
 import attrs
 import trio
 
-from actors.container.console import Console, Life, Readiness
+from actors.container.console import Console, Life, Matcher, Readiness
 from actors.container.effects import WatchConsole
 from actors.container.engine import Attachment, Engine, EngineUnavailable, Missing, Snapshot
 from actors.container.joint import to_told
@@ -26,17 +26,20 @@ from actors.container.messages import AbsenceReported, Inspected, Message, Readi
 from actors.container.reader import Reader
 from actors.kernel.mailbox import Ref
 
-Matcher = Callable[[bytes], bool]
-"""Tells whether one of joined lines matches."""
-
 Ended = Inspected | AbsenceReported
 
 SLICE = 32 * 1024
 """Bytes that are searched for the start pattern in one step."""
+SEARCHING = 0.25
+"""Seconds of processor that the search of one chunk may take: the process waits for it, and whoever kills it.
+A pattern that is so slow with what is printed is not looked for in the rest of the chunk."""
 SHORT = 4 * 1024
 """Bytes of output that are no matter of turns."""
 GATHERING = 0.025
 """Seconds in which a long unfinished line may grow: it is searched from its beginning each time."""
+
+RESIZING = 0.1
+"""Seconds between two calls of the engine for the size of a terminal, however often a page is resized."""
 
 REST = 2.0
 _LOOKS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)
@@ -192,11 +195,14 @@ class Watch:
         slices = [*to_slices(block.data, SLICE)] if block.count else []
         if partial := self.console.partial:
             slices.append(partial)
+        spent = readiness.seconds
         for lines in slices:
             if len(lines) > SHORT:
                 await self.console.turns.next()
-            if readiness.look(lines):
+            if await readiness.look(lines):
                 return True
+            if readiness.seconds - spent > SEARCHING:
+                break
         return False
 
     async def _feed(self, attachment: Attachment) -> None:
@@ -219,6 +225,7 @@ class Watch:
             except EngineUnavailable:
                 return
             shown = size
+            await trio.sleep(RESIZING)
 
     async def _ask(self) -> Ended | None:
         """Return what the engine says of the process that stopped printing; None where it still runs."""

@@ -12,7 +12,7 @@ import attrs
 
 from lightd.http import mountrules
 from lightd.http.mountrules import to_pairs
-from lightd.patterns import LONGEST, BadPattern, compile_pattern
+from lightd.patterns import LONGEST, BadPattern, check_pattern
 
 _INTERNAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
@@ -97,7 +97,7 @@ def _ip(value: object) -> str:
 def _pattern(value: object) -> str:
     pattern = _text(value)
     try:
-        compile_pattern(pattern)
+        check_pattern(pattern)
     except BadPattern as error:
         raise ValueError(f"is not a valid regular expression: {error}") from None
     return pattern

@@ -15,6 +15,7 @@ from lightd.http.wire import digest, loads, read
 from lightd.system import System
 
 MESSAGES = 20  # a second
+LINES_A_MESSAGE = 1000  # asked for at once; more count as more messages
 LONGEST_TTY_LINE = 4095  # bytes, its end included: N_TTY_BUF_SIZE - 1, Linux's n_tty(4)
 
 
@@ -90,13 +91,13 @@ class Inbound:
             return audit.told(system, internal_id, f"{kind} {action}" if known else kind)
         return nullcontext()
 
-    def _spend(self) -> None:
+    def _spend(self, messages: float = 1) -> None:
         now = trio.current_time()
         self._allowance = min(MESSAGES, self._allowance + (now - self._taken_at) * MESSAGES)
         self._taken_at = now
-        if self._allowance < 1:
+        if self._allowance < messages:
             raise ApiError(429, "too_many_messages", f"more than {MESSAGES} messages a second")
-        self._allowance -= 1
+        self._allowance -= messages
 
     async def _do(self, frame: SendCommand | Power | RequestLogs | Resize) -> None:
         match frame:
@@ -105,6 +106,7 @@ class Inbound:
             case Power():
                 await containers.ask_power(self._system, self._member, frame.action)
             case RequestLogs():
+                self._spend((frame.lines - 1) // LINES_A_MESSAGE)
                 await self._socket.write(await history.to_logs(self._member.console, frame.lines))
             case Resize():
                 self._member.console.resize(frame.columns, frame.rows)

@@ -145,6 +145,16 @@ async def test_a_process_that_does_not_read_refuses_more_input_after_a_while(edg
         assert (await console.until("error"))["data"] == "the container does not read its input"
 
 
+async def test_many_lines_that_are_asked_for_at_once_count_as_many_messages(edge):
+    await edge.create()
+    async with edge.console() as console:
+        for _ in range(3):
+            await console.send("request_logs", lines=10_000)
+        answers = [await console.next() for _ in range(4)]
+        assert [answer["event"] for answer in answers] == ["event", "logs", "logs", "error"]
+        assert answers[-1]["data"] == "more than 20 messages a second"
+
+
 async def test_more_than_twenty_messages_a_second_are_refused_and_the_socket_stays(edge):
     await edge.create()
     async with edge.console() as console:

@@ -1,6 +1,7 @@
 """Start patterns: what matches, what is refused, and that nobody can make one run away."""
 
 import contextlib
+import random
 
 import pytest
 import re2
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightd import patterns
-from lightd.patterns import LONGEST, BadPattern
+from lightd.patterns import INSTRUCTIONS, LONGEST, BadPattern, check_pattern
 
 
 def compile_pattern(pattern):
@@ -131,3 +132,44 @@ def test_a_match_begins_and_ends_within_a_line(pattern, lines, found):
 
 def test_a_pattern_of_all_the_memory_there_is_has_room_for_lines():
     assert not compile_pattern("[^a]" * (LONGEST // 4))("b")
+
+
+def test_a_new_pattern_may_not_need_more_than_so_many_instructions():
+    check_pattern(
+        r"(?i)\[\d+:\d+:\d+\] \[Server thread/INFO\]: Done \(\d+\.\d+s\)! For help, type|prêt|準備完了"
+    )
+    check_pattern(r"\pL+ \p{Greek}*")
+    heavy = r"(?:(?:.?){31}){31}x"
+    assert patterns.compile_pattern(heavy)(b"x")  # what is recorded goes on
+    with pytest.raises(BadPattern, match=f"more than {INSTRUCTIONS} instructions"):
+        check_pattern(heavy)
+
+
+def test_a_usual_pattern_is_quick_with_whatever_is_printed():
+    pattern = patterns.compile_pattern(r"Done \(\d+\.\d+s\)! For help, type")
+    for text in (b"Done (1" * 5000, b"y\n" * 20_000, "é".encode() * 20_000):
+        assert not pattern(text)
+    assert pattern.is_quick(32 * 1024)
+
+
+def test_a_pattern_that_was_slow_once_is_not_taken_for_quick_again():
+    pattern = patterns.compile_pattern("(a|b)*a(a|b){40}c")
+    assert pattern.is_quick(32 * 1024)
+    dice = random.Random(1)
+    for _ in range(40):
+        pattern(bytes(dice.choices(b"ab", k=1000)))
+    assert not pattern.is_quick(32 * 1024)
+    assert pattern.is_quick(10)
+    assert pattern.seconds > 0
+
+
+def test_a_pattern_of_many_instructions_is_quick_with_a_short_line_alone():
+    pattern = patterns.compile_pattern("(?:[a-z]?){300}A")
+    assert pattern.is_quick(100)
+    assert not pattern.is_quick(32 * 1024)
+
+
+async def test_a_search_in_a_thread_finds_the_same():
+    pattern = patterns.compile_pattern("^Done$")
+    assert await pattern.search(b"not\nDone")
+    assert not await pattern.search(b"not\nDone yet")

@@ -8,7 +8,7 @@ import trio
 import trio.lowlevel
 
 from actors.container import messages as told
-from actors.container import watch as watches
+from actors.container.console import Readiness
 from actors.container.state import Phase
 from actors.container.watch import SHORT
 from lightd.http.stations import open_stations
@@ -126,8 +126,8 @@ async def test_no_match_is_made_of_two_lines(autojump_clock):
 
 async def test_a_long_unfinished_line_may_grow_between_two_looks_at_it(autojump_clock, monkeypatch):
     looks = []
-    look = watches.Readiness.look
-    monkeypatch.setattr(watches.Readiness, "look", lambda self, data: looks.append(data) or look(self, data))
+    look = Readiness.look
+    monkeypatch.setattr(Readiness, "look", lambda self, data: looks.append(data) or look(self, data))
     async with open_world() as world:
         emit = await starting(world, "Done$")
         emit(b"." * (SHORT + 1))
@@ -139,6 +139,46 @@ async def test_a_long_unfinished_line_may_grow_between_two_looks_at_it(autojump_
         emit(b"Done")
         await world.wait(Phase.RUNNING)
         assert len(looks) < 20
+
+
+@attrs.define(eq=False)
+class Slow:
+    """A pattern that is never quick, and takes a second for each slice; ``found`` has what is looked for."""
+
+    found: bytes
+    seconds: float = 0.0
+    searched: list = attrs.field(factory=list)
+
+    def __call__(self, lines):
+        return self.found in lines
+
+    def is_quick(self, size):
+        return size < 100
+
+    async def search(self, lines):
+        self.searched.append(lines)
+        self.seconds += 1.0
+        await trio.sleep(1)
+        return self(lines)
+
+
+async def test_a_slow_pattern_is_looked_for_in_a_part_of_each_chunk_elsewhere(autojump_clock, monkeypatch):
+    slow = Slow(b"Done")
+    async with open_world() as world:
+        monkeypatch.setattr(world.fleet, "compile_pattern", lambda pattern: slow)
+        emit = await starting(world, "Done")
+        for _ in range(3):
+            emit(b"yes\n" * 50_000 + b"Done\n")
+            await trio.sleep(10)
+        assert len(slow.searched) == 3
+        assert world.member().state.phase is Phase.LOADING
+        emit(b"Done\n")
+        await world.wait(Phase.RUNNING)
+
+
+async def test_without_a_pattern_nothing_is_found():
+    assert not await Readiness(None).look(b"anything")
+    assert Readiness(None).seconds == 0.0
 
 
 async def test_what_a_viewer_misses_of_a_flood_is_told_to_the_line(autojump_clock):

@@ -10,6 +10,7 @@ from actors.container.engine import Role
 from actors.container.events import Deleted, Exited, Follow
 from actors.container.spec import PortBinding, StopPolicy
 from actors.container.state import Exit, Phase
+from actors.container.watch import RESIZING
 from actors.kernel.decider import Rejection
 from lightd.engine import fake
 from lightd.engine.faults import Moment
@@ -618,6 +619,20 @@ async def test_the_terminal_has_a_size_from_the_start_and_keeps_the_one_it_was_g
         await world.tell(told.Restart())
         await trio.sleep(1)
         assert world.engine.terminal_size("s1") == (80, 24)
+
+
+async def test_a_terminal_that_is_resized_without_end_costs_the_engine_few_calls(autojump_clock):
+    async with open_world() as world:
+        member = await world.running()
+        await trio.sleep(1)
+        before = len(calls(world, "resize"))
+        for number in range(1000):
+            member.console.resize(80 + number % 7, 24)
+            await trio.sleep(0.001)
+        member.console.resize(99, 24)
+        await trio.sleep(1)
+        assert world.engine.terminal_size("s1") == (99, 24)
+        assert len(calls(world, "resize")) - before <= 1 / RESIZING + 3
 
 
 async def test_a_size_that_is_given_while_another_is_being_set_is_not_lost(autojump_clock):
