@@ -20,12 +20,18 @@ import attrs
 
 from lightd import config_rules as rules
 from lightd.config_reading import read_section
-from lightd.config_rules import User
+from lightd.config_rules import AUTO, User, Users
 from lightd.redaction import mask
 
 VERSION = "0.1.0"  # of the file's format: the first lightd that wrote this format
 
 SERVER_USER = User(988, 988)  # fixed by the API contract; root only if an operator configures it
+USER_RANGE = Users(900_000, 965_535)
+"""Above what adduser and most directories give people, and of what ``tar`` writes without extensions.
+
+/etc/subuid begins at 100000 with 65536 for each user: a host with more than twelve such users needs another.
+"""
+
 GIVEN_BY_THE_HOST = frozenset({"node"})  # keys without a default here that are optional in the file
 
 
@@ -72,13 +78,15 @@ class Docker:
     """The engine, Docker's socket, which host paths containers may mount, and the user they run as.
 
     ``read_only``: servers write nowhere but in their volumes and in a ``/tmp`` of ``tmp_mb`` megabytes. With
-    ``allow_writable_root`` a client may ask for a server that does otherwise.
+    ``allow_writable_root`` a client may ask for a server that does otherwise. With the user "auto" each
+    volume gets a user of its own out of ``user_range``.
     """
 
     engine: Annotated[Literal["docker", "process"], rules.ENGINE] = "docker"
     socket_path: Annotated[Path, rules.PATH] = Path("/var/run/docker.sock")
     allowed_mounts: tuple[Annotated[Path, rules.MOUNT], ...] = ()
     user: Annotated[User, rules.USER] = SERVER_USER
+    user_range: Annotated[Users, rules.USERS] = USER_RANGE
     read_only: Annotated[bool, rules.FLAG] = True
     tmp_mb: Annotated[int, rules.TMP] = 100
     allow_writable_root: Annotated[bool, rules.FLAG] = False
@@ -266,7 +274,7 @@ def held_by(configuration: Configuration, uid: int, gid: int) -> Configuration:
     default ``docker.user`` is replaced by lightd's own user; any other value is kept.
     """
     docker = configuration.docker
-    if uid == 0 or docker.user != SERVER_USER:
+    if uid == 0 or docker.user not in (SERVER_USER, AUTO):
         return configuration
     return attrs.evolve(configuration, docker=attrs.evolve(docker, user=User(uid, gid)))
 
@@ -278,7 +286,7 @@ def to_json(configuration: Configuration) -> dict[str, Any]:
 
 def _to_json_value(_instance: object, _field: object, value: object) -> object:
     match value:
-        case Path() | User():
+        case Path() | User() | Users():
             return str(value)
         case tuple():
             return list(value)
@@ -288,10 +296,12 @@ def _to_json_value(_instance: object, _field: object, value: object) -> object:
             return value
 
 
-def first_file(token: str) -> dict[str, Any]:
+def first_file(token: str, *, root: bool = False) -> dict[str, Any]:
     """The file that a first start writes: defaults, ``token``, and no node name."""
     file = to_json(Configuration(authorization=Authorization(token=token), node=""))
-    del file["node"], file["audit"]
+    del file["node"], file["audit"], file["docker"]["user_range"]
+    if root:
+        file["docker"]["user"] = str(AUTO)
     file["server"] = {key: file["server"][key] for key in ("host", "port")}
     file["storage"] = {key: f"./{path}" for key, path in file["storage"].items() if key.endswith("_path")}
     return file

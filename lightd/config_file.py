@@ -72,7 +72,7 @@ def create(path: Path) -> bool:
     if is_there(path):
         return False
     with _troubles("cannot be written"):
-        temporary = _write_beside(path, config.first_file(fresh_token()))
+        temporary = _write_beside(path, config.first_file(fresh_token(), root=os.geteuid() == 0))
         try:
             os.link(temporary, path)  # unlike a rename, this never replaces a file
         except FileExistsError:

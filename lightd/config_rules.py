@@ -21,6 +21,7 @@ from lightd.redaction import redact
 SMALLEST_POOL = 128  # megabytes: a btrfs cannot be much smaller
 LONGEST_SHOWN = 60  # characters of a wrong value that an error message quotes
 HIGHEST_PORT = 65535
+LOWEST_USER = 1000  # below are the system's own users
 EVERY_ORIGIN = "*"
 DEFAULT_PORTS = MappingProxyType({"http": 80, "https": 443})
 
@@ -47,7 +48,22 @@ class User:
     gid: int
 
     def __str__(self) -> str:
-        return f"{self.uid}:{self.gid}"
+        return "auto" if self == AUTO else f"{self.uid}:{self.gid}"
+
+
+AUTO = User(-1, -1)
+"""``"auto"``: each volume gets a user of its own. chown(2) changes nothing for these numbers."""
+
+
+@attrs.frozen
+class Users:
+    """A range of users, both ends included."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return f"{self.first}-{self.last}"
 
 
 def shown(value: object) -> str:
@@ -179,10 +195,19 @@ def _mount(value: object) -> Path:
 
 
 def _user(value: object) -> User:
+    if value == "auto":
+        return AUTO
     uid, gid = (int(number) for number in USER_TEXT.read(value).split(":"))
     if max(uid, gid) >= 2**31:  # the highest that runc takes is 2**31 - 1
         raise ValueError
     return User(uid, gid)
+
+
+def _users(value: object) -> Users:
+    first, last = (int(number) for number in RANGE_TEXT.read(value).split("-"))
+    if not LOWEST_USER <= first <= last < 2**31:
+        raise ValueError
+    return Users(first, last)
 
 
 def _url(value: object) -> str:
@@ -245,7 +270,17 @@ ORIGIN = Rule(
 )
 MOUNT = Rule('an absolute path without ".."', _mount, {"type": "string", "pattern": "^/"})
 USER_TEXT = _matching("two numbers", r"[0-9]{1,10}:[0-9]{1,10}")
-USER = Rule('"uid:gid", two numbers below 2147483648', _user, USER_TEXT.schema)
+USER = Rule(
+    '"auto", or "uid:gid", two numbers below 2147483648',
+    _user,
+    {"type": "string", "pattern": r"^(?:auto|[0-9]{1,10}:[0-9]{1,10})$"},
+)
+RANGE_TEXT = _matching("two numbers", r"[0-9]{1,10}-[0-9]{1,10}")
+USERS = Rule(
+    f'"first-last", two numbers from {LOWEST_USER} to 2147483647, the first not above the last',
+    _users,
+    RANGE_TEXT.schema,
+)
 URL = Rule(
     "an http:// or https:// URL without a password, query or fragment, or empty",
     _url,

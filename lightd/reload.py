@@ -13,7 +13,7 @@ import trio
 
 from lightd import certificate, config_file
 from lightd.config import Configuration, ConfigurationError
-from lightd.config_rules import User, is_loopback
+from lightd.config_rules import User, Users, is_loopback
 from lightd.files.jail import Owner
 from lightd.http.identity import MASTER
 from lightd.system import System
@@ -28,6 +28,7 @@ LIVE = frozenset(
         "authorization.token",
         "docker.allowed_mounts",
         "docker.user",
+        "docker.user_range",
         "docker.read_only",
         "docker.tmp_mb",
         "docker.allow_writable_root",
@@ -78,7 +79,7 @@ def _can_change(key: str, running: Configuration, file: Configuration) -> bool:
 def _to_keys(section: attrs.AttrsInstance) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in attrs.asdict(section, recurse=False).items():
-        if attrs.has(type(value)) and not isinstance(value, User):
+        if attrs.has(type(value)) and not isinstance(value, User | Users):
             found.update({f"{name}.{key}": held for key, held in _to_keys(value).items()})
         else:
             found[name] = value

@@ -1,12 +1,14 @@
 """Which volumes exist. Pure."""
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import assert_never
 
 import attrs
 
 from actors.kernel.decider import Decider, Rejection
 from actors.volumes.messages import (
+    Assign,
     Create,
     Delete,
     Event,
@@ -14,6 +16,7 @@ from actors.volumes.messages import (
     Resize,
     VolumeCreated,
     VolumeDeleted,
+    VolumeOwnerAssigned,
     VolumeResized,
 )
 
@@ -25,6 +28,7 @@ class Volume:
     volume_id: str
     quota_mb: int | None
     created_at: float
+    uid: int | None = None
 
 
 @attrs.frozen
@@ -32,6 +36,7 @@ class State:
     """All volumes, the oldest first."""
 
     volumes: Mapping[str, Volume] = attrs.field(factory=dict)
+    last_uid: int = 0
 
 
 def decide(state: State, message: Message) -> tuple[Event, ...]:
@@ -41,7 +46,16 @@ def decide(state: State, message: Message) -> tuple[Event, ...]:
         case Create():
             if known:
                 raise Rejection("already_exists", f"volume {message.volume_id} exists already")
-            return (VolumeCreated(message.volume_id, message.quota_mb, message.at),)
+            created = VolumeCreated(message.volume_id, message.quota_mb, message.at)
+            if message.users is None:
+                return (created,)
+            return (created, VolumeOwnerAssigned(message.volume_id, _to_free_user(state, message.users)))
+        case Assign():
+            if not known:
+                raise Rejection("not_found", "no such volume")
+            if state.volumes[message.volume_id].uid is not None:
+                return ()
+            return (VolumeOwnerAssigned(message.volume_id, _to_free_user(state, message.users)),)
         case Resize():
             if not known:
                 raise Rejection("not_found", "no such volume")
@@ -55,17 +69,35 @@ def decide(state: State, message: Message) -> tuple[Event, ...]:
     assert_never(message)
 
 
+def _to_free_user(state: State, users: tuple[int, int]) -> int:
+    """Return the user after the last one that was given away, so that one is used again as late as can be.
+
+    Files of a volume that was deleted may still be there.
+    """
+    first, last = users
+    taken = {volume.uid for volume in state.volumes.values()}
+    begin = state.last_uid + 1 if first <= state.last_uid < last else first
+    for uid in chain(range(begin, last + 1), range(first, begin)):
+        if uid not in taken:
+            return uid
+    raise Rejection("no_free_user", "every user of docker.user_range has a volume")
+
+
 def evolve(state: State, event: Event) -> State:
     """Return the volumes after ``event``."""
     match event:
         case VolumeCreated():
             volume = Volume(event.volume_id, event.quota_mb, event.at)
-            return State({**state.volumes, event.volume_id: volume})
+            return attrs.evolve(state, volumes={**state.volumes, event.volume_id: volume})
+        case VolumeOwnerAssigned():
+            volume = attrs.evolve(state.volumes[event.volume_id], uid=event.uid)
+            return State({**state.volumes, event.volume_id: volume}, event.uid)
         case VolumeResized():
             volume = attrs.evolve(state.volumes[event.volume_id], quota_mb=event.quota_mb)
-            return State({**state.volumes, event.volume_id: volume})
+            return attrs.evolve(state, volumes={**state.volumes, event.volume_id: volume})
         case VolumeDeleted():
-            return State({key: volume for key, volume in state.volumes.items() if key != event.volume_id})
+            left = {key: volume for key, volume in state.volumes.items() if key != event.volume_id}
+            return attrs.evolve(state, volumes=left)
     assert_never(event)
 
 

@@ -7,11 +7,23 @@ import attrs
 
 @attrs.frozen
 class Create:
-    """Have a new volume. ``quota_mb`` is None where it has no ceiling; ``at`` is Unix seconds."""
+    """Have a new volume. ``quota_mb`` is None where it has no ceiling; ``at`` is Unix seconds.
+
+    Where ``users`` are given, the first and the last of a range, it gets one of them for itself.
+    """
 
     volume_id: str
     quota_mb: int | None
     at: float
+    users: tuple[int, int] | None = None
+
+
+@attrs.frozen
+class Assign:
+    """Have the volume get a user of its own out of a range, unless it has one."""
+
+    volume_id: str
+    users: tuple[int, int]
 
 
 @attrs.frozen
@@ -29,7 +41,7 @@ class Delete:
     volume_id: str
 
 
-Message = Create | Resize | Delete
+Message = Create | Assign | Resize | Delete
 
 
 # Events
@@ -59,4 +71,12 @@ class VolumeDeleted:
     volume_id: str
 
 
-Event = VolumeCreated | VolumeResized | VolumeDeleted
+@attrs.frozen
+class VolumeOwnerAssigned:
+    """The user ``uid``, and the group of the same number, is this volume's alone for as long as it exists."""
+
+    volume_id: str
+    uid: int
+
+
+Event = VolumeCreated | VolumeOwnerAssigned | VolumeResized | VolumeDeleted

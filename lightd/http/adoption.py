@@ -7,6 +7,7 @@ from actors.container.spec import ContainerSpec
 from actors.kernel.decider import Rejection
 from lightd.http.bodies import ContainerBody
 from lightd.http.errors import ApiError, not_found
+from lightd.http.owners import with_user
 from lightd.http.specs import to_spec
 from lightd.http.wire import read
 from lightd.panel.exchange import Adopt
@@ -42,7 +43,7 @@ async def _create(system: System, spec: ContainerSpec) -> None:
         raise not_found("volume")
     while not system.fleet.engine_up.value:
         await system.fleet.engine_up.wake.wait()
-    await system.create_container(spec, new_operation_id())
+    await system.create_container(await with_user(system, spec), new_operation_id())
 
 
 def _compare(member: Member, asked: ContainerSpec, *, default_user: bool) -> Conflict | None:

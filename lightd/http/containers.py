@@ -18,6 +18,7 @@ from lightd.http import queries, rates
 from lightd.http.bodies import ContainerBody
 from lightd.http.errors import ApiError, engine_unavailable, not_found
 from lightd.http.identity import of_request
+from lightd.http.owners import with_user
 from lightd.http.shown import to_details, to_event, to_row
 from lightd.http.specs import to_spec
 from lightd.http.wire import WHOLE, from_text, read_body, refuse_body, to_json, to_text
@@ -46,6 +47,7 @@ def install(app: QuartTrio, system: System) -> None:
         check_engine(system)
         if spec.volume_id not in system.volumes.view.state.volumes:
             raise not_found("volume")
+        spec = await with_user(system, spec)
         operation_id = new_operation_id("install")
         receipt = await system.create_container(spec, operation_id)
         message = "Container creation started"

@@ -60,6 +60,7 @@ _REJECTIONS = MappingProxyType(
         "changing": HTTPStatus.CONFLICT,
         "install_failed": HTTPStatus.CONFLICT,
         "deleting": HTTPStatus.CONFLICT,
+        "no_free_user": HTTPStatus.CONFLICT,
         "port_exists": HTTPStatus.CONFLICT,
         "port_not_found": HTTPStatus.NOT_FOUND,
         "port_in_use": HTTPStatus.CONFLICT,

@@ -11,6 +11,7 @@ from actors.container.messages import Edit
 from actors.container.spec import ContainerSpec, Limits, Mount, PortBinding, RestartPolicy, StopPolicy
 from lightd import mounts
 from lightd.config import Docker
+from lightd.config_rules import AUTO
 from lightd.http.bodies import BindingBody, ContainerBody, EditBody, LimitsBody, RestartBody, StopBody
 from lightd.http.errors import ApiError, bad_request
 
@@ -20,7 +21,10 @@ ranges to a server, for queries, voice or passive FTP: a few dozen."""
 
 
 async def to_spec(body: ContainerBody, docker: Docker) -> ContainerSpec:
-    """Return the spec that ``body`` means; raises a 400, and a 403 for a mount that isn't allowed."""
+    """Return the spec that ``body`` means; raises a 400, and a 403 for a mount that isn't allowed.
+
+    Its user may be ``auto``: see ``owners.with_user``.
+    """
     if body.mount:
         await trio.to_thread.run_sync(_check_mounts, body.mount, docker.allowed_mounts)
     check_root(body.read_only, docker)
@@ -36,7 +40,7 @@ async def to_spec(body: ContainerBody, docker: Docker) -> ContainerSpec:
         mounts=body.mount,
         install_script=body.install_script,
         environment=body.environment,
-        user=user if ":" in user else f"{user}:{user}",
+        user=user if ":" in user or user == str(AUTO) else f"{user}:{user}",
         tty=body.tty,
         stop=_to_stop(body.stop),
         restart_policy=_to_policy(body.restart_policy),

@@ -14,6 +14,7 @@ from lightd.http import queries
 from lightd.http.errors import not_found
 from lightd.http.filebodies import VolumeBody
 from lightd.http.identity import of_request
+from lightd.http.owners import hand_over, to_users
 from lightd.http.reach import reached_volumes
 from lightd.http.wire import loads, read, refuse_body, take_body, to_json
 from lightd.system import System, new_operation_id, settle
@@ -62,7 +63,9 @@ def _read_volume(raw: bytes) -> VolumeBody:
 
 async def _create(system: System, volume_id: str, size: int | None) -> None:
     async with system.quotas.making(volume_id, size):
-        await system.volumes.ref.ask(told.Create(volume_id, size, system.clock()), new_operation_id())
+        command = told.Create(volume_id, size, system.clock(), to_users(system))
+        await system.volumes.ref.ask(command, new_operation_id())
+    await hand_over(system, volume_id)
 
 
 def find(system: System, volume_id: str) -> Volume:

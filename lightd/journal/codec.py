@@ -91,6 +91,7 @@ KINDS: Final = (
     Kind("tokens.tokens-swept", tokens.TokensSwept),
     Kind("tokens.condensed", tokens_condensed.Condensed),
     Kind("volumes.volume-created", volumes.VolumeCreated),
+    Kind("volumes.volume-owner-assigned", volumes.VolumeOwnerAssigned),
     Kind("volumes.volume-resized", volumes.VolumeResized),
     Kind("volumes.volume-deleted", volumes.VolumeDeleted),
 )

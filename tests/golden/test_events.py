@@ -246,6 +246,7 @@ EXAMPLES = {
     ("tokens.token-revoked", 1): tokens.TokenRevoked("9f86d081884c7d659a2feaa0"),
     ("tokens.tokens-swept", 1): tokens.TokensSwept(("9f86d081884c7d659a2feaa0", "e3b0c44298fc1c149afbf4c8")),
     ("volumes.volume-created", 1): volumes.VolumeCreated("vol-1", 10240, 1_700_000_000.5),
+    ("volumes.volume-owner-assigned", 1): volumes.VolumeOwnerAssigned("vol-1", 900_007),
     ("volumes.volume-resized", 1): volumes.VolumeResized("vol-1", 20480),
     ("volumes.volume-deleted", 1): volumes.VolumeDeleted("vol-1"),
 }

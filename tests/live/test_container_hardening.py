@@ -141,7 +141,11 @@ def plant(program):
 def to_program_that_exits_with_its_effective_uid():
     """A static ELF: busybox, which the image is made of, gives a set-uid bit up by itself."""
     # mov eax, 107 (geteuid); syscall; mov edi, eax; mov eax, 60 (exit); syscall
-    code = bytes.fromhex("b86b0000000f0589c7b83c0000000f05")
+    return to_program(bytes.fromhex("b86b0000000f0589c7b83c0000000f05"))
+
+
+def to_program(code):
+    """A static program of this machine code."""
     base, head = 0x400000, 64 + 56
     size = head + len(code)
     ident = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")

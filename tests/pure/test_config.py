@@ -135,7 +135,7 @@ def test_every_mistake_is_told_with_its_path():
         'docker.socket_path: must be a path (got "")',
         'docker.allowed_mounts[1]: must be an absolute path without ".." (got "srv")',
         'docker.allowed_mounts[2]: must be an absolute path without ".." (got "/a/../b")',
-        'docker.user: must be "uid:gid", two numbers below 2147483648 (got "root")',
+        'docker.user: must be "auto", or "uid:gid", two numbers below 2147483648 (got "root")',
         "storage: must be an object (got a list)",
         'monitoring.enabled: must be true or false (got "yes")',
         "monitoring.interval_ms: must be a whole number between 100 and 60000 (got 99)",
@@ -420,6 +420,8 @@ def test_the_user_of_a_first_file_is_lightds_own_where_it_is_not_root():
     first = read(config.first_file(TOKEN))
     assert config.held_by(first, 0, 0) == first
     assert str(config.held_by(first, 1000, 100).docker.user) == "1000:100"
+    assert str(config.held_by(read(config.first_file(TOKEN, root=True)), 1000, 100).docker.user) == "1000:100"
+    assert str(config.held_by(read(config.first_file(TOKEN, root=True)), 0, 0).docker.user) == "auto"
     chosen = read({**config.first_file(TOKEN), "docker": {"user": "7:7"}})
     assert config.held_by(chosen, 1000, 100) == chosen
 

@@ -30,19 +30,30 @@ def test_a_first_start_writes_a_file_that_only_its_owner_reads(tmp_path):
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert json.loads(path.read_text()) == config.first_file(config_file.load(path).authorization.token)
+    assert json.loads(path.read_text()) == config.first_file(
+        config_file.load(path).authorization.token, root=os.geteuid() == 0
+    )
     assert config_file.load(path).storage.base_path == tmp_path / "storage"
     assert names(tmp_path) == ["config.json"]
 
 
 def test_a_first_file_of_an_ordinary_user_has_servers_be_that_user(tmp_path, monkeypatch):
     path = tmp_path / "config.json"
-    config_file.create(path)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(os, "getegid", lambda: 100)
+    config_file.create(path)
     assert str(config_file.load(path).docker.user) == "1000:100"
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert config_file.load(path).docker.user == config.SERVER_USER
+
+
+def test_a_first_file_of_root_has_each_volume_have_a_user_of_its_own(tmp_path, monkeypatch):
+    path = tmp_path / "config.json"
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "fchown", lambda *_: None)
+    config_file.create(path)
+    assert str(config_file.load(path).docker.user) == "auto"
+    assert str(config_file.load(path).docker.user_range) == "900000-965535"
 
 
 def test_a_file_that_nobody_lets_us_look_for_is_a_mistake_not_a_missing_one(tmp_path):

@@ -27,6 +27,7 @@ AT_ONCE = {
     "authorization.token": "lightd_another_master_token",
     "docker.allowed_mounts": ["/srv/maps"],
     "docker.user": "7:8",
+    "docker.user_range": "70000-79999",
     "docker.read_only": False,
     "docker.tmp_mb": 64,
     "docker.allow_writable_root": True,

@@ -4,7 +4,16 @@ import pytest
 
 from actors.kernel.decider import Rejection, replay
 from actors.volumes.decider import DECIDER, State, Volume, decide, effects
-from actors.volumes.messages import Create, Delete, Resize, VolumeCreated, VolumeDeleted, VolumeResized
+from actors.volumes.messages import (
+    Assign,
+    Create,
+    Delete,
+    Resize,
+    VolumeCreated,
+    VolumeDeleted,
+    VolumeOwnerAssigned,
+    VolumeResized,
+)
 
 CREATED = (VolumeCreated("v1", 512, 1.0),)
 
@@ -63,3 +72,45 @@ def test_volumes_are_kept_in_the_order_of_their_creation():
 
 def test_volumes_have_no_work_of_their_own():
     assert effects(given(CREATED)) == frozenset()
+
+
+USERS = (900, 902)
+
+
+def owned(*uids):
+    """The events of volumes that got these users, in this order."""
+    return tuple(
+        event
+        for uid in uids
+        for event in (VolumeCreated(f"v{uid}", None, 1.0), VolumeOwnerAssigned(f"v{uid}", uid))
+    )
+
+
+def test_each_volume_gets_a_user_of_its_own():
+    created = decide(State(), Create("v1", None, 1.0, USERS))
+    assert created == (VolumeCreated("v1", None, 1.0), VolumeOwnerAssigned("v1", 900))
+    assert decide(given(created), Create("v2", None, 1.0, USERS))[1] == VolumeOwnerAssigned("v2", 901)
+    assert given(created).volumes["v1"].uid == 900
+
+
+def test_a_user_is_given_again_only_after_all_others_were():
+    state = given((*owned(900), VolumeDeleted("v900")))
+    assert decide(state, Create("v2", None, 1.0, USERS))[1] == VolumeOwnerAssigned("v2", 901)
+    state = given((*owned(900, 901, 902), VolumeDeleted("v901")))
+    assert decide(state, Create("v2", None, 1.0, USERS))[1] == VolumeOwnerAssigned("v2", 901)
+    assert refused(owned(900, 901, 902), Create("v2", None, 1.0, USERS)) == (
+        "no_free_user",
+        "every user of docker.user_range has a volume",
+    )
+
+
+def test_a_volume_keeps_its_user_when_it_is_resized_and_the_range_changes():
+    state = given((*owned(900), VolumeResized("v900", 5)))
+    assert (state.volumes["v900"].uid, state.volumes["v900"].quota_mb) == (900, 5)
+    assert decide(state, Assign("v900", (70, 80))) == ()
+    assert decide(state, Create("v2", None, 1.0, (70, 80)))[1] == VolumeOwnerAssigned("v2", 70)
+
+
+def test_an_older_volume_can_be_given_a_user():
+    assert decide(given(CREATED), Assign("v1", USERS)) == (VolumeOwnerAssigned("v1", 900),)
+    assert refused((), Assign("v1", USERS)) == ("not_found", "no such volume")

@@ -66,7 +66,7 @@ CONTAINERS = Section(
             answer=ref("Accepted"),
             faults=(
                 *(*JSON, *RECORDS, "mount_not_allowed", "writable_root_not_allowed", "volume_not_found"),
-                *("already_exists", "changing"),
+                *("already_exists", "no_free_user", "changing"),
                 *(
                     "port_not_found",
                     "port_in_use",

@@ -40,6 +40,7 @@ CODES = MappingProxyType(
         "file_not_found": Fault(404, "no file at this path"),
         "not_found": Fault(404, "it was deleted in the meantime"),
         "already_exists": Fault(409, "the id is in use"),
+        "no_free_user": Fault(409, "every user of docker.user_range has a volume"),
         "installing": Fault(409, "the container is being installed"),
         "changing": Fault(409, "the container is being changed"),
         "install_failed": Fault(409, "the container failed to install"),

@@ -20,7 +20,7 @@ VOLUMES = Section(
             body=Body(filebodies.VolumeBody, required=False),
             answer=ref("Volume"),
             status=201,
-            faults=(*JSON, *RECORDS, "no_space", "volume_not_mounted"),
+            faults=(*JSON, *RECORDS, "no_space", "no_free_user", "volume_not_mounted"),
         ),
         Entry(
             method="GET",
