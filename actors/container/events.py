@@ -9,6 +9,7 @@ import attrs
 
 from actors.container.changed import Changed, Edited, LimitsApplied, LimitsRefused
 from actors.container.spec import ContainerSpec
+from actors.kernel.journal import Printed
 
 
 class Follow(Enum):
@@ -127,7 +128,7 @@ class KillRequested:
 
 
 @attrs.frozen
-class Exited:
+class Exited(Printed):
     """The process is gone.
 
     ``code`` is None where it never ran or nobody can tell; ``started_at`` and ``at`` are the engine's,

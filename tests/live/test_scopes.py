@@ -85,7 +85,7 @@ async def test_a_token_for_files_has_its_containers_volume_until_that_is_another
     await daemon.create(MINE, "exec stdin-echo", start_pattern="Ready")
     await daemon.create(OTHER, "exec stdin-echo")
     mine, other = (await daemon.show(MINE))["volume_id"], (await daemon.show(OTHER))["volume_id"]
-    browser = await a_browser(daemon, ["files.read", "files.write"])
+    browser = await a_browser(daemon, ["files.read", "files.write"], [MINE, "scope-unborn"])
     files = "/files"
     written = await browser.ask("POST", f"/volumes/{mine}{files}", {"path": "motd", "content": "Welcome"})
     assert written.status_code == 200
