@@ -39,6 +39,7 @@ from lightd.audit.trail import open_trail
 from lightd.certificate import open_certificate
 from lightd.config import Configuration, ConfigurationError, Monitoring
 from lightd.consoles.log import DiskConsoleLog
+from lightd.delays import open_delays
 from lightd.engine.docker import open_docker_engine
 from lightd.engine.policy import Policy
 from lightd.files.jail import Owner
@@ -159,6 +160,7 @@ async def open_system(
     policy.take_on(config.docker)
     log = DiskConsoleLog(config.storage.base_path / "consoles")
     async with (
+        open_delays() as delays,
         open_journal(config.storage.base_path / "lightd.db") as journal,
         open_bus(journal) as bus,
         open_trail(SqliteAudit(journal), time.time) as trail,
@@ -190,6 +192,7 @@ async def open_system(
             policy=policy,
             clock=time.time,
             nursery=nursery,
+            delays=delays,
             path=path,
             sockets=sockets,
         )

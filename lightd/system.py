@@ -31,6 +31,7 @@ from actors.volumes.messages import Message as VolumeMessage
 from lightd.audit.trail import Trail, note_operation
 from lightd.certificate import Certificate
 from lightd.config import Configuration
+from lightd.delays import Delays
 from lightd.engine.policy import Policy
 from lightd.files.janitor import Janitor
 from lightd.files.jobs import Jobs
@@ -131,6 +132,7 @@ class _Answer:
 class System:
     """A running daemon, as the edge sees it.
 
+    ``delays`` tells how long the event loop has kept others waiting.
     ``path`` is the file of ``config``, None without one; ``reloaded`` rings when another has taken its place.
     ``certificate`` is what it is served under, None where that is plain HTTP.
     """
@@ -153,6 +155,7 @@ class System:
     policy: Policy
     clock: Callable[[], float]
     nursery: trio.Nursery
+    delays: Delays
     path: Path | None = None
     certificate: Certificate | None = None
     standing: Standing = attrs.field(factory=Standing)
