@@ -23,7 +23,7 @@ CODES = sorted(
 )
 
 
-def test_there_are_rejections():
+def test_rejections_exist():
     assert {"already_exists", "port_in_use", "deleting"} <= set(CODES)
 
 

@@ -30,7 +30,7 @@ def mistakes(tls):
     return list(caught.value.mistakes)
 
 
-def test_without_files_there_is_no_pair():
+def test_a_pair_without_files_is_none():
     assert certificate.read(Tls()) is None
 
 
@@ -72,7 +72,7 @@ def test_a_key_of_another_certificate_is_refused(authority, tls):
     assert mistakes(tls) == [f"server.tls.key: does not belong to the certificate in {tls.cert}"]
 
 
-def test_what_is_no_certificate_and_what_is_no_key_is_refused(authority, tls):
+def test_a_file_that_is_no_certificate_or_no_key_is_rejected(authority, tls):
     whole = tls.key.read_bytes()
     for wrong in (b"", b"nothing", tls.cert.read_bytes(), b"-----BEGIN EC PRIVATE KEY-----\nAAAA\n"):
         tls.key.write_bytes(wrong)
@@ -83,7 +83,7 @@ def test_what_is_no_certificate_and_what_is_no_key_is_refused(authority, tls):
         assert mistakes(tls) == ["server.tls.cert: contains no PEM certificate"]
 
 
-def test_nobody_is_asked_for_a_passphrase(tls):
+def test_an_encrypted_key_is_rejected_without_asking_for_its_passphrase(tls):
     key = serialization.load_pem_private_key(tls.key.read_bytes(), None)
     tls.key.write_bytes(
         key.private_bytes(
@@ -95,7 +95,7 @@ def test_nobody_is_asked_for_a_passphrase(tls):
     assert mistakes(tls) == ["server.tls.key: is encrypted; a key without a passphrase is required"]
 
 
-def test_what_is_no_file_is_refused_without_waiting(tls, tmp_path):
+def test_a_fifo_or_folder_is_rejected_without_waiting(tls, tmp_path):
     tls.key.unlink()
     os.mkfifo(tls.key, 0o600)
     assert mistakes(tls) == ["server.tls.key: cannot be read: not a regular file"]

@@ -58,7 +58,7 @@ def test_a_reinstallation_is_planned_and_the_process_runs_on():
     assert todo.EnsureImage(2, "newer") in effects(state)
 
 
-def test_what_is_not_given_stays_as_it_was():
+def test_a_reinstallation_keeps_what_is_not_given():
     assert then(OFFLINE, told.Reinstall()) == (changed.ReinstallRequested(2, "image", None),)
     assert then(OFFLINE, told.Reinstall(image="newer")) == (changed.ReinstallRequested(2, "newer", None),)
     script = then(OFFLINE, told.Reinstall(install_script="s"))
@@ -104,7 +104,7 @@ def test_the_same_ports_are_no_change():
         (REPLACING, "changing"),
     ],
 )
-def test_what_is_not_settled_can_not_be_changed(past, code, command):
+def test_a_change_of_an_unsettled_container_is_rejected(past, code, command):
     assert refused(past, command) == code
 
 
@@ -159,7 +159,7 @@ def test_a_process_that_is_down_is_left_so():
     )
 
 
-def test_without_a_script_a_reinstallation_builds_at_once():
+def test_a_reinstallation_without_a_script_builds_at_once():
     past = (*OFFLINE, changed.ReinstallRequested(2, "newer", None))
     assert then(past, told.ImageReported(2)) == (
         changed.NewImageEnsured(2),
@@ -240,7 +240,7 @@ def test_a_process_that_was_taken_down_for_other_ports_comes_back_with_them():
     assert todo.StartInEngine(2, NEW, T1) in effects(state)
 
 
-def test_what_was_reinstalled_stays_down():
+def test_a_reinstalled_container_stays_offline():
     down = then((*PREPARING, changed.NewImageEnsured(2)), told.Inspected(CLEAN))
     assert [type(event) for event in down] == [happened.Exited, changed.ReinstallBegan]
     assert then(REPLACING, told.ReplacementReported(2)) == (changed.Replaced(2),)
@@ -249,7 +249,7 @@ def test_what_was_reinstalled_stays_down():
     assert (state.asked.image, state.asked.install_script) == ("newer", "install")
 
 
-def test_what_was_down_and_got_other_ports_stays_down():
+def test_an_offline_container_with_new_ports_stays_offline():
     past = (*EXITED, changed.RebindRequested(2, (PORT,)), changed.CandidateBuilt(2, NEW))
     past = (*past, changed.ReplacementBegan(2))
     assert then(past, told.ReplacementReported(2)) == (changed.Replaced(2),)
@@ -300,7 +300,7 @@ def test_a_stop_calls_off_a_change_and_a_restart():
     assert then(past, told.Stop()) == (off, happened.RestartCalledOff(1))
 
 
-def test_once_the_new_container_takes_its_place_a_stop_only_says_what_comes_after():
+def test_a_stop_during_the_replacement_only_decides_what_comes_after_it():
     assert then(SWAPPING, told.Stop()) == (changed.ResumptionDecided(2, resume=False),)
     assert then(SWAPPING, told.Start()) == ()
     assert then(REPLACING, told.Stop()) == ()

@@ -87,7 +87,7 @@ def test_a_host_name_is_cleaned_until_it_can_name_a_node(host_name, node):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "localhost", "LOCALHOST"])
-def test_without_authorization_it_may_listen_on_loopback(host):
+def test_a_daemon_without_authorization_can_listen_on_loopback(host):
     value = file_with(server={"host": host}, authorization={"enabled": False, "token": TOKEN})
     assert read(value).server.host == host
 
@@ -154,7 +154,7 @@ def test_a_contradiction_is_told_along_with_the_other_mistakes():
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.1", "example.org", "localhost.example.org"])
-def test_without_authorization_it_listens_nowhere_else(host):
+def test_a_daemon_without_authorization_listens_on_loopback_only(host):
     value = file_with(server={"host": host}, authorization={"enabled": False, "token": TOKEN})
     (line,) = mistakes(value)
     assert line.startswith("server.host: must be a loopback address")
@@ -216,7 +216,7 @@ def test_origins_are_read_as_browsers_write_them():
         None,
     ],
 )
-def test_what_is_no_origin_is_a_mistake(wrong):
+def test_an_allowed_origin_that_is_none_is_a_mistake(wrong):
     (line,) = mistakes(file_with(server={"allowed_origins": ["https://fine.example", wrong]}))
     assert line.startswith("server.allowed_origins[1]: must be an origin without a path, for example ")
     assert line.isprintable()

@@ -77,7 +77,7 @@ def test_two_first_starts_have_different_tokens():
     assert config_rules.TOKEN.read(config_file.fresh_token())
 
 
-def test_of_two_daemons_that_start_first_at_once_both_go_by_one_file(tmp_path, monkeypatch):
+def test_two_daemons_that_start_for_the_first_time_at_once_use_one_file(tmp_path, monkeypatch):
     path = tmp_path / "config.json"
     link = os.link
 
@@ -110,7 +110,7 @@ def test_a_file_that_is_open_to_others_is_refused_with_what_mends_it(tmp_path, m
     )
 
 
-def test_what_is_no_file_or_no_text_is_a_mistake(tmp_path):
+def test_a_configuration_that_is_no_regular_text_file_is_a_mistake(tmp_path):
     os.mkfifo(tmp_path / "fifo", 0o600)
     (tmp_path / "bytes").write_bytes(b'{"\xff"}')
     (tmp_path / "bytes").chmod(0o600)

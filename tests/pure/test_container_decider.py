@@ -196,11 +196,11 @@ def test_a_new_life_of_a_name_knows_nothing_of_the_old_one_but_its_numbers():
     assert given(past) == State(Phase.PULLING, PLAIN, attempt=2, attempts=2, run=1, previous=T1)
 
 
-def test_without_a_script_the_image_is_all_that_is_waited_for():
+def test_an_installation_without_a_script_only_waits_for_the_image():
     assert then(CREATED, told.ImageReported(1)) == (happened.ImageEnsured(1), happened.ScriptFinished(1))
 
 
-def test_with_a_script_it_runs_once_the_image_is_there():
+def test_the_install_script_runs_once_the_image_is_there():
     assert then((happened.Created(1, SCRIPTED),), told.ImageReported(1)) == (happened.ImageEnsured(1),)
     assert effects(given(SCRIPTING)) == {todo.RunInstallScript(1, SCRIPTED), todo.WaitInstall(1, 60.0)}
 
@@ -308,7 +308,7 @@ def test_a_restart_of_what_starts_changes_nothing():
     ],
 )
 @pytest.mark.parametrize("command", [told.Start(), told.Restart()])
-def test_what_can_not_be_started_says_why(past, code, command):
+def test_a_start_that_is_not_possible_says_why(past, code, command):
     assert refused(past, command) == code
 
 
@@ -317,7 +317,7 @@ def test_a_confirmed_start_waits_for_the_pattern():
     assert then(LOADING, told.ReadinessReported(1)) == (happened.BecameReady(1),)
 
 
-def test_without_a_pattern_it_is_ready_at_once():
+def test_a_start_without_a_pattern_is_ready_at_once():
     past = (happened.Created(1, PLAIN), *STARTING[1:])
     assert then(past, told.StartReported(1, UP_NOW)) == (happened.Started(1, T1), happened.BecameReady(1))
 
@@ -400,14 +400,14 @@ def test_a_kill_is_for_now(past):
 
 @pytest.mark.parametrize("past", [FAILED, OFFLINE, EXITED])
 @pytest.mark.parametrize("command", [told.Stop(), told.Kill()])
-def test_what_does_not_run_is_stopped_already(past, command):
+def test_stop_or_kill_without_a_process_is_already_so(past, command):
     assert then(past, command) == ()
 
 
 @pytest.mark.parametrize(
     ("past", "command"), [(STOPPING, told.Stop()), (KILLING, told.Stop()), (KILLING, told.Kill())]
 )
-def test_what_is_on_its_way_is_not_asked_for_twice(past, command):
+def test_stop_or_kill_under_way_is_not_recorded_twice(past, command):
     assert then(past, command) == ()
 
 
@@ -415,7 +415,7 @@ def test_what_is_on_its_way_is_not_asked_for_twice(past, command):
     ("past", "code"),
     [((), "not_found"), (DELETED, "not_found"), (DELETING, "deleting"), (LEAVING, "deleting")],
 )
-def test_what_is_gone_or_going_can_not_be_stopped(past, code):
+def test_stop_while_deleting_or_deleted_is_rejected(past, code):
     assert refused(past, told.Stop()) == code
 
 
@@ -522,19 +522,19 @@ def test_a_start_without_a_container_is_deleted_at_once():
 
 
 @pytest.mark.parametrize("past", [CREATED, SCRIPTING, ENSURED, FAILED, OFFLINE])
-def test_what_does_not_run_is_deleted_at_once(past):
+def test_delete_without_a_process_removes_at_once(past):
     assert then(past, told.Delete()) == (happened.DeletionRequested(),)
     assert effects(given((*past, happened.DeletionRequested()))) == {todo.RemoveFromEngine(1, "s1")}
 
 
 @pytest.mark.parametrize("past", [STARTING, LOADING, RUNNING, STOPPING, RESTARTING])
-def test_what_runs_is_stopped_and_then_deleted(past):
+def test_delete_with_a_process_stops_it_first(past):
     assert then(past, told.Delete()) == (happened.StopRequested(1, Follow.DELETE),)
     end = told.EndReported(1, CLEAN)
     assert then(LEAVING, end) == (exited(expected=True), happened.DeletionRequested())
 
 
-def test_what_is_being_killed_is_deleted_afterwards():
+def test_delete_while_killing_removes_afterwards():
     assert then(KILLING, told.Delete()) == (happened.KillRequested(1, Follow.DELETE),)
 
 
@@ -544,7 +544,7 @@ def test_a_deletion_is_not_asked_for_twice(past):
 
 
 @pytest.mark.parametrize("past", [(), DELETED])
-def test_what_is_not_there_can_not_be_deleted(past):
+def test_delete_of_a_missing_container_is_rejected(past):
     assert refused(past, told.Delete()) == "not_found"
 
 
@@ -735,7 +735,7 @@ def test_the_phases_are_grouped_without_overlap():
 
 
 @pytest.mark.parametrize("phase", list(Phase))
-def test_what_is_not_in_the_table_can_not_be_recorded(phase):
+def test_an_event_that_is_not_in_the_table_can_not_be_recorded(phase):
     examples = {type(event): event for past in (*PASTS.values(), *MORE_PASTS) for event in past}
     for kind in examples.keys() - TRANSITIONS[phase].keys():
         with pytest.raises(KeyError):

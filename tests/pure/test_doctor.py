@@ -65,7 +65,7 @@ def test_an_engine_as_it_should_be_is_all_green():
         ({"SystemTime": "2026-05-28T20:28:40Z"}, "clock", BAD),
     ],
 )
-def test_what_an_engine_lacks_is_told(change, name, verdict):
+def test_the_engine_check_names_what_an_engine_lacks(change, name, verdict):
     assert verdicts(engine.to_findings(VERSION, INFO | change, NOW))[name] is verdict
 
 
@@ -101,7 +101,7 @@ def test_a_panel_that_is_well_is_all_green():
         ({"headers": {"date": "Thu, 28 May 2026 20:27:40 GMT"}}, "clock", BAD),
     ],
 )
-def test_what_is_wrong_with_a_panel_is_told(change, name, verdict):
+def test_the_panel_check_names_what_is_wrong(change, name, verdict):
     assert verdicts(panel.to_findings(REMOTE, attrs.evolve(WELL, **change), NOW))[name] is verdict
 
 
@@ -289,7 +289,7 @@ def test_a_free_port_that_somebody_has_is_red(pooled, verdict):
     assert verdicts([ports.to_pool([pooled], found)]) == {"pool": verdict}
 
 
-def test_who_has_a_port_is_named_and_a_long_list_is_cut():
+def test_the_port_check_names_owners_and_cuts_a_long_list():
     pool = [Pooled("0.0.0.0", number, "tcp", in_use=False) for number in range(10)]
     found = [Listener("0.0.0.0", number, "tcp", number) for number in range(10)]
     text = ports.to_pool(pool, found, lambda inodes: f"nginx ({inodes[0]})").text

@@ -33,7 +33,7 @@ def edited(past, command):
     ],
 )
 @pytest.mark.parametrize("past", [OFFLINE, RUNNING, STOPPING, FAILED])
-def test_what_is_given_changes_and_the_rest_stays(past, command):
+def test_an_edit_changes_what_is_given_and_keeps_the_rest(past, command):
     state = given(edited(past, command))
     given_fields = {k: v for k, v in attrs.asdict(command, recurse=False).items() if v is not None}
     assert state.asked == attrs.evolve(SPEC, **given_fields)
@@ -47,7 +47,7 @@ def test_an_empty_pattern_takes_it_away():
 @pytest.mark.parametrize(
     "command", [told.Edit(), told.Edit(startup_command="run"), told.Edit(limits=Limits())]
 )
-def test_what_is_so_already_is_no_edit(command):
+def test_an_edit_to_the_present_values_records_nothing(command):
     assert then(RUNNING, command) == ()
 
 
@@ -61,7 +61,7 @@ def test_a_pattern_holds_from_the_next_start_on():
 @pytest.mark.parametrize(
     "command", [told.Edit(startup_command="other"), told.Edit(environment=(("A", "1"),))]
 )
-def test_what_only_a_new_process_can_take_on_is_built_by_the_next_start(command):
+def test_an_edit_that_needs_a_new_container_is_built_by_the_next_start(command):
     state = given(edited(OFFLINE, command))
     assert (state.engine_id, state.outdated) == (ID, True)
     state = given((*edited(OFFLINE, command), happened.StartRequested(1)))
@@ -86,7 +86,7 @@ def test_limits_that_the_engine_will_not_have_are_taken_back():
     assert (state.asked.limits, state.limits_before) == (LIMITED.limits, None)
 
 
-def test_what_is_reported_of_other_limits_is_stale():
+def test_a_report_about_other_limits_is_stale():
     assert then(BOUND, told.LimitsReported(LIMITED.limits)) == ()
     past = edited(BOUND, told.Edit(limits=Limits(memory=2**31, cpu=1.0, pids=100)))
     assert then(past, told.LimitsReported(Limits(pids=1))) == ()
@@ -111,7 +111,7 @@ def test_a_ceiling_can_be_moved_and_not_be_taken_off(old, new, needed):
     assert needs_new_container(old, new) is needed
 
 
-def test_without_a_container_there_is_nothing_to_apply():
+def test_limits_without_a_container_are_not_applied():
     past = edited((*OFFLINE, happened.Vanished(ID)), told.Edit(limits=Limits(pids=5)))
     assert given(past).limits_before is None
     past = edited(OFFLINE, told.Edit(limits=Limits(pids=5)))

@@ -71,7 +71,7 @@ def test_a_command_that_is_execed_is_not_execed_twice():
     assert entrypoint.to_script("exec ./server", tty=False).splitlines()[-1] == "exec ./server"
 
 
-def test_without_a_terminal_errors_stand_where_they_happened():
+def test_errors_without_a_terminal_stand_where_they_happened():
     assert "exec 2>&1" in entrypoint.to_script("./server", tty=False).splitlines()
     assert "exec 2>&1" in entrypoint.to_installer_script("", "1:1").splitlines()
 

@@ -27,7 +27,7 @@ def test_a_short_output_is_kept_whole():
     assert not tail.cut
 
 
-def test_of_a_long_output_the_end_is_kept_from_the_beginning_of_a_line():
+def test_a_long_output_is_cut_to_its_end_at_the_beginning_of_a_line():
     tail = Tail(100)
     for n in range(1000):
         tail.add(b"line %d\n" % n)

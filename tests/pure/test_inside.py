@@ -29,7 +29,7 @@ def test_the_bridge_s_own_address_is_the_host(inside, host):
     assert not inside.holds(host)
 
 
-def test_nobody_is_inside_before_the_engine_has_told_where_that_is():
+def test_no_address_is_inside_before_the_engine_has_told_its_networks():
     assert not Inside().holds("172.18.0.2")
 
 

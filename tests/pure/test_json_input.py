@@ -38,7 +38,7 @@ def refused(call, *arguments):
 
 @settings(max_examples=50)
 @given(JSON)
-def test_what_is_json_is_read_as_what_it_is_or_refused(value):
+def test_json_is_read_as_what_it_is_or_rejected(value):
     text = json.dumps(value)
     found, error = attempt(loads, text)
     if error is None:
@@ -63,7 +63,7 @@ def test_a_name_that_is_given_twice_is_refused_however_deep():
 
 @settings(max_examples=50)
 @given(st.sampled_from(list(FIELDS)), st.data())
-def test_whatever_is_sent_is_taken_or_refused_with_a_sentence(cls, data):
+def test_any_bytes_are_accepted_or_rejected_with_a_sentence(cls, data):
     keys = st.sampled_from(FIELDS[cls]) | st.text(max_size=5)
     value = data.draw(st.dictionaries(keys, JSON, max_size=6))
     found, error = attempt(read, cls, value)

@@ -132,7 +132,7 @@ def test_a_line_that_never_ends_takes_bounded_memory():
         assert len(splitter.partial) <= LONGEST
 
 
-def test_what_follows_a_cut_line_is_not_taken_for_its_rest():
+def test_a_line_after_a_cut_one_is_not_taken_for_its_rest():
     splitter = Splitter()
     splitter.feed(b"x" * (LONGEST + 1))
     assert splitter.feed(b"\n\nnext\n") == ["x", "", "next"]
@@ -159,7 +159,7 @@ def test_a_prompt_that_redraws_itself_reads_as_one():
     assert to_plain("\x1b[1G\x1b[0J> \x1b[3G") == "> "
 
 
-def test_what_backspaces_erased_is_not_read():
+def test_text_erased_by_backspaces_is_not_read():
     assert to_plain("Done]\b \b") == "Done"
     assert to_plain("\b\bab\bc") == "ac"
 
@@ -185,7 +185,7 @@ def test_a_sequence_that_is_cut_off_is_taken_out():
 
 
 @given(st.text(alphabet="\x1b[]P^_\\0;3mK \b\r\x07aé", max_size=60))
-def test_nothing_unreadable_is_left(line):
+def test_text_made_plain_has_nothing_unreadable_left(line):
     assert re.search(r"[\x00-\x08\x0a-\x1f\x7f]", to_plain(line)) is None
 
 
@@ -233,7 +233,7 @@ def test_joined_lines_read_as_each_of_them_does(lines):
 
 
 @given(st.binary(max_size=60))
-def test_whatever_is_printed_reads_as_valid_text_of_as_many_lines(data):
+def test_any_output_reads_as_valid_text_of_as_many_lines(data):
     plain = to_plain_bytes(data)
     assert plain.decode().count("\n") == data.count(b"\n")
 

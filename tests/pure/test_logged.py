@@ -30,7 +30,7 @@ def test_the_pieces_of_a_long_line_are_put_together():
     assert to_logged(pieces + b"\n" + STAMP + b"end\n") == [Logged(AT, b"x" * 32868), Logged(AT, b"end")]
 
 
-def test_what_looks_like_a_time_within_a_line_belongs_to_it():
+def test_a_time_within_a_logged_line_belongs_to_its_text():
     assert to_logged(STAMP + STAMP + b"x\n") == [Logged(AT, STAMP + b"x")]
     text = b"x" * 16384 + b"and so on"
     assert to_logged(STAMP + text + b"\n") == [Logged(AT, text)]
@@ -42,5 +42,5 @@ def test_an_unfinished_line_is_there_unless_it_goes_on():
     assert to_logged(b"") == []
 
 
-def test_what_has_no_time_is_left_out():
+def test_a_logged_line_without_a_time_is_left_out():
     assert to_logged(b"half a line\n" + STAMP + b"one\n") == [Logged(AT, b"one")]

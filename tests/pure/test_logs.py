@@ -74,7 +74,7 @@ def test_an_exception_is_one_field_of_the_line():
     assert "Stack (most recent call last)" in found["exception"]
 
 
-def test_what_json_has_no_word_for_becomes_text():
+def test_values_without_a_json_form_become_text():
     extra = {"at": {1: float("inf")}, "path": io, "bytes": b"x", "none": None, "share": 0.5}
     found = record(lambda: log.info("x", extra=extra))
     assert found["at"] == {"1": "inf"}
@@ -100,7 +100,7 @@ def test_a_console_traceback_follows_its_line():
     assert rest[-1] == "    ValueError: no\\x1b[2J"
 
 
-def test_what_a_tenant_wrote_moves_no_cursor_and_makes_no_line():
+def test_text_of_a_tenant_moves_no_cursor_and_makes_no_line():
     line = written("console", lambda: log.info("said %s", "\x1b[2J\r\nfake\x9b", extra={"name_": "\n\t\x7f"}))
     assert line.rstrip("\n").isprintable()
     assert "said \\x1b[2J\\r\\nfake\\x9b" in line
@@ -142,7 +142,7 @@ def test_lines_below_the_level_stay_out_and_warnings_come_in():
         ("lightd_x", "lightd_x"),
     ],
 )
-def test_what_looks_like_a_token_is_masked(text, shown):
+def test_text_that_looks_like_a_token_is_masked(text, shown):
     assert redaction.redact(text) == shown
 
 

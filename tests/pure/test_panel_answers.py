@@ -38,7 +38,7 @@ def test_another_4xx_is_a_refusal(status):
 @pytest.mark.parametrize(
     ("status", "everybody"), [(408, False), (429, True), (500, False), (501, False), (502, True), (503, True)]
 )
-def test_what_asks_for_patience_is_tried_again(status, everybody):
+def test_a_status_that_asks_for_patience_is_retried(status, everybody):
     assert outcome(status) == Later(f"the panel answered {status}", None, everybody)
 
 
@@ -109,7 +109,7 @@ def test_a_text_of_too_many_values_is_not_parsed():
     assert Answer(200, {}, b"[" * 100_000).json is None
 
 
-def test_what_a_panel_is_quoted_with_is_cut():
+def test_a_quotation_of_the_panel_is_cut():
     said = to_reason(ValueError(f"illegal header line: {'x' * 100_000}"))
     assert len(said) == LONGEST_REASON + 1
     assert said.startswith("illegal header line: xxx")

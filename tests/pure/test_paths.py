@@ -113,7 +113,7 @@ def test_a_path_holds_itself_and_what_is_below_it():
 
 @given(st.text() | st.lists(st.sampled_from([".", "..", "/", "\\", "a", "C:", "\0", " ", "é"])).map("".join))
 @example("a/./../b")
-def test_whatever_is_parsed_holds_only_names(text):
+def test_a_parsed_path_holds_only_names(text):
     try:
         path = parse_folder(text)
     except errors.InvalidPath:

@@ -32,7 +32,7 @@ def test_a_pattern_that_is_empty_matches_every_line():
 
 
 @pytest.mark.parametrize("pattern", ["(", "[", "*a", "a{1001}", r"(a)\1", "(?=a)", "(?<!a)b", r"\q"])
-def test_what_is_no_pattern_of_linear_time_is_refused_with_a_reason(pattern):
+def test_a_pattern_without_linear_time_is_rejected_with_a_reason(pattern):
     with pytest.raises(BadPattern) as refused:
         compile_pattern(pattern)
     assert str(refused.value)
@@ -61,13 +61,13 @@ def test_a_hostile_pattern_meets_a_hostile_line_in_linear_time():
 
 
 @given(st.text(max_size=50))
-def test_whatever_is_written_is_compiled_or_refused(pattern):
+def test_any_pattern_is_compiled_or_rejected(pattern):
     with contextlib.suppress(BadPattern):
         compile_pattern(pattern)("any line")
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"])))
-def test_whatever_is_printed_can_be_searched(line):
+def test_any_output_can_be_searched(line):
     assert isinstance(compile_pattern("R(ea)?dy$")(line), bool)
 
 

@@ -13,7 +13,7 @@ def test_chance_takes_up_to_a_half_away():
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [(7.0, 7.0), (0.0, 0.0), (-5.0, 0.0), (1e9, LONGEST_ASKED)])
-def test_what_the_panel_asks_for_is_kept_within_bounds(asked, seconds):
+def test_a_pause_that_the_panel_asks_for_is_kept_within_bounds(asked, seconds):
     assert to_pause(1, asked, 0.0) == to_pause(9, asked, 0.0) == seconds
 
 

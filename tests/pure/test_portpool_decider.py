@@ -55,7 +55,7 @@ def test_ports_come_into_the_pool_free():
     assert given((PortsAdded((ANY,)),)).entries == {ANY: Entry()}
 
 
-def test_nothing_is_added_where_a_port_of_many_is_there_already():
+def test_ports_are_not_added_if_one_of_them_is_there_already():
     assert refused(POOL, Add((("1.1.1.1", 1, "tcp"), ANY))) == ("port_exists", "Port already exists in pool")
 
 
@@ -93,7 +93,7 @@ def test_a_port_is_marked_and_unmarked_by_hand():
     assert then(MARKED, Mark(LOCAL, False)) == (PortMarked(LOCAL, False),)
 
 
-def test_what_a_container_holds_is_not_marked_by_hand():
+def test_a_held_port_is_not_marked_by_hand():
     assert refused(HELD, Mark(LOCAL, False))[0] == "port_in_use"
     assert refused(POOL, Mark(V6, True))[0] == "port_not_found"
 
@@ -137,7 +137,7 @@ def test_a_container_may_widen_the_address_of_a_port_that_it_holds():
     assert then((*POOL, PortsLeased("a", (LOCAL,))), Lease("a", (ANY,))) == (PortsLeased("a", (ANY,)),)
 
 
-def test_what_is_marked_by_hand_is_not_leased():
+def test_a_port_marked_by_hand_is_not_leased():
     reason = "port 0.0.0.0:80/tcp is in use by something that was marked by hand"
     assert refused(MARKED, Lease("a", (LOCAL,)))[0] == "port_in_use"
     assert refused(MARKED, Lease("a", (ANY,))) == ("port_in_use", reason)
@@ -152,7 +152,7 @@ def test_a_release_gives_back_all_that_one_owner_holds():
     assert (after.leases(), after.held_by("b")) == ({"b": {UDP}}, (UDP,))
 
 
-def test_what_is_kept_stays_and_the_rest_is_given_back():
+def test_keep_releases_all_ports_but_the_kept_ones():
     past = (PortsAdded((LOCAL, NEXT)), PortsLeased("a", (LOCAL, NEXT)))
     assert then(past, Keep("a", (NEXT, OTHER))) == (PortsReleased("a", (LOCAL,)),)
     assert then(past, Keep("a", (LOCAL, NEXT))) == ()

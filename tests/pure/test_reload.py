@@ -90,7 +90,7 @@ def read(key=None):
     return config.from_json(file, HERE, "host-1")
 
 
-def test_of_every_key_it_is_known_whether_it_needs_a_restart():
+def test_every_key_is_known_to_need_a_restart_or_not():
     assert {key for key, _ in keys()} == ANOTHER.keys()
     assert set(AT_ONCE) == LIVE
 

@@ -48,7 +48,7 @@ def test_a_name_spells_out_what_it_hides(name):
 
 
 @given(st.text(alphabet=st.sampled_from("\x1b[]()0;:?>m2JPX^_\\\x07\x08\r\x9b\x9c\x9d\x90 ab\u202e\ud800")))
-def test_whatever_is_printed_nothing_but_colours_is_left(text):
+def test_any_output_keeps_nothing_but_colours(text):
     assert not ORDERS.search(screen.to_line(text, colours=True))
     assert "\x1b" not in screen.to_line(text, colours=False)
     assert screen.to_name(text).isprintable()

@@ -81,7 +81,7 @@ def test_a_folder_that_is_not_ours_to_shut_is_told(wanted, caplog, monkeypatch):
     assert f"{wanted.volumes_path} can be accessed by other users (mode 0755): chmod 700 it" in caplog.text
 
 
-def test_what_lightd_names_itself_is_tightened(wanted, caplog):
+def test_files_that_lightd_names_itself_are_tightened(wanted, caplog):
     storage.prepare(wanted)
     (wanted.base_path / "consoles").mkdir()
     (wanted.base_path / "consoles").chmod(0o755)
@@ -96,7 +96,7 @@ def test_what_lightd_names_itself_is_tightened(wanted, caplog):
     assert caplog.text.count("removed the access of other users") == 3
 
 
-def test_what_is_not_ours_to_change_is_told(wanted, caplog, monkeypatch):
+def test_a_file_that_is_not_ours_to_change_is_told(wanted, caplog, monkeypatch):
     storage.prepare(wanted)
     (wanted.base_path / "lightd.db").touch()
     (wanted.base_path / "lightd.db").chmod(0o644)

@@ -71,7 +71,7 @@ def test_a_token_that_lasts_is_not_spent():
     assert decide(given([LASTING]), Spend(ID, 10.0)) == ()
 
 
-def test_what_is_gone_or_over_can_not_be_spent_or_revoked():
+def test_a_token_that_is_gone_or_over_can_not_be_spent_or_revoked():
     for message in (Spend, Revoke):
         assert refused([], message(ID, 1.0)) == "token_not_found"
         assert refused([ONCE], message(ID, 1000.0)) == "token_not_found"
@@ -108,7 +108,7 @@ def crowd(number, *, expires_at=1000.0):
     ]
 
 
-def test_there_are_so_many_tokens_and_no_more():
+def test_tokens_have_a_maximum_number():
     full = State({to_id(event.digest): given([event]).tokens[to_id(event.digest)] for event in crowd(MOST)})
     with pytest.raises(Rejection, match="there are 10,000 tokens already") as rejection:
         decide(full, Mint(DIGEST, EVERYTHING, False, 999.0, 2000.0))

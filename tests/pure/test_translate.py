@@ -32,16 +32,16 @@ def test_times_are_unix_seconds(time, seconds):
     assert translate.to_seconds(time) == seconds
 
 
-def test_what_never_ran_has_no_exit():
+def test_a_container_that_never_ran_has_no_exit():
     assert translate.to_snapshot(inspected(ExitCode=127)) == Snapshot("e1", running=False)
 
 
-def test_what_runs_has_no_exit():
+def test_a_running_container_has_no_exit():
     state = inspected(Running=True, StartedAt="1970-01-01T00:00:09Z", FinishedAt="1970-01-01T00:00:05Z")
     assert translate.to_snapshot(state) == Snapshot("e1", running=True, started_at=9.0, finished_at=5.0)
 
 
-def test_what_ended_has_its_exit():
+def test_an_ended_container_has_its_exit():
     state = inspected(
         StartedAt="1970-01-01T00:00:01Z", FinishedAt="1970-01-01T00:00:05Z", ExitCode=137, OOMKilled=True
     )

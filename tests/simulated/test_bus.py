@@ -193,7 +193,7 @@ async def test_all_readers_see_the_publishes_of_many_tasks_in_one_order(journal,
     assert [event for event in seen[0] if event[0] == "c"] == [f"c{number}" for number in range(10)]
 
 
-async def test_what_comes_while_a_commit_is_under_way_is_committed_together(journal, nursery, autojump_clock):
+async def test_appends_during_a_commit_are_committed_together(journal, nursery, autojump_clock):
     journal.seconds = 1.0
     async with open_bus(journal) as bus:
         nursery.start_soon(bus.publish, Append("a", 0, (1,)))
@@ -291,7 +291,7 @@ async def test_a_crash_of_its_body_does_not_keep_the_bus_from_committing(journal
     assert events(journal.records) == ["under way", "waiting"]
 
 
-async def test_who_cleans_up_in_a_cancelled_body_can_still_publish(journal, autojump_clock):
+async def test_publish_works_while_a_cancelled_body_cleans_up(journal, autojump_clock):
     with trio.move_on_after(1):
         async with open_bus(journal) as bus:
             try:
@@ -303,7 +303,7 @@ async def test_who_cleans_up_in_a_cancelled_body_can_still_publish(journal, auto
     assert events(journal.records) == ["last words"]
 
 
-async def test_who_comes_after_the_closing_is_refused(journal, autojump_clock):
+async def test_publish_after_closing_is_rejected(journal, autojump_clock):
     async with open_bus(journal) as bus:
         pass
     with pytest.raises(JournalUnavailable, match="closing"):

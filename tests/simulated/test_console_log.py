@@ -85,7 +85,7 @@ async def desk(autojump_clock, nursery):
     return Desk(log, scribe, console)
 
 
-async def test_what_is_printed_is_in_the_log_a_moment_later(desk, autojump_clock):
+async def test_a_printed_line_is_in_the_log_a_moment_later(desk, autojump_clock):
     desk.print(1, 3)
     desk.print(4, 5)
     assert desk.log.calls == []
@@ -162,7 +162,7 @@ async def test_a_scribe_rests_in_proportion_to_what_he_has_copied(desk, autojump
     assert len(desk.log.calls) <= 2 * scribes.LINE_RATE / 10_000 + 2
 
 
-async def test_nobody_waits_for_a_slow_log_and_what_it_missed_is_counted(desk, autojump_clock):
+async def test_a_slow_log_delays_nobody_and_its_missed_lines_are_counted(desk, autojump_clock):
     desk.log.seconds = 100.0
     begun = trio.current_time()
     for number in range(1, 50_001, 100):
@@ -390,7 +390,7 @@ async def test_a_deleted_container_s_log_goes_and_a_new_one_of_its_name_begins_a
         assert (await member.console.end(10))[0] == (1, "Ready")
 
 
-async def test_what_a_deletion_left_is_swept_at_the_next_start(autojump_clock, log):
+async def test_leftovers_of_a_deletion_are_swept_at_the_next_start(autojump_clock, log):
     journal = MemoryJournal(virtual_clock())
     async with fake.open_fake_engine() as engine:
         async with open_daemon(journal, engine, log) as world:

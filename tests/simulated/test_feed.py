@@ -198,7 +198,7 @@ async def play(steps, ending):
 @pytest.mark.soak
 @settings(max_examples=soak.times(300), deadline=None)
 @given(STEPS, st.booleans())
-def test_whatever_happens_each_viewer_sees_the_stream_in_order_or_is_told_the_gap(steps, fails):
+def test_viewers_see_the_stream_in_order_or_are_told_the_gap_whatever_happens(steps, fails):
     def end(feed):
         return feed.fail(ValueError("a bug")) if fails else feed.end()
 
@@ -252,7 +252,7 @@ async def test_a_gap_tells_what_is_missing_and_events_never_are(autojump_clock):
         nursery.cancel_scope.cancel()
 
 
-async def test_whoever_leaves_or_comes_in_the_middle_of_a_publish_disturbs_nobody(autojump_clock):
+async def test_a_viewer_that_leaves_or_joins_during_a_publish_disturbs_no_other(autojump_clock):
     async with trio.open_nursery() as nursery:
         stage = Stage(nursery)
         one, two, three = (stage.join(1000) for _ in range(3))
@@ -299,7 +299,7 @@ async def test_a_viewer_that_cannot_be_written_to_directly_is_written_to_in_batc
         nursery.cancel_scope.cancel()
 
 
-async def test_what_was_published_before_the_end_is_sent_first(autojump_clock):
+async def test_frames_published_before_the_end_are_sent_first(autojump_clock):
     async with trio.open_nursery() as nursery:
         stage = Stage(nursery)
         watcher = stage.join(5)

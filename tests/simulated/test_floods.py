@@ -181,7 +181,7 @@ async def test_without_a_pattern_nothing_is_found():
     assert Readiness(None).seconds == 0.0
 
 
-async def test_what_a_viewer_misses_of_a_flood_is_told_to_the_line(autojump_clock):
+async def test_lines_missed_in_a_flood_are_counted_exactly(autojump_clock):
     async with open_world() as world, open_stations(world.bus) as stations, trio.open_nursery() as nursery:
         emit = await starting(world, "never")
         page = Page()

@@ -25,7 +25,7 @@ async def test_many_who_fail_together_shut_it_once(autojump_clock):
     assert await waited(gate) == 1
 
 
-async def test_who_gets_through_opens_it_and_the_next_pause_is_short(autojump_clock):
+async def test_a_request_that_gets_through_opens_the_gate_and_the_next_pause_is_short(autojump_clock):
     gate = Gate(lambda: 0.0)
     for _ in range(5):
         gate.shut(DOWN, trio.current_time())

@@ -205,7 +205,7 @@ async def test_an_installation_that_is_called_off_at_any_step_leaves_nothing_beh
 # Starting
 
 
-async def test_without_a_pattern_it_runs_at_once(autojump_clock):
+async def test_a_container_without_a_pattern_is_running_at_once(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(startup_command="sleep 1000", start_pattern=None))
         assert world.names()[-2:] == ["Started", "BecameReady"]
@@ -533,7 +533,7 @@ async def test_the_exit_is_dated_by_the_engine(autojump_clock):
 # Deletion
 
 
-async def test_what_runs_is_stopped_in_its_own_way_before_it_is_deleted(autojump_clock):
+async def test_delete_while_running_stops_with_the_configured_stop_first(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(stop=StopPolicy("command", "stop", 30.0)))
         await world.tell(told.Delete())

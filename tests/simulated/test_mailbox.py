@@ -155,7 +155,7 @@ async def test_a_closed_mailbox_keeps_nothing_of_those_who_asked(mailbox, ref):
     assert mailbox.closed.__traceback__ is None
 
 
-async def test_who_waits_for_room_goes_on_when_it_closes(mailbox, ref, nursery):
+async def test_a_sender_that_waits_for_room_goes_on_when_the_mailbox_closes(mailbox, ref, nursery):
     record = []
     for number in range(CAPACITY):
         ref.tell_nowait(number)
@@ -171,7 +171,7 @@ async def test_who_waits_for_room_goes_on_when_it_closes(mailbox, ref, nursery):
     assert record == ["went on"]
 
 
-async def test_who_waits_for_room_after_a_reopening_sleeps(mailbox, ref, nursery):
+async def test_a_sender_that_waits_for_room_after_a_reopening_sleeps(mailbox, ref, nursery):
     mailbox.close(ActorGone("it left"))
     mailbox.reopen()
     for number in range(CAPACITY):

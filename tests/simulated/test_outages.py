@@ -73,7 +73,7 @@ async def test_an_outage_under_running_servers_is_no_exit_and_their_consoles_go_
         assert world.console() == ["Ready", "are you there", "got: are you there"]
 
 
-async def test_what_was_printed_during_an_outage_is_made_up_for(autojump_clock):
+async def test_lines_printed_during_an_outage_are_made_up_for(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(startup_command="echo Ready; sleep 10; echo meanwhile; sleep 1000"))
         world.engine.go_down()

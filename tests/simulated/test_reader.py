@@ -59,7 +59,7 @@ class Scene:
         return list(self.console.lines.tail(10_000).items)
 
 
-async def test_what_was_printed_between_two_attachments_is_made_up_for():
+async def test_lines_printed_between_two_attachments_are_made_up_for():
     scene = Scene()
     scene.log.print(100, "one", "two", "three")
     await scene.begun(b"one\n")
@@ -113,7 +113,7 @@ async def test_a_repetition_that_was_not_read_at_once_is_one_all_the_same(autoju
     assert scene.lines == ["one", "two"]
 
 
-async def test_what_was_held_back_is_shown_at_the_end():
+async def test_held_back_lines_are_shown_at_the_end():
     scene = Scene()
     scene.log.print(109, "tick", "tock")
     await scene.begun()

@@ -146,7 +146,7 @@ async def test_a_panel_that_is_new_hears_of_what_comes_and_not_of_what_was(autoj
     assert world.cursors.kept[NAME] == Cursor(2)
 
 
-async def test_what_happened_while_it_was_off_is_told_when_it_is_on_again(autojump_clock, world):
+async def test_updates_from_a_time_when_the_panel_was_disabled_are_told_later(autojump_clock, world):
     async with world.run():
         await world.wait_drained()
     await world.record("a", CREATED, READY)
@@ -155,7 +155,7 @@ async def test_what_happened_while_it_was_off_is_told_when_it_is_on_again(autoju
     assert world.told("a") == [1, 2]
 
 
-async def test_what_the_panel_has_is_not_told_again_by_the_next_life(autojump_clock, enabled):
+async def test_acknowledged_updates_are_not_told_again_after_a_restart(autojump_clock, enabled):
     for _ in range(3):
         async with enabled.run():
             await enabled.record("a", CREATED)
@@ -307,7 +307,7 @@ async def test_an_answer_that_does_not_come_is_given_up_and_tried_again(autojump
     assert enabled.standing.last_error == "no answer within 10 seconds"
 
 
-async def test_what_the_panel_refuses_is_counted_logged_and_passed(autojump_clock, enabled, caplog):
+async def test_a_refused_update_is_counted_logged_and_passed(autojump_clock, enabled, caplog):
     async def answer(event_id, _server):
         return Refused("it answers 422") if event_id == "n1-1" else Accepted()
 
@@ -444,7 +444,7 @@ async def test_a_panel_that_is_new_hears_of_what_came_while_that_could_not_be_sa
     assert world.told("a") == [2]
 
 
-async def test_what_can_not_be_saved_is_saved_later_and_nothing_is_told_twice(
+async def test_a_cursor_that_can_not_be_saved_is_saved_later_and_nothing_is_told_twice(
     autojump_clock, enabled, caplog
 ):
     enabled.cursors = Full(enabled.cursors.kept)

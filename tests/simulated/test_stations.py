@@ -116,7 +116,7 @@ async def test_a_quiet_console_is_sent_at_once_and_a_fast_one_in_batches(autojum
         assert len(page.frames) - before < 1.0 / LONG + 100
 
 
-async def test_nothing_is_framed_where_nobody_looks_on(autojump_clock, monkeypatch):
+async def test_a_container_without_viewers_is_not_framed(autojump_clock, monkeypatch):
     async with open_watched() as (world, stations, _page):
         assert len(stations._containers) == 1
     async with open_world() as world, open_stations(world.bus) as stations:

@@ -91,7 +91,9 @@ def a_journal(**settings):
 
 @pytest.mark.parametrize("seconds", [0.0, 0.5])
 @pytest.mark.parametrize("bearers", [2, 5])
-async def test_of_simultaneous_uses_of_a_token_for_one_use_exactly_one_wins(autojump_clock, seconds, bearers):
+async def test_simultaneous_uses_of_a_single_use_token_have_exactly_one_winner(
+    autojump_clock, seconds, bearers
+):
     async with open_life(a_journal()) as world:
         await world.mint()
         world.journal.seconds = seconds
@@ -152,7 +154,7 @@ async def test_a_use_on_its_way_when_the_token_expires_is_decided_by_the_time_it
         assert world.record[-1] == ("again", 401)
 
 
-async def test_from_the_moment_of_its_end_a_token_is_a_401_swept_or_not(autojump_clock):
+async def test_a_token_is_a_401_from_the_moment_of_its_end_swept_or_not(autojump_clock):
     async with open_life(a_journal()) as world:
         await world.mint(ttl=10.0, once=False)
         for pause, outcome in [(9.99, "in"), (0.01, 401), (SWEEP_EVERY, 401)]:

@@ -82,14 +82,14 @@ async def test_a_call_has_one_outcome_the_first(table, autojump_clock):
     assert statuses(table) == [200]
 
 
-async def test_what_has_ended_is_written_before_the_trail_is_closed(table, autojump_clock):
+async def test_ended_calls_are_written_before_the_trail_is_closed(table, autojump_clock):
     async with open_trail(table, lambda: table.now) as trail:
         for _ in range(3):
             trail.end_nowait(a_call(), 404, "volume_not_found")
     assert statuses(table) == [404] * 3
 
 
-async def test_nothing_is_begun_where_it_can_not_be_noted(table, autojump_clock):
+async def test_a_call_that_can_not_be_noted_is_not_begun(table, autojump_clock):
     async with open_trail(table, lambda: table.now) as trail:
         table.fault = "the disk is full"
         call = a_call()
@@ -169,7 +169,7 @@ async def test_clients_that_leave_while_nothing_can_be_written_fill_no_memory(
         assert trail.lost == 3
 
 
-async def test_what_is_owed_is_tried_once_more_at_the_end(table, autojump_clock):
+async def test_owed_entries_are_tried_once_more_at_the_end(table, autojump_clock):
     async with open_trail(table, lambda: table.now) as trail:
         call = a_call()
         await trail.begin(call)
@@ -179,7 +179,7 @@ async def test_what_is_owed_is_tried_once_more_at_the_end(table, autojump_clock)
     assert (statuses(table), table.begun) == ([200], {})
 
 
-async def test_what_an_earlier_life_had_begun_is_told_at_the_start(table, autojump_clock, caplog):
+async def test_calls_begun_by_an_earlier_daemon_are_told_at_the_start(table, autojump_clock, caplog):
     await table.write([Begun(1, asked())], [])
     async with open_trail(table, lambda: table.now) as trail:
         assert [entry.outcome.code for entry in await trail.read(0, 10)] == [INTERRUPTED]
