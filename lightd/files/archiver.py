@@ -7,6 +7,11 @@ dies. Of that the kernel tells by a signal, which it sends too when merely the d
 started the process (prctl(2), PR_SET_PDEATHSIG): so it looks whose child it is then. On SIGUSR1 it waits for
 one more line, and goes where none comes.
 
+Before it adds anything to the volume it asks for room, and waits for a line in a pipe for that, the job's
+``grants``. ``{"wants": …, "more": …, "used": …}`` (each ``[bytes, entries]``) is what it needs, what it can
+use besides, and what it has used of the last grant. ``{"granted": …}`` is all that it may use now; else the
+answer is a refusal.
+
 A hostile archive may want all the memory and time there is. Memory is limited by the kernel, which takes this
 process first where the host has none left. Time is counted as the processor's, so that a slow disk or a pause
 is nobody's fault: so much in all, and so much between two steps.
@@ -20,12 +25,13 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from typing import Any, Final, NoReturn
+from typing import IO, Any, Final, NoReturn
 
 import attrs
 
 from lightd.files import errors, packing, unpacking
 from lightd.files.archives import Ceilings
+from lightd.files.charging import NOTHING, PIECE, Amount
 from lightd.files.jail import Jail, Owner
 from lightd.files.paths import RelativePath
 from lightd.files.resolve import best
@@ -37,6 +43,7 @@ GRACE: Final = 60  # seconds of the processor's for cleaning up, after which the
 FIRST_TO_GO: Final = 500  # of 1000 (proc(5), oom_score_adj)
 EVERY: Final = 0.5  # seconds between two lines of progress
 NICENESS: Final = 5
+MORE: Final = Amount(PIECE, 64)  # what it asks for beyond its need, so that it need not ask for each file
 
 _PR_SET_PDEATHSIG = 1
 
@@ -54,6 +61,40 @@ class _Progress:
         if (now := time.monotonic()) - self.told_at >= EVERY:
             self.told_at = now
             _tell(bytes=self.bytes)
+
+
+@attrs.define(eq=False)
+class _Grants:
+    """A charge that asks the daemon, which answers in the pipe ``answers``."""
+
+    answers: IO[bytes] | None = None
+    granted: Amount = NOTHING
+    used: Amount = NOTHING
+    refused: BaseException | None = None
+
+    def __call__(self, count: int, entries: int) -> None:
+        if self.refused is not None:
+            raise self.refused
+        wants = Amount(count, entries)
+        if not self.granted.holds(self.used + wants):
+            self._ask(wants)
+        self.used += wants
+
+    def _ask(self, wants: Amount) -> None:
+        assert self.answers is not None  # noqa: S101 - for the type checker: it is opened with the job
+        _tell(wants=attrs.astuple(wants), more=attrs.astuple(MORE), used=attrs.astuple(self.used))
+        line = self.answers.readline()
+        if not line:
+            _go()
+        match json.loads(line):
+            case {"granted": granted}:
+                self.granted, self.used = Amount(*granted), NOTHING
+            case refused:
+                self.refused = getattr(errors, refused["refused"])(refused["message"])
+                raise self.refused
+
+
+_GRANTS: Final = _Grants()
 
 
 def main() -> None:
@@ -84,7 +125,8 @@ def _refuse_on(number: signal.Signals, message: str) -> None:
     def refuse(*_: object) -> NoReturn:
         for each in (signal.SIGXCPU, signal.SIGPROF):
             signal.signal(each, signal.SIG_IGN)
-        raise errors.InvalidArchive(message)
+        _GRANTS.refused = errors.InvalidArchive(message)
+        raise _GRANTS.refused
 
     signal.signal(number, refuse)
 
@@ -95,7 +137,8 @@ def _pause(*_: object) -> None:
 
 
 def _go(*_: object) -> NoReturn:
-    sys.exit(128 + signal.SIGTERM)
+    _GRANTS.refused = SystemExit(128 + signal.SIGTERM)  # nobody answers any more, and files are flushed
+    raise _GRANTS.refused
 
 
 def _go_with(daemon: int) -> None:
@@ -111,7 +154,8 @@ def _go_with(daemon: int) -> None:
 
 
 def _work(job: dict[str, Any]) -> int:
-    jail = Jail(job["root"], best())
+    _GRANTS.answers = os.fdopen(job["grants"], "rb")
+    jail = Jail(job["root"], best(), charge=_GRANTS)
     owner = Owner(*job["owner"]) if job["owner"] else None
     paths = [RelativePath(tuple(parts)) for parts in job["sources"]]
     target = RelativePath(tuple(job["target"]))

@@ -1,5 +1,8 @@
 """Packing and unpacking for the daemon: in a process of its own, so that it can be cancelled and bounded.
 
+What it writes is charged: it asks for room through its output, some pieces at a time, and is answered through
+a pipe for that.
+
 A cancel sends SIGTERM, on which the process takes away what it began; one that doesn't end within five
 seconds is killed, and leaves a part that ``uploads.sweep_parts`` finds.
 
@@ -12,18 +15,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 import trio
 
 from lightd.files import errors
 from lightd.files.archives import Ceilings, Kind, kinds
+from lightd.files.charging import Amount
 from lightd.files.jail import Jail, Owner
 from lightd.files.paths import RelativePath
+from lightd.files.quota.allowance import Allowance, unlimited
 from lightd.files.shares import Turn
 from lightd.files.unpacking import CEILINGS
 
@@ -51,6 +56,7 @@ async def compress(
     owner: Owner | None,
     told: Told = lambda _: None,
     turn: Turn | None = None,
+    allowance: Allowance | None = None,
 ) -> int:
     """As ``packing.compress``; ``told`` hears twice a second how many bytes were read.
 
@@ -58,7 +64,7 @@ async def compress(
     """
     if kind not in kinds():
         raise errors.InvalidArchive(f"Archives of the kind {kind} can't be made here")
-    return await _run(jail, sources, output, owner, told, turn, do="compress", kind=kind)
+    return await _run(jail, sources, output, owner, told, turn, allowance, do="compress", kind=kind)
 
 
 async def extract(
@@ -68,11 +74,13 @@ async def extract(
     owner: Owner | None,
     told: Told = lambda _: None,
     turn: Turn | None = None,
+    allowance: Allowance | None = None,
     ceilings: Ceilings = CEILINGS,
 ) -> int:
     """As ``unpacking.extract``; ``told`` hears twice a second how many bytes were written."""
     limits = attrs.asdict(ceilings)
-    return await _run(jail, [archive], destination, owner, told, turn, do="extract", ceilings=limits)
+    job = {"do": "extract", "ceilings": limits}
+    return await _run(jail, [archive], destination, owner, told, turn, allowance, **job)
 
 
 async def _run(
@@ -82,6 +90,7 @@ async def _run(
     owner: Owner | None,
     told: Told,
     turn: Turn | None,
+    allowance: Allowance | None,
     **job: object,
 ) -> int:
     job |= {
@@ -91,8 +100,13 @@ async def _run(
         "sources": [path.parts for path in sources],
         "target": target.parts,
     }
-    answer: dict[str, object] = {}
+    answer: dict[str, Any] = {}
+    allowance = allowance or unlimited()
     async with AsyncExitStack() as stack, trio.open_nursery() as nursery:
+        reading, writing = os.pipe()
+        grants = await stack.enter_async_context(trio.lowlevel.FdStream(writing))
+        stack.callback(os.close, reading)
+        job["grants"] = reading
         process: trio.Process = await nursery.start(
             partial(
                 trio.run_process,
@@ -100,7 +114,7 @@ async def _run(
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 check=False,
-                pass_fds=(jail.root,),
+                pass_fds=(jail.root, reading),
                 cwd="/",
                 env={"PYTHONPATH": _ROOT, "PYTHONUTF8": "1"},
             )
@@ -115,7 +129,10 @@ async def _run(
                 begun.set()
                 answer = json.loads(line)
                 if "bytes" in answer:
-                    told(int(str(answer["bytes"])))
+                    told(answer["bytes"])
+                elif "wants" in answer:
+                    await _grant(grants, allowance, answer)
+            allowance.use(allowance.ready)  # it doesn't say what it used of the last grant
             beside.cancel_scope.cancel()
     match answer:
         case {"answer": int(done)}:
@@ -135,6 +152,19 @@ async def _talk(process: trio.Process, job: bytes) -> AsyncIterator[bytes]:
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
             yield line
+
+
+async def _grant(grants: trio.abc.SendStream, allowance: Allowance, asked: Mapping[str, Any]) -> None:
+    """Answer the process, which ``asked`` for room."""
+    answer: dict[str, object]
+    allowance.use(Amount(*asked["used"]))
+    try:
+        await allowance.prepare(Amount(*asked["wants"]), Amount(*asked["more"]))
+    except errors.FileRefused as refused:
+        answer = {"refused": type(refused).__name__, "message": str(refused)}
+    else:
+        answer = {"granted": attrs.astuple(allowance.ready)}
+    await grants.send_all(json.dumps(answer).encode() + b"\n")
 
 
 async def _take_turns(process: trio.Process, turn: Turn, begun: trio.Event) -> None:

@@ -18,6 +18,7 @@ from typing import Final
 import attrs
 
 from lightd.files import errors
+from lightd.files.charging import ENTRY, PIECE, Charge
 from lightd.files.deleting import Pace, delete_at
 from lightd.files.jail import (
     FOLDER,
@@ -38,8 +39,6 @@ from lightd.files.resolve import LOOK
 from lightd.files.walking import names_in
 
 DEPTH: Final = 128  # two descriptors a level are open at once
-PIECE: Final = 8 << 20  # bytes between two calls of the pace
-
 _NO_SUCH_CALL = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
@@ -61,7 +60,7 @@ def copy(
             _refuse_taken(folder, destination)
             part = new_part_name()
             try:
-                _Copying(Links(jail), owner, pace).put(found, source, folder, part, 0)
+                _Copying(Links(jail), owner, pace, jail.charge).put(found, source, folder, part, 0)
                 rename_to_new(folder, part, folder, destination.name)
             finally:
                 with suppress(FileNotFoundError):
@@ -85,11 +84,13 @@ class _Copying:
     links: Links
     owner: Owner | None
     pace: Pace
+    charge: Charge
     top: tuple[int, int] | None = None  # the copy's own folder, which must not be met in the source
 
     def put(self, found: int, path: RelativePath, folder: int, name: str, depth: int) -> None:
         """Copy ``found`` (``O_PATH``), met at ``path``, as ``name`` into ``folder``."""
         self.pace(0)
+        self.charge(ENTRY, 1)
         state = os.fstat(found)
         if stat.S_ISDIR(state.st_mode):
             self._put_folder(found, path, folder, name, depth)
@@ -135,6 +136,7 @@ class _Copying:
     def _put_contents(self, source: int, target: int, size: int) -> None:
         for start, end in _pieces(source, size):
             self.pace(end - start)
+            self.charge(end - start, 0)
             at = start
             while at < end:
                 copied = _copy_range(source, target, at, end - at)

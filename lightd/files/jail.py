@@ -27,6 +27,7 @@ from typing import Any, Final
 import attrs
 
 from lightd.files import errors, resolve
+from lightd.files.charging import ENTRY, Charge, free
 from lightd.files.paths import RelativePath
 
 FOLDER_MODE: Final = 0o755
@@ -64,13 +65,14 @@ class Jail:
 
     ``placing`` is held from the last look at what a rename replaces to the rename: of two conditional writes
     one wins. It doesn't keep the tenant out. ``pace`` is called at every name where many are looked at, and
-    for each folder that is made on a way.
+    for each folder that is made on a way; ``charge`` before anything is added (``charging``).
     """
 
     root: int
     resolver: resolve.Resolver
     placing: Guard = attrs.field(factory=threading.Lock)
     pace: Callable[[int], None] = lambda _: None
+    charge: Charge = free
 
     def owner(self) -> Owner:
         """Whom the folder itself belongs to: the server's user, once it was handed over to it."""
@@ -101,6 +103,7 @@ class Jail:
         while missing:
             self.pace(0)
             with held(here) as above:
+                self.charge(ENTRY, 1)
                 here = make_folder_at(above, missing.pop(), owner)
         return here
 
@@ -121,6 +124,7 @@ def open_jail(
     resolver: resolve.Resolver | None = None,
     placing: Guard | None = None,
     pace: Callable[[int], None] = lambda _: None,
+    charge: Charge = free,
 ) -> Iterator[Jail]:
     """The jail of the host's ``folder``, which must not be a link itself. Raises ``NotFound``."""
     try:
@@ -128,7 +132,7 @@ def open_jail(
     except OSError:
         raise errors.NotFound("The volume's folder is missing") from None
     with held(root):
-        yield Jail(root, resolver or resolve.best(), placing or threading.Lock(), pace)
+        yield Jail(root, resolver or resolve.best(), placing or threading.Lock(), pace, charge)
 
 
 @contextmanager

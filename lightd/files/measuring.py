@@ -10,12 +10,14 @@ is remembered of a walk is bounded.
 import os
 import stat
 from collections import Counter
+from collections.abc import Generator
 from contextlib import closing
 from typing import Final
 
 import attrs
 
 from lightd.files import errors
+from lightd.files.charging import Amount
 from lightd.files.deleting import Pace
 from lightd.files.jail import Jail, explained
 from lightd.files.paths import ROOT, RelativePath
@@ -23,6 +25,8 @@ from lightd.files.walking import walk
 
 REMEMBERED: Final = 100_000
 """Files of several names that are told apart in one volume, at about 150 bytes each."""
+
+FIRST: Final = 8  # units of 512 bytes: what an empty folder takes
 
 
 @attrs.frozen
@@ -45,17 +49,22 @@ def measure(jail: Jail, pace: Pace = lambda _: None) -> Usage:
         for met in mets:
             pace(0)
             state = met.state
-            names = 1
-            if _has_several_names(state):
-                if _to_key(state) in seen:
-                    continue
-                if len(seen) < REMEMBERED:
-                    seen.add(_to_key(state))
-                else:
-                    names = state.st_nlink
-            blocks += state.st_blocks / names
-            files += 1 / names
+            part = _part_of(state, seen)
+            blocks += state.st_blocks * part
+            files += part
     return Usage(round(blocks) * 512, round(files))
+
+
+def _part_of(state: os.stat_result, seen: set[int]) -> float:
+    """How much of a file counts at this name: all of it at the first, where names can be remembered."""
+    if not _has_several_names(state):
+        return 1
+    if _to_key(state) in seen:
+        return 0
+    if len(seen) < REMEMBERED:
+        seen.add(_to_key(state))
+        return 1
+    return 1 / state.st_nlink
 
 
 def check_alone(jail: Jail, state: os.stat_result, path: RelativePath) -> None:
@@ -82,6 +91,25 @@ def _to_key(state: os.stat_result) -> int:
 
 def _leads_out(path: RelativePath) -> errors.NotAllowed:
     return errors.NotAllowed(f'"{path}" is a hard link that leads out of the volume')
+
+
+def survey(jail: Jail, most: int) -> Generator[None, None, Amount]:
+    """What all of the jail takes: bytes as du(1) counts them, each inode once, and every name.
+
+    It yields at every name, and ends at ``most`` of them: a tenant may make names faster than they are
+    counted. ``NotAllowed`` where folders are moved meanwhile.
+    """
+    seen: set[int] = set()
+    blocks: float = max(os.fstat(jail.root).st_blocks - FIRST, 0)  # of an empty volume it is none of its own
+    entries = 0
+    with explained(ROOT), closing(walk(jail.root)) as mets:
+        for met in mets:
+            yield
+            entries += 1
+            if entries >= most:
+                break
+            blocks += met.state.st_blocks * _part_of(met.state, seen)
+    return Amount(round(blocks) * 512, entries)
 
 
 @attrs.define(eq=False)

@@ -27,6 +27,7 @@ def write_file(jail: Jail, path: RelativePath, content: bytes, owner: Owner | No
     link or a special file is.
     """
     with explained(path), replacing(jail, path, owner) as part, open(part, "wb", closefd=False) as file:
+        jail.charge(len(content), 0)
         file.write(content)
 
 

@@ -5,6 +5,7 @@ are kept as links, special files and parts of uploads left out, and so are files
 volume and the archive itself. A file that becomes shorter while it is read is filled up with zeros.
 """
 
+import errno
 import io
 import os
 import stat
@@ -18,6 +19,7 @@ import attrs
 
 from lightd.files import errors
 from lightd.files.archives import Kind, open_tar_stream
+from lightd.files.charging import PIECE, Charge
 from lightd.files.deleting import Pace
 from lightd.files.jail import FOLDER, Jail, Owner, explained, held, open_contents
 from lightd.files.measuring import Links
@@ -27,16 +29,16 @@ from lightd.files.resolve import LOOK
 from lightd.files.walking import names_in
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+    from _typeshed import ReadableBuffer, WriteableBuffer
 
 DEPTH = 128
-PIECE = 1 << 20
+_ZEROS = memoryview(bytes(PIECE))
 
 
 class _Writer(Protocol):
     def add_folder(self, name: str, state: os.stat_result) -> None: ...
     def add_link(self, name: str, state: os.stat_result, target: str) -> None: ...
-    def add_file(self, name: str, state: os.stat_result, pieces: Iterator[bytes]) -> None: ...
+    def add_file(self, name: str, state: os.stat_result, pieces: Iterator[memoryview]) -> None: ...
 
 
 def compress(
@@ -52,7 +54,7 @@ def compress(
     ``pace`` is called at every name and before every piece; what it raises leaves ``output`` as it was.
     """
     with explained(output), replacing(jail, output, owner) as part:
-        with os.fdopen(os.dup(part), "wb", buffering=PIECE) as file:
+        with io.BufferedWriter(_Output(os.dup(part), jail.charge), PIECE) as file:
             if kind == "zip":
                 with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
                     _Packing(jail, _ZipWriter(archive), pace, output).add(sources)
@@ -63,6 +65,18 @@ def compress(
                 ):
                     _Packing(jail, _TarWriter(tar), pace, output).add(sources)
         return os.fstat(part).st_size
+
+
+class _Output(io.FileIO):
+    """The archive being made: what is written to it is charged first."""
+
+    def __init__(self, descriptor: int, charge: Charge) -> None:
+        super().__init__(descriptor, "wb")
+        self._charge = charge
+
+    def write(self, piece: "ReadableBuffer") -> int:
+        self._charge(memoryview(piece).nbytes, 0)
+        return super().write(piece)
 
 
 @attrs.define(eq=False)
@@ -113,14 +127,27 @@ class _Packing:
                 with held(there):
                     self._add(there, path.child(below), depth + 1)
 
-    def _pieces(self, contents: int, size: int) -> Iterator[bytes]:
-        at = 0
+    def _pieces(self, contents: int, size: int) -> Iterator[memoryview]:
+        at = data = 0  # from ``at`` to ``data`` there is a hole, which is not read
         while at < size:
+            if at >= data:
+                data = _next_data(contents, at, size)
             wanted = min(PIECE, size - at)
             self.pace(wanted)
-            piece = os.pread(contents, wanted, at) or bytes(wanted)
+            in_hole = data - at >= wanted
+            piece = (
+                _ZEROS[:wanted] if in_hole else memoryview(os.pread(contents, wanted, at) or _ZEROS[:wanted])
+            )
             at += len(piece)
             yield piece
+
+
+def _next_data(contents: int, at: int, size: int) -> int:
+    """Where the next bytes begin that are no hole (lseek(2), ``SEEK_DATA``)."""
+    try:
+        return os.lseek(contents, at, os.SEEK_DATA)
+    except OSError as error:
+        return size if error.errno == errno.ENXIO else at
 
 
 @attrs.frozen(eq=False)
@@ -135,7 +162,7 @@ class _TarWriter:
         info.linkname = target
         self.tar.addfile(info)
 
-    def add_file(self, name: str, state: os.stat_result, pieces: Iterator[bytes]) -> None:
+    def add_file(self, name: str, state: os.stat_result, pieces: Iterator[memoryview]) -> None:
         info = _tar_info(name, state, tarfile.REGTYPE)
         info.size = state.st_size
         self.tar.addfile(info, io.BufferedReader(_Pieces(pieces), PIECE))
@@ -151,7 +178,7 @@ def _tar_info(name: str, state: os.stat_result, kind: bytes) -> tarfile.TarInfo:
 class _Pieces(io.RawIOBase):
     """Pieces as a file, for tarfile."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
+    def __init__(self, pieces: Iterator[memoryview]) -> None:
         self._pieces = pieces
         self._rest = memoryview(b"")
 
@@ -160,7 +187,7 @@ class _Pieces(io.RawIOBase):
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
         if not self._rest:
-            self._rest = memoryview(next(self._pieces, b""))
+            self._rest = next(self._pieces, memoryview(b""))
         into = memoryview(buffer)
         count = min(len(into), len(self._rest))
         into[:count] = self._rest[:count]
@@ -178,7 +205,7 @@ class _ZipWriter:
     def add_link(self, name: str, state: os.stat_result, target: str) -> None:
         self.archive.writestr(_zip_info(name, state), os.fsencode(target))
 
-    def add_file(self, name: str, state: os.stat_result, pieces: Iterator[bytes]) -> None:
+    def add_file(self, name: str, state: os.stat_result, pieces: Iterator[memoryview]) -> None:
         info = _zip_info(name, state)
         info.compress_type = zipfile.ZIP_DEFLATED
         info.file_size = state.st_size

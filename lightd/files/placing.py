@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from lightd.files import errors
+from lightd.files.charging import ENTRY
 from lightd.files.jail import PERMISSIONS, Jail, Owner, give_to, held, kind_of, look_at
 from lightd.files.paths import RelativePath
 
@@ -41,6 +42,7 @@ def replacing(jail: Jail, path: RelativePath, owner: Owner | None) -> Iterator[i
     with held(jail.make_folders(path.parent, owner)) as folder:
         mode = mode_to_keep(jail, folder, path)
         part = new_part_name()
+        jail.charge(ENTRY, 1)
         with held(os.open(part, CREATE, 0o600, dir_fd=folder)) as file:
             try:
                 yield file

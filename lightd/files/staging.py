@@ -14,12 +14,12 @@ import attrs
 
 from lightd.files import errors
 from lightd.files.archives import Ceilings
+from lightd.files.charging import ENTRY, PIECE
 from lightd.files.deleting import Pace
 from lightd.files.jail import FOLDER, FOLDER_MODE, PERMISSIONS, Jail, Owner, give_to, held, kind_of, look_at
 from lightd.files.paths import RelativePath
 from lightd.files.placing import CREATE, FILE_MODE, is_part_name
 
-PIECE: Final = 1 << 20
 HEADER: Final = 2048  # bytes of a tar for one entry besides its contents: a PAX header, its own, the padding
 
 
@@ -70,9 +70,11 @@ class Staging:
     def add_file(self, path: RelativePath, mode: int, modified_at: float, contents: IO[bytes]) -> None:
         with held(self._jail.make_folders(path.parent, self._owner)) as folder:
             _make_room(folder, path.name)
+            self._jail.charge(ENTRY, 1)
             with held(os.open(path.name, CREATE, 0o600, dir_fd=folder)) as file:
                 while piece := contents.read(PIECE):
                     self._spend(len(piece))
+                    self._jail.charge(len(piece), 0)
                     _write_all(file, piece)
                 give_to(file, self._owner, mode & PERMISSIONS or FILE_MODE)
                 with suppress(OverflowError, ValueError):  # a time that no file can have
@@ -90,6 +92,7 @@ class Staging:
                 raise errors.InvalidArchive(f'The hard link "{path}" in the archive leads to no file')
             if path != target:
                 _make_room(new, path.name)
+                self._jail.charge(ENTRY, 1)
                 os.link(target.name, path.name, src_dir_fd=old, dst_dir_fd=new, follow_symlinks=False)
 
     def add_link(self, path: RelativePath, target: str) -> None:
@@ -102,6 +105,7 @@ class Staging:
         """The links that were added are there; call it last."""
         for path, target in self._links.items():
             with held(self._jail.make_folders(path.parent, self._owner)) as folder:
+                self._jail.charge(ENTRY, 1)
                 os.symlink(target, path.name, dir_fd=folder)
                 if self._owner is not None:
                     uid, gid = self._owner.uid, self._owner.gid

@@ -28,6 +28,7 @@ from typing import IO, Final
 
 from lightd.files import errors
 from lightd.files.archives import DAMAGED, Ceilings, open_tar_stream, to_kind
+from lightd.files.charging import ENTRY, PIECE
 from lightd.files.deleting import Pace, delete_at
 from lightd.files.jail import FOLDER, Jail, Owner, explained, held, make_folder_at, open_contents
 from lightd.files.measuring import check_alone
@@ -36,7 +37,6 @@ from lightd.files.placing import new_part_name
 from lightd.files.staging import Staging, place
 from lightd.files.tars import open_tar
 
-PIECE: Final = 1 << 20
 CEILINGS: Final = Ceilings()
 
 _CONTRADICTIONS = (  # what the system says to an archive that can't be, of files that lie in files
@@ -83,9 +83,10 @@ def _extract(
 ) -> int:
     part = new_part_name()
     try:
+        jail.charge(ENTRY, 1)
         with held(make_folder_at(jail.root, part, owner)) as folder:
             size = os.fstat(file.fileno()).st_size
-            staging = Staging(Jail(folder, jail.resolver), owner, pace, ceilings, size)
+            staging = Staging(Jail(folder, jail.resolver, charge=jail.charge), owner, pace, ceilings, size)
             _stage(staging, file, ceilings)
             with held(os.open(".", FOLDER, dir_fd=folder)) as source:
                 target = jail.make_folders(destination, owner)

@@ -28,6 +28,7 @@ from typing import Final
 import attrs
 
 from lightd.files import errors
+from lightd.files.charging import ENTRY, Charge
 from lightd.files.deleting import Pace, delete_at
 from lightd.files.jail import TRIES, Guard, Jail, Owner, explained, give_to, held, look_at
 from lightd.files.paths import ROOT, RelativePath
@@ -83,6 +84,7 @@ class Upload:
     _mode: int
     _condition: Condition
     _placing: Guard
+    _charge: Charge
     _begun: int = 0  # up to where the kernel was told to write to the disk
     keep: bool = attrs.field(kw_only=True)  # whether what lies there stays when the block ends
 
@@ -97,6 +99,7 @@ class Upload:
     def write(self, piece: bytes | bytearray | memoryview) -> None:
         """``piece`` stands at ``offset``, which has moved behind it. ``NoSpace`` may leave a part of it."""
         rest = memoryview(piece)
+        self._charge(len(rest), 0)
         with explained(self.path):
             while rest:
                 written = os.pwrite(self._file, rest, self.offset)
@@ -149,10 +152,20 @@ def open_upload(
             mode = mode_to_keep(jail, folder, path)
             condition.check(folder, path)
             part = new_part_name() if name is None else _named_part(path, name)
-            file = stack.enter_context(held(_open_part(folder, part, path)))
+            file = stack.enter_context(held(_open_part(folder, part, path, jail.charge)))
             arrived = os.fstat(file).st_size
         upload = Upload(
-            path, arrived, folder, part, file, owner, mode, condition, jail.placing, keep=name is not None
+            path,
+            arrived,
+            folder,
+            part,
+            file,
+            owner,
+            mode,
+            condition,
+            jail.placing,
+            jail.charge,
+            keep=name is not None,
         )
         try:
             yield upload
@@ -197,7 +210,8 @@ def _named_part(path: RelativePath, name: str) -> str:
     return f".lightd-{digest[:16]}.part"
 
 
-def _open_part(folder: int, part: str, path: RelativePath) -> int:
+def _open_part(folder: int, part: str, path: RelativePath, charge: Charge) -> int:
+    charge(ENTRY, 1)
     for _ in range(TRIES):
         with ExitStack() as stack:
             try:

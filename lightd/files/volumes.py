@@ -21,7 +21,7 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -31,8 +31,10 @@ import attrs
 import trio
 
 from lightd.files import errors
+from lightd.files.charging import Charge, free
 from lightd.files.deleting import Pace, delete_at
 from lightd.files.jail import Guard, Jail, held, open_jail
+from lightd.files.quota.allowance import Allowance, unlimited
 from lightd.files.resolve import LOOK
 from lightd.files.shares import FAVOURED, Share, Turn
 from lightd.files.uploads import sweep_parts
@@ -119,20 +121,22 @@ class _Pacer:
             await self.turn.pass_on()
 
 
-Writing = Callable[[str, int], AbstractAsyncContextManager[Any]]
+Writing = Callable[[str, int | None], AbstractAsyncContextManager[Allowance]]
 
 
-def unbounded(_volume_id: str, _count: int) -> AbstractAsyncContextManager[Any]:
+@asynccontextmanager
+async def unbounded(_volume_id: str, _count: int | None) -> AsyncIterator[Allowance]:
     """There is always room: nobody accounts for what is in a volume."""
-    return nullcontext()
+    yield unlimited()
 
 
 @attrs.define(eq=False)
 class VolumeFolders:
     """The folder of each volume beneath ``root``.
 
-    ``writing(volume_id, count)`` is the block in which all that a client adds to a volume is added, ``count``
-    bytes or, where that is 0, nobody knows how many; it raises ``NoSpace`` where they may not be.
+    ``writing(volume_id, count)`` is the block in which all that a client adds to a volume is added: an entry
+    and ``count`` bytes, and what else its allowance is asked for; perhaps nothing where ``count`` is None. It
+    raises ``NoSpace``. The allowance's ``charge`` is for ``run``, ``charge_waiting`` for ``run_long``.
     """
 
     root: Path
@@ -208,19 +212,19 @@ class VolumeFolders:
 
     # Work in a volume
 
-    async def run(self, volume_id: str, work: Callable[[Jail], T]) -> T:
+    async def run(self, volume_id: str, work: Callable[[Jail], T], charge: Charge = free) -> T:
         """Return ``work(jail)`` from a thread, in the jail of the volume; raises ``FileRefused``."""
         turn = self.shares.quick.join(volume_id)
-        return await self._work(turn, partial(self._in_jail, volume_id, self._guard(volume_id), work))
+        return await self._work(turn, self._in_jail(volume_id, work, charge))
 
-    async def run_long(self, volume_id: str, work: Callable[[Jail, Pace], T]) -> T:
+    async def run_long(self, volume_id: str, work: Callable[[Jail, Pace], T], charge: Charge = free) -> T:
         """As ``run``, for work that takes its time, and calls its pace."""
 
         def in_jail(jail: Jail) -> T:
             return work(jail, jail.pace)
 
         turn = self.shares.long.join(volume_id)
-        return await self._work(turn, partial(self._in_jail, volume_id, self._guard(volume_id), in_jail))
+        return await self._work(turn, self._in_jail(volume_id, in_jail, charge))
 
     async def run_piece(self, lane: Lane, work: Callable[[], T]) -> T:
         """Return ``work()`` from a thread: a piece of a transfer, whose descriptors are open already."""
@@ -260,9 +264,14 @@ class VolumeFolders:
         finally:
             pacer.turn.leave()
 
-    def _in_jail(self, volume_id: str, guard: Guard, work: Callable[[Jail], T], pace: Pace) -> T:
-        with open_jail(self.path_of(volume_id), placing=guard, pace=pace) as jail:
-            return work(jail)
+    def _in_jail(self, volume_id: str, work: Callable[[Jail], T], charge: Charge) -> Callable[[Pace], T]:
+        path, guard = self.path_of(volume_id), self._guard(volume_id)
+
+        def in_jail(pace: Pace) -> T:
+            with open_jail(path, placing=guard, pace=pace, charge=charge) as jail:
+                return work(jail)
+
+        return in_jail
 
     def _guard(self, volume_id: str) -> Guard:
         """The lock of the volume, the same for all who use it at one time."""

@@ -31,8 +31,12 @@ def install(app: QuartTrio, system: System) -> None:
         kind, output, sources = await take_body(_to_compression, most=LISTS)
 
         async def work(job: Job) -> int:
-            async with folders.writing(volume_id, 0), folders.open_for_archive(volume_id) as (jail, turn):
-                return await archiving.compress(jail, sources, output, kind, jail.owner(), job.told, turn)
+            async with (
+                folders.writing(volume_id, 0) as allowance,
+                folders.open_for_archive(volume_id) as (jail, turn),
+            ):
+                owner = jail.owner()
+                return await archiving.compress(jail, sources, output, kind, owner, job.told, turn, allowance)
 
         job = await _follow(system, "compress", volume_id, work, wait)
         if job.status == "pending":
@@ -49,8 +53,12 @@ def install(app: QuartTrio, system: System) -> None:
         archive, destination = parse_path(body.archive_path), parse_folder(body.destination)
 
         async def work(job: Job) -> int:
-            async with folders.writing(volume_id, 0), folders.open_for_archive(volume_id) as (jail, turn):
-                return await archiving.extract(jail, archive, destination, jail.owner(), job.told, turn)
+            async with (
+                folders.writing(volume_id, 0) as allowance,
+                folders.open_for_archive(volume_id) as (jail, turn),
+            ):
+                owner = jail.owner()
+                return await archiving.extract(jail, archive, destination, owner, job.told, turn, allowance)
 
         job = await _follow(system, "decompress", volume_id, work, wait)
         if job.status == "pending":

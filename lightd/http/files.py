@@ -1,5 +1,7 @@
 """The routes of the files in a volume: written, listed, copied, moved, deleted, a whole one at a time."""
 
+from functools import partial
+
 from quart import Blueprint, Response, request
 from quart_trio import QuartTrio
 
@@ -30,8 +32,10 @@ def install(app: QuartTrio, system: System) -> None:
         find(system, volume_id)
         body = await read_body(FileBody, most=WHOLE)
         path, content = parse_path(body.path), body.content.encode()
-        async with folders.writing(volume_id, len(content)):
-            await folders.run(volume_id, lambda jail: write_file(jail, path, content, jail.owner()))
+        async with folders.writing(volume_id, len(content)) as allowance:
+            await folders.run(
+                volume_id, lambda jail: write_file(jail, path, content, jail.owner()), allowance.charge
+            )
         return to_json({"message": "File written successfully", "path": str(path)})
 
     @routes.post("/volumes/<volume_id>/folders")
@@ -39,8 +43,8 @@ def install(app: QuartTrio, system: System) -> None:
         queries.check_names()
         find(system, volume_id)
         path = parse_path((await read_body(FolderBody)).path)
-        async with folders.writing(volume_id, 0):
-            await folders.run(volume_id, lambda jail: make_folder(jail, path, jail.owner()))
+        async with folders.writing(volume_id, 0) as allowance:
+            await folders.run(volume_id, lambda jail: make_folder(jail, path, jail.owner()), allowance.charge)
         return to_json({"message": "Folder created successfully", "path": str(path)})
 
     @routes.get("/volumes/<volume_id>/files")
@@ -69,8 +73,8 @@ def install(app: QuartTrio, system: System) -> None:
         def work(jail: Jail, pace: Pace) -> None:
             copy(jail, source, destination, jail.owner(), pace)
 
-        async with folders.writing(volume_id, 0):
-            await folders.run_long(volume_id, work)
+        async with folders.writing(volume_id, 0) as allowance:
+            await folders.run_long(volume_id, work, allowance.charge_waiting)
         return _moved("Copied successfully", source, destination)
 
     @routes.post("/volumes/<volume_id>/rename")
@@ -78,7 +82,8 @@ def install(app: QuartTrio, system: System) -> None:
         queries.check_names()
         find(system, volume_id)
         source, destination = _parse(await read_body(FromToBody))
-        await folders.run(volume_id, lambda jail: rename(jail, source, destination, jail.owner()))
+        async with folders.writing(volume_id, None) as allowance:
+            await folders.run(volume_id, partial(_rename, source, destination), allowance.charge)
         return _moved("Renamed successfully", source, destination)
 
     @routes.post("/volumes/<volume_id>/chmod")
@@ -106,6 +111,10 @@ def _parse(body: FromToBody) -> tuple[RelativePath, RelativePath]:
 
 def _moved(message: str, source: RelativePath, destination: RelativePath) -> Response:
     return to_json({"message": message, "source": str(source), "destination": str(destination)})
+
+
+def _rename(source: RelativePath, destination: RelativePath, jail: Jail) -> None:
+    rename(jail, source, destination, jail.owner())
 
 
 def _to_listing(jail: Jail, path: RelativePath, limit: int, cursor: str | None) -> str:

@@ -8,6 +8,7 @@ from quart_trio import QuartTrio
 
 from actors.volumes import messages as told
 from lightd.files.quota.kind import MEGABYTE
+from lightd.files.quota.limits import entries_of
 from lightd.files.quota.quotas import to_mb
 from lightd.http import queries, rates
 from lightd.http.filebodies import SizeBody
@@ -51,6 +52,7 @@ async def _to_quota(system: System, volume_id: str) -> dict[str, Any]:
     size_mb = system.quotas.sizes().get(volume_id)
     shown: dict[str, Any] = {"size_mb": size_mb, "used_mb": to_mb(used), "available_mb": None}
     shown |= {"percentage_used": None, "kind": system.quotas.kind_of(volume_id).name}
+    shown |= {"entries_used": system.quotas.entries(volume_id), "entries_limit": entries_of(size_mb)}
     if size_mb is not None:
         size = size_mb * MEGABYTE
         shown["available_mb"] = to_mb(max(size - used, 0))

@@ -5,10 +5,10 @@ pieces; each says where it begins, and how long the whole will be.
 """
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
-from typing import cast
+from typing import TypeVar, cast
 
 import attrs
 import trio
@@ -16,8 +16,11 @@ from quart import Blueprint, Response, request
 from quart_trio import QuartTrio
 from werkzeug.datastructures import ETags
 
+from lightd.files import errors
+from lightd.files.charging import NOTHING, PIECE, Amount
 from lightd.files.jail import Jail
 from lightd.files.paths import RelativePath
+from lightd.files.quota.allowance import Allowance
 from lightd.files.uploads import ANY, Condition, Upload, arrived_of, forget, open_upload
 from lightd.files.volumes import VolumeFolders
 from lightd.http import bulk, queries
@@ -28,6 +31,11 @@ from lightd.http.wire import refuse_body, to_json
 from lightd.system import System
 
 LARGEST = 2**62
+AHEAD = Amount(2 * PIECE)
+"""What is reserved for a body of unknown length before a piece of it is written: more than a piece."""
+
+T = TypeVar("T")
+
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -57,10 +65,10 @@ def install(app: QuartTrio, system: System) -> None:
         run = cast(bulk.Run, partial(folders.run_piece, folders.lane(volume_id)))
         async with (
             folders.uploading(volume_id),
-            folders.writing(volume_id, request.content_length or 0),
-            _opened(folders, volume_id, path, piece, condition) as arriving,
+            folders.writing(volume_id, _declared(piece)) as allowance,
+            _opened(folders, volume_id, path, piece, condition, allowance) as arriving,
         ):
-            await _receive(run, arriving, piece.length)
+            await _receive(run, arriving, piece.length, allowance)
             if piece.length is not None and arriving.offset < piece.length:
                 part = {"path": str(path), "offset": arriving.offset, "length": piece.length}
                 return to_json({"message": "Part received", **part})
@@ -92,7 +100,12 @@ def install(app: QuartTrio, system: System) -> None:
 
 @asynccontextmanager
 async def _opened(
-    folders: VolumeFolders, volume_id: str, path: RelativePath, piece: Piece, condition: Condition
+    folders: VolumeFolders,
+    volume_id: str,
+    path: RelativePath,
+    piece: Piece,
+    condition: Condition,
+    allowance: Allowance,
 ) -> AsyncIterator[Upload]:
     """Yield the upload, ready for ``piece``; it is opened and closed, and its part deleted, in threads."""
     with ExitStack() as stack:
@@ -103,13 +116,32 @@ async def _opened(
             return arriving
 
         try:
-            yield await folders.run(volume_id, begin)
+            arriving = await folders.run(volume_id, begin, allowance.charge)
+            if piece.length is not None:
+                await _prepare(allowance, arriving, piece.length)
+            yield arriving
         finally:
             with trio.CancelScope(shield=True):
                 await folders.run_piece(folders.lane(volume_id), stack.close)
 
 
-async def _receive(run: bulk.Run, arriving: Upload, length: int | None) -> None:
+async def _prepare(allowance: Allowance, arriving: Upload, length: int) -> None:
+    """There is room for all of the file, not for this piece alone; nothing is left of one just begun."""
+    try:
+        await allowance.prepare(Amount(length - arriving.offset))
+    except errors.NoSpace:
+        if arriving.offset == 0:
+            arriving.abandon()
+        raise
+
+
+async def _receive(run: bulk.Run, arriving: Upload, length: int | None, allowance: Allowance) -> None:
+    async def run_allowed(work: Callable[[], T]) -> T:
+        """In the thread, which all volumes share, nothing waits for room."""
+        if request.content_length is None:
+            await allowance.prepare(NOTHING, AHEAD)
+        return await run(work)
+
     def write(piece: memoryview) -> None:
         if length is not None and arriving.offset + len(piece) > length:
             raise bad_request(f"length: more than the {length} bytes that were announced arrived")
@@ -117,7 +149,12 @@ async def _receive(run: bulk.Run, arriving: Upload, length: int | None) -> None:
 
     body = cast(Request, request).body
     body.limit = None
-    await body.pour(bulk.Sink(write, run))
+    await body.pour(bulk.Sink(write, run_allowed))
+
+
+def _declared(piece: Piece) -> int:
+    """The bytes for which there must be room before the upload is opened."""
+    return 0 if piece.upload is not None else request.content_length or 0
 
 
 def _piece() -> Piece:

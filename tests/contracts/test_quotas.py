@@ -3,7 +3,6 @@
 import os
 import uuid
 from contextlib import ExitStack
-from functools import partial
 
 import pytest
 import trio
@@ -208,25 +207,6 @@ async def test_a_volume_that_is_being_made_is_remembered(plain):
     async with plain.quotas.making(VOLUME, 8):
         plain.quotas.prune()  # the watch comes by before it is recorded
         assert VOLUME in plain.quotas._kinds
-
-
-async def test_a_look_that_nobody_waits_for_ends(plain):
-    begun, paced = trio.Event(), []
-    token = trio.lowlevel.current_trio_token()
-
-    def work(pace):
-        token.run_sync_soon(begun.set)
-        while True:
-            pace(0)
-            paced.append(1)
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(plain.surveyor.look, work)
-        await begun.wait()
-        nursery.start_soon(plain.surveyor.look, work)  # waits for its turn
-        await trio.testing.wait_all_tasks_blocked()
-        nursery.cancel_scope.cancel()
-    assert await plain.surveyor.look(partial(lambda pace: pace(0) or "next")) == "next"
 
 
 def test_no_kind_is_trusted_that_keeps_no_ceiling_or_takes_nothing(tmp_path, monkeypatch):

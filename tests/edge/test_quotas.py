@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from actors.container.state import Phase
-from lightd.files.quota import quotas
+from lightd.files.quota import quotas, surveyor
 from lightd.files.quota.kind import MEGABYTE
 from tests.edge.front import NO_VOLUME, open_edge
 
@@ -24,7 +25,9 @@ async def edge(tmp_path):
 def watchful(monkeypatch):
     """Volumes are looked at again and again."""
     monkeypatch.setattr(quotas, "SHORTEST", 0.01)
+    monkeypatch.setattr(quotas, "PART", 1.0)
     monkeypatch.setattr("lightd.files.quota.watch.TICK", 0.02)
+    monkeypatch.setattr("lightd.files.quota.watch.QUICK", 0.02)
 
 
 async def a_volume(edge, size=4):
@@ -62,6 +65,8 @@ async def test_a_volume_has_the_size_that_was_asked_for(edge):
         "available_mb": 48.0,
         "percentage_used": 25.0,
         "kind": "accounted",
+        "entries_used": 1,
+        "entries_limit": 20_000,
     }
 
 
@@ -74,6 +79,8 @@ async def test_a_volume_without_a_size_has_no_ceiling(edge):
         "available_mb": None,
         "percentage_used": None,
         "kind": "accounted",
+        "entries_used": 1,
+        "entries_limit": 2_000_000,
     }
     resized = await edge.post(f"/volumes/{volume['id']}/resize", {"size": 4})
     assert (resized["size_mb"], resized["percentage_used"]) == (4, 50.0)
@@ -215,7 +222,7 @@ async def test_a_volume_that_nobody_can_measure_has_its_server_stopped(edge, wat
     def moving(*_):
         raise quotas.errors.NotAllowed("it keeps changing")
 
-    monkeypatch.setattr("lightd.files.quota.accounted.measure", moving)
+    monkeypatch.setattr("lightd.files.quota.surveyor.survey", moving)
     with trio.fail_after(20):
         await edge.system.fleet.get("s1").wait_until(lambda view: view.state.phase is Phase.OFFLINE)
     refused = await edge.refused("GET", f"/volumes/{volume['id']}/quota")
@@ -264,3 +271,108 @@ async def test_no_volume_is_made_beside_a_pool_that_can_not_be_mounted(tmp_path)
         assert said.startswith("the pool of the volumes is not mounted: ")
         assert str(tmp_path) not in said
     assert list((tmp_path / "storage/volumes").iterdir()) == []
+
+
+async def test_server_that_makes_too_many_names_is_told_then_stopped(edge, watchful, monkeypatch):
+    monkeypatch.setattr("lightd.files.quota.limits.FEWEST", 1000)
+    monkeypatch.setattr("lightd.files.quota.limits.BYTES_AN_ENTRY", MEGABYTE)
+    monkeypatch.setattr("lightd.files.quota.overrun.STRIDE", 100)
+    volume = await a_volume(edge, 4)
+    await edge.running(volume_id=volume["id"])
+
+    def make(first, last):
+        for number in range(first, last):
+            on_disk(volume, str(number)).touch()
+
+    async with edge.console() as console:
+        make(0, 1050)
+        told = await console.until("daemon_message", "Error: the volume is full")
+        assert "of 1000 entries (files, folders and links) are used" in told["data"]
+        make(1050, 1300)
+        await console.until("daemon_message", "the server is stopped")
+        await console.until("event", "exit")
+    assert (await edge.show())["state"] == "offline"
+
+
+async def test_names_are_bounded_in_a_volume_without_a_size_too(edge, watchful, monkeypatch):
+    monkeypatch.setattr("lightd.files.quota.limits.UNSIZED", 100)
+    monkeypatch.setattr("lightd.files.quota.limits.FEWEST", 100)
+    monkeypatch.setattr("lightd.files.quota.quotas.UNHURRIED", 0.01)
+    volume = await edge.post("/volumes", status=201)
+    await edge.running(volume_id=volume["id"])
+    async with edge.console() as console:
+        for number in range(500):
+            on_disk(volume, str(number)).touch()
+        await console.until("daemon_message", "the server is killed")
+        await console.until("event", "exit")
+
+
+async def test_watch_looks_again_at_once_when_the_disk_loses_what_a_volume_had_left(edge, monkeypatch):
+    monkeypatch.setattr(quotas, "SHORTEST", 1e6)  # only that the disk fills lets it look
+    monkeypatch.setattr(quotas, "LONGEST", 1e6)
+    free = 1000 * MEGABYTE
+
+    async def told(_self):
+        return free
+
+    monkeypatch.setattr(quotas.Quotas, "free", told)
+    volume = await a_volume(edge, 4)
+    await edge.running(volume_id=volume["id"])
+    account = edge.system.quotas.account(volume["id"])
+    with trio.fail_after(20):
+        while account.due is None or account.wanted:
+            await trio.sleep(0.001)
+    looks = account.begun
+    free -= MEGABYTE
+    await trio.sleep(1)  # the volume has four times as much left
+    assert account.begun == looks
+    put(volume, 4.5)
+    free -= MEGABYTE
+    async with edge.console() as console:
+        await console.until("daemon_message", "Error: the volume is full")
+
+
+async def test_first_write_waits_for_no_walk_of_another_volume(edge, monkeypatch):
+    """Four volumes are walked without an end; a fifth is written to."""
+
+    def endless(_jail, _most):
+        while True:
+            yield
+
+    volumes = [await a_volume(edge, 4) for _ in range(5)]
+    real = surveyor.survey
+    blocked = {volume["path"] for volume in volumes[:4]}
+
+    def survey(jail, most):
+        here = str(Path(f"/proc/self/fd/{jail.root}").readlink())
+        return endless(jail, most) if here in blocked else real(jail, most)
+
+    monkeypatch.setattr(surveyor, "survey", survey)
+    async with trio.open_nursery() as nursery:
+        for volume in volumes[:4]:
+            nursery.start_soon(edge.system.quotas.look, volume["id"])
+        await trio.sleep(0.1)
+        with trio.fail_after(20):
+            for number in range(10):
+                body = {"path": f"f{number}", "content": "x"}
+                await edge.post(f"/volumes/{volumes[4]['id']}/files", body)
+        nursery.cancel_scope.cancel()
+
+
+async def test_who_asks_at_once_for_the_same_volume_shares_a_walk(edge, monkeypatch):
+    volume = await a_volume(edge, 4)
+    walks, go = [], trio.Event()
+    real = surveyor.walk_through
+
+    async def walk_through(*arguments):
+        walks.append(1)
+        await go.wait()
+        return await real(*arguments)
+
+    monkeypatch.setattr(quotas, "walk_through", walk_through)
+    async with trio.open_nursery() as nursery:
+        for _ in range(10):
+            nursery.start_soon(edge.system.quotas.survey, volume["id"])
+        await trio.testing.wait_all_tasks_blocked()
+        go.set()
+    assert len(walks) <= 3  # the one under way, which may be the watch's, and the one for all who came since

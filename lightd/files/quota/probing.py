@@ -8,9 +8,10 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Literal
+from uuid import UUID
 
 import attrs
 
@@ -49,6 +50,10 @@ class Found:
         """The kind for new volumes."""
         return self.kinds[-1 if self.wished else 0]
 
+    def kind_at(self, path: str) -> Kind:
+        """The kind that the volume at ``path`` was made with; raises ``FileNotFoundError``."""
+        return next(kind for kind in self.kinds if kind.holds(path))
+
 
 def probe(root: Path, image: Path, wish: Wish, pool_mb: int) -> Found:
     """What there is for the volumes in ``root``. A pool is mounted, and made where it is wished for."""
@@ -74,6 +79,17 @@ def probe(root: Path, image: Path, wish: Wish, pool_mb: int) -> Found:
         except (Unsupported, OSError) as why:
             reasons.append(f"no {name} quotas: {why}")
     return Found([*kinds, Accounted()], reasons, wished=wish == "accounted")
+
+
+def strays_in(root: Path, known: Container[str]) -> Iterator[Path]:
+    """The folders that are named as volumes are, and aren't any that are ``known``."""
+    for path in root.iterdir():
+        try:
+            plain = str(UUID(path.name)) == path.name
+        except ValueError:
+            continue
+        if plain and path.name not in known:
+            yield path
 
 
 def _tried(kind: Kind, root: Path) -> Kind:

@@ -19,6 +19,7 @@ import attrs
 from lightd.files.deleting import Pace
 from lightd.files.jail import FOLDER, FOLDER_MODE, held
 from lightd.files.quota.kind import MEGABYTE, Unsupported
+from lightd.files.quota.limits import entries_of
 
 FIRST: Final = 0x6C640000
 """The least number of ours; people number theirs from 1."""
@@ -28,12 +29,13 @@ _GET_ATTRIBUTES = 0x801C581F
 _SET_ATTRIBUTES = 0x401C5820
 _INHERIT = 0x200
 
-_QUOTA = struct.Struct("=QQQQQQQQI4x")  # struct if_dqblk: hard and soft limit in KiB, bytes used, …
+# struct if_dqblk: of bytes (limits in KiB) and of inodes the hard limit, the soft one, and what is used; …
+_QUOTA = struct.Struct("=QQQQQQQQI4x")
 _QUOTACTL_FD = 443  # the same number everywhere
 _PROJECTS = 2
 _GET_QUOTA = 0x800007 << 8 | _PROJECTS
 _SET_QUOTA = 0x800008 << 8 | _PROJECTS
-_BLOCK_LIMITS = 1
+_LIMITS = 1 | 4  # QIF_BLIMITS, QIF_ILIMITS
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -117,9 +119,15 @@ def _used(folder: int, project: int) -> int:
 
 
 def _set_limit(folder: int, project: int, size_mb: int | None) -> None:
-    kibibytes = 0 if size_mb is None else size_mb * MEGABYTE // 1024
-    wanted = _QUOTA.pack(kibibytes, kibibytes, 0, 0, 0, 0, 0, 0, _BLOCK_LIMITS)
+    wanted = to_quota(size_mb)
     _quotactl(folder, _SET_QUOTA, project, ctypes.create_string_buffer(wanted, _QUOTA.size))
+
+
+def to_quota(size_mb: int | None) -> bytes:
+    """What the kernel is told of the ceilings: bytes (0 is none), and entries, whose inodes it counts."""
+    kibibytes = 0 if size_mb is None else size_mb * MEGABYTE // 1024
+    inodes = entries_of(size_mb)
+    return _QUOTA.pack(kibibytes, kibibytes, 0, inodes, inodes, 0, 0, 0, _LIMITS)
 
 
 def _quotactl(folder: int, command: int, project: int, block: "ctypes.Array[ctypes.c_char]") -> None:

@@ -4,68 +4,45 @@ The sizes are the journal's. What the kernel has of them is only an effect: it i
 recorded, taken back where it couldn't be, and set anew for every volume at every start. So whatever a crash
 came between, the next start makes the disk agree with the journal.
 
-Where lightd itself accounts, it knows of each volume what the last walk found and what it wrote since.
+Where lightd itself accounts, it knows of each volume what the last walk found and what it wrote since
+(``account``). Entries it always counts itself: the kernel's ceilings are on bytes.
 """
 
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
-from uuid import UUID
 
 import attrs
 import trio
 
 from lightd.files import errors
+from lightd.files.charging import ENTRY, Amount
 from lightd.files.jail import Owner
+from lightd.files.quota.account import Account
+from lightd.files.quota.allowance import Allowance
 from lightd.files.quota.kind import MEGABYTE, Kind
-from lightd.files.quota.overrun import Standing
-from lightd.files.quota.probing import Found
-from lightd.files.quota.surveyor import Surveyor
+from lightd.files.quota.limits import Limit, entries_of, most_of, to_entries
+from lightd.files.quota.probing import Found, strays_in
+from lightd.files.quota.surveyor import Surveyor, walk_through
 
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
 AT_ONCE: Final = 4
-TRIES: Final = 3
-"""To walk through a volume in which folders are moved."""
-
+SETTLING: Final = 2  # at once: on a busy btrfs each may take seconds
 PART: Final = 40.0
 SHORTEST: Final = 2.0
+UNHURRIED: Final = 60.0
 LONGEST: Final = 300.0
-"""What a look found is good enough for ``PART`` times as long as it took, within these seconds."""
-
-
-@attrs.define
-class Account:
-    """What is known of one volume, in bytes: what the last look found, what we wrote since and write now.
-
-    ``due`` is when it is to be looked at again, on Trio's clock, None before the first look; where it is
-    ``wanted``, that is now. ``blind`` counts the looks since that came to no end.
-    """
-
-    used: int = 0
-    written: int = 0
-    writing: int = 0
-    due: float | None = None
-    wanted: bool = True
-    standing: Standing = attrs.field(factory=Standing)
-    blind: int = 0
-    looking: trio.Lock = attrs.field(factory=trio.Lock)
-
-    @property
-    def taken(self) -> int:
-        """The bytes that there is no room for any more."""
-        return self.used + self.written + self.writing
-
-    @property
-    def stale(self) -> bool:
-        """Whether it is time for a look."""
-        return self.wanted or self.due is None or trio.current_time() >= self.due
+INSTANT: Final = 0.1
+"""What a look found is good enough for ``PART`` times as long as it took, within these seconds; ``UNHURRIED``
+is the least where only entries are counted. Before a write, what took no longer than ``INSTANT`` is
+looked at anew: its server may have written meanwhile."""
 
 
 @attrs.define(eq=False)
@@ -84,6 +61,7 @@ class Quotas:
     _making: set[str] = attrs.field(factory=set)
     _resizing: dict[str, trio.Lock] = attrs.field(factory=dict)
     _limiter: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(AT_ONCE))
+    _settling: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(SETTLING))
 
     def kind_of(self, volume_id: str) -> Kind:
         """What holds the volume to its size; accounting where its folder is missing."""
@@ -120,13 +98,13 @@ class Quotas:
         for volume_id, size_mb in sizes.items():
             path = self._path(volume_id)
             try:
-                kind = self._kinds[volume_id] = _kind_at(path, self.found.kinds)
+                kind = self._kinds[volume_id] = self.found.kind_at(path)
                 kind.limit(path, size_mb)
             except FileNotFoundError:
                 logger.error("volume %s is not mounted: its folder is missing", volume_id)  # noqa: TRY400 - the reason is told
             except OSError as error:
                 logger.error("the quota of volume %s could not be set: %s", volume_id, error.strerror)  # noqa: TRY400 - as above
-        for stray in _strays(self.root, sizes):
+        for stray in strays_in(self.root, sizes):
             try:
                 os.rmdir(stray)
             except OSError as error:
@@ -178,8 +156,14 @@ class Quotas:
         before = self.sizes().get(volume_id)
         if before is not None and size_mb >= before:
             return
-        await self._run(partial(self.kind_of(volume_id).settle, self._path(volume_id)))
-        used = await self.look(volume_id)
+        await self._run(partial(self.kind_of(volume_id).settle, self._path(volume_id)), self._settling)
+        await self.look(volume_id)
+        self._check_fits(volume_id, size_mb)
+
+    def _check_fits(self, volume_id: str, size_mb: int) -> None:
+        account = self.account(volume_id)
+        enforced = self.kind_of(volume_id).enforced
+        used = account.used.bytes if enforced else account.taken.bytes
         if used > size_mb * MEGABYTE:
             raise errors.QuotaBelowUsage(
                 f"The volume holds {to_mb(used)} MB, which is more than {size_mb} MB"
@@ -193,14 +177,22 @@ class Quotas:
         """
         async with self._resizing.setdefault(volume_id, trio.Lock()):
             kind, path, before = self.kind_of(volume_id), self._path(volume_id), self.sizes().get(volume_id)
+            account = self.account(volume_id)
             kept = False
             try:
                 await self._run(partial(kind.limit, path, size_mb))
-                if kind.enforced:  # it can't grow over the new size any more: what it holds now counts
-                    await self.check_fits(volume_id, size_mb)
+                if before is None or size_mb < before:
+                    account.shrinking = size_mb  # nothing is granted beyond either size from now on
+                    self._set_limit(volume_id, account)
+                    if kind.enforced:  # it can't grow over the new size any more: what it holds now counts
+                        await self.check_fits(volume_id, size_mb)
+                    elif account.due is not None:
+                        self._check_fits(volume_id, size_mb)
                 yield
                 kept = True
             finally:
+                account.shrinking = None
+                self._set_limit(volume_id, account)
                 if not kept:
                     with trio.CancelScope(shield=True):
                         await self._run(partial(kind.limit, path, before))
@@ -212,43 +204,64 @@ class Quotas:
         """The bytes that the volume holds; where a walk is needed, the last one's if that is good enough."""
         kind, account = self.kind_of(volume_id), self.account(volume_id)
         if kind is self.found.kinds[-1]:
-            return await self.look(volume_id) if account.stale or account.blind else account.used
+            return await self.look(volume_id) if account.stale or account.blind else account.used.bytes
         return await self._run(partial(kind.usage, self._path(volume_id), _unhurried))
+
+    def entries(self, volume_id: str) -> int | None:
+        """The entries that the last walk found, None before the first one."""
+        account = self.account(volume_id)
+        return account.used.entries if account.done else None
 
     async def look(self, volume_id: str) -> int:
         """The bytes that the volume holds, looked at now.
 
         Raises ``NotFound``, and ``NotAllowed`` where it can't be walked.
         """
-        kind, path, account = self.kind_of(volume_id), self._path(volume_id), self.account(volume_id)
-        async with account.looking:
-            return await self._look(kind, path, account)
-
-    async def _look(self, kind: Kind, path: str, account: Account) -> int:
-        began, written, account.wanted = trio.current_time(), account.written, False
+        kind, account = self.kind_of(volume_id), self.account(volume_id)
+        if not kind.enforced:
+            await self.survey(volume_id)
+            return account.used.bytes
+        account.wanted = False
         try:
-            if kind.enforced:
-                account.used = await self._run(partial(kind.usage, path, _unhurried))
-            else:
-                account.used = await self._walk(path)
+            used = await self._run(partial(kind.usage, self._path(volume_id), _unhurried))
+        finally:
+            account.due = trio.current_time() + SHORTEST
+        account.used = attrs.evolve(account.used, bytes=used)
+        return used
+
+    async def survey(self, volume_id: str) -> None:
+        """The volume was walked through, after this was asked for; raises as ``look``.
+
+        Of many who ask at once, those who came before a walk began share it.
+        """
+        account = self.account(volume_id)
+        needed = account.begun + 1
+        async with account.looking:
+            if account.done < needed:
+                await self._survey(volume_id, account)
+
+    async def _survey(self, volume_id: str, account: Account) -> None:
+        enforced = self.kind_of(volume_id).enforced
+        limit = self._set_limit(volume_id, account)
+        if limit.bytes is not None:
+            account.free = await self.free()
+        began, known = trio.current_time(), account.written
+        account.begun += 1
+        account.wanted = False
+        try:
+            found, account.took = await walk_through(self.surveyor, self._path(volume_id), most_of(limit))
         except errors.FileRefused:
             account.blind += 1
             raise
         finally:
-            now = trio.current_time()
-            account.due = now + min(max(PART * (now - began), SHORTEST), LONGEST)
-        account.written -= written
+            account.ended = trio.current_time()
+            shortest = UNHURRIED if limit.bytes is None else SHORTEST
+            account.count_due = account.ended + min(max(PART * (account.ended - began), shortest), LONGEST)
+            if not enforced:
+                account.due = account.count_due
+        account.found(Amount(account.used.bytes, found.entries) if enforced else found, known)
+        account.done = account.begun
         account.blind = 0
-        return account.used
-
-    async def _walk(self, path: str) -> int:
-        walker = self.found.kinds[-1]
-        for _ in range(TRIES - 1):
-            try:
-                return await self.surveyor.look(partial(walker.usage, path))
-            except errors.NotAllowed:
-                continue
-        return await self.surveyor.look(partial(walker.usage, path))
 
     def want(self, volume_id: str) -> None:
         """The volume is looked at soon."""
@@ -256,44 +269,67 @@ class Quotas:
         self.wanted.set()
 
     @asynccontextmanager
-    async def writing(self, volume_id: str, count: int = 0) -> AsyncIterator[None]:
-        """There is room for ``count`` bytes more, as far as lightd knows; in the block they are written.
+    async def writing(self, volume_id: str, count: int | None = 0) -> AsyncIterator[Allowance]:
+        """There is room for an entry and ``count`` bytes more, as far as lightd knows.
 
-        Raises ``NoSpace``; that, and one that the block raises, is told to whoever looks at a server.
+        The allowance is for these and for what else the writer needs; where ``count`` is None, for that
+        alone. Raises ``NoSpace``; that, and one that the block raises, is told to whoever looks at a server.
         """
         account = self.account(volume_id)
+        limit = self._set_limit(volume_id, account)
+        allowance = Allowance(account, partial(self.survey, volume_id), partial(self._refusal, volume_id))
         try:
-            await self._check_room(volume_id, account, count)
-            account.writing += count
+            if count is not None:
+                if limit.bytes is not None:
+                    await self._bring_up(volume_id, account)
+                await allowance.prepare(Amount(count + ENTRY, 1))
             try:
-                yield
-                account.written += count
+                yield allowance
             finally:
-                account.writing -= count
+                allowance.close()
         except errors.NoSpace:
             self.full(volume_id)
             raise
         finally:
             self.want(volume_id)
 
-    async def _check_room(self, volume_id: str, account: Account, count: int) -> None:
+    async def _bring_up(self, volume_id: str, account: Account) -> None:
+        """What is known of the volume is good enough to begin a write with."""
+        if account.due is None or account.took < INSTANT:
+            await self.survey(volume_id)
+        else:
+            account.suspect(await self.free())
+
+    def _set_limit(self, volume_id: str, account: Account) -> Limit:
+        """The limit of the volume as it is now; a size that is being made smaller counts already."""
         size_mb = self.sizes().get(volume_id)
-        if size_mb is None or self.kind_of(volume_id).enforced:
-            return
-        size = size_mb * MEGABYTE
-        if account.due is None or account.taken + count > size:
-            await self.look(volume_id)  # something may have been overwritten, not added
-        if account.taken + count > size or account.used >= size:
-            raise errors.NoSpace(f"The volume is full: {to_mb(account.used)} of {size_mb} MB are used")
+        if account.shrinking is not None:
+            size_mb = account.shrinking if size_mb is None else min(size_mb, account.shrinking)
+        kernels = size_mb is None or self.kind_of(volume_id).enforced
+        account.limit = Limit(None if kernels else (size_mb or 0) * MEGABYTE, entries_of(size_mb))
+        return account.limit
+
+    def _refusal(self, volume_id: str, amount: Amount) -> errors.NoSpace:
+        account = self.account(volume_id)
+        if account.limit.has_bytes(account.taken + amount):
+            held = to_entries(account.used.entries, account.limit.entries)
+        else:
+            held = f"{to_mb(account.used.bytes)} of {self.sizes().get(volume_id)} MB are used"
+        return errors.NoSpace(f"The volume is full: {held}")
 
     # ---- ways
+
+    async def free(self) -> int:
+        """Bytes that the disk with the volumes has free."""
+        told = await self._run(partial(os.statvfs, self.root))
+        return told.f_bfree * told.f_frsize
 
     def _path(self, volume_id: str) -> str:
         return str(self.root / volume_id)
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def _run(self, work: Callable[[], T], limiter: trio.CapacityLimiter | None = None) -> T:
         try:
-            return await trio.to_thread.run_sync(work, limiter=self._limiter)
+            return await trio.to_thread.run_sync(work, limiter=limiter or self._limiter)
         except FileNotFoundError:
             raise errors.NotFound("The volume's folder is missing") from None
 
@@ -305,17 +341,3 @@ def to_mb(used: int) -> float:
 
 def _unhurried(_: int) -> None:
     """Let a short look be."""
-
-
-def _kind_at(path: str, kinds: Sequence[Kind]) -> Kind:
-    return next(kind for kind in kinds if kind.holds(path))
-
-
-def _strays(root: Path, known: Mapping[str, object]) -> Iterator[Path]:
-    for path in root.iterdir():
-        try:
-            plain = str(UUID(path.name)) == path.name
-        except ValueError:
-            continue
-        if plain and path.name not in known:
-            yield path

@@ -1,63 +1,149 @@
-"""Long looks at volumes: in one thread of its own, which the processor serves last.
+"""Long looks at volumes: in one thread, in short slices, so that none waits for the end of another.
 
-So however many volumes are walked, it is one at a time, and servers and requests go first. A look whose
-caller was cancelled ends at its next name.
+- A look begins with a slice at once. One that ends within it (``SLICE``: about a thousand names) waits for no
+  long one. What takes longer goes round: each look gets a slice in turn, however many there are.
+- A new look and one that goes round take turns, so neither kind keeps the other waiting.
+- After a slice the thread rests as long as that took. So looks take half of a processor at most, and Python's
+  lock is free for the loop. The thread has the daemon's own priority: a niced one would be preempted while it
+  holds that lock, and the loop would wait with it.
+- A look whose caller was cancelled ends at its next slice.
 """
 
-import os
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from typing import Final, TypeVar
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Generic, TypeVar
 
 import attrs
 import trio
 
-from lightd.files.deleting import Pace
+from lightd.files import errors
+from lightd.files.charging import Amount
+from lightd.files.jail import open_jail
+from lightd.files.measuring import survey
 
 T = TypeVar("T")
 
-NICENESS: Final = 10
+SLICE: Final = 0.005
+TRIES: Final = 3  # to walk through a volume in which folders are moved
+SHORT: Final = 0.001  # a look at a small volume: nothing to rest from
+BETWEEN: Final = 32
+"""Names between two looks at the clock."""
+
+Steps = Generator[None, None, T]
 
 
-class Interrupted(Exception):  # noqa: N818 - says what happened to it
-    """Nobody waits for the end of the look any more."""
+@attrs.define(eq=False)
+class _Look(Generic[T]):
+    steps: Steps[T]
+    ended: Callable[[], object]
+    left: bool = False
+    spent: float = 0.0
+    answer: list[T] = attrs.field(factory=list)
+    failure: BaseException | None = None
+
+    def go_on(self, until: float) -> bool:
+        """Whether it has come to its end, by the time ``until`` or a little later."""
+        try:
+            while not self.left:
+                for _ in range(BETWEEN):
+                    next(self.steps)
+                if time.monotonic() >= until:
+                    return False
+            self.steps.close()
+        except StopIteration as end:
+            self.answer.append(end.value)
+        except BaseException as failure:  # noqa: BLE001 - whoever waits for the look is told, whatever it is
+            self.failure = failure
+        return True
 
 
 @attrs.define(eq=False)
 class Surveyor:
     """Made by ``open_surveyor``."""
 
-    _thread: ThreadPoolExecutor
+    _new: deque[_Look[Any]] = attrs.field(factory=deque)
+    _round: deque[_Look[Any]] = attrs.field(factory=deque)
+    _changed: threading.Condition = attrs.field(factory=threading.Condition)
+    _closed: bool = False
 
-    async def look(self, work: Callable[[Pace], T]) -> T:
-        """Return ``work(pace)``, once it is its turn; raises as it does."""
-        token, ended, left = trio.lowlevel.current_trio_token(), trio.Event(), threading.Event()
+    async def look(self, steps: Steps[T]) -> tuple[T, float]:
+        """Return what ``steps`` return, and the seconds for which they were gone through; raises as they do.
 
-        def pace(_: int) -> None:
-            if left.is_set():
-                raise Interrupted
-
-        future = self._thread.submit(work, pace)
-        future.add_done_callback(lambda _: token.run_sync_soon(ended.set))
+        They are closed where the caller is cancelled.
+        """
+        token, ended = trio.lowlevel.current_trio_token(), trio.Event()
+        look = _Look(steps, lambda: token.run_sync_soon(ended.set))
+        with self._changed:
+            self._new.append(look)
+            self._changed.notify()
         try:
             await ended.wait()
         finally:
-            left.set()
-            if not future.cancel():
-                with trio.CancelScope(shield=True):
-                    await ended.wait()
-        return future.result()
+            look.left = True
+            with trio.CancelScope(shield=True):
+                await ended.wait()
+        if look.failure is not None:
+            raise look.failure
+        return look.answer[0], look.spent
 
+    def serve(self) -> None:
+        """Go on with looks until ``close``."""
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._new or self._round or self._closed)
+                if self._closed:
+                    return
+            took = sum(self._go_on(looks.popleft()) for looks in (self._new, self._round) if looks)
+            if took > SHORT:
+                time.sleep(took)
 
-def _step_back() -> None:
-    with suppress(OSError):  # a sandbox may forbid it
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)  # Linux: of this thread alone
+    def _go_on(self, look: _Look[Any]) -> float:
+        began = time.monotonic()
+        ended = look.go_on(began + SLICE)
+        took = time.monotonic() - began
+        look.spent += took
+        if ended:
+            look.ended()
+        else:
+            self._round.append(look)
+        return took
+
+    def close(self) -> None:
+        """Nobody waits for a look any more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
 
 
 @contextmanager
 def open_surveyor() -> Iterator[Surveyor]:
     """Yield one; nothing may be looked at any more when the block is left."""
-    with ThreadPoolExecutor(1, "lightd-surveyor", _step_back) as thread:
-        yield Surveyor(thread)
+    surveyor = Surveyor()
+    thread = threading.Thread(target=surveyor.serve, name="lightd-surveyor")
+    thread.start()
+    try:
+        yield surveyor
+    finally:
+        surveyor.close()
+        thread.join()
+
+
+async def walk_through(surveyor: Surveyor, path: str, most: int) -> tuple[Amount, float]:
+    """What the volume at ``path`` holds, and the seconds that it took to see that.
+
+    Raises ``NotAllowed`` where folders in it are moved all the time.
+    """
+    for _ in range(TRIES - 1):
+        try:
+            return await surveyor.look(_steps(path, most))
+        except errors.NotAllowed:
+            continue
+    return await surveyor.look(_steps(path, most))
+
+
+def _steps(path: str, most: int) -> Steps[Amount]:
+    with open_jail(path) as jail:
+        return (yield from survey(jail, most))

@@ -4,6 +4,12 @@ A volume with a size is looked at while a server uses it, and soon after lightd 
 lies a time that is many times what the last one took (``quotas.PART``), and a fifth of that while the volume
 is full. So watching takes a small part of one processor, and of a small volume it is known within seconds
 that it is full. What follows from a look is ``overrun.judge``'s.
+
+Where the kernel doesn't enforce sizes, a server may fill the disk between two looks. So what the disk has
+free is read every ``QUICK`` seconds, which costs next to nothing: a volume with a running server is looked at
+again once the disk has lost half of the room that the volume had left, whoever took it (``account.HASTE``).
+
+Entries are counted by the same walks; where no walk is needed for the bytes, by a rare one.
 """
 
 import logging
@@ -19,15 +25,21 @@ from actors.container import messages as told
 from actors.container.fleet import Member
 from actors.container.state import Phase
 from lightd.files import errors
+from lightd.files.quota.account import Account
 from lightd.files.quota.kind import MEGABYTE
-from lightd.files.quota.overrun import Step, judge
-from lightd.files.quota.quotas import Account, Quotas, to_mb
+from lightd.files.quota.limits import entries_of, to_entries
+from lightd.files.quota.overrun import Step, judge, judge_entries
+from lightd.files.quota.quotas import Quotas, to_mb
 
 logger = logging.getLogger(__name__)
 
 TICK: Final = 1.0
+QUICK: Final = 0.25
 BLIND: Final = 5
 """So many looks in a row in which the volume could not be walked, and its server is stopped."""
+
+AT_ONCE: Final = 256
+"""Looks under way: a long one holds three descriptors."""
 
 AT_REST: Final = frozenset({Phase.ABSENT, Phase.OFFLINE, Phase.FAILED, Phase.DELETED})
 
@@ -38,38 +50,82 @@ class Watch:
 
     quotas: Quotas
     fleet: Iterable[Member]
+    _looking: set[str] = attrs.field(factory=set)
+    _free: int = 0
 
     async def run(self) -> None:
         self.quotas.full = self._tell_full
-        while True:
-            self.quotas.wanted = trio.Event()
-            self.quotas.prune()
-            sized = {key: size_mb for key, size_mb in self.quotas.sizes().items() if size_mb is not None}
-            for volume_id, size_mb in sized.items():
-                account = self.quotas.account(volume_id)
-                if account.wanted or (account.stale and self._running(volume_id)):
-                    await self._look(volume_id, size_mb, account)
-            with trio.move_on_after(TICK if sized else math.inf):
-                await self.quotas.wanted.wait()
+        async with trio.open_nursery() as nursery:
+            while True:
+                self.quotas.wanted = trio.Event()
+                self.quotas.prune()
+                sizes, running = self.quotas.sizes(), self._running()
+                hurried = any(self._is_ours(key, sizes[key]) for key in running & sizes.keys())
+                if hurried:
+                    self._free = await self.quotas.free()
+                for volume_id, size_mb in sizes.items():
+                    if len(self._looking) < AT_ONCE and self._is_due(
+                        volume_id, size_mb, volume_id in running
+                    ):
+                        self._looking.add(volume_id)
+                        nursery.start_soon(self._look, volume_id, size_mb)
+                with trio.move_on_after(QUICK if hurried else TICK if sizes else math.inf):
+                    await self.quotas.wanted.wait()
 
-    async def _look(self, volume_id: str, size_mb: int, account: Account) -> None:
+    def _is_ours(self, volume_id: str, size_mb: int | None) -> bool:
+        """Whether it is for lightd to keep the volume to its size."""
+        return size_mb is not None and not self.quotas.kind_of(volume_id).enforced
+
+    def _is_due(self, volume_id: str, size_mb: int | None, runs: bool) -> bool:  # noqa: FBT001 - a private row
+        account, now = self.quotas.account(volume_id), trio.current_time()
+        if volume_id in self._looking:
+            return False
+        if self._is_ours(volume_id, size_mb):
+            needed = account.wanted or (runs and (account.stale or self._is_filling(account)))
+            return needed and account.rested
+        if size_mb is not None and (account.wanted or (runs and account.stale)):
+            return True
+        return (runs or account.wanted) and now >= account.count_due
+
+    def _is_filling(self, account: Account) -> bool:
+        """Whether the disk lost so much since the last look that it may be this volume which is full soon."""
+        size = account.limit.bytes or 0
+        left = size - account.used.bytes
+        step = left // 2 if left > 0 else size // 100
+        return account.free - self._free >= max(step, MEGABYTE)
+
+    async def _look(self, volume_id: str, size_mb: int | None) -> None:
+        account = self.quotas.account(volume_id)
         try:
-            used = await self.quotas.look(volume_id)
+            if size_mb is not None:
+                await self.quotas.look(volume_id)
+            if not self._is_ours(volume_id, size_mb) and trio.current_time() >= account.count_due:
+                await self.quotas.survey(volume_id)
         except errors.NotAllowed:
             if account.blind % BLIND == 0:
                 await self._act(
                     volume_id, Step.STOP, "Error: the volume changes so fast that it can't be measured"
                 )
-            return
         except (errors.FileRefused, OSError) as error:
             if account.blind <= 1:
                 logger.warning("volume %s could not be measured: %s", volume_id, error)
-            return
-        enforced = self.quotas.kind_of(volume_id).enforced
-        account.standing, step = judge(account.standing, size_mb * MEGABYTE, used, enforced=enforced)
-        if account.standing.told and account.due is not None:
+        else:
+            await self._judge(volume_id, size_mb, account)
+        finally:
+            self._looking.discard(volume_id)
+
+    async def _judge(self, volume_id: str, size_mb: int | None, account: Account) -> None:
+        if size_mb is not None:
+            used, enforced = account.used.bytes, self.quotas.kind_of(volume_id).enforced
+            account.standing, step = judge(account.standing, size_mb * MEGABYTE, used, enforced=enforced)
+            await self._act(
+                volume_id, step, f"Error: the volume is full: {to_mb(used)} of {size_mb} MB are used"
+            )
+        entries, most = account.used.entries, entries_of(size_mb)
+        account.crowding, step = judge_entries(account.crowding, most, entries)
+        await self._act(volume_id, step, f"Error: the volume is full: {to_entries(entries, most)}")
+        if (account.standing.told or account.crowding.told) and account.due is not None:
             account.due -= (account.due - trio.current_time()) * 0.8
-        await self._act(volume_id, step, f"Error: the volume is full: {to_mb(used)} of {size_mb} MB are used")
 
     async def _act(self, volume_id: str, step: Step, what: str) -> None:
         match step:
@@ -95,15 +151,20 @@ class Watch:
         """A write of ours was refused; whoever knows that the volume is full needn't be told."""
         account = self.quotas.account(volume_id)
         if not account.standing.told:
-            account.standing = attrs.evolve(account.standing, told=True, at=account.used)
+            account.standing = attrs.evolve(account.standing, told=True, at=account.used.bytes)
             self._say(volume_id, "Error: the volume is full: a file could not be written")
 
     def _say(self, volume_id: str, what: str) -> None:
         for member in self._users(volume_id):
             member.console.say(what)
 
-    def _running(self, volume_id: str) -> bool:
-        return any(member.state.phase not in AT_REST for member in self._users(volume_id))
+    def _running(self) -> set[str]:
+        """The volumes that servers use."""
+        return {
+            member.state.spec.volume_id
+            for member in self.fleet
+            if member.state.spec is not None and member.state.phase not in AT_REST
+        }
 
     def _users(self, volume_id: str) -> list[Member]:
         return [

@@ -162,6 +162,8 @@ SCHEMAS: dict[str, Schema] = {
             "available_mb": nullable(NUMBER),
             "percentage_used": nullable(NUMBER),
             "kind": told(words(*QUOTA_KINDS), "how the size is enforced"),
+            "entries_used": nullable(told(WHOLE, "files, folders and links; null: not counted yet")),
+            "entries_limit": told(WHOLE, "how many of them it may have"),
         },
         means="The maximum and current size of a volume; without a maximum, only `used_mb` is set.",
     ),
