@@ -11,6 +11,9 @@ from lightd.files.volumes import VolumeFolders
 PARTS_KEPT: Final = 24 * 3600.0
 """Seconds for which an upload that broke off may be taken up again."""
 
+TICK: Final = 0.1
+"""Seconds by which a file's time may be behind the clock."""
+
 EVERY: Final = 6 * 3600.0
 
 
@@ -32,7 +35,10 @@ class Janitor:
         self._called.set()
 
     async def run(self) -> None:
-        """Take away deleted volumes now and whenever called, and old parts now and every six hours."""
+        """Take away deleted volumes now and whenever called, and old parts now and every six hours.
+
+        What a daemon that was killed was writing is taken away now, but for uploads that have a name.
+        """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._sweep_parts)
             while True:
@@ -43,6 +49,8 @@ class Janitor:
                     await self._called.wait()
 
     async def _sweep_parts(self) -> None:
+        began = self._clock() - TICK
         while True:
-            await self._folders.sweep_parts(self._known, self._clock() - PARTS_KEPT)
+            await self._folders.sweep_parts(self._known, self._clock() - PARTS_KEPT, began)
+            began = 0.0  # the clock may be set back later, and then what is being written would be older
             await trio.sleep(EVERY)

@@ -4,8 +4,9 @@ A reader sees the old file or the new one, and a failed write leaves the old one
 place is replaced, and its other end keeps what it had. A symbolic link there is refused: the caller may mean
 the link or the file that it leads to, and can say so. One swapped in meanwhile is replaced, not followed.
 
-The new name is ``.lightd-<16 hex digits>.part``; listings hide it. What a crash leaves behind is a file of
-the tenant's, counted against his quota, that goes with its folder.
+The new name is ``.lightd-<16 hex digits>.temp``; listings hide it. What a crash leaves behind is a file of
+the tenant's, counted against his quota, that goes at the next start (``janitor``). What an upload with a name
+left is ``….part``, and stays for its client.
 """
 
 import ctypes
@@ -28,7 +29,7 @@ FILE_MODE: Final = 0o644
 CREATE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _RENAME_NOREPLACE = 1
 _SYNC_FILE_RANGE_WRITE = 2
-_PART = re.compile(r"\.lightd-[0-9a-f]{16}\.part")
+_PART = re.compile(r"\.lightd-[0-9a-f]{16}\.(part|temp)")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -74,7 +75,8 @@ def mode_to_keep(jail: Jail, folder: int, path: RelativePath) -> int:
 
 
 def new_part_name() -> str:
-    return f".lightd-{secrets.token_hex(8)}.part"
+    """A name for what nobody takes up again where it breaks off."""
+    return f".lightd-{secrets.token_hex(8)}.temp"
 
 
 def is_part_name(name: str) -> bool:

@@ -189,16 +189,20 @@ def forget(jail: Jail, path: RelativePath, name: str) -> None:
         delete_at(folder, _named_part(path, name), lambda _: None)
 
 
-def sweep_parts(jail: Jail, before: float, pace: Pace) -> int:
+def sweep_parts(jail: Jail, before: float, pace: Pace, began: float = 0) -> int:
     """The parts that nobody wrote to since ``before`` (Unix seconds) are gone; return how many those were.
 
-    ``pace`` is called at every name; what it raises ends the sweep.
+    Of writers that ended before the daemon ``began`` nothing is left but parts that have a name. ``pace`` is
+    called at every name; what it raises ends the sweep.
     """
     swept = 0
     with explained(ROOT), closing(walk(jail.root)) as mets:
         for met in mets:
             pace(0)
-            if is_part_name(met.name) and met.state.st_mtime < before:
+            if not is_part_name(met.name):
+                continue
+            orphaned = met.name.endswith(".temp") and met.state.st_ctime < began
+            if orphaned or met.state.st_mtime < before:
                 with suppress(FileNotFoundError):
                     delete_at(met.folder, met.name, pace)
                     swept += 1

@@ -191,10 +191,13 @@ class VolumeFolders:
                     work = partial(self._remove, self._aside(volume_id))
                     nursery.start_soon(self._attempt, volume_id, work)
 
-    async def sweep_parts(self, known: Callable[[], Collection[str]], before: float) -> None:
-        """Parts that nobody wrote to since ``before`` are gone; what can't be done now is logged and left."""
+    async def sweep_parts(
+        self, known: Callable[[], Collection[str]], before: float, began: float = 0
+    ) -> None:
+        """As ``uploads.sweep_parts`` in each volume; what can't be done now is logged and left."""
         for volume_id in tuple(known()):
-            await self._attempt(volume_id, partial(self._sweep_parts, self.path_of(volume_id), before))
+            sweep = partial(self._sweep_parts, self.path_of(volume_id), before, began)
+            await self._attempt(volume_id, sweep)
 
     async def _attempt(self, volume_id: str, work: Callable[[Pace], None]) -> None:
         try:
@@ -206,9 +209,9 @@ class VolumeFolders:
         with held(os.open(path.parent, LOOK | os.O_DIRECTORY)) as folder:
             delete_at(folder, path.name, pace)
 
-    def _sweep_parts(self, path: Path, before: float, pace: Pace) -> None:
+    def _sweep_parts(self, path: Path, before: float, began: float, pace: Pace) -> None:
         with open_jail(path) as jail:
-            sweep_parts(jail, before, pace)
+            sweep_parts(jail, before, pace, began)
 
     # Work in a volume
 

@@ -173,6 +173,26 @@ async def test_parts_that_nobody_takes_up_again_are_swept(tmp_path):
         assert len(list(on_disk(volume).iterdir())) == 1
 
 
+async def test_what_a_killed_daemon_was_writing_is_gone_at_the_next_start(tmp_path):
+    async with open_edge(tmp_path) as edge:
+        volume = await edge.post("/volumes", status=201)
+        params = {"path": "named", "upload": "n", "length": 9}
+        path = f"/volumes/{volume['id']}/files/content"
+        await edge.ask("PUT", path, params=params, content=b"half")
+        on_disk(volume, "d").mkdir()
+        left = on_disk(volume, "d/.lightd-0123456789abcdef.temp")
+        left.mkdir()
+        (left / "staged").write_text("half of an archive")
+        listed = await edge.get(f"/volumes/{volume['id']}/files", path="d")
+        assert listed["files"] == []
+    await trio.sleep(0.2)
+    async with open_edge(tmp_path):
+        with trio.fail_after(20):
+            while left.exists():
+                await trio.sleep(0.01)
+        assert len(list(on_disk(volume).iterdir())) == 2
+
+
 async def test_volumes_are_found_again_by_the_next_daemon(tmp_path):
     async with open_edge(tmp_path) as edge:
         await edge.volume()

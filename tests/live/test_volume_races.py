@@ -58,7 +58,7 @@ tree() {
   mv t/a/b t/b; mv t/b t/a/b; mv t/a/b/c t/c; mv t/c t/a/b/c
 }
 parts() {
-  for part in .lightd-*.part d/.lightd-*.part; do rm -rf "$part"; ln -s "$1/canary.txt" "$part"; done
+  for part in .lightd-*.* d/.lightd-*.*; do rm -rf "$part"; ln -s "$1/canary.txt" "$part"; done
   sleep 0.05
 }
 links() {
