@@ -202,7 +202,8 @@ async def open_system(
             outages=(JournalUnavailable, ActorGone, Overloaded),
         )
         nursery.start_soon(_monitor, system)
-        nursery.start_soon(Compactor(journal, bus, Codec(), time.time).run)
+        compactor = Compactor(journal, bus, Codec(), time.time)
+        supervisor.start("compaction", compactor.run, outages=(JournalUnavailable,))
         nursery.start_soon(Watch(quotas, fleet).run)
         nursery.start_soon(janitor.run)
         nursery.start_soon(trail.keep, lambda: system.config.audit, system.reloaded)

@@ -123,8 +123,9 @@ class Compactor:
     _clock: Callable[[], float]
 
     async def run(self) -> None:
-        """Look at every stream now and every day, and in between at those that have grown, for ever."""
+        """Look at every stream soon and every day, and in between at those that have grown, for ever."""
         while True:
+            await trio.sleep(EVERY)  # a start has more urgent things to do
             subscription = self._bus.subscribe(self._bus.head)
             await self._compact_all(await self._bus.streams(""))
             with trio.move_on_after(REST):
@@ -155,9 +156,9 @@ class Compactor:
                 or await self._drop_texts(stream)  # before they count
                 or await self._condense(stream, condenser, KEPT_BYTES)
             )
+            await trio.sleep((time.perf_counter() - began) * REST_AFTER)
             if not more:
                 return
-            await trio.sleep((time.perf_counter() - began) * REST_AFTER)
 
     async def _condense(self, stream: str, condenser: Condenser, most: int) -> bool:
         """Condense a step's worth of records; false where there is nothing to condense.
@@ -179,8 +180,11 @@ class Compactor:
     def _fold(self, condenser: Condenser, old: Sequence[Recorded]) -> Callable[[sqlite3.Connection], None]:
         """Return what puts one record in the place of those in ``old``."""
         view: View[Any] = View(condenser.decider.initial)
-        for record in old:
-            view = advance(condenser.decider, view, record)
+        try:
+            for record in old:
+                view = advance(condenser.decider, view, record)
+        except Exception as error:  # its actor breaks on it as well, and is in quarantine
+            raise CorruptStream(f"{old[0].stream} can't be folded") from error
         row = (*self._codec.encode(condenser.condense(view.state, view.created_at)), view.position)
 
         def replace(connection: sqlite3.Connection) -> None:

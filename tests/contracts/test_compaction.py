@@ -252,6 +252,16 @@ async def test_a_stream_that_can_not_be_read_is_left_alone(path):
         assert count == 1604
 
 
+async def test_a_stream_that_breaks_its_actor_is_left_alone(path):
+    async with open_scene(path) as scene:
+        await scene.add(STREAM, *BEGIN, happened.Deleted())  # no transition leads there
+        await scene.crashes(400)
+        await scene.add("container-b", *BEGIN, *[event for run in range(1, 400) for event in crash(run)])
+        await scene.compactor._compact_all([STREAM, "container-b"])
+        assert len(await scene.versions()) == 1605
+        assert len(await scene.versions("container-b")) <= KEPT + SLACK
+
+
 async def test_commits_go_on_while_a_long_stream_is_compacted(path):
     async with open_scene(path) as scene:
         await scene.add(STREAM, *BEGIN)
