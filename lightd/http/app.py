@@ -26,6 +26,7 @@ from lightd.http import (
     documents,
     downloads,
     errors,
+    exchange,
     files,
     history,
     origins,
@@ -44,6 +45,7 @@ from lightd.http.auth import Gate, check_media_type, to_bearer, to_candidates, t
 from lightd.http.identity import of_request
 from lightd.http.protocol import PROVE
 from lightd.http.refusal import new_request_id
+from lightd.http.shares import Shares
 from lightd.http.stations import Stations
 from lightd.http.told import Told
 from lightd.http.wire import to_json
@@ -81,7 +83,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
 
     gate = Gate(lambda: system.config.authorization, system.tokens, system.clock, system.fleet.endings)
 
-    told = Told()
+    told, shares = Told(), Shares()
 
     async def check_scope(asked: Request | Websocket) -> None:
         identity, rule = of_request(), asked.url_rule
@@ -103,6 +105,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
             g.identity = gate.recognise(bearer, request.remote_addr or "")
             _prove(request)
             check_media_type(",".join(headers.getlist("Accept")))
+            cast(exchange.Request, request).resources.enter_context(shares.request(g.identity))
             await gate.enter(g.identity)
             FAVOURED.set(g.identity.is_master)
             await check_scope(request)
@@ -140,7 +143,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
     for routes in ROUTES:
         routes.install(app, system)
     documents.install(app)
-    sessions.install(app, system, stations)
+    sessions.install(app, system, stations, shares)
     scopes.check_listed(cast(Iterable[QuartRule], app.url_map.iter_rules()))
     return app
 

@@ -25,6 +25,7 @@ from lightd.http.expiry import expiring
 from lightd.http.feed import Cut, Viewer
 from lightd.http.identity import Identity, of_request
 from lightd.http.inbound import Inbound
+from lightd.http.shares import Shares
 from lightd.http.source import ContainerSource, Reached, Source, to_stretch
 from lightd.http.stations import Station, Stations
 from lightd.http.websocket import Socket, to_socket
@@ -36,15 +37,18 @@ S = TypeVar("S", bound=Source)
 logger = logging.getLogger("lightd.request")
 
 MOST_SESSIONS = 30
+RESERVED = 5
+"""Beside those, for the master token where others have them all."""
+Viewers = Counter[tuple[str | Reached | None, bool]]
 REVOKED = 4401
 DELETED = 4404
 GONE = "the container was deleted"
 
 
-def install(app: QuartTrio, system: System, stations: Stations) -> None:
+def install(app: QuartTrio, system: System, stations: Stations, shares: Shares) -> None:
     """Add the WebSocket routes to ``app``."""
     routes = Blueprint("sessions", __name__)
-    viewers: Counter[str | Reached | None] = Counter()  # the node's by the containers they see
+    viewers: Viewers = Counter()  # the node's by the containers they see
 
     @routes.websocket("/ws/<internal_id>")
     async def container(internal_id: str) -> None:
@@ -57,7 +61,8 @@ def install(app: QuartTrio, system: System, stations: Stations) -> None:
         member, kinds = containers.find(system, internal_id), scopes.kinds_for(grant)
         if since is not None:  # what had this id before may have been somebody else's
             since = max(since, member.state.ended)
-        async with _counted(viewers, internal_id), _held(system, member) as socket:
+        counted = _counted(viewers, shares, internal_id)
+        async with counted, _held(system, member) as socket:
             await member.console.restore()  # a feed that begins sooner would tell old lines as new ones
             with stations.container(member, kinds) as station:
                 async with trio.open_nursery() as nursery, _joined(station, socket) as viewer:
@@ -72,7 +77,8 @@ def install(app: QuartTrio, system: System, stations: Stations) -> None:
         queries.check_names_of(websocket.args, "token", "since")
         since = queries.optional_whole(websocket.args, "since")
         identity = of_request()
-        async with _counted(viewers, to_reached(system, identity)), _held(system) as socket:
+        counted = _counted(viewers, shares, to_reached(system, identity))
+        async with counted, _held(system) as socket:
             with stations.node(to_reached(system, identity)) as station:  # one may have gone meanwhile
                 async with trio.open_nursery() as nursery, _joined(station, socket) as viewer:
                     nursery.start_soon(_refuse_all, socket)
@@ -94,17 +100,21 @@ def to_reached(system: System, identity: Identity) -> Reached | None:
 
 
 @asynccontextmanager
-async def _counted(viewers: Counter[str | Reached | None], seen: str | Reached | None) -> AsyncIterator[None]:
-    if viewers[seen] >= MOST_SESSIONS:
+async def _counted(viewers: Viewers, shares: Shares, seen: str | Reached | None) -> AsyncIterator[None]:
+    identity = of_request()
+    master = identity.is_master
+    count = viewers[seen, False] + viewers[seen, True]
+    if count >= MOST_SESSIONS and not (master and viewers[seen, True] < RESERVED):
         message = f"this container has {MOST_SESSIONS} sockets already"
         raise ApiError(HTTPStatus.TOO_MANY_REQUESTS, "too_many_sockets", message, {"Retry-After": "10"})
-    viewers[seen] += 1
-    try:
-        yield
-    finally:
-        viewers[seen] -= 1
-        if not viewers[seen]:
-            del viewers[seen]
+    with shares.socket(identity):
+        viewers[seen, master] += 1
+        try:
+            yield
+        finally:
+            viewers[seen, master] -= 1
+            if not viewers[seen, master]:
+                del viewers[seen, master]
 
 
 @asynccontextmanager

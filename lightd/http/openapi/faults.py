@@ -64,6 +64,7 @@ CODES = MappingProxyType(
         "precondition_failed": Fault(412, "the file does not match the precondition"),
         "range_not_satisfiable": Fault(416, "the file has no bytes in this range"),
         "too_many_attempts": Fault(429, "too many wrong tokens came from this address"),
+        "too_many_requests": Fault(429, "the token has as many requests in progress as it may"),
         "too_often": Fault(429, "the token does this to this container or volume too often"),
         "volume_busy": Fault(429, "as much is under way in the volume, and waits, as may"),
         "internal_error": Fault(500, "an internal error; the log has details under the same `request_id`"),
@@ -103,6 +104,7 @@ OF_THE_SERVER = MappingProxyType(
 
 ALWAYS = (
     *("invalid_request", "unauthorized", "vendor_header_required", "too_many_attempts", "internal_error"),
+    "too_many_requests",
     *("overloaded", "journal_unavailable"),
 )
 """The last two occur because using a single-use token is recorded in the journal."""
