@@ -36,6 +36,13 @@ ANYTHING_MB: Final = 2048
 FILES_IN_TMP: Final = 256
 """Files in ``/tmp`` for each of its megabytes: the kernel's own memory for them is bounded too."""
 
+NO_RESOLVER: Final = "ndots:1:1"
+"""Keeps Docker from starting its own resolver in a container, which answers with the names of all others.
+
+It gives that up where ``ndots`` is malformed (libnetwork, ``sandbox.rebuildDNS``), and the container has the
+nameservers of the host, as it would on Docker's default bridge. Resolvers read it as 1, their default.
+"""
+
 SHM: Final = 64 * 1024**2
 """Bytes of ``/dev/shm``: Docker's default, said here so that a daemon's setting is none of a container's."""
 
@@ -235,6 +242,7 @@ def _to_confinement(capabilities: tuple[str, ...]) -> Json:
         "NetworkMode": NETWORK,
         "LogConfig": {"Type": "local", "Config": {"max-size": "5m", "max-file": "2"}},
         "OomScoreAdj": OOM_SCORE,
+        "DnsOptions": [NO_RESOLVER],
         "ShmSize": SHM,
         "Ulimits": [{"Name": "core", "Soft": 0, "Hard": 0}],
         "RestartPolicy": {"Name": "no"},

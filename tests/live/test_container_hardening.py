@@ -290,6 +290,23 @@ async def test_no_container_reaches_another(node, plain, as_root):
         assert "nc: timed out" in (await shell.run(to_fetch(neighbour, NEIGHBOUR_PORT)))[0]
 
 
+async def test_no_name_of_a_neighbour_is_learnt(node, plain, as_root):
+    neighbour = address_of(NEIGHBOUR)
+    for shell in (plain, as_root):
+        said, _ = await shell.run("cat /etc/resolv.conf /etc/hosts")
+        assert "127.0.0.11" not in said
+        for asked in (neighbour, address_of(PLAIN), f"lightd-{NEIGHBOUR}", inspect(NEIGHBOUR)["Id"][:12]):
+            for resolver in ("127.0.0.11", ""):
+                said, _ = await shell.run(
+                    f"timeout 3 nslookup {asked} {resolver} | grep -v {resolver or 'x.x'}"
+                )
+                assert f"lightd-{NEIGHBOUR}." not in said, asked
+                assert "name = " not in said, said
+                assert neighbour not in said.replace(f"lookup {neighbour}", ""), said
+        said, _ = await shell.run("cat /proc/net/arp /proc/self/mountinfo /proc/1/environ; hostname")
+        assert NEIGHBOUR not in said
+
+
 def fetch(host, port):
     connection = http.client.HTTPConnection(host, port, timeout=60)
     try:
