@@ -1,8 +1,8 @@
-"""Who connects from inside: the addresses of our own containers, from which nobody is served.
+"""Recognises connections from our own containers, which are rejected.
 
-A container reaches its host at the bridge's address and at every other one, so it would reach whatever
-listens there. The daemon closes such connections as they come: that takes no right over the firewall,
-which dockerd, firewalld and operators rewrite, and holds for IPv4 and IPv6 in the same way. The bridge's own
+A container can connect to its host at the bridge's address and at every other one, and so to every port that
+listens there. The daemon closes such connections when it accepts them: that needs no access to the firewall,
+which dockerd, firewalld and operators change, and works the same for IPv4 and IPv6. The bridge's own
 address is the host, and no container can take it: none may write packets of its own (no ``NET_RAW``, no
 ``NET_ADMIN``).
 """

@@ -1,8 +1,8 @@
-"""What is inside of an exception group."""
+"""Unpacks exception groups."""
 
 
 def leaves(error: BaseException) -> list[BaseException]:
-    """Return the errors that ``error`` is made of, itself where it is no group."""
+    """Return the errors in a group, or ``error`` itself if it is not a group."""
     if isinstance(error, BaseExceptionGroup):
         return [leaf for inner in error.exceptions for leaf in leaves(inner)]
     return [error]
