@@ -51,6 +51,10 @@ class Console:
         while piece := self._socket.recv(PIECE):
             self.text = self.text[-1000:] + piece
 
+    def detach(self) -> socket.socket:
+        """The connection itself, for others to read."""
+        return self._socket
+
     def close(self) -> None:
         self._socket.close()
 

@@ -16,7 +16,8 @@ import time
 import urllib.parse
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import attrs
@@ -61,6 +62,7 @@ class Measured:
     pings: list[float] = attrs.field(factory=list)
     posts: list[float] = attrs.field(factory=list)
     ages: list[float] = attrs.field(factory=list)
+    bare_ages: list[float] = attrs.field(factory=list)
     speeds: list[float] = attrs.field(factory=list)
     kills: list[float] = attrs.field(factory=list)
 
@@ -71,6 +73,8 @@ class Neighbour:
 
     pipe: Path
     viewer: Watched
+    bare: Watched
+    """The same lines as Docker gives them to whoever is attached to the container."""
     over: bool = False
 
     def print(self) -> None:
@@ -80,9 +84,10 @@ class Neighbour:
                 pipe.flush()
                 time.sleep(LINES)
 
-    def look(self) -> None:
-        while not self.over:
-            self.viewer.read()
+    def look(self, watched: Watched) -> None:
+        with suppress(AssertionError, OSError):  # it is closed at the end
+            while not self.over:
+                watched.read()
 
 
 @attrs.define
@@ -156,7 +161,7 @@ class Stage:
         found = Measured()
         connection = http.client.HTTPConnection(urllib.parse.urlsplit(self.daemon.url).netloc, timeout=120)
         before, begun = self._printed(offenders), time.perf_counter()
-        known = len(self.neighbour.viewer.ages)
+        known, bare_known = len(self.neighbour.viewer.ages), len(self.neighbour.bare.ages)
         while time.perf_counter() - begun < seconds:
             found.pings.append(timed(connection, "GET", PING))
             if len(found.pings) % POSTS == 0:
@@ -165,6 +170,7 @@ class Stage:
         after, took = self._printed(offenders), time.perf_counter() - begun
         found.speeds = [(late - early) / took for early, late in zip(before, after, strict=True)]
         found.ages = [age / 1000 for age in self.neighbour.viewer.ages[known:]]
+        found.bare_ages = [age / 1000 for age in self.neighbour.bare.ages[bare_known:]]
         connection.close()
         return found
 
@@ -221,8 +227,10 @@ def open_neighbour(daemon: Daemon, api: Api) -> Iterator[Neighbour]:
     api.call("POST", "/containers", {**body, "startup_command": "exec cat <>pipe"}, wait=60)
     api.power("neighbour", "start")
     socket = connect(daemon.url, f"/ws/neighbour?token={TOKEN}", small=False)
-    found = Neighbour(pipe, Watched(socket, watch=True))
-    threads = [threading.Thread(target=work, daemon=True) for work in (found.print, found.look)]
+    attached = docker.Console("lightd-neighbour").detach()
+    found = Neighbour(pipe, Watched(socket, watch=True), Watched(attached, watch=True))
+    works = (found.print, partial(found.look, found.viewer), partial(found.look, found.bare))
+    threads = [threading.Thread(target=work, daemon=True) for work in works]
     for thread in threads:
         thread.start()
     try:
@@ -264,6 +272,12 @@ def _report(
         beside = p99(quiet, field)
         add(f"consoles: {name}, p99", p99(noisy, field), "ms", beside, ceiling=2 * beside + 10)
     add("consoles: a neighbour's line, p99", p99(noisy, "ages"), "ms", p99(quiet, "ages"), goal=AGE_GOAL)
+    add(
+        "consoles: a neighbour's line, p99, of that Docker alone",
+        p99(noisy, "bare_ages"),
+        "ms",
+        p99(quiet, "bare_ages"),
+    )
     for number, (command, _) in enumerate(OFFENDERS):
         own = figures.median(each.speeds[number] for each in noisy) / 1e6
         beside = figures.median(each.speeds[number] for each in alone) / 1e6
