@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 import time
 
 import pytest
@@ -137,28 +136,19 @@ async def test_a_client_that_resets_its_connection_is_no_bug(opened, app, stored
 
 def test_a_client_that_sends_byte_by_byte_holds_a_thread_for_a_moment_only(monkeypatch):
     """Each time the thread waits a few milliseconds for more, there is a byte."""
-    monkeypatch.setattr(bulk, "FAST", 16 << 10)  # what fits into the socket
-    begun, left, sent_all = threading.Event(), threading.Event(), threading.Event()
-    ours, its = socket.socketpair()
+    monkeypatch.setattr(bulk, "_soon", lambda *_: True)
+    until = time.monotonic() + 20
 
-    def trickle():
-        its.sendall(bytes(bulk.FAST))
-        begun.set()
-        until = time.monotonic() + 20
-        while not left.is_set() and time.monotonic() < until:
-            its.sendall(b"x")
+    class Trickling:
+        taken = 0
+
+        def recv_into(self, buffer):
+            assert time.monotonic() < until
+            count = min(len(buffer), bulk.FAST if self.taken < bulk.FAST else 1)
+            self.taken += count
             time.sleep(0.001)
-        sent_all.set()
+            return count
 
-    with ours, its:
-        sender = threading.Thread(target=trickle)
-        sender.start()
-        ours.setblocking(False)
-        try:
-            assert begun.wait(20)
-            buffer = memoryview(bytearray(bulk.BUFFER))
-            assert bulk._receive_some(ours, buffer, SIZE, len) >= bulk.FAST
-            assert not sent_all.is_set()
-        finally:
-            left.set()
-            sender.join()
+    client, buffer = Trickling(), memoryview(bytearray(bulk.BUFFER))
+    assert bulk._receive_some(client, buffer, SIZE, len) == client.taken
+    assert bulk.FAST <= client.taken < bulk.BURST
