@@ -223,7 +223,7 @@ async def test_a_volume_that_nobody_can_measure_has_its_server_stopped(edge, wat
         raise quotas.errors.NotAllowed("it keeps changing")
 
     monkeypatch.setattr("lightd.files.quota.surveyor.survey", moving)
-    with trio.fail_after(20):
+    with trio.fail_after(60):
         await edge.system.fleet.get("s1").wait_until(lambda view: view.state.phase is Phase.OFFLINE)
     refused = await edge.refused("GET", f"/volumes/{volume['id']}/quota")
     assert refused[:2] == (409, "file_not_allowed")
