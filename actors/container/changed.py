@@ -1,4 +1,4 @@
-"""What happened to a container that is made anew, or is to be something else: recorded, and kept for ever.
+"""What happened to a container that is made anew, or is to be something else. Names on disk are for ever.
 
 See ``changes`` and ``edits``. These are events as those in ``events``.
 """

@@ -1,4 +1,4 @@
-"""What happened to a container: recorded, and kept for ever.
+"""What happened to a container: recorded; their names on disk are for ever.
 
 ``attempt`` numbers the installations and other changes of a container, ``run`` the lives of its process.
 """

@@ -1,4 +1,4 @@
--- The journal, schema 1 (PRAGMA user_version). Records are only ever added. Later schemas: see MIGRATIONS.
+-- The journal, schema 1 (PRAGMA user_version). Records are added, and condensed (compaction.py). Later schemas: see MIGRATIONS.
 
 CREATE TABLE streams (
     id INTEGER PRIMARY KEY,       -- counts up: the order of the streams' first records
