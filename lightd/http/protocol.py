@@ -285,6 +285,8 @@ def _fault(request: h11.Request, headers: refusal.Headers, limits: Settings) -> 
         return refusal.VERSION
     if not _to_origin_form(request.target).startswith(b"/"):
         return refusal.TARGET
+    if request.target.count(b"&") >= limits.parameters:
+        return refusal.QUERY
     names = [name for name, _ in headers]
     if b"transfer-encoding" in names and (b"content-length" in names or request.http_version == b"1.0"):
         return refusal.LENGTH

@@ -60,6 +60,7 @@ def new_request_id() -> str:
 
 MALFORMED = Refusal(400, "malformed_request", "The request is not valid HTTP/1.1.")
 TARGET = Refusal(400, "malformed_target", "The request target must be a path or an http URL.")
+QUERY = Refusal(400, "malformed_target", "The query has too many parameters.")
 HOST = Refusal(400, "malformed_host", "The Host header is not a host name.")
 LENGTH = Refusal(400, "ambiguous_length", "The request says in two ways how long its body is.")
 HANDSHAKE = Refusal(400, "malformed_handshake", "The WebSocket handshake is not valid.")

@@ -24,6 +24,8 @@ class Settings:
     head_size: int = 32 * 1024
     head_fields: int = 200
     """Browsers send some twenty."""
+    parameters: int = 100
+    """In a query: to read thousands takes tens of milliseconds, and no route has ten."""
     keep_alive: float = 30.0
     """How long a connection may be silent between requests, or before the first."""
 

@@ -274,3 +274,11 @@ async def test_an_exception_nobody_expected_ends_its_connection_alone(opened, mo
 
 def test_another_version_of_hypercorn_is_not_silently_accepted():
     assert server.HYPERCORN == "0.18.0"
+
+
+async def test_query_of_thousands_of_parameters_is_refused_before_it_is_read(edge):
+    async with connect(edge) as client:
+        assert (await client.ask("/?" + "a&" * 90)).status == 200
+    async with connect(edge) as client:
+        answer = await client.ask("/?" + "a&" * 15_000)
+        assert is_refusal(answer, 400, "malformed_target")
