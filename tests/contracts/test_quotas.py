@@ -223,3 +223,19 @@ def test_no_kind_is_trusted_that_keeps_no_ceiling_or_takes_nothing(tmp_path, mon
     with pytest.raises(Unsupported, match="only root"):
         _tried(Accounted(), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_entries_are_counted_and_bounded_whatever_holds_the_bytes(disks, monkeypatch):
+    monkeypatch.setattr("lightd.files.quota.limits.FEWEST", 5)
+    monkeypatch.setattr("lightd.files.quota.limits.BYTES_AN_ENTRY", 8 * MEGABYTE)
+    path = await disks.make(8)
+    assert as_tenant(path, "touch 1 2 3 4 5").returncode == 0
+    assert disks.quotas.entries(VOLUME) is None
+    await disks.quotas.survey(VOLUME)
+    assert disks.quotas.entries(VOLUME) == 5
+    with pytest.raises(errors.NoSpace, match="5 of 5 entries"):
+        async with disks.quotas.writing(VOLUME, 0):
+            pytest.fail("there is no room")
+    assert as_tenant(path, "rm 1").returncode == 0
+    async with disks.quotas.writing(VOLUME, 0) as allowance:
+        allowance.charge(0, 1)
