@@ -40,6 +40,7 @@ from tests.live.daemon import TOKEN
 BEGAN = fake.EPOCH + 1
 FAKES = "*/lightd/engine/fake*.py", "*/lightd/engine/programs.py"
 SETTLED = 0.5
+DELAYS = "delays"
 DOOR = {"open": False, "guarded": True}
 
 
@@ -145,6 +146,10 @@ async def serve(folder: Path, past: Past, *, traced: bool, audited: bool) -> Non
         states = [member.state.phase for member in system.fleet]
         assert states == [phase] * past.containers, set(states)
         while asked := await trio.to_thread.run_sync(sys.stdin.readline):
+            if asked.strip() == DELAYS:
+                print(system.delays.longest, flush=True)
+                system.delays.reset()
+                continue
             if asked.strip() in DOOR:
                 authorization = attrs.evolve(system.config.authorization, enabled=DOOR[asked.strip()])
                 system.config = attrs.evolve(system.config, authorization=authorization)
@@ -193,6 +198,11 @@ class Node:
         """Have it ask for tokens from now on, or not: ``guarded`` or ``open``."""
         self._tell(door)
         self.process.stdout.readline()
+
+    def delays(self) -> float:
+        """Seconds of its longest pass of the event loop since it was last asked."""
+        self._tell(DELAYS)
+        return float(self.process.stdout.readline())
 
     @contextmanager
     def profiled(self, path: Path) -> Iterator[None]:
