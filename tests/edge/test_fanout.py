@@ -225,9 +225,9 @@ async def edge(tmp_path, monkeypatch):
     found = []
     install = sessions.install
 
-    def catch(app, system, stations):
+    def catch(app, system, stations, shares):
         found.append(stations)
-        install(app, system, stations)
+        install(app, system, stations, shares)
 
     monkeypatch.setattr(sessions, "install", catch)
     async with open_edge(tmp_path) as edge:

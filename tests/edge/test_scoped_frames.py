@@ -34,9 +34,9 @@ def on_air(monkeypatch):
     found = []
     install = sessions.install
 
-    def catch(app, system, stations):
+    def catch(app, system, stations, shares):
         found.append(stations)
-        install(app, system, stations)
+        install(app, system, stations, shares)
 
     monkeypatch.setattr(sessions, "install", catch)
     return found
