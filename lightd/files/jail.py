@@ -101,8 +101,8 @@ class Jail:
         missing: list[str] = []
         here = self._deepest(path, missing)
         while missing:
-            self.pace(0)
             with held(here) as above:
+                self.pace(0)
                 self.charge(ENTRY, 1)
                 here = make_folder_at(above, missing.pop(), owner)
         return here

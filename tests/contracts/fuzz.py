@@ -136,7 +136,7 @@ class Fuzzer:
                 except OSError as error:
                     what = os.strerror(error.errno or 0)
                 self.told[f"entry: {what}"] += 1
-            with suppress(OSError):
+            with suppress(OSError, errors.FileRefused):
                 staging.make_links()
             with (
                 held(os.open(".", FOLDER, dir_fd=folder)) as source,

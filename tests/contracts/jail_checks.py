@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import attrs
+
 from lightd.files import copying, errors, listing, operations
 from lightd.files.paths import ROOT, parse_path
 from tests.contracts.scene import TENANT, Scene, download, held_in, refusal, unhurried, upload, wipe
@@ -148,6 +150,15 @@ def check_hard_links_inside_are_files_like_any_other(scene: Scene) -> None:
 
 
 # ---------------------------------------------------------------- what is neither file nor folder
+
+
+def check_a_way_that_is_given_up_while_it_is_made_leaves_no_descriptor(scene: Scene) -> None:
+    """The scene counts those at its end."""
+    for most in range(4):
+        calls = iter(range(most))
+        jail = attrs.evolve(scene.jail, pace=lambda _, calls=calls: next(calls))
+        with suppress(StopIteration):
+            operations.make_folder(jail, parse_path(f"{most}/b/c/d/e"), TENANT)
 
 
 def check_fifos_sockets_and_devices_are_never_opened(scene: Scene) -> None:
