@@ -20,6 +20,7 @@ import attrs
 from lightd.files import errors
 from lightd.files.charging import ENTRY, PIECE, Charge
 from lightd.files.deleting import Pace, delete_at
+from lightd.files.holes import data_in
 from lightd.files.jail import (
     FOLDER,
     Jail,
@@ -153,20 +154,10 @@ def _look_if_there(folder: int, name: str) -> int | None:
 
 
 def _pieces(source: int, size: int) -> Iterator[tuple[int, int]]:
-    """The stretches of ``source`` that hold data, none longer than ``PIECE`` (lseek(2), ``SEEK_DATA``)."""
-    at = 0
-    while at < size:
-        try:
-            at = os.lseek(source, at, os.SEEK_DATA)
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # no data after here
-                return
-            raise
-        end = min(os.lseek(source, at, os.SEEK_HOLE), size)
-        while at < end:
+    """The stretches of ``source`` that hold data, none longer than ``PIECE``."""
+    for start, end in data_in(source, size):
+        for at in range(start, end, PIECE):
             yield at, min(at + PIECE, end)
-            at += PIECE
-        at = end
 
 
 def _copy_range(source: int, target: int, at: int, count: int) -> int:

@@ -2,7 +2,8 @@
 
 Names in it are paths in the volume, so that unpacking it at the root puts everything back. Symbolic links
 are kept as links, special files and parts of uploads left out, and so are files with a name outside of the
-volume and the archive itself. A file that becomes shorter while it is read is filled up with zeros.
+volume and the archive itself. A file that becomes shorter while it is read is filled up with zeros. Tars hold
+a sparse file without its holes, in GNU tar's format "PAX 1.0".
 """
 
 import errno
@@ -12,7 +13,8 @@ import stat
 import tarfile
 import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 import attrs
@@ -21,6 +23,7 @@ from lightd.files import errors
 from lightd.files.archives import Kind, open_tar_stream
 from lightd.files.charging import PIECE, Charge
 from lightd.files.deleting import Pace
+from lightd.files.holes import Layout, layout_of
 from lightd.files.jail import FOLDER, Jail, Owner, explained, held, open_contents
 from lightd.files.measuring import Links
 from lightd.files.paths import RelativePath, to_shown
@@ -38,7 +41,7 @@ _ZEROS = memoryview(bytes(PIECE))
 class _Writer(Protocol):
     def add_folder(self, name: str, state: os.stat_result) -> None: ...
     def add_link(self, name: str, state: os.stat_result, target: str) -> None: ...
-    def add_file(self, name: str, state: os.stat_result, pieces: Iterator[memoryview]) -> None: ...
+    def add_file(self, name: str, state: os.stat_result, contents: "_Contents") -> None: ...
 
 
 def compress(
@@ -113,7 +116,7 @@ class _Packing:
             self.writer.add_link(name, state, os.readlink("", dir_fd=found))
         elif stat.S_ISREG(state.st_mode) and path != self.output and not self.links.lead_out(state):
             with held(open_contents(found, path)) as contents:
-                self.writer.add_file(name, state, self._pieces(contents, state.st_size))
+                self.writer.add_file(name, state, _Contents(contents, self.pace))
 
     def _add_names(self, found: int, path: RelativePath, depth: int) -> None:
         with held(os.open(".", FOLDER, dir_fd=found)) as folder:
@@ -127,17 +130,24 @@ class _Packing:
                 with held(there):
                     self._add(there, path.child(below), depth + 1)
 
-    def _pieces(self, contents: int, size: int) -> Iterator[memoryview]:
-        at = data = 0  # from ``at`` to ``data`` there is a hole, which is not read
-        while at < size:
+
+@attrs.frozen
+class _Contents:
+    file: int
+    pace: Pace
+
+    def pieces(self, start: int, end: int) -> Iterator[memoryview]:
+        """What is from ``start`` to ``end``, in pieces."""
+        at = data = start  # from ``at`` to ``data`` there is a hole, which is not read
+        while at < end:
             if at >= data:
-                data = _next_data(contents, at, size)
-            wanted = min(PIECE, size - at)
+                data = _next_data(self.file, at, end)
+            wanted = min(PIECE, end - at)
             self.pace(wanted)
-            in_hole = data - at >= wanted
-            piece = (
-                _ZEROS[:wanted] if in_hole else memoryview(os.pread(contents, wanted, at) or _ZEROS[:wanted])
-            )
+            if data - at >= wanted:
+                piece = _ZEROS[:wanted]
+            else:
+                piece = memoryview(os.pread(self.file, wanted, at) or _ZEROS[:wanted])
             at += len(piece)
             yield piece
 
@@ -150,9 +160,10 @@ def _next_data(contents: int, at: int, size: int) -> int:
         return size if error.errno == errno.ENXIO else at
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class _TarWriter:
     tar: tarfile.TarFile
+    sparse: int = 0  # files
 
     def add_folder(self, name: str, state: os.stat_result) -> None:
         self.tar.addfile(_tar_info(name, state, tarfile.DIRTYPE))
@@ -162,10 +173,33 @@ class _TarWriter:
         info.linkname = target
         self.tar.addfile(info)
 
-    def add_file(self, name: str, state: os.stat_result, pieces: Iterator[memoryview]) -> None:
-        info = _tar_info(name, state, tarfile.REGTYPE)
-        info.size = state.st_size
+    def add_file(self, name: str, state: os.stat_result, contents: _Contents) -> None:
+        layout = layout_of(contents.file, state, contents.pace)
+        if layout is None:
+            info = _tar_info(name, state, tarfile.REGTYPE)
+            info.size = state.st_size
+            pieces = contents.pieces(0, info.size)
+        else:
+            self.sparse += 1
+            info = _tar_info(f"GNUSparseFile.0/{self.sparse}", state, tarfile.REGTYPE)
+            info.pax_headers = {
+                "GNU.sparse.major": "1",
+                "GNU.sparse.minor": "0",
+                "GNU.sparse.name": name,
+                "GNU.sparse.realsize": str(layout.size),
+            }
+            table = _to_map(layout)
+            info.size = len(table) + layout.stored
+            pieces = chain([memoryview(table)], *(contents.pieces(*extent) for extent in layout.extents))
         self.tar.addfile(info, io.BufferedReader(_Pieces(pieces), PIECE))
+
+
+def _to_map(layout: Layout) -> bytes:
+    """The extents as they come before the data, the last of them without bytes at the file's end."""
+    extents = [(start, end - start) for start, end in layout.extents] + [(layout.size, 0)]
+    numbers = [len(extents), *chain.from_iterable(extents)]
+    table = "".join(f"{number}\n" for number in numbers).encode()
+    return table + bytes(-len(table) % tarfile.BLOCKSIZE)
 
 
 def _tar_info(name: str, state: os.stat_result, kind: bytes) -> tarfile.TarInfo:
@@ -178,8 +212,8 @@ def _tar_info(name: str, state: os.stat_result, kind: bytes) -> tarfile.TarInfo:
 class _Pieces(io.RawIOBase):
     """Pieces as a file, for tarfile."""
 
-    def __init__(self, pieces: Iterator[memoryview]) -> None:
-        self._pieces = pieces
+    def __init__(self, pieces: Iterable[memoryview]) -> None:
+        self._pieces = iter(pieces)
         self._rest = memoryview(b"")
 
     def readable(self) -> bool:
@@ -205,12 +239,12 @@ class _ZipWriter:
     def add_link(self, name: str, state: os.stat_result, target: str) -> None:
         self.archive.writestr(_zip_info(name, state), os.fsencode(target))
 
-    def add_file(self, name: str, state: os.stat_result, pieces: Iterator[memoryview]) -> None:
+    def add_file(self, name: str, state: os.stat_result, contents: _Contents) -> None:
         info = _zip_info(name, state)
         info.compress_type = zipfile.ZIP_DEFLATED
         info.file_size = state.st_size
         with self.archive.open(info, "w") as entry:
-            for piece in pieces:
+            for piece in contents.pieces(0, state.st_size):
                 entry.write(piece)
 
 

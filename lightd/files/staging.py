@@ -14,8 +14,9 @@ import attrs
 
 from lightd.files import errors
 from lightd.files.archives import Ceilings
-from lightd.files.charging import ENTRY, PIECE
+from lightd.files.charging import ENTRY
 from lightd.files.deleting import Pace
+from lightd.files.holes import UNKNOWN, Filling, Layout, pieces_of
 from lightd.files.jail import FOLDER, FOLDER_MODE, PERMISSIONS, Jail, Owner, give_to, held, kind_of, look_at
 from lightd.files.paths import RelativePath
 from lightd.files.placing import CREATE, FILE_MODE, is_part_name
@@ -35,6 +36,7 @@ class Staging:
     left_out: int = 0
     _entries: int = 0
     _bytes: int = 0
+    _holes: int = 0  # bytes of files that the archive has only in maps
     _read: int = 0
     _folders: int = 0
     _links: dict[RelativePath, str] = attrs.field(factory=dict)
@@ -67,15 +69,26 @@ class Staging:
         with held(found), held(os.open(".", FOLDER, dir_fd=found)) as folder:
             give_to(folder, self._owner, (mode or FOLDER_MODE) | stat.S_IRWXU)
 
-    def add_file(self, path: RelativePath, mode: int, modified_at: float, contents: IO[bytes]) -> None:
+    def add_file(
+        self,
+        path: RelativePath,
+        mode: int,
+        modified_at: float,
+        contents: IO[bytes],
+        layout: Layout = UNKNOWN,
+    ) -> None:
+        """The file ``path`` has ``contents``, which are laid out in it as ``layout`` says."""
+        self._holes += layout.size - min(layout.stored, layout.size)
+        self._check_size()
         with held(self._jail.make_folders(path.parent, self._owner)) as folder:
             _make_room(folder, path.name)
             self._jail.charge(ENTRY, 1)
             with held(os.open(path.name, CREATE, 0o600, dir_fd=folder)) as file:
-                while piece := contents.read(PIECE):
+                filling = Filling(file, self._jail.charge)
+                for at, piece in pieces_of(contents, layout):
                     self._spend(len(piece))
-                    self._jail.charge(len(piece), 0)
-                    _write_all(file, piece)
+                    filling.write(at, piece)
+                filling.end_at(layout.size)
                 give_to(file, self._owner, mode & PERMISSIONS or FILE_MODE)
                 with suppress(OverflowError, ValueError):  # a time that no file can have
                     os.utime(file, (modified_at, modified_at))
@@ -121,6 +134,12 @@ class Staging:
         self._pace(count)
         self._bytes += count
         self._check(self._bytes)
+        self._check_size()
+
+    def _check_size(self) -> None:
+        """Refuse files that are too large, their holes included, which someone may read later."""
+        if self._bytes + self._holes > self._ceilings.bytes:
+            raise errors.InvalidArchive(f"The archive holds more than {self._ceilings.bytes} bytes")
 
     def _check(self, count: int) -> None:
         if count > self._ceilings.bytes:
@@ -192,9 +211,3 @@ def _make_room(folder: int, name: str) -> None:
     """An entry of that name is gone: of two, the later one stays."""
     with suppress(FileNotFoundError):
         os.unlink(name, dir_fd=folder)
-
-
-def _write_all(file: int, piece: bytes) -> None:
-    rest = memoryview(piece)
-    while rest:
-        rest = rest[os.write(file, rest) :]

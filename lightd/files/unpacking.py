@@ -8,6 +8,8 @@ and new, with no link in it until the last file is written; so nothing is ever w
 - A symbolic link is made if it stays in what is unpacked, going by its text, else it is left out.
 - A hard link is to a file that the same archive held before it.
 - Devices and FIFOs are left out. Of two files of one name the later stays.
+- Blocks of zeros become holes, and so do the holes of sparse files in a tar. Those count among the bytes that
+  ``Ceilings`` allow, but not in the ratio.
 - More entries, bytes, levels, or a better ratio than ``Ceilings`` allow, refuse the archive. So does a tar
   whose stream goes over them, though nothing of it would be written.
 
@@ -24,7 +26,7 @@ import traceback
 import zipfile
 from contextlib import suppress
 from datetime import datetime
-from typing import IO, Final
+from typing import IO, Final, cast
 
 from lightd.files import errors
 from lightd.files.archives import DAMAGED, Ceilings, open_tar_stream, to_kind
@@ -35,7 +37,7 @@ from lightd.files.measuring import check_alone
 from lightd.files.paths import RelativePath, parse_name
 from lightd.files.placing import new_part_name
 from lightd.files.staging import Staging, place
-from lightd.files.tars import open_tar
+from lightd.files.tars import Member, open_tar
 
 CEILINGS: Final = Ceilings()
 
@@ -145,7 +147,7 @@ def _stage_tar_entry(staging: Staging, tar: tarfile.TarFile, member: tarfile.Tar
     elif member.islnk():
         staging.add_hard_link(path, parse_name(member.linkname))
     elif member.isreg() and (contents := tar.extractfile(member)) is not None:
-        staging.add_file(path, member.mode, member.mtime, contents)
+        staging.add_file(path, member.mode, member.mtime, contents, cast(Member, member).layout)
     else:
         staging.left_out += 1
 

@@ -14,6 +14,7 @@ from tests.contracts import (
     fuzz,
     jail_checks,
     lease_checks,
+    sparse_checks,
     upload_checks,
 )
 from tests.contracts.scene import Scene, open_scene
@@ -46,7 +47,13 @@ def test_nothing_leaves_the_jail(scene, check):
 
 @pytest.mark.parametrize(
     "check",
-    [*checks(file_checks), *checks(upload_checks), *checks(archive_checks), *checks(crowd_checks)],
+    [
+        *checks(file_checks),
+        *checks(upload_checks),
+        *checks(archive_checks),
+        *checks(sparse_checks),
+        *checks(crowd_checks),
+    ],
     ids=named,
 )
 def test_an_operation_does_what_it_says(scene, check):

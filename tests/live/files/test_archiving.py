@@ -57,7 +57,7 @@ async def test_a_cancelled_archive_leaves_nothing(volume, jail):
 
         async def compress():
             await archiving.compress(
-                jail, [ROOT], parse_path("a"), "tar.gz", TENANT, lambda count: count > 1 << 20 and heard.set()
+                jail, [ROOT], parse_path("a"), "zip", TENANT, lambda count: count > 1 << 20 and heard.set()
             )
 
         nursery.start_soon(compress)
@@ -90,7 +90,7 @@ async def test_an_archive_outlives_the_thread_that_began_it(volume, jail, monkey
         file.truncate(1 << 40)
     worked = []
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(archiving.compress, jail, [ROOT], parse_path("a"), "tar.gz", TENANT, worked.append)
+        nursery.start_soon(archiving.compress, jail, [ROOT], parse_path("a"), "zip", TENANT, worked.append)
         with trio.fail_after(30):
             while len(worked) < 8:  # half a second each
                 await trio.sleep(0.05)

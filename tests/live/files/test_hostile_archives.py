@@ -58,6 +58,12 @@ def sparse_map():
     return pax(records) + header(size=8 << 20) + b"1000000000\n" + b"1\n" * (4 << 20) + end()
 
 
+def sparse_claim():
+    """A sparse file of the newest kind, of one hole."""
+    records = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n43 GNU.sparse.realsize=4611686018427387904\n"
+    return pax(records) + header(size=512) + b"1\n0\n0\n".ljust(512, b"\0") + end()
+
+
 def blown_up(compress):
     """An entry of a kind that is skipped, of nothing but zeros."""
     return compress(header(b"Z", 100 << 20) + bytes(100 << 20) + end())
@@ -94,6 +100,7 @@ HOSTILE = {
     "long names of a size below nothing": (lambda: header(tarfile.GNUTYPE_LONGNAME, -512), "The archive"),
     "an entry of a size below nothing": (lambda: header(b"Z", -1024) * 3, "The archive"),
     "a map of four million holes": (sparse_map, "more than 65536 bytes of headers"),
+    "a sparse file of 2^62 bytes": (sparse_claim, "more than 274877906944 bytes"),
     "a bomb of gzip in what is skipped": (lambda: blown_up(gzip.compress), "200 times its own size"),
     "a bomb of bzip2 in what is skipped": (lambda: blown_up(bz2.compress), "200 times its own size"),
     "a zip of more entries than may be": (lambda: directory_of(60_000), "more than 1000 entries"),
@@ -160,7 +167,7 @@ async def test_an_archive_is_refused_when_its_processor_time_is_over(volume, jai
 
 
 async def pack_huge(jail, turn, told):
-    await archiving.compress(jail, [parse_path("huge")], parse_path("a"), "tar.gz", TENANT, told, turn)
+    await archiving.compress(jail, [parse_path("huge")], parse_path("a"), "zip", TENANT, told, turn)
 
 
 async def test_an_archive_is_paused_while_another_volume_has_its_turn(volume, jail, monkeypatch):
