@@ -77,6 +77,7 @@ class DockerEngine:
     _sampler: Sampler
     _network: Network
     _containers: Containers
+    _images: Images
     _maker: Maker
     _starter: Starter
     _layers: Layers
@@ -185,6 +186,7 @@ class DockerEngine:
             rows = await self._calls.get("containers/json", all="1", filters=filters)
         except Refused as no:
             raise translate.to_fault(no) from None
+        await self._images.sweep(rows)
         return [listed for row in rows if (listed := translate.to_listed(row))]
 
     @asynccontextmanager
@@ -265,12 +267,13 @@ async def open_docker_engine(
     async with bridge.open_bridge() as door, calls.open_calls(door, socket_path) as client:
         network, containers = Network(client, inside or Inside()), Containers(client, node)
         held = policy or Policy()
-        maker = Maker(layout, containers, network, held, Images(socket_path, client, containers, node))
+        images = Images(socket_path, client, containers, node)
+        maker = Maker(layout, containers, network, held, images)
         starter, layers = Starter(layout, containers, held), Layers(client)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(layers.run)
             sampler = Sampler(client)
             yield DockerEngine(
-                socket_path, layout, client, sampler, network, containers, maker, starter, layers
+                socket_path, layout, client, sampler, network, containers, images, maker, starter, layers
             )
             nursery.cancel_scope.cancel()

@@ -1,21 +1,22 @@
 """What is in an image that a container is made of: its volumes, and the users that it has names for.
 
 Docker shows an image's files only through a container, so one is made for each image, never started, and
-removed. Its labels say that it is an installer of nobody's: one that a killed daemon left behind is removed
-as an orphan. The files are a tenant's, so they are read up to ``LONGEST`` bytes.
+removed. Its role is its own, so it is neither listed nor told of as a server's or an installer's; one that a
+killed daemon left behind is removed by ``sweep``. The files are a tenant's: they are read up to ``LONGEST``
+bytes.
 """
 
 import io
 import tarfile
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import attrs
 import trio
 
-from actors.container.engine import EngineRefused, EngineUnavailable, Role
+from actors.container.engine import EngineRefused, EngineUnavailable
 from lightd.engine import calls, streams, translate
 from lightd.engine.containers import CONFLICT, Containers, refusals
 from lightd.engine.translate import Refused
@@ -23,8 +24,8 @@ from lightd.engine.translate import Refused
 LONGEST: Final = 1024 * 1024
 REMEMBERED: Final = 64
 LINKS: Final = 4
-NOBODYS: Final = ".image"
-"""The id of a container that is made to look into an image: no container of a client's can have it."""
+ROLE: Final = "image"
+"""The role of a container that is made to look into an image: no ``Role``, for it is nobody's server."""
 
 
 @attrs.frozen
@@ -67,10 +68,18 @@ class Images:
         try:
             passwd = await self._read(engine_id, "/etc/passwd")
             group = await self._read(engine_id, "/etc/group")
+            if await self._containers.look(engine_id) is None:  # then its files only seem to be missing
+                raise EngineUnavailable("The container that an image was looked into was removed meanwhile")
         finally:
             with trio.CancelScope(shield=True):
                 await self._containers.remove(engine_id)
         return Image(image_id, volumes, passwd, group)
+
+    async def sweep(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Of the listed containers, those that a killed daemon made to look into an image are removed."""
+        left = [row["Id"] for row in rows if (row["Labels"] or {}).get(translate.ROLE) == ROLE]
+        for engine_id in () if self._looking.locked() else left:
+            await self._containers.remove(engine_id)
 
     async def _make(self, image_id: str) -> str:
         name = f"lightd.image-{self._node}-{image_id.rpartition(':')[2][:12]}"
@@ -82,8 +91,7 @@ class Images:
             "Labels": {
                 translate.MANAGED: "true",
                 translate.NODE: self._node,
-                translate.INTERNAL_ID: NOBODYS,
-                translate.ROLE: Role.INSTALLER.value,
+                translate.ROLE: ROLE,
             },
         }
         for _ in range(2):

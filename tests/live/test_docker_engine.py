@@ -251,3 +251,18 @@ async def test_where_the_kernels_files_are_out_of_sight_docker_is_asked(engine, 
     sample = (await engine.sample([engine_id]))[engine_id]
     assert sample.memory_limit == 64 << 20
     assert sample.cpu_time > 0
+
+
+# ---- what is made to look into an image
+
+
+async def test_a_look_into_an_image_leaves_nothing_and_what_a_killed_daemon_left_is_removed(
+    engine, node, volume
+):
+    labels = {"lightd.managed": "true", "lightd.node": node, "lightd.role": "image"}
+    left = {"Image": rig.IMAGE, "Labels": labels}
+    await engine._containers.change("POST", "containers/create", left, name=f"{node}-left")
+    made = await engine.create_server(a_spec(volume), 1)
+    assert [listed.engine_id for listed in await engine.list()] == [made]
+    found = rig.call("GET", "/containers/json", all=1, filters={"label": [f"lightd.node={node}"]})
+    assert [row["Id"] for row in found] == [made]
