@@ -20,7 +20,7 @@ import attrs
 from lightd.files import errors
 from lightd.files.charging import ENTRY, PIECE, Charge
 from lightd.files.deleting import Pace, delete_at
-from lightd.files.holes import data_in
+from lightd.files.holes import EXTENT, data_in
 from lightd.files.jail import (
     FOLDER,
     Jail,
@@ -135,9 +135,11 @@ class _Copying:
                 give_to(target, self.owner, state.st_mode)
 
     def _put_contents(self, source: int, target: int, size: int) -> None:
+        before = 0
         for start, end in _pieces(source, size):
             self.pace(end - start)
-            self.charge(end - start, 0)
+            self.charge(end - start + (EXTENT if start > before else 0), 0)
+            before = end
             at = start
             while at < end:
                 copied = _copy_range(source, target, at, end - at)

@@ -22,7 +22,7 @@ MOST: Final = 1000
 """Holes of one file that a tar's map holds: about 28 KiB, of the 64 KiB that ``tars`` reads of headers."""
 
 EXTENT: Final = 32
-"""Bytes charged for each extent behind a hole: up to 16 bytes, in blocks that may be half empty."""
+"""Bytes charged for each extent after a hole: up to 16 bytes, in blocks that may be half empty."""
 
 ANY: Final = 1 << 62  # bytes: more than a file can have
 

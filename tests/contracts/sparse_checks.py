@@ -12,7 +12,7 @@ from typing import get_args
 import attrs
 import pytest
 
-from lightd.files import archives, errors, holes, packing, unpacking
+from lightd.files import archives, copying, errors, holes, packing, unpacking
 from lightd.files.archives import Ceilings
 from lightd.files.charging import NOTHING, Amount
 from lightd.files.deleting import delete
@@ -55,7 +55,13 @@ def put(path: Path, size: int, *extents: tuple[int, bytes]) -> None:
 
 
 def allocated(*paths: Path) -> int:
-    return sum(path.stat().st_blocks * 512 for path in paths)
+    """Bytes on the disk, those of the files' maps too, which are there once the files are."""
+    total = 0
+    for path in paths:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            total += os.fstat(file.fileno()).st_blocks * 512
+    return total
 
 
 def files_below(path: Path) -> list[Path]:
@@ -200,6 +206,14 @@ def check_a_file_of_more_holes_than_a_map_holds_is_packed(scene: Scene) -> None:
     back = scene.volume / "back/f"
     assert is_same(scene.volume / "f", back)
     assert allocated(back) <= min(allocated(scene.volume / "f") + 65_536, charged.bytes)
+
+
+def check_a_copy_of_a_file_of_many_holes_is_charged_for_its_map(scene: Scene) -> None:
+    put(scene.volume / "f", 1 << 30, *((number * 16384, b"x" * 4096) for number in range(3000)))
+    meter = Meter()
+    jail = attrs.evolve(scene.jail, charge=meter)
+    copying.copy(jail, parse_path("f"), parse_path("copy"), TENANT, unhurried)
+    assert allocated(scene.volume / "copy") <= meter.charged.bytes
 
 
 def check_any_sparse_tree_comes_back_and_is_charged(scene: Scene) -> None:
