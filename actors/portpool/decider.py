@@ -43,11 +43,28 @@ class Entry:
         return self.marked or self.held_by is not None
 
 
+def _to_addresses(state: "State") -> frozenset[str]:
+    return frozenset(ip for ip, _, _ in state.entries)
+
+
 @attrs.frozen
 class State:
-    """The pool."""
+    """The pool. ``addresses`` are all that its ports have, and maybe some that none has any more."""
 
     entries: Mapping[Key, Entry] = attrs.field(factory=dict)
+    addresses: frozenset[str] = attrs.field(
+        default=attrs.Factory(_to_addresses, takes_self=True), eq=False, repr=False
+    )
+
+    def colliding(self, key: Key) -> Iterator[tuple[Key, Entry]]:
+        """Go through the entries that collide with ``key``, itself among them.
+
+        It takes as long as there are addresses, however many ports there are: a lease has many keys.
+        """
+        for ip in self.addresses if key[0] in WILDCARDS else (key[0], *WILDCARDS):
+            other = (ip, key[1], key[2])
+            if other in self.entries:
+                yield other, self.entries[other]
 
     def held_by(self, owner: str) -> tuple[Key, ...]:
         """Return what ``owner`` holds."""
@@ -145,18 +162,14 @@ def _lease(state: State, command: Lease) -> tuple[Event, ...]:
 
 def _holders(state: State, key: Key) -> Iterator[tuple[Key, str]]:
     """Go through the held ports that collide with ``key``, itself among them."""
-    ip, port, protocol = key
-    for other, entry in state.entries.items():
-        if entry.held_by is not None and other[1:] == (port, protocol) and collides(ip, other[0]):
+    for other, entry in state.colliding(key):
+        if entry.held_by is not None:
             yield other, entry.held_by
 
 
 def _check_free(state: State, key: Key, owner: str) -> None:
-    ip, port, protocol = key
-    for (other, other_port, other_protocol), entry in state.entries.items():
-        if other_port == port and other_protocol == protocol and entry.in_use and collides(ip, other):
-            if entry.held_by == owner:
-                continue
+    for _, entry in state.colliding(key):
+        if entry.in_use and entry.held_by != owner:
             who = f"container {entry.held_by}" if entry.held_by else "something that was marked by hand"
             raise Rejection("port_in_use", f"port {_name(key)} is in use by {who}")
 
@@ -200,7 +213,8 @@ def evolve(state: State, event: Event) -> State:
 
 
 def _with(state: State, changes: Iterable[tuple[Key, Entry]]) -> State:
-    return State({**state.entries, **dict(changes)})
+    changed = dict(changes)
+    return State({**state.entries, **changed}, state.addresses.union(ip for ip, _, _ in changed))
 
 
 def effects(_: State) -> frozenset[str]:

@@ -21,7 +21,7 @@ from lightd.http.identity import of_request
 from lightd.http.owners import with_user
 from lightd.http.shown import to_details, to_event, to_row
 from lightd.http.specs import to_spec
-from lightd.http.wire import WHOLE, from_text, read_body, refuse_body, to_json, to_text
+from lightd.http.wire import WHOLE, from_text, read_body, refuse_body, to_json, to_list, to_text
 from lightd.system import System, new_operation_id
 
 DELETE_WAIT = 60.0
@@ -59,7 +59,8 @@ def install(app: QuartTrio, system: System) -> None:
     async def list_all() -> Response:
         queries.check_names()
         reaches = of_request().grant.reaches
-        return to_json({"containers": [to_row(each) for each in system.fleet if reaches(each.internal_id)]})
+        members = [each for each in system.fleet if reaches(each.internal_id)]
+        return await to_list("containers", map(to_row, members))
 
     @routes.get("/containers/<internal_id>")
     async def show(internal_id: str) -> Response:

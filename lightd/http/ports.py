@@ -12,7 +12,7 @@ from lightd.audit.trail import about
 from lightd.http import bodies, queries
 from lightd.http.errors import ApiError, bad_request
 from lightd.http.identity import of_request
-from lightd.http.wire import LISTS, read_body, refuse_body, to_json
+from lightd.http.wire import LISTS, read_body, refuse_body, to_json, to_list
 from lightd.system import System, new_operation_id
 
 
@@ -37,7 +37,7 @@ def install(app: QuartTrio, system: System) -> None:
         queries.check_names()
         keys = _to_keys(await read_body(bodies.PortRangeBody, most=LISTS))
         await ask(Add(keys))
-        return to_json({"added": [_to_name(key) for key in keys], "count": len(keys)})
+        return await to_list("added", map(_to_name, keys), count=len(keys))
 
     @routes.post("/network/ports/bulk-delete")
     async def delete_many() -> Response:
@@ -56,8 +56,8 @@ def install(app: QuartTrio, system: System) -> None:
     async def list_all() -> Response:
         queries.check_names()
         reached, entries = of_request().grant.containers, system.ports.state.entries.items()
-        shown = [each for each in entries if reached is None or each[1].held_by in reached]
-        return to_json({"ports": [_to_row(key, entry) for key, entry in shown]})
+        shown = (each for each in entries if reached is None or each[1].held_by in reached)
+        return await to_list("ports", (_to_row(key, entry) for key, entry in shown))
 
     @routes.get("/network/ports/random")
     async def pick() -> Response:

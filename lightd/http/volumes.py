@@ -16,7 +16,7 @@ from lightd.http.filebodies import VolumeBody
 from lightd.http.identity import of_request
 from lightd.http.owners import hand_over, to_users
 from lightd.http.reach import reached_volumes
-from lightd.http.wire import loads, read, refuse_body, take_body, to_json
+from lightd.http.wire import loads, read, refuse_body, take_body, to_json, to_list
 from lightd.system import System, new_operation_id, settle
 
 
@@ -39,7 +39,7 @@ def install(app: QuartTrio, system: System) -> None:
         volumes, containers = system.volumes.view.state.volumes, of_request().grant.containers
         reached = volumes.keys() if containers is None else reached_volumes(system, containers)
         shown = [volume for volume_id, volume in volumes.items() if volume_id in reached]
-        return to_json({"volumes": [_to_volume(system, volume) for volume in shown]})
+        return await to_list("volumes", (_to_volume(system, volume) for volume in shown))
 
     @routes.get("/volumes/<volume_id>")
     async def show(volume_id: str) -> Response:

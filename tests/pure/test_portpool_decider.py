@@ -290,3 +290,18 @@ def test_a_port_that_a_container_holds_by_another_address_cannot_be_marked():
     held = (*POOL, PortsLeased("a", (ANY,)))
     assert refused(held, Mark(LOCAL, True))[0] == "port_in_use"
     assert then(held, Mark(LOCAL, False)) == ()
+
+
+def test_a_lease_does_not_go_through_the_pool():
+    """A tenant leases many ports at once, and a pool may have every port of several addresses."""
+
+    class Pool(dict):
+        def items(self):
+            raise AssertionError("the whole pool was gone through")
+
+        __iter__ = items
+
+    entries = Pool({(ip, port, "tcp"): Entry() for ip in ("10.0.0.1", "10.0.0.2") for port in range(1, 500)})
+    state = State(entries, addresses=frozenset({"10.0.0.1", "10.0.0.2"}))
+    wanted = tuple(("10.0.0.1", port, "tcp") for port in range(1, 65))
+    assert decide(state, Lease("s1", wanted)) == (PortsLeased("s1", wanted),)
