@@ -60,6 +60,10 @@ INSTALLER_PIDS: Final = 1024
 SERVER_PIDS: Final = 4096
 """Processes and threads of a server whose limits name no number: more than games need, less than bombs do."""
 
+LOG: Final[Mapping[str, str]] = {"max-size": "5m", "max-file": "2", "compress": "false"}
+"""Docker compresses each full file unless told not to. That saves 5 MB of disk, but a program that prints without
+end is slowed by it, and its kill, which waits until the log is written, takes up to twice as long (20.10)."""
+
 OOM_SCORE: Final = 500
 """Where the host itself is out of memory, the kernel takes a server before the daemon or Docker: proc(5)."""
 
@@ -240,7 +244,7 @@ def _to_confinement(capabilities: tuple[str, ...]) -> Json:
         "CapAdd": list(capabilities),
         "SecurityOpt": ["no-new-privileges"],
         "NetworkMode": NETWORK,
-        "LogConfig": {"Type": "local", "Config": {"max-size": "5m", "max-file": "2"}},
+        "LogConfig": {"Type": "local", "Config": LOG},
         "OomScoreAdj": OOM_SCORE,
         "DnsOptions": [NO_RESOLVER],
         "ShmSize": SHM,

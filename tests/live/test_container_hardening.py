@@ -199,7 +199,10 @@ async def test_no_device_of_the_host_and_no_socket_of_docker_is_there(as_root):
 async def test_swap_is_no_more_memory_and_logs_are_rotated(node):
     for internal_id in (PLAIN, NEIGHBOUR):
         host = inspect(internal_id)["HostConfig"]
-        assert host["LogConfig"] == {"Type": "local", "Config": {"max-size": "5m", "max-file": "2"}}
+        assert host["LogConfig"] == {
+            "Type": "local",
+            "Config": {"max-size": "5m", "max-file": "2", "compress": "false"},
+        }
         assert host["Privileged"] is False
         assert not host["Devices"]
         assert host["OomScoreAdj"] == recipe.OOM_SCORE

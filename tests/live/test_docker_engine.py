@@ -69,7 +69,10 @@ async def check_a_server_is_confined(engine, node, volume, tmp_path):
     assert host["CapDrop"] == ["ALL"]
     assert sorted(cap.removeprefix("CAP_") for cap in host["CapAdd"]) == ["CHOWN", "KILL", "SETGID", "SETUID"]
     assert host["SecurityOpt"] == ["no-new-privileges"]
-    assert host["LogConfig"] == {"Type": "local", "Config": {"max-size": "5m", "max-file": "2"}}
+    assert host["LogConfig"] == {
+        "Type": "local",
+        "Config": {"max-size": "5m", "max-file": "2", "compress": "false"},
+    }
     assert host["RestartPolicy"]["Name"] == "no"
     assert host["PortBindings"] == {
         "99/udp": [{"HostIp": "127.0.0.1", "HostPort": "18766"}],

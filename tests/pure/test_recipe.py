@@ -58,7 +58,10 @@ def test_a_container_of_any_kind_is_confined(to_container):
     assert host["CapDrop"] == ["ALL"]
     assert host["SecurityOpt"] == ["no-new-privileges"]
     assert host["Memory"] == host["MemorySwap"]
-    assert host["LogConfig"] == {"Type": "local", "Config": {"max-size": "5m", "max-file": "2"}}
+    assert host["LogConfig"] == {
+        "Type": "local",
+        "Config": {"max-size": "5m", "max-file": "2", "compress": "false"},
+    }
     assert host["NetworkMode"] == recipe.NETWORK
     assert [mount["ReadOnly"] for mount in host["Mounts"] if mount["Target"] == recipe.DATA] == [True]
     assert not {"Privileged", "Devices", "Binds", "PidMode", "IpcMode", "UsernsMode"} & host.keys()
