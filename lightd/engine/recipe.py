@@ -61,8 +61,8 @@ SERVER_PIDS: Final = 4096
 """Processes and threads of a server whose limits name no number: more than games need, less than bombs do."""
 
 LOG: Final[Mapping[str, str]] = {"max-size": "5m", "max-file": "2", "compress": "false"}
-"""Docker compresses each full file unless told not to. That saves 5 MB of disk, but a program that prints without
-end is slowed by it, and its kill, which waits until the log is written, takes up to twice as long (20.10)."""
+"""Docker compresses each full file unless told not to. That saves 5 MB of disk, but slows a program that
+prints without end, and its kill, which waits until the log is written, takes up to twice as long (20.10)."""
 
 OOM_SCORE: Final = 500
 """Where the host itself is out of memory, the kernel takes a server before the daemon or Docker: proc(5)."""
