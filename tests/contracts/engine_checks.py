@@ -12,6 +12,7 @@ import trio
 
 from actors.container.engine import Engine, EngineRefused, Role
 from actors.container.spec import ContainerSpec, Limits, PortBinding
+from tests.live.daemon import free_port
 
 MISSING = "0" * 64
 MIB = 1024 * 1024
@@ -166,11 +167,12 @@ async def check_starting_what_runs_changes_nothing(bench):
 
 
 async def check_a_port_that_is_taken_refuses_the_start(bench):
-    ports = (PortBinding("127.0.0.1", 18765, "tcp", 18765), PortBinding("127.0.0.1", 18765, "udp", 18765))
+    port = free_port()  # engines are checked beside one another
+    ports = (PortBinding("127.0.0.1", port, "tcp", port), PortBinding("127.0.0.1", port, "udp", port))
     first = await bench.engine.create_server(bench.spec("stdin-echo", ports=ports), 1)
     second = await bench.engine.create_server(bench.spec("stdin-echo", ports=ports[:1]), 1)
     await bench.engine.start(first)
-    with pytest.raises(EngineRefused, match="18765") as refusal:
+    with pytest.raises(EngineRefused, match=str(port)) as refusal:
         await bench.engine.start(second)
     assert " /" not in str(refusal.value)
     assert not (await bench.engine.inspect(second)).running
