@@ -40,7 +40,7 @@ fix:
 # write the rendered pages and the configuration schema anew
 render:
     .venv/bin/python docs/render.py
-    .venv/bin/python -m lightd.config_schema > config/config.schema.json
+    .venv/bin/python -m lightd.config.schema > config/config.schema.json
 
 # the random and the long tests, ten times as long as in the gate
 soak *arguments:

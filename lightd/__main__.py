@@ -2,7 +2,7 @@
 
 import sys
 
-from lightd import cli
+from lightd.cli import main
 
 if __name__ == "__main__":
-    sys.exit(cli.main())
+    sys.exit(main.main())

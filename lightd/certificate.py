@@ -19,7 +19,7 @@ from typing import TypeAlias
 import attrs
 import trio
 
-from lightd.config import ConfigurationError, Tls
+from lightd.config.sections import ConfigurationError, Tls
 
 logger = logging.getLogger(__name__)
 

@@ -23,11 +23,11 @@ import trio
 
 from actors.container.engine import Engine
 from actors.container.fleet import open_fleet
-from actors.container.meter import measure
+from actors.container.stats_sampler import measure
 from actors.kernel.bus import Bus, open_bus
+from actors.kernel.handle import Handle
 from actors.kernel.journal import JournalUnavailable
 from actors.kernel.mailbox import ActorGone, Overloaded
-from actors.kernel.place import Place
 from actors.kernel.supervisor import Supervisor, open_supervisor
 from actors.portpool.actor import open_portpool
 from actors.tokens.actor import open_tokens
@@ -35,13 +35,19 @@ from actors.tokens.retirement import retire
 from actors.volumes.actor import open_volumes
 from actors.volumes.decider import State as Volumes
 from actors.volumes.messages import Message as VolumeMessage
+from lightd.access.sessions import OpenSockets
+from lightd.api.operations import Operations
 from lightd.audit.trail import open_trail
 from lightd.certificate import open_certificate
-from lightd.config import Configuration, ConfigurationError, Monitoring
+from lightd.config.folders import prepare, settle_shared
+from lightd.config.sections import Configuration, ConfigurationError, Monitoring
+from lightd.config.version import version
 from lightd.consoles.log import DiskConsoleLog
-from lightd.delays import open_delays
-from lightd.engine.docker import open_docker_engine
-from lightd.engine.policy import Policy
+from lightd.engines.container_networks import ContainerNetworks
+from lightd.engines.docker.engine import open_docker_engine
+from lightd.engines.docker.policy import Policy
+from lightd.engines.patterns import compile_pattern
+from lightd.engines.process.host import open_process_engine
 from lightd.files.jail import Owner
 from lightd.files.janitor import Janitor
 from lightd.files.jobs import open_jobs
@@ -50,25 +56,19 @@ from lightd.files.quota.quotas import Quotas
 from lightd.files.quota.surveyor import open_surveyor
 from lightd.files.quota.watch import Watch
 from lightd.files.volumes import VolumeFolders
-from lightd.http.adoption import to_adopt
 from lightd.http.app import make_app
-from lightd.http.server import Address, open_server
-from lightd.http.stations import open_stations
-from lightd.inside import Inside
+from lightd.http.live.hub import open_hub
+from lightd.http.panel_import import to_adopt
+from lightd.http.transport.server import Address, open_server
 from lightd.journal.audit import SqliteAudit
 from lightd.journal.codec import Codec
 from lightd.journal.compaction import Compactor, forget
 from lightd.journal.cursors import SqliteCursors
 from lightd.journal.sqlite import SqliteJournal, open_sqlite_journal
-from lightd.operations import Operations
+from lightd.loop_delay import open_delays
 from lightd.panel.connection import Connection
-from lightd.patterns import compile_pattern
-from lightd.processes.host import open_process_engine
 from lightd.reload import reload
-from lightd.sockets import OpenSockets
-from lightd.storage import prepare, settle_shared
 from lightd.system import Claims, System
-from lightd.version import version
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ LEAVING: Final = 9.0
 """Seconds for the whole shutdown: systemd and Docker kill after 10 at the earliest. A shutdown takes at most
 5, unless something hangs that cannot be cancelled, such as a thread on a broken disk."""
 
-OpenEngine = Callable[[Configuration, Inside, Policy], AbstractAsyncContextManager[Engine]]
+OpenEngine = Callable[[Configuration, ContainerNetworks, Policy], AbstractAsyncContextManager[Engine]]
 Started = Callable[[Sequence[str]], None]
 
 
@@ -126,7 +126,9 @@ async def _reload(system: System) -> None:
 
 
 @asynccontextmanager
-async def open_engine(config: Configuration, inside: Inside, policy: Policy) -> AsyncIterator[Engine]:
+async def open_engine(
+    config: Configuration, inside: ContainerNetworks, policy: Policy
+) -> AsyncIterator[Engine]:
     """Yield the engine that the configuration names; it need not answer."""
     if os.geteuid() != 0 and config.docker.engine == "docker":
         logger.warning(
@@ -156,7 +158,7 @@ async def open_system(
     ``path`` is the file that ``config`` came from.
     """
     await trio.to_thread.run_sync(partial(prepare, config.storage, mounts=config.docker.engine == "docker"))
-    inside, policy = Inside(), Policy()
+    inside, policy = ContainerNetworks(), Policy()
     policy.take_on(config.docker)
     log = DiskConsoleLog(config.storage.base_path / "consoles")
     async with (
@@ -246,7 +248,7 @@ async def open_journal(path: Path) -> AsyncIterator[SqliteJournal]:
 @asynccontextmanager
 async def open_store(
     config: Configuration, bus: Bus, supervisor: Supervisor
-) -> AsyncIterator[tuple[Place[Volumes, VolumeMessage], VolumeFolders, Quotas]]:
+) -> AsyncIterator[tuple[Handle[Volumes, VolumeMessage], VolumeFolders, Quotas]]:
     """Yield the volumes, their folders and their quotas, before the fleet may start a server on one.
 
     The folders are mounted, each is in its place, and has its ceiling, as far as they can be; in this order,
@@ -275,7 +277,7 @@ async def open_front(system: System) -> AsyncIterator[Sequence[str]]:
     """Yield the URLs at which ``system`` is served."""
     server = system.config.server
     async with (
-        open_stations(system.bus) as stations,
+        open_hub(system.bus) as stations,
         open_certificate(lambda: system.config.server.tls) as certificate,
         open_server(
             make_app(system, stations),

@@ -8,7 +8,7 @@
    lines for ``GATHER`` seconds, because waking it costs five times as much as a line.
 4. The length of a line is limited: the number of characters that are cut off is written in their place.
 5. A log call writes ``REPEATS`` lines, and then ``REPEATS_RATE`` per second; the number of lines left out is
-   the field ``left_out`` of the next one. Requests are limited per client instead (``lightd.http.told``).
+   the field ``left_out`` of the next one. Requests are limited per client (``lightd.access.log_limits``).
 6. Control characters are escaped: text from a tenant in a log line cannot control an operator's terminal.
 """
 
@@ -40,7 +40,7 @@ REPEATS = 200
 REPEATS_RATE = 10.0
 REQUESTS = "lightd.request"
 GATHER = 0.05  # seconds
-FAREWELL = 2.0  # seconds that closing waits for the last lines to be taken
+SHUTDOWN_FLUSH = 2.0  # seconds that closing waits for the last lines to be taken
 
 # What every record has; what a record has beyond these is an extra field.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -197,7 +197,7 @@ class Output(logging.Handler):
         self._put(self._own_line(f"the log call at {call} is wrong", exc_info=sys.exc_info()))
 
     def close(self) -> None:
-        """Put the former handlers back, and return once the last lines are out or ``FAREWELL`` is over."""
+        """Put the former handlers back, once the last lines are out or after ``SHUTDOWN_FLUSH``."""
         if self._closing.is_set():
             return
         self._closing.set()
@@ -205,8 +205,8 @@ class Output(logging.Handler):
         self._root.handlers[:], level = self._before
         self._root.setLevel(level)
         with contextlib.suppress(queue.Full):
-            self._lines.put(None, timeout=FAREWELL)
-            self._thread.join(FAREWELL)
+            self._lines.put(None, timeout=SHUTDOWN_FLUSH)
+            self._thread.join(SHUTDOWN_FLUSH)
         super().close()
 
     def _put(self, line: str) -> None:

@@ -11,11 +11,12 @@ from typing import Any
 import attrs
 import trio
 
-from lightd import certificate, config_file
-from lightd.config import Configuration, ConfigurationError
-from lightd.config_rules import User, Users, is_loopback
+from actors.tokens.grant import MASTER
+from lightd import certificate
+from lightd.config import file as config_file
+from lightd.config.rules import User, Users, is_loopback
+from lightd.config.sections import Configuration, ConfigurationError
 from lightd.files.jail import Owner
-from lightd.http.identity import MASTER
 from lightd.system import System
 
 LIVE = frozenset(

@@ -17,47 +17,47 @@ from actors.container.spec import ContainerSpec, PortBinding
 from actors.kernel.bus import Bus
 from actors.kernel.decider import Rejection
 from actors.kernel.ephemeral import Wake
+from actors.kernel.handle import Handle
 from actors.kernel.journal import JournalUnavailable
 from actors.kernel.mailbox import ActorGone, Overloaded, Receipt
-from actors.kernel.place import Place
 from actors.portpool.actor import PortPool
 from actors.portpool.messages import Keep, Key, Lease
-from actors.remotesync.actor import Standing
+from actors.remotesync.actor import RemoteStatus
 from actors.tokens.decider import State as Tokens
 from actors.tokens.messages import Message as TokenMessage
 from actors.volumes.decider import State as Volumes
 from actors.volumes.messages import Delete as DeleteVolume
 from actors.volumes.messages import Message as VolumeMessage
+from lightd.access.rates import Rates
+from lightd.access.sessions import OpenSockets
+from lightd.api.operations import Operations
+from lightd.api.panel_exchange import PanelExchange
 from lightd.audit.trail import Trail, note_operation
 from lightd.certificate import Certificate
-from lightd.config import Configuration
-from lightd.delays import Delays
-from lightd.engine.policy import Policy
+from lightd.config.sections import Configuration
+from lightd.engines.container_networks import ContainerNetworks
+from lightd.engines.docker.policy import Policy
 from lightd.files.janitor import Janitor
 from lightd.files.jobs import Jobs
 from lightd.files.quota.quotas import Quotas
 from lightd.files.volumes import VolumeFolders
-from lightd.http.rates import Rates
-from lightd.inside import Inside
-from lightd.operations import Operations
-from lightd.panel.exchanged import Exchanged
-from lightd.sockets import OpenSockets
+from lightd.loop_delay import Delays
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-DECIDING = 10.0
-KNOWING = 2.0
+DECISION_TIMEOUT = 10.0
+CATCH_UP_TIMEOUT = 2.0
 EXPECTED = (Rejection, JournalUnavailable, Overloaded, ActorGone)
 
 
 async def settle(work: Callable[[], Awaitable[T]]) -> T:
     """Return what ``work`` returns; a client that leaves meanwhile doesn't stop it half-way.
 
-    Raises ``Overloaded`` where it takes more than ``DECIDING`` seconds; nobody knows then how far it came.
+    Raises ``Overloaded`` after ``DECISION_TIMEOUT`` seconds; then nobody knows how far it came.
     """
-    with trio.move_on_after(DECIDING, shield=True):
+    with trio.move_on_after(DECISION_TIMEOUT, shield=True):
         return await work()
     raise Overloaded("timeout, try again later")
 
@@ -76,7 +76,7 @@ class Claims:
         """
         member = self._fleet.get(internal_id)
         if member is not None:
-            with trio.move_on_after(KNOWING):
+            with trio.move_on_after(CATCH_UP_TIMEOUT):
                 await member.wait_until(lambda view: view.position >= position)
             if member.place.quarantined:
                 return None
@@ -143,23 +143,23 @@ class System:
     fleet: Fleet
     ports: PortPool
     claims: Claims
-    tokens: Place[Tokens, TokenMessage]
-    volumes: Place[Volumes, VolumeMessage]
+    tokens: Handle[Tokens, TokenMessage]
+    volumes: Handle[Volumes, VolumeMessage]
     folders: VolumeFolders
     quotas: Quotas
     jobs: Jobs
     janitor: Janitor
     operations: Operations
     audit: Trail
-    inside: Inside
+    inside: ContainerNetworks
     policy: Policy
     clock: Callable[[], float]
     nursery: trio.Nursery
     delays: Delays
     path: Path | None = None
     certificate: Certificate | None = None
-    standing: Standing = attrs.field(factory=Standing)
-    exchanged: Exchanged = attrs.field(factory=Exchanged)
+    standing: RemoteStatus = attrs.field(factory=RemoteStatus)
+    exchanged: PanelExchange = attrs.field(factory=PanelExchange)
     sockets: OpenSockets = attrs.field(factory=OpenSockets)
     rates: Rates = attrs.field(factory=Rates)
     reloaded: Wake = attrs.field(factory=Wake)
@@ -218,7 +218,7 @@ class System:
             keys = stack.enter_context(self.claims.leasing(internal_id, ports))
             claim = stack.pop_all()
             self.nursery.start_soon(self._answer, claim, answer, internal_id, keys, cause, work)
-        with trio.move_on_after(DECIDING):
+        with trio.move_on_after(DECISION_TIMEOUT):
             await answer.wait()
             if answer.error is not None:
                 raise answer.error

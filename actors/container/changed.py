@@ -1,6 +1,6 @@
 """What happened to a container that is made anew, or is to be something else. Names on disk are for ever.
 
-See ``changes`` and ``edits``. These are events as those in ``events``.
+See ``changes`` and ``editing``. These are events as those in ``events``.
 """
 
 import attrs

@@ -1,11 +1,11 @@
 """The container decider: messages to events, events to state, state to work. Pure.
 
-What a command leads to is in ``wishes``, what an observation leads to in ``reports``.
+What a command leads to is in ``commands``, what an observation leads to in ``observations``.
 """
 
 from typing import assert_never
 
-from actors.container import changes, edits, folding, reports, restarts, wishes
+from actors.container import commands, editing, evolve, observations, replacement, restarts
 from actors.container import effects as todo
 from actors.container import events as happened
 from actors.container import messages as told
@@ -18,59 +18,59 @@ def decide(state: State, message: told.Message) -> Events:
     """Return what follows from ``message``; raises ``Rejection`` where the state forbids a command."""
     events = _decide(state, message)
     after = replay(DECIDER, state, events) if events else state
-    return (*events, *changes.proceed(after))
+    return (*events, *replacement.proceed(after))
 
 
 def _decide(state: State, message: told.Message) -> Events:
     match message:
         case told.Create():
-            return wishes.create(state, message)
+            return commands.create(state, message)
         case told.Start():
-            return wishes.start(state)
+            return commands.start(state)
         case told.Stop():
-            return wishes.stop(state)
+            return commands.stop(state)
         case told.Kill():
-            return wishes.kill(state)
+            return commands.kill(state)
         case told.Restart():
-            return wishes.restart(state)
+            return commands.restart(state)
         case told.Reinstall():
-            return changes.reinstall(state, message)
+            return replacement.reinstall(state, message)
         case told.Rebind():
-            return changes.rebind(state, message)
+            return replacement.rebind(state, message)
         case told.Edit():
-            return edits.edit(state, message)
+            return editing.edit(state, message)
         case told.Delete():
-            return wishes.delete(state)
+            return commands.delete(state)
         case told.ImageReported():
-            return reports.image(state, message)
+            return observations.image(state, message)
         case told.ScriptReported():
-            return reports.script(state, message)
+            return observations.script(state, message)
         case told.InstallTimeElapsed():
-            return reports.install_time(state, message)
+            return observations.install_time(state, message)
         case told.CreationReported():
-            return reports.creation(state, message)
+            return observations.creation(state, message)
         case told.CandidateReported():
-            return changes.candidate(state, message)
+            return replacement.candidate(state, message)
         case told.ReplacementReported():
-            return changes.replacement(state, message)
+            return replacement.replacement(state, message)
         case told.LimitsReported():
-            return edits.limits(state, message)
+            return editing.limits(state, message)
         case told.StartReported():
-            return reports.start(state, message)
+            return observations.start(state, message)
         case told.ReadinessReported():
-            return reports.readiness(state, message)
+            return observations.readiness(state, message)
         case told.GraceElapsed():
-            return reports.grace(state, message)
+            return observations.grace(state, message)
         case told.BackoffElapsed():
-            return reports.backoff(state, message)
+            return observations.backoff(state, message)
         case told.EndReported():
-            return reports.end(state, message)
+            return observations.end(state, message)
         case told.Inspected():
-            return reports.inspected(state, message)
+            return observations.inspected(state, message)
         case told.AbsenceReported():
-            return reports.absence(state, message)
+            return observations.absence(state, message)
         case told.RemovalReported():
-            return reports.removal(state, message)
+            return observations.removal(state, message)
     assert_never(message)
 
 
@@ -165,5 +165,5 @@ def _process_effects(state: State) -> frozenset[todo.Effect]:
 
 
 DECIDER: Decider[State, told.Message, happened.Event, todo.Effect] = Decider(
-    initial=State(), decide=decide, evolve=folding.evolve, effects=effects, locate=folding.locate
+    initial=State(), decide=decide, evolve=evolve.evolve, effects=effects, locate=evolve.locate
 )

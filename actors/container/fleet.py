@@ -19,21 +19,21 @@ import attrs
 import trio
 
 from actors.container import messages as told
-from actors.container.console import Console, Life, Matcher
-from actors.container.consolelog import ConsoleLog, MemoryConsoleLog
+from actors.container.console.console import Console, Life, Matcher
+from actors.container.console.log import ConsoleLog, MemoryConsoleLog
+from actors.container.console.log_writer import LogWriter
 from actors.container.decider import DECIDER
 from actors.container.endings import Endings, note_endings
 from actors.container.engine import Engine, EngineRefused, EngineUnavailable, Listed, Notice, Role, Snapshot
-from actors.container.perform import DRAIN, Performer
-from actors.container.scribe import Scribe
+from actors.container.performer import DRAIN, Performer
 from actors.container.spec import ContainerSpec
 from actors.container.state import CHANGING, GONE, INSTALLING, UP, Phase, State
 from actors.container.stats import Stats
 from actors.kernel.actor import View
 from actors.kernel.bus import Bus
 from actors.kernel.ephemeral import Latest, Wake
+from actors.kernel.handle import Handle, start_actor
 from actors.kernel.mailbox import Receipt
-from actors.kernel.place import Place, start_actor
 from actors.kernel.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Member:
     """One container's place in the fleet. ``wake`` rings when anything that a viewer sees has changed."""
 
     internal_id: str
-    place: Place[State, told.Message]
+    place: Handle[State, told.Message]
     console: Console
     stats: Latest[Stats | None]
     wake: Wake
@@ -93,7 +93,7 @@ class Fleet:
     clock: Callable[[], float]
     _supervisor: Supervisor
     _nursery: trio.Nursery
-    _scribe: Scribe
+    _scribe: LogWriter
     engine_up: Latest[bool] = attrs.field(factory=lambda: Latest(value=False))
     _members: dict[str, Member] = attrs.field(factory=dict)
     endings: Endings = attrs.field(factory=dict)
@@ -116,15 +116,15 @@ class Fleet:
         member = self._members.get(spec.internal_id)
         if member is None:
             self._scribe.discard_old(spec.internal_id)
-            member = self._enlist(spec.internal_id)
+            member = self._register(spec.internal_id)
         try:
             return await member.place.ref.ask(told.Create(spec), cause)
         except Exception:  # a cancelled one may still be decided
             if not _exists(member):
-                self._discharge(member)
+                self._unregister(member)
             raise
 
-    def _enlist(self, internal_id: str) -> Member:
+    def _register(self, internal_id: str) -> Member:
         wake = Wake()
         console = Console(wake, internal_id, self._scribe, self._scribe.turns)
         changing = trio.Lock()
@@ -146,7 +146,7 @@ class Fleet:
                 member.stats.set(None)
             if view.state.phase is Phase.DELETED and member.place.settled.is_set():
                 self._scribe.discard(console)
-                self._discharge(member)
+                self._unregister(member)
             wake.notify()
 
         place = start_actor(self._supervisor, self.bus, stream_of(internal_id), DECIDER, new_perform, show)
@@ -154,20 +154,20 @@ class Fleet:
         self._members[internal_id] = member
         return member
 
-    def _discharge(self, member: Member) -> None:
+    def _unregister(self, member: Member) -> None:
         if self._members.get(member.internal_id) is member:
             del self._members[member.internal_id]
         member.place.end()
 
-    async def _muster(self) -> None:
+    async def _start_all(self) -> None:
         """Start an actor for every stream, and wait until each has replayed."""
         note_endings(self.bus, self.endings)
         streams = await self.bus.streams(PREFIX)
-        members = [self._enlist(stream.removeprefix(PREFIX)) for stream in streams]
+        members = [self._register(stream.removeprefix(PREFIX)) for stream in streams]
         for member in members:
             await member.place.settled.wait()
             if not _exists(member):
-                self._discharge(member)
+                self._unregister(member)
         await self._scribe.sweep(self._members)
 
     # What the engine says
@@ -335,10 +335,10 @@ async def open_fleet(
 
     What is on the consoles is copied to ``log``, or kept as long as this.
     """
-    scribe = Scribe(log or MemoryConsoleLog(), clock)
+    scribe = LogWriter(log or MemoryConsoleLog(), clock)
     async with trio.open_nursery() as nursery:
         fleet = Fleet(bus, engine, compile_pattern, clock, supervisor, nursery, scribe)
-        await fleet._muster()  # noqa: SLF001 - its own tasks, in the scope that owns them
+        await fleet._start_all()  # noqa: SLF001 - its own tasks, in the scope that owns them
         for task in (fleet._follow_engine, fleet._reconcile_regularly, scribe.run):  # noqa: SLF001 - as above
             nursery.start_soon(partial(task))
         try:

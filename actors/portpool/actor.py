@@ -20,9 +20,9 @@ from actors.container.fleet import internal_id_of
 from actors.kernel.actor import Perform
 from actors.kernel.bus import Bus
 from actors.kernel.ephemeral import Latest
+from actors.kernel.handle import Handle, start_actor
 from actors.kernel.journal import JournalUnavailable
 from actors.kernel.mailbox import ActorGone, Overloaded, Ref
-from actors.kernel.place import Place, start_actor
 from actors.kernel.supervisor import Supervisor
 from actors.portpool.decider import DECIDER, State
 from actors.portpool.messages import Keep, Key, Message
@@ -47,7 +47,7 @@ class PortPool:
     """The pool, for those who look at it and those who talk to it."""
 
     _bus: Bus
-    _place: Place[State, Message]
+    _place: Handle[State, Message]
     _followed: Latest[int]
     _claims: Claims
     _compared: bool = False

@@ -21,10 +21,10 @@ import trio
 
 from actors.kernel.bus import PAGE, Bus
 from actors.kernel.ephemeral import Wake
+from actors.remotesync.breaker import Gate
+from actors.remotesync.checkpoint import Checkpoints
 from actors.remotesync.cursors import Cursor, Cursors
-from actors.remotesync.gate import Gate
-from actors.remotesync.lane import Entry, Lane, read
-from actors.remotesync.ledger import Ledger
+from actors.remotesync.delivery import DeliveryQueue, Entry, read
 from actors.remotesync.panel import Later, Outcome, Panel, Refused
 from actors.remotesync.pauses import to_pause
 from actors.remotesync.updates import PREFIX, Frame, to_update
@@ -41,7 +41,7 @@ LOUD = 5
 
 
 @attrs.define(eq=False)
-class Standing:
+class RemoteStatus:
     """What is known of the panel, through all times that it was enabled. Times are Unix seconds.
 
     ``healthy`` is None before the first look, ``refused`` counts updates that the panel would never take.
@@ -51,11 +51,11 @@ class Standing:
     last_ok: float | None = None
     last_error: str | None = None
     refused: int = 0
-    lanes: dict[str, Lane] = attrs.field(factory=dict)
-    ledger: Ledger | None = None
+    lanes: dict[str, DeliveryQueue] = attrs.field(factory=dict)
+    ledger: Checkpoints | None = None
 
-    def begin(self, ledger: Ledger) -> None:
-        """Know nothing but how far ``ledger`` is: it is another life, perhaps another panel."""
+    def begin(self, ledger: Checkpoints) -> None:
+        """Know nothing but how far ``checkpoint`` is: it is another life, perhaps another panel."""
         self.healthy = None
         self.ledger = ledger
         self.lanes.clear()
@@ -90,7 +90,7 @@ class RemoteSync:
     cursors: Cursors
     clock: Callable[[], float]
     chance: Callable[[], float]
-    standing: Standing
+    standing: RemoteStatus
     latest: bool = False
     recovered: Wake = attrs.field(factory=Wake)
     _slots: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(AT_ONCE))
@@ -104,7 +104,7 @@ class RemoteSync:
         """Tell the panel for ever. Raises ``JournalUnavailable`` where the journal can't be read."""
         cursor = await self._load()
         lagging = [await self._resume(server, done, cursor.mark) for server, done in cursor.lagging.items()]
-        ledger = Ledger(NAME, cursor.mark, self.cursors)
+        ledger = Checkpoints(NAME, cursor.mark, self.cursors)
         self.standing.begin(ledger)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ledger.run)
@@ -124,9 +124,9 @@ class RemoteSync:
 
     # From the journal to the lanes
 
-    async def _resume(self, server: str, done: int, mark: int) -> Lane:
+    async def _resume(self, server: str, done: int, mark: int) -> DeliveryQueue:
         """Return the lane of a server that lagged behind ``mark``, with all that waits in it counted."""
-        lane, seen = Lane(server, done), done
+        lane, seen = DeliveryQueue(server, done), done
         while page := await self.bus.history(PREFIX + server, seen, PAGE):
             seen = page[-1].version
             for record in page:
@@ -134,7 +134,7 @@ class RemoteSync:
                     lane.extend(record)
         return lane
 
-    async def _dispatch(self, ledger: Ledger, nursery: trio.Nursery) -> None:
+    async def _dispatch(self, ledger: Checkpoints, nursery: trio.Nursery) -> None:
         subscription = self.bus.subscribe(ledger.mark)
         while True:
             for record in await subscription.next():
@@ -143,19 +143,19 @@ class RemoteSync:
                     continue
                 lane = self.standing.lanes.get(update.server)
                 if lane is None:
-                    lane = Lane(update.server, record.version - 1)
+                    lane = DeliveryQueue(update.server, record.version - 1)
                     lane.note = ledger.note(lane.server, lane.version)
                     self._open(lane, ledger, nursery)
                 lane.extend(record)
             ledger.advance(subscription.position)
 
-    def _open(self, lane: Lane, ledger: Ledger, nursery: trio.Nursery) -> None:
+    def _open(self, lane: DeliveryQueue, ledger: Checkpoints, nursery: trio.Nursery) -> None:
         self.standing.lanes[lane.server] = lane
         nursery.start_soon(self._run_lane, lane, ledger)
 
     # From a lane to the panel
 
-    async def _run_lane(self, lane: Lane, ledger: Ledger) -> None:
+    async def _run_lane(self, lane: DeliveryQueue, ledger: Checkpoints) -> None:
         while lane.version < lane.until:
             trouble = await self._take_turn(lane, ledger)
             if trouble is not None:
@@ -167,7 +167,7 @@ class RemoteSync:
         del self.standing.lanes[lane.server]
         ledger.note(lane.server, None)
 
-    async def _take_turn(self, lane: Lane, ledger: Ledger) -> Later | None:
+    async def _take_turn(self, lane: DeliveryQueue, ledger: Checkpoints) -> Later | None:
         """Tell a page of the lane; return the trouble that is its own alone, None where there was none."""
         async with self._slots:
             await self._gate.wait()
@@ -186,7 +186,7 @@ class RemoteSync:
                 await ledger.wait_saved(before)
         return None
 
-    async def _tell(self, lane: Lane, entry: Entry) -> Later | None:
+    async def _tell(self, lane: DeliveryQueue, entry: Entry) -> Later | None:
         """Tell one frame; return the trouble where the panel doesn't have it yet."""
         frame = entry.update.frames[lane.told]
         event_id = f"{self.node}-{entry.position}" + (f".{lane.told}" if lane.told else "")

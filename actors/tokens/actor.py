@@ -6,8 +6,8 @@ import trio
 
 from actors.kernel.actor import Perform, View
 from actors.kernel.bus import Bus
+from actors.kernel.handle import Handle, start_actor
 from actors.kernel.mailbox import Ref
-from actors.kernel.place import Place, start_actor
 from actors.kernel.supervisor import Supervisor
 from actors.tokens.decider import DECIDER, State, Token
 from actors.tokens.messages import Message, Sweep
@@ -22,7 +22,7 @@ async def open_tokens(
     clock: Callable[[], float],
     in_use: Callable[[], frozenset[str]],
     on_show: Callable[[Mapping[str, Token]], None],
-) -> Place[State, Message]:
+) -> Handle[State, Message]:
     """Start the tokens actor and return its place, once it has replayed.
 
     ``in_use`` tells the ids of the tokens that hold something open; ``on_show`` is called with the tokens as

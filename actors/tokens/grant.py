@@ -2,6 +2,9 @@
 
 import attrs
 
+MASTER = "master"
+"""The id of the master token, which is no minted one."""
+
 PERMISSIONS = (
     "console.read",
     "console.write",

@@ -10,13 +10,13 @@ from contextlib import suppress
 from actors.container.events import Deleted
 from actors.kernel.bus import Bus
 from actors.kernel.decider import Rejection
-from actors.kernel.place import Place
+from actors.kernel.handle import Handle
 from actors.tokens.decider import State
 from actors.tokens.messages import Message, Revoke
 
 
 async def retire(
-    bus: Bus, tokens: Place[State, Message], endings: Mapping[str, int], clock: Callable[[], float]
+    bus: Bus, tokens: Handle[State, Message], endings: Mapping[str, int], clock: Callable[[], float]
 ) -> None:
     """Revoke what is outlived, now and after each deletion, for ever.
 

@@ -2,7 +2,7 @@
 
 from actors.kernel.actor import Perform
 from actors.kernel.bus import Bus
-from actors.kernel.place import Place, start_actor
+from actors.kernel.handle import Handle, start_actor
 from actors.kernel.supervisor import Supervisor
 from actors.volumes.decider import DECIDER, State
 from actors.volumes.messages import Message
@@ -18,7 +18,7 @@ def _new_perform() -> Perform[str, Message]:
     return _perform
 
 
-async def open_volumes(bus: Bus, supervisor: Supervisor) -> Place[State, Message]:
+async def open_volumes(bus: Bus, supervisor: Supervisor) -> Handle[State, Message]:
     """Start the volumes actor and return its place, once it has replayed."""
     place = start_actor(supervisor, bus, STREAM, DECIDER, _new_perform)
     await place.settled.wait()

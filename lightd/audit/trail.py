@@ -26,9 +26,9 @@ import trio
 
 from actors.kernel.ephemeral import Wake
 from actors.kernel.journal import JournalUnavailable
+from actors.tokens.grant import MASTER
 from lightd.audit.entry import Asked, Begun, Ended, Entry, Outcome, Table, to_text
-from lightd.config import Audit
-from lightd.http.identity import MASTER
+from lightd.config.sections import Audit
 
 logger = logging.getLogger("lightd.audit")
 

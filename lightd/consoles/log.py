@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 import attrs
 import trio
 
-from actors.container.consolelog import Entry, LogUnavailable, Numbered, Tail
+from actors.container.console.log import Entry, LogUnavailable, Numbered, Tail
 from lightd.consoles.records import to_lines, to_records, to_tail
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ class Place:
 
 @attrs.define(eq=False)
 class DiskConsoleLog:
-    """See ``consolelog.ConsoleLog``; its folders are below ``root``."""
+    """See ``ConsoleLog``; its folders are below ``root``."""
 
     root: Path
     bound: int = FILE

@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-from actors.container.consolelog import TAIL, Entry, Numbered, Tail, to_unbroken
+from actors.container.console.log import TAIL, Entry, Numbered, Tail, to_unbroken
 
 _READ: Final = b"#read"
 _LONGEST_NUMBER: Final = 18

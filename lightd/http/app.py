@@ -1,7 +1,7 @@
 """The application: what stands in front of every route, and the routes.
 
 Before a handler, in this order: a request id, a preflight's answer (``origins``), the origin, the token, the
-vendor's header, a single-use token is spent, the scope (``scopes``, ``reach``), the first note of the audit.
+vendor's header, a single-use token is spent, the scope (``scopes``, ``visibility``), the audit's first note.
 After it: the audit's second note, the headers for other origins, one log line.
 Quart's lifespan is empty; everything that routes need was opened before, and is reached through ``System``.
 """
@@ -17,37 +17,34 @@ from quart.routing import QuartRule
 from quart.typing import ResponseTypes
 from quart_trio import QuartTrio
 
+from lightd.access.log_limits import Told
+from lightd.access.request_shares import Shares
 from lightd.files.shares import FAVOURED
-from lightd.http import (
+from lightd.http import errors, origins, scopes, visibility
+from lightd.http.gate import Gate, check_media_type, to_bearer, to_candidates, to_offered
+from lightd.http.identity import of_request
+from lightd.http.live import session
+from lightd.http.live.hub import Hub
+from lightd.http.routes import (
     archives,
     audit,
     changes,
     containers,
     documents,
     downloads,
-    errors,
-    exchange,
     files,
     history,
-    origins,
     ports,
     quotas,
-    reach,
     remote,
-    scopes,
-    sessions,
     tokens,
     uploads,
     volumes,
 )
-from lightd.http.application import Application
-from lightd.http.auth import Gate, check_media_type, to_bearer, to_candidates, to_offered
-from lightd.http.identity import of_request
-from lightd.http.protocol import PROVE
-from lightd.http.refusal import new_request_id
-from lightd.http.shares import Shares
-from lightd.http.stations import Stations
-from lightd.http.told import Told
+from lightd.http.transport import quart_adapter
+from lightd.http.transport.application import Application
+from lightd.http.transport.protocol import PROVE
+from lightd.http.transport.refusal import new_request_id
 from lightd.http.wire import to_json
 from lightd.logs import to_short
 from lightd.system import System
@@ -73,7 +70,7 @@ OPEN = frozenset({PING, documents.PAGE})
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 
 
-def make_app(system: System, stations: Stations) -> QuartTrio:
+def make_app(system: System, stations: Hub) -> QuartTrio:
     """Return the application that serves ``system``."""
     app = Application("lightd", static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # no route has that method
@@ -89,7 +86,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
         identity, rule = of_request(), asked.url_rule
         # A route that isn't there, or not for this method, has no rule: that is told first.
         if not identity.is_master and rule is not None and (route := scopes.route_of(rule, asked.method)):
-            await reach.check(system, identity, route, asked.view_args or {})
+            await visibility.check(system, identity, route, asked.view_args or {})
 
     @app.before_request
     async def admit() -> Response | None:
@@ -105,7 +102,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
             g.identity = gate.recognise(bearer, request.remote_addr or "")
             _prove(request)
             check_media_type(",".join(headers.getlist("Accept")))
-            cast(exchange.Request, request).resources.enter_context(shares.request(g.identity))
+            cast(quart_adapter.Request, request).resources.enter_context(shares.request(g.identity))
             await gate.enter(g.identity)
             FAVOURED.set(g.identity.is_master)
             await check_scope(request)
@@ -143,7 +140,7 @@ def make_app(system: System, stations: Stations) -> QuartTrio:
     for routes in ROUTES:
         routes.install(app, system)
     documents.install(app)
-    sessions.install(app, system, stations, shares)
+    session.install(app, system, stations, shares)
     scopes.check_listed(cast(Iterable[QuartRule], app.url_map.iter_rules()))
     return app
 

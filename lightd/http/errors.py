@@ -18,39 +18,15 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing.exceptions import WebsocketMismatch
 
-from actors.container.console import InputClosed, InputFull
+from actors.container.console.console import InputClosed, InputFull
 from actors.container.engine import EngineUnavailable
 from actors.kernel.decider import Rejection
 from actors.kernel.journal import JournalUnavailable
 from actors.kernel.mailbox import ActorGone, Overloaded
+from lightd.api.errors import NONE, RETRY_AFTER, ApiError
 from lightd.files import errors as files
 
 logger = logging.getLogger(__name__)
-
-NONE: Mapping[str, str] = MappingProxyType({})
-RETRY_AFTER = MappingProxyType({"Retry-After": "5"})
-
-
-class ApiError(Exception):
-    """An answer other than success: its status, its slug, its sentence, and headers of its own."""
-
-    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] = NONE) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.headers = headers
-
-
-def bad_request(message: str, code: str = "invalid_request") -> ApiError:
-    """Return the error for input that is wrong; ``message`` names the field."""
-    return ApiError(HTTPStatus.BAD_REQUEST, code, message)
-
-
-def not_found(what: str) -> ApiError:
-    """Return the error for something that isn't there, or is none of the caller's business."""
-    return ApiError(HTTPStatus.NOT_FOUND, f"{what}_not_found", f"no such {what}")
-
 
 _REJECTIONS = MappingProxyType(
     {

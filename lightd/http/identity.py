@@ -1,27 +1,8 @@
-"""Who is asking: what a valid credential turned out to be."""
+"""The identity of the request, or of the WebSocket, that is being handled."""
 
-import attrs
 from quart import g
 
-from actors.tokens.grant import EVERYTHING, Grant
-
-MASTER = "master"
-
-
-@attrs.frozen
-class Identity:
-    """The bearer of a token. ``token_id`` is public; ``expires_at`` is Unix seconds, None for no end."""
-
-    token_id: str
-    grant: Grant = EVERYTHING
-    expires_at: float | None = None
-    position: int | None = None
-    """Where in the journal the token was minted, None for the master's."""
-
-    @property
-    def is_master(self) -> bool:
-        """Whether this is the master token, or authorization is off."""
-        return self.token_id == MASTER
+from lightd.access.identity import Identity
 
 
 def of_request() -> Identity:

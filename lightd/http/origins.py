@@ -18,9 +18,9 @@ from quart import Response, request, websocket
 from quart.typing import ResponseTypes
 from werkzeug.datastructures import Headers
 
-from lightd.config import Configuration
-from lightd.config_rules import EVERY_ORIGIN, is_loopback, to_origin
-from lightd.http.errors import ApiError
+from lightd.api.errors import ApiError
+from lightd.config.rules import EVERY_ORIGIN, is_loopback, to_origin
+from lightd.config.sections import Configuration
 
 SCHEMES = {"ws": "http", "wss": "https"}
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"

@@ -5,9 +5,9 @@ import re
 from quart import request
 from werkzeug.datastructures import MultiDict
 
+from lightd.api import bodies
+from lightd.api.errors import bad_request
 from lightd.files.paths import RelativePath, parse_path
-from lightd.http import bodies
-from lightd.http.errors import bad_request
 
 _WHOLE = re.compile(r"[0-9]{1,18}")
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,20})?")

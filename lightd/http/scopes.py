@@ -3,7 +3,7 @@
 1. ``ROUTES`` is the one place that says what a route needs. A route without a row keeps the daemon from
    starting: nothing is open by oversight.
 2. What a token lacks the permission for is a 403, whatever it is about. What is not of its containers is
-   a 404 that says the same whether it is there or not (``reach``).
+   a 404 that says the same whether it is there or not (``visibility``).
 3. A token for some containers gets at nothing that is the node's as a whole, whatever its permissions: it
    could name another's volume, mount or port there.
 4. A viewer is sent the kinds of frames that its token may see. What it sends is looked up frame by frame.
@@ -19,8 +19,8 @@ import attrs
 from quart.routing import QuartRule
 
 from actors.tokens.grant import PERMISSIONS, Grant
-from lightd.http.errors import ApiError
-from lightd.http.identity import Identity
+from lightd.access.identity import Identity
+from lightd.api.errors import ApiError
 
 NOTHING: Final = "nothing"
 TOKEN: Final = "any token"  # noqa: S105 - says which, and is none

@@ -14,9 +14,9 @@ from cattrs.errors import ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn
 from quart import Response, request
 
-from lightd.http import decoder
-from lightd.http.bodies import RENAMED, Rule
-from lightd.http.errors import bad_request
+from lightd.api import decoder
+from lightd.api.bodies import RENAMED, Rule
+from lightd.api.errors import bad_request
 from lightd.http.identity import of_request
 
 T = TypeVar("T")

@@ -14,7 +14,7 @@ from actors.kernel.mailbox import ActorGone, Overloaded
 from actors.kernel.supervisor import open_supervisor
 from actors.remotesync.actor import RemoteSync
 from actors.remotesync.cursors import Cursors
-from lightd.config import Remote
+from lightd.config.sections import Remote
 from lightd.panel.exchange import Adopt, Exchange
 from lightd.panel.http import open_http_panel
 from lightd.system import System

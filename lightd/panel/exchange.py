@@ -21,8 +21,8 @@ from actors.container.spec import ContainerSpec
 from actors.kernel.ephemeral import Wake
 from actors.remotesync.actor import SILENCE, TIMEOUT
 from actors.remotesync.pauses import to_pause
+from lightd.api.panel_exchange import MOST_CONFLICTS, Conflict, PanelExchange
 from lightd.panel.answers import MOST_MARKS, Answer, to_reason, to_seconds
-from lightd.panel.exchanged import MOST_CONFLICTS, Conflict, Exchanged
 from lightd.panel.http import LONGEST_DOCUMENT, HttpPanel, PanelUnavailable
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Exchange:
     fleet: Fleet
     adopt: Adopt
     settings: dict[str, str]
-    exchanged: Exchanged
+    exchanged: PanelExchange
     chance: Callable[[], float]
     recovered: Wake
 

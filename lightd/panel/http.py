@@ -16,8 +16,8 @@ import trio
 
 from actors.remotesync.panel import Later, Outcome
 from actors.remotesync.updates import Fault, Frame, Status
+from lightd.config.version import version
 from lightd.panel.answers import Answer, to_ailment, to_outcome
-from lightd.version import version
 
 CONNECTIONS = 20
 LONGEST = 64 * 1024  # bytes of a response to an update or a health check

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lightd import config
+from lightd.config import sections
 from tests.contracts import page_blocks
 from tests.contracts.page_blocks import ROOT
 
@@ -142,7 +142,7 @@ PIECES = [
 def test_a_piece_of_configuration_is_one_that_lightd_takes(page, text, tmp_path):
     piece = json.loads(text)
     file = {"authorization": {"token": f"lightd_{'x' * 20}"}, **piece}
-    taken = config.to_json(config.from_json(file, tmp_path, "node"))
+    taken = sections.to_json(sections.from_json(file, tmp_path, "node"))
     for section, keys in piece.items():
         assert {key: taken[section][key] for key in keys} == keys
 

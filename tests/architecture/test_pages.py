@@ -123,7 +123,7 @@ def test_a_term_of_the_glossary_stands_there_once():
 
 def test_private_parts_of_h11_are_used_where_the_decision_on_files_says():
     named = set(
-        re.findall(r"`(lightd/http/\w+\.py)`", PAGES["docs/decisions/0008-files-go-past-the-framework.md"])
+        re.findall(r"`(lightd/http/[\w/]+\.py)`", PAGES["docs/decisions/0008-files-go-past-the-framework.md"])
     )
     users = {
         str(path.relative_to(ROOT))

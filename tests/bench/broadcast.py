@@ -23,18 +23,18 @@ import attrs
 import trio
 
 from lightd import daemon
-from lightd.config import Authorization, Configuration, Docker, Server, Storage
-from lightd.http import frames, pace, sessions
+from lightd.config.sections import Authorization, Configuration, Docker, Server, Storage
 from lightd.http.app import make_app
-from lightd.http.server import Address, open_server
-from lightd.http.settings import Settings
-from lightd.http.stations import open_stations
+from lightd.http.live import frames, pacing, session
+from lightd.http.live.hub import open_hub
+from lightd.http.transport.server import Address, open_server
+from lightd.http.transport.settings import Settings
 from tests.bench.node import Past, a_spec, open_filled, write
 from tests.live.daemon import TOKEN
 
 PATH = f"/ws/{a_spec(1).internal_id}?token={TOKEN}"
 SETTLED = 1.0
-SLOW = pace.SLOW
+SLOW = pacing.SLOW
 PATIENT = Settings(write_stall=120.0)
 """One who stalls stays for the whole of a reading, and would else be cut off after ten seconds."""
 ANSWER = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
@@ -69,7 +69,7 @@ def framed(text: str, number: int) -> bytes:
 
 
 async def serve_ours(folder: Path) -> None:
-    sessions.MOST_SESSIONS = 10_000
+    session.MOST_SESSIONS = 10_000
     config = Configuration(
         server=Server("127.0.0.1", 0),
         authorization=Authorization(token=TOKEN),
@@ -81,14 +81,14 @@ async def serve_ours(folder: Path) -> None:
     await write(folder, past)
     async with (
         daemon.open_system(config, lambda *_: open_filled(past)) as system,
-        open_stations(system.bus) as stations,
+        open_hub(system.bus) as stations,
         open_server(make_app(system, stations), [Address("127.0.0.1", 0)], settings=PATIENT) as front,
     ):
         print(f"http://{front.addresses[0]}", flush=True)
         console = next(iter(system.fleet)).console
         while asked := await trio.to_thread.run_sync(sys.stdin.readline):
             reading = Reading(**json.loads(asked))
-            pace.SLOW = math.inf if reading.single else SLOW
+            pacing.SLOW = math.inf if reading.single else SLOW
             begun, cpu = trio.current_time(), time.process_time()
             for turn in range(reading.lines // reading.chunk):
                 console.write((reading.text() * reading.chunk).encode())

@@ -11,7 +11,8 @@ from typing import Any
 import attrs
 
 from actors.container.spec import ContainerSpec
-from lightd.engine import attach, entrypoint, recipe
+from lightd.engines.docker import attach, recipe
+from lightd.engines.host import entrypoint
 from tests.rig import engine
 
 PIECE = 256 * 1024

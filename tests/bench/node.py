@@ -30,8 +30,8 @@ from actors.container.spec import ContainerSpec, Limits, PortBinding
 from actors.container.state import Phase
 from actors.kernel.journal import Append
 from lightd import daemon, logs
-from lightd.config import Authorization, Configuration, Docker, Server, Storage
-from lightd.engine import fake
+from lightd.config.sections import Authorization, Configuration, Docker, Server, Storage
+from lightd.engines.fake import engine as fake
 from lightd.journal.codec import Codec
 from lightd.journal.sqlite import open_sqlite_journal
 from tests.bench import process

@@ -16,10 +16,10 @@ from quart import Response, request
 from quart_trio import QuartTrio
 
 from actors.kernel.actor import View
-from actors.kernel.place import Place
+from actors.kernel.handle import Place
 from actors.tokens.decider import State
-from lightd.config import Authorization
-from lightd.http.auth import Gate, check_media_type, to_bearer
+from lightd.config.sections import Authorization
+from lightd.http.gate import Gate, check_media_type, to_bearer
 from lightd.http.wire import to_json
 from tests.live.daemon import TOKEN
 

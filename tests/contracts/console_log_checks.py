@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import attrs
 
-from actors.container.consolelog import TAIL, ConsoleLog, Entry, Tail
+from actors.container.console.log import TAIL, ConsoleLog, Entry, Tail
 
 
 @attrs.define

@@ -21,7 +21,7 @@ from actors.portpool.messages import PortsAdded, PortsLeased, PortsReleased
 from actors.remotesync.updates import Status, to_update
 from actors.tokens import decider as tokens
 from actors.tokens.messages import TokenMinted, TokenRevoked, to_id
-from lightd.http.tokens import LONGEST_TTL
+from lightd.http.routes.tokens import LONGEST_TTL
 from lightd.journal import compaction, inspection
 from lightd.journal.codec import Codec
 from lightd.journal.compaction import FORGOTTEN, KEPT, KEPT_TEXTS, REST, SLACK, Compactor, forget

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from actors.container.consolelog import LogUnavailable, MemoryConsoleLog, Tail
+from actors.container.console.log import LogUnavailable, MemoryConsoleLog, Tail
 from lightd.consoles.log import NEW, OLD, DiskConsoleLog
 from tests.contracts import console_log_checks
 from tests.contracts.console_log_checks import Bench, entry

@@ -10,8 +10,8 @@ import pytest
 import trio
 
 from actors.container.spec import ContainerSpec
-from lightd.engine.docker import open_docker_engine
-from lightd.engine.fake import RIG_IMAGE, open_fake_engine
+from lightd.engines.docker.engine import open_docker_engine
+from lightd.engines.fake.engine import RIG_IMAGE, open_fake_engine
 from tests.contracts import (
     engine_change_checks,
     engine_checks,

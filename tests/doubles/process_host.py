@@ -16,8 +16,8 @@ import pytest
 import trio
 
 from actors.container.spec import ContainerSpec
-from lightd.processes import groups, plan, shim
-from lightd.processes.host import open_process_engine
+from lightd.engines.process import groups, plan, shim
+from lightd.engines.process.host import open_process_engine
 
 NOBODY = 65534
 ROOT = Path(__file__).parents[2]
@@ -138,11 +138,11 @@ class ProcessHost:
     def hand_to_nobody(self):
         """Have all of this belong to an ordinary user, who may not reach our interpreter and our packages."""
         package = self.folder / "package"
-        for folder in ("lightd", "lightd/processes"):
+        for folder in ("lightd", "lightd/engines", "lightd/engines/process"):
             (package / folder).mkdir(parents=True)
             for source in (ROOT / folder).glob("*.py"):
                 shutil.copy(source, package / folder)
-        self.supervisor = (public_python(), "-I", "-S", str(package / "lightd/processes/shim.py"))
+        self.supervisor = (public_python(), "-I", "-S", str(package / "lightd/engines/process/shim.py"))
         for path in (self.folder, *self.folder.iterdir()):
             os.chown(path, NOBODY, NOBODY)
 

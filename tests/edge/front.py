@@ -11,9 +11,10 @@ import trio
 from trio_websocket import open_websocket_url
 
 from actors.kernel.journal import JournalUnavailable
-from lightd import config_file, daemon
-from lightd.engine import fake
-from lightd.engine.faults import Moment
+from lightd import daemon
+from lightd.config import file as config_file
+from lightd.engines.fake import engine as fake
+from lightd.engines.fake.faults import Moment
 from tests.contracts.api_checks import CHECKED
 from tests.live.daemon import USER, Console
 

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 import attrs
 import trio
 
-from lightd import cli
-from lightd.commands import run
-from lightd.commands.output import Output
-from lightd.doctor import visit
-from lightd.leaves import leaves
+from lightd.cli import main
+from lightd.cli.commands import run
+from lightd.cli.commands.output import Output
+from lightd.cli.doctor import visit
+from lightd.exception_groups import leaves
 from tests.edge.front import PATIENCE, TOKEN
 
 
@@ -71,7 +71,7 @@ class Shell:
         return job.told
 
     async def run(self, job, *arguments, colours=False, width=None, environ=None):
-        args = cli._to_parser().parse_args(arguments, argparse.Namespace(config=None, log_format=None))
+        args = main._to_parser().parse_args(arguments, argparse.Namespace(config=None, log_format=None))
         output = Output(job.out, job.err, colours, width)
         try:
             job.code = await run._ask(args, environ or {}, output)
@@ -81,7 +81,7 @@ class Shell:
             job.ended.set()
 
     async def doctor(self, job, *arguments):
-        args = cli._to_parser().parse_args(["doctor", *arguments])
+        args = main._to_parser().parse_args(["doctor", *arguments])
         job.code = await visit.run(args, {}, Output(job.out, job.err, colours=False, width=None))
 
     @asynccontextmanager

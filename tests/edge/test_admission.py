@@ -5,7 +5,7 @@ import re
 
 import httpx
 
-from lightd.http.told import BURST
+from lightd.access.log_limits import BURST
 from tests.edge.front import HEADERS, NO_VOLUME, TOKEN, open_edge
 
 PING = "/api/v1/public/ping"

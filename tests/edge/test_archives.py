@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from lightd.files import archives, archiving, jobs
-from lightd.http.archives import to_name
+from lightd.http.routes.archives import to_name
 from tests.edge.front import HEADERS, open_edge
 
 

@@ -7,8 +7,8 @@ import trio
 
 from actors.kernel.journal import JournalUnavailable
 from lightd.http import app as application
-from lightd.http import audit
-from lightd.http.stations import open_stations
+from lightd.http.live.hub import open_hub
+from lightd.http.routes import audit
 from tests.edge.front import HEADERS, NO_VOLUME, TOKEN, open_edge
 
 VALUES = {"internal_id": "nobody", "volume_id": NO_VOLUME, "ip": "127.0.0.1", "port": "1"}
@@ -29,7 +29,7 @@ async def head(edge):
 
 async def changing_routes(edge):
     """Every route that may change something, as a path with values for its variables."""
-    async with open_stations(edge.system.bus) as stations:
+    async with open_hub(edge.system.bus) as stations:
         rules = list(application.make_app(edge.system, stations).url_map.iter_rules())
     return [
         (method, re.sub(r"<(?:\w+:)?(\w+)>", lambda found: VALUES.get(found[1], "x-1"), rule.rule))

@@ -4,9 +4,9 @@ import attrs
 import pytest
 import trio
 
-from lightd.engine import fake
-from lightd.http import changes
-from lightd.http.adoption import to_adopt
+from lightd.engines.fake import engine
+from lightd.http.panel_import import to_adopt
+from lightd.http.routes import changes
 from tests.edge.front import open_edge
 
 STOP = {"type": "command", "value": "stop", "timeout": 5}
@@ -60,7 +60,7 @@ async def test_a_missing_image_fails_a_reinstallation_and_the_server_runs_on(edg
     answer = await change(edge, "reinstall", {"image": "no-such:image"})
     assert (answer["status"], answer["error"]) == ("failed", "There is no image no-such:image")
     shown = await edge.show()
-    assert (shown["state"], shown["image"]) == ("running", fake.RIG_IMAGE)
+    assert (shown["state"], shown["image"]) == ("running", engine.RIG_IMAGE)
 
 
 async def test_other_ports_are_leased_and_the_old_ones_given_back(edge):
@@ -113,7 +113,7 @@ async def test_a_container_has_at_most_64_ports_however_it_comes_by_them(edge):
 async def test_a_container_that_has_more_ports_from_before_keeps_them(tmp_path, monkeypatch):
     ports = [{"ip": "127.0.0.1", "port": number} for number in range(20_000, 20_065)]
     with monkeypatch.context() as earlier:
-        earlier.setattr("lightd.http.specs.MOST_PORTS", 400)
+        earlier.setattr("lightd.api.specs.MOST_PORTS", 400)
         async with open_edge(tmp_path) as edge:
             await edge.post("/network/ports/bulk", {"ports": ports})
             await edge.create(ports=ports)
@@ -173,7 +173,7 @@ async def test_a_failed_installation_is_repeated_with_its_ports(edge):
     body = await edge.a_body(image="no-such:image", ports=[port])
     assert (await edge.post("/containers", body, wait=20))["status"] == "failed"
     assert await holders(edge) == {25565: None}
-    assert (await change(edge, "reinstall", {"image": fake.RIG_IMAGE}))["status"] == "succeeded"
+    assert (await change(edge, "reinstall", {"image": engine.RIG_IMAGE}))["status"] == "succeeded"
     assert await holders(edge) == {25565: "s1"}
     assert (await edge.power("start"))["status"] == "succeeded"
 
@@ -235,7 +235,7 @@ async def test_what_is_on_its_way_is_an_operation_that_ends_with_it(edge):
 
 
 async def test_only_the_newest_of_such_operations_are_remembered(edge, monkeypatch):
-    monkeypatch.setattr("lightd.operations.REMEMBERED", 2)
+    monkeypatch.setattr("lightd.api.operations.REMEMBERED", 2)
     await edge.create()
     answers = [await edge.power("stop") for _ in range(3)]
     assert (await edge.refused("GET", f"/operations/{answers[0]['operation_id']}"))[:2] == (

@@ -8,11 +8,11 @@ from functools import partial
 import pytest
 import trio
 
-from lightd import cli
-from lightd.commands import address, client, completion, events, logs, ps
-from lightd.commands.output import Output
-from lightd.commands.trouble import Trouble
-from lightd.config import Server
+from lightd.cli import main
+from lightd.cli.commands import address, client, completion, events, logs, ps
+from lightd.cli.commands.output import Output
+from lightd.cli.commands.trouble import Trouble
+from lightd.config.sections import Server
 from tests.edge.front import TOKEN, open_edge
 from tests.edge.shell import Job, Paper, Shell
 
@@ -285,7 +285,7 @@ async def test_the_address_and_the_token_come_from_the_configuration(edge, tmp_p
 
 
 def find(tmp_path, *arguments, environ=None):
-    args = cli._to_parser().parse_args(["ps", *arguments])
+    args = main._to_parser().parse_args(["ps", *arguments])
     if not hasattr(args, "config"):
         args.config = str(tmp_path / "config.json")
     return address.find(args, environ or {})
@@ -373,7 +373,7 @@ def test_a_token_file_that_can_not_be_used_says_why(tmp_path, content, mode, say
 )
 def test_a_wrong_line_is_code_2(line, capsys):
     with pytest.raises(SystemExit) as ended:
-        cli.main(line)
+        main.main(line)
     assert ended.value.code == 2
     assert capsys.readouterr().out == ""
 
@@ -384,14 +384,14 @@ def test_a_number_that_is_too_large_is_told_its_bounds(capsys):
         (["stop", "x", "--wait", "301"], "argument --wait: must be between 0 and 300 seconds (got 301)"),
     ):
         with pytest.raises(SystemExit):
-            cli.main(line)
+            main.main(line)
         assert bounds in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["ps", "logs", "console", "events", "start", "stop", "restart", "kill"])
 def test_every_command_explains_its_exit_codes(command, capsys):
     with pytest.raises(SystemExit):
-        cli.main([command, "--help"])
+        main.main([command, "--help"])
     assert "3 no daemon answers" in capsys.readouterr().out
 
 
@@ -494,7 +494,7 @@ async def test_a_shell_gets_the_ids_that_the_daemon_has(edge, shell):
 
 @pytest.mark.parametrize("name", completion.SHELLS)
 def test_each_shell_has_its_script(name, capsys):
-    assert cli.main(["completion", name]) == 0
+    assert main.main(["completion", name]) == 0
     assert "_ARGCOMPLETE" in capsys.readouterr().out
 
 
@@ -502,10 +502,10 @@ def test_a_command_without_a_configuration_is_code_2(tmp_path, monkeypatch, caps
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LIGHTD_CONFIG", raising=False)
     monkeypatch.delenv("LIGHTD_URL", raising=False)
-    assert cli.main(["ps"]) == 2
+    assert main.main(["ps"]) == 2
     (tmp_path / "config.json").write_text("{")
     (tmp_path / "config.json").chmod(0o600)
-    assert cli.main(["ps"]) == 2
+    assert main.main(["ps"]) == 2
     said = capsys.readouterr()
     assert said.out == ""
     assert "malformed JSON" in said.err
@@ -515,6 +515,6 @@ def test_a_command_without_a_configuration_is_code_2(tmp_path, monkeypatch, caps
 def test_the_doctor_is_a_command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LIGHTD_CONFIG", raising=False)
-    assert cli.main(["doctor", "--json"]) in (0, 1)
+    assert main.main(["doctor", "--json"]) in (0, 1)
     assert json.loads(capsys.readouterr().out)["findings"]
     assert list(tmp_path.iterdir()) == []

@@ -5,8 +5,8 @@ import re
 import trio
 
 from actors.container.engine import Sample
-from lightd.engine.fake_container import FakeContainer
-from lightd.engine.faults import Call
+from lightd.engines.fake.container import FakeContainer
+from lightd.engines.fake.faults import Call
 
 
 async def messages_until(console, last):

@@ -5,7 +5,7 @@ import re
 import trio
 
 from actors.container.state import Phase
-from lightd.engine import fake
+from lightd.engines.fake import engine
 from tests.edge.front import NO_VOLUME, USER, open_edge
 
 
@@ -39,7 +39,7 @@ async def test_all_that_was_asked_for_is_shown_with_its_defaults(edge):
     assert dated["container_id"]
     assert shown == {
         "internal_id": "s1",
-        "image": fake.RIG_IMAGE,
+        "image": engine.RIG_IMAGE,
         "volume_id": body["volume_id"],
         "startup_command": "stdin-echo",
         "start_pattern": None,
@@ -110,7 +110,7 @@ async def test_the_list_has_a_row_for_each_in_the_order_of_their_creation(edge):
         "container_id": (await edge.show("b"))["container_id"],
         "install_state": "ready",
         "state": "offline",
-        "image": fake.RIG_IMAGE,
+        "image": engine.RIG_IMAGE,
         "ports": [{"ip": "127.0.0.1", "port": 25565, "protocol": "tcp", "container_port": 25565}],
         "quarantined": False,
     }

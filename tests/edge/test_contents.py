@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from lightd.files import uploads as files_uploads
-from lightd.http.uploads import LARGEST
+from lightd.http.routes.uploads import LARGEST
 from tests.edge.front import HEADERS
 from tests.rig import engine
 

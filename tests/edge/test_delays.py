@@ -5,7 +5,7 @@ import time
 
 import trio
 
-from lightd import delays
+from lightd import loop_delay
 from lightd.http import app
 from lightd.http.wire import to_json
 
@@ -19,13 +19,13 @@ async def test_handler_that_blocks_the_loop_is_named_in_the_log(edge, caplog, mo
 
     monkeypatch.setattr(app, "to_json", block)
     edge.system.delays.reset()
-    with caplog.at_level(logging.WARNING, logger="lightd.delays"):
+    with caplog.at_level(logging.WARNING, logger="lightd.loop_delay"):
         await edge.get("/api/v1/public/ping")
         await edge.get("/api/v1/public/ping")
     told = [record for record in caplog.records if "lightd.http.app" in record.getMessage()]
     assert len(told) == 1  # the second came too soon after the first
     assert "lightd.http.app.make_app.<locals>.ping" in told[0].getMessage()
-    assert "lightd.http.calls.Call.run" in told[0].getMessage()
+    assert "lightd.http.transport.app_calls.Call.run" in told[0].getMessage()
     assert edge.system.delays.longest >= BLOCKED
     assert sum(edge.system.delays.counts[6:]) >= 2
 
@@ -37,7 +37,7 @@ async def test_loop_that_waits_is_not_blocked(edge):
 
 
 def test_delays_are_counted_by_length_and_begin_anew():
-    found = delays.Delays()
+    found = loop_delay.Delays()
     for seconds in (0.0001, 0.001, 0.0011, 0.07, 9.0):
         found.add(seconds)
     assert (found.counts[0], found.counts[1], found.counts[5], found.counts[-1]) == (2, 1, 1, 1)

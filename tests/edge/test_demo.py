@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from lightd import cli, daemon, demo
-from lightd.engine import fake
+from lightd import daemon
+from lightd.cli import demo, main
+from lightd.engines.fake import engine as fake
 
 
 async def server(process, _words):
@@ -94,5 +95,5 @@ def test_a_server_that_never_comes_up_is_not_waited_for_for_ever(show, monkeypat
 def test_the_command_line_has_the_demo(monkeypatch):
     asked = []
     monkeypatch.setattr(demo, "main", lambda args: asked.append((args.image, args.keep)) or 0)
-    assert cli.main(["demo", "--image", "x", "--keep"]) == 0
+    assert main.main(["demo", "--image", "x", "--keep"]) == 0
     assert asked == [("x", True)]

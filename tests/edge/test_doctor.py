@@ -13,10 +13,9 @@ import attrs
 import pytest
 import trio
 
-from lightd import config, config_file
-from lightd.commands.client import Client
-from lightd.commands.trouble import Trouble
-from lightd.doctor import (
+from lightd.cli.commands.client import Client
+from lightd.cli.commands.trouble import Trouble
+from lightd.cli.doctor import (
     clock,
     configuration,
     engine,
@@ -28,9 +27,11 @@ from lightd.doctor import (
     storage,
     visit,
 )
-from lightd.doctor.checkup import Check, examine
-from lightd.doctor.finding import Verdict
-from lightd.doctor.subject import Subject
+from lightd.cli.doctor.checkup import Check, examine
+from lightd.cli.doctor.finding import Verdict
+from lightd.cli.doctor.subject import Subject
+from lightd.config import file as config_file
+from lightd.config import sections as config
 from lightd.journal import inspection
 from lightd.journal.sqlite import SCHEMA
 from tests.doubles.panel import HANG, Answer, open_panel

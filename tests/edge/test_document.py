@@ -11,13 +11,15 @@ import attrs
 import jsonschema_rs
 import pytest
 
+from lightd.api import bodies, file_bodies
 from lightd.files import errors as file_errors
-from lightd.http import bodies, errors, filebodies, refusal
+from lightd.http import errors
 from lightd.http.app import OPEN, make_app
-from lightd.http.connection import Connection
 from lightd.http.openapi import document, faults, frames
 from lightd.http.openapi.page import to_embedded, to_page, to_text
 from lightd.http.openapi.schemas import of_body
+from lightd.http.transport import refusal
+from lightd.http.transport.connection import Connection
 from tests.contracts.api_checks import check_answer
 from tests.edge.front import HEADERS
 
@@ -120,7 +122,7 @@ def test_every_code_has_the_status_that_the_daemon_gives_it():
 
 
 def test_every_code_in_the_source_is_in_the_document():
-    source = "".join(path.read_text() for path in (ROOT / "lightd/http").glob("*.py"))
+    source = "".join(path.read_text() for path in (ROOT / "lightd").rglob("*.py"))
     said = set(re.findall(r'ApiError\(\s*(?:HTTPStatus\.\w+|span\.status|\d+), "(\w+)"', source))
     said |= {f"{what}_not_found" for what in re.findall(r'not_found\("(\w+)"\)', source)}
     assert len(said) > 12
@@ -129,7 +131,7 @@ def test_every_code_in_the_source_is_in_the_document():
 
 
 def test_every_field_of_a_body_has_a_schema():
-    for module in (bodies, filebodies):
+    for module in (bodies, file_bodies):
         for cls in vars(module).values():
             if isinstance(cls, type) and attrs.has(cls) and cls is not bodies.Rule:
                 assert_told(of_body(cls))

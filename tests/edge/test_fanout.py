@@ -10,9 +10,10 @@ import pytest
 import trio
 
 from actors.container.state import Phase
-from lightd.http import feed as feeds
-from lightd.http import server, sessions
 from lightd.http.app import make_app
+from lightd.http.live import broadcast as feeds
+from lightd.http.live import session
+from lightd.http.transport import server
 from tests.edge.front import TOKEN, open_edge
 from tests.rig import engine
 
@@ -223,13 +224,13 @@ def edge_stations(edge):
 async def edge(tmp_path, monkeypatch):
     """A served daemon on a fake engine, its stations at hand."""
     found = []
-    install = sessions.install
+    install = session.install
 
     def catch(app, system, stations, shares):
         found.append(stations)
         install(app, system, stations, shares)
 
-    monkeypatch.setattr(sessions, "install", catch)
+    monkeypatch.setattr(session, "install", catch)
     async with open_edge(tmp_path) as edge:
         yield Seen(edge, found[0])
 

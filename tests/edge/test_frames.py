@@ -4,7 +4,7 @@ import json
 
 import trio
 
-from actors.container.console import INPUTS
+from actors.container.console.console import INPUTS
 from actors.kernel import mailbox
 
 

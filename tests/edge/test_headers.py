@@ -3,7 +3,7 @@
 import pytest
 import trio
 
-from lightd.http import headers, refusal
+from lightd.http.transport import headers, refusal
 from tests.edge.front import HEADERS
 from tests.live.edge.client import Client, request
 

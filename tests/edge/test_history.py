@@ -2,7 +2,7 @@
 
 import pytest
 
-from actors.container.scrollback import Scrollback
+from actors.container.console.scrollback import Scrollback
 from tests.edge.front import open_edge
 
 

@@ -2,7 +2,7 @@
 
 import trio
 
-from lightd.http import sessions
+from lightd.http.live import session
 from tests.edge.front import open_edge
 from tests.edge.scoped import bearing, mint
 
@@ -38,7 +38,7 @@ async def test_a_token_whose_last_container_was_deleted_is_revoked_and_its_socke
     token = await mint(edge, ["a"])
     async with edge.console("", token=f"?token={token}") as console:
         await edge.call("DELETE", "/containers/a")
-        assert await console.closed() == sessions.REVOKED
+        assert await console.closed() == session.REVOKED
     assert (await edge.get("/auth/tokens"))["tokens"] == []
 
 

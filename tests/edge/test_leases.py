@@ -165,7 +165,7 @@ class Intercepted:
 async def test_a_creation_that_the_journal_holds_up_is_given_up_after_a_while(edge, monkeypatch):
     await edge.port(25565)
     body = await edge.a_body(ports=[ADDRESS])
-    monkeypatch.setattr(systems, "DECIDING", 0.05)
+    monkeypatch.setattr(systems, "DECISION_TIMEOUT", 0.05)
     edge.journal.gate = trio.Event()
     assert (await edge.refused("POST", "/containers", body))[:2] == (503, "overloaded")
     edge.journal.gate.set()
@@ -180,7 +180,7 @@ async def test_a_bug_that_shows_after_whoever_asked_has_left_is_in_the_log(edge,
 
     monkeypatch.setattr(Fleet, "create", create)
     body = await edge.a_body()
-    monkeypatch.setattr(systems, "DECIDING", 0.05)
+    monkeypatch.setattr(systems, "DECISION_TIMEOUT", 0.05)
     assert (await edge.refused("POST", "/containers", body))[:2] == (503, "overloaded")
     assert "a bug" not in caplog.text
     gate.set()
@@ -195,7 +195,7 @@ async def test_ports_stay_claimed_while_the_journal_holds_up_the_wish_for_them(e
     for port in (25565, 25566):
         await edge.port(port)
     await edge.create(ports=[ADDRESS])
-    monkeypatch.setattr(systems, "DECIDING", 0.05)
+    monkeypatch.setattr(systems, "DECISION_TIMEOUT", 0.05)
     gate = trio.Event()
 
     async def commit(batch):

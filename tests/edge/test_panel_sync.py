@@ -4,11 +4,12 @@ import attrs
 import pytest
 import trio
 
-from lightd.engine import fake
-from lightd.http.bodies import ContainerBody
-from lightd.http.specs import to_spec
+from lightd.api import panel_exchange
+from lightd.api.bodies import ContainerBody
+from lightd.api.specs import to_spec
+from lightd.engines.fake import engine
 from lightd.http.wire import read
-from lightd.panel import exchange, exchanged
+from lightd.panel import exchange
 from lightd.panel.exchange import to_entry
 from lightd.panel.http import HttpPanel
 from tests.doubles.panel import CUT, HANG, NOISE, Answer, behave, open_panel
@@ -311,7 +312,7 @@ async def test_of_many_conflicts_a_hundred_are_remembered_and_others_go_on_meanw
     async with open_connected(tmp_path, panel, sync_config=True) as edge:
         with trio.fail_after(60):
             await watch(edge)
-        await until(lambda: len(edge.system.exchanged.conflicts) == exchanged.MOST_CONFLICTS)
+        await until(lambda: len(edge.system.exchanged.conflicts) == panel_exchange.MOST_CONFLICTS)
         shown = (await edge.get("/remote/status"))["config"]["conflicts"]
     assert len(set(turns)) > 50  # it was one's turn while they were looked at
     assert len(shown) == 100
@@ -403,4 +404,4 @@ async def test_a_spec_comes_back_from_the_entry_that_is_given_of_it(tmp_path):
             spec = edge.system.fleet.get(internal_id).state.spec
             body = read(ContainerBody, to_entry(spec))
             assert await to_spec(body, edge.system.config.docker) == spec
-    assert attrs.evolve(spec, image=fake.RIG_IMAGE) == spec
+    assert attrs.evolve(spec, image=engine.RIG_IMAGE) == spec

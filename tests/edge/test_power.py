@@ -4,8 +4,8 @@ import re
 
 import trio
 
-from lightd.engine import fake
-from lightd.http import rates
+from lightd.access import rates
+from lightd.engines.fake import engine
 from tests.edge.scoped import bearing, mint
 
 STUBBORN = {"command": "ignore-sigterm", "start_pattern": "Ready", "stop": {"timeout": 3000}}
@@ -172,7 +172,7 @@ async def test_a_memory_hog_is_told_as_one(edge):
 
 
 async def test_an_image_without_a_shell_fails_the_start(edge):
-    await edge.create(image=fake.BROKEN_IMAGE, start_pattern="Ready")
+    await edge.create(image=engine.BROKEN_IMAGE, start_pattern="Ready")
     assert (await edge.power("start"))["status"] == "failed"
     assert (await edge.show())["exit"]["code"] == 127
 

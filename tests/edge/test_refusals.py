@@ -4,12 +4,12 @@ import json
 
 import trio
 
-from lightd.engine import fake
+from lightd.engines.fake import engine
 from tests.edge.front import NO_VOLUME
 
 GOOD = {
     "internal_id": "s1",
-    "image": fake.RIG_IMAGE,
+    "image": engine.RIG_IMAGE,
     "volume_id": NO_VOLUME,
     "startup_command": "stdin-echo",
 }

@@ -5,9 +5,9 @@ import logging
 import pytest
 import trio
 
+from actors.tokens.grant import MASTER
 from lightd import daemon
-from lightd.http import sessions
-from lightd.http.identity import MASTER
+from lightd.http.live import session
 from tests.edge.front import HEADERS, TOKEN, USER, open_edge, write_file
 
 NEW = "lightd_another_master_token"
@@ -157,14 +157,14 @@ async def test_a_new_master_token_holds_at_once_and_closes_what_the_old_one_open
 
 async def test_a_socket_whose_token_goes_during_its_handshake_is_closed_too(edge, monkeypatch):
     await edge.create()
-    accept = sessions._accept
+    accept = session._accept
 
     async def slowly():
         socket = await accept()
         await edge.reload(authorization={"token": NEW})
         return socket
 
-    monkeypatch.setattr(sessions, "_accept", slowly)
+    monkeypatch.setattr(session, "_accept", slowly)
     async with edge.console() as console:
         with trio.fail_after(10):
             assert await console.closed() == 4401

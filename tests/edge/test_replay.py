@@ -1,7 +1,7 @@
 """What a viewer missed is read and sent page by page: a long history costs time, and nobody's memory."""
 
 from actors.kernel.bus import Bus
-from lightd.http import source
+from lightd.http.live import source
 
 
 async def everything(edge, query):

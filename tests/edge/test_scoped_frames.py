@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from actors.tokens.grant import PERMISSIONS
-from lightd.http import sessions
+from lightd.http.live import session
 from tests.edge.front import TOKEN, open_edge
 from tests.edge.scoped import mint, read_frames
 
@@ -32,13 +32,13 @@ async def refused(edge, path, token, query=""):
 def on_air(monkeypatch):
     """The stations that sockets listen to, once there is a daemon."""
     found = []
-    install = sessions.install
+    install = session.install
 
     def catch(app, system, stations, shares):
         found.append(stations)
         install(app, system, stations, shares)
 
-    monkeypatch.setattr(sessions, "install", catch)
+    monkeypatch.setattr(session, "install", catch)
     return found
 
 
@@ -220,7 +220,7 @@ async def test_the_nodes_stream_tells_what_the_token_reaches(edge, on_air):
 
 
 async def test_thirty_sockets_of_one_tenant_keep_nobody_from_the_nodes_stream(edge, monkeypatch):
-    monkeypatch.setattr(sessions, "MOST_SESSIONS", 2)
+    monkeypatch.setattr(session, "MOST_SESSIONS", 2)
     token, other = await mint(edge, ["s1"]), await mint(edge, ["s1"], [])
     async with AsyncExitStack() as stack:
         for _ in range(2):
@@ -238,7 +238,7 @@ async def test_a_container_made_anew_under_its_name_is_reached_by_a_new_token(ed
     async with edge.console(**by(token)) as console:
         await console.next()
         await edge.call("DELETE", "/containers/s1")
-        assert await console.closed() == sessions.DELETED
+        assert await console.closed() == session.DELETED
     gone = (404, "container_not_found") if containers[1:] else (401, "unauthorized")
     assert await refused(edge, "/s1", token) == gone
     await edge.create()

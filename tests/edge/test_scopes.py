@@ -9,8 +9,9 @@ import trio
 from quart import Blueprint
 
 from actors.tokens.grant import PERMISSIONS
-from lightd.http import remote, scopes
+from lightd.http import scopes
 from lightd.http.app import OPEN, make_app
+from lightd.http.routes import remote
 from tests.edge.front import NO_VOLUME, TOKEN
 from tests.edge.scoped import bearing, mint, read_routes, to_written
 

@@ -3,7 +3,8 @@
 import pytest
 import trio
 
-from lightd.http import sessions, shares
+from lightd.access import request_shares
+from lightd.http.live import session
 from tests.edge.front import HEADERS, PATIENCE
 
 
@@ -13,7 +14,7 @@ async def mint(edge):
 
 
 async def test_requests_of_one_token_have_a_limit_and_the_others_go_on(edge, monkeypatch):
-    monkeypatch.setattr(shares, "REQUESTS", 3)
+    monkeypatch.setattr(request_shares, "REQUESTS", 3)
     edge.faults.gates["start"] = trio.Event()
     await edge.create()
     _, greedy = await mint(edge)
@@ -33,7 +34,7 @@ async def test_requests_of_one_token_have_a_limit_and_the_others_go_on(edge, mon
         assert refused.headers["Retry-After"]
         for headers in (other, HEADERS):
             assert (await edge.ask("GET", "/containers", headers=headers)).status_code == 200
-        monkeypatch.setattr(shares, "ALL_REQUESTS", 3)
+        monkeypatch.setattr(request_shares, "ALL_REQUESTS", 3)
         refused = await edge.ask("GET", "/containers", headers=other)
         assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
         assert (await edge.ask("GET", "/containers")).status_code == 200
@@ -42,7 +43,7 @@ async def test_requests_of_one_token_have_a_limit_and_the_others_go_on(edge, mon
 
 
 async def test_sockets_of_one_token_have_a_limit_whatever_they_watch(edge, monkeypatch):
-    monkeypatch.setattr(shares, "SOCKETS", 2)
+    monkeypatch.setattr(request_shares, "SOCKETS", 2)
     await edge.create()
     token, _ = await mint(edge)
     async with edge.console(token=f"?token={token}"), edge.console("", token=f"?token={token}"):
@@ -55,8 +56,8 @@ async def test_sockets_of_one_token_have_a_limit_whatever_they_watch(edge, monke
 
 @pytest.mark.parametrize("path", ["s1", ""])
 async def test_master_token_opens_a_socket_where_others_have_all_that_there_are(edge, monkeypatch, path):
-    monkeypatch.setattr(sessions, "MOST_SESSIONS", 1)
-    monkeypatch.setattr(sessions, "RESERVED", 1)
+    monkeypatch.setattr(session, "MOST_SESSIONS", 1)
+    monkeypatch.setattr(session, "RESERVED", 1)
     await edge.create()
     token, _ = await mint(edge)
     query = f"?token={token}"

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio_websocket import ConnectionClosed, open_websocket_url
 
-from lightd.http import frames
+from lightd.http.live import frames
 from tests.edge.front import TOKEN, open_edge
 
 AUTHORIZATION = [(b"Authorization", f"Bearer {TOKEN}".encode())]

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightd.commands import run
-from lightd.commands.console import to_end
-from lightd.commands.output import to_output
-from lightd.standard import Unwritten
+from lightd.cli.commands import run
+from lightd.cli.commands.console import to_end
+from lightd.cli.commands.output import to_output
+from lightd.cli.stdio import Unwritten
 from tests.edge.front import PATIENCE, a_file, open_edge, write_file
 from tests.edge.terminal import on_terminal
 
@@ -283,8 +283,8 @@ def test_what_nobody_thought_of_is_a_sentence(capsys):
 
 def test_what_a_daemon_does_not_need_it_does_not_load():
     script = (
-        "import sys, lightd.cli, lightd.daemon\n"
-        "print([name for name in ('rich', 'argcomplete', 'lightd.doctor', 'lightd.commands.run')"
+        "import sys, lightd.cli.main, lightd.daemon\n"
+        "print([name for name in ('rich', 'argcomplete', 'lightd.cli.doctor', 'lightd.cli.commands.run')"
         " if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 import trio
 
-from lightd.http import sessions
-from lightd.http.attempts import BURST
+from lightd.access.attempts import BURST
+from lightd.http.live import session
 from tests.edge.front import HEADERS, TOKEN, open_edge
 
 VENDOR = {"Accept": HEADERS["Accept"]}
@@ -173,14 +173,14 @@ async def test_a_spent_token_that_holds_nothing_open_is_not_listed(edge):
 async def test_a_token_that_is_revoked_during_a_handshake_opens_nothing(edge, monkeypatch):
     await edge.create()
     minted = await mint(edge, remove_on_use=True)
-    accept = sessions._accept
+    accept = session._accept
 
     async def slowly():
         socket = await accept()
         await edge.call("DELETE", f"/auth/tokens/{minted['id']}")
         return socket
 
-    monkeypatch.setattr(sessions, "_accept", slowly)
+    monkeypatch.setattr(session, "_accept", slowly)
     async with edge.console(token=f"?token={minted['token']}") as console:
         assert await console.closed() == 4401
 

@@ -12,9 +12,9 @@ import trio
 from trio_websocket import serve_websocket
 from wsproto.utilities import generate_accept_token
 
-from lightd.commands import address, client, viewing
-from lightd.commands.address import Address
-from lightd.commands.trouble import Trouble
+from lightd.cli.commands import address, client, viewing
+from lightd.cli.commands.address import Address
+from lightd.cli.commands.trouble import Trouble
 from tests.edge.front import PATIENCE, TOKEN, open_edge
 from tests.edge.shell import Job, Shell
 from tests.live.daemon import free_port

@@ -6,8 +6,8 @@ import attrs
 import trio
 
 from actors.container.spec import ContainerSpec
-from lightd.engine.docker import open_docker_engine
-from lightd.engine.policy import Policy
+from lightd.engines.docker.engine import open_docker_engine
+from lightd.engines.docker.policy import Policy
 from tests.rig import engine as rig
 
 

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from actors.container.engine import Role
-from lightd.engine import layers, recipe, translate
+from lightd.engines.docker import layers, recipe, translate
 from tests.live.daemon import PATIENCE, inspect, serving
 from tests.live.docker_scene import a_spec, opened, printed
 from tests.rig import engine as rig

@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from lightd.engine.bridge import BridgeBroken, open_bridge
+from lightd.engines.docker.bridge import BridgeBroken, open_bridge
 
 
 async def add(a, b):

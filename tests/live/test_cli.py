@@ -13,8 +13,9 @@ import pytest
 import trio
 
 import lightd
-from lightd import cli, config_file
-from lightd.version import version
+from lightd.cli import main as cli
+from lightd.config import file
+from lightd.config.version import version
 
 TOKEN = "lightd_0123456789abcdef"
 A_TOKEN = 'must be a token: "lightd_" followed by at least 13 printable ASCII characters without spaces'
@@ -44,8 +45,8 @@ def run(tmp_path):
 def path(tmp_path):
     """A configuration file with ``TOKEN``."""
     path = tmp_path / "config.json"
-    config_file.create(path)
-    config_file.replace_token(path, TOKEN)
+    file.create(path)
+    file.replace_token(path, TOKEN)
     return path
 
 
@@ -92,7 +93,7 @@ def test_reset_makes_a_new_token(run, path):
 def test_set_takes_a_line_of_standard_input(run, path, end):
     done = run("--token", "set", stdin=f"lightd_fedcba9876543210{end}")
     assert (done.returncode, done.stdout, done.stderr) == (0, "Token set successfully!\n", "")
-    assert config_file.load(path).authorization.token == "lightd_fedcba9876543210"
+    assert file.load(path).authorization.token == "lightd_fedcba9876543210"
 
 
 @pytest.mark.parametrize(
@@ -227,7 +228,7 @@ def daemon_that(do):
     """A daemon that does ``do(configuration, started)``."""
 
     async def run(configuration, *, path, started):
-        assert config_file.load(path) == configuration
+        assert file.load(path) == configuration
         await trio.lowlevel.checkpoint()
         do(configuration, started)
 
@@ -244,7 +245,7 @@ def test_serve_runs_the_daemon_with_the_configuration(here, monkeypatch, capfd, 
 
     monkeypatch.setattr(lightd, "daemon", daemon_that(do), raising=False)
     assert cli.main(arguments) == 0
-    assert record == [config_file.load(here / "config.json")]
+    assert record == [file.load(here / "config.json")]
     line = json.loads(capfd.readouterr().err)
     assert (line["message"], line["version"]) == ("listening on http://127.0.0.1:8070", version())
 

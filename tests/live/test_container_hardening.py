@@ -15,7 +15,7 @@ import httpx
 import pytest
 import trio
 
-from lightd.engine import recipe
+from lightd.engines.docker import recipe
 from tests.live.daemon import PATIENCE, USER, Daemon, inspect
 from tests.rig import engine
 

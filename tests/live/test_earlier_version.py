@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightd.engine import translate
+from lightd.engines.docker import translate
 from tests.live.daemon import PATIENCE, Daemon, free_port, inspect
 from tests.rig import engine
 

@@ -5,8 +5,8 @@ import os
 import pytest
 
 from actors.container.engine import EngineRefused
-from lightd.engine import folder
-from lightd.engine.folder import Owner
+from lightd.engines.host import folder
+from lightd.engines.host.folder import Owner
 
 ME = Owner(os.getuid(), os.getgid())
 OTHER = Owner(988, 988)

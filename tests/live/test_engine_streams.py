@@ -7,8 +7,8 @@ import trio
 import trio.testing
 
 from actors.container.engine import EngineUnavailable, Missing
-from lightd.engine import attach, streams
-from lightd.engine.translate import Refused
+from lightd.engines.docker import attach, streams
+from lightd.engines.docker.translate import Refused
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 UPGRADED = b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"

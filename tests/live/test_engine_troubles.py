@@ -11,7 +11,7 @@ import trio
 from actors.container import messages as told
 from actors.container.state import Phase
 from actors.kernel.journal import MemoryJournal
-from lightd.engine import calls
+from lightd.engines.docker import calls
 from tests.doubles.engine_proxy import open_engine_proxy
 from tests.live.daemon import USER, inspect, serving
 from tests.live.docker_scene import a_spec, opened

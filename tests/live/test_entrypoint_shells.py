@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from lightd.engine import entrypoint
+from lightd.engines.host import entrypoint
 
 SHELLS = {
     "ash": ["busybox", "sh"],

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightd import mounts
+from lightd.engines.host import mounts
 from tests.live.daemon import PATIENCE, serving
 from tests.rig import engine
 

@@ -115,7 +115,7 @@ async def scene(daemon):
 
 ROUTES = {("HEAD", "/files/content")} | {
     (method.upper(), route)
-    for page in (Path(__file__).parents[2] / "lightd/http").glob("*.py")
+    for page in (Path(__file__).parents[2] / "lightd/http/routes").glob("*.py")
     for method, route in re.findall(r'@routes\.(\w+)\("/volumes/<volume_id>(.*?)"\)', page.read_text())
 }
 """Every route of a volume that there is."""

@@ -6,9 +6,9 @@ import pytest
 import trio
 
 from actors.container.engine import EngineUnavailable, Missing, Role
-from lightd.processes import groups
-from lightd.processes.attachment import ProcessAttachment
-from lightd.processes.notices import Publisher
+from lightd.engines.process import groups
+from lightd.engines.process.attachment import ProcessAttachment
+from lightd.engines.process.notices import Publisher
 from tests.contracts.engine_checks import read_to_end, read_until, wait_ended
 
 
@@ -106,7 +106,7 @@ async def test_counters_without_control_groups_are_the_sum_over_the_processes(ho
 
 
 async def test_notices_beyond_what_is_read_are_lost_and_end_with_the_engine(host, monkeypatch):
-    monkeypatch.setattr("lightd.processes.notices.WAITING", 1)
+    monkeypatch.setattr("lightd.engines.process.notices.WAITING", 1)
     async with host.opened() as engine:
         engine_id = await engine.create_server(host.spec("stdin-echo"), 1)
         found = engine._found(engine_id)

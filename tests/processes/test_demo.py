@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from lightd import demo, demo_screen
+from lightd.cli import demo, demo_screen
 from tests.rig import engine
 
 pytestmark = pytest.mark.one_python

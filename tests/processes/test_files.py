@@ -7,10 +7,10 @@ import pytest
 
 from actors.container.engine import EngineRefused, Logged
 from actors.container.spec import Limits
+from lightd.engines.process import backlog, groups, output_log
+from lightd.engines.process import host as host_module
+from lightd.engines.process.output_log import OutputLog
 from lightd.files.jail import Owner
-from lightd.processes import backlog, groups, tape
-from lightd.processes import host as host_module
-from lightd.processes.tape import Tape
 
 
 def lines(path, since=0.0, ended=False):
@@ -23,7 +23,7 @@ def path(tmp_path):
 
 
 def test_a_line_is_there_once_it_is_whole_or_its_process_has_ended(path):
-    tape = Tape(str(path))
+    tape = OutputLog(str(path))
     tape.write(b"one\ntwo\nthr")
     assert lines(path) == [b"one", b"two"]
     assert lines(path, ended=True) == [b"one", b"two", b"thr"]
@@ -32,13 +32,13 @@ def test_a_line_is_there_once_it_is_whole_or_its_process_has_ended(path):
 
 
 def test_an_unfinished_line_without_any_before_it_is_there_at_the_end(path):
-    Tape(str(path)).write(b"> ")
+    OutputLog(str(path)).write(b"> ")
     assert backlog.read(path, 0.0, ended=True).lines == [Logged(0.0, b"> ")]
 
 
 def test_a_line_that_a_killed_supervisor_left_open_is_ended_by_the_next(path):
-    Tape(str(path)).write(b"half")
-    Tape(str(path)).write(b"new\n")
+    OutputLog(str(path)).write(b"half")
+    OutputLog(str(path)).write(b"new\n")
     assert lines(path) == [b"half", b"new"]
 
 
@@ -47,13 +47,13 @@ def test_a_tape_that_is_not_there_has_no_lines(path):
 
 
 def test_bytes_of_a_program_that_look_like_ours_stay_its_own(path):
-    Tape(str(path)).write(b"a\x001.5\nb\x00\n\x00\x00\n")
+    OutputLog(str(path)).write(b"a\x001.5\nb\x00\n\x00\x00\n")
     assert lines(path) == [b"a\x001.5", b"b\x00", b"\x00\x00"]
 
 
 def test_two_files_take_turns_and_are_read_as_one(path, monkeypatch):
-    monkeypatch.setattr(tape, "BOUND", 100)
-    writing = Tape(str(path))
+    monkeypatch.setattr(output_log, "BOUND", 100)
+    writing = OutputLog(str(path))
     for number in range(12):
         writing.write(b"line %d\n" % number)
     found = lines(path)
@@ -63,14 +63,14 @@ def test_two_files_take_turns_and_are_read_as_one(path, monkeypatch):
 
 
 def test_a_file_that_takes_its_turn_while_it_is_read_is_not_read_twice(path, monkeypatch):
-    Tape(str(path)).write(b"one\n")
+    OutputLog(str(path)).write(b"one\n")
     opened, real = [], backlog._open
 
     def turned(at, stack):
         opened.append(at.name)
         if len(opened) == 2:
             path.rename(path.with_name("log.1"))
-            Tape(str(path)).write(b"two\n")
+            OutputLog(str(path)).write(b"two\n")
         return real(at, stack)
 
     monkeypatch.setattr(backlog, "_open", turned)
@@ -79,7 +79,7 @@ def test_a_file_that_takes_its_turn_while_it_is_read_is_not_read_twice(path, mon
 
 
 def test_a_full_disk_costs_lines_and_tears_one(path, monkeypatch):
-    writing, write = Tape(str(path)), os.write
+    writing, write = OutputLog(str(path)), os.write
     writing.write(b"one\n")
     monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:5]))
     writing.write(b"torn and long\n")
@@ -96,8 +96,8 @@ def test_a_full_disk_costs_lines_and_tears_one(path, monkeypatch):
 
 def test_the_times_of_a_tape_never_go_back(path, monkeypatch):
     times = iter([5.0, 3.0])
-    monkeypatch.setattr(tape.time, "time", lambda: next(times))
-    writing = Tape(str(path))
+    monkeypatch.setattr(output_log.time, "time", lambda: next(times))
+    writing = OutputLog(str(path))
     writing.write(b"one\n")
     writing.write(b"two\n")
     assert [logged.at for logged in backlog.read(path, 4.0, ended=False).lines] == [5.0, 5.0]

@@ -9,10 +9,10 @@ import pytest
 import trio
 
 from actors.container.engine import EngineUnavailable
-from lightd.processes import backlog, container, tape
-from lightd.processes.container import Container
-from lightd.processes.recording import record
-from lightd.processes.tape import Tape
+from lightd.engines.process import backlog, container, output_log
+from lightd.engines.process.atomic_file import record
+from lightd.engines.process.container import Container
+from lightd.engines.process.output_log import OutputLog
 
 
 @contextmanager
@@ -70,8 +70,8 @@ async def test_a_host_that_can_not_be_looked_at_is_an_engine_that_does_not_answe
 
 def test_a_tape_that_can_not_take_its_turn_goes_on_where_it_is(tmp_path, monkeypatch):
     path = tmp_path / "log"
-    monkeypatch.setattr(tape, "BOUND", 100)
-    writing = Tape(str(path))
+    monkeypatch.setattr(output_log, "BOUND", 100)
+    writing = OutputLog(str(path))
     writing.write(b"x" * 101 + b"\n")
 
     def full(*_args):

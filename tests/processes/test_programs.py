@@ -8,9 +8,9 @@ import trio
 
 from actors.container.engine import EngineRefused, EngineUnavailable
 from actors.container.spec import Mount, PortBinding
-from lightd.processes import leftovers
-from lightd.processes.plan import MARK
-from lightd.processes.starting import open_supervisor
+from lightd.engines.process import orphans
+from lightd.engines.process.plan import MARK
+from lightd.engines.process.starting import open_supervisor
 from tests.contracts.engine_checks import MIB, read_until, wait_ended
 
 
@@ -237,7 +237,7 @@ async def test_a_start_that_can_not_be_written_down_is_refused_and_nothing_runs(
         obstacle.mkdir()
         with pytest.raises(EngineRefused, match="The start can't be written down: Is a directory"):
             await engine.start(engine_id)
-        assert leftovers._marked(engine_id) == set()
+        assert orphans._marked(engine_id) == set()
         obstacle.rmdir()
         await engine.start(engine_id)
         assert (await engine.inspect(engine_id)).running
@@ -251,7 +251,7 @@ async def test_an_exit_is_written_down_once_the_disk_takes_it(host):
         obstacle.mkdir()
         await engine.signal(engine_id, "SIGTERM")
         with trio.fail_after(30):
-            while leftovers._marked(engine_id):
+            while orphans._marked(engine_id):
                 await trio.sleep(0.02)
         assert (await engine.inspect(engine_id)).running
         obstacle.rmdir()
@@ -279,7 +279,7 @@ async def test_a_start_waits_for_a_supervisor_that_has_told_its_end_and_is_not_g
 
 
 async def test_what_does_not_end_makes_the_engine_as_good_as_absent(host, monkeypatch):
-    monkeypatch.setattr("lightd.processes.engine.PATIENCE", 0.2)
+    monkeypatch.setattr("lightd.engines.process.engine.PATIENCE", 0.2)
     async with host.opened() as engine:
         engine_id = await engine.create_server(host.spec("stdin-echo"), 1)
         lock = engine._found(engine_id).lock()

@@ -9,9 +9,9 @@ import trio
 
 from actors.container.engine import Role
 from actors.container.spec import Limits
-from lightd.processes import groups
-from lightd.processes.leftovers import _marked
-from lightd.processes.recording import record
+from lightd.engines.process import groups
+from lightd.engines.process.atomic_file import record
+from lightd.engines.process.orphans import _marked
 from tests.contracts.engine_checks import read_to_end, read_until, wait_ended
 from tests.rig.engine import give_up
 

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from actors.container.console import InputClosed, InputFull
+from actors.container.console.console import InputClosed, InputFull
 from actors.container.engine import EngineUnavailable
 from actors.kernel.decider import Rejection
 from actors.kernel.journal import JournalUnavailable
 from actors.kernel.mailbox import ActorGone, Overloaded
+from lightd.api.errors import ApiError, bad_request, not_found
 from lightd.files import errors as files
-from lightd.http.errors import ApiError, bad_request, not_found, to_api_error
+from lightd.http.errors import to_api_error
 
 ACTORS = Path(__file__).parents[2] / "actors"
 CODES = sorted(

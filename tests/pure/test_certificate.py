@@ -8,7 +8,7 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from lightd import certificate
-from lightd.config import ConfigurationError, Tls
+from lightd.config.sections import ConfigurationError, Tls
 from tests.edge.certificates import Authority
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from lightd.engine import cgroups
+from lightd.engines.host import cgroups
 
 ID = "0123456789abcdef"
 NET = """Inter-|   Receive                                                |  Transmit

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightd import config, config_file, config_rules, config_schema
+from lightd.config import file, rules, schema
+from lightd.config import sections as config
 
 HERE = Path("/srv/lightd")
 TOKEN = "lightd_0123456789abcdef"
@@ -69,7 +70,7 @@ def test_relative_paths_lie_beneath_the_directory_of_the_file_and_absolute_ones_
 
 
 def test_the_user_is_read_as_two_numbers():
-    assert read(file_with(docker={"user": "0:1000"})).docker.user == config_rules.User(0, 1000)
+    assert read(file_with(docker={"user": "0:1000"})).docker.user == rules.User(0, 1000)
 
 
 def test_the_node_is_named_after_the_host_unless_the_file_names_it():
@@ -82,7 +83,7 @@ def test_the_node_is_named_after_the_host_unless_the_file_names_it():
     [("gs-1.example", "gs-1.example"), ("käse keller", "k-se-keller"), ("x" * 70, "x" * 63), ("", "node")],
 )
 def test_a_host_name_is_cleaned_until_it_can_name_a_node(host_name, node):
-    assert config_file.node_name(host_name) == node
+    assert file.node_name(host_name) == node
     assert read(file_with(node=node)).node == node
 
 
@@ -431,13 +432,13 @@ def test_the_user_of_a_first_file_is_lightds_own_where_it_is_not_root():
 
 def test_the_schema_on_disk_is_the_one_of_the_code():
     made = subprocess.run(
-        [sys.executable, "-m", "lightd.config_schema"], capture_output=True, check=True, cwd=ROOT
+        [sys.executable, "-m", "lightd.config.schema"], capture_output=True, check=True, cwd=ROOT
     )
     assert (ROOT / "config/config.schema.json").read_bytes() == made.stdout
 
 
 def test_the_schema_asks_for_the_token_alone():
-    document = config_schema.to_document()
+    document = schema.to_document()
     required = {key: held["required"] for key, held in document["properties"].items() if "required" in held}
     assert document["required"] == ["authorization"]
     assert [key for key, names in required.items() if names] == ["authorization"]

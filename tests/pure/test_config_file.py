@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lightd import config, config_file, config_rules
+from lightd.config import file, rules, sections
 
 TOKEN = "lightd_0123456789abcdef"
 
@@ -17,23 +17,23 @@ def names(directory):
 def test_the_path_is_the_options_then_the_environments_then_the_working_directorys(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     environ = {"LIGHTD_CONFIG": "/etc/b.json"}
-    assert config_file.resolve_path("a.json", environ) == tmp_path / "a.json"
-    assert config_file.resolve_path(None, environ) == Path("/etc/b.json")
-    assert config_file.resolve_path(None, {"LIGHTD_CONFIG": ""}) == tmp_path / "config.json"
+    assert file.resolve_path("a.json", environ) == tmp_path / "a.json"
+    assert file.resolve_path(None, environ) == Path("/etc/b.json")
+    assert file.resolve_path(None, {"LIGHTD_CONFIG": ""}) == tmp_path / "config.json"
 
 
 def test_a_first_start_writes_a_file_that_only_its_owner_reads(tmp_path):
     path = tmp_path / "config.json"
     before = os.umask(0)
     try:
-        assert config_file.create(path)
+        assert file.create(path)
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert json.loads(path.read_text()) == config.first_file(
-        config_file.load(path).authorization.token, root=os.geteuid() == 0
+    assert json.loads(path.read_text()) == sections.first_file(
+        file.load(path).authorization.token, root=os.geteuid() == 0
     )
-    assert config_file.load(path).storage.base_path == tmp_path / "storage"
+    assert file.load(path).storage.base_path == tmp_path / "storage"
     assert names(tmp_path) == ["config.json"]
 
 
@@ -41,40 +41,40 @@ def test_a_first_file_of_an_ordinary_user_has_servers_be_that_user(tmp_path, mon
     path = tmp_path / "config.json"
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(os, "getegid", lambda: 100)
-    config_file.create(path)
-    assert str(config_file.load(path).docker.user) == "1000:100"
+    file.create(path)
+    assert str(file.load(path).docker.user) == "1000:100"
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert config_file.load(path).docker.user == config.SERVER_USER
+    assert file.load(path).docker.user == sections.SERVER_USER
 
 
 def test_a_first_file_of_root_has_each_volume_have_a_user_of_its_own(tmp_path, monkeypatch):
     path = tmp_path / "config.json"
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(os, "fchown", lambda *_: None)
-    config_file.create(path)
-    assert str(config_file.load(path).docker.user) == "auto"
-    assert str(config_file.load(path).docker.user_range) == "900000-965535"
+    file.create(path)
+    assert str(file.load(path).docker.user) == "auto"
+    assert str(file.load(path).docker.user_range) == "900000-965535"
 
 
 def test_a_file_that_nobody_lets_us_look_for_is_a_mistake_not_a_missing_one(tmp_path):
     path = tmp_path / ("x" * 300)
-    assert config_file.is_there(path)
-    assert not config_file.create(path)
-    with pytest.raises(config.ConfigurationError, match="cannot be read: File name too long"):
-        config_file.load(path)
+    assert file.is_there(path)
+    assert not file.create(path)
+    with pytest.raises(sections.ConfigurationError, match="cannot be read: File name too long"):
+        file.load(path)
     assert names(tmp_path) == []
 
 
 def test_a_file_that_exists_is_left_as_it_is(tmp_path):
     path = tmp_path / "config.json"
     path.write_text("mine")
-    assert not config_file.create(path)
+    assert not file.create(path)
     assert path.read_text() == "mine"
 
 
 def test_two_first_starts_have_different_tokens():
-    assert config_file.fresh_token() != config_file.fresh_token()
-    assert config_rules.TOKEN.read(config_file.fresh_token())
+    assert file.fresh_token() != file.fresh_token()
+    assert rules.TOKEN.read(file.fresh_token())
 
 
 def test_two_daemons_that_start_for_the_first_time_at_once_use_one_file(tmp_path, monkeypatch):
@@ -83,27 +83,27 @@ def test_two_daemons_that_start_for_the_first_time_at_once_use_one_file(tmp_path
 
     def other_comes_first(source, target):
         monkeypatch.setattr(os, "link", link)
-        assert config_file.create(path)
+        assert file.create(path)
         link(source, target)
 
     monkeypatch.setattr(os, "link", other_comes_first)
-    assert not config_file.create(path)
+    assert not file.create(path)
     assert names(tmp_path) == ["config.json"]
 
 
 def test_a_missing_directory_is_a_mistake_and_is_not_made(tmp_path):
-    with pytest.raises(config.ConfigurationError, match="cannot be written: No such file or directory"):
-        config_file.create(tmp_path / "nowhere" / "config.json")
+    with pytest.raises(sections.ConfigurationError, match="cannot be written: No such file or directory"):
+        file.create(tmp_path / "nowhere" / "config.json")
     assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620])
 def test_a_file_that_is_open_to_others_is_refused_with_what_mends_it(tmp_path, mode):
     path = tmp_path / "config.json"
-    config_file.create(path)
+    file.create(path)
     path.chmod(mode)
-    with pytest.raises(config.ConfigurationError) as caught:
-        config_file.load(path)
+    with pytest.raises(sections.ConfigurationError) as caught:
+        file.load(path)
     assert (
         str(caught.value)
         == f"contains a token and can be read by other users (mode {mode:04o}): chmod 600 {path}"
@@ -119,8 +119,8 @@ def test_a_configuration_that_is_no_regular_text_file_is_a_mistake(tmp_path):
         ("bytes", "is not valid UTF-8 (at byte 2)"),
         ("absent", "cannot be read: No such file or directory"),
     ]:
-        with pytest.raises(config.ConfigurationError) as caught:
-            config_file.load(tmp_path / name)
+        with pytest.raises(sections.ConfigurationError) as caught:
+            file.load(tmp_path / name)
         assert str(caught.value) == mistake
 
 
@@ -132,7 +132,7 @@ def test_a_new_token_changes_nothing_else_and_keeps_the_link_to_the_file(tmp_pat
     real.chmod(0o600)
     path = tmp_path / "config.json"
     path.symlink_to(real)
-    config_file.replace_token(path, "lightd_fedcba9876543210")
+    file.replace_token(path, "lightd_fedcba9876543210")
     value["authorization"]["token"] = "lightd_fedcba9876543210"
     assert path.is_symlink()
     assert list(json.loads(real.read_text()).items()) == list(value.items())
@@ -142,18 +142,18 @@ def test_a_new_token_changes_nothing_else_and_keeps_the_link_to_the_file(tmp_pat
 
 def test_a_new_token_keeps_the_files_owner(tmp_path, monkeypatch):
     path = tmp_path / "config.json"
-    config_file.create(path)
+    file.create(path)
     record = []
     monkeypatch.setattr(os, "fchown", lambda _descriptor, uid, gid: record.append((uid, gid)))
     monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
-    config_file.replace_token(path, TOKEN)
+    file.replace_token(path, TOKEN)
     assert record == [(path.stat().st_uid, path.stat().st_gid)]
 
 
 @pytest.mark.parametrize("broken", ["fchown", "fsync", "replace"])
 def test_a_new_token_that_cannot_be_written_changes_nothing(tmp_path, monkeypatch, broken):
     path = tmp_path / "config.json"
-    config_file.create(path)
+    file.create(path)
     before = path.read_bytes()
 
     def fail(*_):
@@ -162,20 +162,20 @@ def test_a_new_token_that_cannot_be_written_changes_nothing(tmp_path, monkeypatc
     monkeypatch.setattr(os, "geteuid", lambda: -1)
     monkeypatch.setattr(os, "fchown", lambda *_: None)
     monkeypatch.setattr(Path if broken == "replace" else os, broken, fail)
-    with pytest.raises(config.ConfigurationError, match="cannot be written: No space left on device"):
-        config_file.replace_token(path, TOKEN)
+    with pytest.raises(sections.ConfigurationError, match="cannot be written: No space left on device"):
+        file.replace_token(path, TOKEN)
     assert path.read_bytes() == before
     assert names(tmp_path) == ["config.json"]
 
 
 def test_a_wrong_file_or_a_wrong_token_is_not_written_over(tmp_path):
     path = tmp_path / "config.json"
-    config_file.create(path)
+    file.create(path)
     before = path.read_bytes()
-    with pytest.raises(config.ConfigurationError, match="must be a token"):
-        config_file.replace_token(path, "short")
+    with pytest.raises(sections.ConfigurationError, match="must be a token"):
+        file.replace_token(path, "short")
     assert path.read_bytes() == before
     path.write_text('{"authorization": 7}')
-    with pytest.raises(config.ConfigurationError, match="authorization: must be an object"):
-        config_file.replace_token(path, TOKEN)
+    with pytest.raises(sections.ConfigurationError, match="authorization: must be an object"):
+        file.replace_token(path, TOKEN)
     assert path.read_text() == '{"authorization": 7}'

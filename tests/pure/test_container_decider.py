@@ -13,7 +13,7 @@ from actors.container import messages as told
 from actors.container.decider import DECIDER, decide, effects
 from actors.container.engine import Snapshot
 from actors.container.events import Follow
-from actors.container.folding import evolve
+from actors.container.evolve import evolve
 from actors.container.spec import ContainerSpec, Limits, PortBinding, RestartPolicy, StopPolicy
 from actors.container.state import CHANGING, GONE, INSTALLING, TRANSITIONS, UP, Exit, Phase, State
 from actors.kernel.decider import Rejection, replay

@@ -3,18 +3,18 @@
 import pytest
 
 from actors.kernel.actor import View
-from actors.kernel.place import Place
+from actors.kernel.handle import Handle
 from actors.tokens.decider import State
-from lightd.config import Authorization
-from lightd.http.auth import Gate, check_media_type, to_bearer, to_candidates, to_offered
-from lightd.http.errors import ApiError
+from lightd.api.errors import ApiError
+from lightd.config.sections import Authorization
+from lightd.http.gate import Gate, check_media_type, to_bearer, to_candidates, to_offered
 
 TOKEN = "lightd_0123456789abcdef"
 
 
 def a_gate(*, enabled=True):
     authorization = Authorization(enabled=enabled, token=TOKEN)
-    return Gate(lambda: authorization, Place("tokens", View(State()), lambda _: None), lambda: 0.0)
+    return Gate(lambda: authorization, Handle("tokens", View(State()), lambda _: None), lambda: 0.0)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightd.http import decoder
-from lightd.http.errors import ApiError
+from lightd.api import decoder
+from lightd.api.errors import ApiError
 from lightd.http.wire import AT_ONCE, is_light, loads
 
 JSON = st.recursive(

@@ -6,13 +6,13 @@ from pathlib import Path
 import attrs
 import pytest
 
-from lightd.commands import screen
-from lightd.config import Remote, Storage
-from lightd.doctor import clock, engine, limits, listeners, panel, ports, report, software, storage
-from lightd.doctor.finding import Area, Verdict
-from lightd.doctor.listeners import Listener
-from lightd.doctor.ports import Pooled
-from lightd.doctor.storage import Folder, Room
+from lightd.cli.commands import screen
+from lightd.cli.doctor import clock, engine, limits, listeners, panel, ports, report, software, storage
+from lightd.cli.doctor.finding import Area, Verdict
+from lightd.cli.doctor.listeners import Listener
+from lightd.cli.doctor.ports import Pooled
+from lightd.cli.doctor.storage import Folder, Room
+from lightd.config.sections import Remote, Storage
 from lightd.journal.inspection import Inspected
 from lightd.panel.answers import Answer
 
@@ -317,7 +317,7 @@ def test_the_pinned_library(version, expected):
 
 
 def test_a_daemon_that_does_not_load_is_red():
-    assert list(software.load("lightd.version")) == []
+    assert list(software.load("lightd.config.version")) == []
     assert verdicts(software.load("lightd.no_such_module")) == {"daemon": BAD}
 
 

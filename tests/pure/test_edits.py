@@ -8,7 +8,7 @@ from actors.container import effects as todo
 from actors.container import events as happened
 from actors.container import messages as told
 from actors.container.decider import effects
-from actors.container.edits import needs_new_container
+from actors.container.editing import needs_new_container
 from actors.container.spec import Limits, RestartPolicy, StopPolicy
 from actors.container.state import Phase
 from tests.pure.test_container_decider import FAILED, ID, OFFLINE, RUNNING, SPEC, STOPPING, given, then

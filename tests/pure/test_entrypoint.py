@@ -1,6 +1,6 @@
 import pytest
 
-from lightd.engine import entrypoint
+from lightd.engines.host import entrypoint
 
 SIMPLE = [
     "java -jar server.jar",

@@ -1,6 +1,6 @@
 import pytest
 
-from lightd.engine.frames import Tail, Unframer
+from lightd.engines.docker.frames import Tail, Unframer
 
 
 def frame(stream, content):

@@ -6,8 +6,8 @@ import h11
 import pytest
 from werkzeug.datastructures import Headers
 
-from lightd.http.heads import H11Connection
 from lightd.http.ranges import Span, choose
+from lightd.http.transport.heads import H11Connection
 
 SIZE = 32 * 1024 - 512
 BLANKS = b" " * SIZE

@@ -1,11 +1,11 @@
 import pytest
 
-from lightd.inside import Inside
+from lightd.engines.container_networks import ContainerNetworks
 
 
 @pytest.fixture
 def inside():
-    inside = Inside()
+    inside = ContainerNetworks()
     inside.learn(["172.18.0.0/16", "fd12::/64"], ["172.18.0.1", "fd12::1"])
     return inside
 
@@ -30,7 +30,7 @@ def test_the_bridge_s_own_address_is_the_host(inside, host):
 
 
 def test_no_address_is_inside_before_the_engine_has_told_its_networks():
-    assert not Inside().holds("172.18.0.2")
+    assert not ContainerNetworks().holds("172.18.0.2")
 
 
 def test_a_network_that_was_made_anew_is_where_it_is_now(inside):

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.container import joint
+from actors.container.console import merge
+from actors.container.console.merge import LATE, STEP, LogLine
 from actors.container.engine import Backlog, Logged
-from actors.container.joint import LATE, STEP, Told
 
 
 def done(steps):
@@ -19,16 +19,16 @@ def done(steps):
 
 
 def find_end(kept, log, read_at):
-    return done(joint.find_end(kept, log, read_at))
+    return done(merge.find_end(kept, log, read_at))
 
 
 def find_begin(log, stream):
-    return done(joint.find_begin(log, stream))
+    return done(merge.find_begin(log, stream))
 
 
 def told(text, begin=100.0):
     """A log whose lines are the letters of ``text``, a second each."""
-    return [Told(begin + index, letter) for index, letter in enumerate(text)]
+    return [LogLine(begin + index, letter) for index, letter in enumerate(text)]
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,13 @@ def test_lines_that_differ_are_neither_lost_nor_repeated(lines, data):
     end = data.draw(st.integers(1, len(lines)))
     start = data.draw(st.integers(0, end - 1))
     begin = data.draw(st.integers(0, end - 1))
-    log = [Told(float(index), line) for index, line in enumerate(lines)][start:]
+    log = [LogLine(float(index), line) for index, line in enumerate(lines)][start:]
     assert lines[:end] + [each.text for each in log[find_end(lines[begin:end], log, end) :]] == lines
 
 
 @given(st.integers(1, 40), st.integers(0, 40), st.integers(1, 40))
 def test_lines_that_are_all_the_same_are_counted_by_the_time(before, after, kept):
-    log = [Told(float(index), "tick") for index in range(before + after)]
+    log = [LogLine(float(index), "tick") for index in range(before + after)]
     assert find_end(["tick"] * kept, log, before - 0.5) == before
 
 
@@ -112,7 +112,7 @@ def test_the_first_line_of_the_stream_is_found_in_the_log(log, stream, begins):
 def test_a_line_of_the_log_becomes_what_the_console_makes_of_it():
     long = b"x" * 40_000
     found = done(
-        joint.to_told(
+        merge.to_log_lines(
             Backlog([Logged(1.0, b"a\r"), Logged(2.0, b""), Logged(3.0, b"\xff"), Logged(4.0, long)])
         )
     )
@@ -147,12 +147,12 @@ def test_the_stream_begins_where_each_place_tried_would_say(log, stream):
 @pytest.mark.parametrize(
     "steps",
     [
-        joint.find_begin(["a"] * 10_000, ["a"] * 9_999 + ["b"]),
-        joint.find_begin(["a"] * 10_000, ["a"] * 20_000),
-        joint.find_begin(["a", "b"] * 5_000, ["c"]),
-        joint.find_end(["a"] * 500, [Told(0.0, "a")] * 10_000, 1.0),
-        joint.find_end(["a", "b"] * 250, [Told(0.0, "b"), Told(0.0, "a")] * 5_000, 1.0),
-        joint.to_told(Backlog([Logged(0.0, b"y")] * 10_000)),
+        merge.find_begin(["a"] * 10_000, ["a"] * 9_999 + ["b"]),
+        merge.find_begin(["a"] * 10_000, ["a"] * 20_000),
+        merge.find_begin(["a", "b"] * 5_000, ["c"]),
+        merge.find_end(["a"] * 500, [LogLine(0.0, "a")] * 10_000, 1.0),
+        merge.find_end(["a", "b"] * 250, [LogLine(0.0, "b"), LogLine(0.0, "a")] * 5_000, 1.0),
+        merge.to_log_lines(Backlog([Logged(0.0, b"y")] * 10_000)),
     ],
 )
 def test_a_long_log_is_gone_through_in_steps_each_line_a_few_times(steps):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightd.http import bodies, filebodies
-from lightd.http.errors import ApiError
+from lightd.api import bodies, file_bodies
+from lightd.api.errors import ApiError
 from lightd.http.wire import LONGEST_NAME, loads, read
 
 JSON = st.recursive(
@@ -85,9 +85,9 @@ def test_any_bytes_are_accepted_or_rejected_with_a_sentence(cls, data):
         (bodies.PortListBody, {"ports": [[]]}, "ports[0]: must be an object"),
         (bodies.PortListBody, {"ports": [{"ip": "::1", "port": 1, "x": 1}]}, "ports[0]: unknown field x"),
         (bodies.StopBody, {"type": None}, "type: must be signal or command"),
-        (filebodies.FileBody, [], "the body must be a JSON object"),
-        (filebodies.FileBody, {"path": "@ a"}, "content: is missing"),
-        (filebodies.FileBody, {"a @ b": 1, "path": "", "content": ""}, "unknown field a @ b"),
+        (file_bodies.FileBody, [], "the body must be a JSON object"),
+        (file_bodies.FileBody, {"path": "@ a"}, "content: is missing"),
+        (file_bodies.FileBody, {"a @ b": 1, "path": "", "content": ""}, "unknown field a @ b"),
     ],
 )
 def test_a_mistake_is_named(cls, value, said):

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from actors.container import lines as module
-from actors.container.lines import LONGEST, LineSplitter, to_block, to_slices, to_texts
-from actors.container.lines import to_plain as to_plain_bytes
+from actors.container.console import lines as module
+from actors.container.console.lines import LONGEST, LineSplitter, to_block, to_slices, to_texts
+from actors.container.console.lines import to_plain as to_plain_bytes
 
 
 def to_plain(text):

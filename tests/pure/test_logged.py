@@ -1,7 +1,7 @@
 """Docker's log with its times."""
 
 from actors.container.engine import Logged
-from lightd.engine import logged
+from lightd.engines.docker import logged
 
 STAMP = b"2026-11-22T01:15:41.380526095Z "
 AT = 1795310141.380526095

@@ -223,7 +223,7 @@ def test_a_reader_that_stopped_costs_lines_and_is_told_how_many(monkeypatch):
 
 
 def test_closing_gives_up_on_a_reader_that_stopped(monkeypatch):
-    monkeypatch.setattr(logs, "FAREWELL", 0.01)
+    monkeypatch.setattr(logs, "SHUTDOWN_FLUSH", 0.01)
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as stream:
         with logs.configure("console", "INFO", stream) as output:

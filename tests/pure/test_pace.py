@@ -1,6 +1,6 @@
 """When the next lines of a console are sent."""
 
-from lightd.http.pace import LONG, SHORT, Pace
+from lightd.http.live.pacing import LONG, SHORT, Pace
 
 
 def pauses(rate, seconds, pace=None, begun=0.0):

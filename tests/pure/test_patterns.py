@@ -8,8 +8,8 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightd import patterns
-from lightd.patterns import INSTRUCTIONS, LONGEST, BadPattern, check_pattern
+from lightd.engines import patterns
+from lightd.engines.patterns import INSTRUCTIONS, LONGEST, BadPattern, check_pattern
 
 
 def compile_pattern(pattern):

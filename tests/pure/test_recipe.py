@@ -3,7 +3,7 @@ import pytest
 
 from actors.container.engine import Role
 from actors.container.spec import ContainerSpec, Limits, PortBinding
-from lightd.engine import recipe, translate
+from lightd.engines.docker import recipe, translate
 
 LAYOUT = recipe.Layout("n", "/srv/containers", "/srv/volumes")
 SPEC = ContainerSpec("s1", "image:1", "v1", "java -jar server.jar", environment=(("A", "1"),))

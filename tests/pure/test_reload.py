@@ -7,7 +7,7 @@ from typing import get_args, get_origin, get_type_hints
 import attrs
 import pytest
 
-from lightd import config
+from lightd.config import sections as config
 from lightd.redaction import mask
 from lightd.reload import LIVE, merge
 

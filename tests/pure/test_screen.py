@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightd.commands import screen
+from lightd.cli.commands import screen
 
 HOSTILE = {
     "clear": "\x1b[2J\x1b[H",

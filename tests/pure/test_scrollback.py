@@ -5,9 +5,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from actors.container import scrollback as module
-from actors.container.lines import LineSplitter
-from actors.container.scrollback import Scrollback
+from actors.container.console import scrollback as module
+from actors.container.console.lines import LineSplitter
+from actors.container.console.scrollback import Scrollback
 from actors.kernel.ephemeral import Stretch
 
 texts = st.lists(st.text(alphabet="ab", max_size=12), max_size=12)

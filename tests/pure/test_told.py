@@ -2,7 +2,7 @@
 
 import logging
 
-from lightd.http.told import BURST, RATE, SOURCES, SUMMARY, Told
+from lightd.access.log_limits import BURST, RATE, SOURCES, SUMMARY, Told
 
 
 class Clock:

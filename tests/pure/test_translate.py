@@ -1,7 +1,7 @@
 import pytest
 
 from actors.container.engine import EngineRefused, EngineUnavailable, Listed, Notice, Role, Sample, Snapshot
-from lightd.engine import translate
+from lightd.engines.docker import translate
 
 LABELS = {translate.INTERNAL_ID: "s1", translate.ROLE: "server", translate.NODE: "n"}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lightd.engine.frames import Unframer
+from lightd.engines.docker.frames import Unframer
 
 
 def framed(piece):

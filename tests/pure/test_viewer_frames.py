@@ -11,7 +11,7 @@ from actors.container.spec import ContainerSpec, Limits, RestartPolicy, StopPoli
 from actors.container.state import Exit, Phase, State
 from actors.kernel.actor import View
 from actors.kernel.journal import Recorded
-from lightd.http import frames
+from lightd.http.live import frames
 
 SPEC = ContainerSpec("s1", "image", "volume", "command")
 SHOWN = {

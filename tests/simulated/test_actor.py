@@ -13,9 +13,9 @@ import trio.testing
 from actors.kernel import actor
 from actors.kernel.bus import PAGE, open_bus
 from actors.kernel.decider import Decider, Rejection, replay
+from actors.kernel.handle import Handle, start_actor
 from actors.kernel.journal import Append, CorruptStream, JournalUnavailable, Recorded
 from actors.kernel.mailbox import ActorGone
-from actors.kernel.place import Place, start_actor
 from actors.kernel.supervisor import open_supervisor
 from tests.doubles.journals import SlowJournal
 
@@ -324,7 +324,7 @@ async def test_a_message_in_hand_is_answered_when_its_actor_is_ended(autojump_cl
 
 
 def test_a_place_where_nobody_lives_yet_can_be_ended():
-    place = Place("empty", actor.View(0), lambda _: None)
+    place = Handle("empty", actor.View(0), lambda _: None)
     place.end()
     assert not place.ref.tell_nowait("anybody there?")
     assert not place.quarantined

@@ -3,9 +3,9 @@
 import pytest
 import trio
 
-from lightd.http import attempts
-from lightd.http.addresses import to_key
-from lightd.http.attempts import BURST, EVERY, Attempts
+from lightd.access import attempts
+from lightd.access.addresses import to_key
+from lightd.access.attempts import BURST, EVERY, Attempts
 
 ATTACKER, PANEL = "192.0.2.66", "192.0.2.7"
 

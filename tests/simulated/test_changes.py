@@ -11,8 +11,8 @@ from actors.container.spec import Limits, PortBinding, StopPolicy
 from actors.container.state import Phase
 from actors.kernel.decider import Rejection
 from actors.kernel.journal import MemoryJournal
-from lightd.engine import fake
-from lightd.engine.faults import Moment
+from lightd.engines.fake import engine as fake
+from lightd.engines.fake.faults import Moment
 from tests.simulated.world import a_spec, open_daemon, open_world, virtual_clock
 
 OLD = PortBinding("0.0.0.0", 25565, "tcp", 25565)

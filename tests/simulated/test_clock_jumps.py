@@ -7,12 +7,12 @@ import pytest
 import trio
 
 from actors.container import messages as told
-from actors.container.consolelog import MemoryConsoleLog
+from actors.container.console.log import MemoryConsoleLog
 from actors.container.events import Exited, Started
 from actors.container.state import Phase
 from actors.kernel.journal import MemoryJournal
-from lightd.engine import fake
-from lightd.engine.faults import Moment, no_faults
+from lightd.engines.fake import engine as fake
+from lightd.engines.fake.faults import Moment, no_faults
 from tests.simulated import test_crash_anywhere as crashes
 from tests.simulated.world import a_spec, open_daemon, virtual_clock
 

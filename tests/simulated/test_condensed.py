@@ -15,7 +15,7 @@ from actors.kernel.journal import Append, CorruptStream, Recorded
 from actors.portpool import condensed as portpool_condensed
 from actors.portpool.decider import Entry
 from actors.portpool.decider import State as Pool
-from actors.remotesync.lane import Lane, read
+from actors.remotesync.delivery import DeliveryQueue, read
 from actors.remotesync.updates import Status, to_update
 from actors.tokens import condensed as tokens_condensed
 from actors.tokens.decider import State as Tokens
@@ -89,14 +89,14 @@ async def test_a_lane_tells_what_was_condensed_once_and_is_done_where_nothing_is
 ):
     async with open_bus(journal) as bus:
         await publish(bus, *[happened.ScriptFinished(1)] * 4)
-        lane = Lane("a", 1, until=3, waiting=2)
+        lane = DeliveryQueue("a", 1, until=3, waiting=2)
         journal.until, journal.snapshot = 4, condensed.condense(OFFLINE, 2.5)
         [entry] = await read(bus, lane, latest=False)
         assert (entry.version, entry.update.frames) == (4, (Status("ready"),))
         lane.finish(entry, None)
         assert lane.version > lane.until
         journal.snapshot = None
-        lane = Lane("a", 1, until=3, waiting=2)
+        lane = DeliveryQueue("a", 1, until=3, waiting=2)
         assert await read(bus, lane, latest=True) == []
         lane.give_up()
         assert (lane.version, lane.waiting) == (3, 0)

@@ -1,7 +1,7 @@
 """The console alone: its lives, its input, its end."""
 
-from actors.container.console import SEAMS, Console
-from actors.container.lines import to_texts
+from actors.container.console.console import SEAMS, Console
+from actors.container.console.lines import to_texts
 from actors.kernel.ephemeral import Wake
 
 

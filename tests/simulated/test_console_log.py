@@ -8,15 +8,15 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from actors.container import messages as told
-from actors.container import scribe as scribes
-from actors.container.console import Console
-from actors.container.consolelog import LogUnavailable, MemoryConsoleLog
+from actors.container.console import log_writer as scribes
+from actors.container.console.console import Console
+from actors.container.console.log import LogUnavailable, MemoryConsoleLog
+from actors.container.console.log_writer import EVERY, LogWriter
+from actors.container.console.reader import LOST
 from actors.container.events import Started
-from actors.container.reader import LOST
-from actors.container.scribe import EVERY, Scribe
 from actors.container.state import Phase
 from actors.kernel.ephemeral import Wake
-from lightd.engine import fake
+from lightd.engines.fake import engine as fake
 from tests.simulated.world import FullJournal, MemoryJournal, a_spec, open_daemon, virtual_clock
 
 
@@ -67,7 +67,7 @@ class Desk:
     """One scribe at work, and a console."""
 
     log: Log
-    scribe: Scribe
+    scribe: LogWriter
     console: Console
 
     def print(self, first, last):
@@ -77,7 +77,7 @@ class Desk:
 @pytest.fixture
 async def desk(autojump_clock, nursery):
     log = Log(bound=100_000)
-    scribe = Scribe(log, lambda: 1_700_000_000.0 + trio.current_time())
+    scribe = LogWriter(log, lambda: 1_700_000_000.0 + trio.current_time())
     console = Console(Wake(), "s1", scribe)
     nursery.start_soon(scribe.run)
     async with console.reading:
@@ -105,7 +105,7 @@ async def test_much_is_not_kept_waiting(desk, autojump_clock):
 
 async def test_what_was_on_its_way_to_the_log_when_the_end_came_is_copied_at_the_farewell(autojump_clock):
     log = Log(seconds=10.0)
-    scribe = Scribe(log, trio.current_time)
+    scribe = LogWriter(log, trio.current_time)
     kept, left = (Console(Wake(), name, scribe) for name in ("s1", "s2"))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(scribe.run)

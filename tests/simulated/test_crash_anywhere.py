@@ -15,8 +15,8 @@ from actors.container.engine import Role
 from actors.container.spec import ContainerSpec, StopPolicy
 from actors.container.state import Phase
 from actors.kernel.journal import MemoryJournal
-from lightd.engine import fake
-from lightd.engine.faults import Moment
+from lightd.engines.fake import engine as fake
+from lightd.engines.fake.faults import Moment
 from tests.simulated.world import a_spec, open_daemon, virtual_clock
 
 SPEC = a_spec(

@@ -4,7 +4,7 @@ import attrs
 import pytest
 import trio
 
-from lightd.http.expiry import expiring
+from lightd.http.live.expiry import expiring
 
 EPOCH = 1_700_000_000.0
 

@@ -15,11 +15,11 @@ from actors.container import events as happened
 from actors.container import fleet as fleet_module
 from actors.container import messages as told
 from actors.container.engine import EngineUnavailable, Role
-from actors.container.perform import Performer
+from actors.container.performer import Performer
 from actors.container.spec import StopPolicy
 from actors.container.state import Phase
-from lightd.engine import fake
-from lightd.engine.faults import Moment
+from lightd.engines.fake import engine as fake
+from lightd.engines.fake.faults import Moment
 from tests.simulated.test_fault_schedules import CHANGES, check_truth
 from tests.simulated.world import a_spec, open_world
 

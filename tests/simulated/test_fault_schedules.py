@@ -21,8 +21,8 @@ from actors.container.state import UP, Phase, State
 from actors.kernel.decider import Rejection, replay
 from actors.kernel.journal import JournalUnavailable
 from actors.kernel.mailbox import ActorGone
-from lightd.engine import fake
-from lightd.engine.faults import Moment
+from lightd.engines.fake import engine as fake
+from lightd.engines.fake.faults import Moment
 from tests import soak
 from tests.simulated.world import REST, FullJournal, a_spec, open_daemon, virtual_clock
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from lightd.http import feed as feeds
-from lightd.http.feed import Cut, Feed, FeedBroken
+from lightd.http.live import broadcast as feeds
+from lightd.http.live.broadcast import Broadcast, BroadcastBroken, Cut
 from tests import soak
 
 LINES = "line"
@@ -67,13 +67,13 @@ class Stage:
 
     nursery: trio.Nursery
     story: list = attrs.field(factory=list)
-    feed: Feed = attrs.field(init=False)
+    feed: Broadcast = attrs.field(init=False)
     watchers: list = attrs.field(factory=list)
     line: int = 0
     position: int = 0
 
     def __attrs_post_init__(self):
-        self.feed = Feed(Cut(0, 0), self.lost)
+        self.feed = Broadcast(Cut(0, 0), self.lost)
 
     async def lost(self, since, until):
         if until.line > since.line:
@@ -114,7 +114,7 @@ class Watcher:
             try:
                 await viewer.follow()
                 self.finished = True
-            except FeedBroken as failure:
+            except BroadcastBroken as failure:
                 self.failure = failure
             finally:
                 viewer.leave()

@@ -8,10 +8,10 @@ import trio
 import trio.lowlevel
 
 from actors.container import messages as told
-from actors.container.console import Readiness
+from actors.container.console.console import Readiness
+from actors.container.console.follower import SHORT
 from actors.container.state import Phase
-from actors.container.watch import SHORT
-from lightd.http.stations import open_stations
+from lightd.http.live.hub import open_hub
 from tests.simulated.test_stations import Page, look_on
 from tests.simulated.world import a_spec, open_world
 
@@ -75,7 +75,7 @@ UNITS = [
 
 @pytest.mark.parametrize("unit", UNITS)
 async def test_a_flood_of_whatever_takes_the_loop_in_short_steps(autojump_clock, unit):
-    async with open_world() as world, open_stations(world.bus) as stations, trio.open_nursery() as nursery:
+    async with open_world() as world, open_hub(world.bus) as stations, trio.open_nursery() as nursery:
         emit = await starting(world, "^never( seen)?$")
         nursery.start_soon(look_on, stations, world.member(), Page())
         await trio.sleep(1)
@@ -182,7 +182,7 @@ async def test_without_a_pattern_nothing_is_found():
 
 
 async def test_lines_missed_in_a_flood_are_counted_exactly(autojump_clock):
-    async with open_world() as world, open_stations(world.bus) as stations, trio.open_nursery() as nursery:
+    async with open_world() as world, open_hub(world.bus) as stations, trio.open_nursery() as nursery:
         emit = await starting(world, "never")
         page = Page()
         nursery.start_soon(look_on, stations, world.member(), page)
@@ -211,7 +211,7 @@ async def test_lines_missed_in_a_flood_are_counted_exactly(autojump_clock):
 
 
 async def test_one_who_comes_to_a_flood_begins_at_what_is_shown(autojump_clock):
-    async with open_world() as world, open_stations(world.bus) as stations, trio.open_nursery() as nursery:
+    async with open_world() as world, open_hub(world.bus) as stations, trio.open_nursery() as nursery:
         emit = await starting(world, "never")
 
         async def flood():

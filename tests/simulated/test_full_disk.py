@@ -12,12 +12,12 @@ import trio
 
 from actors.container import events as happened
 from actors.container import messages as told
-from actors.container.consolelog import MemoryConsoleLog
+from actors.container.console.log import MemoryConsoleLog
 from actors.container.spec import RestartPolicy
 from actors.container.state import Phase
 from actors.kernel.journal import JournalUnavailable, MemoryJournal
 from actors.kernel.mailbox import ActorGone
-from lightd.engine import fake
+from lightd.engines.fake import engine as fake
 from tests.simulated import test_crash_anywhere as crashes
 from tests.simulated.test_changes import NEW, OLD
 from tests.simulated.world import open_daemon, virtual_clock

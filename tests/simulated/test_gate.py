@@ -1,6 +1,6 @@
 import trio
 
-from actors.remotesync.gate import Gate
+from actors.remotesync.breaker import Gate
 from actors.remotesync.panel import Later
 from tests.doubles.panels import BROKEN, DOWN
 

@@ -8,10 +8,10 @@ from trio.testing import wait_all_tasks_blocked
 from actors.container import messages as told
 from actors.container.state import Phase
 from actors.container.stats import Stats
-from lightd.http.feed import Cut
+from lightd.http.live.broadcast import Cut
+from lightd.http.live.hub import open_hub
+from lightd.http.live.source import ContainerSource
 from lightd.http.scopes import EVERY_KIND
-from lightd.http.source import ContainerSource
-from lightd.http.stations import open_stations
 from tests.simulated.test_stations import Page
 from tests.simulated.world import open_world
 
@@ -35,7 +35,7 @@ def a_stats(n):
 
 
 async def test_each_set_of_kinds_is_what_the_whole_is_without_the_others(autojump_clock):
-    async with open_world() as world, open_stations(world.bus) as stations:
+    async with open_world() as world, open_hub(world.bus) as stations:
         member = await world.create()
         pages = {kinds: Page() for kinds in SETS}
         async with trio.open_nursery() as nursery:
@@ -78,7 +78,7 @@ async def test_each_set_of_kinds_is_what_the_whole_is_without_the_others(autojum
 async def test_a_flood_that_is_not_shown_costs_no_frame_and_no_turn_more_than_one_that_is(
     autojump_clock, kinds
 ):
-    async with open_world() as world, open_stations(world.bus) as stations:
+    async with open_world() as world, open_hub(world.bus) as stations:
         member = await world.running()
         page, looks = Page(), []
         look = ContainerSource.look
@@ -101,7 +101,7 @@ async def test_a_flood_that_is_not_shown_costs_no_frame_and_no_turn_more_than_on
 
 
 async def test_what_a_slow_viewer_lost_holds_no_gap_for_one_who_sees_no_lines(autojump_clock):
-    async with open_world() as world, open_stations(world.bus):
+    async with open_world() as world, open_hub(world.bus):
         member = await world.running()
         since = Cut(0, 0)
         until = Cut(10, member.view.position)
@@ -116,7 +116,7 @@ async def test_what_a_slow_viewer_lost_holds_no_gap_for_one_who_sees_no_lines(au
 
 
 async def test_a_source_that_shows_no_lines_is_at_the_head_of_them(autojump_clock):
-    async with open_world() as world, open_stations(world.bus) as stations:
+    async with open_world() as world, open_hub(world.bus) as stations:
         member = await world.running()
         page = Page()
         async with trio.open_nursery() as nursery:

@@ -6,14 +6,14 @@ import trio
 
 from actors.container import events as happened
 from actors.container import messages as told
+from actors.container.console.follower import RESIZING
 from actors.container.engine import Role
 from actors.container.events import Deleted, Exited, Follow
 from actors.container.spec import PortBinding, StopPolicy
 from actors.container.state import Exit, Phase
-from actors.container.watch import RESIZING
 from actors.kernel.decider import Rejection
-from lightd.engine import fake
-from lightd.engine.faults import Moment
+from lightd.engines.fake import engine
+from lightd.engines.fake.faults import Moment
 from tests.simulated.world import a_spec, open_world
 
 SLOW = 30.0
@@ -68,12 +68,12 @@ async def test_a_container_lives_its_whole_life(autojump_clock):
 
 
 async def test_an_image_that_is_absent_is_pulled_and_the_pull_is_told(autojump_clock):
-    async with open_world(images=[], registry=[fake.RIG_IMAGE]) as world:
+    async with open_world(images=[], registry=[engine.RIG_IMAGE]) as world:
         member = await world.create()
         await world.wait(Phase.OFFLINE)
         assert list(member.console.notes.tail(10).items) == [
-            f"Pulling {fake.RIG_IMAGE}",
-            f"Pulled {fake.RIG_IMAGE}",
+            f"Pulling {engine.RIG_IMAGE}",
+            f"Pulled {engine.RIG_IMAGE}",
         ]
 
 
@@ -87,7 +87,7 @@ async def test_a_missing_image_fails_the_installation(autojump_clock):
 
 
 async def test_a_pull_is_cancelled_by_a_stop(autojump_clock):
-    async with open_world(images=[], registry=[fake.RIG_IMAGE]) as world:
+    async with open_world(images=[], registry=[engine.RIG_IMAGE]) as world:
         world.engine.pull_seconds = 1000.0
         await world.create()
         await trio.sleep(5)
@@ -154,7 +154,7 @@ async def test_an_install_script_that_can_not_be_run_fails_the_installation(auto
         await trio.sleep(1)
         world.engine.images.clear()
         state = await world.wait(Phase.FAILED)
-        assert state.error == f"There is no image {fake.RIG_IMAGE}"
+        assert state.error == f"There is no image {engine.RIG_IMAGE}"
 
 
 async def test_a_container_that_can_not_be_made_fails_the_installation(autojump_clock):
@@ -164,7 +164,7 @@ async def test_a_container_that_can_not_be_made_fails_the_installation(autojump_
         await trio.sleep(1)
         world.engine.images.clear()
         state = await world.wait(Phase.FAILED)
-        assert state.error == f"There is no image {fake.RIG_IMAGE}"
+        assert state.error == f"There is no image {engine.RIG_IMAGE}"
 
 
 async def test_an_install_script_is_read_on_where_its_stream_was_cut(autojump_clock):
@@ -355,7 +355,7 @@ async def test_a_signal_that_the_engine_refuses_is_told_and_the_kill_comes_in_ti
 
         async def faults(call, moment):
             if call.name == "signal" and member.state.phase is not Phase.KILLING:
-                raise fake.engine.EngineRefused("no such signal")
+                raise engine.engine.EngineRefused("no such signal")
 
         world.engine.faults = faults
         await world.tell(told.Stop())
@@ -439,7 +439,7 @@ async def test_a_start_that_is_called_off_ends_in_rest_however_slow_the_engine_i
         assert world.state().phase is Phase.OFFLINE
         assert world.engine.running() == []
         assert [event.expected for event in exits(world)] == [True]
-        world.engine.faults = fake.no_faults
+        world.engine.faults = engine.no_faults
         await world.tell(told.Start())
         await world.wait(Phase.RUNNING)
 
@@ -564,7 +564,7 @@ async def test_a_removal_that_the_engine_refuses_is_told_and_tried_again(autojum
     async with open_world() as world:
         member = await world.create()
         await world.wait(Phase.OFFLINE)
-        refusals = [fake.engine.EngineRefused("device busy")] * 2
+        refusals = [engine.engine.EngineRefused("device busy")] * 2
 
         async def faults(call, _moment):
             if call.name == "remove" and refusals:

@@ -6,9 +6,9 @@ import trio
 
 from actors.container import messages as told
 from actors.container.engine import EngineUnavailable
-from actors.container.meter import measure
 from actors.container.state import Phase
-from lightd.engine import fake
+from actors.container.stats_sampler import measure
+from lightd.engines.fake import engine
 from tests.simulated.world import a_spec, open_world
 
 
@@ -21,7 +21,7 @@ async def open_metered():
 
 
 def samplings(world):
-    return world.engine.calls.count(fake.Call("sample"))
+    return world.engine.calls.count(engine.Call("sample"))
 
 
 async def test_a_running_container_is_measured_each_second(autojump_clock):
@@ -89,6 +89,6 @@ async def test_an_engine_that_is_away_is_asked_again(autojump_clock):
         world.engine.faults = faults
         await trio.sleep(5)
         assert member.stats.value.uptime < 4
-        world.engine.faults = fake.no_faults
+        world.engine.faults = engine.no_faults
         await trio.sleep(2)
         assert member.stats.value.uptime > 8

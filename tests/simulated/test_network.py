@@ -5,10 +5,10 @@ import pytest
 import trio
 
 from actors.container.engine import EngineUnavailable
-from lightd.engine import recipe
-from lightd.engine.network import Network
-from lightd.engine.translate import Refused
-from lightd.inside import Inside
+from lightd.engines.container_networks import ContainerNetworks
+from lightd.engines.docker import recipe
+from lightd.engines.docker.network import Network
+from lightd.engines.docker.translate import Refused
 
 FOUND = {
     **recipe.to_network(),
@@ -46,7 +46,7 @@ class Calls:
 
 @pytest.mark.parametrize("refusals", [{}, {"POST": 409}])
 async def test_a_network_that_is_missing_is_made_and_then_known(refusals):
-    inside, calls = Inside(), Calls(refusals=refusals)
+    inside, calls = ContainerNetworks(), Calls(refusals=refusals)
     await Network(calls, inside).ensure()
     assert calls.asked == ["GET networks/lightd", "POST networks/create", "GET networks/lightd"]
     assert inside.holds("172.18.0.9")
@@ -55,7 +55,7 @@ async def test_a_network_that_is_missing_is_made_and_then_known(refusals):
 
 
 async def test_one_that_is_there_is_left_alone_and_known(caplog):
-    inside, calls = Inside(), Calls(FOUND)
+    inside, calls = ContainerNetworks(), Calls(FOUND)
     await Network(calls, inside).ensure()
     assert calls.asked == ["GET networks/lightd"]
     assert inside.holds("172.18.0.9")
@@ -66,17 +66,17 @@ async def test_one_that_is_there_is_left_alone_and_known(caplog):
 async def test_what_the_engine_fails_at_is_raised(method):
     calls = Calls(refusals={method: 500})
     with pytest.raises(EngineUnavailable):
-        await Network(calls, Inside()).ensure()
+        await Network(calls, ContainerNetworks()).ensure()
 
 
 async def test_one_that_somebody_left_open_is_told_once(caplog):
-    network = Network(Calls({**FOUND, "Options": {}}), Inside())
+    network = Network(Calls({**FOUND, "Options": {}}), ContainerNetworks())
     for _ in range(3):
         assert await network.look()
     assert caplog.text.count("lets containers reach each other") == 1
 
 
 async def test_one_without_addresses_holds_nobody():
-    inside = Inside()
+    inside = ContainerNetworks()
     await Network(Calls({**FOUND, "IPAM": {"Config": None}}), inside).look()
     assert not inside.holds("172.18.0.9")

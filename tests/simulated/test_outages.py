@@ -10,7 +10,7 @@ import trio
 from actors.container import decider as decider_module
 from actors.container import fleet as fleet_module
 from actors.container import messages as told
-from actors.container.console import INPUTS, InputClosed, InputFull
+from actors.container.console.console import INPUTS, InputClosed, InputFull
 from actors.container.engine import EngineRefused, EngineUnavailable, Role
 from actors.container.events import Exited, FoundRunning, Started, Vanished
 from actors.container.fleet import internal_id_of, stream_of
@@ -19,9 +19,9 @@ from actors.container.state import Phase
 from actors.kernel.decider import Rejection
 from actors.kernel.journal import JournalUnavailable, MemoryJournal
 from actors.kernel.mailbox import ActorGone
-from lightd.engine import fake
-from lightd.engine.fake_container import FakeAttachment
-from lightd.engine.faults import Moment
+from lightd.engines.fake import engine as fake
+from lightd.engines.fake.container import FakeAttachment
+from lightd.engines.fake.faults import Moment
 from tests.simulated.world import FullJournal, a_spec, open_daemon, open_world, virtual_clock
 
 NAP = 0.01

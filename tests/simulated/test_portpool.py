@@ -19,8 +19,8 @@ from actors.portpool.actor import open_portpool
 from actors.portpool.messages import Add, Lease
 from actors.volumes import messages as volume
 from actors.volumes.actor import open_volumes
-from lightd.engine import fake
-from lightd.patterns import compile_pattern
+from lightd.engines.fake import engine as fake
+from lightd.engines.patterns import compile_pattern
 from lightd.system import Claims, to_key
 from tests.simulated.world import FullJournal, World, a_spec, virtual_clock
 

@@ -3,11 +3,11 @@
 import pytest
 import trio
 
-from actors.tokens.grant import EVERYTHING, Grant
-from lightd.http import rates
-from lightd.http.errors import ApiError
-from lightd.http.identity import MASTER, Identity
-from lightd.http.rates import CHANGING, ENDING, STARTING, Rates
+from actors.tokens.grant import EVERYTHING, MASTER, Grant
+from lightd.access import rates
+from lightd.access.identity import Identity
+from lightd.access.rates import CHANGING, ENDING, STARTING, Rates
+from lightd.api.errors import ApiError
 
 TENANT = Identity("tenant", Grant(frozenset({"a"}), frozenset({"power"})), 1.0, 1)
 PAGES = [Identity(f"page{number}", Grant(frozenset({"a"})), 1.0, 1) for number in range(5)]

@@ -3,10 +3,10 @@
 import attrs
 import trio
 
-from actors.container.console import Console
+from actors.container.console.console import Console
+from actors.container.console.lines import to_texts
+from actors.container.console.reader import LOST, Reader
 from actors.container.engine import Backlog, EngineUnavailable, Logged
-from actors.container.lines import to_texts
-from actors.container.reader import LOST, Reader
 from actors.kernel.ephemeral import Wake
 
 

@@ -12,10 +12,10 @@ from actors.container.fleet import stream_of
 from actors.kernel.bus import Bus, open_bus
 from actors.kernel.journal import Append, JournalUnavailable, MemoryJournal
 from actors.kernel.supervisor import open_supervisor
-from actors.remotesync import ledger
-from actors.remotesync.actor import AT_ONCE, HEALTH, NAME, TIMEOUT, RemoteSync, Standing
+from actors.remotesync import checkpoint
+from actors.remotesync.actor import AT_ONCE, HEALTH, NAME, TIMEOUT, RemoteStatus, RemoteSync
 from actors.remotesync.cursors import Cursor, MemoryCursors
-from actors.remotesync.lane import Lane, read
+from actors.remotesync.delivery import DeliveryQueue, read
 from actors.remotesync.panel import Accepted, Later, Refused
 from actors.remotesync.updates import Fault, Status
 from tests.doubles.panels import BROKEN, DOWN, FakePanel
@@ -33,7 +33,7 @@ class World:
     journal: MemoryJournal
     panel: FakePanel = attrs.field(factory=FakePanel)
     cursors: MemoryCursors = attrs.field(factory=MemoryCursors)
-    standing: Standing = attrs.field(factory=Standing)
+    standing: RemoteStatus = attrs.field(factory=RemoteStatus)
     chance: float = 0.0
     latest: bool = False
     bus: Bus | None = None
@@ -348,7 +348,7 @@ async def test_a_failures_second_frame_is_tried_again_without_its_first(autojump
 
 async def test_a_lane_leaves_to_the_dispatcher_what_that_has_not_seen(autojump_clock, enabled):
     await enabled.record("a", CREATED, READY, READY)
-    seen = Lane("a", version=0, until=2, waiting=2)
+    seen = DeliveryQueue("a", version=0, until=2, waiting=2)
     for latest, versions in ((False, [1, 2]), (True, [2])):
         entries = await read(enabled.bus, seen, latest=latest)
         assert [entry.version for entry in entries] == versions
@@ -421,7 +421,7 @@ async def test_a_place_that_was_kept_for_a_server_with_nothing_left_goes(autojum
 async def test_the_mark_is_saved_now_and_then_also_when_there_is_nothing_to_tell(
     autojump_clock, enabled, monkeypatch
 ):
-    monkeypatch.setattr(ledger, "FAR", 50)
+    monkeypatch.setattr(checkpoint, "FAR", 50)
     async with enabled.run():
         for _ in range(120):
             await enabled.record("a", happened.ImageEnsured(1))

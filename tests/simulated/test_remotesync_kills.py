@@ -15,7 +15,7 @@ from actors.container import events as happened
 from actors.container.fleet import stream_of
 from actors.kernel.bus import open_bus
 from actors.kernel.journal import Append, MemoryJournal
-from actors.remotesync.actor import NAME, RemoteSync, Standing
+from actors.remotesync.actor import NAME, RemoteStatus, RemoteSync
 from actors.remotesync.cursors import MemoryCursors
 from actors.remotesync.panel import Accepted, Later
 from tests.doubles.panels import BROKEN, DOWN, FakePanel
@@ -93,7 +93,7 @@ async def test_each_update_comes_at_least_once_in_its_order_and_again_only_aroun
         nursery.start_soon(flapping.flap)
         nursery.start_soon(record, bus, dice, expected)
         for life in range(KILLS + 1):
-            standing = Standing()
+            standing = RemoteStatus()
             alive = SlowCursors(cursors.kept, dice)
             sync = RemoteSync("n1", panel, bus, alive, journal.clock, dice.random, standing)
             async with trio.open_nursery() as process:

@@ -8,7 +8,7 @@ from actors.container import messages as told
 from actors.container.spec import RestartPolicy
 from actors.container.state import Phase
 from actors.kernel.journal import MemoryJournal
-from lightd.engine import fake
+from lightd.engines.fake import engine as fake
 from tests.simulated.world import a_spec, open_daemon, open_world, virtual_clock
 
 POLICY = RestartPolicy("on-crash", max=3, within=60.0)

@@ -12,21 +12,21 @@ import pytest
 import trio
 
 from actors.container import messages as told
-from actors.container.console import Console
-from actors.container.consolelog import MemoryConsoleLog
+from actors.container.console.console import Console
+from actors.container.console.follower import Watch
+from actors.container.console.log import MemoryConsoleLog
 from actors.container.effects import WatchConsole
 from actors.container.events import Exited, Installed, Started
 from actors.container.operations import Status
 from actors.container.spec import RestartPolicy
 from actors.container.state import Phase
-from actors.container.watch import Watch
 from actors.kernel.ephemeral import Wake
 from actors.kernel.journal import JournalUnavailable, MemoryJournal
 from actors.kernel.mailbox import ActorGone, Mailbox, Ref
-from lightd.engine import fake
-from lightd.engine.fake_container import FakeContainer
-from lightd.operations import Operations
-from lightd.patterns import compile_pattern
+from lightd.api.operations import Operations
+from lightd.engines.fake import engine as fake
+from lightd.engines.fake.container import FakeContainer
+from lightd.engines.patterns import compile_pattern
 from tests.simulated.world import a_spec, open_daemon, virtual_clock
 
 PROGRAMS = {

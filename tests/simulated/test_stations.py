@@ -11,10 +11,10 @@ from trio.testing import wait_all_tasks_blocked
 from actors.container import messages as told
 from actors.container.state import Phase
 from actors.container.stats import Stats
-from lightd.http import frames
-from lightd.http.feed import FeedBroken
-from lightd.http.pace import LONG
-from lightd.http.stations import open_stations
+from lightd.http.live import frames
+from lightd.http.live.broadcast import BroadcastBroken
+from lightd.http.live.hub import open_hub
+from lightd.http.live.pacing import LONG
 from tests.simulated.world import a_spec, open_world
 
 
@@ -55,7 +55,7 @@ def to_values(framed):
 
 @asynccontextmanager
 async def open_watched(spec=None):
-    async with open_world() as world, open_stations(world.bus) as stations:
+    async with open_world() as world, open_hub(world.bus) as stations:
         member = await world.create(spec)
         page = Page()
         async with trio.open_nursery() as nursery:
@@ -119,7 +119,7 @@ async def test_a_quiet_console_is_sent_at_once_and_a_fast_one_in_batches(autojum
 async def test_a_container_without_viewers_is_not_framed(autojump_clock, monkeypatch):
     async with open_watched() as (world, stations, _page):
         assert len(stations._containers) == 1
-    async with open_world() as world, open_stations(world.bus) as stations:
+    async with open_world() as world, open_hub(world.bus) as stations:
         monkeypatch.setattr(frames, "to_frame", lambda value: 1 / 0)
         member = await world.running()
         page = Page()
@@ -131,12 +131,12 @@ async def test_a_container_without_viewers_is_not_framed(autojump_clock, monkeyp
 
 
 async def test_a_bug_ends_its_feed_for_all_its_viewers_and_the_next_one_gets_another(autojump_clock, caplog):
-    async with open_world() as world, open_stations(world.bus) as stations:
+    async with open_world() as world, open_hub(world.bus) as stations:
         member, other = await world.running(), await world.running(a_spec("s2"))
         page, far = Page(), Page()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(look_on, stations, other, far)
-            with pytest.MonkeyPatch.context() as broken, pytest.RaisesGroup(FeedBroken, FeedBroken):
+            with pytest.MonkeyPatch.context() as broken, pytest.RaisesGroup(BroadcastBroken, BroadcastBroken):
                 async with trio.open_nursery() as viewers:
                     viewers.start_soon(look_on, stations, member, page)
                     viewers.start_soon(look_on, stations, member, Page())
@@ -154,9 +154,9 @@ async def test_a_bug_ends_its_feed_for_all_its_viewers_and_the_next_one_gets_ano
 
 
 async def test_a_bug_that_shows_when_somebody_joins_ends_the_feed_too(autojump_clock, monkeypatch):
-    async with open_world() as world, open_stations(world.bus) as stations:
+    async with open_world() as world, open_hub(world.bus) as stations:
         member = await world.running()
-        with pytest.RaisesGroup(FeedBroken, ZeroDivisionError):
+        with pytest.RaisesGroup(BroadcastBroken, ZeroDivisionError):
             async with trio.open_nursery() as viewers:
                 viewers.start_soon(look_on, stations, member, Page())
                 await wait_all_tasks_blocked()
@@ -171,7 +171,7 @@ async def test_a_bug_that_shows_when_somebody_joins_ends_the_feed_too(autojump_c
 
 
 async def test_a_deleted_container_ends_its_feed_after_its_last_word(autojump_clock):
-    async with open_world() as world, open_stations(world.bus) as stations:
+    async with open_world() as world, open_hub(world.bus) as stations:
         member = await world.running()
         page = Page()
         async with trio.open_nursery() as nursery:

@@ -20,10 +20,10 @@ from actors.tokens.actor import STREAM, SWEEP_EVERY, open_tokens
 from actors.tokens.decider import DECIDER, REMEMBERED
 from actors.tokens.grant import EVERYTHING
 from actors.tokens.messages import Mint, Revoke, Spend, Sweep, TokenMinted, TokenSpent, to_id
-from lightd.config import Authorization
-from lightd.http.auth import Gate, to_digest
-from lightd.http.errors import ApiError
-from lightd.sockets import OpenSockets
+from lightd.access.sessions import OpenSockets
+from lightd.api.errors import ApiError
+from lightd.config.sections import Authorization
+from lightd.http.gate import Gate, to_digest
 from tests import soak
 from tests.doubles.journals import SlowJournal
 

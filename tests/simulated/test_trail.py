@@ -8,7 +8,7 @@ from actors.kernel.journal import JournalUnavailable
 from lightd.audit import trail as trails
 from lightd.audit.entry import INTERRUPTED, UNANSWERED, Asked, Begun
 from lightd.audit.trail import Call, about, follow, note_operation, open_trail
-from lightd.config import Audit
+from lightd.config.sections import Audit
 from tests.contracts.audit_checks import asked, ended
 from tests.doubles.audit import MemoryTable
 

@@ -7,15 +7,15 @@ import attrs
 import trio
 
 from actors.container import messages as told
-from actors.container.consolelog import ConsoleLog
+from actors.container.console.log import ConsoleLog
 from actors.container.fleet import Fleet, Member, open_fleet, stream_of
 from actors.container.spec import ContainerSpec
 from actors.container.state import Phase, State
 from actors.kernel.bus import Bus, open_bus
 from actors.kernel.journal import Append, JournalUnavailable, MemoryJournal, Outcome
 from actors.kernel.supervisor import open_supervisor
-from lightd.engine import fake
-from lightd.patterns import compile_pattern
+from lightd.engines.fake import engine as fake
+from lightd.engines.patterns import compile_pattern
 
 REST = frozenset({Phase.OFFLINE, Phase.RUNNING, Phase.FAILED, Phase.DELETED, Phase.ABSENT})
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from actors.container.operations import Status
-from lightd import config_schema
+from lightd.config import schema as config_schema
 from lightd.http.openapi.schemas import (
     FLAG,
     MOMENT,

@@ -1,6 +1,6 @@
 """The routes of containers."""
 
-from lightd.http import bodies
+from lightd.api import bodies
 from lightd.http.openapi.entry import Body, Entry, Section
 from lightd.http.openapi.faults import ACTS, CHANGES, CONTAINER, JSON, RECORDS
 from lightd.http.openapi.schemas import TEXT, WHOLE, Schema, many, message, record, ref, told, words

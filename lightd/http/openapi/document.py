@@ -8,6 +8,7 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any
 
+from lightd.config.version import version
 from lightd.http import scopes
 from lightd.http.openapi import faults
 from lightd.http.openapi.answers import SCHEMAS
@@ -22,7 +23,6 @@ from lightd.http.openapi.ports import PORTS
 from lightd.http.openapi.schemas import Schema, of_body, ref
 from lightd.http.openapi.tokens import TOKENS
 from lightd.http.openapi.volumes import VOLUMES
-from lightd.version import version
 
 SECTIONS: tuple[Section, ...] = (NODE, TOKENS, AUDIT, VOLUMES, FOLDERS, ARCHIVES, PORTS, CONTAINERS)
 

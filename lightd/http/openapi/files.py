@@ -1,6 +1,6 @@
 """The routes of the files in a volume."""
 
-from lightd.http import filebodies
+from lightd.api import file_bodies
 from lightd.http.openapi.answers import FILE_OPERATION
 from lightd.http.openapi.entry import Answer, Body, Entry, Section
 from lightd.http.openapi.faults import FILES, JSON, VOLUME
@@ -40,7 +40,7 @@ FOLDERS = Section(
             text="Creates parent folders; the file is replaced as a whole or not at all.",
             curl="""call $url/volumes/$volume/files -d '{"path":"conf/motd.txt","content":"Welcome\\n"}'""",
             parameters=_VOLUME,
-            body=Body(filebodies.FileBody),
+            body=Body(file_bodies.FileBody),
             answer=record({"message": message("File written successfully"), "path": TEXT}),
             faults=(*FILES, *JSON),
         ),
@@ -52,7 +52,7 @@ FOLDERS = Section(
             text="Creates parent folders; succeeds if the folder exists.",
             curl="""call $url/volumes/$volume/folders -d '{"path":"worlds/one"}'""",
             parameters=_VOLUME,
-            body=Body(filebodies.FolderBody),
+            body=Body(file_bodies.FolderBody),
             answer=record({"message": message("Folder created successfully"), "path": TEXT}),
             faults=(*FILES, *JSON),
         ),
@@ -78,7 +78,7 @@ FOLDERS = Section(
             "If the client disconnects, the copy is cancelled and removed.",
             curl="""call $url/volumes/$volume/copy -d '{"source":"conf","destination":"conf.old"}'""",
             parameters=_VOLUME,
-            body=Body(filebodies.FromToBody),
+            body=Body(file_bodies.FromToBody),
             answer=_moved("Copied successfully"),
             faults=(*FILES, *JSON),
         ),
@@ -90,7 +90,7 @@ FOLDERS = Section(
             text="Creates parent folders; 409 if the destination exists.",
             curl="""call $url/volumes/$volume/rename -d '{"source":"conf.old","destination":"old/conf"}'""",
             parameters=_VOLUME,
-            body=Body(filebodies.FromToBody),
+            body=Body(file_bodies.FromToBody),
             answer=_moved("Renamed successfully"),
             faults=(*FILES, *JSON),
         ),
@@ -102,7 +102,7 @@ FOLDERS = Section(
             text="`mode` is a string of three octal digits.",
             curl="""call $url/volumes/$volume/chmod -d '{"path":"conf/motd.txt","mode":"600"}'""",
             parameters=_VOLUME,
-            body=Body(filebodies.ModeBody),
+            body=Body(file_bodies.ModeBody),
             answer=record({"message": message("Mode changed successfully"), "path": TEXT, "mode": TEXT}),
             faults=(*FILES, *JSON, "invalid_mode"),
         ),
@@ -165,7 +165,7 @@ FOLDERS = Section(
             text="404 if one of them does not exist; then nothing is deleted.",
             curl="""call -X DELETE $url/volumes/$volume/files -d '{"paths":["old","server.jar"]}'""",
             parameters=_VOLUME,
-            body=Body(filebodies.PathsBody),
+            body=Body(file_bodies.PathsBody),
             answer=record({"message": message("Files deleted successfully"), "paths": many(TEXT)}),
             faults=(*FILES, *JSON),
         ),
@@ -196,7 +196,7 @@ ARCHIVES = Section(
             curl="call $url/volumes/$volume/compress "
             """-d '{"format":"tar.gz","output_name":"backup","sources":["conf","worlds"]}'""",
             parameters=(*_VOLUME, "wait"),
-            body=Body(filebodies.CompressBody),
+            body=Body(file_bodies.CompressBody),
             answer={
                 "oneOf": [
                     record(
@@ -222,7 +222,7 @@ ARCHIVES = Section(
             curl="call $url/volumes/$volume/decompress "
             """-d '{"archive_path":"backup.tar.gz","destination":"restored"}'""",
             parameters=(*_VOLUME, "wait"),
-            body=Body(filebodies.DecompressBody),
+            body=Body(file_bodies.DecompressBody),
             answer={
                 "oneOf": [
                     record(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lightd.http import inbound
+from lightd.http.live import inbound
 from lightd.http.openapi.schemas import (
     FLAG,
     NUMBER,

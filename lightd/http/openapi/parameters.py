@@ -2,8 +2,8 @@
 
 from types import MappingProxyType
 
+from lightd.api import bodies
 from lightd.files.paths import LONGEST_PATH
-from lightd.http import bodies
 from lightd.http.openapi.schemas import Schema, of_rule, told, words
 
 _PROTOCOL = words("tcp", "udp")

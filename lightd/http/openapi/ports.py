@@ -1,6 +1,6 @@
 """The routes of the port pool."""
 
-from lightd.http import bodies
+from lightd.api import bodies
 from lightd.http.openapi.answers import PROTOCOL
 from lightd.http.openapi.entry import Body, Entry, Section
 from lightd.http.openapi.faults import JSON, RECORDS

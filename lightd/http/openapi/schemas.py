@@ -6,7 +6,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import attrs
 
-from lightd.http.bodies import RENAMED, Rule
+from lightd.api.bodies import RENAMED, Rule
 
 Schema = dict[str, Any]
 

@@ -1,7 +1,7 @@
 """The routes of tokens."""
 
 from actors.tokens.grant import PERMISSIONS
-from lightd.http import bodies
+from lightd.api import bodies
 from lightd.http.openapi.entry import Body, Entry, Section
 from lightd.http.openapi.faults import JSON, RECORDS
 from lightd.http.openapi.schemas import (
@@ -18,7 +18,7 @@ from lightd.http.openapi.schemas import (
     told,
     words,
 )
-from lightd.http.tokens import TokenBody
+from lightd.http.routes.tokens import TokenBody
 
 _UNTIL: Schema = {"type": "string", "format": "date-time", "description": "RFC 3339 in UTC, with a `Z`"}
 _TTL: Schema = {

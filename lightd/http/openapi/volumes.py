@@ -1,6 +1,6 @@
 """The routes of volumes and their sizes."""
 
-from lightd.http import filebodies
+from lightd.api import file_bodies
 from lightd.http.openapi.entry import Body, Entry, Section
 from lightd.http.openapi.faults import JSON, RECORDS, VOLUME
 from lightd.http.openapi.schemas import many, message, record, ref
@@ -17,7 +17,7 @@ VOLUMES = Section(
             name="create_volume",
             summary="Create a volume",
             curl="""call $url/volumes -d '{"size":1024}'""",
-            body=Body(filebodies.VolumeBody, required=False),
+            body=Body(file_bodies.VolumeBody, required=False),
             answer=ref("Volume"),
             status=201,
             faults=(*JSON, *RECORDS, "no_space", "no_free_user", "volume_not_mounted"),
@@ -59,7 +59,7 @@ VOLUMES = Section(
             text="Also while its server runs. A size below the current usage is rejected.",
             curl="""call $url/volumes/$volume/resize -d '{"size":2048}'""",
             parameters=("volume_id",),
-            body=Body(filebodies.SizeBody),
+            body=Body(file_bodies.SizeBody),
             answer=ref("Quota"),
             faults=(
                 *(*VOLUME, *JSON, *RECORDS, "not_found", "file_not_found", "file_not_allowed"),

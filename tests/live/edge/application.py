@@ -9,9 +9,9 @@ from quart import Response, abort, request, websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from lightd.http import websocket as edge
-from lightd.http.application import Application
-from lightd.http.protocol import PROVE
+from lightd.http.transport import websocket as edge
+from lightd.http.transport.application import Application
+from lightd.http.transport.protocol import PROVE
 
 CHUNK = b"." * 65536
 

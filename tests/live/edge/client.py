@@ -12,7 +12,7 @@ import attrs
 import h11
 import trio
 
-from lightd.http import server
+from lightd.http.transport import server
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="

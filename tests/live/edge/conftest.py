@@ -7,7 +7,7 @@ import pytest
 import trio
 from quart_trio import QuartTrio
 
-from lightd.http import server, settings
+from lightd.http.transport import server, settings
 from tests.live.edge import application
 
 HOST = server.Address("127.0.0.1", 0)

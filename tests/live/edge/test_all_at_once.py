@@ -16,7 +16,7 @@ import attrs
 import pytest
 import trio
 
-from lightd.http import server
+from lightd.http.transport import server
 from tests import soak
 from tests.live.edge.client import (
     BINARY,

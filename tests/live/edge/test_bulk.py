@@ -11,8 +11,8 @@ import trio
 from quart import request as asked
 from werkzeug.datastructures import Headers
 
-from lightd.http import bulk
-from lightd.http.exchange import FileResponse
+from lightd.http.transport import file_transfer
+from lightd.http.transport.quart_adapter import FileResponse
 from tests.live.edge import test_encryption
 from tests.live.edge.client import connect, ended, request, wait_until
 from tests.live.edge.test_encryption import authority  # noqa: F401 - a fixture
@@ -31,14 +31,14 @@ def stored(app, tmp_path):
     async def send():
         file = asked.resources.enter_context(path.open("rb"))
         app.config["FILE"] = file
-        part = bulk.Part(file.fileno(), 0, path.stat().st_size, trio.to_thread.run_sync)
+        part = file_transfer.Part(file.fileno(), 0, path.stat().st_size, trio.to_thread.run_sync)
         return FileResponse(part, 200, Headers())
 
     @app.put("/file")
     async def take():
         with (tmp_path / "new").open("wb") as file:
             asked.max_content_length = None
-            await asked.body.pour(bulk.Sink(file.write, trio.to_thread.run_sync))
+            await asked.body.pour(file_transfer.Sink(file.write, trio.to_thread.run_sync))
         (tmp_path / "new").rename(path)
         return {"size": path.stat().st_size}
 
@@ -58,7 +58,7 @@ async def test_a_file_goes_both_ways_under_tls(encrypted, stored, authority):  #
 
 async def test_a_large_upload_ends_its_connection_and_a_small_one_does_not(opened, stored):
     async with opened() as edge:
-        for size, closes in ((bulk.LARGE - 1, False), (bulk.LARGE, True)):
+        for size, closes in ((file_transfer.LARGE - 1, False), (file_transfer.LARGE, True)):
             async with connect(edge) as client:
                 new = os.urandom(size)
                 await client.send(request("/file", "PUT", new))
@@ -136,7 +136,7 @@ async def test_a_client_that_resets_its_connection_is_no_bug(opened, app, stored
 
 def test_a_client_that_sends_byte_by_byte_holds_a_thread_for_a_moment_only(monkeypatch):
     """Each time the thread waits a few milliseconds for more, there is a byte."""
-    monkeypatch.setattr(bulk, "_soon", lambda *_: True)
+    monkeypatch.setattr(file_transfer, "_soon", lambda *_: True)
     until = time.monotonic() + 20
 
     class Trickling:
@@ -144,11 +144,11 @@ def test_a_client_that_sends_byte_by_byte_holds_a_thread_for_a_moment_only(monke
 
         def recv_into(self, buffer):
             assert time.monotonic() < until
-            count = min(len(buffer), bulk.FAST if self.taken < bulk.FAST else 1)
+            count = min(len(buffer), file_transfer.FAST if self.taken < file_transfer.FAST else 1)
             self.taken += count
             time.sleep(0.001)
             return count
 
-    client, buffer = Trickling(), memoryview(bytearray(bulk.BUFFER))
-    assert bulk._receive_some(client, buffer, SIZE, len) == client.taken
-    assert bulk.FAST <= client.taken < bulk.BURST
+    client, buffer = Trickling(), memoryview(bytearray(file_transfer.BUFFER))
+    assert file_transfer._receive_some(client, buffer, SIZE, len) == client.taken
+    assert file_transfer.FAST <= client.taken < file_transfer.BURST

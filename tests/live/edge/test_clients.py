@@ -9,7 +9,7 @@ import socket as sockets
 import pytest
 import trio
 
-from lightd.http import server, settings
+from lightd.http.transport import server, settings
 from tests.live.edge.client import CLOSE, connect, ended, frame, is_refusal, request, wait_until
 
 

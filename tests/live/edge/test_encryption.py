@@ -10,8 +10,8 @@ import pytest
 import trio
 
 from lightd import certificate
-from lightd.config import Tls
-from lightd.http import server, settings
+from lightd.config.sections import Tls
+from lightd.http.transport import server, settings
 from tests.edge.certificates import Authority
 from tests.live.edge.client import CLOSE, TEXT, Client, frame, request, wait_until
 

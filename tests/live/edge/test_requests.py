@@ -7,7 +7,7 @@ import json
 import pytest
 import trio
 
-from lightd.http import protocol, server
+from lightd.http.transport import protocol, server
 from tests.live.edge.client import connect, ended, is_refusal, request, wait_until
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import trio
 
-from lightd.http import server
+from lightd.http.transport import server
 from tests.live.edge.client import TEXT, Client, connect, frame, is_refusal, request, upgrade, wait_until
 
 SHORT = {"head_timeout": 0.4, "body_timeout": 0.4, "keep_alive": 0.6, "ping_every": 0.2, "linger": 0.2}

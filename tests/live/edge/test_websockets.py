@@ -7,7 +7,7 @@ import json
 import pytest
 import trio
 
-from lightd.http import calls
+from lightd.http.transport import app_calls
 from tests.live.edge.client import (
     BINARY,
     CLOSE,
@@ -54,7 +54,7 @@ async def test_a_client_that_closes_is_answered_and_closed_at_once(opened):
 async def test_a_client_that_vanishes_having_said_nothing_cancels_its_handler_at_once(
     opened, app, monkeypatch
 ):
-    monkeypatch.setattr(calls, "LAST_WORDS", 1000.0)  # that are for what it said
+    monkeypatch.setattr(app_calls, "LAST_WORDS", 1000.0)  # that are for what it said
     async with opened(patience=60) as edge:
         async with connect(edge) as client:
             await client.open_websocket("/ws/listen")

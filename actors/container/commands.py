@@ -1,0 +1,125 @@
+"""What follows from a command. Pure.
+
+A power action states a wish. One that is already true, or already on its way, decides nothing. A later wish
+replaces an earlier one: a stop during a restart ends in rest, a start during a stop starts again afterwards.
+Only a deletion can't be called back.
+"""
+
+from typing import assert_never
+
+from actors.container import events as happened
+from actors.container import messages as told
+from actors.container import replacement
+from actors.container.events import Events, Follow
+from actors.container.state import Phase, State
+from actors.kernel.decider import Rejection
+
+
+def create(state: State, command: told.Create) -> Events:
+    if state.phase in (Phase.ABSENT, Phase.DELETED):
+        return (happened.Created(state.attempts + 1, command.spec),)
+    raise Rejection("already_exists", f"container {command.spec.internal_id} exists already")
+
+
+def start(state: State) -> Events:
+    match state.phase:
+        case Phase.ABSENT | Phase.DELETED:
+            raise _not_found()
+        case Phase.PULLING | Phase.SCRIPTING | Phase.CREATING:
+            raise replacement.installing(state)
+        case Phase.REINSTALLING | Phase.BUILDING:
+            raise replacement.changing(state)
+        case Phase.REPLACING:
+            return replacement.resume(state, resume=True)
+        case Phase.FAILED:
+            raise replacement.install_failed(state)
+        case Phase.OFFLINE | Phase.WAITING:
+            return (happened.StartRequested(state.run + 1),)
+        case Phase.STARTING | Phase.LOADING | Phase.RUNNING:
+            return ()
+        case Phase.STOPPING | Phase.KILLING:
+            return _start_afterwards(state)
+        case Phase.DELETING:
+            raise replacement.deleting(state)
+    assert_never(state.phase)
+
+
+def _start_afterwards(state: State) -> Events:
+    if state.follow is not Follow.CHANGE:
+        return _ask_end(state, state.phase, Follow.START)
+    if state.changing.resume:
+        return ()
+    raise replacement.changing(state)
+
+
+def stop(state: State) -> Events:
+    match state.phase:
+        case Phase.ABSENT | Phase.DELETED:
+            raise _not_found()
+        case Phase.PULLING | Phase.SCRIPTING | Phase.CREATING:
+            return (happened.InstallationFailed(state.attempt, "cancelled", "cancelled on request"),)
+        case Phase.REPLACING:
+            return replacement.resume(state, resume=False)
+        case Phase.FAILED | Phase.OFFLINE | Phase.REINSTALLING | Phase.BUILDING:
+            return replacement.call_off(state)
+        case Phase.WAITING:
+            return (*replacement.call_off(state), happened.RestartCalledOff(state.run))
+        case Phase.STARTING | Phase.LOADING | Phase.RUNNING | Phase.STOPPING:
+            return (*replacement.call_off(state), *_ask_end(state, Phase.STOPPING, Follow.REST))
+        case Phase.KILLING:
+            return (*replacement.call_off(state), *_ask_end(state, Phase.KILLING, Follow.REST))
+        case Phase.DELETING:
+            raise replacement.deleting(state)
+    assert_never(state.phase)
+
+
+def kill(state: State) -> Events:
+    match state.phase:
+        case Phase.STARTING | Phase.LOADING | Phase.RUNNING | Phase.STOPPING | Phase.KILLING:
+            follow = Follow.DELETE if state.follow is Follow.DELETE else Follow.REST
+            return (*replacement.call_off(state), *_ask_end(state, Phase.KILLING, follow))
+        case _:
+            return stop(state)
+
+
+def restart(state: State) -> Events:
+    match state.phase:
+        case Phase.STARTING:
+            return ()
+        case Phase.LOADING | Phase.RUNNING:
+            return _ask_end(state, Phase.STOPPING, Follow.START)
+        case _:
+            return start(state)
+
+
+def delete(state: State) -> Events:
+    match state.phase:
+        case Phase.ABSENT | Phase.DELETED:
+            raise _not_found()
+        case Phase.STARTING | Phase.LOADING | Phase.RUNNING | Phase.STOPPING:
+            return _ask_end(state, Phase.STOPPING, Follow.DELETE)
+        case Phase.KILLING:
+            return _ask_end(state, Phase.KILLING, Follow.DELETE)
+        case Phase.DELETING:
+            return ()
+        case _:
+            return (happened.DeletionRequested(),)
+
+
+def _ask_end(state: State, phase: Phase, follow: Follow) -> Events:
+    """Ask for the end of this run in the way of ``phase``, and for what follows it."""
+    if state.phase in (Phase.STOPPING, Phase.KILLING):
+        if state.follow is Follow.DELETE and follow is not Follow.DELETE:
+            raise replacement.deleting(state)
+        if state.phase is phase and state.follow is follow:
+            return ()
+    if state.phase is Phase.STARTING and state.engine_id is None:
+        failed = happened.StartFailed(state.run, "cancelled on request")
+        return (failed, happened.DeletionRequested()) if follow is Follow.DELETE else (failed,)
+    if phase is Phase.KILLING:
+        return (happened.KillRequested(state.run, follow),)
+    return (happened.StopRequested(state.run, follow),)
+
+
+def _not_found() -> Rejection:
+    return Rejection("not_found", "no such container")

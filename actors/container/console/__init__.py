@@ -1,0 +1,1 @@
+"""One container's console: lines, their reader, their log."""

@@ -1,0 +1,347 @@
+"""The console of a container: its newest lines, its stdin, the size of its terminal.
+
+It lives as long as the container's place in the system, through every run and every incarnation of the actor;
+``watch`` feeds it. Writing to it never waits: a reader that is slow misses lines and is told how many.
+
+Its lines are numbered from 1 for as long as the container is known. A ``Keeper`` copies them to a log, behind
+the console's back, and has the numbers go on after a restart: ``restore`` comes before the first ``write``,
+which is why ``reading`` begins with it.
+
+At most ``INPUTS`` lines of input wait for a process that doesn't read; at that bound ``send_nowait`` raises
+``InputFull``.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+
+import attrs
+import trio
+
+from actors.container.console.lines import Block, LineSplitter, to_block, to_plain, to_texts
+from actors.container.console.log import TAIL, Numbered, Tail
+from actors.container.console.scrollback import Scrollback
+from actors.kernel.ephemeral import Ring, Stretch, Wake
+from actors.kernel.turns import Turns
+
+LINES = 10_000
+SIZE = 1024 * 1024
+NOTES = 100
+INPUTS = 64
+SEAMS = 64
+WORDS = 20
+LONGEST_WORD = 500
+LONGEST_NOTE = 4000
+STEP = 500
+"""Lines that are made into texts in one step."""
+
+
+class InputClosed(Exception):  # noqa: N818 - names the state
+    """There is no process that could read the input."""
+
+
+class InputFull(Exception):  # noqa: N818 - names the state
+    """The process does not read its input, and enough of it waits."""
+
+
+@attrs.frozen
+class OrderingMarker:
+    """Where the event at ``position`` stands among the output: after so many lines and notes."""
+
+    position: int
+    line: int
+    note: int
+
+
+@attrs.frozen
+class Begun:
+    """A process's life on the console: its lines come after number ``line``."""
+
+    life: str
+    line: int
+
+
+class Keeper(Protocol):
+    """Who keeps a console's lines when its memory doesn't."""
+
+    async def restore(self, console: "Console") -> Tail:
+        """Return the end of what was kept."""
+
+    def note(self, console: "Console") -> None:
+        """Have what is new on the console kept, some time."""
+
+    async def read(self, console: "Console", before: int, limit: int) -> Sequence[Numbered]:
+        """Return the last kept lines with numbers below ``before``, at most ``limit``."""
+
+
+class Matcher(Protocol):
+    """A compiled start pattern: tells whether one of joined lines matches.
+
+    ``seconds`` is the time of the processor that its searches have taken.
+    """
+
+    seconds: float
+
+    def __call__(self, lines: bytes, /) -> bool: ...
+
+    def is_quick(self, size: int) -> bool:
+        """Return true where a call with so many bytes takes no time."""
+
+    async def search(self, lines: bytes) -> bool:
+        """Return what a call does, made where nobody waits for it."""
+
+
+@attrs.define(eq=False)
+class Console:
+    """One container's console.
+
+    ``lines`` are what the process printed, ``notes`` what lightd has to say about it to whoever looks on.
+    ``read_at`` is when output was last read (Unix seconds), None before the first. ``begun`` are the lives of
+    which the keeper may still lack something, the present one last; it has all lines up to ``kept``.
+    """
+
+    wake: Wake
+    internal_id: str = ""
+    keeper: Keeper | None = None
+    turns: Turns = attrs.field(factory=Turns)
+    lines: Scrollback = attrs.field(init=False)
+    notes: Ring[str] = attrs.field(init=False)
+    read_at: float | None = None
+    begun: deque[Begun] = attrs.field(factory=lambda: deque([Begun("", 0)], maxlen=SEAMS))
+    kept: int = 0
+    kept_volume: int = 0
+    kept_life: str = ""
+    columns: int = 120
+    rows: int = 30
+    resized: Wake = attrs.field(factory=Wake)
+    _splitter: LineSplitter = attrs.field(factory=LineSplitter)
+    _reading: trio.Lock = attrs.field(factory=trio.Lock)
+    _restoring: trio.Lock = attrs.field(factory=trio.Lock)
+    _telling: trio.Lock = attrs.field(factory=trio.Lock)
+    _restored: bool = False
+    _input: deque[bytes] | None = None
+    _input_arrived: Wake = attrs.field(factory=Wake)
+    _life: "Life | None" = None
+    _seams: deque[OrderingMarker] = attrs.field(factory=lambda: deque(maxlen=SEAMS))
+
+    def __attrs_post_init__(self) -> None:
+        """Share one wake among all that a viewer waits for."""
+        self.lines = Scrollback(LINES, SIZE, self.wake)
+        self.notes = Ring(NOTES, SIZE, len, self.wake)
+
+    # What was kept
+
+    @property
+    def reading(self) -> AbstractAsyncContextManager[None]:
+        """The right to write, one holder at a time; whoever has it goes on where the numbers ended."""
+        return self._read()
+
+    @asynccontextmanager
+    async def _read(self) -> AsyncIterator[None]:
+        async with self._reading:
+            await self.restore()
+            yield
+
+    async def restore(self) -> None:
+        """Have the numbers, and the last lines, of what was on it before this daemon started."""
+        if not self._restored:
+            async with self._restoring:
+                await self._restore_once()
+
+    async def _restore_once(self) -> None:
+        if not self._restored and self.keeper is not None:
+            tail = await self.keeper.restore(self)
+            self.lines.resume(Stretch(tail.last - len(tail.lines) + 1, tail.lines))
+            self.begun = deque([Begun(tail.life, tail.begins)], maxlen=SEAMS)
+            self.read_at, self.kept, self.kept_life = tail.read_at, tail.last, tail.life
+            self.kept_volume = self.lines.volume
+            self._restored = True
+
+    async def end(self, limit: int) -> list[Numbered]:
+        """Return the last lines with their numbers, at most ``limit``, those that only the keeper has too."""
+        await self.restore()
+        async with self._telling:
+            return await self._end(limit)
+
+    async def _end(self, limit: int) -> list[Numbered]:
+        first = max(self.lines.last - limit + 1, self.lines.first)
+        found: list[Numbered] = []
+        step = 0
+        for kept in self.lines.keep(limit):
+            step += kept.block.count
+            if step > STEP:
+                await self.turns.next()
+                step = kept.block.count
+            found += enumerate(to_texts(kept.block), kept.first)
+        if found and found[0][0] < first:
+            del found[: first - found[0][0]]
+        return [*await self.older(first, limit - len(found)), *found]
+
+    async def older(self, before: int, limit: int) -> Sequence[Numbered]:
+        """Return the last lines with numbers below ``before`` that the keeper has, at most ``limit``."""
+        if self.keeper is None or limit <= 0 or before <= 1:
+            return ()
+        return await self.keeper.read(self, before, limit)
+
+    # What is printed
+
+    def begin(self, life: str) -> None:
+        """Let what is printed from now on belong to ``life``; nothing where it does already."""
+        if self.begun[-1].life != life:
+            self.finish()
+            self.begun.append(Begun(life, self.lines.last))
+            self._note()
+
+    @property
+    def of_this_life(self) -> Sequence[str]:
+        """The last lines of the present life."""
+        return self.lines.tail(min(TAIL, self.lines.last - self.begun[-1].line)).items
+
+    def life(self, run: int, engine_id: str) -> "Life":
+        """Return what is known of the console in ``run``, of an earlier one nothing any more."""
+        known = self._life
+        if known is not None and (known.run, known.engine_id) == (run, engine_id):
+            return known
+        life = Life(run, engine_id, after=self.lines.last)
+        if known is None or run >= known.run:
+            self._life = life
+        return life
+
+    def write(self, chunk: bytes) -> Block:
+        """Append what the process printed, and return the lines that it completed."""
+        block = self.split(chunk)
+        self.put(block)
+        return block
+
+    def split(self, chunk: bytes) -> Block:
+        """Return the lines that ``chunk`` completes, not on the console yet."""
+        return self._splitter.feed(chunk)
+
+    def put(self, block: Block) -> None:
+        """Put whole lines on the console."""
+        if block.count:
+            self.lines.put(block)
+            self._note()
+
+    def append(self, lines: Sequence[str]) -> None:
+        """Put whole lines on the console."""
+        self.put(to_block(lines))
+
+    def finish(self) -> None:
+        """Append an unfinished last line: nothing will be added to it."""
+        self.put(self._splitter.flush())
+
+    def take_partial(self) -> str:
+        """Return the unfinished last line, and forget it."""
+        return "".join(to_texts(self._splitter.flush()))
+
+    def _note(self) -> None:
+        if self.keeper is not None:
+            self.keeper.note(self)
+
+    def say(self, note: str) -> None:
+        """Tell whoever looks on."""
+        self.notes.push([note[:LONGEST_NOTE]])
+
+    def mark(self, position: int) -> None:
+        """Note that everything up to the event at ``position`` has happened by now."""
+        if not self._seams or self._seams[-1].position < position:
+            self._seams.append(OrderingMarker(position, self.lines.last, self.notes.last))
+
+    def seam(self, position: int) -> OrderingMarker:
+        """Return where the event at ``position`` stands; for an old one that is the latest it can be."""
+        found = OrderingMarker(position, self.lines.last, self.notes.last)
+        for seam in reversed(self._seams):
+            if seam.position < position:
+                break
+            found = seam
+        return found
+
+    def last_words(self, life: "Life") -> tuple[str, ...]:
+        """Return the last that was printed in ``life``, as a person reads it, in short."""
+        last = self.lines.read(max(life.after, self.lines.last - WORDS), WORDS)
+        return tuple(_to_word(line) for line in last.items)
+
+    @property
+    def partial(self) -> bytes:
+        """The unfinished last line."""
+        return self._splitter.rest
+
+    def open_input(self) -> None:
+        """Take input from now on; what nobody read is forgotten."""
+        self._input = deque()
+
+    def close_input(self) -> None:
+        """Take no more input; what nobody read is forgotten."""
+        self._input = None
+
+    def send_nowait(self, data: bytes) -> None:
+        """Queue ``data`` for the process's stdin; raises ``InputClosed`` or ``InputFull``."""
+        if self._input is None:
+            msg = "the container is not running"
+            raise InputClosed(msg)
+        if len(self._input) >= INPUTS:
+            msg = "the container does not read its input"
+            raise InputFull(msg)
+        self._input.append(data)
+        self._input_arrived.notify()
+
+    async def next_input(self) -> bytes:
+        """Return the next piece of input, waiting for it."""
+        while not self._input:
+            await self._input_arrived.wait()
+        return self._input.popleft()
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Set the size of the terminal, now and for the runs that follow."""
+        self.columns, self.rows = columns, rows
+        self.resized.notify()
+
+
+@attrs.define(eq=False)
+class Life:
+    """One run's console, as one container has it.
+
+    ``attached`` once it is read, ``up`` once the process was started, ``drained`` at the end. ``ready`` is
+    true once the start pattern was seen. What it prints comes ``after`` that line.
+    """
+
+    run: int
+    engine_id: str
+    after: int = 0
+    ready: bool = False
+    attached: trio.Event = attrs.field(factory=trio.Event)
+    up: trio.Event = attrs.field(factory=trio.Event)
+    drained: trio.Event = attrs.field(factory=trio.Event)
+
+
+@attrs.define(eq=False)
+class Readiness:
+    """Looks for the start pattern in what is printed; ``seen`` stays true once it was found."""
+
+    matches: Matcher | None
+    seen: bool = False
+
+    @property
+    def looks(self) -> bool:
+        """There is something to look for."""
+        return self.matches is not None and not self.seen
+
+    @property
+    def seconds(self) -> float:
+        """The time of the processor that looking has taken."""
+        return 0.0 if self.matches is None else self.matches.seconds
+
+    async def look(self, lines: bytes) -> bool:
+        """Return true where one of ``lines`` matches, as a person reads it; at once where that is quick."""
+        if self.matches is not None:
+            plain = to_plain(lines)
+            quick = self.matches.is_quick(len(plain))
+            self.seen = self.matches(plain) if quick else await self.matches.search(plain)
+        return self.seen
+
+
+def _to_word(line: str) -> str:
+    """Return the beginning of a line as a person reads it; of one that is mostly not to be read, less."""
+    return to_plain(line[: 4 * LONGEST_WORD].encode()).decode()[:LONGEST_WORD]

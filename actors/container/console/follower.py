@@ -1,0 +1,243 @@
+"""Reading one run's console to its end.
+
+The order of events that matters: the watch attaches, then the start is asked for, so that every byte arrives;
+the stream ends, then the engine is looked at, so that an exit is told after the last line it printed. The end
+of the stream alone proves nothing: while the engine says that the process runs, the watch attaches again, and
+its ``Reader`` makes up for what was printed in between.
+
+An exit may be told by others, and recorded before the console was read: this task was waiting for the engine,
+or for an actor that had nothing to write on. Then it reads the engine's log to its end before it goes.
+
+The reader waits for nobody: what it reads goes into a ring, and a console that is full of input or of readers
+that don't read slows down neither it nor the process.
+"""
+
+from collections.abc import Callable, Container
+
+import attrs
+import trio
+
+from actors.container.console.console import Console, Life, Matcher, Readiness
+from actors.container.console.lines import Block, to_block, to_slices
+from actors.container.console.merge import to_log_lines
+from actors.container.console.reader import Reader
+from actors.container.effects import WatchConsole
+from actors.container.engine import Attachment, Engine, EngineUnavailable, Missing, Snapshot
+from actors.container.messages import AbsenceReported, Inspected, Message, ReadinessReported
+from actors.kernel.mailbox import Ref
+
+Ended = Inspected | AbsenceReported
+
+SLICE = 32 * 1024
+"""Bytes that are searched for the start pattern in one step."""
+SEARCHING = 0.25
+"""Seconds of processor that the search of one chunk may take: the process waits for it, and whoever kills it.
+A pattern that is so slow with what is printed is not looked for in the rest of the chunk."""
+SHORT = 4 * 1024
+"""Bytes of output that are no matter of turns."""
+GATHERING = 0.025
+"""Seconds in which a long unfinished line may grow: it is searched from its beginning each time."""
+
+RESIZING = 0.1
+"""Seconds between two calls of the engine for the size of a terminal, however often a page is resized."""
+
+REST = 2.0
+_LOOKS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)
+FIRST_DELAY = 0.1
+LONGEST_DELAY = 10.0
+
+
+@attrs.define(eq=False)
+class Watch:
+    """One watch over one run. ``fresh`` is true where the start is asked for only after this has attached.
+
+    ``before`` is when the run before this one started: a snapshot of that life is no news. ``began`` tells
+    when this one did, None while nobody knows: another life's output is not this run's. ``awaited`` is true
+    where it isn't recorded that the run was ready: the start pattern is looked for in all that it printed.
+    ``over`` tells the same as ``began`` once the end of the run is recorded, None before.
+    """
+
+    engine: Engine
+    console: Console
+    effect: WatchConsole
+    fresh: bool
+    before: float | None
+    began: Callable[[], float | None]
+    over: Callable[[], float | None]
+    awaited: bool
+    compile_pattern: Callable[[str], Matcher]
+    clock: Callable[[], float]
+    _reader: Reader = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        life = f"{self.effect.engine_id}:{self.effect.run}"
+        self._reader = Reader(self.engine, self.console, self.effect.engine_id, life, self.clock)
+
+    async def run(self, ref: Ref[Message]) -> Message:
+        """Read until the process is gone; return what the engine said of it then, once the start was told."""
+        life, lives = self.console.life(self.effect.run, self.effect.engine_id), self.console.begun[-1].life
+        try:
+            return await self._run(life, ref)
+        except trio.Cancelled:
+            with trio.move_on_after(REST, shield=True):
+                await self._read_rest(life, {lives, self._reader.life})
+            raise
+
+    async def _run(self, life: Life, ref: Ref[Message]) -> Message:
+        pattern = self.effect.pattern if self.awaited else None
+        readiness = Readiness(None if pattern is None else self.compile_pattern(pattern), life.ready)
+        if life.ready and self.awaited:  # told to an incarnation that may not have recorded it
+            await ref.tell(ReadinessReported(self.effect.run))
+        async with self.console.reading:
+            ended = await self._read_to_end(life, readiness, ref)
+            self._reader.end()
+        life.attached.set()
+        life.drained.set()
+        await life.up.wait()
+        return attrs.evolve(ended, tail=self.console.last_words(life))
+
+    async def _read_rest(self, life: Life, lives: Container[str]) -> None:
+        """Read what the log has of a run that ended unread, unless the console has gone on from ``lives``."""
+        started_at = self.over()
+        if started_at is None or life.drained.is_set():
+            return
+        async with self.console.reading:
+            if self.console.begun[-1].life in lives:
+                try:
+                    await self._reader.make_up(started_at, self.clock())
+                except (EngineUnavailable, Missing):
+                    return
+                self._reader.end()
+                life.drained.set()
+
+    async def _read_to_end(self, life: Life, readiness: Readiness, ref: Ref[Message]) -> Ended:
+        delay = FIRST_DELAY
+        while True:
+            began = trio.current_time()
+            try:
+                await self._read(life, readiness, ref)
+                ended = await self._ask()
+            except Missing:
+                return AbsenceReported(self.effect.engine_id)
+            except EngineUnavailable:
+                ended = None
+            if ended is not None:
+                return ended
+            self.fresh = False
+            if trio.current_time() - began > LONGEST_DELAY:
+                delay = FIRST_DELAY
+            await trio.sleep(delay)
+            delay = min(delay * 2, LONGEST_DELAY)
+
+    async def _read(self, life: Life, readiness: Readiness, ref: Ref[Message]) -> None:
+        asked_at = self.clock()
+        async with self.engine.attach(self.effect.engine_id) as attachment:
+            try:
+                if self.fresh:
+                    self._reader.begin()
+                elif await self._make_up(asked_at, life, readiness, ref):
+                    return
+                self.console.open_input()
+                life.attached.set()
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._feed, attachment)
+                    nursery.start_soon(self._size, life)
+                    await self._follow(attachment, life, readiness, ref)
+                    nursery.cancel_scope.cancel()
+            finally:
+                self.console.close_input()
+
+    async def _make_up(self, asked_at: float, life: Life, readiness: Readiness, ref: Ref[Message]) -> bool:
+        """Read what was printed before the attachment; return true where there is nothing more to come.
+
+        A process that ended before the attachment would never end its stream.
+        """
+        engine_id = self.effect.engine_id
+        snapshot = await self.engine.inspect(engine_id)
+        if snapshot is None:
+            raise Missing(engine_id)
+        if snapshot.started_at is None or snapshot.started_at == self.before:
+            self._reader.begin()
+            return False
+        if self._is_another(snapshot):
+            return True
+        seen = self.awaited and bool(self.console.of_this_life)
+        lines = await self._reader.make_up(snapshot.started_at, asked_at)
+        if seen:  # by whom readiness may not have been recorded
+            backlog = await self.engine.backlog(engine_id, snapshot.started_at)
+            lines = [each.text for each in await self.console.turns.run(to_log_lines(backlog))]
+        await self._look_for_readiness(to_block(lines), life, readiness, ref)
+        return not snapshot.running
+
+    async def _follow(
+        self, attachment: Attachment, life: Life, readiness: Readiness, ref: Ref[Message]
+    ) -> None:
+        try:
+            while chunk := await attachment.receive():
+                if len(chunk) > SHORT:
+                    await self.console.turns.next()
+                block = await self._reader.take(chunk)
+                await self._look_for_readiness(block, life, readiness, ref)
+                if readiness.looks and len(self.console.partial) > SHORT:
+                    await trio.sleep(GATHERING)
+        except EngineUnavailable:
+            return  # the end of the stream, however it comes, proves nothing
+
+    async def _look_for_readiness(
+        self, block: Block, life: Life, readiness: Readiness, ref: Ref[Message]
+    ) -> None:
+        if readiness.looks and await self._look(block, readiness):
+            life.ready = True
+            await ref.tell(ReadinessReported(self.effect.run))
+
+    async def _look(self, block: Block, readiness: Readiness) -> bool:
+        """Return true where one of the lines, or the unfinished one, is the first that matches."""
+        slices = [*to_slices(block.data, SLICE)] if block.count else []
+        if partial := self.console.partial:
+            slices.append(partial)
+        spent = readiness.seconds
+        for lines in slices:
+            if len(lines) > SHORT:
+                await self.console.turns.next()
+            if await readiness.look(lines):
+                return True
+            if readiness.seconds - spent > SEARCHING:
+                break
+        return False
+
+    async def _feed(self, attachment: Attachment) -> None:
+        try:
+            while True:
+                await attachment.send(await self.console.next_input())
+        except EngineUnavailable:
+            self.console.close_input()
+
+    async def _size(self, life: Life) -> None:
+        await life.up.wait()
+        shown: tuple[int, int] | None = None
+        while True:
+            size = (self.console.columns, self.console.rows)
+            if size == shown:
+                await self.console.resized.wait()
+                continue
+            try:
+                await self.engine.resize(self.effect.engine_id, *size)
+            except EngineUnavailable:
+                return
+            shown = size
+            await trio.sleep(RESIZING)
+
+    async def _ask(self) -> Ended | None:
+        """Return what the engine says of the process that stopped printing; None where it still runs."""
+        for seconds in _LOOKS:
+            await trio.sleep(seconds)
+            snapshot = await self.engine.inspect(self.effect.engine_id)
+            if snapshot is None:
+                return AbsenceReported(self.effect.engine_id)
+            ended = not snapshot.running and snapshot.started_at not in (None, self.before)
+            if ended or self._is_another(snapshot):
+                return Inspected(snapshot)
+        return None
+
+    def _is_another(self, snapshot: Snapshot) -> bool:
+        return self.began() not in (None, snapshot.started_at)

@@ -1,0 +1,108 @@
+"""Where two accounts of one output meet: what was kept, the engine's log, the live stream. Pure.
+
+None of them has numbers that the others know, and only the log has times. So they are laid over each other by
+what they say: the log goes on where it repeats the end of what is kept; the stream goes on where the log
+ends, and its first lines may repeat the log's last ones. Of several places that fit equally the time decides;
+lines that are all the same and come faster than clocks tell apart may be counted one too many or too few
+there.
+
+The log of a process that prints without end has ten thousand lines, so each of these is done in steps, and
+looks at each line a fixed number of times, whatever the lines say.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import attrs
+
+from actors.container.console.lines import to_pieces
+from actors.container.engine import Backlog
+from actors.kernel.steps import Steps
+
+STEP: Final = 250
+"""Lines that are gone through in one step."""
+
+LATE = 1.0
+"""Seconds by which the engine may take a line down after it was read from the stream."""
+
+
+@attrs.frozen
+class LogLine:
+    """A line of the console as the log tells it."""
+
+    at: float
+    text: str
+
+
+def to_log_lines(backlog: Backlog) -> Steps[list[LogLine]]:
+    """Return the lines of a backlog, those that are too long cut as the stream's are."""
+    told: list[LogLine] = []
+    for begin in range(0, len(backlog.lines), STEP):
+        lines = backlog.lines[begin : begin + STEP]
+        told += [LogLine(logged.at, text) for logged in lines for text in to_pieces(logged.line)]
+        yield
+    return told
+
+
+def find_end(kept: Sequence[str], told: Sequence[LogLine], read_at: float) -> Steps[int | None]:
+    """Return how many lines of ``told`` are kept already: ``told`` goes on there.
+
+    ``read_at`` is when the last kept line was read. None where the two don't meet.
+    """
+    if not kept:
+        return 0
+    texts = [each.text for each in told]
+    known = sum(each.at <= read_at for each in told)
+    best: tuple[bool, int, int] | None = None
+    found = None
+    common_ends = yield from _common_ends(kept, texts)
+    for count, common in enumerate(common_ends, 1):
+        if not count % STEP:
+            yield
+        if not common or told[count - 1].at > read_at + LATE:
+            continue
+        nearness = -abs(count - known)
+        whole = common == min(len(kept), count)  # else something before it is told by one of them only
+        fit = (whole, nearness, common) if whole else (whole, common, nearness)
+        if best is None or fit > best:
+            best, found = fit, count
+    return found
+
+
+def _common_ends(kept: Sequence[str], texts: Sequence[str]) -> Steps[Sequence[int]]:
+    """Return for each beginning of ``texts`` how many last lines it has in common with ``kept``."""
+    reach = yield from _reach([*reversed(kept), None, *reversed(texts)])
+    return reach[: len(kept) : -1]
+
+
+def _reach(joined: Sequence[str | None]) -> Steps[list[int]]:
+    """Return for each place how many lines from there on are those from the beginning on (Z algorithm)."""
+    size, reach = len(joined), [0] * len(joined)
+    left = right = 0  # the stretch furthest to the right that is known to repeat the beginning
+    for at in range(1, size):
+        if not at % STEP:
+            yield
+        if at < right:
+            reach[at] = min(right - at, reach[at - left])
+        while at + reach[at] < size and joined[reach[at]] == joined[at + reach[at]]:
+            reach[at] += 1
+        if at + reach[at] > right:
+            left, right = at, at + reach[at]
+    return reach
+
+
+def find_begin(told: Sequence[str], live: Sequence[str]) -> Steps[int | None]:
+    """Return the index of the first line of ``told`` from which on the stream ``live`` tells the same.
+
+    They agree as far as both go, and the first of ``live`` may lack its head. None where they don't.
+    """
+    first, others = live[0], live[1 : len(told)]
+    reach = yield from _reach([*others, None, *told])
+    for start, whole in enumerate(told):
+        if not (start + 1) % STEP:
+            yield
+        if whole == first or (first and whole.endswith(first)):
+            rest = len(told) - start - 1
+            if rest == 0 or reach[len(others) + 1 + start + 1] >= min(rest, len(others)):
+                return start
+    return None

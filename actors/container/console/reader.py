@@ -1,0 +1,170 @@
+"""What one process prints, put on the console: each line once, over any number of attachments.
+
+An attachment gives what is printed from its beginning on, without times and perhaps from the middle of a
+line. What came before is in the engine's log. So whoever attaches to a process that may have printed already
+does this, in this order: attach, read the log (``make_up``), take the stream (``take``). The log overlaps
+both what is on the console and what the stream will tell, and ``merge`` finds where.
+
+The first line that the stream completes settles the second joint. If it repeats the log's last lines, they
+are left out, unless it comes so late that it must be a new one. Else it is looked up in the log again: its
+head may have been printed before the attachment, and a line that the engine took down late may stand before
+it.
+
+Where the log doesn't reach back to what is on the console, lines are lost, and the console says so in a line
+of its own.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import attrs
+import trio
+
+from actors.container.console.console import Console
+from actors.container.console.lines import Block, join, to_block
+from actors.container.console.merge import LogLine, find_begin, find_end, to_log_lines
+from actors.container.engine import Backlog, Engine, EngineUnavailable, Missing
+
+OVERLAP: Final = 2.0
+"""Seconds before the last reading from which the log is read, so that it repeats something."""
+
+EARLY: Final = 0.001
+"""Seconds by which the engine's clock may be behind ours."""
+
+WAITING: Final = 0.03
+"""Seconds after the log was read within which the stream has told what it repeats, while nobody is busy."""
+
+HELD: Final = 1000
+"""Lines of the stream that are compared with the log, or one more than the log has if that is more."""
+
+SETTLING: Final = 2.0
+LOOKS: Final = (0.0, 0.01, 0.02, 0.05, 0.1)
+LOST: Final = "[lightd] output is missing here: the engine's log doesn't reach back far enough"
+
+
+@attrs.define(eq=False)
+class Reader:
+    """Reads one life of a process; ``life`` names it, and no other one ever."""
+
+    engine: Engine
+    console: Console
+    engine_id: str
+    life: str
+    clock: Callable[[], float]
+    _since: float = 0.0
+    _made_up_at: float = 0.0
+    _told: Sequence[str] | None = None
+    _held: list[str] = attrs.field(factory=list)
+    _start: int = 0
+    _compared: int = 0
+    _head: str = ""
+
+    def begin(self) -> None:
+        """Let what comes be read as it comes: the process is started after the attachment."""
+        self.console.begin(self.life)
+        self._told = None
+
+    async def make_up(self, started_at: float, asked_at: float) -> list[str]:
+        """Put on the console what was printed before the attachment, which was asked for at ``asked_at``.
+
+        Returns these lines. Raises ``EngineUnavailable`` or ``Missing``.
+        """
+        console = self.console
+        console.begin(self.life)
+        head, self._head, self._held = self._head, "", []
+        head += console.take_partial()
+        kept, read_at = console.of_this_life, console.read_at or 0.0
+        backlog = await self._backlog(started_at, read_at - OVERLAP if kept else started_at)
+        told, index = await self._lay_over(kept, backlog, read_at)
+        if index is None and self._since > started_at:
+            backlog = await self._backlog(started_at, started_at)
+            told, index = await self._lay_over(kept, backlog, read_at)
+        lines = [each.text for each in told[index or 0 :]]
+        if (index is None and told) or (not kept and backlog.cut):
+            lines.insert(0, LOST)
+        self._head = "" if lines else head
+        self._told = [each.text for each in told if each.at >= asked_at - EARLY]
+        self._start = self._compared = 0
+        self._put(to_block(lines))
+        self._made_up_at = self.clock()
+        return lines
+
+    async def take(self, chunk: bytes) -> Block:
+        """Put on the console what the stream told, and return the lines that it completed."""
+        block = self.console.split(chunk)
+        if self._told is not None and block.count:
+            most = max(len(self._told) + 1, HELD)
+            lines, rest = block.split(most - len(self._held))
+            self._held += lines
+            block = join([to_block(await self._settle(self._told)), rest])
+        self._put(block)
+        return block
+
+    def end(self) -> None:
+        """Put on the console what is left: nothing will be added to it."""
+        self._put(to_block([*self._held, *([self._head] if self._head else [])]))
+        self._held, self._head = [], ""
+        self.console.finish()
+
+    async def _lay_over(
+        self, kept: Sequence[str], backlog: Backlog, read_at: float
+    ) -> tuple[Sequence[LogLine], int | None]:
+        """Return the lines of the log, and from which on they are not kept; see ``find_end``."""
+        turns = self.console.turns
+        told = await turns.run(to_log_lines(backlog))
+        return told, await turns.run(find_end(kept, told, read_at))
+
+    async def _settle(self, told: Sequence[str]) -> list[str]:
+        """Return what is new of the stream's first lines; nothing yet where more of them must be seen."""
+        repeated = await self._count_repeated(told)
+        if repeated > len(self._held):
+            return []
+        live, self._held, self._told = self._held, [], None
+        lines = live[repeated:]
+        if not repeated:
+            lines = await self._complete(live) or [self._head + live[0], *live[1:]]
+        elif self.clock() - self._made_up_at > WAITING:  # what it repeats would have been there at once
+            lines = await self._complete(live) or lines
+        self._head = ""
+        return lines
+
+    async def _count_repeated(self, told: Sequence[str]) -> int:
+        """Return how many last lines of ``told`` the stream begins with; perhaps more than have come."""
+        held, known, self._compared = self._held, self._compared, len(self._held)
+        goes_on = told[self._start + known : self._start + len(held)]
+        if not known or goes_on != held[known : known + len(goes_on)]:  # else only what is new is compared
+            found = await self.console.turns.run(find_begin(told, held))
+            self._start = len(told) if found is None else found
+        return len(told) - self._start
+
+    async def _complete(self, live: list[str]) -> list[str]:
+        """Return the stream's first lines, the first one whole, and what was printed just before them.
+
+        Nothing where the log has no new line that is the first of them.
+        """
+        with trio.move_on_after(SETTLING):
+            for seconds in LOOKS:
+                await trio.sleep(seconds)
+                try:
+                    late = await self._look_up()
+                except (EngineUnavailable, Missing):
+                    break
+                index = await self.console.turns.run(find_begin(late, live))
+                if index is not None:
+                    return [*late[: index + 1], *live[1:]]
+        return []
+
+    async def _look_up(self) -> Sequence[str]:
+        """Return the lines of the log that are not on the console yet."""
+        backlog = await self.engine.backlog(self.engine_id, self._since)
+        kept, read_at = self.console.of_this_life, self.console.read_at or 0.0
+        told, index = await self._lay_over(kept, backlog, read_at)
+        return [] if index is None else [each.text for each in told[index:]]
+
+    async def _backlog(self, started_at: float, since: float) -> Backlog:
+        self._since = max(started_at, since)
+        return await self.engine.backlog(self.engine_id, self._since)
+
+    def _put(self, block: Block) -> None:
+        self.console.put(block)
+        self.console.read_at = self.clock()

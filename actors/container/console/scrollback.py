@@ -1,0 +1,168 @@
+"""The newest lines of a console, numbered from 1, as they were printed: joined.
+
+What is put in costs a few passes over its bytes, however many lines they are. What goes to make room goes in
+blocks, and was never looked at. Only a reader has lines made into texts, so many as it asks for.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+import attrs
+
+from actors.container.console.lines import Block, to_block, to_texts
+from actors.kernel.ephemeral import Stretch, Wake
+
+MANY: Final = 500
+SIZE: Final = 32 * 1024
+"""Lines, and bytes, of one kept block at most, but for one line that is longer."""
+
+
+@attrs.frozen
+class Kept:
+    """A block, and the number of its last line."""
+
+    last: int
+    block: Block
+
+    @property
+    def first(self) -> int:
+        """The number of its first line."""
+        return self.last - self.block.count + 1
+
+
+@attrs.define(eq=False)
+class Scrollback:
+    """The newest lines; see ``ephemeral.Ring``, which it is one of, for lines alone.
+
+    Bounded by ``items`` lines and ``size`` bytes; at the second bound a block goes as a whole. The newest
+    block is always kept. ``volume`` counts the bytes of all that was ever put in,
+    with their ends.
+    """
+
+    items: int
+    size: int
+    wake: Wake = attrs.field(factory=Wake)
+    _kept: deque[Kept] = attrs.field(factory=deque)
+    _held: int = 0
+    _last: int = 0
+    _first: int = 1
+    volume: int = 0
+
+    @property
+    def last(self) -> int:
+        """The number of the newest line, 0 before the first."""
+        return self._last
+
+    @property
+    def first(self) -> int:
+        """The number of the oldest line that is still kept; ``last + 1`` where none is."""
+        return self._first
+
+    def push(self, lines: Sequence[str]) -> None:
+        """Append ``lines`` and wake the readers once."""
+        self.put(to_block(lines))
+
+    def put(self, block: Block) -> None:
+        """Append the lines of ``block`` and wake the readers once."""
+        if not block.count:
+            return
+        self.volume += len(block.data) + 1
+        data, count = block.data, block.count
+        if count > self.items:
+            data, count = data[_find_last(data, count, self.items) :], self.items
+        if len(data) > self.size and (start := data.find(b"\n", len(data) - self.size) + 1):
+            data = data[start:]
+            count = data.count(b"\n") + 1
+        if count < block.count:  # whatever is kept is older than what goes
+            self._kept.clear()
+            self._held = 0
+        self._last += block.count - count
+        for piece in _to_pieces(data):
+            self._last += piece.count
+            self._kept.append(Kept(self._last, piece))
+            self._held += len(piece.data)
+        self._make_room()
+        self.wake.notify()
+
+    def _make_room(self) -> None:
+        oldest = self._last - self.items + 1
+        while len(self._kept) > 1 and (self._held > self.size or self._kept[0].last < oldest):
+            self._held -= len(self._kept.popleft().block.data)
+        self._first = max(oldest, self._kept[0].first)
+
+    def resume(self, stretch: Stretch[str]) -> None:
+        """Begin with what an earlier one had, under its numbers; only before the first ``push``."""
+        self._last = stretch.first - 1
+        self._first = stretch.first
+        self.push(stretch.items)
+
+    def read(self, after: int, limit: int, size: int | None = None) -> Stretch[str]:
+        """Return at most ``limit`` lines with numbers over ``after``, and how many of them are lost.
+
+        A number beyond the newest line is taken for the newest. Lines of more than ``size`` bytes in all
+        are no more than those of one block.
+        """
+        after = min(after, self._last)
+        first = max(after + 1, self._first)
+        lines: list[str] = []
+        left = self._held + 1 if size is None else size
+        for kept in self._from(first):
+            begin = first + len(lines) - kept.first
+            lines += to_texts(kept.block)[begin : begin + limit - len(lines)]
+            left -= len(kept.block.data)
+            if len(lines) >= limit or left <= 0:
+                break
+        return Stretch(first, lines, missed=first - after - 1)
+
+    def _from(self, first: int) -> Iterator[Kept]:
+        """Give the blocks from the one with line ``first`` on, looked for from the end that is nearer."""
+        if first - self._first < self._last - first:
+            return (kept for kept in self._kept if kept.last >= first)
+        skipped = 0
+        for kept in reversed(self._kept):
+            if kept.last < first:
+                break
+            skipped += 1
+        return islice(self._kept, len(self._kept) - skipped, None)
+
+    def keep(self, limit: int) -> Sequence[Kept]:
+        """Return the blocks that have the newest lines, at most ``limit``, and perhaps some before them.
+
+        They are the reader's, whatever is put in afterwards.
+        """
+        return list(self._from(max(self._last - limit + 1, self._first)))
+
+    def tail(self, limit: int) -> Stretch[str]:
+        """Return the newest lines, at most ``limit``."""
+        return self.read(max(self._last - limit, self._first - 1), limit)
+
+
+def _find_last(data: bytes, count: int, limit: int) -> int:
+    """Return where the last ``limit`` of ``count`` lines begin, after fewer looks than ``data`` has bits."""
+    low, high, skip = 0, len(data), count - limit
+    while skip > MANY:
+        middle = (low + high) // 2
+        found = data.count(b"\n", low, middle)
+        if found < skip:
+            low, skip = middle, skip - found
+        else:
+            high = middle
+    return high - len(data[low:high].split(b"\n", skip)[-1])
+
+
+def _to_pieces(data: bytes) -> Iterator[Block]:
+    at = 0
+    while at <= len(data):
+        end = len(data)
+        if end - at > SIZE:
+            end = data.rfind(b"\n", at, at + SIZE + 1)
+            end = data.find(b"\n", at) if end < 0 else end
+            end = len(data) if end < 0 else end
+        count = data.count(b"\n", at, end) + 1
+        if count > MANY:
+            end -= len(data[at:end].split(b"\n", MANY)[-1]) + 1
+            count = MANY
+        yield Block(count, data[at:end])
+        at = end + 1

@@ -1,0 +1,86 @@
+"""Changing what a living container is asked to be. Pure.
+
+What lightd itself does by (``stop``, ``restart_policy``) holds at once: a restart that is due is called off
+where none is wanted any longer. The engine is asked to hold the running container to new limits; where it
+would not, those before hold again. A command, an environment, whether the root file system is read-only,
+and a limit that is taken away need a new container, which the next start makes; a start pattern is looked for
+from the next start on.
+"""
+
+import attrs
+
+from actors.container import changed
+from actors.container import events as happened
+from actors.container import messages as told
+from actors.container.events import Events
+from actors.container.replacement import check_unchanging
+from actors.container.spec import ContainerSpec, Limits
+from actors.container.state import Phase, State
+
+
+def edit(state: State, command: told.Edit) -> Events:
+    check_unchanging(state)
+    old = state.asked
+    pattern = old.start_pattern if command.start_pattern is None else command.start_pattern or None
+    edited = changed.Edited(
+        startup_command=command.startup_command or old.startup_command,
+        start_pattern=pattern,
+        environment=old.environment if command.environment is None else command.environment,
+        stop=command.stop or old.stop,
+        restart_policy=command.restart_policy or old.restart_policy,
+        limits=command.limits or old.limits,
+        read_only=old.read_only if command.read_only is None else command.read_only,
+    )
+    if _to_spec(old, edited) == old:
+        return ()
+    if state.phase is Phase.WAITING and edited.restart_policy.mode == "never":
+        return (edited, happened.RestartCalledOff(state.run))
+    return (edited,)
+
+
+def _to_spec(spec: ContainerSpec, event: changed.Edited) -> ContainerSpec:
+    return attrs.evolve(
+        spec,
+        startup_command=event.startup_command,
+        start_pattern=event.start_pattern,
+        environment=event.environment,
+        stop=event.stop,
+        restart_policy=event.restart_policy,
+        limits=event.limits,
+        read_only=event.read_only,
+    )
+
+
+def apply(state: State, event: changed.Edited) -> State:
+    """Return the state after ``event``."""
+    old = state.asked
+    spec = _to_spec(old, event)
+    lifted = needs_new_container(old.limits, spec.limits)
+    rewritten = _to_making(spec) != _to_making(old)
+    there = state.engine_id is not None or state.phase is Phase.STARTING  # it may be made already, unreported
+    limited = spec.limits != old.limits and not lifted and there
+    return attrs.evolve(
+        state,
+        spec=spec,
+        outdated=state.outdated or lifted or rewritten,
+        limits_before=old.limits if limited else None,
+    )
+
+
+def _to_making(spec: ContainerSpec) -> tuple[object, ...]:
+    """Return what of an edit only a new container takes on."""
+    return spec.startup_command, spec.environment, spec.read_only
+
+
+def needs_new_container(old: Limits, new: Limits) -> bool:
+    """Return true where a ceiling is taken away: an engine can move one, and not take it off."""
+    pairs = ((old.memory, new.memory), (old.cpu, new.cpu), (old.pids, new.pids))
+    return any(before is not None and after is None for before, after in pairs)
+
+
+def limits(state: State, report: told.LimitsReported) -> Events:
+    if state.limits_before is None or report.limits != state.asked.limits:
+        return ()
+    if report.error is not None:
+        return (changed.LimitsRefused(state.limits_before, report.error),)
+    return (changed.LimitsApplied(report.limits),)

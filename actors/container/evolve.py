@@ -1,0 +1,166 @@
+"""Events into the state. Pure."""
+
+from typing import assert_never
+
+import attrs
+
+from actors.container import changed, editing, restarts
+from actors.container import events as happened
+from actors.container.events import Follow
+from actors.container.spec import ContainerSpec
+from actors.container.state import TRANSITIONS, Change, Exit, Kind, Phase, State
+
+
+def evolve(state: State, event: happened.Event) -> State:
+    """Return the state after ``event``; raises ``KeyError`` where ``TRANSITIONS`` does not have it."""
+    phase = TRANSITIONS[state.phase][type(event)]
+    match event:
+        case happened.Created():
+            return _begin(state, phase, event.attempt, event.spec)
+        case happened.Installed():
+            return attrs.evolve(state, phase=phase, engine_id=event.engine_id)
+        case happened.InstallationFailed():
+            return attrs.evolve(state, phase=phase, error=event.reason)
+        case happened.StartRequested():
+            fresh = _begin_run(attrs.evolve(state, phase=phase), event.run, None)
+            if not state.outdated:
+                return fresh
+            return attrs.evolve(fresh, outdated=False, engine_id=None, limits_before=None)
+        case happened.FoundRunning():
+            return _begin_run(attrs.evolve(state, phase=phase), event.run, event.started_at)
+        case happened.PatternSeen():
+            return attrs.evolve(state, phase=phase, pattern_seen=True)
+        case happened.Rebuilt():
+            return attrs.evolve(state, phase=phase, engine_id=event.engine_id)
+        case happened.Vanished():
+            return attrs.evolve(state, phase=phase, engine_id=None, limits_before=None)
+        case happened.Started():
+            return attrs.evolve(state, phase=phase, started_at=event.started_at)
+        case happened.StartFailed():
+            due = None if state.engine_id is None else state.limits_before
+            return attrs.evolve(state, phase=phase, error=event.reason, limits_before=due)
+        case happened.StopRequested() | happened.KillRequested():
+            return attrs.evolve(_going_down(state, event.follow), phase=phase, follow=event.follow)
+        case happened.Exited():
+            return attrs.evolve(
+                state,
+                phase=phase,
+                started_at=event.started_at or state.started_at,
+                restarts=() if restarts.was_healthy(event) else state.restarts,
+                exit=Exit(event.code, event.oom_killed, event.at, crashed=not event.expected),
+            )
+        case happened.RestartScheduled():
+            return attrs.evolve(state, phase=phase, restarts=(*state.restarts, event.at))
+        case happened.RestartsGivenUp():
+            return attrs.evolve(state, phase=phase, restarts=(), error=event.reason)
+        case happened.RestartCalledOff():
+            return attrs.evolve(state, phase=phase, restarts=())
+        case changed.Edited():
+            return attrs.evolve(editing.apply(state, event), phase=phase)
+        case changed.LimitsApplied():
+            return attrs.evolve(state, phase=phase, limits_before=None)
+        case changed.LimitsRefused():
+            spec = attrs.evolve(state.asked, limits=event.limits)
+            return attrs.evolve(state, phase=phase, spec=spec, limits_before=None)
+        case happened.DeletionRequested():
+            return attrs.evolve(state, phase=phase, change=None, discarded=None, limits_before=None)
+        case (
+            happened.ImageEnsured()
+            | happened.ScriptFinished()
+            | happened.BecameReady()
+            | happened.StopTimedOut()
+            | happened.Deleted()
+        ):
+            return attrs.evolve(state, phase=phase)
+        case _:
+            return _evolve_change(state, phase, event)
+
+
+def locate(state: State, event: happened.Event, position: int) -> State:
+    """Return the state that knows where in the journal the last deletion is."""
+    return attrs.evolve(state, ended=position) if isinstance(event, happened.Deleted) else state
+
+
+def _evolve_change(state: State, phase: Phase, event: changed.Changed) -> State:
+    match event:
+        case changed.InstallationRepeated():
+            spec = attrs.evolve(state.asked, image=event.image, install_script=event.install_script)
+            return _begin(state, phase, event.attempt, spec)
+        case changed.ReinstallRequested():
+            spec = attrs.evolve(state.asked, image=event.image, install_script=event.install_script)
+            return _plan(state, phase, Change(Kind.REINSTALL, event.attempt, event.attempt, spec))
+        case changed.RebindRequested():
+            spec = attrs.evolve(state.asked, ports=event.ports)
+            return _plan(state, phase, Change(Kind.REBIND, event.attempt, state.attempt, spec))
+        case changed.NewImageEnsured():
+            planned = attrs.evolve(state, discarded=None)
+            return _with(planned, phase, attrs.evolve(state.changing, image_ensured=True))
+        case changed.CandidateBuilt():
+            return _with(state, phase, attrs.evolve(state.changing, engine_id=event.engine_id))
+        case changed.ReinstallBegan() | changed.ReplacementBegan():
+            waiting = state.phase is Phase.WAITING and state.changing.kind is Kind.REBIND
+            change = attrs.evolve(state.changing, resume=state.changing.resume or waiting)
+            return attrs.evolve(_with(state, phase, change), restarts=())
+        case changed.ResumptionDecided():
+            return _with(state, phase, attrs.evolve(state.changing, resume=event.resume))
+        case changed.NewScriptFinished():
+            return attrs.evolve(state, phase=phase)
+        case changed.Replaced():
+            return _replace(state, phase, state.changing)
+        case changed.ChangeFailed() | changed.ChangeAbandoned():
+            return attrs.evolve(state, phase=phase, change=None, discarded=event.attempt, error=event.reason)
+    assert_never(event)
+
+
+def _begin(state: State, phase: Phase, attempt: int, spec: ContainerSpec) -> State:
+    """A new life of a name knows nothing of the one before but its numbers."""
+    previous = state.started_at or state.previous
+    return State(
+        phase, spec, attempt=attempt, attempts=attempt, run=state.run, previous=previous, ended=state.ended
+    )
+
+
+def _begin_run(state: State, run: int, started_at: float | None) -> State:
+    return attrs.evolve(
+        state,
+        run=run,
+        started_at=started_at,
+        previous=state.started_at or state.previous,
+        pattern=state.asked.start_pattern,
+        pattern_seen=False,
+        follow=Follow.REST,
+        exit=None,
+        error=None,
+    )
+
+
+def _going_down(state: State, follow: Follow) -> State:
+    """What only gets other ports is started again, where it ran."""
+    if follow is not Follow.CHANGE:
+        return state
+    return attrs.evolve(state, change=attrs.evolve(state.changing, resume=state.changing.kind is Kind.REBIND))
+
+
+def _plan(state: State, phase: Phase, change: Change) -> State:
+    """What a change before left is removed until this one has something of its own in the engine."""
+    discarded = state.discarded if change.kind is Kind.REINSTALL else None
+    return attrs.evolve(state, phase=phase, change=change, attempts=change.attempt, discarded=discarded)
+
+
+def _with(state: State, phase: Phase, change: Change) -> State:
+    return attrs.evolve(state, phase=phase, change=change)
+
+
+def _replace(state: State, phase: Phase, change: Change) -> State:
+    return attrs.evolve(
+        state,
+        phase=phase,
+        spec=change.spec,
+        attempt=change.installation,
+        engine_id=change.engine_id,
+        change=None,
+        follow=Follow.REST,
+        exit=None if change.kind is Kind.REINSTALL else state.exit,
+        error=None,
+        outdated=False,
+    )

@@ -1,0 +1,226 @@
+"""What follows from an observation. Pure.
+
+An observation is believed only about the thing it speaks of: its attempt, its run, its engine id, or the life
+of the process that its snapshot was taken in. Anything else is stale and decides nothing. An exit is expected
+when somebody had asked for the end of that run, whatever the order of reports.
+"""
+
+from typing import assert_never
+
+import attrs
+
+from actors.container import events as happened
+from actors.container import messages as told
+from actors.container import replacement, restarts
+from actors.container.engine import Snapshot
+from actors.container.events import Events, Follow
+from actors.container.state import Phase, State
+
+# The installation
+
+
+def image(state: State, report: told.ImageReported) -> Events:
+    if state.phase is not Phase.PULLING or report.attempt != state.attempt:
+        return replacement.image(state, report)
+    if report.error is not None:
+        return (happened.InstallationFailed(state.attempt, "failed", report.error),)
+    ensured = happened.ImageEnsured(state.attempt)
+    if state.asked.install_script is None:
+        return (ensured, happened.ScriptFinished(state.attempt))
+    return (ensured,)
+
+
+def script(state: State, report: told.ScriptReported) -> Events:
+    if state.phase is not Phase.SCRIPTING or report.attempt != state.attempt:
+        return replacement.script(state, report)
+    error = replacement.to_script_error(report)
+    if error is not None:
+        return (happened.InstallationFailed(state.attempt, "failed", error),)
+    return (happened.ScriptFinished(state.attempt),)
+
+
+def install_time(state: State, report: told.InstallTimeElapsed) -> Events:
+    if state.phase is not Phase.SCRIPTING or report.attempt != state.attempt:
+        return replacement.install_time(state, report)
+    reason = replacement.to_overtime(state.asked.install_timeout)
+    return (happened.InstallationFailed(state.attempt, "timeout", reason),)
+
+
+def creation(state: State, report: told.CreationReported) -> Events:
+    rebuilding = state.phase is Phase.STARTING and state.engine_id is None
+    if report.attempt != state.attempt or not (state.phase is Phase.CREATING or rebuilding):
+        return ()
+    if report.engine_id is None:
+        reason = report.error or "the engine made no container"
+        if rebuilding:
+            return _start_failed(state, reason)
+        return (happened.InstallationFailed(state.attempt, "failed", reason),)
+    if rebuilding:
+        return (happened.Rebuilt(report.engine_id),)
+    return (happened.Installed(state.attempt, report.engine_id),)
+
+
+# The process
+
+
+def start(state: State, report: told.StartReported) -> Events:
+    if state.phase is not Phase.STARTING or report.run != state.run or state.engine_id is None:
+        return ()
+    snapshot = report.snapshot
+    if report.error is not None:
+        return _start_failed(state, report.error)
+    if snapshot is None:
+        return (happened.Vanished(state.engine_id),)
+    if snapshot.engine_id != state.engine_id:
+        return ()
+    if snapshot.started_at is None or snapshot.started_at == state.previous:
+        return _start_failed(state, "the engine started nothing")
+    started = happened.Started(state.run, snapshot.started_at)
+    if not snapshot.running:
+        return (started, *_exited(state, snapshot, report.tail))
+    return (started, *_ready_at_once(state, state.run))
+
+
+def _start_failed(state: State, reason: str) -> Events:
+    """Say that this run came to nothing; one that followed a crash is a crash, too."""
+    failed = happened.StartFailed(state.run, reason)
+    return (failed, *restarts.after_failure(state, reason)) if state.restarts else (failed,)
+
+
+def _ready_at_once(state: State, run: int) -> Events:
+    mine = run == state.run
+    pattern = state.pattern if mine else state.asked.start_pattern
+    if pattern is None or (state.pattern_seen and mine):
+        return (happened.BecameReady(run),)
+    return ()
+
+
+def readiness(state: State, report: told.ReadinessReported) -> Events:
+    if report.run != state.run:
+        return ()
+    if state.phase is Phase.LOADING:
+        return (happened.BecameReady(state.run),)
+    if state.phase is Phase.STARTING and not state.pattern_seen:
+        return (happened.PatternSeen(state.run),)
+    return ()
+
+
+def grace(state: State, report: told.GraceElapsed) -> Events:
+    if state.phase is Phase.STOPPING and report.run == state.run:
+        return (happened.StopTimedOut(state.run),)
+    return ()
+
+
+def backoff(state: State, report: told.BackoffElapsed) -> Events:
+    if state.phase is Phase.WAITING and report.run == state.run:
+        return (happened.StartRequested(state.run + 1),)
+    return ()
+
+
+def end(state: State, report: told.EndReported) -> Events:
+    if state.phase not in (Phase.STOPPING, Phase.KILLING) or report.run != state.run:
+        return ()
+    if report.snapshot is not None and report.snapshot.running:
+        return ()
+    return _exited(state, report.snapshot)
+
+
+def inspected(state: State, report: told.Inspected) -> Events:
+    snapshot = report.snapshot
+    if snapshot.engine_id != state.engine_id or snapshot.started_at is None:
+        return ()
+    match state.phase:
+        case Phase.OFFLINE | Phase.WAITING:
+            return _inspected_at_rest(state, snapshot.running, snapshot.started_at)
+        case Phase.LOADING | Phase.RUNNING:
+            return _inspected_up(state, report, snapshot.started_at)
+        case Phase.STOPPING | Phase.KILLING:
+            return _inspected_ending(state, snapshot, snapshot.started_at)
+        case _:
+            return ()
+
+
+def _inspected_at_rest(state: State, running: bool, started_at: float) -> Events:  # noqa: FBT001 - a record's
+    if running and started_at > (state.started_at or state.previous or 0.0):
+        return _found_running(state, state.run + 1, started_at)
+    return ()
+
+
+def _inspected_up(state: State, report: told.Inspected, started_at: float) -> Events:
+    assert state.started_at is not None  # noqa: S101 - the way here is Started or FoundRunning
+    snapshot = report.snapshot
+    if not snapshot.running and started_at >= state.started_at:
+        return _exited(state, snapshot, report.tail)
+    if snapshot.running and started_at > state.started_at:
+        reason = "the process ended unseen, and somebody started it again"
+        missed = happened.Exited(state.run, None, False, False, state.started_at, None, reason)  # noqa: FBT003 - a record
+        return (missed, *_found_running(state, state.run + 1, started_at))
+    return ()
+
+
+def _inspected_ending(state: State, snapshot: Snapshot, started_at: float) -> Events:
+    known = state.started_at or state.previous or 0.0
+    never_started = state.started_at is None and started_at == known
+    if not snapshot.running and not never_started and started_at >= known:
+        return _exited(state, snapshot)
+    return ()
+
+
+def _found_running(state: State, run: int, started_at: float) -> Events:
+    return (happened.FoundRunning(run, started_at), *_ready_at_once(state, run))
+
+
+def absence(state: State, report: told.AbsenceReported) -> Events:
+    if report.engine_id != state.engine_id:
+        return ()
+    match state.phase:
+        case Phase.OFFLINE | Phase.WAITING:
+            return (happened.Vanished(report.engine_id),)
+        case Phase.LOADING | Phase.RUNNING | Phase.STOPPING | Phase.KILLING:
+            return _exited(state, None, report.tail)
+        case _:
+            return ()
+
+
+def _exited(state: State, snapshot: Snapshot | None, tail: tuple[str, ...] = ()) -> Events:
+    """Say how this run ended, that its container is gone where it is, and what follows."""
+    gone: Events = ()
+    if snapshot is None and state.engine_id is not None:
+        gone = (happened.Vanished(state.engine_id),)
+    exited = _to_exit(state, snapshot, tail)
+    match state.follow:
+        case Follow.REST:
+            return (exited, *gone, *restarts.after_exit(state, exited))
+        case Follow.CHANGE:
+            return (exited, *gone)
+        case Follow.START:
+            return (exited, *gone, happened.StartRequested(state.run + 1))
+        case Follow.DELETE:
+            return (exited, *gone, happened.DeletionRequested())
+    assert_never(state.follow)
+
+
+def _to_exit(state: State, snapshot: Snapshot | None, tail: tuple[str, ...]) -> happened.Exited:
+    expected = state.phase in (Phase.STOPPING, Phase.KILLING)
+    if snapshot is None or snapshot.started_at in (None, state.previous):
+        reason = "" if expected else "its container was removed"
+        exited = happened.Exited(state.run, None, False, expected, None, None, reason)  # noqa: FBT003 - a record
+    else:
+        code, oom_killed = snapshot.exit_code, snapshot.oom_killed
+        exited = happened.Exited(
+            state.run,
+            code,
+            oom_killed,
+            expected,
+            snapshot.started_at,
+            snapshot.finished_at,
+            "" if expected else snapshot.killed_for or restarts.to_reason(code, oom_killed=oom_killed),
+        )
+    return exited if expected else attrs.evolve(exited, tail=tail)
+
+
+def removal(state: State, report: told.RemovalReported) -> Events:
+    """Nothing is left of the container."""
+    if state.phase is not Phase.DELETING or report.attempt != state.attempt:
+        return ()
+    return (happened.Deleted(),)

@@ -1,0 +1,350 @@
+"""Effects to engine calls to observations.
+
+Two rules keep a container whole. Calls that change it in the engine (create, start, remove) are made one at a
+time, under ``changing``: an effect that is no longer wanted has unwound before the next one touches the
+container, so a removal can't be overtaken by the creation it follows. And an engine that does not answer is
+waited for: the effect is what the state wants, and it goes on wanting it.
+
+An exit is told after the console was read to its end, or after ``DRAIN`` seconds.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, assert_never
+
+import attrs
+import trio
+
+from actors.container import effects as todo
+from actors.container import messages as told
+from actors.container.console.console import Console, InputClosed, InputFull, Life, Matcher
+from actors.container.console.follower import FIRST_DELAY, LONGEST_DELAY, Watch
+from actors.container.console.reader import Reader
+from actors.container.engine import Engine, EngineRefused, EngineUnavailable, Missing, Role, Snapshot
+from actors.container.state import UP, Phase, State
+from actors.kernel.actor import View
+from actors.kernel.mailbox import Ref
+
+T = TypeVar("T")
+
+DRAIN = 2.0
+ATTACH = 10.0
+INSTALLER_ENDS = 1.0
+LOOK_AGAIN = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+@attrs.define(eq=False)
+class Performer:
+    """Does the effects of one incarnation of a container actor.
+
+    ``changing`` and ``console`` belong to the container's place, and outlive the incarnation. ``replayed`` is
+    the version that it began with: a start that was recorded by then is resumed.
+    """
+
+    internal_id: str
+    engine: Engine
+    console: Console
+    changing: trio.Lock
+    view: Callable[[], View[State]]
+    compile_pattern: Callable[[str], Matcher]
+    clock: Callable[[], float]
+    replayed: int | None = None
+
+    async def __call__(self, effect: todo.Effect, ref: Ref[told.Message]) -> told.Message | None:
+        """Do ``effect`` and return the observation that it ends in."""
+        match effect:
+            case todo.EnsureImage():
+                return await self._ensure_image(effect)
+            case todo.RunInstallScript():
+                return await self._run_install_script(effect)
+            case todo.WaitInstall():
+                await trio.sleep(effect.seconds)
+                return told.InstallTimeElapsed(effect.attempt)
+            case todo.CreateInEngine():
+                return await self._create(effect)
+            case todo.DiscardInstallation():
+                return await self._remove(None, *Role)
+            case todo.RemoveFromEngine():
+                return await self._remove(told.RemovalReported(effect.attempt), *Role)
+            case todo.BuildCandidate():
+                return await self._build_candidate(effect)
+            case todo.ReplaceInEngine():
+                return await self._replace(effect)
+            case todo.DiscardChange():
+                return await self._remove(None, Role.INSTALLER, Role.CANDIDATE)
+            case todo.ApplyLimits():
+                return await self._apply_limits(effect)
+            case todo.WatchConsole():
+                return await self._watch(effect, ref)
+            case todo.StartInEngine():
+                return await self._start(effect)
+            case todo.StopInEngine():
+                return await self._stop(effect)
+            case todo.WaitGrace():
+                await trio.sleep(effect.seconds)
+                return told.GraceElapsed(effect.run)
+            case todo.KillInEngine():
+                return await self._kill(effect)
+            case todo.WaitBackoff():
+                await trio.sleep(effect.seconds)
+                return told.BackoffElapsed(effect.run)
+        assert_never(effect)
+
+    async def _persist(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Return what ``call`` returns once the engine answers; every other error is its caller's."""
+        delay = FIRST_DELAY
+        while True:
+            try:
+                return await call()
+            except EngineUnavailable:
+                await trio.sleep(delay)
+                delay = min(delay * 2, LONGEST_DELAY)
+
+    # The installation
+
+    async def _ensure_image(self, effect: todo.EnsureImage) -> told.Message:
+        try:
+            await self._persist(lambda: self.engine.ensure_image(effect.image, self.console.say))
+        except EngineRefused as refusal:
+            return told.ImageReported(effect.attempt, str(refusal))
+        return told.ImageReported(effect.attempt)
+
+    async def _run_install_script(self, effect: todo.RunInstallScript) -> told.Message:
+        try:
+            return await self._persist(lambda: self._install_once(effect))
+        except EngineRefused as refusal:
+            return told.ScriptReported(effect.attempt, error=str(refusal))
+        except Missing:
+            return told.ScriptReported(effect.attempt, error="the install container was removed by someone")
+
+    async def _install_once(self, effect: todo.RunInstallScript) -> told.Message:
+        async with self.changing:
+            engine_id = await self.engine.create_installer(effect.spec, effect.attempt)
+        async with self.console.reading:
+            reader = Reader(self.engine, self.console, engine_id, engine_id, self.clock)
+            snapshot: Snapshot | None = None
+            while snapshot is None:
+                await self._read_installer(reader)
+                with trio.move_on_after(INSTALLER_ENDS):
+                    snapshot = await self._wait_end(engine_id)
+                    if snapshot is None:
+                        raise Missing(engine_id)
+            reader.end()
+        if snapshot.killed_for:
+            return told.ScriptReported(effect.attempt, error=snapshot.killed_for)
+        return told.ScriptReported(effect.attempt, snapshot.exit_code)
+
+    async def _read_installer(self, reader: Reader) -> None:
+        """Show what the install script prints until its stream ends, starting it where nobody has."""
+        engine_id, asked_at = reader.engine_id, self.clock()
+        async with self.engine.attach(engine_id) as attachment:
+            snapshot = await self.engine.inspect(engine_id)
+            if snapshot is None:
+                raise Missing(engine_id)
+            if snapshot.started_at is None:
+                reader.begin()
+                async with self.changing:
+                    await self.engine.start(engine_id)
+            else:
+                await reader.make_up(snapshot.started_at, asked_at)
+                if not snapshot.running:
+                    return
+            while chunk := await attachment.receive():
+                await reader.take(chunk)
+
+    async def _create(self, effect: todo.CreateInEngine) -> told.Message:
+        async def create() -> str:
+            if self.view().state.phase is Phase.STARTING:  # made anew, long after its installation
+                await self.engine.ensure_image(effect.spec.image, self.console.say)
+            async with self.changing:
+                if effect.spec.install_script is not None:
+                    await self.engine.remove(self.internal_id, Role.INSTALLER)
+                return await self.engine.create_server(effect.spec, effect.attempt)
+
+        try:
+            engine_id = await self._persist(create)
+        except EngineRefused as refusal:
+            return told.CreationReported(effect.attempt, error=str(refusal))
+        return told.CreationReported(effect.attempt, engine_id)
+
+    async def _remove(self, report: told.Message | None, *roles: Role) -> told.Message | None:
+        async def remove() -> None:
+            async with self.changing:
+                for role in roles:
+                    await self.engine.remove(self.internal_id, role)
+
+        while True:
+            try:
+                await self._persist(remove)
+            except EngineRefused as refusal:
+                self.console.say(f"Error: {refusal}")
+                await trio.sleep(LONGEST_DELAY)
+            else:
+                return report
+
+    # Its change
+
+    async def _build_candidate(self, effect: todo.BuildCandidate) -> told.Message:
+        async def build() -> str:
+            await self.engine.ensure_image(effect.spec.image, self.console.say)
+            async with self.changing:
+                await self.engine.remove(self.internal_id, Role.INSTALLER)
+                return await self.engine.create_candidate(effect.spec, effect.installation, effect.fresh)
+
+        try:
+            engine_id = await self._persist(build)
+        except EngineRefused as refusal:
+            return told.CandidateReported(effect.attempt, error=str(refusal))
+        return told.CandidateReported(effect.attempt, engine_id)
+
+    async def _replace(self, effect: todo.ReplaceInEngine) -> told.Message:
+        async def replace() -> None:
+            async with self.changing:
+                await self.engine.replace(self.internal_id, effect.candidate)
+
+        try:
+            await self._persist(replace)
+        except EngineRefused as refusal:
+            return told.ReplacementReported(effect.attempt, str(refusal))
+        except Missing:
+            return told.ReplacementReported(effect.attempt, "the new container was removed by someone")
+        return told.ReplacementReported(effect.attempt)
+
+    async def _apply_limits(self, effect: todo.ApplyLimits) -> told.Message:
+        async def update() -> None:
+            async with self.changing:
+                await self.engine.update(effect.engine_id, effect.limits)
+
+        try:
+            await self._persist(update)
+        except EngineRefused as refusal:
+            return told.LimitsReported(effect.limits, str(refusal))
+        except Missing:
+            pass  # the container that is made instead of it has them
+        return told.LimitsReported(effect.limits)
+
+    # The process
+
+    async def _watch(self, effect: todo.WatchConsole, ref: Ref[told.Message]) -> told.Message:
+        state = self.view().state
+        if state.phase in UP and state.started_at is not None:
+            self.console.life(effect.run, effect.engine_id).up.set()
+        fresh = state.phase is Phase.STARTING and not self._resumed()
+        awaited = state.phase in (Phase.STARTING, Phase.LOADING) and not state.pattern_seen
+
+        def began() -> float | None:
+            state = self.view().state
+            return state.started_at if state.run == effect.run else None
+
+        def over() -> float | None:
+            state = self.view().state
+            if state.run != effect.run:
+                return state.previous if state.run == effect.run + 1 else None
+            return None if state.phase in (Phase.STARTING, *UP) else state.started_at
+
+        watch = Watch(
+            self.engine,
+            self.console,
+            effect,
+            fresh,
+            state.previous,
+            began,
+            over,
+            awaited,
+            self.compile_pattern,
+            self.clock,
+        )
+        return await watch.run(ref)
+
+    async def _start(self, effect: todo.StartInEngine) -> told.Message:
+        life = self.console.life(effect.run, effect.engine_id)
+        earlier: set[float | None] = {None, effect.previous}
+        resumed = self._resumed()
+        with trio.move_on_after(ATTACH):
+            await life.attached.wait()
+
+        async def start() -> Snapshot | None:
+            """Start the process unless this run has had its start, which we may not have seen."""
+            nonlocal resumed
+            async with self.changing:
+                snapshot = await self.engine.inspect(effect.engine_id)
+                if snapshot is None or snapshot.running:
+                    return snapshot
+                if not resumed:
+                    earlier.add(snapshot.started_at)  # somebody else's, for nothing was asked for yet
+                    resumed = True
+                if snapshot.started_at not in earlier:
+                    return snapshot
+                await self.engine.start(effect.engine_id)
+                return await self.engine.inspect(effect.engine_id)
+
+        try:
+            snapshot = await self._persist(start)
+        except EngineRefused as refusal:
+            return told.StartReported(effect.run, error=str(refusal))
+        except Missing:
+            return told.StartReported(effect.run)
+        life.up.set()
+        if snapshot is not None and not snapshot.running:
+            await self._drain(life)
+            return told.StartReported(effect.run, snapshot, tail=self.console.last_words(life))
+        return told.StartReported(effect.run, snapshot)
+
+    def _resumed(self) -> bool:
+        """Return true where an earlier incarnation may have done a part of what the state wants."""
+        return self.replayed is not None and self.view().version <= self.replayed
+
+    async def _stop(self, effect: todo.StopInEngine) -> told.Message | None:
+        life = self.console.life(effect.run, effect.engine_id)
+        async with self.changing:
+            snapshot = await self._persist(lambda: self.engine.inspect(effect.engine_id))
+        if snapshot is None or not snapshot.running:
+            return await self._end(life, snapshot)
+        life.up.set()
+        if effect.policy.type == "command":
+            await self._send_command(life, effect.policy.value)
+        else:
+            await self._signal(effect.engine_id, effect.policy.value)
+        return None
+
+    async def _send_command(self, life: Life, command: str) -> None:
+        """Queue ``command`` for the process, waiting for a console that takes it."""
+        await life.attached.wait()
+        while True:
+            try:
+                self.console.send_nowait(command.rstrip("\n").encode() + b"\n")
+            except (InputClosed, InputFull):
+                await trio.sleep(FIRST_DELAY)
+            else:
+                return
+
+    async def _signal(self, engine_id: str, name: str) -> None:
+        try:
+            await self._persist(lambda: self.engine.signal(engine_id, name))
+        except EngineRefused as refusal:
+            self.console.say(f"Error: {refusal}")
+
+    async def _kill(self, effect: todo.KillInEngine) -> told.Message:
+        async with self.changing:
+            pass
+        while True:
+            await self._signal(effect.engine_id, "SIGKILL")
+            with trio.move_on_after(LONGEST_DELAY):
+                snapshot = await self._persist(lambda: self._wait_end(effect.engine_id))
+                break
+        return await self._end(self.console.life(effect.run, effect.engine_id), snapshot)
+
+    async def _wait_end(self, engine_id: str) -> Snapshot | None:
+        looks = iter(LOOK_AGAIN)
+        while (snapshot := await self.engine.inspect(engine_id)) is not None and snapshot.running:  # noqa: ASYNC110 - a notice may be lost
+            await trio.sleep(next(looks, LOOK_AGAIN[-1]))
+        return snapshot
+
+    async def _end(self, life: Life, snapshot: Snapshot | None) -> told.Message:
+        """Report the end of a run, once its console was read where it had any."""
+        if snapshot is None or snapshot.started_at not in (None, self.view().state.previous):
+            await self._drain(life)
+        return told.EndReported(life.run, snapshot)
+
+    async def _drain(self, life: Life) -> None:
+        with trio.move_on_after(DRAIN):
+            await life.drained.wait()

@@ -1,0 +1,1 @@
+"""Authorization: tokens, scopes, and what a token may see."""

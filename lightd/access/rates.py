@@ -1,0 +1,81 @@
+"""How often a minted token may start, stop and change one container.
+
+Each start and each change leaves records in the journal, and work for Docker, so a client that repeats them
+as fast as it can costs everybody. The rules:
+
+1. Each token has a budget for each container and each kind of action: ``burst`` at once, then one in
+   ``every`` seconds. What is over it is a 429 that says when to try again, and spends nothing.
+2. Stopping and killing have a budget of their own, so no number of starts keeps anybody from a kill. No token
+   shares that budget with another.
+3. Starts and changes by tokens with ``containers`` have a second budget for each container, twice as large,
+   that all those tokens share: a panel mints a token for each page, and a tenant may have many pages.
+4. The master token has no limit: it is the operator's, who starts all servers at once after a night.
+5. Memory is bounded: of more than ``REMEMBERED`` budgets the one that was used longest ago is forgotten.
+"""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Final
+
+import attrs
+import trio
+
+from lightd.access.identity import Identity
+from lightd.api.errors import ApiError
+
+REMEMBERED: Final = 10_000
+SHARED: Final = 2
+"""So many times a token's own budget is what all tokens with ``containers`` share."""
+
+
+@attrs.frozen
+class Budget:
+    """``burst`` actions at once, then one in ``every`` seconds. ``title`` says what it is for."""
+
+    title: str
+    burst: int
+    every: float
+    shared: bool = True
+
+
+STARTING: Final = Budget("started or restarted", 20, 5.0)
+ENDING: Final = Budget("stopped or killed", 20, 0.5, shared=False)
+CHANGING: Final = Budget("changed", 20, 5.0)
+POWER: Final = MappingProxyType({"start": STARTING, "restart": STARTING, "stop": ENDING, "kill": ENDING})
+
+
+@attrs.define(eq=False)
+class Rates:
+    """What is left of the budgets: for each, the moment at which all that was spent is paid back."""
+
+    _clock: Callable[[], float] = trio.current_time
+    _paid: OrderedDict[tuple[str, str, str], float] = attrs.field(factory=OrderedDict)
+
+    def spend(self, budget: Budget, subject: str, identity: Identity) -> None:
+        """Spend one action of ``budget`` on ``subject``; raises a 429."""
+        if identity.is_master:
+            return
+        keys = [((budget.title, subject, identity.token_id), budget.burst)]
+        if budget.shared and identity.grant.containers is not None:
+            keys.append(((budget.title, subject, ""), SHARED * budget.burst))
+        now = self._clock()
+        for key, burst in keys:
+            every = budget.every * budget.burst / burst
+            if (wait := self._paid.get(key, now) - now - (burst - 1) * every) > 0:
+                raise _too_often(budget, wait)
+        for key, burst in keys:
+            self._paid[key] = max(now, self._paid.get(key, now)) + budget.every * budget.burst / burst
+            self._paid.move_to_end(key)
+        while len(self._paid) > REMEMBERED:
+            self._paid.popitem(last=False)
+
+
+def _too_often(budget: Budget, wait: float) -> ApiError:
+    often = f"{budget.burst} times at once, then every {budget.every:g} seconds"
+    message = f"this is {budget.title} too often: the limit is {often}"
+    return ApiError(
+        HTTPStatus.TOO_MANY_REQUESTS, "too_often", message, {"Retry-After": str(max(1, math.ceil(wait)))}
+    )

@@ -1,0 +1,64 @@
+"""How many requests and sockets one token may have under way.
+
+Each takes memory, and perhaps a thread, for as long as its client wants it to last. So no minted token has
+more than ``REQUESTS`` requests and ``SOCKETS`` sockets at a time, and all of them together leave room for the
+master token, which has no limit here.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+import attrs
+
+from lightd.access.identity import Identity
+from lightd.api.errors import RETRY_AFTER, ApiError
+
+REQUESTS = 100
+ALL_REQUESTS = 1000
+SOCKETS = 300
+
+
+@attrs.define(eq=False)
+class Shares:
+    """What is under way, by token; the master token's isn't counted."""
+
+    _requests: Counter[str] = attrs.field(factory=Counter)
+    _sockets: Counter[str] = attrs.field(factory=Counter)
+
+    @contextmanager
+    def request(self, identity: Identity) -> Iterator[None]:
+        """Count a request of ``identity`` until the block is left; raises a 429, or a 503."""
+        if identity.is_master:
+            yield
+            return
+        if self._requests.total() >= ALL_REQUESTS:
+            message = f"{ALL_REQUESTS} requests of minted tokens are in progress, which is the maximum"
+            raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", message, RETRY_AFTER)
+        message = f"this token has {REQUESTS} requests in progress, which is the maximum"
+        with _counted(self._requests, identity.token_id, REQUESTS, "too_many_requests", message):
+            yield
+
+    @contextmanager
+    def socket(self, identity: Identity) -> Iterator[None]:
+        """Count a socket of ``identity`` until the block is left; raises a 429."""
+        if identity.is_master:
+            yield
+            return
+        message = f"this token has {SOCKETS} sockets open, which is the maximum"
+        with _counted(self._sockets, identity.token_id, SOCKETS, "too_many_sockets", message):
+            yield
+
+
+@contextmanager
+def _counted(counts: Counter[str], token_id: str, most: int, code: str, message: str) -> Iterator[None]:
+    if counts[token_id] >= most:
+        raise ApiError(HTTPStatus.TOO_MANY_REQUESTS, code, message, RETRY_AFTER)
+    counts[token_id] += 1
+    try:
+        yield
+    finally:
+        counts[token_id] -= 1
+        if not counts[token_id]:
+            del counts[token_id]

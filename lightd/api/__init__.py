@@ -1,0 +1,1 @@
+"""The public API as values: request bodies, responses, events."""

@@ -1,0 +1,51 @@
+"""``lightd completion bash|zsh|fish``: the shell asks ``lightd`` itself for completions, through argcomplete.
+
+Container ids come from the daemon that the options typed so far select. Anything that is not a valid id is
+left out, so that a daemon can only add plain words to a shell's command line.
+"""
+
+import argparse
+import os
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+import httpx
+
+from lightd.cli.commands import address, client
+from lightd.cli.commands.trouble import Trouble
+from lightd.config.sections import ConfigurationError
+
+SHELLS: Final = ("bash", "zsh", "fish")
+ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+PATIENCE: Final = 2.0
+
+
+def to_script(shell: str) -> str:
+    """The script that the shell has to source."""
+    from argcomplete.shell_integration import shellcode  # noqa: PLC0415 - only loaded for completion
+
+    return shellcode(["lightd"], shell=shell)
+
+
+def answer(parser: argparse.ArgumentParser) -> None:
+    """Answer the shell, which asks through environment variables, and exit."""
+    import argcomplete  # noqa: PLC0415 - as above
+
+    argcomplete.autocomplete(parser, always_complete_options="long")
+
+
+def to_ids(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> Sequence[str]:  # noqa: ANN401 - argcomplete's
+    """The container ids that begin with ``prefix``; none if the daemon cannot be reached."""
+    try:
+        said_so_far = {"config": None, "url": None, "token_file": None, "ca": None, **vars(parsed_args)}
+        found = address.find(argparse.Namespace(**said_so_far), os.environ)
+        verify = client.to_context(found) if found.url.startswith("https:") else False
+        headers = {"Authorization": f"Bearer {found.token}", "Accept": client.MEDIA_TYPE}
+        said = httpx.get(
+            f"{found.url}/containers", headers=headers, verify=verify, timeout=PATIENCE, trust_env=False
+        ).json()
+        ids = [str(row["internal_id"]) for row in said["containers"]]
+    except (Trouble, ConfigurationError, httpx.HTTPError, ValueError, LookupError, TypeError):
+        return []
+    return [each for each in ids if each.startswith(prefix) and ID.fullmatch(each)]

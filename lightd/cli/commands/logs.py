@@ -1,0 +1,76 @@
+"""``lightd logs ID [-f]``: the last lines of a console, and new ones."""
+
+import argparse
+import json
+from typing import Any
+
+import attrs
+
+from lightd.cli.commands import screen
+from lightd.cli.commands.client import Client
+from lightd.cli.commands.output import Output
+from lightd.cli.commands.viewing import Frame, Viewing
+
+LINES = 100
+
+
+@attrs.define(eq=False)
+class Printed:
+    """The console lines that were printed so far, each once, up to ``last``."""
+
+    _output: Output
+    _json: bool = False
+    last: int | None = None
+
+    def end(self, lines: list[dict[str, Any]]) -> None:
+        """Print the last existing lines; new lines continue from there."""
+        self.last = lines[-1]["line"] if lines else 0
+        shown = [self._shown(line["line"], line["text"]) for line in lines]
+        self._output.lines("".join(f"{line}\n" for line in shown))
+
+    def take(self, frame: Frame) -> None:
+        """Print the new lines of a frame."""
+        if frame["event"] == "console":
+            texts = str(frame["data"]).split("\n")[:-1]
+            new = [
+                (number, text)
+                for number, text in enumerate(texts, start=frame["line"])
+                if number > (self.last or 0)
+            ]
+            if new:
+                self.last = new[-1][0]
+                self._output.lines("".join(f"{self._shown(*line)}\n" for line in new))
+        elif frame["event"] == "gap":
+            self.last = max(self.last or 0, frame["next_line"] - 1)
+            self._output.note(f"{frame['missed']} lines are missing here")
+
+    def to_query(self) -> dict[str, int]:
+        """The query with which the next connection continues."""
+        return {} if self.last is None else {"since_line": self.last}
+
+    def _shown(self, number: int, text: str) -> str:
+        if self._json:
+            return json.dumps({"line": number, "text": text})
+        return screen.to_line(text, colours=self._output.colours)
+
+
+async def run(args: argparse.Namespace, client: Client, output: Output) -> int:
+    """Print the last lines; with ``--follow`` also new ones, until the container is deleted."""
+    limit = LINES if args.lines is None else args.lines
+    printed = Printed(output, args.json)
+    await show_end(client, args.id, limit, printed)
+    if args.follow:
+        viewing = Viewing(client.address, f"/ws/{args.id}", printed.to_query, printed.take, output.note)
+        await viewing.follow()
+        output.note(f"container {args.id} was deleted")
+    return 0
+
+
+async def show_end(client: Client, internal_id: str, limit: int, printed: Printed) -> None:
+    """Print the last ``limit`` lines, and remember the number of the last line even if ``limit`` is 0."""
+    path = f"/containers/{internal_id}/logs"
+    lines: list[dict[str, Any]] = (await client.ask("GET", path, lines=max(limit, 1)))["lines"]
+    if limit:
+        printed.end(lines)
+    else:
+        printed.last = lines[-1]["line"] if lines else 0

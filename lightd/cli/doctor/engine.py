@@ -1,0 +1,227 @@
+"""The engine: whether it answers, is new enough, and can enforce the limits of containers."""
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import trio
+
+from lightd.cli.doctor.finding import Area, Finding, Tell
+from lightd.cli.doctor.subject import Subject
+from lightd.config.sections import Configuration
+
+OLDEST: Final = (1, 41)
+SLOW: Final = "systemctl restart docker"
+WITHOUT: Final = 'to run without Docker, set docker.engine to "process"'
+NO_IMAGE: Final = "lightd-doctor.invalid/none:none"
+IMAGES: Final = 20
+SKEW: Final = 5.0
+_DRIVERS: Final = frozenset({"overlay2", "overlayfs", "overlay", "btrfs", "zfs", "fuse-overlayfs"})
+_AREA = Area("engine")
+
+
+async def look(subject: Subject, tell: Tell) -> None:
+    """Check the engine that the configuration names."""
+    configuration = _known(subject)
+    if getattr(configuration.docker, "engine", "docker") == "process":
+        text = "the process engine provides no isolation: a server can do everything that its user can"
+        tell(_AREA.doubtful("kind", text, 'if Docker is available, set docker.engine to "docker"'))
+        return
+    path = configuration.docker.socket_path
+    unreachable = await _knock(path)
+    if unreachable is not None:
+        tell(unreachable)
+        return
+    transport = httpx.AsyncHTTPTransport(uds=str(path))
+    async with httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=None) as http:  # noqa: S113 - each check has a deadline
+        version, info = await _get(http, "/version"), await _get(http, "/info")
+        if version is None or info is None:
+            tell(
+                _AREA.bad(
+                    "socket", f"the server at {path} is not a Docker Engine", "correct docker.socket_path"
+                )
+            )
+            return
+        for finding in to_findings(version, info, subject.now):
+            tell(finding)
+        await _look_at_paths(http, configuration, tell)
+        await _look_at_images(http, configuration, str(version.get("Arch", "")), tell)
+
+
+def _known(subject: Subject) -> Configuration:
+    assert subject.configuration is not None  # noqa: S101 - this check is skipped without one
+    return subject.configuration
+
+
+async def _knock(path: Path) -> Finding | None:
+    """Return why the socket cannot be connected to, or None."""
+    try:
+        stream = await trio.open_unix_socket(path)
+    except FileNotFoundError:
+        return _AREA.bad(
+            "socket",
+            f"the socket {path} does not exist",
+            f"systemctl start docker, or correct docker.socket_path; {WITHOUT}",
+        )
+    except PermissionError:
+        group = await trio.to_thread.run_sync(_group_of, path)
+        mend = "run lightd as root" + (
+            f", or: usermod -aG {group} <lightd's user>" if group != "root" else ""
+        )
+        return _AREA.bad("socket", f"this user may not connect to {path}", f"{mend}; {WITHOUT}")
+    except OSError as error:
+        return _AREA.bad(
+            "socket", f"cannot connect to {path}: {error.strerror or error}", "systemctl restart docker"
+        )
+    await stream.aclose()
+    return None
+
+
+def _group_of(path: Path) -> str:
+    import grp  # noqa: PLC0415 - rarely needed
+
+    try:
+        found = path.stat()
+        return grp.getgrgid(found.st_gid).gr_name if stat.S_ISSOCK(found.st_mode) else "docker"
+    except (OSError, KeyError):
+        return "docker"
+
+
+async def _get(http: httpx.AsyncClient, path: str) -> dict[str, Any] | None:
+    try:
+        said = (await http.get(path)).json()
+    except (httpx.HTTPError, ValueError):
+        return None
+    return said if isinstance(said, dict) else None
+
+
+def to_findings(version: Mapping[str, Any], info: Mapping[str, Any], now: float) -> Iterator[Finding]:
+    """What ``GET /version`` and ``GET /info`` mean. Pure."""
+    api, name = str(version.get("ApiVersion", "")), str(version.get("Version", "?"))
+    numbers = tuple(int(part) if part.isdigit() else 0 for part in api.split("."))
+    if numbers < OLDEST:
+        yield _AREA.bad(
+            "version",
+            f"Docker {name} has API {api or '?'}, which is older than 1.41",
+            "install Docker Engine 20.10 or newer",
+        )
+    else:
+        yield _AREA.good("version", f"Docker {name} answers (API {api})")
+    yield _to_cgroup(info)
+    plugins = info.get("Plugins") or {}
+    if "local" in (plugins.get("Log") or ("local",)):
+        yield _AREA.good("log-driver", "the log driver `local` is available")
+    else:
+        yield _AREA.bad(
+            "log-driver",
+            "the log driver `local` is missing",
+            "install a Docker Engine with its built-in log drivers",
+        )
+    yield _to_users(info)
+    yield _to_driver(str(info.get("Driver", "?")))
+    if not info.get("InitBinary") or (info.get("InitCommit") or {}).get("ID") == "N/A":
+        mend = "install docker-init (Debian: apt install tini), or set default-init in Docker's daemon.json"
+        yield _AREA.bad("init", "the init binary that containers are started with is missing", mend)
+    else:
+        yield _AREA.good("init", f"containers are started with {info['InitBinary']} as their init")
+    yield from _to_clock(str(info.get("SystemTime", "")), now)
+
+
+def _to_cgroup(info: Mapping[str, Any]) -> Finding:
+    number, driver = str(info.get("CgroupVersion") or "1"), info.get("CgroupDriver")
+    lacking = [
+        limit
+        for limit, key in (("memory", "MemoryLimit"), ("cpu", "CpuCfsQuota"), ("pids", "PidsLimit"))
+        if info.get(key) is False
+    ]
+    if driver == "none":
+        lacking = ["memory", "cpu", "pids"]
+    if lacking:
+        text = f"cgroup v{number}: limits of {', '.join(lacking)} are not enforced"
+        mend = "boot with cgroup_enable=memory; rootless Docker: delegate cgroups to the engine's user"
+        return _AREA.bad("cgroup", text, mend)
+    return _AREA.good("cgroup", f"cgroup v{number} ({driver}): limits of memory, cpu and pids are enforced")
+
+
+def _to_users(info: Mapping[str, Any]) -> Finding:
+    options = " ".join(str(option) for option in info.get("SecurityOptions") or ())
+    if "name=rootless" in options:
+        text = "Docker is rootless: users in containers, and owners of volumes, have other ids on the host"
+        return _AREA.doubtful("users", text, "use a Docker Engine that runs as root; rootless is not tested")
+    if "name=userns" in options:
+        text = "Docker remaps users: on the host, a server does not run as the owner of its volume"
+        return _AREA.bad("users", text, "remove userns-remap from /etc/docker/daemon.json")
+    return _AREA.good("users", "users in containers have the same ids on the host")
+
+
+def _to_driver(driver: str) -> Finding:
+    if driver in _DRIVERS:
+        return _AREA.good("storage-driver", f"the storage driver is {driver}")
+    text = f"the storage driver is {driver}, which is slow and may copy whole images"
+    return _AREA.doubtful(
+        "storage-driver", text, 'set "storage-driver": "overlay2" in /etc/docker/daemon.json'
+    )
+
+
+def _to_clock(told: str, now: float) -> Iterator[Finding]:
+    try:
+        skew = datetime.fromisoformat(told).timestamp() - now
+    except ValueError:
+        return
+    if abs(skew) > SKEW:
+        text = (
+            f"Docker's clock is {abs(skew):.0f} seconds {'ahead of' if skew > 0 else 'behind'} this machine's"
+        )
+        yield _AREA.bad("clock", text, "timedatectl set-ntp true, on both machines")
+
+
+async def _look_at_paths(http: httpx.AsyncClient, configuration: Configuration, tell: Tell) -> None:
+    """Whether the engine can see the folders that it mounts, tested with an image that does not exist.
+
+    The engine checks the mounts first, or rejects the image, so that nothing is created in either case.
+    """
+    storage = configuration.storage
+    hidden = []
+    wanted = [path for path in (storage.containers_path, storage.volumes_path) if os.access(path, os.F_OK)]
+    for path in wanted:
+        source = str(await trio.Path(path).resolve())
+        mounts = [{"Type": "bind", "Source": source, "Target": "/doctor"}]
+        body = {"Image": NO_IMAGE, "HostConfig": {"Mounts": mounts}}
+        answer = await http.post("/containers/create", json=body)
+        if "does not exist" in answer.text and "bind source" in answer.text:
+            hidden.append(str(path))
+    if hidden:
+        text = f"Docker cannot see {', '.join(hidden)}: it runs elsewhere or in another mount namespace"
+        tell(
+            _AREA.bad(
+                "mounts", text, "set storage.base_path to a folder that Docker sees under the same path"
+            )
+        )
+    elif wanted:
+        tell(_AREA.good("mounts", "Docker sees the folders of containers and volumes"))
+
+
+async def _look_at_images(
+    http: httpx.AsyncClient, configuration: Configuration, ours: str, tell: Tell
+) -> None:
+    filters = f'{{"label": ["lightd.node={configuration.node}"]}}'
+    rows = (await http.get("/containers/json", params={"all": "1", "filters": filters})).json()
+    names = {str(row["ImageID"]): str(row["Image"]) for row in rows}
+    strange = []
+    for image_id, name in list(names.items())[:IMAGES]:
+        image = await _get(http, f"/images/{image_id}/json") or {}
+        if ours and image.get("Architecture") not in (ours, None, ""):
+            strange.append(f"{name} ({image['Architecture']})")
+    if strange:
+        text = f"this machine is {ours}, but these images are not: {', '.join(strange)}"
+        tell(
+            _AREA.doubtful(
+                "images", text, "POST /containers/:id/reinstall with an image for this architecture"
+            )
+        )
+    elif ours:
+        tell(_AREA.good("images", f"all images are for this architecture ({ours})"))

@@ -1,0 +1,219 @@
+"""The command line: ``lightd``, ``lightd serve``, ``lightd demo``, ``lightd --token what|reset|set``.
+
+The client commands (``lightd ps`` and so on) are in ``lightd.cli.commands``, with more exit codes than these.
+
+Exit codes: 0 success, also for a daemon that was stopped by a signal; 1 failure, the log says why; 2 the
+command line, the configuration or the given token is wrong, standard error says what; 130 interrupted before
+the daemon could handle signals; 141 standard output was closed.
+"""
+
+import argparse
+import functools
+import getpass
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import trio
+
+from actors.kernel.journal import JournalUnavailable
+from lightd import certificate, logs
+from lightd.cli import stdio
+from lightd.cli.commands import parsers
+from lightd.cli.commands.trouble import FAILED, WRONG
+from lightd.config import file, rules, sections
+from lightd.config.version import version
+from lightd.exception_groups import leaves
+
+# httpx has its own command line, which imports rich if it is installed: that would slow down every start.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: it can't be imported
+
+INTERRUPTED = 130  # 128 + SIGINT, as in a shell
+LONGEST_LINE = 4096  # bytes of standard input that are read for a token
+
+_log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command in ``arguments`` (default: those of the process) and return the exit code."""
+    stdio.have_streams()
+    try:
+        try:
+            return _obey(arguments)
+        finally:
+            stdio.tell("")
+    except stdio.Unwritten as unwritten:
+        return stdio.give_up(unwritten)
+
+
+def _obey(arguments: Sequence[str] | None) -> int:
+    parser = _to_parser()
+    if "_ARGCOMPLETE" in os.environ:
+        _answer_shell(parser)
+    args = parser.parse_args(arguments, argparse.Namespace(config=None, log_format=None))
+    if args.token is not None and args.command is not None:
+        parser.error(f"--token cannot be combined with the command {args.command}")
+    path = file.resolve_path(args.config, os.environ)
+    try:
+        if args.token is not None:
+            return _TOKEN_ACTIONS[args.token](path)
+        if args.command == "demo":
+            return _demo(args)
+        if args.command in parsers.COMMANDS:
+            return _for_people(args)
+        return _serve(path, _log_format(args))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except sections.ConfigurationError as error:
+        for mistake in error.mistakes:
+            print(f"{path}: {mistake}", file=sys.stderr)
+        return WRONG
+
+
+def _to_parser() -> argparse.ArgumentParser:
+    everywhere = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    everywhere.add_argument(
+        "--config",
+        metavar="PATH",
+        help="the configuration file (default: $LIGHTD_CONFIG, else ./config.json); created if missing",
+    )
+    everywhere.add_argument(
+        "--log-format",
+        choices=["json", "console"],
+        help="the format of log lines (default: console on a terminal, otherwise json)",
+    )
+    parser = argparse.ArgumentParser(
+        prog="lightd",
+        description="Run game servers in Docker on this machine and expose them over HTTP and WebSocket.",
+        parents=[everywhere],
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"lightd {version()}")
+    parser.add_argument(
+        "--token",
+        choices=list(_TOKEN_ACTIONS),
+        help="print the master token, replace it by a new one, or read one from standard input",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    commands.add_parser(
+        "serve",
+        parents=[everywhere],
+        allow_abbrev=False,
+        help="run the daemon (the default without a command)",
+    )
+    demo = commands.add_parser(
+        "demo",
+        parents=[everywhere],
+        allow_abbrev=False,
+        help="install, start, use, stop and delete a server, and show each step",
+    )
+    demo.add_argument("--image", help="the Docker image of the server (default: busybox:stable)")
+    demo.add_argument(
+        "--engine", choices=["docker", "process"], help="default: docker if it is running, otherwise process"
+    )
+    demo.add_argument("--keep", action="store_true", help="keep the daemon running until Ctrl-C")
+    parsers.add(commands)
+    return parser
+
+
+def _answer_shell(parser: argparse.ArgumentParser) -> None:
+    """Answer a shell that asks for completions, and exit; return if no shell asks."""
+    from lightd.cli.commands import completion  # noqa: PLC0415 - no daemon waits for it to load
+
+    completion.answer(parser)
+
+
+def _for_people(args: argparse.Namespace) -> int:
+    from lightd.cli.commands import run  # noqa: PLC0415 - no daemon waits for them to load
+
+    return run.run(args, os.environ)
+
+
+def _log_format(args: argparse.Namespace) -> logs.Format:
+    chosen: logs.Format | None = args.log_format
+    return chosen or ("console" if sys.stderr.isatty() else "json")
+
+
+def _existing(path: Path) -> sections.Configuration:
+    """The configuration at ``path``, which is created first if it is missing."""
+    if file.create(path):
+        print(f"{path}: created with a new token", file=sys.stderr)
+    return file.load(path)
+
+
+def _serve(path: Path, log_format: logs.Format) -> int:
+    created = file.create(path)
+    configuration = file.load(path)
+    certificate.read(configuration.server.tls)
+    from lightd import daemon  # noqa: PLC0415 - a token is printed without waiting for the whole daemon to load
+
+    with logs.configure(log_format, logging.INFO):
+        if created:
+            _log.info("created %s with a new token; to print it: lightd --token what", path)
+        try:
+            trio.run(functools.partial(daemon.run, configuration, path=path, started=_tell_addresses))
+        except Exception as error:  # noqa: BLE001 - the last handler; the log masks the secrets in it
+            _tell_failure(error)
+            return FAILED
+    return 0
+
+
+def _tell_failure(error: Exception) -> None:
+    """Log why the daemon ended: one sentence for what an operator can fix, the traceback for a bug."""
+    from lightd.journal.sqlite import JournalRefused  # noqa: PLC0415 - as the daemon
+
+    found = leaves(error)
+    if all(isinstance(leaf, OSError | JournalRefused | JournalUnavailable) for leaf in found):
+        for leaf in found:
+            _log.critical("lightd cannot run: %s", leaf)
+    else:
+        _log.critical("lightd failed", exc_info=error)
+
+
+def _tell_addresses(addresses: Sequence[str]) -> None:
+    _log.info("listening on %s", ", ".join(addresses), extra={"version": version()})
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from lightd.cli import demo  # noqa: PLC0415 - as the daemon
+
+    return demo.main(args)
+
+
+def _print_token(path: Path) -> int:
+    stdio.tell(f"Current Token: {_existing(path).authorization.token}\n")
+    return 0
+
+
+def _reset_token(path: Path) -> int:
+    _existing(path)
+    token = file.fresh_token()
+    file.replace_token(path, token)
+    stdio.tell(f"Token reset successfully!\nNew Token: {token}\n")
+    return 0
+
+
+def _set_token(path: Path) -> int:
+    _existing(path)
+    try:
+        token = rules.TOKEN.read(_ask_token())
+    except ValueError:
+        print(f"lightd: the token must be {rules.TOKEN.means}; nothing was changed", file=sys.stderr)
+        return WRONG
+    file.replace_token(path, token)
+    stdio.tell("Token set successfully!\n")
+    return 0
+
+
+def _ask_token() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.buffer.readline(LONGEST_LINE).decode(errors="replace").rstrip("\r\n")
+    try:
+        return getpass.getpass("New token: ")
+    except EOFError:
+        return ""
+
+
+_TOKEN_ACTIONS = {"what": _print_token, "reset": _reset_token, "set": _set_token}

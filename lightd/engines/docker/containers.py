@@ -1,0 +1,81 @@
+"""What is done to a container of the engine's by its name or id, whatever it is for.
+
+Create, start and remove run 8 at a time: the engine gains nothing from more, and each takes longer.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import attrs
+import trio
+
+from actors.container.engine import EngineRefused, Missing
+from lightd.engines.docker import calls, recipe, translate
+from lightd.engines.docker.translate import Refused
+
+CHANGES_AT_ONCE: Final = 8
+
+NOT_FOUND: Final = 404
+CONFLICT: Final = 409
+
+
+@attrs.define(eq=False)
+class Containers:
+    """The containers of the engine; ``node`` tells ours from those of others."""
+
+    _calls: calls.Calls
+    _node: str
+    _changing: trio.Semaphore = attrs.field(factory=lambda: trio.Semaphore(CHANGES_AT_ONCE))
+
+    async def change(self, method: str, path: str, data: recipe.Json | None = None, **params: str) -> Any:  # noqa: ANN401 - JSON
+        """As ``Calls.change``, when it is this change's turn."""
+        async with self._changing:
+            return await self._calls.change(method, path, data, **params)
+
+    async def look(self, name: str) -> Mapping[str, Any] | None:
+        """What the engine says of a container, None where there is none; raises as ``Engine.inspect``."""
+        try:
+            found: Mapping[str, Any] = await self._calls.get(f"containers/{name}/json")
+        except Refused as no:
+            if no.status == NOT_FOUND:
+                return None
+            raise translate.to_fault(no) from None
+        return found
+
+    async def find(self, engine_id: str) -> Mapping[str, Any]:
+        """As ``look``; raises ``Missing`` where there is none."""
+        found = await self.look(engine_id)
+        if found is None:
+            raise Missing(engine_id)
+        return found
+
+    def is_ours(self, inspected: Mapping[str, Any]) -> bool:
+        """Whether a container that was looked at is this node's."""
+        return (inspected["Config"]["Labels"] or {}).get(translate.NODE) == self._node
+
+    async def remove(self, engine_id: str) -> None:
+        """The container is gone, with the volumes that the engine made for it, running or not."""
+        with refusals(NOT_FOUND):
+            try:
+                await self.change("DELETE", f"containers/{engine_id}", force="1", v="1")
+            except Refused as no:
+                if no.status != CONFLICT:
+                    raise
+                # Somebody removes it already; its name is free when that has ended.
+                await self._calls.post(f"containers/{engine_id}/wait", condition="removed")
+
+
+def someone_elses(name: str) -> EngineRefused:
+    """The refusal of a name that a container has which isn't ours."""
+    return EngineRefused(f"The engine has a container named {name} that is somebody else's")
+
+
+@contextmanager
+def refusals(*fine: int) -> Iterator[None]:
+    """Leave out the answers whose status is ``fine``; the others are the engine's refusal or its fault."""
+    try:
+        yield
+    except Refused as no:
+        if no.status not in fine:
+            raise translate.to_fault(no) from None

@@ -1,0 +1,280 @@
+"""The Docker Engine as ``actors.container.engine`` wants it (Engine API 1.41 and later).
+
+- Short calls go through ``calls`` (aiodocker beyond the bridge); consoles, events, pulls and logs are streams
+  of their own, natively in Trio.
+- Names are deterministic and every container says in its labels whose it is, so what an interrupted call left
+  behind is found again. What carries the name but not our node's label isn't touched.
+- Create, start and remove run a few at a time (``containers``). Signals never wait in that line.
+"""
+
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+from urllib.parse import quote, urlencode
+
+import attrs
+import trio
+
+from actors.container.engine import (
+    Backlog,
+    EngineRefused,
+    EngineUnavailable,
+    Listed,
+    Missing,
+    Notice,
+    Role,
+    Sample,
+    Snapshot,
+)
+from actors.container.spec import ContainerSpec, Limits, PortBinding
+from actors.kernel.turns import Turns
+from lightd.engines.container_networks import ContainerNetworks
+from lightd.engines.docker import attach, bridge, calls, pull, recipe, streams, translate
+from lightd.engines.docker.containers import CONFLICT, NOT_FOUND, Containers, refusals, someone_elses
+from lightd.engines.docker.frames import Tail, Unframer
+from lightd.engines.docker.images import Images
+from lightd.engines.docker.layers import Layers
+from lightd.engines.docker.logged import to_logged
+from lightd.engines.docker.making import Maker
+from lightd.engines.docker.network import Network
+from lightd.engines.docker.policy import Policy
+from lightd.engines.docker.sampler import Sampler
+from lightd.engines.docker.starting import Starter
+from lightd.engines.docker.translate import Refused
+from lightd.engines.host import folder, ports
+
+TRIES: Final = 5  # to rename, while somebody else takes and leaves the name
+BACKLOG_BOUND: Final = 1024 * 1024
+BACKLOG_LINES: Final = 10_000
+
+FAULT: Final = 500
+
+
+@attrs.define(eq=False)
+class Notices:
+    """Follows the engine's events; see ``engine.Engine.notices``."""
+
+    _messages: streams.Messages
+
+    def __aiter__(self) -> "Notices":
+        return self
+
+    async def __anext__(self) -> Notice:
+        async for message in self._messages:
+            if notice := translate.to_notice(message):
+                return notice
+        raise EngineUnavailable("The engine's stream of events ended")
+
+
+@attrs.define(eq=False)
+class DockerEngine:
+    """See ``engine.Engine``; made by ``open_docker_engine``."""
+
+    _socket_path: str
+    _layout: recipe.Layout
+    _calls: calls.Calls
+    _sampler: Sampler
+    _network: Network
+    _containers: Containers
+    _images: Images
+    _maker: Maker
+    _starter: Starter
+    _layers: Layers
+    _turns: Turns = attrs.field(factory=Turns)
+
+    async def ensure_image(self, image: str, progress: Callable[[str], None]) -> None:
+        with refusals():
+            try:
+                await self._calls.get(f"images/{quote(image, safe='/:@')}/json")
+            except Refused as no:
+                if no.status != NOT_FOUND:
+                    raise
+                await pull.pull(self._socket_path, await self._calls.version(), image, progress)
+
+    # ---- creation
+
+    async def create_installer(self, spec: ContainerSpec, attempt: int) -> str:
+        return await self._maker.installer(spec, attempt)
+
+    async def create_server(self, spec: ContainerSpec, attempt: int) -> str:
+        return await self._maker.server(spec, attempt, Role.SERVER)
+
+    async def create_candidate(self, spec: ContainerSpec, attempt: int, fresh: Sequence[PortBinding]) -> str:
+        await trio.to_thread.run_sync(ports.check_free, fresh)
+        return await self._maker.server(spec, attempt, Role.CANDIDATE)
+
+    # ---- change
+
+    async def replace(self, internal_id: str, engine_id: str) -> None:
+        name = recipe.to_name(internal_id, Role.SERVER)
+        for _ in range(TRIES):
+            if await self._containers.look(engine_id) is None:
+                raise Missing(engine_id)
+            found = await self._containers.look(name)
+            if found is not None and found["Id"] == engine_id:
+                return
+            if found is not None:
+                if not self._containers.is_ours(found):
+                    raise someone_elses(name)
+                await self._containers.remove(found["Id"])
+            try:
+                await self._containers.change("POST", f"containers/{engine_id}/rename", name=name)
+            except Refused as no:
+                if no.status not in {NOT_FOUND, CONFLICT}:
+                    raise translate.to_fault(no) from None
+                await trio.sleep(0.05)  # the old one's name outlives it for a moment
+        raise EngineUnavailable(f"The name {name} is taken again and again")
+
+    async def update(self, engine_id: str, limits: Limits) -> None:
+        ceilings = recipe.to_ceilings(limits.memory, limits.cpu, limits.pids)
+        try:
+            await self._containers.change("POST", f"containers/{engine_id}/update", ceilings)
+        except Refused as no:
+            if no.status == NOT_FOUND:
+                raise Missing(engine_id) from None
+            raise EngineRefused(translate.to_refusal(no.message)) from None
+
+    # ---- life
+
+    async def start(self, engine_id: str) -> None:
+        await self._starter.start(engine_id)
+
+    async def signal(self, engine_id: str, name: str) -> None:
+        with refusals(NOT_FOUND, CONFLICT):
+            await self._calls.post(f"containers/{engine_id}/kill", signal=name)
+
+    async def remove(self, internal_id: str, role: Role) -> None:
+        found = await self._containers.look(recipe.to_name(internal_id, role))
+        if found is not None and self._containers.is_ours(found):
+            await self._containers.remove(found["Id"])
+            self._layers.forget(found["Id"])
+        if role is Role.SERVER:
+            await trio.to_thread.run_sync(folder.clear, self._layout.folder(internal_id))
+        elif role is Role.INSTALLER:
+            await self._settle(internal_id)
+
+    async def remove_orphan(self, engine_id: str) -> None:
+        found = await self._containers.look(engine_id)
+        await self._containers.remove(engine_id)
+        if found is not None and found["Config"]["Labels"].get(translate.ROLE) == Role.INSTALLER.value:
+            await self._settle(found["Config"]["Labels"][translate.INTERNAL_ID])
+
+    async def _settle(self, internal_id: str) -> None:
+        """However the installer ended, what it left behind is the server's user's (``folder``)."""
+        own, volumes_path = self._layout.folder(internal_id), self._layout.volumes_path
+        await trio.to_thread.run_sync(folder.settle_hand_over, own, volumes_path)
+
+    async def resize(self, engine_id: str, columns: int, rows: int) -> None:
+        with refusals(NOT_FOUND, CONFLICT, FAULT):
+            await self._calls.post(f"containers/{engine_id}/resize", h=str(rows), w=str(columns))
+
+    # ---- sight
+
+    async def inspect(self, engine_id: str) -> Snapshot | None:
+        found = await self._containers.look(engine_id)
+        if found is None:
+            return None
+        if found["State"]["Running"]:
+            self._layers.watch(found)
+        snapshot = translate.to_snapshot(found)
+        return attrs.evolve(snapshot, killed_for=self._layers.overgrown.get(engine_id, ""))
+
+    async def list(self) -> Sequence[Listed]:
+        filters = json.dumps(recipe.to_filters(self._layout.node))
+        try:
+            rows = await self._calls.get("containers/json", all="1", filters=filters)
+        except Refused as no:
+            raise translate.to_fault(no) from None
+        await self._images.sweep(rows)
+        return [listed for row in rows if (listed := translate.to_listed(row))]
+
+    @asynccontextmanager
+    async def notices(self) -> AsyncIterator[Notices]:
+        filters = {
+            **recipe.to_filters(self._layout.node),
+            "type": ["container"],
+            "event": [*translate.ACTIONS],
+        }
+        # From now on, by the clock that we share: the engine answers a moment before it listens.
+        since = f"{time.time():.9f}"
+        query = urlencode({"filters": json.dumps(filters), "since": since})
+        await self._network.look()
+        with refusals():
+            async with self._body("GET", f"events?{query}") as body:
+                yield Notices(streams.Messages(body))
+
+    # ---- consoles
+
+    @asynccontextmanager
+    async def attach(self, engine_id: str) -> AsyncIterator[attach.DockerAttachment]:
+        tty = (await self._containers.find(engine_id))["Config"]["Tty"]
+        prefix = "/" + await self._calls.version()
+        async with attach.open_attachment(self._socket_path, prefix, engine_id, tty=tty) as attachment:
+            yield attachment
+
+    async def backlog(self, engine_id: str, since: float) -> Backlog:
+        found = await self._containers.find(engine_id)
+        unframer = None if found["Config"]["Tty"] else Unframer()
+        begin = f"{translate.to_since(found, since):.9f}"
+        asked = {"stdout": 1, "stderr": 1, "timestamps": 1, "since": begin, "tail": BACKLOG_LINES}
+        query = urlencode(asked)
+        tail = Tail(BACKLOG_BOUND)
+        try:
+            async with self._body("GET", f"containers/{engine_id}/logs?{query}") as body:
+                async for piece in body:
+                    tail.add(piece if unframer is None else unframer.feed(piece))
+        except Refused as no:
+            gone = no.status in {NOT_FOUND, CONFLICT}  # a conflict with its removal
+            raise (Missing(engine_id) if gone else translate.to_fault(no)) from None
+        lines = await self._turns.run(to_logged(tail.take()))
+        return Backlog(lines, cut=tail.cut or len(lines) >= BACKLOG_LINES)
+
+    # ---- counters
+
+    async def sample(self, engine_ids: Sequence[str]) -> Mapping[str, Sample]:
+        return await self._sampler.sample(engine_ids)
+
+    def leave(self) -> None:
+        self._calls.leave()
+
+    # ---- the way to the engine
+
+    @asynccontextmanager
+    async def _body(self, method: str, path: str) -> AsyncIterator[streams.Body]:
+        target = f"/{await self._calls.version()}/{path}"
+        async with streams.open_body(self._socket_path, method, target) as body:
+            yield body
+
+
+@asynccontextmanager
+async def open_docker_engine(
+    socket_path: str,
+    *,
+    node: str,
+    containers_path: str,
+    volumes_path: str,
+    inside: ContainerNetworks | None = None,
+    policy: Policy | None = None,
+) -> AsyncIterator[DockerEngine]:
+    """The engine at a socket, which need not answer yet; ``node`` tells this daemon's containers apart.
+
+    The paths are the host's, and absolute: each container's own folder is in ``containers_path``, the volumes
+    are in ``volumes_path``. ``inside`` learns where the containers' addresses are; ``policy`` is what the
+    configuration says of containers now.
+    """
+    layout = recipe.Layout(node, containers_path, volumes_path)
+    async with bridge.open_bridge() as door, calls.open_calls(door, socket_path) as client:
+        network, containers = Network(client, inside or ContainerNetworks()), Containers(client, node)
+        held = policy or Policy()
+        images = Images(socket_path, client, containers, node)
+        maker = Maker(layout, containers, network, held, images)
+        starter, layers = Starter(layout, containers, held), Layers(client)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(layers.run)
+            sampler = Sampler(client)
+            yield DockerEngine(
+                socket_path, layout, client, sampler, network, containers, images, maker, starter, layers
+            )
+            nursery.cancel_scope.cancel()

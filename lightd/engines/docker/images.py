@@ -1,0 +1,141 @@
+"""What is in an image that a container is made of: its volumes, and the users that it has names for.
+
+Docker shows an image's files only through a container, so one is made for each image, never started, and
+removed. Its role is its own, so it is neither listed nor told of as a server's or an installer's; one that a
+killed daemon left behind is removed by ``sweep``. The files are a tenant's: they are read up to ``LONGEST``
+bytes.
+"""
+
+import io
+import tarfile
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+import attrs
+import trio
+
+from actors.container.engine import EngineRefused, EngineUnavailable
+from lightd.engines.docker import calls, streams, translate
+from lightd.engines.docker.containers import CONFLICT, Containers, refusals
+from lightd.engines.docker.translate import Refused
+
+LONGEST: Final = 1024 * 1024
+REMEMBERED: Final = 64
+LINKS: Final = 4
+ROLE: Final = "image"
+"""The role of a container that is made to look into an image: no ``Role``, for it is nobody's server."""
+
+
+@attrs.frozen
+class Image:
+    """An image by its id, with the paths of its volumes and its files of users and of groups."""
+
+    image_id: str
+    volumes: tuple[str, ...]
+    passwd: bytes
+    group: bytes
+
+
+@attrs.define(eq=False)
+class Images:
+    """Looks into images, once into each."""
+
+    _socket_path: str
+    _calls: calls.Calls
+    _containers: Containers
+    _node: str
+    _known: OrderedDict[str, Image] = attrs.field(factory=OrderedDict)
+    _looking: trio.Lock = attrs.field(factory=trio.Lock)
+
+    async def look(self, name: str) -> Image:
+        """The image of that name as it is now; raises as ``Engine.create_server``."""
+        with refusals():
+            found = await self._calls.get(f"images/{quote(name, safe='/:@')}/json")
+        image_id = str(found["Id"])
+        async with self._looking:
+            if image_id not in self._known:
+                self._known[image_id] = await self._look_inside(image_id, found)
+            self._known.move_to_end(image_id)
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+            return self._known[image_id]
+
+    async def _look_inside(self, image_id: str, found: Mapping[str, Any]) -> Image:
+        volumes = tuple(sorted((found.get("Config") or {}).get("Volumes") or ()))
+        engine_id = await self._make(image_id)
+        try:
+            passwd = await self._read(engine_id, "/etc/passwd")
+            group = await self._read(engine_id, "/etc/group")
+            if await self._containers.look(engine_id) is None:  # then its files only seem to be missing
+                raise EngineUnavailable("The container that an image was looked into was removed meanwhile")
+        finally:
+            with trio.CancelScope(shield=True):
+                await self._containers.remove(engine_id)
+        return Image(image_id, volumes, passwd, group)
+
+    async def sweep(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Of the listed containers, those that a killed daemon made to look into an image are removed."""
+        left = [row["Id"] for row in rows if (row["Labels"] or {}).get(translate.ROLE) == ROLE]
+        for engine_id in () if self._looking.locked() else left:
+            await self._containers.remove(engine_id)
+
+    async def _make(self, image_id: str) -> str:
+        name = f"lightd.image-{self._node}-{image_id.rpartition(':')[2][:12]}"
+        config = {
+            "Image": image_id,
+            "Entrypoint": ["/bin/sh"],
+            "NetworkDisabled": True,
+            "HostConfig": {"NetworkMode": "none"},
+            "Labels": {
+                translate.MANAGED: "true",
+                translate.NODE: self._node,
+                translate.ROLE: ROLE,
+            },
+        }
+        for _ in range(2):
+            try:
+                made = await self._containers.change("POST", "containers/create", config, name=name)
+            except Refused as no:
+                if no.status != CONFLICT:
+                    raise EngineRefused(translate.to_refusal(no.message)) from None
+                await self._containers.remove(name)  # a killed daemon left it behind
+            else:
+                return str(made["Id"])
+        raise EngineUnavailable(f"The name {name} is taken again and again")
+
+    async def _read(self, engine_id: str, path: str) -> bytes:
+        """A file of the image's; nothing where there is none, where it is too long, or no file."""
+        for _ in range(LINKS):
+            query = urlencode({"path": path})
+            target = f"/{await self._calls.version()}/containers/{engine_id}/archive?{query}"
+            packed = b""
+            try:
+                async with streams.open_body(self._socket_path, "GET", target) as body:
+                    async for piece in body:
+                        packed += piece
+                        if len(packed) > LONGEST:
+                            return b""
+            except Refused:
+                return b""
+            content, link = await trio.to_thread.run_sync(unpack, packed)
+            if not link:
+                return content
+            path = link if link.startswith("/") else f"/etc/{link}"
+        return b""
+
+
+def unpack(packed: bytes) -> tuple[bytes, str]:
+    """What the first entry of a tar holds, or where its link leads; both empty where it is something else."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(packed), mode="r:") as archive:
+            entry = archive.next()
+            if entry is None:
+                return b"", ""
+            if entry.issym():
+                return b"", entry.linkname
+            file = archive.extractfile(entry) if entry.isreg() else None
+            return (b"" if file is None else file.read(LONGEST)), ""
+    except (tarfile.TarError, ValueError, OverflowError):
+        return b"", ""

@@ -1,0 +1,26 @@
+"""What the configuration says of containers, for the engine that makes them."""
+
+from pathlib import Path
+
+import attrs
+
+from lightd.config.sections import Docker
+
+
+@attrs.define(eq=False)
+class Policy:
+    """What holds now: a reload of the configuration changes it in place.
+
+    ``allowed_mounts`` are the folders of the host that containers may see. ``read_only`` is whether a server
+    may write outside of its volume where its spec doesn't say so, ``tmp_mb`` the size of its ``/tmp`` then.
+    """
+
+    allowed_mounts: tuple[Path, ...] = ()
+    read_only: bool = True
+    tmp_mb: int = 100
+
+    def take_on(self, docker: Docker) -> None:
+        """Be what that part of the configuration says."""
+        self.allowed_mounts = docker.allowed_mounts
+        self.read_only = docker.read_only
+        self.tmp_mb = docker.tmp_mb

@@ -1,0 +1,151 @@
+"""Streams of the Docker Engine, natively in Trio: an h11 handshake on its socket, then what follows.
+
+Long streams don't go through aiodocker: there, one too many in the connection pool makes every later call
+wait for ever, and a cancelled one leaks its socket. Here each has a connection of its own, which is closed
+when its context is left; for the engine that is the end of what it was asked for, a pull included.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+import attrs
+import h11
+import trio
+
+from actors.container.engine import EngineUnavailable
+from lightd.engines.docker.translate import Refused
+
+HANDSHAKE_SECONDS: Final = 20.0
+CHUNK: Final = 64 * 1024
+LINE_BOUND: Final = 1024 * 1024
+"""Bytes of one JSON message; the engine's are hundreds. A longer one is no engine's answer."""
+
+
+@attrs.define(eq=False)
+class Body:
+    """The body of an answer, piece by piece as it comes. Raises ``EngineUnavailable`` when it is cut off."""
+
+    _socket: trio.SocketStream
+    _connection: h11.Connection
+
+    def __aiter__(self) -> "Body":
+        return self
+
+    async def __anext__(self) -> bytes:
+        match await _next_event(self._socket, self._connection):
+            case h11.Data(data=data):
+                return bytes(data)
+            case _:
+                raise StopAsyncIteration
+
+    async def read(self) -> bytes:
+        """The whole of a short body."""
+        return b"".join([piece async for piece in self])
+
+
+@attrs.define(eq=False)
+class Messages:
+    """The JSON messages of a body, one a line."""
+
+    _body: Body
+    _buffer: bytearray = attrs.field(factory=bytearray)
+
+    def __aiter__(self) -> "Messages":
+        return self
+
+    async def __anext__(self) -> Any:  # noqa: ANN401 - JSON
+        while (end := self._buffer.find(b"\n")) < 0:
+            if len(self._buffer) > LINE_BOUND:
+                raise EngineUnavailable("The engine sent a message without an end")
+            self._buffer += await anext(self._body)
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        try:
+            return json.loads(line)
+        except ValueError:
+            raise EngineUnavailable("The engine sent what is no JSON") from None
+
+
+@asynccontextmanager
+async def open_body(
+    path: str, method: str, target: str, *, patience: float = HANDSHAKE_SECONDS
+) -> AsyncIterator[Body]:
+    """The answer's body, which may take ``patience`` seconds to begin.
+
+    Raises ``EngineUnavailable`` or ``Refused``.
+    """
+    async with _connected(path) as socket:
+        headers = [("Content-Length", "0")]
+        connection, answer = await _asked(socket, method, target, headers, patience)
+        body = Body(socket, connection)
+        await _check_accepted(answer, body)
+        yield body
+
+
+@asynccontextmanager
+async def open_raw(path: str, target: str) -> AsyncIterator[tuple[trio.SocketStream, bytes]]:
+    """The connection itself, and what has come on it so far, after an upgrade to a raw stream.
+
+    Raises as ``open_body`` does.
+    """
+    headers = [("Connection", "Upgrade"), ("Upgrade", "tcp"), ("Content-Length", "0")]
+    async with _connected(path) as socket:
+        connection, answer = await _asked(socket, "POST", target, headers, HANDSHAKE_SECONDS)
+        if answer.status_code != 101:  # noqa: PLR2004 - switching protocols
+            await _check_accepted(answer, Body(socket, connection))
+            raise EngineUnavailable("The engine does not give a raw stream")
+        yield socket, connection.trailing_data[0]
+
+
+@asynccontextmanager
+async def _connected(path: str) -> AsyncIterator[trio.SocketStream]:
+    try:
+        socket = await trio.open_unix_socket(path)
+    except OSError as error:
+        raise EngineUnavailable(f"The engine can't be reached: {error.strerror}") from None
+    try:
+        yield socket
+    finally:
+        await trio.aclose_forcefully(socket)
+
+
+async def _asked(
+    socket: trio.SocketStream, method: str, target: str, headers: list[tuple[str, str]], patience: float
+) -> tuple[h11.Connection, h11.Response | h11.InformationalResponse]:
+    connection = h11.Connection(h11.CLIENT)
+    request = h11.Request(method=method, target=target, headers=[("Host", "docker"), *headers])
+    data = (connection.send(request) or b"") + (connection.send(h11.EndOfMessage()) or b"")
+    with trio.move_on_after(patience):
+        try:
+            await socket.send_all(data)
+        except trio.BrokenResourceError:
+            raise EngineUnavailable("The engine closed the connection") from None
+        match await _next_event(socket, connection):
+            case h11.Response() | h11.InformationalResponse() as answer:
+                return connection, answer
+            case _:
+                raise EngineUnavailable("The engine closed the connection")
+    raise EngineUnavailable("The engine did not answer in time")
+
+
+async def _check_accepted(answer: h11.Response | h11.InformationalResponse, body: Body) -> None:
+    if answer.status_code >= 400:  # noqa: PLR2004 - HTTP's errors
+        with trio.move_on_after(HANDSHAKE_SECONDS):
+            text = (await body.read()).decode(errors="replace")
+            with suppress(ValueError, KeyError, TypeError):  # then it is told as it is
+                text = json.loads(text)["message"]
+            raise Refused(answer.status_code, text)
+        raise EngineUnavailable("The engine did not answer in time")
+
+
+async def _next_event(socket: trio.SocketStream, connection: h11.Connection) -> object:
+    while True:
+        try:
+            event = connection.next_event()
+            if event is not h11.NEED_DATA:
+                return event
+            connection.receive_data(await socket.receive_some(CHUNK))
+        except (h11.RemoteProtocolError, trio.BrokenResourceError):
+            raise EngineUnavailable("The engine cut the connection off") from None

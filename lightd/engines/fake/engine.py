@@ -1,0 +1,350 @@
+"""An engine that exists in Trio's time only: deterministic, without threads, sockets or images.
+
+It passes the same contract checks as Docker (``tests/contracts``), so that a simulation on it is wrong only
+where Docker would be. Containers run ``lightd.engines.fake.programs``.
+
+What goes wrong is scripted in three ways. ``faults`` is awaited before and after each call, with the call:
+it may sleep (delay), sleep for ever (hang) or raise; raised *after*, what was asked for has happened and its
+asker doesn't know. ``go_down`` makes every call raise ``EngineUnavailable`` and cuts every stream until
+``come_back``. ``exit`` and ``vanish`` do to a container what nobody asked for.
+"""
+
+import itertools
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager
+from typing import Final
+
+import attrs
+import trio
+
+from actors.container import engine
+from actors.container.spec import ContainerSpec, Limits, PortBinding
+from lightd.engines.fake import programs
+from lightd.engines.fake.container import MEMORY, FakeAttachment, FakeContainer, FakeNotices
+from lightd.engines.fake.faults import Call, Faults, Moment, no_faults
+
+EPOCH: Final = 1_700_000_000.0
+"""What the engine's clock shows when it is opened (Unix seconds)."""
+
+RIG_IMAGE: Final = "lightd-rig:latest"
+BROKEN_IMAGE: Final = "lightd-rig:broken"
+"""Has no shell: its containers are started, and end at once."""
+
+NO_SHELL: Final = "echo '[FATAL tini (7)] exec /bin/sh failed: No such file or directory'; exit 127"
+
+
+@attrs.define(eq=False)
+class FakeEngine:
+    """See ``engine.Engine``; made by ``open_fake_engine``.
+
+    ``images`` are there, those of ``registry`` can be pulled in ``pull_seconds``. ``bound`` are ports of the
+    host, with their protocol, that somebody else holds; ``table`` is what can be run. ``calls`` is every call
+    so far, in order.
+    """
+
+    _nursery: trio.Nursery
+    images: set[str]
+    registry: set[str]
+    table: Mapping[str, programs.Program]
+    faults: Faults
+    latency: float = 0.0
+    pull_seconds: float = 1.0
+    bound: set[tuple[int, str]] = attrs.field(factory=set)
+    calls: list[Call] = attrs.field(factory=list)
+    _down: bool = False
+    _containers: dict[str, FakeContainer] = attrs.field(factory=dict)
+    _names: dict[tuple[str, engine.Role], FakeContainer] = attrs.field(factory=dict)
+    _held: dict[tuple[int, str], str] = attrs.field(factory=dict)
+    _followers: set[trio.MemorySendChannel[engine.Notice]] = attrs.field(factory=set)
+    _numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1))
+    _opened: float = attrs.field(factory=trio.current_time)
+    _last: float = 0.0
+
+    # ---- the Protocol
+
+    async def ensure_image(self, image: str, progress: Callable[[str], None]) -> None:
+        async with self._call("ensure_image", image):
+            if image in self.images:
+                return
+            if image not in self.registry:
+                raise engine.EngineRefused(f"There is no image {image}")
+            progress(f"Pulling {image}")
+            await trio.sleep(self.pull_seconds)
+            self._check_up()
+            self.images.add(image)
+            progress(f"Pulled {image}")
+
+    async def create_installer(self, spec: ContainerSpec, attempt: int) -> str:
+        async with self._call("create_installer", spec.internal_id):
+            found = self._names.get((spec.internal_id, engine.Role.INSTALLER))
+            if found is not None and found.attempt == attempt:
+                return found.engine_id
+            return self._create(engine.Role.INSTALLER, spec, attempt)
+
+    async def create_server(self, spec: ContainerSpec, attempt: int) -> str:
+        async with self._call("create_server", spec.internal_id):
+            found = self._names.get((spec.internal_id, engine.Role.SERVER))
+            if found is not None and found.spec == spec and found.attempt == attempt:
+                return found.engine_id
+            return self._create(engine.Role.SERVER, spec, attempt)
+
+    async def create_candidate(self, spec: ContainerSpec, attempt: int, fresh: Sequence[PortBinding]) -> str:
+        async with self._call("create_candidate", spec.internal_id):
+            self._check_free({(port.port, port.protocol) for port in fresh})
+            found = self._names.get((spec.internal_id, engine.Role.CANDIDATE))
+            if found is not None and found.spec == spec and found.attempt == attempt:
+                return found.engine_id
+            return self._create(engine.Role.CANDIDATE, spec, attempt)
+
+    async def replace(self, internal_id: str, engine_id: str) -> None:
+        async with self._call("replace", internal_id):
+            container = self._find(engine_id)
+            if container.role is engine.Role.SERVER:
+                return
+            if old := self._names.get((internal_id, engine.Role.SERVER)):
+                self._remove(old)
+            del self._names[internal_id, container.role]
+            container.role = engine.Role.SERVER
+            self._names[internal_id, container.role] = container
+
+    async def update(self, engine_id: str, limits: Limits) -> None:
+        async with self._call("update", self._subject(engine_id)):
+            container = self._find(engine_id)
+            if limits.memory is not None and limits.memory < MEMORY and container.process is not None:
+                raise engine.EngineRefused("The container uses more memory than that")
+            container.limits = limits
+
+    async def start(self, engine_id: str) -> None:
+        async with self._call("start", self._subject(engine_id)):
+            container = self._find(engine_id)
+            if container.process is None:
+                self._start(container)
+
+    async def signal(self, engine_id: str, name: str) -> None:
+        async with self._call("signal", self._subject(engine_id)):
+            container = self._containers.get(engine_id)
+            if container is not None and container.process is not None:
+                container.process.deliver(name)
+
+    async def remove(self, internal_id: str, role: engine.Role) -> None:
+        async with self._call("remove", internal_id):
+            if container := self._names.get((internal_id, role)):
+                self._remove(container)
+
+    async def remove_orphan(self, engine_id: str) -> None:
+        async with self._call("remove_orphan", self._subject(engine_id)):
+            if container := self._containers.get(engine_id):
+                self._remove(container)
+
+    async def inspect(self, engine_id: str) -> engine.Snapshot | None:
+        async with self._call("inspect", self._subject(engine_id)):
+            container = self._containers.get(engine_id)
+            return None if container is None else container.to_snapshot()
+
+    async def list(self) -> Sequence[engine.Listed]:
+        async with self._call("list"):
+            return [container.to_listed() for container in self._containers.values()]
+
+    @asynccontextmanager
+    async def attach(self, engine_id: str) -> AsyncIterator[FakeAttachment]:
+        async with self._call("attach", self._subject(engine_id)):
+            container = self._find(engine_id)
+            console = FakeAttachment(container, self._now)
+            container.consoles.append(console)
+        try:
+            yield console
+        finally:
+            console.discard()
+            if console in container.consoles:
+                container.consoles.remove(console)
+
+    async def backlog(self, engine_id: str, since: float) -> engine.Backlog:
+        async with self._call("backlog", self._subject(engine_id)):
+            return self._find(engine_id).to_backlog(since)
+
+    async def resize(self, engine_id: str, columns: int, rows: int) -> None:
+        async with self._call("resize", self._subject(engine_id)):
+            container = self._containers.get(engine_id)
+            if container is not None and container.process is not None and container.tty:
+                container.size = (columns, rows)
+
+    @asynccontextmanager
+    async def notices(self) -> AsyncIterator[FakeNotices]:
+        send, receive = trio.open_memory_channel[engine.Notice](
+            10_000
+        )  # beyond it they are lost, as they may be
+        async with self._call("notices"):
+            self._followers.add(send)
+        with send, receive:
+            try:
+                yield FakeNotices(receive)
+            finally:
+                self._followers.discard(send)
+
+    async def sample(self, engine_ids: Sequence[str]) -> Mapping[str, engine.Sample]:
+        async with self._call("sample"):
+            found = (self._containers.get(engine_id) for engine_id in engine_ids)
+            return {c.engine_id: c.to_sample(self._now()) for c in found if c is not None and c.process}
+
+    def leave(self) -> None:
+        pass  # a cancelled caller is never kept waiting
+
+    # ---- what tests do to it
+
+    def go_down(self, *, containers_too: bool = False) -> None:
+        """Answer nothing from now on. Programs run on, as under a live-restoring engine, or are killed."""
+        self._down = True
+        for container in self._containers.values():
+            container.cut()
+            if containers_too and container.process is not None:
+                self._end(container, container.process, 137)
+        for follower in self._followers:
+            follower.close()
+        self._followers.clear()
+
+    def come_back(self) -> None:
+        """Answer again."""
+        self._down = False
+
+    def exit(self, internal_id: str, code: int, *, oom_killed: bool = False) -> None:
+        """End a server's process with ``code``; nothing where it doesn't run."""
+        container = self._names[internal_id, engine.Role.SERVER]
+        if container.process is not None:
+            container.process.out_of_memory = oom_killed
+            self._end(container, container.process, code)
+
+    def vanish(self, internal_id: str) -> None:
+        """Remove a server behind everybody's back."""
+        self._remove(self._names[internal_id, engine.Role.SERVER])
+
+    def running(self) -> Sequence[str]:
+        """The ids of the servers whose process runs now, sorted."""
+        servers = ((name, c) for (name, role), c in self._names.items() if role is engine.Role.SERVER)
+        return sorted(name for name, container in servers if container.process is not None)
+
+    def terminal_size(self, internal_id: str) -> tuple[int, int] | None:
+        """Columns and rows of a server's terminal, None where it was never given any."""
+        return self._names[internal_id, engine.Role.SERVER].size
+
+    # ---- how it works
+
+    @asynccontextmanager
+    async def _call(self, name: str, subject: str = "") -> AsyncIterator[None]:
+        call = Call(name, subject)
+        self.calls.append(call)
+        await trio.sleep(self.latency)
+        await self.faults(call, Moment.BEFORE)
+        self._check_up()
+        yield
+        await self.faults(call, Moment.AFTER)
+
+    def _check_up(self) -> None:
+        if self._down:
+            raise engine.EngineUnavailable("The engine does not answer")
+
+    def _subject(self, engine_id: str) -> str:
+        container = self._containers.get(engine_id)
+        return engine_id if container is None else container.spec.internal_id
+
+    def _find(self, engine_id: str) -> FakeContainer:
+        if engine_id not in self._containers:
+            raise engine.Missing(engine_id)
+        return self._containers[engine_id]
+
+    def _now(self) -> float:
+        # Strictly later each time: two lives that begin in one instant of virtual time can be told apart.
+        self._last = max(EPOCH + trio.current_time() - self._opened, self._last + 1e-5)
+        return self._last
+
+    def _create(self, role: engine.Role, spec: ContainerSpec, attempt: int) -> str:
+        if spec.image not in self.images:
+            raise engine.EngineRefused(f"There is no image {spec.image}")
+        if existing := self._names.get((spec.internal_id, role)):
+            self._remove(existing)
+        container = FakeContainer(f"{next(self._numbers):012x}", role, spec, attempt)
+        self._containers[container.engine_id] = container
+        self._names[spec.internal_id, role] = container
+        return container.engine_id
+
+    def _start(self, container: FakeContainer) -> None:
+        if container.role is engine.Role.SERVER:
+            wanted = {(port.port, port.protocol) for port in container.spec.ports}
+            self._check_free(wanted)
+            self._held |= dict.fromkeys(wanted, container.engine_id)
+        text = container.spec.startup_command
+        if container.role is engine.Role.INSTALLER:
+            text = container.spec.install_script or ""
+        if container.spec.image == BROKEN_IMAGE:
+            text = NO_SHELL
+        process = programs.Process(dict(container.spec.environment), lambda data: self._emit(container, data))
+        container.process, container.started_at = process, self._now()
+        self._tell("start", container)
+        self._nursery.start_soon(self._live, container, process, text)
+
+    def _check_free(self, wanted: set[tuple[int, str]]) -> None:
+        for port, protocol in sorted(wanted & (self.bound | self._held.keys())):
+            raise engine.EngineRefused(f"Port {port}/{protocol} is in use on the host")
+
+    async def _live(self, container: FakeContainer, process: programs.Process, text: str) -> None:
+        code = await process.run(programs.to_program(text, self.table), ())
+        self._end(container, process, code)
+
+    async def _emit(self, container: FakeContainer, data: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        while full := [console for console in container.consoles if console.full]:
+            await full[0].wait_moved()
+        container.emit(self._now(), data)
+
+    def _end(self, container: FakeContainer, process: programs.Process, code: int) -> None:
+        if container.process is not process:
+            return  # its life was ended before it noticed
+        process.end()
+        container.process = None
+        container.exit_code, container.oom_killed = code, process.out_of_memory
+        container.finished_at = self._now()
+        for port in [port for port, holder in self._held.items() if holder == container.engine_id]:
+            del self._held[port]
+        container.cut()
+        self._tell("die", container)
+
+    def _remove(self, container: FakeContainer) -> None:
+        if container.process is not None:
+            self._end(container, container.process, 137)
+        container.cut()
+        del self._containers[container.engine_id]
+        del self._names[container.spec.internal_id, container.role]
+        self._tell("destroy", container)
+
+    def _tell(self, action: str, container: FakeContainer) -> None:
+        notice = engine.Notice(action, container.engine_id, container.spec.internal_id, container.role)
+        for follower in self._followers:
+            try:
+                follower.send_nowait(notice)
+            except trio.WouldBlock:
+                continue  # notices may be lost
+
+
+@asynccontextmanager
+async def open_fake_engine(
+    *,
+    images: Iterable[str] = (RIG_IMAGE, BROKEN_IMAGE),
+    registry: Iterable[str] = (),
+    programs_too: Mapping[str, programs.Program] | None = None,
+    faults: Faults = no_faults,
+    latency: float = 0.0,
+) -> AsyncIterator[FakeEngine]:
+    """An engine with ``images`` and without containers; whatever runs is ended at the end.
+
+    ``programs_too`` adds programs by name, or by a whole command. Each call takes ``latency`` seconds.
+    """
+    table = {**programs.PROGRAMS, **(programs_too or {})}
+    async with trio.open_nursery() as nursery:
+        yield FakeEngine(nursery, set(images), set(registry), table, faults, latency)
+        nursery.cancel_scope.cancel()

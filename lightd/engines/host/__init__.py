@@ -1,0 +1,1 @@
+"""What every engine needs of the host: folders, ports, control groups."""

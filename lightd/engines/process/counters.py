@@ -1,0 +1,73 @@
+"""Counters of runs: from their control groups, else from what ``/proc`` says of each of their processes.
+
+All runs share the host's network, so nobody can tell whose a byte is: it is 0. Without a group there is no
+ceiling either: the limit is the host's memory. Times of processes that ended are in those of who reaped them,
+the supervisor at last. It blocks.
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from actors.container.engine import Sample
+from lightd.engines.host import cgroups
+from lightd.engines.process.container import Container, is_alive
+from lightd.engines.process.tree import beneath
+
+TICK: Final = os.sysconf("SC_CLK_TCK")
+PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+
+
+def read_samples(containers: Mapping[str, Container]) -> dict[str, Sample]:
+    """The counters of those that run, by engine id."""
+    host_memory = cgroups.read_host_memory()
+    found = {}
+    for engine_id, container in containers.items():
+        life, end = container.life(), container.exit()
+        if life is None or (end is not None and end.number == life.number) or not is_alive(life):
+            continue
+        sample = _read_groups(engine_id, life.program, host_memory)
+        found[engine_id] = sample or _read_processes(life.supervisor, host_memory)
+    return found
+
+
+def _read_groups(engine_id: str, program: int, host_memory: int) -> Sample | None:
+    try:
+        sample = cgroups.read_sample(engine_id, program, host_memory, cgroups.ROOT)
+    except (OSError, ValueError, LookupError):
+        return None
+    return attrs.evolve(sample, network_rx=0, network_tx=0)
+
+
+def _read_processes(supervisor: int, host_memory: int) -> Sample:
+    ticks = sum(_read_ticks(supervisor)[2:])
+    pages = read = written = 0
+    for pid in beneath(supervisor):
+        with suppress(OSError, ValueError, IndexError):
+            ticks += sum(_read_ticks(pid))
+            pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        with suppress(OSError, ValueError, KeyError):
+            lines = Path(f"/proc/{pid}/io").read_text().replace(":", "").splitlines()
+            fields = cgroups.to_fields(lines)
+            read, written = read + fields["read_bytes"], written + fields["write_bytes"]
+    return Sample(
+        at=time.monotonic(),
+        cpu_time=ticks / TICK,
+        memory_usage=min(pages * PAGE, host_memory),
+        memory_limit=host_memory,
+        network_rx=0,
+        network_tx=0,
+        block_read=read,
+        block_write=written,
+    )
+
+
+def _read_ticks(pid: int) -> list[int]:
+    """Time of a process in its own code and in the kernel, and of those that it reaped (proc(5))."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return [int(word) for word in words[11:15]]

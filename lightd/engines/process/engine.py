@@ -1,0 +1,345 @@
+"""Local processes as ``actors.container.engine`` wants an engine: for machines without Docker.
+
+It isolates nothing. A container is a folder (``container``), and a life of it a supervisor with the program
+beneath it (``shim``); both outlive this process, and are found again by their folder. What Docker does by
+images, mounts and networks is refused (``plan.check``).
+
+Of one ``internal_id`` one change is made at a time; signals never wait for that. Changes are shielded: they
+take moments, and a half of one helps nobody.
+"""
+
+import os
+import secrets
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import attrs
+import trio
+
+from actors.container.engine import (
+    Backlog,
+    EngineRefused,
+    EngineUnavailable,
+    Listed,
+    Missing,
+    Role,
+    Sample,
+    Snapshot,
+)
+from actors.container.spec import ContainerSpec, Limits, PortBinding
+from lightd.engines.host import folder, ports
+from lightd.engines.process import (
+    backlog,
+    container,
+    control_socket,
+    counters,
+    files,
+    groups,
+    orphans,
+    plan,
+    starting,
+    threads,
+)
+from lightd.engines.process.attachment import ProcessAttachment
+from lightd.engines.process.container import Container
+from lightd.engines.process.notices import Notices, Publisher
+from lightd.engines.process.program import Plan
+
+LOOK: Final = 0.02
+PATIENCE: Final = 20.0  # seconds for what the kernel may hold up
+
+
+@attrs.define(eq=False)
+class ProcessEngine:
+    """See ``engine.Engine``; made by ``host.open_process_engine``."""
+
+    _nursery: trio.Nursery
+    _path: Path
+    _place: plan.Place
+    _groups: groups.Groups
+    _supervisor: Sequence[str]
+    _containers: dict[str, Container]
+    _publisher: Publisher = attrs.field(factory=Publisher)
+    _consoles: dict[str, list[ProcessAttachment]] = attrs.field(factory=dict)
+    _changing: dict[str, trio.Lock] = attrs.field(factory=dict)
+
+    async def ensure_image(self, image: str, progress: Callable[[str], None]) -> None:  # noqa: ARG002 - nothing is pulled
+        plan.check_image(image)
+        await trio.lowlevel.checkpoint()
+
+    # ---- creation
+
+    async def create_installer(self, spec: ContainerSpec, attempt: int) -> str:
+        return await self._create(spec, Role.INSTALLER, attempt)
+
+    async def create_server(self, spec: ContainerSpec, attempt: int) -> str:
+        return await self._create(spec, Role.SERVER, attempt)
+
+    async def create_candidate(self, spec: ContainerSpec, attempt: int, fresh: Sequence[PortBinding]) -> str:
+        await trio.to_thread.run_sync(self._check_ports, fresh, None)
+        return await self._create(spec, Role.CANDIDATE, attempt)
+
+    async def _create(self, spec: ContainerSpec, role: Role, attempt: int) -> str:
+        plan.check(spec, self._place.own)
+        async with self._change(spec.internal_id):
+            await trio.to_thread.run_sync(files.prepare, self._place.layout, spec, role, attempt)
+            found = self._named(spec.internal_id, role)
+            if found is not None and found.is_of(spec, attempt):
+                return found.engine_id
+            if found is not None:
+                await self._discard(found)
+            engine_id = secrets.token_hex(16)
+            made = await threads.changed(container.make, self._path, engine_id, spec, role, attempt)
+            self._containers[engine_id] = made
+            return engine_id
+
+    # ---- change
+
+    async def replace(self, internal_id: str, engine_id: str) -> None:
+        async with self._change(internal_id):
+            candidate = self._found(engine_id)
+            if candidate.role is Role.SERVER:
+                return
+            if old := self._named(internal_id, Role.SERVER):
+                await self._discard(old)
+            candidate.role = Role.SERVER
+            await threads.changed(candidate.keep)
+
+    async def update(self, engine_id: str, limits: Limits) -> None:
+        found = self._found(engine_id)
+        wanted = {key for key, value in attrs.asdict(limits).items() if value is not None}
+        if missing := sorted(wanted - self._groups.held):
+            raise EngineRefused(f"This node holds no program to limits of {', '.join(missing)}")
+        async with self._change(found.internal_id):
+            self._found(engine_id)
+            await threads.changed(self._update, found, limits)
+
+    def _update(self, found: Container, limits: Limits) -> None:
+        life = found.life()
+        if life is not None and found.snapshot().running:
+            self._groups.limit(f"{found.engine_id}-{life.number}", limits)
+        found.change_limits(limits)
+
+    # ---- life
+
+    async def start(self, engine_id: str) -> None:
+        async with self._change(self._found(engine_id).internal_id):
+            found = self._found(engine_id)
+            with _patience("The supervisor of the life before doesn't end"):
+                while (lock := await threads.changed(self._make_ready, found)) is None:
+                    if (await threads.seen(found.snapshot)).running:
+                        return
+                    await trio.sleep(LOOK)
+            try:
+                await self._start(found, lock)
+            finally:
+                os.close(lock)
+            self._tell_end(found)
+            self._publisher.tell("start", found)
+            found.living = True
+        self._nursery.start_soon(self.follow, found)
+
+    def _make_ready(self, found: Container) -> int | None:
+        """Plan the next life; return the lock that it needs, None where one is under way."""
+        spec = found.spec
+        lock = found.lock()
+        if lock is None:
+            return None
+        try:
+            folder.check_there(self._place.layout.volume(spec))
+            found.snapshot()  # a life that was lost is known as such
+            self._end_leftovers(found)
+            if found.role is not Role.INSTALLER:
+                self._check_ports(spec.ports, found)
+            life = found.life()
+            number = 1 if life is None else life.number + 1
+            paths = self._groups.make(f"{found.engine_id}-{number}", self._to_limits(found))
+            fields = plan.to_fields(spec, found.role, self._place, found.engine_id, number, paths)
+            (found.folder / "plan").write_bytes(plan.to_bytes(fields))
+        except BaseException:
+            os.close(lock)
+            raise
+        return lock
+
+    def _to_limits(self, found: Container) -> Limits:
+        limits = found.limits()
+        return plan.to_installer_limits(limits) if found.role is Role.INSTALLER else limits
+
+    async def _start(self, found: Container, lock: int) -> None:
+        async with starting.open_supervisor(found.folder, lock, self._supervisor) as supervisor:
+            for console in [each for each in self._consoles.get(found.engine_id, ()) if not each.connected]:
+                console.connect(*await control_socket.connect(found.folder, "attach"))
+            await supervisor.go()
+
+    def _check_ports(self, wanted: Sequence[PortBinding], starting_: Container | None) -> None:
+        """Raise ``EngineRefused`` where one of the ports is somebody's already, ours or not."""
+        for other in [each for each in self._containers.values() if each is not starting_]:
+            held = [port for port in wanted if any(port.collides(theirs) for theirs in other.spec.ports)]
+            if held and other.role is Role.SERVER and other.running():
+                raise EngineRefused(f"Port {held[0].port}/{held[0].protocol} is in use on the host")
+        ports.check_free(wanted)
+
+    async def signal(self, engine_id: str, name: str) -> None:
+        found = self._containers.get(engine_id)
+        if found is None:
+            return
+        number = signal.Signals[name].value
+        with suppress(*control_socket.ABSENT):
+            async with control_socket.asked(found.folder, f"signal {number}"):
+                return
+
+    async def resize(self, engine_id: str, columns: int, rows: int) -> None:
+        found = self._containers.get(engine_id)
+        if found is None:
+            return
+        with suppress(*control_socket.ABSENT):
+            async with control_socket.asked(found.folder, f"resize {columns} {rows}"):
+                return
+
+    # ---- its end
+
+    async def remove(self, internal_id: str, role: Role) -> None:
+        async with self._change(internal_id):
+            if found := self._named(internal_id, role):
+                await self._discard(found)
+            if role is Role.SERVER:
+                await trio.to_thread.run_sync(folder.clear, self._place.layout.folder(internal_id))
+
+    async def remove_orphan(self, engine_id: str) -> None:
+        if found := self._containers.get(engine_id):
+            async with self._change(found.internal_id):
+                if engine_id in self._containers:
+                    await self._discard(found)
+
+    async def _discard(self, found: Container) -> None:
+        with _patience("The program doesn't end"):
+            while await threads.seen(found.running):
+                await self.signal(found.engine_id, "SIGKILL")
+                await trio.sleep(LOOK)
+        await trio.to_thread.run_sync(self._end_leftovers, found)
+        await trio.to_thread.run_sync(found.discard)
+        del self._containers[found.engine_id]
+        for console in self._consoles.pop(found.engine_id, []):
+            console.end()
+        self._tell_end(found)
+        self._publisher.tell("destroy", found)
+
+    def _end_leftovers(self, found: Container) -> None:
+        with suppress(FileNotFoundError):
+            paths = Plan((found.folder / "plan").read_bytes()).all("group")
+            orphans.end(found.engine_id, [os.fsdecode(path) for path in paths])
+        self._groups.sweep(found.engine_id)
+
+    async def follow(self, found: Container) -> None:
+        """Tell of the end of the life that is under way, once it is recorded."""
+        while not found.gone and (await threads.seen_at_last(found.snapshot)).running:
+            found.living = True
+            with suppress(*control_socket.ABSENT):
+                async with control_socket.asked(found.folder, "watch") as stream:
+                    while await stream.receive_some():
+                        continue
+            await trio.sleep(LOOK)
+        async with self._change(found.internal_id):
+            if await threads.seen_at_last(self._clear_up, found):
+                self._tell_end(found)
+
+    def _tell_end(self, found: Container) -> None:
+        if found.living:
+            found.living = False
+            self._publisher.tell("die", found)
+
+    def _clear_up(self, found: Container) -> bool:
+        """End what a supervisor that was killed left running; false where another life is under way."""
+        if found.gone or found.snapshot().running:
+            return found.gone
+        end = found.exit()
+        if end is not None and end.code is None:
+            self._end_leftovers(found)
+        return True
+
+    # ---- sight
+
+    async def inspect(self, engine_id: str) -> Snapshot | None:
+        found = self._containers.get(engine_id)
+        if found is None:
+            await trio.lowlevel.checkpoint()
+            return None
+        snapshot = await threads.seen(found.snapshot)
+        return None if found.gone else snapshot
+
+    async def list(self) -> Sequence[Listed]:
+        return await threads.seen(self._list, tuple(self._containers.values()))
+
+    def _list(self, containers: Sequence[Container]) -> Sequence[Listed]:
+        return [
+            Listed(each.engine_id, each.internal_id, each.role, each.snapshot().running)
+            for each in containers
+            if not each.gone
+        ]
+
+    @asynccontextmanager
+    async def notices(self) -> AsyncIterator[Notices]:
+        with self._publisher.followed() as notices:
+            yield notices
+
+    async def sample(self, engine_ids: Sequence[str]) -> Mapping[str, Sample]:
+        known = {name: self._containers[name] for name in engine_ids if name in self._containers}
+        return await trio.to_thread.run_sync(counters.read_samples, known)
+
+    # ---- consoles
+
+    @asynccontextmanager
+    async def attach(self, engine_id: str) -> AsyncIterator[ProcessAttachment]:
+        found, console = self._found(engine_id), ProcessAttachment()
+        waiting = self._consoles.setdefault(engine_id, [])
+        waiting.append(console)  # first: a start that comes now connects it
+        try:
+            with suppress(*control_socket.ABSENT):
+                console.connect(*await control_socket.connect(found.folder, "attach"))
+            self._found(engine_id)
+            yield console
+        finally:
+            with suppress(ValueError):
+                waiting.remove(console)
+            await console.close()
+
+    async def backlog(self, engine_id: str, since: float) -> Backlog:
+        found = self._found(engine_id)
+        ended = not (await threads.seen(found.snapshot)).running
+        return await threads.seen(lambda: backlog.read(found.folder / "log", since, ended=ended))
+
+    def leave(self) -> None:
+        pass  # nobody is waited for longer than a moment
+
+    # ---- whom it is about
+
+    @asynccontextmanager
+    async def _change(self, internal_id: str) -> AsyncIterator[None]:
+        lock = self._changing.setdefault(internal_id, trio.Lock())
+        async with lock:
+            with trio.CancelScope(shield=True):
+                yield
+
+    def _found(self, engine_id: str) -> Container:
+        if engine_id not in self._containers:
+            raise Missing(engine_id)
+        return self._containers[engine_id]
+
+    def _named(self, internal_id: str, role: Role) -> Container | None:
+        for each in self._containers.values():
+            if (each.internal_id, each.role) == (internal_id, role):
+                return each
+        return None
+
+
+@contextmanager
+def _patience(trouble: str) -> Iterator[None]:
+    """Do what may take moments; where it takes too long the engine is as good as absent."""
+    try:
+        with trio.fail_after(PATIENCE):
+            yield
+    except trio.TooSlowError:
+        raise EngineUnavailable(trouble) from None

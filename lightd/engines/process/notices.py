@@ -1,0 +1,55 @@
+"""Telling all who follow what happens to containers; lost on who doesn't read."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import attrs
+import trio
+
+from actors.container.engine import EngineUnavailable, Notice
+from lightd.engines.process.container import Container
+
+WAITING: Final = 10_000  # notices; what comes beyond is lost, as it may be
+
+
+@attrs.define(eq=False)
+class Notices:
+    """See ``engine.Engine.notices``."""
+
+    _receive: trio.MemoryReceiveChannel[Notice]
+
+    def __aiter__(self) -> "Notices":
+        return self
+
+    async def __anext__(self) -> Notice:
+        try:
+            return await self._receive.receive()
+        except trio.EndOfChannel:
+            raise EngineUnavailable("The engine is closed") from None
+
+
+@attrs.define(eq=False)
+class Publisher:
+    """Knows who follows."""
+
+    _followers: set[trio.MemorySendChannel[Notice]] = attrs.field(factory=set)
+
+    def tell(self, action: str, about: Container) -> None:
+        notice = Notice(action, about.engine_id, about.internal_id, about.role)
+        for follower in self._followers:
+            try:
+                follower.send_nowait(notice)
+            except trio.WouldBlock:
+                continue
+
+    @contextmanager
+    def followed(self) -> Iterator[Notices]:
+        """Follow from now on."""
+        send, receive = trio.open_memory_channel[Notice](WAITING)
+        self._followers.add(send)
+        with send, receive:
+            try:
+                yield Notices(receive)
+            finally:
+                self._followers.discard(send)

@@ -1,0 +1,1 @@
+"""Live streams: WebSocket sessions and the broadcasts that they show."""

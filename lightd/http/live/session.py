@@ -1,0 +1,205 @@
+"""WebSocket sessions: one viewer of one container, or of the whole node.
+
+A session joins the feed first and greets second: what is published while it is sent what it missed waits for
+it in the feed, so its greeting ends exactly where its feed begins. One task writes, another reads what the
+viewer sends. Nobody waits for a session.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from http import HTTPStatus
+from typing import TypeVar
+
+import trio
+from quart import Blueprint, g, websocket
+from quart_trio import QuartTrio
+
+from actors.container.fleet import Member
+from actors.container.state import Phase
+from lightd.access.identity import Identity
+from lightd.access.request_shares import Shares
+from lightd.api.errors import ApiError
+from lightd.http import queries, scopes
+from lightd.http.gate import SUBPROTOCOL
+from lightd.http.identity import of_request
+from lightd.http.live import frames
+from lightd.http.live.broadcast import Cut, Viewer
+from lightd.http.live.expiry import expiring
+from lightd.http.live.hub import Channel, Hub
+from lightd.http.live.inbound import Inbound
+from lightd.http.live.source import ContainerSource, Reached, Source, to_stretch
+from lightd.http.routes import containers, history
+from lightd.http.transport.websocket import Socket, to_socket
+from lightd.logs import to_short
+from lightd.system import System
+
+S = TypeVar("S", bound=Source)
+
+logger = logging.getLogger("lightd.request")
+
+MOST_SESSIONS = 30
+RESERVED = 5
+"""Beside those, for the master token where others have them all."""
+Viewers = Counter[tuple[str | Reached | None, bool]]
+REVOKED = 4401
+DELETED = 4404
+GONE = "the container was deleted"
+
+
+def install(app: QuartTrio, system: System, stations: Hub, shares: Shares) -> None:
+    """Add the WebSocket routes to ``app``."""
+    routes = Blueprint("sessions", __name__)
+    viewers: Viewers = Counter()  # the node's by the containers they see
+
+    @routes.websocket("/ws/<internal_id>")
+    async def container(internal_id: str) -> None:
+        queries.check_names_of(websocket.args, "token", "since_line", "since")
+        since = queries.optional_whole(websocket.args, "since")
+        since_line = queries.optional_whole(websocket.args, "since_line")
+        grant = of_request().grant
+        if since_line is not None:
+            scopes.check_allows(grant, scopes.OUTBOUND["console"])
+        member, kinds = containers.find(system, internal_id), scopes.kinds_for(grant)
+        if since is not None:  # what had this id before may have been somebody else's
+            since = max(since, member.state.ended)
+        counted = _counted(viewers, shares, internal_id)
+        async with counted, _held(system, member) as socket:
+            await member.console.restore()  # a feed that begins sooner would tell old lines as new ones
+            with stations.container(member, kinds) as station:
+                async with trio.open_nursery() as nursery, _joined(station, socket) as viewer:
+                    nursery.start_soon(_listen, Inbound(system, member, socket, grant))
+                    await _greet(station.source, viewer, since, since_line)
+                    await viewer.follow()
+                    nursery.cancel_scope.cancel()
+            await websocket.close(DELETED, GONE)
+
+    @routes.websocket("/ws")
+    async def node() -> None:
+        queries.check_names_of(websocket.args, "token", "since")
+        since = queries.optional_whole(websocket.args, "since")
+        identity = of_request()
+        counted = _counted(viewers, shares, to_reached(system, identity))
+        async with counted, _held(system) as socket:
+            with stations.node(to_reached(system, identity)) as station:  # one may have gone meanwhile
+                async with trio.open_nursery() as nursery, _joined(station, socket) as viewer:
+                    nursery.start_soon(_refuse_all, socket)
+                    if since is not None:
+                        async with aclosing(station.source.lost(Cut(0, since), viewer.cut)) as lost:
+                            async for framed in lost:
+                                await socket.write(framed)
+                    await viewer.follow()
+
+    app.register_blueprint(routes)
+
+
+def to_reached(system: System, identity: Identity) -> Reached | None:
+    """Return the containers whose events ``identity`` is told on the node's stream, None for all."""
+    named, minted, endings = identity.grant.containers, identity.position, system.fleet.endings
+    if named is None or minted is None:
+        return None
+    return frozenset((name, endings.get(name, 0)) for name in named if endings.get(name, 0) < minted)
+
+
+@asynccontextmanager
+async def _counted(viewers: Viewers, shares: Shares, seen: str | Reached | None) -> AsyncIterator[None]:
+    identity = of_request()
+    master = identity.is_master
+    count = viewers[seen, False] + viewers[seen, True]
+    if count >= MOST_SESSIONS and not (master and viewers[seen, True] < RESERVED):
+        message = f"this container has {MOST_SESSIONS} sockets already"
+        raise ApiError(HTTPStatus.TOO_MANY_REQUESTS, "too_many_sockets", message, {"Retry-After": "10"})
+    with shares.socket(identity):
+        viewers[seen, master] += 1
+        try:
+            yield
+        finally:
+            viewers[seen, master] -= 1
+            if not viewers[seen, master]:
+                del viewers[seen, master]
+
+
+@asynccontextmanager
+async def _held(system: System, member: Member | None = None) -> AsyncIterator[Socket]:
+    """Accept the handshake and yield the socket; it is closed when its token is revoked, or expires.
+
+    Where the token goes because its container, the one of ``member``, was deleted, that is what it is told.
+    """
+    socket, identity = await _accept(), of_request()
+    with system.sockets.held(identity.token_id) as revocable:
+        if not _is_known(system, identity):  # it may have gone since it was looked at
+            revocable.cancel()
+        async with expiring(socket, revocable, identity.expires_at, system.clock):
+            yield socket
+    if revocable.cancelled_caught and member is not None and member.state.phase is Phase.DELETED:
+        await websocket.close(DELETED, GONE)
+    elif revocable.cancelled_caught:
+        await websocket.close(REVOKED, _to_reason(system, identity))
+
+
+def _is_known(system: System, identity: Identity) -> bool:
+    if identity.is_master:
+        return bool(g.authorization == system.config.authorization)
+    return identity.token_id in system.tokens.view.state.tokens
+
+
+def _to_reason(system: System, identity: Identity) -> str:
+    if identity.expires_at is None:
+        return "the token was replaced"
+    return "the token was revoked" if system.clock() < identity.expires_at else "the token has expired"
+
+
+async def _accept() -> Socket:
+    # The sub-protocol that carries the token is chosen: a client insists on hearing it back.
+    offered = websocket.requested_subprotocols
+    chosen = next((name for name in offered if name.startswith(SUBPROTOCOL)), None)
+    await websocket.accept(headers={"X-Request-Id": g.request_id}, subprotocol=chosen)
+    logger.info("GET %s 101", to_short(websocket.path), extra={"request_id": g.request_id})
+    return to_socket(websocket.scope)
+
+
+@asynccontextmanager
+async def _joined(station: Channel[S], socket: Socket) -> AsyncIterator[Viewer]:
+    viewer = await station.join(socket)
+    try:
+        yield viewer
+    finally:
+        viewer.leave()
+
+
+async def _listen(inbound: Inbound) -> None:
+    while True:
+        await inbound.take(await websocket.receive())
+
+
+async def _refuse_all(socket: Socket) -> None:
+    while True:
+        await websocket.receive()
+        await socket.write(frames.to_frame(frames.to_error("the node's stream takes no frames")))
+
+
+async def _greet(source: ContainerSource, viewer: Viewer, since: int | None, since_line: int | None) -> None:
+    """Send what a page needs at once: what was missed since, else the state that stands."""
+    member, cut, kinds = source.member, viewer.cut, source.kinds
+    view, stats = member.view, member.stats.value
+    told = False
+    if since is not None:
+        async with aclosing(source.missed(since, view.position)) as missed:
+            async for framed, tells in missed:
+                await viewer.socket.write(framed)
+                told = told or tells
+    if not told:
+        await viewer.socket.write(frames.to_frame(frames.to_state(view)))
+    line = cut.line if since_line is None or "console" not in kinds else since_line
+    oldest = min(member.console.lines.first, cut.line + 1)
+    if line + 1 < oldest:
+        async with aclosing(history.to_older(member.console, line, oldest)) as older:
+            async for framed in older:
+                await viewer.socket.write(framed)
+        line = oldest - 1
+    while line < cut.line:
+        framed, line = to_stretch(member.console, line, cut.line)
+        await viewer.socket.write(framed)
+    if stats is not None and "stats" in kinds:
+        await viewer.socket.write(frames.to_frame(frames.to_stats(stats)))

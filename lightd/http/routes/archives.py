@@ -1,0 +1,137 @@
+"""The routes of archives, and of the operations that make and unpack them."""
+
+from http import HTTPStatus
+
+import trio
+from quart import Blueprint, Response
+from quart_trio import QuartTrio
+
+from lightd.api.errors import ApiError, bad_request, not_found
+from lightd.api.file_bodies import MOST_PATHS, CompressBody, DecompressBody
+from lightd.files import archiving
+from lightd.files.archives import Kind
+from lightd.files.jobs import Job, Work
+from lightd.files.paths import ROOT, RelativePath, parse_folder, parse_path
+from lightd.http import queries
+from lightd.http.routes.volumes import find
+from lightd.http.wire import LISTS, loads, read, read_body, refuse_body, take_body, to_json
+from lightd.system import System, new_operation_id
+
+
+def install(app: QuartTrio, system: System) -> None:
+    """Add the routes of archives to ``app``."""
+    routes = Blueprint("archives", __name__)
+    folders = system.folders
+
+    @routes.post("/volumes/<volume_id>/compress")
+    async def compress(volume_id: str) -> Response:
+        queries.check_names("wait")
+        wait = queries.seconds("wait")
+        find(system, volume_id)
+        kind, output, sources = await take_body(_to_compression, most=LISTS)
+
+        async def work(job: Job) -> int:
+            async with (
+                folders.writing(volume_id, 0) as allowance,
+                folders.open_for_archive(volume_id) as (jail, turn),
+            ):
+                owner = jail.owner()
+                return await archiving.compress(jail, sources, output, kind, owner, job.told, turn, allowance)
+
+        job = await _follow(system, "compress", volume_id, work, wait)
+        if job.status == "pending":
+            return _pending("Compression started", job)
+        answer = {"message": "Compression successful", "archive_path": str(output), "size": job.answer}
+        return to_json({**answer, "operation_id": job.operation_id})
+
+    @routes.post("/volumes/<volume_id>/decompress")
+    async def decompress(volume_id: str) -> Response:
+        queries.check_names("wait")
+        wait = queries.seconds("wait")
+        find(system, volume_id)
+        body = await read_body(DecompressBody)
+        archive, destination = parse_path(body.archive_path), parse_folder(body.destination)
+
+        async def work(job: Job) -> int:
+            async with (
+                folders.writing(volume_id, 0) as allowance,
+                folders.open_for_archive(volume_id) as (jail, turn),
+            ):
+                owner = jail.owner()
+                return await archiving.extract(jail, archive, destination, owner, job.told, turn, allowance)
+
+        job = await _follow(system, "decompress", volume_id, work, wait)
+        if job.status == "pending":
+            return _pending("Decompression started", job)
+        answer = {"message": "Decompression successful", "destination": str(destination)}
+        return to_json({**answer, "left_out": job.answer, "operation_id": job.operation_id})
+
+    @routes.get("/volumes/<volume_id>/operations")
+    async def list_all(volume_id: str) -> Response:
+        queries.check_names()
+        find(system, volume_id)
+        return to_json({"operations": [job.to_shown() for job in system.jobs.of(volume_id)]})
+
+    @routes.get("/volumes/<volume_id>/operations/<operation_id>")
+    async def show(volume_id: str, operation_id: str) -> Response:
+        queries.check_names()
+        return to_json(_find_job(system, volume_id, operation_id).to_shown())
+
+    @routes.delete("/volumes/<volume_id>/operations/<operation_id>")
+    async def cancel(volume_id: str, operation_id: str) -> Response:
+        queries.check_names()
+        job = _find_job(system, volume_id, operation_id)
+        await refuse_body()
+        job.cancel()
+        await job.done.wait()
+        return to_json({"message": "Operation ended", **job.to_shown()})
+
+    app.register_blueprint(routes)
+
+
+def _to_compression(raw: bytes) -> tuple[Kind, RelativePath, list[RelativePath]]:
+    body = read(CompressBody, loads(raw))
+    kind: Kind = body.format  # type: ignore[assignment]  # its rule is the same list
+    output = parse_path(to_name(body.output_name, kind))
+    if body.sources is not None and not 0 < len(body.sources) <= MOST_PATHS:
+        raise bad_request(f"sources: must hold 1 to {MOST_PATHS} paths")
+    sources = [ROOT] if body.sources is None else [parse_path(source) for source in body.sources]
+    return kind, output, sources
+
+
+def to_name(name: str, kind: Kind) -> str:
+    """Return ``name`` with the ending of ``kind``, which is added where it isn't there."""
+    ending = f".{kind}"
+    bare = name.rstrip("/")
+    return name if not bare or bare.lower().endswith(ending) else f"{bare}{ending}"
+
+
+async def _follow(system: System, kind: str, volume_id: str, work: Work, wait: float | None) -> Job:
+    """Return the job once it succeeded, or is pending when ``wait`` seconds are over.
+
+    Without a ``wait`` it ends with the client that asked for it. Raises what it failed with.
+    """
+    job = system.jobs.start(new_operation_id(kind), kind, volume_id, work)
+    try:
+        with trio.move_on_after(float("inf") if wait is None else wait):
+            await job.done.wait()
+    finally:
+        if wait is None:
+            job.cancel()
+    if job.failure is not None:
+        raise job.failure
+    if job.status == "cancelled":
+        raise ApiError(HTTPStatus.CONFLICT, "cancelled", "the operation was cancelled on request")
+    return job
+
+
+def _pending(message: str, job: Job) -> Response:
+    return to_json({"message": message, "operation_id": job.operation_id, "status": "pending"})
+
+
+def _find_job(system: System, volume_id: str, operation_id: str) -> Job:
+    find(system, volume_id)
+    job = system.jobs.get(operation_id)
+    if job is None or job.volume_id != volume_id:
+        raise not_found("operation")
+    return job

@@ -1,0 +1,167 @@
+"""The routes that make a container anew or have it be something else, and the one that tells how it went.
+
+That one knows the volumes' operations too, by the same ids and in the same shape.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Any
+
+import attrs
+import trio
+from quart import Blueprint, Response
+from quart_trio import QuartTrio
+
+from actors.container import messages as told
+from actors.container.editing import needs_new_container
+from actors.container.fleet import Member
+from actors.container.operations import Operation, Status
+from actors.container.spec import Limits
+from actors.kernel.decider import Rejection
+from lightd.access import rates
+from lightd.api.bodies import EditBody, RebindBody, ReinstallBody
+from lightd.api.errors import RETRY_AFTER, ApiError, bad_request, not_found
+from lightd.api.specs import to_bindings, to_edit
+from lightd.files.jobs import Job
+from lightd.http import queries
+from lightd.http.identity import of_request
+from lightd.http.routes.containers import ask, check_engine, deleted_meanwhile, find, to_outcome
+from lightd.http.wire import WHOLE, loads, read, take_body, to_json
+from lightd.system import System, new_operation_id
+
+APPLYING = 10.0
+"""Seconds that an edit waits for the engine to apply new limits."""
+
+EDITABLE = tuple(field.name for field in attrs.fields(told.Edit))
+AT_NEXT_START = ("startup_command", "start_pattern", "environment", "read_only")
+
+_OPERATION_ID = re.compile(r"[a-z]{1,20}-[0-9a-f]{32}")
+
+
+def install(app: QuartTrio, system: System) -> None:
+    """Add these routes to ``app``."""
+    routes = Blueprint("changes", __name__)
+
+    @routes.post("/containers/<internal_id>/reinstall")
+    async def reinstall(internal_id: str) -> Response:
+        queries.check_names("wait")
+        wait = queries.seconds("wait")
+        body = await take_body(lambda raw: read(ReinstallBody, _to_object(raw)), most=WHOLE)
+        command = told.Reinstall(body.image, body.install_script)
+        return await _change(system, internal_id, command, "reinstall", "Container reinstall started", wait)
+
+    @routes.post("/containers/<internal_id>/rebind-network")
+    async def rebind(internal_id: str) -> Response:
+        queries.check_names("wait")
+        wait = queries.seconds("wait")
+        body = await take_body(lambda raw: read(RebindBody, _to_object(raw)))
+        command = told.Rebind(to_bindings(body.ports))
+        return await _change(system, internal_id, command, "rebind", "Network rebinding started", wait)
+
+    @routes.patch("/containers/<internal_id>")
+    async def edit(internal_id: str) -> Response:
+        queries.check_names()
+        body = await take_body(lambda raw: read(EditBody, _to_object(raw, "start_pattern")))
+        command = to_edit(body, system.config.docker)
+        member = find(system, internal_id)
+        system.rates.spend(rates.CHANGING, internal_id, of_request())
+        before = member.state.spec
+        if command.limits is not None:
+            await _limit(system, member, command.limits)
+        rest = attrs.evolve(command, limits=None)
+        if rest != told.Edit():
+            await ask(system, member, rest, new_operation_id("edit"))
+        given = [name for name in EDITABLE if getattr(command, name) is not None]
+        later = [name for name in given if name in AT_NEXT_START]
+        if before is not None and command.limits and needs_new_container(before.limits, command.limits):
+            later.append("limits")
+        applied = [name for name in given if name not in later]
+        return to_json({"message": "Container updated", "applied": applied, "at_next_start": later})
+
+    @routes.get("/operations/<operation_id>")
+    async def show(operation_id: str) -> Response:
+        queries.check_names()
+        found = await find_operation(system, operation_id)
+        if found is None:
+            raise not_found("operation")
+        return to_json(found.to_shown() if isinstance(found, Job) else to_operation(found))
+
+    app.register_blueprint(routes)
+
+
+async def find_operation(system: System, operation_id: str) -> Job | Operation | None:
+    """Return what is under that id: work on a volume, or what was asked of a container."""
+    if job := system.jobs.get(operation_id):
+        return job
+    return await system.operations.find(operation_id) if _OPERATION_ID.fullmatch(operation_id) else None
+
+
+def _to_object(raw: bytes, *nullable: str) -> object:
+    """Return the body's object, empty where there is no body; a null is a 400, "" where it may be one."""
+    value = loads(raw) if raw.strip() else {}
+    if not isinstance(value, dict):
+        return value
+    for name in value:
+        if value[name] is None and name not in nullable:
+            raise bad_request(f"{name[:80]}: must not be null")
+    return {name: "" if content is None else content for name, content in value.items()}
+
+
+async def _change(
+    system: System,
+    internal_id: str,
+    command: told.Reinstall | told.Rebind,
+    kind: str,
+    message: str,
+    wait: float | None,
+) -> Response:
+    member = find(system, internal_id)
+    system.rates.spend(rates.CHANGING, internal_id, of_request())
+    check_engine(system)
+    operation_id = new_operation_id(kind)
+    with deleted_meanwhile(system, member), _others_unnamed():
+        receipt = await system.change_container(member, command, operation_id)
+    answer = {"message": message, "internal_id": internal_id}
+    return to_json({**answer, **await to_outcome(system, member, operation_id, receipt, wait)})
+
+
+@contextmanager
+def _others_unnamed() -> Iterator[None]:
+    """Have a port that is taken not tell a token for some containers by which other one."""
+    try:
+        yield
+    except Rejection as refusal:
+        if refusal.code == "port_in_use" and of_request().grant.containers is not None:
+            raise Rejection("port_in_use", "one of these ports is in use") from None
+        raise
+
+
+async def _limit(system: System, member: Member, limits: Limits) -> None:
+    """Have ``limits`` hold, or know that they can't; nothing else was changed by then."""
+    if member.state.engine_id is not None:
+        check_engine(system)
+    operation_id = new_operation_id("limits")
+    await ask(system, member, told.Edit(limits=limits), operation_id)
+    with trio.move_on_after(APPLYING) as patience:
+        await member.wait_until(lambda view: view.state.limits_before is None)
+    if patience.cancelled_caught:
+        message = "the container engine does not answer; the limits are applied once it does"
+        raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "engine_unavailable", message, RETRY_AFTER)
+    operation = await system.operations.find(operation_id)
+    if operation is not None and operation.status is Status.FAILED:
+        raise ApiError(HTTPStatus.CONFLICT, "limits_refused", f"limits: {operation.error}")
+
+
+def to_operation(operation: Operation) -> dict[str, Any]:
+    """Return an operation as a client sees it."""
+    return {
+        "operation_id": operation.operation_id,
+        "kind": operation.kind,
+        "internal_id": operation.internal_id,
+        "status": operation.status.value,
+        "error": operation.error,
+        "started_at": operation.started_at,
+        "finished_at": operation.finished_at,
+    }

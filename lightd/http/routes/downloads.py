@@ -1,0 +1,80 @@
+"""The route of a file's bytes: sent as they are, of any size, and never through the daemon's memory."""
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import cast
+from urllib.parse import quote
+
+from quart import Blueprint, Response, request
+from quart_trio import QuartTrio
+from werkzeug.datastructures import Headers
+from werkzeug.http import http_date
+
+from lightd.api.errors import ApiError
+from lightd.files.jail import Jail
+from lightd.files.paths import RelativePath
+from lightd.files.reading import Download, open_download
+from lightd.http import queries, ranges
+from lightd.http.routes.volumes import find
+from lightd.http.transport import file_transfer
+from lightd.http.transport.quart_adapter import FileResponse, Request
+from lightd.system import System
+
+LATEST = 253_402_300_799  # the last second of the year 9999, beyond which no date can be written
+
+
+def install(app: QuartTrio, system: System) -> None:
+    """Add the route of downloads to ``app``."""
+    routes = Blueprint("downloads", __name__)
+    folders = system.folders
+
+    @routes.get("/volumes/<volume_id>/files/content")
+    async def download(volume_id: str) -> Response:
+        queries.check_names("path")
+        find(system, volume_id)
+        path = queries.path()
+        resources = cast(Request, request).resources
+        lane = folders.lane(volume_id)
+        turn = folders.shares.downloads.join(volume_id)
+        resources.callback(turn.leave)
+        await turn.wait()
+
+        def begin(jail: Jail) -> Download:
+            return resources.enter_context(open_download(jail, path))
+
+        file = await folders.run(volume_id, begin)
+        modified_at = datetime.fromtimestamp(min(max(file.modified_at, 0), LATEST), UTC)
+        span = ranges.choose(request.headers, file.size, file.etag, modified_at)
+        headers = Headers({"ETag": file.etag, "Last-Modified": http_date(modified_at)})
+        headers["Cache-Control"] = "private, no-cache"
+        if span.status == ranges.NOT_MODIFIED:
+            return Response(b"", span.status, headers)
+        _check(span, file, headers)
+        headers["Accept-Ranges"] = "bytes"
+        headers["Content-Type"] = "application/octet-stream"
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers["Content-Disposition"] = to_disposition(path)
+        if span.status == ranges.PARTIAL:
+            headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{file.size}"
+        run = cast(file_transfer.Run, partial(folders.run_piece, lane))
+        return FileResponse(
+            file_transfer.Part(file.descriptor, span.start, span.stop, run), span.status, headers
+        )
+
+    app.register_blueprint(routes)
+
+
+def _check(span: ranges.Span, file: Download, headers: Headers) -> None:
+    if span.status == ranges.FAILED:
+        raise ApiError(span.status, "precondition_failed", f'"{file.path}" is not the file that was meant')
+    if span.status == ranges.UNSATISFIABLE:
+        headers["Content-Range"] = f"bytes */{file.size}"
+        message = f'"{file.path}" has {file.size} bytes, and none of them is in that range'
+        raise ApiError(span.status, "range_not_satisfiable", message, dict(headers))
+
+
+def to_disposition(path: RelativePath) -> str:
+    """Return the header that has a client save a file under its name (RFC 6266), once more for old ones."""
+    plain = "".join(sign if " " <= sign <= "~" and sign not in '"\\%' else "_" for sign in path.name)
+    exact = quote(path.name, safe="")
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{exact}"

@@ -1,0 +1,76 @@
+"""What was on a container's console, further back than its memory."""
+
+from collections.abc import AsyncGenerator, Iterator, Sequence
+
+from quart import Blueprint, Response
+from quart_trio import QuartTrio
+
+from actors.container.console.console import Console
+from actors.container.console.log import Numbered, to_unbroken
+from lightd.http import queries
+from lightd.http.live import frames
+from lightd.http.live.source import FRAME, LINES_A_FRAME
+from lightd.http.routes import containers
+from lightd.http.wire import from_text, to_text
+from lightd.system import System
+
+MOST_LINES = 10_000
+
+
+def install(app: QuartTrio, system: System) -> None:
+    """Add the routes of histories to ``app``."""
+    routes = Blueprint("history", __name__)
+
+    @routes.get("/containers/<internal_id>/logs")
+    async def logs(internal_id: str) -> Response:
+        queries.check_names("lines")
+        limit = queries.whole("lines", 100, 1, MOST_LINES)
+        console = containers.find(system, internal_id).console
+        found = await console.end(limit)
+        parts = []
+        for lines in _to_stretches(found):
+            await console.turns.next()
+            parts.append(to_text([{"line": number, "text": text} for number, text in lines])[1:-1])
+        return from_text(f'{{"lines":[{",".join(parts)}]}}')
+
+    app.register_blueprint(routes)
+
+
+def _to_stretches(found: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
+    """Give the lines a frame at a time: none is missing within one, and none has more than fits."""
+    begin = size = 0
+    for end, (number, text) in enumerate(found, 1):
+        size += len(text)
+        full = size >= FRAME or end - begin == LINES_A_FRAME
+        if full or end == len(found) or found[end][0] != number + 1:
+            yield found[begin:end]
+            begin, size = end, 0
+
+
+async def to_logs(console: Console, limit: int) -> bytes:
+    """Return the frame that has the end of a console: one stretch of it, in which no line is missing."""
+    found = to_unbroken(await console.end(limit))
+    first = found[0][0] if found else console.lines.last + 1
+    head, _, tail = to_text(frames.to_logs([], first)).partition('""')
+    parts = []
+    for lines in _to_stretches(found):
+        await console.turns.next()
+        parts.append(to_text("".join([f"{text}\n" for _, text in lines]))[1:-1])
+    return frames.to_framed(f'{head}"{"".join(parts)}"{tail}')
+
+
+async def to_older(console: Console, after: int, before: int) -> AsyncGenerator[bytes, None]:
+    """Give the frames of the lines over ``after`` and below ``before``, from where the console is kept.
+
+    A ``gap`` stands for those that nobody has, and for all but the last ``MOST_LINES``.
+    """
+    kept = await console.older(before, min(before - 1 - after, MOST_LINES))
+    found = [line for line in kept if line[0] > after]
+    for lines in _to_stretches(found):
+        number = lines[0][0]
+        if number > after + 1:
+            yield frames.to_frame(frames.to_gap(number - after - 1, number))
+        yield frames.to_frame(frames.to_console([text for _, text in lines], number))
+        after = lines[-1][0]
+    if after + 1 < before:
+        yield frames.to_frame(frames.to_gap(before - after - 1, before))

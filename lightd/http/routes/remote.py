@@ -1,0 +1,67 @@
+"""The routes of the configuration and of the panel."""
+
+from typing import Any
+
+import attrs
+from quart import Blueprint, Response
+from quart_trio import QuartTrio
+
+from lightd.api.errors import bad_request
+from lightd.config.sections import ConfigurationError
+from lightd.http import queries
+from lightd.http.wire import refuse_body, to_json
+from lightd.reload import reload
+from lightd.system import System
+
+
+def install(app: QuartTrio, system: System) -> None:
+    """Add the routes of the configuration and of the panel to ``app``."""
+    routes = Blueprint("remote", __name__)
+
+    @routes.get("/remote/config")
+    async def show() -> Response:
+        queries.check_names()
+        return to_json(system.config.masked())
+
+    @routes.get("/remote/status")
+    async def status() -> Response:
+        queries.check_names()
+        return to_json(to_status(system))
+
+    @routes.post("/remote/config/reload")
+    async def take_on() -> Response:
+        queries.check_names()
+        await refuse_body()
+        try:
+            reloaded = await reload(system)
+        except ConfigurationError as error:
+            raise bad_request("; ".join(error.mistakes), "invalid_configuration") from None
+        return to_json(
+            {
+                "message": "Configuration reloaded successfully",
+                "applied": list(reloaded.applied),
+                "restart_required": list(reloaded.restart_required),
+            }
+        )
+
+    app.register_blueprint(routes)
+
+
+def to_status(system: System) -> dict[str, Any]:
+    """Return how the panel is, and how far it has been told."""
+    standing, exchanged = system.standing, system.exchanged
+    return {
+        "enabled": system.config.remote.enabled,
+        "healthy": system.config.remote.enabled and standing.healthy is True,
+        "last_ok": standing.last_ok,
+        "last_error": standing.last_error,
+        "backlog": standing.backlog,
+        "oldest_pending_at": standing.oldest_pending_at,
+        "cursor": standing.cursor,
+        "refused": standing.refused,
+        "config": {
+            "pulled_at": exchanged.pulled_at,
+            "pushed_at": exchanged.pushed_at,
+            "conflicts": [attrs.asdict(conflict) for conflict in exchanged.conflicts],
+        },
+    }

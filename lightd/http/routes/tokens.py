@@ -1,0 +1,136 @@
+"""The routes of tokens, which are the master's alone."""
+
+import re
+import secrets
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated, Any
+
+import attrs
+import trio
+from quart import Blueprint, Response
+from quart_trio import QuartTrio
+
+from actors.tokens.decider import Token
+from actors.tokens.grant import PERMISSIONS, Grant
+from actors.tokens.messages import ID_LENGTH, Mint, Revoke, to_id
+from lightd.api import bodies
+from lightd.api.errors import bad_request
+from lightd.audit.trail import about
+from lightd.http import queries
+from lightd.http.gate import to_digest
+from lightd.http.wire import from_text, read_body, refuse_body, to_json, to_text
+from lightd.system import System, new_operation_id, settle
+
+SECRET = 32
+"""Bytes from the system's source of randomness in a token, which makes 43 characters of them."""
+
+MOST_CONTAINERS = 256
+LONGEST_TTL = 30 * 86_400
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_TTL = re.compile(r"([1-9][0-9]{0,6})([smhd])")
+_TOKEN_ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
+
+
+def _ttl(value: object) -> int:
+    found = _TTL.fullmatch(value) if isinstance(value, str) else None
+    seconds = int(found[1]) * _UNITS[found[2]] if found else 0
+    if not 1 <= seconds <= LONGEST_TTL:
+        raise ValueError("must be a whole number and one of s, m, h, d, as in 90m, from 1s to 30d")
+    return seconds
+
+
+def _containers(value: object) -> frozenset[str]:
+    if not isinstance(value, list) or len(value) > MOST_CONTAINERS:
+        raise ValueError(f"must be a list of at most {MOST_CONTAINERS} containers")
+    return frozenset(_each(bodies.INTERNAL_ID, value))
+
+
+def _permissions(value: object) -> frozenset[str]:
+    if not isinstance(value, list):
+        raise ValueError("must be a list")  # noqa: TRY004 - a value of a client's, not a type of ours
+    return frozenset(_each(bodies.one_of(*PERMISSIONS), value))
+
+
+def _each(rule: bodies.Rule, values: list[object]) -> list[str]:
+    found = []
+    for number, value in enumerate(values, start=1):
+        try:
+            found.append(str(rule.read(value)))
+        except ValueError as error:
+            raise ValueError(f"entry {number} {error}") from None
+    return found
+
+
+@attrs.frozen
+class TokenBody:
+    """What a new token may do, and for how long. What is left out is no bound; null is no list."""
+
+    ttl: Annotated[int, bodies.Rule(_ttl)]
+    remove_on_use: bodies.Flag = False
+    containers: Annotated[Any, bodies.Rule(_containers)] = None
+    permissions: Annotated[Any, bodies.Rule(_permissions)] = None
+
+
+def install(app: QuartTrio, system: System) -> None:
+    """Add the routes of tokens to ``app``."""
+    routes = Blueprint("tokens", __name__)
+
+    @routes.post("/auth/tokens")
+    async def mint() -> Response:
+        queries.check_names()
+        body = await read_body(TokenBody)
+        text = f"lightd_{secrets.token_urlsafe(SECRET)}"
+        digest, now = to_digest(text), system.clock()
+        about(to_id(digest))
+        grant = Grant(body.containers, body.permissions)
+        command = Mint(digest, grant, body.remove_on_use, now, now + body.ttl)
+        await settle(partial(system.tokens.ref.ask, command, new_operation_id("token")))
+        return to_json({"token": text, "expires_at": to_rfc3339(now + body.ttl), "id": to_id(digest)})
+
+    @routes.get("/auth/tokens")
+    async def list_live() -> Response:
+        queries.check_names()
+        shown = {"tokens": [_to_shown(system, token) for token in _live(system)]}
+        return from_text(await trio.to_thread.run_sync(to_text, shown))
+
+    @routes.delete("/auth/tokens/<token_id>")
+    async def revoke(token_id: str) -> Response:
+        queries.check_names()
+        if not _TOKEN_ID.fullmatch(token_id):
+            raise bad_request(f"token_id: must be {ID_LENGTH} hexadecimal digits", "invalid_id")
+        await refuse_body()
+        command = Revoke(token_id, system.clock())
+        await settle(partial(system.tokens.ref.ask, command, new_operation_id("token")))
+        return to_json({"message": "Token revoked successfully", "id": token_id})
+
+    app.register_blueprint(routes)
+
+
+def _live(system: System) -> list[Token]:
+    """Return the tokens that let somebody in, or hold a socket open."""
+    now = system.clock()
+    return [
+        token
+        for token in system.tokens.view.state.tokens.values()
+        if token.opens(now) or (system.sockets.count(token.token_id) and not token.expired(now))
+    ]
+
+
+def _to_shown(system: System, token: Token) -> dict[str, Any]:
+    grant = token.grant
+    return {
+        "id": token.token_id,
+        "created_at": token.created_at,
+        "expires_at": to_rfc3339(token.expires_at),
+        "remove_on_use": token.remove_on_use,
+        "spent": token.spent_at is not None,
+        "containers": None if grant.containers is None else sorted(grant.containers),
+        "permissions": None if grant.permissions is None else sorted(grant.permissions),
+        "sockets": system.sockets.count(token.token_id),
+    }
+
+
+def to_rfc3339(at: float) -> str:
+    """Return Unix seconds as RFC 3339 has them, in UTC and whole seconds, the fraction cut off."""
+    return datetime.fromtimestamp(int(at), UTC).isoformat().removesuffix("+00:00") + "Z"

@@ -1,0 +1,195 @@
+"""The routes of uploads: a file's bytes taken as they are, of any size, in memory that stays flat.
+
+An upload is written beside its place and renamed into it. One that has a name (``upload=``) may come in
+pieces; each says where it begins, and how long the whole will be.
+"""
+
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
+from typing import TypeVar, cast
+
+import attrs
+import trio
+from quart import Blueprint, Response, request
+from quart_trio import QuartTrio
+from werkzeug.datastructures import ETags
+
+from lightd.api.errors import bad_request
+from lightd.files import errors
+from lightd.files.charging import NOTHING, PIECE, Amount
+from lightd.files.jail import Jail
+from lightd.files.paths import RelativePath
+from lightd.files.quota.allowance import Allowance
+from lightd.files.uploads import ANY, Condition, Upload, arrived_of, forget, open_upload
+from lightd.files.volumes import VolumeFolders
+from lightd.http import queries
+from lightd.http.routes.volumes import find
+from lightd.http.transport import file_transfer
+from lightd.http.transport.quart_adapter import Request
+from lightd.http.wire import refuse_body, to_json
+from lightd.system import System
+
+LARGEST = 2**62
+AHEAD = Amount(2 * PIECE)
+"""What is reserved for a body of unknown length before a piece of it is written: more than a piece."""
+
+T = TypeVar("T")
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@attrs.frozen
+class Piece:
+    """Where a body belongs in the upload of that name; without one it is the whole file."""
+
+    upload: str | None
+    offset: int
+    length: int | None
+
+
+def install(app: QuartTrio, system: System) -> None:
+    """Add the routes of uploads to ``app``."""
+    routes = Blueprint("uploads", __name__)
+    folders = system.folders
+
+    @routes.put("/volumes/<volume_id>/files/content")
+    async def upload(volume_id: str) -> Response:
+        queries.check_names("path", "upload", "offset", "length")
+        find(system, volume_id)
+        path = queries.path()
+        piece = _piece()
+        condition = Condition(
+            _to_tags(request.if_match, "If-Match"), _to_tags(request.if_none_match, "If-None-Match")
+        )
+        run = cast(file_transfer.Run, partial(folders.run_piece, folders.lane(volume_id)))
+        async with (
+            folders.uploading(volume_id),
+            folders.writing(volume_id, _declared(piece)) as allowance,
+            _opened(folders, volume_id, path, piece, condition, allowance) as arriving,
+        ):
+            await _receive(run, arriving, piece.length, allowance)
+            if piece.length is not None and arriving.offset < piece.length:
+                part = {"path": str(path), "offset": arriving.offset, "length": piece.length}
+                return to_json({"message": "Part received", **part})
+            etag = await run(arriving.commit)
+        answer = {"message": "File uploaded successfully", "path": str(path), "size": arriving.offset}
+        response = to_json({**answer, "etag": etag})
+        response.headers["ETag"] = etag
+        return response
+
+    @routes.get("/volumes/<volume_id>/files/upload")
+    async def arrived(volume_id: str) -> Response:
+        queries.check_names("path", "upload")
+        find(system, volume_id)
+        path, name = queries.path(), _needed_name()
+        offset = await folders.run(volume_id, partial(arrived_of, path=path, name=name))
+        return to_json({"path": str(path), "upload": name, "offset": offset})
+
+    @routes.delete("/volumes/<volume_id>/files/upload")
+    async def abandon(volume_id: str) -> Response:
+        queries.check_names("path", "upload")
+        find(system, volume_id)
+        path, name = queries.path(), _needed_name()
+        await refuse_body()
+        await folders.run(volume_id, partial(forget, path=path, name=name))
+        return to_json({"message": "Upload abandoned", "path": str(path), "upload": name})
+
+    app.register_blueprint(routes)
+
+
+@asynccontextmanager
+async def _opened(
+    folders: VolumeFolders,
+    volume_id: str,
+    path: RelativePath,
+    piece: Piece,
+    condition: Condition,
+    allowance: Allowance,
+) -> AsyncIterator[Upload]:
+    """Yield the upload, ready for ``piece``; it is opened and closed, and its part deleted, in threads."""
+    with ExitStack() as stack:
+
+        def begin(jail: Jail) -> Upload:
+            arriving = stack.enter_context(open_upload(jail, path, jail.owner(), piece.upload, condition))
+            arriving.begin_at(piece.offset)
+            return arriving
+
+        try:
+            arriving = await folders.run(volume_id, begin, allowance.charge)
+            if piece.length is not None:
+                await _prepare(allowance, arriving, piece.length)
+            yield arriving
+        finally:
+            with trio.CancelScope(shield=True):
+                await folders.run_piece(folders.lane(volume_id), stack.close)
+
+
+async def _prepare(allowance: Allowance, arriving: Upload, length: int) -> None:
+    """There is room for all of the file, not for this piece alone; nothing is left of one just begun."""
+    try:
+        await allowance.prepare(Amount(length - arriving.offset))
+    except errors.NoSpace:
+        if arriving.offset == 0:
+            arriving.abandon()
+        raise
+
+
+async def _receive(
+    run: file_transfer.Run, arriving: Upload, length: int | None, allowance: Allowance
+) -> None:
+    async def run_allowed(work: Callable[[], T]) -> T:
+        """In the thread, which all volumes share, nothing waits for room."""
+        if request.content_length is None:
+            await allowance.prepare(NOTHING, AHEAD)
+        return await run(work)
+
+    def write(piece: memoryview) -> None:
+        if length is not None and arriving.offset + len(piece) > length:
+            raise bad_request(f"length: more than the {length} bytes that were announced arrived")
+        arriving.write(piece)
+
+    body = cast(Request, request).body
+    body.limit = None
+    await body.pour(file_transfer.Sink(write, run_allowed))
+
+
+def _declared(piece: Piece) -> int:
+    """The bytes for which there must be room before the upload is opened."""
+    return 0 if piece.upload is not None else request.content_length or 0
+
+
+def _piece() -> Piece:
+    name = _name()
+    length = queries.optional_whole(request.args, "length")
+    offset = queries.whole("offset", 0, 0, LARGEST)
+    if name is None:
+        if "offset" in request.args or length is not None:
+            raise bad_request("upload: is missing: offset and length belong to an upload that has a name")
+    elif length is None:
+        raise bad_request("length: is missing: how long the whole file will be")
+    elif offset > length:
+        raise bad_request("offset: must not be greater than length")
+    return Piece(name, offset, length)
+
+
+def _name() -> str | None:
+    name = request.args.get("upload")
+    if name is not None and not _NAME.fullmatch(name):
+        raise bad_request("upload: must be 1 to 64 letters, digits, '_' and '-'")
+    return name
+
+
+def _needed_name() -> str:
+    name = _name()
+    if name is None:
+        raise bad_request("upload: is missing")
+    return name
+
+
+def _to_tags(etags: ETags, header: str) -> frozenset[str] | None:
+    if header not in request.headers:
+        return None
+    weak = header == "If-None-Match"
+    return frozenset({ANY} if etags.star_tag else {f'"{tag}"' for tag in etags.as_set(include_weak=weak)})

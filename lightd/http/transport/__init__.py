@@ -1,0 +1,1 @@
+"""The server: connections, HTTP/1.1, WebSockets, and Quart's side of a request."""
