@@ -297,7 +297,7 @@ def test_demo_is_given_its_options_and_needs_no_configuration(here, monkeypatch)
         record.append((args.image, args.keep))
         return 7
 
-    monkeypatch.setattr(lightd, "demo", types.SimpleNamespace(main=main), raising=False)
+    monkeypatch.setattr("lightd.cli.demo", types.SimpleNamespace(main=main), raising=False)
     assert cli.main(["demo", "--image", "busybox", "--keep"]) == 7
     assert cli.main(["demo"]) == 7
     assert record == [("busybox", True), (None, False)]
