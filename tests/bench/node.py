@@ -38,7 +38,7 @@ from tests.bench import process
 from tests.live.daemon import TOKEN
 
 BEGAN = fake.EPOCH + 1
-FAKES = "*/lightd/engine/fake*.py", "*/lightd/engine/programs.py"
+FAKES = ("*/lightd/engines/fake/*.py",)
 SETTLED = 0.5
 DELAYS = "delays"
 DOOR = {"open": False, "guarded": True}
