@@ -253,7 +253,7 @@ async def test_streams_that_are_closed_are_as_good_as_empty_ones(edge, environ, 
 
 def test_a_file_that_is_opened_later_is_never_a_stream(tmp_path):
     script = (
-        "from lightd import standard; standard.have_streams()\n"
+        "from lightd.cli import stdio; stdio.have_streams()\n"
         f"opened = open({str(tmp_path / 'journal')!r}, 'w'); print('printed', flush=True)\n"
         "assert opened.fileno() > 2"
     )

@@ -53,7 +53,7 @@ def test_the_demo_shows_the_whole_life_of_a_server(docker, tmp_path):
 def test_the_demo_goes_to_the_engine_that_was_found(docker, tmp_path):
     elsewhere = tmp_path / "elsewhere.sock"
     elsewhere.symlink_to(engine.socket_path())
-    nowhere = "from lightd import demo, cli; demo.DOCKER = '/no/such.sock'; raise SystemExit(cli.main())"
+    nowhere = "import sys; from lightd.cli import demo, main; demo.DOCKER = '/no/such'; sys.exit(main.main())"
     command = (sys.executable, "-c", nowhere, *DEMO[3:])
     shown = run(tmp_path, *command, DOCKER_HOST=f"unix://{elsewhere}")
     assert shown.returncode == 0, shown.stdout + shown.stderr

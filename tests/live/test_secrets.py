@@ -28,15 +28,15 @@ LISTENING = re.compile(rb"listening on (http://[0-9.:]+)")
 DAEMON = """
 import logging, sys
 logging.INFO = logging.DEBUG
-from lightd import cli
-from lightd.http import containers, remote
+from lightd.cli import main
+from lightd.http.routes import remote
 
 def broken(system, *_):
     config = system.config
     raise RuntimeError(f"a bug with {config.authorization.token}, Bearer {config.remote.token}, {config!r}")
 
 remote.to_status = broken
-sys.exit(cli.main(sys.argv[1:]))
+sys.exit(main.main(sys.argv[1:]))
 """
 
 

@@ -13,7 +13,7 @@ from tests.live.daemon import HEADERS, Daemon
 
 HANGS = """
 import sys, time
-from lightd import cli
+from lightd.cli import main
 from lightd.files import listing
 
 def hang(*_):
@@ -21,7 +21,7 @@ def hang(*_):
     time.sleep(3600)
 
 listing._places = hang
-sys.exit(cli.main(sys.argv[1:]))
+sys.exit(main.main(sys.argv[1:]))
 """
 LEEWAY = 20.0
 

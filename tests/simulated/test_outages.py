@@ -608,8 +608,8 @@ async def test_a_bug_quarantines_its_container_and_the_others_never_notice(autoj
         broken = attrs.evolve(fleet_module.DECIDER, decide=breaking(decider_module.decide, told.Restart))
         monkeypatch.setattr(fleet_module, "DECIDER", broken)
         await world.create(a_spec("s3"))
-        world.fleet._discharge(world.member("s1"))
-        world.fleet._enlist("s1")
+        world.fleet._unregister(world.member("s1"))
+        world.fleet._register("s1")
         await trio.sleep(1)
         for _ in range(4):
             with pytest.raises(ActorGone):
