@@ -1,6 +1,7 @@
 """The host's side of a container: its own folder, and the volume's change of hands. No engine is needed."""
 
 import os
+import shutil
 
 import pytest
 
@@ -189,3 +190,14 @@ def test_a_hand_over_that_fails_is_told_and_stays_due(own, volume, monkeypatch, 
     folder.settle_hand_over(str(own), str(volume.parent))
     assert (own / "hand-over-due").exists()
     assert "still has files of its installer's user: [Errno 5] Input/output error" in caplog.text
+
+
+def test_a_hand_over_outlives_the_removal_of_the_containers_folder(tmp_path, monkeypatch):
+    """Two removals at once, as at a start after a kill: it ended the daemon."""
+    own, volumes = tmp_path / "own", tmp_path / "volumes"
+    own.mkdir()
+    (volumes / "v").mkdir(parents=True)
+    folder.expect_hand_over(str(own), 1, "988:988", "v")
+    monkeypatch.setattr(folder, "hand_over", lambda *_: shutil.rmtree(own))
+    folder.settle_hand_over(str(own), str(volumes))
+    assert not own.exists()

@@ -125,8 +125,9 @@ def settle_hand_over(folder: str, volumes_path: str) -> None:
             return
     with suppress(FileNotFoundError):
         os.unlink(f"{folder}/{DUE}")  # noqa: PTH108 - with the rest of os
-    if set(os.listdir(folder)) <= {NOTE}:  # noqa: PTH208 - the container's other files went before
-        clear(folder)
+    with suppress(FileNotFoundError):  # the container's removal may take the folder away meanwhile
+        if set(os.listdir(folder)) <= {NOTE}:  # noqa: PTH208 - the container's other files went before
+            clear(folder)
 
 
 @contextmanager
