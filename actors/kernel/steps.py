@@ -1,4 +1,4 @@
-"""Work in steps, whoever does them and when. Pure."""
+"""Long work as steps, which their caller runs one at a time. Pure."""
 
 from collections.abc import Generator
 from typing import TypeVar

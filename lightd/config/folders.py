@@ -1,4 +1,4 @@
-"""The daemon's folders and files: made where they are missing, and shut to whom they don't concern.
+"""The daemon's folders and files: created where missing, and closed to other users.
 
 With Docker no server passes through these folders, for Docker makes its mounts as root. So the folders of
 containers and of volumes are the daemon's alone: a container that runs as root may leave a set-uid program in

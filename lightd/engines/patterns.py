@@ -1,4 +1,4 @@
-"""Start patterns: regular expressions that can't run away, whoever wrote the pattern and the text.
+"""Start patterns: regular expressions that take linear time for any pattern and any text.
 
 RE2 matches in time linear in the text and refuses what it can't (backreferences, look-around); its memory is
 bounded by ``MEMORY``. One search goes through any number of lines: ``^`` and ``$`` stand for the ends of a
@@ -41,7 +41,7 @@ _TOKENS = re.compile(
 )
 
 
-class BadPattern(ValueError):  # noqa: N818 - names the fault of whoever wrote it
+class BadPattern(ValueError):  # noqa: N818 - names the fault of the pattern's author
     """The pattern is no regular expression that can be matched in linear time."""
 
 

@@ -130,7 +130,7 @@ class Share:
 
 @attrs.define(eq=False)
 class Turn:
-    """Made by ``Share.join``; whoever has one leaves it, also where it was never given."""
+    """Made by ``Share.join``; its owner must leave it, even if it never had a turn."""
 
     share: Share
     row: Row

@@ -31,7 +31,7 @@ Ended = Inspected | AbsenceReported
 SLICE = 32 * 1024
 """Bytes that are searched for the start pattern in one step."""
 SEARCHING = 0.25
-"""Seconds of processor that the search of one chunk may take: the process waits for it, and whoever kills it.
+"""Seconds of processor that the search of one chunk may take: the process waits for it, and so does a kill.
 A pattern that is so slow with what is printed is not looked for in the rest of the chunk."""
 SHORT = 4 * 1024
 """Bytes of output that are no matter of turns."""

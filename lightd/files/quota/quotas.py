@@ -273,7 +273,7 @@ class Quotas:
         """There is room for an entry and ``count`` bytes more, as far as lightd knows.
 
         The allowance is for these and for what else the writer needs; where ``count`` is None, for that
-        alone. Raises ``NoSpace``; that, and one that the block raises, is told to whoever looks at a server.
+        alone. Raises ``NoSpace``; that, and one that the block raises, is shown to the viewers of a server.
         """
         account = self.account(volume_id)
         limit = self._set_limit(volume_id, account)

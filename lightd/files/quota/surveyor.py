@@ -55,7 +55,7 @@ class _Look(Generic[T]):
             self.steps.close()
         except StopIteration as end:
             self.answer.append(end.value)
-        except BaseException as failure:  # noqa: BLE001 - whoever waits for the look is told, whatever it is
+        except BaseException as failure:  # noqa: BLE001 - every caller that waits for the look gets it
             self.failure = failure
         return True
 

@@ -7,7 +7,7 @@ that it is full. What follows from a look is ``overrun.judge``'s.
 
 Where the kernel doesn't enforce sizes, a server may fill the disk between two looks. So what the disk has
 free is read every ``QUICK`` seconds, which costs next to nothing: a volume with a running server is looked at
-again once the disk has lost half of the room that the volume had left, whoever took it (``account.HASTE``).
+again once the disk has lost half of the room that the volume had left (``account.HASTE``).
 
 Entries are counted by the same walks; where no walk is needed for the bytes, by a rare one.
 """
