@@ -201,3 +201,9 @@ def test_a_hand_over_outlives_the_removal_of_the_containers_folder(tmp_path, mon
     monkeypatch.setattr(folder, "hand_over", lambda *_: shutil.rmtree(own))
     folder.settle_hand_over(str(own), str(volumes))
     assert not own.exists()
+
+
+def test_a_hand_over_whose_folder_is_none_any_more_is_logged(tmp_path, caplog):
+    (tmp_path / "own").write_text("somebody's file")
+    folder.settle_hand_over(str(tmp_path / "own"), str(tmp_path))
+    assert "can't be read" in caplog.text

@@ -114,6 +114,9 @@ def settle_hand_over(folder: str, volumes_path: str) -> None:
             due = (_read(notes, DUE) or "").split()
     except FileNotFoundError:
         return
+    except OSError as error:
+        logger.warning("%s can't be read: %s", folder, error)
+        return
     if len(due) == DUE_FIELDS:
         attempt, user, volume_id = due
         try:
