@@ -15,8 +15,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, suppress
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -125,13 +125,14 @@ async def _run(
             begun = trio.Event()
             if turn is not None:
                 beside.start_soon(_take_turns, process, turn, begun)
-            async for line in _talk(process, json.dumps(job).encode()):
-                begun.set()
-                answer = json.loads(line)
-                if "bytes" in answer:
-                    told(answer["bytes"])
-                elif "wants" in answer:
-                    await _grant(grants, allowance, answer)
+            async with aclosing(_talk(process, json.dumps(job).encode())) as lines:
+                async for line in lines:
+                    begun.set()
+                    answer = json.loads(line)
+                    if "bytes" in answer:
+                        told(answer["bytes"])
+                    elif "wants" in answer:
+                        await _grant(grants, allowance, answer)
             allowance.use(allowance.ready)  # it doesn't say what it used of the last grant
             beside.cancel_scope.cancel()
     match answer:
@@ -143,7 +144,7 @@ async def _run(
             raise ArchiverFailed(f"The archiver ended with {process.returncode} and without an answer")
 
 
-async def _talk(process: trio.Process, job: bytes) -> AsyncIterator[bytes]:
+async def _talk(process: trio.Process, job: bytes) -> AsyncGenerator[bytes, None]:
     """Tell the process its job, and yield the lines that it says to that."""
     with suppress(trio.BrokenResourceError):  # it is gone already, and says nothing
         await _there(process.stdin).send_all(job + b"\n")

@@ -1,13 +1,16 @@
 """The archiver as the daemon runs it: a process, cancelled by its scope."""
 
+import gc
 import os
 import tarfile
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
 
 from lightd.files import archives, archiving, errors
+from lightd.files.charging import Amount
 from lightd.files.jail import open_jail
 from lightd.files.paths import ROOT, parse_path
 from tests.contracts.scene import TENANT
@@ -81,6 +84,31 @@ async def test_no_archive_leaves_a_descriptor_however_it_ends(volume, jail):
             await archiving.compress(jail, [ROOT], parse_path(f"b{number}"), "tar.gz", TENANT)
     assert descriptors() == before
     assert kept.value.__traceback__ is not None
+
+
+async def test_an_archive_that_is_cancelled_while_it_waits_for_room_leaves_no_generator(volume, jail):
+    class NeverRoom:
+        ready = Amount(0, 0)
+
+        def __init__(self):
+            self.asked = trio.Event()
+
+        def use(self, _):
+            pass
+
+        async def prepare(self, *_):
+            self.asked.set()
+            await trio.sleep_forever()
+
+    allowance = NeverRoom()
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            compress = partial(archiving.compress, jail, [ROOT], parse_path("a"), "tar", TENANT)
+            nursery.start_soon(partial(compress, allowance=allowance))
+            await allowance.asked.wait()
+            nursery.cancel_scope.cancel()
+    gc.collect()  # a warning, which is an error, for a generator that was not closed
+    assert names(volume) == ["tree"]
 
 
 async def test_an_archive_outlives_the_thread_that_began_it(volume, jail, monkeypatch):
