@@ -207,3 +207,16 @@ def test_a_hand_over_whose_folder_is_none_any_more_is_logged(tmp_path, caplog):
     (tmp_path / "own").write_text("somebody's file")
     folder.settle_hand_over(str(tmp_path / "own"), str(tmp_path))
     assert "can't be read" in caplog.text
+
+
+def test_a_hand_over_after_an_installer_leaves_that_after_a_later_one_due(tmp_path):
+    """An orphan's removal takes a while, and the container may be made anew meanwhile."""
+    own, volumes = tmp_path / "own", tmp_path / "volumes"
+    own.mkdir()
+    (volumes / "v").mkdir(parents=True)
+    user = f"{os.geteuid()}:{os.getegid()}"
+    folder.expect_hand_over(str(own), 2, user, "v")
+    folder.settle_hand_over(str(own), str(volumes), 1)
+    assert (own / folder.DUE).exists()
+    folder.settle_hand_over(str(own), str(volumes), 2)
+    assert not own.exists()

@@ -158,13 +158,14 @@ class DockerEngine:
     async def remove_orphan(self, engine_id: str) -> None:
         found = await self._containers.look(engine_id)
         await self._containers.remove(engine_id)
-        if found is not None and found["Config"]["Labels"].get(translate.ROLE) == Role.INSTALLER.value:
-            await self._settle(found["Config"]["Labels"][translate.INTERNAL_ID])
+        labels = {} if found is None else found["Config"]["Labels"]
+        if labels.get(translate.ROLE) == Role.INSTALLER.value:
+            await self._settle(labels[translate.INTERNAL_ID], int(labels[translate.ATTEMPT]))
 
-    async def _settle(self, internal_id: str) -> None:
-        """However the installer ended, what it left behind is the server's user's (``folder``)."""
+    async def _settle(self, internal_id: str, attempt: int | None = None) -> None:
+        """However the installer ended, the files that it left belong to the server's user (``folder``)."""
         own, volumes_path = self._layout.folder(internal_id), self._layout.volumes_path
-        await trio.to_thread.run_sync(folder.settle_hand_over, own, volumes_path)
+        await trio.to_thread.run_sync(folder.settle_hand_over, own, volumes_path, attempt)
 
     async def resize(self, engine_id: str, columns: int, rows: int) -> None:
         with refusals(NOT_FOUND, CONFLICT, FAULT):

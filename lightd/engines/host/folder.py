@@ -104,10 +104,12 @@ def expect_hand_over(folder: str, attempt: int, user: str, volume_id: str) -> No
             os.unlink(NOTE, dir_fd=notes.root)
 
 
-def settle_hand_over(folder: str, volumes_path: str) -> None:
-    """Hand the volume over where that is due, and take away the folder if nothing else is in it.
+def settle_hand_over(folder: str, volumes_path: str, attempt: int | None = None) -> None:
+    """Hand the volume over where that is due, and remove the folder if nothing else is in it.
 
-    A volume that can't be handed over is logged, and stays due: it must not hold up a removal.
+    ``attempt`` is that of the installer which was removed: what is due after a later one, which may have
+    begun meanwhile, stays due. A volume that can't be handed over is logged, and stays due: it must not
+    delay a removal.
     """
     try:
         with _jailed(folder) as notes:
@@ -118,9 +120,11 @@ def settle_hand_over(folder: str, volumes_path: str) -> None:
         logger.warning("%s can't be read: %s", folder, error)
         return
     if len(due) == DUE_FIELDS:
-        attempt, user, volume_id = due
+        noted, user, volume_id = due
+        if attempt is not None and int(noted) > attempt:
+            return
         try:
-            hand_over(f"{volumes_path}/{volume_id}", folder, int(attempt), Owner.from_user(user))
+            hand_over(f"{volumes_path}/{volume_id}", folder, int(noted), Owner.from_user(user))
         except FileNotFoundError:
             pass  # the volume is gone
         except (OSError, EngineRefused) as error:
