@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from types import MappingProxyType
 from typing import get_args
 
-from actors.container import changed, events, messages
+from actors.container import events, messages
 from actors.container.decider import DECIDER
 from actors.container.engine import Snapshot
 from actors.container.events import Event, Follow
@@ -130,15 +130,15 @@ WORDS: MappingProxyType[type[object], str] = MappingProxyType(
         events.KillRequested: "the process is killed at once",
         events.RestartCalledOff: "the restart that was due is cancelled",
         events.DeletionRequested: "the container is removed",
-        changed.InstallationRepeated: "the installation begins again",
-        changed.ReinstallRequested: "the image is pulled; then the process stops and it is installed again",
-        changed.RebindRequested: (
+        events.InstallationRepeated: "the installation begins again",
+        events.ReinstallRequested: "the image is pulled; then the process stops and it is installed again",
+        events.RebindRequested: (
             "a container with the new ports is created; then the process stops and it is replaced"
         ),
-        changed.Edited: "the new settings are recorded",
-        changed.ResumptionDecided: "the container is replaced first",
-        changed.ChangeFailed: "the change is cancelled",
-        changed.ChangeAbandoned: "the change is cancelled",
+        events.Edited: "the new settings are recorded",
+        events.ResumptionDecided: "the container is replaced first",
+        events.ChangeFailed: "the change is cancelled",
+        events.ChangeAbandoned: "the change is cancelled",
     }
 )
 
@@ -151,7 +151,7 @@ def _to_words(event: Event, before: Phase) -> str:
             return AFTERWARDS[event.follow]
         case events.StopRequested() | events.KillRequested():
             return f"{WORDS[type(event)]}; {AFTERWARDS[event.follow]}"
-        case changed.ResumptionDecided():
+        case events.ResumptionDecided():
             return f"{WORDS[type(event)]}; {AFTERWARDS[Follow.START if event.resume else Follow.REST]}"
         case _:
             return WORDS[type(event)]

@@ -100,7 +100,7 @@ def reference() -> Iterator[str]:
         "`/openapi.json`, and as an HTML page at `/docs`. Every route can also return 400 "
         "`invalid_request`, 401 `unauthorized`, 403 `vendor_header_required`, 500 `internal_error`, and "
         "the errors that the server returns before a request reaches a route. All examples are run, from "
-        "the first to the last, by `edge/test_reference.py`, and with a real Docker Engine by "
+        "the first to the last, by `api/test_reference.py`, and with a real Docker Engine by "
         "`live/test_document.py`. They use these definitions:"
     )
     yield f"```bash\nurl=http://localhost:8070 token=lightd_…\n{document.PRELUDE}\n```"

@@ -11,7 +11,7 @@ from typing import TypeVar
 import attrs
 import trio
 
-from actors.container import messages as told
+from actors.container import messages
 from actors.container.fleet import Fleet, Member
 from actors.container.spec import ContainerSpec, PortBinding
 from actors.kernel.bus import Bus
@@ -188,14 +188,14 @@ class System:
         )
 
     async def change_container(
-        self, member: Member, command: told.Reinstall | told.Rebind, cause: str
+        self, member: Member, command: messages.Reinstall | messages.Rebind, cause: str
     ) -> Receipt:
         """Lease the ports that ``command`` needs and have it decided; both or neither.
 
         Raises ``Rejection`` (``changing``, ``port_not_found``, ``port_in_use`` …), else as ``Ref.ask``. The
         ports of the old container are given back once the new one has its place.
         """
-        ports = command.ports if isinstance(command, told.Rebind) else member.state.asked.ports
+        ports = command.ports if isinstance(command, messages.Rebind) else member.state.asked.ports
         return await self._with_ports(
             member.internal_id, ports, cause, lambda: member.place.ref.ask(command, cause), ExitStack()
         )

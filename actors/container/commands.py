@@ -7,17 +7,15 @@ Only a deletion can't be called back.
 
 from typing import assert_never
 
-from actors.container import events as happened
-from actors.container import messages as told
-from actors.container import replacement
+from actors.container import events, messages, replacement
 from actors.container.events import Events, Follow
 from actors.container.state import Phase, State
 from actors.kernel.decider import Rejection
 
 
-def create(state: State, command: told.Create) -> Events:
+def create(state: State, command: messages.Create) -> Events:
     if state.phase in (Phase.ABSENT, Phase.DELETED):
-        return (happened.Created(state.attempts + 1, command.spec),)
+        return (events.Created(state.attempts + 1, command.spec),)
     raise Rejection("already_exists", f"container {command.spec.internal_id} exists already")
 
 
@@ -34,7 +32,7 @@ def start(state: State) -> Events:
         case Phase.FAILED:
             raise replacement.install_failed(state)
         case Phase.OFFLINE | Phase.WAITING:
-            return (happened.StartRequested(state.run + 1),)
+            return (events.StartRequested(state.run + 1),)
         case Phase.STARTING | Phase.LOADING | Phase.RUNNING:
             return ()
         case Phase.STOPPING | Phase.KILLING:
@@ -57,13 +55,13 @@ def stop(state: State) -> Events:
         case Phase.ABSENT | Phase.DELETED:
             raise _not_found()
         case Phase.PULLING | Phase.SCRIPTING | Phase.CREATING:
-            return (happened.InstallationFailed(state.attempt, "cancelled", "cancelled on request"),)
+            return (events.InstallationFailed(state.attempt, "cancelled", "cancelled on request"),)
         case Phase.REPLACING:
             return replacement.resume(state, resume=False)
         case Phase.FAILED | Phase.OFFLINE | Phase.REINSTALLING | Phase.BUILDING:
             return replacement.call_off(state)
         case Phase.WAITING:
-            return (*replacement.call_off(state), happened.RestartCalledOff(state.run))
+            return (*replacement.call_off(state), events.RestartCalledOff(state.run))
         case Phase.STARTING | Phase.LOADING | Phase.RUNNING | Phase.STOPPING:
             return (*replacement.call_off(state), *_ask_end(state, Phase.STOPPING, Follow.REST))
         case Phase.KILLING:
@@ -103,7 +101,7 @@ def delete(state: State) -> Events:
         case Phase.DELETING:
             return ()
         case _:
-            return (happened.DeletionRequested(),)
+            return (events.DeletionRequested(),)
 
 
 def _ask_end(state: State, phase: Phase, follow: Follow) -> Events:
@@ -114,11 +112,11 @@ def _ask_end(state: State, phase: Phase, follow: Follow) -> Events:
         if state.phase is phase and state.follow is follow:
             return ()
     if state.phase is Phase.STARTING and state.engine_id is None:
-        failed = happened.StartFailed(state.run, "cancelled on request")
-        return (failed, happened.DeletionRequested()) if follow is Follow.DELETE else (failed,)
+        failed = events.StartFailed(state.run, "cancelled on request")
+        return (failed, events.DeletionRequested()) if follow is Follow.DELETE else (failed,)
     if phase is Phase.KILLING:
-        return (happened.KillRequested(state.run, follow),)
-    return (happened.StopRequested(state.run, follow),)
+        return (events.KillRequested(state.run, follow),)
+    return (events.StopRequested(state.run, follow),)
 
 
 def _not_found() -> Rejection:

@@ -9,20 +9,18 @@ from the next start on.
 
 import attrs
 
-from actors.container import changed
-from actors.container import events as happened
-from actors.container import messages as told
+from actors.container import events, messages
 from actors.container.events import Events
 from actors.container.replacement import check_unchanging
 from actors.container.spec import ContainerSpec, Limits
 from actors.container.state import Phase, State
 
 
-def edit(state: State, command: told.Edit) -> Events:
+def edit(state: State, command: messages.Edit) -> Events:
     check_unchanging(state)
     old = state.asked
     pattern = old.start_pattern if command.start_pattern is None else command.start_pattern or None
-    edited = changed.Edited(
+    edited = events.Edited(
         startup_command=command.startup_command or old.startup_command,
         start_pattern=pattern,
         environment=old.environment if command.environment is None else command.environment,
@@ -34,11 +32,11 @@ def edit(state: State, command: told.Edit) -> Events:
     if _to_spec(old, edited) == old:
         return ()
     if state.phase is Phase.WAITING and edited.restart_policy.mode == "never":
-        return (edited, happened.RestartCalledOff(state.run))
+        return (edited, events.RestartCalledOff(state.run))
     return (edited,)
 
 
-def _to_spec(spec: ContainerSpec, event: changed.Edited) -> ContainerSpec:
+def _to_spec(spec: ContainerSpec, event: events.Edited) -> ContainerSpec:
     return attrs.evolve(
         spec,
         startup_command=event.startup_command,
@@ -51,7 +49,7 @@ def _to_spec(spec: ContainerSpec, event: changed.Edited) -> ContainerSpec:
     )
 
 
-def apply(state: State, event: changed.Edited) -> State:
+def apply(state: State, event: events.Edited) -> State:
     """Return the state after ``event``."""
     old = state.asked
     spec = _to_spec(old, event)
@@ -78,9 +76,9 @@ def needs_new_container(old: Limits, new: Limits) -> bool:
     return any(before is not None and after is None for before, after in pairs)
 
 
-def limits(state: State, report: told.LimitsReported) -> Events:
+def limits(state: State, report: messages.LimitsReported) -> Events:
     if state.limits_before is None or report.limits != state.asked.limits:
         return ()
     if report.error is not None:
-        return (changed.LimitsRefused(state.limits_before, report.error),)
-    return (changed.LimitsApplied(report.limits),)
+        return (events.LimitsRefused(state.limits_before, report.error),)
+    return (events.LimitsApplied(report.limits),)

@@ -4,44 +4,43 @@ from typing import assert_never
 
 import attrs
 
-from actors.container import changed, editing, restarts
-from actors.container import events as happened
+from actors.container import editing, events, restarts
 from actors.container.events import Follow
 from actors.container.spec import ContainerSpec
 from actors.container.state import TRANSITIONS, Change, Exit, Kind, Phase, State
 
 
-def evolve(state: State, event: happened.Event) -> State:
+def evolve(state: State, event: events.Event) -> State:
     """Return the state after ``event``; raises ``KeyError`` where ``TRANSITIONS`` does not have it."""
     phase = TRANSITIONS[state.phase][type(event)]
     match event:
-        case happened.Created():
+        case events.Created():
             return _begin(state, phase, event.attempt, event.spec)
-        case happened.Installed():
+        case events.Installed():
             return attrs.evolve(state, phase=phase, engine_id=event.engine_id)
-        case happened.InstallationFailed():
+        case events.InstallationFailed():
             return attrs.evolve(state, phase=phase, error=event.reason)
-        case happened.StartRequested():
+        case events.StartRequested():
             fresh = _begin_run(attrs.evolve(state, phase=phase), event.run, None)
             if not state.outdated:
                 return fresh
             return attrs.evolve(fresh, outdated=False, engine_id=None, limits_before=None)
-        case happened.FoundRunning():
+        case events.FoundRunning():
             return _begin_run(attrs.evolve(state, phase=phase), event.run, event.started_at)
-        case happened.PatternSeen():
+        case events.PatternSeen():
             return attrs.evolve(state, phase=phase, pattern_seen=True)
-        case happened.Rebuilt():
+        case events.Rebuilt():
             return attrs.evolve(state, phase=phase, engine_id=event.engine_id)
-        case happened.Vanished():
+        case events.Vanished():
             return attrs.evolve(state, phase=phase, engine_id=None, limits_before=None)
-        case happened.Started():
+        case events.Started():
             return attrs.evolve(state, phase=phase, started_at=event.started_at)
-        case happened.StartFailed():
+        case events.StartFailed():
             due = None if state.engine_id is None else state.limits_before
             return attrs.evolve(state, phase=phase, error=event.reason, limits_before=due)
-        case happened.StopRequested() | happened.KillRequested():
+        case events.StopRequested() | events.KillRequested():
             return attrs.evolve(_going_down(state, event.follow), phase=phase, follow=event.follow)
-        case happened.Exited():
+        case events.Exited():
             return attrs.evolve(
                 state,
                 phase=phase,
@@ -49,65 +48,65 @@ def evolve(state: State, event: happened.Event) -> State:
                 restarts=() if restarts.was_healthy(event) else state.restarts,
                 exit=Exit(event.code, event.oom_killed, event.at, crashed=not event.expected),
             )
-        case happened.RestartScheduled():
+        case events.RestartScheduled():
             return attrs.evolve(state, phase=phase, restarts=(*state.restarts, event.at))
-        case happened.RestartsGivenUp():
+        case events.RestartsGivenUp():
             return attrs.evolve(state, phase=phase, restarts=(), error=event.reason)
-        case happened.RestartCalledOff():
+        case events.RestartCalledOff():
             return attrs.evolve(state, phase=phase, restarts=())
-        case changed.Edited():
+        case events.Edited():
             return attrs.evolve(editing.apply(state, event), phase=phase)
-        case changed.LimitsApplied():
+        case events.LimitsApplied():
             return attrs.evolve(state, phase=phase, limits_before=None)
-        case changed.LimitsRefused():
+        case events.LimitsRefused():
             spec = attrs.evolve(state.asked, limits=event.limits)
             return attrs.evolve(state, phase=phase, spec=spec, limits_before=None)
-        case happened.DeletionRequested():
+        case events.DeletionRequested():
             return attrs.evolve(state, phase=phase, change=None, discarded=None, limits_before=None)
         case (
-            happened.ImageEnsured()
-            | happened.ScriptFinished()
-            | happened.BecameReady()
-            | happened.StopTimedOut()
-            | happened.Deleted()
+            events.ImageEnsured()
+            | events.ScriptFinished()
+            | events.BecameReady()
+            | events.StopTimedOut()
+            | events.Deleted()
         ):
             return attrs.evolve(state, phase=phase)
         case _:
             return _evolve_change(state, phase, event)
 
 
-def locate(state: State, event: happened.Event, position: int) -> State:
+def locate(state: State, event: events.Event, position: int) -> State:
     """Return the state that knows where in the journal the last deletion is."""
-    return attrs.evolve(state, ended=position) if isinstance(event, happened.Deleted) else state
+    return attrs.evolve(state, ended=position) if isinstance(event, events.Deleted) else state
 
 
-def _evolve_change(state: State, phase: Phase, event: changed.Changed) -> State:
+def _evolve_change(state: State, phase: Phase, event: events.Changed) -> State:
     match event:
-        case changed.InstallationRepeated():
+        case events.InstallationRepeated():
             spec = attrs.evolve(state.asked, image=event.image, install_script=event.install_script)
             return _begin(state, phase, event.attempt, spec)
-        case changed.ReinstallRequested():
+        case events.ReinstallRequested():
             spec = attrs.evolve(state.asked, image=event.image, install_script=event.install_script)
             return _plan(state, phase, Change(Kind.REINSTALL, event.attempt, event.attempt, spec))
-        case changed.RebindRequested():
+        case events.RebindRequested():
             spec = attrs.evolve(state.asked, ports=event.ports)
             return _plan(state, phase, Change(Kind.REBIND, event.attempt, state.attempt, spec))
-        case changed.NewImageEnsured():
+        case events.NewImageEnsured():
             planned = attrs.evolve(state, discarded=None)
             return _with(planned, phase, attrs.evolve(state.changing, image_ensured=True))
-        case changed.CandidateBuilt():
+        case events.CandidateBuilt():
             return _with(state, phase, attrs.evolve(state.changing, engine_id=event.engine_id))
-        case changed.ReinstallBegan() | changed.ReplacementBegan():
+        case events.ReinstallBegan() | events.ReplacementBegan():
             waiting = state.phase is Phase.WAITING and state.changing.kind is Kind.REBIND
             change = attrs.evolve(state.changing, resume=state.changing.resume or waiting)
             return attrs.evolve(_with(state, phase, change), restarts=())
-        case changed.ResumptionDecided():
+        case events.ResumptionDecided():
             return _with(state, phase, attrs.evolve(state.changing, resume=event.resume))
-        case changed.NewScriptFinished():
+        case events.NewScriptFinished():
             return attrs.evolve(state, phase=phase)
-        case changed.Replaced():
+        case events.Replaced():
             return _replace(state, phase, state.changing)
-        case changed.ChangeFailed() | changed.ChangeAbandoned():
+        case events.ChangeFailed() | events.ChangeAbandoned():
             return attrs.evolve(state, phase=phase, change=None, discarded=event.attempt, error=event.reason)
     assert_never(event)
 

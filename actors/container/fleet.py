@@ -18,7 +18,7 @@ from functools import partial
 import attrs
 import trio
 
-from actors.container import messages as told
+from actors.container import messages
 from actors.container.console.console import Console, Life, Matcher
 from actors.container.console.log import ConsoleLog, MemoryConsoleLog
 from actors.container.console.log_writer import LogWriter
@@ -61,7 +61,7 @@ class Member:
     """One container's place in the fleet. ``wake`` rings when anything that a viewer sees has changed."""
 
     internal_id: str
-    place: Handle[State, told.Message]
+    place: Handle[State, messages.Message]
     console: Console
     stats: Latest[Stats | None]
     wake: Wake
@@ -118,7 +118,7 @@ class Fleet:
             self._scribe.discard_old(spec.internal_id)
             member = self._register(spec.internal_id)
         try:
-            return await member.place.ref.ask(told.Create(spec), cause)
+            return await member.place.ref.ask(messages.Create(spec), cause)
         except Exception:  # a cancelled one may still be decided
             if not _exists(member):
                 self._unregister(member)
@@ -287,7 +287,7 @@ class Fleet:
 
     def _report(self, member: Member, engine_id: str, snapshot: Snapshot | None) -> None:
         """Tell what was seen; an end once the console was read, which this does not wait for."""
-        seen = told.AbsenceReported(engine_id) if snapshot is None else told.Inspected(snapshot)
+        seen = messages.AbsenceReported(engine_id) if snapshot is None else messages.Inspected(snapshot)
         ours = member.state.engine_id == engine_id and member.state.phase in (Phase.STARTING, *UP)
         if ours and (snapshot is None or not snapshot.running):
             life = member.console.life(member.state.run, engine_id)
@@ -304,7 +304,9 @@ class _Look:
     outage: EngineUnavailable | None = None
 
 
-async def _report_drained(member: Member, life: Life, seen: told.Inspected | told.AbsenceReported) -> None:
+async def _report_drained(
+    member: Member, life: Life, seen: messages.Inspected | messages.AbsenceReported
+) -> None:
     with trio.move_on_after(DRAIN):
         await life.drained.wait()
     member.place.ref.tell_nowait(attrs.evolve(seen, tail=member.console.last_words(life)))

@@ -9,9 +9,7 @@ from typing import assert_never
 
 import attrs
 
-from actors.container import events as happened
-from actors.container import messages as told
-from actors.container import replacement, restarts
+from actors.container import events, messages, replacement, restarts
 from actors.container.engine import Snapshot
 from actors.container.events import Events, Follow
 from actors.container.state import Phase, State
@@ -19,34 +17,34 @@ from actors.container.state import Phase, State
 # The installation
 
 
-def image(state: State, report: told.ImageReported) -> Events:
+def image(state: State, report: messages.ImageReported) -> Events:
     if state.phase is not Phase.PULLING or report.attempt != state.attempt:
         return replacement.image(state, report)
     if report.error is not None:
-        return (happened.InstallationFailed(state.attempt, "failed", report.error),)
-    ensured = happened.ImageEnsured(state.attempt)
+        return (events.InstallationFailed(state.attempt, "failed", report.error),)
+    ensured = events.ImageEnsured(state.attempt)
     if state.asked.install_script is None:
-        return (ensured, happened.ScriptFinished(state.attempt))
+        return (ensured, events.ScriptFinished(state.attempt))
     return (ensured,)
 
 
-def script(state: State, report: told.ScriptReported) -> Events:
+def script(state: State, report: messages.ScriptReported) -> Events:
     if state.phase is not Phase.SCRIPTING or report.attempt != state.attempt:
         return replacement.script(state, report)
     error = replacement.to_script_error(report)
     if error is not None:
-        return (happened.InstallationFailed(state.attempt, "failed", error),)
-    return (happened.ScriptFinished(state.attempt),)
+        return (events.InstallationFailed(state.attempt, "failed", error),)
+    return (events.ScriptFinished(state.attempt),)
 
 
-def install_time(state: State, report: told.InstallTimeElapsed) -> Events:
+def install_time(state: State, report: messages.InstallTimeElapsed) -> Events:
     if state.phase is not Phase.SCRIPTING or report.attempt != state.attempt:
         return replacement.install_time(state, report)
     reason = replacement.to_overtime(state.asked.install_timeout)
-    return (happened.InstallationFailed(state.attempt, "timeout", reason),)
+    return (events.InstallationFailed(state.attempt, "timeout", reason),)
 
 
-def creation(state: State, report: told.CreationReported) -> Events:
+def creation(state: State, report: messages.CreationReported) -> Events:
     rebuilding = state.phase is Phase.STARTING and state.engine_id is None
     if report.attempt != state.attempt or not (state.phase is Phase.CREATING or rebuilding):
         return ()
@@ -54,28 +52,28 @@ def creation(state: State, report: told.CreationReported) -> Events:
         reason = report.error or "the engine made no container"
         if rebuilding:
             return _start_failed(state, reason)
-        return (happened.InstallationFailed(state.attempt, "failed", reason),)
+        return (events.InstallationFailed(state.attempt, "failed", reason),)
     if rebuilding:
-        return (happened.Rebuilt(report.engine_id),)
-    return (happened.Installed(state.attempt, report.engine_id),)
+        return (events.Rebuilt(report.engine_id),)
+    return (events.Installed(state.attempt, report.engine_id),)
 
 
 # The process
 
 
-def start(state: State, report: told.StartReported) -> Events:
+def start(state: State, report: messages.StartReported) -> Events:
     if state.phase is not Phase.STARTING or report.run != state.run or state.engine_id is None:
         return ()
     snapshot = report.snapshot
     if report.error is not None:
         return _start_failed(state, report.error)
     if snapshot is None:
-        return (happened.Vanished(state.engine_id),)
+        return (events.Vanished(state.engine_id),)
     if snapshot.engine_id != state.engine_id:
         return ()
     if snapshot.started_at is None or snapshot.started_at == state.previous:
         return _start_failed(state, "the engine started nothing")
-    started = happened.Started(state.run, snapshot.started_at)
+    started = events.Started(state.run, snapshot.started_at)
     if not snapshot.running:
         return (started, *_exited(state, snapshot, report.tail))
     return (started, *_ready_at_once(state, state.run))
@@ -83,7 +81,7 @@ def start(state: State, report: told.StartReported) -> Events:
 
 def _start_failed(state: State, reason: str) -> Events:
     """Say that this run came to nothing; one that followed a crash is a crash, too."""
-    failed = happened.StartFailed(state.run, reason)
+    failed = events.StartFailed(state.run, reason)
     return (failed, *restarts.after_failure(state, reason)) if state.restarts else (failed,)
 
 
@@ -91,33 +89,33 @@ def _ready_at_once(state: State, run: int) -> Events:
     mine = run == state.run
     pattern = state.pattern if mine else state.asked.start_pattern
     if pattern is None or (state.pattern_seen and mine):
-        return (happened.BecameReady(run),)
+        return (events.BecameReady(run),)
     return ()
 
 
-def readiness(state: State, report: told.ReadinessReported) -> Events:
+def readiness(state: State, report: messages.ReadinessReported) -> Events:
     if report.run != state.run:
         return ()
     if state.phase is Phase.LOADING:
-        return (happened.BecameReady(state.run),)
+        return (events.BecameReady(state.run),)
     if state.phase is Phase.STARTING and not state.pattern_seen:
-        return (happened.PatternSeen(state.run),)
+        return (events.PatternSeen(state.run),)
     return ()
 
 
-def grace(state: State, report: told.GraceElapsed) -> Events:
+def grace(state: State, report: messages.GraceElapsed) -> Events:
     if state.phase is Phase.STOPPING and report.run == state.run:
-        return (happened.StopTimedOut(state.run),)
+        return (events.StopTimedOut(state.run),)
     return ()
 
 
-def backoff(state: State, report: told.BackoffElapsed) -> Events:
+def backoff(state: State, report: messages.BackoffElapsed) -> Events:
     if state.phase is Phase.WAITING and report.run == state.run:
-        return (happened.StartRequested(state.run + 1),)
+        return (events.StartRequested(state.run + 1),)
     return ()
 
 
-def end(state: State, report: told.EndReported) -> Events:
+def end(state: State, report: messages.EndReported) -> Events:
     if state.phase not in (Phase.STOPPING, Phase.KILLING) or report.run != state.run:
         return ()
     if report.snapshot is not None and report.snapshot.running:
@@ -125,7 +123,7 @@ def end(state: State, report: told.EndReported) -> Events:
     return _exited(state, report.snapshot)
 
 
-def inspected(state: State, report: told.Inspected) -> Events:
+def inspected(state: State, report: messages.Inspected) -> Events:
     snapshot = report.snapshot
     if snapshot.engine_id != state.engine_id or snapshot.started_at is None:
         return ()
@@ -146,14 +144,14 @@ def _inspected_at_rest(state: State, running: bool, started_at: float) -> Events
     return ()
 
 
-def _inspected_up(state: State, report: told.Inspected, started_at: float) -> Events:
+def _inspected_up(state: State, report: messages.Inspected, started_at: float) -> Events:
     assert state.started_at is not None  # noqa: S101 - the way here is Started or FoundRunning
     snapshot = report.snapshot
     if not snapshot.running and started_at >= state.started_at:
         return _exited(state, snapshot, report.tail)
     if snapshot.running and started_at > state.started_at:
         reason = "the process ended unseen, and somebody started it again"
-        missed = happened.Exited(state.run, None, False, False, state.started_at, None, reason)  # noqa: FBT003 - a record
+        missed = events.Exited(state.run, None, False, False, state.started_at, None, reason)  # noqa: FBT003 - a record
         return (missed, *_found_running(state, state.run + 1, started_at))
     return ()
 
@@ -167,15 +165,15 @@ def _inspected_ending(state: State, snapshot: Snapshot, started_at: float) -> Ev
 
 
 def _found_running(state: State, run: int, started_at: float) -> Events:
-    return (happened.FoundRunning(run, started_at), *_ready_at_once(state, run))
+    return (events.FoundRunning(run, started_at), *_ready_at_once(state, run))
 
 
-def absence(state: State, report: told.AbsenceReported) -> Events:
+def absence(state: State, report: messages.AbsenceReported) -> Events:
     if report.engine_id != state.engine_id:
         return ()
     match state.phase:
         case Phase.OFFLINE | Phase.WAITING:
-            return (happened.Vanished(report.engine_id),)
+            return (events.Vanished(report.engine_id),)
         case Phase.LOADING | Phase.RUNNING | Phase.STOPPING | Phase.KILLING:
             return _exited(state, None, report.tail)
         case _:
@@ -186,7 +184,7 @@ def _exited(state: State, snapshot: Snapshot | None, tail: tuple[str, ...] = ())
     """Say how this run ended, that its container is gone where it is, and what follows."""
     gone: Events = ()
     if snapshot is None and state.engine_id is not None:
-        gone = (happened.Vanished(state.engine_id),)
+        gone = (events.Vanished(state.engine_id),)
     exited = _to_exit(state, snapshot, tail)
     match state.follow:
         case Follow.REST:
@@ -194,20 +192,20 @@ def _exited(state: State, snapshot: Snapshot | None, tail: tuple[str, ...] = ())
         case Follow.CHANGE:
             return (exited, *gone)
         case Follow.START:
-            return (exited, *gone, happened.StartRequested(state.run + 1))
+            return (exited, *gone, events.StartRequested(state.run + 1))
         case Follow.DELETE:
-            return (exited, *gone, happened.DeletionRequested())
+            return (exited, *gone, events.DeletionRequested())
     assert_never(state.follow)
 
 
-def _to_exit(state: State, snapshot: Snapshot | None, tail: tuple[str, ...]) -> happened.Exited:
+def _to_exit(state: State, snapshot: Snapshot | None, tail: tuple[str, ...]) -> events.Exited:
     expected = state.phase in (Phase.STOPPING, Phase.KILLING)
     if snapshot is None or snapshot.started_at in (None, state.previous):
         reason = "" if expected else "its container was removed"
-        exited = happened.Exited(state.run, None, False, expected, None, None, reason)  # noqa: FBT003 - a record
+        exited = events.Exited(state.run, None, False, expected, None, None, reason)  # noqa: FBT003 - a record
     else:
         code, oom_killed = snapshot.exit_code, snapshot.oom_killed
-        exited = happened.Exited(
+        exited = events.Exited(
             state.run,
             code,
             oom_killed,
@@ -219,8 +217,8 @@ def _to_exit(state: State, snapshot: Snapshot | None, tail: tuple[str, ...]) -> 
     return exited if expected else attrs.evolve(exited, tail=tail)
 
 
-def removal(state: State, report: told.RemovalReported) -> Events:
+def removal(state: State, report: messages.RemovalReported) -> Events:
     """Nothing is left of the container."""
     if state.phase is not Phase.DELETING or report.attempt != state.attempt:
         return ()
-    return (happened.Deleted(),)
+    return (events.Deleted(),)

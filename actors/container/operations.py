@@ -14,8 +14,7 @@ from enum import Enum
 
 import attrs
 
-from actors.container import changed
-from actors.container import events as happened
+from actors.container import events
 from actors.container.events import Follow
 from actors.kernel.journal import Recorded
 
@@ -64,7 +63,7 @@ def fold(operation: Operation, records: Sequence[Recorded]) -> Operation:
             operation = _after_own(operation, record)
         elif operation.settled:
             continue
-        elif isinstance(record.event, changed.Replaced) and (run := _to_resumed(records[n:])) is not None:
+        elif isinstance(record.event, events.Replaced) and (run := _to_resumed(records[n:])) is not None:
             operation = attrs.evolve(operation, run=run)  # it has done its work once the process is back
         else:
             operation = _after_other(operation, record)
@@ -73,25 +72,25 @@ def fold(operation: Operation, records: Sequence[Recorded]) -> Operation:
 
 def _to_resumed(records: Sequence[Recorded]) -> int | None:
     event = records[0].event if records else None
-    return event.run if isinstance(event, happened.StartRequested) else None
+    return event.run if isinstance(event, events.StartRequested) else None
 
 
 def _after_own(operation: Operation, record: Recorded) -> Operation:
     """Return the operation after a record of its own: what it waits for, or that it is done."""
     match record.event:
         case (
-            happened.Created(attempt=attempt)
-            | changed.InstallationRepeated(attempt=attempt)
-            | changed.ReinstallRequested(attempt=attempt)
-            | changed.RebindRequested(attempt=attempt)
+            events.Created(attempt=attempt)
+            | events.InstallationRepeated(attempt=attempt)
+            | events.ReinstallRequested(attempt=attempt)
+            | events.RebindRequested(attempt=attempt)
         ):
             return attrs.evolve(operation, attempt=attempt)
-        case happened.StartRequested(run=run):
+        case events.StartRequested(run=run):
             return attrs.evolve(operation, run=run)
-        case happened.StopRequested(run=run, follow=follow) | happened.KillRequested(run=run, follow=follow):
+        case events.StopRequested(run=run, follow=follow) | events.KillRequested(run=run, follow=follow):
             run = run + 1 if follow is Follow.START else run
             return attrs.evolve(operation, run=run, status=Status.PENDING, finished_at=None)
-        case changed.ResumptionDecided(resume=True) | happened.DeletionRequested():
+        case events.ResumptionDecided(resume=True) | events.DeletionRequested():
             return operation
         case _ if operation.kind in ("delete", "limits"):
             return operation
@@ -101,14 +100,14 @@ def _after_own(operation: Operation, record: Recorded) -> Operation:
 
 def _after_other(operation: Operation, record: Recorded) -> Operation:
     if operation.kind == "delete":
-        deleted = isinstance(record.event, happened.Deleted)
+        deleted = isinstance(record.event, events.Deleted)
         return _end(operation, record, Status.SUCCEEDED) if deleted else operation
-    if isinstance(record.event, happened.DeletionRequested):
+    if isinstance(record.event, events.DeletionRequested):
         return _end(operation, record, Status.CANCELLED, "the container is being deleted")
     if operation.kind in ("start", "restart"):
         return _after_other_of_start(operation, record)
     if operation.kind in ("stop", "kill"):
-        exited = isinstance(record.event, happened.Exited) and record.event.run == operation.run
+        exited = isinstance(record.event, events.Exited) and record.event.run == operation.run
         return _end(operation, record, Status.SUCCEEDED) if exited else operation
     if operation.kind == "limits":
         return _after_other_of_limits(operation, record)
@@ -117,9 +116,9 @@ def _after_other(operation: Operation, record: Recorded) -> Operation:
 
 def _after_other_of_limits(operation: Operation, record: Recorded) -> Operation:
     match record.event:
-        case changed.LimitsApplied():
+        case events.LimitsApplied():
             return _end(operation, record, Status.SUCCEEDED)
-        case changed.LimitsRefused(reason=reason):
+        case events.LimitsRefused(reason=reason):
             return _end(operation, record, Status.FAILED, reason)
         case _:
             return operation
@@ -128,24 +127,24 @@ def _after_other_of_limits(operation: Operation, record: Recorded) -> Operation:
 def _after_other_of_start(operation: Operation, record: Recorded) -> Operation:
     run = operation.run
     match record.event:
-        case happened.StartRequested() if run is None:
+        case events.StartRequested() if run is None:
             return attrs.evolve(operation, run=record.event.run)
-        case happened.BecameReady() if record.event.run == run:
+        case events.BecameReady() if record.event.run == run:
             return _end(operation, record, Status.SUCCEEDED)
-        case happened.StartFailed() if record.event.run == run:
+        case events.StartFailed() if record.event.run == run:
             cancelled = record.cause is not None
             return _end(
                 operation, record, Status.CANCELLED if cancelled else Status.FAILED, record.event.reason
             )
-        case happened.Exited() if record.event.run == run:
+        case events.Exited() if record.event.run == run:
             return _end(operation, record, Status.FAILED, record.event.reason or "the process ended")
-        case happened.StopRequested(follow=follow) | happened.KillRequested(follow=follow) if _takes_away(
+        case events.StopRequested(follow=follow) | events.KillRequested(follow=follow) if _takes_away(
             operation, record.event.run, follow
         ):
             return _end(operation, record, Status.CANCELLED, "cancelled on request")
-        case changed.ChangeAbandoned() if run is None:
+        case events.ChangeAbandoned() if run is None:
             return _end(operation, record, Status.FAILED, record.event.reason)
-        case changed.ResumptionDecided(resume=False) if run is None:
+        case events.ResumptionDecided(resume=False) if run is None:
             return _end(operation, record, Status.CANCELLED, "cancelled on request")
         case _:
             return operation
@@ -164,9 +163,9 @@ def _after_other_of_making(operation: Operation, record: Recorded) -> Operation:
     if operation.run is not None:  # the process comes back with its new ports
         return _after_other_of_start(operation, record)
     match event:
-        case happened.Installed() | changed.Replaced() if event.attempt == operation.attempt:
+        case events.Installed() | events.Replaced() if event.attempt == operation.attempt:
             return _end(operation, record, Status.SUCCEEDED)
-        case happened.InstallationFailed() | changed.ChangeFailed() | changed.ChangeAbandoned() if (
+        case events.InstallationFailed() | events.ChangeFailed() | events.ChangeAbandoned() if (
             event.attempt == operation.attempt
         ):
             status = Status.CANCELLED if event.fault == "cancelled" else Status.FAILED

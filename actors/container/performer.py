@@ -14,8 +14,7 @@ from typing import TypeVar, assert_never
 import attrs
 import trio
 
-from actors.container import effects as todo
-from actors.container import messages as told
+from actors.container import effects, messages
 from actors.container.console.console import Console, InputClosed, InputFull, Life, Matcher
 from actors.container.console.follower import FIRST_DELAY, LONGEST_DELAY, Watch
 from actors.container.console.reader import Reader
@@ -49,44 +48,44 @@ class Performer:
     clock: Callable[[], float]
     replayed: int | None = None
 
-    async def __call__(self, effect: todo.Effect, ref: Ref[told.Message]) -> told.Message | None:
+    async def __call__(self, effect: effects.Effect, ref: Ref[messages.Message]) -> messages.Message | None:
         """Do ``effect`` and return the observation that it ends in."""
         match effect:
-            case todo.EnsureImage():
+            case effects.EnsureImage():
                 return await self._ensure_image(effect)
-            case todo.RunInstallScript():
+            case effects.RunInstallScript():
                 return await self._run_install_script(effect)
-            case todo.WaitInstall():
+            case effects.WaitInstall():
                 await trio.sleep(effect.seconds)
-                return told.InstallTimeElapsed(effect.attempt)
-            case todo.CreateInEngine():
+                return messages.InstallTimeElapsed(effect.attempt)
+            case effects.CreateInEngine():
                 return await self._create(effect)
-            case todo.DiscardInstallation():
+            case effects.DiscardInstallation():
                 return await self._remove(None, *Role)
-            case todo.RemoveFromEngine():
-                return await self._remove(told.RemovalReported(effect.attempt), *Role)
-            case todo.BuildCandidate():
+            case effects.RemoveFromEngine():
+                return await self._remove(messages.RemovalReported(effect.attempt), *Role)
+            case effects.BuildCandidate():
                 return await self._build_candidate(effect)
-            case todo.ReplaceInEngine():
+            case effects.ReplaceInEngine():
                 return await self._replace(effect)
-            case todo.DiscardChange():
+            case effects.DiscardChange():
                 return await self._remove(None, Role.INSTALLER, Role.CANDIDATE)
-            case todo.ApplyLimits():
+            case effects.ApplyLimits():
                 return await self._apply_limits(effect)
-            case todo.WatchConsole():
+            case effects.WatchConsole():
                 return await self._watch(effect, ref)
-            case todo.StartInEngine():
+            case effects.StartInEngine():
                 return await self._start(effect)
-            case todo.StopInEngine():
+            case effects.StopInEngine():
                 return await self._stop(effect)
-            case todo.WaitGrace():
+            case effects.WaitGrace():
                 await trio.sleep(effect.seconds)
-                return told.GraceElapsed(effect.run)
-            case todo.KillInEngine():
+                return messages.GraceElapsed(effect.run)
+            case effects.KillInEngine():
                 return await self._kill(effect)
-            case todo.WaitBackoff():
+            case effects.WaitBackoff():
                 await trio.sleep(effect.seconds)
-                return told.BackoffElapsed(effect.run)
+                return messages.BackoffElapsed(effect.run)
         assert_never(effect)
 
     async def _persist(self, call: Callable[[], Awaitable[T]]) -> T:
@@ -101,22 +100,24 @@ class Performer:
 
     # The installation
 
-    async def _ensure_image(self, effect: todo.EnsureImage) -> told.Message:
+    async def _ensure_image(self, effect: effects.EnsureImage) -> messages.Message:
         try:
             await self._persist(lambda: self.engine.ensure_image(effect.image, self.console.say))
         except EngineRefused as refusal:
-            return told.ImageReported(effect.attempt, str(refusal))
-        return told.ImageReported(effect.attempt)
+            return messages.ImageReported(effect.attempt, str(refusal))
+        return messages.ImageReported(effect.attempt)
 
-    async def _run_install_script(self, effect: todo.RunInstallScript) -> told.Message:
+    async def _run_install_script(self, effect: effects.RunInstallScript) -> messages.Message:
         try:
             return await self._persist(lambda: self._install_once(effect))
         except EngineRefused as refusal:
-            return told.ScriptReported(effect.attempt, error=str(refusal))
+            return messages.ScriptReported(effect.attempt, error=str(refusal))
         except Missing:
-            return told.ScriptReported(effect.attempt, error="the install container was removed by someone")
+            return messages.ScriptReported(
+                effect.attempt, error="the install container was removed by someone"
+            )
 
-    async def _install_once(self, effect: todo.RunInstallScript) -> told.Message:
+    async def _install_once(self, effect: effects.RunInstallScript) -> messages.Message:
         async with self.changing:
             engine_id = await self.engine.create_installer(effect.spec, effect.attempt)
         async with self.console.reading:
@@ -130,8 +131,8 @@ class Performer:
                         raise Missing(engine_id)
             reader.end()
         if snapshot.killed_for:
-            return told.ScriptReported(effect.attempt, error=snapshot.killed_for)
-        return told.ScriptReported(effect.attempt, snapshot.exit_code)
+            return messages.ScriptReported(effect.attempt, error=snapshot.killed_for)
+        return messages.ScriptReported(effect.attempt, snapshot.exit_code)
 
     async def _read_installer(self, reader: Reader) -> None:
         """Show what the install script prints until its stream ends, starting it where nobody has."""
@@ -151,7 +152,7 @@ class Performer:
             while chunk := await attachment.receive():
                 await reader.take(chunk)
 
-    async def _create(self, effect: todo.CreateInEngine) -> told.Message:
+    async def _create(self, effect: effects.CreateInEngine) -> messages.Message:
         async def create() -> str:
             if self.view().state.phase is Phase.STARTING:  # made anew, long after its installation
                 await self.engine.ensure_image(effect.spec.image, self.console.say)
@@ -163,10 +164,10 @@ class Performer:
         try:
             engine_id = await self._persist(create)
         except EngineRefused as refusal:
-            return told.CreationReported(effect.attempt, error=str(refusal))
-        return told.CreationReported(effect.attempt, engine_id)
+            return messages.CreationReported(effect.attempt, error=str(refusal))
+        return messages.CreationReported(effect.attempt, engine_id)
 
-    async def _remove(self, report: told.Message | None, *roles: Role) -> told.Message | None:
+    async def _remove(self, report: messages.Message | None, *roles: Role) -> messages.Message | None:
         async def remove() -> None:
             async with self.changing:
                 for role in roles:
@@ -183,7 +184,7 @@ class Performer:
 
     # Its change
 
-    async def _build_candidate(self, effect: todo.BuildCandidate) -> told.Message:
+    async def _build_candidate(self, effect: effects.BuildCandidate) -> messages.Message:
         async def build() -> str:
             await self.engine.ensure_image(effect.spec.image, self.console.say)
             async with self.changing:
@@ -193,10 +194,10 @@ class Performer:
         try:
             engine_id = await self._persist(build)
         except EngineRefused as refusal:
-            return told.CandidateReported(effect.attempt, error=str(refusal))
-        return told.CandidateReported(effect.attempt, engine_id)
+            return messages.CandidateReported(effect.attempt, error=str(refusal))
+        return messages.CandidateReported(effect.attempt, engine_id)
 
-    async def _replace(self, effect: todo.ReplaceInEngine) -> told.Message:
+    async def _replace(self, effect: effects.ReplaceInEngine) -> messages.Message:
         async def replace() -> None:
             async with self.changing:
                 await self.engine.replace(self.internal_id, effect.candidate)
@@ -204,12 +205,12 @@ class Performer:
         try:
             await self._persist(replace)
         except EngineRefused as refusal:
-            return told.ReplacementReported(effect.attempt, str(refusal))
+            return messages.ReplacementReported(effect.attempt, str(refusal))
         except Missing:
-            return told.ReplacementReported(effect.attempt, "the new container was removed by someone")
-        return told.ReplacementReported(effect.attempt)
+            return messages.ReplacementReported(effect.attempt, "the new container was removed by someone")
+        return messages.ReplacementReported(effect.attempt)
 
-    async def _apply_limits(self, effect: todo.ApplyLimits) -> told.Message:
+    async def _apply_limits(self, effect: effects.ApplyLimits) -> messages.Message:
         async def update() -> None:
             async with self.changing:
                 await self.engine.update(effect.engine_id, effect.limits)
@@ -217,14 +218,14 @@ class Performer:
         try:
             await self._persist(update)
         except EngineRefused as refusal:
-            return told.LimitsReported(effect.limits, str(refusal))
+            return messages.LimitsReported(effect.limits, str(refusal))
         except Missing:
             pass  # the container that is made instead of it has them
-        return told.LimitsReported(effect.limits)
+        return messages.LimitsReported(effect.limits)
 
     # The process
 
-    async def _watch(self, effect: todo.WatchConsole, ref: Ref[told.Message]) -> told.Message:
+    async def _watch(self, effect: effects.WatchConsole, ref: Ref[messages.Message]) -> messages.Message:
         state = self.view().state
         if state.phase in UP and state.started_at is not None:
             self.console.life(effect.run, effect.engine_id).up.set()
@@ -255,7 +256,7 @@ class Performer:
         )
         return await watch.run(ref)
 
-    async def _start(self, effect: todo.StartInEngine) -> told.Message:
+    async def _start(self, effect: effects.StartInEngine) -> messages.Message:
         life = self.console.life(effect.run, effect.engine_id)
         earlier: set[float | None] = {None, effect.previous}
         resumed = self._resumed()
@@ -280,20 +281,20 @@ class Performer:
         try:
             snapshot = await self._persist(start)
         except EngineRefused as refusal:
-            return told.StartReported(effect.run, error=str(refusal))
+            return messages.StartReported(effect.run, error=str(refusal))
         except Missing:
-            return told.StartReported(effect.run)
+            return messages.StartReported(effect.run)
         life.up.set()
         if snapshot is not None and not snapshot.running:
             await self._drain(life)
-            return told.StartReported(effect.run, snapshot, tail=self.console.last_words(life))
-        return told.StartReported(effect.run, snapshot)
+            return messages.StartReported(effect.run, snapshot, tail=self.console.last_words(life))
+        return messages.StartReported(effect.run, snapshot)
 
     def _resumed(self) -> bool:
         """Return true where an earlier incarnation may have done a part of what the state wants."""
         return self.replayed is not None and self.view().version <= self.replayed
 
-    async def _stop(self, effect: todo.StopInEngine) -> told.Message | None:
+    async def _stop(self, effect: effects.StopInEngine) -> messages.Message | None:
         life = self.console.life(effect.run, effect.engine_id)
         async with self.changing:
             snapshot = await self._persist(lambda: self.engine.inspect(effect.engine_id))
@@ -323,7 +324,7 @@ class Performer:
         except EngineRefused as refusal:
             self.console.say(f"Error: {refusal}")
 
-    async def _kill(self, effect: todo.KillInEngine) -> told.Message:
+    async def _kill(self, effect: effects.KillInEngine) -> messages.Message:
         async with self.changing:
             pass
         while True:
@@ -339,11 +340,11 @@ class Performer:
             await trio.sleep(next(looks, LOOK_AGAIN[-1]))
         return snapshot
 
-    async def _end(self, life: Life, snapshot: Snapshot | None) -> told.Message:
+    async def _end(self, life: Life, snapshot: Snapshot | None) -> messages.Message:
         """Report the end of a run, once its console was read where it had any."""
         if snapshot is None or snapshot.started_at not in (None, self.view().state.previous):
             await self._drain(life)
-        return told.EndReported(life.run, snapshot)
+        return messages.EndReported(life.run, snapshot)
 
     async def _drain(self, life: Life) -> None:
         with trio.move_on_after(DRAIN):

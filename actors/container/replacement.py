@@ -13,9 +13,7 @@ change off until 4 begins; from there on they say whether the process is started
 only its ports are changed and it ran.
 """
 
-from actors.container import changed
-from actors.container import events as happened
-from actors.container import messages as told
+from actors.container import events, messages
 from actors.container.events import Events, Follow
 from actors.container.state import CHANGING, GONE, INSTALLING, Kind, Phase, State
 from actors.kernel.decider import Rejection
@@ -23,23 +21,23 @@ from actors.kernel.decider import Rejection
 # Wishes
 
 
-def reinstall(state: State, command: told.Reinstall) -> Events:
+def reinstall(state: State, command: messages.Reinstall) -> Events:
     check_unchanging(state)
     spec = state.asked
     image = spec.image if command.image is None else command.image
     script = spec.install_script if command.install_script is None else command.install_script
     if state.phase is Phase.FAILED:
-        return (changed.InstallationRepeated(state.attempts + 1, image, script),)
-    return (changed.ReinstallRequested(state.attempts + 1, image, script),)
+        return (events.InstallationRepeated(state.attempts + 1, image, script),)
+    return (events.ReinstallRequested(state.attempts + 1, image, script),)
 
 
-def rebind(state: State, command: told.Rebind) -> Events:
+def rebind(state: State, command: messages.Rebind) -> Events:
     check_unchanging(state)
     if state.phase is Phase.FAILED:
         raise install_failed(state)
     if command.ports == state.asked.ports:
         return ()
-    return (changed.RebindRequested(state.attempts + 1, command.ports),)
+    return (events.RebindRequested(state.attempts + 1, command.ports),)
 
 
 def check_unchanging(state: State) -> None:
@@ -67,7 +65,7 @@ def resume(state: State, *, resume: bool) -> Events:
     """Return what has the process started, or not, once the new container is in its place."""
     if state.changing.resume is resume:
         return ()
-    return (changed.ResumptionDecided(state.changing.attempt, resume),)
+    return (events.ResumptionDecided(state.changing.attempt, resume),)
 
 
 def installing(state: State) -> Rejection:
@@ -91,7 +89,7 @@ def install_failed(state: State) -> Rejection:
 # Reports
 
 
-def image(state: State, report: told.ImageReported) -> Events:
+def image(state: State, report: messages.ImageReported) -> Events:
     change = state.change
     if change is None or change.attempt != report.attempt:
         return ()
@@ -99,24 +97,24 @@ def image(state: State, report: told.ImageReported) -> Events:
         return ()
     if report.error is not None:
         return _end(state, "failed", report.error)
-    return (changed.NewImageEnsured(report.attempt),)
+    return (events.NewImageEnsured(report.attempt),)
 
 
-def script(state: State, report: told.ScriptReported) -> Events:
+def script(state: State, report: messages.ScriptReported) -> Events:
     if state.phase is not Phase.REINSTALLING or report.attempt != state.changing.attempt:
         return ()
     error = to_script_error(report)
-    return (changed.NewScriptFinished(report.attempt),) if error is None else _end(state, "failed", error)
+    return (events.NewScriptFinished(report.attempt),) if error is None else _end(state, "failed", error)
 
 
-def to_script_error(report: told.ScriptReported) -> str | None:
+def to_script_error(report: messages.ScriptReported) -> str | None:
     """Return why the install script has not done its work, None where it has."""
     if report.error is None and report.code != 0:
         return f"the install script ended with exit code {report.code}"
     return report.error
 
 
-def install_time(state: State, report: told.InstallTimeElapsed) -> Events:
+def install_time(state: State, report: messages.InstallTimeElapsed) -> Events:
     if state.phase is not Phase.REINSTALLING or report.attempt != state.changing.attempt:
         return ()
     return _end(state, "timeout", to_overtime(state.changing.spec.install_timeout))
@@ -126,7 +124,7 @@ def to_overtime(seconds: float) -> str:
     return f"the install script took longer than {seconds:g} seconds"
 
 
-def candidate(state: State, report: told.CandidateReported) -> Events:
+def candidate(state: State, report: messages.CandidateReported) -> Events:
     change = state.change
     if change is None or change.attempt != report.attempt or change.engine_id is not None:
         return ()
@@ -134,23 +132,23 @@ def candidate(state: State, report: told.CandidateReported) -> Events:
         return ()
     if report.engine_id is None:
         return _end(state, "failed", report.error or "the engine made no container")
-    return (changed.CandidateBuilt(report.attempt, report.engine_id),)
+    return (events.CandidateBuilt(report.attempt, report.engine_id),)
 
 
-def replacement(state: State, report: told.ReplacementReported) -> Events:
+def replacement(state: State, report: messages.ReplacementReported) -> Events:
     if state.phase is not Phase.REPLACING or report.attempt != state.changing.attempt:
         return ()
     if report.error is not None:
         return _end(state, "failed", report.error)
-    replaced = changed.Replaced(report.attempt)
-    return (replaced, happened.StartRequested(state.run + 1)) if state.changing.resume else (replaced,)
+    replaced = events.Replaced(report.attempt)
+    return (replaced, events.StartRequested(state.run + 1)) if state.changing.resume else (replaced,)
 
 
 def _end(state: State, fault: str, reason: str) -> Events:
     attempt = state.changing.attempt
     if state.phase in CHANGING:
-        return (changed.ChangeAbandoned(attempt, fault, reason),)
-    return (changed.ChangeFailed(attempt, fault, reason),)
+        return (events.ChangeAbandoned(attempt, fault, reason),)
+    return (events.ChangeFailed(attempt, fault, reason),)
 
 
 # Going on
@@ -163,12 +161,12 @@ def proceed(state: State) -> Events:
         return ()
     match state.phase:
         case Phase.OFFLINE | Phase.WAITING if change.kind is Kind.REBIND:
-            return (changed.ReplacementBegan(change.attempt),)
+            return (events.ReplacementBegan(change.attempt),)
         case Phase.OFFLINE | Phase.WAITING if change.spec.install_script is None:
-            return (changed.ReinstallBegan(change.attempt), changed.NewScriptFinished(change.attempt))
+            return (events.ReinstallBegan(change.attempt), events.NewScriptFinished(change.attempt))
         case Phase.OFFLINE | Phase.WAITING:
-            return (changed.ReinstallBegan(change.attempt),)
+            return (events.ReinstallBegan(change.attempt),)
         case Phase.LOADING | Phase.RUNNING:
-            return (happened.StopRequested(state.run, Follow.CHANGE),)
+            return (events.StopRequested(state.run, Follow.CHANGE),)
         case _:
             return ()  # the process is on its way up or down: it goes on when it has arrived

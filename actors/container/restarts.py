@@ -8,7 +8,7 @@ ends the row. ``max`` restarts within ``within`` seconds are a crash loop, which
 
 from typing import Final
 
-from actors.container import events as happened
+from actors.container import events
 from actors.container.events import Events
 from actors.container.state import State
 
@@ -19,7 +19,7 @@ LONGEST_DELAY: Final = 60.0
 _SIGNALLED: Final = 128
 
 
-def after_exit(state: State, exited: happened.Exited) -> Events:
+def after_exit(state: State, exited: events.Exited) -> Events:
     """Return what follows ``exited``, the end of the run that ``state`` is in."""
     policy = state.asked.restart_policy
     clean = exited.code == 0 and not exited.oom_killed
@@ -42,11 +42,11 @@ def _after_crash(state: State, row: tuple[float, ...], at: float, reason: str) -
     if recent >= policy.max:
         times = "once" if recent == 1 else f"{recent} times"
         loop = f"crash loop: {reason}, after it was restarted {times} within {policy.within:g} seconds"
-        return (happened.RestartsGivenUp(state.run, loop),)
-    return (happened.RestartScheduled(state.run, to_delay(len(row) + 1), at),)
+        return (events.RestartsGivenUp(state.run, loop),)
+    return (events.RestartScheduled(state.run, to_delay(len(row) + 1), at),)
 
 
-def was_healthy(exited: happened.Exited) -> bool:
+def was_healthy(exited: events.Exited) -> bool:
     """Return true where this end begins a new row: it was asked for, or came after a healthy minute."""
     if exited.started_at is None or exited.at is None:
         return exited.expected

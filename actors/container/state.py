@@ -21,8 +21,7 @@ from types import MappingProxyType
 
 import attrs
 
-from actors.container import changed
-from actors.container import events as happened
+from actors.container import events
 from actors.container.events import Follow
 from actors.container.spec import ContainerSpec, Limits, PortBinding
 
@@ -177,100 +176,100 @@ _POWER = MappingProxyType(
 Row = dict[type[object], Phase]
 
 _ENDING: Row = {
-    happened.StopRequested: Phase.STOPPING,
-    happened.KillRequested: Phase.KILLING,
+    events.StopRequested: Phase.STOPPING,
+    events.KillRequested: Phase.KILLING,
 }
 _BUILDING: Row = {
-    happened.InstallationFailed: Phase.FAILED,
-    happened.DeletionRequested: Phase.DELETING,
+    events.InstallationFailed: Phase.FAILED,
+    events.DeletionRequested: Phase.DELETING,
 }
 _CHANGING: Row = {
-    changed.ChangeAbandoned: Phase.OFFLINE,
-    happened.DeletionRequested: Phase.DELETING,
+    events.ChangeAbandoned: Phase.OFFLINE,
+    events.DeletionRequested: Phase.DELETING,
 }
 
 
 def _beside(phase: Phase) -> Row:
     """Return what can happen beside whatever the process does, and leads nowhere else."""
     return {
-        changed.ReinstallRequested: phase,
-        changed.RebindRequested: phase,
-        changed.NewImageEnsured: phase,
-        changed.CandidateBuilt: phase,
-        changed.ChangeFailed: phase,
-        changed.Edited: phase,
-        changed.LimitsApplied: phase,
-        changed.LimitsRefused: phase,
+        events.ReinstallRequested: phase,
+        events.RebindRequested: phase,
+        events.NewImageEnsured: phase,
+        events.CandidateBuilt: phase,
+        events.ChangeFailed: phase,
+        events.Edited: phase,
+        events.LimitsApplied: phase,
+        events.LimitsRefused: phase,
     }
 
 
 TRANSITIONS: MappingProxyType[Phase, Row] = MappingProxyType(
     {
-        Phase.ABSENT: {happened.Created: Phase.PULLING},
-        Phase.PULLING: {happened.ImageEnsured: Phase.SCRIPTING, **_BUILDING},
-        Phase.SCRIPTING: {happened.ScriptFinished: Phase.CREATING, **_BUILDING},
-        Phase.CREATING: {happened.Installed: Phase.OFFLINE, **_BUILDING},
+        Phase.ABSENT: {events.Created: Phase.PULLING},
+        Phase.PULLING: {events.ImageEnsured: Phase.SCRIPTING, **_BUILDING},
+        Phase.SCRIPTING: {events.ScriptFinished: Phase.CREATING, **_BUILDING},
+        Phase.CREATING: {events.Installed: Phase.OFFLINE, **_BUILDING},
         Phase.FAILED: {
-            changed.InstallationRepeated: Phase.PULLING,
-            changed.Edited: Phase.FAILED,
-            happened.DeletionRequested: Phase.DELETING,
+            events.InstallationRepeated: Phase.PULLING,
+            events.Edited: Phase.FAILED,
+            events.DeletionRequested: Phase.DELETING,
         },
         Phase.OFFLINE: {
             **_beside(Phase.OFFLINE),
-            changed.ReinstallBegan: Phase.REINSTALLING,
-            changed.ReplacementBegan: Phase.REPLACING,
-            happened.StartRequested: Phase.STARTING,
-            happened.FoundRunning: Phase.LOADING,
-            happened.Vanished: Phase.OFFLINE,
-            happened.RestartScheduled: Phase.WAITING,
-            happened.RestartsGivenUp: Phase.OFFLINE,
-            happened.DeletionRequested: Phase.DELETING,
+            events.ReinstallBegan: Phase.REINSTALLING,
+            events.ReplacementBegan: Phase.REPLACING,
+            events.StartRequested: Phase.STARTING,
+            events.FoundRunning: Phase.LOADING,
+            events.Vanished: Phase.OFFLINE,
+            events.RestartScheduled: Phase.WAITING,
+            events.RestartsGivenUp: Phase.OFFLINE,
+            events.DeletionRequested: Phase.DELETING,
         },
         Phase.WAITING: {
             **_beside(Phase.WAITING),
-            changed.ReinstallBegan: Phase.REINSTALLING,
-            changed.ReplacementBegan: Phase.REPLACING,
-            happened.StartRequested: Phase.STARTING,
-            happened.FoundRunning: Phase.LOADING,
-            happened.Vanished: Phase.WAITING,
-            happened.RestartCalledOff: Phase.OFFLINE,
-            happened.DeletionRequested: Phase.DELETING,
+            events.ReinstallBegan: Phase.REINSTALLING,
+            events.ReplacementBegan: Phase.REPLACING,
+            events.StartRequested: Phase.STARTING,
+            events.FoundRunning: Phase.LOADING,
+            events.Vanished: Phase.WAITING,
+            events.RestartCalledOff: Phase.OFFLINE,
+            events.DeletionRequested: Phase.DELETING,
         },
         Phase.STARTING: {
             **_beside(Phase.STARTING),
-            happened.Vanished: Phase.STARTING,
-            happened.Rebuilt: Phase.STARTING,
-            happened.PatternSeen: Phase.STARTING,
-            happened.Started: Phase.LOADING,
-            happened.StartFailed: Phase.OFFLINE,
+            events.Vanished: Phase.STARTING,
+            events.Rebuilt: Phase.STARTING,
+            events.PatternSeen: Phase.STARTING,
+            events.Started: Phase.LOADING,
+            events.StartFailed: Phase.OFFLINE,
             **_ENDING,
         },
         Phase.LOADING: {
             **_beside(Phase.LOADING),
-            happened.BecameReady: Phase.RUNNING,
-            happened.Exited: Phase.OFFLINE,
+            events.BecameReady: Phase.RUNNING,
+            events.Exited: Phase.OFFLINE,
             **_ENDING,
         },
-        Phase.RUNNING: {**_beside(Phase.RUNNING), happened.Exited: Phase.OFFLINE, **_ENDING},
+        Phase.RUNNING: {**_beside(Phase.RUNNING), events.Exited: Phase.OFFLINE, **_ENDING},
         Phase.STOPPING: {
             **_beside(Phase.STOPPING),
-            happened.StopTimedOut: Phase.KILLING,
-            happened.Exited: Phase.OFFLINE,
+            events.StopTimedOut: Phase.KILLING,
+            events.Exited: Phase.OFFLINE,
             **_ENDING,
         },
         Phase.KILLING: {
             **_beside(Phase.KILLING),
-            happened.KillRequested: Phase.KILLING,
-            happened.Exited: Phase.OFFLINE,
+            events.KillRequested: Phase.KILLING,
+            events.Exited: Phase.OFFLINE,
         },
-        Phase.REINSTALLING: {changed.NewScriptFinished: Phase.BUILDING, **_CHANGING},
-        Phase.BUILDING: {changed.CandidateBuilt: Phase.REPLACING, **_CHANGING},
+        Phase.REINSTALLING: {events.NewScriptFinished: Phase.BUILDING, **_CHANGING},
+        Phase.BUILDING: {events.CandidateBuilt: Phase.REPLACING, **_CHANGING},
         Phase.REPLACING: {
-            changed.ResumptionDecided: Phase.REPLACING,
-            changed.Replaced: Phase.OFFLINE,
+            events.ResumptionDecided: Phase.REPLACING,
+            events.Replaced: Phase.OFFLINE,
             **_CHANGING,
         },
-        Phase.DELETING: {happened.Deleted: Phase.DELETED},
-        Phase.DELETED: {happened.Created: Phase.PULLING},
+        Phase.DELETING: {events.Deleted: Phase.DELETED},
+        Phase.DELETED: {events.Created: Phase.PULLING},
     }
 )

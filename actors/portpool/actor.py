@@ -14,8 +14,7 @@ from contextlib import suppress
 
 import attrs
 
-from actors.container.changed import ChangeAbandoned, ChangeFailed, Replaced
-from actors.container.events import Deleted, InstallationFailed
+from actors.container.events import ChangeAbandoned, ChangeFailed, Deleted, InstallationFailed, Replaced
 from actors.container.fleet import internal_id_of
 from actors.kernel.actor import Perform
 from actors.kernel.bus import Bus

@@ -9,8 +9,7 @@ from typing import Protocol, runtime_checkable
 
 import attrs
 
-from actors.container import changed
-from actors.container import events as happened
+from actors.container import events
 from actors.container.condensed import Condensed
 from actors.container.state import GONE
 from actors.kernel.journal import Recorded
@@ -59,15 +58,15 @@ class Failure(Protocol):
 
 STATUSES: Mapping[type, Status] = MappingProxyType(
     {
-        happened.Created: Status("installing"),
-        happened.ScriptFinished: Status("installing"),  # its container is being created
-        happened.Installed: Status("ready"),
-        happened.InstallationFailed: Status("failed"),
-        changed.InstallationRepeated: Status("installing"),
-        changed.ReinstallBegan: Status("installing"),
-        changed.NewScriptFinished: Status("installing"),
-        changed.Replaced: Status("ready"),
-        changed.ChangeAbandoned: Status("failed"),
+        events.Created: Status("installing"),
+        events.ScriptFinished: Status("installing"),  # its container is being created
+        events.Installed: Status("ready"),
+        events.InstallationFailed: Status("failed"),
+        events.InstallationRepeated: Status("installing"),
+        events.ReinstallBegan: Status("installing"),
+        events.NewScriptFinished: Status("installing"),
+        events.Replaced: Status("ready"),
+        events.ChangeAbandoned: Status("failed"),
     }
 )
 """The events that the panel hears of. One that is a ``Failure`` has its reason told too."""

@@ -5,7 +5,7 @@ from functools import partial
 import attrs
 
 from actors.container.spec import ContainerSpec
-from actors.volumes import messages as told
+from actors.volumes import messages
 from lightd.api.errors import bad_request, not_found
 from lightd.config.rules import AUTO
 from lightd.files.jail import Owner
@@ -43,7 +43,7 @@ async def with_user(system: System, spec: ContainerSpec) -> ContainerSpec:
             if member.state.spec is not None and member.state.spec.volume_id == spec.volume_id:
                 return attrs.evolve(spec, user=member.state.spec.user)
         docker = system.config.docker
-        command = told.Assign(spec.volume_id, (docker.user_range.first, docker.user_range.last))
+        command = messages.Assign(spec.volume_id, (docker.user_range.first, docker.user_range.last))
         await settle(partial(system.volumes.ref.ask, command, new_operation_id()))
     volume = system.volumes.view.state.volumes.get(spec.volume_id)
     if volume is None or volume.uid is None:

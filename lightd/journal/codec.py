@@ -16,7 +16,7 @@ import attrs
 import cattrs
 from cattrs.gen import make_dict_structure_fn
 
-from actors.container import changed, condensed, state
+from actors.container import condensed, events, state
 from actors.container import events as container
 from actors.kernel.journal import CorruptStream
 from actors.portpool import condensed as portpool_condensed
@@ -61,21 +61,21 @@ KINDS: Final = (
     Kind("container.restart-called-off", container.RestartCalledOff),
     Kind("container.found-running", container.FoundRunning),
     Kind("container.vanished", container.Vanished),
-    Kind("container.installation-repeated", changed.InstallationRepeated),
-    Kind("container.reinstall-requested", changed.ReinstallRequested),
-    Kind("container.rebind-requested", changed.RebindRequested),
-    Kind("container.new-image-ensured", changed.NewImageEnsured),
-    Kind("container.reinstall-began", changed.ReinstallBegan),
-    Kind("container.new-script-finished", changed.NewScriptFinished),
-    Kind("container.candidate-built", changed.CandidateBuilt),
-    Kind("container.replacement-began", changed.ReplacementBegan),
-    Kind("container.resumption-decided", changed.ResumptionDecided),
-    Kind("container.replaced", changed.Replaced),
-    Kind("container.change-failed", changed.ChangeFailed),
-    Kind("container.change-abandoned", changed.ChangeAbandoned),
-    Kind("container.edited", changed.Edited, 2),
-    Kind("container.limits-applied", changed.LimitsApplied),
-    Kind("container.limits-refused", changed.LimitsRefused),
+    Kind("container.installation-repeated", events.InstallationRepeated),
+    Kind("container.reinstall-requested", events.ReinstallRequested),
+    Kind("container.rebind-requested", events.RebindRequested),
+    Kind("container.new-image-ensured", events.NewImageEnsured),
+    Kind("container.reinstall-began", events.ReinstallBegan),
+    Kind("container.new-script-finished", events.NewScriptFinished),
+    Kind("container.candidate-built", events.CandidateBuilt),
+    Kind("container.replacement-began", events.ReplacementBegan),
+    Kind("container.resumption-decided", events.ResumptionDecided),
+    Kind("container.replaced", events.Replaced),
+    Kind("container.change-failed", events.ChangeFailed),
+    Kind("container.change-abandoned", events.ChangeAbandoned),
+    Kind("container.edited", events.Edited, 2),
+    Kind("container.limits-applied", events.LimitsApplied),
+    Kind("container.limits-refused", events.LimitsRefused),
     Kind("container.deletion-requested", container.DeletionRequested),
     Kind("container.deleted", container.Deleted),
     Kind("container.condensed", condensed.Condensed, 2),

@@ -48,7 +48,7 @@ def test_contributors_page_names_nox_sessions_that_exist(page):
         ("CONTRIBUTING.md", "ENGINE", "lightd/config/rules.py"),
         ("CONTRIBUTING.md", "first_file", "lightd/config/sections.py"),
         ("CONTRIBUTING.md", "LIVE", "lightd/reload.py"),
-        ("tests/README.md", "open_second_engine", "tests/live/second_engine.py"),
+        ("tests/README.md", "open_second_engine", "tests/support/second_engine.py"),
         ("tests/README.md", "open_daemon", "tests/simulated/world.py"),
     ],
 )

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from lightd.config import sections
-from tests.contracts import page_blocks
-from tests.contracts.page_blocks import ROOT
+from tests.support import page_blocks
+from tests.support.page_blocks import ROOT
 
 RUN_BY = {
     "README.md": ["live/test_readme.py"],
-    "docs/api.md": ["edge/test_api_page.py"],
+    "docs/api.md": ["api/test_api_page.py"],
     "docs/cli.md": ["live/test_cli_page.py"],
     "docs/engines.md": ["live/test_pool_page.py"],
     "docs/operations.md": [
@@ -22,7 +22,7 @@ RUN_BY = {
         "live/test_pool_page.py",
     ],
     "docs/quickstart.md": ["live/test_quickstart.py"],
-    "docs/reference.md": ["contracts/page_lines.py"],
+    "docs/reference.md": ["support/page_lines.py"],
     "docs/remote.md": ["live/test_panel_examples.py"],
     "docs/security.md": ["live/test_security_page.py"],
     "docs/tutorial.md": ["live/test_tutorial.py"],

@@ -14,7 +14,7 @@ import trio
 from tests.bench import figures
 from tests.bench.node import Past, open_node, write
 from tests.bench.requests import END, Load
-from tests.live.daemon import HEADERS
+from tests.support.daemon import HEADERS
 
 MOST_TIMES = 2.0
 CONTENT = "x" * 500

@@ -14,7 +14,7 @@ import trio
 from tests.bench import figures
 from tests.bench.node import Past, a_spec, open_node, write
 from tests.bench.requests import Load
-from tests.live.daemon import HEADERS
+from tests.support.daemon import HEADERS
 
 TOKENS = 9_000
 AT_MOST = 1.05

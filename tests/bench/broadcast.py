@@ -30,7 +30,7 @@ from lightd.http.live.hub import open_hub
 from lightd.http.transport.server import Address, open_server
 from lightd.http.transport.settings import Settings
 from tests.bench.node import Past, a_spec, open_filled, write
-from tests.live.daemon import TOKEN
+from tests.support.daemon import TOKEN
 
 PATH = f"/ws/{a_spec(1).internal_id}?token={TOKEN}"
 SETTLED = 1.0

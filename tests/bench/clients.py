@@ -10,7 +10,7 @@ import threading
 import urllib.parse
 from typing import Any
 
-from tests.live.daemon import HEADERS, TOKEN
+from tests.support.daemon import HEADERS, TOKEN
 
 PIECE = 256 * 1024
 

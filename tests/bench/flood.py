@@ -15,8 +15,8 @@ from actors.container.spec import ContainerSpec
 from tests.bench import docker, figures, process
 from tests.bench.clients import Api, Viewer
 from tests.bench.installation import open_daemon
-from tests.live.daemon import Daemon
 from tests.rig import engine
+from tests.support.daemon import Daemon
 
 RATE = 50_000
 SECONDS = 5

@@ -21,8 +21,8 @@ import attrs
 import trio
 
 from tests.bench import figures, node
-from tests.live.daemon import HEADERS
-from tests.live.edge.client import Client, request, upgrade
+from tests.support.client import Client, request, upgrade
+from tests.support.daemon import HEADERS
 
 CONNECTIONS = 500
 EVERY = 1.0

@@ -15,7 +15,7 @@ import trio
 from lightd.http import scopes
 from tests.bench import figures
 from tests.bench.node import Node, Past, open_node, write
-from tests.live.daemon import TOKEN
+from tests.support.daemon import TOKEN
 
 MIB = 1024 * 1024
 STRANGERS = 2048

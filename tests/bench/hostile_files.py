@@ -24,7 +24,7 @@ from tests.bench import figures
 from tests.bench.clients import Api
 from tests.bench.hostile import Times
 from tests.bench.process import resident
-from tests.live.daemon import HEADERS, Daemon
+from tests.support.daemon import HEADERS, Daemon
 
 BENCH = "hostile-tenants"
 NAMES, NAMES_QUICK = 1_500_000, 100_000

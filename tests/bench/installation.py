@@ -8,8 +8,8 @@ from pathlib import Path
 
 import trio
 
-from tests.live.daemon import Daemon
 from tests.rig import engine, images
+from tests.support.daemon import Daemon
 
 
 @contextmanager

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import trio
 
-from actors.container import events as happened
+from actors.container import events
 from actors.kernel.bus import Bus, open_bus
 from actors.kernel.journal import Append
 from lightd.journal.codec import Codec
 from lightd.journal.sqlite import open_sqlite_journal
 from tests.bench import figures
 
-EVENT = happened.Started(1, 1_700_000_000.123456)
+EVENT = events.Started(1, 1_700_000_000.123456)
 CAUSE = uuid.UUID(int=7).hex
 _ADD = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 

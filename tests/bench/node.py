@@ -23,7 +23,7 @@ from typing import Any
 import attrs
 import trio
 
-from actors.container import events as happened
+from actors.container import events
 from actors.container.engine import Engine, Role
 from actors.container.fleet import stream_of
 from actors.container.spec import ContainerSpec, Limits, PortBinding
@@ -35,7 +35,7 @@ from lightd.engines.fake import engine as fake
 from lightd.journal.codec import Codec
 from lightd.journal.sqlite import open_sqlite_journal
 from tests.bench import process
-from tests.live.daemon import TOKEN
+from tests.support.daemon import TOKEN
 
 BEGAN = fake.EPOCH + 1
 FAKES = ("*/lightd/engines/fake/*.py",)
@@ -76,26 +76,26 @@ def a_spec(number: int) -> ContainerSpec:
     )
 
 
-def to_events(number: int, past: Past) -> tuple[happened.Event, ...]:
-    events: list[happened.Event] = [
-        happened.Created(1, a_spec(number)),
-        happened.ImageEnsured(1),
-        happened.ScriptFinished(1),
-        happened.Installed(1, f"{number:012x}"),
+def to_events(number: int, past: Past) -> tuple[events.Event, ...]:
+    emitted: list[events.Event] = [
+        events.Created(1, a_spec(number)),
+        events.ImageEnsured(1),
+        events.ScriptFinished(1),
+        events.Installed(1, f"{number:012x}"),
     ]
     for run in range(1, past.runs + 1):
         began = BEGAN - 100_000 + run
-        events += [
-            happened.StartRequested(run),
-            happened.Started(run, began),
-            happened.BecameReady(run),
-            happened.StopRequested(run, happened.Follow.REST),
-            happened.Exited(run, 0, oom_killed=False, expected=True, at=began + 0.5, started_at=began),
+        emitted += [
+            events.StartRequested(run),
+            events.Started(run, began),
+            events.BecameReady(run),
+            events.StopRequested(run, events.Follow.REST),
+            events.Exited(run, 0, oom_killed=False, expected=True, at=began + 0.5, started_at=began),
         ]
     if past.running:
         run = past.runs + 1
-        events += [happened.StartRequested(run), happened.Started(run, BEGAN), happened.BecameReady(run)]
-    return tuple(events)
+        emitted += [events.StartRequested(run), events.Started(run, BEGAN), events.BecameReady(run)]
+    return tuple(emitted)
 
 
 async def write(folder: Path, past: Past) -> None:

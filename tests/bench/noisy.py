@@ -30,8 +30,8 @@ from tests.bench.audience import connect
 from tests.bench.clients import Api, Viewer
 from tests.bench.hostile import Times, undisturbed
 from tests.bench.installation import open_daemon
-from tests.live.daemon import HEADERS, TOKEN, Daemon
 from tests.rig import engine
+from tests.support.daemon import HEADERS, TOKEN, Daemon
 
 LONG = "x" * 193
 OFFENDERS = (

@@ -14,7 +14,7 @@ import attrs
 import httpx
 import trio
 
-from actors.container import events as happened
+from actors.container import events
 from actors.container.fleet import stream_of
 from actors.container.spec import ContainerSpec
 from actors.kernel.journal import Append
@@ -26,7 +26,7 @@ from tests.bench import figures, process
 from tests.bench.clients import Api
 from tests.bench.installation import open_daemon
 from tests.bench.lifecycle import Lives, through_lightd
-from tests.live.daemon import Daemon
+from tests.support.daemon import Daemon
 
 TOKEN = "lightd_the_bench_panels_token"
 SERVERS = 200
@@ -141,15 +141,15 @@ async def write_past(folder: Path, cycles: int) -> int:
             appends = []
             for number in range(SERVERS):
                 server = f"past-{number}"
-                events = (
-                    happened.Created(cycle + 1, ContainerSpec(server, "image", "volume", "command")),
-                    happened.ImageEnsured(cycle + 1),
-                    happened.ScriptFinished(cycle + 1),
-                    happened.Installed(cycle + 1, "engine-id"),
-                    happened.DeletionRequested(),
-                    happened.Deleted(),
+                emitted = (
+                    events.Created(cycle + 1, ContainerSpec(server, "image", "volume", "command")),
+                    events.ImageEnsured(cycle + 1),
+                    events.ScriptFinished(cycle + 1),
+                    events.Installed(cycle + 1, "engine-id"),
+                    events.DeletionRequested(),
+                    events.Deleted(),
                 )
-                appends.append(Append(stream_of(server), cycle * len(events), events))
+                appends.append(Append(stream_of(server), cycle * len(emitted), emitted))
             await journal.commit(appends)
         await SqliteCursors(journal).save(NAME, 0, {})
     return cycles * SERVERS * UPDATES_A_CYCLE

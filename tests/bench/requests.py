@@ -23,7 +23,7 @@ import trio
 
 from tests.bench import figures, nginx, process, profiles
 from tests.bench.node import Past, a_spec, open_node, write
-from tests.live.daemon import HEADERS
+from tests.support.daemon import HEADERS
 
 CONTAINERS = 100
 CLIENTS = 8

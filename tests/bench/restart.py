@@ -11,8 +11,8 @@ import trio
 from tests.bench import figures
 from tests.bench.clients import Api
 from tests.bench.installation import open_daemon
-from tests.live.crowd import Crowd
-from tests.live.daemon import Daemon
+from tests.support.crowd import Crowd
+from tests.support.daemon import Daemon
 
 MANY = 200
 FEW = 20

@@ -21,7 +21,7 @@ from actors.tokens.decider import State
 from lightd.config.sections import Authorization
 from lightd.http.gate import Gate, check_media_type, to_bearer
 from lightd.http.wire import to_json
-from tests.live.daemon import TOKEN
+from tests.support.daemon import TOKEN
 
 
 def make_app(answer: object) -> QuartTrio:

@@ -21,7 +21,7 @@ import httpx
 
 from tests.bench import figures, process
 from tests.bench.node import Past, open_node
-from tests.live.daemon import HEADERS
+from tests.support.daemon import HEADERS
 
 SIZE = 256 << 20
 LARGE = 5 << 30

@@ -13,7 +13,7 @@ import pytest
 from lightd.files import archives, errors, packing, unpacking
 from lightd.files.archives import Ceilings
 from lightd.files.paths import ROOT, RelativePath, parse_path
-from tests.contracts.scene import SECRET, TENANT, Scene, held_in, unhurried, wipe
+from tests.support.scene import SECRET, TENANT, Scene, held_in, unhurried, wipe
 
 ARCHIVE = parse_path("the.archive")
 

@@ -8,7 +8,7 @@ from lightd.files import errors, unpacking
 from lightd.files.archives import Ceilings
 from lightd.files.paths import RelativePath, parse_path
 from tests.contracts.crafted import craft
-from tests.contracts.scene import SECRET, TENANT, Scene, held_in, photograph, unhurried, wipe
+from tests.support.scene import SECRET, TENANT, Scene, held_in, photograph, unhurried, wipe
 
 CEILINGS = Ceilings(entries=1000, bytes=64 << 20, ratio=200, ratio_from=1 << 20, depth=64)
 LEAST = 200

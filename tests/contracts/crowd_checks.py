@@ -10,7 +10,7 @@ import pytest
 from lightd.files import copying, deleting, errors, listing, measuring, packing, walking
 from lightd.files.jail import held, open_names
 from lightd.files.paths import ROOT, parse_path
-from tests.contracts.scene import TENANT, Scene, download, held_in, unhurried, upload
+from tests.support.scene import TENANT, Scene, download, held_in, unhurried, upload
 
 MANY = 6_000
 FOLDERS = 1_000

@@ -12,7 +12,7 @@ import trio
 
 from actors.container.engine import Engine, EngineRefused, Role
 from actors.container.spec import ContainerSpec, Limits, PortBinding
-from tests.live.daemon import free_port
+from tests.support.daemon import free_port
 
 MISSING = "0" * 64
 MIB = 1024 * 1024

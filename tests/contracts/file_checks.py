@@ -11,8 +11,8 @@ from lightd.files import copying, deleting, errors, listing, measuring, operatio
 from lightd.files.jail import Owner
 from lightd.files.paths import ROOT, RelativePath, parse_path
 from lightd.files.placing import replacing
-from tests.contracts.scene import TENANT, Scene, download, held_in, unhurried
 from tests.rig import engine
+from tests.support.scene import TENANT, Scene, download, held_in, unhurried
 
 
 class GivenUp(Exception):  # noqa: N818 - the client's doing, not an error

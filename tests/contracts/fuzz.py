@@ -25,7 +25,7 @@ from lightd.files.deleting import delete
 from lightd.files.jail import FOLDER, explained, held, make_folder_at, open_contents
 from lightd.files.paths import ROOT, RelativePath, parse_folder, parse_name
 from lightd.files.staging import Staging, place, stays_inside
-from tests.contracts.scene import SECRET, TENANT, Scene, open_scene, unhurried, wipe
+from tests.support.scene import SECRET, TENANT, Scene, open_scene, unhurried, wipe
 
 NAMES = [
     "a",

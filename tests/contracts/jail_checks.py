@@ -15,7 +15,7 @@ import attrs
 
 from lightd.files import copying, errors, listing, operations
 from lightd.files.paths import ROOT, parse_path
-from tests.contracts.scene import TENANT, Scene, download, held_in, refusal, unhurried, upload, wipe
+from tests.support.scene import TENANT, Scene, download, held_in, refusal, unhurried, upload, wipe
 
 ROUNDS = 100
 

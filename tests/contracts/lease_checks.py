@@ -12,7 +12,7 @@ from pathlib import Path
 from lightd.files import copying, deleting, errors, operations, packing, unpacking, uploads
 from lightd.files.jail import held
 from lightd.files.paths import parse_path
-from tests.contracts.scene import TENANT, Scene, download, refusal, unhurried, upload
+from tests.support.scene import TENANT, Scene, download, refusal, unhurried, upload
 
 LEASES = (fcntl.F_RDLCK, fcntl.F_WRLCK)
 LONG = 20.0

@@ -11,8 +11,8 @@ from lightd.files.jail import open_jail
 from lightd.files.measuring import measure
 from lightd.files.quota.kind import MEGABYTE
 from lightd.files.quota.probing import Unsupported, _tried
-from tests.contracts.quota_scene import QuotaScene, as_tenant, tenant
-from tests.contracts.scene import held_in
+from tests.support.quota_scene import QuotaScene, as_tenant, tenant
+from tests.support.scene import held_in
 
 FILL = "dd if=/dev/zero of=a bs=1M count=20 conv=fsync"
 

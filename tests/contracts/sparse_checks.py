@@ -17,7 +17,7 @@ from lightd.files.archives import Ceilings
 from lightd.files.charging import NOTHING, Amount
 from lightd.files.deleting import delete
 from lightd.files.paths import parse_path
-from tests.contracts.scene import TENANT, Scene, held_in, unhurried
+from tests.support.scene import TENANT, Scene, held_in, unhurried
 
 ARCHIVE = parse_path("the.archive")
 MEGABYTE = 1 << 20

@@ -14,7 +14,7 @@ from lightd.journal.codec import Codec
 from tests.contracts import audit_checks
 from tests.contracts.audit_checks import asked, ended
 from tests.contracts.journal_checks import starts
-from tests.doubles.audit import MemoryTable
+from tests.support.doubles.audit import MemoryTable
 
 CHECKS = {name: check for name, check in vars(audit_checks).items() if name.startswith("check_")}
 

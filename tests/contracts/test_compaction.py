@@ -7,10 +7,9 @@ import attrs
 import pytest
 import trio
 
-from actors.container import condensed
-from actors.container import events as happened
-from actors.container.changed import Edited
+from actors.container import condensed, events
 from actors.container.decider import DECIDER
+from actors.container.events import Edited
 from actors.container.spec import ContainerSpec
 from actors.container.state import Phase
 from actors.kernel.actor import replay
@@ -30,10 +29,10 @@ from lightd.journal.sqlite import open_sqlite_journal
 SPEC = ContainerSpec("a", "image", "volume", "./server")
 WORDS = tuple("w" * 500 for _ in range(20))
 BEGIN = (
-    happened.Created(1, SPEC),
-    happened.ImageEnsured(1),
-    happened.ScriptFinished(1),
-    happened.Installed(1, "e1"),
+    events.Created(1, SPEC),
+    events.ImageEnsured(1),
+    events.ScriptFinished(1),
+    events.Installed(1, "e1"),
 )
 STREAM = "container-a"
 
@@ -41,10 +40,10 @@ STREAM = "container-a"
 def crash(run):
     """A run that is started, seen to run, and crashes."""
     return (
-        happened.StartRequested(run),
-        happened.Started(run, 100.0 + run),
-        happened.BecameReady(run),
-        happened.Exited(run, 1, False, False, 100.0 + run, 100.5 + run, "exit code 1", WORDS),
+        events.StartRequested(run),
+        events.Started(run, 100.0 + run),
+        events.BecameReady(run),
+        events.Exited(run, 1, False, False, 100.0 + run, 100.5 + run, "exit code 1", WORDS),
     )
 
 
@@ -63,9 +62,9 @@ class Scene:
     clock: Clock
     compactor: Compactor
 
-    async def add(self, stream, *events):
+    async def add(self, stream, *emitted):
         after = await self.last(stream)
-        await self.bus.publish(Append(stream, after, events))
+        await self.bus.publish(Append(stream, after, emitted))
 
     async def last(self, stream):
         rows = await self.journal.look(
@@ -127,7 +126,7 @@ async def test_only_the_last_crashes_keep_their_lines(path):
         await scene.add(STREAM, *BEGIN)
         await scene.crashes(100)
         await scene.compactor.compact(STREAM)
-        records = [r for r in await scene.journal.read_stream(STREAM) if isinstance(r.event, happened.Exited)]
+        records = [r for r in await scene.journal.read_stream(STREAM) if isinstance(r.event, events.Exited)]
         assert [bool(record.event.tail) for record in records] == [*[False] * 95, *[True] * KEPT_TEXTS]
         assert {record.event.reason for record in records} == {"exit code 1"}
         assert records[-1].event.tail == WORDS
@@ -164,7 +163,7 @@ async def test_followers_that_are_far_behind_pass_over_what_was_condensed(path):
     async with open_scene(path) as scene:
         await scene.add(STREAM, *BEGIN)
         await scene.crashes(1000)
-        await scene.add("other", happened.BecameReady(1))
+        await scene.add("other", events.BecameReady(1))
         await scene.compactor.compact(STREAM)
     async with open_scene(path) as scene:
         subscription, seen = scene.bus.subscribe(3), []
@@ -216,7 +215,7 @@ async def test_the_pool_and_the_tokens_are_condensed_too(path):
 
 async def test_a_deleted_container_is_condensed_then_forgotten_but_never_the_newest_record(path):
     async with open_scene(path) as scene:
-        gone = (*BEGIN, happened.DeletionRequested(), happened.Deleted())
+        gone = (*BEGIN, events.DeletionRequested(), events.Deleted())
         await scene.add(STREAM, *gone)
         await scene.add("container-b", *gone)
         scene.clock.now += REST + 1
@@ -225,7 +224,7 @@ async def test_a_deleted_container_is_condensed_then_forgotten_but_never_the_new
             assert await scene.versions(stream) == [6]
         view = await replay(DECIDER, scene.bus, STREAM)
         assert (view.state.phase, view.state.ended, view.state.spec) == (Phase.DELETED, 6, None)
-        await scene.add(STREAM, happened.Created(2, SPEC))
+        await scene.add(STREAM, events.Created(2, SPEC))
         assert (await replay(DECIDER, scene.bus, STREAM)).state.ended == 6
         await scene.add("container-c", *gone)
         scene.clock.now += FORGOTTEN + 1
@@ -254,7 +253,7 @@ async def test_a_stream_that_can_not_be_read_is_left_alone(path):
 
 async def test_a_stream_that_breaks_its_actor_is_left_alone(path):
     async with open_scene(path) as scene:
-        await scene.add(STREAM, *BEGIN, happened.Deleted())  # no transition leads there
+        await scene.add(STREAM, *BEGIN, events.Deleted())  # no transition leads there
         await scene.crashes(400)
         await scene.add("container-b", *BEGIN, *[event for run in range(1, 400) for event in crash(run)])
         await scene.compactor._compact_all([STREAM, "container-b"])
@@ -271,7 +270,7 @@ async def test_commits_go_on_while_a_long_stream_is_compacted(path):
         async def commit():
             for run in range(100):
                 began = time.perf_counter()
-                await scene.add("container-b", happened.StartRequested(run))
+                await scene.add("container-b", events.StartRequested(run))
                 waits.append(time.perf_counter() - began)
                 await trio.sleep(0.005)
 

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import pytest
 
 from lightd.files import resolve
-from tests import soak
 from tests.contracts import (
     archive_checks,
     crafted_checks,
@@ -17,7 +16,8 @@ from tests.contracts import (
     sparse_checks,
     upload_checks,
 )
-from tests.contracts.scene import Scene, open_scene
+from tests.support import soak
+from tests.support.scene import Scene, open_scene
 
 RESOLVERS = [resolve.in_kernel, resolve.by_walking]
 

@@ -6,8 +6,8 @@ import trio
 from actors.remotesync.panel import Accepted, Refused
 from lightd.panel.http import open_http_panel
 from tests.contracts import panel_checks
-from tests.doubles.panel import HANG, HEALTHY, TOKEN, Answer, open_panel
-from tests.doubles.panels import BROKEN, DOWN, FakePanel
+from tests.support.doubles.panel import HANG, HEALTHY, TOKEN, Answer, open_panel
+from tests.support.doubles.panels import BROKEN, DOWN, FakePanel
 
 CHECKS = {name: check for name, check in vars(panel_checks).items() if name.startswith("check_")}
 REFUSED = Refused("the panel answered 422")

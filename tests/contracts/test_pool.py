@@ -11,8 +11,8 @@ from lightd.files.quota.btrfs import open_btrfs
 from lightd.files.quota.kind import MEGABYTE, Unsupported
 from lightd.files.quota.pool import Pool
 from lightd.files.quota.probing import probe
-from tests.contracts.quota_scene import IMAGE_MB, unmount
 from tests.rig import engine
+from tests.support.quota_scene import IMAGE_MB, unmount
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.contracts import quota_checks
-from tests.contracts.quota_scene import SCENES
+from tests.support.quota_scene import SCENES
 
 CHECKS = [check for name, check in vars(quota_checks).items() if name.startswith("check_")]
 

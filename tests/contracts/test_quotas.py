@@ -17,8 +17,8 @@ from lightd.files.quota.quotas import Quotas
 from lightd.files.quota.surveyor import open_surveyor
 from lightd.files.volumes import VolumeFolders
 from tests.contracts.quota_checks import write
-from tests.contracts.quota_scene import SCENES, accounted, as_tenant
 from tests.rig import engine
+from tests.support.quota_scene import SCENES, accounted, as_tenant
 
 VOLUME = str(uuid.UUID(int=1))
 TENANT = Owner(988, 988)

@@ -6,7 +6,7 @@ import pytest
 
 from lightd.files import errors, listing, uploads
 from lightd.files.paths import parse_path
-from tests.contracts.scene import TENANT, Scene, held_in, unhurried, upload
+from tests.support.scene import TENANT, Scene, held_in, unhurried, upload
 
 
 def check_an_upload_that_broke_off_goes_on(scene: Scene) -> None:

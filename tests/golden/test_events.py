@@ -12,7 +12,7 @@ from typing import get_args
 import attrs
 import pytest
 
-from actors.container import changed, condensed
+from actors.container import condensed
 from actors.container import events as container
 from actors.container.spec import (
     ContainerSpec,
@@ -192,21 +192,21 @@ EXAMPLES = {
     ("container.restart-scheduled", 1): container.RestartScheduled(3, 4.0, 1_700_000_009.5),
     ("container.restarts-given-up", 1): container.RestartsGivenUp(5, "crash loop: it ended"),
     ("container.restart-called-off", 1): container.RestartCalledOff(3),
-    ("container.installation-repeated", 1): changed.InstallationRepeated(2, "games:2", "#!/bin/sh\n"),
-    ("container.reinstall-requested", 1): changed.ReinstallRequested(2, "games:2", "#!/bin/sh\n"),
-    ("container.rebind-requested", 1): changed.RebindRequested(
+    ("container.installation-repeated", 1): container.InstallationRepeated(2, "games:2", "#!/bin/sh\n"),
+    ("container.reinstall-requested", 1): container.ReinstallRequested(2, "games:2", "#!/bin/sh\n"),
+    ("container.rebind-requested", 1): container.RebindRequested(
         2, (PortBinding("10.0.0.7", 25566, "tcp", 25565), PortBinding("::1", 27015, "udp", 27015))
     ),
-    ("container.new-image-ensured", 1): changed.NewImageEnsured(2),
-    ("container.reinstall-began", 1): changed.ReinstallBegan(2),
-    ("container.new-script-finished", 1): changed.NewScriptFinished(2),
-    ("container.candidate-built", 1): changed.CandidateBuilt(2, "9c5a4f"),
-    ("container.replacement-began", 1): changed.ReplacementBegan(2),
-    ("container.resumption-decided", 1): changed.ResumptionDecided(2, resume=True),
-    ("container.replaced", 1): changed.Replaced(2),
-    ("container.change-failed", 1): changed.ChangeFailed(2, "failed", "Port 25566/tcp is in use"),
-    ("container.change-abandoned", 1): changed.ChangeAbandoned(2, "timeout", "it took 3,600 s"),
-    ("container.edited", 1): changed.Edited(
+    ("container.new-image-ensured", 1): container.NewImageEnsured(2),
+    ("container.reinstall-began", 1): container.ReinstallBegan(2),
+    ("container.new-script-finished", 1): container.NewScriptFinished(2),
+    ("container.candidate-built", 1): container.CandidateBuilt(2, "9c5a4f"),
+    ("container.replacement-began", 1): container.ReplacementBegan(2),
+    ("container.resumption-decided", 1): container.ResumptionDecided(2, resume=True),
+    ("container.replaced", 1): container.Replaced(2),
+    ("container.change-failed", 1): container.ChangeFailed(2, "failed", "Port 25566/tcp is in use"),
+    ("container.change-abandoned", 1): container.ChangeAbandoned(2, "timeout", "it took 3,600 s"),
+    ("container.edited", 1): container.Edited(
         startup_command="./server --nogui",
         start_pattern="Done",
         environment=(("EULA", "true"),),
@@ -214,7 +214,7 @@ EXAMPLES = {
         restart_policy=RestartPolicy("always", 5, 120.0),
         limits=Limits(memory=2147483648, cpu=1.5, pids=512),
     ),
-    ("container.edited", 2): changed.Edited(
+    ("container.edited", 2): container.Edited(
         startup_command="./server --nogui",
         start_pattern="Done",
         environment=(("EULA", "true"),),
@@ -223,8 +223,8 @@ EXAMPLES = {
         limits=Limits(memory=2147483648, cpu=1.5, pids=512),
         read_only=True,
     ),
-    ("container.limits-applied", 1): changed.LimitsApplied(Limits(2147483648, 1.5, 512)),
-    ("container.limits-refused", 1): changed.LimitsRefused(Limits(2147483648, 1.5, 512), "too low"),
+    ("container.limits-applied", 1): container.LimitsApplied(Limits(2147483648, 1.5, 512)),
+    ("container.limits-refused", 1): container.LimitsRefused(Limits(2147483648, 1.5, 512), "too low"),
     ("container.found-running", 1): container.FoundRunning(4, 1_700_000_010.25),
     ("container.vanished", 1): container.Vanished("4f5a9c"),
     ("container.deletion-requested", 1): container.DeletionRequested(),

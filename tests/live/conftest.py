@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.live.daemon import Daemon, serving
-from tests.live.mould import open_mould
 from tests.rig import engine
+from tests.support.daemon import Daemon, serving
+from tests.support.fork_server import open_fork_server
 
 SHARED = "shared"  # its names in Docker must not be those of a test that runs beside it
 
@@ -21,8 +21,8 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def docker():
     socket = engine.ensure_engine()
-    with engine.in_use(), open_mould() as mould, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Daemon, "mould", mould)
+    with engine.in_use(), open_fork_server() as fork_server, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Daemon, "fork_server", fork_server)
         yield socket
 
 

@@ -3,7 +3,7 @@
 import httpx
 import trio
 
-from tests.live.daemon import HEADERS, PATIENCE
+from tests.support.daemon import HEADERS, PATIENCE
 
 ID = "audited"
 

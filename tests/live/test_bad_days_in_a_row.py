@@ -12,11 +12,11 @@ import httpx
 import pytest
 import trio
 
-from tests import soak
 from tests.contracts.api_checks import CHECKED
-from tests.live.daemon import HEADERS, Daemon, free_port, inspect, serving
-from tests.live.second_engine import open_second_engine
 from tests.rig import engine
+from tests.support import soak
+from tests.support.daemon import HEADERS, Daemon, free_port, inspect, serving
+from tests.support.second_engine import open_second_engine
 
 # A request whose server is killed leaves its body's generator to the garbage collector.
 pytestmark = [

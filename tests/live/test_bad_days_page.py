@@ -8,13 +8,13 @@ import subprocess
 import pytest
 import trio
 
-from tests.contracts.page_blocks import blocks
-from tests.contracts.quota_scene import unmount
-from tests.live.daemon import free_port, inspect, serving
-from tests.live.page import open_shell
 from tests.live.test_engine_restarts import settled
 from tests.live.test_quarantine import rename_last
 from tests.rig import engine
+from tests.support.daemon import free_port, inspect, serving
+from tests.support.page import open_shell
+from tests.support.page_blocks import blocks
+from tests.support.quota_scene import unmount
 
 PAGE = "docs/operations.md"
 ID = "bad-day"

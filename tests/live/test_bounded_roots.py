@@ -8,9 +8,9 @@ import trio
 
 from actors.container.engine import Role
 from lightd.engines.docker import layers, recipe, translate
-from tests.live.daemon import PATIENCE, inspect, serving
-from tests.live.docker_scene import a_spec, opened, printed
 from tests.rig import engine as rig
+from tests.support.daemon import PATIENCE, inspect, serving
+from tests.support.docker_scene import a_spec, opened, printed
 
 ID = "bounded"
 MIB = 1024**2

@@ -6,8 +6,8 @@ import socket
 import httpx
 import trio
 
-from tests.live.daemon import free_port, inspect
 from tests.rig import engine
+from tests.support.daemon import free_port, inspect
 
 ID = "changing"
 MIB = 1024 * 1024

@@ -4,8 +4,8 @@ import random
 
 import trio
 
-from tests.live.daemon import free_port, inspect
 from tests.live.test_changes import alone, ended, holders, lease
+from tests.support.daemon import free_port, inspect
 
 ID = "halfway"
 STOP = {"type": "command", "value": "stop", "timeout": 20}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.live.daemon import TOKEN
+from tests.support.daemon import TOKEN
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 ID = "cli-page-001"

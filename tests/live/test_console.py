@@ -8,7 +8,7 @@ import trio
 from trio_websocket import open_websocket_url
 
 from tests.contracts.api_checks import CHECKED
-from tests.live.daemon import HEADERS, TOKEN
+from tests.support.daemon import HEADERS, TOKEN
 
 
 async def shake_hands(url):

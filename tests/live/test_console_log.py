@@ -6,8 +6,8 @@ import stat
 
 import trio
 
-from tests.live.daemon import inspect
 from tests.rig import engine
+from tests.support.daemon import inspect
 
 
 async def lines_of(daemon, limit=10_000, internal_id="s1"):

@@ -16,8 +16,8 @@ import pytest
 import trio
 
 from lightd.engines.docker import recipe
-from tests.live.daemon import PATIENCE, USER, Daemon, inspect
 from tests.rig import engine
+from tests.support.daemon import PATIENCE, USER, Daemon, inspect
 
 CAPABILITIES = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "FSETID": 4, "KILL": 5, "SETGID": 6, "SETUID": 7}
 """The numbers of capabilities(7)."""

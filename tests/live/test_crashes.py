@@ -2,8 +2,8 @@
 
 import trio
 
-from tests.live.daemon import inspect
 from tests.rig import engine
+from tests.support.daemon import inspect
 
 ID = "crashing"
 STOP = {"type": "command", "value": "stop", "timeout": 20}

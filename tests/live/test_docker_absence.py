@@ -7,9 +7,9 @@ import trio
 import trio.testing
 
 from actors.container.engine import EngineUnavailable
-from tests.doubles.relay import open_relay
-from tests.live.docker_scene import a_spec, opened
 from tests.rig import engine as rig
+from tests.support.docker_scene import a_spec, opened
+from tests.support.doubles.relay import open_relay
 
 pytestmark = pytest.mark.live
 

@@ -10,8 +10,8 @@ import trio
 from actors.container.engine import EngineRefused, Role
 from actors.container.spec import Limits, Mount, PortBinding
 from lightd.engines.host import cgroups
-from tests.live.docker_scene import a_spec, opened, printed
 from tests.rig import engine as rig
+from tests.support.docker_scene import a_spec, opened, printed
 
 pytestmark = pytest.mark.live
 

@@ -6,9 +6,9 @@ import pytest
 import trio
 
 from actors.container.engine import EngineRefused
-from tests.doubles.registry import open_registry
-from tests.live.docker_scene import opened
 from tests.rig import engine as rig
+from tests.support.docker_scene import opened
+from tests.support.doubles.registry import open_registry
 
 pytestmark = pytest.mark.live
 

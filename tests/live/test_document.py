@@ -3,11 +3,11 @@
 import httpx
 import pytest
 
-from tests.contracts.adversary import attack
 from tests.contracts.door_checks import check_every_route_is_closed, check_no_route_takes_another_method
-from tests.contracts.page_lines import check_every_line_works
-from tests.live.daemon import TOKEN
 from tests.rig import engine
+from tests.support.adversary import attack
+from tests.support.daemon import TOKEN
+from tests.support.page_lines import check_every_line_works
 
 PULLING = ("create_container", "reinstall_container")  # images that nobody has are looked for far away
 

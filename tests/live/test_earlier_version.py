@@ -15,8 +15,8 @@ import pytest
 import trio
 
 from lightd.engines.docker import translate
-from tests.live.daemon import PATIENCE, Daemon, free_port, inspect
 from tests.rig import engine
+from tests.support.daemon import PATIENCE, Daemon, free_port, inspect
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="its server runs as 988, which only root can have")
 

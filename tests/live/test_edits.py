@@ -1,7 +1,7 @@
 """Editing a living server, on a real engine: what its process is held to, and what the next one takes on."""
 
-from tests.live.daemon import inspect
 from tests.rig import engine
+from tests.support.daemon import inspect
 
 ID = "edited"
 MIB = 1024 * 1024

@@ -6,13 +6,13 @@ import re
 import pytest
 import trio
 
-from tests.contracts.page_blocks import blocks
-from tests.doubles.engine_proxy import open_engine_proxy
-from tests.live.daemon import free_port, inspect, serving
-from tests.live.page import open_shell
-from tests.live.second_engine import open_second_engine
 from tests.live.test_engine_restarts import settled
 from tests.rig import engine
+from tests.support.daemon import free_port, inspect, serving
+from tests.support.doubles.engine_proxy import open_engine_proxy
+from tests.support.page import open_shell
+from tests.support.page_blocks import blocks
+from tests.support.second_engine import open_second_engine
 
 PAGE = "docs/operations.md"
 ID = "engine-page"

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.live.daemon import inspect, serving
-from tests.live.second_engine import as_root, open_second_engine
+from tests.support.daemon import inspect, serving
+from tests.support.second_engine import as_root, open_second_engine
 
 
 @pytest.fixture(scope="module")

@@ -8,15 +8,15 @@ import aiohttp
 import pytest
 import trio
 
-from actors.container import messages as told
+from actors.container import messages
 from actors.container.state import Phase
 from actors.kernel.journal import MemoryJournal
 from lightd.engines.docker import calls
-from tests.doubles.engine_proxy import open_engine_proxy
-from tests.live.daemon import USER, inspect, serving
-from tests.live.docker_scene import a_spec, opened
 from tests.rig import engine
 from tests.simulated.world import open_daemon
+from tests.support.daemon import USER, inspect, serving
+from tests.support.docker_scene import a_spec, opened
+from tests.support.doubles.engine_proxy import open_engine_proxy
 
 PROMPT = 45.0
 """Seconds that nothing takes which isn't kept waiting by a call that stalls: that takes a minute."""
@@ -198,14 +198,14 @@ async def test_what_is_done_after_the_deadline_is_done_once(docker, tmp_path, mo
             await world.create(spec)
             if call == "start":
                 await world.wait(Phase.OFFLINE, name)
-                await world.tell(told.Start(), name)
+                await world.tell(messages.Start(), name)
             if (call, answer) == ("start", True):
                 await world.wait(Phase.RUNNING, name)  # seen, though never told
             else:
                 await reach(lambda: held.caught == 2)
         if call == "create":
             await world.wait(Phase.OFFLINE, name)
-            await world.tell(told.Start(), name)
+            await world.tell(messages.Start(), name)
         await world.wait(Phase.RUNNING, name)
         (row,) = await world.engine.list()
         assert (row.engine_id, row.running) == (world.state(name).engine_id, True)
@@ -218,7 +218,7 @@ async def test_a_creation_that_comes_after_the_deletion_leaves_nothing_behind(do
         with proxy.holding("POST .*containers/create") as held:
             await world.create(spec)
             await held.arrived.wait()
-            await world.tell(told.Delete(), spec.internal_id)
+            await world.tell(messages.Delete(), spec.internal_id)
             await world.wait_gone(spec.internal_id)
         await reach(lambda: held.done == held.caught)
         await world.fleet.reconcile()
@@ -231,12 +231,12 @@ async def test_a_process_that_starts_after_it_was_killed_is_found_running(docker
         await world.create(spec)
         await world.wait(Phase.OFFLINE, name)
         with proxy.holding("POST .*containers/.*/start") as held:
-            await world.tell(told.Start(), name)
+            await world.tell(messages.Start(), name)
             await held.arrived.wait()
-            await world.tell(told.Kill(), name)
+            await world.tell(messages.Kill(), name)
             await world.wait(Phase.OFFLINE, name)
         await world.wait(Phase.RUNNING, name)
-        await world.tell(told.Kill(), name)
+        await world.tell(messages.Kill(), name)
         await world.wait(Phase.OFFLINE, name)
         (row,) = await world.engine.list()
         assert not row.running

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.live.daemon import PATIENCE, USER, serving
 from tests.rig import engine
+from tests.support.daemon import PATIENCE, USER, serving
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 

@@ -2,8 +2,8 @@
 
 import socket
 
-from tests.live.daemon import USER, free_port, inspect
 from tests.rig import engine
+from tests.support.daemon import USER, free_port, inspect
 
 
 async def test_a_server_lives_its_whole_life(daemon):

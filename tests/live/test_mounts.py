@@ -8,8 +8,8 @@ import pytest
 import trio
 
 from lightd.engines.host import mounts
-from tests.live.daemon import PATIENCE, serving
 from tests.rig import engine
+from tests.support.daemon import PATIENCE, serving
 
 ID, OTHER = "mount-one", "mount-other"
 

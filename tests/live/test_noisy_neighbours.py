@@ -4,7 +4,7 @@ import time
 
 import trio
 
-from tests.live.daemon import PATIENCE
+from tests.support.daemon import PATIENCE
 
 REDRAW = "awk 'BEGIN { for (;;) printf \"\\r\\033[K%d%%\", n++ }'"
 OFFENDERS = {"noisy-yes": "yes", "noisy-empty": "yes ''", "noisy-terminal": REDRAW}

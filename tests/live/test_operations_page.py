@@ -8,11 +8,11 @@ import pytest
 import trio
 import trustme
 
-from tests.contracts.page_blocks import blocks
-from tests.live.daemon import HEADERS, Daemon, free_port, inspect, serving
-from tests.live.page import open_shell
 from tests.live.test_engine_restarts import settled
 from tests.rig import engine
+from tests.support.daemon import HEADERS, Daemon, free_port, inspect, serving
+from tests.support.page import open_shell
+from tests.support.page_blocks import blocks
 
 PAGE = "docs/operations.md"
 ID = "ops-page"

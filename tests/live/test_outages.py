@@ -5,9 +5,9 @@ import pytest
 import trio
 
 from tests.contracts.api_checks import CHECKED
-from tests.doubles.engine_door import open_engine_door
-from tests.live.daemon import HEADERS, USER, Daemon, free_port
 from tests.rig import engine
+from tests.support.daemon import HEADERS, USER, Daemon, free_port
+from tests.support.doubles.engine_door import open_engine_door
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import pytest
 import trio
 import trustme
 
-from tests.doubles.panel import open_panel
-from tests.live.daemon import PATIENCE, Daemon
 from tests.rig import engine
+from tests.support.daemon import PATIENCE, Daemon
+from tests.support.doubles.panel import open_panel
 
 
 def vouched_by(authority, name):

@@ -12,10 +12,10 @@ import httpx
 import pytest
 import trio
 
-from tests.contracts.page_blocks import blocks
-from tests.doubles.panel import TOKEN
-from tests.live.daemon import PATIENCE, free_port, serving
 from tests.rig import engine
+from tests.support.daemon import PATIENCE, free_port, serving
+from tests.support.doubles.panel import TOKEN
+from tests.support.page_blocks import blocks
 
 PAGE = Path(__file__).parents[2] / "docs" / "remote.md"
 PACKAGE = Path(__file__).parent / "panel_express"

@@ -6,9 +6,9 @@ import attrs
 import pytest
 import trio
 
-from tests.doubles.panel import Answer, PanelServer, behave, open_panel
-from tests.live.daemon import PATIENCE, inspect
 from tests.rig import engine
+from tests.support.daemon import PATIENCE, inspect
+from tests.support.doubles.panel import Answer, PanelServer, behave, open_panel
 
 
 async def reloaded(daemon, status=200, **sections):

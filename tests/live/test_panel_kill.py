@@ -14,7 +14,7 @@ from collections import Counter
 import pytest
 import trio
 
-from actors.container import events as happened
+from actors.container import events
 from actors.container.fleet import stream_of
 from actors.container.spec import ContainerSpec
 from actors.kernel.journal import Append
@@ -22,9 +22,9 @@ from actors.remotesync.actor import NAME
 from lightd.journal.codec import Codec
 from lightd.journal.cursors import SqliteCursors
 from lightd.journal.sqlite import open_sqlite_journal
-from tests.doubles.panel import CUT, Answer, behave, open_panel
-from tests.live.daemon import PATIENCE, TOKEN, Daemon
 from tests.rig import engine
+from tests.support.daemon import PATIENCE, TOKEN, Daemon
+from tests.support.doubles.panel import CUT, Answer, behave, open_panel
 
 SERVERS, CYCLES, KILLS = (200, 25, 20) if "LIGHTD_PANEL_FULL" in os.environ else (40, 10, 5)
 SPELL = 0.3
@@ -41,13 +41,13 @@ async def write_past(folder):
         for cycle in range(CYCLES):
             for number in range(SERVERS):
                 server = f"past-{number}"
-                events = (
-                    happened.Created(cycle + 1, ContainerSpec(server, "no/image", "v", "x")),
-                    happened.InstallationFailed(cycle + 1, "failed", "it never worked"),
-                    happened.DeletionRequested(),
-                    happened.Deleted(),
+                emitted = (
+                    events.Created(cycle + 1, ContainerSpec(server, "no/image", "v", "x")),
+                    events.InstallationFailed(cycle + 1, "failed", "it never worked"),
+                    events.DeletionRequested(),
+                    events.Deleted(),
                 )
-                [recorded] = await journal.commit([Append(stream_of(server), cycle * 4, events)])
+                [recorded] = await journal.commit([Append(stream_of(server), cycle * 4, emitted)])
                 created, failed = recorded[0].position, recorded[1].position
                 expected.setdefault(server, []).extend([f"{created}", f"{failed}", f"{failed}.1"])
         await SqliteCursors(journal).save(NAME, 0, {})

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 
-from tests.edge.terminal import on_terminal
+from tests.support.terminal import on_terminal
 
 ID = "people-console"
 

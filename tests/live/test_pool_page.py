@@ -9,19 +9,12 @@ from pathlib import Path
 import pytest
 
 from lightd.files.quota import pool
-from tests.contracts.page_blocks import blocks
-from tests.live.daemon import free_port
-from tests.live.page import open_shell
-from tests.live.systemd import read_unit
-from tests.live.test_quotas import (
-    a_volume,
-    image_of,
-    in_mount_table,
-    loop_devices,
-    pooled,
-    volumes_of,
-)
+from tests.live.test_quotas import a_volume, image_of, in_mount_table, loop_devices, pooled, volumes_of
 from tests.rig import engine
+from tests.support.daemon import free_port
+from tests.support.page import open_shell
+from tests.support.page_blocks import blocks
+from tests.support.systemd import read_unit
 
 PAGE = "docs/operations.md"
 ID = "pool-page"

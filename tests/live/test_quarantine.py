@@ -5,8 +5,8 @@ from contextlib import closing
 
 import trio
 
-from tests.live.daemon import free_port, inspect
 from tests.rig import engine
+from tests.support.daemon import free_port, inspect
 
 
 def rename_last(daemon, internal_id, kind):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.daemon import Daemon
 from tests.rig import engine
+from tests.support.daemon import Daemon
 
 PAGE = Path(__file__).parents[2] / "docs" / "quickstart.md"
 

@@ -8,9 +8,9 @@ import httpx
 import pytest
 import trio
 
-from tests.contracts.quota_scene import unmount
-from tests.live.daemon import HEADERS, Daemon, serving
 from tests.rig import engine
+from tests.support.daemon import HEADERS, Daemon, serving
+from tests.support.quota_scene import unmount
 
 POOL = {"base_path": "./storage", "quota": "pool", "pool_mb": 256}
 ACCOUNTED = {"base_path": "./storage", "quota": "accounted"}

@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from tests.contracts.page_blocks import ROOT, all_blocks
-from tests.live.daemon import USER, free_port
 from tests.rig import engine
+from tests.support.daemon import USER, free_port
+from tests.support.page_blocks import ROOT, all_blocks
 
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".nox", ".*_cache", "__pycache__", ".hypothesis")
 STAMP = """printf '%s\\n' "$PWD $(.venv/bin/python -c 'import sys; print(sys.version)') $(

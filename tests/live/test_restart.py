@@ -7,9 +7,9 @@ import pytest
 import trio
 
 from tests.contracts.api_checks import CHECKED
-from tests.live.crowd import Crowd
-from tests.live.daemon import HEADERS, Daemon, free_port, inspect
 from tests.rig import engine
+from tests.support.crowd import Crowd
+from tests.support.daemon import HEADERS, Daemon, free_port, inspect
 
 
 async def settled(daemon, internal_id="s1", *, state):

@@ -4,7 +4,7 @@ import httpx
 import trio
 from trio_websocket import open_websocket_url
 
-from tests.live.daemon import HEADERS, PATIENCE, Console
+from tests.support.daemon import HEADERS, PATIENCE, Console
 
 MINE, OTHER = "scope-mine", "scope-other"
 SERVER = "echo secret is $SECRET | wc -c; exec stdin-echo"

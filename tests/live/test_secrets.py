@@ -13,9 +13,9 @@ import httpx
 import pytest
 import trio
 
-from tests.live.daemon import HEADERS, PATIENCE, Daemon
-from tests.live.edge.client import upgrade
 from tests.rig import engine
+from tests.support.client import upgrade
+from tests.support.daemon import HEADERS, PATIENCE, Daemon
 
 MASTER = "lightd_MASTER-xyzzy-5d41402abc4b"
 NEXT_MASTER = "lightd_SECOND-xyzzy-7d793037a076"

@@ -4,8 +4,8 @@ import sys
 
 import trio
 
-from tests.contracts.page_blocks import all_blocks
 from tests.rig import engine
+from tests.support.page_blocks import all_blocks
 
 PAGE = "docs/security.md"
 LISTEN = """

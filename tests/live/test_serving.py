@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.live.daemon import Daemon
+from tests.support.daemon import Daemon
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import trio
 
-from tests.live.daemon import HEADERS, Daemon
+from tests.support.daemon import HEADERS, Daemon
 
 HANGS = """
 import sys, time

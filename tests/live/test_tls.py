@@ -7,8 +7,8 @@ import sys
 import httpx
 import pytest
 
-from tests.edge.certificates import Authority
-from tests.live.daemon import HEADERS, Daemon
+from tests.support.certificates import Authority
+from tests.support.daemon import HEADERS, Daemon
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ import pytest
 import trio
 
 from tests.contracts.api_checks import CHECKED
-from tests.contracts.scene import SECRET, photograph
-from tests.live.daemon import HEADERS
+from tests.support.daemon import HEADERS
+from tests.support.scene import SECRET, photograph
 
 SECONDS = float(os.environ.get("LIGHTD_RACE_SECONDS", "20"))
 LONGER = 60

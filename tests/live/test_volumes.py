@@ -11,7 +11,7 @@ import trio
 
 from tests.bench.process import resident
 from tests.contracts.api_checks import CHECKED
-from tests.live.daemon import HEADERS
+from tests.support.daemon import HEADERS
 
 SERVER = "volumes-live"
 SIZE = int(os.environ.get("LIGHTD_LARGE_MIB", "512")) << 20

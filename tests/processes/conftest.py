@@ -1,6 +1,6 @@
 import pytest
 
-from tests.doubles.process_host import opened_host
+from tests.support.doubles.process_host import opened_host
 
 
 @pytest.fixture

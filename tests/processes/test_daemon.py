@@ -6,7 +6,7 @@ import httpx
 import pytest
 import trio
 
-from tests.live.daemon import HEADERS, USER, Daemon
+from tests.support.daemon import HEADERS, USER, Daemon
 
 
 def to_settings():

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 
 from lightd import certificate
 from lightd.config.sections import ConfigurationError, Tls
-from tests.edge.certificates import Authority
+from tests.support.certificates import Authority
 
 
 @pytest.fixture

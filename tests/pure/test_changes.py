@@ -3,11 +3,8 @@
 import attrs
 import pytest
 
-from actors.container import changed
-from actors.container import effects as todo
-from actors.container import events as happened
-from actors.container import messages as told
-from actors.container.decider import effects
+from actors.container import effects, events, messages
+from actors.container.decider import to_effects
 from actors.container.events import Follow
 from actors.container.spec import Limits
 from actors.container.state import Kind, Phase
@@ -45,46 +42,46 @@ from tests.pure.test_container_decider import (
 )
 
 OTHER = attrs.evolve(PORT, port=8888)
-BUILT = (*REBINDING, changed.CandidateBuilt(2, NEW))
-SWAPPING = (*TAKEN_DOWN, exited(expected=True), changed.ReplacementBegan(2))
-COMMANDS = (told.Reinstall(), told.Rebind((PORT,)), told.Edit(environment=(("A", "1"),)))
+BUILT = (*REBINDING, events.CandidateBuilt(2, NEW))
+SWAPPING = (*TAKEN_DOWN, exited(expected=True), events.ReplacementBegan(2))
+COMMANDS = (messages.Reinstall(), messages.Rebind((PORT,)), messages.Edit(environment=(("A", "1"),)))
 
 
 def test_a_reinstallation_is_planned_and_the_process_runs_on():
-    planned = then(RUNNING, told.Reinstall("newer", "install"))
+    planned = then(RUNNING, messages.Reinstall("newer", "install"))
     assert planned == (NEW_SCRIPTED,)
     state = given((*RUNNING, *planned))
     assert (state.phase, state.install_state, state.asked) == (Phase.RUNNING, "ready", SPEC)
-    assert todo.EnsureImage(2, "newer") in effects(state)
+    assert effects.EnsureImage(2, "newer") in to_effects(state)
 
 
 def test_a_reinstallation_keeps_what_is_not_given():
-    assert then(OFFLINE, told.Reinstall()) == (changed.ReinstallRequested(2, "image", None),)
-    assert then(OFFLINE, told.Reinstall(image="newer")) == (changed.ReinstallRequested(2, "newer", None),)
-    script = then(OFFLINE, told.Reinstall(install_script="s"))
-    assert script == (changed.ReinstallRequested(2, "image", "s"),)
+    assert then(OFFLINE, messages.Reinstall()) == (events.ReinstallRequested(2, "image", None),)
+    assert then(OFFLINE, messages.Reinstall(image="newer")) == (events.ReinstallRequested(2, "newer", None),)
+    script = then(OFFLINE, messages.Reinstall(install_script="s"))
+    assert script == (events.ReinstallRequested(2, "image", "s"),)
 
 
 def test_other_ports_are_built_beside_the_running_process():
-    planned = then(RUNNING, told.Rebind((PORT,)))
-    assert planned == (changed.RebindRequested(2, (PORT,)),)
+    planned = then(RUNNING, messages.Rebind((PORT,)))
+    assert planned == (events.RebindRequested(2, (PORT,)),)
     state = given((*RUNNING, *planned))
     new = attrs.evolve(SPEC, ports=(PORT,))
-    assert todo.BuildCandidate(2, 1, new, (PORT,)) in effects(state)
+    assert effects.BuildCandidate(2, 1, new, (PORT,)) in to_effects(state)
     assert state.claimed == (PORT,)
     assert state.asked.ports == ()
 
 
 def test_only_ports_that_the_old_container_does_not_have_must_be_free():
     bound = attrs.evolve(SPEC, ports=(PORT,))
-    past = (happened.Created(1, bound), *OFFLINE[1:], changed.RebindRequested(2, (PORT, OTHER)))
-    (build,) = effects(given(past))
+    past = (events.Created(1, bound), *OFFLINE[1:], events.RebindRequested(2, (PORT, OTHER)))
+    (build,) = to_effects(given(past))
     assert build.fresh == (OTHER,)
     assert given(past).claimed == (PORT, PORT, OTHER)
 
 
 def test_the_same_ports_are_no_change():
-    assert then(RUNNING, told.Rebind(())) == ()
+    assert then(RUNNING, messages.Rebind(())) == ()
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -109,8 +106,8 @@ def test_a_change_of_an_unsettled_container_is_rejected(past, code, command):
 
 
 def test_limits_that_are_being_applied_come_first():
-    past = (*RUNNING, *then(RUNNING, told.Edit(limits=Limits(pids=5))))
-    assert refused(past, told.Reinstall()) == "changing"
+    past = (*RUNNING, *then(RUNNING, messages.Edit(limits=Limits(pids=5))))
+    assert refused(past, messages.Reinstall()) == "changing"
 
 
 # Getting ready
@@ -119,71 +116,71 @@ def test_limits_that_are_being_applied_come_first():
 @pytest.mark.parametrize("past", [OFFLINE, STARTING, LOADING, RUNNING, STOPPING])
 def test_a_missing_image_fails_a_reinstallation_and_touches_nothing(past):
     before = (*past, NEW_SCRIPTED)
-    failed = changed.ChangeFailed(2, "failed", "no such image")
-    assert then(before, told.ImageReported(2, "no such image")) == (failed,)
+    failed = events.ChangeFailed(2, "failed", "no such image")
+    assert then(before, messages.ImageReported(2, "no such image")) == (failed,)
     after = given((*before, failed))
     assert (after.phase, after.engine_id, after.asked) == (given(past).phase, ID, SPEC)
     assert after.error == "no such image"
-    assert todo.DiscardChange(2, "s1") in effects(after)
+    assert effects.DiscardChange(2, "s1") in to_effects(after)
 
 
 def test_a_container_that_can_not_be_built_leaves_the_old_one_running():
-    report = told.CandidateReported(2, error="Port 7777/tcp is in use on the host")
+    report = messages.CandidateReported(2, error="Port 7777/tcp is in use on the host")
     (failed,) = then(REBINDING, report)
-    assert failed == changed.ChangeFailed(2, "failed", report.error)
+    assert failed == events.ChangeFailed(2, "failed", report.error)
     state = given((*REBINDING, failed))
     assert (state.phase, state.claimed) == (Phase.RUNNING, ())
 
 
 def test_an_engine_that_made_nothing_says_so():
-    (failed,) = then(REBINDING, told.CandidateReported(2))
+    (failed,) = then(REBINDING, messages.CandidateReported(2))
     assert failed.reason == "the engine made no container"
 
 
 def test_a_running_process_is_taken_down_once_everything_is_ready():
-    ready = changed.NewImageEnsured(2)
-    stop = happened.StopRequested(1, Follow.CHANGE)
-    assert then(PREPARING, told.ImageReported(2)) == (ready, stop)
-    assert then(REBINDING, told.CandidateReported(2, NEW)) == (changed.CandidateBuilt(2, NEW), stop)
+    ready = events.NewImageEnsured(2)
+    stop = events.StopRequested(1, Follow.CHANGE)
+    assert then(PREPARING, messages.ImageReported(2)) == (ready, stop)
+    assert then(REBINDING, messages.CandidateReported(2, NEW)) == (events.CandidateBuilt(2, NEW), stop)
 
 
 def test_a_process_that_is_down_is_left_so():
-    assert then((*OFFLINE, NEW_SCRIPTED), told.ImageReported(2)) == (
-        changed.NewImageEnsured(2),
-        changed.ReinstallBegan(2),
+    assert then((*OFFLINE, NEW_SCRIPTED), messages.ImageReported(2)) == (
+        events.NewImageEnsured(2),
+        events.ReinstallBegan(2),
     )
-    past = (*OFFLINE, changed.RebindRequested(2, (PORT,)))
-    assert then(past, told.CandidateReported(2, NEW)) == (
-        changed.CandidateBuilt(2, NEW),
-        changed.ReplacementBegan(2),
+    past = (*OFFLINE, events.RebindRequested(2, (PORT,)))
+    assert then(past, messages.CandidateReported(2, NEW)) == (
+        events.CandidateBuilt(2, NEW),
+        events.ReplacementBegan(2),
     )
 
 
 def test_a_reinstallation_without_a_script_builds_at_once():
-    past = (*OFFLINE, changed.ReinstallRequested(2, "newer", None))
-    assert then(past, told.ImageReported(2)) == (
-        changed.NewImageEnsured(2),
-        changed.ReinstallBegan(2),
-        changed.NewScriptFinished(2),
+    past = (*OFFLINE, events.ReinstallRequested(2, "newer", None))
+    assert then(past, messages.ImageReported(2)) == (
+        events.NewImageEnsured(2),
+        events.ReinstallBegan(2),
+        events.NewScriptFinished(2),
     )
 
 
 @pytest.mark.parametrize("past", [STARTING, STOPPING])
 def test_a_process_on_its_way_arrives_first(past):
-    ready = (changed.RebindRequested(2, (PORT,)), changed.CandidateBuilt(2, NEW))
-    assert then((*past, ready[0]), told.CandidateReported(2, NEW)) == (ready[1],)
-    arrived = told.StartReported(1, UP_NOW) if past is STARTING else told.EndReported(1, CLEAN)
+    ready = (events.RebindRequested(2, (PORT,)), events.CandidateBuilt(2, NEW))
+    assert then((*past, ready[0]), messages.CandidateReported(2, NEW)) == (ready[1],)
+    arrived = messages.StartReported(1, UP_NOW) if past is STARTING else messages.EndReported(1, CLEAN)
     *_, last = then((*past, *ready), arrived)
-    assert last in (happened.StopRequested(1, Follow.CHANGE), changed.ReplacementBegan(2))
+    assert last in (events.StopRequested(1, Follow.CHANGE), events.ReplacementBegan(2))
 
 
 def test_a_crash_meanwhile_goes_on_with_the_change_and_is_started_again_as_the_policy_says():
-    past = (*WAITING, changed.RebindRequested(2, (PORT,)))
-    assert then(past, told.CandidateReported(2, NEW)) == (
-        changed.CandidateBuilt(2, NEW),
-        changed.ReplacementBegan(2),
+    past = (*WAITING, events.RebindRequested(2, (PORT,)))
+    assert then(past, messages.CandidateReported(2, NEW)) == (
+        events.CandidateBuilt(2, NEW),
+        events.ReplacementBegan(2),
     )
-    state = given((*past, changed.CandidateBuilt(2, NEW), changed.ReplacementBegan(2)))
+    state = given((*past, events.CandidateBuilt(2, NEW), events.ReplacementBegan(2)))
     assert state.changing.resume
 
 
@@ -192,11 +189,14 @@ def test_a_crash_meanwhile_goes_on_with_the_change_and_is_started_again_as_the_p
 
 def test_a_reinstallation_runs_its_script_with_the_process_down():
     script = attrs.evolve(SPEC, image="newer", install_script="install")
-    assert effects(given(REINSTALLING)) == {todo.RunInstallScript(2, script), todo.WaitInstall(2, 3600.0)}
-    assert then(REINSTALLING, told.ScriptReported(2, 0)) == (changed.NewScriptFinished(2),)
-    assert effects(given(BUILDING)) == {todo.BuildCandidate(2, 2, script, ())}
-    assert then(BUILDING, told.CandidateReported(2, NEW)) == (changed.CandidateBuilt(2, NEW),)
-    assert effects(given(REPLACING)) == {todo.ReplaceInEngine(2, "s1", NEW)}
+    assert to_effects(given(REINSTALLING)) == {
+        effects.RunInstallScript(2, script),
+        effects.WaitInstall(2, 3600.0),
+    }
+    assert then(REINSTALLING, messages.ScriptReported(2, 0)) == (events.NewScriptFinished(2),)
+    assert to_effects(given(BUILDING)) == {effects.BuildCandidate(2, 2, script, ())}
+    assert then(BUILDING, messages.CandidateReported(2, NEW)) == (events.CandidateBuilt(2, NEW),)
+    assert to_effects(given(REPLACING)) == {effects.ReplaceInEngine(2, "s1", NEW)}
 
 
 @pytest.mark.parametrize(
@@ -204,151 +204,151 @@ def test_a_reinstallation_runs_its_script_with_the_process_down():
     [
         (
             REINSTALLING,
-            told.ScriptReported(2, 3),
+            messages.ScriptReported(2, 3),
             "failed",
             "the install script ended with exit code 3",
         ),
-        (REINSTALLING, told.ScriptReported(2, error="no"), "failed", "no"),
+        (REINSTALLING, messages.ScriptReported(2, error="no"), "failed", "no"),
         (
             REINSTALLING,
-            told.InstallTimeElapsed(2),
+            messages.InstallTimeElapsed(2),
             "timeout",
             "the install script took longer than 3600 seconds",
         ),
-        (BUILDING, told.CandidateReported(2, error="no"), "failed", "no"),
-        (REPLACING, told.ReplacementReported(2, "no"), "failed", "no"),
+        (BUILDING, messages.CandidateReported(2, error="no"), "failed", "no"),
+        (REPLACING, messages.ReplacementReported(2, "no"), "failed", "no"),
     ],
 )
 def test_a_reinstallation_that_fails_leaves_the_old_container_at_rest(past, report, fault, reason):
-    abandoned = changed.ChangeAbandoned(2, fault, reason)
+    abandoned = events.ChangeAbandoned(2, fault, reason)
     assert then(past, report) == (abandoned,)
     state = given((*past, abandoned))
     assert (state.phase, state.engine_id, state.asked, state.error) == (Phase.OFFLINE, ID, SPEC, reason)
-    assert then((*past, abandoned), told.Start()) == (happened.StartRequested(1),)
+    assert then((*past, abandoned), messages.Start()) == (events.StartRequested(1),)
 
 
 # The exchange
 
 
 def test_a_process_that_was_taken_down_for_other_ports_comes_back_with_them():
-    end = then(TAKEN_DOWN, told.EndReported(1, CLEAN))
-    assert end == (exited(expected=True), changed.ReplacementBegan(2))
-    done = then(SWAPPING, told.ReplacementReported(2))
-    assert done == (changed.Replaced(2), happened.StartRequested(2))
+    end = then(TAKEN_DOWN, messages.EndReported(1, CLEAN))
+    assert end == (exited(expected=True), events.ReplacementBegan(2))
+    done = then(SWAPPING, messages.ReplacementReported(2))
+    assert done == (events.Replaced(2), events.StartRequested(2))
     state = given((*SWAPPING, *done))
     assert (state.engine_id, state.asked.ports, state.attempt, state.change) == (NEW, (PORT,), 1, None)
-    assert todo.StartInEngine(2, NEW, T1) in effects(state)
+    assert effects.StartInEngine(2, NEW, T1) in to_effects(state)
 
 
 def test_a_reinstalled_container_stays_offline():
-    down = then((*PREPARING, changed.NewImageEnsured(2)), told.Inspected(CLEAN))
-    assert [type(event) for event in down] == [happened.Exited, changed.ReinstallBegan]
-    assert then(REPLACING, told.ReplacementReported(2)) == (changed.Replaced(2),)
-    state = given((*REPLACING, changed.Replaced(2)))
+    down = then((*PREPARING, events.NewImageEnsured(2)), messages.Inspected(CLEAN))
+    assert [type(event) for event in down] == [events.Exited, events.ReinstallBegan]
+    assert then(REPLACING, messages.ReplacementReported(2)) == (events.Replaced(2),)
+    state = given((*REPLACING, events.Replaced(2)))
     assert (state.phase, state.attempt, state.exit, state.error) == (Phase.OFFLINE, 2, None, None)
     assert (state.asked.image, state.asked.install_script) == ("newer", "install")
 
 
 def test_an_offline_container_with_new_ports_stays_offline():
-    past = (*EXITED, changed.RebindRequested(2, (PORT,)), changed.CandidateBuilt(2, NEW))
-    past = (*past, changed.ReplacementBegan(2))
-    assert then(past, told.ReplacementReported(2)) == (changed.Replaced(2),)
-    assert given((*past, changed.Replaced(2))).exit is not None
+    past = (*EXITED, events.RebindRequested(2, (PORT,)), events.CandidateBuilt(2, NEW))
+    past = (*past, events.ReplacementBegan(2))
+    assert then(past, messages.ReplacementReported(2)) == (events.Replaced(2),)
+    assert given((*past, events.Replaced(2))).exit is not None
 
 
 def test_a_stop_that_takes_too_long_is_a_kill_and_the_change_goes_on():
-    past = (*TAKEN_DOWN, *then(TAKEN_DOWN, told.GraceElapsed(1)))
-    assert then(past, told.EndReported(1, CLEAN))[-1] == changed.ReplacementBegan(2)
+    past = (*TAKEN_DOWN, *then(TAKEN_DOWN, messages.GraceElapsed(1)))
+    assert then(past, messages.EndReported(1, CLEAN))[-1] == events.ReplacementBegan(2)
 
 
 def test_a_container_that_vanished_while_it_was_taken_down_is_replaced_all_the_same():
-    *_, last = then(TAKEN_DOWN, told.EndReported(1, None))
-    assert last == changed.ReplacementBegan(2)
+    *_, last = then(TAKEN_DOWN, messages.EndReported(1, None))
+    assert last == events.ReplacementBegan(2)
 
 
 # Other wishes meanwhile
 
 
-@pytest.mark.parametrize("command", [told.Stop(), told.Kill()])
+@pytest.mark.parametrize("command", [messages.Stop(), messages.Kill()])
 @pytest.mark.parametrize("past", [(*OFFLINE, NEW_SCRIPTED), PREPARING, REBINDING, BUILT])
 def test_a_stop_calls_a_change_off_that_has_not_begun(past, command):
     off, *rest = then(past, command)
-    assert off == changed.ChangeFailed(2, "cancelled", "cancelled on request")
+    assert off == events.ChangeFailed(2, "cancelled", "cancelled on request")
     ends = [type(event) for event in rest]
-    wanted = happened.KillRequested if isinstance(command, told.Kill) else happened.StopRequested
+    wanted = events.KillRequested if isinstance(command, messages.Kill) else events.StopRequested
     assert ends == ([] if given(past).phase is Phase.OFFLINE else [wanted])
 
 
-@pytest.mark.parametrize("command", [told.Stop(), told.Kill()])
+@pytest.mark.parametrize("command", [messages.Stop(), messages.Kill()])
 @pytest.mark.parametrize("past", [REINSTALLING, BUILDING])
 def test_a_stop_calls_off_what_has_begun_and_leaves_the_old_container(past, command):
-    off = changed.ChangeAbandoned(2, "cancelled", "cancelled on request")
+    off = events.ChangeAbandoned(2, "cancelled", "cancelled on request")
     assert then(past, command) == (off,)
 
 
 def test_a_stop_while_it_is_taken_down_leaves_it_down():
-    off = changed.ChangeFailed(2, "cancelled", "cancelled on request")
-    assert then(TAKEN_DOWN, told.Stop()) == (off, happened.StopRequested(1, Follow.REST))
-    assert then(TAKEN_DOWN, told.Kill()) == (off, happened.KillRequested(1, Follow.REST))
-    past = (*TAKEN_DOWN, happened.StopTimedOut(1))
-    assert then(past, told.Stop()) == (off, happened.KillRequested(1, Follow.REST))
+    off = events.ChangeFailed(2, "cancelled", "cancelled on request")
+    assert then(TAKEN_DOWN, messages.Stop()) == (off, events.StopRequested(1, Follow.REST))
+    assert then(TAKEN_DOWN, messages.Kill()) == (off, events.KillRequested(1, Follow.REST))
+    past = (*TAKEN_DOWN, events.StopTimedOut(1))
+    assert then(past, messages.Stop()) == (off, events.KillRequested(1, Follow.REST))
 
 
 def test_a_stop_calls_off_a_change_and_a_restart():
-    past = (*WAITING, changed.RebindRequested(2, (PORT,)))
-    off = changed.ChangeFailed(2, "cancelled", "cancelled on request")
-    assert then(past, told.Stop()) == (off, happened.RestartCalledOff(1))
+    past = (*WAITING, events.RebindRequested(2, (PORT,)))
+    off = events.ChangeFailed(2, "cancelled", "cancelled on request")
+    assert then(past, messages.Stop()) == (off, events.RestartCalledOff(1))
 
 
 def test_a_stop_during_the_replacement_only_decides_what_comes_after_it():
-    assert then(SWAPPING, told.Stop()) == (changed.ResumptionDecided(2, resume=False),)
-    assert then(SWAPPING, told.Start()) == ()
-    assert then(REPLACING, told.Stop()) == ()
-    assert then(REPLACING, told.Restart()) == (changed.ResumptionDecided(2, resume=True),)
-    past = (*REPLACING, changed.ResumptionDecided(2, resume=True))
-    assert then(past, told.ReplacementReported(2))[-1] == happened.StartRequested(1)
+    assert then(SWAPPING, messages.Stop()) == (events.ResumptionDecided(2, resume=False),)
+    assert then(SWAPPING, messages.Start()) == ()
+    assert then(REPLACING, messages.Stop()) == ()
+    assert then(REPLACING, messages.Restart()) == (events.ResumptionDecided(2, resume=True),)
+    past = (*REPLACING, events.ResumptionDecided(2, resume=True))
+    assert then(past, messages.ReplacementReported(2))[-1] == events.StartRequested(1)
 
 
 def test_a_start_during_a_reinstallation_is_refused_and_during_a_rebinding_is_under_way():
-    assert refused(REINSTALLING, told.Start()) == "changing"
-    assert then(TAKEN_DOWN, told.Start()) == ()
-    past = (*PREPARING, changed.NewImageEnsured(2), happened.StopRequested(1, Follow.CHANGE))
-    assert refused(past, told.Start()) == "changing"
+    assert refused(REINSTALLING, messages.Start()) == "changing"
+    assert then(TAKEN_DOWN, messages.Start()) == ()
+    past = (*PREPARING, events.NewImageEnsured(2), events.StopRequested(1, Follow.CHANGE))
+    assert refused(past, messages.Start()) == "changing"
 
 
 def test_a_start_while_a_change_is_prepared_is_a_start():
-    assert then((*OFFLINE, NEW_SCRIPTED), told.Start()) == (happened.StartRequested(1),)
+    assert then((*OFFLINE, NEW_SCRIPTED), messages.Start()) == (events.StartRequested(1),)
 
 
 @pytest.mark.parametrize("past", [(*OFFLINE, NEW_SCRIPTED), REINSTALLING, BUILDING, REPLACING])
 def test_a_deletion_ends_every_change(past):
-    assert then(past, told.Delete()) == (happened.DeletionRequested(),)
-    state = given((*past, happened.DeletionRequested()))
+    assert then(past, messages.Delete()) == (events.DeletionRequested(),)
+    state = given((*past, events.DeletionRequested()))
     assert state.change is None
-    assert effects(state) == {todo.RemoveFromEngine(1, "s1")}
+    assert to_effects(state) == {effects.RemoveFromEngine(1, "s1")}
 
 
 def test_a_deletion_while_it_is_taken_down_comes_after():
-    assert then(TAKEN_DOWN, told.Delete()) == (happened.StopRequested(1, Follow.DELETE),)
+    assert then(TAKEN_DOWN, messages.Delete()) == (events.StopRequested(1, Follow.DELETE),)
 
 
 # An installation that failed
 
 
 def test_a_failed_installation_can_be_repeated_with_another_image():
-    repeated = changed.InstallationRepeated(2, "newer", None)
-    assert then(FAILED, told.Reinstall("newer")) == (repeated,)
+    repeated = events.InstallationRepeated(2, "newer", None)
+    assert then(FAILED, messages.Reinstall("newer")) == (repeated,)
     state = given((*FAILED, repeated))
     assert (state.phase, state.attempt, state.asked.image) == (Phase.PULLING, 2, "newer")
     assert state.error is None
-    assert refused(FAILED, told.Rebind((PORT,))) == "install_failed"
+    assert refused(FAILED, messages.Rebind((PORT,))) == "install_failed"
 
 
 def test_a_failed_installation_claims_no_ports_and_a_repeated_one_does():
     bound = attrs.evolve(SPEC, ports=(PORT,))
-    past = (happened.Created(1, bound), *FAILED[1:])
+    past = (events.Created(1, bound), *FAILED[1:])
     assert given(past).claimed == ()
-    assert given((*past, changed.InstallationRepeated(2, "newer", None))).claimed == (PORT,)
+    assert given((*past, events.InstallationRepeated(2, "newer", None))).claimed == (PORT,)
     assert given(()).claimed == ()
 
 
@@ -358,11 +358,11 @@ def test_a_failed_installation_claims_no_ports_and_a_repeated_one_does():
 @pytest.mark.parametrize(
     "report",
     [
-        told.ImageReported(1),
-        told.ScriptReported(1, 0),
-        told.InstallTimeElapsed(1),
-        told.CandidateReported(1, NEW),
-        told.ReplacementReported(1),
+        messages.ImageReported(1),
+        messages.ScriptReported(1, 0),
+        messages.InstallTimeElapsed(1),
+        messages.CandidateReported(1, NEW),
+        messages.ReplacementReported(1),
     ],
 )
 @pytest.mark.parametrize("past", [OFFLINE, PREPARING, REBINDING, REINSTALLING, BUILDING, REPLACING])
@@ -371,18 +371,18 @@ def test_a_report_on_another_attempt_is_stale(past, report):
 
 
 def test_a_report_that_comes_twice_is_stale():
-    assert then(REPLACING, told.CandidateReported(2, "other")) == ()
-    assert then(REINSTALLING, told.ImageReported(2)) == ()
-    assert then(REBINDING, told.ImageReported(2)) == ()
-    assert then(PREPARING, told.CandidateReported(2, NEW)) == ()
+    assert then(REPLACING, messages.CandidateReported(2, "other")) == ()
+    assert then(REINSTALLING, messages.ImageReported(2)) == ()
+    assert then(REBINDING, messages.ImageReported(2)) == ()
+    assert then(PREPARING, messages.CandidateReported(2, NEW)) == ()
 
 
 def test_attempts_are_never_given_twice():
-    failed = changed.ChangeFailed(2, "failed", "no")
-    (again,) = then((*PREPARING, failed), told.Reinstall())
+    failed = events.ChangeFailed(2, "failed", "no")
+    (again,) = then((*PREPARING, failed), messages.Reinstall())
     assert again.attempt == 3
-    past = (*OFFLINE, NEW_SCRIPTED, failed, happened.DeletionRequested(), happened.Deleted())
-    assert then(past, told.Create(SPEC)) == (happened.Created(3, SPEC),)
+    past = (*OFFLINE, NEW_SCRIPTED, failed, events.DeletionRequested(), events.Deleted())
+    assert then(past, messages.Create(SPEC)) == (events.Created(3, SPEC),)
 
 
 def test_a_change_knows_what_it_is():

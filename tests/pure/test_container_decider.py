@@ -6,11 +6,8 @@ import typing
 import attrs
 import pytest
 
-from actors.container import changed, restarts
-from actors.container import effects as todo
-from actors.container import events as happened
-from actors.container import messages as told
-from actors.container.decider import DECIDER, decide, effects
+from actors.container import effects, events, messages, restarts
+from actors.container.decider import DECIDER, decide, to_effects
 from actors.container.engine import Snapshot
 from actors.container.events import Follow
 from actors.container.evolve import evolve
@@ -27,39 +24,39 @@ NEW = "engine-2"
 PORT = PortBinding("0.0.0.0", 7777, "tcp", 7777)
 T1, T2, T3 = 100.0, 200.0, 300.0
 
-CREATED = (happened.Created(1, SPEC),)
-ENSURED = (*CREATED, happened.ImageEnsured(1), happened.ScriptFinished(1))
-SCRIPTING = (happened.Created(1, SCRIPTED), happened.ImageEnsured(1))
-FAILED = (*CREATED, happened.InstallationFailed(1, "failed", "there is no such image"))
-OFFLINE = (*ENSURED, happened.Installed(1, ID))
-STARTING = (*OFFLINE, happened.StartRequested(1))
-LOST = (*STARTING, happened.Vanished(ID))
-LOADING = (*STARTING, happened.Started(1, T1))
-RUNNING = (*LOADING, happened.BecameReady(1))
-STOPPING = (*RUNNING, happened.StopRequested(1, Follow.REST))
-RESTARTING = (*RUNNING, happened.StopRequested(1, Follow.START))
+CREATED = (events.Created(1, SPEC),)
+ENSURED = (*CREATED, events.ImageEnsured(1), events.ScriptFinished(1))
+SCRIPTING = (events.Created(1, SCRIPTED), events.ImageEnsured(1))
+FAILED = (*CREATED, events.InstallationFailed(1, "failed", "there is no such image"))
+OFFLINE = (*ENSURED, events.Installed(1, ID))
+STARTING = (*OFFLINE, events.StartRequested(1))
+LOST = (*STARTING, events.Vanished(ID))
+LOADING = (*STARTING, events.Started(1, T1))
+RUNNING = (*LOADING, events.BecameReady(1))
+STOPPING = (*RUNNING, events.StopRequested(1, Follow.REST))
+RESTARTING = (*RUNNING, events.StopRequested(1, Follow.START))
 POLICY = RestartPolicy("on-crash", max=1)
 LOOPING = attrs.evolve(SPEC, restart_policy=POLICY)
 CRASHED = (
-    happened.Created(1, LOOPING),
+    events.Created(1, LOOPING),
     *RUNNING[1:],
-    happened.Exited(1, 1, False, False, T1, T1 + 50, "the process ended with exit code 1"),
+    events.Exited(1, 1, False, False, T1, T1 + 50, "the process ended with exit code 1"),
 )
-WAITING = (*CRASHED, happened.RestartScheduled(1, 1.0, T1 + 50))
-NEW_SCRIPTED = changed.ReinstallRequested(2, "newer", "install")
+WAITING = (*CRASHED, events.RestartScheduled(1, 1.0, T1 + 50))
+NEW_SCRIPTED = events.ReinstallRequested(2, "newer", "install")
 PREPARING = (*RUNNING, NEW_SCRIPTED)
-REBINDING = (*RUNNING, changed.RebindRequested(2, (PORT,)))
-TAKEN_DOWN = (*REBINDING, changed.CandidateBuilt(2, NEW), happened.StopRequested(1, Follow.CHANGE))
-REINSTALLING = (*OFFLINE, NEW_SCRIPTED, changed.NewImageEnsured(2), changed.ReinstallBegan(2))
-BUILDING = (*REINSTALLING, changed.NewScriptFinished(2))
-REPLACING = (*BUILDING, changed.CandidateBuilt(2, NEW))
-LEAVING = (*RUNNING, happened.StopRequested(1, Follow.DELETE))
-KILLING = (*RUNNING, happened.KillRequested(1, Follow.REST))
-CALLED_OFF = (*STARTING, happened.StopRequested(1, Follow.REST))
-EXITED = (*STOPPING, happened.Exited(1, 0, False, True, T1, T1 + 50))
-AGAIN = (*EXITED, happened.StartRequested(2))
-DELETING = (*OFFLINE, happened.DeletionRequested())
-DELETED = (*DELETING, happened.Deleted())
+REBINDING = (*RUNNING, events.RebindRequested(2, (PORT,)))
+TAKEN_DOWN = (*REBINDING, events.CandidateBuilt(2, NEW), events.StopRequested(1, Follow.CHANGE))
+REINSTALLING = (*OFFLINE, NEW_SCRIPTED, events.NewImageEnsured(2), events.ReinstallBegan(2))
+BUILDING = (*REINSTALLING, events.NewScriptFinished(2))
+REPLACING = (*BUILDING, events.CandidateBuilt(2, NEW))
+LEAVING = (*RUNNING, events.StopRequested(1, Follow.DELETE))
+KILLING = (*RUNNING, events.KillRequested(1, Follow.REST))
+CALLED_OFF = (*STARTING, events.StopRequested(1, Follow.REST))
+EXITED = (*STOPPING, events.Exited(1, 0, False, True, T1, T1 + 50))
+AGAIN = (*EXITED, events.StartRequested(2))
+DELETING = (*OFFLINE, events.DeletionRequested())
+DELETED = (*DELETING, events.Deleted())
 
 PASTS = {
     Phase.ABSENT: (),
@@ -89,59 +86,59 @@ CRASH = Snapshot(ID, False, T1, T1 + 50, 1)
 OOM = Snapshot(ID, False, T1, T1 + 50, 137, True)
 
 COMMANDS = (
-    told.Create(SPEC),
-    told.Start(),
-    told.Stop(),
-    told.Kill(),
-    told.Restart(),
-    told.Reinstall(),
-    told.Reinstall("newer", "install"),
-    told.Rebind((PORT,)),
-    told.Edit(environment=(("A", "1"),), start_pattern=""),
-    told.Edit(limits=Limits(memory=2**30)),
-    told.Delete(),
+    messages.Create(SPEC),
+    messages.Start(),
+    messages.Stop(),
+    messages.Kill(),
+    messages.Restart(),
+    messages.Reinstall(),
+    messages.Reinstall("newer", "install"),
+    messages.Rebind((PORT,)),
+    messages.Edit(environment=(("A", "1"),), start_pattern=""),
+    messages.Edit(limits=Limits(memory=2**30)),
+    messages.Delete(),
 )
 OBSERVATIONS = (
-    told.ImageReported(1),
-    told.ImageReported(1, "no"),
-    told.ScriptReported(1, 0),
-    told.ScriptReported(1, 3),
-    told.ScriptReported(1, error="no"),
-    told.InstallTimeElapsed(1),
-    told.CreationReported(1, ID),
-    told.CreationReported(1, error="no"),
-    told.CreationReported(1),
-    told.StartReported(1, UP_NOW),
-    told.StartReported(1, CRASH),
-    told.StartReported(1, NEVER_RAN),
-    told.StartReported(1, attrs.evolve(UP_NOW, engine_id="other")),
-    told.StartReported(1),
-    told.StartReported(1, error="no"),
-    told.ReadinessReported(1),
-    told.ImageReported(2),
-    told.ImageReported(2, "no"),
-    told.ScriptReported(2, 0),
-    told.ScriptReported(2, 3),
-    told.InstallTimeElapsed(2),
-    told.CandidateReported(2, NEW),
-    told.CandidateReported(2, error="no"),
-    told.CandidateReported(2),
-    told.ReplacementReported(2),
-    told.ReplacementReported(2, "no"),
-    told.LimitsReported(Limits(memory=2**30)),
-    told.LimitsReported(Limits(memory=2**30), "no"),
-    told.BackoffElapsed(1),
-    told.GraceElapsed(1),
-    told.EndReported(1, CLEAN),
-    told.EndReported(1, UP_NOW),
-    told.EndReported(1, NEVER_RAN),
-    told.EndReported(1, None),
-    told.Inspected(UP_NOW),
-    told.Inspected(CRASH),
-    told.Inspected(NEVER_RAN),
-    told.Inspected(attrs.evolve(UP_NOW, started_at=T2)),
-    told.AbsenceReported(ID),
-    told.RemovalReported(1),
+    messages.ImageReported(1),
+    messages.ImageReported(1, "no"),
+    messages.ScriptReported(1, 0),
+    messages.ScriptReported(1, 3),
+    messages.ScriptReported(1, error="no"),
+    messages.InstallTimeElapsed(1),
+    messages.CreationReported(1, ID),
+    messages.CreationReported(1, error="no"),
+    messages.CreationReported(1),
+    messages.StartReported(1, UP_NOW),
+    messages.StartReported(1, CRASH),
+    messages.StartReported(1, NEVER_RAN),
+    messages.StartReported(1, attrs.evolve(UP_NOW, engine_id="other")),
+    messages.StartReported(1),
+    messages.StartReported(1, error="no"),
+    messages.ReadinessReported(1),
+    messages.ImageReported(2),
+    messages.ImageReported(2, "no"),
+    messages.ScriptReported(2, 0),
+    messages.ScriptReported(2, 3),
+    messages.InstallTimeElapsed(2),
+    messages.CandidateReported(2, NEW),
+    messages.CandidateReported(2, error="no"),
+    messages.CandidateReported(2),
+    messages.ReplacementReported(2),
+    messages.ReplacementReported(2, "no"),
+    messages.LimitsReported(Limits(memory=2**30)),
+    messages.LimitsReported(Limits(memory=2**30), "no"),
+    messages.BackoffElapsed(1),
+    messages.GraceElapsed(1),
+    messages.EndReported(1, CLEAN),
+    messages.EndReported(1, UP_NOW),
+    messages.EndReported(1, NEVER_RAN),
+    messages.EndReported(1, None),
+    messages.Inspected(UP_NOW),
+    messages.Inspected(CRASH),
+    messages.Inspected(NEVER_RAN),
+    messages.Inspected(attrs.evolve(UP_NOW, started_at=T2)),
+    messages.AbsenceReported(ID),
+    messages.RemovalReported(1),
 )
 
 
@@ -152,9 +149,9 @@ def given(past):
 def then(past, message):
     """Return what is recorded when ``message`` comes after ``past``; it can always be folded in."""
     state = given(past)
-    events = decide(state, message)
-    replay(DECIDER, state, events)
-    return events
+    emitted = decide(state, message)
+    replay(DECIDER, state, emitted)
+    return emitted
 
 
 def refused(past, message):
@@ -166,109 +163,114 @@ def refused(past, message):
 
 def exited(run=1, code=0, oom=False, expected=False, started_at=T1, at=T1 + 50):
     reason = "" if expected else restarts.to_reason(code, oom_killed=oom)
-    return happened.Exited(run, code, oom, expected, started_at, at, reason)
+    return events.Exited(run, code, oom, expected, started_at, at, reason)
 
 
 def lost(run=1, expected=False):
     reason = "" if expected else "its container was removed"
-    return happened.Exited(run, None, False, expected, None, None, reason)
+    return events.Exited(run, None, False, expected, None, None, reason)
 
 
 def missed(run=1):
     reason = "the process ended unseen, and somebody started it again"
-    return happened.Exited(run, None, False, False, T1, None, reason)
+    return events.Exited(run, None, False, False, T1, None, reason)
 
 
 # The installation
 
 
 def test_a_container_is_created_once():
-    assert then((), told.Create(SPEC)) == (happened.Created(1, SPEC),)
-    assert refused(OFFLINE, told.Create(SPEC)) == "already_exists"
+    assert then((), messages.Create(SPEC)) == (events.Created(1, SPEC),)
+    assert refused(OFFLINE, messages.Create(SPEC)) == "already_exists"
 
 
 def test_a_name_can_be_used_again_after_its_deletion_and_the_attempts_count_on():
-    assert then(DELETED, told.Create(SPEC)) == (happened.Created(2, SPEC),)
+    assert then(DELETED, messages.Create(SPEC)) == (events.Created(2, SPEC),)
 
 
 def test_a_new_life_of_a_name_knows_nothing_of_the_old_one_but_its_numbers():
-    past = (*EXITED, happened.DeletionRequested(), happened.Deleted(), happened.Created(2, PLAIN))
+    past = (*EXITED, events.DeletionRequested(), events.Deleted(), events.Created(2, PLAIN))
     assert given(past) == State(Phase.PULLING, PLAIN, attempt=2, attempts=2, run=1, previous=T1)
 
 
 def test_an_installation_without_a_script_only_waits_for_the_image():
-    assert then(CREATED, told.ImageReported(1)) == (happened.ImageEnsured(1), happened.ScriptFinished(1))
+    assert then(CREATED, messages.ImageReported(1)) == (events.ImageEnsured(1), events.ScriptFinished(1))
 
 
 def test_the_install_script_runs_once_the_image_is_there():
-    assert then((happened.Created(1, SCRIPTED),), told.ImageReported(1)) == (happened.ImageEnsured(1),)
-    assert effects(given(SCRIPTING)) == {todo.RunInstallScript(1, SCRIPTED), todo.WaitInstall(1, 60.0)}
+    assert then((events.Created(1, SCRIPTED),), messages.ImageReported(1)) == (events.ImageEnsured(1),)
+    assert to_effects(given(SCRIPTING)) == {
+        effects.RunInstallScript(1, SCRIPTED),
+        effects.WaitInstall(1, 60.0),
+    }
 
 
 def test_a_missing_image_fails_the_installation():
-    assert then(CREATED, told.ImageReported(1, "no such image")) == (
-        happened.InstallationFailed(1, "failed", "no such image"),
+    assert then(CREATED, messages.ImageReported(1, "no such image")) == (
+        events.InstallationFailed(1, "failed", "no such image"),
     )
 
 
 def test_a_script_that_ends_with_zero_has_done_its_work():
-    assert then(SCRIPTING, told.ScriptReported(1, 0)) == (happened.ScriptFinished(1),)
+    assert then(SCRIPTING, messages.ScriptReported(1, 0)) == (events.ScriptFinished(1),)
 
 
 @pytest.mark.parametrize("code", [1, 127, None])
 def test_a_script_that_ends_with_another_code_fails_the_installation(code):
     reason = f"the install script ended with exit code {code}"
-    assert then(SCRIPTING, told.ScriptReported(1, code)) == (
-        happened.InstallationFailed(1, "failed", reason),
+    assert then(SCRIPTING, messages.ScriptReported(1, code)) == (
+        events.InstallationFailed(1, "failed", reason),
     )
 
 
 def test_a_script_that_can_not_be_run_fails_the_installation():
-    assert then(SCRIPTING, told.ScriptReported(1, error="no")) == (
-        happened.InstallationFailed(1, "failed", "no"),
+    assert then(SCRIPTING, messages.ScriptReported(1, error="no")) == (
+        events.InstallationFailed(1, "failed", "no"),
     )
 
 
 def test_a_script_that_takes_too_long_times_the_installation_out():
     reason = "the install script took longer than 60 seconds"
-    assert then(SCRIPTING, told.InstallTimeElapsed(1)) == (happened.InstallationFailed(1, "timeout", reason),)
+    assert then(SCRIPTING, messages.InstallTimeElapsed(1)) == (
+        events.InstallationFailed(1, "timeout", reason),
+    )
 
 
 def test_a_container_that_was_made_is_ready_to_be_started():
-    assert then(ENSURED, told.CreationReported(1, ID)) == (happened.Installed(1, ID),)
+    assert then(ENSURED, messages.CreationReported(1, ID)) == (events.Installed(1, ID),)
 
 
 @pytest.mark.parametrize(
     ("report", "reason"),
     [
-        (told.CreationReported(1, error="the port is taken"), "the port is taken"),
-        (told.CreationReported(1), "the engine made no container"),
+        (messages.CreationReported(1, error="the port is taken"), "the port is taken"),
+        (messages.CreationReported(1), "the engine made no container"),
     ],
 )
 def test_a_container_that_can_not_be_made_fails_the_installation(report, reason):
-    assert then(ENSURED, report) == (happened.InstallationFailed(1, "failed", reason),)
+    assert then(ENSURED, report) == (events.InstallationFailed(1, "failed", reason),)
 
 
 @pytest.mark.parametrize("past", [CREATED, SCRIPTING, ENSURED])
-@pytest.mark.parametrize("command", [told.Stop(), told.Kill()])
+@pytest.mark.parametrize("command", [messages.Stop(), messages.Kill()])
 def test_stop_and_kill_cancel_an_installation(past, command):
-    failure = happened.InstallationFailed(1, "cancelled", "cancelled on request")
+    failure = events.InstallationFailed(1, "cancelled", "cancelled on request")
     assert then(past, command) == (failure,)
 
 
 def test_a_failed_installation_is_cleared_away_and_says_why():
     state = given(FAILED)
-    assert effects(state) == {todo.DiscardInstallation(1, "s1")}
+    assert to_effects(state) == {effects.DiscardInstallation(1, "s1")}
     assert (state.error, state.install_state) == ("there is no such image", "failed")
 
 
 @pytest.mark.parametrize(
     "report",
     [
-        told.ImageReported(2),
-        told.ScriptReported(2, 0),
-        told.InstallTimeElapsed(2),
-        told.CreationReported(2, ID),
+        messages.ImageReported(2),
+        messages.ScriptReported(2, 0),
+        messages.InstallTimeElapsed(2),
+        messages.CreationReported(2, ID),
     ],
 )
 @pytest.mark.parametrize("past", [CREATED, SCRIPTING, ENSURED, LOST])
@@ -280,18 +282,18 @@ def test_a_report_of_another_attempt_is_stale(past, report):
 
 
 def test_a_start_begins_a_run():
-    assert then(OFFLINE, told.Start()) == (happened.StartRequested(1),)
-    assert then(EXITED, told.Start()) == (happened.StartRequested(2),)
-    assert then(OFFLINE, told.Restart()) == (happened.StartRequested(1),)
+    assert then(OFFLINE, messages.Start()) == (events.StartRequested(1),)
+    assert then(EXITED, messages.Start()) == (events.StartRequested(2),)
+    assert then(OFFLINE, messages.Restart()) == (events.StartRequested(1),)
 
 
 @pytest.mark.parametrize("past", [STARTING, LOADING, RUNNING])
 def test_a_start_of_what_starts_or_runs_changes_nothing(past):
-    assert then(past, told.Start()) == ()
+    assert then(past, messages.Start()) == ()
 
 
 def test_a_restart_of_what_starts_changes_nothing():
-    assert then(STARTING, told.Restart()) == ()
+    assert then(STARTING, messages.Restart()) == ()
 
 
 @pytest.mark.parametrize(
@@ -307,41 +309,41 @@ def test_a_restart_of_what_starts_changes_nothing():
         (DELETED, "not_found"),
     ],
 )
-@pytest.mark.parametrize("command", [told.Start(), told.Restart()])
+@pytest.mark.parametrize("command", [messages.Start(), messages.Restart()])
 def test_a_start_that_is_not_possible_says_why(past, code, command):
     assert refused(past, command) == code
 
 
 def test_a_confirmed_start_waits_for_the_pattern():
-    assert then(STARTING, told.StartReported(1, UP_NOW)) == (happened.Started(1, T1),)
-    assert then(LOADING, told.ReadinessReported(1)) == (happened.BecameReady(1),)
+    assert then(STARTING, messages.StartReported(1, UP_NOW)) == (events.Started(1, T1),)
+    assert then(LOADING, messages.ReadinessReported(1)) == (events.BecameReady(1),)
 
 
 def test_a_start_without_a_pattern_is_ready_at_once():
-    past = (happened.Created(1, PLAIN), *STARTING[1:])
-    assert then(past, told.StartReported(1, UP_NOW)) == (happened.Started(1, T1), happened.BecameReady(1))
+    past = (events.Created(1, PLAIN), *STARTING[1:])
+    assert then(past, messages.StartReported(1, UP_NOW)) == (events.Started(1, T1), events.BecameReady(1))
 
 
 def test_a_pattern_that_is_seen_before_the_start_is_confirmed_counts():
-    seen = (*STARTING, happened.PatternSeen(1))
-    assert then(STARTING, told.ReadinessReported(1)) == (happened.PatternSeen(1),)
-    assert then(seen, told.ReadinessReported(1)) == ()
-    assert then(seen, told.StartReported(1, UP_NOW)) == (happened.Started(1, T1), happened.BecameReady(1))
+    seen = (*STARTING, events.PatternSeen(1))
+    assert then(STARTING, messages.ReadinessReported(1)) == (events.PatternSeen(1),)
+    assert then(seen, messages.ReadinessReported(1)) == ()
+    assert then(seen, messages.StartReported(1, UP_NOW)) == (events.Started(1, T1), events.BecameReady(1))
 
 
 def test_the_pattern_of_an_earlier_run_does_not_count():
-    past = (*STARTING, happened.PatternSeen(1), *STOPPING[len(STARTING) :], *AGAIN[len(STOPPING) :])
-    assert then(past, told.ReadinessReported(1)) == ()
-    assert then(past, told.StartReported(2, attrs.evolve(UP_NOW, started_at=T2))) == (
-        happened.Started(2, T2),
+    past = (*STARTING, events.PatternSeen(1), *STOPPING[len(STARTING) :], *AGAIN[len(STOPPING) :])
+    assert then(past, messages.ReadinessReported(1)) == ()
+    assert then(past, messages.StartReported(2, attrs.evolve(UP_NOW, started_at=T2))) == (
+        events.Started(2, T2),
     )
 
 
 def test_a_start_that_is_refused_says_why():
-    assert then(STARTING, told.StartReported(1, error="port in use")) == (
-        happened.StartFailed(1, "port in use"),
+    assert then(STARTING, messages.StartReported(1, error="port in use")) == (
+        events.StartFailed(1, "port in use"),
     )
-    state = given((*STARTING, happened.StartFailed(1, "port in use")))
+    state = given((*STARTING, events.StartFailed(1, "port in use")))
     assert (state.phase, state.error) == (Phase.OFFLINE, "port in use")
 
 
@@ -349,32 +351,32 @@ def test_a_start_that_is_refused_says_why():
     ("past", "run", "snapshot"), [(STARTING, 1, NEVER_RAN), (AGAIN, 2, CLEAN), (AGAIN, 2, UP_NOW)]
 )
 def test_a_start_that_started_nothing_has_failed(past, run, snapshot):
-    assert then(past, told.StartReported(run, snapshot)) == (
-        happened.StartFailed(run, "the engine started nothing"),
+    assert then(past, messages.StartReported(run, snapshot)) == (
+        events.StartFailed(run, "the engine started nothing"),
     )
 
 
 def test_a_process_that_ended_before_its_start_was_confirmed_has_started_and_exited():
-    assert then(STARTING, told.StartReported(1, CRASH)) == (happened.Started(1, T1), exited(code=1))
+    assert then(STARTING, messages.StartReported(1, CRASH)) == (events.Started(1, T1), exited(code=1))
 
 
 def test_a_start_of_a_container_that_is_gone_builds_it_anew():
-    assert then(STARTING, told.StartReported(1)) == (happened.Vanished(ID),)
-    assert effects(given(LOST)) == {todo.CreateInEngine(1, SPEC)}
-    assert then(LOST, told.CreationReported(1, "engine-2")) == (happened.Rebuilt("engine-2"),)
-    rebuilt = given((*LOST, happened.Rebuilt("engine-2")))
-    assert todo.StartInEngine(1, "engine-2", None) in effects(rebuilt)
+    assert then(STARTING, messages.StartReported(1)) == (events.Vanished(ID),)
+    assert to_effects(given(LOST)) == {effects.CreateInEngine(1, SPEC)}
+    assert then(LOST, messages.CreationReported(1, "engine-2")) == (events.Rebuilt("engine-2"),)
+    rebuilt = given((*LOST, events.Rebuilt("engine-2")))
+    assert effects.StartInEngine(1, "engine-2", None) in to_effects(rebuilt)
 
 
 def test_a_container_that_can_not_be_built_anew_can_not_be_started():
-    assert then(LOST, told.CreationReported(1, error="no")) == (happened.StartFailed(1, "no"),)
+    assert then(LOST, messages.CreationReported(1, error="no")) == (events.StartFailed(1, "no"),)
 
 
 @pytest.mark.parametrize(
     "report",
     [
-        told.StartReported(2, UP_NOW),
-        told.StartReported(1, attrs.evolve(UP_NOW, engine_id="other")),
+        messages.StartReported(2, UP_NOW),
+        messages.StartReported(1, attrs.evolve(UP_NOW, engine_id="other")),
     ],
 )
 def test_a_report_about_another_start_is_stale(report):
@@ -382,7 +384,7 @@ def test_a_report_about_another_start_is_stale(report):
 
 
 def test_a_start_report_is_stale_while_the_container_is_built_anew():
-    assert then(LOST, told.StartReported(1)) == ()
+    assert then(LOST, messages.StartReported(1)) == ()
 
 
 # Ending
@@ -390,22 +392,22 @@ def test_a_start_report_is_stale_while_the_container_is_built_anew():
 
 @pytest.mark.parametrize("past", [STARTING, LOADING, RUNNING])
 def test_a_stop_asks_the_process_to_end(past):
-    assert then(past, told.Stop()) == (happened.StopRequested(1, Follow.REST),)
+    assert then(past, messages.Stop()) == (events.StopRequested(1, Follow.REST),)
 
 
 @pytest.mark.parametrize("past", [STARTING, LOADING, RUNNING, STOPPING, RESTARTING])
 def test_a_kill_is_for_now(past):
-    assert then(past, told.Kill()) == (happened.KillRequested(1, Follow.REST),)
+    assert then(past, messages.Kill()) == (events.KillRequested(1, Follow.REST),)
 
 
 @pytest.mark.parametrize("past", [FAILED, OFFLINE, EXITED])
-@pytest.mark.parametrize("command", [told.Stop(), told.Kill()])
+@pytest.mark.parametrize("command", [messages.Stop(), messages.Kill()])
 def test_stop_or_kill_without_a_process_is_already_so(past, command):
     assert then(past, command) == ()
 
 
 @pytest.mark.parametrize(
-    ("past", "command"), [(STOPPING, told.Stop()), (KILLING, told.Stop()), (KILLING, told.Kill())]
+    ("past", "command"), [(STOPPING, messages.Stop()), (KILLING, messages.Stop()), (KILLING, messages.Kill())]
 )
 def test_stop_or_kill_under_way_is_not_recorded_twice(past, command):
     assert then(past, command) == ()
@@ -416,89 +418,92 @@ def test_stop_or_kill_under_way_is_not_recorded_twice(past, command):
     [((), "not_found"), (DELETED, "not_found"), (DELETING, "deleting"), (LEAVING, "deleting")],
 )
 def test_stop_while_deleting_or_deleted_is_rejected(past, code):
-    assert refused(past, told.Stop()) == code
+    assert refused(past, messages.Stop()) == code
 
 
 def test_a_kill_hurries_a_deletion_and_does_not_call_it_back():
-    assert then(LEAVING, told.Kill()) == (happened.KillRequested(1, Follow.DELETE),)
-    assert refused(DELETING, told.Kill()) == "deleting"
+    assert then(LEAVING, messages.Kill()) == (events.KillRequested(1, Follow.DELETE),)
+    assert refused(DELETING, messages.Kill()) == "deleting"
 
 
 @pytest.mark.parametrize("past", [LOADING, RUNNING])
 def test_a_restart_is_a_stop_and_then_a_start(past):
-    assert then(past, told.Restart()) == (happened.StopRequested(1, Follow.START),)
-    assert then(RESTARTING, told.EndReported(1, CLEAN)) == (exited(expected=True), happened.StartRequested(2))
+    assert then(past, messages.Restart()) == (events.StopRequested(1, Follow.START),)
+    assert then(RESTARTING, messages.EndReported(1, CLEAN)) == (
+        exited(expected=True),
+        events.StartRequested(2),
+    )
 
 
-@pytest.mark.parametrize("command", [told.Start(), told.Restart()])
+@pytest.mark.parametrize("command", [messages.Start(), messages.Restart()])
 def test_a_start_during_a_stop_starts_again_afterwards(command):
-    assert then(STOPPING, command) == (happened.StopRequested(1, Follow.START),)
-    assert then(KILLING, command) == (happened.KillRequested(1, Follow.START),)
+    assert then(STOPPING, command) == (events.StopRequested(1, Follow.START),)
+    assert then(KILLING, command) == (events.KillRequested(1, Follow.START),)
     assert then(RESTARTING, command) == ()
 
 
 def test_a_stop_during_a_restart_ends_in_rest():
-    assert then(RESTARTING, told.Stop()) == (happened.StopRequested(1, Follow.REST),)
+    assert then(RESTARTING, messages.Stop()) == (events.StopRequested(1, Follow.REST),)
 
 
 def test_a_stop_during_a_kill_that_starts_again_ends_in_rest():
-    past = (*KILLING, happened.KillRequested(1, Follow.START))
-    assert then(past, told.Stop()) == (happened.KillRequested(1, Follow.REST),)
+    past = (*KILLING, events.KillRequested(1, Follow.START))
+    assert then(past, messages.Stop()) == (events.KillRequested(1, Follow.REST),)
 
 
 def test_a_stop_that_takes_too_long_becomes_a_kill_with_the_same_end():
-    assert then(RESTARTING, told.GraceElapsed(1)) == (happened.StopTimedOut(1),)
-    state = given((*RESTARTING, happened.StopTimedOut(1)))
+    assert then(RESTARTING, messages.GraceElapsed(1)) == (events.StopTimedOut(1),)
+    state = given((*RESTARTING, events.StopTimedOut(1)))
     assert (state.phase, state.follow) == (Phase.KILLING, Follow.START)
 
 
 @pytest.mark.parametrize("past", [RUNNING, KILLING, AGAIN, EXITED])
 def test_a_timer_that_nobody_waits_for_is_stale(past):
-    assert then(past, told.GraceElapsed(1)) == ()
+    assert then(past, messages.GraceElapsed(1)) == ()
 
 
 def test_the_timer_of_an_earlier_run_is_stale():
-    past = (*AGAIN, happened.Started(2, T2), happened.StopRequested(2, Follow.REST))
-    assert then(past, told.GraceElapsed(1)) == ()
+    past = (*AGAIN, events.Started(2, T2), events.StopRequested(2, Follow.REST))
+    assert then(past, messages.GraceElapsed(1)) == ()
 
 
 @pytest.mark.parametrize("past", [STOPPING, KILLING])
 @pytest.mark.parametrize("code", [0, 1, 143, 137])
 def test_an_exit_that_was_asked_for_is_expected_whoever_tells_of_it(past, code):
     snapshot = attrs.evolve(CLEAN, exit_code=code)
-    for report in (told.EndReported(1, snapshot), told.Inspected(snapshot)):
+    for report in (messages.EndReported(1, snapshot), messages.Inspected(snapshot)):
         assert then(past, report) == (exited(code=code, expected=True),)
 
 
 @pytest.mark.parametrize("past", [LOADING, RUNNING])
 def test_an_exit_that_nobody_asked_for_is_not_expected(past):
-    assert then(past, told.Inspected(CRASH)) == (exited(code=1),)
-    assert then(past, told.Inspected(OOM)) == (exited(code=137, oom=True),)
+    assert then(past, messages.Inspected(CRASH)) == (exited(code=1),)
+    assert then(past, messages.Inspected(OOM)) == (exited(code=137, oom=True),)
 
 
 def test_a_start_that_was_called_off_in_time_ends_without_a_code():
-    nothing = happened.Exited(1, None, False, True, None, None)
-    assert then(CALLED_OFF, told.EndReported(1, NEVER_RAN)) == (nothing,)
+    nothing = events.Exited(1, None, False, True, None, None)
+    assert then(CALLED_OFF, messages.EndReported(1, NEVER_RAN)) == (nothing,)
 
 
 def test_a_start_that_was_called_off_too_late_ends_with_the_code_of_its_process():
-    assert then(CALLED_OFF, told.EndReported(1, CLEAN)) == (exited(expected=True),)
-    assert then(CALLED_OFF, told.Inspected(CLEAN)) == (exited(expected=True),)
+    assert then(CALLED_OFF, messages.EndReported(1, CLEAN)) == (exited(expected=True),)
+    assert then(CALLED_OFF, messages.Inspected(CLEAN)) == (exited(expected=True),)
 
 
 def test_a_start_that_was_called_off_does_not_take_the_code_of_the_run_before():
-    past = (*AGAIN, happened.StopRequested(2, Follow.REST))
-    assert then(past, told.Inspected(CLEAN)) == ()
-    assert then(past, told.EndReported(2, CLEAN)) == (happened.Exited(2, None, False, True, None, None),)
+    past = (*AGAIN, events.StopRequested(2, Follow.REST))
+    assert then(past, messages.Inspected(CLEAN)) == ()
+    assert then(past, messages.EndReported(2, CLEAN)) == (events.Exited(2, None, False, True, None, None),)
 
 
 @pytest.mark.parametrize(
     ("past", "report"),
     [
-        (RUNNING, told.EndReported(1, CLEAN)),
-        (STOPPING, told.EndReported(2, CLEAN)),
-        (STOPPING, told.EndReported(1, UP_NOW)),
-        (EXITED, told.EndReported(1, CLEAN)),
+        (RUNNING, messages.EndReported(1, CLEAN)),
+        (STOPPING, messages.EndReported(2, CLEAN)),
+        (STOPPING, messages.EndReported(1, UP_NOW)),
+        (EXITED, messages.EndReported(1, CLEAN)),
     ],
 )
 def test_the_report_of_an_end_that_is_not_this_one_is_stale(past, report):
@@ -508,14 +513,14 @@ def test_the_report_of_an_end_that_is_not_this_one_is_stale(past, report):
 # What is asked while the container is built anew
 
 
-@pytest.mark.parametrize("command", [told.Stop(), told.Kill()])
+@pytest.mark.parametrize("command", [messages.Stop(), messages.Kill()])
 def test_a_start_without_a_container_is_called_off_at_once(command):
-    assert then(LOST, command) == (happened.StartFailed(1, "cancelled on request"),)
+    assert then(LOST, command) == (events.StartFailed(1, "cancelled on request"),)
 
 
 def test_a_start_without_a_container_is_deleted_at_once():
-    failed = happened.StartFailed(1, "cancelled on request")
-    assert then(LOST, told.Delete()) == (failed, happened.DeletionRequested())
+    failed = events.StartFailed(1, "cancelled on request")
+    assert then(LOST, messages.Delete()) == (failed, events.DeletionRequested())
 
 
 # Deleting
@@ -523,36 +528,36 @@ def test_a_start_without_a_container_is_deleted_at_once():
 
 @pytest.mark.parametrize("past", [CREATED, SCRIPTING, ENSURED, FAILED, OFFLINE])
 def test_delete_without_a_process_removes_at_once(past):
-    assert then(past, told.Delete()) == (happened.DeletionRequested(),)
-    assert effects(given((*past, happened.DeletionRequested()))) == {todo.RemoveFromEngine(1, "s1")}
+    assert then(past, messages.Delete()) == (events.DeletionRequested(),)
+    assert to_effects(given((*past, events.DeletionRequested()))) == {effects.RemoveFromEngine(1, "s1")}
 
 
 @pytest.mark.parametrize("past", [STARTING, LOADING, RUNNING, STOPPING, RESTARTING])
 def test_delete_with_a_process_stops_it_first(past):
-    assert then(past, told.Delete()) == (happened.StopRequested(1, Follow.DELETE),)
-    end = told.EndReported(1, CLEAN)
-    assert then(LEAVING, end) == (exited(expected=True), happened.DeletionRequested())
+    assert then(past, messages.Delete()) == (events.StopRequested(1, Follow.DELETE),)
+    end = messages.EndReported(1, CLEAN)
+    assert then(LEAVING, end) == (exited(expected=True), events.DeletionRequested())
 
 
 def test_delete_while_killing_removes_afterwards():
-    assert then(KILLING, told.Delete()) == (happened.KillRequested(1, Follow.DELETE),)
+    assert then(KILLING, messages.Delete()) == (events.KillRequested(1, Follow.DELETE),)
 
 
 @pytest.mark.parametrize("past", [LEAVING, DELETING])
 def test_a_deletion_is_not_asked_for_twice(past):
-    assert then(past, told.Delete()) == ()
+    assert then(past, messages.Delete()) == ()
 
 
 @pytest.mark.parametrize("past", [(), DELETED])
 def test_delete_of_a_missing_container_is_rejected(past):
-    assert refused(past, told.Delete()) == "not_found"
+    assert refused(past, messages.Delete()) == "not_found"
 
 
 def test_a_container_is_deleted_once_nothing_of_it_is_left():
-    assert then(DELETING, told.RemovalReported(1)) == (happened.Deleted(),)
-    assert then(DELETING, told.RemovalReported(2)) == ()
-    assert then(DELETED, told.RemovalReported(1)) == ()
-    assert then(OFFLINE, told.RemovalReported(1)) == ()
+    assert then(DELETING, messages.RemovalReported(1)) == (events.Deleted(),)
+    assert then(DELETING, messages.RemovalReported(2)) == ()
+    assert then(DELETED, messages.RemovalReported(1)) == ()
+    assert then(OFFLINE, messages.RemovalReported(1)) == ()
 
 
 # What the engine shows
@@ -561,82 +566,82 @@ def test_a_container_is_deleted_once_nothing_of_it_is_left():
 @pytest.mark.parametrize("past", [OFFLINE, EXITED])
 def test_a_process_that_runs_though_it_should_not_is_found(past):
     run = given(past).run + 1
-    seen = told.Inspected(attrs.evolve(UP_NOW, started_at=T2))
-    assert then(past, seen) == (happened.FoundRunning(run, T2),)
+    seen = messages.Inspected(attrs.evolve(UP_NOW, started_at=T2))
+    assert then(past, seen) == (events.FoundRunning(run, T2),)
 
 
 def test_a_process_that_is_found_is_ready_where_there_is_no_pattern():
-    past = (happened.Created(1, PLAIN), *OFFLINE[1:])
-    assert then(past, told.Inspected(UP_NOW)) == (happened.FoundRunning(1, T1), happened.BecameReady(1))
+    past = (events.Created(1, PLAIN), *OFFLINE[1:])
+    assert then(past, messages.Inspected(UP_NOW)) == (events.FoundRunning(1, T1), events.BecameReady(1))
 
 
 def test_the_pattern_that_an_earlier_run_printed_says_nothing_of_a_process_that_is_found():
-    past = (*STARTING, happened.PatternSeen(1), *RUNNING[len(STARTING) :])
-    seen = told.Inspected(attrs.evolve(UP_NOW, started_at=T2))
+    past = (*STARTING, events.PatternSeen(1), *RUNNING[len(STARTING) :])
+    seen = messages.Inspected(attrs.evolve(UP_NOW, started_at=T2))
     assert then(past, seen) == (
         missed(),
-        happened.FoundRunning(2, T2),
+        events.FoundRunning(2, T2),
     )
 
 
 @pytest.mark.parametrize(
     "past",
-    [EXITED, (*AGAIN, happened.StartFailed(2, "no")), (*AGAIN, happened.StopRequested(2, Follow.REST))],
+    [EXITED, (*AGAIN, events.StartFailed(2, "no")), (*AGAIN, events.StopRequested(2, Follow.REST))],
 )
 def test_an_old_look_at_an_earlier_life_finds_nothing_running(past):
-    assert then(past, told.Inspected(UP_NOW)) == ()
+    assert then(past, messages.Inspected(UP_NOW)) == ()
 
 
 def test_a_process_that_lives_again_has_exited_in_between():
-    seen = told.Inspected(attrs.evolve(UP_NOW, started_at=T2))
-    assert then(RUNNING, seen) == (missed(), happened.FoundRunning(2, T2))
+    seen = messages.Inspected(attrs.evolve(UP_NOW, started_at=T2))
+    assert then(RUNNING, seen) == (missed(), events.FoundRunning(2, T2))
 
 
 @pytest.mark.parametrize("past", [LOADING, RUNNING, STOPPING])
 def test_a_look_at_a_running_process_changes_nothing(past):
-    assert then(past, told.Inspected(UP_NOW)) == ()
+    assert then(past, messages.Inspected(UP_NOW)) == ()
 
 
 def test_an_old_look_from_before_this_run_is_stale():
-    past = (*AGAIN, happened.Started(2, T2))
-    assert then(past, told.Inspected(CLEAN)) == ()
-    assert then((*past, happened.StopRequested(2, Follow.REST)), told.Inspected(CLEAN)) == ()
+    past = (*AGAIN, events.Started(2, T2))
+    assert then(past, messages.Inspected(CLEAN)) == ()
+    assert then((*past, events.StopRequested(2, Follow.REST)), messages.Inspected(CLEAN)) == ()
 
 
 @pytest.mark.parametrize("past", [OFFLINE, RUNNING, STOPPING])
 @pytest.mark.parametrize("snapshot", [attrs.evolve(CRASH, engine_id="other"), NEVER_RAN])
 def test_a_look_at_another_container_or_at_one_that_never_ran_is_no_news(past, snapshot):
-    assert then(past, told.Inspected(snapshot)) == ()
+    assert then(past, messages.Inspected(snapshot)) == ()
 
 
 def test_a_look_while_a_start_is_under_way_is_left_to_the_start():
-    assert then(STARTING, told.Inspected(UP_NOW)) == ()
-    assert then(STARTING, told.Inspected(CRASH)) == ()
-    assert then(STARTING, told.AbsenceReported(ID)) == ()
+    assert then(STARTING, messages.Inspected(UP_NOW)) == ()
+    assert then(STARTING, messages.Inspected(CRASH)) == ()
+    assert then(STARTING, messages.AbsenceReported(ID)) == ()
 
 
 def test_a_container_that_is_gone_is_noted():
-    assert then(OFFLINE, told.AbsenceReported(ID)) == (happened.Vanished(ID),)
-    assert given((*OFFLINE, happened.Vanished(ID))).engine_id is None
+    assert then(OFFLINE, messages.AbsenceReported(ID)) == (events.Vanished(ID),)
+    assert given((*OFFLINE, events.Vanished(ID))).engine_id is None
 
 
 @pytest.mark.parametrize(
     ("past", "expected"), [(LOADING, False), (RUNNING, False), (STOPPING, True), (KILLING, True)]
 )
 def test_a_running_container_that_is_gone_has_exited_without_a_code(past, expected):
-    gone = (lost(expected=expected), happened.Vanished(ID))
-    assert then(past, told.AbsenceReported(ID)) == gone
+    gone = (lost(expected=expected), events.Vanished(ID))
+    assert then(past, messages.AbsenceReported(ID)) == gone
 
 
 def test_what_follows_an_end_follows_it_where_the_container_is_gone_too():
-    gone = (happened.Exited(1, None, False, True, None, None), happened.Vanished(ID))
-    assert then(RESTARTING, told.EndReported(1, None)) == (*gone, happened.StartRequested(2))
-    assert then(LEAVING, told.EndReported(1, None)) == (*gone, happened.DeletionRequested())
+    gone = (events.Exited(1, None, False, True, None, None), events.Vanished(ID))
+    assert then(RESTARTING, messages.EndReported(1, None)) == (*gone, events.StartRequested(2))
+    assert then(LEAVING, messages.EndReported(1, None)) == (*gone, events.DeletionRequested())
 
 
 @pytest.mark.parametrize("past", [OFFLINE, RUNNING])
 def test_the_absence_of_another_container_is_no_news(past):
-    assert then(past, told.AbsenceReported("other")) == ()
+    assert then(past, messages.AbsenceReported("other")) == ()
 
 
 # What a state remembers
@@ -652,7 +657,7 @@ def test_a_new_run_forgets_the_exit_and_the_error_of_the_last():
 
 
 def test_the_time_of_the_last_start_is_kept_through_starts_that_failed():
-    past = (*AGAIN, happened.StartFailed(2, "no"), happened.StartRequested(3))
+    past = (*AGAIN, events.StartFailed(2, "no"), events.StartRequested(3))
     assert given(past).previous == T1
 
 
@@ -685,38 +690,42 @@ def test_every_phase_has_a_name_outside(phase, install_state, power_state):
 
 
 def test_an_installation_that_is_deleted_was_never_ready():
-    assert given((*CREATED, happened.DeletionRequested())).install_state == "failed"
+    assert given((*CREATED, events.DeletionRequested())).install_state == "failed"
 
 
 # The work
 
 
 def test_the_work_of_each_state_is_what_it_waits_for():
-    watch = todo.WatchConsole(1, ID, "Ready")
-    assert effects(given(())) == frozenset()
-    assert effects(given(CREATED)) == {todo.EnsureImage(1, "image")}
-    assert effects(given(ENSURED)) == {todo.CreateInEngine(1, SPEC)}
-    assert effects(given(OFFLINE)) == frozenset()
-    assert effects(given(STARTING)) == {watch, todo.StartInEngine(1, ID, None)}
-    assert effects(given(LOADING)) == effects(given(RUNNING)) == {watch}
-    assert effects(given(STOPPING)) == {watch, todo.StopInEngine(1, ID, SPEC.stop), todo.WaitGrace(1, 7.0)}
-    assert effects(given(KILLING)) == {watch, todo.KillInEngine(1, ID)}
-    assert effects(given(DELETED)) == frozenset()
+    watch = effects.WatchConsole(1, ID, "Ready")
+    assert to_effects(given(())) == frozenset()
+    assert to_effects(given(CREATED)) == {effects.EnsureImage(1, "image")}
+    assert to_effects(given(ENSURED)) == {effects.CreateInEngine(1, SPEC)}
+    assert to_effects(given(OFFLINE)) == frozenset()
+    assert to_effects(given(STARTING)) == {watch, effects.StartInEngine(1, ID, None)}
+    assert to_effects(given(LOADING)) == to_effects(given(RUNNING)) == {watch}
+    assert to_effects(given(STOPPING)) == {
+        watch,
+        effects.StopInEngine(1, ID, SPEC.stop),
+        effects.WaitGrace(1, 7.0),
+    }
+    assert to_effects(given(KILLING)) == {watch, effects.KillInEngine(1, ID)}
+    assert to_effects(given(DELETED)) == frozenset()
 
 
 def test_a_wish_that_is_replaced_leaves_the_stop_and_its_timer_alone():
-    assert effects(given(STOPPING)) == effects(given(RESTARTING)) == effects(given(LEAVING))
+    assert to_effects(given(STOPPING)) == to_effects(given(RESTARTING)) == to_effects(given(LEAVING))
 
 
 def test_every_state_has_work_that_can_be_compared():
     for past in (*PASTS.values(), *MORE_PASTS):
-        assert isinstance(hash(effects(given(past))), int)
+        assert isinstance(hash(to_effects(given(past))), int)
 
 
 # The table
 
 
-ALL_EVENTS = frozenset(typing.get_args(happened.Event))
+ALL_EVENTS = frozenset(typing.get_args(events.Event))
 
 
 def test_the_table_has_a_row_for_every_phase():
@@ -770,20 +779,20 @@ def reachable():
     """Return every (phase, event) that messages can lead to, and every state."""
     seen, edges = {to_shape(DECIDER.initial)}, set()
     frontier = [DECIDER.initial]
-    commands = [*COMMANDS, told.Create(SCRIPTED), told.Create(PLAIN), told.Create(LOOPING)]
+    commands = [*COMMANDS, messages.Create(SCRIPTED), messages.Create(PLAIN), messages.Create(LOOPING)]
     while frontier:
         state = frontier.pop()
         for message in [*commands, *OBSERVATIONS]:
             try:
-                events = decide(state, message)
+                emitted = decide(state, message)
             except Rejection:
                 assert message in commands, f"{message} is an observation"
                 continue
             after = state
-            for event in events:
+            for event in emitted:
                 edges.add((after.phase, type(event)))
                 after = evolve(after, event)
-            effects(after)
+            to_effects(after)
             after = to_small(after)
             if (shape := to_shape(after)) not in seen:
                 seen.add(shape)
@@ -808,5 +817,5 @@ def test_no_message_breaks_any_state():
 
 def test_a_server_that_was_killed_for_what_it_wrote_says_so():
     killed = attrs.evolve(CRASH, killed_for="it wrote too much")
-    [ended, *_] = then(RUNNING, told.Inspected(killed))
+    [ended, *_] = then(RUNNING, messages.Inspected(killed))
     assert ended.reason == "it wrote too much"

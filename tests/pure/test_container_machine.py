@@ -11,17 +11,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
 
-from actors.container import changed
-from actors.container import effects as todo
-from actors.container import events as happened
-from actors.container import messages as told
+from actors.container import effects, events, messages
 from actors.container.decider import DECIDER
 from actors.container.engine import Snapshot
 from actors.container.events import Follow
 from actors.container.spec import ContainerSpec, Limits, PortBinding, RestartPolicy
 from actors.container.state import CHANGING, GONE, TRANSITIONS, UP, Phase
 from actors.kernel.decider import Rejection, replay
-from tests import soak
+from tests.support import soak
 
 SPEC = ContainerSpec("s1", "image", "volume", "run")
 SPECS = (
@@ -31,21 +28,21 @@ SPECS = (
     attrs.evolve(SPEC, restart_policy=RestartPolicy("on-crash", max=2)),
     attrs.evolve(SPEC, start_pattern="Ready", restart_policy=RestartPolicy("always", max=1000)),
 )
-POWER = (told.Start(), told.Stop(), told.Kill(), told.Restart(), told.Delete())
+POWER = (messages.Start(), messages.Stop(), messages.Kill(), messages.Restart(), messages.Delete())
 PORT = PortBinding("0.0.0.0", 7777, "tcp", 7777)
 CHANGES = (
-    told.Reinstall("newer", "install"),
-    told.Reinstall("newest"),
-    told.Rebind((PORT,)),
-    told.Rebind(()),
-    told.Edit(startup_command="other"),
-    told.Edit(limits=Limits(pids=5)),
-    told.Edit(limits=Limits()),
-    told.Edit(restart_policy=RestartPolicy("never")),
+    messages.Reinstall("newer", "install"),
+    messages.Reinstall("newest"),
+    messages.Rebind((PORT,)),
+    messages.Rebind(()),
+    messages.Edit(startup_command="other"),
+    messages.Edit(limits=Limits(pids=5)),
+    messages.Edit(limits=Limits()),
+    messages.Edit(restart_policy=RestartPolicy("never")),
 )
 COMMANDS = (*POWER, *CHANGES)
 CODES = st.sampled_from([0, 1, 137])
-ASKED_TO_END = happened.StopRequested | happened.KillRequested
+ASKED_TO_END = events.StopRequested | events.KillRequested
 
 
 @attrs.define
@@ -122,42 +119,42 @@ class ContainerMachine(RuleBasedStateMachine):
 
     def tell(self, message):
         """Decide and record; what comes back can be told again at any later time."""
-        events = DECIDER.decide(self.state, message)
-        for event in events:
+        emitted = DECIDER.decide(self.state, message)
+        for event in emitted:
             self.check_event(event)
             self.state = DECIDER.evolve(self.state, event)
             self.events.append(event)
-            if isinstance(event, happened.StartRequested):
+            if isinstance(event, events.StartRequested):
                 self.start_asked_at = self.engine.tick()
-        self.check_follow(events)
+        self.check_follow(emitted)
         return message
 
     def check_event(self, event):
         assert type(event) in TRANSITIONS[self.state.phase]
-        if isinstance(event, happened.Exited):
+        if isinstance(event, events.Exited):
             mine = [e for e in self.events if getattr(e, "run", None) == event.run]
-            assert not any(isinstance(e, happened.Exited) for e in mine), "an exit is told once a run"
+            assert not any(isinstance(e, events.Exited) for e in mine), "an exit is told once a run"
             assert event.expected == any(isinstance(e, ASKED_TO_END) for e in mine)
-            lives = [e.started_at for e in self.events if isinstance(e, happened.Exited) and e.started_at]
+            lives = [e.started_at for e in self.events if isinstance(e, events.Exited) and e.started_at]
             assert event.started_at not in lives, "a life ends once"
             if event.code is not None:
                 assert self.engine.codes[event.started_at] == event.code
 
-    def check_follow(self, events):
-        if exits := [event for event in events if isinstance(event, happened.Exited)]:
+    def check_follow(self, emitted):
+        if exits := [event for event in emitted if isinstance(event, events.Exited)]:
             asked = [e for e in self.events if isinstance(e, ASKED_TO_END) and e.run == exits[0].run]
             follow = asked[-1].follow if asked else Follow.REST
-            assert any(isinstance(e, happened.StartRequested) for e in events) == (follow is Follow.START)
-            scheduled = any(isinstance(e, happened.RestartScheduled) for e in events)
+            assert any(isinstance(e, events.StartRequested) for e in emitted) == (follow is Follow.START)
+            scheduled = any(isinstance(e, events.RestartScheduled) for e in emitted)
             assert not scheduled or not exits[0].expected
-            assert any(isinstance(e, happened.DeletionRequested) for e in events) == (follow is Follow.DELETE)
+            assert any(isinstance(e, events.DeletionRequested) for e in emitted) == (follow is Follow.DELETE)
 
     # Users
 
     @precondition(lambda self: self.state.phase in GONE)
     @rule(spec=st.sampled_from(SPECS))
     def create(self, spec):
-        self.tell(told.Create(spec))
+        self.tell(messages.Create(spec))
 
     @precondition(lambda self: self.state.phase not in GONE)
     @rule(command=st.sampled_from(COMMANDS))
@@ -180,70 +177,70 @@ class ContainerMachine(RuleBasedStateMachine):
     def perform(self, effect, fails, code):
         error = "no" if fails else None
         match effect:
-            case todo.EnsureImage():
-                return told.ImageReported(effect.attempt, error)
-            case todo.RunInstallScript():
-                return told.ScriptReported(effect.attempt, None if fails else code, error)
-            case todo.WaitInstall():
-                return told.InstallTimeElapsed(effect.attempt)
-            case todo.CreateInEngine():
+            case effects.EnsureImage():
+                return messages.ImageReported(effect.attempt, error)
+            case effects.RunInstallScript():
+                return messages.ScriptReported(effect.attempt, None if fails else code, error)
+            case effects.WaitInstall():
+                return messages.InstallTimeElapsed(effect.attempt)
+            case effects.CreateInEngine():
                 made = None if fails else self.engine.create(effect.spec)
-                return told.CreationReported(effect.attempt, made, error)
-            case todo.DiscardInstallation():
+                return messages.CreationReported(effect.attempt, made, error)
+            case effects.DiscardInstallation():
                 return self.engine.remove()
-            case todo.BuildCandidate():
+            case effects.BuildCandidate():
                 built = None if fails else self.engine.build(effect.spec)
-                return told.CandidateReported(effect.attempt, built, error)
-            case todo.ReplaceInEngine():
+                return messages.CandidateReported(effect.attempt, built, error)
+            case effects.ReplaceInEngine():
                 replaced = not fails and self.engine.replace(effect.candidate)
-                return told.ReplacementReported(effect.attempt, None if replaced else "no")
-            case todo.DiscardChange():
+                return messages.ReplacementReported(effect.attempt, None if replaced else "no")
+            case effects.DiscardChange():
                 self.engine.candidate = None
                 return None
-            case todo.ApplyLimits():
-                return told.LimitsReported(effect.limits, error)
-            case todo.WaitBackoff():
-                return told.BackoffElapsed(effect.run)
-            case todo.RemoveFromEngine():
+            case effects.ApplyLimits():
+                return messages.LimitsReported(effect.limits, error)
+            case effects.WaitBackoff():
+                return messages.BackoffElapsed(effect.run)
+            case effects.RemoveFromEngine():
                 self.engine.remove()
                 self.engine.candidate = None
-                return told.RemovalReported(effect.attempt)
-            case todo.WaitGrace():
-                return told.GraceElapsed(effect.run)
+                return messages.RemovalReported(effect.attempt)
+            case effects.WaitGrace():
+                return messages.GraceElapsed(effect.run)
         return self.perform_on_process(effect, fails, code)
 
     def perform_on_process(self, effect, fails, code):
         has = self.engine.has(effect.engine_id)
         match effect:
-            case todo.WatchConsole():
+            case effects.WatchConsole():
                 if has and self.engine.running:
-                    return told.ReadinessReported(effect.run)
+                    return messages.ReadinessReported(effect.run)
                 if has and self.engine.container.started_at not in (None, self.state.previous):
-                    return told.Inspected(self.engine.container)
-                return None if has else told.AbsenceReported(effect.engine_id)
-            case todo.StartInEngine():
+                    return messages.Inspected(self.engine.container)
+                return None if has else messages.AbsenceReported(effect.engine_id)
+            case effects.StartInEngine():
                 if has and fails:
-                    return told.StartReported(effect.run, error="no")
+                    return messages.StartReported(effect.run, error="no")
                 if has and (self.engine.container.started_at or 0.0) < self.start_asked_at:
                     self.engine.start()
-                return told.StartReported(effect.run, self.engine.container if has else None)
-            case todo.StopInEngine():
+                return messages.StartReported(effect.run, self.engine.container if has else None)
+            case effects.StopInEngine():
                 if has and self.engine.running:
                     return self.engine.exit(code) if code else None
-            case todo.KillInEngine():
+            case effects.KillInEngine():
                 if has:
                     self.engine.exit(137)
-        return told.EndReported(effect.run, self.engine.container if has else None)
+        return messages.EndReported(effect.run, self.engine.container if has else None)
 
     @precondition(lambda self: self.state.engine_id is not None)
     @rule(target=reports)
     def look(self):
         """A reconcile: what the state claims after it is true."""
         if not self.engine.has(self.state.engine_id):
-            report = self.tell(told.AbsenceReported(self.state.engine_id))
+            report = self.tell(messages.AbsenceReported(self.state.engine_id))
             assert self.state.phase not in UP
             return report
-        report = self.tell(told.Inspected(self.engine.container))
+        report = self.tell(messages.Inspected(self.engine.container))
         if self.state.phase in (Phase.LOADING, Phase.RUNNING):
             assert self.engine.running
             assert self.state.started_at == self.engine.container.started_at
@@ -282,7 +279,7 @@ class ContainerMachine(RuleBasedStateMachine):
     def says_again_what_it_said(self, report):
         self.tell(report)
 
-    @rule(kind=st.sampled_from([told.GraceElapsed, told.ReadinessReported]), back=st.integers(1, 3))
+    @rule(kind=st.sampled_from([messages.GraceElapsed, messages.ReadinessReported]), back=st.integers(1, 3))
     def tells_of_an_earlier_run(self, kind, back):
         before = self.state
         self.tell(kind(self.state.run - back))
@@ -291,20 +288,20 @@ class ContainerMachine(RuleBasedStateMachine):
     @rule(
         report=st.sampled_from(
             [
-                told.AbsenceReported("other"),
-                told.Inspected(Snapshot("other", True, 1e9)),
-                told.Inspected(Snapshot("other", False, 1e9, 1e9, 1)),
-                told.ImageReported(99),
-                told.ScriptReported(99, 0),
-                told.InstallTimeElapsed(99),
-                told.CreationReported(99, "other"),
-                told.StartReported(99, Snapshot("other", True, 1e9)),
-                told.EndReported(99, None),
-                told.RemovalReported(99),
-                told.CandidateReported(99, "other"),
-                told.ReplacementReported(99),
-                told.LimitsReported(Limits(pids=99)),
-                told.BackoffElapsed(99),
+                messages.AbsenceReported("other"),
+                messages.Inspected(Snapshot("other", True, 1e9)),
+                messages.Inspected(Snapshot("other", False, 1e9, 1e9, 1)),
+                messages.ImageReported(99),
+                messages.ScriptReported(99, 0),
+                messages.InstallTimeElapsed(99),
+                messages.CreationReported(99, "other"),
+                messages.StartReported(99, Snapshot("other", True, 1e9)),
+                messages.EndReported(99, None),
+                messages.RemovalReported(99),
+                messages.CandidateReported(99, "other"),
+                messages.ReplacementReported(99),
+                messages.LimitsReported(Limits(pids=99)),
+                messages.BackoffElapsed(99),
             ]
         )
     )
@@ -327,7 +324,7 @@ class ContainerMachine(RuleBasedStateMachine):
             work = [
                 e
                 for e in DECIDER.effects(self.state)
-                if not isinstance(e, todo.WatchConsole | todo.WaitInstall)
+                if not isinstance(e, effects.WatchConsole | effects.WaitInstall)
             ]
             if not work or self.state.phase is Phase.FAILED:
                 break
@@ -366,17 +363,14 @@ class ContainerMachine(RuleBasedStateMachine):
     @invariant()
     def attempts_are_given_once(self):
         began = (
-            happened.Created
-            | changed.InstallationRepeated
-            | changed.ReinstallRequested
-            | changed.RebindRequested
+            events.Created | events.InstallationRepeated | events.ReinstallRequested | events.RebindRequested
         )
         attempts = [event.attempt for event in self.events if isinstance(event, began)]
         assert attempts == list(range(1, len(attempts) + 1))
 
     @invariant()
     def runs_are_numbered_without_gaps(self):
-        kinds = happened.StartRequested | happened.FoundRunning
+        kinds = events.StartRequested | events.FoundRunning
         runs = [event.run for event in self.events if isinstance(event, kinds)]
         assert runs == list(range(1, len(runs) + 1))
 

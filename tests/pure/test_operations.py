@@ -2,22 +2,21 @@
 
 import pytest
 
-from actors.container import changed
-from actors.container import events as happened
+from actors.container import events
 from actors.container.events import Follow
 from actors.container.operations import Operation, Status, fold, to_kind
 from actors.kernel.journal import Recorded
 
 ME, OTHER = "me", "stop-other"
-EXIT = happened.Exited(1, 0, False, True, 1.0, 2.0)
-CRASH = happened.Exited(1, 3, False, False, 1.0, 2.0, "the process ended with exit code 3")
-READY = happened.BecameReady(1)
+EXIT = events.Exited(1, 0, False, True, 1.0, 2.0)
+CRASH = events.Exited(1, 3, False, False, 1.0, 2.0, "the process ended with exit code 3")
+READY = events.BecameReady(1)
 
 
-def outcome(kind, *events):
+def outcome(kind, *emitted):
     """Fold events, each alone or with its cause; return the status and the error."""
     records = []
-    for n, event in enumerate(events, start=1):
+    for n, event in enumerate(emitted, start=1):
         event, cause = event if isinstance(event, tuple) else (event, None)  # noqa: PLW2901 - a shorthand
         records.append(Recorded(n, "container-s1", n, float(n), event, cause))
     operation = fold(Operation(ME, kind, "s1", 1.0), records)
@@ -25,7 +24,7 @@ def outcome(kind, *events):
     one_by_one = Operation(ME, kind, "s1", 1.0)
     for record in records:
         one_by_one = fold(one_by_one, [record])
-    if not any(isinstance(record.event, changed.Replaced) for record in records):
+    if not any(isinstance(record.event, events.Replaced) for record in records):
         assert one_by_one == operation
     return operation.status.value, operation.error
 
@@ -41,156 +40,156 @@ def other(event):
 PENDING, DONE = ("pending", None), ("succeeded", None)
 CANCELLED = ("cancelled", f"cancelled on request ({OTHER})")
 DELETED = ("cancelled", f"the container is being deleted ({OTHER})")
-STOP = happened.StopRequested(1, Follow.REST)
-STOP_FIRST = happened.StopRequested(1, Follow.START)
-REBIND = changed.RebindRequested(2, ())
+STOP = events.StopRequested(1, Follow.REST)
+STOP_FIRST = events.StopRequested(1, Follow.START)
+REBIND = events.RebindRequested(2, ())
 
 
 @pytest.mark.parametrize(
-    ("events", "expected"),
+    ("emitted", "expected"),
     [
-        ([mine(happened.Created(1, None))], PENDING),
-        ([mine(happened.Created(1, None)), happened.ImageEnsured(1)], PENDING),
-        ([mine(happened.Created(1, None)), happened.Installed(1, "e")], DONE),
+        ([mine(events.Created(1, None))], PENDING),
+        ([mine(events.Created(1, None)), events.ImageEnsured(1)], PENDING),
+        ([mine(events.Created(1, None)), events.Installed(1, "e")], DONE),
         (
-            [mine(happened.Created(1, None)), happened.InstallationFailed(1, "failed", "why")],
+            [mine(events.Created(1, None)), events.InstallationFailed(1, "failed", "why")],
             ("failed", "why"),
         ),
         (
-            [mine(happened.Created(1, None)), other(happened.InstallationFailed(1, "cancelled", "off"))],
+            [mine(events.Created(1, None)), other(events.InstallationFailed(1, "cancelled", "off"))],
             ("cancelled", f"off ({OTHER})"),
         ),
-        ([mine(happened.Created(1, None)), other(happened.DeletionRequested())], DELETED),
-        ([mine(happened.Created(1, None)), happened.Installed(1, "e"), other(happened.Deleted())], DONE),
+        ([mine(events.Created(1, None)), other(events.DeletionRequested())], DELETED),
+        ([mine(events.Created(1, None)), events.Installed(1, "e"), other(events.Deleted())], DONE),
     ],
 )
-def test_an_installation(events, expected):
-    assert outcome("install", *events) == expected
+def test_an_installation(emitted, expected):
+    assert outcome("install", *emitted) == expected
 
 
 @pytest.mark.parametrize("kind", ["start", "restart"])
 @pytest.mark.parametrize(
-    ("events", "expected"),
+    ("emitted", "expected"),
     [
-        ([mine(happened.StartRequested(1)), happened.Started(1, 5.0)], PENDING),
-        ([mine(happened.StartRequested(1)), READY], DONE),
-        ([mine(happened.StartRequested(1)), CRASH], ("failed", CRASH.reason)),
-        ([mine(happened.StartRequested(1)), happened.StartFailed(1, "no")], ("failed", "no")),
+        ([mine(events.StartRequested(1)), events.Started(1, 5.0)], PENDING),
+        ([mine(events.StartRequested(1)), READY], DONE),
+        ([mine(events.StartRequested(1)), CRASH], ("failed", CRASH.reason)),
+        ([mine(events.StartRequested(1)), events.StartFailed(1, "no")], ("failed", "no")),
         (
-            [mine(happened.StartRequested(1)), other(happened.StartFailed(1, "off"))],
+            [mine(events.StartRequested(1)), other(events.StartFailed(1, "off"))],
             ("cancelled", f"off ({OTHER})"),
         ),
-        ([mine(happened.StartRequested(1)), other(STOP)], CANCELLED),
-        ([mine(happened.StartRequested(1)), other(STOP_FIRST)], CANCELLED),
-        ([mine(happened.StartRequested(1)), other(happened.KillRequested(1, Follow.REST)), EXIT], CANCELLED),
-        ([mine(happened.StartRequested(1)), READY, other(STOP)], DONE),
-        ([mine(happened.StartRequested(1)), other(happened.DeletionRequested())], DELETED),
+        ([mine(events.StartRequested(1)), other(STOP)], CANCELLED),
+        ([mine(events.StartRequested(1)), other(STOP_FIRST)], CANCELLED),
+        ([mine(events.StartRequested(1)), other(events.KillRequested(1, Follow.REST)), EXIT], CANCELLED),
+        ([mine(events.StartRequested(1)), READY, other(STOP)], DONE),
+        ([mine(events.StartRequested(1)), other(events.DeletionRequested())], DELETED),
         # after a stop
-        ([mine(STOP_FIRST), EXIT, happened.StartRequested(2)], PENDING),
-        ([mine(STOP_FIRST), EXIT, happened.StartRequested(2), happened.BecameReady(2)], DONE),
+        ([mine(STOP_FIRST), EXIT, events.StartRequested(2)], PENDING),
+        ([mine(STOP_FIRST), EXIT, events.StartRequested(2), events.BecameReady(2)], DONE),
         ([mine(STOP_FIRST), other(STOP)], CANCELLED),
-        ([mine(STOP_FIRST), other(happened.KillRequested(1, Follow.START))], PENDING),
+        ([mine(STOP_FIRST), other(events.KillRequested(1, Follow.START))], PENDING),
         (
-            [mine(STOP_FIRST), EXIT, happened.StartRequested(2), happened.StartFailed(2, "no")],
+            [mine(STOP_FIRST), EXIT, events.StartRequested(2), events.StartFailed(2, "no")],
             ("failed", "no"),
         ),
         # after a change
         (
             [
-                mine(changed.ResumptionDecided(2, True)),
-                changed.Replaced(2),
-                happened.StartRequested(1),
+                mine(events.ResumptionDecided(2, True)),
+                events.Replaced(2),
+                events.StartRequested(1),
                 READY,
             ],
             DONE,
         ),
         (
-            [mine(changed.ResumptionDecided(2, True)), changed.ChangeAbandoned(2, "failed", "why")],
+            [mine(events.ResumptionDecided(2, True)), events.ChangeAbandoned(2, "failed", "why")],
             ("failed", "why"),
         ),
-        ([mine(changed.ResumptionDecided(2, True)), other(changed.ResumptionDecided(2, False))], CANCELLED),
+        ([mine(events.ResumptionDecided(2, True)), other(events.ResumptionDecided(2, False))], CANCELLED),
     ],
 )
-def test_a_start(kind, events, expected):
-    assert outcome(kind, *events) == expected
+def test_a_start(kind, emitted, expected):
+    assert outcome(kind, *emitted) == expected
 
 
 @pytest.mark.parametrize("kind", ["stop", "kill"])
 @pytest.mark.parametrize(
-    ("events", "expected"),
+    ("emitted", "expected"),
     [
         ([mine(STOP)], PENDING),
         ([mine(STOP), other(STOP_FIRST), EXIT], DONE),
-        ([mine(STOP), EXIT, other(happened.DeletionRequested())], DONE),
-        ([mine(happened.KillRequested(1, Follow.REST)), EXIT], DONE),
-        ([mine(happened.InstallationFailed(1, "cancelled", "off"))], DONE),
-        ([mine(happened.StartFailed(1, "cancelled on request"))], DONE),
-        ([mine(happened.RestartCalledOff(1))], DONE),
-        ([mine(changed.ChangeAbandoned(2, "cancelled", "off"))], DONE),
-        ([mine(changed.ResumptionDecided(2, False))], DONE),
-        ([mine(changed.ChangeFailed(2, "cancelled", "off"))], DONE),
-        ([mine(changed.ChangeFailed(2, "cancelled", "off")), mine(STOP)], PENDING),
-        ([mine(changed.ChangeFailed(2, "cancelled", "off")), mine(STOP), EXIT], DONE),
+        ([mine(STOP), EXIT, other(events.DeletionRequested())], DONE),
+        ([mine(events.KillRequested(1, Follow.REST)), EXIT], DONE),
+        ([mine(events.InstallationFailed(1, "cancelled", "off"))], DONE),
+        ([mine(events.StartFailed(1, "cancelled on request"))], DONE),
+        ([mine(events.RestartCalledOff(1))], DONE),
+        ([mine(events.ChangeAbandoned(2, "cancelled", "off"))], DONE),
+        ([mine(events.ResumptionDecided(2, False))], DONE),
+        ([mine(events.ChangeFailed(2, "cancelled", "off"))], DONE),
+        ([mine(events.ChangeFailed(2, "cancelled", "off")), mine(STOP)], PENDING),
+        ([mine(events.ChangeFailed(2, "cancelled", "off")), mine(STOP), EXIT], DONE),
     ],
 )
-def test_a_stop(kind, events, expected):
-    assert outcome(kind, *events) == expected
+def test_a_stop(kind, emitted, expected):
+    assert outcome(kind, *emitted) == expected
 
 
 @pytest.mark.parametrize(
-    ("events", "expected"),
+    ("emitted", "expected"),
     [
-        ([mine(happened.DeletionRequested())], PENDING),
-        ([mine(happened.StopRequested(1, Follow.DELETE)), EXIT, happened.DeletionRequested()], PENDING),
-        ([mine(happened.StartFailed(1, "off")), mine(happened.DeletionRequested())], PENDING),
-        ([mine(happened.DeletionRequested()), happened.Deleted()], DONE),
+        ([mine(events.DeletionRequested())], PENDING),
+        ([mine(events.StopRequested(1, Follow.DELETE)), EXIT, events.DeletionRequested()], PENDING),
+        ([mine(events.StartFailed(1, "off")), mine(events.DeletionRequested())], PENDING),
+        ([mine(events.DeletionRequested()), events.Deleted()], DONE),
     ],
 )
-def test_a_deletion(events, expected):
-    assert outcome("delete", *events) == expected
+def test_a_deletion(emitted, expected):
+    assert outcome("delete", *emitted) == expected
 
 
 @pytest.mark.parametrize(
-    ("events", "expected"),
+    ("emitted", "expected"),
     [
-        ([mine(REBIND), changed.CandidateBuilt(2, "e")], PENDING),
-        ([mine(REBIND), changed.Replaced(2)], DONE),
-        ([mine(REBIND), changed.ChangeFailed(2, "failed", "why")], ("failed", "why")),
-        ([mine(REBIND), changed.ChangeAbandoned(2, "timeout", "late")], ("failed", "late")),
-        ([mine(REBIND), other(changed.ChangeFailed(2, "cancelled", "cancelled on request"))], CANCELLED),
-        ([mine(REBIND), other(happened.DeletionRequested())], DELETED),
+        ([mine(REBIND), events.CandidateBuilt(2, "e")], PENDING),
+        ([mine(REBIND), events.Replaced(2)], DONE),
+        ([mine(REBIND), events.ChangeFailed(2, "failed", "why")], ("failed", "why")),
+        ([mine(REBIND), events.ChangeAbandoned(2, "timeout", "late")], ("failed", "late")),
+        ([mine(REBIND), other(events.ChangeFailed(2, "cancelled", "cancelled on request"))], CANCELLED),
+        ([mine(REBIND), other(events.DeletionRequested())], DELETED),
         # the process comes back
-        ([mine(REBIND), changed.Replaced(2), happened.StartRequested(2)], PENDING),
-        ([mine(REBIND), changed.Replaced(2), happened.StartRequested(2), happened.BecameReady(2)], DONE),
+        ([mine(REBIND), events.Replaced(2), events.StartRequested(2)], PENDING),
+        ([mine(REBIND), events.Replaced(2), events.StartRequested(2), events.BecameReady(2)], DONE),
         (
-            [mine(REBIND), changed.Replaced(2), happened.StartRequested(2), happened.StartFailed(2, "taken")],
+            [mine(REBIND), events.Replaced(2), events.StartRequested(2), events.StartFailed(2, "taken")],
             ("failed", "taken"),
         ),
     ],
 )
-def test_a_change(events, expected):
-    assert outcome("rebind", *events) == expected
+def test_a_change(emitted, expected):
+    assert outcome("rebind", *emitted) == expected
 
 
 def test_an_installation_that_is_repeated_is_a_reinstallation():
-    repeated = mine(changed.InstallationRepeated(2, "image", None))
-    assert outcome("reinstall", repeated, happened.Installed(2, "e")) == DONE
+    repeated = mine(events.InstallationRepeated(2, "image", None))
+    assert outcome("reinstall", repeated, events.Installed(2, "e")) == DONE
 
 
-EDIT = mine(changed.Edited("run", None, (), None, None, None))
+EDIT = mine(events.Edited("run", None, (), None, None, None))
 
 
 @pytest.mark.parametrize(
-    ("events", "expected"),
+    ("emitted", "expected"),
     [
         ([EDIT], PENDING),
         ([EDIT, READY], PENDING),
-        ([EDIT, changed.LimitsApplied(None)], DONE),
-        ([EDIT, changed.LimitsRefused(None, "too low")], ("failed", "too low")),
+        ([EDIT, events.LimitsApplied(None)], DONE),
+        ([EDIT, events.LimitsRefused(None, "too low")], ("failed", "too low")),
     ],
 )
-def test_new_limits(events, expected):
-    assert outcome("limits", *events) == expected
+def test_new_limits(emitted, expected):
+    assert outcome("limits", *emitted) == expected
 
 
 def test_an_edit_is_done_at_once():
@@ -202,5 +201,5 @@ def test_an_id_says_what_it_is_of():
 
 
 def test_an_operation_without_a_reason_still_says_something():
-    assert outcome("start", mine(happened.StartRequested(1)), EXIT) == ("failed", "the process ended")
+    assert outcome("start", mine(events.StartRequested(1)), EXIT) == ("failed", "the process ended")
     assert Operation(ME, "start", "s1", 1.0).status is Status.PENDING

@@ -19,7 +19,7 @@ from actors.portpool.messages import (
     PortsRemoved,
     Remove,
 )
-from tests import soak
+from tests.support import soak
 
 ANY = ("0.0.0.0", 80, "tcp")
 LOCAL = ("127.0.0.1", 80, "tcp")

@@ -20,7 +20,7 @@ BEFORE = {
 }
 AT_ONCE = {
     "version": "0.2.0",
-    "server.tls.cert": "/srv/other-chain.pem",  # to begin or to end TLS takes a restart: edge/test_tls.py
+    "server.tls.cert": "/srv/other-chain.pem",  # to begin or to end TLS takes a restart: api/test_tls.py
     "server.tls.key": "/srv/other-key.pem",
     "server.allowed_origins": ["https://panel.example"],
     "authorization.enabled": False,

@@ -3,11 +3,8 @@
 import attrs
 import pytest
 
-from actors.container import effects as todo
-from actors.container import events as happened
-from actors.container import messages as told
-from actors.container import restarts
-from actors.container.decider import DECIDER, decide, effects
+from actors.container import effects, events, messages, restarts
+from actors.container.decider import DECIDER, decide, to_effects
 from actors.container.engine import Snapshot
 from actors.container.events import Follow
 from actors.container.spec import ContainerSpec, RestartPolicy
@@ -26,31 +23,31 @@ class Story:
         self.events = []
         self.now = 100.0
         spec = attrs.evolve(SPEC, restart_policy=policy)
-        self.tell(told.Create(spec))
-        self.tell(told.ImageReported(1))
-        self.tell(told.CreationReported(1, ID))
+        self.tell(messages.Create(spec))
+        self.tell(messages.ImageReported(1))
+        self.tell(messages.CreationReported(1, ID))
 
     @property
     def state(self):
         return replay(DECIDER, DECIDER.initial, self.events)
 
     def tell(self, message):
-        events = decide(self.state, message)
-        self.events.extend(events)
+        emitted = decide(self.state, message)
+        self.events.extend(emitted)
         self.state  # noqa: B018 - what was decided can be folded in
-        return events
+        return emitted
 
     def run(self):
         """Have the engine start it."""
         self.now += 1
         self.began = self.now
-        self.tell(told.StartReported(self.state.run, Snapshot(ID, True, self.now)))
+        self.tell(messages.StartReported(self.state.run, Snapshot(ID, True, self.now)))
         assert self.state.phase is Phase.RUNNING
 
     def end(self, code=1, after=1.0, **changes):
         self.now += after
         ended = Snapshot(ID, False, self.began, self.now, code)
-        return self.tell(told.Inspected(attrs.evolve(ended, **changes), TAIL))
+        return self.tell(messages.Inspected(attrs.evolve(ended, **changes), TAIL))
 
     def crash(self, **end):
         self.run()
@@ -58,12 +55,12 @@ class Story:
 
     def elapse(self):
         """Have it started again."""
-        assert self.tell(told.BackoffElapsed(self.state.run)) == (happened.StartRequested(self.state.run),)
+        assert self.tell(messages.BackoffElapsed(self.state.run)) == (events.StartRequested(self.state.run),)
 
 
 def a_story(mode="on-crash", most=3, within=60.0):
     story = Story(RestartPolicy(mode, most, within))
-    story.tell(told.Start())
+    story.tell(messages.Start())
     return story
 
 
@@ -94,7 +91,7 @@ def test_a_crash_has_a_reason(code, oom, reason):
 def test_an_end_that_was_asked_for_has_neither_a_reason_nor_last_words():
     story = a_story("always")
     story.run()
-    story.tell(told.Stop())
+    story.tell(messages.Stop())
     (exited,) = story.end(code=137)
     assert (exited.expected, exited.reason, exited.tail) == (True, "", ())
     assert story.state.phase is Phase.OFFLINE
@@ -104,12 +101,12 @@ def test_an_end_that_was_asked_for_has_neither_a_reason_nor_last_words():
 def test_an_exit_that_was_asked_for_is_never_a_crash_whatever_the_order_of_reports(report):
     story = a_story("always")
     story.run()
-    story.tell(told.Stop())
+    story.tell(messages.Stop())
     ended = Snapshot(ID, False, story.began, story.now, 1)
-    reports = [told.EndReported(1, ended), told.Inspected(ended, TAIL)]
+    reports = [messages.EndReported(1, ended), messages.Inspected(ended, TAIL)]
     for each in reports if report == "stop first" else reports[::-1]:
         story.tell(each)
-    exits = [event for event in story.events if isinstance(event, happened.Exited)]
+    exits = [event for event in story.events if isinstance(event, events.Exited)]
     assert [event.expected for event in exits] == [True]
     assert story.state.phase is Phase.OFFLINE
 
@@ -137,7 +134,7 @@ def test_each_crash_in_a_row_waits_twice_as_long():
     for _ in range(8):
         _, scheduled = story.crash(after=20.0)
         waits.append(scheduled.delay)
-        assert effects(story.state) == {todo.WaitBackoff(story.state.run, scheduled.delay)}
+        assert to_effects(story.state) == {effects.WaitBackoff(story.state.run, scheduled.delay)}
         story.elapse()
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
 
@@ -160,9 +157,9 @@ def test_a_crash_loop_is_called_one_and_stops():
     reason = (
         "crash loop: the process ended with exit code 7, after it was restarted 2 times within 60 seconds"
     )
-    assert given_up == happened.RestartsGivenUp(3, reason)
+    assert given_up == events.RestartsGivenUp(3, reason)
     assert (story.state.phase, story.state.error) == (Phase.OFFLINE, reason)
-    assert effects(story.state) == frozenset()
+    assert to_effects(story.state) == frozenset()
 
 
 def test_one_restart_is_told_as_one():
@@ -186,7 +183,7 @@ def test_after_a_loop_a_start_begins_anew():
     story.crash()
     story.elapse()
     story.crash()
-    story.tell(told.Start())
+    story.tell(messages.Start())
     assert story.state.restarts == ()
     story.crash()
     assert story.state.phase is Phase.WAITING
@@ -195,13 +192,13 @@ def test_after_a_loop_a_start_begins_anew():
 def test_a_container_that_was_removed_is_a_crash_too():
     story = a_story()
     story.run()
-    exited, vanished, scheduled = story.tell(told.AbsenceReported(ID, TAIL))
+    exited, vanished, scheduled = story.tell(messages.AbsenceReported(ID, TAIL))
     assert (exited.code, exited.reason, exited.tail) == (None, "its container was removed", TAIL)
-    assert vanished == happened.Vanished(ID)
-    assert scheduled == happened.RestartScheduled(1, 1.0, story.began)
+    assert vanished == events.Vanished(ID)
+    assert scheduled == events.RestartScheduled(1, 1.0, story.began)
     story.elapse()
     assert story.state.engine_id is None
-    assert effects(story.state) == {todo.CreateInEngine(1, story.state.spec)}
+    assert to_effects(story.state) == {effects.CreateInEngine(1, story.state.spec)}
 
 
 def test_a_crash_at_an_unknown_time_is_dated_by_what_is_known():
@@ -210,7 +207,7 @@ def test_a_crash_at_an_unknown_time_is_dated_by_what_is_known():
     story.elapse()
     moment = story.state.restarts[-1]
     story.run()
-    story.tell(told.Inspected(Snapshot(ID, False, story.began, None, 1)))
+    story.tell(messages.Inspected(Snapshot(ID, False, story.began, None, 1)))
     assert story.state.restarts == (moment, story.began)
 
 
@@ -218,91 +215,91 @@ def test_a_restart_that_comes_to_nothing_is_tried_again_until_it_is_a_loop():
     story = a_story(most=2)
     story.crash()
     story.elapse()
-    failed, scheduled = story.tell(told.StartReported(2, error="the port is taken"))
-    assert failed == happened.StartFailed(2, "the port is taken")
+    failed, scheduled = story.tell(messages.StartReported(2, error="the port is taken"))
+    assert failed == events.StartFailed(2, "the port is taken")
     assert scheduled.delay == 2.0
     story.elapse()
-    _, given_up = story.tell(told.StartReported(3, error="the port is taken"))
+    _, given_up = story.tell(messages.StartReported(3, error="the port is taken"))
     assert given_up.reason.startswith("crash loop: the port is taken")
 
 
 def test_a_start_that_was_asked_for_and_failed_is_not_repeated():
     story = a_story("always")
-    assert story.tell(told.StartReported(1, error="no")) == (happened.StartFailed(1, "no"),)
+    assert story.tell(messages.StartReported(1, error="no")) == (events.StartFailed(1, "no"),)
 
 
 def test_a_process_that_ends_before_its_start_is_confirmed_has_crashed():
     story = a_story()
-    started, ready, *rest = story.tell(told.StartReported(1, Snapshot(ID, False, 5.0, 6.0, 3), tail=TAIL))
-    assert isinstance(started, happened.Started)
-    assert isinstance(ready, happened.Exited)
+    started, ready, *rest = story.tell(messages.StartReported(1, Snapshot(ID, False, 5.0, 6.0, 3), tail=TAIL))
+    assert isinstance(started, events.Started)
+    assert isinstance(ready, events.Exited)
     assert ready.tail == TAIL
-    assert [type(event) for event in rest] == [happened.RestartScheduled]
+    assert [type(event) for event in rest] == [events.RestartScheduled]
 
 
-@pytest.mark.parametrize("command", [told.Stop(), told.Kill()])
+@pytest.mark.parametrize("command", [messages.Stop(), messages.Kill()])
 def test_a_stop_calls_the_restart_off(command):
     story = a_story()
     story.crash()
-    assert story.tell(command) == (happened.RestartCalledOff(1),)
+    assert story.tell(command) == (events.RestartCalledOff(1),)
     assert (story.state.phase, story.state.restarts) == (Phase.OFFLINE, ())
-    assert story.tell(told.BackoffElapsed(1)) == ()
+    assert story.tell(messages.BackoffElapsed(1)) == ()
 
 
 def test_a_policy_that_wants_no_restart_any_longer_calls_off_the_one_that_is_due():
     story = a_story()
     story.crash()
-    edited, off = story.tell(told.Edit(restart_policy=RestartPolicy("never")))
+    edited, off = story.tell(messages.Edit(restart_policy=RestartPolicy("never")))
     assert edited.restart_policy.mode == "never"
-    assert off == happened.RestartCalledOff(1)
+    assert off == events.RestartCalledOff(1)
     assert (story.state.phase, story.state.restarts) == (Phase.OFFLINE, ())
-    assert story.tell(told.BackoffElapsed(1)) == ()
+    assert story.tell(messages.BackoffElapsed(1)) == ()
 
 
 def test_another_policy_that_wants_a_restart_leaves_the_one_that_is_due():
     story = a_story()
     story.crash()
-    (edited,) = story.tell(told.Edit(restart_policy=RestartPolicy("always", 9)))
+    (edited,) = story.tell(messages.Edit(restart_policy=RestartPolicy("always", 9)))
     assert edited.restart_policy.max == 9
     story.elapse()
 
 
-@pytest.mark.parametrize("command", [told.Start(), told.Restart()])
+@pytest.mark.parametrize("command", [messages.Start(), messages.Restart()])
 def test_a_start_does_not_wait_and_the_row_goes_on(command):
     story = a_story()
     story.crash()
-    assert story.tell(command) == (happened.StartRequested(2),)
+    assert story.tell(command) == (events.StartRequested(2),)
     assert len(story.state.restarts) == 1
 
 
 def test_what_waits_can_be_deleted():
     story = a_story()
     story.crash()
-    assert story.tell(told.Delete()) == (happened.DeletionRequested(),)
+    assert story.tell(messages.Delete()) == (events.DeletionRequested(),)
 
 
 def test_what_somebody_starts_by_hand_meanwhile_is_found():
     story = a_story()
     story.crash()
-    assert story.tell(told.Inspected(Snapshot(ID, True, 500.0))) == (
-        happened.FoundRunning(2, 500.0),
-        happened.BecameReady(2),
+    assert story.tell(messages.Inspected(Snapshot(ID, True, 500.0))) == (
+        events.FoundRunning(2, 500.0),
+        events.BecameReady(2),
     )
 
 
 def test_what_is_removed_meanwhile_is_built_anew():
     story = a_story()
     story.crash()
-    assert story.tell(told.AbsenceReported(ID)) == (happened.Vanished(ID),)
+    assert story.tell(messages.AbsenceReported(ID)) == (events.Vanished(ID),)
     assert story.state.phase is Phase.WAITING
 
 
 def test_the_waits_of_earlier_runs_are_stale():
     story = a_story()
     story.crash()
-    assert story.tell(told.BackoffElapsed(0)) == ()
+    assert story.tell(messages.BackoffElapsed(0)) == ()
     story.elapse()
-    assert story.tell(told.BackoffElapsed(1)) == ()
+    assert story.tell(messages.BackoffElapsed(1)) == ()
 
 
 def test_a_stop_during_a_restarted_run_is_an_end_of_the_row():
@@ -310,7 +307,7 @@ def test_a_stop_during_a_restarted_run_is_an_end_of_the_row():
     story.crash()
     story.elapse()
     story.run()
-    story.tell(told.Stop())
+    story.tell(messages.Stop())
     story.end(code=0)
     assert story.state.restarts == ()
 
@@ -318,19 +315,19 @@ def test_a_stop_during_a_restarted_run_is_an_end_of_the_row():
 def test_a_restart_by_a_person_is_no_crash():
     story = a_story("always")
     story.run()
-    story.tell(told.Restart())
+    story.tell(messages.Restart())
     exited, start = story.end(code=143)
     assert exited.expected
-    assert start == happened.StartRequested(2)
+    assert start == events.StartRequested(2)
 
 
 def test_what_is_being_deleted_is_not_started_again():
     story = a_story("always")
     story.run()
-    story.tell(told.Delete())
+    story.tell(messages.Delete())
     _, deletion = story.end(code=1)
-    assert deletion == happened.DeletionRequested()
-    with_stop = [e for e in story.events if isinstance(e, happened.StopRequested)]
+    assert deletion == events.DeletionRequested()
+    with_stop = [e for e in story.events if isinstance(e, events.StopRequested)]
     assert [event.follow for event in with_stop] == [Follow.DELETE]
 
 
@@ -342,4 +339,4 @@ def test_a_waiting_container_can_not_be_created_again():
     story = a_story()
     story.crash()
     with pytest.raises(Rejection, match="exists already"):
-        story.tell(told.Create(SPEC))
+        story.tell(messages.Create(SPEC))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from actors.kernel.ephemeral import Latest, Ring, Stretch
-from tests import soak
+from tests.support import soak
 
 
 class RingMachine(RuleBasedStateMachine):

@@ -18,7 +18,7 @@ from lightd.http import scopes
 from lightd.http.live import inbound
 from lightd.http.scopes import Row, Subject
 from lightd.journal.codec import KINDS
-from tests.edge.scoped import read_frames, read_routes, to_written
+from tests.support.scoped import read_frames, read_routes, to_written
 
 HTTP = Path(scopes.__file__).parent
 SOURCES = [path for path in HTTP.rglob("*.py") if path.parent.name != "openapi"]

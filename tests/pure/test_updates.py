@@ -2,7 +2,7 @@ import typing
 
 import pytest
 
-from actors.container import events as happened
+from actors.container import events
 from actors.container.fleet import stream_of
 from actors.container.spec import ContainerSpec
 from actors.kernel.journal import Recorded
@@ -18,11 +18,11 @@ def recorded(event, stream="container-s1"):
 @pytest.mark.parametrize(
     ("event", "frames"),
     [
-        (happened.Created(1, SPEC), (Status("installing"),)),
-        (happened.ScriptFinished(1), (Status("installing"),)),
-        (happened.Installed(1, "e"), (Status("ready"),)),
+        (events.Created(1, SPEC), (Status("installing"),)),
+        (events.ScriptFinished(1), (Status("installing"),)),
+        (events.Installed(1, "e"), (Status("ready"),)),
         (
-            happened.InstallationFailed(1, "timeout", "it took too long"),
+            events.InstallationFailed(1, "timeout", "it took too long"),
             (Status("failed"), Fault("timeout", "it took too long")),
         ),
     ],
@@ -32,17 +32,17 @@ def test_the_panel_is_told_what_becomes_of_an_installation(event, frames):
 
 
 def test_the_panel_is_told_of_nothing_else():
-    told = {type(event) for event in typing.get_args(happened.Event)} & STATUSES.keys()
+    told = {type(event) for event in typing.get_args(events.Event)} & STATUSES.keys()
     assert told == set()
-    for event in (happened.Started(1, 1.0), happened.StartFailed(1, "no"), happened.Deleted()):
+    for event in (events.Started(1, 1.0), events.StartFailed(1, "no"), events.Deleted()):
         assert to_update(recorded(event)) is None
 
 
 def test_a_server_goes_by_the_name_that_its_stream_has():
-    assert to_update(recorded(happened.Installed(1, "e"), stream_of("a.b-c"))).server == "a.b-c"
+    assert to_update(recorded(events.Installed(1, "e"), stream_of("a.b-c"))).server == "a.b-c"
 
 
 def test_every_event_that_the_panel_hears_of_as_a_failure_says_why():
     failed = {cls for cls, status in STATUSES.items() if status.status == "failed"}
     assert failed == {cls for cls in STATUSES if {"fault", "reason"} <= set(cls.__annotations__)}
-    assert isinstance(happened.InstallationFailed(1, "failed", "x"), Failure)
+    assert isinstance(events.InstallationFailed(1, "failed", "x"), Failure)

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from actors.container import changed
-from actors.container import events as happened
+from actors.container import events
 from actors.container.events import Follow
 from actors.container.spec import ContainerSpec, Limits, RestartPolicy, StopPolicy
 from actors.container.state import Exit, Phase, State
@@ -15,50 +14,50 @@ from lightd.http.live import frames
 
 SPEC = ContainerSpec("s1", "image", "volume", "command")
 SHOWN = {
-    happened.Created(1, SPEC): {"data": "installing"},
-    happened.Installed(1, "e"): {"data": "ready"},
-    happened.InstallationFailed(1, "failed", "why"): {"data": "failed"},
-    happened.StartRequested(1): {"data": "starting"},
-    happened.FoundRunning(1, 5.0): {"data": "starting"},
-    happened.BecameReady(1): {"data": "running"},
-    happened.StopRequested(1, Follow.REST): {"data": "stopping"},
-    happened.KillRequested(1, Follow.REST): {"data": "stopping"},
-    happened.Exited(1, 7, oom_killed=True, expected=False, started_at=1.0, at=2.0): {
+    events.Created(1, SPEC): {"data": "installing"},
+    events.Installed(1, "e"): {"data": "ready"},
+    events.InstallationFailed(1, "failed", "why"): {"data": "failed"},
+    events.StartRequested(1): {"data": "starting"},
+    events.FoundRunning(1, 5.0): {"data": "starting"},
+    events.BecameReady(1): {"data": "running"},
+    events.StopRequested(1, Follow.REST): {"data": "stopping"},
+    events.KillRequested(1, Follow.REST): {"data": "stopping"},
+    events.Exited(1, 7, oom_killed=True, expected=False, started_at=1.0, at=2.0): {
         "data": "exit",
         "code": 7,
         "oom_killed": True,
         "crashed": True,
     },
-    happened.StartFailed(1, "why"): {"data": "exit", "code": None, "oom_killed": False, "crashed": True},
-    changed.InstallationRepeated(2, "image", None): {"data": "installing"},
-    changed.ReinstallBegan(2): {"data": "installing"},
-    changed.Replaced(2): {"data": "ready"},
-    changed.ChangeAbandoned(2, "failed", "why"): {"data": "ready"},
-    happened.Deleted(): {"data": "deleted"},
+    events.StartFailed(1, "why"): {"data": "exit", "code": None, "oom_killed": False, "crashed": True},
+    events.InstallationRepeated(2, "image", None): {"data": "installing"},
+    events.ReinstallBegan(2): {"data": "installing"},
+    events.Replaced(2): {"data": "ready"},
+    events.ChangeAbandoned(2, "failed", "why"): {"data": "ready"},
+    events.Deleted(): {"data": "deleted"},
 }
 SILENT = [
-    happened.ImageEnsured(1),
-    happened.ScriptFinished(1),
-    happened.Rebuilt("e"),
-    happened.Started(1, 5.0),
-    happened.PatternSeen(1),
-    happened.StopTimedOut(1),
-    happened.Vanished("e"),
-    happened.DeletionRequested(),
-    happened.RestartScheduled(1, 2.0, 9.0),
-    happened.RestartsGivenUp(1, "why"),
-    happened.RestartCalledOff(1),
-    changed.ReinstallRequested(2, "image", None),
-    changed.RebindRequested(2, ()),
-    changed.NewImageEnsured(2),
-    changed.NewScriptFinished(2),
-    changed.CandidateBuilt(2, "e"),
-    changed.ReplacementBegan(2),
-    changed.ResumptionDecided(2, resume=True),
-    changed.ChangeFailed(2, "failed", "why"),
-    changed.Edited("run", None, (), StopPolicy(), RestartPolicy(), Limits()),
-    changed.LimitsApplied(Limits()),
-    changed.LimitsRefused(Limits(), "why"),
+    events.ImageEnsured(1),
+    events.ScriptFinished(1),
+    events.Rebuilt("e"),
+    events.Started(1, 5.0),
+    events.PatternSeen(1),
+    events.StopTimedOut(1),
+    events.Vanished("e"),
+    events.DeletionRequested(),
+    events.RestartScheduled(1, 2.0, 9.0),
+    events.RestartsGivenUp(1, "why"),
+    events.RestartCalledOff(1),
+    events.ReinstallRequested(2, "image", None),
+    events.RebindRequested(2, ()),
+    events.NewImageEnsured(2),
+    events.NewScriptFinished(2),
+    events.CandidateBuilt(2, "e"),
+    events.ReplacementBegan(2),
+    events.ResumptionDecided(2, resume=True),
+    events.ChangeFailed(2, "failed", "why"),
+    events.Edited("run", None, (), StopPolicy(), RestartPolicy(), Limits()),
+    events.LimitsApplied(Limits()),
+    events.LimitsRefused(Limits(), "why"),
 ]
 
 
@@ -93,7 +92,7 @@ def test_an_event_that_only_lightd_cares_about_is_not(event):
 
 def test_every_event_is_shown_or_is_known_to_be_silent():
     known = {type(event) for event in (*SHOWN, *SILENT)}
-    assert known == set(happened.Event.__args__)
+    assert known == set(events.Event.__args__)
 
 
 @pytest.mark.parametrize("phase", Phase)
@@ -105,28 +104,28 @@ def test_every_phase_is_a_state_that_stands(phase):
     assert (ended["data"] == "exit") is (phase in (Phase.OFFLINE, Phase.WAITING))
 
 
-RESTART = happened.StopRequested(1, Follow.START)
-START = happened.Started(2, 5.0)
-FAIL = happened.StartFailed(2, "why")
-EXIT = happened.Exited(1, 0, oom_killed=False, expected=True, started_at=1.0, at=2.0)
+RESTART = events.StopRequested(1, Follow.START)
+START = events.Started(2, 5.0)
+FAIL = events.StartFailed(2, "why")
+EXIT = events.Exited(1, 0, oom_killed=False, expected=True, started_at=1.0, at=2.0)
 
 
 @pytest.mark.parametrize(
-    ("follow", "events", "said"),
+    ("follow", "emitted", "said"),
     [
-        (Follow.REST, [START, happened.BecameReady(2), EXIT], ["started", "Server started", "stopped"]),
+        (Follow.REST, [START, events.BecameReady(2), EXIT], ["started", "Server started", "stopped"]),
         (Follow.REST, [RESTART, EXIT, START], ["stopped", "restarted"]),
         (Follow.REST, [RESTART, EXIT, START, START], ["stopped", "restarted", "started"]),
         (Follow.START, [EXIT, START], ["stopped", "restarted"]),
         (Follow.REST, [RESTART, EXIT, FAIL, START], ["stopped", "Error: why", "started"]),
-        (Follow.REST, [RESTART, happened.KillRequested(1, Follow.REST), START], ["started"]),
-        (Follow.REST, [happened.InstallationFailed(1, "failed", "no image")], ["Error: no image"]),
+        (Follow.REST, [RESTART, events.KillRequested(1, Follow.REST), START], ["started"]),
+        (Follow.REST, [events.InstallationFailed(1, "failed", "no image")], ["Error: no image"]),
         (Follow.REST, SILENT[:3], []),
     ],
 )
-def test_a_run_is_put_into_words(follow, events, said):
+def test_a_run_is_put_into_words(follow, emitted, said):
     commentary = frames.Commentary(follow)
-    texts = [text for event in events if (text := commentary.to_text(event)) is not None]
+    texts = [text for event in emitted if (text := commentary.to_text(event)) is not None]
     assert texts == [text if text[0].isupper() else f"Container {text}" for text in said]
 
 

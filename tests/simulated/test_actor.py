@@ -17,7 +17,7 @@ from actors.kernel.handle import Handle, start_actor
 from actors.kernel.journal import Append, CorruptStream, JournalUnavailable, Recorded
 from actors.kernel.mailbox import ActorGone
 from actors.kernel.supervisor import open_supervisor
-from tests.doubles.journals import SlowJournal
+from tests.support.doubles.journals import SlowJournal
 
 
 def decide(count, message):

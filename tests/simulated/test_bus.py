@@ -7,7 +7,7 @@ import trio.testing
 
 from actors.kernel.bus import PAGE, PENDING, TAIL, TAIL_BYTES, open_bus
 from actors.kernel.journal import Append, JournalUnavailable, VersionConflict
-from tests.doubles.journals import SlowJournal
+from tests.support.doubles.journals import SlowJournal
 
 
 @pytest.fixture

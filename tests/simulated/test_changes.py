@@ -4,7 +4,7 @@ import attrs
 import pytest
 import trio
 
-from actors.container import messages as told
+from actors.container import messages
 from actors.container.engine import EngineRefused, EngineUnavailable, Role
 from actors.container.fleet import LOOKS
 from actors.container.spec import Limits, PortBinding, StopPolicy
@@ -36,7 +36,7 @@ async def test_other_ports_come_with_a_restart_and_everything_else_is_kept(autoj
     async with open_world() as world:
         await world.running(SPEC)
         before = world.state()
-        await world.tell(told.Rebind((NEW,)))
+        await world.tell(messages.Rebind((NEW,)))
         state = await settled(world)
         await world.wait(Phase.RUNNING)
         assert state.asked == attrs.evolve(SPEC, ports=(NEW,))
@@ -49,12 +49,12 @@ async def test_other_ports_come_with_a_restart_and_everything_else_is_kept(autoj
 async def test_a_reinstallation_runs_the_script_of_the_new_image_and_rests(autojump_clock):
     async with open_world(**REGISTRY) as world:
         await world.running(SPEC)
-        await world.tell(told.Reinstall("newer:1", "echo again"))
+        await world.tell(messages.Reinstall("newer:1", "echo again"))
         state = await settled(world)
         assert (state.phase, state.asked.image, state.error) == (Phase.OFFLINE, "newer:1", None)
         assert "again" in world.console()
         assert [row.role for row in await world.engine.list()] == [Role.SERVER]
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await world.wait(Phase.RUNNING)
 
 
@@ -62,7 +62,7 @@ async def test_a_server_runs_on_while_the_new_image_is_pulled_and_when_there_is_
     async with open_world() as world:
         await world.running(SPEC)
         before = world.state()
-        await world.tell(told.Reinstall("no-such:image"))
+        await world.tell(messages.Reinstall("no-such:image"))
         state = await settled(world)
         assert state == attrs.evolve(before, error="There is no image no-such:image", attempts=2, discarded=2)
         assert world.engine.running() == ["s1"]
@@ -73,7 +73,7 @@ async def test_a_taken_port_leaves_the_server_running(autojump_clock):
     async with open_world() as world:
         await world.running(SPEC)
         world.engine.bound.add((25566, "tcp"))
-        await world.tell(told.Rebind((NEW,)))
+        await world.tell(messages.Rebind((NEW,)))
         state = await settled(world)
         assert (state.phase, state.asked, state.error) == (
             Phase.RUNNING,
@@ -88,11 +88,11 @@ async def test_a_failing_install_script_leaves_the_old_container_to_be_started(a
     async with open_world() as world:
         await world.running(SPEC)
         before = world.state().engine_id
-        await world.tell(told.Reinstall(install_script="exit 9"))
+        await world.tell(messages.Reinstall(install_script="exit 9"))
         state = await settled(world)
         assert (state.phase, state.engine_id, state.asked) == (Phase.OFFLINE, before, SPEC)
         assert state.error == "the install script ended with exit code 9"
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await world.wait(Phase.RUNNING)
         assert world.engine._names["s1", Role.SERVER].engine_id == before
 
@@ -100,19 +100,19 @@ async def test_a_failing_install_script_leaves_the_old_container_to_be_started(a
 async def test_a_hanging_script_of_a_reinstallation_is_ended_by_its_time(autojump_clock):
     async with open_world() as world:
         await world.running(attrs.evolve(SPEC, install_timeout=50.0))
-        await world.tell(told.Reinstall(install_script="sleep 1000"))
+        await world.tell(messages.Reinstall(install_script="sleep 1000"))
         state = await settled(world)
         assert state.error == "the install script took longer than 50 seconds"
         await trio.sleep(10)
         assert [row.role for row in await world.engine.list()] == [Role.SERVER]
 
 
-@pytest.mark.parametrize("command", [told.Stop(), told.Kill()])
+@pytest.mark.parametrize("command", [messages.Stop(), messages.Kill()])
 async def test_a_stop_cancels_a_pull_under_way(autojump_clock, command):
     async with open_world(**REGISTRY) as world:
         world.engine.pull_seconds = 1000.0
         await world.running(SPEC)
-        await world.tell(told.Reinstall("newer:1"))
+        await world.tell(messages.Reinstall("newer:1"))
         await trio.sleep(1)
         await world.tell(command)
         await world.wait(Phase.OFFLINE)
@@ -125,7 +125,7 @@ async def test_an_engine_that_is_gone_is_waited_for_and_the_change_goes_on(autoj
     async with open_world() as world:
         await world.running(SPEC)
         world.engine.go_down()
-        await world.tell(told.Rebind((NEW,)))
+        await world.tell(messages.Rebind((NEW,)))
         await trio.sleep(30)
         assert world.state().change is not None
         world.engine.come_back()
@@ -133,7 +133,7 @@ async def test_an_engine_that_is_gone_is_waited_for_and_the_change_goes_on(autoj
         await world.wait(Phase.RUNNING)
 
 
-@pytest.mark.parametrize("command", [told.Rebind((NEW,)), told.Reinstall("newer:1", "echo again")])
+@pytest.mark.parametrize("command", [messages.Rebind((NEW,)), messages.Reinstall("newer:1", "echo again")])
 @pytest.mark.parametrize("moment", Moment)
 @pytest.mark.parametrize("fault", [EngineUnavailable, EngineRefused, None])
 async def test_whatever_call_fails_the_server_is_the_old_one_or_the_new_one(
@@ -185,7 +185,7 @@ async def change_with_a_fault(command, moment, fault, nth):
             state = world.state()
             where = f"the {nth}th call, {struck}"
             changed = attrs.evolve(SPEC, ports=(NEW,))
-            if isinstance(command, told.Reinstall):
+            if isinstance(command, messages.Reinstall):
                 changed = attrs.evolve(SPEC, image="newer:1", install_script="echo again")
             assert state.asked in (SPEC, changed), where
             (row,) = await engine.list()
@@ -197,7 +197,7 @@ async def change_with_a_fault(command, moment, fault, nth):
             ):  # else the engine did what it refused, and the next start heals it
                 assert row.engine_id == state.engine_id, where
                 assert engine._names["s1", Role.SERVER].spec == state.asked, where
-            await world.tell(told.Start())
+            await world.tell(messages.Start())
             await world.wait(Phase.RUNNING)
             assert engine._names["s1", Role.SERVER].spec == world.state().asked, where
             assert len(await engine.list()) == 1, where
@@ -213,7 +213,7 @@ async def test_a_candidate_that_vanishes_before_its_turn_leaves_the_old_containe
                 world.engine._remove(world.engine._names["s1", Role.CANDIDATE])
 
         world.engine.faults = faults
-        await world.tell(told.Rebind((NEW,)))
+        await world.tell(messages.Rebind((NEW,)))
         state = await settled(world)
         assert (state.phase, state.asked) == (Phase.OFFLINE, SPEC)
         assert state.error == "the new container was removed by someone"
@@ -238,7 +238,7 @@ async def test_a_candidate_that_somebody_came_to_want_while_its_removal_waited_i
             borrowers = list(world.fleet._looks.statistics().borrowers)
             nursery.start_soon(world.fleet.reconcile)
             await trio.sleep(1)
-            await world.tell(told.Rebind((NEW,)))
+            await world.tell(messages.Rebind((NEW,)))
             for borrower in borrowers:
                 world.fleet._looks.release_on_behalf_of(borrower)
         state = await settled(world)
@@ -263,7 +263,7 @@ async def test_a_list_that_is_older_than_a_replacement_does_not_cost_the_server(
                 await listing.wait()
 
         world.engine.faults = faults
-        await world.tell(told.Rebind((NEW,)))
+        await world.tell(messages.Rebind((NEW,)))
         await settled(world)
         await trio.sleep(1)
         world.engine.faults = fake.no_faults
@@ -275,9 +275,9 @@ async def test_an_edited_command_is_what_the_next_start_runs(autojump_clock):
     async with open_world() as world:
         await world.running(SPEC)
         before = world.state().engine_id
-        await world.tell(told.Edit(startup_command="echo edited; sleep 100", start_pattern=""))
+        await world.tell(messages.Edit(startup_command="echo edited; sleep 100", start_pattern=""))
         assert world.engine.running() == ["s1"]
-        await world.tell(told.Restart())
+        await world.tell(messages.Restart())
         await world.member().wait_until(lambda view: view.state.run == 2)
         await world.wait(Phase.RUNNING)
         await trio.sleep(1)
@@ -289,7 +289,7 @@ async def test_an_edited_command_is_what_the_next_start_runs(autojump_clock):
 async def test_new_limits_hold_for_the_running_container(autojump_clock):
     async with open_world() as world:
         await world.running(SPEC)
-        await world.tell(told.Edit(limits=Limits(memory=2**30, pids=7)))
+        await world.tell(messages.Edit(limits=Limits(memory=2**30, pids=7)))
         await world.member().wait_until(lambda view: view.state.limits_before is None)
         assert world.engine._names["s1", Role.SERVER].limits == Limits(memory=2**30, pids=7)
 
@@ -297,7 +297,7 @@ async def test_new_limits_hold_for_the_running_container(autojump_clock):
 async def test_limits_that_can_not_be_had_are_taken_back(autojump_clock):
     async with open_world() as world:
         await world.running(SPEC)
-        await world.tell(told.Edit(limits=Limits(memory=1)))
+        await world.tell(messages.Edit(limits=Limits(memory=1)))
         await world.member().wait_until(lambda view: view.state.limits_before is None)
         assert world.state().asked.limits == Limits()
         assert world.names()[-1] == "LimitsRefused"
@@ -307,9 +307,9 @@ async def test_limits_wait_for_an_engine_that_is_down_and_nothing_else_may_come_
     async with open_world() as world:
         await world.running(SPEC)
         world.engine.go_down()
-        await world.tell(told.Edit(limits=Limits(pids=7)))
+        await world.tell(messages.Edit(limits=Limits(pids=7)))
         with pytest.raises(Rejection, match="limits of container s1 are being changed"):
-            await world.tell(told.Rebind((NEW,)))
+            await world.tell(messages.Rebind((NEW,)))
         world.engine.come_back()
         await world.member().wait_until(lambda view: view.state.limits_before is None)
         assert world.names()[-1] == "LimitsApplied"
@@ -325,9 +325,9 @@ async def test_limits_of_a_container_that_vanished_are_those_of_the_next(autojum
                 world.engine.vanish("s1")
 
         world.engine.faults = faults
-        await world.tell(told.Edit(limits=Limits(pids=7)))
+        await world.tell(messages.Edit(limits=Limits(pids=7)))
         await world.member().wait_until(lambda view: view.state.limits_before is None)
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await world.wait(Phase.RUNNING)
         assert world.engine._names["s1", Role.SERVER].limits == Limits(pids=7)
 
@@ -335,7 +335,7 @@ async def test_limits_of_a_container_that_vanished_are_those_of_the_next(autojum
 async def test_a_start_right_after_a_cancelled_script_finds_nothing_of_it(autojump_clock):
     async with open_world() as world:
         await world.running(SPEC)
-        await world.tell(told.Reinstall(install_script="sleep 1000"))
+        await world.tell(messages.Reinstall(install_script="sleep 1000"))
         await world.wait(Phase.REINSTALLING)
         await trio.sleep(1)
         assert Role.INSTALLER in [row.role for row in await world.engine.list()]
@@ -345,8 +345,8 @@ async def test_a_start_right_after_a_cancelled_script_finds_nothing_of_it(autoju
                 await trio.sleep(NAP)
 
         world.engine.faults = faults
-        await world.tell(told.Stop())
-        await world.tell(told.Start())
+        await world.tell(messages.Stop())
+        await world.tell(messages.Start())
         await world.wait(Phase.RUNNING)
         await trio.sleep(1)
         assert [row.role for row in await world.engine.list()] == [Role.SERVER]
@@ -356,7 +356,7 @@ async def test_a_port_that_only_leads_elsewhere_is_not_taken_for_somebody_elses(
     async with open_world() as world:
         await world.running(SPEC)
         inward = attrs.evolve(OLD, container_port=25575)
-        await world.tell(told.Rebind((inward,)))
+        await world.tell(messages.Rebind((inward,)))
         assert (await settled(world)).asked.ports == (inward,)
 
 
@@ -364,7 +364,7 @@ async def test_a_reinstallation_that_waits_for_its_image_leaves_no_cancelled_scr
     async with open_world(**REGISTRY) as world:
         world.engine.pull_seconds = 1000.0
         await world.running(SPEC)
-        await world.tell(told.Reinstall(install_script="sleep 1000"))
+        await world.tell(messages.Reinstall(install_script="sleep 1000"))
         await world.wait(Phase.REINSTALLING)
         await trio.sleep(1)
 
@@ -373,8 +373,8 @@ async def test_a_reinstallation_that_waits_for_its_image_leaves_no_cancelled_scr
                 await trio.sleep(NAP)
 
         world.engine.faults = faults
-        await world.tell(told.Stop())
-        await world.tell(told.Reinstall("newer:1"))
+        await world.tell(messages.Stop())
+        await world.tell(messages.Reinstall("newer:1"))
         await trio.sleep(1)
         assert [row.role for row in await world.engine.list()] == [Role.SERVER]
         assert (await settled(world)).asked.image == "newer:1"

@@ -6,7 +6,7 @@ import attrs
 import pytest
 import trio
 
-from actors.container import messages as told
+from actors.container import messages
 from actors.container.console.log import MemoryConsoleLog
 from actors.container.events import Exited, Started
 from actors.container.state import Phase
@@ -60,7 +60,7 @@ async def begin_a_start(journal, engine, log, command):
         async with open_daemon(journal, engine, log) as world:
             await world.create(a_spec(startup_command=command))
             await world.wait(Phase.OFFLINE)
-            await world.tell(told.Start())
+            await world.tell(messages.Start())
             await trio.sleep_forever()
     engine.faults = no_faults
 

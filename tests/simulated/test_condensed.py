@@ -4,8 +4,7 @@ import attrs
 import pytest
 import trio
 
-from actors.container import condensed
-from actors.container import events as happened
+from actors.container import condensed, events
 from actors.container.decider import DECIDER
 from actors.container.spec import ContainerSpec
 from actors.container.state import Phase, State
@@ -21,7 +20,7 @@ from actors.tokens import condensed as tokens_condensed
 from actors.tokens.decider import State as Tokens
 from actors.tokens.decider import Token
 from actors.tokens.grant import EVERYTHING, Grant
-from tests.doubles.journals import SlowJournal
+from tests.support.doubles.journals import SlowJournal
 
 SPEC = ContainerSpec("a", "image", "volume", "./server")
 OFFLINE = State(Phase.OFFLINE, SPEC, 1, 1, "e1", run=7, started_at=5.0, ended=3)
@@ -54,14 +53,14 @@ def journal():
     return Compacted(trio.current_time)
 
 
-async def publish(bus, *events):
-    await bus.publish(Append(STREAM, bus.head, events))
+async def publish(bus, *emitted):
+    await bus.publish(Append(STREAM, bus.head, emitted))
 
 
 async def test_a_history_goes_on_from_the_state_that_stands_for_its_beginning(journal, autojump_clock):
     journal.until, journal.snapshot = 5, condensed.condense(OFFLINE, 2.5)
     async with open_bus(journal) as bus:
-        await publish(bus, *[happened.ImageEnsured(1)] * 5, happened.StartRequested(8))
+        await publish(bus, *[events.ImageEnsured(1)] * 5, events.StartRequested(8))
         view = await replay(DECIDER, bus, STREAM)
         assert (view.version, view.position, view.created_at) == (6, 6, 2.5)
         assert (view.state.phase, view.state.run, view.state.ended) == (Phase.STARTING, 8, 3)
@@ -70,14 +69,14 @@ async def test_a_history_goes_on_from_the_state_that_stands_for_its_beginning(jo
 async def test_a_beginning_for_which_nothing_stands_is_missed(journal, autojump_clock):
     journal.until = 5
     async with open_bus(journal) as bus:
-        await publish(bus, *[happened.ImageEnsured(1)] * 6)
+        await publish(bus, *[events.ImageEnsured(1)] * 6)
         with pytest.raises(CorruptStream, match="lacks version 1"):
             await replay(DECIDER, bus, STREAM)
 
 
 async def test_a_follower_passes_over_records_that_are_gone(journal, autojump_clock):
     async with open_bus(journal) as bus:
-        await publish(bus, *[happened.ImageEnsured(1)] * 3)
+        await publish(bus, *[events.ImageEnsured(1)] * 3)
         subscription, bus._tail = bus.subscribe(0), bus._tail.__class__()
         journal.until = 3
         assert await subscription.poll() == ()
@@ -88,7 +87,7 @@ async def test_a_lane_tells_what_was_condensed_once_and_is_done_where_nothing_is
     journal, autojump_clock
 ):
     async with open_bus(journal) as bus:
-        await publish(bus, *[happened.ScriptFinished(1)] * 4)
+        await publish(bus, *[events.ScriptFinished(1)] * 4)
         lane = DeliveryQueue("a", 1, until=3, waiting=2)
         journal.until, journal.snapshot = 4, condensed.condense(OFFLINE, 2.5)
         [entry] = await read(bus, lane, latest=False)

@@ -7,7 +7,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from actors.container import messages as told
+from actors.container import messages
 from actors.container.console import log_writer as scribes
 from actors.container.console.console import Console
 from actors.container.console.log import LogUnavailable, MemoryConsoleLog
@@ -334,7 +334,7 @@ async def test_a_server_that_was_ready_when_nothing_could_be_recorded_is_ready_t
             await world.wait_engine()
             await world.create(spec)
             await world.wait(Phase.OFFLINE)
-            await world.tell(told.Start())
+            await world.tell(messages.Start())
             await trio.sleep(60)
             assert "Ready" in log.texts()
             assert world.state().phase is Phase.LOADING
@@ -353,7 +353,7 @@ async def test_the_console_goes_on_in_a_container_that_was_made_anew(autojump_cl
         member = await world.running(a_spec(install_script="echo installed"))
         engine.vanish("s1")
         await world.wait(Phase.OFFLINE)
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await world.wait(Phase.RUNNING)
         assert await member.console.end(10) == [(1, "installed"), (2, "Ready"), (3, "Ready")]
 
@@ -382,7 +382,7 @@ async def test_a_deleted_container_s_log_goes_and_a_new_one_of_its_name_begins_a
     async with fake.open_fake_engine() as engine, open_daemon(journal, engine, log) as world:
         await world.wait_engine()
         await world.running()
-        await world.tell(told.Delete())
+        await world.tell(messages.Delete())
         await world.wait_gone()
         await trio.sleep(1)
         assert log._entries == {}
@@ -399,7 +399,7 @@ async def test_leftovers_of_a_deletion_are_swept_at_the_next_start(autojump_cloc
             await world.running(a_spec("s2"))
             await trio.sleep(1)
             log.broken = True
-            await world.tell(told.Delete())
+            await world.tell(messages.Delete())
             await world.wait_gone()
         log.broken = False
         assert log._entries.keys() == {"s1", "s2"}

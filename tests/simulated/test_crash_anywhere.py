@@ -9,8 +9,7 @@ from contextlib import asynccontextmanager
 import attrs
 import trio
 
-from actors.container import events as happened
-from actors.container import messages as told
+from actors.container import events, messages
 from actors.container.engine import Role
 from actors.container.spec import ContainerSpec, StopPolicy
 from actors.container.state import Phase
@@ -88,12 +87,12 @@ class Life:
         await world.wait(Phase.OFFLINE)
 
     async def running(self, world):
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await world.wait(Phase.RUNNING)
 
     async def restarted(self, world):
         if world.state().run == 1:
-            await world.tell(told.Restart())
+            await world.tell(messages.Restart())
         await world.member().wait_until(
             lambda view: view.state.run == 2 and view.state.phase is Phase.RUNNING
         )
@@ -106,7 +105,7 @@ class Life:
                 await trio.sleep(1)
 
     async def stopped(self, world):
-        await world.tell(told.Stop())
+        await world.tell(messages.Stop())
         await world.wait(Phase.OFFLINE)
 
     async def ran_again(self, world):
@@ -120,7 +119,7 @@ class Life:
 
     async def deleted(self, world):
         if world.fleet.get("s1") is not None:
-            await world.tell(told.Delete())
+            await world.tell(messages.Delete())
         await world.wait_gone()
 
 
@@ -161,20 +160,20 @@ async def test_wherever_the_daemon_is_killed_it_comes_to_the_same_end(autojump_c
     assert kinds >= {"record", "create_installer", "create_server", "start", "attach", "inspect", "remove"}
     assert console == ["Ready"]
     for at in range(len(moments)):
-        _, events, console = await tell_story(at)
+        _, emitted, console = await tell_story(at)
         where = f"killed at {moments[at]}, the {at}th moment"
         assert console == ["Ready"], where
-        assert names(events) == names(told_whole), where
-        assert ends(events) == ends(told_whole), where
+        assert names(emitted) == names(told_whole), where
+        assert ends(emitted) == ends(told_whole), where
 
 
-def names(events):
+def names(emitted):
     """The story without what may come earlier or later, or be tried again."""
-    return [type(event).__name__ for event in events if not isinstance(event, happened.PatternSeen)]
+    return [type(event).__name__ for event in emitted if not isinstance(event, events.PatternSeen)]
 
 
-def ends(events):
-    return [(e.run, e.code, e.expected) for e in events if isinstance(e, happened.Exited)]
+def ends(emitted):
+    return [(e.run, e.code, e.expected) for e in emitted if isinstance(e, events.Exited)]
 
 
 async def test_an_install_script_runs_once_wherever_the_daemon_is_killed(autojump_clock):

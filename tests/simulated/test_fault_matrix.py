@@ -11,9 +11,8 @@ import attrs
 import pytest
 import trio
 
-from actors.container import events as happened
+from actors.container import events, messages
 from actors.container import fleet as fleet_module
-from actors.container import messages as told
 from actors.container.engine import EngineUnavailable, Role
 from actors.container.performer import Performer
 from actors.container.spec import StopPolicy
@@ -52,7 +51,7 @@ async def created(world, spec=SPEC):
 
 async def running(world, spec=SPEC):
     await created(world, spec)
-    await world.tell(told.Start())
+    await world.tell(messages.Start())
     await world.wait(Phase.RUNNING)
 
 
@@ -86,18 +85,20 @@ class Way:
 
 WAYS = {
     "create": Way(nothing, create, Phase.OFFLINE, 0),
-    "start": Way(created, partial(asked, told.Start()), Phase.RUNNING, 1),
+    "start": Way(created, partial(asked, messages.Start()), Phase.RUNNING, 1),
     "start of a short life": Way(
-        partial(created, spec=SHORT), partial(asked, told.Start()), Phase.OFFLINE, 1, 4
+        partial(created, spec=SHORT), partial(asked, messages.Start()), Phase.OFFLINE, 1, 4
     ),
-    "rebuild": Way(vanished, partial(asked, told.Start()), Phase.RUNNING, 1),
-    "stop": Way(running, partial(asked, told.Stop()), Phase.OFFLINE, 1, 0),
-    "stop in vain": Way(partial(running, spec=STUBBORN), partial(asked, told.Stop()), Phase.OFFLINE, 1, 137),
-    "kill": Way(running, partial(asked, told.Kill()), Phase.OFFLINE, 1, 137),
-    "restart": Way(running, partial(asked, told.Restart()), Phase.RUNNING, 2),
+    "rebuild": Way(vanished, partial(asked, messages.Start()), Phase.RUNNING, 1),
+    "stop": Way(running, partial(asked, messages.Stop()), Phase.OFFLINE, 1, 0),
+    "stop in vain": Way(
+        partial(running, spec=STUBBORN), partial(asked, messages.Stop()), Phase.OFFLINE, 1, 137
+    ),
+    "kill": Way(running, partial(asked, messages.Kill()), Phase.OFFLINE, 1, 137),
+    "restart": Way(running, partial(asked, messages.Restart()), Phase.RUNNING, 2),
     "crash": Way(running, crashed, Phase.OFFLINE, 1, 4),
-    "delete at rest": Way(created, partial(asked, told.Delete()), Phase.DELETED, 0),
-    "delete": Way(running, partial(asked, told.Delete()), Phase.DELETED, 1),
+    "delete at rest": Way(created, partial(asked, messages.Delete()), Phase.DELETED, 0),
+    "delete": Way(running, partial(asked, messages.Delete()), Phase.DELETED, 1),
 }
 
 
@@ -172,15 +173,15 @@ async def gone(way, calls):
             world.member().console.send_nowait(b"are you there\n")
             await trio.sleep(1)
             assert "got: are you there" in world.console(), where
-        return [event for event in world.events() if not isinstance(event, happened.PatternSeen)]
+        return [event for event in world.events() if not isinstance(event, events.PatternSeen)]
 
 
-def story(events):
+def story(emitted):
     """What happened, without the moments at which it did."""
     return [
         (type(event).__name__, getattr(event, "run", None), getattr(event, "expected", None))
-        for event in events
-        if not isinstance(event, happened.Vanished)
+        for event in emitted
+        if not isinstance(event, events.Vanished)
     ]
 
 

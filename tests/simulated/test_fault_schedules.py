@@ -10,9 +10,8 @@ import attrs
 import pytest
 import trio
 
-from actors.container import events as happened
+from actors.container import events, messages
 from actors.container import fleet as fleet_module
-from actors.container import messages as told
 from actors.container.decider import DECIDER
 from actors.container.engine import EngineUnavailable, Role
 from actors.container.fleet import stream_of
@@ -23,8 +22,8 @@ from actors.kernel.journal import JournalUnavailable
 from actors.kernel.mailbox import ActorGone
 from lightd.engines.fake import engine as fake
 from lightd.engines.fake.faults import Moment
-from tests import soak
 from tests.simulated.world import REST, FullJournal, a_spec, open_daemon, virtual_clock
+from tests.support import soak
 
 SEEDS = soak.times(100)
 
@@ -36,21 +35,28 @@ CALLS |= {"start", "signal", "remove", "remove_orphan"}
 """Calls that go on to their end once they were begun, whoever is cancelled meanwhile."""
 
 PORTS = tuple(PortBinding("0.0.0.0", port, "tcp", port) for port in (7001, 7002))
-POWER = (told.Start(), told.Start(), told.Start(), told.Stop(), told.Kill(), told.Restart())
-CHANGES = (
-    told.Reinstall(),
-    told.Reinstall(fake.BROKEN_IMAGE),
-    told.Reinstall(fake.RIG_IMAGE, "sleep 4; echo again"),
-    told.Reinstall("no-such:image"),
-    told.Reinstall(install_script="exit 3"),
-    told.Rebind(PORTS[:1]),
-    told.Rebind(PORTS[1:]),
-    told.Rebind(()),
-    told.Edit(environment=(("A", "1"),)),
-    told.Edit(limits=Limits(pids=5)),
-    told.Edit(limits=Limits(memory=2**30)),
+POWER = (
+    messages.Start(),
+    messages.Start(),
+    messages.Start(),
+    messages.Stop(),
+    messages.Kill(),
+    messages.Restart(),
 )
-COMMANDS = (*POWER, *POWER, *CHANGES, told.Delete(), told.Delete())
+CHANGES = (
+    messages.Reinstall(),
+    messages.Reinstall(fake.BROKEN_IMAGE),
+    messages.Reinstall(fake.RIG_IMAGE, "sleep 4; echo again"),
+    messages.Reinstall("no-such:image"),
+    messages.Reinstall(install_script="exit 3"),
+    messages.Rebind(PORTS[:1]),
+    messages.Rebind(PORTS[1:]),
+    messages.Rebind(()),
+    messages.Edit(environment=(("A", "1"),)),
+    messages.Edit(limits=Limits(pids=5)),
+    messages.Edit(limits=Limits(memory=2**30)),
+)
+COMMANDS = (*POWER, *POWER, *CHANGES, messages.Delete(), messages.Delete())
 POLICIES = (RestartPolicy(), RestartPolicy("on-crash"), RestartPolicy("always", 5, 30.0))
 STARTUPS = (
     "stdin-echo",
@@ -160,16 +166,16 @@ class Schedule:
                     self.journal.full = False
 
 
-def check_events(name, events):
+def check_events(name, emitted):
     """Each run ends once, and is expected where its end was asked for."""
     ended = {}
-    for event in events:
-        if isinstance(event, happened.Exited):
+    for event in emitted:
+        if isinstance(event, events.Exited):
             assert event.run not in ended, f"{name} exited twice in run {event.run}"
             ended[event.run] = event
             asked = any(
-                isinstance(e, happened.StopRequested | happened.KillRequested) and e.run == event.run
-                for e in events
+                isinstance(e, events.StopRequested | events.KillRequested) and e.run == event.run
+                for e in emitted
             )
             assert event.expected == asked
     lives = [event.started_at for event in ended.values() if event.started_at is not None]
@@ -181,10 +187,10 @@ def check_truth(schedule, world):
     rows = schedule.engine._names
     assert not [name for name, role in rows if role is not Role.SERVER]
     for name in NAMES:
-        events = [r.event for r in schedule.journal.records if r.stream == stream_of(name)]
-        check_events(name, events)
+        emitted = [r.event for r in schedule.journal.records if r.stream == stream_of(name)]
+        check_events(name, emitted)
         ended = [record.position for record in schedule.journal.records if is_end_of(name, record)]
-        state = attrs.evolve(replay(DECIDER, DECIDER.initial, events), ended=max(ended, default=0))
+        state = attrs.evolve(replay(DECIDER, DECIDER.initial, emitted), ended=max(ended, default=0))
         member = world.fleet.get(name)
         shown = member.state if member is not None else attrs.evolve(State(), phase=state.phase)
         assert shown.phase is state.phase
@@ -211,7 +217,7 @@ def check_truth(schedule, world):
 
 
 def is_end_of(name, record):
-    return record.stream == stream_of(name) and isinstance(record.event, happened.Deleted)
+    return record.stream == stream_of(name) and isinstance(record.event, events.Deleted)
 
 
 async def check_alive(world):
@@ -225,7 +231,7 @@ async def check_alive(world):
             await trio.sleep(1)
             assert "got: are you there" in "".join(member.console.lines.tail(3).items)
     for member in list(world.fleet):
-        await member.place.ref.ask(told.Delete())
+        await member.place.ref.ask(messages.Delete())
     await trio.sleep(60)
     assert list(world.fleet) == []
     assert await world.engine.list() == []

@@ -9,7 +9,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from lightd.http.live import broadcast as feeds
 from lightd.http.live.broadcast import Broadcast, BroadcastBroken, Cut
-from tests import soak
+from tests.support import soak
 
 LINES = "line"
 EVENT = "event"

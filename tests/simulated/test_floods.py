@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.lowlevel
 
-from actors.container import messages as told
+from actors.container import messages
 from actors.container.console.console import Readiness
 from actors.container.console.follower import SHORT
 from actors.container.state import Phase
@@ -45,7 +45,7 @@ async def starting(world, pattern):
     """A container that has started and not become ready, and what prints on its console."""
     await world.create(a_spec(startup_command="sleep 10000", start_pattern=pattern, tty=False))
     await world.wait(Phase.OFFLINE)
-    await world.tell(told.Start())
+    await world.tell(messages.Start())
     await world.wait(Phase.LOADING)
     await trio.sleep(1)
     return emitter(world)

@@ -10,8 +10,7 @@ import attrs
 import pytest
 import trio
 
-from actors.container import events as happened
-from actors.container import messages as told
+from actors.container import events, messages
 from actors.container.console.log import MemoryConsoleLog
 from actors.container.spec import RestartPolicy
 from actors.container.state import Phase
@@ -62,24 +61,24 @@ class Changes(crashes.Life):
 
     async def rebound(self, world):
         if world.state().asked.ports != (NEW,) and world.state().change is None:
-            await world.tell(told.Rebind((NEW,)))
+            await world.tell(messages.Rebind((NEW,)))
         await self.asks(world, ports=(NEW,))
         await world.wait(Phase.RUNNING)
 
     async def reinstalled(self, world):
         if world.state().asked.image != "newer:1" and world.state().change is None:
-            await world.tell(told.Reinstall("newer:1", "echo again"))
+            await world.tell(messages.Reinstall("newer:1", "echo again"))
         await self.asks(world, image="newer:1")
         await world.wait(Phase.OFFLINE)
 
     async def edited(self, world):
-        await world.tell(told.Edit(startup_command="sleep 1; echo Ready; sleep 5; exit 3"))
+        await world.tell(messages.Edit(startup_command="sleep 1; echo Ready; sleep 5; exit 3"))
         await self.asks(world, startup_command="sleep 1; echo Ready; sleep 5; exit 3")
 
     async def crashed(self, world):
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await world.member().wait_until(lambda view: view.state.restarts)
-        await world.tell(told.Kill())
+        await world.tell(messages.Kill())
         await world.wait(Phase.OFFLINE)
         self.console = world.console()[-1:]
 
@@ -122,10 +121,10 @@ async def tell_story(life, room):
 async def test_wherever_the_disk_fills_up_the_next_daemon_says_what_is_true(autojump_clock, story):
     room, filled = 0, True
     while filled:
-        filled, events, console = await tell_story(story(SPEC), room)
+        filled, emitted, console = await tell_story(story(SPEC), room)
         where = f"after {room} commits"
         assert console == ["Ready"], where
-        runs = [event.run for event in events if isinstance(event, happened.StartRequested)]
+        runs = [event.run for event in emitted if isinstance(event, events.StartRequested)]
         assert runs == sorted(set(runs)), where
         room += 1
     assert room > 10

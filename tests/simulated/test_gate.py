@@ -2,7 +2,7 @@ import trio
 
 from actors.remotesync.breaker import Gate
 from actors.remotesync.panel import Later
-from tests.doubles.panels import BROKEN, DOWN
+from tests.support.doubles.panels import BROKEN, DOWN
 
 
 async def waited(gate):

@@ -5,7 +5,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from actors.container import messages as told
+from actors.container import messages
 from actors.container.state import Phase
 from actors.container.stats import Stats
 from lightd.http.live.broadcast import Cut
@@ -43,7 +43,7 @@ async def test_each_set_of_kinds_is_what_the_whole_is_without_the_others(autojum
                 nursery.start_soon(look_on, stations, member, page, kinds)
             await wait_all_tasks_blocked()
             for turn in range(3):
-                await world.tell(told.Start())
+                await world.tell(messages.Start())
                 await world.wait(Phase.RUNNING)
                 for n in range(200):
                     member.console.write(b"line %d\n" % n)
@@ -52,7 +52,7 @@ async def test_each_set_of_kinds_is_what_the_whole_is_without_the_others(autojum
                         member.console.say(f"note {turn} {n}")
                     await trio.sleep(0.001)
                 member.console.write(b"last words\n")
-                await world.tell(told.Kill())
+                await world.tell(messages.Kill())
                 await world.wait(Phase.OFFLINE)
                 await trio.sleep(1)
             nursery.cancel_scope.cancel()

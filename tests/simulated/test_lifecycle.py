@@ -4,8 +4,7 @@ import attrs
 import pytest
 import trio
 
-from actors.container import events as happened
-from actors.container import messages as told
+from actors.container import events, messages
 from actors.container.console.follower import RESIZING
 from actors.container.engine import Role
 from actors.container.events import Deleted, Exited, Follow
@@ -54,11 +53,11 @@ async def test_a_container_lives_its_whole_life(autojump_clock):
         await world.running(a_spec(install_script="echo installing"))
         world.member().console.send_nowait(b"hello\n")
         await trio.sleep(1)
-        await world.tell(told.Stop())
+        await world.tell(messages.Stop())
         await world.wait(Phase.OFFLINE)
         assert "got: hello" in world.console()
         assert "installing" in world.console()
-        await world.tell(told.Delete())
+        await world.tell(messages.Delete())
         await world.wait_gone()
         assert world.events()[-1] == Deleted()
         assert await world.engine.list() == []
@@ -83,7 +82,7 @@ async def test_a_missing_image_fails_the_installation(autojump_clock):
         state = await world.wait(Phase.FAILED)
         assert state.error == "There is no image no-such:image"
         with pytest.raises(Rejection, match="There is no image"):
-            await world.tell(told.Start())
+            await world.tell(messages.Start())
 
 
 async def test_a_pull_is_cancelled_by_a_stop(autojump_clock):
@@ -91,11 +90,11 @@ async def test_a_pull_is_cancelled_by_a_stop(autojump_clock):
         world.engine.pull_seconds = 1000.0
         await world.create()
         await trio.sleep(5)
-        await world.tell(told.Stop())
+        await world.tell(messages.Stop())
         assert world.state().phase is Phase.FAILED
         await trio.sleep(2000)
         assert world.engine.images == set()
-        assert world.events()[-1] == happened.InstallationFailed(1, "cancelled", "cancelled on request")
+        assert world.events()[-1] == events.InstallationFailed(1, "cancelled", "cancelled on request")
 
 
 async def test_an_install_script_runs_to_its_end_with_its_output_on_the_console(autojump_clock):
@@ -181,7 +180,9 @@ async def test_an_install_script_is_read_on_where_its_stream_was_cut(autojump_cl
 INSTALL_STEPS = ["ensure_image", "create_installer", "inspect", "attach", "start", "remove", "create_server"]
 
 
-@pytest.mark.parametrize("command", [told.Stop(), told.Kill(), told.Delete()], ids=lambda c: type(c).__name__)
+@pytest.mark.parametrize(
+    "command", [messages.Stop(), messages.Kill(), messages.Delete()], ids=lambda c: type(c).__name__
+)
 @pytest.mark.parametrize("answer", [slowly, answering_slowly], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("step", INSTALL_STEPS)
 @pytest.mark.parametrize("moment", [0, 1])
@@ -193,7 +194,7 @@ async def test_an_installation_that_is_called_off_at_any_step_leaves_nothing_beh
         await world.create(a_spec(install_script="echo one; sleep 1000"))
         await trio.sleep(1 + SLOW * moment)
         await world.tell(command)
-        if isinstance(command, told.Delete):
+        if isinstance(command, messages.Delete):
             await world.wait_gone()
         else:
             assert world.state().phase is Phase.FAILED
@@ -215,7 +216,7 @@ async def test_a_pattern_is_waited_for(autojump_clock):
     async with open_world() as world:
         await world.create(a_spec(startup_command="echo Loading; sleep 60; echo Ready; sleep 1000"))
         await world.wait(Phase.OFFLINE)
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await trio.sleep(59)
         assert world.state().power_state == "starting"
         await trio.sleep(2)
@@ -241,7 +242,7 @@ async def test_a_process_that_ends_before_its_start_is_confirmed_has_crashed_wit
         world.engine.faults = answering_slowly("start")
         await world.create(a_spec(startup_command="echo Ready; exit 7"))
         await world.wait(Phase.OFFLINE)
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         state = await world.wait(Phase.OFFLINE)
         assert attrs.astuple(state.exit)[:2] == (7, False)
         assert world.names()[-4:] == ["StartRequested", "PatternSeen", "Started", "Exited"]
@@ -262,7 +263,7 @@ async def test_an_exit_that_overtakes_the_confirmation_of_its_start_is_not_lost(
         await world.create(a_spec(startup_command="echo Ready; sleep 1; exit 7"))
         await world.wait(Phase.OFFLINE)
         world.engine.faults = faults
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await trio.sleep(25)
         assert world.state().phase is Phase.OFFLINE
         assert world.state().exit.code == 7
@@ -273,11 +274,11 @@ async def test_a_start_that_the_engine_refuses_says_why(autojump_clock):
         world.engine.bound.add((25565, "tcp"))
         await world.create(a_spec(ports=(PortBinding("0.0.0.0", 25565, "tcp", 25565),)))
         await world.wait(Phase.OFFLINE)
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         state = await world.wait(Phase.OFFLINE)
         assert state.error == "Port 25565/tcp is in use on the host"
         world.engine.bound.clear()
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         assert (await world.wait(Phase.RUNNING)).error is None
 
 
@@ -285,20 +286,20 @@ async def test_repeating_what_is_already_true_changes_nothing(autojump_clock):
     async with open_world() as world:
         await world.running()
         before = world.events()
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         assert world.events() == before
-        await world.tell(told.Stop())
+        await world.tell(messages.Stop())
         await world.wait(Phase.OFFLINE)
         before = world.events()
-        await world.tell(told.Stop())
-        await world.tell(told.Kill())
+        await world.tell(messages.Stop())
+        await world.tell(messages.Kill())
         assert world.events() == before
 
 
 async def test_each_run_has_a_console_of_its_own_and_the_lines_go_on(autojump_clock):
     async with open_world() as world:
         await world.running()
-        await world.tell(told.Restart())
+        await world.tell(messages.Restart())
         await trio.sleep(1)
         await world.wait(Phase.RUNNING)
         assert world.console() == ["Ready", "Ready"]
@@ -311,7 +312,7 @@ async def test_each_run_has_a_console_of_its_own_and_the_lines_go_on(autojump_cl
 async def test_a_stop_by_command_is_heard_by_the_process(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(stop=StopPolicy("command", "stop", 30.0)))
-        await world.tell(told.Stop())
+        await world.tell(messages.Stop())
         state = await world.wait(Phase.OFFLINE)
         assert attrs.astuple(state.exit)[:2] == (0, False)
         assert world.console()[-1] == "Stopping"
@@ -323,7 +324,7 @@ async def test_a_stop_command_waits_for_a_console_that_was_cut(autojump_clock):
         await world.running(a_spec(stop=StopPolicy("command", "stop", 30.0)))
         world.engine.go_down()
         await trio.sleep(0.05)
-        await world.tell(told.Stop())
+        await world.tell(messages.Stop())
         await trio.sleep(5)
         world.engine.come_back()
         assert (await world.wait(Phase.OFFLINE)).exit.code == 0
@@ -332,7 +333,7 @@ async def test_a_stop_command_waits_for_a_console_that_was_cut(autojump_clock):
 async def test_a_stop_by_signal_ends_with_its_code(autojump_clock):
     async with open_world() as world:
         await world.running()
-        await world.tell(told.Stop())
+        await world.tell(messages.Stop())
         assert (await world.wait(Phase.OFFLINE)).exit.code == 143
         assert exits(world)[0].expected
 
@@ -341,7 +342,7 @@ async def test_a_stop_that_is_ignored_becomes_a_kill_after_its_time(autojump_clo
     async with open_world() as world:
         await world.running(a_spec(startup_command="ignore-sigterm", stop=StopPolicy(timeout=10.0)))
         begun = trio.current_time()
-        await world.tell(told.Stop())
+        await world.tell(messages.Stop())
         state = await world.wait(Phase.OFFLINE)
         assert state.exit.code == 137
         assert trio.current_time() - begun == pytest.approx(10, abs=0.5)
@@ -358,7 +359,7 @@ async def test_a_signal_that_the_engine_refuses_is_told_and_the_kill_comes_in_ti
                 raise engine.engine.EngineRefused("no such signal")
 
         world.engine.faults = faults
-        await world.tell(told.Stop())
+        await world.tell(messages.Stop())
         await world.wait(Phase.OFFLINE)
         assert "Error: no such signal" in member.console.notes.tail(10).items
 
@@ -366,10 +367,10 @@ async def test_a_signal_that_the_engine_refuses_is_told_and_the_kill_comes_in_ti
 async def test_a_kill_is_not_kept_waiting_by_a_slow_stop(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(startup_command="ignore-sigterm", stop=StopPolicy(timeout=600.0)))
-        await world.tell(told.Stop())
+        await world.tell(messages.Stop())
         await trio.sleep(5)
         begun = trio.current_time()
-        await world.tell(told.Kill())
+        await world.tell(messages.Kill())
         assert (await world.wait(Phase.OFFLINE)).exit.code == 137
         assert trio.current_time() - begun < 1
 
@@ -380,7 +381,7 @@ async def test_a_kill_is_repeated_where_it_got_lost(autojump_clock):
         process = world.engine._names["s1", Role.SERVER].process
         tries = []
         process.on_signal("SIGKILL", lambda: tries.append("lost"))
-        await world.tell(told.Kill())
+        await world.tell(messages.Kill())
         await trio.sleep(1)
         del process._handlers["SIGKILL"]
         await world.wait(Phase.OFFLINE)
@@ -391,7 +392,7 @@ async def test_a_kill_is_repeated_where_it_got_lost(autojump_clock):
 async def test_a_restart_is_a_stop_and_a_start(autojump_clock):
     async with open_world() as world:
         await world.running()
-        await world.tell(told.Restart())
+        await world.tell(messages.Restart())
         await world.wait(Phase.STARTING)
         state = await world.wait(Phase.RUNNING)
         assert state.run == 2
@@ -401,9 +402,9 @@ async def test_a_restart_is_a_stop_and_a_start(autojump_clock):
 async def test_a_stop_during_a_restart_ends_in_rest(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(startup_command="ignore-sigterm"))
-        await world.tell(told.Restart())
+        await world.tell(messages.Restart())
         await trio.sleep(1)
-        await world.tell(told.Stop())
+        await world.tell(messages.Stop())
         await world.wait(Phase.OFFLINE)
         await trio.sleep(100)
         assert world.state().phase is Phase.OFFLINE
@@ -412,9 +413,9 @@ async def test_a_stop_during_a_restart_ends_in_rest(autojump_clock):
 async def test_a_start_during_a_stop_starts_again_afterwards(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(startup_command="ignore-sigterm"))
-        await world.tell(told.Stop())
+        await world.tell(messages.Stop())
         await trio.sleep(1)
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         assert (await world.wait(Phase.RUNNING)).run == 2
 
 
@@ -423,7 +424,7 @@ async def test_a_start_during_a_stop_starts_again_afterwards(autojump_clock):
 
 @pytest.mark.parametrize("answer", [slowly, answering_slowly], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("step", ["attach", "inspect", "start", "resize"])
-@pytest.mark.parametrize("command", [told.Stop(), told.Kill()], ids=lambda c: type(c).__name__)
+@pytest.mark.parametrize("command", [messages.Stop(), messages.Kill()], ids=lambda c: type(c).__name__)
 async def test_a_start_that_is_called_off_ends_in_rest_however_slow_the_engine_is(
     autojump_clock, command, step, answer
 ):
@@ -431,7 +432,7 @@ async def test_a_start_that_is_called_off_ends_in_rest_however_slow_the_engine_i
         await world.create()
         await world.wait(Phase.OFFLINE)
         world.engine.faults = answer(step)
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await trio.sleep(1)
         await world.tell(command)
         await world.wait(Phase.OFFLINE)
@@ -440,7 +441,7 @@ async def test_a_start_that_is_called_off_ends_in_rest_however_slow_the_engine_i
         assert world.engine.running() == []
         assert [event.expected for event in exits(world)] == [True]
         world.engine.faults = engine.no_faults
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await world.wait(Phase.RUNNING)
 
 
@@ -451,9 +452,9 @@ async def test_a_container_that_is_deleted_while_it_starts_is_gone_for_good(auto
         await world.create()
         await world.wait(Phase.OFFLINE)
         world.engine.faults = answer(step)
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await trio.sleep(1)
-        await world.tell(told.Delete())
+        await world.tell(messages.Delete())
         await world.wait_gone()
         await trio.sleep(10 * SLOW)
         assert await world.engine.list() == []
@@ -465,8 +466,8 @@ async def test_a_start_that_was_called_off_before_it_happened_takes_no_time(auto
         await world.create()
         await world.wait(Phase.OFFLINE)
         world.engine.faults = slowly("attach", seconds=5.0)
-        await world.tell(told.Start())
-        await world.tell(told.Kill())
+        await world.tell(messages.Start())
+        await world.tell(messages.Kill())
         begun = trio.current_time()
         await world.wait(Phase.OFFLINE)
         assert trio.current_time() - begun < 0.1
@@ -480,9 +481,9 @@ async def test_a_restart_while_it_starts_changes_nothing(autojump_clock):
         await world.create()
         await world.wait(Phase.OFFLINE)
         world.engine.faults = slowly("start")
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await trio.sleep(1)
-        await world.tell(told.Restart())
+        await world.tell(messages.Restart())
         assert (await world.wait(Phase.RUNNING)).run == 1
 
 
@@ -511,7 +512,7 @@ async def test_the_last_lines_come_before_the_exit_is_recorded(autojump_clock):
 async def test_an_unfinished_last_line_is_told_at_the_end(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(startup_command="prompt"))
-        await world.tell(told.Kill())
+        await world.tell(messages.Kill())
         await world.wait(Phase.OFFLINE)
         assert world.console()[-1].endswith("Ready\x1b[0m> ")
 
@@ -536,13 +537,13 @@ async def test_the_exit_is_dated_by_the_engine(autojump_clock):
 async def test_delete_while_running_stops_with_the_configured_stop_first(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(stop=StopPolicy("command", "stop", 30.0)))
-        await world.tell(told.Delete())
+        await world.tell(messages.Delete())
         await world.wait_gone()
         assert await world.engine.list() == []
         assert world.events()[-4:] == [
-            happened.StopRequested(1, Follow.DELETE),
+            events.StopRequested(1, Follow.DELETE),
             *exits(world),
-            happened.DeletionRequested(),
+            events.DeletionRequested(),
             Deleted(),
         ]
         assert exits(world)[0].code == 0
@@ -551,11 +552,11 @@ async def test_delete_while_running_stops_with_the_configured_stop_first(autojum
 async def test_a_kill_hurries_a_deletion(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(startup_command="ignore-sigterm", stop=StopPolicy(timeout=600.0)))
-        await world.tell(told.Delete())
+        await world.tell(messages.Delete())
         with pytest.raises(Rejection, match="is being deleted"):
-            await world.tell(told.Start())
+            await world.tell(messages.Start())
         begun = trio.current_time()
-        await world.tell(told.Kill())
+        await world.tell(messages.Kill())
         await world.wait_gone()
         assert trio.current_time() - begun < 1
 
@@ -571,7 +572,7 @@ async def test_a_removal_that_the_engine_refuses_is_told_and_tried_again(autojum
                 raise refusals.pop()
 
         world.engine.faults = faults
-        await world.tell(told.Delete())
+        await world.tell(messages.Delete())
         await world.wait_gone()
         assert list(member.console.notes.tail(10).items) == ["Error: device busy"] * 2
         assert await world.engine.list() == []
@@ -580,7 +581,7 @@ async def test_a_removal_that_the_engine_refuses_is_told_and_tried_again(autojum
 async def test_a_name_can_be_used_again_after_its_deletion(autojump_clock):
     async with open_world() as world:
         await world.running()
-        await world.tell(told.Delete())
+        await world.tell(messages.Delete())
         await world.wait_gone()
         await world.running(a_spec(startup_command="prompt"))
         assert (world.state().attempt, world.state().run) == (2, 2)
@@ -616,7 +617,7 @@ async def test_the_terminal_has_a_size_from_the_start_and_keeps_the_one_it_was_g
         member.console.resize(80, 24)
         await trio.sleep(1)
         assert world.engine.terminal_size("s1") == (80, 24)
-        await world.tell(told.Restart())
+        await world.tell(messages.Restart())
         await trio.sleep(1)
         assert world.engine.terminal_size("s1") == (80, 24)
 

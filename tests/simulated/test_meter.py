@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from actors.container import messages as told
+from actors.container import messages
 from actors.container.engine import EngineUnavailable
 from actors.container.state import Phase
 from actors.container.stats_sampler import measure
@@ -54,7 +54,7 @@ async def test_a_container_that_has_ended_has_no_stats(autojump_clock):
     async with open_metered() as world:
         member = await world.running()
         await trio.sleep(5)
-        await world.tell(told.Stop())
+        await world.tell(messages.Stop())
         await world.wait(Phase.OFFLINE)
         assert member.stats.value is None
         await trio.sleep(5)
@@ -71,7 +71,7 @@ async def test_a_container_that_ends_while_it_is_measured_has_no_stats(autojump_
 
         world.engine.faults = faults
         await trio.sleep(1.4)
-        await world.tell(told.Kill())
+        await world.tell(messages.Kill())
         await world.wait(Phase.OFFLINE)
         await trio.sleep(5)
         assert member.stats.value is None

@@ -9,7 +9,7 @@ import trio
 
 from actors.container import decider as decider_module
 from actors.container import fleet as fleet_module
-from actors.container import messages as told
+from actors.container import messages
 from actors.container.console.console import INPUTS, InputClosed, InputFull
 from actors.container.engine import EngineRefused, EngineUnavailable, Role
 from actors.container.events import Exited, FoundRunning, Started, Vanished
@@ -165,7 +165,7 @@ async def test_a_look_that_stalls_on_one_container_keeps_nobody_else_waiting(aut
             with trio.fail_after(fleet_module.LOOK_PATIENCE + 1):
                 await world.wait_engine()
             assert (await world.wait(Phase.OFFLINE, "s2")).exit.code == 5
-            await world.tell(told.Start(), "s2")
+            await world.tell(messages.Start(), "s2")
             await world.wait(Phase.RUNNING, "s2")
             assert world.state("s1").phase is Phase.RUNNING
             gate.set()
@@ -219,7 +219,7 @@ async def test_a_start_whose_answer_was_lost_is_not_done_twice(autojump_clock):
                 raise EngineUnavailable("the answer was lost")
 
         world.engine.faults = faults
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         state = await world.wait(Phase.OFFLINE)
         assert state.exit.code == 3
         await trio.sleep(100)
@@ -236,7 +236,7 @@ async def test_a_console_that_can_not_be_attached_keeps_no_start_waiting_for_eve
                 raise EngineUnavailable("no stream today")
 
         world.engine.faults = faults
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await world.wait(Phase.LOADING)
         await trio.sleep(100)
         world.engine.faults = fake.no_faults
@@ -302,7 +302,7 @@ async def test_input_that_nobody_reads_is_bounded_and_a_stop_command_waits_for_r
                 await trio.sleep(0.01)
         with pytest.raises(InputFull):
             member.console.send_nowait(b"one more\n")
-        await world.tell(told.Stop())
+        await world.tell(messages.Stop())
         assert (await world.wait(Phase.OFFLINE)).exit.code == 0
 
 
@@ -341,7 +341,7 @@ async def test_a_running_container_that_someone_removes_has_exited_and_can_be_st
         state = await world.wait(Phase.OFFLINE)
         assert state.engine_id is None
         assert len(exits(world)) == 1
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await world.wait(Phase.RUNNING)
         assert world.names()[-4:] == ["StartRequested", "Rebuilt", "Started", "BecameReady"]
         assert await heard(world)
@@ -354,7 +354,7 @@ async def test_a_container_that_someone_removes_while_it_rests_is_built_anew(aut
         world.engine.vanish("s1")
         await trio.sleep(1)
         assert world.state().engine_id is None
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await world.wait(Phase.RUNNING)
 
 
@@ -365,7 +365,7 @@ async def test_a_container_whose_removal_nobody_noticed_is_built_anew_at_once(au
         container = world.engine._names.pop(("s1", Role.SERVER))
         del world.engine._containers[container.engine_id]
         begun = trio.current_time()
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await world.wait(Phase.RUNNING)
         assert trio.current_time() - begun < 1
         assert Vanished(container.engine_id) in world.events()
@@ -383,7 +383,7 @@ async def test_a_container_that_is_removed_as_it_is_started_is_built_anew(autoju
                 world.engine.vanish("s1")
 
         world.engine.faults = faults
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await world.wait(Phase.RUNNING)
         assert world.console() == ["Ready"]
 
@@ -429,7 +429,7 @@ async def test_a_container_that_someone_started_is_found_running_and_can_be_stop
         await world.wait(Phase.RUNNING)
         assert isinstance(world.events()[-2], FoundRunning)
         assert world.console() == ["Ready"]
-        await world.tell(told.Stop())
+        await world.tell(messages.Stop())
         await world.wait(Phase.OFFLINE)
 
 
@@ -446,7 +446,7 @@ async def test_a_life_that_someone_gave_it_and_that_ended_unseen_keeps_no_start_
         world.engine.come_back()
         await trio.sleep(20)
         assert world.state().phase is Phase.OFFLINE
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await world.wait(Phase.RUNNING)
         assert exits(world) == []
 
@@ -553,7 +553,7 @@ async def test_a_stop_goes_on_after_a_restart_of_the_daemon(autojump_clock):
     async with fake.open_fake_engine() as engine:
         async with open_daemon(journal, engine) as world:
             await world.running(a_spec(startup_command="ignore-sigterm"))
-            await world.tell(told.Stop())
+            await world.tell(messages.Stop())
         await trio.sleep(NAP)
         async with open_daemon(journal, engine) as world:
             assert (await world.wait(Phase.OFFLINE)).exit.code == 137
@@ -579,7 +579,7 @@ async def test_containers_that_were_deleted_stay_deleted(autojump_clock):
     async with fake.open_fake_engine() as engine:
         async with open_daemon(journal, engine) as world:
             await world.create()
-            await world.tell(told.Delete())
+            await world.tell(messages.Delete())
             await world.wait_gone()
         await trio.sleep(NAP)
         async with open_daemon(journal, engine) as world:
@@ -605,7 +605,7 @@ async def test_a_bug_quarantines_its_container_and_the_others_never_notice(autoj
     async with open_world() as world:
         await world.running(a_spec("s1"))
         await world.running(a_spec("s2"))
-        broken = attrs.evolve(fleet_module.DECIDER, decide=breaking(decider_module.decide, told.Restart))
+        broken = attrs.evolve(fleet_module.DECIDER, decide=breaking(decider_module.decide, messages.Restart))
         monkeypatch.setattr(fleet_module, "DECIDER", broken)
         await world.create(a_spec("s3"))
         world.fleet._unregister(world.member("s1"))
@@ -613,11 +613,11 @@ async def test_a_bug_quarantines_its_container_and_the_others_never_notice(autoj
         await trio.sleep(1)
         for _ in range(4):
             with pytest.raises(ActorGone):
-                await world.tell(told.Restart())
+                await world.tell(messages.Restart())
             await trio.sleep(5)
         assert world.member().place.quarantined
         with pytest.raises(ActorGone) as gone:
-            await world.tell(told.Stop())
+            await world.tell(messages.Stop())
         assert gone.value.quarantined
         assert world.engine.running() == ["s1", "s2"]
         await trio.sleep(2 * fleet_module.RECONCILE_EVERY)
@@ -628,7 +628,7 @@ async def test_a_bug_quarantines_its_container_and_the_others_never_notice(autoj
         await trio.sleep(5)
         assert world.state().phase is Phase.RUNNING
         assert await heard(world)
-        await world.tell(told.Stop())
+        await world.tell(messages.Stop())
         await world.wait(Phase.OFFLINE)
 
 
@@ -638,7 +638,7 @@ async def test_a_pattern_that_was_seen_as_the_actor_broke_is_not_forgotten(autoj
         real = decider_module.decide
 
         def decide(state, message):
-            if isinstance(message, told.ReadinessReported):
+            if isinstance(message, messages.ReadinessReported):
                 for bug in bugs:
                     raise bug
             return real(state, message)
@@ -646,7 +646,7 @@ async def test_a_pattern_that_was_seen_as_the_actor_broke_is_not_forgotten(autoj
         monkeypatch.setattr(fleet_module, "DECIDER", attrs.evolve(fleet_module.DECIDER, decide=decide))
         await world.create(a_spec(startup_command="echo Loading; sleep 1; echo Ready; sleep 1000"))
         await world.wait(Phase.OFFLINE)
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await world.wait(Phase.RUNNING)
         assert world.console() == ["Loading", "Ready"]
 
@@ -667,12 +667,12 @@ async def test_a_command_that_can_not_be_recorded_is_refused_and_does_nothing(au
         await world.running()
         world.journal.full = True
         with pytest.raises(JournalUnavailable):
-            await world.tell(told.Kill())
+            await world.tell(messages.Kill())
         await trio.sleep(30)
         assert world.engine.running() == ["s1"]
         world.journal.full = False
         await trio.sleep(30)
-        await world.tell(told.Kill())
+        await world.tell(messages.Kill())
         await world.wait(Phase.OFFLINE)
 
 
@@ -710,7 +710,7 @@ async def test_what_happens_while_nothing_can_be_recorded_is_recorded_afterwards
     async with open_full_world() as world:
         await world.create(a_spec(startup_command="echo Loading; sleep 10; echo Ready; sleep 10; exit 4"))
         await world.wait(Phase.OFFLINE)
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await world.wait(Phase.LOADING)
         world.journal.full = True
         await trio.sleep(15)
@@ -745,7 +745,7 @@ async def test_a_start_that_could_not_be_recorded_in_time_is_not_done_twice(auto
         await world.create(a_spec(startup_command="crash-looper 4 1"))
         await world.wait(Phase.OFFLINE)
         world.engine.faults = faults
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await trio.sleep(60)
         world.journal.full = False
         assert (await world.wait(Phase.OFFLINE)).exit.code == 4
@@ -766,4 +766,4 @@ async def test_a_container_that_is_not_there_is_none(autojump_clock):
         assert world.fleet.get("nobody") is None
         member = await world.create()
         with pytest.raises(Rejection):
-            await member.place.ref.ask(told.Create(a_spec()))
+            await member.place.ref.ask(messages.Create(a_spec()))

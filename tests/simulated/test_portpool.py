@@ -6,7 +6,7 @@ import attrs
 import pytest
 import trio
 
-from actors.container import messages as told
+from actors.container import messages
 from actors.container.events import Deleted
 from actors.container.fleet import open_fleet
 from actors.container.spec import PortBinding
@@ -75,7 +75,7 @@ async def test_a_deletion_gives_the_ports_back(autojump_clock):
     async with open_pool() as (world, pool):
         await create(world, pool)
         await world.wait(Phase.OFFLINE)
-        await world.tell(told.Delete())
+        await world.tell(messages.Delete())
         await world.wait_gone()
         await pool.wait_followed()
         assert owner(pool) is None
@@ -96,7 +96,7 @@ async def test_a_new_container_of_an_old_name_does_not_lose_its_ports_to_the_old
         for _ in range(5):
             await create(world, pool)
             await world.wait(Phase.OFFLINE)
-            await world.tell(told.Delete())
+            await world.tell(messages.Delete())
             await world.wait_gone()
         await create(world, pool)
         await trio.sleep(10)
@@ -108,7 +108,7 @@ async def test_the_release_belongs_to_the_operation_that_led_to_it(autojump_cloc
     async with open_pool() as (world, pool):
         await create(world, pool)
         await world.wait(Phase.OFFLINE)
-        await world.member().place.ref.ask(told.Delete(), "operation-7")
+        await world.member().place.ref.ask(messages.Delete(), "operation-7")
         await world.wait_gone()
         await pool.wait_followed()
         causes = {type(r.event).__name__: r.cause for r in world.journal.records}
@@ -142,7 +142,7 @@ async def test_ports_are_given_back_once_the_journal_can_be_written_again(autoju
         await create(world, pool)
         await world.wait(Phase.OFFLINE)
         world.journal.fills_after = Deleted
-        await world.tell(told.Delete())
+        await world.tell(messages.Delete())
         await world.wait_gone()
         await trio.sleep(5)
         assert owner(pool) == "s1"
@@ -156,7 +156,7 @@ async def rebind(world, pool, *bindings):
     """Lease and ask, as whoever serves a request does."""
     await pool.wait_followed()
     await pool.ref.ask(Lease("s1", tuple(map(to_key, bindings))))
-    await world.tell(told.Rebind(bindings))
+    await world.tell(messages.Rebind(bindings))
 
 
 async def test_other_ports_are_held_beside_the_old_ones_until_the_container_has_them(autojump_clock):
@@ -208,7 +208,7 @@ async def test_a_start_on_a_full_disk_is_a_start_and_strangers_leases_go_once_th
             journal.full = False
             await trio.sleep(20)
             assert (owner(pool), owner(pool, OTHER)) == ("s1", None)
-            await world.tell(told.Delete())
+            await world.tell(messages.Delete())
             await world.wait_gone()
             await pool.wait_followed()
             assert owner(pool) is None

@@ -7,7 +7,7 @@ import attrs
 import pytest
 import trio
 
-from actors.container import events as happened
+from actors.container import events
 from actors.container.fleet import stream_of
 from actors.kernel.bus import Bus, open_bus
 from actors.kernel.journal import Append, JournalUnavailable, MemoryJournal
@@ -18,12 +18,12 @@ from actors.remotesync.cursors import Cursor, MemoryCursors
 from actors.remotesync.delivery import DeliveryQueue, read
 from actors.remotesync.panel import Accepted, Later, Refused
 from actors.remotesync.updates import Fault, Status
-from tests.doubles.panels import BROKEN, DOWN, FakePanel
 from tests.simulated.world import a_spec, virtual_clock
+from tests.support.doubles.panels import BROKEN, DOWN, FakePanel
 
-CREATED = happened.Created(1, a_spec())
-READY = happened.Installed(1, "e")
-FAILED = happened.InstallationFailed(1, "timeout", "it took too long")
+CREATED = events.Created(1, a_spec())
+READY = events.Installed(1, "e")
+FAILED = events.InstallationFailed(1, "timeout", "it took too long")
 
 
 @attrs.define(eq=False)
@@ -39,11 +39,11 @@ class World:
     bus: Bus | None = None
     versions: dict = attrs.field(factory=dict)
 
-    async def record(self, server, *events):
+    async def record(self, server, *emitted):
         """Record ``events`` of a server; an update in each."""
         version = self.versions.get(server, 0)
-        recorded = await self.bus.publish(Append(stream_of(server), version, events))
-        self.versions[server] = version + len(events)
+        recorded = await self.bus.publish(Append(stream_of(server), version, emitted))
+        self.versions[server] = version + len(emitted)
         return [record.position for record in recorded]
 
     async def wait_told(self, count):
@@ -115,7 +115,7 @@ async def test_the_panel_is_told_of_each_servers_installation_in_its_order(autoj
     async with enabled.run():
         await enabled.record("a", CREATED)
         await enabled.record("b", CREATED)
-        await enabled.record("a", happened.ImageEnsured(1), happened.ScriptFinished(1), READY)
+        await enabled.record("a", events.ImageEnsured(1), events.ScriptFinished(1), READY)
         await enabled.wait_drained()
     assert [(told.event_id, told.server, told.frame) for told in enabled.panel.accepted] == [
         ("n1-1", "a", Status("installing")),
@@ -394,7 +394,7 @@ async def test_a_restart_counts_again_what_waits(autojump_clock, enabled):
 
     enabled.panel.answer = answer
     async with enabled.run():
-        await enabled.record("a", CREATED, happened.ImageEnsured(1), READY)
+        await enabled.record("a", CREATED, events.ImageEnsured(1), READY)
         await enabled.record("b", *[READY] * 100)
         await trio.sleep(1)
         assert enabled.standing.backlog == 102
@@ -424,7 +424,7 @@ async def test_the_mark_is_saved_now_and_then_also_when_there_is_nothing_to_tell
     monkeypatch.setattr(checkpoint, "FAR", 50)
     async with enabled.run():
         for _ in range(120):
-            await enabled.record("a", happened.ImageEnsured(1))
+            await enabled.record("a", events.ImageEnsured(1))
         await trio.sleep(1)
         assert enabled.cursors.kept[NAME].mark == 100
 
@@ -467,7 +467,7 @@ async def test_with_latest_a_panel_that_was_away_hears_of_each_servers_newest_st
     enabled.panel.answer, enabled.panel.unwell = down, "connection refused"
     async with enabled.run():
         for _ in range(60):
-            await enabled.record("a", CREATED, READY, CREATED, happened.Started(1, 1.0))
+            await enabled.record("a", CREATED, READY, CREATED, events.Started(1, 1.0))
             await enabled.record("b", CREATED, FAILED)
             await trio.sleep(20)
         assert enabled.standing.backlog == 300

@@ -11,15 +11,15 @@ import attrs
 import pytest
 import trio
 
-from actors.container import events as happened
+from actors.container import events
 from actors.container.fleet import stream_of
 from actors.kernel.bus import open_bus
 from actors.kernel.journal import Append, MemoryJournal
 from actors.remotesync.actor import NAME, RemoteStatus, RemoteSync
 from actors.remotesync.cursors import MemoryCursors
 from actors.remotesync.panel import Accepted, Later
-from tests.doubles.panels import BROKEN, DOWN, FakePanel
 from tests.simulated.world import virtual_clock
+from tests.support.doubles.panels import BROKEN, DOWN, FakePanel
 
 SERVERS = 200
 UPDATES = 10_000
@@ -68,8 +68,8 @@ async def record(bus, dice, expected):
     versions = Counter()
     for number in range(UPDATES):
         server = f"s{dice.randrange(SERVERS)}"
-        event = happened.Installed(number, "e")
-        noise = [happened.Started(1, 1.0)] * dice.randrange(3)
+        event = events.Installed(number, "e")
+        noise = [events.Started(1, 1.0)] * dice.randrange(3)
         recorded = await bus.publish(Append(stream_of(server), versions[server], (*noise, event)))
         versions[server] += len(recorded)
         expected.append((server, recorded[-1].position))

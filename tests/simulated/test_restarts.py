@@ -3,8 +3,7 @@
 import pytest
 import trio
 
-from actors.container import events as happened
-from actors.container import messages as told
+from actors.container import events, messages
 from actors.container.spec import RestartPolicy
 from actors.container.state import Phase
 from actors.kernel.journal import MemoryJournal
@@ -15,7 +14,7 @@ POLICY = RestartPolicy("on-crash", max=3, within=60.0)
 
 
 def exits(world):
-    return [event for event in world.events() if isinstance(event, happened.Exited)]
+    return [event for event in world.events() if isinstance(event, events.Exited)]
 
 
 async def test_a_server_that_crashes_comes_back_by_itself(autojump_clock):
@@ -33,7 +32,7 @@ async def test_a_crash_is_recorded_with_its_last_words(autojump_clock):
         command = "; ".join(f"echo line {n}" for n in range(30)) + "; exit 3"
         await world.create(a_spec(startup_command=command, start_pattern=None))
         await world.wait(Phase.OFFLINE)
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await world.member().wait_until(lambda view: view.state.exit is not None)
         (exited,) = exits(world)
         assert (exited.code, exited.reason) == (3, "the process ended with exit code 3")
@@ -45,7 +44,7 @@ async def test_last_words_are_those_of_this_run(autojump_clock):
         await world.running(a_spec(startup_command="stdin-echo"))
         world.engine.exit("s1", 1)
         await world.wait(Phase.OFFLINE)
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await world.wait(Phase.RUNNING)
         world.engine.exit("s1", 1)
         await world.wait(Phase.OFFLINE)
@@ -56,7 +55,7 @@ async def test_a_crash_loop_ends(autojump_clock):
     async with open_world() as world:
         await world.create(a_spec(startup_command="crash-looper", restart_policy=POLICY))
         await world.wait(Phase.OFFLINE)
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         with trio.fail_after(1000):
             await world.member().wait_until(lambda view: view.state.run == 4 and view.state.error)
         assert world.state().phase is Phase.OFFLINE
@@ -94,7 +93,7 @@ async def test_a_crash_while_the_daemon_is_down_is_one_too(autojump_clock):
             assert [(event.code, event.expected) for event in exits(world)] == [(7, False)]
 
 
-@pytest.mark.parametrize("command", [told.Stop(), told.Kill()])
+@pytest.mark.parametrize("command", [messages.Stop(), messages.Kill()])
 async def test_an_exit_that_was_asked_for_starts_nothing(autojump_clock, command):
     async with open_world() as world:
         await world.running(a_spec(restart_policy=RestartPolicy("always")))

@@ -11,7 +11,7 @@ import attrs
 import pytest
 import trio
 
-from actors.container import messages as told
+from actors.container import messages
 from actors.container.console.console import Console
 from actors.container.console.follower import Watch
 from actors.container.console.log import MemoryConsoleLog
@@ -142,7 +142,7 @@ async def live(world, spec):
     await insist(lambda: world.fleet.create(spec, "create-1"), lambda: world.fleet.get("s1"))
     await world.wait(Phase.OFFLINE)
     start = world.member().place.ref
-    await insist(lambda: start.ask(told.Start(), "start-1"), lambda: world.state().run)
+    await insist(lambda: start.ask(messages.Start(), "start-1"), lambda: world.state().run)
     await world.member().wait_until(
         lambda view: view.state.phase is Phase.OFFLINE and view.state.exit is not None
     )

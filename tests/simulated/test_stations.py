@@ -8,7 +8,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from actors.container import messages as told
+from actors.container import messages
 from actors.container.state import Phase
 from actors.container.stats import Stats
 from lightd.http.live import frames
@@ -77,17 +77,17 @@ async def look_on(stations, member, page):
 async def test_lines_and_events_keep_their_order_through_a_pause(autojump_clock):
     async with open_watched() as (world, _stations, page):
         console = world.member().console
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await world.wait(Phase.RUNNING)
         for _ in range(300):
             console.write(b"fast\n")
             await trio.sleep(0.001)
         before = len(page.frames)
         console.write(b"the last line\n")
-        await world.tell(told.Kill())
+        await world.tell(messages.Kill())
         await world.wait(Phase.OFFLINE)
         console.write(b"between\n")
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await world.wait(Phase.RUNNING)
         console.write(b"after\n")
         await trio.sleep(1)
@@ -177,7 +177,7 @@ async def test_a_deleted_container_ends_its_feed_after_its_last_word(autojump_cl
         async with trio.open_nursery() as nursery:
             nursery.start_soon(look_on, stations, member, page)
             await wait_all_tasks_blocked()
-            await world.tell(told.Delete())
+            await world.tell(messages.Delete())
         assert [frame["data"] for frame in page.told if frame["event"] == "event"][-1] == "deleted"
         late = Page()
         await look_on(stations, member, late)
@@ -205,14 +205,14 @@ async def test_stats_keep_their_place_among_lines_and_events_also_for_one_who_is
         nursery.start_soon(look_on, stations, member, late)
         await wait_all_tasks_blocked()
         before = len(page.frames)
-        await world.tell(told.Start())
+        await world.tell(messages.Start())
         await world.wait(Phase.RUNNING)
         for number in range(3):
             member.console.write(b"line\n")
             await trio.sleep(1)
             member.stats.set(Stats(number, 2, 3, 4, 5, 6, 7, 8))
             await trio.sleep(1)
-        await world.tell(told.Kill())
+        await world.tell(messages.Kill())
         await world.wait(Phase.OFFLINE)
         await trio.sleep(1)
         assert not late.frames

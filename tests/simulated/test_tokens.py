@@ -24,8 +24,8 @@ from lightd.access.sessions import OpenSockets
 from lightd.api.errors import ApiError
 from lightd.config.sections import Authorization
 from lightd.http.gate import Gate, to_digest
-from tests import soak
-from tests.doubles.journals import SlowJournal
+from tests.support import soak
+from tests.support.doubles.journals import SlowJournal
 
 EPOCH = 1_700_000_000.0
 TEXT = "lightd_a_minted_token_of_the_tests"

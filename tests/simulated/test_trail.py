@@ -10,7 +10,7 @@ from lightd.audit.entry import INTERRUPTED, UNANSWERED, Asked, Begun
 from lightd.audit.trail import Call, about, follow, note_operation, open_trail
 from lightd.config.sections import Audit
 from tests.contracts.audit_checks import asked, ended
-from tests.doubles.audit import MemoryTable
+from tests.support.doubles.audit import MemoryTable
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import attrs
 import trio
 
-from actors.container import messages as told
+from actors.container import messages
 from actors.container.console.log import ConsoleLog
 from actors.container.fleet import Fleet, Member, open_fleet, stream_of
 from actors.container.spec import ContainerSpec
@@ -62,7 +62,7 @@ class World:
         await self.fleet.create(spec)
         return self.member(spec.internal_id)
 
-    async def tell(self, command: told.Message, internal_id: str = "s1") -> None:
+    async def tell(self, command: messages.Message, internal_id: str = "s1") -> None:
         await self.member(internal_id).place.ref.ask(command)
 
     async def wait(self, phase: Phase, internal_id: str = "s1") -> State:
@@ -83,7 +83,7 @@ class World:
     async def running(self, spec: ContainerSpec | None = None) -> Member:
         member = await self.create(spec)
         await self.wait(Phase.OFFLINE, member.internal_id)
-        await member.place.ref.ask(told.Start())
+        await member.place.ref.ask(messages.Start())
         await self.wait(Phase.RUNNING, member.internal_id)
         return member
 

@@ -21,7 +21,7 @@ from typing import Final, assert_never
 import attrs
 import trio
 
-from actors.container import messages as told
+from actors.container import messages
 from actors.container.fleet import Member
 from actors.container.state import Phase
 from lightd.files import errors
@@ -134,13 +134,13 @@ class Watch:
             case Step.TELL:
                 self._say(volume_id, what)
             case Step.STOP:
-                await self._end(volume_id, told.Stop(), f"{what}; the server is stopped")
+                await self._end(volume_id, messages.Stop(), f"{what}; the server is stopped")
             case Step.KILL:
-                await self._end(volume_id, told.Kill(), f"{what}; the server is killed")
+                await self._end(volume_id, messages.Kill(), f"{what}; the server is killed")
             case _:
                 assert_never(step)
 
-    async def _end(self, volume_id: str, command: told.Command, what: str) -> None:
+    async def _end(self, volume_id: str, command: messages.Command, what: str) -> None:
         self._say(volume_id, what)
         for member in self._users(volume_id):
             if member.state.phase not in AT_REST:

@@ -9,8 +9,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from actors.container import changed
-from actors.container import events as happened
+from actors.container import events
 from actors.container.events import Follow
 from actors.container.state import Phase, State
 from actors.container.stats import Stats
@@ -116,24 +115,24 @@ def to_event(record: Recorded) -> dict[str, Any] | None:
     event = record.event
     base: dict[str, Any] = {"event": "event", "seq": record.position}
     match event:
-        case happened.Created() | changed.InstallationRepeated() | changed.ReinstallBegan():
+        case events.Created() | events.InstallationRepeated() | events.ReinstallBegan():
             return {**base, "data": "installing"}
-        case happened.Installed() | changed.Replaced() | changed.ChangeAbandoned():
+        case events.Installed() | events.Replaced() | events.ChangeAbandoned():
             return {**base, "data": "ready"}
-        case happened.InstallationFailed():
+        case events.InstallationFailed():
             return {**base, "data": "failed"}
-        case happened.StartRequested() | happened.FoundRunning():
+        case events.StartRequested() | events.FoundRunning():
             return {**base, "data": "starting"}
-        case happened.BecameReady():
+        case events.BecameReady():
             return {**base, "data": "running"}
-        case happened.StopRequested() | happened.KillRequested():
+        case events.StopRequested() | events.KillRequested():
             return {**base, "data": "stopping"}
-        case happened.Exited():
+        case events.Exited():
             ended = {"code": event.code, "oom_killed": event.oom_killed, "crashed": not event.expected}
             return {**base, "data": "exit", **ended}
-        case happened.StartFailed():
+        case events.StartFailed():
             return {**base, "data": "exit", "code": None, "oom_killed": False, "crashed": True}
-        case happened.Deleted():
+        case events.Deleted():
             return {**base, "data": "deleted"}
         case _:
             return None
@@ -148,27 +147,27 @@ class Commentary:
     def to_text(self, event: object) -> str | None:
         """Return what is to be said of ``event``, None where it speaks for itself."""
         match event:
-            case happened.StopRequested() | happened.KillRequested():
+            case events.StopRequested() | events.KillRequested():
                 self._restarting = event.follow is Follow.START
-            case happened.Started():
+            case events.Started():
                 restarted, self._restarting = self._restarting, False
                 return "Container restarted" if restarted else "Container started"
-            case happened.BecameReady():
+            case events.BecameReady():
                 return "Server started"
-            case happened.Exited():
+            case events.Exited():
                 return "Container stopped"
             case (
-                happened.StartFailed()
-                | happened.InstallationFailed()
-                | happened.RestartsGivenUp()
-                | changed.ChangeFailed()
-                | changed.ChangeAbandoned()
+                events.StartFailed()
+                | events.InstallationFailed()
+                | events.RestartsGivenUp()
+                | events.ChangeFailed()
+                | events.ChangeAbandoned()
             ):
                 self._restarting = False
                 return f"Error: {event.reason}"
-            case changed.Replaced():
+            case events.Replaced():
                 return "Container replaced by a new one"
-            case happened.RestartScheduled():
+            case events.RestartScheduled():
                 return f"Container crashed, it is started again in {event.delay:g} seconds"
             case Condensed():
                 return "Earlier events are no longer kept"

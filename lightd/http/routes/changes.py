@@ -14,7 +14,7 @@ import trio
 from quart import Blueprint, Response
 from quart_trio import QuartTrio
 
-from actors.container import messages as told
+from actors.container import messages
 from actors.container.editing import needs_new_container
 from actors.container.fleet import Member
 from actors.container.operations import Operation, Status
@@ -34,7 +34,7 @@ from lightd.system import System, new_operation_id
 APPLYING = 10.0
 """Seconds that an edit waits for the engine to apply new limits."""
 
-EDITABLE = tuple(field.name for field in attrs.fields(told.Edit))
+EDITABLE = tuple(field.name for field in attrs.fields(messages.Edit))
 AT_NEXT_START = ("startup_command", "start_pattern", "environment", "read_only")
 
 _OPERATION_ID = re.compile(r"[a-z]{1,20}-[0-9a-f]{32}")
@@ -49,7 +49,7 @@ def install(app: QuartTrio, system: System) -> None:
         queries.check_names("wait")
         wait = queries.seconds("wait")
         body = await take_body(lambda raw: read(ReinstallBody, _to_object(raw)), most=WHOLE)
-        command = told.Reinstall(body.image, body.install_script)
+        command = messages.Reinstall(body.image, body.install_script)
         return await _change(system, internal_id, command, "reinstall", "Container reinstall started", wait)
 
     @routes.post("/containers/<internal_id>/rebind-network")
@@ -57,7 +57,7 @@ def install(app: QuartTrio, system: System) -> None:
         queries.check_names("wait")
         wait = queries.seconds("wait")
         body = await take_body(lambda raw: read(RebindBody, _to_object(raw)))
-        command = told.Rebind(to_bindings(body.ports))
+        command = messages.Rebind(to_bindings(body.ports))
         return await _change(system, internal_id, command, "rebind", "Network rebinding started", wait)
 
     @routes.patch("/containers/<internal_id>")
@@ -71,7 +71,7 @@ def install(app: QuartTrio, system: System) -> None:
         if command.limits is not None:
             await _limit(system, member, command.limits)
         rest = attrs.evolve(command, limits=None)
-        if rest != told.Edit():
+        if rest != messages.Edit():
             await ask(system, member, rest, new_operation_id("edit"))
         given = [name for name in EDITABLE if getattr(command, name) is not None]
         later = [name for name in given if name in AT_NEXT_START]
@@ -112,7 +112,7 @@ def _to_object(raw: bytes, *nullable: str) -> object:
 async def _change(
     system: System,
     internal_id: str,
-    command: told.Reinstall | told.Rebind,
+    command: messages.Reinstall | messages.Rebind,
     kind: str,
     message: str,
     wait: float | None,
@@ -143,7 +143,7 @@ async def _limit(system: System, member: Member, limits: Limits) -> None:
     if member.state.engine_id is not None:
         check_engine(system)
     operation_id = new_operation_id("limits")
-    await ask(system, member, told.Edit(limits=limits), operation_id)
+    await ask(system, member, messages.Edit(limits=limits), operation_id)
     with trio.move_on_after(APPLYING) as patience:
         await member.wait_until(lambda view: view.state.limits_before is None)
     if patience.cancelled_caught:

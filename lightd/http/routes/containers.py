@@ -8,7 +8,7 @@ import trio
 from quart import Blueprint, Response
 from quart_trio import QuartTrio
 
-from actors.container import messages as told
+from actors.container import messages
 from actors.container.fleet import Member, stream_of
 from actors.kernel.journal import Recorded
 from actors.kernel.mailbox import ActorGone, Receipt
@@ -28,11 +28,11 @@ from lightd.system import System, new_operation_id
 
 DELETE_WAIT = 60.0
 
-POWER: dict[str, Callable[[], told.Command]] = {
-    "start": told.Start,
-    "stop": told.Stop,
-    "kill": told.Kill,
-    "restart": told.Restart,
+POWER: dict[str, Callable[[], messages.Command]] = {
+    "start": messages.Start,
+    "stop": messages.Stop,
+    "kill": messages.Kill,
+    "restart": messages.Restart,
 }
 
 
@@ -77,7 +77,7 @@ def install(app: QuartTrio, system: System) -> None:
         member = find(system, internal_id)
         check_engine(system)
         operation_id = new_operation_id("delete")
-        receipt = await ask(system, member, told.Delete(), operation_id)
+        receipt = await ask(system, member, messages.Delete(), operation_id)
         seconds = DELETE_WAIT if wait is None else wait
         outcome = await to_outcome(system, member, operation_id, receipt, seconds)
         if outcome.pop("status") == "succeeded":
@@ -150,7 +150,7 @@ async def ask_power(system: System, member: Member, action: str) -> tuple[str, R
     return operation_id, await ask(system, member, POWER[action](), operation_id)
 
 
-async def ask(system: System, member: Member, command: told.Command, operation_id: str) -> Receipt:
+async def ask(system: System, member: Member, command: messages.Command, operation_id: str) -> Receipt:
     """Have ``command`` decided; raises as ``Ref.ask``, and a 404 for a container that went meanwhile."""
     with deleted_meanwhile(system, member):
         return await member.place.ref.ask(command, operation_id)

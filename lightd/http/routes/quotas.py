@@ -6,7 +6,7 @@ from typing import Any
 from quart import Blueprint, Response
 from quart_trio import QuartTrio
 
-from actors.volumes import messages as told
+from actors.volumes import messages
 from lightd.access import rates
 from lightd.api.file_bodies import SizeBody
 from lightd.files.quota.kind import MEGABYTE
@@ -44,7 +44,7 @@ def install(app: QuartTrio, system: System) -> None:
 
 async def _resize(system: System, volume_id: str, size: int) -> None:
     async with system.quotas.resizing(volume_id, size):
-        await system.volumes.ref.ask(told.Resize(volume_id, size), new_operation_id())
+        await system.volumes.ref.ask(messages.Resize(volume_id, size), new_operation_id())
 
 
 async def _to_quota(system: System, volume_id: str) -> dict[str, Any]:

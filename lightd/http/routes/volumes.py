@@ -7,7 +7,7 @@ from typing import Any
 from quart import Blueprint, Response
 from quart_trio import QuartTrio
 
-from actors.volumes import messages as told
+from actors.volumes import messages
 from actors.volumes.decider import Volume
 from lightd.api.errors import not_found
 from lightd.api.file_bodies import VolumeBody
@@ -63,7 +63,7 @@ def _read_volume(raw: bytes) -> VolumeBody:
 
 async def _create(system: System, volume_id: str, size: int | None) -> None:
     async with system.quotas.making(volume_id, size):
-        command = told.Create(volume_id, size, system.clock(), to_users(system))
+        command = messages.Create(volume_id, size, system.clock(), to_users(system))
         await system.volumes.ref.ask(command, new_operation_id())
     await hand_over(system, volume_id)
 

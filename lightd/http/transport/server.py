@@ -4,7 +4,7 @@ Hypercorn's own serve() is not used: there an exception in any connection ends t
 (pgjones/hypercorn#225, #329), HTTP/2 is always on, nothing limits a client, and its shutdown can be held
 up for ever. What is kept is its HTTP/1.1 and WebSocket protocol; `protocol`, `websocket` and `connection` say
 what is changed there and why. The overrides reach into those classes, so they hold for one version
-only: an upgrade has to be looked at, with tests/live/edge to tell whether it may pass.
+only: an upgrade has to be looked at, with tests/server to tell whether it may pass.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from lightd.files import archives, archiving, errors
 from lightd.files.charging import Amount
 from lightd.files.jail import open_jail
 from lightd.files.paths import ROOT, parse_path
-from tests.contracts.scene import TENANT
+from tests.support.scene import TENANT
 
 
 @pytest.fixture

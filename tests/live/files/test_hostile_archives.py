@@ -16,7 +16,7 @@ import trio
 from lightd.files import archiver, archives, archiving, errors, shares
 from lightd.files.jail import open_jail
 from lightd.files.paths import parse_path
-from tests.contracts.scene import TENANT
+from tests.support.scene import TENANT
 
 SOON = 90.0
 """Seconds: each is refused within a few, and none of them ever ended by itself."""

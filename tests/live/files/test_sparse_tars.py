@@ -10,8 +10,8 @@ import pytest
 from lightd.files import archives, archiving
 from lightd.files.jail import open_jail
 from lightd.files.paths import parse_path
-from tests.contracts.scene import TENANT, held_in
 from tests.contracts.sparse_checks import MEGABYTE, files_below, is_same, put
+from tests.support.scene import TENANT, held_in
 
 NEEDS = {"GNU tar": "tar", "bsdtar": "bsdtar", "Python's tarfile": None}
 GNU_FORMATS = {

@@ -1,0 +1,71 @@
+"""The calls that the page of the API shows do what they show, word for word."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import trio
+
+from tests.api.front import TOKEN
+from tests.rig import engine
+from tests.support.page_blocks import all_blocks
+
+PAGE = Path(__file__).parents[2] / "docs/api.md"
+NEWER = "eclipse-temurin:21-jre"
+
+
+async def test_every_call_of_the_volumes_works_as_it_stands(edge, tmp_path):
+    engine.require("curl")
+    (block,) = re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    first, define, _, *lines = block.strip().split("\n")
+    assert first.startswith("url=")
+    (tmp_path / "server.jar").write_bytes(os.urandom(5000))
+    script = f"set -euo pipefail; url={edge.url} token={TOKEN} id={await edge.volume()}\n{define}\n"
+    routes = set()
+    for line in lines:
+        done = await trio.run_process(
+            ["bash", "-c", script + line], cwd=tmp_path, capture_stdout=True, check=False
+        )
+        assert done.returncode == 0, line
+        said = done.stdout.decode()
+        assert '"error":"' not in said, (line, said)
+        assert said.startswith("HTTP/1.1 200") if " -I " in line else said == "" or json.loads(said), (
+            line,
+            said,
+        )
+        routes.add(re.sub(r'[?"].*', "", line.partition("$url")[2].split()[0]))
+    assert (tmp_path / "copy.jar").read_bytes() == (tmp_path / "server.jar").read_bytes()
+    assert (tmp_path / "head.bin").read_bytes() == (tmp_path / "server.jar").read_bytes()[:100]
+    assert len(routes) == 14
+
+
+async def test_every_other_call_of_the_page_works_as_it_stands(edge):
+    engine.require("curl", "jq")
+    (define,) = re.findall(r"^call\(\).*$", "".join(all_blocks("README.md", "bash")), re.MULTILINE)
+    mint, reinstall, rebind, edit, policy, operation = all_blocks("docs/api.md", "bash")
+    shown = [json.loads(text) for text in all_blocks("docs/api.md", "json")]
+    minted, edited, told = (answer for answer in shown if "seq" not in answer)
+    edge.engine.registry.add(NEWER)
+    await edge.port(25570, "0.0.0.0")
+    await edge.create("server-001", start_pattern="Ready")
+    await edge.power("start", "server-001")
+
+    async def run(block):
+        script = f"set -euo pipefail; url={edge.url} token={TOKEN}\n{define}\n{block}"
+        done = await trio.run_process(["bash", "-c", script], capture_stdout=True, check=False)
+        assert done.returncode == 0, block
+        return json.loads(done.stdout)
+
+    assert (await run(mint)).keys() == minted.keys()
+    assert (await run(reinstall))["status"] == "succeeded"
+    assert (await edge.show("server-001"))["image"] == NEWER
+    assert (await run(rebind))["status"] == "succeeded"
+    assert [port["port"] for port in (await edge.show("server-001"))["ports"]] == [25570]
+    await edge.power("start", "server-001")
+    assert await run(edit) == edited
+    assert (await run(policy))["applied"] == ["restart_policy"]
+    assert (await edge.show("server-001"))["restart_policy"] == {"mode": "on-crash", "max": 5, "within": 300}
+    ended = await run(operation)
+    assert ended.keys() == told.keys()
+    assert (ended["kind"], ended["internal_id"]) == (told["kind"], told["internal_id"])

@@ -1,0 +1,271 @@
+"""What the audit says of each call, and that none gets past it."""
+
+import re
+from functools import partial
+
+import trio
+
+from actors.kernel.journal import JournalUnavailable
+from lightd.http import app as application
+from lightd.http.live.hub import open_hub
+from lightd.http.routes import audit
+from tests.api.front import HEADERS, NO_VOLUME, TOKEN, open_edge
+
+VALUES = {"internal_id": "nobody", "volume_id": NO_VOLUME, "ip": "127.0.0.1", "port": "1"}
+
+
+async def entries(edge, since=0, **params):
+    return (await edge.get("/audit", since=since, **params))["entries"]
+
+
+async def newest(edge):
+    return (await entries(edge, limit=1000))[-1]
+
+
+async def head(edge):
+    found = await entries(edge, limit=1000)
+    return found[-1]["seq"] if found else 0
+
+
+async def changing_routes(edge):
+    """Every route that may change something, as a path with values for its variables."""
+    async with open_hub(edge.system.bus) as stations:
+        rules = list(application.make_app(edge.system, stations).url_map.iter_rules())
+    return [
+        (method, re.sub(r"<(?:\w+:)?(\w+)>", lambda found: VALUES.get(found[1], "x-1"), rule.rule))
+        for rule in rules
+        for method in sorted(rule.methods & audit.CHANGING)
+        if not rule.websocket
+    ]
+
+
+async def test_every_route_that_may_change_something_leaves_one_entry_also_when_it_fails(edge):
+    routes = await changing_routes(edge)
+    assert len(routes) > 25
+    for method, path in routes:
+        for headers, content in [
+            (HEADERS, b""),
+            (HEADERS, b"{nonsense"),
+            (HEADERS | {"Accept": "text/html"}, b""),
+            (HEADERS, b'{"ttl":"1h","path":"a","paths":["a"],"content":"","size":1}'),
+        ]:
+            before = await head(edge)
+            answer = await edge.ask(method, path, headers=headers, content=content)
+            [entry] = await entries(edge, before)
+            assert (entry["method"], entry["route"]) == (method, path)
+            assert entry["status"] == answer.status_code, (method, path)
+            code = answer.json()["code"] if answer.is_error else None
+            assert entry["code"] == code
+            assert entry["request_id"] == answer.headers["X-Request-Id"]
+            assert (entry["token_id"], entry["address"]) == ("master", "127.0.0.1")
+
+
+async def test_what_only_looks_leaves_none(edge):
+    await edge.create()
+    before = await head(edge)
+    for path in ("/containers", "/containers/s1", "/volumes", "/network/ports", "/remote/config", "/audit"):
+        await edge.get(path)
+    await edge.ask("OPTIONS", "/containers")
+    assert await entries(edge, before) == []
+
+
+async def test_who_has_no_valid_token_is_not_recorded(edge):
+    for headers in ({}, {**HEADERS, "Authorization": "Bearer lightd_wrong_but_long_enough"}):
+        assert (await edge.ask("POST", "/volumes", headers=headers)).status_code == 401
+        assert (await edge.ask("POST", "/nowhere", headers=headers)).status_code == 401
+    assert await entries(edge) == []
+
+
+async def test_a_path_that_is_no_route_is_recorded_with_neither_its_query_nor_a_token_in_it(edge):
+    await edge.ask("POST", f"/containers/{TOKEN}/x?token={TOKEN}&secret=1")
+    entry = await newest(edge)
+    assert (entry["status"], entry["code"]) == (404, "route_not_found")
+    assert TOKEN not in str(entry)
+    assert "secret" not in str(entry)
+
+
+async def test_an_entry_says_what_it_was_about_and_which_operation_it_led_to(edge):
+    await edge.create("s1")
+    created = await newest(edge)
+    assert (created["route"], created["subject"], created["status"]) == ("/containers", "s1", 200)
+    assert (await edge.get(f"/operations/{created['operation_id']}"))["internal_id"] == "s1"
+    volume = await edge.volume()
+    assert (await newest(edge))["subject"] == volume
+    await edge.port(25565)
+    assert (await newest(edge))["subject"] == "127.0.0.1/25565"
+    await edge.power("start")
+    started = await newest(edge)
+    assert (started["route"], started["subject"]) == ("/containers/s1/start", "s1")
+    assert started["operation_id"].startswith("start-")
+    await edge.post(f"/volumes/{volume}/files", {"path": "a.txt", "content": "what nobody else may read"})
+    assert "a.txt" not in str(await newest(edge))
+    assert "nobody else" not in str(await entries(edge, limit=1000))
+
+
+async def test_entries_come_page_by_page_oldest_first(edge):
+    for _ in range(5):
+        await edge.volume()
+    first = await edge.get("/audit", limit=3)
+    assert [entry["seq"] for entry in first["entries"]] == [1, 2, 3]
+    rest = await edge.get("/audit", since=first["next"])
+    assert [entry["seq"] for entry in rest["entries"]] == [4, 5]
+    assert await edge.get("/audit", since=rest["next"]) == {"entries": [], "next": rest["next"]}
+    assert (await edge.refused("GET", "/audit", limit=1001))[0] == 400
+    assert (await edge.refused("GET", "/audit", odd=1))[0] == 400
+
+
+async def mint(edge, **fields):
+    minted = await edge.post("/auth/tokens", {"ttl": "1h", **fields})
+    return minted["id"], {**HEADERS, "Authorization": f"Bearer {minted['token']}"}
+
+
+async def test_nobody_but_the_master_reads_it(edge):
+    token_id, headers = await mint(edge)
+    minted = await newest(edge)
+    assert (minted["route"], minted["subject"], minted["token_id"]) == ("/auth/tokens", token_id, "master")
+    answer = await edge.ask("GET", "/audit", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (403, "master_token_required")
+    assert (await edge.ask("POST", "/volumes", headers=headers)).status_code == 201
+    assert (await newest(edge))["token_id"] == token_id
+
+
+async def test_a_token_that_is_spent_is_nobody_s(edge):
+    token_id, headers = await mint(edge, remove_on_use=True)
+    assert (await edge.ask("POST", "/volumes", headers=headers)).status_code == 201
+    assert (await newest(edge))["token_id"] == token_id
+    before = await head(edge)
+    assert (await edge.ask("POST", "/volumes", headers=headers)).status_code == 401
+    assert await entries(edge, before) == []
+
+
+async def test_frames_that_change_something_are_recorded_without_a_command_s_text(edge):
+    await edge.running()
+    before = await head(edge)
+    async with edge.console() as console:
+        await console.send("send_command", command="op somebody")
+        await console.until("console", "got: op somebody")
+        await console.send("resize", columns=80, rows=24)
+        await console.send("request_logs", lines=1)
+        await console.until("logs")
+        await console.send("send_command", command="two\nlines")
+        await console.until("error")
+        await console.send("power", action="stop")
+        await console.until("event", "exit")
+    found = await entries(edge, before)
+    assert [(entry["method"], entry["status"], entry["code"]) for entry in found] == [
+        ("WS send_command", 200, None),
+        ("WS send_command", 400, "invalid_request"),
+        ("WS power stop", 200, None),
+    ]
+    assert {(entry["route"], entry["subject"], entry["token_id"]) for entry in found} == {
+        ("/ws/s1", "s1", "master")
+    }
+    assert found[2]["operation_id"].startswith("stop-")
+    assert "somebody" not in str(found)
+    assert TOKEN not in str(found)
+
+
+async def test_what_a_token_may_not_is_recorded_over_http_and_over_a_websocket(edge):
+    await edge.running()
+    token_id, headers = await mint(edge, containers=["s1"], permissions=["console.read"])
+    before = await head(edge)
+    for path in ("/containers/s1/stop", "/containers/s2/stop", "/volumes"):
+        await edge.ask("POST", path, headers=headers)
+    token = headers["Authorization"].removeprefix("Bearer ")
+    async with edge.console(token=f"?token={token}") as console:
+        await console.send("power", action="stop")
+        await console.until("error")
+        await console.send("send_command", command="hello")
+        await console.until("error")
+    found = await entries(edge, before)
+    assert [(entry["method"], entry["status"]) for entry in found] == [
+        ("POST", 403),
+        ("POST", 403),
+        ("POST", 403),
+        ("WS power stop", 403),
+        ("WS send_command", 403),
+    ]
+    assert {entry["token_id"] for entry in found} == {token_id}
+
+
+async def test_a_client_that_hangs_up_leaves_an_entry_without_an_outcome(edge):
+    await edge.create(start_pattern="Ready")
+    edge.faults.gates["start"] = trio.Event()
+    before = await head(edge)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(partial(edge.power, "start", wait=100))
+        while (await edge.show())["state"] != "starting":
+            await trio.sleep(0.01)
+        nursery.cancel_scope.cancel()
+    with trio.fail_after(20):
+        while not (found := await entries(edge, before)):
+            await trio.sleep(0.01)
+    assert [(entry["route"], entry["status"], entry["code"]) for entry in found] == [
+        ("/containers/s1/start", None, "unanswered")
+    ]
+    assert found[0]["operation_id"].startswith("start-")
+    edge.faults.gates.pop("start").set()
+
+
+async def test_nothing_is_changed_where_it_can_not_be_recorded_but_room_can_be_made(edge, monkeypatch):
+    await edge.running()
+    volume = await edge.volume()
+    await edge.post(f"/volumes/{volume}/files", {"path": "big", "content": "x"})
+    before = await head(edge)
+    table = edge.system.audit._table
+
+    class Full:
+        async def write(self, begun, ended):
+            raise JournalUnavailable("the disk is full")
+
+    monkeypatch.setattr(edge.system.audit, "_table", Full())
+    status, code, _ = await edge.refused("POST", f"/volumes/{volume}/files", {"path": "new", "content": "x"})
+    assert (status, code) == (507, "journal_unavailable")
+    await edge.call("DELETE", f"/volumes/{volume}/files", {"paths": ["big"]})
+    async with edge.console() as console:
+        await console.send("send_command", command="hello")
+        await console.until("console", "got: hello")
+    monkeypatch.setattr(edge.system.audit, "_table", table)
+    await edge.volume()
+    found = await entries(edge, before)
+    assert [(entry["method"], entry["status"]) for entry in found] == [
+        ("POST", 507),
+        ("DELETE", 200),
+        ("WS send_command", 200),
+        ("POST", 201),
+    ]
+    files = (await edge.get(f"/volumes/{volume}/files"))["files"]
+    assert files == []
+
+
+async def test_nobody_else_s_stream_shows_the_audit(edge):
+    position = edge.system.bus.head
+    await edge.ask("POST", "/nowhere")
+    await edge.ask("DELETE", "/containers/nobody")
+    assert edge.system.bus.head == position
+    assert len(await entries(edge)) >= 2
+
+
+async def test_how_long_entries_are_kept_can_be_changed_while_it_runs(edge):
+    trail = edge.system.audit
+    clock, trail.clock = trail.clock, lambda: clock() - 30 * 24 * 3600
+    for _ in range(3):
+        await edge.volume()
+    trail.clock = clock
+    assert len(await entries(edge)) == 3
+    assert (await edge.reload(audit={"keep_days": 29}))["applied"] == ["audit.keep_days"]
+    with trio.fail_after(20):
+        while (found := await entries(edge))[0]["seq"] != 4:
+            await trio.sleep(0.01)
+    assert [entry["route"] for entry in found] == ["/remote/config/reload"]
+
+
+async def test_the_audit_is_there_after_a_restart(tmp_path):
+    async with open_edge(tmp_path) as edge:
+        for _ in range(3):
+            await edge.volume()
+        before = await entries(edge)
+    async with open_edge(tmp_path) as edge:
+        assert await entries(edge) == before
+        await edge.volume()
+        assert (await newest(edge))["seq"] == before[-1]["seq"] + 1

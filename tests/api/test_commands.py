@@ -1,0 +1,520 @@
+"""The commands for people, on a served daemon with a fake engine: what they say, and their exit codes."""
+
+import argparse
+import json
+import re
+from functools import partial
+
+import pytest
+import trio
+
+from lightd.cli import main
+from lightd.cli.commands import address, client, completion, events, logs, ps
+from lightd.cli.commands.output import Output
+from lightd.cli.commands.trouble import Trouble
+from lightd.config.sections import Server
+from tests.api.front import TOKEN, open_edge
+from tests.support.shell import Job, Paper, Shell
+
+
+@pytest.fixture
+def shell(edge, tmp_path):
+    return Shell(edge.url, tmp_path)
+
+
+async def test_ps_shows_every_container(edge, shell):
+    await edge.port(25565)
+    await edge.create("web", ports=[{"ip": "127.0.0.1", "port": 25565, "container_port": 80}])
+    await edge.create("bot", "stdin-echo", start_pattern="Ready")
+    await edge.power("start", "bot")
+    code, out, err = await shell("ps")
+    assert (code, err) == (0, "")
+    assert [line.split("  ")[0].rstrip() for line in out.splitlines()] == ["ID", "bot", "web"]
+    assert re.search(r"^bot +running +lightd-rig:latest +-$", out, re.MULTILINE)
+    assert re.search(r"^web +offline +lightd-rig:latest +127.0.0.1:25565->80/tcp$", out, re.MULTILINE)
+    assert (await shell("ps", "-q"))[1] == "bot\nweb\n"
+    rows = [json.loads(line) for line in (await shell("ps", "--json"))[1].splitlines()]
+    assert [row["internal_id"] for row in rows] == ["bot", "web"]
+    assert "\x1b[32mrunning" in (await shell("ps", colours=True, width=100))[1]
+
+
+async def test_ps_of_an_empty_node_has_a_head_and_nothing_else(shell):
+    assert await shell("ps") == (0, "ID  STATE  IMAGE  PORTS\n", "")
+
+
+async def test_power_waits_for_the_outcome(edge, shell):
+    await edge.create("s1", start_pattern="Ready")
+    assert await shell("start", "s1") == (0, "s1: started\n", "")
+    assert (await edge.show("s1"))["state"] == "running"
+    assert await shell("restart", "s1") == (0, "s1: restarted\n", "")
+    assert await shell("stop", "s1") == (0, "s1: stopped\n", "")
+    assert (await edge.show("s1"))["state"] == "offline"
+    code, out, _ = await shell("kill", "s1", "--json")
+    assert code == 0
+    assert json.loads(out).items() >= {"internal_id": "s1", "action": "kill", "status": "succeeded"}.items()
+
+
+async def test_power_that_is_not_waited_for_says_that_it_was_accepted(edge, shell):
+    await edge.create("s1", start_pattern="never")
+    assert await shell("start", "s1", "--wait", "0") == (0, "s1: start accepted\n", "")
+    code, out, _ = await shell("stop", "s1", "--wait", "0", "--json")
+    assert (code, json.loads(out)["status"]) == (0, "accepted")
+
+
+async def test_power_that_takes_longer_than_it_is_waited_for_is_code_6(edge, shell):
+    await edge.create("s1", start_pattern="never")
+    code, out, err = await shell("start", "s1", "--wait", "0.1")
+    assert (code, out) == (6, "")
+    assert err == "lightd: s1: start not finished within 0.1 seconds\n"
+
+
+async def test_power_that_fails_says_why(edge, shell):
+    await edge.create("s1")
+    edge.engine.bound.add((25570, "tcp"))
+    await edge.port(25570)
+    await edge.create("s2", ports=[{"ip": "127.0.0.1", "port": 25570}])
+    code, _, err = await shell("start", "s2")
+    assert code == 1
+    assert err.startswith("lightd: s2: start failed: ")
+    assert "25570" in err
+
+
+async def test_of_several_containers_each_is_told_and_the_first_failure_is_the_code(edge, shell):
+    await edge.create("s1", start_pattern="Ready")
+    code, out, err = await shell("start", "s1", "ghost")
+    assert (code, out, err) == (5, "s1: started\n", "lightd: ghost: no such container\n")
+    code, out, _ = await shell("stop", "ghost", "s1", "--json")
+    assert code == 5
+    told = {line["internal_id"]: line["status"] for line in map(json.loads, out.splitlines())}
+    assert told == {"ghost": "failed", "s1": "succeeded"}
+
+
+@pytest.mark.parametrize("command", ["logs", "console", "events", "start", "stop", "restart", "kill"])
+async def test_a_container_that_is_not_there_is_code_5(shell, command):
+    code, out, err = await shell(command, "ghost")
+    assert (code, out) == (5, "")
+    assert err.endswith("no such container\n")
+
+
+@pytest.mark.parametrize("command", [["ps"], ["logs", "x"], ["events"], ["stop", "x"], ["console", "x"]])
+async def test_a_daemon_that_is_not_there_is_code_3(tmp_path, command):
+    shell = Shell("http://127.0.0.1:1", tmp_path)
+    code, out, err = await shell(*command)
+    assert (code, out) == (3, "")
+    assert "cannot connect to the daemon at http://127.0.0.1:1" in err
+    assert err.count("\n") == 1
+
+
+async def test_a_token_that_is_refused_is_code_4(edge, shell):
+    edge.rewrite(authorization={"enabled": True, "token": "lightd_another_token_altogether"})
+    await edge.post("/remote/config/reload")
+    code, _, err = await shell("ps")
+    assert (code, err) == (4, "lightd: rejected by the daemon: a valid token is needed\n")
+    assert (await shell("logs", "s1"))[0] == 4
+
+
+async def test_an_engine_that_is_down_is_code_1(edge, shell):
+    await edge.create("s1")
+    edge.engine.go_down()
+    await edge.wait_engine(up=False)
+    assert await shell("start", "s1") == (1, "", "lightd: s1: the container engine does not answer\n")
+
+
+async def test_a_crash_inside_of_the_daemon_names_the_request(edge, shell, monkeypatch):
+    monkeypatch.setattr(edge.system, "fleet", None)
+    code, _, err = await shell("ps")
+    assert code == 1
+    assert re.fullmatch(
+        r"lightd: something went wrong inside of lightd \(request [0-9a-f]{32} in the daemon's log\)\n", err
+    )
+
+
+async def test_whatever_else_answers_is_no_lightd(tmp_path):
+    async def answer(stream):
+        await stream.receive_some(65536)
+        await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+
+    async with trio.open_nursery() as nursery:
+        (listener,) = await nursery.start(partial(trio.serve_tcp, answer, 0, host="127.0.0.1"))
+        shell = Shell(f"http://127.0.0.1:{listener.socket.getsockname()[1]}", tmp_path)
+        code, _, err = await shell("ps")
+        nursery.cancel_scope.cancel()
+    assert code == 3
+    assert err == f"lightd: the server at {shell.url} is not lightd\n"
+
+
+async def test_a_daemon_that_hangs_is_code_3(tmp_path, monkeypatch):
+    monkeypatch.setattr(client.Client.ask, "__kwdefaults__", {"patience": 0.1})
+
+    async def hang(_stream):
+        await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        (listener,) = await nursery.start(partial(trio.serve_tcp, hang, 0, host="127.0.0.1"))
+        shell = Shell(f"http://127.0.0.1:{listener.socket.getsockname()[1]}", tmp_path)
+        code, _, err = await shell("ps")
+        nursery.cancel_scope.cancel()
+    assert (code, err) == (3, f"lightd: timeout: the daemon at {shell.url} did not answer\n")
+
+
+# ---- logs
+
+
+async def test_logs_shows_the_end(edge, shell):
+    await edge.create("s1", "line-printer 5 0", start_pattern="line 5")
+    await edge.power("start")
+    await edge.system.fleet.get("s1").wait_until(lambda view: view.state.exit is not None)
+    assert await shell("logs", "s1", "-n", "2") == (0, "line 4\nline 5\n", "")
+    assert (await shell("logs", "s1"))[1].splitlines()[0] == "line 1"
+    assert (await shell("logs", "s1", "-n", "0"))[1] == ""
+    said = [json.loads(line) for line in (await shell("logs", "s1", "--json", "-n", "1"))[1].splitlines()]
+    assert [(line["line"], line["text"]) for line in said] == [(5, "line 5")]
+
+
+async def hostile(process, _words):
+    await process.print("\x1b[31mred\x1b[0m \x1b]0;owned\x07\x1b[2J\x9b2J")
+    while await process.read_line() != "stop":
+        pass
+    return 0
+
+
+async def test_what_a_container_prints_gives_no_orders(tmp_path):
+    async with open_edge(tmp_path, programs_too={"hostile": hostile}) as edge:
+        shell = Shell(edge.url, tmp_path)
+        await edge.create("s1", "hostile", start_pattern="red")
+        await edge.power("start")
+        assert (await shell("logs", "s1"))[1] == "red \n"
+        assert (await shell("logs", "s1", colours=True))[1] == "\x1b[31mred\x1b[0m \x1b[0m\n"
+        raw = (await shell("logs", "s1", "--json"))[1]
+        assert json.loads(raw)["text"].startswith("\x1b[31mred")
+        assert raw.rstrip("\n").isprintable()
+
+
+async def test_logs_follow_to_the_deletion_and_print_each_line_once(edge, shell):
+    await edge.running()
+    async with shell.job("logs", "s1", "-f") as job:
+        await job.out.until("Ready\n")
+        async with edge.console() as console:
+            await console.send("send_command", command="one")
+            await job.out.until("got: one\n")
+        await edge.call("DELETE", "/containers/s1", wait=20)
+        code, out, err = await job.wait()
+    assert (code, out.count("got: one"), out.count("Ready")) == (0, 1, 1)
+    assert err == "lightd: container s1 was deleted\n"
+
+
+async def test_logs_that_follow_from_nothing_show_only_what_comes(edge, shell):
+    await edge.running()
+    async with shell.job("logs", "s1", "-f", "-n", "0", "--json") as job:
+        while not edge.system.sockets._held:
+            await trio.sleep(0.01)
+        async with edge.console() as console:
+            await console.send("send_command", command="one")
+        await job.out.until("got: one")
+        assert "Ready" not in job.out.getvalue()
+        assert json.loads(job.out.getvalue().splitlines()[-1])["text"] == "got: one"
+
+
+async def test_a_replaced_token_ends_what_follows_with_code_4(edge, shell):
+    await edge.running()
+    async with shell.job("logs", "s1", "-f") as job:
+        await job.out.until("Ready")
+        while not edge.system.sockets._held:
+            await trio.sleep(0.01)
+        await edge.reload(authorization={"enabled": True, "token": "lightd_another_token_altogether"})
+        assert (await job.wait())[0] == 4
+    assert "no longer accepts the token" in job.err.getvalue()
+
+
+# ---- events
+
+
+async def test_events_are_the_history_of_one_container_or_of_all(edge, shell):
+    await edge.create("s1")
+    await edge.create("s2")
+    code, out, err = await shell("events", "s1")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  s1  created  attempt=1 spec=\{\d+\}", lines[0]), (
+        lines[0]
+    )
+    assert {line.split("  ")[1] for line in lines} == {"s1"}
+    everything = (await shell("events"))[1].splitlines()
+    assert {line.split("  ")[1] for line in everything} == {"s1", "s2"}
+    assert (await shell("events", "-n", "1"))[1].splitlines() == everything[-1:]
+    (entry,) = map(json.loads, (await shell("events", "s2", "-n", "1", "--json"))[1].splitlines())
+    assert entry["internal_id"] == "s2"
+    assert entry["type"] == "installed"
+
+
+async def test_events_come_as_they_happen(edge, shell):
+    await edge.create("s1", start_pattern="Ready")
+    async with shell.job("events", "-f") as job, shell.job("events", "s1", "-f", "-n", "3", "--json") as one:
+        await one.out.until("installed")
+        await trio.sleep(0.2)
+        await edge.power("start")
+        await job.out.until("s1  running")
+        await one.out.until('"running"')
+        await edge.power("stop")
+        await job.out.until("s1  exit  code=143 oom_killed=false crashed=false")
+        await edge.call("DELETE", "/containers/s1", wait=20)
+        assert (await one.wait())[0] == 0
+    types = [json.loads(line)["type"] for line in one.out.getvalue().splitlines()]
+    assert types[-3:] == ["stopping", "exit", "deleted"]
+    assert types.count("installed") == 1
+
+
+# ---- where the daemon is
+
+
+async def test_the_address_and_the_token_come_from_the_configuration(edge, tmp_path):
+    port = int(edge.url.rpartition(":")[2])
+    file = json.loads(edge.system.path.read_text())
+    path = tmp_path / "cli.json"
+    path.write_text(json.dumps({**file, "server": {"host": "0.0.0.0", "port": port}}))
+    path.chmod(0o600)
+    for environ in ({"LIGHTD_CONFIG": str(path)}, {}):
+        job = Job()
+        option = [] if environ else ["--config", str(path)]
+        await Shell(edge.url, tmp_path).run(job, "ps", *option, environ=environ)
+        assert job.told == (0, "ID  STATE  IMAGE  PORTS\n", "")
+    job = Job()
+    environ = {"LIGHTD_URL": f"http://localhost:{port}", "LIGHTD_CONFIG": str(path)}
+    await Shell(edge.url, tmp_path).run(job, "ps", environ=environ)
+    assert job.code == 0
+
+
+def find(tmp_path, *arguments, environ=None):
+    args = main._to_parser().parse_args(["ps", *arguments])
+    if not hasattr(args, "config"):
+        args.config = str(tmp_path / "config.json")
+    return address.find(args, environ or {})
+
+
+@pytest.fixture
+def configured(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"authorization": {"token": TOKEN}, "server": {"host": "::", "port": 8071}}))
+    path.chmod(0o600)
+    return tmp_path
+
+
+def test_a_wildcard_is_reached_on_the_loopback(configured):
+    assert find(configured).url == "http://[::1]:8071"
+    assert address.to_url(Server("0.0.0.0", 1)) == "http://127.0.0.1:1"
+    assert address.to_url(Server("example.org", 1)) == "http://example.org:1"
+
+
+def test_the_master_token_goes_nowhere_else(configured):
+    assert find(configured, "--url", "http://localhost:8071").token == TOKEN
+    for url in ("http://example.org:8071", "http://localhost:8072", "https://localhost:8071"):
+        with pytest.raises(Trouble, match="is not for") as refused:
+            find(configured, "--url", url)
+        assert refused.value.code == 2
+        with pytest.raises(Trouble, match="is not for"):
+            find(configured, environ={"LIGHTD_URL": url})
+
+
+def test_a_token_is_shown_nowhere(configured):
+    assert TOKEN not in repr(find(configured))
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "http://user:word@x", "x", "http://x/?token=1", ""])
+def test_a_url_that_is_none_is_refused(configured, url):
+    with pytest.raises(Trouble, match="must be an http"):
+        find(configured, "--url", url)
+
+
+def test_a_port_that_the_system_chose_is_not_guessed(configured):
+    with pytest.raises(Trouble, match="use --url"):
+        address.to_url(Server("127.0.0.1", 0))
+
+
+def test_no_configuration_is_made_for_a_command(tmp_path):
+    with pytest.raises(Trouble, match="no configuration at"):
+        find(tmp_path)
+    assert not (tmp_path / "config.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "says"),
+    [
+        (TOKEN, 0o644, "chmod 600"),
+        ("short", 0o600, "must contain a token"),
+        (None, 0, "cannot read .*/token: No such file"),
+    ],
+)
+def test_a_token_file_that_can_not_be_used_says_why(tmp_path, content, mode, says):
+    path = tmp_path / "token"
+    if content is not None:
+        path.write_text(content)
+        path.chmod(mode)
+    with pytest.raises(Trouble, match=says) as refused:
+        find(tmp_path, "--url", "http://x", "--token-file", str(path))
+    assert refused.value.code == 2
+
+
+# ---- the command line itself
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["logs"],
+        ["logs", "../x"],
+        ["logs", "x", "-n", "many"],
+        ["logs", "x", "-n", "10001"],
+        ["stop", "x", "--wait", "301"],
+        ["stop", "x", "--wait", "nan"],
+        ["stop"],
+        ["ps", "--token", "lightd_0123456789abcdef"],
+        ["completion", "tcsh"],
+    ],
+)
+def test_a_wrong_line_is_code_2(line, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main.main(line)
+    assert ended.value.code == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_a_number_that_is_too_large_is_told_its_bounds(capsys):
+    for line, bounds in (
+        (["logs", "x", "-n", "100000"], "argument -n/--lines: must be between 0 and 10000 (got 100000)"),
+        (["stop", "x", "--wait", "301"], "argument --wait: must be between 0 and 300 seconds (got 301)"),
+    ):
+        with pytest.raises(SystemExit):
+            main.main(line)
+        assert bounds in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["ps", "logs", "console", "events", "start", "stop", "restart", "kill"])
+def test_every_command_explains_its_exit_codes(command, capsys):
+    with pytest.raises(SystemExit):
+        main.main([command, "--help"])
+    assert "3 no daemon answers" in capsys.readouterr().out
+
+
+# ---- what is shown of what
+
+
+@pytest.mark.parametrize(
+    ("row", "state"),
+    [
+        ({"quarantined": True, "install_state": "ready", "state": "running"}, "quarantined"),
+        ({"install_state": "failed", "state": "offline"}, "failed"),
+        ({"install_state": "ready", "state": "starting"}, "starting"),
+    ],
+)
+def test_the_state_is_the_word_that_matters_most(row, state):
+    assert ps.to_state(row) == state
+
+
+def test_a_port_of_an_ipv6_address_has_brackets():
+    port = {"ip": "::1", "port": 1, "container_port": 2, "protocol": "udp"}
+    assert ps.to_port(port) == "[::1]:1->2/udp"
+
+
+def test_names_in_a_table_give_no_orders():
+    row = {
+        "internal_id": "a",
+        "image": "x\x1b[2J[red]",
+        "ports": [],
+        "install_state": "ready",
+        "state": "b\x07",
+    }
+    texts = [cell.text for cell in ps.to_cells(row)]
+    assert texts == ["a", "b\\x07", "x\\x1b[2J[red]", "-"]
+
+
+def test_a_console_is_printed_once_whatever_is_repeated_and_what_is_missing_is_told():
+    out, err = Paper(), Paper()
+    printed = logs.Printed(Output(out, err, colours=False, width=None))
+    assert printed.to_query() == {}
+    printed.end([{"line": 3, "text": "three"}])
+    for frame in (
+        {"event": "console", "data": "three\nfour\n", "line": 3},
+        {"event": "console", "data": "four\n", "line": 4},
+        {"event": "stats"},
+        {"event": "gap", "missed": 5, "next_line": 10},
+        {"event": "console", "data": "ten\n", "line": 10},
+    ):
+        printed.take(frame)
+    assert out.getvalue() == "three\nfour\nten\n"
+    assert err.getvalue() == "lightd: 5 lines are missing here\n"
+    assert printed.to_query() == {"since_line": 10}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ([1, 2], "[2]"),
+        ({"a": 1}, "{1}"),
+        ("word", "word"),
+        ("two words", '"two words"'),
+        (None, "null"),
+        ("", '""'),
+    ],
+)
+def test_values_of_events_are_short(value, shown):
+    assert events.to_value(value) == shown
+    assert len(events.to_value("x" * 500)) < 100
+
+
+async def test_a_long_history_is_read_page_by_page(edge, shell, monkeypatch):
+    monkeypatch.setattr(events, "PAGE", 2)
+    await edge.running()
+    whole = (await edge.get("/containers/s1/events"))["events"]
+    assert len(whole) > 4
+    told = [json.loads(line) for line in (await shell("events", "s1", "--json"))[1].splitlines()]
+    assert [entry["seq"] for entry in told] == [entry["seq"] for entry in whole]
+
+
+def test_an_event_that_was_told_is_not_told_again():
+    out = Paper()
+    told = events.Told(Output(out, Paper(), colours=False, width=None), False, "s1", seq=7)
+    told.take({"event": "console"})
+    told.take({"event": "event", "seq": 7, "data": "running"})
+    assert out.getvalue() == ""
+    told.take({"event": "event", "seq": 8, "data": "exit", "code": 0})
+    assert out.getvalue().endswith("s1  exit  code=0\n")
+
+
+async def test_a_shell_gets_the_ids_that_the_daemon_has(edge, shell):
+    await edge.create("s1")
+    await edge.create("s2")
+    token_file = shell.line("ps")[-1]
+    args = argparse.Namespace(url=edge.url, token_file=token_file)
+    find = partial(completion.to_ids, "s", args)
+    assert await trio.to_thread.run_sync(find) == ["s1", "s2"]
+    assert await trio.to_thread.run_sync(partial(completion.to_ids, "x", args)) == []
+    assert completion.to_ids("s", argparse.Namespace(url="nonsense")) == []
+    assert completion.to_ids("s", argparse.Namespace(url="http://127.0.0.1:1", token_file=token_file)) == []
+
+
+@pytest.mark.parametrize("name", completion.SHELLS)
+def test_each_shell_has_its_script(name, capsys):
+    assert main.main(["completion", name]) == 0
+    assert "_ARGCOMPLETE" in capsys.readouterr().out
+
+
+def test_a_command_without_a_configuration_is_code_2(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LIGHTD_CONFIG", raising=False)
+    monkeypatch.delenv("LIGHTD_URL", raising=False)
+    assert main.main(["ps"]) == 2
+    (tmp_path / "config.json").write_text("{")
+    (tmp_path / "config.json").chmod(0o600)
+    assert main.main(["ps"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "malformed JSON" in said.err
+    assert "Traceback" not in said.err
+
+
+def test_the_doctor_is_a_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LIGHTD_CONFIG", raising=False)
+    assert main.main(["doctor", "--json"]) in (0, 1)
+    assert json.loads(capsys.readouterr().out)["findings"]
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,407 @@
+"""A daemon and its panel, both real: updates, their backlog, and the exchange of configurations."""
+
+import attrs
+import pytest
+import trio
+
+from lightd.api import panel_exchange
+from lightd.api.bodies import ContainerBody
+from lightd.api.specs import to_spec
+from lightd.engines.fake import engine
+from lightd.http.wire import read
+from lightd.panel import exchange
+from lightd.panel.exchange import to_entry
+from lightd.panel.http import HttpPanel
+from tests.api.front import open_edge
+from tests.support.doubles.panel import CUT, HANG, NOISE, Answer, behave, open_panel
+
+
+@pytest.fixture
+async def panel():
+    async with open_panel() as panel:
+        yield panel
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch):
+    monkeypatch.setattr(exchange, "SETTLING", 0.02)
+    monkeypatch.setattr("actors.remotesync.pauses.FIRST", 0.02)
+
+
+async def until(condition):
+    with trio.fail_after(20):
+        while not condition():
+            await trio.sleep(0.01)
+
+
+def statuses(panel, server="s1"):
+    return [request.body.get("status", request.body.get("error")) for request in panel.by_server()[server]]
+
+
+def open_connected(folder, panel, **settings):
+    return open_edge(folder, sections={"remote": panel.settings(**settings)})
+
+
+# Updates
+
+
+async def test_the_panel_is_told_of_an_installation(tmp_path, panel):
+    async with open_connected(tmp_path, panel) as edge:
+        await edge.create(install_script="echo hello")
+        await until(lambda: "ready" in statuses(panel))
+        assert statuses(panel) == ["installing", "installing", "ready"]
+        events = (await edge.get("/containers/s1/events"))["events"]
+        seqs = {event["type"]: event["seq"] for event in events}
+        assert [request.event_id for request in panel.accepted] == [
+            f"edge-{seqs[name]}" for name in ("created", "script-finished", "installed")
+        ]
+        await until(lambda: edge.system.standing.backlog == 0)
+        status = await edge.get("/remote/status")
+    assert status["enabled"] is status["healthy"] is True
+    assert status["backlog"] == 0
+    assert status["oldest_pending_at"] is None
+    assert status["cursor"] >= seqs["installed"]
+    assert status["last_error"] is None
+
+
+async def test_the_panel_is_told_of_a_failure_and_why(tmp_path, panel):
+    async with open_connected(tmp_path, panel) as edge:
+        body = await edge.a_body(install_script="exit 3")
+        assert (await edge.post("/containers", body, wait=20))["status"] == "failed"
+        await until(lambda: len(panel.accepted) == 3)
+    assert statuses(panel) == ["installing", "failed", "failed"]
+    assert panel.accepted[-1].body["data"]
+    assert panel.accepted[-1].event_id == f"{panel.accepted[-2].event_id}.1"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Answer(500),
+        Answer(503),
+        Answer(429, headers=(("Retry-After", "0"),)),
+        Answer(302),
+        Answer(200, b"<html>hello</html>"),
+        Answer(200, {"success": False}),
+        CUT,
+        NOISE,
+    ],
+    ids=str,
+)
+async def test_a_panel_on_a_bad_day_is_told_all_the_same(tmp_path, panel, bad):
+    tries = 0
+
+    async def react(request):
+        nonlocal tries
+        if request.path == "/api/update":
+            tries += 1
+            if tries <= 2:
+                return bad
+        return await behave(request)
+
+    panel.react = react
+    async with open_connected(tmp_path, panel) as edge:
+        await edge.create()
+        await until(lambda: edge.system.standing.cursor == edge.system.bus.head)
+        await until(lambda: edge.system.standing.backlog == 0)
+    told = [request.event_id for request in panel.accepted if request.body.get("status")]
+    assert sorted(set(told), key=told.index) == sorted(set(told), key=lambda each: int(each[5:]))
+    assert statuses(panel)[-1] == "ready"
+
+
+async def test_a_panel_that_was_down_at_the_start_and_over_a_restart_hears_of_it_all(tmp_path, panel):
+    panel.down()
+    async with open_connected(tmp_path, panel) as edge:
+        await edge.create("a")
+        await edge.create("b")
+        assert (await edge.get("/remote/status"))["backlog"] == 6
+        assert (await edge.get("/remote/status"))["healthy"] is False
+    async with open_connected(tmp_path, panel) as edge:
+        await until(lambda: edge.system.standing.backlog == 6)
+        assert panel.accepted == []
+        await panel.up()
+        await until(lambda: edge.system.standing.backlog == 0)
+    for server in "ab":
+        assert statuses(panel, server) == ["installing", "installing", "ready"]
+
+
+async def test_a_panel_that_refuses_is_passed_by(tmp_path, panel):
+    async def react(request):
+        return (
+            Answer(404, {"error": "no such server"}) if "/update" in request.path else await behave(request)
+        )
+
+    panel.react = react
+    async with open_connected(tmp_path, panel) as edge:
+        await edge.create()
+        await until(lambda: edge.system.standing.refused == 3)
+        status = await edge.get("/remote/status")
+    assert status["refused"] == 3
+    assert status["last_error"] == "the panel answered 404"
+
+
+async def test_a_panel_is_enabled_moved_and_disabled_while_the_daemon_runs(tmp_path, panel):
+    async with open_edge(tmp_path) as edge, open_panel() as other:
+        await edge.create("before")
+        await edge.reload(remote=panel.settings())
+        await until(lambda: edge.system.standing.healthy)
+        await edge.create("first")
+        await until(lambda: "ready" in statuses(panel, "first"))
+        assert statuses(panel, "before") == []
+        await edge.reload(remote=other.settings())
+        await edge.create("second")
+        await until(lambda: "ready" in statuses(other, "second"))
+        assert statuses(panel, "second") == []
+        assert (await edge.reload())["applied"] == ["remote.enabled", "remote.url", "remote.token"]
+        await edge.create("third")
+        assert (await edge.get("/remote/status"))["enabled"] is False
+        await edge.reload(remote=other.settings(catch_up="latest"))
+        await until(lambda: "ready" in statuses(other, "third"))
+        assert statuses(other, "third") == ["ready"]
+
+
+async def test_a_panel_that_hangs_on_everything_is_noticed_by_no_container(tmp_path, panel):
+    async def react(_request):
+        return HANG
+
+    panel.react = react
+    async with open_connected(tmp_path, panel, sync_config=True) as edge:
+        await edge.running()
+        await edge.power("stop")
+        await edge.call("DELETE", "/containers/s1")
+
+
+async def test_a_bug_that_comes_again_and_again_is_shown_and_new_settings_begin_anew(
+    tmp_path, panel, monkeypatch
+):
+    async def broken(*_):
+        raise RuntimeError("a bug")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(HttpPanel, "update", broken)
+        async with open_connected(tmp_path, panel) as edge:
+            await edge.create()
+            await until(lambda: "crashed repeatedly" in (edge.system.standing.last_error or ""))
+            assert (await edge.get("/remote/status"))["healthy"] is False
+            assert (await edge.power("start"))["status"] == "succeeded"
+            patched.undo()
+            await edge.reload(remote=panel.settings(catch_up="latest"))
+            await until(lambda: "ready" in statuses(panel))
+
+
+# Configurations
+
+
+class Office:
+    """A panel that has a configuration of its own, and keeps what it is given."""
+
+    def __init__(self, panel, document=None):
+        self.document = document
+        self.given = []
+        self.status = 200
+        self.asked = 0
+        panel.react = self.react
+
+    async def react(self, request):
+        if request.path != "/api/config":
+            return await behave(request)
+        if self.status != 200:
+            return Answer(self.status)
+        if request.method == "POST":
+            self.given.append(request.body)
+            return Answer()
+        self.asked += 1
+        return Answer(404, {}) if self.document is None else Answer(200, self.document)
+
+
+async def test_what_the_panel_has_and_the_node_lacks_is_created(tmp_path, panel):
+    office = Office(panel)
+    async with open_connected(tmp_path, panel, sync_config=True) as edge:
+        await until(lambda: len(office.given) == 1)
+        assert office.given == [{"containers": [], "settings": {"node": "edge", "version": "0.1.0"}}]
+        bodies = [await edge.a_body("a", install_script="echo hello"), await edge.a_body("b")]
+        office.document = {"containers": bodies, "settings": {"theme": "dark"}}
+        await edge.reload(remote=panel.settings(sync_config=True))
+        await until(lambda: {row.internal_id for row in edge.system.fleet} == {"a", "b"})
+        await until(lambda: "ready" in statuses(panel, "a"))
+        await until(lambda: [len(given["containers"]) for given in office.given][-1] == 2)
+        status = (await edge.get("/remote/status"))["config"]
+    assert status["conflicts"] == []
+    assert status["pulled_at"] <= status["pushed_at"]
+
+
+async def test_what_can_not_be_followed_is_told_and_left_as_it_is(tmp_path, panel, caplog):
+    office = Office(panel, {"containers": []})
+    async with open_connected(tmp_path, panel, sync_config=True) as edge:
+        await edge.create("same", ports=[])
+        await edge.create("other", start_pattern="Ready")
+        await edge.create("ours")
+        same = to_entry(edge.system.fleet.get("same").state.spec)
+        del same["user"]
+        other = {**to_entry(edge.system.fleet.get("other").state.spec), "image": "another", "tty": False}
+        office.document = {
+            "containers": [
+                {**(await edge.a_body("no-volume")), "volume_id": "00000000-0000-0000-0000-000000000000"},
+                same,
+                other,
+                await edge.a_body("no-port", ports=[{"ip": "127.0.0.1", "port": 1}]),
+                await edge.a_body("forbidden", mount={"/x": "/etc"}),
+                {**(await edge.a_body("unknown")), "colour": "red"},
+                "nothing",
+                await edge.a_body("new"),
+            ]
+        }
+        await edge.reload(remote=panel.settings(sync_config=True))
+        await until(lambda: edge.system.fleet.get("new") is not None)
+        conflicts = (await edge.get("/remote/status"))["config"]["conflicts"]
+        assert {row.internal_id for row in edge.system.fleet} == {"same", "other", "ours", "new"}
+    assert conflicts == [
+        {"internal_id": "no-volume", "reason": "no such volume"},
+        {"internal_id": "other", "reason": "it is here with something else in image, tty"},
+        {"internal_id": "no-port", "reason": "Port not found in pool: 127.0.0.1:1/tcp"},
+        {
+            "internal_id": "forbidden",
+            "reason": "mount: what /x should show is not among the paths that may be mounted",
+        },
+        {"internal_id": "unknown", "reason": "unknown field colour"},
+        {"internal_id": None, "reason": "the body must be a JSON object"},
+    ]
+    assert (
+        "conflict with the panel's configuration: container other: it is here with something else"
+        in caplog.text
+    )
+
+
+@pytest.mark.parametrize("document", [[], {"containers": {}}, "x"])
+async def test_a_configuration_that_is_none_is_told(tmp_path, panel, document):
+    Office(panel, document)
+    async with open_connected(tmp_path, panel, sync_config=True) as edge:
+        await until(lambda: edge.system.exchanged.conflicts)
+        (conflict,) = edge.system.exchanged.conflicts
+    assert conflict.reason == "the panel's configuration has no list of containers"
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        ({"containers": [0] * 60_000}, "has 60000 containers, more than 2000"),
+        ({"containers": [0] * 1_000_000}, "has more than 8388608 bytes or 250000 values"),
+        ({"containers": ["x" * 9_000_000]}, "has more than 8388608 bytes or 250000 values"),
+    ],
+)
+async def test_a_configuration_that_is_too_large_is_told_and_harms_nobody(tmp_path, panel, document, reason):
+    Office(panel, document)
+    async with open_connected(tmp_path, panel, sync_config=True) as edge:
+        await until(lambda: edge.system.exchanged.conflicts)
+        [conflict] = edge.system.exchanged.conflicts
+        assert (await edge.get("/remote/status"))["config"]["pulled_at"]
+    assert conflict.reason == f"the panel's configuration {reason}"
+
+
+async def test_of_many_conflicts_a_hundred_are_remembered_and_others_go_on_meanwhile(tmp_path, panel, caplog):
+    Office(panel, {"containers": [*[0] * 1000, {"x" * 5000: 1}, *[0] * 999]})
+    turns = []
+
+    async def watch(edge):
+        while edge.system.exchanged.pulled_at is None:
+            await trio.lowlevel.checkpoint()
+        while len(turns) < 1000:
+            turns.append(len(edge.system.exchanged.conflicts))
+            await trio.lowlevel.checkpoint()
+
+    async with open_connected(tmp_path, panel, sync_config=True) as edge:
+        with trio.fail_after(60):
+            await watch(edge)
+        await until(lambda: len(edge.system.exchanged.conflicts) == panel_exchange.MOST_CONFLICTS)
+        shown = (await edge.get("/remote/status"))["config"]["conflicts"]
+    assert len(set(turns)) > 50  # it was one's turn while they were looked at
+    assert len(shown) == 100
+    assert max(len(each["reason"]) for each in shown) <= exchange.LONGEST_REASON
+    assert caplog.text.count("conflict with the panel's configuration") == 100
+
+
+async def test_many_changes_in_a_row_are_given_once_and_power_is_no_change(tmp_path, panel, monkeypatch):
+    monkeypatch.setattr(exchange, "SETTLING", 2.0)  # each creation is well within it, on a busy machine too
+    office = Office(panel)
+    async with open_connected(tmp_path, panel, sync_config=True) as edge:
+        await until(lambda: len(office.given) == 1)
+        for number in range(5):
+            await edge.create(f"s{number}")
+        await until(lambda: len(office.given[-1]["containers"]) == 5)
+        assert len(office.given) <= 4
+        count = len(office.given)
+        await edge.power("start", "s1")
+        await edge.power("kill", "s1")
+        await trio.sleep(2.5)
+        assert len(office.given) == count
+        await edge.call("DELETE", "/containers/s1")
+        await until(lambda: len(office.given[-1]["containers"]) == 4)
+
+
+async def test_a_panel_that_is_away_is_asked_and_given_later(tmp_path, panel, caplog):
+    office = Office(panel, {"containers": []})
+    office.status = 503
+    async with open_connected(tmp_path, panel, sync_config=True) as edge:
+        await until(
+            lambda: "cannot exchange configurations with the panel: the panel answered 503" in caplog.text
+        )
+        panel.down()
+        await edge.create()
+        office.status = 200
+        await panel.up()
+        await until(lambda: office.given and office.given[-1]["containers"])
+        assert office.asked == 1
+
+
+async def test_a_panel_that_does_without_configurations_is_left_alone(tmp_path, panel):
+    office = Office(panel)
+    office.status = 405
+    async with open_connected(tmp_path, panel, sync_config=True) as edge:
+        await until(lambda: [r.method for r in panel.requests if r.path == "/api/config"] == ["GET", "POST"])
+        assert edge.system.exchanged.pushed_at is None
+        await trio.sleep(0.3)
+    assert len([request for request in panel.requests if request.path == "/api/config"]) == 2
+
+
+async def test_without_sync_config_no_configuration_is_exchanged(tmp_path, panel):
+    async with open_connected(tmp_path, panel) as edge:
+        await edge.create()
+        await until(lambda: "ready" in statuses(panel))
+        await trio.sleep(0.1)
+    assert {request.path for request in panel.requests} == {"/api/update", "/api/health"}
+
+
+async def test_an_engine_that_is_away_is_waited_for_before_a_container_is_created(tmp_path, panel):
+    office = Office(panel, {"containers": []})
+    async with open_connected(tmp_path, panel, sync_config=True) as edge:
+        office.document = {"containers": [await edge.a_body("a")]}
+        edge.system.fleet.engine_up.set(value=False)
+        await edge.reload(remote=panel.settings(sync_config=True))
+        await until(lambda: office.asked == 2)
+        await trio.sleep(0.1)
+        assert edge.system.fleet.get("a") is None
+        edge.system.fleet.engine_up.set(value=True)
+        await until(lambda: edge.system.fleet.get("a") is not None)
+
+
+async def test_a_spec_comes_back_from_the_entry_that_is_given_of_it(tmp_path):
+    async with open_edge(tmp_path) as edge:
+        await edge.port(25565)
+        (tmp_path / "allowed").mkdir()
+        await edge.create(
+            "full",
+            install_script="echo x",
+            environment={"A": "b"},
+            limits={"memory": 1024**3, "cpu": 1.5},
+            mount={"/custom": str(tmp_path / "allowed")},
+            ports=[{"ip": "127.0.0.1", "port": 25565, "container_port": 80}],
+            stop={"type": "command", "value": "stop", "timeout": 7},
+            start_pattern="Ready",
+            tty=False,
+        )
+        await edge.create("bare")
+        for internal_id in ("full", "bare"):
+            spec = edge.system.fleet.get(internal_id).state.spec
+            body = read(ContainerBody, to_entry(spec))
+            assert await to_spec(body, edge.system.config.docker) == spec
+    assert attrs.evolve(spec, image=engine.RIG_IMAGE) == spec
