@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LONGEST = 350
+LONGEST = 500  # of lines: a longer file has two subjects
 NO_NOUNS = {"utils", "util", "base", "common", "manager", "helpers", "helper", "types", "misc"}
 
 SYSTEM = [path for package in ("actors", "lightd") for path in sorted((ROOT / package).rglob("*.py"))]
