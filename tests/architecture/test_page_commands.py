@@ -33,6 +33,7 @@ BY_HEADING = {"docs/operations.md", "docs/remote.md"}
 COMMANDS = {"bash", "sh", "ini", "fstab", "python", "js"}
 OTHERS = {"json", "http", "text"}
 ELSEWHERE = {
+    "lightd console hello": "live/test_readme.py",
     "lightd demo": "live/test_demo.py",
     "kill -9": "live/test_journal_kill.py",
 }
