@@ -65,10 +65,10 @@ from lightd.journal.codec import Codec
 from lightd.journal.compaction import Compactor, forget
 from lightd.journal.cursors import SqliteCursors
 from lightd.journal.sqlite import SqliteJournal, open_sqlite_journal
-from lightd.loop_delay import open_delays
+from lightd.leasing import Claims, Leasing
+from lightd.logs.loop_delay import open_delays
 from lightd.panel.connection import Connection
-from lightd.reload import reload
-from lightd.system import Claims, System
+from lightd.system import System
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ def _leave_in(seconds: float) -> None:
 
 async def _reload(system: System) -> None:
     try:
-        reloaded = await reload(system)
+        reloaded = await system.reload()
     except ConfigurationError as error:
         for mistake in error.mistakes:
             logger.error("the configuration was not reloaded: %s", mistake)  # noqa: TRY400 - a sentence says it
@@ -175,13 +175,14 @@ async def open_system(
     ):
         claims, sockets = Claims(fleet), OpenSockets()
         janitor = Janitor(folders, lambda: volumes.view.state.volumes, time.time, quotas.forget)
+        ports = await open_portpool(bus, supervisor, claims.at)
         system = System(
             config=config,
             version=version(),
             bus=bus,
             fleet=fleet,
-            ports=await open_portpool(bus, supervisor, claims.at),
-            claims=claims,
+            ports=ports,
+            leasing=Leasing(claims, fleet, ports, nursery),
             tokens=await open_tokens(bus, supervisor, time.time, sockets.token_ids, sockets.revoke_unknown),
             volumes=volumes,
             folders=folders,
@@ -193,7 +194,6 @@ async def open_system(
             inside=inside,
             policy=policy,
             clock=time.time,
-            nursery=nursery,
             delays=delays,
             path=path,
             sockets=sockets,

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import attrs
 
-from lightd.redaction import redact
+from lightd.logs.redaction import redact
 
 LONGEST = 512  # bytes of a text that a client chooses: with so many entries they are what the audit takes
 

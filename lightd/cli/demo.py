@@ -27,14 +27,15 @@ import httpx
 import trio
 from trio_websocket import WebSocketConnection, open_websocket_url
 
-from lightd import daemon, logs
+from lightd import daemon
 from lightd.cli import stdio
 from lightd.cli.commands.trouble import FAILED, SIGNALLED
 from lightd.cli.demo_screen import Screen
+from lightd.cli.exception_groups import leaves
 from lightd.config import file as config_file
 from lightd.config import sections
-from lightd.exception_groups import leaves
 from lightd.http.gate import MEDIA_TYPE
+from lightd.logs import output
 from lightd.system import System
 
 IMAGE = "busybox:stable"
@@ -63,7 +64,7 @@ def main(args: argparse.Namespace) -> int:
     code = 0
     try:
         with (
-            logs.configure("console", logging.ERROR),
+            output.configure("console", logging.ERROR),
             tempfile.TemporaryDirectory(prefix="lightd-demo-") as scratch,
         ):
             engine = args.engine or _choose()

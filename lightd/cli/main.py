@@ -19,13 +19,14 @@ from pathlib import Path
 import trio
 
 from actors.kernel.journal import JournalUnavailable
-from lightd import certificate, logs
+from lightd import certificate
 from lightd.cli import stdio
 from lightd.cli.commands import parsers
 from lightd.cli.commands.trouble import FAILED, WRONG
+from lightd.cli.exception_groups import leaves
 from lightd.config import file, rules, sections
 from lightd.config.version import version
-from lightd.exception_groups import leaves
+from lightd.logs import output
 
 # httpx has its own command line, which imports rich if it is installed: that would slow down every start.
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: it can't be imported
@@ -131,8 +132,8 @@ def _for_people(args: argparse.Namespace) -> int:
     return run.run(args, os.environ)
 
 
-def _log_format(args: argparse.Namespace) -> logs.Format:
-    chosen: logs.Format | None = args.log_format
+def _log_format(args: argparse.Namespace) -> output.Format:
+    chosen: output.Format | None = args.log_format
     return chosen or ("console" if sys.stderr.isatty() else "json")
 
 
@@ -143,13 +144,13 @@ def _existing(path: Path) -> sections.Configuration:
     return file.load(path)
 
 
-def _serve(path: Path, log_format: logs.Format) -> int:
+def _serve(path: Path, log_format: output.Format) -> int:
     created = file.create(path)
     configuration = file.load(path)
     certificate.read(configuration.server.tls)
     from lightd import daemon  # noqa: PLC0415 - a token is printed without waiting for the whole daemon to load
 
-    with logs.configure(log_format, logging.INFO):
+    with output.configure(log_format, logging.INFO):
         if created:
             _log.info("created %s with a new token; to print it: lightd --token what", path)
         try:

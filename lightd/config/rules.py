@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from lightd.redaction import redact
+from lightd.logs.redaction import redact
 
 SMALLEST_POOL = 128  # megabytes: a btrfs cannot be much smaller
 LONGEST_SHOWN = 60  # characters of a wrong value that an error message quotes

@@ -21,7 +21,7 @@ import attrs
 from lightd.config import rules
 from lightd.config.reading import read_section
 from lightd.config.rules import AUTO, User, Users
-from lightd.redaction import mask
+from lightd.logs.redaction import mask
 
 VERSION = "0.1.0"  # of the file's format: the first lightd that wrote this format
 

@@ -46,7 +46,7 @@ from lightd.http.transport.application import Application
 from lightd.http.transport.protocol import PROVE
 from lightd.http.transport.refusal import new_request_id
 from lightd.http.wire import to_json
-from lightd.logs import to_short
+from lightd.logs.output import to_short
 from lightd.system import System
 
 logger = logging.getLogger("lightd.request")

@@ -35,9 +35,9 @@ from actors.tokens.grant import MASTER
 from actors.tokens.messages import Message, Spend, to_id
 from lightd.access.attempts import Attempts
 from lightd.access.identity import Identity
+from lightd.api.commands import begin_operation, settle
 from lightd.api.errors import ApiError
 from lightd.config.sections import Authorization
-from lightd.system import new_operation_id, settle
 
 MEDIA_TYPE = "application/vnd.pkglatv1+json"
 SUBPROTOCOL = "lightd."
@@ -91,7 +91,7 @@ class Gate:
             return
         spend = Spend(identity.token_id, self._clock())
         try:
-            await settle(lambda: self._tokens.ref.ask(spend, new_operation_id("token")))
+            await settle(lambda: self._tokens.ref.ask(spend, begin_operation("token")))
         except Rejection:
             raise _unauthorized() from None
 

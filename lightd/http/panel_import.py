@@ -6,13 +6,14 @@ from actors.container.fleet import Member
 from actors.container.spec import ContainerSpec
 from actors.kernel.decider import Rejection
 from lightd.api.bodies import ContainerBody
+from lightd.api.commands import new_operation_id
 from lightd.api.errors import ApiError, not_found
 from lightd.api.panel_exchange import Conflict
 from lightd.api.specs import to_spec
 from lightd.http.volume_users import with_user
 from lightd.http.wire import read
 from lightd.panel.exchange import Adopt
-from lightd.system import System, new_operation_id
+from lightd.system import System
 
 OURS_ALONE = frozenset({"install_timeout"})
 """Parts of a spec that nobody can ask for."""

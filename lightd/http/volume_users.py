@@ -6,11 +6,12 @@ import attrs
 
 from actors.container.spec import ContainerSpec
 from actors.volumes import messages
+from lightd.api.commands import begin_operation, settle
 from lightd.api.errors import bad_request, not_found
 from lightd.config.rules import AUTO
 from lightd.files.jail import Owner
 from lightd.files.operations import give_all
-from lightd.system import System, new_operation_id, settle
+from lightd.system import System
 
 
 def to_users(system: System) -> tuple[int, int] | None:
@@ -44,7 +45,7 @@ async def with_user(system: System, spec: ContainerSpec) -> ContainerSpec:
                 return attrs.evolve(spec, user=member.state.spec.user)
         docker = system.config.docker
         command = messages.Assign(spec.volume_id, (docker.user_range.first, docker.user_range.last))
-        await settle(partial(system.volumes.ref.ask, command, new_operation_id()))
+        await settle(partial(system.volumes.ref.ask, command, begin_operation()))
     volume = system.volumes.view.state.volumes.get(spec.volume_id)
     if volume is None or volume.uid is None:
         raise not_found("volume")

@@ -5,9 +5,9 @@ import time
 
 import trio
 
-from lightd import loop_delay
 from lightd.http import app
 from lightd.http.wire import to_json
+from lightd.logs import loop_delay
 
 BLOCKED = 0.4
 
@@ -19,7 +19,7 @@ async def test_handler_that_blocks_the_loop_is_named_in_the_log(edge, caplog, mo
 
     monkeypatch.setattr(app, "to_json", block)
     edge.system.delays.reset()
-    with caplog.at_level(logging.WARNING, logger="lightd.loop_delay"):
+    with caplog.at_level(logging.WARNING, logger="lightd.logs.loop_delay"):
         await edge.get("/api/v1/public/ping")
         await edge.get("/api/v1/public/ping")
     told = [record for record in caplog.records if "lightd.http.app" in record.getMessage()]

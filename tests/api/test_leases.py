@@ -5,7 +5,7 @@ import trio.testing
 
 from actors.container import events
 from actors.container.fleet import Fleet
-from lightd import system as systems
+from lightd.api import commands
 
 ADDRESS = {"ip": "127.0.0.1", "port": 25565}
 PATH = "/network/ports/127.0.0.1/25565"
@@ -118,7 +118,7 @@ async def test_a_client_that_leaves_in_the_middle_leaves_a_container_with_its_po
     await trio.testing.wait_all_tasks_blocked(0.02)  # the server has noticed
     edge.journal.gate.set()
     with trio.fail_after(20):
-        while "s1" in edge.system.claims:
+        while "s1" in edge.system.leasing.claims:
             await trio.sleep(0.001)
     assert (await edge.show())["ports"][0]["port"] == 25565
     assert await holders(edge) == {25565: "s1"}
@@ -165,7 +165,7 @@ class Intercepted:
 async def test_a_creation_that_the_journal_holds_up_is_given_up_after_a_while(edge, monkeypatch):
     await edge.port(25565)
     body = await edge.a_body(ports=[ADDRESS])
-    monkeypatch.setattr(systems, "DECISION_TIMEOUT", 0.05)
+    monkeypatch.setattr(commands, "DECISION_TIMEOUT", 0.05)
     edge.journal.gate = trio.Event()
     assert (await edge.refused("POST", "/containers", body))[:2] == (503, "overloaded")
     edge.journal.gate.set()
@@ -180,7 +180,7 @@ async def test_a_bug_that_shows_after_whoever_asked_has_left_is_in_the_log(edge,
 
     monkeypatch.setattr(Fleet, "create", create)
     body = await edge.a_body()
-    monkeypatch.setattr(systems, "DECISION_TIMEOUT", 0.05)
+    monkeypatch.setattr(commands, "DECISION_TIMEOUT", 0.05)
     assert (await edge.refused("POST", "/containers", body))[:2] == (503, "overloaded")
     assert "a bug" not in caplog.text
     gate.set()
@@ -195,7 +195,7 @@ async def test_ports_stay_claimed_while_the_journal_holds_up_the_wish_for_them(e
     for port in (25565, 25566):
         await edge.port(port)
     await edge.create(ports=[ADDRESS])
-    monkeypatch.setattr(systems, "DECISION_TIMEOUT", 0.05)
+    monkeypatch.setattr(commands, "DECISION_TIMEOUT", 0.05)
     gate = trio.Event()
 
     async def commit(batch):
@@ -207,9 +207,9 @@ async def test_ports_stay_claimed_while_the_journal_holds_up_the_wish_for_them(e
     body = {"ports": [{**ADDRESS, "port": 25566}]}
     refused = await edge.refused("POST", "/containers/s1/rebind-network", body)
     assert refused[:2] == (503, "overloaded")
-    held = await edge.system.claims.at("s1", 0)
+    held = await edge.system.leasing.claims.at("s1", 0)
     gate.set()
     assert held == (("127.0.0.1", 25565, "tcp"), ("127.0.0.1", 25566, "tcp"))
     with trio.fail_after(20):
-        while "s1" in edge.system.claims or await holders(edge) != {25565: None, 25566: "s1"}:
+        while "s1" in edge.system.leasing.claims or await holders(edge) != {25565: None, 25566: "s1"}:
             await trio.sleep(0.01)

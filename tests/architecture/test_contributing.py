@@ -47,7 +47,7 @@ def test_contributors_page_names_nox_sessions_that_exist(page):
         ("CONTRIBUTING.md", "Engine", "actors/container/engine.py"),
         ("CONTRIBUTING.md", "ENGINE", "lightd/config/rules.py"),
         ("CONTRIBUTING.md", "first_file", "lightd/config/sections.py"),
-        ("CONTRIBUTING.md", "LIVE", "lightd/reload.py"),
+        ("CONTRIBUTING.md", "LIVE", "lightd/config/reload.py"),
         ("tests/README.md", "open_second_engine", "tests/support/second_engine.py"),
         ("tests/README.md", "open_daemon", "tests/simulated/world.py"),
     ],

@@ -29,11 +29,12 @@ from actors.container.fleet import stream_of
 from actors.container.spec import ContainerSpec, Limits, PortBinding
 from actors.container.state import Phase
 from actors.kernel.journal import Append
-from lightd import daemon, logs
+from lightd import daemon
 from lightd.config.sections import Authorization, Configuration, Docker, Server, Storage
 from lightd.engines.fake import engine as fake
 from lightd.journal.codec import Codec
 from lightd.journal.sqlite import open_sqlite_journal
+from lightd.logs import output
 from tests.bench import process
 from tests.support.daemon import TOKEN
 
@@ -254,7 +255,7 @@ def main() -> None:
     arguments = json.loads(sys.argv[1])
     past = Past(**arguments["past"])
     daemon._settle_process()
-    with Path(os.devnull).open("w") as nowhere, logs.configure("json", logging.INFO, nowhere):
+    with Path(os.devnull).open("w") as nowhere, output.configure("json", logging.INFO, nowhere):
         options = {name: arguments[name] for name in ("traced", "audited")}
         trio.run(lambda: serve(Path(arguments["folder"]), past, **options))
 

@@ -20,7 +20,6 @@ LAYERS = {
     "/blinker/": "Quart and Werkzeug",
     "/logging/": "the log line",
     "/lightd/logs": "the log line",
-    "/lightd/redaction": "the log line",
     "/queue.py": "the log line",
     "/json/": "JSON",
     "attrs generated methods trio": "Trio",

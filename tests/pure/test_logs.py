@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lightd import logs, redaction
+from lightd.logs import output, redaction
 
 TOKEN = "lightd_0123456789abcdef"
 log = logging.getLogger("lightd.test")
@@ -20,7 +20,7 @@ log = logging.getLogger("lightd.test")
 def written(form, do, level="INFO"):
     """What comes out when ``do`` logs."""
     stream = io.StringIO()
-    with logs.configure(form, level, stream):
+    with output.configure(form, level, stream):
         do()
     return stream.getvalue()
 
@@ -52,7 +52,7 @@ def test_a_json_line_has_its_time_in_utc_and_every_extra_field():
 
 def test_the_time_is_rfc_3339_with_milliseconds():
     made = logging.makeLogRecord({"created": 1_700_000_000.9996, "levelname": "INFO"})
-    assert json.loads(logs.JsonFormatter().format(made))["ts"] == "2023-11-14T22:13:20.999Z"
+    assert json.loads(output.JsonFormatter().format(made))["ts"] == "2023-11-14T22:13:20.999Z"
 
 
 def test_an_extra_field_never_takes_the_place_of_a_lines_own():
@@ -177,7 +177,7 @@ def test_no_token_comes_out_by_any_way_in():
     st.sampled_from(["json", "console"]),
 )
 def test_no_token_is_ever_written_whatever_stands_around_it(before, rest, after, form):
-    formatter = logs.JsonFormatter() if form == "json" else logs.ConsoleFormatter()
+    formatter = output.JsonFormatter() if form == "json" else output.ConsoleFormatter()
     assume(rest not in before and rest not in after)
     made = logging.makeLogRecord({"msg": f"{before}lightd_{rest}{after}", "levelname": "INFO"})
     assert rest not in formatter.format(made)
@@ -198,17 +198,17 @@ def full_pipe():
 
 
 def test_a_reader_that_stopped_costs_lines_and_is_told_how_many(monkeypatch):
-    monkeypatch.setattr(logs, "CAPACITY", 10)
-    monkeypatch.setattr(logs, "BATCH", 5)
+    monkeypatch.setattr(output, "CAPACITY", 10)
+    monkeypatch.setattr(output, "BATCH", 5)
     reading, writing = full_pipe()
     stream = os.fdopen(writing, "w")
-    output = logs.configure("json", "INFO", stream)
+    handler = output.configure("json", "INFO", stream)
     for number in range(100):
         log.info("line %d", number)  # returns, though nobody reads
-    dropped = output.dropped
+    dropped = handler.dropped
 
     def close():
-        with stream, output:
+        with stream, handler:
             pass
 
     closing = threading.Thread(target=close)
@@ -223,14 +223,14 @@ def test_a_reader_that_stopped_costs_lines_and_is_told_how_many(monkeypatch):
 
 
 def test_closing_gives_up_on_a_reader_that_stopped(monkeypatch):
-    monkeypatch.setattr(logs, "SHUTDOWN_FLUSH", 0.01)
+    monkeypatch.setattr(output, "SHUTDOWN_FLUSH", 0.01)
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as stream:
-        with logs.configure("console", "INFO", stream) as output:
+        with output.configure("console", "INFO", stream) as handler:
             log.info("x" * 1_000_000)
-        assert output not in logging.getLogger().handlers
+        assert handler not in logging.getLogger().handlers
         os.close(reading)  # lets the writing thread go on, to its end
-        output._thread.join()
+        handler._thread.join()
 
 
 def test_a_terminal_that_does_not_block_gets_every_line():
@@ -240,7 +240,7 @@ def test_a_terminal_that_does_not_block_gets_every_line():
     with os.fdopen(reading) as reader:
         thread = threading.Thread(target=lambda: got.extend(reader))
         thread.start()
-        with os.fdopen(writing, "w") as stream, logs.configure("console", "INFO", stream):
+        with os.fdopen(writing, "w") as stream, output.configure("console", "INFO", stream):
             log.info("x" * 1_000_000)
         thread.join()
     (line,) = got
@@ -250,7 +250,7 @@ def test_a_terminal_that_does_not_block_gets_every_line():
 def test_a_stream_that_is_gone_fails_no_log_call():
     stream = io.StringIO()
     stream.close()
-    with logs.configure("console", "INFO", stream):
+    with output.configure("console", "INFO", stream):
         log.info("nobody hears this")
 
 
@@ -264,32 +264,32 @@ def test_a_wrong_log_call_is_told_and_goes_on():
 def test_closing_gives_back_what_was_there():
     root = logging.getLogger()
     before = root.handlers[:], root.level
-    output = logs.configure("json", "DEBUG", io.StringIO())
-    assert root.handlers == [output]
-    output.close()
-    output.close()
+    handler = output.configure("json", "DEBUG", io.StringIO())
+    assert root.handlers == [handler]
+    handler.close()
+    handler.close()
     assert (root.handlers, root.level) == before
 
 
 def test_line_is_bounded_whatever_a_client_or_a_tenant_wrote_into_it():
-    for formatter in (logs.JsonFormatter(), logs.ConsoleFormatter()):
+    for formatter in (output.JsonFormatter(), output.ConsoleFormatter()):
         record = logging.makeLogRecord({"msg": "GET %s", "args": ("/" + "x" * 31_000,), "levelname": "INFO"})
         record.field = "y" * 50_000
         record.listed = ["z" * 900] * 1000
         line = formatter.format(record)
-        assert len(line) < 3 * logs.LONGEST_MESSAGE
+        assert len(line) < 3 * output.LONGEST_MESSAGE
         assert "characters cut)" in line
 
 
 def test_short_text_is_left_alone_and_a_long_one_says_what_was_cut():
-    assert logs.to_short("x" * logs.SHORT) == "x" * logs.SHORT
-    assert logs.to_short("x" * 300) == "x" * logs.SHORT + "… (44 characters cut)"
+    assert output.to_short("x" * output.SHORT) == "x" * output.SHORT
+    assert output.to_short("x" * 300) == "x" * output.SHORT + "… (44 characters cut)"
 
 
 def test_log_call_that_repeats_fills_no_disk_and_says_how_much_was_left_out(monkeypatch):
     stream = io.StringIO()
     now = time.time()
-    with logs.configure("json", "INFO", stream):
+    with output.configure("json", "INFO", stream):
         for number in range(3000):
             record = logging.makeLogRecord(
                 {
@@ -304,5 +304,5 @@ def test_log_call_that_repeats_fills_no_disk_and_says_how_much_was_left_out(monk
             record.created = now + 60 * (number == 2999)
             logging.getLogger().handle(record)
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert len(lines) == logs.REPEATS + 1
-    assert lines[-1]["left_out"] == 2999 - logs.REPEATS
+    assert len(lines) == output.REPEATS + 1
+    assert lines[-1]["left_out"] == 2999 - output.REPEATS

@@ -8,8 +8,8 @@ import attrs
 import pytest
 
 from lightd.config import sections as config
-from lightd.redaction import mask
-from lightd.reload import LIVE, merge
+from lightd.config.reload import LIVE, merge
+from lightd.logs.redaction import mask
 
 HERE = Path("/srv/lightd")
 BEFORE = {

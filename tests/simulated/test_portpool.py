@@ -21,7 +21,7 @@ from actors.volumes import messages as volume
 from actors.volumes.actor import open_volumes
 from lightd.engines.fake import engine as fake
 from lightd.engines.patterns import compile_pattern
-from lightd.system import Claims, to_key
+from lightd.leasing import Claims, to_key
 from tests.simulated.world import FullJournal, World, a_spec, virtual_clock
 
 PORT = ("0.0.0.0", 25565, "tcp")

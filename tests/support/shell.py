@@ -11,7 +11,7 @@ from lightd.cli import main
 from lightd.cli.commands import run
 from lightd.cli.commands.output import Output
 from lightd.cli.doctor import visit
-from lightd.exception_groups import leaves
+from lightd.cli.exception_groups import leaves
 from tests.api.front import PATIENCE, TOKEN
 
 

@@ -17,7 +17,7 @@ import attrs
 from lightd.cli.commands.trouble import WRONG, Trouble
 from lightd.config import file as config_file
 from lightd.config import rules, sections
-from lightd.redaction import mask
+from lightd.logs.redaction import mask
 
 _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what it listens at is not where it is reached
 _LONGEST = 4096

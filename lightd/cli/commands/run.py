@@ -16,8 +16,8 @@ from lightd.cli.commands import address, completion, console, events, logs, powe
 from lightd.cli.commands.client import Client, open_client
 from lightd.cli.commands.output import Output, to_output
 from lightd.cli.commands.trouble import FAILED, SIGNALLED, Trouble
+from lightd.cli.exception_groups import leaves
 from lightd.config.sections import ConfigurationError
-from lightd.exception_groups import leaves
 
 Command = Callable[[argparse.Namespace, Client, Output], Awaitable[int]]
 Work = Callable[[], Awaitable[int]]

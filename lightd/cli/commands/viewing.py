@@ -22,7 +22,7 @@ from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnec
 from lightd.cli.commands.address import Address, to_port
 from lightd.cli.commands.client import CONNECTING, to_context, to_trouble, unreachable
 from lightd.cli.commands.trouble import FAILED, REFUSED, UNREACHABLE, Trouble
-from lightd.exception_groups import leaves
+from lightd.cli.exception_groups import leaves
 
 Frame = dict[str, Any]
 Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]

@@ -7,7 +7,7 @@ import trio
 
 from lightd.cli.doctor.finding import Area, Finding, Tell
 from lightd.cli.doctor.subject import Subject
-from lightd.exception_groups import leaves
+from lightd.cli.exception_groups import leaves
 
 SECONDS = 6.0
 

@@ -32,7 +32,7 @@ from lightd.http.live.inbound import Inbound
 from lightd.http.live.source import ContainerSource, Reached, Source, to_stretch
 from lightd.http.routes import containers, history
 from lightd.http.transport.websocket import Socket, to_socket
-from lightd.logs import to_short
+from lightd.logs.output import to_short
 from lightd.system import System
 
 S = TypeVar("S", bound=Source)

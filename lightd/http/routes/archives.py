@@ -6,6 +6,7 @@ import trio
 from quart import Blueprint, Response
 from quart_trio import QuartTrio
 
+from lightd.api.commands import begin_operation
 from lightd.api.errors import ApiError, bad_request, not_found
 from lightd.api.file_bodies import MOST_PATHS, CompressBody, DecompressBody
 from lightd.files import archiving
@@ -15,7 +16,7 @@ from lightd.files.paths import ROOT, RelativePath, parse_folder, parse_path
 from lightd.http import queries
 from lightd.http.routes.volumes import find
 from lightd.http.wire import LISTS, loads, read, read_body, refuse_body, take_body, to_json
-from lightd.system import System, new_operation_id
+from lightd.system import System
 
 
 def install(app: QuartTrio, system: System) -> None:
@@ -111,7 +112,7 @@ async def _follow(system: System, kind: str, volume_id: str, work: Work, wait: f
 
     Without a ``wait`` it ends with the client that asked for it. Raises what it failed with.
     """
-    job = system.jobs.start(new_operation_id(kind), kind, volume_id, work)
+    job = system.jobs.start(begin_operation(kind), kind, volume_id, work)
     try:
         with trio.move_on_after(float("inf") if wait is None else wait):
             await job.done.wait()

@@ -22,6 +22,7 @@ from actors.container.spec import Limits
 from actors.kernel.decider import Rejection
 from lightd.access import rates
 from lightd.api.bodies import EditBody, RebindBody, ReinstallBody
+from lightd.api.commands import begin_operation
 from lightd.api.errors import RETRY_AFTER, ApiError, bad_request, not_found
 from lightd.api.specs import to_bindings, to_edit
 from lightd.files.jobs import Job
@@ -29,7 +30,7 @@ from lightd.http import queries
 from lightd.http.identity import of_request
 from lightd.http.routes.containers import ask, check_engine, deleted_meanwhile, find, to_outcome
 from lightd.http.wire import WHOLE, loads, read, take_body, to_json
-from lightd.system import System, new_operation_id
+from lightd.system import System
 
 APPLYING = 10.0
 """Seconds that an edit waits for the engine to apply new limits."""
@@ -72,7 +73,7 @@ def install(app: QuartTrio, system: System) -> None:
             await _limit(system, member, command.limits)
         rest = attrs.evolve(command, limits=None)
         if rest != messages.Edit():
-            await ask(system, member, rest, new_operation_id("edit"))
+            await ask(system, member, rest, begin_operation("edit"))
         given = [name for name in EDITABLE if getattr(command, name) is not None]
         later = [name for name in given if name in AT_NEXT_START]
         if before is not None and command.limits and needs_new_container(before.limits, command.limits):
@@ -120,7 +121,7 @@ async def _change(
     member = find(system, internal_id)
     system.rates.spend(rates.CHANGING, internal_id, of_request())
     check_engine(system)
-    operation_id = new_operation_id(kind)
+    operation_id = begin_operation(kind)
     with deleted_meanwhile(system, member), _others_unnamed():
         receipt = await system.change_container(member, command, operation_id)
     answer = {"message": message, "internal_id": internal_id}
@@ -142,7 +143,7 @@ async def _limit(system: System, member: Member, limits: Limits) -> None:
     """Have ``limits`` hold, or know that they can't; nothing else was changed by then."""
     if member.state.engine_id is not None:
         check_engine(system)
-    operation_id = new_operation_id("limits")
+    operation_id = begin_operation("limits")
     await ask(system, member, messages.Edit(limits=limits), operation_id)
     with trio.move_on_after(APPLYING) as patience:
         await member.wait_until(lambda view: view.state.limits_before is None)

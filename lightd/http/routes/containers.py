@@ -15,6 +15,7 @@ from actors.kernel.mailbox import ActorGone, Receipt
 from actors.tokens.grant import Grant
 from lightd.access import rates
 from lightd.api.bodies import ContainerBody
+from lightd.api.commands import begin_operation
 from lightd.api.errors import ApiError, not_found
 from lightd.api.representations import to_details, to_event, to_row
 from lightd.api.specs import to_spec
@@ -24,7 +25,7 @@ from lightd.http.errors import engine_unavailable
 from lightd.http.identity import of_request
 from lightd.http.volume_users import with_user
 from lightd.http.wire import WHOLE, from_text, read_body, refuse_body, to_json, to_list, to_text
-from lightd.system import System, new_operation_id
+from lightd.system import System
 
 DELETE_WAIT = 60.0
 
@@ -50,7 +51,7 @@ def install(app: QuartTrio, system: System) -> None:
         if spec.volume_id not in system.volumes.view.state.volumes:
             raise not_found("volume")
         spec = await with_user(system, spec)
-        operation_id = new_operation_id("install")
+        operation_id = begin_operation("install")
         receipt = await system.create_container(spec, operation_id)
         message = "Container creation started"
         answer = {"message": message, "internal_id": spec.internal_id, "state": "installing"}
@@ -76,7 +77,7 @@ def install(app: QuartTrio, system: System) -> None:
         await refuse_body()
         member = find(system, internal_id)
         check_engine(system)
-        operation_id = new_operation_id("delete")
+        operation_id = begin_operation("delete")
         receipt = await ask(system, member, messages.Delete(), operation_id)
         seconds = DELETE_WAIT if wait is None else wait
         outcome = await to_outcome(system, member, operation_id, receipt, seconds)
@@ -146,7 +147,7 @@ async def ask_power(system: System, member: Member, action: str) -> tuple[str, R
     """
     system.rates.spend(rates.POWER[action], member.internal_id, of_request())
     check_engine(system)
-    operation_id = new_operation_id(action)
+    operation_id = begin_operation(action)
     return operation_id, await ask(system, member, POWER[action](), operation_id)
 
 

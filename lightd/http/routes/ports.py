@@ -9,12 +9,13 @@ from quart_trio import QuartTrio
 from actors.portpool.decider import Entry, State
 from actors.portpool.messages import Add, Key, Mark, Message, Remove
 from lightd.api import bodies
+from lightd.api.commands import begin_operation
 from lightd.api.errors import ApiError, bad_request
 from lightd.audit.trail import about
 from lightd.http import queries
 from lightd.http.identity import of_request
 from lightd.http.wire import LISTS, read_body, refuse_body, to_json, to_list
-from lightd.system import System, new_operation_id
+from lightd.system import System
 
 
 def install(app: QuartTrio, system: System) -> None:
@@ -22,7 +23,7 @@ def install(app: QuartTrio, system: System) -> None:
     routes = Blueprint("ports", __name__)
 
     async def ask(message: Message) -> None:
-        await system.ports.ref.ask(message, new_operation_id())
+        await system.ports.ref.ask(message, begin_operation())
 
     @routes.post("/network/ports")
     async def add() -> Response:
@@ -46,7 +47,7 @@ def install(app: QuartTrio, system: System) -> None:
         body = await read_body(bodies.PortListBody, most=LISTS)
         before = system.ports.state
         keys = tuple({_choose(before, port.ip, port.port, port.protocol): None for port in body.ports})
-        receipt = await system.ports.ref.ask(Remove(keys, skip_held=True), new_operation_id())
+        receipt = await system.ports.ref.ask(Remove(keys, skip_held=True), begin_operation())
         removed = {key for record in receipt.recorded for key in record.event.keys}  # type: ignore[attr-defined]  # Remove leads to PortsRemoved only
         held = [_to_name(key) for key in keys if key in before.entries and key not in removed]
         count = len(removed)

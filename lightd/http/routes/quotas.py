@@ -8,6 +8,7 @@ from quart_trio import QuartTrio
 
 from actors.volumes import messages
 from lightd.access import rates
+from lightd.api.commands import begin_operation, settle
 from lightd.api.file_bodies import SizeBody
 from lightd.files.quota.kind import MEGABYTE
 from lightd.files.quota.limits import entries_of
@@ -16,7 +17,7 @@ from lightd.http import queries
 from lightd.http.identity import of_request
 from lightd.http.routes.volumes import find
 from lightd.http.wire import read_body, to_json
-from lightd.system import System, new_operation_id, settle
+from lightd.system import System
 
 
 def install(app: QuartTrio, system: System) -> None:
@@ -44,7 +45,7 @@ def install(app: QuartTrio, system: System) -> None:
 
 async def _resize(system: System, volume_id: str, size: int) -> None:
     async with system.quotas.resizing(volume_id, size):
-        await system.volumes.ref.ask(messages.Resize(volume_id, size), new_operation_id())
+        await system.volumes.ref.ask(messages.Resize(volume_id, size), begin_operation())
 
 
 async def _to_quota(system: System, volume_id: str) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from lightd.api.errors import bad_request
 from lightd.config.sections import ConfigurationError
 from lightd.http import queries
 from lightd.http.wire import refuse_body, to_json
-from lightd.reload import reload
 from lightd.system import System
 
 
@@ -33,7 +32,7 @@ def install(app: QuartTrio, system: System) -> None:
         queries.check_names()
         await refuse_body()
         try:
-            reloaded = await reload(system)
+            reloaded = await system.reload()
         except ConfigurationError as error:
             raise bad_request("; ".join(error.mistakes), "invalid_configuration") from None
         return to_json(

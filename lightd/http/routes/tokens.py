@@ -15,12 +15,13 @@ from actors.tokens.decider import Token
 from actors.tokens.grant import PERMISSIONS, Grant
 from actors.tokens.messages import ID_LENGTH, Mint, Revoke, to_id
 from lightd.api import bodies
+from lightd.api.commands import begin_operation, settle
 from lightd.api.errors import bad_request
 from lightd.audit.trail import about
 from lightd.http import queries
 from lightd.http.gate import to_digest
 from lightd.http.wire import from_text, read_body, refuse_body, to_json, to_text
-from lightd.system import System, new_operation_id, settle
+from lightd.system import System
 
 SECRET = 32
 """Bytes from the system's source of randomness in a token, which makes 43 characters of them."""
@@ -85,7 +86,7 @@ def install(app: QuartTrio, system: System) -> None:
         about(to_id(digest))
         grant = Grant(body.containers, body.permissions)
         command = Mint(digest, grant, body.remove_on_use, now, now + body.ttl)
-        await settle(partial(system.tokens.ref.ask, command, new_operation_id("token")))
+        await settle(partial(system.tokens.ref.ask, command, begin_operation("token")))
         return to_json({"token": text, "expires_at": to_rfc3339(now + body.ttl), "id": to_id(digest)})
 
     @routes.get("/auth/tokens")
@@ -101,7 +102,7 @@ def install(app: QuartTrio, system: System) -> None:
             raise bad_request(f"token_id: must be {ID_LENGTH} hexadecimal digits", "invalid_id")
         await refuse_body()
         command = Revoke(token_id, system.clock())
-        await settle(partial(system.tokens.ref.ask, command, new_operation_id("token")))
+        await settle(partial(system.tokens.ref.ask, command, begin_operation("token")))
         return to_json({"message": "Token revoked successfully", "id": token_id})
 
     app.register_blueprint(routes)

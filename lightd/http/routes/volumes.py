@@ -9,6 +9,7 @@ from quart_trio import QuartTrio
 
 from actors.volumes import messages
 from actors.volumes.decider import Volume
+from lightd.api.commands import begin_operation, settle
 from lightd.api.errors import not_found
 from lightd.api.file_bodies import VolumeBody
 from lightd.audit.trail import about
@@ -17,7 +18,7 @@ from lightd.http.identity import of_request
 from lightd.http.visibility import reached_volumes
 from lightd.http.volume_users import hand_over, to_users
 from lightd.http.wire import loads, read, refuse_body, take_body, to_json, to_list
-from lightd.system import System, new_operation_id, settle
+from lightd.system import System
 
 
 def install(app: QuartTrio, system: System) -> None:
@@ -51,7 +52,7 @@ def install(app: QuartTrio, system: System) -> None:
         queries.check_names()
         find(system, volume_id)
         await refuse_body()
-        await system.delete_volume(volume_id, new_operation_id())
+        await system.delete_volume(volume_id, begin_operation())
         return to_json({"message": "Volume deleted successfully"})
 
     app.register_blueprint(routes)
@@ -64,7 +65,7 @@ def _read_volume(raw: bytes) -> VolumeBody:
 async def _create(system: System, volume_id: str, size: int | None) -> None:
     async with system.quotas.making(volume_id, size):
         command = messages.Create(volume_id, size, system.clock(), to_users(system))
-        await system.volumes.ref.ask(command, new_operation_id())
+        await system.volumes.ref.ask(command, begin_operation())
     await hand_over(system, volume_id)
 
 

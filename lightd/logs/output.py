@@ -26,7 +26,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Literal, Self, TextIO, TypeAlias
 
-from lightd import redaction
+from lightd.logs import redaction
 
 Format: TypeAlias = Literal["json", "console"]
 

@@ -1,4 +1,4 @@
-"""Reloads the configuration of a running daemon: some keys apply immediately, others need a restart.
+"""Which changes of the configuration a running daemon applies, and which ones need a restart.
 
 1. The file is accepted as a whole or not at all, as at the start: with one mistake, nothing changes.
 2. A key that is not in ``LIVE`` keeps its running value and is reported until the daemon is restarted.
@@ -9,15 +9,9 @@
 from typing import Any
 
 import attrs
-import trio
 
-from actors.tokens.grant import MASTER
-from lightd import certificate
-from lightd.config import file as config_file
 from lightd.config.rules import User, Users, is_loopback
-from lightd.config.sections import Configuration, ConfigurationError
-from lightd.files.jail import Owner
-from lightd.system import System
+from lightd.config.sections import Configuration
 
 LIVE = frozenset(
     {
@@ -44,14 +38,14 @@ LIVE = frozenset(
         "audit.keep_entries",
     }
 )
-"""The keys that a running daemon takes on. All others, those to come too, need a restart."""
+"""The keys that a running daemon applies. All others need a restart."""
 
 Keys = tuple[str, ...]
 
 
 @attrs.frozen
 class Reloaded:
-    """What became of a file: the configuration that runs now, and the keys that differed."""
+    """The outcome of a reload: the configuration in use, and the keys whose values differed in the file."""
 
     running: Configuration
     applied: Keys
@@ -59,7 +53,7 @@ class Reloaded:
 
 
 def merge(running: Configuration, file: Configuration) -> Reloaded:
-    """Return ``running`` with all of ``file`` that can be had without a restart. Pure."""
+    """Return ``running`` with every value of ``file`` that can be applied without a restart. Pure."""
     before, after = _to_keys(running), _to_keys(file)
     differing = [key for key in after if before[key] != after[key]]
     applied = [key for key in differing if _can_change(key, running, file)]
@@ -71,9 +65,9 @@ def merge(running: Configuration, file: Configuration) -> Reloaded:
 
 def _can_change(key: str, running: Configuration, file: Configuration) -> bool:
     if key == "authorization.enabled" and not file.authorization.enabled:
-        return is_loopback(running.server.host)  # it listens where it listened, whatever the file says now
+        return is_loopback(running.server.host)  # server.host needs a restart: the running value counts
     if key.startswith("server.tls.") and None in (running.server.tls.cert, file.server.tls.cert):
-        return False  # it speaks https or http for as long as it listens
+        return False  # http or https is chosen when the server starts
     return key in LIVE
 
 
@@ -87,29 +81,6 @@ def _to_keys(section: attrs.AttrsInstance) -> dict[str, Any]:
     return found
 
 
-def _with(section: Any, key: str, value: object) -> Any:  # noqa: ANN401 - of whatever class, it is returned anew
+def _with(section: Any, key: str, value: object) -> Any:  # noqa: ANN401 - a section of any class
     name, _, rest = key.partition(".")
     return attrs.evolve(section, **{name: _with(getattr(section, name), rest, value) if rest else value})
-
-
-async def reload(system: System) -> Reloaded:
-    """Have ``system`` take on what its file says; raises ``ConfigurationError`` where it can't be used."""
-    if system.path is None:
-        raise ConfigurationError("this daemon was started without a configuration file")
-    async with system.reloading:
-        file = await trio.to_thread.run_sync(config_file.load, system.path)
-        pair = await trio.to_thread.run_sync(certificate.read, file.server.tls)
-        reloaded = merge(system.config, file)
-        if pair is not None and system.certificate is not None:
-            system.certificate.put(pair)
-        _take_on(system, reloaded.running)
-        return reloaded
-
-
-def _take_on(system: System, running: Configuration) -> None:
-    before, system.config = system.config, running
-    system.policy.take_on(running.docker)
-    system.quotas.owner = Owner(running.docker.user.uid, running.docker.user.gid)
-    if before.authorization != running.authorization:
-        system.sockets.revoke(MASTER)
-    system.reloaded.notify()
