@@ -14,6 +14,7 @@ from actors.container import effects, events, messages
 from actors.container.decider import DECIDER
 from actors.container.spec import ContainerSpec
 from actors.container.state import CHANGING, GONE, TRANSITIONS, Change, Kind, Phase, State
+from lightd.api.events import PUBLIC, Field
 from lightd.http.openapi import document, faults
 from lightd.http.openapi.entry import Entry
 from lightd.journal.codec import KINDS
@@ -69,17 +70,61 @@ def _rows(classes: tuple[type, ...]) -> Iterator[str]:
         yield f"| {cls.__name__} | {first_sentence(cls)} |"
 
 
-def journal() -> Iterator[str]:
-    """The page of events."""
-    yield "# Events in the journal"
+def to_events() -> Iterator[str]:
+    """The page of events: their public form, and how they are stored."""
+    yield "# Events"
     yield RENDERED
+    yield "## Public format"
+    yield (
+        "`GET /containers/:id/events` returns the events of a container as objects with these fields: `seq` "
+        "(position in the journal; a value for `since`), `type`, `at` (Unix seconds), `data` (an object with "
+        "the fields below) and `operation_id` (the operation that caused it, or null). *Frame* is the `data` "
+        "of the WebSocket frame `event` that is sent for it. A field with a permission in parentheses is "
+        "left out for tokens that do not have it. This format is independent of the journal: fields can be "
+        "added, but none is renamed or removed."
+    )
+    yield "\n".join(_public_rows())
+    yield "Objects in `data`:"
+    yield "\n".join(_object_rows())
+    yield "## Kinds in the journal"
     yield (
         "Every record has a global position, a stream with its own version, a time and the operation that "
         "caused it. The name of an event never changes; a change of its fields gets a new schema number "
-        "and an upcast. `GET /containers/:id/events` returns the events of a container, without the "
-        "prefix `container.`."
+        "and an upcast. Events of the port pool, the volumes and the tokens are internal."
     )
     yield "\n".join(_kind_rows())
+
+
+def _named(fields: tuple[Field, ...]) -> str:
+    return ", ".join(
+        f"`{field.name}`" if field.permission is None else f"`{field.name}` (`{field.permission}`)"
+        for field in fields
+    )
+
+
+def _public_rows() -> Iterator[str]:
+    yield "| type | `data` | frame | meaning |"
+    yield "|---|---|---|---|"
+    for event, row in PUBLIC.items():
+        state = "none" if row.state is None else f"`{row.state}`"
+        yield f"| `{row.type}` | {_named(row.fields) or 'none'} | {state} | {first_sentence(event)} |"
+
+
+def _object_rows() -> Iterator[str]:
+    found: dict[str, Field] = {}
+
+    def collect(fields: tuple[Field, ...]) -> None:
+        for field in fields:
+            if field.fields:
+                found[field.name] = field
+                collect(field.fields)
+
+    for row in PUBLIC.values():
+        collect(row.fields)
+    yield "| field | its fields |"
+    yield "|---|---|"
+    for name, field in found.items():
+        yield f"| `{name}` | {_named(field.fields)} |"
 
 
 def _kind_rows() -> Iterator[str]:
@@ -128,7 +173,12 @@ def openapi() -> Iterator[str]:
     yield json.dumps(document.to_document(), indent=1, ensure_ascii=False)
 
 
-PAGES = {"lifecycle.md": lifecycle, "events.md": journal, "reference.md": reference, "openapi.json": openapi}
+PAGES = {
+    "lifecycle.md": lifecycle,
+    "events.md": to_events,
+    "reference.md": reference,
+    "openapi.json": openapi,
+}
 
 
 def main(arguments: list[str]) -> int:

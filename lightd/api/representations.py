@@ -1,34 +1,13 @@
-"""A container and its events, as a client sees them."""
+"""The JSON form of a container in responses."""
 
-import json
 from typing import Any
 
 from actors.container.fleet import Member
 from actors.container.spec import Mount, PortBinding
-from actors.kernel.journal import Condensed, Recorded
 from actors.tokens.grant import Grant
-from lightd.journal.codec import Codec
 
-_CODEC = Codec()
-
-SECRET = frozenset({"environment", "install_script", "startup_command", "mount", "mounts"})
-"""What may hold a password, or a path of the host: shown to those alone who may set it (``admin``)."""
-
-PRINTED = frozenset({"tail"})
-"""What was on the console (``console.read``)."""
-
-
-def hidden_from(grant: Grant) -> frozenset[str]:
-    """Return the names of what the bearer isn't shown of a container and its history."""
-    secret = frozenset() if grant.allows("admin") else SECRET
-    return secret if grant.allows("console.read") else secret | PRINTED
-
-
-def without(value: Any, hidden: frozenset[str]) -> Any:  # noqa: ANN401 - any JSON
-    """Return ``value`` without the fields of these names, however deep they are."""
-    if isinstance(value, dict):
-        return {name: without(each, hidden) for name, each in value.items() if name not in hidden}
-    return [without(each, hidden) for each in value] if isinstance(value, list) else value
+SECRET = frozenset({"environment", "install_script", "startup_command", "mount"})
+"""Fields that can contain a password or a path of the host: shown only to tokens with ``admin``."""
 
 
 def to_row(member: Member) -> dict[str, Any]:
@@ -98,20 +77,4 @@ def _to_details(member: Member) -> dict[str, Any]:
         "created_at": view.created_at,
         "updated_at": view.updated_at,
         "version": view.version,
-    }
-
-
-def to_event(record: Recorded, grant: Grant) -> dict[str, Any]:
-    """Return one entry of a container's history, as far as the bearer may know it."""
-    event = record.event
-    kind, _, data = _CODEC.encode(event)
-    name = kind.removeprefix("container.")
-    hidden = hidden_from(grant)
-    fields = {"created_at": event.created_at} if isinstance(event, Condensed) else json.loads(data)
-    return {
-        "seq": record.position,
-        "type": name,
-        "at": record.at,
-        "data": without(fields, hidden) if hidden else fields,
-        "operation_id": record.cause,
     }

@@ -15,7 +15,8 @@ import httpx
 import trio
 
 from actors.remotesync.panel import Later, Outcome
-from actors.remotesync.updates import Fault, Frame, Status
+from actors.remotesync.updates import Frame
+from lightd.api.events import to_panel_body
 from lightd.config.version import version
 from lightd.panel.answers import Answer, to_ailment, to_outcome
 
@@ -43,7 +44,7 @@ class HttpPanel:
         """Send one update; see ``Panel.update``."""
         try:
             answer = await self.ask(
-                "POST", "/update", to_body(server, frame), headers={"X-Lightd-Event": event_id}
+                "POST", "/update", to_panel_body(server, frame), headers={"X-Lightd-Event": event_id}
             )
         except PanelUnavailable as trouble:
             return Later(str(trouble), everybody=True)
@@ -117,15 +118,6 @@ class _Body(httpx.AsyncByteStream):
         if not piece:
             raise StopAsyncIteration
         return piece
-
-
-def to_body(server: str, frame: Frame) -> dict[str, str]:
-    """Return an update as the JSON body for the panel."""
-    match frame:
-        case Status():
-            return {"event": "update", "server": server, "status": frame.status}
-        case Fault():
-            return {"event": "update", "server": server, "error": frame.error, "data": frame.reason}
 
 
 @asynccontextmanager

@@ -39,7 +39,7 @@ def test_contributors_page_names_nox_sessions_that_exist(page):
         ("CONTRIBUTING.md", "_to_details", "lightd/api/representations.py"),
         ("CONTRIBUTING.md", "SECRET", "lightd/api/representations.py"),
         ("CONTRIBUTING.md", "DETAILS", "lightd/http/openapi/answers.py"),
-        ("CONTRIBUTING.md", "PUBLIC", "tests/pure/test_scopes.py"),
+        ("CONTRIBUTING.md", "PUBLIC", "lightd/api/events.py"),
         ("CONTRIBUTING.md", "to_entry", "lightd/panel/exchange.py"),
         ("CONTRIBUTING.md", "to_fingerprint", "lightd/engines/docker/recipe.py"),
         ("CONTRIBUTING.md", "TRANSITIONS", "actors/container/state.py"),

@@ -2,8 +2,9 @@ import pytest
 
 from actors.remotesync.panel import Accepted, Later, Refused
 from actors.remotesync.updates import Fault, Status
+from lightd.api.events import to_panel_body
 from lightd.panel.answers import MOST_MARKS, Answer, to_ailment, to_outcome, to_seconds
-from lightd.panel.http import LONGEST_REASON, to_body, to_reason
+from lightd.panel.http import LONGEST_REASON, to_reason
 
 NOW = 1_700_000_000.0
 
@@ -94,8 +95,8 @@ def test_a_panel_is_well_that_says_exactly_so(status, body, well):
 
 
 def test_a_frame_is_written_as_the_contract_has_it():
-    assert to_body("s1", Status("ready")) == {"event": "update", "server": "s1", "status": "ready"}
-    assert to_body("s1", Fault("timeout", "too long")) == {
+    assert to_panel_body("s1", Status("ready")) == {"event": "update", "server": "s1", "status": "ready"}
+    assert to_panel_body("s1", Fault("timeout", "too long")) == {
         "event": "update",
         "server": "s1",
         "error": "timeout",

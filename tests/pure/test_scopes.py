@@ -3,21 +3,16 @@
 import ast
 from pathlib import Path
 
-import attrs
 import pytest
 from quart.routing import QuartRule
 from werkzeug.routing import Map
 
-from actors.container import spec
-from actors.container.condensed import Condensed
 from actors.tokens.grant import EVERYTHING, MASTER, PERMISSIONS, Grant
 from lightd.access.identity import Identity
-from lightd.api import representations
 from lightd.api.errors import ApiError
 from lightd.http import scopes
 from lightd.http.live import inbound
 from lightd.http.scopes import Row, Subject
-from lightd.journal.codec import KINDS
 from tests.support.scoped import read_frames, read_routes, to_written
 
 HTTP = Path(scopes.__file__).parent
@@ -160,29 +155,3 @@ def test_kinds_are_those_that_the_permissions_are_for():
     console = scopes.kinds_for(Grant(None, frozenset({"console.read"})))
     assert console == always | {"console", "gap", "logs"}
     assert scopes.kinds_for(Grant(None, frozenset(PERMISSIONS))) == scopes.EVERY_KIND
-
-
-PUBLIC = {
-    *("spec", "attempt", "run", "engine_id", "follow", "delay", "resume", "expected", "fault", "reason"),
-    *(
-        "at",
-        "started_at",
-        "code",
-        "oom_killed",
-        "internal_id",
-        "volume_id",
-        "image",
-        "ports",
-        "limits",
-        "stop",
-    ),
-    *("restart_policy", "start_pattern", "user", "tty", "install_timeout", "read_only"),
-}
-
-
-def test_every_field_of_a_containers_history_is_known_to_be_public_or_is_hidden():
-    """A new one is to be put into ``SECRET`` or ``PRINTED``, or here."""
-    # Of a snapshot only ``created_at`` is shown.
-    events = [k.event for k in KINDS if k.name.startswith("container.") and k.event is not Condensed]
-    fields = {field.name for cls in (*events, spec.ContainerSpec) for field in attrs.fields(cls)}
-    assert fields - PUBLIC == (representations.SECRET | representations.PRINTED) - {"mount"}

@@ -10,6 +10,7 @@ from actors.container.spec import ContainerSpec, Limits, RestartPolicy, StopPoli
 from actors.container.state import Exit, Phase, State
 from actors.kernel.actor import View
 from actors.kernel.journal import Recorded
+from lightd.api.events import to_state_frame
 from lightd.http.live import frames
 
 SPEC = ContainerSpec("s1", "image", "volume", "command")
@@ -82,12 +83,12 @@ def test_a_frame_is_utf_8_whatever_was_printed():
 @pytest.mark.parametrize(("event", "shown"), SHOWN.items(), ids=lambda value: type(value).__name__)
 def test_an_event_that_changes_the_state_is_shown(event, shown):
     record = Recorded(9, "container-s1", 1, 0.0, event)
-    assert frames.to_event(record) == {"event": "event", "seq": 9, **shown}
+    assert to_state_frame(record) == {"event": "event", "seq": 9, **shown}
 
 
 @pytest.mark.parametrize("event", SILENT, ids=lambda value: type(value).__name__)
 def test_an_event_that_only_lightd_cares_about_is_not(event):
-    assert frames.to_event(Recorded(9, "container-s1", 1, 0.0, event)) is None
+    assert to_state_frame(Recorded(9, "container-s1", 1, 0.0, event)) is None
 
 
 def test_every_event_is_shown_or_is_known_to_be_silent():

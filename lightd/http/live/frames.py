@@ -14,7 +14,7 @@ from actors.container.events import Follow
 from actors.container.state import Phase, State
 from actors.container.stats import Stats
 from actors.kernel.actor import View
-from actors.kernel.journal import Condensed, Recorded
+from actors.kernel.journal import Condensed
 
 _TEXT = 0x81  # FIN and the opcode of a text frame
 _SHORT, _MEDIUM = 126, 1 << 16
@@ -108,34 +108,6 @@ _STANDING = {
     Phase.DELETING: "stopping",
     Phase.DELETED: "deleted",
 }
-
-
-def to_event(record: Recorded) -> dict[str, Any] | None:
-    """Return the state change that ``record`` means to the outside, None where it means none."""
-    event = record.event
-    base: dict[str, Any] = {"event": "event", "seq": record.position}
-    match event:
-        case events.Created() | events.InstallationRepeated() | events.ReinstallBegan():
-            return {**base, "data": "installing"}
-        case events.Installed() | events.Replaced() | events.ChangeAbandoned():
-            return {**base, "data": "ready"}
-        case events.InstallationFailed():
-            return {**base, "data": "failed"}
-        case events.StartRequested() | events.FoundRunning():
-            return {**base, "data": "starting"}
-        case events.BecameReady():
-            return {**base, "data": "running"}
-        case events.StopRequested() | events.KillRequested():
-            return {**base, "data": "stopping"}
-        case events.Exited():
-            ended = {"code": event.code, "oom_killed": event.oom_killed, "crashed": not event.expected}
-            return {**base, "data": "exit", **ended}
-        case events.StartFailed():
-            return {**base, "data": "exit", "code": None, "oom_killed": False, "crashed": True}
-        case events.Deleted():
-            return {**base, "data": "deleted"}
-        case _:
-            return None
 
 
 class Commentary:

@@ -26,6 +26,7 @@ from actors.container.fleet import Member, internal_id_of, stream_of
 from actors.container.state import Phase
 from actors.kernel.bus import Bus, Subscription
 from actors.kernel.journal import Condensed, Recorded
+from lightd.api.events import to_state_frame
 from lightd.http.live import frames
 from lightd.http.live.broadcast import Cut
 from lightd.http.scopes import EVERY_KIND, Kinds
@@ -189,7 +190,7 @@ class ContainerSource:
         while wanted := [record for record in page if record.position <= until]:
             yield (
                 b"".join([to_framed(each, commentary) for each in wanted]),
-                any(map(frames.to_event, wanted)),
+                any(map(to_state_frame, wanted)),
             )
             page = await self._bus.since(stream, wanted[-1].position, RECORDS_A_PAGE)
 
@@ -264,7 +265,7 @@ class NodeSource:
 
 def to_framed(record: Recorded, commentary: frames.Commentary) -> bytes:
     """Return ``record`` for a container's viewers, and what is to be said of it; empty if nothing."""
-    frame = frames.to_event(record)
+    frame = to_state_frame(record)
     framed = b"" if frame is None else frames.to_frame(frame)
     text = commentary.to_text(record.event)
     return framed if text is None else framed + frames.to_frame(frames.to_message(text))
@@ -274,7 +275,7 @@ def to_node_framed(record: Recorded, internal_id: str) -> bytes:
     """Return ``record`` to the node's viewers; empty where it means nothing to them."""
     if isinstance(record.event, Condensed):
         return frames.to_frame(frames.to_message(f"Earlier events of {internal_id} are no longer kept"))
-    frame = frames.to_event(record)
+    frame = to_state_frame(record)
     if frame is None:
         return b""
     return frames.to_frame({**frame, "internal_id": internal_id})

@@ -3,6 +3,7 @@
 from typing import Any
 
 from actors.container.operations import Status
+from lightd.api.events import PUBLIC
 from lightd.config import schema as config_schema
 from lightd.http.openapi.schemas import (
     FLAG,
@@ -17,7 +18,6 @@ from lightd.http.openapi.schemas import (
     told,
     words,
 )
-from lightd.journal.codec import KINDS
 
 QUOTA_KINDS = ("project", "btrfs", "accounted")
 PROTOCOL = words("tcp", "udp")
@@ -88,7 +88,7 @@ def _all_shown(properties: dict[str, Any], means: str) -> Schema:
     return record(shown, means=means)
 
 
-EVENT_TYPES = [kind.name.removeprefix("container.") for kind in KINDS if kind.name.startswith("container.")]
+EVENT_TYPES = [public.type for public in PUBLIC.values()]
 
 FILE_OPERATION: dict[str, Schema] = {
     "operation_id": TEXT,

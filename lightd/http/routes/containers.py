@@ -17,7 +17,8 @@ from lightd.access import rates
 from lightd.api.bodies import ContainerBody
 from lightd.api.commands import begin_operation
 from lightd.api.errors import ApiError, not_found
-from lightd.api.representations import to_details, to_event, to_row
+from lightd.api.events import to_history_entry
+from lightd.api.representations import to_details, to_row
 from lightd.api.specs import to_spec
 from lightd.audit.trail import about
 from lightd.http import queries
@@ -200,5 +201,5 @@ async def to_outcome(
 
 def _to_events(found: Sequence[Recorded], since: int, grant: Grant) -> str:
     """Return a page of a container's history, in a worker thread: it may have a MiB of environments."""
-    shown = [to_event(record, grant) for record in found]
+    shown = [to_history_entry(record, grant) for record in found]
     return to_text({"events": shown, "next": found[-1].position if found else since})
