@@ -7,6 +7,8 @@ from pathlib import Path
 
 import trio
 
+from lightd.api.bodies import ContainerBody
+from lightd.http.wire import read
 from tests.api.front import TOKEN
 from tests.rig import engine
 from tests.support.page_blocks import all_blocks
@@ -42,17 +44,16 @@ async def test_every_call_of_the_volumes_works_as_it_stands(edge, tmp_path):
 
 async def test_every_other_call_of_the_page_works_as_it_stands(edge):
     engine.require("curl", "jq")
-    (define,) = re.findall(r"^call\(\).*$", "".join(all_blocks("README.md", "bash")), re.MULTILINE)
-    mint, reinstall, rebind, edit, policy, operation = all_blocks("docs/api.md", "bash")
+    prelude, mint, reinstall, rebind, edit, policy, operation = all_blocks("docs/api.md", "bash")
     shown = [json.loads(text) for text in all_blocks("docs/api.md", "json")]
-    minted, edited, told = (answer for answer in shown if "seq" not in answer)
+    minted, edited, told = (answer for answer in shown if not {"seq", "startup_command"} & answer.keys())
     edge.engine.registry.add(NEWER)
     await edge.port(25570, "0.0.0.0")
     await edge.create("server-001", start_pattern="Ready")
     await edge.power("start", "server-001")
 
     async def run(block):
-        script = f"set -euo pipefail; url={edge.url} token={TOKEN}\n{define}\n{block}"
+        script = f"set -euo pipefail; URL={edge.url} TOKEN={TOKEN}\n{prelude}\n{block}"
         done = await trio.run_process(["bash", "-c", script], capture_stdout=True, check=False)
         assert done.returncode == 0, block
         return json.loads(done.stdout)
@@ -69,3 +70,17 @@ async def test_every_other_call_of_the_page_works_as_it_stands(edge):
     ended = await run(operation)
     assert ended.keys() == told.keys()
     assert (ended["kind"], ended["internal_id"]) == (told["kind"], told["internal_id"])
+
+
+async def test_container_body_of_the_page_is_accepted_and_shows_the_defaults(edge):
+    (shown,) = (body for text in all_blocks("docs/api.md", "json") if "tty" in (body := json.loads(text)))
+    body = read(ContainerBody, shown)
+    shortest = read(ContainerBody, {name: shown[name] for name in list(shown)[:4]})
+    same = ("user", "tty", "read_only", "restart_policy")
+    assert [getattr(body, name) for name in same] == [getattr(shortest, name) for name in same]
+    volume_id = await edge.volume()
+    await edge.port(25565, "0.0.0.0")
+    await edge.post("/containers?wait=60", {**shown, "volume_id": volume_id, "mount": {}})
+    created = await edge.show("server-001")
+    assert created["stop"] == shown["stop"]
+    assert created["ports"] == shown["ports"]
