@@ -13,7 +13,7 @@ import command_table
 from actors.container import effects, events, messages
 from actors.container.decider import DECIDER
 from actors.container.spec import ContainerSpec
-from actors.container.state import CHANGING, GONE, TRANSITIONS, Change, Kind, Phase, State
+from actors.container.state import PHASES, Change, Kind, Phase, Stage, State
 from lightd.api.events import PUBLIC, Field
 from lightd.http.openapi import document, faults
 from lightd.http.openapi.entry import Entry
@@ -52,14 +52,14 @@ def _phase_rows() -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for phase in Phase:
         state = State(phase, None if phase is Phase.ABSENT else A_SPEC, engine_id="e", run=1)
-        if phase in CHANGING:
+        if state.stage is Stage.CHANGING:
             built = "e2" if phase is Phase.REPLACING else None
             state = attrs.evolve(
                 state, change=Change(Kind.REINSTALL, 2, 2, A_SPEC, image_ensured=True, engine_id=built)
             )
-        leads = "<br>".join(f"{event.__name__} → {then.value}" for event, then in TRANSITIONS[phase].items())
+        leads = "<br>".join(f"{event.__name__} → {then.value}" for event, then in PHASES[phase].leads.items())
         work = ", ".join(sorted(type(effect).__name__ for effect in DECIDER.effects(state)))
-        shown = ("", "") if phase in GONE else (state.install_state, state.power_state)
+        shown = ("", "") if state.stage is Stage.GONE else (state.install_state, state.power_state)
         yield f"| {phase.value} | {shown[0]} | {shown[1]} | {leads} | {work} |"
 
 

@@ -9,12 +9,12 @@ from typing import assert_never
 
 from actors.container import events, messages, replacement
 from actors.container.events import Events, Follow
-from actors.container.state import Phase, State
+from actors.container.state import Phase, Stage, State
 from actors.kernel.decider import Rejection
 
 
 def create(state: State, command: messages.Create) -> Events:
-    if state.phase in (Phase.ABSENT, Phase.DELETED):
+    if state.stage is Stage.GONE:
         return (events.Created(state.attempts + 1, command.spec),)
     raise Rejection("already_exists", f"container {command.spec.internal_id} exists already")
 
@@ -76,8 +76,13 @@ def kill(state: State) -> Events:
         case Phase.STARTING | Phase.LOADING | Phase.RUNNING | Phase.STOPPING | Phase.KILLING:
             follow = Follow.DELETE if state.follow is Follow.DELETE else Follow.REST
             return (*replacement.call_off(state), *_ask_end(state, Phase.KILLING, follow))
-        case _:
+        case Phase.ABSENT | Phase.DELETED | Phase.PULLING | Phase.SCRIPTING:
             return stop(state)
+        case Phase.CREATING | Phase.FAILED | Phase.OFFLINE | Phase.WAITING:
+            return stop(state)
+        case Phase.REINSTALLING | Phase.BUILDING | Phase.REPLACING | Phase.DELETING:
+            return stop(state)
+    assert_never(state.phase)
 
 
 def restart(state: State) -> Events:
@@ -86,8 +91,13 @@ def restart(state: State) -> Events:
             return ()
         case Phase.LOADING | Phase.RUNNING:
             return _ask_end(state, Phase.STOPPING, Follow.START)
-        case _:
+        case Phase.ABSENT | Phase.DELETED | Phase.PULLING | Phase.SCRIPTING | Phase.CREATING:
             return start(state)
+        case Phase.FAILED | Phase.OFFLINE | Phase.WAITING | Phase.STOPPING | Phase.KILLING:
+            return start(state)
+        case Phase.REINSTALLING | Phase.BUILDING | Phase.REPLACING | Phase.DELETING:
+            return start(state)
+    assert_never(state.phase)
 
 
 def delete(state: State) -> Events:
@@ -100,13 +110,16 @@ def delete(state: State) -> Events:
             return _ask_end(state, Phase.KILLING, Follow.DELETE)
         case Phase.DELETING:
             return ()
-        case _:
+        case Phase.PULLING | Phase.SCRIPTING | Phase.CREATING | Phase.FAILED | Phase.OFFLINE:
             return (events.DeletionRequested(),)
+        case Phase.WAITING | Phase.REINSTALLING | Phase.BUILDING | Phase.REPLACING:
+            return (events.DeletionRequested(),)
+    assert_never(state.phase)
 
 
 def _ask_end(state: State, phase: Phase, follow: Follow) -> Events:
     """Ask for the end of this run in the way of ``phase``, and for what follows it."""
-    if state.phase in (Phase.STOPPING, Phase.KILLING):
+    if state.stage is Stage.ENDING:
         if state.follow is Follow.DELETE and follow is not Follow.DELETE:
             raise replacement.deleting(state)
         if state.phase is phase and state.follow is follow:

@@ -3,7 +3,7 @@
 What a command leads to is in ``commands``, what an observation leads to in ``observations``.
 """
 
-from typing import assert_never
+from typing import Literal, assert_never
 
 from actors.container import (
     commands,
@@ -84,6 +84,9 @@ def _decide(state: State, message: messages.Message) -> Events:
 # Work
 
 
+_InRun = Literal[Phase.STARTING, Phase.LOADING, Phase.RUNNING, Phase.STOPPING, Phase.KILLING]
+
+
 def to_effects(state: State) -> frozenset[effects.Effect]:
     """Return the work that ``state`` wants done."""
     return _phase_effects(state) | _effects_beside(state)
@@ -111,7 +114,7 @@ def _phase_effects(state: State) -> frozenset[effects.Effect]:
         case Phase.DELETING:
             return frozenset({effects.RemoveFromEngine(state.attempt, state.asked.internal_id)})
         case Phase.STARTING | Phase.LOADING | Phase.RUNNING | Phase.STOPPING | Phase.KILLING:
-            return _process_effects(state)
+            return _process_effects(state, state.phase)
         case Phase.REINSTALLING | Phase.BUILDING | Phase.REPLACING:
             return _change_effects(state, state.changing)
     assert_never(state.phase)
@@ -149,12 +152,12 @@ def _to_preparation(state: State, change: Change) -> effects.Effect:
     return effects.BuildCandidate(change.attempt, change.installation, change.spec, fresh)
 
 
-def _process_effects(state: State) -> frozenset[effects.Effect]:
+def _process_effects(state: State, phase: _InRun) -> frozenset[effects.Effect]:
     if state.engine_id is None:
         return frozenset({effects.CreateInEngine(state.attempt, state.asked)})
     watch = effects.WatchConsole(state.run, state.engine_id, state.pattern)
     policy = state.asked.stop
-    match state.phase:
+    match phase:
         case Phase.STARTING:
             return frozenset({watch, effects.StartInEngine(state.run, state.engine_id, state.previous)})
         case Phase.STOPPING:
@@ -167,7 +170,7 @@ def _process_effects(state: State) -> frozenset[effects.Effect]:
             )
         case Phase.KILLING:
             return frozenset({watch, effects.KillInEngine(state.run, state.engine_id)})
-        case _:
+        case Phase.LOADING | Phase.RUNNING:
             return frozenset({watch})
 
 

@@ -7,12 +7,12 @@ import attrs
 from actors.container import editing, events, restarts
 from actors.container.events import Follow
 from actors.container.spec import ContainerSpec
-from actors.container.state import TRANSITIONS, Change, Exit, Kind, Phase, State
+from actors.container.state import Change, Exit, Kind, Phase, State
 
 
 def evolve(state: State, event: events.Event) -> State:
-    """Return the state after ``event``; raises ``KeyError`` where ``TRANSITIONS`` does not have it."""
-    phase = TRANSITIONS[state.phase][type(event)]
+    """Return the state after ``event``; raises ``KeyError`` where its phase does not list it."""
+    phase = state.traits.leads[type(event)]
     match event:
         case events.Created():
             return _begin(state, phase, event.attempt, event.spec)

@@ -27,7 +27,7 @@ from actors.container.endings import Endings, note_endings
 from actors.container.engine import Engine, EngineRefused, EngineUnavailable, Listed, Notice, Role, Snapshot
 from actors.container.performer import DRAIN, Performer
 from actors.container.spec import ContainerSpec
-from actors.container.state import CHANGING, GONE, INSTALLING, UP, Phase, State
+from actors.container.state import Phase, Stage, State
 from actors.container.stats import Stats
 from actors.kernel.actor import View
 from actors.kernel.bus import Bus
@@ -142,7 +142,7 @@ class Fleet:
             console.mark(view.position)
             if view.state.ended:
                 self.endings[internal_id] = view.state.ended
-            if view.state.phase not in UP:
+            if not view.state.traits.up:
                 member.stats.set(None)
             if view.state.phase is Phase.DELETED and member.place.settled.is_set():
                 self._scribe.discard(console)
@@ -234,7 +234,7 @@ class Fleet:
                 )
             elif member is None or _useless(row, member.state):
                 await self._remove_orphan(row)
-            elif row.running or member.state.phase in UP:
+            elif row.running or member.state.traits.up:
                 await self._inspect_patiently(member, row.engine_id)
         except EngineUnavailable as outage:
             outages.append(outage)
@@ -256,7 +256,7 @@ class Fleet:
         member = self.get(notice.internal_id)
         if member is None or member.state.engine_id != notice.engine_id or notice.role is not Role.SERVER:
             return
-        if notice.action == "start" and member.state.phase not in (Phase.OFFLINE, Phase.WAITING):
+        if notice.action == "start" and member.state.stage is not Stage.DOWN:
             return
         try:
             await self._inspect_patiently(member, notice.engine_id)
@@ -288,7 +288,7 @@ class Fleet:
     def _report(self, member: Member, engine_id: str, snapshot: Snapshot | None) -> None:
         """Tell what was seen; an end once the console was read, which this does not wait for."""
         seen = messages.AbsenceReported(engine_id) if snapshot is None else messages.Inspected(snapshot)
-        ours = member.state.engine_id == engine_id and member.state.phase in (Phase.STARTING, *UP)
+        ours = member.state.engine_id == engine_id and member.state.traits.in_run
         if ours and (snapshot is None or not snapshot.running):
             life = member.console.life(member.state.run, engine_id)
             self._nursery.start_soon(_report_drained, member, life, seen)
@@ -313,13 +313,13 @@ async def _report_drained(
 
 
 def _exists(member: Member) -> bool:
-    return member.state.phase not in GONE or member.place.quarantined
+    return member.state.stage is not Stage.GONE or member.place.quarantined
 
 
 def _useless(row: Listed, state: State) -> bool:
     """Return true where nothing that the state may come to wants this container of the engine."""
     if row.role is Role.INSTALLER:
-        return state.phase not in (*INSTALLING, *CHANGING, Phase.DELETING)
+        return state.stage not in (Stage.INSTALLING, Stage.CHANGING, Stage.DELETING)
     # The list may be older than the state: what was a candidate then may be the server now.
     return row.role is Role.CANDIDATE and state.change is None and row.engine_id != state.engine_id
 

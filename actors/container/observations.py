@@ -12,7 +12,7 @@ import attrs
 from actors.container import events, messages, replacement, restarts
 from actors.container.engine import Snapshot
 from actors.container.events import Events, Follow
-from actors.container.state import Phase, State
+from actors.container.state import Phase, Stage, State
 
 # The installation
 
@@ -96,11 +96,20 @@ def _ready_at_once(state: State, run: int) -> Events:
 def readiness(state: State, report: messages.ReadinessReported) -> Events:
     if report.run != state.run:
         return ()
-    if state.phase is Phase.LOADING:
-        return (events.BecameReady(state.run),)
-    if state.phase is Phase.STARTING and not state.pattern_seen:
-        return (events.PatternSeen(state.run),)
-    return ()
+    match state.phase:
+        case Phase.STARTING:
+            return () if state.pattern_seen else (events.PatternSeen(state.run),)
+        case Phase.LOADING:
+            return (events.BecameReady(state.run),)
+        case Phase.RUNNING | Phase.STOPPING | Phase.KILLING:
+            return ()
+        case Phase.ABSENT | Phase.PULLING | Phase.SCRIPTING | Phase.CREATING | Phase.FAILED:
+            return ()
+        case Phase.OFFLINE | Phase.WAITING | Phase.REINSTALLING | Phase.BUILDING | Phase.REPLACING:
+            return ()
+        case Phase.DELETING | Phase.DELETED:
+            return ()
+    assert_never(state.phase)
 
 
 def grace(state: State, report: messages.GraceElapsed) -> Events:
@@ -116,7 +125,7 @@ def backoff(state: State, report: messages.BackoffElapsed) -> Events:
 
 
 def end(state: State, report: messages.EndReported) -> Events:
-    if state.phase not in (Phase.STOPPING, Phase.KILLING) or report.run != state.run:
+    if state.stage is not Stage.ENDING or report.run != state.run:
         return ()
     if report.snapshot is not None and report.snapshot.running:
         return ()
@@ -134,8 +143,13 @@ def inspected(state: State, report: messages.Inspected) -> Events:
             return _inspected_up(state, report, snapshot.started_at)
         case Phase.STOPPING | Phase.KILLING:
             return _inspected_ending(state, snapshot, snapshot.started_at)
-        case _:
+        case Phase.STARTING:
+            return ()  # ``StartReported`` tells what became of it
+        case Phase.ABSENT | Phase.PULLING | Phase.SCRIPTING | Phase.CREATING | Phase.FAILED:
             return ()
+        case Phase.REINSTALLING | Phase.BUILDING | Phase.REPLACING | Phase.DELETING | Phase.DELETED:
+            return ()
+    assert_never(state.phase)
 
 
 def _inspected_at_rest(state: State, running: bool, started_at: float) -> Events:  # noqa: FBT001 - a record's
@@ -176,8 +190,13 @@ def absence(state: State, report: messages.AbsenceReported) -> Events:
             return (events.Vanished(report.engine_id),)
         case Phase.LOADING | Phase.RUNNING | Phase.STOPPING | Phase.KILLING:
             return _exited(state, None, report.tail)
-        case _:
+        case Phase.STARTING:
+            return ()  # ``StartReported`` tells that it is missing
+        case Phase.ABSENT | Phase.PULLING | Phase.SCRIPTING | Phase.CREATING | Phase.FAILED:
             return ()
+        case Phase.REINSTALLING | Phase.BUILDING | Phase.REPLACING | Phase.DELETING | Phase.DELETED:
+            return ()
+    assert_never(state.phase)
 
 
 def _exited(state: State, snapshot: Snapshot | None, tail: tuple[str, ...] = ()) -> Events:
@@ -199,7 +218,7 @@ def _exited(state: State, snapshot: Snapshot | None, tail: tuple[str, ...] = ())
 
 
 def _to_exit(state: State, snapshot: Snapshot | None, tail: tuple[str, ...]) -> events.Exited:
-    expected = state.phase in (Phase.STOPPING, Phase.KILLING)
+    expected = state.stage is Stage.ENDING
     if snapshot is None or snapshot.started_at in (None, state.previous):
         reason = "" if expected else "its container was removed"
         exited = events.Exited(state.run, None, False, expected, None, None, reason)  # noqa: FBT003 - a record

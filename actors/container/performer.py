@@ -19,7 +19,7 @@ from actors.container.console.console import Console, InputClosed, InputFull, Li
 from actors.container.console.follower import FIRST_DELAY, LONGEST_DELAY, Watch
 from actors.container.console.reader import Reader
 from actors.container.engine import Engine, EngineRefused, EngineUnavailable, Missing, Role, Snapshot
-from actors.container.state import UP, Phase, State
+from actors.container.state import Phase, State
 from actors.kernel.actor import View
 from actors.kernel.mailbox import Ref
 
@@ -227,7 +227,7 @@ class Performer:
 
     async def _watch(self, effect: effects.WatchConsole, ref: Ref[messages.Message]) -> messages.Message:
         state = self.view().state
-        if state.phase in UP and state.started_at is not None:
+        if state.traits.up and state.started_at is not None:
             self.console.life(effect.run, effect.engine_id).up.set()
         fresh = state.phase is Phase.STARTING and not self._resumed()
         awaited = state.phase in (Phase.STARTING, Phase.LOADING) and not state.pattern_seen
@@ -240,7 +240,7 @@ class Performer:
             state = self.view().state
             if state.run != effect.run:
                 return state.previous if state.run == effect.run + 1 else None
-            return None if state.phase in (Phase.STARTING, *UP) else state.started_at
+            return None if state.traits.in_run else state.started_at
 
         watch = Watch(
             self.engine,

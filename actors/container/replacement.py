@@ -13,9 +13,11 @@ change off until 4 begins; from there on they say whether the process is started
 only its ports are changed and it ran.
 """
 
+from typing import assert_never
+
 from actors.container import events, messages
 from actors.container.events import Events, Follow
-from actors.container.state import CHANGING, GONE, INSTALLING, Kind, Phase, State
+from actors.container.state import Kind, Phase, Stage, State
 from actors.kernel.decider import Rejection
 
 # Wishes
@@ -42,11 +44,11 @@ def rebind(state: State, command: messages.Rebind) -> Events:
 
 def check_unchanging(state: State) -> None:
     """Raise ``Rejection`` where the container is not there, going, or being made."""
-    if state.phase in GONE:
+    if state.stage is Stage.GONE:
         raise Rejection("not_found", "no such container")
-    if state.phase is Phase.DELETING or state.follow is Follow.DELETE:
+    if state.stage is Stage.DELETING or state.follow is Follow.DELETE:
         raise deleting(state)
-    if state.phase in INSTALLING:
+    if state.stage is Stage.INSTALLING:
         raise installing(state)
     if state.change is not None:
         raise changing(state)
@@ -146,7 +148,7 @@ def replacement(state: State, report: messages.ReplacementReported) -> Events:
 
 def _end(state: State, fault: str, reason: str) -> Events:
     attempt = state.changing.attempt
-    if state.phase in CHANGING:
+    if state.stage is Stage.CHANGING:
         return (events.ChangeAbandoned(attempt, fault, reason),)
     return (events.ChangeFailed(attempt, fault, reason),)
 
@@ -157,7 +159,7 @@ def _end(state: State, fault: str, reason: str) -> Events:
 def proceed(state: State) -> Events:
     """Return how a change goes on that has waited for what has just happened."""
     change = state.change
-    if change is None or not change.prepared or state.phase in CHANGING:
+    if change is None or not change.prepared:
         return ()
     match state.phase:
         case Phase.OFFLINE | Phase.WAITING if change.kind is Kind.REBIND:
@@ -168,5 +170,10 @@ def proceed(state: State) -> Events:
             return (events.ReinstallBegan(change.attempt),)
         case Phase.LOADING | Phase.RUNNING:
             return (events.StopRequested(state.run, Follow.CHANGE),)
-        case _:
-            return ()  # the process is on its way up or down: it goes on when it has arrived
+        case Phase.STARTING | Phase.STOPPING | Phase.KILLING:
+            return ()  # it goes on once the process is up or down
+        case Phase.REINSTALLING | Phase.BUILDING | Phase.REPLACING | Phase.DELETING | Phase.DELETED:
+            return ()
+        case Phase.ABSENT | Phase.PULLING | Phase.SCRIPTING | Phase.CREATING | Phase.FAILED:
+            return ()
+    assert_never(state.phase)

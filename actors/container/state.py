@@ -1,23 +1,24 @@
-"""The state of a container, and the table of all that can happen to it.
+"""The state of a container, the properties of its phases, and the table of its transitions.
 
-The constitution:
+Rules:
 
-1. ``TRANSITIONS`` has a row for every phase, the empty ones too, and an event leads from a phase to exactly
-   one phase. What is not in the table can't be recorded.
-2. A phase says what lightd knows and wants, not what Docker does: ``STARTING`` has asked for a start,
-   ``LOADING`` knows that the process runs, ``STOPPING`` has asked for its end, ``KILLING`` insists on it;
-   ``WAITING`` is at rest after a crash until the process is started again.
-3. A run is known by the moment that its process started, on the engine's clock. ``started_at`` is None from
-   ``StartRequested`` until that moment is known, and ``previous`` is the one of the run before it: so a
-   report about an earlier life of the same engine container is told from one about this life.
-4. A change (a reinstallation, other ports) is got ready beside whatever the process does, and takes the
-   process down only once it is. The old container is the container until ``Replaced``.
-5. ``state`` and ``install_state`` of the API are derived here and stored nowhere. The words of WebSocket
-   frames are derived from events, in the HTTP layer.
+1. ``PHASES`` has an entry for every phase: its public names, its stage, and ``leads``, the events that can
+   be recorded in it with the phase that each one leads to. An event that is not listed can't be recorded.
+   What holds for several phases (``up``, ``stage``) is read from this table and listed nowhere else.
+2. A phase is what lightd knows and has requested, not what Docker does: in ``STARTING`` a start was
+   requested, in ``LOADING`` the process is known to run, in ``STOPPING`` its end was requested, in
+   ``KILLING`` it is killed; in ``WAITING`` the process has crashed and is started again after a delay.
+3. A run is identified by the moment its process started, on the engine's clock. ``started_at`` is None from
+   ``StartRequested`` until that moment is known, and ``previous`` is that of the run before it: so a report
+   about an earlier life of the same engine container is told from one about this life.
+4. A change (a reinstallation, or other ports) is prepared while the process runs; the process is stopped only
+   once the preparation is complete. The old container is the container until ``Replaced``.
+5. ``state`` and ``install_state`` of the API are derived from the phase and stored nowhere.
 """
 
 from enum import Enum
 from types import MappingProxyType
+from typing import Literal, assert_never
 
 import attrs
 
@@ -48,10 +49,60 @@ class Phase(Enum):
     DELETED = "deleted"
 
 
-INSTALLING = frozenset({Phase.PULLING, Phase.SCRIPTING, Phase.CREATING})
-UP = frozenset({Phase.LOADING, Phase.RUNNING, Phase.STOPPING, Phase.KILLING})
-CHANGING = frozenset({Phase.REINSTALLING, Phase.BUILDING, Phase.REPLACING})
-GONE = frozenset({Phase.ABSENT, Phase.DELETED})
+PowerState = Literal["offline", "starting", "running", "stopping"]
+InstallState = Literal["installing", "ready", "failed"]
+StateFrame = Literal["installing", "ready", "failed", "starting", "running", "stopping", "exit", "deleted"]
+Row = dict[type[object], Phase]
+
+
+class Stage(Enum):
+    """What a phase is about."""
+
+    GONE = "there is no container"
+    INSTALLING = "its first installation is under way"
+    FAILED = "its installation failed"
+    DOWN = "the process is down and can be started"
+    STARTING = "a start was requested and is not confirmed"
+    UP = "the process runs"
+    ENDING = "the process runs and was asked to end"
+    CHANGING = "the process is down while the container is replaced"
+    DELETING = "it is being removed"
+
+
+class Outcome(Enum):
+    """What a command that waits in a phase has come to, where nothing more follows by itself."""
+
+    UP = "up"
+    DOWN = "down"
+    CRASHED = "crashed"
+    GONE = "gone"
+
+
+@attrs.frozen
+class Traits:
+    """The properties of a phase.
+
+    ``power`` and ``install`` are the ``state`` and ``install_state`` of the API, ``frame`` is what a new
+    WebSocket client is sent. ``outcome`` is None while something is under way. ``leads`` is the table of
+    transitions: the phase after each event that can be recorded.
+    """
+
+    stage: Stage
+    power: PowerState
+    install: InstallState
+    frame: StateFrame
+    outcome: Outcome | None
+    leads: Row
+
+    @property
+    def up(self) -> bool:
+        """The process is known to run."""
+        return self.stage in (Stage.UP, Stage.ENDING)
+
+    @property
+    def in_run(self) -> bool:
+        """A run has begun, and its end is not recorded."""
+        return self.up or self.stage is Stage.STARTING
 
 
 @attrs.frozen
@@ -131,49 +182,46 @@ class State:
     @property
     def asked(self) -> ContainerSpec:
         """The spec, where there is one: everywhere but in ``ABSENT``."""
-        assert self.spec is not None, "a container that is absent was not asked for"  # noqa: S101 - TRANSITIONS
+        assert self.spec is not None, "a container that is absent was not asked for"  # noqa: S101 - see PHASES
         return self.spec
 
     @property
     def changing(self) -> Change:
         """The change, where there is one: in every phase of one."""
-        assert self.change is not None, "no change is under way"  # noqa: S101 - TRANSITIONS
+        assert self.change is not None, "no change is under way"  # noqa: S101 - see PHASES
         return self.change
 
     @property
+    def traits(self) -> Traits:
+        """The properties of the phase."""
+        return PHASES[self.phase]
+
+    @property
+    def stage(self) -> Stage:
+        """What the phase is about."""
+        return PHASES[self.phase].stage
+
+    @property
     def claimed(self) -> tuple[PortBinding, ...]:
-        """The ports that it has, or is about to have."""
-        if self.spec is None or self.phase in (Phase.FAILED, *GONE):
+        """The ports that it has or is about to have."""
+        if self.spec is None or self.stage in (Stage.FAILED, Stage.GONE):
             return ()
         return self.spec.ports if self.change is None else (*self.spec.ports, *self.change.spec.ports)
 
     @property
-    def install_state(self) -> str:
-        """``installing``, ``ready`` or ``failed``, as the outside calls it."""
-        if self.phase in INSTALLING:
-            return "installing"
-        if self.phase in CHANGING and self.changing.kind is Kind.REINSTALL:
-            return "installing"
-        never = self.phase is Phase.DELETING and self.engine_id is None and not self.run
-        return "failed" if self.phase is Phase.FAILED or never else "ready"
+    def install_state(self) -> InstallState:
+        """The ``install_state`` of the API."""
+        if self.stage is Stage.CHANGING and self.changing.kind is Kind.REBIND:
+            return "ready"
+        if self.stage is Stage.DELETING and self.engine_id is None and not self.run:
+            return "failed"  # it was never installed
+        return self.traits.install
 
     @property
-    def power_state(self) -> str:
-        """``offline``, ``starting``, ``running`` or ``stopping``, as the outside calls it."""
-        return _POWER.get(self.phase, "offline")
+    def power_state(self) -> PowerState:
+        """The ``state`` of the API."""
+        return self.traits.power
 
-
-_POWER = MappingProxyType(
-    {
-        Phase.STARTING: "starting",
-        Phase.LOADING: "starting",
-        Phase.RUNNING: "running",
-        Phase.STOPPING: "stopping",
-        Phase.KILLING: "stopping",
-    }
-)
-
-Row = dict[type[object], Phase]
 
 _ENDING: Row = {
     events.StopRequested: Phase.STOPPING,
@@ -190,7 +238,7 @@ _CHANGING: Row = {
 
 
 def _beside(phase: Phase) -> Row:
-    """Return what can happen beside whatever the process does, and leads nowhere else."""
+    """Return what can happen independently of the process, and does not change the phase."""
     return {
         events.ReinstallRequested: phase,
         events.RebindRequested: phase,
@@ -203,73 +251,111 @@ def _beside(phase: Phase) -> Row:
     }
 
 
-TRANSITIONS: MappingProxyType[Phase, Row] = MappingProxyType(
-    {
-        Phase.ABSENT: {events.Created: Phase.PULLING},
-        Phase.PULLING: {events.ImageEnsured: Phase.SCRIPTING, **_BUILDING},
-        Phase.SCRIPTING: {events.ScriptFinished: Phase.CREATING, **_BUILDING},
-        Phase.CREATING: {events.Installed: Phase.OFFLINE, **_BUILDING},
-        Phase.FAILED: {
-            events.InstallationRepeated: Phase.PULLING,
-            events.Edited: Phase.FAILED,
-            events.DeletionRequested: Phase.DELETING,
-        },
-        Phase.OFFLINE: {
-            **_beside(Phase.OFFLINE),
-            events.ReinstallBegan: Phase.REINSTALLING,
-            events.ReplacementBegan: Phase.REPLACING,
-            events.StartRequested: Phase.STARTING,
-            events.FoundRunning: Phase.LOADING,
-            events.Vanished: Phase.OFFLINE,
-            events.RestartScheduled: Phase.WAITING,
-            events.RestartsGivenUp: Phase.OFFLINE,
-            events.DeletionRequested: Phase.DELETING,
-        },
-        Phase.WAITING: {
-            **_beside(Phase.WAITING),
-            events.ReinstallBegan: Phase.REINSTALLING,
-            events.ReplacementBegan: Phase.REPLACING,
-            events.StartRequested: Phase.STARTING,
-            events.FoundRunning: Phase.LOADING,
-            events.Vanished: Phase.WAITING,
-            events.RestartCalledOff: Phase.OFFLINE,
-            events.DeletionRequested: Phase.DELETING,
-        },
-        Phase.STARTING: {
-            **_beside(Phase.STARTING),
-            events.Vanished: Phase.STARTING,
-            events.Rebuilt: Phase.STARTING,
-            events.PatternSeen: Phase.STARTING,
-            events.Started: Phase.LOADING,
-            events.StartFailed: Phase.OFFLINE,
-            **_ENDING,
-        },
-        Phase.LOADING: {
-            **_beside(Phase.LOADING),
-            events.BecameReady: Phase.RUNNING,
-            events.Exited: Phase.OFFLINE,
-            **_ENDING,
-        },
-        Phase.RUNNING: {**_beside(Phase.RUNNING), events.Exited: Phase.OFFLINE, **_ENDING},
-        Phase.STOPPING: {
-            **_beside(Phase.STOPPING),
-            events.StopTimedOut: Phase.KILLING,
-            events.Exited: Phase.OFFLINE,
-            **_ENDING,
-        },
-        Phase.KILLING: {
-            **_beside(Phase.KILLING),
-            events.KillRequested: Phase.KILLING,
-            events.Exited: Phase.OFFLINE,
-        },
-        Phase.REINSTALLING: {events.NewScriptFinished: Phase.BUILDING, **_CHANGING},
-        Phase.BUILDING: {events.CandidateBuilt: Phase.REPLACING, **_CHANGING},
-        Phase.REPLACING: {
-            events.ResumptionDecided: Phase.REPLACING,
-            events.Replaced: Phase.OFFLINE,
-            **_CHANGING,
-        },
-        Phase.DELETING: {events.Deleted: Phase.DELETED},
-        Phase.DELETED: {events.Created: Phase.PULLING},
-    }
-)
+def _to_traits(phase: Phase) -> Traits:
+    """Return the entry of ``phase``; a ``match``, so that a phase without one fails type checking."""
+    match phase:
+        case Phase.ABSENT:
+            leads: Row = {events.Created: Phase.PULLING}
+            return Traits(Stage.GONE, "offline", "ready", "deleted", Outcome.GONE, leads)
+        case Phase.PULLING:
+            leads = {events.ImageEnsured: Phase.SCRIPTING, **_BUILDING}
+            return Traits(Stage.INSTALLING, "offline", "installing", "installing", None, leads)
+        case Phase.SCRIPTING:
+            leads = {events.ScriptFinished: Phase.CREATING, **_BUILDING}
+            return Traits(Stage.INSTALLING, "offline", "installing", "installing", None, leads)
+        case Phase.CREATING:
+            leads = {events.Installed: Phase.OFFLINE, **_BUILDING}
+            return Traits(Stage.INSTALLING, "offline", "installing", "installing", None, leads)
+        case Phase.FAILED:
+            leads = {
+                events.InstallationRepeated: Phase.PULLING,
+                events.Edited: Phase.FAILED,
+                events.DeletionRequested: Phase.DELETING,
+            }
+            return Traits(Stage.FAILED, "offline", "failed", "failed", Outcome.DOWN, leads)
+        case Phase.OFFLINE:
+            leads = {
+                **_beside(Phase.OFFLINE),
+                events.ReinstallBegan: Phase.REINSTALLING,
+                events.ReplacementBegan: Phase.REPLACING,
+                events.StartRequested: Phase.STARTING,
+                events.FoundRunning: Phase.LOADING,
+                events.Vanished: Phase.OFFLINE,
+                events.RestartScheduled: Phase.WAITING,
+                events.RestartsGivenUp: Phase.OFFLINE,
+                events.DeletionRequested: Phase.DELETING,
+            }
+            return Traits(Stage.DOWN, "offline", "ready", "ready", Outcome.DOWN, leads)
+        case Phase.WAITING:
+            leads = {
+                **_beside(Phase.WAITING),
+                events.ReinstallBegan: Phase.REINSTALLING,
+                events.ReplacementBegan: Phase.REPLACING,
+                events.StartRequested: Phase.STARTING,
+                events.FoundRunning: Phase.LOADING,
+                events.Vanished: Phase.WAITING,
+                events.RestartCalledOff: Phase.OFFLINE,
+                events.DeletionRequested: Phase.DELETING,
+            }
+            return Traits(Stage.DOWN, "offline", "ready", "ready", Outcome.CRASHED, leads)
+        case Phase.STARTING:
+            leads = {
+                **_beside(Phase.STARTING),
+                events.Vanished: Phase.STARTING,
+                events.Rebuilt: Phase.STARTING,
+                events.PatternSeen: Phase.STARTING,
+                events.Started: Phase.LOADING,
+                events.StartFailed: Phase.OFFLINE,
+                **_ENDING,
+            }
+            return Traits(Stage.STARTING, "starting", "ready", "starting", None, leads)
+        case Phase.LOADING:
+            leads = {
+                **_beside(Phase.LOADING),
+                events.BecameReady: Phase.RUNNING,
+                events.Exited: Phase.OFFLINE,
+                **_ENDING,
+            }
+            return Traits(Stage.UP, "starting", "ready", "starting", None, leads)
+        case Phase.RUNNING:
+            leads = {**_beside(Phase.RUNNING), events.Exited: Phase.OFFLINE, **_ENDING}
+            return Traits(Stage.UP, "running", "ready", "running", Outcome.UP, leads)
+        case Phase.STOPPING:
+            leads = {
+                **_beside(Phase.STOPPING),
+                events.StopTimedOut: Phase.KILLING,
+                events.Exited: Phase.OFFLINE,
+                **_ENDING,
+            }
+            return Traits(Stage.ENDING, "stopping", "ready", "stopping", None, leads)
+        case Phase.KILLING:
+            leads = {
+                **_beside(Phase.KILLING),
+                events.KillRequested: Phase.KILLING,
+                events.Exited: Phase.OFFLINE,
+            }
+            return Traits(Stage.ENDING, "stopping", "ready", "stopping", None, leads)
+        case Phase.REINSTALLING:
+            leads = {events.NewScriptFinished: Phase.BUILDING, **_CHANGING}
+            return Traits(Stage.CHANGING, "offline", "installing", "installing", None, leads)
+        case Phase.BUILDING:
+            leads = {events.CandidateBuilt: Phase.REPLACING, **_CHANGING}
+            return Traits(Stage.CHANGING, "offline", "installing", "installing", None, leads)
+        case Phase.REPLACING:
+            leads = {
+                events.ResumptionDecided: Phase.REPLACING,
+                events.Replaced: Phase.OFFLINE,
+                **_CHANGING,
+            }
+            return Traits(Stage.CHANGING, "offline", "installing", "ready", None, leads)
+        case Phase.DELETING:
+            leads = {events.Deleted: Phase.DELETED}
+            return Traits(Stage.DELETING, "offline", "ready", "stopping", None, leads)
+        case Phase.DELETED:
+            leads = {events.Created: Phase.PULLING}
+            return Traits(Stage.GONE, "offline", "ready", "deleted", Outcome.GONE, leads)
+    assert_never(phase)
+
+
+PHASES = MappingProxyType({phase: _to_traits(phase) for phase in Phase})
+"""The properties of every phase."""

@@ -6,7 +6,6 @@ import trio
 
 from actors.container.engine import EngineUnavailable, Sample
 from actors.container.fleet import Fleet, Member
-from actors.container.state import UP
 from actors.container.stats import to_stats
 
 
@@ -18,7 +17,7 @@ async def measure(fleet: Fleet, interval: Callable[[], float]) -> None:
         running = {
             member.state.engine_id: member
             for member in fleet
-            if member.state.phase in UP and member.state.engine_id is not None
+            if member.state.traits.up and member.state.engine_id is not None
         }
         if not running:
             before = {}
@@ -33,5 +32,5 @@ async def measure(fleet: Fleet, interval: Callable[[], float]) -> None:
 
 
 def _show(member: Member, before: Sample | None, sample: Sample, now: float) -> None:
-    if member.state.phase in UP:
+    if member.state.traits.up:
         member.stats.set(to_stats(before, sample, now - (member.state.started_at or now)))

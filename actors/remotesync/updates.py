@@ -11,7 +11,7 @@ import attrs
 
 from actors.container import events
 from actors.container.condensed import Condensed
-from actors.container.state import GONE
+from actors.container.state import Stage
 from actors.kernel.journal import Recorded
 
 PREFIX = "container-"  # of the streams of containers, as the fleet names them
@@ -75,7 +75,7 @@ STATUSES: Mapping[type, Status] = MappingProxyType(
 def to_update(recorded: Recorded) -> Update | None:
     """Return what the panel is told of this record, None where it is none of its business."""
     status = STATUSES.get(type(recorded.event))
-    if isinstance(recorded.event, Condensed) and recorded.event.state.phase not in GONE:
+    if isinstance(recorded.event, Condensed) and recorded.event.state.stage is not Stage.GONE:
         status = Status(recorded.event.state.install_state)  # what all that it stands for led to
     if status is None:
         return None

@@ -6,7 +6,7 @@ way, records nothing: its operation is kept here, in this life of the daemon and
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Final
 
 import attrs
@@ -14,21 +14,18 @@ import trio
 
 from actors.container.fleet import Fleet, Member, internal_id_of, stream_of
 from actors.container.operations import Operation, Status, fold, to_kind
-from actors.container.state import GONE, Phase, State
+from actors.container.state import Outcome, State
 from actors.kernel.bus import PAGE, Bus
 from actors.kernel.mailbox import Receipt
 
 REMEMBERED: Final = 1000
 
-RESTING: Final = frozenset({Phase.OFFLINE, Phase.WAITING, Phase.RUNNING, Phase.FAILED, *GONE})
-_UP: Final = frozenset({Phase.RUNNING})
-_DOWN: Final = frozenset({Phase.OFFLINE, Phase.FAILED})
 _GOALS: Final = {
-    "start": _UP,
-    "restart": _UP,
-    "stop": _DOWN,
-    "kill": _DOWN,
-    "delete": frozenset({Phase.DELETED}),
+    "start": Outcome.UP,
+    "restart": Outcome.UP,
+    "stop": Outcome.DOWN,
+    "kill": Outcome.DOWN,
+    "delete": Outcome.GONE,
 }
 
 
@@ -57,10 +54,10 @@ class Operations:
         return joined
 
     def _join(self, operation: Operation, state: State) -> Operation:
-        goal: Collection[Phase] = _GOALS.get(operation.kind, RESTING)
-        if state.phase not in goal and state.phase not in RESTING:
+        outcome = state.traits.outcome
+        if outcome is None:
             return operation
-        if state.phase in goal:
+        if outcome is _GOALS.get(operation.kind, outcome):
             return attrs.evolve(operation, status=Status.SUCCEEDED, finished_at=self._clock())
         reason = state.error or f"the container is {state.phase.value}"
         return attrs.evolve(operation, status=Status.FAILED, error=reason, finished_at=self._clock())

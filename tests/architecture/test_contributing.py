@@ -42,7 +42,7 @@ def test_contributors_page_names_nox_sessions_that_exist(page):
         ("CONTRIBUTING.md", "PUBLIC", "lightd/api/events.py"),
         ("CONTRIBUTING.md", "to_entry", "lightd/panel/exchange.py"),
         ("CONTRIBUTING.md", "to_fingerprint", "lightd/engines/docker/recipe.py"),
-        ("CONTRIBUTING.md", "TRANSITIONS", "actors/container/state.py"),
+        ("CONTRIBUTING.md", "PHASES", "actors/container/state.py"),
         ("CONTRIBUTING.md", "WORDS", "docs/command_table.py"),
         ("CONTRIBUTING.md", "Engine", "actors/container/engine.py"),
         ("CONTRIBUTING.md", "ENGINE", "lightd/config/rules.py"),

@@ -12,7 +12,7 @@ from actors.container.engine import Snapshot
 from actors.container.events import Follow
 from actors.container.evolve import evolve
 from actors.container.spec import ContainerSpec, Limits, PortBinding, RestartPolicy, StopPolicy
-from actors.container.state import CHANGING, GONE, INSTALLING, TRANSITIONS, UP, Exit, Phase, State
+from actors.container.state import PHASES, Exit, Outcome, Phase, Stage, State
 from actors.kernel.decider import Rejection, replay
 
 SPEC = ContainerSpec("s1", "image", "volume", "run", start_pattern="Ready", stop=StopPolicy(timeout=7.0))
@@ -729,24 +729,44 @@ ALL_EVENTS = frozenset(typing.get_args(events.Event))
 
 
 def test_the_table_has_a_row_for_every_phase():
-    assert set(TRANSITIONS) == set(Phase)
+    assert set(PHASES) == set(Phase)
     assert set(PASTS) == set(Phase)
 
 
 def test_every_event_is_in_the_table():
-    assert {event for row in TRANSITIONS.values() for event in row} == ALL_EVENTS
+    assert {event for traits in PHASES.values() for event in traits.leads} == ALL_EVENTS
 
 
-def test_the_phases_are_grouped_without_overlap():
-    assert not INSTALLING & UP
-    assert not (INSTALLING | UP) & GONE
-    assert not CHANGING & (INSTALLING | UP | GONE)
+def test_phases_of_each_stage_and_outcome():
+    by_stage = {stage: {phase for phase in Phase if PHASES[phase].stage is stage} for stage in Stage}
+    assert by_stage == {
+        Stage.GONE: {Phase.ABSENT, Phase.DELETED},
+        Stage.INSTALLING: {Phase.PULLING, Phase.SCRIPTING, Phase.CREATING},
+        Stage.FAILED: {Phase.FAILED},
+        Stage.DOWN: {Phase.OFFLINE, Phase.WAITING},
+        Stage.STARTING: {Phase.STARTING},
+        Stage.UP: {Phase.LOADING, Phase.RUNNING},
+        Stage.ENDING: {Phase.STOPPING, Phase.KILLING},
+        Stage.CHANGING: {Phase.REINSTALLING, Phase.BUILDING, Phase.REPLACING},
+        Stage.DELETING: {Phase.DELETING},
+    }
+    assert {phase for phase in Phase if PHASES[phase].up} == by_stage[Stage.UP] | by_stage[Stage.ENDING]
+    assert {phase for phase in Phase if PHASES[phase].outcome is Outcome.DOWN} == {
+        Phase.OFFLINE,
+        Phase.FAILED,
+    }
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_phase_has_one_power_state_for_the_api_and_for_new_clients(phase):
+    traits = PHASES[phase]
+    assert traits.power == (traits.frame if traits.in_run else "offline")
 
 
 @pytest.mark.parametrize("phase", list(Phase))
 def test_an_event_that_is_not_in_the_table_can_not_be_recorded(phase):
     examples = {type(event): event for past in (*PASTS.values(), *MORE_PASTS) for event in past}
-    for kind in examples.keys() - TRANSITIONS[phase].keys():
+    for kind in examples.keys() - PHASES[phase].leads.keys():
         with pytest.raises(KeyError):
             evolve(given(PASTS[phase]), examples[kind])
 
@@ -803,7 +823,7 @@ def reachable():
 @pytest.mark.one_python
 def test_every_cell_of_the_table_is_reached_and_whatever_is_decided_is_in_it():
     edges, phases = reachable()
-    assert edges == {(phase, event) for phase, row in TRANSITIONS.items() for event in row}
+    assert edges == {(phase, event) for phase in Phase for event in PHASES[phase].leads}
     assert phases == set(Phase)
 
 

@@ -16,7 +16,7 @@ from actors.container.decider import DECIDER
 from actors.container.engine import Snapshot
 from actors.container.events import Follow
 from actors.container.spec import ContainerSpec, Limits, PortBinding, RestartPolicy
-from actors.container.state import CHANGING, GONE, TRANSITIONS, UP, Phase
+from actors.container.state import PHASES, Phase, Stage
 from actors.kernel.decider import Rejection, replay
 from tests.support import soak
 
@@ -130,7 +130,7 @@ class ContainerMachine(RuleBasedStateMachine):
         return message
 
     def check_event(self, event):
-        assert type(event) in TRANSITIONS[self.state.phase]
+        assert type(event) in PHASES[self.state.phase].leads
         if isinstance(event, events.Exited):
             mine = [e for e in self.events if getattr(e, "run", None) == event.run]
             assert not any(isinstance(e, events.Exited) for e in mine), "an exit is told once a run"
@@ -151,12 +151,12 @@ class ContainerMachine(RuleBasedStateMachine):
 
     # Users
 
-    @precondition(lambda self: self.state.phase in GONE)
+    @precondition(lambda self: self.state.stage is Stage.GONE)
     @rule(spec=st.sampled_from(SPECS))
     def create(self, spec):
         self.tell(messages.Create(spec))
 
-    @precondition(lambda self: self.state.phase not in GONE)
+    @precondition(lambda self: self.state.stage is not Stage.GONE)
     @rule(command=st.sampled_from(COMMANDS))
     def command(self, command):
         before = self.state
@@ -238,7 +238,7 @@ class ContainerMachine(RuleBasedStateMachine):
         """A reconcile: what the state claims after it is true."""
         if not self.engine.has(self.state.engine_id):
             report = self.tell(messages.AbsenceReported(self.state.engine_id))
-            assert self.state.phase not in UP
+            assert not self.state.traits.up
             return report
         report = self.tell(messages.Inspected(self.engine.container))
         if self.state.phase in (Phase.LOADING, Phase.RUNNING):
@@ -332,7 +332,7 @@ class ContainerMachine(RuleBasedStateMachine):
                 if effect in DECIDER.effects(self.state) and (report := self.perform(effect, False, 0)):
                     self.tell(report)
         assert self.state.phase not in (Phase.STARTING, Phase.STOPPING, Phase.KILLING, Phase.DELETING)
-        assert self.state.phase not in CHANGING
+        assert self.state.stage is not Stage.CHANGING
         assert self.state.change is None
         if self.state.engine_id is not None and self.state.phase is not Phase.FAILED:
             self.look()

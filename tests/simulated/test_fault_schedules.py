@@ -16,7 +16,7 @@ from actors.container.decider import DECIDER
 from actors.container.engine import EngineUnavailable, Role
 from actors.container.fleet import stream_of
 from actors.container.spec import Limits, PortBinding, RestartPolicy, StopPolicy
-from actors.container.state import UP, Phase, State
+from actors.container.state import Phase, State
 from actors.kernel.decider import Rejection, replay
 from actors.kernel.journal import JournalUnavailable
 from actors.kernel.mailbox import ActorGone
@@ -207,7 +207,7 @@ def check_truth(schedule, world):
                 state.asked, **LIGHTD_S
             )
             assert state.outdated or row.limits == state.asked.limits
-        if state.phase in UP:
+        if state.traits.up:
             assert row.process is not None, f"{name} is {state.phase} and does not run"
             assert row.started_at == state.started_at
         else:

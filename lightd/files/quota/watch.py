@@ -23,7 +23,7 @@ import trio
 
 from actors.container import messages
 from actors.container.fleet import Member
-from actors.container.state import Phase
+from actors.container.state import Outcome
 from lightd.files import errors
 from lightd.files.quota.account import Account
 from lightd.files.quota.kind import MEGABYTE
@@ -40,8 +40,6 @@ BLIND: Final = 5
 
 AT_ONCE: Final = 256
 """Looks under way: a long one holds three descriptors."""
-
-AT_REST: Final = frozenset({Phase.ABSENT, Phase.OFFLINE, Phase.FAILED, Phase.DELETED})
 
 
 @attrs.define(eq=False)
@@ -143,7 +141,7 @@ class Watch:
     async def _end(self, volume_id: str, command: messages.Command, what: str) -> None:
         self._say(volume_id, what)
         for member in self._users(volume_id):
-            if member.state.phase not in AT_REST:
+            if not _is_idle(member):
                 logger.warning("%s: %s", member.internal_id, what)
                 await member.place.ref.tell(command, uuid.uuid4().hex)
 
@@ -163,7 +161,7 @@ class Watch:
         return {
             member.state.spec.volume_id
             for member in self.fleet
-            if member.state.spec is not None and member.state.phase not in AT_REST
+            if member.state.spec is not None and not _is_idle(member)
         }
 
     def _users(self, volume_id: str) -> list[Member]:
@@ -172,3 +170,8 @@ class Watch:
             for member in self.fleet
             if member.state.spec is not None and member.state.spec.volume_id == volume_id
         ]
+
+
+def _is_idle(member: Member) -> bool:
+    """Return true where no process of the container runs or is about to."""
+    return member.state.traits.outcome in (Outcome.DOWN, Outcome.GONE)

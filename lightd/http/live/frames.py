@@ -11,7 +11,7 @@ from typing import Any
 
 from actors.container import events
 from actors.container.events import Follow
-from actors.container.state import Phase, State
+from actors.container.state import Stage, State
 from actors.container.stats import Stats
 from actors.kernel.actor import View
 from actors.kernel.journal import Condensed
@@ -82,32 +82,11 @@ def to_state(view: View[State]) -> dict[str, Any]:
     """Return where a container stands, as the event that led there."""
     state = view.state
     base = {"event": "event", "seq": view.position}
-    if state.phase in (Phase.OFFLINE, Phase.WAITING) and state.exit is not None:
+    if state.stage is Stage.DOWN and state.exit is not None:
         ended = state.exit
         told = {"code": ended.code, "oom_killed": ended.oom_killed, "crashed": ended.crashed}
         return {**base, "data": "exit", **told}
-    return {**base, "data": _STANDING[state.phase]}
-
-
-_STANDING = {
-    Phase.ABSENT: "deleted",
-    Phase.PULLING: "installing",
-    Phase.SCRIPTING: "installing",
-    Phase.CREATING: "installing",
-    Phase.FAILED: "failed",
-    Phase.OFFLINE: "ready",
-    Phase.WAITING: "ready",
-    Phase.STARTING: "starting",
-    Phase.LOADING: "starting",
-    Phase.RUNNING: "running",
-    Phase.STOPPING: "stopping",
-    Phase.KILLING: "stopping",
-    Phase.REINSTALLING: "installing",
-    Phase.BUILDING: "installing",
-    Phase.REPLACING: "ready",
-    Phase.DELETING: "stopping",
-    Phase.DELETED: "deleted",
-}
+    return {**base, "data": state.traits.frame}
 
 
 class Commentary:

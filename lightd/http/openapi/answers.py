@@ -1,8 +1,9 @@
 """The schemas of responses that several routes share, by their names in the document."""
 
-from typing import Any
+from typing import Any, get_args
 
 from actors.container.operations import Status
+from actors.container.state import InstallState, PowerState
 from lightd.api.events import PUBLIC
 from lightd.config import schema as config_schema
 from lightd.http.openapi.schemas import (
@@ -28,8 +29,8 @@ _PORT = {"ip": TEXT, "port": WHOLE, "protocol": PROTOCOL}
 ROW: dict[str, Schema] = {
     "internal_id": TEXT,
     "container_id": nullable(told(TEXT, "Docker's id; null while there is no container")),
-    "install_state": words("installing", "ready", "failed"),
-    "state": words("offline", "starting", "running", "stopping"),
+    "install_state": words(*get_args(InstallState)),
+    "state": words(*get_args(PowerState)),
     "image": nullable(told(TEXT, "null if its history can't be read")),
     "ports": many(record({**_PORT, "container_port": WHOLE})),
     "quarantined": told(FLAG, "its actor crashed repeatedly; `revive` takes it out of quarantine"),

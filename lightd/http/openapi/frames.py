@@ -1,7 +1,8 @@
 """The WebSocket frames, for the document's ``x-websocket``; OpenAPI cannot describe them."""
 
-from typing import Any
+from typing import Any, get_args
 
+from actors.container.state import StateFrame
 from lightd.http.live import inbound
 from lightd.http.openapi.schemas import (
     FLAG,
@@ -17,7 +18,7 @@ from lightd.http.openapi.schemas import (
     words,
 )
 
-STATES = words("installing", "ready", "failed", "starting", "running", "stopping", "exit", "deleted")
+STATES = words(*get_args(StateFrame))
 
 _MEASURES = (
     *("cpu_usage", "memory_usage", "memory_limit", "network_rx", "network_tx"),
