@@ -14,14 +14,13 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import trio
 
-from actors.container.engine import Engine
 from actors.container.fleet import open_fleet
 from actors.container.stats_sampler import measure
 from actors.kernel.bus import Bus, open_bus
@@ -44,10 +43,9 @@ from lightd.config.sections import Configuration, ConfigurationError, Monitoring
 from lightd.config.version import version
 from lightd.consoles.log import DiskConsoleLog
 from lightd.engines.container_networks import ContainerNetworks
-from lightd.engines.docker.engine import open_docker_engine
 from lightd.engines.docker.policy import Policy
+from lightd.engines.opening import OpenEngine, open_engine
 from lightd.engines.patterns import compile_pattern
-from lightd.engines.process.host import open_process_engine
 from lightd.files.jail import Owner
 from lightd.files.janitor import Janitor
 from lightd.files.jobs import open_jobs
@@ -76,7 +74,6 @@ LEAVING: Final = 9.0
 """Seconds for the whole shutdown: systemd and Docker kill after 10 at the earliest. A shutdown takes at most
 5, unless something hangs that cannot be cancelled, such as a thread on a broken disk."""
 
-OpenEngine = Callable[[Configuration, ContainerNetworks, Policy], AbstractAsyncContextManager[Engine]]
 Started = Callable[[Sequence[str]], None]
 
 
@@ -126,30 +123,6 @@ async def _reload(system: System) -> None:
 
 
 @asynccontextmanager
-async def open_engine(
-    config: Configuration, inside: ContainerNetworks, policy: Policy
-) -> AsyncIterator[Engine]:
-    """Yield the engine that the configuration names; it need not answer."""
-    if os.geteuid() != 0 and config.docker.engine == "docker":
-        logger.warning(
-            "not running as root: every server runs as %s (the default docker.user is ignored)",
-            config.docker.user,
-        )
-    paths = {
-        "node": config.node,
-        "containers_path": str(config.storage.containers_path),
-        "volumes_path": str(config.storage.volumes_path),
-    }
-    opened: AbstractAsyncContextManager[Engine] = (
-        open_process_engine(state_path=config.storage.base_path / "processes", **paths)
-        if config.docker.engine == "process"
-        else open_docker_engine(str(config.docker.socket_path), **paths, inside=inside, policy=policy)
-    )
-    async with opened as engine:
-        yield engine
-
-
-@asynccontextmanager
 async def open_system(
     config: Configuration, open_engine: OpenEngine = open_engine, *, path: Path | None = None
 ) -> AsyncIterator[System]:
@@ -157,7 +130,7 @@ async def open_system(
 
     ``path`` is the file that ``config`` came from.
     """
-    await trio.to_thread.run_sync(partial(prepare, config.storage, mounts=config.docker.engine == "docker"))
+    await trio.to_thread.run_sync(partial(prepare, config.storage, mounts=config.docker.kind.isolated))
     inside, policy = ContainerNetworks(), Policy()
     policy.take_on(config.docker)
     log = DiskConsoleLog(config.storage.base_path / "consoles")
@@ -258,7 +231,7 @@ async def open_store(
     image = storage.base_path / "volumes.img"
     found = await trio.to_thread.run_sync(probe, storage.volumes_path, image, storage.quota, storage.pool_mb)
     # A pool that was mounted just now has a top folder of its own.
-    await trio.to_thread.run_sync(partial(settle_shared, storage, mounts=config.docker.engine == "docker"))
+    await trio.to_thread.run_sync(partial(settle_shared, storage, mounts=config.docker.kind.isolated))
     folders = VolumeFolders(storage.volumes_path)
     await folders.restore(volumes.view.state.volumes)
 

@@ -34,6 +34,7 @@ from lightd.cli.demo_screen import Screen
 from lightd.cli.exception_groups import leaves
 from lightd.config import file as config_file
 from lightd.config import sections
+from lightd.config.engines import ENGINES
 from lightd.http.gate import MEDIA_TYPE
 from lightd.logs import output
 from lightd.system import System
@@ -69,7 +70,7 @@ def main(args: argparse.Namespace) -> int:
         ):
             engine = args.engine or _choose()
             os.chmod(scratch, 0o711)  # noqa: S103, PTH101 - a local process must be able to reach its volume
-            image = HOST if engine == "process" else args.image or IMAGE
+            image = (args.image or IMAGE) if ENGINES[engine].isolated else HOST
             code = trio.run(_demo, Path(scratch), engine, image, args.keep)
     except* stdio.Unwritten as unwritten:
         code = next(stdio.give_up(leaf) for leaf in leaves(unwritten) if isinstance(leaf, OSError))
@@ -108,7 +109,7 @@ async def _demo(scratch: Path, engine: str, image: str, keep: bool) -> int:  # n
                 try:
                     with show:
                         screen.tell(f"lightd listens on {url}")
-                        if engine == "process":
+                        if not ENGINES[engine].isolated:
                             screen.tell(LOCAL)
                         screen.introduce(url, token, file)
                         await _wait_engine(system)

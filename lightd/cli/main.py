@@ -25,6 +25,7 @@ from lightd.cli.commands import parsers
 from lightd.cli.commands.trouble import FAILED, WRONG
 from lightd.cli.exception_groups import leaves
 from lightd.config import file, rules, sections
+from lightd.config.engines import ENGINES
 from lightd.config.version import version
 from lightd.logs import output
 
@@ -112,7 +113,7 @@ def _to_parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--image", help="the Docker image of the server (default: busybox:stable)")
     demo.add_argument(
-        "--engine", choices=["docker", "process"], help="default: docker if it is running, otherwise process"
+        "--engine", choices=list(ENGINES), help="default: docker if it is running, otherwise process"
     )
     demo.add_argument("--keep", action="store_true", help="keep the daemon running until Ctrl-C")
     parsers.add(commands)

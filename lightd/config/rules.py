@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from lightd.config.engines import ENGINES
 from lightd.logs.redaction import redact
 
 SMALLEST_POOL = 128  # megabytes: a btrfs cannot be much smaller
@@ -246,7 +247,7 @@ TMP = _number(1, 65_536)
 INTERVAL = _number(100, 60_000)
 DAYS = _number(1, 3650)
 ENTRIES = _number(1000, 10**8)
-ENGINE = _one_of('"docker" or "process"', "docker", "process")
+ENGINE = _one_of(" or ".join(f'"{name}"' for name in ENGINES), *ENGINES)
 QUOTA = _one_of('"auto", "pool" or "accounted"', "auto", "pool", "accounted")
 POOL_SIZE = _number(0, 2**40)
 POOL = Rule(f"0, or a whole number between {SMALLEST_POOL} and {2**40}", _pool, POOL_SIZE.schema)

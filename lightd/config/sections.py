@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 import attrs
 
 from lightd.config import rules
+from lightd.config.engines import ENGINES, EngineKind
 from lightd.config.reading import read_section
 from lightd.config.rules import AUTO, User, Users
 from lightd.logs.redaction import mask
@@ -82,7 +83,7 @@ class Docker:
     volume gets a user of its own out of ``user_range``.
     """
 
-    engine: Annotated[Literal["docker", "process"], rules.ENGINE] = "docker"
+    engine: Annotated[str, rules.ENGINE] = "docker"
     socket_path: Annotated[Path, rules.PATH] = Path("/var/run/docker.sock")
     allowed_mounts: tuple[Annotated[Path, rules.MOUNT], ...] = ()
     user: Annotated[User, rules.USER] = SERVER_USER
@@ -90,6 +91,11 @@ class Docker:
     read_only: Annotated[bool, rules.FLAG] = True
     tmp_mb: Annotated[int, rules.TMP] = 100
     allow_writable_root: Annotated[bool, rules.FLAG] = False
+
+    @property
+    def kind(self) -> EngineKind:
+        """What the engine provides."""
+        return ENGINES[self.engine]
 
 
 @attrs.frozen

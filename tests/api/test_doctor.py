@@ -180,15 +180,9 @@ async def test_an_engine_that_hangs_is_a_red_line(double, subject):
 
 
 async def test_the_process_engine_isolates_nothing_and_it_is_said(subject):
-    @attrs.frozen
-    class Process:
-        engine: str = "process"
-
-    @attrs.frozen
-    class Configured:
-        docker: Process = Process()
-
-    found = await look(visit.CHECKS["engine"], attrs.evolve(subject, configuration=Configured()))
+    docker = attrs.evolve(subject.configuration.docker, engine="process")
+    configured = attrs.evolve(subject.configuration, docker=docker)
+    found = await look(visit.CHECKS["engine"], attrs.evolve(subject, configuration=configured))
     assert (found["kind"].verdict, "provides no isolation" in found["kind"].text) == (DOUBTFUL, True)
 
 

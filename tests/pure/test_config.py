@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from lightd.config import file, rules, schema
 from lightd.config import sections as config
+from lightd.config.engines import ENGINES
+from lightd.engines.opening import OPENERS
 
 HERE = Path("/srv/lightd")
 TOKEN = "lightd_0123456789abcdef"
@@ -466,3 +468,7 @@ def test_a_pool_needs_a_size_and_a_folder_apart_from_its_image():
     for wrong in ("btrfs", 1, None):
         (line,) = mistakes(file_with(storage={"quota": wrong}))
         assert line.startswith('storage.quota: must be "auto", "pool" or "accounted" (got ')
+
+
+def test_every_engine_that_can_be_configured_can_be_opened():
+    assert OPENERS.keys() == ENGINES.keys()

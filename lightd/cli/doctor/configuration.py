@@ -71,7 +71,7 @@ async def look(subject: Subject, tell: Tell) -> None:
 
 def to_user(docker: sections.Docker, uid: int, gid: int) -> Iterator[Finding]:
     """Whether a lightd that is not root can run servers as the configured user. Pure."""
-    if docker.user.uid != uid or (docker.engine == "process" and docker.user.gid != gid):
+    if docker.user.uid != uid or (not docker.kind.isolated and docker.user.gid != gid):
         text = f"lightd runs as {uid}:{gid} and cannot run servers as docker.user {docker.user}"
         yield _AREA.bad("docker.user", text, f'set docker.user to "{uid}:{gid}", or run lightd as root')
 

@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -27,10 +27,15 @@ _AREA = Area("engine")
 async def look(subject: Subject, tell: Tell) -> None:
     """Check the engine that the configuration names."""
     configuration = _known(subject)
-    if getattr(configuration.docker, "engine", "docker") == "process":
-        text = "the process engine provides no isolation: a server can do everything that its user can"
+    name = configuration.docker.engine
+    if not configuration.docker.kind.isolated:
+        text = f"the {name} engine provides no isolation: a server can do everything that its user can"
         tell(_AREA.doubtful("kind", text, 'if Docker is available, set docker.engine to "docker"'))
-        return
+    if name in _LOOKS:
+        await _LOOKS[name](configuration, tell, subject.now)
+
+
+async def _look_at_docker(configuration: Configuration, tell: Tell, now: float) -> None:
     path = configuration.docker.socket_path
     unreachable = await _knock(path)
     if unreachable is not None:
@@ -46,7 +51,7 @@ async def look(subject: Subject, tell: Tell) -> None:
                 )
             )
             return
-        for finding in to_findings(version, info, subject.now):
+        for finding in to_findings(version, info, now):
             tell(finding)
         await _look_at_paths(http, configuration, tell)
         await _look_at_images(http, configuration, str(version.get("Arch", "")), tell)
@@ -225,3 +230,9 @@ async def _look_at_images(
         )
     elif ours:
         tell(_AREA.good("images", f"all images are for this architecture ({ours})"))
+
+
+_LOOKS: Final[Mapping[str, Callable[[Configuration, Tell, float], Awaitable[None]]]] = {
+    "docker": _look_at_docker
+}
+"""What is checked of an engine beyond its isolation."""

@@ -60,7 +60,8 @@ async def look(subject: Subject, tell: Tell) -> None:
     """Check the folders and the journal."""
     assert subject.configuration is not None  # noqa: S101 - this check is skipped without one
     storage = subject.configuration.storage
-    private = () if subject.configuration.docker.engine == "process" else ("containers_path", "volumes_path")
+    shut = subject.configuration.docker.kind.isolated
+    private = ("containers_path", "volumes_path") if shut else ()
     read_folders = partial(_read_folders, private=private)
     for read in (read_folders, _read_journal, _read_quota):
         for finding in await trio.to_thread.run_sync(read, storage, subject, abandon_on_cancel=True):
