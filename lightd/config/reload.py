@@ -27,6 +27,7 @@ LIVE = frozenset(
         "docker.read_only",
         "docker.tmp_mb",
         "docker.allow_writable_root",
+        "docker.network_mtu",
         "monitoring.enabled",
         "monitoring.interval_ms",
         "remote.enabled",

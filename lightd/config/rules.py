@@ -22,6 +22,8 @@ from lightd.logs.redaction import redact
 SMALLEST_POOL = 128  # megabytes: a btrfs cannot be much smaller
 LONGEST_SHOWN = 60  # characters of a wrong value that an error message quotes
 HIGHEST_PORT = 65535
+LOWEST_MTU = 576  # RFC 791: what every IPv4 host must accept
+HIGHEST_MTU = 65_535
 LOWEST_USER = 1000  # below are the system's own users
 EVERY_ORIGIN = "*"
 DEFAULT_PORTS = MappingProxyType({"http": 80, "https": 443})
@@ -148,6 +150,13 @@ def _pool(value: object) -> int:
     return size
 
 
+def _mtu(value: object) -> int:
+    size: int = MTU_SIZE.read(value)
+    if 0 < size < LOWEST_MTU:
+        raise ValueError
+    return size
+
+
 def _host(value: object) -> str:
     host = _text(value)
     try:
@@ -244,6 +253,8 @@ TEXT = Rule("a non-empty string", _text, {"type": "string", "minLength": 1})
 FLAG = Rule("true or false", _flag, {"type": "boolean"})
 PORT = _number(0, HIGHEST_PORT)
 TMP = _number(1, 65_536)
+MTU_SIZE = _number(0, HIGHEST_MTU)
+MTU = Rule(f"0, or a whole number between {LOWEST_MTU} and {HIGHEST_MTU}", _mtu, MTU_SIZE.schema)
 INTERVAL = _number(100, 60_000)
 DAYS = _number(1, 3650)
 ENTRIES = _number(1000, 10**8)

@@ -80,7 +80,8 @@ class Docker:
 
     ``read_only``: servers write nowhere but in their volumes and in a ``/tmp`` of ``tmp_mb`` megabytes. With
     ``allow_writable_root`` a client may ask for a server that does otherwise. With the user "auto" each
-    volume gets a user of its own out of ``user_range``.
+    volume gets a user of its own out of ``user_range``. ``network_mtu`` is the MTU of lightd's network in
+    bytes; with 0 it is that of the host's default route.
     """
 
     engine: Annotated[str, rules.ENGINE] = "docker"
@@ -91,6 +92,7 @@ class Docker:
     read_only: Annotated[bool, rules.FLAG] = True
     tmp_mb: Annotated[int, rules.TMP] = 100
     allow_writable_root: Annotated[bool, rules.FLAG] = False
+    network_mtu: Annotated[int, rules.MTU] = 0
 
     @property
     def kind(self) -> EngineKind:

@@ -53,6 +53,7 @@ def test_the_file_of_a_first_start_has_every_key_of_the_contract():
             "read_only": True,
             "tmp_mb": 100,
             "allow_writable_root": False,
+            "network_mtu": 0,
         },
         "storage": {
             "base_path": "./storage",

@@ -7,7 +7,18 @@ import attrs
 import pytest
 
 from lightd.cli.commands import screen
-from lightd.cli.doctor import clock, engine, limits, listeners, panel, ports, report, software, storage
+from lightd.cli.doctor import (
+    clock,
+    engine,
+    limits,
+    listeners,
+    network,
+    panel,
+    ports,
+    report,
+    software,
+    storage,
+)
 from lightd.cli.doctor.finding import Area, Verdict
 from lightd.cli.doctor.listeners import Listener
 from lightd.cli.doctor.ports import Pooled
@@ -72,6 +83,35 @@ def test_the_engine_check_names_what_an_engine_lacks(change, name, verdict):
 @pytest.mark.parametrize("api", ["1.40", "", "x"])
 def test_an_old_engine_is_red(api):
     assert verdicts(engine.to_findings({"ApiVersion": api}, INFO, NOW))["version"] is BAD
+
+
+CLOSED = {"Id": "n1", "Driver": "bridge", "Options": {"com.docker.network.bridge.enable_icc": "false"}}
+SMALL = {"Options": {**CLOSED["Options"], "com.docker.network.driver.mtu": "1400"}}
+
+
+def connected(network_id):
+    return {"NetworkSettings": {"Networks": {"lightd": {"NetworkID": network_id}}}}
+
+
+@pytest.mark.parametrize(
+    ("found", "mtu", "expected"),
+    [
+        (None, 1400, {"network": GOOD}),
+        (CLOSED, 1500, {"network": GOOD, "mtu": GOOD}),
+        (CLOSED, 1400, {"network": GOOD, "mtu": BAD}),
+        (CLOSED | SMALL, 1400, {"network": GOOD, "mtu": GOOD}),
+        (CLOSED, None, {"network": GOOD}),
+        (CLOSED | {"Options": None}, None, {"network": GOOD, "isolation": BAD}),
+    ],
+)
+def test_the_network_check_names_what_is_wrong_with_it(found, mtu, expected):
+    assert verdicts(network.to_findings(found, [], mtu)) == expected
+
+
+def test_the_network_check_counts_those_that_are_reconnected():
+    rows = [connected("n1"), connected("n0"), connected(""), {}]
+    texts = [finding.text for finding in network.to_findings(CLOSED, rows, None)]
+    assert texts == ["the network lightd exists; 1 servers are reconnected to it at their next start"]
 
 
 def test_an_engine_that_says_nothing_is_not_a_crash():

@@ -8,13 +8,20 @@ from actors.container.engine import EngineUnavailable
 from lightd.engines.container_networks import ContainerNetworks
 from lightd.engines.docker import recipe
 from lightd.engines.docker.network import Network
+from lightd.engines.docker.policy import Policy
 from lightd.engines.docker.translate import Refused
+from lightd.engines.host import uplink
 
 FOUND = {
     **recipe.to_network(),
     "Id": "n1",
     "IPAM": {"Config": [{"Subnet": "172.18.0.0/16", "Gateway": "172.18.0.1"}, {"Subnet": "fd12::/64"}]},
 }
+
+
+@pytest.fixture(autouse=True)
+def usual_uplink(monkeypatch):
+    monkeypatch.setattr(uplink, "read_mtu", lambda: 1500)
 
 
 @attrs.define
@@ -80,3 +87,23 @@ async def test_one_without_addresses_holds_nobody():
     inside = ContainerNetworks()
     await Network(Calls({**FOUND, "IPAM": {"Config": None}}), inside).look()
     assert not inside.holds("172.18.0.9")
+
+
+@pytest.mark.parametrize(
+    ("configured", "uplinks", "mtu"), [(0, 1400, "1400"), (1300, 1400, "1300"), (0, None, None)]
+)
+async def test_a_new_network_has_the_configured_mtu_or_that_of_the_uplink(
+    monkeypatch, configured, uplinks, mtu
+):
+    monkeypatch.setattr(uplink, "read_mtu", lambda: uplinks)
+    calls = Calls()
+    await Network(calls, ContainerNetworks(), Policy(network_mtu=configured)).ensure()
+    assert calls.network["Options"].get("com.docker.network.driver.mtu") == mtu
+
+
+async def test_a_network_whose_packets_do_not_fit_through_the_uplink_is_told_once(monkeypatch, caplog):
+    monkeypatch.setattr(uplink, "read_mtu", lambda: 1400)
+    network = Network(Calls(FOUND), ContainerNetworks())
+    for _ in range(3):
+        assert await network.look()
+    assert caplog.text.count("has an MTU of 1500, but only 1400 bytes fit through") == 1

@@ -16,14 +16,14 @@ def a_spec(volume, command="stdin-echo", **changes):
 
 
 @asynccontextmanager
-async def opened(docker, node, tmp_path, *allowed):
+async def opened(docker, node, tmp_path, *allowed, policy=None):
     with trio.fail_after(60):
         async with open_docker_engine(
             str(docker),
             node=node,
             containers_path=str(tmp_path / "containers"),
             volumes_path=str(tmp_path / "volumes"),
-            policy=Policy(allowed_mounts=allowed),
+            policy=policy or Policy(allowed_mounts=allowed),
         ) as engine:
             yield engine
 

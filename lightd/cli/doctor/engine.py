@@ -1,5 +1,6 @@
 """The engine: whether it answers, is new enough, and can enforce the limits of containers."""
 
+import json
 import os
 import stat
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -10,9 +11,12 @@ from typing import Any, Final
 import httpx
 import trio
 
+from lightd.cli.doctor import network
 from lightd.cli.doctor.finding import Area, Finding, Tell
 from lightd.cli.doctor.subject import Subject
 from lightd.config.sections import Configuration
+from lightd.engines.docker import recipe
+from lightd.engines.docker.network import find_mtu
 
 OLDEST: Final = (1, 41)
 SLOW: Final = "systemctl restart docker"
@@ -54,6 +58,7 @@ async def _look_at_docker(configuration: Configuration, tell: Tell, now: float) 
         for finding in to_findings(version, info, now):
             tell(finding)
         await _look_at_paths(http, configuration, tell)
+        await _look_at_network(http, configuration, tell)
         await _look_at_images(http, configuration, str(version.get("Arch", "")), tell)
 
 
@@ -210,11 +215,27 @@ async def _look_at_paths(http: httpx.AsyncClient, configuration: Configuration, 
         tell(_AREA.good("mounts", "Docker sees the folders of containers and volumes"))
 
 
+async def _look_at_network(http: httpx.AsyncClient, configuration: Configuration, tell: Tell) -> None:
+    found = await http.get(f"/networks/{recipe.NETWORK}")
+    wanted = await find_mtu(configuration.docker.network_mtu)
+    known = found.json() if found.is_success else None
+    for finding in network.to_findings(known, await _rows(http, configuration), wanted):
+        tell(finding)
+
+
+async def _rows(http: httpx.AsyncClient, configuration: Configuration) -> list[dict[str, Any]]:
+    """The containers of this node, as ``GET /containers/json`` has them."""
+    filters = json.dumps(recipe.to_filters(configuration.node))
+    rows: list[dict[str, Any]] = (
+        await http.get("/containers/json", params={"all": "1", "filters": filters})
+    ).json()
+    return rows
+
+
 async def _look_at_images(
     http: httpx.AsyncClient, configuration: Configuration, ours: str, tell: Tell
 ) -> None:
-    filters = f'{{"label": ["lightd.node={configuration.node}"]}}'
-    rows = (await http.get("/containers/json", params={"all": "1", "filters": filters})).json()
+    rows = await _rows(http, configuration)
     names = {str(row["ImageID"]): str(row["Image"]) for row in rows}
     strange = []
     for image_id, name in list(names.items())[:IMAGES]:

@@ -267,11 +267,11 @@ async def open_docker_engine(
     """
     layout = recipe.Layout(node, containers_path, volumes_path)
     async with bridge.open_bridge() as door, calls.open_calls(door, socket_path) as client:
-        network, containers = Network(client, inside or ContainerNetworks()), Containers(client, node)
         held = policy or Policy()
+        network, containers = Network(client, inside or ContainerNetworks(), held), Containers(client, node)
         images = Images(socket_path, client, containers, node)
         maker = Maker(layout, containers, network, held, images)
-        starter, layers = Starter(layout, containers, held), Layers(client)
+        starter, layers = Starter(layout, containers, network, held), Layers(client)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(layers.run)
             sampler = Sampler(client)

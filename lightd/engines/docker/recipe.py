@@ -26,6 +26,10 @@ Json = dict[str, Any]
 
 NETWORK: Final = "lightd"
 _ICC: Final = "com.docker.network.bridge.enable_icc"
+_MTU: Final = "com.docker.network.driver.mtu"
+DEFAULT_MTU: Final = 1500
+"""Bytes of a packet on a network that was created without an MTU."""
+
 HOME: Final = "/home/container"
 DATA: Final = "/app/data"
 INSTALL_HOME: Final = "/mnt/server"
@@ -199,13 +203,13 @@ def to_installer(
     }
 
 
-def to_network() -> Json:
-    """The bridge network of all our containers, which can't see each other on it."""
+def to_network(mtu: int | None = None) -> Json:
+    """The bridge network of all our containers, which can't see each other on it; ``mtu`` is in bytes."""
     return {
         "Name": NETWORK,
         "Driver": "bridge",
         "CheckDuplicate": True,
-        "Options": {_ICC: "false"},
+        "Options": {_ICC: "false"} | ({} if mtu is None else {_MTU: str(mtu)}),
         "Labels": {translate.MANAGED: "true"},
     }
 
@@ -213,6 +217,12 @@ def to_network() -> Json:
 def is_closed(network: Mapping[str, Any]) -> bool:
     """Whether containers can't see each other on ``network``, as the engine has it."""
     return network.get("Driver") == "bridge" and (network.get("Options") or {}).get(_ICC) == "false"
+
+
+def to_mtu(network: Mapping[str, Any]) -> int:
+    """The MTU of ``network``, as the engine has it, in bytes."""
+    text = str((network.get("Options") or {}).get(_MTU, ""))
+    return int(text) if text.isdecimal() else DEFAULT_MTU
 
 
 def to_filters(node: str) -> Mapping[str, list[str]]:

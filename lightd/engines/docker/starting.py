@@ -3,6 +3,8 @@
 Docker resolves the names of mounts at each start, so what was looked at can be swapped in between. A
 container that sees anything else is killed at once; its start is refused either way
 (``lightd.engines.host.mounts``).
+
+A container whose network was removed is connected to the new one and started again (``network``).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,6 +16,7 @@ import trio
 from actors.container.engine import EngineRefused, Missing
 from lightd.engines.docker import recipe, translate
 from lightd.engines.docker.containers import CONFLICT, NOT_FOUND, Containers, refusals
+from lightd.engines.docker.network import Network, is_connected, is_removed
 from lightd.engines.docker.policy import Policy
 from lightd.engines.docker.translate import Refused
 from lightd.engines.host import folder, mounts
@@ -28,6 +31,7 @@ class Starter:
 
     _layout: recipe.Layout
     _containers: Containers
+    _network: Network
     _policy: Policy
 
     async def start(self, engine_id: str) -> None:
@@ -35,15 +39,21 @@ class Starter:
         found = await self._containers.find(engine_id)
         await trio.to_thread.run_sync(folder.check_there, translate.to_source(found, recipe.HOME))
         seen = await look_at_mounts(self._to_given(found), self._policy)
+        if not found["State"]["Running"] and not is_connected(found):
+            await self._network.reconnect(engine_id)
         with trio.CancelScope(shield=bool(seen)):
             await self._start(engine_id)
             if seen:
                 await self._check_shown(engine_id, seen)
 
-    async def _start(self, engine_id: str) -> None:
+    async def _start(self, engine_id: str, *, reconnected: bool = False) -> None:
         try:
             await self._containers.change("POST", f"containers/{engine_id}/start")
         except Refused as no:
+            if is_removed(no) and not reconnected:
+                await self._network.reconnect(engine_id)
+                await self._start(engine_id, reconnected=True)
+                return
             if no.status == NOT_FOUND and "No such container" in no.message:
                 raise Missing(engine_id) from None
             if no.status == CONFLICT and "marked for removal" in no.message:
