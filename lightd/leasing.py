@@ -18,6 +18,7 @@ from actors.container.spec import PortBinding
 from actors.kernel.decider import Rejection
 from actors.kernel.journal import JournalUnavailable
 from actors.kernel.mailbox import ActorGone, Overloaded, Receipt
+from actors.kernel.promise import Promise
 from actors.portpool.actor import PortPool
 from actors.portpool.messages import Keep, Key, Lease
 from lightd.api import commands
@@ -76,43 +77,30 @@ class Claims:
 
 @attrs.define(eq=False)
 class _Request:
-    """A command that needs the ports ``keys``, and its outcome; ``held`` is closed once it is decided.
-
-    An unexpected error that its client does not wait for any longer is logged.
-    """
+    """A command that needs the ports ``keys``, and its outcome; ``held`` is closed once it is decided."""
 
     internal_id: str
     keys: tuple[Key, ...]
     cause: str
     decide: Callable[[], Awaitable[Receipt]]
     held: ExitStack
-    receipt: Receipt | None = None
-    error: Exception | None = None
-    _decided: trio.Event = attrs.field(factory=trio.Event)
+    receipt: Promise[Receipt] = attrs.field(factory=Promise)
     _abandoned: bool = False
 
     async def wait(self) -> Receipt:
         """Return the receipt once it is decided, or raise the error."""
         try:
-            await self._decided.wait()
+            return await self.receipt.wait()
         except trio.Cancelled:
             self._abandoned = True
-            self._log()
+            self.log()
             raise
-        if self.error is not None:
-            raise self.error
-        assert self.receipt is not None  # noqa: S101 - the outcome is a receipt or an error
-        return self.receipt
 
-    def finish(self) -> None:
-        """Wake the client that waits for the outcome."""
-        self._decided.set()
-        self._log()
-
-    def _log(self) -> None:
-        unexpected = self.error is not None and not isinstance(self.error, EXPECTED)
-        if self._abandoned and self._decided.is_set() and unexpected:
-            logger.error("%s failed after its client had disconnected", self.cause, exc_info=self.error)
+    def log(self) -> None:
+        """Log the error if it is unexpected and its client did not wait for it."""
+        error = self.receipt.error
+        if self._abandoned and error is not None and not isinstance(error, EXPECTED):
+            logger.error("%s failed after its client had disconnected", self.cause, exc_info=error)
 
 
 @attrs.define(eq=False)
@@ -149,10 +137,10 @@ class Leasing:
     async def _handle(self, request: _Request) -> None:
         with request.held:
             try:
-                request.receipt = await self._lease_and_decide(request)
+                request.receipt.set(await self._lease_and_decide(request))
             except Exception as error:  # noqa: BLE001 - it is raised again in wait()
-                request.error = error
-        request.finish()
+                request.receipt.fail(error)
+        request.log()
 
     async def _lease_and_decide(self, request: _Request) -> Receipt:
         await self._ports.wait_followed()

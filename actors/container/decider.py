@@ -110,7 +110,7 @@ def _phase_effects(state: State) -> frozenset[effects.Effect]:
         case Phase.FAILED:
             return frozenset({effects.DiscardInstallation(state.attempt, state.asked.internal_id)})
         case Phase.WAITING:
-            return frozenset({effects.WaitBackoff(state.run, restarts.to_delay(len(state.restarts)))})
+            return frozenset({effects.WaitBackoff(state.run, restarts.BACKOFF.delay(len(state.restarts)))})
         case Phase.DELETING:
             return frozenset({effects.RemoveFromEngine(state.attempt, state.asked.internal_id)})
         case Phase.STARTING | Phase.LOADING | Phase.RUNNING | Phase.STOPPING | Phase.KILLING:

@@ -30,18 +30,19 @@ from actors.container.spec import ContainerSpec
 from actors.container.state import Phase, Stage, State
 from actors.container.stats import Stats
 from actors.kernel.actor import View
+from actors.kernel.backoff import Backoff
 from actors.kernel.bus import Bus
 from actors.kernel.ephemeral import Latest, Wake
 from actors.kernel.handle import Handle, start_actor
 from actors.kernel.mailbox import Receipt
+from actors.kernel.promise import Promise
 from actors.kernel.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 
 PREFIX = "container-"
 RECONCILE_EVERY = 60.0
-FIRST_DELAY = 0.1
-LONGEST_DELAY = 5.0
+BACKOFF = Backoff(0.1, 5.0)
 LOOKS = 8
 LOOK_PATIENCE = 2.0
 
@@ -174,7 +175,7 @@ class Fleet:
 
     async def _follow_engine(self) -> None:
         """Follow the notices, for ever; where they are cut off and can be had again, that is no outage."""
-        delay = FIRST_DELAY
+        failures = 0
         while True:
             opened = False
             try:
@@ -182,18 +183,18 @@ class Fleet:
                     await self.reconcile()
                     logger.info("the container engine answers")
                     self.engine_up.set(value=True)
-                    delay, opened = FIRST_DELAY, True
+                    failures, opened = 0, True
                     async for notice in notices:
                         self._nursery.start_soon(self._look, notice)
             except EngineUnavailable as outage:
                 if opened:
                     logger.warning("the container engine is asked again: %s", outage)
                 else:
-                    if self.engine_up.value or delay == FIRST_DELAY:
+                    if self.engine_up.value or not failures:
                         logger.warning("the container engine does not answer: %s", outage)
                     self.engine_up.set(value=False)
-            await trio.sleep(delay)
-            delay = min(delay * 2, LONGEST_DELAY)
+            failures += 1
+            await trio.sleep(BACKOFF.delay(failures))
 
     async def _reconcile_regularly(self) -> None:
         while True:
@@ -268,22 +269,21 @@ class Fleet:
 
         Raises ``EngineUnavailable``, but not for an answer that is late.
         """
-        look = _Look()
+        look: Promise[None] = Promise()
         async with self._looks:
             self._nursery.start_soon(self._inspect, member, engine_id, look)
             with trio.move_on_after(LOOK_PATIENCE):
-                await look.ended.wait()
-        if look.outage is not None:
-            raise look.outage
-        if not look.ended.is_set():
+                await look.wait()
+        if not look.settled:
             logger.warning("the container engine is slow to answer about %s", member.internal_id)
 
-    async def _inspect(self, member: Member, engine_id: str, look: "_Look") -> None:
+    async def _inspect(self, member: Member, engine_id: str, look: Promise[None]) -> None:
         try:
             self._report(member, engine_id, await self.engine.inspect(engine_id))
         except EngineUnavailable as outage:
-            look.outage = outage
-        look.ended.set()
+            look.fail(outage)
+        else:
+            look.set(None)
 
     def _report(self, member: Member, engine_id: str, snapshot: Snapshot | None) -> None:
         """Tell what was seen; an end once the console was read, which this does not wait for."""
@@ -294,14 +294,6 @@ class Fleet:
             self._nursery.start_soon(_report_drained, member, life, seen)
         else:
             member.place.ref.tell_nowait(seen)
-
-
-@attrs.define(eq=False)
-class _Look:
-    """A look at one container: it ended, or may end later; ``outage`` is why nothing was seen."""
-
-    ended: trio.Event = attrs.field(factory=trio.Event)
-    outage: EngineUnavailable | None = None
 
 
 async def _report_drained(

@@ -16,7 +16,7 @@ import trio
 
 from actors.container import effects, messages
 from actors.container.console.console import Console, InputClosed, InputFull, Life, Matcher
-from actors.container.console.follower import FIRST_DELAY, LONGEST_DELAY, Watch
+from actors.container.console.follower import BACKOFF, Watch
 from actors.container.console.reader import Reader
 from actors.container.engine import Engine, EngineRefused, EngineUnavailable, Missing, Role, Snapshot
 from actors.container.state import Phase, State
@@ -90,13 +90,13 @@ class Performer:
 
     async def _persist(self, call: Callable[[], Awaitable[T]]) -> T:
         """Return what ``call`` returns once the engine answers; every other error is its caller's."""
-        delay = FIRST_DELAY
+        failures = 0
         while True:
             try:
                 return await call()
             except EngineUnavailable:
-                await trio.sleep(delay)
-                delay = min(delay * 2, LONGEST_DELAY)
+                failures += 1
+                await trio.sleep(BACKOFF.delay(failures))
 
     # The installation
 
@@ -178,7 +178,7 @@ class Performer:
                 await self._persist(remove)
             except EngineRefused as refusal:
                 self.console.say(f"Error: {refusal}")
-                await trio.sleep(LONGEST_DELAY)
+                await trio.sleep(BACKOFF.longest)
             else:
                 return report
 
@@ -314,7 +314,7 @@ class Performer:
             try:
                 self.console.send_nowait(command.rstrip("\n").encode() + b"\n")
             except (InputClosed, InputFull):
-                await trio.sleep(FIRST_DELAY)
+                await trio.sleep(BACKOFF.first)
             else:
                 return
 
@@ -329,7 +329,7 @@ class Performer:
             pass
         while True:
             await self._signal(effect.engine_id, "SIGKILL")
-            with trio.move_on_after(LONGEST_DELAY):
+            with trio.move_on_after(BACKOFF.longest):
                 snapshot = await self._persist(lambda: self._wait_end(effect.engine_id))
                 break
         return await self._end(self.console.life(effect.run, effect.engine_id), snapshot)

@@ -11,10 +11,10 @@ from typing import Final
 from actors.container import events
 from actors.container.events import Events
 from actors.container.state import State
+from actors.kernel.backoff import Backoff
 
 HEALTHY: Final = 60.0
-FIRST_DELAY: Final = 1.0
-LONGEST_DELAY: Final = 60.0
+BACKOFF: Final = Backoff(1.0, 60.0)
 
 _SIGNALLED: Final = 128
 
@@ -43,7 +43,7 @@ def _after_crash(state: State, row: tuple[float, ...], at: float, reason: str) -
         times = "once" if recent == 1 else f"{recent} times"
         loop = f"crash loop: {reason}, after it was restarted {times} within {policy.within:g} seconds"
         return (events.RestartsGivenUp(state.run, loop),)
-    return (events.RestartScheduled(state.run, to_delay(len(row) + 1), at),)
+    return (events.RestartScheduled(state.run, BACKOFF.delay(len(row) + 1), at),)
 
 
 def was_healthy(exited: events.Exited) -> bool:
@@ -51,11 +51,6 @@ def was_healthy(exited: events.Exited) -> bool:
     if exited.started_at is None or exited.at is None:
         return exited.expected
     return exited.expected or exited.at - exited.started_at >= HEALTHY
-
-
-def to_delay(crashes: int) -> float:
-    """Return the seconds that follow the crash of that number in a row."""
-    return min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(crashes - 1, 10))
 
 
 def to_reason(code: int | None, *, oom_killed: bool) -> str:

@@ -22,6 +22,7 @@ import trio
 
 from actors.kernel.ephemeral import Wake
 from actors.kernel.journal import Append, Journal, JournalUnavailable, Recorded
+from actors.kernel.promise import Promise
 
 TAIL = 4096
 TAIL_BYTES = 4 * 1024 * 1024
@@ -30,11 +31,10 @@ PENDING = 1024
 PAGE = 1000
 
 
-@attrs.define(eq=False)
+@attrs.frozen(eq=False)
 class _Pending:
     append: Append
-    done: trio.Event = attrs.field(factory=trio.Event)
-    outcome: tuple[Recorded, ...] | Exception | None = None
+    records: Promise[tuple[Recorded, ...]] = attrs.field(factory=Promise)
 
 
 @attrs.define(eq=False)
@@ -73,11 +73,7 @@ class Bus:
                 raise JournalUnavailable(msg)
             self._pending.append(pending)
             self._work.set()
-            await pending.done.wait()
-        if isinstance(pending.outcome, Exception):
-            raise pending.outcome
-        assert pending.outcome is not None  # noqa: S101 - the writer settles every append it took
-        return pending.outcome
+            return await pending.records.wait()
 
     def subscribe(self, after: int, stream: str | None = None) -> "Subscription":
         """Return a cursor that sees every record over position ``after``, of one stream or of all."""
@@ -123,15 +119,14 @@ class Bus:
             outcomes = await self._journal.commit([pending.append for pending in batch])
         except JournalUnavailable as error:
             for pending in batch:
-                pending.outcome = JournalUnavailable(*error.args)
-                pending.done.set()
+                pending.records.fail(JournalUnavailable(*error.args))
             return
         for pending, outcome in zip(batch, outcomes, strict=True):
-            pending.outcome = outcome
-            if not isinstance(outcome, Exception):
+            if isinstance(outcome, Exception):
+                pending.records.fail(outcome)
+            else:
                 self._announce(outcome)
-        for pending in batch:
-            pending.done.set()
+                pending.records.set(outcome)
         self._wake.notify()
 
     def _announce(self, recorded: tuple[Recorded, ...]) -> None:

@@ -16,6 +16,7 @@ import attrs
 import trio
 
 from actors.kernel.journal import Recorded
+from actors.kernel.promise import Promise
 
 M = TypeVar("M")
 M_contra = TypeVar("M_contra", contravariant=True)
@@ -58,32 +59,23 @@ class Receipt:
         return [record.event for record in self.recorded]
 
 
-@attrs.define(eq=False)
-class _Reply:
-    done: trio.Event = attrs.field(factory=trio.Event)
-    receipt: Receipt | None = None
-    error: Exception | None = None
-
-
 @attrs.frozen(eq=False)
 class Envelope(Generic[M]):
     """A message on its way, with the operation it belongs to and its asker's place to wait."""
 
     message: M
     cause: str | None = None
-    _reply: _Reply | None = None
+    _reply: Promise[Receipt] | None = None
 
     def answer(self, receipt: Receipt) -> None:
         """Let the asker go on with ``receipt``; nothing where nobody asked."""
         if self._reply is not None:
-            self._reply.receipt = receipt
-            self._reply.done.set()
+            self._reply.set(receipt)
 
     def fail(self, error: Exception) -> None:
         """Let the asker go on with ``error``; nothing where nobody asked or the answer is out."""
-        if self._reply is not None and not self._reply.done.is_set():
-            self._reply.error = error
-            self._reply.done.set()
+        if self._reply is not None:
+            self._reply.fail(error)
 
 
 @attrs.define(eq=False)
@@ -150,15 +142,11 @@ class Ref(Generic[M_contra]):
         """
         if self._mailbox.closed is not None:
             raise self._mailbox.closed.again()
-        reply = _Reply()
+        reply: Promise[Receipt] = Promise()
         if not self._mailbox._post(Envelope(message, cause, reply)):  # noqa: SLF001 - the two ends of one thing
             msg = "too many requests wait for this actor, try again later"
             raise Overloaded(msg)
-        await reply.done.wait()
-        if reply.error is not None:
-            raise reply.error
-        assert reply.receipt is not None  # noqa: S101 - an answer is a receipt or an error
-        return reply.receipt
+        return await reply.wait()
 
     async def tell(self, message: M_contra, cause: str | None = None) -> None:
         """Put ``message`` into the mailbox, waiting for room; dropped where the actor is gone."""

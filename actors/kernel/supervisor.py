@@ -18,10 +18,11 @@ from contextlib import asynccontextmanager
 import attrs
 import trio
 
+from actors.kernel.backoff import Backoff
+
 logger = logging.getLogger(__name__)
 
-FIRST_DELAY = 0.1
-LONGEST_DELAY = 10.0
+BACKOFF = Backoff(0.1, 10.0, (0.8, 1.2))
 
 
 @attrs.frozen
@@ -49,7 +50,7 @@ class Child:
     quarantined: Exception | None = None
     restarts: int = 0
     _crashes: deque[float] = attrs.field(factory=deque)
-    _delay: float = FIRST_DELAY
+    _failures: int = 0
     _revived: trio.Event = attrs.field(factory=trio.Event)
     _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
 
@@ -84,7 +85,7 @@ class Child:
     async def _recover(self, error: Exception, began: float) -> None:
         now = trio.current_time()
         if now - began > self.intensity.within:
-            self._delay = FIRST_DELAY
+            self._failures = 0
         if is_outage(error, self.outages):
             logger.warning("%s waits for the world: %s", self.name, error)
         else:
@@ -96,8 +97,8 @@ class Child:
                 await self._quarantine(error)
                 return
         self.restarts += 1
-        await trio.sleep(self._delay * random.uniform(0.8, 1.2))  # noqa: S311 - jitter is no secret
-        self._delay = min(self._delay * 2, LONGEST_DELAY)
+        self._failures += 1
+        await trio.sleep(BACKOFF.delay(self._failures, random.random()))  # noqa: S311 - jitter is no secret
 
     async def _quarantine(self, error: Exception) -> None:
         logger.error("%s is in quarantine after %d crashes", self.name, len(self._crashes))
@@ -107,7 +108,7 @@ class Child:
         await self._revived.wait()
         self.quarantined = None
         self._crashes.clear()
-        self._delay = FIRST_DELAY
+        self._failures = 0
         self.on_revival()
 
 

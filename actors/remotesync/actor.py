@@ -25,8 +25,7 @@ from actors.remotesync.breaker import Gate
 from actors.remotesync.checkpoint import Checkpoints
 from actors.remotesync.cursors import Cursor, Cursors
 from actors.remotesync.delivery import DeliveryQueue, Entry, read
-from actors.remotesync.panel import Later, Outcome, Panel, Refused
-from actors.remotesync.pauses import to_pause
+from actors.remotesync.panel import Later, Outcome, Panel, Refused, to_pause
 from actors.remotesync.updates import PREFIX, Frame, to_update
 
 logger = logging.getLogger(__name__)

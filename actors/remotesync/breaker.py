@@ -12,8 +12,7 @@ import attrs
 import trio
 
 from actors.kernel.ephemeral import Wake
-from actors.remotesync.panel import Later
-from actors.remotesync.pauses import to_pause
+from actors.remotesync.panel import Later, to_pause
 
 
 @attrs.define(eq=False)

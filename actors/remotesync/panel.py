@@ -8,6 +8,7 @@ from typing import Protocol
 
 import attrs
 
+from actors.kernel.backoff import Backoff
 from actors.remotesync.updates import Frame
 
 
@@ -34,6 +35,21 @@ class Later:
     reason: str
     after: float | None = None
     everybody: bool = False
+
+
+BACKOFF = Backoff(1.0, 60.0, (1.0, 0.5))
+LONGEST_ASKED = 300.0
+"""The longest pause in seconds that the panel can ask for; longer ones are cut."""
+
+
+def to_pause(failures: int, asked: float | None, chance: float) -> float:
+    """Return the seconds until the next attempt after ``failures`` in a row.
+
+    ``asked`` is the pause that the panel asked for, if any; ``chance`` is a random number from 0 to 1.
+    """
+    if asked is not None:
+        return min(max(asked, 0.0), LONGEST_ASKED) + chance
+    return BACKOFF.delay(failures, chance)
 
 
 Outcome = Accepted | Refused | Later

@@ -26,6 +26,7 @@ import trio
 
 from actors.kernel.ephemeral import Wake
 from actors.kernel.journal import JournalUnavailable
+from actors.kernel.promise import Promise
 from actors.tokens.grant import MASTER
 from lightd.audit.entry import Asked, Begun, Ended, Entry, Outcome, Table, to_text
 from lightd.config.sections import Audit
@@ -80,12 +81,6 @@ def note_operation(operation_id: str) -> None:
 
 
 @attrs.define(eq=False)
-class _Waiting:
-    done: trio.Event = attrs.field(factory=trio.Event)
-    error: str | None = None
-
-
-@attrs.define(eq=False)
 class Trail:
     """Writes and reads the audit. Made by ``open_trail``; ``clock`` returns Unix seconds."""
 
@@ -97,8 +92,8 @@ class Trail:
     _since_pruned: int = 0
     _grown: Wake = attrs.field(factory=Wake)
     _numbers: Iterator[int] = attrs.field(factory=lambda: count(1))
-    _begun: list[tuple[Begun, _Waiting]] = attrs.field(factory=list)
-    _ended: list[tuple[Ended, _Waiting]] = attrs.field(factory=list)
+    _begun: list[tuple[Begun, Promise[None]]] = attrs.field(factory=list)
+    _ended: list[tuple[Ended, Promise[None]]] = attrs.field(factory=list)
     _owed: list[Ended] = attrs.field(factory=list)
     _work: trio.Event = attrs.field(factory=trio.Event)
     _recovered: bool = False
@@ -110,39 +105,39 @@ class Trail:
         A cancelled one may be noted all the same, so whoever begins has to end.
         """
         call.number = next(self._numbers)
-        waiting = _Waiting()
-        self._begun.append((Begun(call.number, call.asked), waiting))
+        written: Promise[None] = Promise()
+        self._begun.append((Begun(call.number, call.asked), written))
         self._work.set()
-        await waiting.done.wait()
-        if waiting.error is None:
-            return
-        call.number = None
-        if not call.urgent or len(self._owed) >= OWED:
-            raise JournalUnavailable(waiting.error)
-        asked = call.asked
-        logger.warning(
-            "not in the audit yet: %s %s by %s",
-            asked.method,
-            asked.route,
-            asked.token_id,
-            extra={"address": asked.address, "request_id": asked.request_id},
-        )
+        try:
+            await written.wait()
+        except JournalUnavailable:
+            call.number = None
+            if not call.urgent or len(self._owed) >= OWED:
+                raise
+            asked = call.asked
+            logger.warning(
+                "not in the audit yet: %s %s by %s",
+                asked.method,
+                asked.route,
+                asked.token_id,
+                extra={"address": asked.address, "request_id": asked.request_id},
+            )
 
-    def end_nowait(self, call: Call, status: int | None, code: str | None) -> trio.Event:
-        """Have the outcome of ``call`` written, once; the event is set when it is, or can't be now."""
-        waiting = _Waiting()
+    def end_nowait(self, call: Call, status: int | None, code: str | None) -> Promise[None]:
+        """Have the outcome of ``call`` written, once; the promise is set when it is, or can't be now."""
+        written: Promise[None] = Promise()
         if call.ended:
-            waiting.done.set()
-            return waiting.done
+            written.set(None)
+            return written
         call.ended = True
         outcome = Outcome(status, code, call.subject, call.operation_id)
         if call.number is None and outcome.is_refusal and self._has_enough_of(call.asked.token_id):
             self.left_out += 1
-            waiting.done.set()
-            return waiting.done
-        self._ended.append((Ended(call.number, call.asked, outcome), waiting))
+            written.set(None)
+            return written
+        self._ended.append((Ended(call.number, call.asked, outcome), written))
         self._work.set()
-        return waiting.done
+        return written
 
     def _has_enough_of(self, token_id: str) -> bool:
         """Return true where enough refusals of a token are written; else this is one more."""
@@ -186,8 +181,8 @@ class Trail:
             await self._table.write([one for one, _ in begun], [*self._owed, *(one for one, _ in ended)])
         except JournalUnavailable as error:
             self._owe([one for one, _ in ended])
-            for _, waiting in begun:
-                waiting.error = str(error)
+            for _, written in begun:
+                written.fail(JournalUnavailable(str(error)))
         else:
             self._owed.clear()
             self._since_pruned += len(ended)
@@ -196,8 +191,8 @@ class Trail:
             if self.lost:
                 logger.warning("%d calls are not in the audit: it could not be written", self.lost)
                 self.lost = 0
-        for _, waiting in (*begun, *ended):
-            waiting.done.set()
+        for _, written in (*begun, *ended):
+            written.set(None)
 
     async def _recover(self) -> None:
         """Make entries of what an earlier life had begun, once: its numbers are given anew."""

@@ -20,7 +20,7 @@ from actors.container.fleet import Fleet, internal_id_of
 from actors.container.spec import ContainerSpec
 from actors.kernel.ephemeral import Wake
 from actors.remotesync.actor import SILENCE, TIMEOUT
-from actors.remotesync.pauses import to_pause
+from actors.remotesync.panel import to_pause
 from lightd.api.panel_exchange import MOST_CONFLICTS, Conflict, PanelExchange
 from lightd.panel.answers import MOST_MARKS, Answer, to_reason, to_seconds
 from lightd.panel.http import LONGEST_DOCUMENT, HttpPanel, PanelUnavailable

@@ -4,6 +4,8 @@ import attrs
 import pytest
 import trio
 
+from actors.kernel.backoff import Backoff
+from actors.remotesync import panel as remotesync
 from lightd.api import panel_exchange
 from lightd.api.bodies import ContainerBody
 from lightd.api.specs import to_spec
@@ -25,7 +27,7 @@ async def panel():
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch):
     monkeypatch.setattr(exchange, "SETTLING", 0.02)
-    monkeypatch.setattr("actors.remotesync.pauses.FIRST", 0.02)
+    monkeypatch.setattr(remotesync, "BACKOFF", Backoff(0.02, 60.0, (1.0, 0.5)))
 
 
 async def until(condition):

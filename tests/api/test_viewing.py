@@ -12,6 +12,7 @@ import trio
 from trio_websocket import serve_websocket
 from wsproto.utilities import generate_accept_token
 
+from actors.kernel.backoff import Backoff
 from lightd.cli.commands import address, client, viewing
 from lightd.cli.commands.address import Address
 from lightd.cli.commands.trouble import Trouble
@@ -23,7 +24,7 @@ from tests.support.shell import Job, Shell
 
 @pytest.fixture(autouse=True)
 def briskly(monkeypatch):
-    monkeypatch.setattr(viewing, "PAUSES", (0.02, 0.05))
+    monkeypatch.setattr(viewing, "BACKOFF", Backoff(0.02, 0.05))
 
 
 async def test_what_follows_a_console_survives_a_restart_and_misses_and_repeats_nothing(tmp_path):

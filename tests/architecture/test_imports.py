@@ -14,6 +14,7 @@ WITH_A_BODY = {
     "actors.kernel.ephemeral",
     "actors.kernel.mailbox",
     "actors.kernel.handle",
+    "actors.kernel.promise",
     "actors.kernel.supervisor",
     "actors.kernel.turns",
     "actors.container.console.console",
@@ -45,6 +46,7 @@ PURE_LIBRARY = {
 """What a pure module may use besides other pure modules."""
 
 PURE_EXTRAS = {
+    "lightd.api.events": set(),
     "lightd.engines.docker.translate": {"datetime", "json"},
     "lightd.engines.docker.recipe": {"hashlib", "json"},
     "lightd.engines.host.entrypoint": set(),

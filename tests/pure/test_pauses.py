@@ -1,6 +1,6 @@
 import pytest
 
-from actors.remotesync.pauses import LONGEST_ASKED, to_pause
+from actors.remotesync.panel import LONGEST_ASKED, to_pause
 
 
 def test_a_pause_doubles_from_a_second_to_a_minute():

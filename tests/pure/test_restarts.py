@@ -332,7 +332,7 @@ def test_what_is_being_deleted_is_not_started_again():
 
 
 def test_a_delay_never_grows_beyond_a_minute():
-    assert restarts.to_delay(10_000) == restarts.LONGEST_DELAY
+    assert restarts.BACKOFF.delay(10_000) == 60
 
 
 def test_a_waiting_container_can_not_be_created_again():

@@ -24,6 +24,7 @@ from actors.container.console.reader import Reader
 from actors.container.effects import WatchConsole
 from actors.container.engine import Attachment, Engine, EngineUnavailable, Missing, Snapshot
 from actors.container.messages import AbsenceReported, Inspected, Message, ReadinessReported
+from actors.kernel.backoff import Backoff
 from actors.kernel.mailbox import Ref
 
 Ended = Inspected | AbsenceReported
@@ -43,8 +44,7 @@ RESIZING = 0.1
 
 REST = 2.0
 _LOOKS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)
-FIRST_DELAY = 0.1
-LONGEST_DELAY = 10.0
+BACKOFF = Backoff(0.1, 10.0)
 
 
 @attrs.define(eq=False)
@@ -111,7 +111,7 @@ class Watch:
                 life.drained.set()
 
     async def _read_to_end(self, life: Life, readiness: Readiness, ref: Ref[Message]) -> Ended:
-        delay = FIRST_DELAY
+        failures = 0
         while True:
             began = trio.current_time()
             try:
@@ -124,10 +124,8 @@ class Watch:
             if ended is not None:
                 return ended
             self.fresh = False
-            if trio.current_time() - began > LONGEST_DELAY:
-                delay = FIRST_DELAY
-            await trio.sleep(delay)
-            delay = min(delay * 2, LONGEST_DELAY)
+            failures = 1 if trio.current_time() - began > BACKOFF.longest else failures + 1
+            await trio.sleep(BACKOFF.delay(failures))
 
     async def _read(self, life: Life, readiness: Readiness, ref: Ref[Message]) -> None:
         asked_at = self.clock()

@@ -20,6 +20,7 @@ import trio
 
 from actors.container.console.console import Console
 from actors.container.console.log import ConsoleLog, Entry, LogUnavailable, Numbered, Tail
+from actors.kernel.backoff import Backoff
 from actors.kernel.turns import Turns
 
 logger = logging.getLogger(__name__)
@@ -37,8 +38,7 @@ QUIET = 10
 GROUP = 4 * 1024 * 1024
 """Bytes that go to the log in one call, but for one console's."""
 PATIENCE = 5.0
-FIRST_DELAY = 0.5
-LONGEST_DELAY = 10.0
+BACKOFF = Backoff(0.5, 10.0)
 SHUTDOWN_FLUSH = 2.0
 
 
@@ -106,7 +106,7 @@ class LogWriter:
 
     async def run(self) -> None:
         """Copy for ever."""
-        delay = FIRST_DELAY
+        failures = 0
         while True:
             await self._woken.wait()
             self._woken = trio.Event()
@@ -115,11 +115,11 @@ class LogWriter:
                     await self._much.wait()
             self._much = trio.Event()
             if await self.copy():
-                delay = FIRST_DELAY
+                failures = 0
                 await trio.sleep(self._rest)
             else:
-                await trio.sleep(delay)
-                delay = min(delay * 2, LONGEST_DELAY)
+                failures += 1
+                await trio.sleep(BACKOFF.delay(failures))
 
     async def farewell(self) -> None:
         """Copy what there is, within ``SHUTDOWN_FLUSH`` seconds."""

@@ -19,6 +19,7 @@ import attrs
 import trio
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection, wrap_client_stream
 
+from actors.kernel.backoff import Backoff
 from lightd.cli.commands.address import Address, to_port
 from lightd.cli.commands.client import CONNECTING, to_context, to_trouble, unreachable
 from lightd.cli.commands.trouble import FAILED, REFUSED, UNREACHABLE, Trouble
@@ -28,7 +29,7 @@ Frame = dict[str, Any]
 Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 BEAT: Final = 20.0
-PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+BACKOFF: Final = Backoff(0.2, 5.0)
 LARGEST: Final = 64 * 1024 * 1024  # bytes of a frame: 500 lines of 16 KiB, encoded as JSON
 REVOKED: Final = 4401
 DELETED: Final = 4404
@@ -71,8 +72,8 @@ class Viewing:
             except Trouble as trouble:
                 if trouble.code != UNREACHABLE or not self._seen:
                     raise
-            await trio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
             failures += 1
+            await trio.sleep(BACKOFF.delay(failures))
 
     async def send(self, event: str, **fields: object) -> None:
         """Send a frame as soon as there is a connection; it can be lost with the connection."""
@@ -82,7 +83,7 @@ class Viewing:
             try:
                 return await self._link.send_message(text)
             except ConnectionClosed:
-                await trio.sleep(PAUSES[0])  # follow() is about to notice
+                await trio.sleep(BACKOFF.first)  # follow() is about to notice
 
     async def _view(self, context: ssl.SSLContext | None) -> bool:
         """Read until the connection ends; return true if it must not be reopened. Raises ``Trouble``."""
