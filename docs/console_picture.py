@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-
 from lightd.http.gate import MEDIA_TYPE
 
 PICTURE: Final = Path(__file__).parent / "images/console.svg"

@@ -15,7 +15,8 @@ from actors.container.decider import DECIDER
 from actors.container.spec import ContainerSpec
 from actors.container.state import PHASES, Change, Kind, Phase, Stage, State
 from lightd.api.events import PUBLIC, Field
-from lightd.http.openapi import document, faults
+from lightd.http import error_codes
+from lightd.http.openapi import document
 from lightd.http.openapi.entry import Entry
 from lightd.journal.codec import KINDS
 
@@ -163,7 +164,7 @@ def _route(entry: Entry) -> Iterator[str]:
     yield f"```bash\n{document.to_sample(entry)}\n```"
     found: dict[int, list[str]] = {}
     for code in dict.fromkeys(entry.faults):
-        found.setdefault(faults.CODES[code].status, []).append(f"`{code}`")
+        found.setdefault(error_codes.CODES[code].status, []).append(f"`{code}`")
     if found:
         yield "Errors: " + " · ".join(f"{status} {', '.join(found[status])}" for status in sorted(found))
 

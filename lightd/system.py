@@ -25,6 +25,7 @@ from actors.volumes.decider import State as Volumes
 from actors.volumes.messages import Delete as DeleteVolume
 from actors.volumes.messages import Message as VolumeMessage
 from lightd import certificate
+from lightd.access.directory import NodeDirectory
 from lightd.access.rates import Rates
 from lightd.access.sessions import OpenSockets
 from lightd.api.commands import settle
@@ -83,6 +84,11 @@ class System:
     _reloading: trio.Lock = attrs.field(factory=trio.Lock)
     _filling: Counter[str] = attrs.field(factory=Counter)  # volumes of containers being created
     _emptying: set[str] = attrs.field(factory=set)  # volumes being deleted
+
+    @property
+    def directory(self) -> NodeDirectory:
+        """What authorization looks up: see ``lightd.access.visibility.check``."""
+        return NodeDirectory(self.fleet, self.ports, self.jobs, self.operations)
 
     async def create_container(self, spec: ContainerSpec, cause: str) -> Receipt:
         """Lease the ports of ``spec`` and begin its installation; both happen or neither.

@@ -4,7 +4,7 @@ Each start and each change leaves records in the journal, and work for Docker, s
 as fast as it can costs everybody. The rules:
 
 1. Each token has a budget for each container and each kind of action: ``burst`` at once, then one in
-   ``every`` seconds. What is over it is a 429 that says when to try again, and spends nothing.
+   ``every`` seconds. More is refused with the time after which to try again, and spends nothing.
 2. Stopping and killing have a budget of their own, so no number of starts keeps anybody from a kill. No token
    shares that budget with another.
 3. Starts and changes by tokens with ``containers`` have a second budget for each container, twice as large,
@@ -16,15 +16,14 @@ as fast as it can costs everybody. The rules:
 import math
 from collections import OrderedDict
 from collections.abc import Callable
-from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
 
 import attrs
 import trio
 
+from lightd.access.errors import LimitExceeded
 from lightd.access.identity import Identity
-from lightd.api.errors import ApiError
 
 REMEMBERED: Final = 10_000
 SHARED: Final = 2
@@ -55,7 +54,7 @@ class Rates:
     _paid: OrderedDict[tuple[str, str, str], float] = attrs.field(factory=OrderedDict)
 
     def spend(self, budget: Budget, subject: str, identity: Identity) -> None:
-        """Spend one action of ``budget`` on ``subject``; raises a 429."""
+        """Spend one action of ``budget`` on ``subject``; raises ``LimitExceeded``."""
         if identity.is_master:
             return
         keys = [((budget.title, subject, identity.token_id), budget.burst)]
@@ -73,9 +72,7 @@ class Rates:
             self._paid.popitem(last=False)
 
 
-def _too_often(budget: Budget, wait: float) -> ApiError:
+def _too_often(budget: Budget, wait: float) -> LimitExceeded:
     often = f"{budget.burst} times at once, then every {budget.every:g} seconds"
     message = f"this is {budget.title} too often: the limit is {often}"
-    return ApiError(
-        HTTPStatus.TOO_MANY_REQUESTS, "too_often", message, {"Retry-After": str(max(1, math.ceil(wait)))}
-    )
+    return LimitExceeded("too_often", message, max(1, math.ceil(wait)))

@@ -8,12 +8,12 @@ master token, which has no limit here.
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
 
 import attrs
 
+from actors.kernel.mailbox import Overloaded
+from lightd.access.errors import LimitExceeded
 from lightd.access.identity import Identity
-from lightd.api.errors import RETRY_AFTER, ApiError
 
 REQUESTS = 100
 ALL_REQUESTS = 1000
@@ -29,20 +29,20 @@ class Shares:
 
     @contextmanager
     def request(self, identity: Identity) -> Iterator[None]:
-        """Count a request of ``identity`` until the block is left; raises a 429, or a 503."""
+        """Count a request of ``identity`` in the block; raises ``LimitExceeded`` or ``Overloaded``."""
         if identity.is_master:
             yield
             return
         if self._requests.total() >= ALL_REQUESTS:
             message = f"{ALL_REQUESTS} requests of minted tokens are in progress, which is the maximum"
-            raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", message, RETRY_AFTER)
+            raise Overloaded(message)
         message = f"this token has {REQUESTS} requests in progress, which is the maximum"
         with _counted(self._requests, identity.token_id, REQUESTS, "too_many_requests", message):
             yield
 
     @contextmanager
     def socket(self, identity: Identity) -> Iterator[None]:
-        """Count a socket of ``identity`` until the block is left; raises a 429."""
+        """Count a socket of ``identity`` until the block is left; raises ``LimitExceeded``."""
         if identity.is_master:
             yield
             return
@@ -54,7 +54,7 @@ class Shares:
 @contextmanager
 def _counted(counts: Counter[str], token_id: str, most: int, code: str, message: str) -> Iterator[None]:
     if counts[token_id] >= most:
-        raise ApiError(HTTPStatus.TOO_MANY_REQUESTS, code, message, RETRY_AFTER)
+        raise LimitExceeded(code, message)
     counts[token_id] += 1
     try:
         yield

@@ -2,7 +2,6 @@
 
 import signal
 from collections.abc import Sequence
-from http import HTTPStatus
 from pathlib import Path
 
 import trio
@@ -68,7 +67,7 @@ def check_root(read_only: bool | None, docker: Docker) -> None:  # noqa: FBT001 
         message = (
             "read_only: the configuration allows no writable root file system (docker.allow_writable_root)"
         )
-        raise ApiError(HTTPStatus.FORBIDDEN, "writable_root_not_allowed", message)
+        raise ApiError("writable_root_not_allowed", message)
 
 
 def _to_limits(body: LimitsBody) -> Limits:
@@ -109,4 +108,4 @@ def _check_mounts(asked: Sequence[Mount], allowed: Sequence[Path]) -> None:
         except mounts.MountMissing:
             continue  # it may be made before the container is
         except mounts.MountRefused as refused:
-            raise ApiError(HTTPStatus.FORBIDDEN, "mount_not_allowed", str(refused)) from None
+            raise ApiError("mount_not_allowed", str(refused)) from None

@@ -5,8 +5,7 @@ begun and never ended, as the process was killed, is an entry too: ``INTERRUPTED
 """
 
 from collections.abc import Sequence
-from http import HTTPStatus
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
 
@@ -19,6 +18,10 @@ UNANSWERED = "unanswered"
 
 INTERRUPTED = "interrupted"
 """The daemon was killed before it could answer; what was asked for may be done or not."""
+
+
+FIRST_ERROR: Final = 400
+"""The first status that says that nothing was done."""
 
 
 @attrs.frozen
@@ -45,7 +48,7 @@ class Outcome:
     @property
     def is_refusal(self) -> bool:
         """Whether it is known that nothing was done."""
-        return self.status is not None and self.status >= HTTPStatus.BAD_REQUEST
+        return self.status is not None and self.status >= FIRST_ERROR
 
 
 @attrs.frozen

@@ -35,7 +35,7 @@ from lightd.cli.exception_groups import leaves
 from lightd.config import file as config_file
 from lightd.config import sections
 from lightd.config.engines import ENGINES
-from lightd.http.gate import MEDIA_TYPE
+from lightd.http.credentials import MEDIA_TYPE
 from lightd.logs import output
 from lightd.system import System
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import trio
 
 from lightd.cli import stdio
-from lightd.http.gate import MEDIA_TYPE
+from lightd.http.credentials import MEDIA_TYPE
 
 STEP: Final = 0.15  # seconds between two updates of the progress bar
 WIDTH: Final = 24

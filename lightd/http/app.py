@@ -17,11 +17,14 @@ from quart.routing import QuartRule
 from quart.typing import ResponseTypes
 from quart_trio import QuartTrio
 
+from lightd.access.gate import Gate
 from lightd.access.log_limits import Told
 from lightd.access.request_shares import Shares
+from lightd.access.scopes import check_permission
+from lightd.access.visibility import check_visible
 from lightd.files.shares import FAVOURED
-from lightd.http import errors, origins, scopes, visibility
-from lightd.http.gate import Gate, check_media_type, to_bearer, to_candidates, to_offered
+from lightd.http import audited, errors, origins, scopes
+from lightd.http.credentials import check_media_type, to_bearer, to_candidates, to_offered
 from lightd.http.identity import of_request
 from lightd.http.live import session
 from lightd.http.live.hub import Hub
@@ -52,6 +55,7 @@ from lightd.system import System
 logger = logging.getLogger("lightd.request")
 
 ROUTES = (
+    audit,
     containers,
     changes,
     history,
@@ -82,12 +86,6 @@ def make_app(system: System, stations: Hub) -> QuartTrio:
 
     told, shares = Told(), Shares()
 
-    async def check_scope(asked: Request | Websocket) -> None:
-        identity, rule = of_request(), asked.url_rule
-        # A route that isn't there, or not for this method, has no rule: that is told first.
-        if not identity.is_master and rule is not None and (route := scopes.route_of(rule, asked.method)):
-            await visibility.check(system, identity, route, asked.view_args or {})
-
     @app.before_request
     async def admit() -> Response | None:
         headers = request.headers
@@ -99,13 +97,13 @@ def make_app(system: System, stations: Hub) -> QuartTrio:
         if request.path not in OPEN:
             origins.check_request(system.config)
             bearer = to_bearer(headers.get("Authorization"))
-            g.identity = gate.recognise(bearer, request.remote_addr or "")
+            g.identity = gate.authenticate(bearer, request.remote_addr or "")
             _prove(request)
             check_media_type(",".join(headers.getlist("Accept")))
             cast(quart_adapter.Request, request).resources.enter_context(shares.request(g.identity))
-            await gate.enter(g.identity)
+            await gate.spend(g.identity)
             FAVOURED.set(g.identity.is_master)
-            await check_scope(request)
+            await _check_scope(system, request)
         return None
 
     @app.before_websocket
@@ -116,13 +114,13 @@ def make_app(system: System, stations: Hub) -> QuartTrio:
         offered = to_offered(websocket.requested_subprotocols)
         candidates = to_candidates(websocket.args.getlist("token"), in_header, offered)
         g.authorization = system.config.authorization
-        g.identity = gate.recognise(candidates, websocket.remote_addr or "")
+        g.identity = gate.authenticate(candidates, websocket.remote_addr or "")
         _prove(websocket)
         origins.check_websocket(system.config)  # before a token is spent on a page that may not
-        await gate.enter(g.identity)
-        await check_scope(websocket)
+        await gate.spend(g.identity)
+        await _check_scope(system, websocket)
 
-    audit.install(app, system)  # behind the door, before all routes
+    audited.install(app, system)  # after authentication, before all routes
 
     @app.after_request
     async def finish(response: ResponseTypes) -> ResponseTypes:
@@ -143,6 +141,17 @@ def make_app(system: System, stations: Hub) -> QuartTrio:
     session.install(app, system, stations, shares)
     scopes.check_listed(cast(Iterable[QuartRule], app.url_map.iter_rules()))
     return app
+
+
+async def _check_scope(system: System, asked: Request | Websocket) -> None:
+    identity, rule = of_request(), asked.url_rule
+    # A route that isn't there, or not for this method, has no rule: that error comes first.
+    if not identity.is_master and rule is not None and (route := scopes.route_of(rule, asked.method)):
+        row = scopes.ROUTES[route]
+        check_permission(identity, row.needs, row.subject)
+        if identity.grant.containers is not None:
+            subject = scopes.to_subject(row.subject, asked.view_args or {})
+            await check_visible(system.directory, identity, subject)
 
 
 def _prove(asked: Request | Websocket) -> None:

@@ -1,9 +1,8 @@
-"""Every error of a route in one shape, and the one table from an exception to its status.
+"""Maps every error that a route can raise to an HTTP response, in one place and in one shape.
 
-What is answered before a request reaches a route has the same shape (``refusal``).
-
-``{"error": "<one sentence for a person>", "code": "<stable_slug>"}``. A 500 carries the ``request_id`` that
-the log line has, and nothing of the inside.
+``{"error": "<one sentence for a person>", "code": "<stable_slug>"}``. Errors of access, api, files, actors
+and engines know no HTTP; the status of a code is in ``error_codes``. A 500 has the ``request_id`` of the log
+line and no details. Errors before a request reaches a route have the same shape (``transport.refusal``).
 """
 
 import errno
@@ -23,120 +22,124 @@ from actors.container.engine import EngineUnavailable
 from actors.kernel.decider import Rejection
 from actors.kernel.journal import JournalUnavailable
 from actors.kernel.mailbox import ActorGone, Overloaded
-from lightd.api.errors import NONE, RETRY_AFTER, ApiError
-from lightd.files import errors as files
+from lightd.access.errors import AccessError, LimitExceeded
+from lightd.api.errors import ApiError
+from lightd.files.errors import FileRefused
+from lightd.http.error_codes import SERVER_CODES, STATUSES
 
 logger = logging.getLogger(__name__)
 
-_REJECTIONS = MappingProxyType(
-    {
-        "already_exists": HTTPStatus.CONFLICT,
-        "not_found": HTTPStatus.NOT_FOUND,
-        "installing": HTTPStatus.CONFLICT,
-        "changing": HTTPStatus.CONFLICT,
-        "install_failed": HTTPStatus.CONFLICT,
-        "deleting": HTTPStatus.CONFLICT,
-        "no_free_user": HTTPStatus.CONFLICT,
-        "port_exists": HTTPStatus.CONFLICT,
-        "port_not_found": HTTPStatus.NOT_FOUND,
-        "port_in_use": HTTPStatus.CONFLICT,
-        "token_not_found": HTTPStatus.NOT_FOUND,
-        "token_spent": HTTPStatus.CONFLICT,
-        "too_many_tokens": HTTPStatus.CONFLICT,
-        "volume_in_use": HTTPStatus.CONFLICT,
-        "volume_not_found": HTTPStatus.NOT_FOUND,
-    }
+RETRY_AFTER = 5
+"""Seconds after which a client may try again what failed with one of ``TRANSIENT``."""
+
+TRANSIENT = frozenset(
+    {"engine_unavailable", "journal_unavailable", "overloaded", "quarantined", "volume_busy"}
 )
 
-_FILES: Mapping[type[files.FileRefused], HTTPStatus] = MappingProxyType(
-    {
-        files.InvalidPath: HTTPStatus.BAD_REQUEST,
-        files.InvalidCursor: HTTPStatus.BAD_REQUEST,
-        files.InvalidMode: HTTPStatus.BAD_REQUEST,
-        files.InvalidArchive: HTTPStatus.BAD_REQUEST,
-        files.NotFound: HTTPStatus.NOT_FOUND,
-        files.Busy: HTTPStatus.TOO_MANY_REQUESTS,
-        files.PreconditionFailed: HTTPStatus.PRECONDITION_FAILED,
-        files.NoSpace: HTTPStatus.INSUFFICIENT_STORAGE,
-    }
-)
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
-def to_api_error(error: Exception) -> ApiError | None:
-    """Return the answer that ``error`` stands for; None where it is a bug."""
+class HttpError(ApiError):
+    """An error whose response needs headers of its own."""
+
+    def __init__(self, code: str, message: str, headers: Mapping[str, str]) -> None:
+        super().__init__(code, message)
+        self.headers = headers
+
+
+@attrs.frozen
+class Answer:
+    """The response to an error."""
+
+    status: int
+    code: str
+    message: str
+    headers: Mapping[str, str] = NO_HEADERS
+
+
+def to_answer(error: Exception) -> Answer | None:
+    """Return the response to ``error``; None if it is a bug."""
     match error:
-        case ApiError():
-            return error
-        case Rejection():
-            return ApiError(_REJECTIONS[error.code], error.code, error.message)
-        case files.FileRefused():
-            status = _FILES.get(type(error), HTTPStatus.CONFLICT)
-            return ApiError(
-                status, error.code, str(error), RETRY_AFTER if isinstance(error, files.Busy) else NONE
-            )
+        case HttpError():
+            return Answer(STATUSES[error.code], error.code, error.message, error.headers)
+        case LimitExceeded():
+            return _of_code(error.code, error.message, error.retry_after)
+        case ApiError() | AccessError() | Rejection():
+            return _of_code(error.code, error.message)
+        case FileRefused():
+            return _of_code(error.code, str(error))
         case EngineUnavailable():
-            return engine_unavailable()
+            return _of_code("engine_unavailable", ENGINE_UNAVAILABLE)
         case JournalUnavailable():
-            message = "nothing can be recorded now, so nothing was done: the disk is full or broken"
-            return ApiError(HTTPStatus.INSUFFICIENT_STORAGE, "journal_unavailable", message, RETRY_AFTER)
+            message = "the journal can't be written (the disk is full or broken), so nothing was done"
+            return _of_code("journal_unavailable", message)
         case Overloaded():
-            return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", str(error), RETRY_AFTER)
+            return _of_code("overloaded", str(error))
         case ActorGone(quarantined=True):
             message = "this container is in quarantine after repeated crashes of its actor; it can be revived"
-            return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "quarantined", message, RETRY_AFTER)
+            return _of_code("quarantined", message)
         case InputClosed() | InputFull():
-            return ApiError(HTTPStatus.CONFLICT, "input_refused", str(error))
+            return _of_code("input_refused", str(error))
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
-            return ApiError(HTTPStatus.INSUFFICIENT_STORAGE, "no_space", "the disk is full")
+            return _of_code("no_space", "the disk is full")
         case _:
             return None
 
 
+def _of_code(code: str, message: str, retry_after: int | None = None) -> Answer:
+    seconds = RETRY_AFTER if retry_after is None and code in TRANSIENT else retry_after
+    headers = NO_HEADERS if seconds is None else {"Retry-After": str(seconds)}
+    return Answer(STATUSES[code], code, message, headers)
+
+
+ENGINE_UNAVAILABLE = "the container engine does not answer"
+
+
 def engine_unavailable() -> ApiError:
     """Return the error for what needs the container engine while it does not answer."""
-    message = "the container engine does not answer"
-    return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "engine_unavailable", message, RETRY_AFTER)
-
-
-@attrs.frozen
-class _Framework:
-    code: str
-    message: str
+    return ApiError("engine_unavailable", ENGINE_UNAVAILABLE)
 
 
 _FRAMEWORK = MappingProxyType(
     {
-        400: _Framework("bad_request", "the request could not be read"),
-        404: _Framework("route_not_found", "no such route"),
-        405: _Framework("method_not_allowed", "this route does not take that method"),
-        408: _Framework("request_timeout", "the body did not arrive in time"),
-        413: _Framework("body_too_large", "the body is larger than this route takes"),
+        "bad_request": "the request could not be read",
+        "route_not_found": "no such route",
+        "method_not_allowed": "this route does not take that method",
+        "request_timeout": "the body did not arrive in time",
+        "body_too_large": "the body is larger than this route takes",
     }
 )
+"""The sentences for errors that Quart and Werkzeug raise, by their codes."""
+
+_BY_STATUS = MappingProxyType({SERVER_CODES[code].status: code for code in _FRAMEWORK})
 
 
-_MISMATCH = _Framework("websocket_mismatch", "this route is for WebSockets alone, or for none")
-
-
-def to_response(error: ApiError) -> Response:
-    """Return the response that says ``error``."""
-    body = json.dumps({"error": error.message, "code": error.code, **_extra(error)})
-    response = Response(body, error.status, dict(error.headers), content_type="application/json")
-    if error.status == HTTPStatus.UNAUTHORIZED:
+def to_response(answer: Answer) -> Response:
+    """Return the response that says ``answer``."""
+    body = json.dumps({"error": answer.message, "code": answer.code, **_extra(answer)})
+    response = Response(body, answer.status, dict(answer.headers), content_type="application/json")
+    if answer.status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 
-def _extra(error: ApiError) -> dict[str, str]:
-    return {"request_id": g.request_id} if error.status == HTTPStatus.INTERNAL_SERVER_ERROR else {}
+def _extra(answer: Answer) -> dict[str, str]:
+    return {"request_id": g.request_id} if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR else {}
+
+
+def _to_framework_answer(error: HTTPException) -> Answer:
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    if isinstance(error, WebsocketMismatch):
+        message = "this route is only for WebSockets, or not for WebSockets"
+        return Answer(status, "websocket_mismatch", message)
+    code = _BY_STATUS.get(status)
+    if code is None:
+        return Answer(status, "refused", HTTPStatus(status).phrase.lower())
+    return Answer(status, code, _FRAMEWORK[code])
 
 
 async def _on_http_exception(error: HTTPException) -> Response:
-    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
-    known = _FRAMEWORK.get(status, _Framework("refused", HTTPStatus(status).phrase.lower()))
-    if isinstance(error, WebsocketMismatch):
-        known = _MISMATCH
-    response = to_response(ApiError(status, known.code, known.message))
+    response = to_response(_to_framework_answer(error))
     for name, value in error.get_headers():
         if name == "Allow":
             response.headers[name] = value
@@ -144,15 +147,15 @@ async def _on_http_exception(error: HTTPException) -> Response:
 
 
 async def _on_exception(error: Exception) -> Response:
-    known = to_api_error(error)
+    known = to_answer(error)
     if known is not None:
         return to_response(known)
     logger.error("request failed", exc_info=error, extra={"request_id": g.request_id})
     message = "something went wrong inside of lightd"
-    return to_response(ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", message))
+    return to_response(Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", message))
 
 
 def install(app: QuartTrio) -> None:
-    """Have every error of ``app`` answered in the API's shape."""
+    """Answer every error of ``app`` in the API's shape."""
     app.register_error_handler(HTTPException, _on_http_exception)
     app.register_error_handler(Exception, _on_exception)

@@ -85,14 +85,14 @@ def check_host(config: Configuration, headers: Headers) -> None:
         name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
         if not is_loopback(name) and name.lower() != own:
             message = "without authorization the Host header must name this machine, such as localhost"
-            raise ApiError(HTTPStatus.FORBIDDEN, "host_not_allowed", message)
+            raise ApiError("host_not_allowed", message)
 
 
 def _check(config: Configuration, headers: Headers, scheme: str) -> None:
     named = headers.getlist("Origin")
     if named and not of(config).admits(",".join(named), f"{scheme}://{headers.get('Host', '')}"):
         message = "this origin may not use the API here; server.allowed_origins names those that may"
-        raise ApiError(HTTPStatus.FORBIDDEN, "origin_not_allowed", message)
+        raise ApiError("origin_not_allowed", message)
 
 
 def to_preflight(config: Configuration) -> Response | None:

@@ -7,8 +7,8 @@ import trio
 
 from actors.kernel.journal import JournalUnavailable
 from lightd.http import app as application
+from lightd.http import audited
 from lightd.http.live.hub import open_hub
-from lightd.http.routes import audit
 from tests.api.front import HEADERS, NO_VOLUME, TOKEN, open_edge
 
 VALUES = {"internal_id": "nobody", "volume_id": NO_VOLUME, "ip": "127.0.0.1", "port": "1"}
@@ -34,7 +34,7 @@ async def changing_routes(edge):
     return [
         (method, re.sub(r"<(?:\w+:)?(\w+)>", lambda found: VALUES.get(found[1], "x-1"), rule.rule))
         for rule in rules
-        for method in sorted(rule.methods & audit.CHANGING)
+        for method in sorted(rule.methods & audited.CHANGING)
         if not rule.websocket
     ]
 

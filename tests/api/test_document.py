@@ -12,10 +12,12 @@ import jsonschema_rs
 import pytest
 
 from lightd.api import bodies, file_bodies
+from lightd.api.errors import ApiError
 from lightd.files import errors as file_errors
 from lightd.http import errors
 from lightd.http.app import OPEN, make_app
-from lightd.http.openapi import document, faults, frames
+from lightd.http.error_codes import CODES, FRAME_CODES, SERVER_CODES, STATUSES
+from lightd.http.openapi import document, frames
 from lightd.http.openapi.page import to_embedded, to_page, to_text
 from lightd.http.openapi.schemas import of_body
 from lightd.http.transport import refusal
@@ -105,29 +107,30 @@ def test_an_answer_takes_no_field_that_the_document_lacks():
 
 
 def test_every_code_has_the_status_that_the_daemon_gives_it():
-    known = faults.CODES
-    for code, status in errors._REJECTIONS.items():
-        assert known[code].status == status
+    for code, each in CODES.items():
+        assert errors.to_answer(ApiError(code, "why")).status == each.status
     for cls in file_errors.FileRefused.__subclasses__():
-        assert known[cls.code].status == errors._FILES.get(cls, 409)
-    for status, told in errors._FRAMEWORK.items():
-        assert faults.OF_THE_SERVER[told.code].status == status
+        assert errors.to_answer(cls("why")).status == CODES[cls.code].status
+    for code in errors._FRAMEWORK:
+        assert code in SERVER_CODES
+    assert len(STATUSES) == len(CODES) + len(SERVER_CODES) + len(FRAME_CODES)
     for each in vars(refusal).values():
         if isinstance(each, refusal.Refusal) and each not in (
             refusal.CRASHED,
             refusal.FORBIDDEN,
             refusal.FULL,
         ):
-            assert faults.OF_THE_SERVER[each.code].status == each.status
+            assert SERVER_CODES[each.code].status == each.status
 
 
 def test_every_code_in_the_source_is_in_the_document():
     source = "".join(path.read_text() for path in (ROOT / "lightd").rglob("*.py"))
-    said = set(re.findall(r'ApiError\(\s*(?:HTTPStatus\.\w+|span\.status|\d+), "(\w+)"', source))
+    said = set(re.findall(r'(?:ApiError|HttpError|LimitExceeded|PermissionDenied)\(\s*"(\w+)"', source))
     said |= {f"{what}_not_found" for what in re.findall(r'not_found\("(\w+)"\)', source)}
     assert len(said) > 12
-    of_websockets = {"too_many_messages", "too_many_sockets", "input_refused"}
-    assert said - of_websockets <= {*faults.CODES, *faults.OF_THE_SERVER}
+    said |= set(re.findall(r'super\(\).__init__\("(\w+)"', source)) | {"too_many_requests"}
+    assert "unauthorized" in said
+    assert said <= STATUSES.keys()
 
 
 def test_every_field_of_a_body_has_a_schema():

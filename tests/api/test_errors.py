@@ -47,7 +47,7 @@ async def test_a_body_over_the_limit_is_a_413(edge):
 
 
 async def test_a_websocket_route_is_no_page_and_a_page_is_no_websocket(edge):
-    said = "this route is for WebSockets alone, or for none"
+    said = "this route is only for WebSockets, or not for WebSockets"
     assert await edge.refused("GET", "/ws/s1") == (400, "websocket_mismatch", said)
     refused = await edge.shake_hands("/containers", headers={"Authorization": "Bearer x"})
     assert refused.status_code == 401

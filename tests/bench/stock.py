@@ -16,10 +16,11 @@ from quart import Response, request
 from quart_trio import QuartTrio
 
 from actors.kernel.actor import View
-from actors.kernel.handle import Place
+from actors.kernel.handle import Handle
 from actors.tokens.decider import State
+from lightd.access.gate import Gate
 from lightd.config.sections import Authorization
-from lightd.http.gate import Gate, check_media_type, to_bearer
+from lightd.http.credentials import check_media_type, to_bearer
 from lightd.http.wire import to_json
 from tests.support.daemon import TOKEN
 
@@ -27,11 +28,11 @@ from tests.support.daemon import TOKEN
 def make_app(answer: object) -> QuartTrio:
     app = QuartTrio("stock", static_folder=None)
     authorization = Authorization(token=TOKEN)
-    gate = Gate(lambda: authorization, Place("tokens", View(State()), lambda _: None), time.time)
+    gate = Gate(lambda: authorization, Handle("tokens", View(State()), lambda _: None), time.time)
 
     @app.before_request
     async def admit() -> None:
-        gate.recognise(to_bearer(request.headers.get("Authorization")), request.remote_addr or "")
+        gate.authenticate(to_bearer(request.headers.get("Authorization")), request.remote_addr or "")
         check_media_type(",".join(request.headers.getlist("Accept")))
 
     @app.get("/containers")

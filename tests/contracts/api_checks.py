@@ -8,15 +8,15 @@ from functools import cache
 
 import jsonschema_rs
 
-from lightd.http.openapi import faults
+from lightd.http import error_codes
 from lightd.http.openapi.document import to_document
 
-AT_THE_DOOR = {code: faults.CODES[code] for code in ("unauthorized", "vendor_header_required")}
+AT_THE_DOOR = {code: error_codes.CODES[code] for code in ("unauthorized", "vendor_header_required")}
 FULL = ("too_many_connections", 503)
-INSTEAD = {**AT_THE_DOOR, **faults.OF_THE_SERVER}
+INSTEAD = {**AT_THE_DOOR, **error_codes.SERVER_CODES}
 """What may be answered where there is no such route, or where it doesn't take the method."""
 
-SOCKETS = {**INSTEAD, **faults.CODES, "too_many_sockets": faults.Fault(429, "")}
+SOCKETS = {**INSTEAD, **error_codes.CODES, **error_codes.FRAME_CODES}
 
 
 @cache
@@ -80,7 +80,7 @@ def check_answer(method, path, status, media, to_body):
     answers = operation["responses"]
     if str(status) not in answers or (status >= 400 and _is_of_the_server(method, to_body)):
         assert method == "HEAD" or status >= 400, (where, "this status is not in the document")
-        check_error(status, to_body(), faults.OF_THE_SERVER, where)
+        check_error(status, to_body(), error_codes.SERVER_CODES, where)
         return
     content = answers[str(status)].get("content", {})
     if not content or method == "HEAD":
@@ -99,7 +99,7 @@ def check_frame(frame):
 
 
 def _is_of_the_server(method, to_body):
-    return method != "HEAD" and to_body().get("code") in faults.OF_THE_SERVER
+    return method != "HEAD" and to_body().get("code") in error_codes.SERVER_CODES
 
 
 def _check(response):

@@ -10,8 +10,8 @@ from actors.container.state import Phase
 from actors.container.stats import Stats
 from lightd.http.live.broadcast import Cut
 from lightd.http.live.hub import open_hub
+from lightd.http.live.kinds import EVERY_KIND
 from lightd.http.live.source import ContainerSource
-from lightd.http.scopes import EVERY_KIND
 from tests.simulated.test_stations import Page
 from tests.simulated.world import open_world
 

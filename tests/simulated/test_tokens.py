@@ -20,10 +20,10 @@ from actors.tokens.actor import STREAM, SWEEP_EVERY, open_tokens
 from actors.tokens.decider import DECIDER, REMEMBERED
 from actors.tokens.grant import EVERYTHING
 from actors.tokens.messages import Mint, Revoke, Spend, Sweep, TokenMinted, TokenSpent, to_id
+from lightd.access.errors import AccessError
+from lightd.access.gate import Gate, to_digest
 from lightd.access.sessions import OpenSockets
-from lightd.api.errors import ApiError
 from lightd.config.sections import Authorization
-from lightd.http.gate import Gate, to_digest
 from tests.support import soak
 from tests.support.doubles.journals import SlowJournal
 
@@ -55,10 +55,10 @@ class World:
     async def enter(self, name="in"):
         """Come in by the token, as a request does."""
         try:
-            identity = self.gate.recognise([TEXT], "192.0.2.1")
-            await self.gate.enter(identity)
-        except ApiError as error:
-            self.record.append((name, error.status))
+            identity = self.gate.authenticate([TEXT], "192.0.2.1")
+            await self.gate.spend(identity)
+        except AccessError as error:
+            self.record.append((name, error.code))
         except (JournalUnavailable, Overloaded) as error:
             self.record.append((name, type(error).__name__))
         else:
@@ -100,7 +100,7 @@ async def test_simultaneous_uses_of_a_single_use_token_have_exactly_one_winner(
         async with trio.open_nursery() as nursery:
             for number in range(bearers):
                 nursery.start_soon(world.enter, number)
-        assert world.outcomes == [*["401"] * (bearers - 1), "in"]
+        assert world.outcomes == ["in", *["unauthorized"] * (bearers - 1)]
         assert world.events == ["TokenMinted", "TokenSpent"]
 
 
@@ -151,13 +151,13 @@ async def test_a_use_on_its_way_when_the_token_expires_is_decided_by_the_time_it
         await world.enter()
         assert world.record == [("in", "in")]
         await world.enter("again")
-        assert world.record[-1] == ("again", 401)
+        assert world.record[-1] == ("again", "unauthorized")
 
 
-async def test_a_token_is_a_401_from_the_moment_of_its_end_swept_or_not(autojump_clock):
+async def test_token_is_refused_from_the_moment_of_its_end_swept_or_not(autojump_clock):
     async with open_life(a_journal()) as world:
         await world.mint(ttl=10.0, once=False)
-        for pause, outcome in [(9.99, "in"), (0.01, 401), (SWEEP_EVERY, 401)]:
+        for pause, outcome in [(9.99, "in"), (0.01, "unauthorized"), (SWEEP_EVERY, "unauthorized")]:
             await trio.sleep(pause)
             await world.enter()
             assert world.record[-1] == ("in", outcome)
@@ -214,7 +214,7 @@ async def test_nobody_is_let_in_while_the_use_can_not_be_recorded_and_the_token_
         async with trio.open_nursery() as nursery:
             nursery.start_soon(world.enter, "third")
             nursery.start_soon(world.enter, "fourth")
-        assert sorted(str(outcome) for _, outcome in world.record[2:]) == ["401", "in"]
+        assert sorted(str(outcome) for _, outcome in world.record[2:]) == ["in", "unauthorized"]
 
 
 async def test_nobody_is_let_in_by_a_journal_that_takes_too_long_and_the_token_is_used_up(autojump_clock):
@@ -225,7 +225,7 @@ async def test_nobody_is_let_in_by_a_journal_that_takes_too_long_and_the_token_i
         assert world.record == [("first", "Overloaded")]
         await trio.sleep(60.0)
         await world.enter("second")
-        assert world.record[-1] == ("second", 401)
+        assert world.record[-1] == ("second", "unauthorized")
 
 
 @pytest.mark.parametrize("after", [0.0, 0.25, 0.5, 0.75])

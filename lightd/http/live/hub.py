@@ -19,9 +19,9 @@ import trio
 from actors.container.fleet import Member
 from actors.kernel.bus import Bus
 from lightd.http.live.broadcast import Broadcast, Socket, Viewer
+from lightd.http.live.kinds import EVERY_KIND, Kinds
 from lightd.http.live.pacing import ALL, ALL_AT_ONCE, LONG, Budget, Pace
 from lightd.http.live.source import ContainerSource, NodeSource, Reached, Source
-from lightd.http.scopes import EVERY_KIND, Kinds
 
 logger = logging.getLogger(__name__)
 

@@ -8,12 +8,15 @@ import trio
 
 from actors.container.fleet import Member
 from actors.tokens.grant import Grant
+from lightd.access.errors import LimitExceeded
+from lightd.access.scopes import check_grant
 from lightd.api import bodies
-from lightd.api.errors import ApiError, bad_request
-from lightd.http import scopes
-from lightd.http.errors import to_api_error
+from lightd.api.errors import bad_request
+from lightd.http import audited
+from lightd.http.errors import to_answer
 from lightd.http.live import frames
-from lightd.http.routes import audit, containers, history
+from lightd.http.live.kinds import INBOUND
+from lightd.http.routes import containers, history
 from lightd.http.transport.websocket import Socket
 from lightd.http.wire import digest, loads, read
 from lightd.system import System
@@ -77,10 +80,10 @@ class Inbound:
             self._spend()
             kind, value = await _parse(message)
             async with self._audited(kind, value):
-                scopes.check_allows(self._grant, scopes.INBOUND[kind])
+                check_grant(self._grant, INBOUND[kind])
                 await self._do(read(FRAMES[kind], value))
         except Exception as error:
-            refusal = to_api_error(error)
+            refusal = to_answer(error)
             if refusal is None:
                 raise
             await self._socket.write(frames.to_frame(frames.to_error(refusal.message)))
@@ -88,11 +91,11 @@ class Inbound:
     def _audited(self, kind: str, value: dict[str, Any]) -> AbstractAsyncContextManager[None]:
         system, internal_id = self._system, self._member.internal_id
         if kind == "send_command":
-            return audit.told(system, internal_id, kind, urgent=True)
+            return audited.recorded(system, internal_id, kind, urgent=True)
         if kind == "power":
             action = value.get("action")
             known = isinstance(action, str) and action in containers.POWER
-            return audit.told(system, internal_id, f"{kind} {action}" if known else kind)
+            return audited.recorded(system, internal_id, f"{kind} {action}" if known else kind)
         return nullcontext()
 
     def _spend(self, messages: float = 1) -> None:
@@ -100,7 +103,7 @@ class Inbound:
         self._allowance = min(MESSAGES, self._allowance + (now - self._taken_at) * MESSAGES)
         self._taken_at = now
         if self._allowance < messages:
-            raise ApiError(429, "too_many_messages", f"more than {MESSAGES} messages a second")
+            raise LimitExceeded("too_many_messages", f"more than {MESSAGES} messages a second")
         self._allowance -= messages
 
     async def _do(self, frame: SendCommand | Power | RequestLogs | Resize) -> None:

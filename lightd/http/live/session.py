@@ -9,7 +9,6 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from http import HTTPStatus
 from typing import TypeVar
 
 import trio
@@ -18,17 +17,20 @@ from quart_trio import QuartTrio
 
 from actors.container.fleet import Member
 from actors.container.state import Phase
+from lightd.access import scopes
+from lightd.access.errors import LimitExceeded
 from lightd.access.identity import Identity
 from lightd.access.request_shares import Shares
-from lightd.api.errors import ApiError
-from lightd.http import queries, scopes
-from lightd.http.gate import SUBPROTOCOL
+from lightd.access.visibility import to_streamed
+from lightd.http import queries
+from lightd.http.credentials import SUBPROTOCOL
 from lightd.http.identity import of_request
 from lightd.http.live import frames
 from lightd.http.live.broadcast import Cut, Viewer
 from lightd.http.live.expiry import expiring
 from lightd.http.live.hub import Channel, Hub
 from lightd.http.live.inbound import Inbound
+from lightd.http.live.kinds import OUTBOUND, kinds_for
 from lightd.http.live.source import ContainerSource, Reached, Source, to_stretch
 from lightd.http.routes import containers, history
 from lightd.http.transport.websocket import Socket, to_socket
@@ -60,8 +62,8 @@ def install(app: QuartTrio, system: System, stations: Hub, shares: Shares) -> No
         since_line = queries.optional_whole(websocket.args, "since_line")
         grant = of_request().grant
         if since_line is not None:
-            scopes.check_allows(grant, scopes.OUTBOUND["console"])
-        member, kinds = containers.find(system, internal_id), scopes.kinds_for(grant)
+            scopes.check_grant(grant, OUTBOUND["console"])
+        member, kinds = containers.find(system, internal_id), kinds_for(grant)
         if since is not None:  # what had this id before may have been somebody else's
             since = max(since, member.state.ended)
         counted = _counted(viewers, shares, internal_id)
@@ -80,9 +82,10 @@ def install(app: QuartTrio, system: System, stations: Hub, shares: Shares) -> No
         queries.check_names_of(websocket.args, "token", "since")
         since = queries.optional_whole(websocket.args, "since")
         identity = of_request()
-        counted = _counted(viewers, shares, to_reached(system, identity))
+        counted = _counted(viewers, shares, to_streamed(identity, system.fleet.endings))
         async with counted, _held(system) as socket:
-            with stations.node(to_reached(system, identity)) as station:  # one may have gone meanwhile
+            seen = to_streamed(identity, system.fleet.endings)  # a container may have been deleted meanwhile
+            with stations.node(seen) as station:
                 async with trio.open_nursery() as nursery, _joined(station, socket) as viewer:
                     nursery.start_soon(_refuse_all, socket)
                     if since is not None:
@@ -94,14 +97,6 @@ def install(app: QuartTrio, system: System, stations: Hub, shares: Shares) -> No
     app.register_blueprint(routes)
 
 
-def to_reached(system: System, identity: Identity) -> Reached | None:
-    """Return the containers whose events ``identity`` is told on the node's stream, None for all."""
-    named, minted, endings = identity.grant.containers, identity.position, system.fleet.endings
-    if named is None or minted is None:
-        return None
-    return frozenset((name, endings.get(name, 0)) for name in named if endings.get(name, 0) < minted)
-
-
 @asynccontextmanager
 async def _counted(viewers: Viewers, shares: Shares, seen: str | Reached | None) -> AsyncIterator[None]:
     identity = of_request()
@@ -109,7 +104,7 @@ async def _counted(viewers: Viewers, shares: Shares, seen: str | Reached | None)
     count = viewers[seen, False] + viewers[seen, True]
     if count >= MOST_SESSIONS and not (master and viewers[seen, True] < RESERVED):
         message = f"this container has {MOST_SESSIONS} sockets already"
-        raise ApiError(HTTPStatus.TOO_MANY_REQUESTS, "too_many_sockets", message, {"Retry-After": "10"})
+        raise LimitExceeded("too_many_sockets", message, 10)
     with shares.socket(identity):
         viewers[seen, master] += 1
         try:

@@ -29,7 +29,7 @@ from actors.kernel.journal import Condensed, Recorded
 from lightd.api.events import to_state_frame
 from lightd.http.live import frames
 from lightd.http.live.broadcast import Cut
-from lightd.http.scopes import EVERY_KIND, Kinds
+from lightd.http.live.kinds import EVERY_KIND, Kinds
 
 LINES_A_FRAME = 500
 RECORDS_A_PAGE = 100

@@ -1,8 +1,8 @@
 """The routes of containers."""
 
 from lightd.api import bodies
+from lightd.http.error_codes import ACTS, CHANGES, CONTAINER, JSON, RECORDS
 from lightd.http.openapi.entry import Body, Entry, Section
-from lightd.http.openapi.faults import ACTS, CHANGES, CONTAINER, JSON, RECORDS
 from lightd.http.openapi.schemas import TEXT, WHOLE, Schema, many, message, record, ref, told, words
 
 _ID = ("internal_id",)

@@ -8,9 +8,10 @@ from functools import cache
 from http import HTTPStatus
 from typing import Any
 
+from lightd.access import scopes
 from lightd.config.version import version
-from lightd.http import scopes
-from lightd.http.openapi import faults
+from lightd.http import error_codes
+from lightd.http import scopes as table
 from lightd.http.openapi.answers import SCHEMAS
 from lightd.http.openapi.audit import AUDIT
 from lightd.http.openapi.containers import CONTAINERS
@@ -137,17 +138,17 @@ _OF_NEEDS: dict[str, tuple[str, ...]] = {
 def needs_of(entry: Entry) -> str:
     """Return the permission that the route requires, as ``scopes`` names it."""
     rule = entry.path.replace("{", "<").replace("}", ">")
-    return scopes.ROUTES[f"{entry.method} {rule}"].needs
+    return table.ROUTES[f"{entry.method} {rule}"].needs
 
 
 def codes_of(entry: Entry) -> dict[int, list[str]]:
     """Return the codes of the entry's errors, by their status."""
     found: dict[int, list[str]] = {}
-    always = () if entry.open_to_all else faults.ALWAYS
+    always = () if entry.open_to_all else error_codes.ALWAYS
     for code in dict.fromkeys(
         (*always, *_OF_NEEDS.get(needs_of(entry), ("permission_denied",)), *entry.faults)
     ):
-        found.setdefault(faults.CODES[code].status, []).append(code)
+        found.setdefault(error_codes.CODES[code].status, []).append(code)
     return dict(sorted(found.items()))
 
 
@@ -173,7 +174,7 @@ def _to_response(answer: Answer) -> dict[str, Any]:
 
 
 def _to_error(status: int, codes: list[str]) -> dict[str, Any]:
-    told = "\n".join(f"- `{code}`: {faults.CODES[code].means}" for code in codes)
+    told = "\n".join(f"- `{code}`: {error_codes.CODES[code].means}" for code in codes)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         schema = ref("InternalError")
     else:
@@ -183,8 +184,8 @@ def _to_error(status: int, codes: list[str]) -> dict[str, Any]:
 
 def _refused() -> dict[str, Any]:
     told = "\n".join(
-        f"- {fault.status} `{code}`: {fault.means}" for code, fault in faults.OF_THE_SERVER.items()
+        f"- {fault.status} `{code}`: {fault.means}" for code, fault in error_codes.SERVER_CODES.items()
     )
-    schema = {**ref("Error"), "properties": {"code": {"enum": list(faults.OF_THE_SERVER)}}}
+    schema = {**ref("Error"), "properties": {"code": {"enum": list(error_codes.SERVER_CODES)}}}
     text = f"Errors of the server, before a request reaches a route:\n\n{told}"
     return {"description": text, "content": {"application/json": {"schema": schema}}}

@@ -1,9 +1,9 @@
 """The routes of the files in a volume."""
 
 from lightd.api import file_bodies
+from lightd.http.error_codes import FILES, JSON, VOLUME
 from lightd.http.openapi.answers import FILE_OPERATION
 from lightd.http.openapi.entry import Answer, Body, Entry, Section
-from lightd.http.openapi.faults import FILES, JSON, VOLUME
 from lightd.http.openapi.schemas import TEXT, WHOLE, Schema, many, message, nullable, record, ref, told
 
 _BYTES = "application/octet-stream"

@@ -1,9 +1,9 @@
 """The routes of the port pool."""
 
 from lightd.api import bodies
+from lightd.http.error_codes import JSON, RECORDS
 from lightd.http.openapi.answers import PROTOCOL
 from lightd.http.openapi.entry import Body, Entry, Section
-from lightd.http.openapi.faults import JSON, RECORDS
 from lightd.http.openapi.schemas import (
     FLAG,
     TEXT,

@@ -2,8 +2,8 @@
 
 from actors.tokens.grant import PERMISSIONS
 from lightd.api import bodies
+from lightd.http.error_codes import JSON, RECORDS
 from lightd.http.openapi.entry import Body, Entry, Section
-from lightd.http.openapi.faults import JSON, RECORDS
 from lightd.http.openapi.schemas import (
     FLAG,
     MOMENT,

@@ -1,8 +1,8 @@
 """The routes of volumes and their sizes."""
 
 from lightd.api import file_bodies
+from lightd.http.error_codes import JSON, RECORDS, VOLUME
 from lightd.http.openapi.entry import Body, Entry, Section
-from lightd.http.openapi.faults import JSON, RECORDS, VOLUME
 from lightd.http.openapi.schemas import many, message, record, ref
 
 VOLUMES = Section(

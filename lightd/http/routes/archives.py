@@ -1,7 +1,5 @@
 """The routes of archives, and of the operations that make and unpack them."""
 
-from http import HTTPStatus
-
 import trio
 from quart import Blueprint, Response
 from quart_trio import QuartTrio
@@ -122,7 +120,7 @@ async def _follow(system: System, kind: str, volume_id: str, work: Work, wait: f
     if job.failure is not None:
         raise job.failure
     if job.status == "cancelled":
-        raise ApiError(HTTPStatus.CONFLICT, "cancelled", "the operation was cancelled on request")
+        raise ApiError("cancelled", "the operation was cancelled on request")
     return job
 
 

@@ -3,10 +3,8 @@
 That one knows the volumes' operations too, by the same ids and in the same shape.
 """
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
 from typing import Any
 
 import attrs
@@ -23,7 +21,7 @@ from actors.kernel.decider import Rejection
 from lightd.access import rates
 from lightd.api.bodies import EditBody, RebindBody, ReinstallBody
 from lightd.api.commands import begin_operation
-from lightd.api.errors import RETRY_AFTER, ApiError, bad_request, not_found
+from lightd.api.errors import ApiError, bad_request, not_found
 from lightd.api.specs import to_bindings, to_edit
 from lightd.files.jobs import Job
 from lightd.http import queries
@@ -37,8 +35,6 @@ APPLYING = 10.0
 
 EDITABLE = tuple(field.name for field in attrs.fields(messages.Edit))
 AT_NEXT_START = ("startup_command", "start_pattern", "environment", "read_only")
-
-_OPERATION_ID = re.compile(r"[a-z]{1,20}-[0-9a-f]{32}")
 
 
 def install(app: QuartTrio, system: System) -> None:
@@ -84,19 +80,12 @@ def install(app: QuartTrio, system: System) -> None:
     @routes.get("/operations/<operation_id>")
     async def show(operation_id: str) -> Response:
         queries.check_names()
-        found = await find_operation(system, operation_id)
+        found = await system.directory.find_operation(operation_id)
         if found is None:
             raise not_found("operation")
         return to_json(found.to_shown() if isinstance(found, Job) else to_operation(found))
 
     app.register_blueprint(routes)
-
-
-async def find_operation(system: System, operation_id: str) -> Job | Operation | None:
-    """Return what is under that id: work on a volume, or what was asked of a container."""
-    if job := system.jobs.get(operation_id):
-        return job
-    return await system.operations.find(operation_id) if _OPERATION_ID.fullmatch(operation_id) else None
 
 
 def _to_object(raw: bytes, *nullable: str) -> object:
@@ -149,10 +138,10 @@ async def _limit(system: System, member: Member, limits: Limits) -> None:
         await member.wait_until(lambda view: view.state.limits_before is None)
     if patience.cancelled_caught:
         message = "the container engine does not answer; the limits are applied once it does"
-        raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "engine_unavailable", message, RETRY_AFTER)
+        raise ApiError("engine_unavailable", message)
     operation = await system.operations.find(operation_id)
     if operation is not None and operation.status is Status.FAILED:
-        raise ApiError(HTTPStatus.CONFLICT, "limits_refused", f"limits: {operation.error}")
+        raise ApiError("limits_refused", f"limits: {operation.error}")
 
 
 def to_operation(operation: Operation) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from actors.kernel.journal import Recorded
 from actors.kernel.mailbox import ActorGone, Receipt
 from actors.tokens.grant import Grant
 from lightd.access import rates
+from lightd.access.visibility import sees
 from lightd.api.bodies import ContainerBody
 from lightd.api.commands import begin_operation
 from lightd.api.errors import ApiError, not_found
@@ -101,7 +102,7 @@ def install(app: QuartTrio, system: System) -> None:
         member = find(system, internal_id)
         system.rates.spend(rates.CHANGING, internal_id, of_request())
         if not member.place.revive():
-            raise ApiError(409, "not_quarantined", f"container {internal_id} is not in quarantine")
+            raise ApiError("not_quarantined", f"container {internal_id} is not in quarantine")
         return to_json({"message": "Container revived", "internal_id": internal_id})
 
     @routes.get("/containers/<internal_id>/events")
@@ -125,12 +126,7 @@ def find(system: System, internal_id: str) -> Member:
     a request may have been let in before, and its body have come later.
     """
     member = system.fleet.get(queries.internal_id(internal_id))
-    identity = of_request()
-    if member is None or (
-        identity.grant.containers is not None
-        and identity.position is not None
-        and member.state.ended > identity.position
-    ):
+    if member is None or not sees(of_request(), member):
         raise not_found("container")
     return member
 

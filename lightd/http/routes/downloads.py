@@ -15,6 +15,7 @@ from lightd.files.jail import Jail
 from lightd.files.paths import RelativePath
 from lightd.files.reading import Download, open_download
 from lightd.http import queries, ranges
+from lightd.http.errors import HttpError
 from lightd.http.routes.volumes import find
 from lightd.http.transport import file_transfer
 from lightd.http.transport.quart_adapter import FileResponse, Request
@@ -66,11 +67,11 @@ def install(app: QuartTrio, system: System) -> None:
 
 def _check(span: ranges.Span, file: Download, headers: Headers) -> None:
     if span.status == ranges.FAILED:
-        raise ApiError(span.status, "precondition_failed", f'"{file.path}" is not the file that was meant')
+        raise ApiError("precondition_failed", f'"{file.path}" is not the file that was meant')
     if span.status == ranges.UNSATISFIABLE:
         headers["Content-Range"] = f"bytes */{file.size}"
         message = f'"{file.path}" has {file.size} bytes, and none of them is in that range'
-        raise ApiError(span.status, "range_not_satisfiable", message, dict(headers))
+        raise HttpError("range_not_satisfiable", message, dict(headers))
 
 
 def to_disposition(path: RelativePath) -> str:

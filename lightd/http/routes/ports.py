@@ -8,12 +8,16 @@ from quart_trio import QuartTrio
 
 from actors.portpool.decider import Entry, State
 from actors.portpool.messages import Add, Key, Mark, Message, Remove
+from lightd.access.directory import to_key
+from lightd.access.scopes import Port
+from lightd.access.visibility import port_not_visible
 from lightd.api import bodies
 from lightd.api.commands import begin_operation
 from lightd.api.errors import ApiError, bad_request
 from lightd.audit.trail import about
 from lightd.http import queries
 from lightd.http.identity import of_request
+from lightd.http.scopes import to_port
 from lightd.http.wire import LISTS, read_body, refuse_body, to_json, to_list
 from lightd.system import System
 
@@ -46,7 +50,7 @@ def install(app: QuartTrio, system: System) -> None:
         queries.check_names()
         body = await read_body(bodies.PortListBody, most=LISTS)
         before = system.ports.state
-        keys = tuple({_choose(before, port.ip, port.port, port.protocol): None for port in body.ports})
+        keys = tuple({to_key(before, Port(port.ip, port.port, port.protocol)): None for port in body.ports})
         receipt = await system.ports.ref.ask(Remove(keys, skip_held=True), begin_operation())
         removed = {key for record in receipt.recorded for key in record.event.keys}  # type: ignore[attr-defined]  # Remove leads to PortsRemoved only
         held = [_to_name(key) for key in keys if key in before.entries and key not in removed]
@@ -67,20 +71,20 @@ def install(app: QuartTrio, system: System) -> None:
         protocol = queries.protocol() or "tcp"
         free = system.ports.state.free(protocol)
         if not free:
-            raise ApiError(404, "no_available_ports", "No available ports in pool")
+            raise ApiError("no_available_ports", "No available ports in pool")
         key = random.choice(free)  # noqa: S311 - which one is no secret
         return to_json(_to_row(key, system.ports.state.entries[key]))
 
     @routes.get("/network/ports/<ip>/<port>")
     async def show(ip: str, port: str) -> Response:
         queries.check_names("protocol")
-        key, entry = find(system.ports.state, ip, port)
+        key, entry = find(system.ports.state, to_port(ip, port))
         return to_json(_to_row(key, entry))
 
     @routes.put("/network/ports/<ip>/<port>/use")
     async def use(ip: str, port: str) -> Response:
         queries.check_names("protocol")
-        key, _ = find(system.ports.state, ip, port)
+        key, _ = find(system.ports.state, to_port(ip, port))
         body = await read_body(bodies.PortUseBody)
         await ask(Mark(key, body.in_use))
         return to_json({"message": "Port usage updated", **_to_name(key), "in_use": body.in_use})
@@ -88,7 +92,7 @@ def install(app: QuartTrio, system: System) -> None:
     @routes.delete("/network/ports/<ip>/<port>")
     async def delete(ip: str, port: str) -> Response:
         queries.check_names("protocol")
-        key, _ = find(system.ports.state, ip, port)
+        key, _ = find(system.ports.state, to_port(ip, port))
         await refuse_body()
         await ask(Remove((key,)))
         return to_json({"message": "Port deleted from pool"})
@@ -96,28 +100,13 @@ def install(app: QuartTrio, system: System) -> None:
     app.register_blueprint(routes)
 
 
-def port_not_found() -> ApiError:
-    """Return the error for a port that the pool doesn't have, or not for the caller."""
-    return ApiError(404, "port_not_found", "Port not found in pool")
-
-
-def find(state: State, ip: str, port: str) -> tuple[Key, Entry]:
-    """Return the entry that a path means, and its key; raises a 400 and a 404."""
-    address = str(queries.by_rule("ip", bodies.IP, ip))
-    number = queries.port(port)
-    key = _choose(state, address, number, queries.protocol())
+def find(state: State, port: Port) -> tuple[Key, Entry]:
+    """Return the entry of the pool that ``port`` means, and its key; raises a 404."""
+    key = to_key(state, port)
     entry = state.entries.get(key)
     if entry is None:
-        raise port_not_found()
+        raise port_not_visible()
     return key, entry
-
-
-def _choose(state: State, ip: str, port: int, protocol: str | None) -> Key:
-    """Return the entry that is meant: the one of ``protocol``, else the only one there is, else tcp."""
-    if protocol is None:
-        there = [each for each in ("tcp", "udp") if (ip, port, each) in state.entries]
-        protocol = there[0] if there else "tcp"
-    return (ip, port, protocol)
 
 
 def _to_keys(body: bodies.PortRangeBody) -> tuple[Key, ...]:

@@ -14,12 +14,12 @@ from quart_trio import QuartTrio
 from actors.tokens.decider import Token
 from actors.tokens.grant import PERMISSIONS, Grant
 from actors.tokens.messages import ID_LENGTH, Mint, Revoke, to_id
+from lightd.access.gate import to_digest
 from lightd.api import bodies
 from lightd.api.commands import begin_operation, settle
 from lightd.api.errors import bad_request
 from lightd.audit.trail import about
 from lightd.http import queries
-from lightd.http.gate import to_digest
 from lightd.http.wire import from_text, read_body, refuse_body, to_json, to_text
 from lightd.system import System
 

@@ -15,7 +15,6 @@ from lightd.api.file_bodies import VolumeBody
 from lightd.audit.trail import about
 from lightd.http import queries
 from lightd.http.identity import of_request
-from lightd.http.visibility import reached_volumes
 from lightd.http.volume_users import hand_over, to_users
 from lightd.http.wire import loads, read, refuse_body, take_body, to_json, to_list
 from lightd.system import System
@@ -38,7 +37,7 @@ def install(app: QuartTrio, system: System) -> None:
     async def list_all() -> Response:
         queries.check_names()
         volumes, containers = system.volumes.view.state.volumes, of_request().grant.containers
-        reached = volumes.keys() if containers is None else reached_volumes(system, containers)
+        reached = volumes.keys() if containers is None else system.directory.volumes_of(containers)
         shown = [volume for volume_id, volume in volumes.items() if volume_id in reached]
         return await to_list("volumes", (_to_volume(system, volume) for volume in shown))
 
