@@ -1,10 +1,38 @@
 import pytest
 
-from tests.api.front import open_edge
+from lightd.http.live import session
+from tests.api.front import ACCOUNTED, open_api
 
 
 @pytest.fixture
-async def edge(tmp_path):
+async def api(tmp_path):
     """A served daemon on a fake engine."""
-    async with open_edge(tmp_path) as edge:
-        yield edge
+    async with open_api(tmp_path) as api:
+        yield api
+
+
+@pytest.fixture
+async def accounted(tmp_path):
+    """A served daemon that holds volumes to their sizes by counting what is written."""
+    async with open_api(tmp_path, sections=ACCOUNTED) as api:
+        yield api
+
+
+@pytest.fixture
+def on_air(monkeypatch):
+    """The stations that sockets listen to, once there is a daemon."""
+    found = []
+    install = session.install
+
+    def catch(app, system, stations, shares):
+        found.append(stations)
+        install(app, system, stations, shares)
+
+    monkeypatch.setattr(session, "install", catch)
+    return found
+
+
+@pytest.fixture
+async def volume(api):
+    """An empty volume, as the API shows it."""
+    return (await api.ask("POST", "/volumes")).json()

@@ -1,4 +1,4 @@
-"""The real edge on a fake engine: what a client can reach, what a test can do to it, in one Trio loop."""
+"""The real API on a fake engine: what a client can reach, what a test can do to it, in one Trio loop."""
 
 import json
 import time
@@ -18,15 +18,17 @@ from lightd.engines.fake.faults import Moment
 from tests.contracts.api_checks import CHECKED
 from tests.support.daemon import USER, Console
 
-TOKEN = "lightd_edge_tests_master_token"
+TOKEN = "lightd_api_tests_master_token"
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Accept": "Application/vnd.pkglatv1+json"}
 NO_VOLUME = "00000000-0000-0000-0000-000000000000"
 PATIENCE = 20.0
+ACCOUNTED = {"storage": {"quota": "accounted"}}
+"""Sections of a daemon that holds volumes to their sizes by counting what is written."""
 
 
 def a_file(folder, **sections):
     return {
-        "node": "edge",
+        "node": "api",
         "server": {"host": "127.0.0.1", "port": 0},
         "authorization": {"enabled": True, "token": TOKEN},
         "docker": {"user": USER, "allowed_mounts": [str(folder / "allowed")]},
@@ -83,7 +85,7 @@ class Faults:
 
 
 @attrs.define(eq=False)
-class Edge:
+class Api:
     """A served system and a client of it. ``call`` returns the answer's body, ``ask`` the whole answer."""
 
     system: object
@@ -192,7 +194,7 @@ class Edge:
 
 
 @asynccontextmanager
-async def open_edge(folder, *, sections=None, **engine_settings):
+async def open_api(folder, *, sections=None, **engine_settings):
     """A daemon in ``folder`` that serves, its engine at hand; the next one there finds what it left."""
     engines = []
     faults = Faults()
@@ -212,6 +214,6 @@ async def open_edge(folder, *, sections=None, **engine_settings):
             daemon.open_front(system) as urls,
             httpx.AsyncClient(timeout=PATIENCE, trust_env=False, verify=False, event_hooks=CHECKED) as client,
         ):
-            edge = Edge(system, engines[0], faults, journal, urls[0], client)
-            await edge.wait_engine()
-            yield edge
+            api = Api(system, engines[0], faults, journal, urls[0], client)
+            await api.wait_engine()
+            yield api

@@ -6,16 +6,16 @@ import re
 import httpx
 
 from lightd.access.log_limits import BURST
-from tests.api.front import HEADERS, NO_VOLUME, TOKEN, open_edge
+from tests.api.front import HEADERS, NO_VOLUME, TOKEN, open_api
 
 PING = "/api/v1/public/ping"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 VENDOR = {"Accept": "application/vnd.pkglatv1+json"}
 
 
-async def test_the_token_is_checked_before_the_vendor_header_before_the_route_before_the_body(edge):
+async def test_the_token_is_checked_before_the_vendor_header_before_the_route_before_the_body(api):
     async def ask(method, path, headers):
-        answer = await edge.ask(method, path, headers=headers, content=b"{")
+        answer = await api.ask(method, path, headers=headers, content=b"{")
         return answer.status_code, answer.json()["code"]
 
     for method, path in [("GET", "/no/such/route"), ("PUT", "/containers"), ("POST", "/containers")]:
@@ -27,34 +27,32 @@ async def test_the_token_is_checked_before_the_vendor_header_before_the_route_be
     assert await ask("POST", "/containers", HEADERS) == (400, "malformed_json")
 
 
-async def test_what_is_asked_for_is_looked_up_before_the_body_is_read(edge):
+async def test_what_is_asked_for_is_looked_up_before_the_body_is_read(api):
     async def ask(path):
-        answer = await edge.ask("POST", path, content=b"{")
+        answer = await api.ask("POST", path, content=b"{")
         return answer.status_code, answer.json()["code"]
 
     assert await ask(f"/volumes/{NO_VOLUME}/files") == (404, "volume_not_found")
     assert await ask(f"/volumes/{NO_VOLUME}/folders") == (404, "volume_not_found")
 
 
-async def test_a_wrong_token_is_refused_with_a_challenge(edge):
+async def test_a_wrong_token_is_refused_with_a_challenge(api):
     wrong = ["", TOKEN, "Bearer", f"Basic {TOKEN}", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}"]
     wrong += [f"Bearer {TOKEN} {TOKEN}", f"Bearer {TOKEN.upper()}", "Bearer l\u00efghtd".encode()]
     for headers in [{}, *({"Authorization": each} for each in wrong)]:
-        answer = await edge.ask("GET", "/containers", headers={**VENDOR, **headers})
+        answer = await api.ask("GET", "/containers", headers={**VENDOR, **headers})
         assert answer.status_code == 401
         assert answer.headers["WWW-Authenticate"] == "Bearer"
         assert answer.json() == {"error": "a valid token is needed", "code": "unauthorized"}
 
 
-async def test_the_scheme_of_the_token_may_be_written_in_any_case(edge):
+async def test_the_scheme_of_the_token_may_be_written_in_any_case(api):
     for scheme in ("Bearer", "bearer", "BEARER", "Bearer  "):
-        answer = await edge.ask(
-            "GET", "/containers", headers={**VENDOR, "Authorization": f"{scheme} {TOKEN}"}
-        )
+        answer = await api.ask("GET", "/containers", headers={**VENDOR, "Authorization": f"{scheme} {TOKEN}"})
         assert answer.status_code == 200
 
 
-async def test_the_vendor_header_may_stand_in_a_list_in_any_case_with_parameters(edge):
+async def test_the_vendor_header_may_stand_in_a_list_in_any_case_with_parameters(api):
     for accept, status in [
         (["Application/vnd.pkglatv1+json"], 200),
         (["APPLICATION/VND.PKGLATV1+JSON"], 200),
@@ -68,51 +66,51 @@ async def test_the_vendor_header_may_stand_in_a_list_in_any_case_with_parameters
         ([""], 403),
     ]:
         headers = httpx.Headers([*BEARER.items(), *(("Accept", each) for each in accept)])
-        assert (await edge.ask("GET", "/containers", headers=headers)).status_code == status, accept
+        assert (await api.ask("GET", "/containers", headers=headers)).status_code == status, accept
 
 
-async def test_ping_needs_no_header(edge):
-    answer = await edge.ask("GET", PING, headers={})
+async def test_ping_needs_no_header(api):
+    answer = await api.ask("GET", PING, headers={})
     assert answer.status_code == 200
     assert answer.json() == {
         "status": "ok",
         "message": "Lightd is running",
-        "version": edge.system.version,
+        "version": api.system.version,
     }
-    assert re.fullmatch(r"\d+\.\d+\.\d+.*", edge.system.version)
-    assert (await edge.ask("GET", PING, headers={"Authorization": "Bearer wrong"})).status_code == 200
-    assert (await edge.ask("DELETE", PING, headers={})).status_code == 405
+    assert re.fullmatch(r"\d+\.\d+\.\d+.*", api.system.version)
+    assert (await api.ask("GET", PING, headers={"Authorization": "Bearer wrong"})).status_code == 200
+    assert (await api.ask("DELETE", PING, headers={})).status_code == 405
 
 
-async def test_a_client_hears_its_own_request_id_again(edge):
+async def test_a_client_hears_its_own_request_id_again(api):
     for request_id in ("a", "trace-4711/0", "!" * 128):
-        answer = await edge.ask("GET", "/containers", headers={**HEADERS, "X-Request-Id": request_id})
+        answer = await api.ask("GET", "/containers", headers={**HEADERS, "X-Request-Id": request_id})
         assert answer.headers["X-Request-Id"] == request_id
 
 
-async def test_a_request_id_that_is_odd_is_replaced(edge):
+async def test_a_request_id_that_is_odd_is_replaced(api):
     for odd in ("x" * 129, "two words", "tab\there", "\u00e4".encode("latin-1"), ""):
-        answer = await edge.ask("GET", "/containers", headers={**HEADERS, "X-Request-Id": odd})
+        answer = await api.ask("GET", "/containers", headers={**HEADERS, "X-Request-Id": odd})
         assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["X-Request-Id"])
 
 
-async def test_every_answer_has_a_request_id_of_its_own(edge):
+async def test_every_answer_has_a_request_id_of_its_own(api):
     paths = ["/containers", "/nowhere", "/containers/none", PING]
-    refused = await edge.ask("GET", "/containers", headers={})
-    shaken = await edge.shake_hands("/ws/s1")
-    answers = [await edge.ask("GET", path) for path in paths]
+    refused = await api.ask("GET", "/containers", headers={})
+    shaken = await api.shake_hands("/ws/s1")
+    answers = [await api.ask("GET", path) for path in paths]
     seen = {answer.headers["X-Request-Id"] for answer in [*answers, refused, shaken]}
     assert len(seen) == len(paths) + 2
 
 
-async def test_a_request_is_one_log_line_without_query_and_token(edge, caplog):
+async def test_a_request_is_one_log_line_without_query_and_token(api, caplog):
     caplog.set_level(logging.INFO)
     caplog.clear()
     secret = f"?token={TOKEN}"
-    await edge.ask("GET", f"/containers{secret}", headers={**HEADERS, "X-Request-Id": "one"})
-    await edge.ask("DELETE", "/nowhere")
-    await edge.ask("POST", "/containers", headers={})
-    await edge.shake_hands(f"/ws/s1{secret}", headers={"X-Request-Id": "four"})
+    await api.ask("GET", f"/containers{secret}", headers={**HEADERS, "X-Request-Id": "one"})
+    await api.ask("DELETE", "/nowhere")
+    await api.ask("POST", "/containers", headers={})
+    await api.shake_hands(f"/ws/s1{secret}", headers={"X-Request-Id": "four"})
     lines = [record for record in caplog.records if record.name == "lightd.request"]
     assert [line.getMessage() for line in lines] == [
         "GET /containers 400",
@@ -125,11 +123,11 @@ async def test_a_request_is_one_log_line_without_query_and_token(edge, caplog):
     assert TOKEN not in "".join(f"{vars(record)}" for record in caplog.records if "lightd" in record.name)
 
 
-async def test_a_socket_is_one_log_line_with_its_request_id(edge, caplog):
+async def test_a_socket_is_one_log_line_with_its_request_id(api, caplog):
     caplog.set_level(logging.INFO, "lightd.request")
-    await edge.create()
+    await api.create()
     caplog.clear()
-    async with edge.console(extra_headers=[(b"X-Request-Id", b"socket-1")]) as console:
+    async with api.console(extra_headers=[(b"X-Request-Id", b"socket-1")]) as console:
         await console.next()
         assert (b"x-request-id", b"socket-1") in console._connection.handshake_headers
     lines = [record for record in caplog.records if record.name == "lightd.request"]
@@ -138,17 +136,17 @@ async def test_a_socket_is_one_log_line_with_its_request_id(edge, caplog):
 
 async def test_without_authorization_nobody_is_asked_for_a_token(tmp_path):
     sections = {"authorization": {"enabled": False, "token": TOKEN}}
-    async with open_edge(tmp_path, sections=sections) as edge:
-        assert (await edge.ask("GET", "/containers", headers=VENDOR)).status_code == 200
-        assert (await edge.ask("GET", "/containers", headers={})).status_code == 403
-        async with edge.console("", token=""):
+    async with open_api(tmp_path, sections=sections) as api:
+        assert (await api.ask("GET", "/containers", headers=VENDOR)).status_code == 200
+        assert (await api.ask("GET", "/containers", headers={})).status_code == 403
+        async with api.console("", token=""):
             pass
 
 
-async def test_paths_of_strangers_are_cut_in_the_log_and_their_lines_counted(edge, caplog):
+async def test_paths_of_strangers_are_cut_in_the_log_and_their_lines_counted(api, caplog):
     with caplog.at_level(logging.INFO, logger="lightd.request"):
         for _ in range(BURST + 50):
-            await edge.ask("GET", "/" + "x" * 20_000, headers={})
+            await api.ask("GET", "/" + "x" * 20_000, headers={})
         lines = [record.getMessage() for record in caplog.records if record.name == "lightd.request"]
     assert BURST <= sum("characters cut)" in line for line in lines) < BURST + 50
     assert max(map(len, lines)) < 400

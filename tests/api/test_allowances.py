@@ -12,23 +12,15 @@ import trio
 
 from lightd.files.quota import limits
 from lightd.files.quota.kind import MEGABYTE
-from tests.api.front import open_edge
 
-ACCOUNTED = {"storage": {"quota": "accounted"}}
 SIZE = 10
 CLOSE = SIZE * MEGABYTE + MEGABYTE // 2
 """No volume of ``SIZE`` may get so large."""
 
 
 @pytest.fixture
-async def edge(tmp_path):
-    async with open_edge(tmp_path, sections=ACCOUNTED) as edge:
-        yield edge
-
-
-@pytest.fixture
-async def volume(edge):
-    return await edge.post("/volumes", {"size": SIZE}, status=201)
+async def sized(accounted):
+    return await accounted.post("/volumes", {"size": SIZE}, status=201)
 
 
 def on_disk(volume, name=""):
@@ -52,8 +44,8 @@ def fill(volume, name, megabytes):
     on_disk(volume, name).write_bytes(os.urandom(int(megabytes * MEGABYTE)))
 
 
-async def refused(edge, method, path, body=None, **params):
-    assert (await edge.refused(method, path, body, **params))[:2] == (507, "no_space")
+async def refused(api, method, path, body=None, **params):
+    assert (await api.refused(method, path, body, **params))[:2] == (507, "no_space")
 
 
 async def endless(megabytes, peak, volume):
@@ -63,48 +55,48 @@ async def endless(megabytes, peak, volume):
         yield piece
 
 
-async def put(edge, volume, content, **params):
-    return await edge.ask(
+async def put(api, volume, content, **params):
+    return await api.ask(
         "PUT", f"/volumes/{volume['id']}/files/content", content=content, params={"path": "f", **params}
     )
 
 
-async def test_an_upload_of_unknown_length_ends_at_the_limit_and_leaves_nothing(edge, volume):
-    fill(volume, "kept", 3)
+async def test_an_upload_of_unknown_length_ends_at_the_limit_and_leaves_nothing(accounted, sized):
+    fill(sized, "kept", 3)
     peak = []
-    answer = await put(edge, volume, endless(60, peak, volume))
+    answer = await put(accounted, sized, endless(60, peak, sized))
     assert (answer.status_code, answer.json()["code"]) == (507, "no_space")
     assert max(peak) <= CLOSE
-    assert held_in(volume) == ["kept"]
-    assert (await put(edge, volume, endless(6, peak, volume))).status_code == 200
+    assert held_in(sized) == ["kept"]
+    assert (await put(accounted, sized, endless(6, peak, sized))).status_code == 200
 
 
-async def test_a_declared_length_over_the_room_is_refused_before_the_body_is_read(edge, volume):
-    fill(volume, "kept", 3)
-    answer = await put(edge, volume, bytes(8 * MEGABYTE))
+async def test_a_declared_length_over_the_room_is_refused_before_the_body_is_read(accounted, sized):
+    fill(sized, "kept", 3)
+    answer = await put(accounted, sized, bytes(8 * MEGABYTE))
     assert (answer.status_code, answer.json()["code"]) == (507, "no_space")
     peak = []
-    answer = await put(edge, volume, endless(3, peak, volume), upload="u", length=8 * MEGABYTE)
+    answer = await put(accounted, sized, endless(3, peak, sized), upload="u", length=8 * MEGABYTE)
     assert (answer.status_code, answer.json()["code"]) == (507, "no_space")
-    assert held_in(volume) == ["kept"]
+    assert held_in(sized) == ["kept"]
 
 
 async def test_an_upload_in_pieces_that_fits_is_taken_piece_by_piece_and_again_from_its_beginning(
-    edge, volume
+    accounted, sized
 ):
     data = os.urandom(6 * MEGABYTE)
     for offset in (0, 2 * MEGABYTE, 0, 4 * MEGABYTE):  # the third begins anew, the fourth goes on from it
         piece = data[offset : offset + (4 if offset == 0 else 2) * MEGABYTE]
-        answer = await put(edge, volume, piece, upload="u", length=len(data), offset=offset)
+        answer = await put(accounted, sized, piece, upload="u", length=len(data), offset=offset)
         assert answer.status_code == 200, answer.text
-    assert on_disk(volume, "f").read_bytes() == data
+    assert on_disk(sized, "f").read_bytes() == data
 
 
-async def test_uploads_at_once_share_the_room(edge, volume):
+async def test_uploads_at_once_share_the_room(accounted, sized):
     statuses = []
 
     async def upload(number):
-        answer = await put(edge, volume, endless(2, [], volume), path=f"f{number}")
+        answer = await put(accounted, sized, endless(2, [], sized), path=f"f{number}")
         statuses.append(answer.status_code)
 
     async with trio.open_nursery() as nursery:
@@ -112,28 +104,28 @@ async def test_uploads_at_once_share_the_room(edge, volume):
             nursery.start_soon(upload, number)
     assert set(statuses) == {200, 507}
     assert 3 <= statuses.count(200) <= 5  # five are ten megabytes
-    assert used(volume) <= CLOSE
-    assert len(held_in(volume)) == statuses.count(200)
+    assert used(sized) <= CLOSE
+    assert len(held_in(sized)) == statuses.count(200)
 
 
-async def test_copies_at_once_share_the_room(edge, volume):
-    fill(volume, "tree", 0)
-    on_disk(volume, "tree").unlink()
-    on_disk(volume, "tree").mkdir()
-    fill(volume, "tree/a", 1)
-    os.link(on_disk(volume, "tree/a"), on_disk(volume, "tree/b"))
+async def test_copies_at_once_share_the_room(accounted, sized):
+    fill(sized, "tree", 0)
+    on_disk(sized, "tree").unlink()
+    on_disk(sized, "tree").mkdir()
+    fill(sized, "tree/a", 1)
+    os.link(on_disk(sized, "tree/a"), on_disk(sized, "tree/b"))
     statuses = []
 
     async def copy(number):
         body = {"source": "tree", "destination": f"copy{number}"}
-        statuses.append((await edge.ask("POST", f"/volumes/{volume['id']}/copy", body)).status_code)
+        statuses.append((await accounted.ask("POST", f"/volumes/{sized['id']}/copy", body)).status_code)
 
     async with trio.open_nursery() as nursery:
         for number in range(20):
             nursery.start_soon(copy, number)
     assert set(statuses) == {200, 507}
-    assert used(volume) <= CLOSE
-    assert len(list(on_disk(volume).iterdir())) == statuses.count(200) + 1
+    assert used(sized) <= CLOSE
+    assert len(list(on_disk(sized).iterdir())) == statuses.count(200) + 1
 
 
 def zipped(volume, name, megabytes, padding=4):
@@ -156,87 +148,90 @@ def tarred(volume, name, megabytes):
     [partial(zipped, name="bomb", megabytes=160), partial(tarred, name="bomb", megabytes=60)],
     ids=["zip", "tar.gz"],
 )
-async def test_unpacking_ends_at_the_limit_and_leaves_nothing(edge, volume, pack):
-    pack(volume)
-    before = held_in(volume)
+async def test_unpacking_ends_at_the_limit_and_leaves_nothing(accounted, sized, pack):
+    pack(sized)
+    before = held_in(sized)
     body = {"archive_path": "bomb", "destination": "out"}
-    await refused(edge, "POST", f"/volumes/{volume['id']}/decompress", body)
-    assert held_in(volume) == before
+    await refused(accounted, "POST", f"/volumes/{sized['id']}/decompress", body)
+    assert held_in(sized) == before
 
 
 @pytest.mark.parametrize("kind", ["tar", "zip", "tar.gz"])
-async def test_packing_ends_at_the_limit_and_leaves_nothing(edge, volume, kind):
-    fill(volume, "a", 6)
-    before = held_in(volume)
+async def test_packing_ends_at_the_limit_and_leaves_nothing(accounted, sized, kind):
+    fill(sized, "a", 6)
+    before = held_in(sized)
     body = {"format": kind, "output_name": "out", "sources": ["a", "a"]}
-    await refused(edge, "POST", f"/volumes/{volume['id']}/compress", body)
-    assert held_in(volume) == before
+    await refused(accounted, "POST", f"/volumes/{sized['id']}/compress", body)
+    assert held_in(sized) == before
 
 
 @pytest.mark.parametrize("kind", ["tar", "tar.gz", "tar.bz2"])
 async def test_sparse_file_of_two_gigabytes_is_packed_and_unpacked_in_a_volume_of_ten_megabytes(
-    edge, volume, kind
+    accounted, sized, kind
 ):
-    with on_disk(volume, "sparse").open("wb") as file:
+    with on_disk(sized, "sparse").open("wb") as file:
         file.seek(1 << 30)
         file.write(b"in the middle")
         file.truncate(2 << 30)
     body = {"format": kind, "output_name": "out"}
-    packed = await edge.post(f"/volumes/{volume['id']}/compress", body)
+    packed = await accounted.post(f"/volumes/{sized['id']}/compress", body)
     assert packed["size"] <= 64 << 10
     body = {"archive_path": packed["archive_path"], "destination": "back"}
-    await edge.post(f"/volumes/{volume['id']}/decompress", body)
-    assert on_disk(volume, "back/sparse").stat().st_size == 2 << 30
-    with on_disk(volume, "back/sparse").open("rb") as file:
+    await accounted.post(f"/volumes/{sized['id']}/decompress", body)
+    assert on_disk(sized, "back/sparse").stat().st_size == 2 << 30
+    with on_disk(sized, "back/sparse").open("rb") as file:
         file.seek(1 << 30)
         assert file.read(13) == b"in the middle"
-    assert used(volume) <= 128 << 10
+    assert used(sized) <= 128 << 10
 
 
-async def test_zip_of_a_sparse_file_stays_within_the_limit(edge, volume):
-    with on_disk(volume, "sparse").open("wb") as file:
+async def test_zip_of_a_sparse_file_stays_within_the_limit(accounted, sized):
+    with on_disk(sized, "sparse").open("wb") as file:
         file.truncate(128 * MEGABYTE)
-    await edge.post(f"/volumes/{volume['id']}/compress", {"format": "zip", "output_name": "out"})
-    assert used(volume) <= MEGABYTE
+    await accounted.post(f"/volumes/{sized['id']}/compress", {"format": "zip", "output_name": "out"})
+    assert used(sized) <= MEGABYTE
 
 
-async def test_zeros_in_an_archive_are_unpacked_as_holes_and_cost_nothing(edge, volume):
-    with zipfile.ZipFile(on_disk(volume, "a"), "w", zipfile.ZIP_DEFLATED) as archive:
+async def test_zeros_in_an_archive_are_unpacked_as_holes_and_cost_nothing(accounted, sized):
+    with zipfile.ZipFile(on_disk(sized, "a"), "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("zeros", bytes(60 * MEGABYTE))
-    await edge.post(f"/volumes/{volume['id']}/decompress", {"archive_path": "a", "destination": "back"})
-    assert on_disk(volume, "back/zeros").stat().st_size == 60 * MEGABYTE
-    assert used(volume) <= MEGABYTE
+    await accounted.post(f"/volumes/{sized['id']}/decompress", {"archive_path": "a", "destination": "back"})
+    assert on_disk(sized, "back/zeros").stat().st_size == 60 * MEGABYTE
+    assert used(sized) <= MEGABYTE
 
 
-async def test_what_fits_exactly_is_packed_unpacked_copied_and_written(edge, volume):
-    path = f"/volumes/{volume['id']}"
-    fill(volume, "a", 3)
-    await edge.post(f"{path}/compress", {"format": "tar", "output_name": "a.tar", "sources": ["a"]})
-    await edge.post(f"{path}/decompress", {"archive_path": "a.tar", "destination": "out"})
-    assert on_disk(volume, "out/a").read_bytes() == on_disk(volume, "a").read_bytes()
-    await refused(edge, "POST", f"{path}/copy", {"source": "a", "destination": "b"})
-    on_disk(volume, "a.tar").unlink()
-    await edge.post(f"{path}/copy", {"source": "a", "destination": "b"})
-    await refused(edge, "POST", f"{path}/files", {"path": "c", "content": "x" * (3 * MEGABYTE // 2)})
-    await edge.post(f"{path}/files", {"path": "c", "content": "x" * (MEGABYTE // 2)})
-    assert used(volume) <= CLOSE
+async def test_what_fits_exactly_is_packed_unpacked_copied_and_written(accounted, sized):
+    path = f"/volumes/{sized['id']}"
+    fill(sized, "a", 3)
+    await accounted.post(f"{path}/compress", {"format": "tar", "output_name": "a.tar", "sources": ["a"]})
+    await accounted.post(f"{path}/decompress", {"archive_path": "a.tar", "destination": "out"})
+    assert on_disk(sized, "out/a").read_bytes() == on_disk(sized, "a").read_bytes()
+    await refused(accounted, "POST", f"{path}/copy", {"source": "a", "destination": "b"})
+    on_disk(sized, "a.tar").unlink()
+    await accounted.post(f"{path}/copy", {"source": "a", "destination": "b"})
+    await refused(accounted, "POST", f"{path}/files", {"path": "c", "content": "x" * (3 * MEGABYTE // 2)})
+    await accounted.post(f"{path}/files", {"path": "c", "content": "x" * (MEGABYTE // 2)})
+    assert used(sized) <= CLOSE
 
 
-async def test_a_refused_writer_leaves_all_the_room_to_the_next(edge, volume):
+async def test_a_refused_writer_leaves_all_the_room_to_the_next(accounted, sized):
     """What a writer reserved, or wrote and took away again, is nobody's afterwards."""
-    path = f"/volumes/{volume['id']}"
-    fill(volume, "a", 4)
+    path = f"/volumes/{sized['id']}"
+    fill(sized, "a", 4)
     for _ in range(3):
         await refused(
-            edge, "POST", f"{path}/compress", {"format": "tar", "output_name": "b", "sources": ["a", "a"]}
+            accounted,
+            "POST",
+            f"{path}/compress",
+            {"format": "tar", "output_name": "b", "sources": ["a", "a"]},
         )
-        assert (await put(edge, volume, endless(20, [], volume))).status_code == 507
-    account = edge.system.quotas.account(volume["id"])
+        assert (await put(accounted, sized, endless(20, [], sized))).status_code == 507
+    account = accounted.system.quotas.account(sized["id"])
     assert account.writing == limits.Amount(0, 0)
-    await edge.post(f"{path}/copy", {"source": "a", "destination": "b"})
+    await accounted.post(f"{path}/copy", {"source": "a", "destination": "b"})
 
 
-async def test_a_writer_whose_client_leaves_gives_its_room_back(edge, volume):
+async def test_a_writer_whose_client_leaves_gives_its_room_back(accounted, sized):
     begun = trio.Event()
 
     async def stalling():
@@ -245,14 +240,14 @@ async def test_a_writer_whose_client_leaves_gives_its_room_back(edge, volume):
         await trio.sleep_forever()
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(put, edge, volume, stalling())
+        nursery.start_soon(put, accounted, sized, stalling())
         await begun.wait()
         nursery.cancel_scope.cancel()
-    account = edge.system.quotas.account(volume["id"])
+    account = accounted.system.quotas.account(sized["id"])
     with trio.fail_after(20):
-        while account.writing.bytes or held_in(volume):
+        while account.writing.bytes or held_in(sized):
             await trio.sleep(0.01)
-    assert (await put(edge, volume, endless(9, [], volume))).status_code == 200
+    assert (await put(accounted, sized, endless(9, [], sized))).status_code == 200
 
 
 @pytest.fixture
@@ -264,8 +259,8 @@ def few(monkeypatch):
 
 
 @pytest.mark.parametrize("size", [SIZE, None])
-async def test_entries_are_counted_shown_and_bounded_for_every_writer(edge, few, size):
-    volume = await edge.post("/volumes", {"size": size} if size else None, status=201)
+async def test_entries_are_counted_shown_and_bounded_for_every_writer(accounted, few, size):
+    volume = await accounted.post("/volumes", {"size": size} if size else None, status=201)
     path = f"/volumes/{volume['id']}"
     on_disk(volume, "tree").mkdir()
     for number in range(60):
@@ -273,8 +268,8 @@ async def test_entries_are_counted_shown_and_bounded_for_every_writer(edge, few,
     with tarfile.open(on_disk(volume, "many.tar"), "w") as archive:
         for number in range(60):
             archive.addfile(tarfile.TarInfo(f"many/{number}"))
-    await edge.system.quotas.survey(volume["id"])
-    quota = await edge.get(f"{path}/quota")
+    await accounted.system.quotas.survey(volume["id"])
+    quota = await accounted.get(f"{path}/quota")
     assert (quota["entries_used"], quota["entries_limit"]) == (62, 100)
     before = held_in(volume)
     for route, body in [
@@ -284,35 +279,37 @@ async def test_entries_are_counted_shown_and_bounded_for_every_writer(edge, few,
         ("files", {"path": "/".join("f" * 50), "content": ""}),
         ("rename", {"source": "many.tar", "destination": "/".join("f" * 50)}),
     ]:
-        status, code, said = await edge.refused("POST", f"{path}/{route}", body)
+        status, code, said = await accounted.refused("POST", f"{path}/{route}", body)
         assert (status, code) == (507, "no_space"), route
         assert said.startswith("The volume is full: "), said
         assert said.endswith("of 100 entries (files, folders and links) are used")
-    answer = await put(edge, volume, b"x", path="/".join("f" * 50))
+    answer = await put(accounted, volume, b"x", path="/".join("f" * 50))
     assert answer.status_code == 507
     made = [name for name in held_in(volume) if name not in before and not name.startswith("f")]
     assert made == []
     assert len(held_in(volume)) <= 100
 
 
-async def test_names_of_a_file_count_each(edge, volume):
-    on_disk(volume, "a").touch()
+async def test_names_of_a_file_count_each(accounted, sized):
+    on_disk(sized, "a").touch()
     for number in range(9):
-        os.link(on_disk(volume, "a"), on_disk(volume, f"b{number}"))
-    await edge.system.quotas.survey(volume["id"])
-    assert (await edge.get(f"/volumes/{volume['id']}/quota"))["entries_used"] == 10
+        os.link(on_disk(sized, "a"), on_disk(sized, f"b{number}"))
+    await accounted.system.quotas.survey(sized["id"])
+    assert (await accounted.get(f"/volumes/{sized['id']}/quota"))["entries_used"] == 10
 
 
-async def test_many_small_files_may_be_unpacked_where_they_fit(edge, volume):
+async def test_many_small_files_may_be_unpacked_where_they_fit(accounted, sized):
     """Each is charged as if it took a block; looks find that they don't."""
-    with tarfile.open(on_disk(volume, "many.tar"), "w") as archive:
+    with tarfile.open(on_disk(sized, "many.tar"), "w") as archive:
         for number in range(4000):
             archive.addfile(tarfile.TarInfo(f"many/{number}"))
-    await edge.post(f"/volumes/{volume['id']}/decompress", {"archive_path": "many.tar", "destination": ""})
-    assert len(held_in(volume)) == 4002
+    await accounted.post(
+        f"/volumes/{sized['id']}/decompress", {"archive_path": "many.tar", "destination": ""}
+    )
+    assert len(held_in(sized)) == 4002
 
 
-async def test_a_size_that_shrinks_while_a_writer_has_its_room_is_refused(edge, volume):
+async def test_a_size_that_shrinks_while_a_writer_has_its_room_is_refused(accounted, sized):
     begun, go = trio.Event(), trio.Event()
 
     async def slow():
@@ -320,19 +317,19 @@ async def test_a_size_that_shrinks_while_a_writer_has_its_room_is_refused(edge, 
         begun.set()
         await go.wait()
 
-    path = f"/volumes/{volume['id']}"
+    path = f"/volumes/{sized['id']}"
     answers = []
 
     async def upload():
-        answers.append(await put(edge, volume, slow()))
+        answers.append(await put(accounted, sized, slow()))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(upload)
         await begun.wait()
         with trio.fail_after(20):
-            while used(volume) < 3 * MEGABYTE:
+            while used(sized) < 3 * MEGABYTE:
                 await trio.sleep(0.01)
-        status, code, _ = await edge.refused("POST", f"{path}/resize", {"size": 2})
+        status, code, _ = await accounted.refused("POST", f"{path}/resize", {"size": 2})
         assert (status, code) == (409, "quota_below_usage")
         go.set()
     assert answers[0].status_code == 200

@@ -17,13 +17,13 @@ PAGE = Path(__file__).parents[2] / "docs/api.md"
 NEWER = "eclipse-temurin:21-jre"
 
 
-async def test_every_call_of_the_volumes_works_as_it_stands(edge, tmp_path):
+async def test_every_call_of_the_volumes_works_as_it_stands(api, tmp_path):
     engine.require("curl")
     (block,) = re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
     first, define, _, *lines = block.strip().split("\n")
     assert first.startswith("url=")
     (tmp_path / "server.jar").write_bytes(os.urandom(5000))
-    script = f"set -euo pipefail; url={edge.url} token={TOKEN} id={await edge.volume()}\n{define}\n"
+    script = f"set -euo pipefail; url={api.url} token={TOKEN} id={await api.volume()}\n{define}\n"
     routes = set()
     for line in lines:
         done = await trio.run_process(
@@ -42,45 +42,45 @@ async def test_every_call_of_the_volumes_works_as_it_stands(edge, tmp_path):
     assert len(routes) == 14
 
 
-async def test_every_other_call_of_the_page_works_as_it_stands(edge):
+async def test_every_other_call_of_the_page_works_as_it_stands(api):
     engine.require("curl", "jq")
     prelude, mint, reinstall, rebind, edit, policy, operation = all_blocks("docs/api.md", "bash")
     shown = [json.loads(text) for text in all_blocks("docs/api.md", "json")]
     minted, edited, told = (answer for answer in shown if not {"seq", "startup_command"} & answer.keys())
-    edge.engine.registry.add(NEWER)
-    await edge.port(25570, "0.0.0.0")
-    await edge.create("server-001", start_pattern="Ready")
-    await edge.power("start", "server-001")
+    api.engine.registry.add(NEWER)
+    await api.port(25570, "0.0.0.0")
+    await api.create("server-001", start_pattern="Ready")
+    await api.power("start", "server-001")
 
     async def run(block):
-        script = f"set -euo pipefail; URL={edge.url} TOKEN={TOKEN}\n{prelude}\n{block}"
+        script = f"set -euo pipefail; URL={api.url} TOKEN={TOKEN}\n{prelude}\n{block}"
         done = await trio.run_process(["bash", "-c", script], capture_stdout=True, check=False)
         assert done.returncode == 0, block
         return json.loads(done.stdout)
 
     assert (await run(mint)).keys() == minted.keys()
     assert (await run(reinstall))["status"] == "succeeded"
-    assert (await edge.show("server-001"))["image"] == NEWER
+    assert (await api.show("server-001"))["image"] == NEWER
     assert (await run(rebind))["status"] == "succeeded"
-    assert [port["port"] for port in (await edge.show("server-001"))["ports"]] == [25570]
-    await edge.power("start", "server-001")
+    assert [port["port"] for port in (await api.show("server-001"))["ports"]] == [25570]
+    await api.power("start", "server-001")
     assert await run(edit) == edited
     assert (await run(policy))["applied"] == ["restart_policy"]
-    assert (await edge.show("server-001"))["restart_policy"] == {"mode": "on-crash", "max": 5, "within": 300}
+    assert (await api.show("server-001"))["restart_policy"] == {"mode": "on-crash", "max": 5, "within": 300}
     ended = await run(operation)
     assert ended.keys() == told.keys()
     assert (ended["kind"], ended["internal_id"]) == (told["kind"], told["internal_id"])
 
 
-async def test_container_body_of_the_page_is_accepted_and_shows_the_defaults(edge):
+async def test_container_body_of_the_page_is_accepted_and_shows_the_defaults(api):
     (shown,) = (body for text in all_blocks("docs/api.md", "json") if "tty" in (body := json.loads(text)))
     body = read(ContainerBody, shown)
     shortest = read(ContainerBody, {name: shown[name] for name in list(shown)[:4]})
     same = ("user", "tty", "read_only", "restart_policy")
     assert [getattr(body, name) for name in same] == [getattr(shortest, name) for name in same]
-    volume_id = await edge.volume()
-    await edge.port(25565, "0.0.0.0")
-    await edge.post("/containers?wait=60", {**shown, "volume_id": volume_id, "mount": {}})
-    created = await edge.show("server-001")
+    volume_id = await api.volume()
+    await api.port(25565, "0.0.0.0")
+    await api.post("/containers?wait=60", {**shown, "volume_id": volume_id, "mount": {}})
+    created = await api.show("server-001")
     assert created["stop"] == shown["stop"]
     assert created["ports"] == shown["ports"]

@@ -9,28 +9,28 @@ from actors.kernel.journal import JournalUnavailable
 from lightd.http import app as application
 from lightd.http import audited
 from lightd.http.live.hub import open_hub
-from tests.api.front import HEADERS, NO_VOLUME, TOKEN, open_edge
+from tests.api.front import HEADERS, NO_VOLUME, TOKEN, open_api
 
 VALUES = {"internal_id": "nobody", "volume_id": NO_VOLUME, "ip": "127.0.0.1", "port": "1"}
 
 
-async def entries(edge, since=0, **params):
-    return (await edge.get("/audit", since=since, **params))["entries"]
+async def entries(api, since=0, **params):
+    return (await api.get("/audit", since=since, **params))["entries"]
 
 
-async def newest(edge):
-    return (await entries(edge, limit=1000))[-1]
+async def newest(api):
+    return (await entries(api, limit=1000))[-1]
 
 
-async def head(edge):
-    found = await entries(edge, limit=1000)
+async def head(api):
+    found = await entries(api, limit=1000)
     return found[-1]["seq"] if found else 0
 
 
-async def changing_routes(edge):
+async def changing_routes(api):
     """Every route that may change something, as a path with values for its variables."""
-    async with open_hub(edge.system.bus) as stations:
-        rules = list(application.make_app(edge.system, stations).url_map.iter_rules())
+    async with open_hub(api.system.bus) as stations:
+        rules = list(application.make_app(api.system, stations).url_map.iter_rules())
     return [
         (method, re.sub(r"<(?:\w+:)?(\w+)>", lambda found: VALUES.get(found[1], "x-1"), rule.rule))
         for rule in rules
@@ -39,8 +39,8 @@ async def changing_routes(edge):
     ]
 
 
-async def test_every_route_that_may_change_something_leaves_one_entry_also_when_it_fails(edge):
-    routes = await changing_routes(edge)
+async def test_every_route_that_may_change_something_leaves_one_entry_also_when_it_fails(api):
+    routes = await changing_routes(api)
     assert len(routes) > 25
     for method, path in routes:
         for headers, content in [
@@ -49,9 +49,9 @@ async def test_every_route_that_may_change_something_leaves_one_entry_also_when_
             (HEADERS | {"Accept": "text/html"}, b""),
             (HEADERS, b'{"ttl":"1h","path":"a","paths":["a"],"content":"","size":1}'),
         ]:
-            before = await head(edge)
-            answer = await edge.ask(method, path, headers=headers, content=content)
-            [entry] = await entries(edge, before)
+            before = await head(api)
+            answer = await api.ask(method, path, headers=headers, content=content)
+            [entry] = await entries(api, before)
             assert (entry["method"], entry["route"]) == (method, path)
             assert entry["status"] == answer.status_code, (method, path)
             code = answer.json()["code"] if answer.is_error else None
@@ -60,88 +60,88 @@ async def test_every_route_that_may_change_something_leaves_one_entry_also_when_
             assert (entry["token_id"], entry["address"]) == ("master", "127.0.0.1")
 
 
-async def test_what_only_looks_leaves_none(edge):
-    await edge.create()
-    before = await head(edge)
+async def test_what_only_looks_leaves_none(api):
+    await api.create()
+    before = await head(api)
     for path in ("/containers", "/containers/s1", "/volumes", "/network/ports", "/remote/config", "/audit"):
-        await edge.get(path)
-    await edge.ask("OPTIONS", "/containers")
-    assert await entries(edge, before) == []
+        await api.get(path)
+    await api.ask("OPTIONS", "/containers")
+    assert await entries(api, before) == []
 
 
-async def test_who_has_no_valid_token_is_not_recorded(edge):
+async def test_who_has_no_valid_token_is_not_recorded(api):
     for headers in ({}, {**HEADERS, "Authorization": "Bearer lightd_wrong_but_long_enough"}):
-        assert (await edge.ask("POST", "/volumes", headers=headers)).status_code == 401
-        assert (await edge.ask("POST", "/nowhere", headers=headers)).status_code == 401
-    assert await entries(edge) == []
+        assert (await api.ask("POST", "/volumes", headers=headers)).status_code == 401
+        assert (await api.ask("POST", "/nowhere", headers=headers)).status_code == 401
+    assert await entries(api) == []
 
 
-async def test_a_path_that_is_no_route_is_recorded_with_neither_its_query_nor_a_token_in_it(edge):
-    await edge.ask("POST", f"/containers/{TOKEN}/x?token={TOKEN}&secret=1")
-    entry = await newest(edge)
+async def test_a_path_that_is_no_route_is_recorded_with_neither_its_query_nor_a_token_in_it(api):
+    await api.ask("POST", f"/containers/{TOKEN}/x?token={TOKEN}&secret=1")
+    entry = await newest(api)
     assert (entry["status"], entry["code"]) == (404, "route_not_found")
     assert TOKEN not in str(entry)
     assert "secret" not in str(entry)
 
 
-async def test_an_entry_says_what_it_was_about_and_which_operation_it_led_to(edge):
-    await edge.create("s1")
-    created = await newest(edge)
+async def test_an_entry_says_what_it_was_about_and_which_operation_it_led_to(api):
+    await api.create("s1")
+    created = await newest(api)
     assert (created["route"], created["subject"], created["status"]) == ("/containers", "s1", 200)
-    assert (await edge.get(f"/operations/{created['operation_id']}"))["internal_id"] == "s1"
-    volume = await edge.volume()
-    assert (await newest(edge))["subject"] == volume
-    await edge.port(25565)
-    assert (await newest(edge))["subject"] == "127.0.0.1/25565"
-    await edge.power("start")
-    started = await newest(edge)
+    assert (await api.get(f"/operations/{created['operation_id']}"))["internal_id"] == "s1"
+    volume = await api.volume()
+    assert (await newest(api))["subject"] == volume
+    await api.port(25565)
+    assert (await newest(api))["subject"] == "127.0.0.1/25565"
+    await api.power("start")
+    started = await newest(api)
     assert (started["route"], started["subject"]) == ("/containers/s1/start", "s1")
     assert started["operation_id"].startswith("start-")
-    await edge.post(f"/volumes/{volume}/files", {"path": "a.txt", "content": "what nobody else may read"})
-    assert "a.txt" not in str(await newest(edge))
-    assert "nobody else" not in str(await entries(edge, limit=1000))
+    await api.post(f"/volumes/{volume}/files", {"path": "a.txt", "content": "what nobody else may read"})
+    assert "a.txt" not in str(await newest(api))
+    assert "nobody else" not in str(await entries(api, limit=1000))
 
 
-async def test_entries_come_page_by_page_oldest_first(edge):
+async def test_entries_come_page_by_page_oldest_first(api):
     for _ in range(5):
-        await edge.volume()
-    first = await edge.get("/audit", limit=3)
+        await api.volume()
+    first = await api.get("/audit", limit=3)
     assert [entry["seq"] for entry in first["entries"]] == [1, 2, 3]
-    rest = await edge.get("/audit", since=first["next"])
+    rest = await api.get("/audit", since=first["next"])
     assert [entry["seq"] for entry in rest["entries"]] == [4, 5]
-    assert await edge.get("/audit", since=rest["next"]) == {"entries": [], "next": rest["next"]}
-    assert (await edge.refused("GET", "/audit", limit=1001))[0] == 400
-    assert (await edge.refused("GET", "/audit", odd=1))[0] == 400
+    assert await api.get("/audit", since=rest["next"]) == {"entries": [], "next": rest["next"]}
+    assert (await api.refused("GET", "/audit", limit=1001))[0] == 400
+    assert (await api.refused("GET", "/audit", odd=1))[0] == 400
 
 
-async def mint(edge, **fields):
-    minted = await edge.post("/auth/tokens", {"ttl": "1h", **fields})
+async def mint(api, **fields):
+    minted = await api.post("/auth/tokens", {"ttl": "1h", **fields})
     return minted["id"], {**HEADERS, "Authorization": f"Bearer {minted['token']}"}
 
 
-async def test_nobody_but_the_master_reads_it(edge):
-    token_id, headers = await mint(edge)
-    minted = await newest(edge)
+async def test_nobody_but_the_master_reads_it(api):
+    token_id, headers = await mint(api)
+    minted = await newest(api)
     assert (minted["route"], minted["subject"], minted["token_id"]) == ("/auth/tokens", token_id, "master")
-    answer = await edge.ask("GET", "/audit", headers=headers)
+    answer = await api.ask("GET", "/audit", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (403, "master_token_required")
-    assert (await edge.ask("POST", "/volumes", headers=headers)).status_code == 201
-    assert (await newest(edge))["token_id"] == token_id
+    assert (await api.ask("POST", "/volumes", headers=headers)).status_code == 201
+    assert (await newest(api))["token_id"] == token_id
 
 
-async def test_a_token_that_is_spent_is_nobody_s(edge):
-    token_id, headers = await mint(edge, remove_on_use=True)
-    assert (await edge.ask("POST", "/volumes", headers=headers)).status_code == 201
-    assert (await newest(edge))["token_id"] == token_id
-    before = await head(edge)
-    assert (await edge.ask("POST", "/volumes", headers=headers)).status_code == 401
-    assert await entries(edge, before) == []
+async def test_a_token_that_is_spent_is_nobody_s(api):
+    token_id, headers = await mint(api, remove_on_use=True)
+    assert (await api.ask("POST", "/volumes", headers=headers)).status_code == 201
+    assert (await newest(api))["token_id"] == token_id
+    before = await head(api)
+    assert (await api.ask("POST", "/volumes", headers=headers)).status_code == 401
+    assert await entries(api, before) == []
 
 
-async def test_frames_that_change_something_are_recorded_without_a_command_s_text(edge):
-    await edge.running()
-    before = await head(edge)
-    async with edge.console() as console:
+async def test_frames_that_change_something_are_recorded_without_a_command_s_text(api):
+    await api.running()
+    before = await head(api)
+    async with api.console() as console:
         await console.send("send_command", command="op somebody")
         await console.until("console", "got: op somebody")
         await console.send("resize", columns=80, rows=24)
@@ -151,7 +151,7 @@ async def test_frames_that_change_something_are_recorded_without_a_command_s_tex
         await console.until("error")
         await console.send("power", action="stop")
         await console.until("event", "exit")
-    found = await entries(edge, before)
+    found = await entries(api, before)
     assert [(entry["method"], entry["status"], entry["code"]) for entry in found] == [
         ("WS send_command", 200, None),
         ("WS send_command", 400, "invalid_request"),
@@ -165,19 +165,19 @@ async def test_frames_that_change_something_are_recorded_without_a_command_s_tex
     assert TOKEN not in str(found)
 
 
-async def test_what_a_token_may_not_is_recorded_over_http_and_over_a_websocket(edge):
-    await edge.running()
-    token_id, headers = await mint(edge, containers=["s1"], permissions=["console.read"])
-    before = await head(edge)
+async def test_what_a_token_may_not_is_recorded_over_http_and_over_a_websocket(api):
+    await api.running()
+    token_id, headers = await mint(api, containers=["s1"], permissions=["console.read"])
+    before = await head(api)
     for path in ("/containers/s1/stop", "/containers/s2/stop", "/volumes"):
-        await edge.ask("POST", path, headers=headers)
+        await api.ask("POST", path, headers=headers)
     token = headers["Authorization"].removeprefix("Bearer ")
-    async with edge.console(token=f"?token={token}") as console:
+    async with api.console(token=f"?token={token}") as console:
         await console.send("power", action="stop")
         await console.until("error")
         await console.send("send_command", command="hello")
         await console.until("error")
-    found = await entries(edge, before)
+    found = await entries(api, before)
     assert [(entry["method"], entry["status"]) for entry in found] == [
         ("POST", 403),
         ("POST", 403),
@@ -188,84 +188,84 @@ async def test_what_a_token_may_not_is_recorded_over_http_and_over_a_websocket(e
     assert {entry["token_id"] for entry in found} == {token_id}
 
 
-async def test_a_client_that_hangs_up_leaves_an_entry_without_an_outcome(edge):
-    await edge.create(start_pattern="Ready")
-    edge.faults.gates["start"] = trio.Event()
-    before = await head(edge)
+async def test_a_client_that_hangs_up_leaves_an_entry_without_an_outcome(api):
+    await api.create(start_pattern="Ready")
+    api.faults.gates["start"] = trio.Event()
+    before = await head(api)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(partial(edge.power, "start", wait=100))
-        while (await edge.show())["state"] != "starting":
+        nursery.start_soon(partial(api.power, "start", wait=100))
+        while (await api.show())["state"] != "starting":
             await trio.sleep(0.01)
         nursery.cancel_scope.cancel()
     with trio.fail_after(20):
-        while not (found := await entries(edge, before)):
+        while not (found := await entries(api, before)):
             await trio.sleep(0.01)
     assert [(entry["route"], entry["status"], entry["code"]) for entry in found] == [
         ("/containers/s1/start", None, "unanswered")
     ]
     assert found[0]["operation_id"].startswith("start-")
-    edge.faults.gates.pop("start").set()
+    api.faults.gates.pop("start").set()
 
 
-async def test_nothing_is_changed_where_it_can_not_be_recorded_but_room_can_be_made(edge, monkeypatch):
-    await edge.running()
-    volume = await edge.volume()
-    await edge.post(f"/volumes/{volume}/files", {"path": "big", "content": "x"})
-    before = await head(edge)
-    table = edge.system.audit._table
+async def test_nothing_is_changed_where_it_can_not_be_recorded_but_room_can_be_made(api, monkeypatch):
+    await api.running()
+    volume = await api.volume()
+    await api.post(f"/volumes/{volume}/files", {"path": "big", "content": "x"})
+    before = await head(api)
+    table = api.system.audit._table
 
     class Full:
         async def write(self, begun, ended):
             raise JournalUnavailable("the disk is full")
 
-    monkeypatch.setattr(edge.system.audit, "_table", Full())
-    status, code, _ = await edge.refused("POST", f"/volumes/{volume}/files", {"path": "new", "content": "x"})
+    monkeypatch.setattr(api.system.audit, "_table", Full())
+    status, code, _ = await api.refused("POST", f"/volumes/{volume}/files", {"path": "new", "content": "x"})
     assert (status, code) == (507, "journal_unavailable")
-    await edge.call("DELETE", f"/volumes/{volume}/files", {"paths": ["big"]})
-    async with edge.console() as console:
+    await api.call("DELETE", f"/volumes/{volume}/files", {"paths": ["big"]})
+    async with api.console() as console:
         await console.send("send_command", command="hello")
         await console.until("console", "got: hello")
-    monkeypatch.setattr(edge.system.audit, "_table", table)
-    await edge.volume()
-    found = await entries(edge, before)
+    monkeypatch.setattr(api.system.audit, "_table", table)
+    await api.volume()
+    found = await entries(api, before)
     assert [(entry["method"], entry["status"]) for entry in found] == [
         ("POST", 507),
         ("DELETE", 200),
         ("WS send_command", 200),
         ("POST", 201),
     ]
-    files = (await edge.get(f"/volumes/{volume}/files"))["files"]
+    files = (await api.get(f"/volumes/{volume}/files"))["files"]
     assert files == []
 
 
-async def test_nobody_else_s_stream_shows_the_audit(edge):
-    position = edge.system.bus.head
-    await edge.ask("POST", "/nowhere")
-    await edge.ask("DELETE", "/containers/nobody")
-    assert edge.system.bus.head == position
-    assert len(await entries(edge)) >= 2
+async def test_nobody_else_s_stream_shows_the_audit(api):
+    position = api.system.bus.head
+    await api.ask("POST", "/nowhere")
+    await api.ask("DELETE", "/containers/nobody")
+    assert api.system.bus.head == position
+    assert len(await entries(api)) >= 2
 
 
-async def test_how_long_entries_are_kept_can_be_changed_while_it_runs(edge):
-    trail = edge.system.audit
+async def test_how_long_entries_are_kept_can_be_changed_while_it_runs(api):
+    trail = api.system.audit
     clock, trail.clock = trail.clock, lambda: clock() - 30 * 24 * 3600
     for _ in range(3):
-        await edge.volume()
+        await api.volume()
     trail.clock = clock
-    assert len(await entries(edge)) == 3
-    assert (await edge.reload(audit={"keep_days": 29}))["applied"] == ["audit.keep_days"]
+    assert len(await entries(api)) == 3
+    assert (await api.reload(audit={"keep_days": 29}))["applied"] == ["audit.keep_days"]
     with trio.fail_after(20):
-        while (found := await entries(edge))[0]["seq"] != 4:
+        while (found := await entries(api))[0]["seq"] != 4:
             await trio.sleep(0.01)
     assert [entry["route"] for entry in found] == ["/remote/config/reload"]
 
 
 async def test_the_audit_is_there_after_a_restart(tmp_path):
-    async with open_edge(tmp_path) as edge:
+    async with open_api(tmp_path) as api:
         for _ in range(3):
-            await edge.volume()
-        before = await entries(edge)
-    async with open_edge(tmp_path) as edge:
-        assert await entries(edge) == before
-        await edge.volume()
-        assert (await newest(edge))["seq"] == before[-1]["seq"] + 1
+            await api.volume()
+        before = await entries(api)
+    async with open_api(tmp_path) as api:
+        assert await entries(api) == before
+        await api.volume()
+        assert (await newest(api))["seq"] == before[-1]["seq"] + 1

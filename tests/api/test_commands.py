@@ -13,20 +13,20 @@ from lightd.cli.commands import address, client, completion, events, logs, ps
 from lightd.cli.commands.output import Output
 from lightd.cli.commands.trouble import Trouble
 from lightd.config.sections import Server
-from tests.api.front import TOKEN, open_edge
+from tests.api.front import TOKEN, open_api
 from tests.support.shell import Job, Paper, Shell
 
 
 @pytest.fixture
-def shell(edge, tmp_path):
-    return Shell(edge.url, tmp_path)
+def shell(api, tmp_path):
+    return Shell(api.url, tmp_path)
 
 
-async def test_ps_shows_every_container(edge, shell):
-    await edge.port(25565)
-    await edge.create("web", ports=[{"ip": "127.0.0.1", "port": 25565, "container_port": 80}])
-    await edge.create("bot", "stdin-echo", start_pattern="Ready")
-    await edge.power("start", "bot")
+async def test_ps_shows_every_container(api, shell):
+    await api.port(25565)
+    await api.create("web", ports=[{"ip": "127.0.0.1", "port": 25565, "container_port": 80}])
+    await api.create("bot", "stdin-echo", start_pattern="Ready")
+    await api.power("start", "bot")
     code, out, err = await shell("ps")
     assert (code, err) == (0, "")
     assert [line.split("  ")[0].rstrip() for line in out.splitlines()] == ["ID", "bot", "web"]
@@ -42,45 +42,45 @@ async def test_ps_of_an_empty_node_has_a_head_and_nothing_else(shell):
     assert await shell("ps") == (0, "ID  STATE  IMAGE  PORTS\n", "")
 
 
-async def test_power_waits_for_the_outcome(edge, shell):
-    await edge.create("s1", start_pattern="Ready")
+async def test_power_waits_for_the_outcome(api, shell):
+    await api.create("s1", start_pattern="Ready")
     assert await shell("start", "s1") == (0, "s1: started\n", "")
-    assert (await edge.show("s1"))["state"] == "running"
+    assert (await api.show("s1"))["state"] == "running"
     assert await shell("restart", "s1") == (0, "s1: restarted\n", "")
     assert await shell("stop", "s1") == (0, "s1: stopped\n", "")
-    assert (await edge.show("s1"))["state"] == "offline"
+    assert (await api.show("s1"))["state"] == "offline"
     code, out, _ = await shell("kill", "s1", "--json")
     assert code == 0
     assert json.loads(out).items() >= {"internal_id": "s1", "action": "kill", "status": "succeeded"}.items()
 
 
-async def test_power_that_is_not_waited_for_says_that_it_was_accepted(edge, shell):
-    await edge.create("s1", start_pattern="never")
+async def test_power_that_is_not_waited_for_says_that_it_was_accepted(api, shell):
+    await api.create("s1", start_pattern="never")
     assert await shell("start", "s1", "--wait", "0") == (0, "s1: start accepted\n", "")
     code, out, _ = await shell("stop", "s1", "--wait", "0", "--json")
     assert (code, json.loads(out)["status"]) == (0, "accepted")
 
 
-async def test_power_that_takes_longer_than_it_is_waited_for_is_code_6(edge, shell):
-    await edge.create("s1", start_pattern="never")
+async def test_power_that_takes_longer_than_it_is_waited_for_is_code_6(api, shell):
+    await api.create("s1", start_pattern="never")
     code, out, err = await shell("start", "s1", "--wait", "0.1")
     assert (code, out) == (6, "")
     assert err == "lightd: s1: start not finished within 0.1 seconds\n"
 
 
-async def test_power_that_fails_says_why(edge, shell):
-    await edge.create("s1")
-    edge.engine.bound.add((25570, "tcp"))
-    await edge.port(25570)
-    await edge.create("s2", ports=[{"ip": "127.0.0.1", "port": 25570}])
+async def test_power_that_fails_says_why(api, shell):
+    await api.create("s1")
+    api.engine.bound.add((25570, "tcp"))
+    await api.port(25570)
+    await api.create("s2", ports=[{"ip": "127.0.0.1", "port": 25570}])
     code, _, err = await shell("start", "s2")
     assert code == 1
     assert err.startswith("lightd: s2: start failed: ")
     assert "25570" in err
 
 
-async def test_of_several_containers_each_is_told_and_the_first_failure_is_the_code(edge, shell):
-    await edge.create("s1", start_pattern="Ready")
+async def test_of_several_containers_each_is_told_and_the_first_failure_is_the_code(api, shell):
+    await api.create("s1", start_pattern="Ready")
     code, out, err = await shell("start", "s1", "ghost")
     assert (code, out, err) == (5, "s1: started\n", "lightd: ghost: no such container\n")
     code, out, _ = await shell("stop", "ghost", "s1", "--json")
@@ -105,23 +105,23 @@ async def test_a_daemon_that_is_not_there_is_code_3(tmp_path, command):
     assert err.count("\n") == 1
 
 
-async def test_a_token_that_is_refused_is_code_4(edge, shell):
-    edge.rewrite(authorization={"enabled": True, "token": "lightd_another_token_altogether"})
-    await edge.post("/remote/config/reload")
+async def test_a_token_that_is_refused_is_code_4(api, shell):
+    api.rewrite(authorization={"enabled": True, "token": "lightd_another_token_altogether"})
+    await api.post("/remote/config/reload")
     code, _, err = await shell("ps")
     assert (code, err) == (4, "lightd: rejected by the daemon: a valid token is needed\n")
     assert (await shell("logs", "s1"))[0] == 4
 
 
-async def test_an_engine_that_is_down_is_code_1(edge, shell):
-    await edge.create("s1")
-    edge.engine.go_down()
-    await edge.wait_engine(up=False)
+async def test_an_engine_that_is_down_is_code_1(api, shell):
+    await api.create("s1")
+    api.engine.go_down()
+    await api.wait_engine(up=False)
     assert await shell("start", "s1") == (1, "", "lightd: s1: the container engine does not answer\n")
 
 
-async def test_a_crash_inside_of_the_daemon_names_the_request(edge, shell, monkeypatch):
-    monkeypatch.setattr(edge.system, "fleet", None)
+async def test_a_crash_inside_of_the_daemon_names_the_request(api, shell, monkeypatch):
+    monkeypatch.setattr(api.system, "fleet", None)
     code, _, err = await shell("ps")
     assert code == 1
     assert re.fullmatch(
@@ -160,10 +160,10 @@ async def test_a_daemon_that_hangs_is_code_3(tmp_path, monkeypatch):
 # ---- logs
 
 
-async def test_logs_shows_the_end(edge, shell):
-    await edge.create("s1", "line-printer 5 0", start_pattern="line 5")
-    await edge.power("start")
-    await edge.system.fleet.get("s1").wait_until(lambda view: view.state.exit is not None)
+async def test_logs_shows_the_end(api, shell):
+    await api.create("s1", "line-printer 5 0", start_pattern="line 5")
+    await api.power("start")
+    await api.system.fleet.get("s1").wait_until(lambda view: view.state.exit is not None)
     assert await shell("logs", "s1", "-n", "2") == (0, "line 4\nline 5\n", "")
     assert (await shell("logs", "s1"))[1].splitlines()[0] == "line 1"
     assert (await shell("logs", "s1", "-n", "0"))[1] == ""
@@ -179,10 +179,10 @@ async def hostile(process, _words):
 
 
 async def test_what_a_container_prints_gives_no_orders(tmp_path):
-    async with open_edge(tmp_path, programs_too={"hostile": hostile}) as edge:
-        shell = Shell(edge.url, tmp_path)
-        await edge.create("s1", "hostile", start_pattern="red")
-        await edge.power("start")
+    async with open_api(tmp_path, programs_too={"hostile": hostile}) as api:
+        shell = Shell(api.url, tmp_path)
+        await api.create("s1", "hostile", start_pattern="red")
+        await api.power("start")
         assert (await shell("logs", "s1"))[1] == "red \n"
         assert (await shell("logs", "s1", colours=True))[1] == "\x1b[31mred\x1b[0m \x1b[0m\n"
         raw = (await shell("logs", "s1", "--json"))[1]
@@ -190,38 +190,38 @@ async def test_what_a_container_prints_gives_no_orders(tmp_path):
         assert raw.rstrip("\n").isprintable()
 
 
-async def test_logs_follow_to_the_deletion_and_print_each_line_once(edge, shell):
-    await edge.running()
+async def test_logs_follow_to_the_deletion_and_print_each_line_once(api, shell):
+    await api.running()
     async with shell.job("logs", "s1", "-f") as job:
         await job.out.until("Ready\n")
-        async with edge.console() as console:
+        async with api.console() as console:
             await console.send("send_command", command="one")
             await job.out.until("got: one\n")
-        await edge.call("DELETE", "/containers/s1", wait=20)
+        await api.call("DELETE", "/containers/s1", wait=20)
         code, out, err = await job.wait()
     assert (code, out.count("got: one"), out.count("Ready")) == (0, 1, 1)
     assert err == "lightd: container s1 was deleted\n"
 
 
-async def test_logs_that_follow_from_nothing_show_only_what_comes(edge, shell):
-    await edge.running()
+async def test_logs_that_follow_from_nothing_show_only_what_comes(api, shell):
+    await api.running()
     async with shell.job("logs", "s1", "-f", "-n", "0", "--json") as job:
-        while not edge.system.sockets._held:
+        while not api.system.sockets._held:
             await trio.sleep(0.01)
-        async with edge.console() as console:
+        async with api.console() as console:
             await console.send("send_command", command="one")
         await job.out.until("got: one")
         assert "Ready" not in job.out.getvalue()
         assert json.loads(job.out.getvalue().splitlines()[-1])["text"] == "got: one"
 
 
-async def test_a_replaced_token_ends_what_follows_with_code_4(edge, shell):
-    await edge.running()
+async def test_a_replaced_token_ends_what_follows_with_code_4(api, shell):
+    await api.running()
     async with shell.job("logs", "s1", "-f") as job:
         await job.out.until("Ready")
-        while not edge.system.sockets._held:
+        while not api.system.sockets._held:
             await trio.sleep(0.01)
-        await edge.reload(authorization={"enabled": True, "token": "lightd_another_token_altogether"})
+        await api.reload(authorization={"enabled": True, "token": "lightd_another_token_altogether"})
         assert (await job.wait())[0] == 4
     assert "no longer accepts the token" in job.err.getvalue()
 
@@ -229,9 +229,9 @@ async def test_a_replaced_token_ends_what_follows_with_code_4(edge, shell):
 # ---- events
 
 
-async def test_events_are_the_history_of_one_container_or_of_all(edge, shell):
-    await edge.create("s1")
-    await edge.create("s2")
+async def test_events_are_the_history_of_one_container_or_of_all(api, shell):
+    await api.create("s1")
+    await api.create("s2")
     code, out, err = await shell("events", "s1")
     assert (code, err) == (0, "")
     lines = out.splitlines()
@@ -247,17 +247,17 @@ async def test_events_are_the_history_of_one_container_or_of_all(edge, shell):
     assert entry["type"] == "installed"
 
 
-async def test_events_come_as_they_happen(edge, shell):
-    await edge.create("s1", start_pattern="Ready")
+async def test_events_come_as_they_happen(api, shell):
+    await api.create("s1", start_pattern="Ready")
     async with shell.job("events", "-f") as job, shell.job("events", "s1", "-f", "-n", "3", "--json") as one:
         await one.out.until("installed")
         await trio.sleep(0.2)
-        await edge.power("start")
+        await api.power("start")
         await job.out.until("s1  running")
         await one.out.until('"running"')
-        await edge.power("stop")
+        await api.power("stop")
         await job.out.until("s1  exit  code=143 oom_killed=false crashed=false")
-        await edge.call("DELETE", "/containers/s1", wait=20)
+        await api.call("DELETE", "/containers/s1", wait=20)
         assert (await one.wait())[0] == 0
     types = [json.loads(line)["type"] for line in one.out.getvalue().splitlines()]
     assert types[-3:] == ["stopping", "exit", "deleted"]
@@ -267,20 +267,20 @@ async def test_events_come_as_they_happen(edge, shell):
 # ---- where the daemon is
 
 
-async def test_the_address_and_the_token_come_from_the_configuration(edge, tmp_path):
-    port = int(edge.url.rpartition(":")[2])
-    file = json.loads(edge.system.path.read_text())
+async def test_the_address_and_the_token_come_from_the_configuration(api, tmp_path):
+    port = int(api.url.rpartition(":")[2])
+    file = json.loads(api.system.path.read_text())
     path = tmp_path / "cli.json"
     path.write_text(json.dumps({**file, "server": {"host": "0.0.0.0", "port": port}}))
     path.chmod(0o600)
     for environ in ({"LIGHTD_CONFIG": str(path)}, {}):
         job = Job()
         option = [] if environ else ["--config", str(path)]
-        await Shell(edge.url, tmp_path).run(job, "ps", *option, environ=environ)
+        await Shell(api.url, tmp_path).run(job, "ps", *option, environ=environ)
         assert job.told == (0, "ID  STATE  IMAGE  PORTS\n", "")
     job = Job()
     environ = {"LIGHTD_URL": f"http://localhost:{port}", "LIGHTD_CONFIG": str(path)}
-    await Shell(edge.url, tmp_path).run(job, "ps", environ=environ)
+    await Shell(api.url, tmp_path).run(job, "ps", environ=environ)
     assert job.code == 0
 
 
@@ -461,10 +461,10 @@ def test_values_of_events_are_short(value, shown):
     assert len(events.to_value("x" * 500)) < 100
 
 
-async def test_a_long_history_is_read_page_by_page(edge, shell, monkeypatch):
+async def test_a_long_history_is_read_page_by_page(api, shell, monkeypatch):
     monkeypatch.setattr(events, "PAGE", 2)
-    await edge.running()
-    whole = (await edge.get("/containers/s1/events"))["events"]
+    await api.running()
+    whole = (await api.get("/containers/s1/events"))["events"]
     assert len(whole) > 4
     told = [json.loads(line) for line in (await shell("events", "s1", "--json"))[1].splitlines()]
     assert [entry["seq"] for entry in told] == [entry["seq"] for entry in whole]
@@ -480,11 +480,11 @@ def test_an_event_that_was_told_is_not_told_again():
     assert out.getvalue().endswith("s1  exit  code=0\n")
 
 
-async def test_a_shell_gets_the_ids_that_the_daemon_has(edge, shell):
-    await edge.create("s1")
-    await edge.create("s2")
+async def test_a_shell_gets_the_ids_that_the_daemon_has(api, shell):
+    await api.create("s1")
+    await api.create("s2")
     token_file = shell.line("ps")[-1]
-    args = argparse.Namespace(url=edge.url, token_file=token_file)
+    args = argparse.Namespace(url=api.url, token_file=token_file)
     find = partial(completion.to_ids, "s", args)
     assert await trio.to_thread.run_sync(find) == ["s1", "s2"]
     assert await trio.to_thread.run_sync(partial(completion.to_ids, "x", args)) == []

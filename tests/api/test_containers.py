@@ -6,7 +6,7 @@ import trio
 
 from actors.container.state import Phase
 from lightd.engines.fake import engine
-from tests.api.front import NO_VOLUME, USER, open_edge
+from tests.api.front import NO_VOLUME, USER, open_api
 
 
 def take_id(answer):
@@ -16,26 +16,26 @@ def take_id(answer):
     return operation_id
 
 
-async def test_a_creation_is_accepted_at_once(edge):
-    edge.faults.gates["create_server"] = trio.Event()
-    answer = await edge.post("/containers", await edge.a_body())
+async def test_a_creation_is_accepted_at_once(api):
+    api.faults.gates["create_server"] = trio.Event()
+    answer = await api.post("/containers", await api.a_body())
     take_id(answer)
     assert answer == {
         "message": "Container creation started",
         "internal_id": "s1",
         "state": "installing",
     }
-    assert (await edge.show())["install_state"] == "installing"
-    edge.faults.gates.pop("create_server").set()
+    assert (await api.show())["install_state"] == "installing"
+    api.faults.gates.pop("create_server").set()
 
 
-async def test_all_that_was_asked_for_is_shown_with_its_defaults(edge):
-    body = await edge.a_body()
-    assert (await edge.post("/containers", body, wait=20))["status"] == "succeeded"
-    shown = await edge.show()
+async def test_all_that_was_asked_for_is_shown_with_its_defaults(api):
+    body = await api.a_body()
+    assert (await api.post("/containers", body, wait=20))["status"] == "succeeded"
+    shown = await api.show()
     dated = {name: shown.pop(name) for name in ("created_at", "updated_at", "version", "container_id")}
     assert 0 < dated["created_at"] <= dated["updated_at"]
-    assert dated["version"] == len(await edge.types())
+    assert dated["version"] == len(await api.types())
     assert dated["container_id"]
     assert shown == {
         "internal_id": "s1",
@@ -62,7 +62,7 @@ async def test_all_that_was_asked_for_is_shown_with_its_defaults(edge):
     }
 
 
-async def test_all_that_was_asked_for_is_shown_as_it_was_asked_for(edge, tmp_path):
+async def test_all_that_was_asked_for_is_shown_as_it_was_asked_for(api, tmp_path):
     (tmp_path / "allowed/maps").mkdir(parents=True)
     asked = {
         "start_pattern": "Done .*!",
@@ -79,12 +79,12 @@ async def test_all_that_was_asked_for_is_shown_as_it_was_asked_for(edge, tmp_pat
         "stop": {"type": "command", "value": "stop", "timeout": 30},
         "restart_policy": {"mode": "never", "max": 5, "within": 30},
     }
-    await edge.port(25565)
-    await edge.port(25565, protocol="udp", ip="0.0.0.0")
+    await api.port(25565)
+    await api.port(25565, protocol="udp", ip="0.0.0.0")
     ports = [{"ip": "127.0.0.1", "port": 25565}, {"ip": "0.0.0.0", "port": 25565, "protocol": "udp"}]
     ports[1]["container_port"] = 9
-    await edge.create(**asked, ports=ports)
-    shown = await edge.show()
+    await api.create(**asked, ports=ports)
+    shown = await api.show()
     assert {name: shown[name] for name in asked} == asked
     assert shown["ports"] == [
         {"ip": "127.0.0.1", "port": 25565, "protocol": "tcp", "container_port": 25565},
@@ -92,22 +92,22 @@ async def test_all_that_was_asked_for_is_shown_as_it_was_asked_for(edge, tmp_pat
     ]
 
 
-async def test_a_user_without_a_group_is_given_the_one_of_that_number(edge):
-    await edge.create(user="1000")
-    assert (await edge.show())["user"] == "1000:1000"
+async def test_a_user_without_a_group_is_given_the_one_of_that_number(api):
+    await api.create(user="1000")
+    assert (await api.show())["user"] == "1000:1000"
 
 
-async def test_the_list_has_a_row_for_each_in_the_order_of_their_creation(edge):
-    await edge.port(25565)
-    assert await edge.get("/containers") == {"containers": []}
-    await edge.create("b", ports=[{"ip": "127.0.0.1", "port": 25565}])
-    await edge.create("a")
-    await edge.power("start", "a")
-    rows = (await edge.get("/containers"))["containers"]
+async def test_the_list_has_a_row_for_each_in_the_order_of_their_creation(api):
+    await api.port(25565)
+    assert await api.get("/containers") == {"containers": []}
+    await api.create("b", ports=[{"ip": "127.0.0.1", "port": 25565}])
+    await api.create("a")
+    await api.power("start", "a")
+    rows = (await api.get("/containers"))["containers"]
     assert [(row["internal_id"], row["state"]) for row in rows] == [("b", "offline"), ("a", "running")]
     assert rows[0] == {
         "internal_id": "b",
-        "container_id": (await edge.show("b"))["container_id"],
+        "container_id": (await api.show("b"))["container_id"],
         "install_state": "ready",
         "state": "offline",
         "image": engine.RIG_IMAGE,
@@ -116,72 +116,72 @@ async def test_the_list_has_a_row_for_each_in_the_order_of_their_creation(edge):
     }
 
 
-async def test_a_container_is_deleted_with_its_ports_given_back_and_its_volume_kept(edge):
-    address = await edge.port(25565)
-    await edge.running(ports=[address])
-    volume = (await edge.show())["volume_id"]
-    answer = await edge.call("DELETE", "/containers/s1")
+async def test_a_container_is_deleted_with_its_ports_given_back_and_its_volume_kept(api):
+    address = await api.port(25565)
+    await api.running(ports=[address])
+    volume = (await api.show())["volume_id"]
+    answer = await api.call("DELETE", "/containers/s1")
     take_id(answer)
     assert answer == {"message": "Container deleted successfully"}
-    assert (await edge.get("/network/ports/127.0.0.1/25565"))["in_use"] is False
-    assert (await edge.refused("GET", "/containers/s1"))[:2] == (404, "container_not_found")
-    assert (await edge.get(f"/volumes/{volume}"))["id"] == volume
-    assert list(await edge.engine.list()) == []
+    assert (await api.get("/network/ports/127.0.0.1/25565"))["in_use"] is False
+    assert (await api.refused("GET", "/containers/s1"))[:2] == (404, "container_not_found")
+    assert (await api.get(f"/volumes/{volume}"))["id"] == volume
+    assert list(await api.engine.list()) == []
 
 
-async def test_a_deletion_that_takes_longer_than_one_waits_is_pending(edge):
-    await edge.create()
-    edge.faults.gates["remove"] = trio.Event()
-    answer = await edge.call("DELETE", "/containers/s1", wait=0)
+async def test_a_deletion_that_takes_longer_than_one_waits_is_pending(api):
+    await api.create()
+    api.faults.gates["remove"] = trio.Event()
+    answer = await api.call("DELETE", "/containers/s1", wait=0)
     take_id(answer)
     assert answer == {"message": "Container deletion started", "status": "pending"}
-    assert (await edge.call("DELETE", "/containers/s1", wait=0))["status"] == "pending"
-    assert (await edge.refused("POST", "/containers/s1/start"))[:2] == (409, "deleting")
-    assert await edge.types() == [
+    assert (await api.call("DELETE", "/containers/s1", wait=0))["status"] == "pending"
+    assert (await api.refused("POST", "/containers/s1/start"))[:2] == (409, "deleting")
+    assert await api.types() == [
         "created",
         "image-ensured",
         "script-finished",
         "installed",
         "deletion-requested",
     ]
-    member = edge.system.fleet.get("s1")
-    edge.faults.gates.pop("remove").set()
+    member = api.system.fleet.get("s1")
+    api.faults.gates.pop("remove").set()
     await member.wait_until(lambda view: view.state.phase is Phase.DELETED)
-    assert await edge.get("/containers") == {"containers": []}
+    assert await api.get("/containers") == {"containers": []}
 
 
-async def test_an_id_is_free_again_after_the_deletion(edge):
-    await edge.create()
-    await edge.call("DELETE", "/containers/s1")
-    await edge.create()
-    assert (await edge.show())["install_state"] == "ready"
+async def test_an_id_is_free_again_after_the_deletion(api):
+    await api.create()
+    await api.call("DELETE", "/containers/s1")
+    await api.create()
+    assert (await api.show())["install_state"] == "ready"
 
 
-async def test_whoever_asks_of_a_container_in_the_moment_of_its_deletion_is_told_that_it_is_gone(edge):
-    await edge.create()
-    edge.faults.gates["remove"] = trio.Event()
-    await edge.call("DELETE", "/containers/s1", wait=0)
-    edge.journal.gate = trio.Event()
-    edge.faults.gates.pop("remove").set()
-    await edge.journal.held.wait()  # the deletion is being recorded
+async def test_whoever_asks_of_a_container_in_the_moment_of_its_deletion_is_told_that_it_is_gone(api):
+    await api.create()
+    api.faults.gates["remove"] = trio.Event()
+    await api.call("DELETE", "/containers/s1", wait=0)
+    api.journal.gate = trio.Event()
+    api.faults.gates.pop("remove").set()
+    await api.journal.held.wait()  # the deletion is being recorded
     told = []
 
     async def start():
-        told.append(await edge.refused("POST", "/containers/s1/start"))
+        told.append(await api.refused("POST", "/containers/s1/start"))
 
-    mailbox = edge.system.fleet.get("s1").place._mailbox
+    mailbox = api.system.fleet.get("s1").place._mailbox
     async with trio.open_nursery() as nursery:
         nursery.start_soon(start)
         while not mailbox._queue:
             await trio.sleep(0.001)
-        edge.journal.gate.set()
+        api.journal.gate.set()
     assert told == [(404, "container_not_found", "no such container")]
 
 
-async def test_a_history_has_every_event_with_its_operation(edge):
-    created = await edge.create()
-    started = await edge.power("start")
-    told = await edge.get("/containers/s1/events")
+async def test_a_history_has_every_event_with_its_operation(api):
+    created = await api.create()
+    started = await api.power("start")
+    told = await api.get("/containers/s1/events")
     events = told["events"]
     assert [event["type"] for event in events] == [
         "created",
@@ -200,11 +200,11 @@ async def test_a_history_has_every_event_with_its_operation(edge):
     assert told["next"] == events[-1]["seq"]
 
 
-async def test_a_history_is_read_page_by_page(edge):
-    await edge.create()
-    whole = (await edge.get("/containers/s1/events"))["events"]
+async def test_a_history_is_read_page_by_page(api):
+    await api.create()
+    whole = (await api.get("/containers/s1/events"))["events"]
     found, since = [], 0
-    while (page := await edge.get("/containers/s1/events", since=since, limit=3))["events"]:
+    while (page := await api.get("/containers/s1/events", since=since, limit=3))["events"]:
         assert len(page["events"]) <= 3
         found += page["events"]
         since = page["next"]
@@ -212,15 +212,15 @@ async def test_a_history_is_read_page_by_page(edge):
     assert page == {"events": [], "next": whole[-1]["seq"]}
 
 
-async def test_a_page_that_cannot_be_is_refused(edge):
-    await edge.create()
+async def test_a_page_that_cannot_be_is_refused(api):
+    await api.create()
     for query in ("since=-1", "since=x", "limit=0", "limit=1001", "limit=1.0"):
-        status, code, said = await edge.refused("GET", f"/containers/s1/events?{query}")
+        status, code, said = await api.refused("GET", f"/containers/s1/events?{query}")
         assert (status, code) == (400, "invalid_request")
         assert said.startswith(f"{query.partition('=')[0]}: must be a whole number from ")
 
 
-async def test_a_container_that_does_not_exist_is_a_404_everywhere(edge):
+async def test_a_container_that_does_not_exist_is_a_404_everywhere(api):
     for method, path in [
         ("GET", ""),
         ("DELETE", ""),
@@ -231,30 +231,30 @@ async def test_a_container_that_does_not_exist_is_a_404_everywhere(edge):
         ("POST", "/revive"),
         ("GET", "/events"),
     ]:
-        assert await edge.refused(method, f"/containers/none{path}") == (
+        assert await api.refused(method, f"/containers/none{path}") == (
             404,
             "container_not_found",
             "no such container",
         )
-        status, code, said = await edge.refused(method, f"/containers/-none{path}")
+        status, code, said = await api.refused(method, f"/containers/-none{path}")
         assert (status, code) == (400, "invalid_id")
         assert said.startswith("internal_id: must be 1 to 63 ")
 
 
 async def test_containers_are_found_again_by_the_next_daemon(tmp_path):
-    async with open_edge(tmp_path) as edge:
-        await edge.port(25565)
-        await edge.create(ports=[{"ip": "127.0.0.1", "port": 25565}])
-        before = await edge.show()
-    async with open_edge(tmp_path) as edge:
-        again = await edge.show()
+    async with open_api(tmp_path) as api:
+        await api.port(25565)
+        await api.create(ports=[{"ip": "127.0.0.1", "port": 25565}])
+        before = await api.show()
+    async with open_api(tmp_path) as api:
+        again = await api.show()
         changing = ("container_id", "updated_at", "version")  # the new engine has lost it
         assert {**before, **{name: again[name] for name in changing}} == again
-        assert (await edge.get("/network/ports/127.0.0.1/25565"))["used_by"] == "s1"
-        assert (await edge.power("start"))["status"] == "succeeded"
+        assert (await api.get("/network/ports/127.0.0.1/25565"))["used_by"] == "s1"
+        assert (await api.power("start"))["status"] == "succeeded"
 
 
-async def test_a_volume_that_does_not_exist_is_a_404(edge):
-    body = await edge.a_body(volume_id=NO_VOLUME)
-    assert await edge.refused("POST", "/containers", body) == (404, "volume_not_found", "no such volume")
-    assert await edge.get("/containers") == {"containers": []}
+async def test_a_volume_that_does_not_exist_is_a_404(api):
+    body = await api.a_body(volume_id=NO_VOLUME)
+    assert await api.refused("POST", "/containers", body) == (404, "volume_not_found", "no such volume")
+    assert await api.get("/containers") == {"containers": []}

@@ -19,11 +19,6 @@ LARGE = 3_000_000
 NAMES = ["plain.txt", 'a "quoted" \\ name%.txt', "line\r\nbreak: x", "weiß 雪.txt", ";=,", " "]
 
 
-@pytest.fixture
-async def volume(edge):
-    return (await edge.ask("POST", "/volumes")).json()
-
-
 def on_disk(volume, name=""):
     return Path(volume["path"], name)
 
@@ -40,13 +35,13 @@ def content(volume):
     return f"/volumes/{volume['id']}/files/content"
 
 
-async def get(edge, volume, path="f", **headers):
-    return await edge.ask("GET", content(volume), params={"path": path}, headers={**HEADERS, **headers})
+async def get(api, volume, path="f", **headers):
+    return await api.ask("GET", content(volume), params={"path": path}, headers={**HEADERS, **headers})
 
 
-async def put(edge, volume, body=b"", path="f", /, *, headers=None, **params):
+async def put(api, volume, body=b"", path="f", /, *, headers=None, **params):
     headers = {**HEADERS, **(headers or {})}
-    return await edge.ask(
+    return await api.ask(
         "PUT", content(volume), params={"path": path, **params}, headers=headers, content=body
     )
 
@@ -59,11 +54,11 @@ def said(answer):
 # ---------------------------------------------------------------- down
 
 
-async def test_a_file_is_sent_as_it_is(edge, volume):
+async def test_a_file_is_sent_as_it_is(api, volume):
     for size in (0, 1, LARGE):
         data = os.urandom(size)
         on_disk(volume, "f").write_bytes(data)
-        answer = await get(edge, volume)
+        answer = await get(api, volume)
         assert (answer.status_code, answer.content) == (200, data)
         assert answer.headers["Content-Length"] == str(size)
         assert answer.headers["Content-Type"] == "application/octet-stream"
@@ -73,18 +68,18 @@ async def test_a_file_is_sent_as_it_is(edge, volume):
         assert answer.headers["X-Request-Id"]
 
 
-async def test_many_files_come_over_one_connection(edge, volume):
+async def test_many_files_come_over_one_connection(api, volume):
     on_disk(volume, "f").write_bytes(os.urandom(LARGE))
     for _ in range(5):
-        assert len((await get(edge, volume)).content) == LARGE
-        await edge.get(f"/volumes/{volume['id']}")
-    assert len(edge.client._transport._pool.connections) == 1
+        assert len((await get(api, volume)).content) == LARGE
+        await api.get(f"/volumes/{volume['id']}")
+    assert len(api.client._transport._pool.connections) == 1
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_file_of_any_name_is_sent_under_it(edge, volume, name):
+async def test_a_file_of_any_name_is_sent_under_it(api, volume, name):
     on_disk(volume, name).write_text("here")
-    answer = await get(edge, volume, name)
+    answer = await get(api, volume, name)
     assert answer.text == "here"
     said = answer.headers["Content-Disposition"]
     assert said.isascii()
@@ -108,16 +103,16 @@ async def test_a_file_of_any_name_is_sent_under_it(edge, volume, name):
         ("BYTES = 5 - 6", 5, 7),
     ],
 )
-async def test_a_part_of_a_file_is_sent(edge, volume, asked, start, stop):
+async def test_a_part_of_a_file_is_sent(api, volume, asked, start, stop):
     data = os.urandom(100)
     on_disk(volume, "f").write_bytes(data)
-    answer = await get(edge, volume, Range=asked)
+    answer = await get(api, volume, Range=asked)
     assert (answer.status_code, answer.content) == (206, data[start:stop])
     assert answer.headers["Content-Range"] == f"bytes {start}-{stop - 1}/100"
     assert answer.headers["Content-Length"] == str(stop - start)
 
 
-async def test_what_is_no_range_is_answered_with_the_whole(edge, volume):
+async def test_what_is_no_range_is_answered_with_the_whole(api, volume):
     on_disk(volume, "f").write_bytes(bytes(100))
     for asked in (
         "bytes=",
@@ -129,11 +124,11 @@ async def test_what_is_no_range_is_answered_with_the_whole(edge, volume):
         "bytes=+1-2",
         "x",
     ):
-        answer = await get(edge, volume, Range=asked)
+        answer = await get(api, volume, Range=asked)
         assert (answer.status_code, len(answer.content)) == (200, 100), asked
 
 
-async def test_a_part_that_is_not_there_is_a_416(edge, volume):
+async def test_a_part_that_is_not_there_is_a_416(api, volume):
     for size, asked in [
         (100, "bytes=100-"),
         (100, "bytes=100-200"),
@@ -142,21 +137,21 @@ async def test_a_part_that_is_not_there_is_a_416(edge, volume):
         (0, "bytes=-5"),
     ]:
         on_disk(volume, "f").write_bytes(bytes(size))
-        answer = await get(edge, volume, Range=asked)
+        answer = await get(api, volume, Range=asked)
         assert said(answer) == (416, "range_not_satisfiable")
         assert answer.headers["Content-Range"] == f"bytes */{size}"
 
 
-async def test_a_large_part_of_a_large_file_is_sent(edge, volume):
+async def test_a_large_part_of_a_large_file_is_sent(api, volume):
     data = os.urandom(LARGE)
     on_disk(volume, "f").write_bytes(data)
-    answer = await get(edge, volume, Range=f"bytes=1000-{LARGE - 1000}")
+    answer = await get(api, volume, Range=f"bytes=1000-{LARGE - 1000}")
     assert answer.content == data[1000 : LARGE - 999]
 
 
-async def test_a_client_that_has_the_file_is_told_so(edge, volume):
+async def test_a_client_that_has_the_file_is_told_so(api, volume):
     on_disk(volume, "f").write_text("content")
-    first = await get(edge, volume)
+    first = await get(api, volume)
     etag, date = first.headers["ETag"], first.headers["Last-Modified"]
     for headers in (
         {"If-None-Match": etag},
@@ -165,7 +160,7 @@ async def test_a_client_that_has_the_file_is_told_so(edge, volume):
         {"If-Modified-Since": date},
         {"If-Match": etag, "If-None-Match": etag},
     ):
-        answer = await get(edge, volume, **headers)
+        answer = await get(api, volume, **headers)
         assert (answer.status_code, answer.content) == (304, b"")
         assert answer.headers["ETag"] == etag
     for headers in (
@@ -177,40 +172,40 @@ async def test_a_client_that_has_the_file_is_told_so(edge, volume):
         {"If-Match": "*"},
         {"If-Unmodified-Since": date},
     ):
-        assert (await get(edge, volume, **headers)).status_code == 200
+        assert (await get(api, volume, **headers)).status_code == 200
     for headers in (
         {"If-Match": '"x"'},
         {"If-Match": f"W/{etag}"},
         {"If-Unmodified-Since": "Thu, 01 Jan 1970 00:00:00 GMT"},
     ):
-        assert said(await get(edge, volume, **headers)) == (412, "precondition_failed")
+        assert said(await get(api, volume, **headers)) == (412, "precondition_failed")
 
 
-async def test_a_part_is_sent_only_of_the_file_that_the_client_has(edge, volume):
+async def test_a_part_is_sent_only_of_the_file_that_the_client_has(api, volume):
     on_disk(volume, "f").write_bytes(bytes(100))
-    first = await get(edge, volume)
+    first = await get(api, volume)
     etag, date = first.headers["ETag"], first.headers["Last-Modified"]
     for condition, status in [(etag, 206), (date, 206), (f"W/{etag}", 200), ('"x"', 200), ("yesterday", 200)]:
         headers = {"Range": "bytes=0-9", "If-Range": condition}
-        assert (await get(edge, volume, **headers)).status_code == status
+        assert (await get(api, volume, **headers)).status_code == status
 
 
-async def test_a_head_tells_all_and_sends_nothing(edge, volume):
+async def test_a_head_tells_all_and_sends_nothing(api, volume):
     on_disk(volume, "f").write_bytes(bytes(LARGE))
-    answer = await edge.ask("HEAD", content(volume), params={"path": "f"})
+    answer = await api.ask("HEAD", content(volume), params={"path": "f"})
     assert (answer.status_code, answer.content) == (200, b"")
     assert answer.headers["Content-Length"] == str(LARGE)
     assert answer.headers["ETag"]
 
 
-async def test_a_time_that_no_date_can_have_is_no_hindrance(edge, volume):
+async def test_a_time_that_no_date_can_have_is_no_hindrance(api, volume):
     on_disk(volume, "f").write_text("x")
     for time in (-(2**31), 2**33):
         os.utime(on_disk(volume, "f"), (time, time))
-        assert (await get(edge, volume)).status_code == 200
+        assert (await get(api, volume)).status_code == 200
 
 
-async def test_what_cannot_be_sent_is_refused(edge, volume):
+async def test_what_cannot_be_sent_is_refused(api, volume):
     on_disk(volume, "d").mkdir()
     os.mkfifo(on_disk(volume, "fifo"))
     on_disk(volume, "circle").symlink_to("circle")
@@ -229,23 +224,23 @@ async def test_what_cannot_be_sent_is_refused(edge, volume):
         ("c:/x", 400, "invalid_path"),
         ("a\0", 400, "invalid_path"),
     ]:
-        assert said(await get(edge, volume, path)) == (status, code), path
-    assert (await edge.refused("GET", content(volume)))[2] == "path: is missing"
-    assert (await edge.refused("GET", content(volume), path="f", inline=1))[
+        assert said(await get(api, volume, path)) == (status, code), path
+    assert (await api.refused("GET", content(volume)))[2] == "path: is missing"
+    assert (await api.refused("GET", content(volume), path="f", inline=1))[
         2
     ] == "inline: unknown query parameter"
 
 
-async def test_no_descriptor_is_left_behind(edge, volume):
+async def test_no_descriptor_is_left_behind(api, volume):
     on_disk(volume, "f").write_bytes(bytes(LARGE))
 
     async def all_kinds():
-        await get(edge, volume)
-        await get(edge, volume, **{"If-None-Match": "*"})
-        await get(edge, volume, Range="bytes=9999999-")
-        await edge.ask("HEAD", content(volume), params={"path": "f"})
-        await put(edge, volume, bytes(LARGE), "g")
-        await put(edge, volume, b"x", "g", upload="n", offset=5, length=9)
+        await get(api, volume)
+        await get(api, volume, **{"If-None-Match": "*"})
+        await get(api, volume, Range="bytes=9999999-")
+        await api.ask("HEAD", content(volume), params={"path": "f"})
+        await put(api, volume, bytes(LARGE), "g")
+        await put(api, volume, b"x", "g", upload="n", offset=5, length=9)
 
     await all_kinds()
     before = len(names("/proc/self/fd"))
@@ -254,12 +249,12 @@ async def test_no_descriptor_is_left_behind(edge, volume):
     assert len(names("/proc/self/fd")) <= before
 
 
-async def test_a_client_that_stops_reading_keeps_nobody_waiting_and_leaves_nothing_open(edge, volume):
+async def test_a_client_that_stops_reading_keeps_nobody_waiting_and_leaves_nothing_open(api, volume):
     with on_disk(volume, "f").open("wb") as file:
         file.truncate(1 << 30)
     before = len(names("/proc/self/fd"))
     clients = []
-    host, port = edge.url.removeprefix("http://").split(":")
+    host, port = api.url.removeprefix("http://").split(":")
     for _ in range(20):
         client = await trio.open_tcp_stream(host, int(port))
         head = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
@@ -267,8 +262,8 @@ async def test_a_client_that_stops_reading_keeps_nobody_waiting_and_leaves_nothi
         assert b"200" in await client.receive_some(100)
         clients.append(client)
     with trio.fail_after(20):
-        assert (await edge.get(f"/volumes/{volume['id']}/files"))["files"]
-        assert (await get(edge, volume, Range="bytes=0-9")).status_code == 206
+        assert (await api.get(f"/volumes/{volume['id']}/files"))["files"]
+        assert (await get(api, volume, Range="bytes=0-9")).status_code == 206
     for client in clients:
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         await client.aclose()
@@ -277,10 +272,10 @@ async def test_a_client_that_stops_reading_keeps_nobody_waiting_and_leaves_nothi
             await trio.sleep(0.01)
 
 
-async def test_a_file_that_becomes_shorter_ends_the_connection_instead_of_lying(edge, volume):
+async def test_a_file_that_becomes_shorter_ends_the_connection_instead_of_lying(api, volume):
     with on_disk(volume, "f").open("wb") as file:
         file.truncate(1 << 30)
-    asked = edge.client.stream("GET", edge.url + content(volume), params={"path": "f"}, headers=HEADERS)
+    asked = api.client.stream("GET", api.url + content(volume), params={"path": "f"}, headers=HEADERS)
     async with asked as answer:
         os.truncate(on_disk(volume, "f"), 10)
         with pytest.raises(httpx.TransportError):
@@ -296,9 +291,9 @@ async def in_chunks(*chunks):
 
 
 @pytest.mark.parametrize("size", [0, 1, 100_000, LARGE, 30_000_000])
-async def test_a_body_of_any_size_becomes_a_file(edge, volume, size):
+async def test_a_body_of_any_size_becomes_a_file(api, volume, size):
     data = os.urandom(size)
-    answer = await put(edge, volume, data, "new/folder/f")
+    answer = await put(api, volume, data, "new/folder/f")
     assert answer.status_code == 200, answer.text
     etag = answer.headers["ETag"]
     assert answer.json() == {
@@ -308,48 +303,48 @@ async def test_a_body_of_any_size_becomes_a_file(edge, volume, size):
         "etag": etag,
     }
     assert on_disk(volume, "new/folder/f").read_bytes() == data
-    assert (await get(edge, volume, "new/folder/f", **{"If-None-Match": etag})).status_code == 304
+    assert (await get(api, volume, "new/folder/f", **{"If-None-Match": etag})).status_code == 304
     assert names(on_disk(volume, "new/folder")) == ["f"]
 
 
-async def test_a_body_in_chunks_becomes_a_file(edge, volume):
+async def test_a_body_in_chunks_becomes_a_file(api, volume):
     chunks = [os.urandom(size) for size in (1, 700_000, 0, 800_000, 3)]
-    assert (await put(edge, volume, in_chunks(*chunks))).status_code == 200
+    assert (await put(api, volume, in_chunks(*chunks))).status_code == 200
     assert on_disk(volume, "f").read_bytes() == b"".join(chunks)
 
 
-async def test_a_client_that_asks_first_is_told_to_go_on(edge, volume, tmp_path):
+async def test_a_client_that_asks_first_is_told_to_go_on(api, volume, tmp_path):
     engine.require("curl")
     (tmp_path / "data").write_bytes(os.urandom(LARGE))
     headers = [word for name, value in HEADERS.items() for word in ("-H", f"{name}: {value}")]
     command = ["curl", "-sS", "-v", "-T", tmp_path / "data", "-H", "Expect: 100-continue", *headers]
     done = await trio.run_process(
-        [*command, f"{edge.url}{content(volume)}?path=f"], capture_stdout=True, capture_stderr=True
+        [*command, f"{api.url}{content(volume)}?path=f"], capture_stdout=True, capture_stderr=True
     )
     assert b"< HTTP/1.1 100" in done.stderr
     assert b"uploaded" in done.stdout
     assert on_disk(volume, "f").read_bytes() == (tmp_path / "data").read_bytes()
     refused = await trio.run_process(
-        [*command, f"{edge.url}{content(volume)}?path=../f"], capture_stdout=True, capture_stderr=True
+        [*command, f"{api.url}{content(volume)}?path=../f"], capture_stdout=True, capture_stderr=True
     )
     assert b"< HTTP/1.1 100" not in refused.stderr
     assert b"traversal" in refused.stdout
 
 
-async def test_an_upload_replaces_a_file_whole_and_keeps_its_mode(edge, volume):
+async def test_an_upload_replaces_a_file_whole_and_keeps_its_mode(api, volume):
     on_disk(volume, "f").write_text("old")
     on_disk(volume, "f").chmod(0o6750)
     with on_disk(volume, "f").open() as reader:
-        assert (await put(edge, volume, b"new")).status_code == 200
+        assert (await put(api, volume, b"new")).status_code == 200
         assert reader.read() == "old"
     assert on_disk(volume, "f").read_text() == "new"
     assert on_disk(volume, "f").stat().st_mode & 0o7777 == 0o750
 
 
 @pytest.mark.parametrize("declared", [LARGE, 500_000])
-async def test_a_client_that_goes_away_leaves_the_old_file_and_no_part(edge, volume, declared):
+async def test_a_client_that_goes_away_leaves_the_old_file_and_no_part(api, volume, declared):
     on_disk(volume, "f").write_text("old")
-    host, port = edge.url.removeprefix("http://").split(":")
+    host, port = api.url.removeprefix("http://").split(":")
     head = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
     client = await trio.open_tcp_stream(host, int(port))
     await client.send_all(
@@ -366,12 +361,12 @@ async def test_a_client_that_goes_away_leaves_the_old_file_and_no_part(edge, vol
     assert on_disk(volume, "f").read_text() == "old"
 
 
-async def test_an_upload_that_broke_off_is_taken_up_again(edge, volume):
+async def test_an_upload_that_broke_off_is_taken_up_again(api, volume):
     data = os.urandom(LARGE)
     where = f"/volumes/{volume['id']}/files/upload"
     named = {"path": "d/f", "upload": "u-1"}
-    assert await edge.get(where, **named) == {"path": "d/f", "upload": "u-1", "offset": 0}
-    host, port = edge.url.removeprefix("http://").split(":")
+    assert await api.get(where, **named) == {"path": "d/f", "upload": "u-1", "offset": 0}
+    host, port = api.url.removeprefix("http://").split(":")
     head = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
     client = await trio.open_tcp_stream(host, int(port))
     target = f"{content(volume)}?path=d/f&upload=u-1&length={LARGE}"
@@ -380,38 +375,38 @@ async def test_an_upload_that_broke_off_is_taken_up_again(edge, volume):
         + data[: LARGE // 2]
     )
     with trio.fail_after(20):
-        while (arrived := (await edge.get(where, **named))["offset"]) < LARGE // 2:
+        while (arrived := (await api.get(where, **named))["offset"]) < LARGE // 2:
             await trio.sleep(0.01)
         await client.aclose()
         assert arrived == LARGE // 2
         while (
             answer := await put(
-                edge, volume, data[arrived:-5], "d/f", upload="u-1", offset=arrived, length=LARGE
+                api, volume, data[arrived:-5], "d/f", upload="u-1", offset=arrived, length=LARGE
             )
         ).status_code == 409:  # the one before isn't known to be gone yet
             await trio.sleep(0.01)
     assert answer.json() == {"message": "Part received", "path": "d/f", "offset": LARGE - 5, "length": LARGE}
-    assert (await edge.get(f"/volumes/{volume['id']}/files", path="d"))["files"] == []
-    beyond = await put(edge, volume, b"x", "d/f", upload="u-1", offset=LARGE - 4, length=LARGE)
+    assert (await api.get(f"/volumes/{volume['id']}/files", path="d"))["files"] == []
+    beyond = await put(api, volume, b"x", "d/f", upload="u-1", offset=LARGE - 4, length=LARGE)
     assert said(beyond) == (409, "invalid_offset")
     assert f"{LARGE - 5} bytes" in beyond.json()["error"]
-    again = await put(edge, volume, data[-50:], "d/f", upload="u-1", offset=LARGE - 50, length=LARGE)
+    again = await put(api, volume, data[-50:], "d/f", upload="u-1", offset=LARGE - 50, length=LARGE)
     assert again.json()["size"] == LARGE
     assert on_disk(volume, "d/f").read_bytes() == data
     assert names(on_disk(volume, "d")) == ["f"]
 
 
-async def test_a_named_upload_is_abandoned(edge, volume):
+async def test_a_named_upload_is_abandoned(api, volume):
     where = f"/volumes/{volume['id']}/files/upload"
-    await put(edge, volume, b"half", upload="n", length=8)
+    await put(api, volume, b"half", upload="n", length=8)
     assert len(held_in(volume)) == 1
     for _ in range(2):
-        answer = await edge.call("DELETE", where, path="f", upload="n")
+        answer = await api.call("DELETE", where, path="f", upload="n")
         assert answer == {"message": "Upload abandoned", "path": "f", "upload": "n"}
     assert held_in(volume) == []
 
 
-async def test_what_is_asked_wrongly_of_an_upload_is_named(edge, volume):
+async def test_what_is_asked_wrongly_of_an_upload_is_named(api, volume):
     where = f"/volumes/{volume['id']}/files/upload"
     for params, sentence in [
         ({"offset": 0}, "upload: is missing: offset and length belong to an upload that has a name"),
@@ -423,41 +418,41 @@ async def test_what_is_asked_wrongly_of_an_upload_is_named(edge, volume):
         ({"upload": "../n", "length": 5}, "upload: must be 1 to 64 letters, digits, '_' and '-'"),
         ({"upload": "", "length": 5}, "upload: must be 1 to 64 letters, digits, '_' and '-'"),
     ]:
-        assert (await put(edge, volume, b"", **params)).json()["error"] == sentence
-    assert (await edge.refused("GET", where, path="f"))[2] == "upload: is missing"
-    too_much = await put(edge, volume, b"x" * 10, upload="n", length=5)
+        assert (await put(api, volume, b"", **params)).json()["error"] == sentence
+    assert (await api.refused("GET", where, path="f"))[2] == "upload: is missing"
+    too_much = await put(api, volume, b"x" * 10, upload="n", length=5)
     assert said(too_much) == (400, "invalid_request")
     assert held_in(volume) == [] or not on_disk(volume, "f").exists()
     on_disk(volume, "file").write_text("")
-    assert (await edge.refused("GET", where, path="file/x", upload="n"))[1] == "wrong_kind"
-    assert (await edge.refused("GET", where, path="../x", upload="n"))[1] == "invalid_path"
+    assert (await api.refused("GET", where, path="file/x", upload="n"))[1] == "wrong_kind"
+    assert (await api.refused("GET", where, path="../x", upload="n"))[1] == "invalid_path"
 
 
-async def test_a_write_is_made_only_on_the_file_that_was_meant(edge, volume):
+async def test_a_write_is_made_only_on_the_file_that_was_meant(api, volume):
     missing = {"If-None-Match": "*"}
-    assert said(await put(edge, volume, b"x", headers={"If-Match": "*"})) == (412, "precondition_failed")
-    etag = (await put(edge, volume, b"1", headers=missing)).headers["ETag"]
-    assert said(await put(edge, volume, b"2", headers=missing)) == (412, "precondition_failed")
-    assert said(await put(edge, volume, b"2", headers={"If-None-Match": etag}))[0] == 412
-    assert said(await put(edge, volume, b"2", headers={"If-Match": f"W/{etag}"}))[0] == 412
-    newer = (await put(edge, volume, b"2", headers={"If-Match": f'"x", {etag}'})).headers["ETag"]
+    assert said(await put(api, volume, b"x", headers={"If-Match": "*"})) == (412, "precondition_failed")
+    etag = (await put(api, volume, b"1", headers=missing)).headers["ETag"]
+    assert said(await put(api, volume, b"2", headers=missing)) == (412, "precondition_failed")
+    assert said(await put(api, volume, b"2", headers={"If-None-Match": etag}))[0] == 412
+    assert said(await put(api, volume, b"2", headers={"If-Match": f"W/{etag}"}))[0] == 412
+    newer = (await put(api, volume, b"2", headers={"If-Match": f'"x", {etag}'})).headers["ETag"]
     assert newer != etag
-    assert said(await put(edge, volume, b"3", headers={"If-Match": etag}))[0] == 412
+    assert said(await put(api, volume, b"3", headers={"If-Match": etag}))[0] == 412
     assert (
-        await put(edge, volume, b"3", headers={"If-Match": "*", "If-None-Match": '"x"'})
+        await put(api, volume, b"3", headers={"If-Match": "*", "If-None-Match": '"x"'})
     ).status_code == 200
     assert on_disk(volume, "f").read_text() == "3"
     assert held_in(volume) == ["f"]
 
 
-async def test_of_two_writes_to_one_version_one_wins(edge, volume):
-    etag = (await put(edge, volume, b"0")).headers["ETag"]
+async def test_of_two_writes_to_one_version_one_wins(api, volume):
+    etag = (await put(api, volume, b"0")).headers["ETag"]
     statuses = []
 
     async def write(number):
         async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
             answer = await client.put(
-                edge.url + content(volume),
+                api.url + content(volume),
                 params={"path": "f"},
                 headers={**HEADERS, "If-Match": etag},
                 content=str(number).encode(),
@@ -471,12 +466,12 @@ async def test_of_two_writes_to_one_version_one_wins(edge, volume):
     assert held_in(volume) == ["f"]
 
 
-async def test_a_condition_is_looked_at_again_when_all_has_arrived(edge, volume):
+async def test_a_condition_is_looked_at_again_when_all_has_arrived(api, volume):
     async def body():
         yield b"x" * 2_000_000
         on_disk(volume, "f").write_text("the tenant's")
 
-    assert said(await put(edge, volume, body(), headers={"If-None-Match": "*"})) == (
+    assert said(await put(api, volume, body(), headers={"If-None-Match": "*"})) == (
         412,
         "precondition_failed",
     )
@@ -484,7 +479,7 @@ async def test_a_condition_is_looked_at_again_when_all_has_arrived(edge, volume)
     assert held_in(volume) == ["f"]
 
 
-async def test_a_part_that_is_taken_away_is_told(edge, volume):
+async def test_a_part_that_is_taken_away_is_told(api, volume):
     async def body():
         yield b"x" * 2_000_000
         while not held_in(volume):
@@ -492,11 +487,11 @@ async def test_a_part_that_is_taken_away_is_told(edge, volume):
         on_disk(volume, held_in(volume)[0]).unlink()
         yield b"y"
 
-    assert said(await put(edge, volume, body())) == (409, "file_not_allowed")
+    assert said(await put(api, volume, body())) == (409, "file_not_allowed")
     assert held_in(volume) == []
 
 
-async def test_an_upload_goes_nowhere_else(edge, volume):
+async def test_an_upload_goes_nowhere_else(api, volume):
     on_disk(volume, "d").mkdir()
     on_disk(volume, "link").symlink_to("f")
     on_disk(volume, "out").symlink_to("/tmp")
@@ -510,17 +505,17 @@ async def test_an_upload_goes_nowhere_else(edge, volume):
         ("n" * 256, 400, "invalid_path"),
     ]:
         for size in (10, LARGE):
-            assert said(await put(edge, volume, bytes(size), path)) == (status, code), path
+            assert said(await put(api, volume, bytes(size), path)) == (status, code), path
     assert held_in(volume) == ["d", "link", "out"]
 
 
-async def test_what_was_uploaded_belongs_to_whom_the_volume_belongs(edge, volume):
+async def test_what_was_uploaded_belongs_to_whom_the_volume_belongs(api, volume):
     if os.geteuid() != 0:
         pytest.skip("only root gives files away")
     os.chown(volume["path"], 4321, 8765)
-    await put(edge, volume, b"x", "a/b/f")
-    await edge.post(f"/volumes/{volume['id']}/files", {"path": "g", "content": ""})
-    await edge.post(f"/volumes/{volume['id']}/folders", {"path": "h"})
+    await put(api, volume, b"x", "a/b/f")
+    await api.post(f"/volumes/{volume['id']}/files", {"path": "g", "content": ""})
+    await api.post(f"/volumes/{volume['id']}/folders", {"path": "h"})
     for name in ("a", "a/b", "a/b/f", "g", "h"):
         state = on_disk(volume, name).stat()
         assert (state.st_uid, state.st_gid) == (4321, 8765)
@@ -545,39 +540,39 @@ async def small(volume):
 
 
 @pytest.mark.parametrize("size", [LARGE, 20_000_000])
-async def test_a_disk_that_is_full_is_a_507_and_leaves_what_there_was(edge, small, size):
+async def test_a_disk_that_is_full_is_a_507_and_leaves_what_there_was(api, small, size):
     on_disk(small, "f").write_text("old")
     path = f"/volumes/{small['id']}"
-    assert said(await put(edge, small, bytes(size))) == (507, "no_space")
-    assert said(await put(edge, small, in_chunks(bytes(size)))) == (507, "no_space")
+    assert said(await put(api, small, bytes(size))) == (507, "no_space")
+    assert said(await put(api, small, in_chunks(bytes(size)))) == (507, "no_space")
     assert held_in(small) == ["f"]
     assert on_disk(small, "f").read_text() == "old"
-    named = await put(edge, small, bytes(size), upload="n", length=size)
+    named = await put(api, small, bytes(size), upload="n", length=size)
     assert said(named) == (507, "no_space")
-    arrived = (await edge.get(f"{path}/files/upload", path="f", upload="n"))["offset"]
+    arrived = (await api.get(f"{path}/files/upload", path="f", upload="n"))["offset"]
     assert arrived > 1_000_000  # kept, to go on when there is room
-    await edge.call("DELETE", f"{path}/files/upload", path="f", upload="n")
+    await api.call("DELETE", f"{path}/files/upload", path="f", upload="n")
     on_disk(small, "half").write_bytes(os.urandom(1_200_000))
-    refused = await edge.refused("POST", f"{path}/copy", {"source": "half", "destination": "copy"})
+    refused = await api.refused("POST", f"{path}/copy", {"source": "half", "destination": "copy"})
     assert refused[:2] == (507, "no_space")
     body = {"path": "g", "content": "x" * 1_200_000}
-    assert (await edge.refused("POST", f"{path}/files", body))[:2] == (507, "no_space")
+    assert (await api.refused("POST", f"{path}/files", body))[:2] == (507, "no_space")
     body = {"format": "tar", "output_name": "a.tar"}
-    assert (await edge.refused("POST", f"{path}/compress", body))[:2] == (507, "no_space")
+    assert (await api.refused("POST", f"{path}/compress", body))[:2] == (507, "no_space")
     assert held_in(small) == ["f", "half"]
 
 
-async def test_json_bodies_still_have_their_limit(edge, volume):
+async def test_json_bodies_still_have_their_limit(api, volume):
     body = {"path": "f", "content": "x" * (3 << 19)}
-    assert (await edge.ask("POST", f"/volumes/{volume['id']}/files", body)).status_code == 200
+    assert (await api.ask("POST", f"/volumes/{volume['id']}/files", body)).status_code == 200
     assert on_disk(volume, "f").stat().st_size == 3 << 19
     body = {"path": "f", "content": "x" * (2 << 20)}
-    assert said(await edge.ask("POST", f"/volumes/{volume['id']}/files", body)) == (413, "body_too_large")
+    assert said(await api.ask("POST", f"/volumes/{volume['id']}/files", body)) == (413, "body_too_large")
 
 
-async def test_a_body_of_which_nothing_is_wanted_is_not_read(edge, volume):
+async def test_a_body_of_which_nothing_is_wanted_is_not_read(api, volume):
     for path in ("", "x"):
-        answer = await put(edge, volume, bytes(LARGE), path, upload="x")
+        answer = await put(api, volume, bytes(LARGE), path, upload="x")
         assert answer.status_code == 400
         assert answer.headers["Connection"] == "close"
     assert files_uploads.UNCONDITIONAL.matches is None

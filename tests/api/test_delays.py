@@ -12,28 +12,28 @@ from lightd.logs import loop_delay
 BLOCKED = 0.4
 
 
-async def test_handler_that_blocks_the_loop_is_named_in_the_log(edge, caplog, monkeypatch):
+async def test_handler_that_blocks_the_loop_is_named_in_the_log(api, caplog, monkeypatch):
     def block(value):
         time.sleep(BLOCKED)
         return to_json(value)
 
     monkeypatch.setattr(app, "to_json", block)
-    edge.system.delays.reset()
+    api.system.delays.reset()
     with caplog.at_level(logging.WARNING, logger="lightd.logs.loop_delay"):
-        await edge.get("/api/v1/public/ping")
-        await edge.get("/api/v1/public/ping")
+        await api.get("/api/v1/public/ping")
+        await api.get("/api/v1/public/ping")
     told = [record for record in caplog.records if "lightd.http.app" in record.getMessage()]
     assert len(told) == 1  # the second came too soon after the first
     assert "lightd.http.app.make_app.<locals>.ping" in told[0].getMessage()
     assert "lightd.http.transport.app_calls.Call.run" in told[0].getMessage()
-    assert edge.system.delays.longest >= BLOCKED
-    assert sum(edge.system.delays.counts[6:]) >= 2
+    assert api.system.delays.longest >= BLOCKED
+    assert sum(api.system.delays.counts[6:]) >= 2
 
 
-async def test_loop_that_waits_is_not_blocked(edge):
-    edge.system.delays.reset()
+async def test_loop_that_waits_is_not_blocked(api):
+    api.system.delays.reset()
     await trio.sleep(0.3)
-    assert edge.system.delays.total < 0.3
+    assert api.system.delays.total < 0.3
 
 
 def test_delays_are_counted_by_length_and_begin_anew():

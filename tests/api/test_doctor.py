@@ -34,7 +34,7 @@ from lightd.config import file as config_file
 from lightd.config import sections as config
 from lightd.journal import inspection
 from lightd.journal.sqlite import SCHEMA
-from tests.api.front import TOKEN, a_file, open_edge, write_file
+from tests.api.front import TOKEN, a_file, open_api, write_file
 from tests.pure.test_doctor import INFO, VERSION
 from tests.support.daemon import free_port
 from tests.support.doubles.panel import HANG, Answer, open_panel
@@ -45,7 +45,7 @@ GOOD, DOUBTFUL, BAD, UNSEEN = Verdict
 
 def a_subject(folder, **sections):
     file = a_file(folder, **{"server": {"host": "127.0.0.1", "port": 1}, **sections})
-    return Subject(folder / "config.json", config.from_json(file, folder, "edge"), now=time.time())
+    return Subject(folder / "config.json", config.from_json(file, folder, "api"), now=time.time())
 
 
 async def look(check, subject):
@@ -226,8 +226,8 @@ async def test_a_panel_that_hangs_is_a_red_line_and_one_with_another_clock_too(t
 
 
 async def test_a_folder_that_lightd_made_is_all_green(tmp_path):
-    async with open_edge(tmp_path) as edge:
-        await edge.create()
+    async with open_api(tmp_path) as api:
+        await api.create()
     found = await look(visit.CHECKS["storage"], a_subject(tmp_path, storage={"quota": "accounted"}))
     assert {finding.verdict for finding in found.values()} <= {GOOD, DOUBTFUL}
     assert found["quota"].verdict is GOOD
@@ -239,12 +239,12 @@ async def test_a_folder_that_lightd_made_is_all_green(tmp_path):
 
 
 async def test_the_journal_of_a_daemon_that_runs_is_read_beside_it(tmp_path):
-    async with open_edge(tmp_path) as edge:
-        await edge.create()
+    async with open_api(tmp_path) as api:
+        await api.create()
         found = await look(visit.CHECKS["storage"], a_subject(tmp_path))
         assert f"process {os.getpid()} has it open" in found["journal"].text
         assert found["journal"].verdict is GOOD
-        assert (await edge.post("/volumes", status=201))["volume_id"]
+        assert (await api.post("/volumes", status=201))["volume_id"]
 
 
 async def test_a_folder_before_the_first_start_is_green(tmp_path):
@@ -254,8 +254,8 @@ async def test_a_folder_before_the_first_start_is_green(tmp_path):
 
 
 async def test_a_damaged_journal_is_red(tmp_path):
-    async with open_edge(tmp_path) as edge:
-        await edge.create()
+    async with open_api(tmp_path) as api:
+        await api.create()
     path = tmp_path / "storage/lightd.db"
     content = bytearray(path.read_bytes())
     content[4096 : 4096 * 3] = b"\xff" * 8192
@@ -339,9 +339,9 @@ def test_nobody_holds_a_journal_that_has_no_lock(tmp_path):
 
 
 async def test_the_ports_of_a_daemon_that_runs_are_green(tmp_path):
-    async with open_edge(tmp_path) as edge:
-        await edge.port(25565)
-        server = {"host": "0.0.0.0", "port": int(edge.url.rpartition(":")[2])}
+    async with open_api(tmp_path) as api:
+        await api.port(25565)
+        server = {"host": "0.0.0.0", "port": int(api.url.rpartition(":")[2])}
         found = await look(visit.CHECKS["ports"], a_subject(tmp_path, server=server))
         assert found["server.port"].verdict is GOOD
         assert "answers at" in found["server.port"].text
@@ -355,9 +355,9 @@ async def test_the_ports_of_a_daemon_that_runs_are_green(tmp_path):
 async def test_a_port_of_the_pool_that_somebody_has_is_red_whether_the_daemon_runs_or_not(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        async with open_edge(tmp_path) as edge:
-            await edge.port(port)
-            server = {"host": "127.0.0.1", "port": int(edge.url.rpartition(":")[2])}
+        async with open_api(tmp_path) as api:
+            await api.port(port)
+            server = {"host": "127.0.0.1", "port": int(api.url.rpartition(":")[2])}
             running = (await look(visit.CHECKS["ports"], a_subject(tmp_path, server=server)))["pool"]
         resting = (await look(visit.CHECKS["ports"], a_subject(tmp_path)))["pool"]
     for finding in (running, resting):
@@ -455,7 +455,7 @@ async def test_this_machine_is_looked_at(tmp_path):
 
 
 async def test_a_daemon_that_runs_has_its_own_limits(tmp_path):
-    async with open_edge(tmp_path):
+    async with open_api(tmp_path):
         found = await look(visit.CHECKS["limits"], a_subject(tmp_path))
     assert found["files"].text.startswith("the running daemon can open")
 

@@ -36,23 +36,23 @@ ENTRIES = [entry for section in document.SECTIONS for entry in section.entries]
 ADDED = {"HEAD", "OPTIONS"}  # to a route by the framework
 
 
-def rules_of(edge):
-    return list(make_app(edge.system, None).url_map.iter_rules())
+def rules_of(api):
+    return list(make_app(api.system, None).url_map.iter_rules())
 
 
 def to_path(rule):
     return re.sub(r"<([a-z_]+)>", r"{\1}", rule.rule)
 
 
-async def test_no_url_is_built_from_a_route(edge):
+async def test_no_url_is_built_from_a_route(api):
     with pytest.raises(NotImplementedError, match="no URL is built"):
-        make_app(edge.system, None).url_map.bind("here").build("ping")
+        make_app(api.system, None).url_map.bind("here").build("ping")
 
 
-async def test_every_route_has_an_entry_and_every_entry_a_route(edge):
+async def test_every_route_has_an_entry_and_every_entry_a_route(api):
     routes = {
         (method, to_path(rule))
-        for rule in rules_of(edge)
+        for rule in rules_of(api)
         if not rule.websocket
         for method in rule.methods - ADDED
     }
@@ -60,8 +60,8 @@ async def test_every_route_has_an_entry_and_every_entry_a_route(edge):
     assert len(routes) > 50
 
 
-async def test_every_websocket_route_is_described(edge):
-    routes = {to_path(rule) for rule in rules_of(edge) if rule.websocket}
+async def test_every_websocket_route_is_described(api):
+    routes = {to_path(rule) for rule in rules_of(api) if rule.websocket}
     assert routes == set(DOCUMENT["x-websocket"]["paths"])
 
 
@@ -157,10 +157,10 @@ def test_a_field_without_a_rule_is_noticed():
         of_body(Careless)
 
 
-async def test_the_document_is_served_to_those_who_may(edge):
-    assert await edge.get("/openapi.json") == DOCUMENT
-    assert (await edge.ask("GET", "/openapi.json", headers={})).status_code == 401
-    status, code, _ = await edge.refused("GET", "/openapi.json", odd="1")
+async def test_the_document_is_served_to_those_who_may(api):
+    assert await api.get("/openapi.json") == DOCUMENT
+    assert (await api.ask("GET", "/openapi.json", headers={})).status_code == 401
+    status, code, _ = await api.refused("GET", "/openapi.json", odd="1")
     assert (status, code) == (400, "invalid_request")
 
 
@@ -189,8 +189,8 @@ def parts_of(html):
     return parts
 
 
-async def test_the_page_is_open_and_may_run_nothing_but_its_own_script_and_style(edge):
-    answer = await edge.ask("GET", "/docs", headers={})
+async def test_the_page_is_open_and_may_run_nothing_but_its_own_script_and_style(api):
+    answer = await api.ask("GET", "/docs", headers={})
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     parts = parts_of(answer.text)
@@ -204,11 +204,11 @@ async def test_the_page_is_open_and_may_run_nothing_but_its_own_script_and_style
     assert json.loads(parts.texts["application/json"]) == DOCUMENT
 
 
-async def test_the_page_holds_nothing_of_the_node(edge):
-    await edge.create("secret-server")
-    page = (await edge.ask("GET", "/docs", headers={})).text
+async def test_the_page_holds_nothing_of_the_node(api):
+    await api.create("secret-server")
+    page = (await api.ask("GET", "/docs", headers={})).text
     assert "secret-server" not in page
-    assert str(edge.system.path.parent) not in page
+    assert str(api.system.path.parent) not in page
 
 
 def test_the_page_asks_nobody_for_anything():
@@ -284,9 +284,9 @@ def test_an_error_that_the_route_has_not_is_noticed():
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
-async def test_document_is_compressed_for_who_can_read_that_and_is_the_same(edge, path):
-    plain = await edge.ask("GET", path, headers={**HEADERS, "Accept-Encoding": "identity, gzip;q=0"})
-    packed = await edge.ask("GET", path, headers={**HEADERS, "Accept-Encoding": "br, GZIP"})
+async def test_document_is_compressed_for_who_can_read_that_and_is_the_same(api, path):
+    plain = await api.ask("GET", path, headers={**HEADERS, "Accept-Encoding": "identity, gzip;q=0"})
+    packed = await api.ask("GET", path, headers={**HEADERS, "Accept-Encoding": "br, GZIP"})
     assert "Content-Encoding" not in plain.headers
     assert packed.headers["Content-Encoding"] == "gzip"
     assert plain.headers["Vary"] == packed.headers["Vary"] == "Accept-Encoding"
@@ -295,7 +295,7 @@ async def test_document_is_compressed_for_who_can_read_that_and_is_the_same(edge
     assert plain.headers["Content-Type"] == packed.headers["Content-Type"]
 
 
-async def test_document_is_one_piece_of_memory_for_all_who_ask(edge):
+async def test_document_is_one_piece_of_memory_for_all_who_ask(api):
     sent = []
 
     def keep(connection, data):
@@ -306,5 +306,5 @@ async def test_document_is_one_piece_of_memory_for_all_who_ask(edge):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Connection, "write_large", keep)
         for _ in range(3):
-            await edge.ask("GET", "/docs", headers={"Accept-Encoding": "identity"})
+            await api.ask("GET", "/docs", headers={"Accept-Encoding": "identity"})
     assert [each is to_page().body for each in sent] == [True] * 3

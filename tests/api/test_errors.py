@@ -17,17 +17,17 @@ def raising(error):
     return clock
 
 
-async def test_a_route_that_does_not_exist_is_a_404(edge):
+async def test_a_route_that_does_not_exist_is_a_404(api):
     for path in ("/", "/nowhere", "/containers//s1", "/containers/a/b/c", "/%00", "/\u00e4"):
-        assert await edge.refused("GET", path) == (404, "route_not_found", "no such route")
+        assert await api.refused("GET", path) == (404, "route_not_found", "no such route")
 
 
-async def test_a_route_may_end_in_a_slash(edge):
-    assert await edge.get("/containers/") == {"containers": []}
+async def test_a_route_may_end_in_a_slash(api):
+    assert await api.get("/containers/") == {"containers": []}
 
 
-async def test_a_method_that_a_route_does_not_take_is_a_405_that_tells_those_it_takes(edge):
-    answer = await edge.ask("PUT", "/containers/s1")
+async def test_a_method_that_a_route_does_not_take_is_a_405_that_tells_those_it_takes(api):
+    answer = await api.ask("PUT", "/containers/s1")
     assert answer.status_code == 405
     assert answer.json() == {
         "error": "this route does not take that method",
@@ -36,26 +36,26 @@ async def test_a_method_that_a_route_does_not_take_is_a_405_that_tells_those_it_
     assert {"GET", "DELETE"} <= set(answer.headers["Allow"].split(", "))
 
 
-async def test_a_body_over_the_limit_is_a_413(edge):
-    volume = await edge.volume()
+async def test_a_body_over_the_limit_is_a_413(api):
+    volume = await api.volume()
     content = {"path": "large", "content": "x" * (2 * 1024 * 1024)}
-    assert await edge.refused("POST", f"/volumes/{volume}/files", content) == (
+    assert await api.refused("POST", f"/volumes/{volume}/files", content) == (
         413,
         "body_too_large",
         "the body is larger than this route takes",
     )
 
 
-async def test_a_websocket_route_is_no_page_and_a_page_is_no_websocket(edge):
+async def test_a_websocket_route_is_no_page_and_a_page_is_no_websocket(api):
     said = "this route is only for WebSockets, or not for WebSockets"
-    assert await edge.refused("GET", "/ws/s1") == (400, "websocket_mismatch", said)
-    refused = await edge.shake_hands("/containers", headers={"Authorization": "Bearer x"})
+    assert await api.refused("GET", "/ws/s1") == (400, "websocket_mismatch", said)
+    refused = await api.shake_hands("/containers", headers={"Authorization": "Bearer x"})
     assert refused.status_code == 401
 
 
-async def test_a_bug_is_a_500_that_tells_nothing_but_where_to_look_in_the_log(edge, caplog):
-    edge.system.clock = raising(RuntimeError("/srv/secret/path"))
-    answer = await edge.ask("POST", "/volumes")
+async def test_a_bug_is_a_500_that_tells_nothing_but_where_to_look_in_the_log(api, caplog):
+    api.system.clock = raising(RuntimeError("/srv/secret/path"))
+    answer = await api.ask("POST", "/volumes")
     assert answer.status_code == 500
     assert answer.json() == {
         "error": "something went wrong inside of lightd",
@@ -67,8 +67,8 @@ async def test_a_bug_is_a_500_that_tells_nothing_but_where_to_look_in_the_log(ed
     assert "/srv/secret/path" in str(told.exc_info[1])
 
 
-async def test_what_went_wrong_has_its_status(edge):
-    edge.client.event_hooks = {}  # what that route never answers is not in the document
+async def test_what_went_wrong_has_its_status(api):
+    api.client.event_hooks = {}  # what that route never answers is not in the document
     for error, status, code, retry in [
         (RequestTimeout(), 408, "request_timeout", None),
         (ImATeapot(), 418, "refused", None),
@@ -81,8 +81,8 @@ async def test_what_went_wrong_has_its_status(edge):
         (ActorGone("it broke"), 500, "internal_error", None),
         (ExceptionGroup("", [Overloaded("too many")]), 503, "overloaded", "5"),
     ]:
-        edge.system.clock = raising(error)
-        answer = await edge.ask("POST", "/volumes")
+        api.system.clock = raising(error)
+        answer = await api.ask("POST", "/volumes")
         assert (answer.status_code, answer.json()["code"]) == (status, code)
         assert answer.headers.get("Retry-After") == retry
         assert ("request_id" in answer.json()) is (status == 500)
@@ -106,9 +106,9 @@ MALFORMED = [
 ]
 
 
-async def test_a_body_that_is_no_json_is_refused_on_every_route_that_takes_one(edge):
-    volume = await edge.volume()
-    await edge.port(25565)
+async def test_a_body_that_is_no_json_is_refused_on_every_route_that_takes_one(api):
+    volume = await api.volume()
+    await api.port(25565)
     routes = [
         ("POST", "/containers"),
         ("POST", "/network/ports"),
@@ -120,29 +120,29 @@ async def test_a_body_that_is_no_json_is_refused_on_every_route_that_takes_one(e
     ]
     for body, complaint in MALFORMED:
         for method, path in routes:
-            answer = await edge.ask(method, path, content=body)
+            answer = await api.ask(method, path, content=body)
             assert (answer.status_code, answer.json()["code"]) == (400, "malformed_json"), (path, body[:40])
             assert complaint in answer.json()["error"]
         for body_that_is_none in (b"[]", b'"x"', b"5", b"null", b"true"):
-            answer = await edge.ask(*routes[0], content=body_that_is_none)
+            answer = await api.ask(*routes[0], content=body_that_is_none)
             assert answer.json()["error"] == "the body must be a JSON object"
 
 
-async def test_a_route_without_fields_takes_an_empty_object_and_no_other(edge):
-    await edge.create()
+async def test_a_route_without_fields_takes_an_empty_object_and_no_other(api):
+    await api.create()
     routes = [("POST", "/containers/s1/stop"), ("DELETE", "/network/ports/127.0.0.1/25565")]
     for method, path in routes:
         for body in (b"", b" \n", b"{}"):
-            await edge.port(25565) if method == "DELETE" else None
-            assert (await edge.ask(method, path, content=body)).status_code == 200
-        await edge.port(25565) if method == "DELETE" else None
+            await api.port(25565) if method == "DELETE" else None
+            assert (await api.ask(method, path, content=body)).status_code == 200
+        await api.port(25565) if method == "DELETE" else None
         for body in (b'{"force": true}', b"[1]", b"[]", b"x"):
-            assert (await edge.ask(method, path, content=body)).status_code == 400
+            assert (await api.ask(method, path, content=body)).status_code == 400
 
 
-async def test_a_query_is_read_as_strictly_as_a_body(edge):
-    await edge.create()
-    await edge.port(25565)
+async def test_a_query_is_read_as_strictly_as_a_body(api):
+    await api.create()
+    await api.port(25565)
     routes = [
         ("GET", "/containers"),
         ("POST", "/containers"),
@@ -167,21 +167,21 @@ async def test_a_query_is_read_as_strictly_as_a_body(edge):
         ("POST", f"/volumes/{NO_VOLUME}/folders"),
     ]
     for method, path in routes:
-        assert await edge.refused(method, path, odd="1") == (
+        assert await api.refused(method, path, odd="1") == (
             400,
             "invalid_request",
             "odd: unknown query parameter",
         )
-    assert await edge.refused("POST", "/containers/s1/start?wait=1&wait=2") == (
+    assert await api.refused("POST", "/containers/s1/start?wait=1&wait=2") == (
         400,
         "invalid_request",
         "wait: is given twice",
     )
 
 
-async def test_a_wait_that_is_no_number_of_seconds_is_refused(edge):
+async def test_a_wait_that_is_no_number_of_seconds_is_refused(api):
     said = "wait: must be a number of seconds from 0 to 300"
     for wait in ("", "x", "-1", "301", "nan", "inf", "1e2", "1_0", " 1", "0x1", "\u0661"):
         for method, path in [("POST", ""), ("DELETE", "/x"), ("POST", "/x/stop")]:
-            refused = await edge.refused(method, f"/containers{path}", wait=wait)
+            refused = await api.refused(method, f"/containers{path}", wait=wait)
             assert refused == (400, "invalid_request", said)

@@ -14,7 +14,7 @@ from lightd.http.app import make_app
 from lightd.http.live import broadcast as feeds
 from lightd.http.live import session
 from lightd.http.transport import server
-from tests.api.front import TOKEN, open_edge
+from tests.api.front import TOKEN, open_api
 from tests.rig import engine
 
 PIECE = 256 * 1024
@@ -86,8 +86,8 @@ class Watcher:
 
 
 @asynccontextmanager
-async def watching(edge, query="", *, line=None, window=None, path="/s1"):
-    host, port = edge.url.removeprefix("http://").split(":")
+async def watching(api, query="", *, line=None, window=None, path="/s1"):
+    host, port = api.url.removeprefix("http://").split(":")
     connection = trio.socket.socket()
     if window:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
@@ -126,32 +126,32 @@ class Printer:
         return first + count - 1
 
 
-async def a_printer(edge, **options):
-    await edge.running()
-    return Printer(edge.system.fleet.get("s1").console, **options)
+async def a_printer(api, **options):
+    await api.running()
+    return Printer(api.system.fleet.get("s1").console, **options)
 
 
-async def test_a_million_lines_reach_everybody_in_order_whoever_is_slow_stuck_leaving_or_resuming(edge):
-    printer = await a_printer(edge)
+async def test_a_million_lines_reach_everybody_in_order_whoever_is_slow_stuck_leaving_or_resuming(watched):
+    printer = await a_printer(watched)
     last = printer.console.lines.last + 50_000
     healthy, others, finished = [], [], trio.Event()
 
     async def look_on(*, task_status):
-        async with watching(edge) as watcher:
+        async with watching(watched) as watcher:
             healthy.append(watcher)
             task_status.started()
             await watcher.read_to(last)
             await finished.wait()
 
     async def slow(*, task_status):
-        async with watching(edge, window=8192) as watcher:
+        async with watching(watched, window=8192) as watcher:
             others.append(watcher)
             task_status.started()
             while await watcher.read(4096):
                 await trio.sleep(0.01)
 
     async def leave(*, task_status):
-        async with watching(edge) as watcher:
+        async with watching(watched) as watcher:
             others.append(watcher)
             task_status.started()
             await watcher.read_to(10_000)
@@ -159,7 +159,7 @@ async def test_a_million_lines_reach_everybody_in_order_whoever_is_slow_stuck_le
     async def resume(*, task_status):
         line, began, total = printer.console.lines.last, None, 0
         while line < last:
-            async with watching(edge, f"&since_line={line}", line=line) as watcher:
+            async with watching(watched, f"&since_line={line}", line=line) as watcher:
                 others.append(watcher)
                 if began is None:
                     began = line
@@ -168,7 +168,7 @@ async def test_a_million_lines_reach_everybody_in_order_whoever_is_slow_stuck_le
                 line, total = watcher.line, total + watcher.lines + watcher.missed
         assert total == last - began
 
-    async with watching(edge, window=4096), trio.open_nursery() as nursery:
+    async with watching(watched, window=4096), trio.open_nursery() as nursery:
         for task in (look_on,) * 20 + (slow, leave, leave, resume):
             await nursery.start(task)
         while printer.console.lines.last < last:
@@ -186,17 +186,17 @@ async def test_a_million_lines_reach_everybody_in_order_whoever_is_slow_stuck_le
     assert sum(watcher.lines for watcher in healthy + others) > 1_000_000  # each checked for its place
 
 
-async def test_one_who_was_stuck_is_told_the_gap_and_every_event_in_it(edge, monkeypatch):
+async def test_one_who_was_stuck_is_told_the_gap_and_every_event_in_it(watched, monkeypatch):
     monkeypatch.setattr(feeds, "FRAMES", 50)
-    printer = await a_printer(edge, width=1000)
-    member = edge.system.fleet.get("s1")
-    async with watching(edge, window=4096) as stuck, watching(edge) as well:
+    printer = await a_printer(watched, width=1000)
+    member = watched.system.fleet.get("s1")
+    async with watching(watched, window=4096) as stuck, watching(watched) as well:
         stuck.line = well.line = printer.console.lines.last
         for turn in range(3):
             for _ in range(40):
                 line = printer.print(100)
                 await well.read_to(line)
-            await edge.power("restart" if turn < 2 else "kill")
+            await watched.power("restart" if turn < 2 else "kill")
         await member.wait_until(lambda view: view.state.phase is Phase.OFFLINE)
         line = printer.print(100)
         await well.read_to(line)
@@ -209,19 +209,19 @@ async def test_one_who_was_stuck_is_told_the_gap_and_every_event_in_it(edge, mon
         assert all(line >= place[seq] for _, seq, line in stuck.order[1:])
         line = printer.print(1)
         await stuck.read_to(line)  # it is one of those at the head again
-        station = next(iter(edge_stations(edge).values()))
+        station = next(iter(stations_of(watched).values()))
         with trio.fail_after(5):
             while len(station.feed._live) < 2:
                 await trio.sleep(0.01)
         assert not station.feed._ring
 
 
-def edge_stations(edge):
-    return edge.stations._containers
+def stations_of(api):
+    return api.stations._containers
 
 
 @pytest.fixture
-async def edge(tmp_path, monkeypatch):
+async def watched(tmp_path, monkeypatch):
     """A served daemon on a fake engine, its stations at hand."""
     found = []
     install = session.install
@@ -231,28 +231,28 @@ async def edge(tmp_path, monkeypatch):
         install(app, system, stations, shares)
 
     monkeypatch.setattr(session, "install", catch)
-    async with open_edge(tmp_path) as edge:
-        yield Seen(edge, found[0])
+    async with open_api(tmp_path) as api:
+        yield Seen(api, found[0])
 
 
 @attrs.define(eq=False)
 class Seen:
-    """The edge, and its stations."""
+    """The API, and its stations."""
 
-    _edge: object
+    _api: object
     stations: object
 
     def __getattr__(self, name):
-        return getattr(self._edge, name)
+        return getattr(self._api, name)
 
 
-async def test_a_stalled_viewer_is_cut_off_and_its_feed_forgets_it(edge):
-    printer = await a_printer(edge, width=1000)
-    async with watching(edge) as well:
-        async with watching(edge, window=4096):
+async def test_a_stalled_viewer_is_cut_off_and_its_feed_forgets_it(watched):
+    printer = await a_printer(watched, width=1000)
+    async with watching(watched) as well:
+        async with watching(watched, window=4096):
             for _ in range(60):
                 await well.read_to(printer.print(100))
-            (station,) = edge_stations(edge).values()
+            (station,) = stations_of(watched).values()
             assert len(station.feed._behind) == 1
         with trio.fail_after(5):
             while station.feed.viewers > 1:
@@ -260,12 +260,12 @@ async def test_a_stalled_viewer_is_cut_off_and_its_feed_forgets_it(edge):
                 await trio.sleep(0.05)
         assert not station.feed._ring
     with trio.fail_after(5):
-        while edge_stations(edge):
+        while stations_of(watched):
             await trio.sleep(0.01)
 
 
-async def test_whoever_joins_a_fast_console_begins_at_the_line_it_asked_for(edge):
-    printer = await a_printer(edge)
+async def test_whoever_joins_a_fast_console_begins_at_the_line_it_asked_for(watched):
+    printer = await a_printer(watched)
     done = trio.Event()
 
     async def print_on():
@@ -275,7 +275,7 @@ async def test_whoever_joins_a_fast_console_begins_at_the_line_it_asked_for(edge
 
     async def join(query, since):
         begun = printer.console.lines.last
-        async with watching(edge, query) as watcher:
+        async with watching(watched, query) as watcher:
             if since is not None:
                 await watcher.read_to(begun + 50)
                 assert watcher.lines == watcher.line - since
@@ -300,11 +300,11 @@ async def dawdle(_viewer):
     await trio.sleep(0.5)
 
 
-async def test_the_nodes_stream_tells_one_who_was_behind_every_event(edge, monkeypatch):
+async def test_the_nodes_stream_tells_one_who_was_behind_every_event(watched, monkeypatch):
     monkeypatch.setattr(feeds, "FRAMES", 2)
-    await edge.create("s1", start_pattern="Ready")
-    async with watching(edge, path="", window=4096) as slow, watching(edge, path="") as well:
-        (station,) = edge.stations._node.values()
+    await watched.create("s1", start_pattern="Ready")
+    async with watching(watched, path="", window=4096) as slow, watching(watched, path="") as well:
+        (station,) = watched.stations._node.values()
         with trio.fail_after(5):
             while len(station.feed._live) < 2:
                 await trio.sleep(0.01)
@@ -312,7 +312,7 @@ async def test_the_nodes_stream_tells_one_who_was_behind_every_event(edge, monke
         monkeypatch.setattr(station.feed, "_live", {**station.feed._live, viewer: lambda _framed: False})
         monkeypatch.setattr(type(viewer), "_gather", dawdle)
         for action in ("start", "kill", "start", "kill"):
-            await edge.power(action)
+            await watched.power(action)
         for watcher in (slow, well):
             with trio.fail_after(10):
                 while len(watcher.order) < 8:
@@ -323,7 +323,7 @@ async def test_the_nodes_stream_tells_one_who_was_behind_every_event(edge, monke
         assert slow.order == well.order
 
 
-async def test_under_tls_a_viewer_is_sent_the_same_in_batches_and_disturbs_nobody(edge, tmp_path):
+async def test_under_tls_a_viewer_is_sent_the_same_in_batches_and_disturbs_nobody(watched, tmp_path):
     engine.require("openssl")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
@@ -332,10 +332,10 @@ async def test_under_tls_a_viewer_is_sent_the_same_in_batches_and_disturbs_nobod
     ours = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     ours.load_cert_chain(certificate, key)
     theirs = ssl.create_default_context(cafile=certificate)
-    printer = await a_printer(edge)
+    printer = await a_printer(watched)
     where = [server.Address("127.0.0.1", 0)]
     async with server.open_server(
-        make_app(edge.system, edge.stations), where, to_context=lambda: ours
+        make_app(watched.system, watched.stations), where, to_context=lambda: ours
     ) as front:
         stream = trio.SSLStream(
             await trio.open_tcp_stream("127.0.0.1", front.addresses[0].port),
@@ -346,7 +346,7 @@ async def test_under_tls_a_viewer_is_sent_the_same_in_batches_and_disturbs_nobod
         await shake_hands(stream, f"/s1?token={TOKEN}")
         secret = Watcher(stream, printer.console.lines.last)
         await secret.read()
-        async with watching(edge) as plain:
+        async with watching(watched) as plain:
             plain.line = printer.console.lines.last
             for _ in range(200):
                 line = printer.print(20)

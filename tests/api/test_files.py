@@ -33,11 +33,6 @@ LINKS_THEMSELVES = {"/copy", "/rename", "/files", "/compress"}
 """These are done to a link, whose target is nobody's business; a way through one leads nowhere still."""
 
 
-@pytest.fixture
-async def volume(edge):
-    return (await edge.ask("POST", "/volumes")).json()
-
-
 def on_disk(volume, name=""):
     return Path(volume["path"], name)
 
@@ -50,12 +45,12 @@ def route(volume):
     return f"/volumes/{volume['id']}"
 
 
-async def refused(edge, volume, method, path, body):
-    return (await edge.refused(method, route(volume) + path, body))[:2]
+async def refused(api, volume, method, path, body):
+    return (await api.refused(method, route(volume) + path, body))[:2]
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES, ids=str)
-async def test_a_path_that_leads_out_is_refused_by_every_route(edge, volume, method, path, body):
+async def test_a_path_that_leads_out_is_refused_by_every_route(api, volume, method, path, body):
     on_disk(volume, "file").write_bytes(bytes(10240))  # an empty tar
     on_disk(volume, "out").symlink_to("/tmp")
     for bad in BAD:
@@ -71,42 +66,42 @@ async def test_a_path_that_leads_out_is_refused_by_every_route(edge, volume, met
             else value
             for key, value in body.items()
         }
-        assert await edge.refused(method, route(volume) + path, filled) == ESCAPES, filled
+        assert await api.refused(method, route(volume) + path, filled) == ESCAPES, filled
         assert held_in(volume) == ["file", "out"]
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES, ids=str)
-async def test_a_field_that_is_wrong_is_named_by_every_route(edge, volume, method, path, body):
+async def test_a_field_that_is_wrong_is_named_by_every_route(api, volume, method, path, body):
     for name in body:
         if name == "sources":
             continue
         rest = {key: value for key, value in body.items() if key != name}
-        assert (await edge.refused(method, route(volume) + path, rest))[2] == f"{name}: is missing"
-        status, code, said = await edge.refused(method, route(volume) + path, {**body, name: 5})
+        assert (await api.refused(method, route(volume) + path, rest))[2] == f"{name}: is missing"
+        status, code, said = await api.refused(method, route(volume) + path, {**body, name: 5})
         assert (status, code) == (400, "invalid_request")
         assert said.startswith(f"{name}: must be ")
-    said = (await edge.refused(method, route(volume) + path, {**body, "more": 1}))[2]
+    said = (await api.refused(method, route(volume) + path, {**body, "more": 1}))[2]
     assert said == "unknown field more"
-    assert (await edge.refused(method, f"{route(volume)}{path}?x=1", body))[2] == "x: unknown query parameter"
-    assert (await edge.refused(method, f"/volumes/{NO_VOLUME}{path}", body))[:2] == (404, "volume_not_found")
-    assert (await edge.refused(method, f"/volumes/x{path}", body))[:2] == (400, "invalid_id")
+    assert (await api.refused(method, f"{route(volume)}{path}?x=1", body))[2] == "x: unknown query parameter"
+    assert (await api.refused(method, f"/volumes/{NO_VOLUME}{path}", body))[:2] == (404, "volume_not_found")
+    assert (await api.refused(method, f"/volumes/x{path}", body))[:2] == (400, "invalid_id")
 
 
-async def test_a_file_and_a_tree_are_copied(edge, volume):
+async def test_a_file_and_a_tree_are_copied(api, volume):
     on_disk(volume, "tree/sub").mkdir(parents=True)
     on_disk(volume, "tree/sub/f").write_text("content")
     on_disk(volume, "tree/link").symlink_to("sub/f")
     path = f"{route(volume)}/copy"
-    assert await edge.post(path, {"source": "./tree//sub/f", "destination": "a/b/f"}) == {
+    assert await api.post(path, {"source": "./tree//sub/f", "destination": "a/b/f"}) == {
         "message": "Copied successfully",
         "source": "tree/sub/f",
         "destination": "a/b/f",
     }
-    await edge.post(path, {"source": "tree", "destination": "copy"})
+    await api.post(path, {"source": "tree", "destination": "copy"})
     assert on_disk(volume, "a/b/f").read_text() == on_disk(volume, "copy/link").read_text() == "content"
 
 
-async def test_what_is_in_the_way_of_a_copy_or_a_move_is_told(edge, volume):
+async def test_what_is_in_the_way_of_a_copy_or_a_move_is_told(api, volume):
     on_disk(volume, "d/e").mkdir(parents=True)
     on_disk(volume, "f").write_text("kept")
     on_disk(volume, "self").symlink_to("d")
@@ -122,16 +117,16 @@ async def test_what_is_in_the_way_of_a_copy_or_a_move_is_told(edge, volume):
         ("fifo", "x", "wrong_kind", None),
     ]:
         body = {"source": source, "destination": destination}
-        assert (await refused(edge, volume, "POST", "/copy", body))[1] == copied, body
+        assert (await refused(api, volume, "POST", "/copy", body))[1] == copied, body
         if moved is not None:
-            assert (await refused(edge, volume, "POST", "/rename", body))[1] == moved, body
+            assert (await refused(api, volume, "POST", "/rename", body))[1] == moved, body
     assert held_in(volume) == ["d", "f", "fifo", "self"]
     assert list(on_disk(volume, "d/e").iterdir()) == []
 
 
-async def test_a_file_is_renamed_with_the_folders_made_for_it(edge, volume):
+async def test_a_file_is_renamed_with_the_folders_made_for_it(api, volume):
     on_disk(volume, "f").write_text("content")
-    assert await edge.post(f"{route(volume)}/rename", {"source": "f", "destination": "a/b/g"}) == {
+    assert await api.post(f"{route(volume)}/rename", {"source": "f", "destination": "a/b/g"}) == {
         "message": "Renamed successfully",
         "source": "f",
         "destination": "a/b/g",
@@ -140,47 +135,47 @@ async def test_a_file_is_renamed_with_the_folders_made_for_it(edge, volume):
     assert held_in(volume) == ["a"]
 
 
-async def test_a_mode_is_changed_and_a_set_id_bit_never_set(edge, volume):
+async def test_a_mode_is_changed_and_a_set_id_bit_never_set(api, volume):
     on_disk(volume, "f").write_text("")
     path = f"{route(volume)}/chmod"
     for mode in ("755", "0755"):
-        assert await edge.post(path, {"path": "f", "mode": mode}) == {
+        assert await api.post(path, {"path": "f", "mode": mode}) == {
             "message": "Mode changed successfully",
             "path": "f",
             "mode": "0755",
         }
         assert on_disk(volume, "f").stat().st_mode & 0o7777 == 0o755
     for mode in ("4755", "1777", "8", "", "rwx", "0o755", "07555"):
-        assert await refused(edge, volume, "POST", "/chmod", {"path": "f", "mode": mode}) == (
+        assert await refused(api, volume, "POST", "/chmod", {"path": "f", "mode": mode}) == (
             400,
             "invalid_mode",
         )
-    assert await refused(edge, volume, "POST", "/chmod", {"path": "g", "mode": "600"}) == (
+    assert await refused(api, volume, "POST", "/chmod", {"path": "g", "mode": "600"}) == (
         404,
         "file_not_found",
     )
 
 
-async def test_files_and_trees_are_deleted_all_or_none_where_one_is_missing(edge, volume):
+async def test_files_and_trees_are_deleted_all_or_none_where_one_is_missing(api, volume):
     on_disk(volume, "d/e").mkdir(parents=True)
     on_disk(volume, "f").write_text("")
     on_disk(volume, "kept").write_text("kept")
     on_disk(volume, "link").symlink_to("kept")
     body = {"paths": ["d", "none", "f"]}
-    assert await refused(edge, volume, "DELETE", "/files", body) == (404, "file_not_found")
+    assert await refused(api, volume, "DELETE", "/files", body) == (404, "file_not_found")
     assert held_in(volume) == ["d", "f", "kept", "link"]
-    assert await edge.call("DELETE", f"{route(volume)}/files", {"paths": ["d", "./f", "link"]}) == {
+    assert await api.call("DELETE", f"{route(volume)}/files", {"paths": ["d", "./f", "link"]}) == {
         "message": "Files deleted successfully",
         "paths": ["d", "f", "link"],
     }
     assert held_in(volume) == ["kept"]
-    assert (await edge.refused("DELETE", f"{route(volume)}/files", {"paths": []}))[
+    assert (await api.refused("DELETE", f"{route(volume)}/files", {"paths": []}))[
         2
     ] == "paths: must hold 1 to 1000 paths"
 
 
 @pytest.mark.one_python
-async def test_a_hundred_thousand_names_are_listed_page_by_page_and_none_is_opened(edge, volume, monkeypatch):
+async def test_a_hundred_thousand_names_are_listed_page_by_page_and_none_is_opened(api, volume, monkeypatch):
     for number in range(100_000):
         os.close(os.open(on_disk(volume, f"{number:05}"), os.O_CREAT | os.O_WRONLY))
     opened = []
@@ -190,7 +185,7 @@ async def test_a_hundred_thousand_names_are_listed_page_by_page_and_none_is_open
     )
     names, cursor = [], {}
     while True:
-        page = await edge.get(f"{route(volume)}/files", limit=10_000, **cursor)
+        page = await api.get(f"{route(volume)}/files", limit=10_000, **cursor)
         names += [entry["name"] for entry in page["files"]]
         if page["next"] is None:
             break
@@ -200,25 +195,25 @@ async def test_a_hundred_thousand_names_are_listed_page_by_page_and_none_is_open
     assert len(opened) <= 10 * 4  # a few a page, on the way to the folder
 
 
-async def test_a_name_is_shown_as_json_whatever_it_holds(edge, volume):
+async def test_a_name_is_shown_as_json_whatever_it_holds(api, volume):
     names = ['"', "\\", "\n", "\x1b[31m", "\u2028", "雪", "<script>"]
     for name in names:
         on_disk(volume, name).write_text("")
-    shown = (await edge.get(f"{route(volume)}/files"))["files"]
+    shown = (await api.get(f"{route(volume)}/files"))["files"]
     assert sorted(entry["name"] for entry in shown) == sorted(names)
 
 
-async def test_a_client_that_leaves_ends_its_copy_and_nothing_is_left_of_it(edge, volume, monkeypatch):
-    await slow_work(edge, volume, monkeypatch, "/copy", {"source": "d", "destination": "copy"})
+async def test_a_client_that_leaves_ends_its_copy_and_nothing_is_left_of_it(api, volume, monkeypatch):
+    await slow_work(api, volume, monkeypatch, "/copy", {"source": "d", "destination": "copy"})
     assert held_in(volume) == ["d"]
 
 
-async def test_a_client_that_leaves_ends_its_deletion_half_way(edge, volume, monkeypatch):
-    await slow_work(edge, volume, monkeypatch, "/files", {"paths": ["d"]}, method="DELETE")
+async def test_a_client_that_leaves_ends_its_deletion_half_way(api, volume, monkeypatch):
+    await slow_work(api, volume, monkeypatch, "/files", {"paths": ["d"]}, method="DELETE")
     assert len(list(on_disk(volume, "d").iterdir())) > 0
 
 
-async def slow_work(edge, volume, monkeypatch, path, body, method="POST"):
+async def slow_work(api, volume, monkeypatch, path, body, method="POST"):
     """Begin work that takes an hour, and leave when it is under way."""
     on_disk(volume, "d").mkdir()
     for number in range(100):
@@ -238,22 +233,22 @@ async def slow_work(edge, volume, monkeypatch, path, body, method="POST"):
     monkeypatch.setattr(volumes, "QUICK", 0.0)
     monkeypatch.setattr(volumes._Pacer, "_step", step)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(edge.ask, method, route(volume) + path, body)
+        nursery.start_soon(api.ask, method, route(volume) + path, body)
         await begun.wait()
         nursery.cancel_scope.cancel()
     with trio.fail_after(20):
         while not ended.is_set():
             await trio.sleep(0.01)
-        while volumes_busy(edge):
+        while volumes_busy(api):
             await trio.sleep(0.01)
 
 
-def volumes_busy(edge):
-    return edge.system.folders.shares.long.held
+def volumes_busy(api):
+    return api.system.folders.shares.long.held
 
 
-async def test_a_volume_whose_disk_hangs_keeps_nobody_from_another(edge, volume, monkeypatch):
-    other = await edge.volume()
+async def test_a_volume_whose_disk_hangs_keeps_nobody_from_another(api, volume, monkeypatch):
+    other = await api.volume()
     gate = trio.Event()
     hung = volume["path"]
     real = Jail.find_folder
@@ -266,17 +261,17 @@ async def test_a_volume_whose_disk_hangs_keeps_nobody_from_another(edge, volume,
     monkeypatch.setattr(Jail, "find_folder", find_folder)
     async with trio.open_nursery() as nursery:
         for _ in range(volumes.WAITING):
-            nursery.start_soon(edge.get, f"{route(volume)}/files")
+            nursery.start_soon(api.get, f"{route(volume)}/files")
         with trio.fail_after(20):
-            while edge.system.folders.shares.quick.held < volumes.QUICK_IN_ONE:
+            while api.system.folders.shares.quick.held < volumes.QUICK_IN_ONE:
                 await trio.sleep(0.01)
             for _ in range(5):
-                await edge.get(f"/volumes/{other}/files")
-        assert edge.system.folders.shares.quick.held == volumes.QUICK_IN_ONE
+                await api.get(f"/volumes/{other}/files")
+        assert api.system.folders.shares.quick.held == volumes.QUICK_IN_ONE
         gate.set()
 
 
-async def test_all_that_adds_to_a_volume_is_added_where_there_is_room(edge, volume):
+async def test_all_that_adds_to_a_volume_is_added_where_there_is_room(api, volume):
     on_disk(volume, "d").mkdir()
     on_disk(volume, "empty.tar").write_bytes(bytes(10240))
     asked = []
@@ -287,7 +282,7 @@ async def test_all_that_adds_to_a_volume_is_added_where_there_is_room(edge, volu
         raise errors.NoSpace("The volume is full")
         yield
 
-    edge.system.folders.writing = writing
+    api.system.folders.writing = writing
     before = held_in(volume)
     for method, path, body in [
         ("POST", "/files", {"path": "f", "content": "\u00e4"}),
@@ -296,8 +291,8 @@ async def test_all_that_adds_to_a_volume_is_added_where_there_is_room(edge, volu
         ("POST", "/compress", {"format": "zip", "output_name": "a"}),
         ("POST", "/decompress", {"archive_path": "empty.tar", "destination": ""}),
     ]:
-        assert await refused(edge, volume, method, path, body) == (507, "no_space")
-    answer = await edge.ask("PUT", f"{route(volume)}/files/content?path=f", content=b"12345")
+        assert await refused(api, volume, method, path, body) == (507, "no_space")
+    answer = await api.ask("PUT", f"{route(volume)}/files/content?path=f", content=b"12345")
     assert answer.status_code == 507
     assert asked == [(volume["id"], count) for count in (2, 0, 0, 0, 0, 5)]
     assert held_in(volume) == before
@@ -307,16 +302,16 @@ def test_the_depth_of_a_copy_and_of_a_deletion_are_bounds_of_descriptors():
     assert copying.DEPTH * 3 < 1024 > deleting.DEPTH * 2
 
 
-def a_client(edge):
+def a_client(api):
     """One that has as many connections as it likes."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     return httpx.AsyncClient(
-        base_url=edge.url, headers=HEADERS, limits=limits, timeout=60, trust_env=False, event_hooks=CHECKED
+        base_url=api.url, headers=HEADERS, limits=limits, timeout=60, trust_env=False, event_hooks=CHECKED
     )
 
 
-async def test_a_volume_that_is_asked_for_more_than_may_wait_answers_429(edge, volume, monkeypatch):
-    monkeypatch.setattr(edge.system.folders.shares.quick, "waiting", 3)
+async def test_a_volume_that_is_asked_for_more_than_may_wait_answers_429(api, volume, monkeypatch):
+    monkeypatch.setattr(api.system.folders.shares.quick, "waiting", 3)
     gate, statuses = trio.Event(), []
     real = Jail.find_folder
 
@@ -333,7 +328,7 @@ async def test_a_volume_that_is_asked_for_more_than_may_wait_answers_429(edge, v
             assert int(answer.headers["Retry-After"]) > 0
 
     monkeypatch.setattr(Jail, "find_folder", find_folder)
-    async with a_client(edge) as client, trio.open_nursery() as nursery:
+    async with a_client(api) as client, trio.open_nursery() as nursery:
         for _ in range(20):
             nursery.start_soon(ask, client)
         with trio.fail_after(20):
@@ -344,10 +339,10 @@ async def test_a_volume_that_is_asked_for_more_than_may_wait_answers_429(edge, v
 
 
 async def test_a_tenant_who_takes_all_he_can_leaves_another_his_listing_and_the_master_the_same_volume(
-    edge, volume, monkeypatch
+    api, volume, monkeypatch
 ):
     """Listings without an end under a tenant's token: those of the folder ``endless``, whoever asks."""
-    other, token = await edge.volume(), await minted(edge)
+    other, token = await api.volume(), await minted(api)
     on_disk(volume, "endless").mkdir()
     begun = []
 
@@ -364,7 +359,7 @@ async def test_a_tenant_who_takes_all_he_can_leaves_another_his_listing_and_the_
     async def list_endless(client):
         await client.get(f"{route(volume)}/files", params={"path": "endless"}, headers=token)
 
-    async with a_client(edge) as client, trio.open_nursery() as nursery:
+    async with a_client(api) as client, trio.open_nursery() as nursery:
         for _ in range(60):
             nursery.start_soon(list_endless, client)
         with trio.fail_after(30):
@@ -375,20 +370,20 @@ async def test_a_tenant_who_takes_all_he_can_leaves_another_his_listing_and_the_
                 assert answer.json() == {"files": [], "next": None}
             assert (await client.get(f"{route(volume)}/files")).status_code == 200
             await client.request("DELETE", f"/volumes/{other}/files", json={"paths": ["none"]})
-        assert edge.system.folders.shares.long.held <= volumes.LONG_IN_ONE
+        assert api.system.folders.shares.long.held <= volumes.LONG_IN_ONE
         nursery.cancel_scope.cancel()
     with trio.fail_after(20):
-        while edge.system.folders.shares.long.held or edge.system.folders.shares.quick.held:
+        while api.system.folders.shares.long.held or api.system.folders.shares.quick.held:
             await trio.sleep(0.01)
 
 
-async def minted(edge):
-    token = (await edge.post("/auth/tokens", {"ttl": "1h"}))["token"]
+async def minted(api):
+    token = (await api.post("/auth/tokens", {"ttl": "1h"}))["token"]
     return {"Authorization": f"Bearer {token}"}
 
 
-async def test_transfers_of_one_volume_are_bounded(edge, volume, monkeypatch):
-    shares = edge.system.folders.shares
+async def test_transfers_of_one_volume_are_bounded(api, volume, monkeypatch):
+    shares = api.system.folders.shares
     on_disk(volume, "f").write_bytes(b"content")
     for share in (shares.uploads, shares.downloads):
         monkeypatch.setattr(share, "each", 1)
@@ -397,11 +392,11 @@ async def test_transfers_of_one_volume_are_bounded(edge, volume, monkeypatch):
     for share, ask in ((shares.uploads, ("PUT", b"new")), (shares.downloads, ("GET", None))):
         method, content = ask
         turn = share.join(volume["id"], favoured=True)
-        answer = await edge.ask(method, where, content=content)
+        answer = await api.ask(method, where, content=content)
         assert (answer.status_code, answer.json()["code"]) == (429, "volume_busy")
         turn.leave()
         for _ in range(2):  # a turn ends with its transfer
-            assert (await edge.ask(method, where, content=content)).status_code == 200
+            assert (await api.ask(method, where, content=content)).status_code == 200
             with trio.fail_after(20):
                 while share.held:  # until a moment after the answer
                     await trio.sleep(0.01)

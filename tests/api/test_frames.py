@@ -8,9 +8,9 @@ from actors.container.console.console import INPUTS
 from actors.kernel import mailbox
 
 
-async def test_commands_reach_the_process_in_their_order(edge):
-    await edge.running()
-    async with edge.console() as console:
+async def test_commands_reach_the_process_in_their_order(api):
+    await api.running()
+    async with api.console() as console:
         for command in ("n0", "n1\n", "n2\r\n", "h\u00e4llo", "", "a  b"):
             await console.send("send_command", command=command)
         await console.until("console", "got: a  b")
@@ -18,9 +18,9 @@ async def test_commands_reach_the_process_in_their_order(edge):
     assert answers == ["got: n0", "got: n1", "got: n2", "got: h\u00e4llo", "got: ", "got: a  b"]
 
 
-async def test_power_works_over_the_socket(edge):
-    await edge.create(start_pattern="Ready")
-    async with edge.console() as console:
+async def test_power_works_over_the_socket(api):
+    await api.create(start_pattern="Ready")
+    async with api.console() as console:
         await console.send("power", action="start")
         await console.until("event", "running")
         await console.send("power", action="restart")
@@ -36,17 +36,17 @@ async def test_power_works_over_the_socket(edge):
     assert (ended["code"], ended["crashed"]) == (137, False)
 
 
-async def test_a_power_action_that_the_state_forbids_is_refused(edge):
-    edge.faults.gates["ensure_image"] = trio.Event()
-    await edge.post("/containers", await edge.a_body())
-    async with edge.console() as console:
+async def test_a_power_action_that_the_state_forbids_is_refused(api):
+    api.faults.gates["ensure_image"] = trio.Event()
+    await api.post("/containers", await api.a_body())
+    async with api.console() as console:
         await console.send("power", action="start")
         assert (await console.until("error"))["data"] == "container s1 is being installed"
 
 
-async def test_the_end_of_the_console_is_answered_as_one_frame(edge):
-    await edge.running(command="line-printer 30 0; stdin-echo")
-    async with edge.console() as console:
+async def test_the_end_of_the_console_is_answered_as_one_frame(api):
+    await api.running(command="line-printer 30 0; stdin-echo")
+    async with api.console() as console:
         await console.send("request_logs", lines=3)
         assert await console.until("logs") == {
             "event": "logs",
@@ -58,26 +58,26 @@ async def test_the_end_of_the_console_is_answered_as_one_frame(edge):
         assert (frame["line"], frame["data"].count("\n")) == (1, 31)
 
 
-async def test_the_end_of_a_console_that_printed_nothing_is_empty(edge):
-    await edge.create()
-    async with edge.console() as console:
+async def test_the_end_of_a_console_that_printed_nothing_is_empty(api):
+    await api.create()
+    async with api.console() as console:
         await console.send("request_logs", lines=10)
         assert await console.until("logs") == {"event": "logs", "data": "", "line": 1}
 
 
-async def test_a_resize_reaches_the_terminal_and_is_kept_for_the_next_run(edge):
-    await edge.running()
+async def test_a_resize_reaches_the_terminal_and_is_kept_for_the_next_run(api):
+    await api.running()
 
     async def sized(columns, rows):
         with trio.fail_after(20):
-            while edge.engine.terminal_size("s1") != (columns, rows):
+            while api.engine.terminal_size("s1") != (columns, rows):
                 await trio.sleep(0.001)
 
     await sized(120, 30)
-    async with edge.console() as console:
+    async with api.console() as console:
         await console.send("resize", columns=100, rows=40)
         await sized(100, 40)
-        await edge.power("restart")
+        await api.power("restart")
         await sized(100, 40)
 
 
@@ -108,10 +108,10 @@ LINES = [
 ]
 
 
-async def test_a_bad_frame_is_refused_and_the_socket_stays(edge):
-    await edge.create()
+async def test_a_bad_frame_is_refused_and_the_socket_stays(api):
+    await api.create()
     for part in (REFUSED, LINES):  # no more than the socket takes in a second
-        async with edge.console() as console:
+        async with api.console() as console:
             await console.next()
             for frame, complaint in part:
                 await console._connection.send_message(frame)
@@ -120,24 +120,24 @@ async def test_a_bad_frame_is_refused_and_the_socket_stays(edge):
             await console.until("logs")
 
 
-async def test_a_frame_of_bytes_is_refused(edge):
-    await edge.create()
-    async with edge.console() as console:
+async def test_a_frame_of_bytes_is_refused(api):
+    await api.create()
+    async with api.console() as console:
         await console._connection.send_message(b'{"event":"request_logs"}')
         assert (await console.until("error"))["data"] == "frames must be text"
 
 
-async def test_a_pipe_takes_a_line_that_a_terminal_does_not(edge):
-    await edge.running(tty=False)
-    async with edge.console() as console:
+async def test_a_pipe_takes_a_line_that_a_terminal_does_not(api):
+    await api.running(tty=False)
+    async with api.console() as console:
         await console.send("send_command", command="x" * 5000)
         await console.until("console", f"got: {'x' * 5000}")
 
 
-async def test_a_process_that_does_not_read_refuses_more_input_after_a_while(edge):
-    await edge.running(command="echo Ready; sleep 1000", tty=False)
-    console_of_it = edge.system.fleet.get("s1").console
-    async with edge.console() as console:
+async def test_a_process_that_does_not_read_refuses_more_input_after_a_while(api):
+    await api.running(command="echo Ready; sleep 1000", tty=False)
+    console_of_it = api.system.fleet.get("s1").console
+    async with api.console() as console:
         for _ in range(INPUTS):
             console_of_it.send_nowait(b"x" * 60_000)
         for _ in range(8):  # more than can still leave the queue, for a stdin that holds 64 KiB
@@ -145,9 +145,9 @@ async def test_a_process_that_does_not_read_refuses_more_input_after_a_while(edg
         assert (await console.until("error"))["data"] == "the container does not read its input"
 
 
-async def test_many_lines_that_are_asked_for_at_once_count_as_many_messages(edge):
-    await edge.create()
-    async with edge.console() as console:
+async def test_many_lines_that_are_asked_for_at_once_count_as_many_messages(api):
+    await api.create()
+    async with api.console() as console:
         for _ in range(3):
             await console.send("request_logs", lines=10_000)
         answers = [await console.next() for _ in range(4)]
@@ -155,9 +155,9 @@ async def test_many_lines_that_are_asked_for_at_once_count_as_many_messages(edge
         assert answers[-1]["data"] == "more than 20 messages a second"
 
 
-async def test_more_than_twenty_messages_a_second_are_refused_and_the_socket_stays(edge):
-    await edge.create()
-    async with edge.console() as console:
+async def test_more_than_twenty_messages_a_second_are_refused_and_the_socket_stays(api):
+    await api.create()
+    async with api.console() as console:
         for _ in range(100):
             await console.send("request_logs", lines=1)
         answers = [(await console.next())["event"] for _ in range(101)]
@@ -170,20 +170,20 @@ async def test_more_than_twenty_messages_a_second_are_refused_and_the_socket_sta
             answers.append((await console.next())["event"])
 
 
-async def test_an_actor_that_cannot_keep_up_says_so(edge, monkeypatch):
-    await edge.create()
+async def test_an_actor_that_cannot_keep_up_says_so(api, monkeypatch):
+    await api.create()
     monkeypatch.setattr(mailbox, "CAPACITY", 0)
-    answer = await edge.ask("POST", "/containers/s1/start")
+    answer = await api.ask("POST", "/containers/s1/start")
     assert (answer.status_code, answer.json()["code"]) == (503, "overloaded")
     assert answer.headers["Retry-After"]
-    async with edge.console() as console:
+    async with api.console() as console:
         await console.send("power", action="start")
         assert "too many requests" in (await console.until("error"))["data"]
 
 
-async def test_a_frame_over_the_limit_ends_the_socket(edge):
-    await edge.create()
-    async with edge.console() as console:
+async def test_a_frame_over_the_limit_ends_the_socket(api):
+    await api.create()
+    async with api.console() as console:
         await console.next()
         await console._connection.send_message(json.dumps({"event": "x" * 65_536}))
         assert await console.closed() == 1009

@@ -51,14 +51,14 @@ def a_piece(dice):
 
 
 @pytest.mark.parametrize("seed", [random.randrange(10**6)], ids=lambda seed: f"seed-{seed}")
-async def test_garbage_is_refused_frame_by_frame_and_the_neighbour_goes_on(edge, seed):
-    await edge.running()
-    before = await edge.types()
+async def test_garbage_is_refused_frame_by_frame_and_the_neighbour_goes_on(api, seed):
+    await api.running()
+    before = await api.types()
     refused = []
 
     async def attack(number):
         dice = random.Random(f"{seed} {number}")
-        async with edge.console() as console:
+        async with api.console() as console:
             for _ in range(FRAMES):
                 piece = a_piece(dice)
                 await console._connection.send_message(piece)
@@ -69,21 +69,21 @@ async def test_garbage_is_refused_frame_by_frame_and_the_neighbour_goes_on(edge,
             await console._connection.send_message(b"\x00\xff")  # binary
             await console.until("error", "frames must be text")
 
-    async with edge.console() as neighbour, trio.open_nursery() as nursery:
+    async with api.console() as neighbour, trio.open_nursery() as nursery:
         for number in range(SOCKETS):
             nursery.start_soon(attack, number)
         for number in range(10):
             await neighbour.send("send_command", command=f"still {number}")
             await neighbour.until("console", f"still {number}")
     assert len(refused) == SOCKETS * FRAMES
-    assert await edge.types() == before
-    assert (await edge.show())["state"] == "running"
+    assert await api.types() == before
+    assert (await api.show())["state"] == "running"
 
 
 @pytest.mark.parametrize("path", ["s1", ""])
-async def test_a_flood_of_garbage_is_limited_and_costs_its_sender_alone(edge, path):
-    await edge.running()
-    async with edge.console(path) as flooder, edge.console() as neighbour:
+async def test_a_flood_of_garbage_is_limited_and_costs_its_sender_alone(api, path):
+    await api.running()
+    async with api.console(path) as flooder, api.console() as neighbour:
 
         async def flood():
             for _ in range(2000):

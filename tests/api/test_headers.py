@@ -23,7 +23,7 @@ def test_the_guards_are_those_that_the_page_of_security_names():
     }
 
 
-async def test_answers_and_errors_have_each_guard_once(edge):
+async def test_answers_and_errors_have_each_guard_once(api):
     for method, path, sent in [
         ("GET", "/containers", HEADERS),
         ("HEAD", "/containers", HEADERS),
@@ -33,19 +33,19 @@ async def test_answers_and_errors_have_each_guard_once(edge):
         ("OPTIONS", "/containers", HEADERS),
         ("GET", "/api/v1/public/ping", {}),
     ]:
-        answer = await edge.ask(method, path, headers=sent)
+        answer = await api.ask(method, path, headers=sent)
         assert guards_of(answer) == {name: [value] for name, value in GUARDS.items()}, (method, path)
         assert "Strict-Transport-Security" not in answer.headers
-    answer = await edge.shake_hands("/ws/none")
+    answer = await api.shake_hands("/ws/none")
     assert guards_of(answer) == {name: [value] for name, value in GUARDS.items()}
 
 
-async def test_a_file_may_be_kept_by_who_asks_again_whether_it_changed(edge):
-    volume = await edge.volume()
+async def test_a_file_may_be_kept_by_who_asks_again_whether_it_changed(api):
+    volume = await api.volume()
     path = f"/volumes/{volume}/files"
-    await edge.post(path, {"path": "a.html", "content": "<script>alert(1)</script>"})
-    first = await edge.ask("GET", f"{path}/content?path=a.html")
-    again = await edge.ask(
+    await api.post(path, {"path": "a.html", "content": "<script>alert(1)</script>"})
+    first = await api.ask("GET", f"{path}/content?path=a.html")
+    again = await api.ask(
         "GET", f"{path}/content?path=a.html", headers={**HEADERS, "If-None-Match": first.headers["ETag"]}
     )
     assert (first.status_code, again.status_code) == (200, 304)
@@ -60,8 +60,8 @@ async def test_a_file_may_be_kept_by_who_asks_again_whether_it_changed(edge):
     "sent",
     [b"nothing\r\n\r\n", request("*", "OPTIONS"), b"GET / HTTP/3.0\r\nhost: a\r\n\r\n"],
 )
-async def test_the_servers_own_refusals_have_them_too(edge, sent):
-    async with await trio.open_tcp_stream("127.0.0.1", int(edge.url.rsplit(":", 1)[1])) as stream:
+async def test_the_servers_own_refusals_have_them_too(api, sent):
+    async with await trio.open_tcp_stream("127.0.0.1", int(api.url.rsplit(":", 1)[1])) as stream:
         await stream.send_all(sent)
         await stream.send_eof()
         said = (await Client(stream).read_to_end()).decode().lower()

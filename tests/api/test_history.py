@@ -3,58 +3,58 @@
 import pytest
 
 from actors.container.console.scrollback import Scrollback
-from tests.api.front import open_edge
+from tests.api.front import open_api
 
 
-async def print_lines(edge, count):
+async def print_lines(api, count):
     """Have ``count`` lines printed by a process that then waits."""
-    await edge.create(command=f"line-printer {count} 0; stdin-echo", start_pattern="Ready")
-    assert (await edge.power("start"))["status"] == "succeeded"
+    await api.create(command=f"line-printer {count} 0; stdin-echo", start_pattern="Ready")
+    assert (await api.power("start"))["status"] == "succeeded"
 
 
 def numbered(*numbers):
     return [{"line": number, "text": f"line {number}"} for number in numbers]
 
 
-async def test_the_end_of_the_console_is_answered(edge):
-    await print_lines(edge, 200)
-    found = (await edge.get("/containers/s1/logs"))["lines"]
+async def test_the_end_of_the_console_is_answered(api):
+    await print_lines(api, 200)
+    found = (await api.get("/containers/s1/logs"))["lines"]
     assert found == [*numbered(*range(102, 201)), {"line": 201, "text": "Ready"}]
-    assert (await edge.get("/containers/s1/logs", lines=2))["lines"] == found[-2:]
-    assert len((await edge.get("/containers/s1/logs", lines=10_000))["lines"]) == 201
+    assert (await api.get("/containers/s1/logs", lines=2))["lines"] == found[-2:]
+    assert len((await api.get("/containers/s1/logs", lines=10_000))["lines"]) == 201
 
 
-async def test_a_container_that_never_printed_has_no_lines(edge):
-    await edge.create()
-    assert await edge.get("/containers/s1/logs") == {"lines": []}
-    async with edge.console() as console:
+async def test_a_container_that_never_printed_has_no_lines(api):
+    await api.create()
+    assert await api.get("/containers/s1/logs") == {"lines": []}
+    async with api.console() as console:
         await console.send("request_logs")
         logs = await console.until("logs")
     assert (logs["data"], logs["line"]) == ("", 1)
 
 
 @pytest.mark.parametrize("lines", ["0", "10001", "-1", "x", "", "1.5", "1e3"])
-async def test_lines_must_be_a_number_that_is_possible(edge, lines):
-    await edge.create()
-    status, code, sentence = await edge.refused("GET", "/containers/s1/logs", lines=lines)
+async def test_lines_must_be_a_number_that_is_possible(api, lines):
+    await api.create()
+    status, code, sentence = await api.refused("GET", "/containers/s1/logs", lines=lines)
     assert (status, code) == (400, "invalid_request")
     assert sentence == "lines: must be a whole number from 1 to 10000"
 
 
-async def test_what_else_is_asked_for_is_refused(edge):
-    await edge.create()
-    assert (await edge.refused("GET", "/containers/s1/logs", line="1"))[0] == 400
-    assert (await edge.refused("GET", "/containers/nobody/logs"))[:2] == (404, "container_not_found")
-    assert (await edge.refused("POST", "/containers/s1/logs"))[0] == 405
+async def test_what_else_is_asked_for_is_refused(api):
+    await api.create()
+    assert (await api.refused("GET", "/containers/s1/logs", line="1"))[0] == 400
+    assert (await api.refused("GET", "/containers/nobody/logs"))[:2] == (404, "container_not_found")
+    assert (await api.refused("POST", "/containers/s1/logs"))[0] == 405
 
 
 async def test_the_lines_and_their_numbers_survive_the_daemon(tmp_path):
-    async with open_edge(tmp_path) as edge:
-        await print_lines(edge, 1000)
-    async with open_edge(tmp_path) as edge:
-        assert len((await edge.get("/containers/s1/logs", lines=10_000))["lines"]) == 1001
-        assert (await edge.get("/containers/s1/logs", lines=2))["lines"][0]["line"] == 1000
-        async with edge.console(query="&since_line=10") as console:
+    async with open_api(tmp_path) as api:
+        await print_lines(api, 1000)
+    async with open_api(tmp_path) as api:
+        assert len((await api.get("/containers/s1/logs", lines=10_000))["lines"]) == 1001
+        assert (await api.get("/containers/s1/logs", lines=2))["lines"][0]["line"] == 1000
+        async with api.console(query="&since_line=10") as console:
             last = await console.until("console", "Ready")
             assert last["line"] + last["data"].count("\n") == 1002
             assert console.text.splitlines()[:-1] == [f"line {n}" for n in range(11, 1001)]
@@ -62,16 +62,16 @@ async def test_the_lines_and_their_numbers_survive_the_daemon(tmp_path):
             await console.send("request_logs", lines=2)
             logs = await console.until("logs")
             assert (logs["data"], logs["line"]) == ("line 1000\nReady\n", 1000)
-            await edge.power("start")
+            await api.power("start")
             first = await console.until("console")
             assert first["line"] == 1002
 
 
-async def test_a_viewer_that_comes_back_is_told_where_nobody_has_the_lines(edge):
-    await print_lines(edge, 50)
-    console = edge.system.fleet.get("s1").console
-    log = edge.system.fleet._scribe.log
-    await edge.system.fleet._scribe.copy()
+async def test_a_viewer_that_comes_back_is_told_where_nobody_has_the_lines(api):
+    await print_lines(api, 50)
+    console = api.system.fleet.get("s1").console
+    log = api.system.fleet._scribe.log
+    await api.system.fleet._scribe.copy()
     file = log.root / "s1" / "console.log"
     kept = [
         line for line in file.read_bytes().splitlines(keepends=True) if not line.startswith((b"3 ", b"2"))
@@ -80,31 +80,31 @@ async def test_a_viewer_that_comes_back_is_told_where_nobody_has_the_lines(edge)
     shorter = Scrollback(20, 10_000, console.lines.wake)
     shorter.resume(console.lines.tail(20))
     console.lines = shorter
-    async with edge.console(query="&since_line=1") as viewer:
+    async with api.console(query="&since_line=1") as viewer:
         await viewer.until("console", "Ready")
     gaps = [(frame["missed"], frame["next_line"]) for frame in viewer.frames if frame["event"] == "gap"]
     assert gaps == [(2, 4), (10, 30)]
     numbers = [int(line.removeprefix("line ")) for line in viewer.text.splitlines()[:-1]]
     assert numbers == [*range(4, 20), *range(30, 51)]
-    async with edge.console() as viewer:
+    async with api.console() as viewer:
         await viewer.send("request_logs", lines=40)
         logs = await viewer.until("logs")
     assert logs["line"] == 30
     file.write_bytes(b"")
-    async with edge.console(query="&since_line=1") as viewer:
+    async with api.console(query="&since_line=1") as viewer:
         await viewer.until("console", "Ready")
     gaps = [(frame["missed"], frame["next_line"]) for frame in viewer.frames if frame["event"] == "gap"]
     assert gaps == [(30, 32)]
 
 
-async def test_a_deleted_container_leaves_nothing_to_read(edge):
-    await print_lines(edge, 3)
-    await edge.system.fleet._scribe.copy()
-    root = edge.system.fleet._scribe.log.root
+async def test_a_deleted_container_leaves_nothing_to_read(api):
+    await print_lines(api, 3)
+    await api.system.fleet._scribe.copy()
+    root = api.system.fleet._scribe.log.root
     assert [path.name for path in root.iterdir()] == ["s1"]
-    await edge.call("DELETE", "/containers/s1")
-    assert (await edge.refused("GET", "/containers/s1/logs"))[0] == 404
-    await edge.system.fleet._scribe.copy()
+    await api.call("DELETE", "/containers/s1")
+    assert (await api.refused("GET", "/containers/s1/logs"))[0] == 404
+    await api.system.fleet._scribe.copy()
     assert list(root.iterdir()) == []
-    await print_lines(edge, 2)
-    assert (await edge.get("/containers/s1/logs"))["lines"][0] == {"line": 1, "text": "line 1"}
+    await print_lines(api, 2)
+    assert (await api.get("/containers/s1/logs"))["lines"][0] == {"line": 1, "text": "line 1"}

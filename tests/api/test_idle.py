@@ -38,12 +38,12 @@ async def read_until(client, text):
 
 
 @pytest.mark.one_python
-async def test_a_thousand_idle_sockets_take_nothing_from_who_works(edge, many_descriptors):
-    volume = await edge.volume()
+async def test_a_thousand_idle_sockets_take_nothing_from_who_works(api, many_descriptors):
+    volume = await api.volume()
     assert volume != NO_VOLUME
     for number in range(CONTAINERS):
-        await edge.create(f"s{number}", volume_id=volume)
-    where = httpx.URL(edge.url)
+        await api.create(f"s{number}", volume_id=volume)
+    where = httpx.URL(api.url)
     limit, viewers = trio.CapacityLimiter(AT_ONCE), []
     before = descriptors()
 
@@ -71,9 +71,9 @@ async def test_a_thousand_idle_sockets_take_nothing_from_who_works(edge, many_de
                 nursery.start_soon(be_silent)
         assert len(viewers) == CONTAINERS * EACH
 
-        async with edge.console("", token=f"?token={TOKEN}") as node:
+        async with api.console("", token=f"?token={TOKEN}") as node:
             for number in range(CONTAINERS):
-                assert (await edge.power("start", f"s{number}"))["status"] == "succeeded"
+                assert (await api.power("start", f"s{number}"))["status"] == "succeeded"
                 await node.until("event", "running")
         async with trio.open_nursery() as nursery:
             for viewer in viewers:
@@ -82,4 +82,4 @@ async def test_a_thousand_idle_sockets_take_nothing_from_who_works(edge, many_de
     with trio.fail_after(20):
         while descriptors() > before + 5:
             await trio.sleep(0.02)
-    assert len((await edge.get("/containers"))["containers"]) == CONTAINERS
+    assert len((await api.get("/containers"))["containers"]) == CONTAINERS

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.api.front import open_edge
+from tests.api.front import open_api
 from tests.support import soak
 
 KEYS = list(itertools.product(("0.0.0.0", "127.0.0.1", "10.0.0.1"), (1, 2), ("tcp", "udp")))
@@ -26,7 +26,7 @@ def collide(key, other):
 
 
 class Served:
-    """An edge in a thread of its own, for a test that can't wait."""
+    """An API in a thread of its own, for a test that can't wait."""
 
     def __init__(self):
         self._folder = tempfile.TemporaryDirectory(prefix="lightd-model-")
@@ -36,15 +36,15 @@ class Served:
         self._began.wait()
 
     async def _serve(self):
-        async with open_edge(Path(self._folder.name)) as self._edge:
+        async with open_api(Path(self._folder.name)) as self._api:
             self._token = trio.lowlevel.current_trio_token()
             self._ended = trio.Event()
-            self.volume = await self._edge.volume()
+            self.volume = await self._api.volume()
             self._began.set()
             await self._ended.wait()
 
     def ask(self, *call, **params):
-        ask = functools.partial(self._edge.ask, *call, params=params or None)
+        ask = functools.partial(self._api.ask, *call, params=params or None)
         answer = trio.from_thread.run(ask, trio_token=self._token)
         assert answer.status_code < 500, answer.text
         return answer.status_code, answer.json()

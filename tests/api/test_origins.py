@@ -5,7 +5,7 @@ import pytest
 import trio
 
 from lightd.http.origins import Origins
-from tests.api.front import HEADERS, TOKEN, open_edge
+from tests.api.front import HEADERS, TOKEN, open_api
 from tests.support.client import Client, upgrade
 
 PAGE = "https://page.example"
@@ -18,8 +18,8 @@ SERVER = {"host": "127.0.0.1", "port": 0}
 async def lists(tmp_path):
     """A daemon whose operator lists the page's origin."""
     server = {**SERVER, "allowed_origins": [PAGE]}
-    async with open_edge(tmp_path, sections={"server": server, "remote": PANEL}) as edge:
-        yield edge
+    async with open_api(tmp_path, sections={"server": server, "remote": PANEL}) as api:
+        yield api
 
 
 def from_page(origin=PAGE):
@@ -30,22 +30,22 @@ def of_cors(answer):
     return {name for name in answer.headers if name.startswith("access-control-") or name == "vary"}
 
 
-async def handshake(edge, *origins, token=TOKEN):
+async def handshake(api, *origins, token=TOKEN):
     """The status of a handshake; 101 of one that is let in."""
-    where = httpx.URL(edge.url)
+    where = httpx.URL(api.url)
     named = "".join(f"\r\norigin: {origin}" for origin in origins)
     async with await trio.open_tcp_stream(where.host, where.port) as stream:
         await stream.send_all(upgrade(f"/ws?token={token}", x=f"y{named}", host=where.netloc.decode()))
         return int((await Client(stream).read_until(b"\r\n")).split()[1])
 
 
-async def test_a_client_that_is_no_browser_opens_a_websocket(edge):
-    assert await handshake(edge) == 101
+async def test_a_client_that_is_no_browser_opens_a_websocket(api):
+    assert await handshake(api) == 101
 
 
-async def test_a_page_of_the_node_itself_opens_a_websocket(edge):
-    assert await handshake(edge, edge.url) == 101
-    assert await handshake(edge, edge.url.replace("http", "HTTP")) == 101
+async def test_a_page_of_the_node_itself_opens_a_websocket(api):
+    assert await handshake(api, api.url) == 101
+    assert await handshake(api, api.url.replace("http", "HTTP")) == 101
 
 
 async def test_pages_of_the_panel_and_of_listed_origins_open_one(lists):
@@ -79,30 +79,30 @@ async def test_a_page_that_sends_two_origins_is_refused(lists):
     assert await handshake(lists, PAGE, "https://evil.example") == 403
 
 
-async def test_a_bad_token_is_told_before_a_bad_origin(edge):
-    assert await handshake(edge, "https://evil.example", token="wrong") == 401
+async def test_a_bad_token_is_told_before_a_bad_origin(api):
+    assert await handshake(api, "https://evil.example", token="wrong") == 401
 
 
-async def test_a_page_that_may_not_spends_no_token(edge):
-    token = (await edge.post("/auth/tokens", {"ttl": "1h", "remove_on_use": True}))["token"]
-    assert await handshake(edge, "https://evil.example", token=token) == 403
-    assert await handshake(edge, token=token) == 101
-    assert await handshake(edge, token=token) == 401
+async def test_a_page_that_may_not_spends_no_token(api):
+    token = (await api.post("/auth/tokens", {"ttl": "1h", "remove_on_use": True}))["token"]
+    assert await handshake(api, "https://evil.example", token=token) == 403
+    assert await handshake(api, token=token) == 101
+    assert await handshake(api, token=token) == 401
 
 
-async def test_who_has_no_right_to_the_origin_of_another_host_is_refused(edge):
-    answer = await edge.shake_hands(
+async def test_who_has_no_right_to_the_origin_of_another_host_is_refused(api):
+    answer = await api.shake_hands(
         f"/ws?token={TOKEN}", headers={"Host": "node.example", "Origin": "http://other.example"}
     )
     assert answer.status_code == 403
 
 
-async def test_without_listed_origins_no_answer_speaks_of_origins(edge):
-    for headers in (HEADERS, from_page(), from_page(edge.url)):
-        answer = await edge.ask("GET", "/containers", headers=headers)
+async def test_without_listed_origins_no_answer_speaks_of_origins(api):
+    for headers in (HEADERS, from_page(), from_page(api.url)):
+        answer = await api.ask("GET", "/containers", headers=headers)
         assert answer.status_code == 200
         assert of_cors(answer) == set()
-    preflight = await edge.ask("OPTIONS", "/containers", headers={"Origin": PAGE, **ASKS})
+    preflight = await api.ask("OPTIONS", "/containers", headers={"Origin": PAGE, **ASKS})
     assert preflight.status_code == 401
     assert of_cors(preflight) == set()
 
@@ -163,13 +163,13 @@ async def test_a_reload_changes_who_is_let_in(lists):
 
 async def test_without_authorization_a_strange_page_can_do_nothing(tmp_path):
     sections = {"authorization": {"enabled": False, "token": TOKEN}}
-    async with open_edge(tmp_path, sections=sections) as edge:
+    async with open_api(tmp_path, sections=sections) as api:
         for method, path in (("GET", "/containers"), ("POST", "/volumes")):
-            answer = await edge.ask(method, path, headers=from_page())
+            answer = await api.ask(method, path, headers=from_page())
             assert (answer.status_code, answer.json()["code"]) == (403, "origin_not_allowed")
-            assert (await edge.ask(method, path, headers=from_page(edge.url))).status_code < 300
-        assert (await edge.ask("GET", "/containers")).status_code == 200
-        assert len(edge.system.volumes.view.state.volumes) == 1
+            assert (await api.ask(method, path, headers=from_page(api.url))).status_code < 300
+        assert (await api.ask("GET", "/containers")).status_code == 200
+        assert len(api.system.volumes.view.state.volumes) == 1
 
 
 def test_the_nodes_own_origin_goes_by_scheme_host_and_port():
@@ -187,16 +187,16 @@ def test_the_nodes_own_origin_goes_by_scheme_host_and_port():
 )
 async def test_foreign_host_is_a_403_without_authorization(tmp_path, host):
     sections = {"authorization": {"enabled": False, "token": TOKEN}}
-    async with open_edge(tmp_path, sections=sections) as edge:
+    async with open_api(tmp_path, sections=sections) as api:
         for path in ("/containers", "/api/v1/public/ping", "/docs", "/openapi.json", "/nowhere"):
-            answer = await edge.ask("GET", path, headers={"Accept": HEADERS["Accept"], "Host": host})
+            answer = await api.ask("GET", path, headers={"Accept": HEADERS["Accept"], "Host": host})
             assert (answer.status_code, answer.json()["code"]) == (403, "host_not_allowed"), path
-        answer = await edge.ask(
+        answer = await api.ask(
             "OPTIONS", "/containers", headers={**ASKS, "Origin": "https://x", "Host": host}
         )
         assert answer.status_code == 403
         for path in ("/ws", "/ws/s1"):
-            answer = await edge.shake_hands(path, headers={"Host": host})
+            answer = await api.shake_hands(path, headers={"Host": host})
             assert (answer.status_code, answer.json()["code"]) == (403, "host_not_allowed"), path
 
 
@@ -205,12 +205,12 @@ async def test_foreign_host_is_a_403_without_authorization(tmp_path, host):
 )
 async def test_name_of_this_machine_is_served_without_authorization(tmp_path, host):
     sections = {"authorization": {"enabled": False, "token": TOKEN}}
-    async with open_edge(tmp_path, sections=sections) as edge:
-        answer = await edge.ask("GET", "/containers", headers={"Accept": HEADERS["Accept"], "Host": host})
+    async with open_api(tmp_path, sections=sections) as api:
+        answer = await api.ask("GET", "/containers", headers={"Accept": HEADERS["Accept"], "Host": host})
         assert answer.status_code == 200
 
 
-async def test_any_host_is_served_with_authorization(edge):
+async def test_any_host_is_served_with_authorization(api):
     assert (
-        await edge.ask("GET", "/containers", headers={**HEADERS, "Host": "node.example"})
+        await api.ask("GET", "/containers", headers={**HEADERS, "Host": "node.example"})
     ).status_code == 200

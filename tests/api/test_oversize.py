@@ -54,10 +54,10 @@ REQUESTS = {
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-async def test_what_is_too_large_is_refused_as_what_it_is(edge, name):
+async def test_what_is_too_large_is_refused_as_what_it_is(api, name):
     method, path, headers, body, status = REQUESTS[name]
     try:
-        answer = await edge.ask(method, path, headers={**HEADERS, **headers}, content=body)
+        answer = await api.ask(method, path, headers={**HEADERS, **headers}, content=body)
     except (httpx.WriteError, httpx.LocalProtocolError):  # it was refused before all of it was sent
         assert status in (413, 431)
     else:
@@ -66,28 +66,28 @@ async def test_what_is_too_large_is_refused_as_what_it_is(edge, name):
             said = answer.json()
             assert set(said) == {"error", "code"}
             assert len(said["error"]) < 2000
-    assert (await edge.get("/containers")) == {"containers": []}
+    assert (await api.get("/containers")) == {"containers": []}
 
 
-async def test_paths_in_a_volume_have_a_longest(edge):
-    volume = await edge.volume()
+async def test_paths_in_a_volume_have_a_longest(api):
+    volume = await api.volume()
     for path in ("a" * 300, "a/" * 3000 + "a", "a" * 500_000, "/".join(["b" * 250] * 50)):
-        status, _, said = await edge.refused("POST", f"/volumes/{volume}/folders", {"path": path})
+        status, _, said = await api.refused("POST", f"/volumes/{volume}/folders", {"path": path})
         assert status == 400, said
         assert len(said) < 1000
 
 
-async def test_of_a_long_list_the_mistakes_are_told_by_their_places_in_all_of_it(edge):
+async def test_of_a_long_list_the_mistakes_are_told_by_their_places_in_all_of_it(api):
     port = {"ip": "127.0.0.1", "port": 1}
     body = json.loads(a_container(ports=[port] * 1234 + [{**port, "port": 0}] + [port] * 2000))
-    status, _, said = await edge.refused("POST", "/containers", body)
+    status, _, said = await api.refused("POST", "/containers", body)
     assert status == 400
     assert said.startswith("ports[1234].port: must be")
 
 
-async def test_body_of_a_route_that_takes_none_is_refused_without_being_read_as_json(edge, monkeypatch):
-    await edge.create()
-    volume = await edge.volume()
+async def test_body_of_a_route_that_takes_none_is_refused_without_being_read_as_json(api, monkeypatch):
+    await api.create()
+    volume = await api.volume()
     monkeypatch.setattr(wire, "loads", None)
     for method, path in (
         ("POST", "/containers/s1/start"),
@@ -97,20 +97,20 @@ async def test_body_of_a_route_that_takes_none_is_refused_without_being_read_as_
         ("POST", "/remote/config/reload"),
     ):
         for body in (b"[1]", b"{", b'{"a": 1}', b"[" * KIB, b"\xff"):
-            answer = await edge.ask(method, path, content=body)
+            answer = await api.ask(method, path, content=body)
             assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request"), (path, body[:20])
-        answer = await edge.ask(method, path, content=b"{" + b" " * 2 * KIB + b"}")
+        answer = await api.ask(method, path, content=b"{" + b" " * 2 * KIB + b"}")
         assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large"), path
-    assert (await edge.ask("POST", "/containers/s1/start", content=b" {\n} ")).status_code == 200
+    assert (await api.ask("POST", "/containers/s1/start", content=b" {\n} ")).status_code == 200
 
 
-async def test_body_of_a_mebibyte_of_values_leaves_the_loop_to_others(edge):
+async def test_body_of_a_mebibyte_of_values_leaves_the_loop_to_others(api):
     body = b'{"ports":[' + b'{"ip":"127.0.0.1","port":1,"x":[]},' * (MANY // 35)
     longest = 0.0
 
     async def attack():
         for shape in (body, b"[" + b"{}," * (MANY // 3), b'{"ports":"' + b"\\n" * (MANY // 2) + b'"}'):
-            answer = await edge.ask("POST", "/network/ports/bulk", content=shape)
+            answer = await api.ask("POST", "/network/ports/bulk", content=shape)
             assert answer.status_code == 400
         nursery.cancel_scope.cancel()
 

@@ -88,26 +88,20 @@ def vouched_by(authority, name="127.0.0.1"):
     return context
 
 
-@pytest.fixture
-def known(tmp_path, monkeypatch):
-    """An authority that the system trusts."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "authorities.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authorities.pem"))
-    return authority
-
-
-async def test_a_panel_that_the_system_vouches_for_is_spoken_to_over_tls(known):
-    async with open_panel(tls=vouched_by(known)) as server, open_http_panel(server.url, TOKEN) as panel:
+async def test_a_panel_that_the_system_vouches_for_is_spoken_to_over_tls(trusted_authority):
+    async with (
+        open_panel(tls=vouched_by(trusted_authority)) as server,
+        open_http_panel(server.url, TOKEN) as panel,
+    ):
         assert await tell(panel) == await tell(panel) == Accepted()
         assert await panel.health() is None
         assert server.connections == 1
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_trouble_that_says_so(known):
+async def test_a_certificate_that_nobody_vouches_for_is_trouble_that_says_so(trusted_authority):
     strangers = [
         (vouched_by(trustme.CA()), "certificate verify failed"),
-        (vouched_by(known, "panel.example"), "is not valid for '127.0.0.1'"),
+        (vouched_by(trusted_authority, "panel.example"), "is not valid for '127.0.0.1'"),
     ]
     for tls, reason in strangers:
         async with open_panel(tls=tls) as server, open_http_panel(server.url, TOKEN) as panel:

@@ -14,7 +14,7 @@ from lightd.http.wire import read
 from lightd.panel import exchange
 from lightd.panel.exchange import to_entry
 from lightd.panel.http import HttpPanel
-from tests.api.front import open_edge
+from tests.api.front import open_api
 from tests.support.doubles.panel import CUT, HANG, NOISE, Answer, behave, open_panel
 
 
@@ -41,24 +41,24 @@ def statuses(panel, server="s1"):
 
 
 def open_connected(folder, panel, **settings):
-    return open_edge(folder, sections={"remote": panel.settings(**settings)})
+    return open_api(folder, sections={"remote": panel.settings(**settings)})
 
 
 # Updates
 
 
 async def test_the_panel_is_told_of_an_installation(tmp_path, panel):
-    async with open_connected(tmp_path, panel) as edge:
-        await edge.create(install_script="echo hello")
+    async with open_connected(tmp_path, panel) as api:
+        await api.create(install_script="echo hello")
         await until(lambda: "ready" in statuses(panel))
         assert statuses(panel) == ["installing", "installing", "ready"]
-        events = (await edge.get("/containers/s1/events"))["events"]
+        events = (await api.get("/containers/s1/events"))["events"]
         seqs = {event["type"]: event["seq"] for event in events}
         assert [request.event_id for request in panel.accepted] == [
-            f"edge-{seqs[name]}" for name in ("created", "script-finished", "installed")
+            f"api-{seqs[name]}" for name in ("created", "script-finished", "installed")
         ]
-        await until(lambda: edge.system.standing.backlog == 0)
-        status = await edge.get("/remote/status")
+        await until(lambda: api.system.standing.backlog == 0)
+        status = await api.get("/remote/status")
     assert status["enabled"] is status["healthy"] is True
     assert status["backlog"] == 0
     assert status["oldest_pending_at"] is None
@@ -67,9 +67,9 @@ async def test_the_panel_is_told_of_an_installation(tmp_path, panel):
 
 
 async def test_the_panel_is_told_of_a_failure_and_why(tmp_path, panel):
-    async with open_connected(tmp_path, panel) as edge:
-        body = await edge.a_body(install_script="exit 3")
-        assert (await edge.post("/containers", body, wait=20))["status"] == "failed"
+    async with open_connected(tmp_path, panel) as api:
+        body = await api.a_body(install_script="exit 3")
+        assert (await api.post("/containers", body, wait=20))["status"] == "failed"
         await until(lambda: len(panel.accepted) == 3)
     assert statuses(panel) == ["installing", "failed", "failed"]
     assert panel.accepted[-1].body["data"]
@@ -102,10 +102,10 @@ async def test_a_panel_on_a_bad_day_is_told_all_the_same(tmp_path, panel, bad):
         return await behave(request)
 
     panel.react = react
-    async with open_connected(tmp_path, panel) as edge:
-        await edge.create()
-        await until(lambda: edge.system.standing.cursor == edge.system.bus.head)
-        await until(lambda: edge.system.standing.backlog == 0)
+    async with open_connected(tmp_path, panel) as api:
+        await api.create()
+        await until(lambda: api.system.standing.cursor == api.system.bus.head)
+        await until(lambda: api.system.standing.backlog == 0)
     told = [request.event_id for request in panel.accepted if request.body.get("status")]
     assert sorted(set(told), key=told.index) == sorted(set(told), key=lambda each: int(each[5:]))
     assert statuses(panel)[-1] == "ready"
@@ -113,16 +113,16 @@ async def test_a_panel_on_a_bad_day_is_told_all_the_same(tmp_path, panel, bad):
 
 async def test_a_panel_that_was_down_at_the_start_and_over_a_restart_hears_of_it_all(tmp_path, panel):
     panel.down()
-    async with open_connected(tmp_path, panel) as edge:
-        await edge.create("a")
-        await edge.create("b")
-        assert (await edge.get("/remote/status"))["backlog"] == 6
-        assert (await edge.get("/remote/status"))["healthy"] is False
-    async with open_connected(tmp_path, panel) as edge:
-        await until(lambda: edge.system.standing.backlog == 6)
+    async with open_connected(tmp_path, panel) as api:
+        await api.create("a")
+        await api.create("b")
+        assert (await api.get("/remote/status"))["backlog"] == 6
+        assert (await api.get("/remote/status"))["healthy"] is False
+    async with open_connected(tmp_path, panel) as api:
+        await until(lambda: api.system.standing.backlog == 6)
         assert panel.accepted == []
         await panel.up()
-        await until(lambda: edge.system.standing.backlog == 0)
+        await until(lambda: api.system.standing.backlog == 0)
     for server in "ab":
         assert statuses(panel, server) == ["installing", "installing", "ready"]
 
@@ -134,30 +134,30 @@ async def test_a_panel_that_refuses_is_passed_by(tmp_path, panel):
         )
 
     panel.react = react
-    async with open_connected(tmp_path, panel) as edge:
-        await edge.create()
-        await until(lambda: edge.system.standing.refused == 3)
-        status = await edge.get("/remote/status")
+    async with open_connected(tmp_path, panel) as api:
+        await api.create()
+        await until(lambda: api.system.standing.refused == 3)
+        status = await api.get("/remote/status")
     assert status["refused"] == 3
     assert status["last_error"] == "the panel answered 404"
 
 
 async def test_a_panel_is_enabled_moved_and_disabled_while_the_daemon_runs(tmp_path, panel):
-    async with open_edge(tmp_path) as edge, open_panel() as other:
-        await edge.create("before")
-        await edge.reload(remote=panel.settings())
-        await until(lambda: edge.system.standing.healthy)
-        await edge.create("first")
+    async with open_api(tmp_path) as api, open_panel() as other:
+        await api.create("before")
+        await api.reload(remote=panel.settings())
+        await until(lambda: api.system.standing.healthy)
+        await api.create("first")
         await until(lambda: "ready" in statuses(panel, "first"))
         assert statuses(panel, "before") == []
-        await edge.reload(remote=other.settings())
-        await edge.create("second")
+        await api.reload(remote=other.settings())
+        await api.create("second")
         await until(lambda: "ready" in statuses(other, "second"))
         assert statuses(panel, "second") == []
-        assert (await edge.reload())["applied"] == ["remote.enabled", "remote.url", "remote.token"]
-        await edge.create("third")
-        assert (await edge.get("/remote/status"))["enabled"] is False
-        await edge.reload(remote=other.settings(catch_up="latest"))
+        assert (await api.reload())["applied"] == ["remote.enabled", "remote.url", "remote.token"]
+        await api.create("third")
+        assert (await api.get("/remote/status"))["enabled"] is False
+        await api.reload(remote=other.settings(catch_up="latest"))
         await until(lambda: "ready" in statuses(other, "third"))
         assert statuses(other, "third") == ["ready"]
 
@@ -167,10 +167,10 @@ async def test_a_panel_that_hangs_on_everything_is_noticed_by_no_container(tmp_p
         return HANG
 
     panel.react = react
-    async with open_connected(tmp_path, panel, sync_config=True) as edge:
-        await edge.running()
-        await edge.power("stop")
-        await edge.call("DELETE", "/containers/s1")
+    async with open_connected(tmp_path, panel, sync_config=True) as api:
+        await api.running()
+        await api.power("stop")
+        await api.call("DELETE", "/containers/s1")
 
 
 async def test_a_bug_that_comes_again_and_again_is_shown_and_new_settings_begin_anew(
@@ -181,13 +181,13 @@ async def test_a_bug_that_comes_again_and_again_is_shown_and_new_settings_begin_
 
     with monkeypatch.context() as patched:
         patched.setattr(HttpPanel, "update", broken)
-        async with open_connected(tmp_path, panel) as edge:
-            await edge.create()
-            await until(lambda: "crashed repeatedly" in (edge.system.standing.last_error or ""))
-            assert (await edge.get("/remote/status"))["healthy"] is False
-            assert (await edge.power("start"))["status"] == "succeeded"
+        async with open_connected(tmp_path, panel) as api:
+            await api.create()
+            await until(lambda: "crashed repeatedly" in (api.system.standing.last_error or ""))
+            assert (await api.get("/remote/status"))["healthy"] is False
+            assert (await api.power("start"))["status"] == "succeeded"
             patched.undo()
-            await edge.reload(remote=panel.settings(catch_up="latest"))
+            await api.reload(remote=panel.settings(catch_up="latest"))
             await until(lambda: "ready" in statuses(panel))
 
 
@@ -218,45 +218,45 @@ class Office:
 
 async def test_what_the_panel_has_and_the_node_lacks_is_created(tmp_path, panel):
     office = Office(panel)
-    async with open_connected(tmp_path, panel, sync_config=True) as edge:
+    async with open_connected(tmp_path, panel, sync_config=True) as api:
         await until(lambda: len(office.given) == 1)
-        assert office.given == [{"containers": [], "settings": {"node": "edge", "version": "0.1.0"}}]
-        bodies = [await edge.a_body("a", install_script="echo hello"), await edge.a_body("b")]
+        assert office.given == [{"containers": [], "settings": {"node": "api", "version": "0.1.0"}}]
+        bodies = [await api.a_body("a", install_script="echo hello"), await api.a_body("b")]
         office.document = {"containers": bodies, "settings": {"theme": "dark"}}
-        await edge.reload(remote=panel.settings(sync_config=True))
-        await until(lambda: {row.internal_id for row in edge.system.fleet} == {"a", "b"})
+        await api.reload(remote=panel.settings(sync_config=True))
+        await until(lambda: {row.internal_id for row in api.system.fleet} == {"a", "b"})
         await until(lambda: "ready" in statuses(panel, "a"))
         await until(lambda: [len(given["containers"]) for given in office.given][-1] == 2)
-        status = (await edge.get("/remote/status"))["config"]
+        status = (await api.get("/remote/status"))["config"]
     assert status["conflicts"] == []
     assert status["pulled_at"] <= status["pushed_at"]
 
 
 async def test_what_can_not_be_followed_is_told_and_left_as_it_is(tmp_path, panel, caplog):
     office = Office(panel, {"containers": []})
-    async with open_connected(tmp_path, panel, sync_config=True) as edge:
-        await edge.create("same", ports=[])
-        await edge.create("other", start_pattern="Ready")
-        await edge.create("ours")
-        same = to_entry(edge.system.fleet.get("same").state.spec)
+    async with open_connected(tmp_path, panel, sync_config=True) as api:
+        await api.create("same", ports=[])
+        await api.create("other", start_pattern="Ready")
+        await api.create("ours")
+        same = to_entry(api.system.fleet.get("same").state.spec)
         del same["user"]
-        other = {**to_entry(edge.system.fleet.get("other").state.spec), "image": "another", "tty": False}
+        other = {**to_entry(api.system.fleet.get("other").state.spec), "image": "another", "tty": False}
         office.document = {
             "containers": [
-                {**(await edge.a_body("no-volume")), "volume_id": "00000000-0000-0000-0000-000000000000"},
+                {**(await api.a_body("no-volume")), "volume_id": "00000000-0000-0000-0000-000000000000"},
                 same,
                 other,
-                await edge.a_body("no-port", ports=[{"ip": "127.0.0.1", "port": 1}]),
-                await edge.a_body("forbidden", mount={"/x": "/etc"}),
-                {**(await edge.a_body("unknown")), "colour": "red"},
+                await api.a_body("no-port", ports=[{"ip": "127.0.0.1", "port": 1}]),
+                await api.a_body("forbidden", mount={"/x": "/etc"}),
+                {**(await api.a_body("unknown")), "colour": "red"},
                 "nothing",
-                await edge.a_body("new"),
+                await api.a_body("new"),
             ]
         }
-        await edge.reload(remote=panel.settings(sync_config=True))
-        await until(lambda: edge.system.fleet.get("new") is not None)
-        conflicts = (await edge.get("/remote/status"))["config"]["conflicts"]
-        assert {row.internal_id for row in edge.system.fleet} == {"same", "other", "ours", "new"}
+        await api.reload(remote=panel.settings(sync_config=True))
+        await until(lambda: api.system.fleet.get("new") is not None)
+        conflicts = (await api.get("/remote/status"))["config"]["conflicts"]
+        assert {row.internal_id for row in api.system.fleet} == {"same", "other", "ours", "new"}
     assert conflicts == [
         {"internal_id": "no-volume", "reason": "no such volume"},
         {"internal_id": "other", "reason": "it is here with something else in image, tty"},
@@ -277,9 +277,9 @@ async def test_what_can_not_be_followed_is_told_and_left_as_it_is(tmp_path, pane
 @pytest.mark.parametrize("document", [[], {"containers": {}}, "x"])
 async def test_a_configuration_that_is_none_is_told(tmp_path, panel, document):
     Office(panel, document)
-    async with open_connected(tmp_path, panel, sync_config=True) as edge:
-        await until(lambda: edge.system.exchanged.conflicts)
-        (conflict,) = edge.system.exchanged.conflicts
+    async with open_connected(tmp_path, panel, sync_config=True) as api:
+        await until(lambda: api.system.exchanged.conflicts)
+        (conflict,) = api.system.exchanged.conflicts
     assert conflict.reason == "the panel's configuration has no list of containers"
 
 
@@ -293,10 +293,10 @@ async def test_a_configuration_that_is_none_is_told(tmp_path, panel, document):
 )
 async def test_a_configuration_that_is_too_large_is_told_and_harms_nobody(tmp_path, panel, document, reason):
     Office(panel, document)
-    async with open_connected(tmp_path, panel, sync_config=True) as edge:
-        await until(lambda: edge.system.exchanged.conflicts)
-        [conflict] = edge.system.exchanged.conflicts
-        assert (await edge.get("/remote/status"))["config"]["pulled_at"]
+    async with open_connected(tmp_path, panel, sync_config=True) as api:
+        await until(lambda: api.system.exchanged.conflicts)
+        [conflict] = api.system.exchanged.conflicts
+        assert (await api.get("/remote/status"))["config"]["pulled_at"]
     assert conflict.reason == f"the panel's configuration {reason}"
 
 
@@ -304,18 +304,18 @@ async def test_of_many_conflicts_a_hundred_are_remembered_and_others_go_on_meanw
     Office(panel, {"containers": [*[0] * 1000, {"x" * 5000: 1}, *[0] * 999]})
     turns = []
 
-    async def watch(edge):
-        while edge.system.exchanged.pulled_at is None:
+    async def watch(api):
+        while api.system.exchanged.pulled_at is None:
             await trio.lowlevel.checkpoint()
         while len(turns) < 1000:
-            turns.append(len(edge.system.exchanged.conflicts))
+            turns.append(len(api.system.exchanged.conflicts))
             await trio.lowlevel.checkpoint()
 
-    async with open_connected(tmp_path, panel, sync_config=True) as edge:
+    async with open_connected(tmp_path, panel, sync_config=True) as api:
         with trio.fail_after(60):
-            await watch(edge)
-        await until(lambda: len(edge.system.exchanged.conflicts) == panel_exchange.MOST_CONFLICTS)
-        shown = (await edge.get("/remote/status"))["config"]["conflicts"]
+            await watch(api)
+        await until(lambda: len(api.system.exchanged.conflicts) == panel_exchange.MOST_CONFLICTS)
+        shown = (await api.get("/remote/status"))["config"]["conflicts"]
     assert len(set(turns)) > 50  # it was one's turn while they were looked at
     assert len(shown) == 100
     assert max(len(each["reason"]) for each in shown) <= exchange.LONGEST_REASON
@@ -325,30 +325,30 @@ async def test_of_many_conflicts_a_hundred_are_remembered_and_others_go_on_meanw
 async def test_many_changes_in_a_row_are_given_once_and_power_is_no_change(tmp_path, panel, monkeypatch):
     monkeypatch.setattr(exchange, "SETTLING", 2.0)  # each creation is well within it, on a busy machine too
     office = Office(panel)
-    async with open_connected(tmp_path, panel, sync_config=True) as edge:
+    async with open_connected(tmp_path, panel, sync_config=True) as api:
         await until(lambda: len(office.given) == 1)
         for number in range(5):
-            await edge.create(f"s{number}")
+            await api.create(f"s{number}")
         await until(lambda: len(office.given[-1]["containers"]) == 5)
         assert len(office.given) <= 4
         count = len(office.given)
-        await edge.power("start", "s1")
-        await edge.power("kill", "s1")
+        await api.power("start", "s1")
+        await api.power("kill", "s1")
         await trio.sleep(2.5)
         assert len(office.given) == count
-        await edge.call("DELETE", "/containers/s1")
+        await api.call("DELETE", "/containers/s1")
         await until(lambda: len(office.given[-1]["containers"]) == 4)
 
 
 async def test_a_panel_that_is_away_is_asked_and_given_later(tmp_path, panel, caplog):
     office = Office(panel, {"containers": []})
     office.status = 503
-    async with open_connected(tmp_path, panel, sync_config=True) as edge:
+    async with open_connected(tmp_path, panel, sync_config=True) as api:
         await until(
             lambda: "cannot exchange configurations with the panel: the panel answered 503" in caplog.text
         )
         panel.down()
-        await edge.create()
+        await api.create()
         office.status = 200
         await panel.up()
         await until(lambda: office.given and office.given[-1]["containers"])
@@ -358,16 +358,16 @@ async def test_a_panel_that_is_away_is_asked_and_given_later(tmp_path, panel, ca
 async def test_a_panel_that_does_without_configurations_is_left_alone(tmp_path, panel):
     office = Office(panel)
     office.status = 405
-    async with open_connected(tmp_path, panel, sync_config=True) as edge:
+    async with open_connected(tmp_path, panel, sync_config=True) as api:
         await until(lambda: [r.method for r in panel.requests if r.path == "/api/config"] == ["GET", "POST"])
-        assert edge.system.exchanged.pushed_at is None
+        assert api.system.exchanged.pushed_at is None
         await trio.sleep(0.3)
     assert len([request for request in panel.requests if request.path == "/api/config"]) == 2
 
 
 async def test_without_sync_config_no_configuration_is_exchanged(tmp_path, panel):
-    async with open_connected(tmp_path, panel) as edge:
-        await edge.create()
+    async with open_connected(tmp_path, panel) as api:
+        await api.create()
         await until(lambda: "ready" in statuses(panel))
         await trio.sleep(0.1)
     assert {request.path for request in panel.requests} == {"/api/update", "/api/health"}
@@ -375,22 +375,22 @@ async def test_without_sync_config_no_configuration_is_exchanged(tmp_path, panel
 
 async def test_an_engine_that_is_away_is_waited_for_before_a_container_is_created(tmp_path, panel):
     office = Office(panel, {"containers": []})
-    async with open_connected(tmp_path, panel, sync_config=True) as edge:
-        office.document = {"containers": [await edge.a_body("a")]}
-        edge.system.fleet.engine_up.set(value=False)
-        await edge.reload(remote=panel.settings(sync_config=True))
+    async with open_connected(tmp_path, panel, sync_config=True) as api:
+        office.document = {"containers": [await api.a_body("a")]}
+        api.system.fleet.engine_up.set(value=False)
+        await api.reload(remote=panel.settings(sync_config=True))
         await until(lambda: office.asked == 2)
         await trio.sleep(0.1)
-        assert edge.system.fleet.get("a") is None
-        edge.system.fleet.engine_up.set(value=True)
-        await until(lambda: edge.system.fleet.get("a") is not None)
+        assert api.system.fleet.get("a") is None
+        api.system.fleet.engine_up.set(value=True)
+        await until(lambda: api.system.fleet.get("a") is not None)
 
 
 async def test_a_spec_comes_back_from_the_entry_that_is_given_of_it(tmp_path):
-    async with open_edge(tmp_path) as edge:
-        await edge.port(25565)
+    async with open_api(tmp_path) as api:
+        await api.port(25565)
         (tmp_path / "allowed").mkdir()
-        await edge.create(
+        await api.create(
             "full",
             install_script="echo x",
             environment={"A": "b"},
@@ -401,9 +401,9 @@ async def test_a_spec_comes_back_from_the_entry_that_is_given_of_it(tmp_path):
             start_pattern="Ready",
             tty=False,
         )
-        await edge.create("bare")
+        await api.create("bare")
         for internal_id in ("full", "bare"):
-            spec = edge.system.fleet.get(internal_id).state.spec
+            spec = api.system.fleet.get(internal_id).state.spec
             body = read(ContainerBody, to_entry(spec))
-            assert await to_spec(body, edge.system.config.docker) == spec
+            assert await to_spec(body, api.system.config.docker) == spec
     assert attrs.evolve(spec, image=engine.RIG_IMAGE) == spec

@@ -6,10 +6,10 @@ from tests.api.front import TOKEN
 from tests.support.page_lines import check_every_line_works
 
 
-async def test_every_line_of_the_reference_works_as_it_stands(edge, tmp_path):
+async def test_every_line_of_the_reference_works_as_it_stands(api, tmp_path):
     folder = tmp_path / "shell"
     folder.mkdir()
-    routes = await check_every_line_works(edge.url, TOKEN, folder, engine.RIG_IMAGE)
+    routes = await check_every_line_works(api.url, TOKEN, folder, engine.RIG_IMAGE)
     assert routes == [
         f"{entry.method} {entry.path}" for section in document.SECTIONS for entry in section.entries
     ]

@@ -101,23 +101,23 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-async def test_a_mistake_in_a_body_is_named_by_its_field(edge):
+async def test_a_mistake_in_a_body_is_named_by_its_field(api):
     said = {}
     for change, _ in MISTAKES:
         body = {**GOOD, **change}
-        answer = await edge.ask("POST", "/containers", content=_dumps(body))
+        answer = await api.ask("POST", "/containers", content=_dumps(body))
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request"), change
         said[_dumps(change)] = answer.json()["error"]
     assert said == {_dumps(change): sentence for change, sentence in MISTAKES}
-    assert await edge.get("/containers") == {"containers": []}
+    assert await api.get("/containers") == {"containers": []}
 
 
 def _dumps(value):
     return json.dumps(value).replace("Infinity", "1e400")
 
 
-async def test_all_mistakes_of_a_body_are_told(edge):
-    _, _, said = await edge.refused("POST", "/containers", {"tty": 5, "ports": [{"ip": "x"}]})
+async def test_all_mistakes_of_a_body_are_told(api):
+    _, _, said = await api.refused("POST", "/containers", {"tty": 5, "ports": [{"ip": "x"}]})
     assert said.split("; ") == [
         "internal_id: is missing",
         "image: is missing",
@@ -129,55 +129,55 @@ async def test_all_mistakes_of_a_body_are_told(edge):
     ]
 
 
-async def test_of_very_many_mistakes_the_first_are_told(edge):
-    _, _, said = await edge.refused("POST", "/containers", {**GOOD, "ports": [5] * 1000})
+async def test_of_very_many_mistakes_the_first_are_told(api):
+    _, _, said = await api.refused("POST", "/containers", {**GOOD, "ports": [5] * 1000})
     assert said.count("must be an object") == 10
     assert said.endswith("; and 990 more")
-    _, _, said = await edge.refused(
+    _, _, said = await api.refused(
         "POST", "/containers", {**GOOD, **{f"{n}{'x' * 99}": n for n in range(99)}}
     )
     assert said.startswith("unknown field 0xxx")
     assert len(said) < 1000
 
 
-async def test_a_mount_outside_of_what_the_configuration_allows_is_a_403(edge, tmp_path):
+async def test_a_mount_outside_of_what_the_configuration_allows_is_a_403(api, tmp_path):
     allowed = tmp_path / "allowed"
     allowed.mkdir()
     (allowed / "out").symlink_to("/etc")
     for source in ("/etc", "/", str(tmp_path), f"{allowed}x", str(allowed / "out")):
-        status, code, said = await edge.refused("POST", "/containers", {**GOOD, "mount": {"/maps": source}})
+        status, code, said = await api.refused("POST", "/containers", {**GOOD, "mount": {"/maps": source}})
         assert (status, code) == (403, "mount_not_allowed")
         assert said == "mount: what /maps should show is not among the paths that may be mounted"
     for source in (allowed, allowed / "maps"):
-        status, code, _ = await edge.refused("POST", "/containers", {**GOOD, "mount": {"/maps": str(source)}})
+        status, code, _ = await api.refused("POST", "/containers", {**GOOD, "mount": {"/maps": str(source)}})
         assert (status, code) == (404, "volume_not_found")
 
 
-async def test_an_id_that_is_taken_is_a_409(edge):
-    await edge.create()
-    assert await edge.refused("POST", "/containers", await edge.a_body()) == (
+async def test_an_id_that_is_taken_is_a_409(api):
+    await api.create()
+    assert await api.refused("POST", "/containers", await api.a_body()) == (
         409,
         "already_exists",
         "container s1 exists already",
     )
 
 
-async def test_of_many_creations_of_one_id_exactly_one_wins(edge):
-    body = await edge.a_body()
+async def test_of_many_creations_of_one_id_exactly_one_wins(api):
+    body = await api.a_body()
     answers = []
 
     async def create():
-        answers.append(await edge.ask("POST", "/containers", body))
+        answers.append(await api.ask("POST", "/containers", body))
 
     async with trio.open_nursery() as nursery:
         for _ in range(8):
             nursery.start_soon(create)
     assert sorted(answer.status_code for answer in answers) == [200] + [409] * 7
     assert {answer.json()["code"] for answer in answers if answer.is_error} == {"already_exists"}
-    assert (await edge.types()).count("created") == 1
+    assert (await api.types()).count("created") == 1
 
 
-async def test_an_id_may_have_up_to_63_characters(edge):
+async def test_an_id_may_have_up_to_63_characters(api):
     for internal_id in ("0", "A1._-" + "x" * 58):
-        await edge.create(internal_id)
-        assert (await edge.show(internal_id))["internal_id"] == internal_id
+        await api.create(internal_id)
+        assert (await api.show(internal_id))["internal_id"] == internal_id

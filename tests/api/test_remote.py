@@ -8,7 +8,7 @@ import trio
 from actors.tokens.grant import MASTER
 from lightd import daemon
 from lightd.http.live import session
-from tests.api.front import HEADERS, TOKEN, USER, open_edge, write_file
+from tests.api.front import HEADERS, TOKEN, USER, open_api, write_file
 
 NEW = "lightd_another_master_token"
 PANEL = {"enabled": False, "url": "https://panel.example/api", "token": "lightd_the_panels_token_1234"}
@@ -19,8 +19,8 @@ def headers(token):
 
 
 async def test_the_running_configuration_is_shown_without_its_tokens(tmp_path):
-    async with open_edge(tmp_path, sections={"remote": PANEL}) as edge:
-        answer = await edge.ask("GET", "/remote/config")
+    async with open_api(tmp_path, sections={"remote": PANEL}) as api:
+        answer = await api.ask("GET", "/remote/config")
     shown = answer.json()
     assert shown["authorization"] == {"enabled": True, "token": "lightd_…oken"}
     assert shown["remote"] == {
@@ -35,8 +35,8 @@ async def test_the_running_configuration_is_shown_without_its_tokens(tmp_path):
     assert TOKEN not in answer.text
 
 
-async def test_a_daemon_without_a_panel_says_so(edge):
-    assert await edge.get("/remote/status") == {
+async def test_a_daemon_without_a_panel_says_so(api):
+    assert await api.get("/remote/status") == {
         "enabled": False,
         "healthy": False,
         "last_ok": None,
@@ -49,25 +49,25 @@ async def test_a_daemon_without_a_panel_says_so(edge):
     }
 
 
-async def test_the_routes_are_strict(edge):
+async def test_the_routes_are_strict(api):
     for method, path in (
         ("GET", "/remote/config"),
         ("GET", "/remote/status"),
         ("POST", "/remote/config/reload"),
     ):
-        assert (await edge.refused(method, path, x="1"))[:2] == (400, "invalid_request")
-    assert (await edge.refused("POST", "/remote/config/reload", {"x": 1}))[0] == 400
+        assert (await api.refused(method, path, x="1"))[:2] == (400, "invalid_request")
+    assert (await api.refused("POST", "/remote/config/reload", {"x": 1}))[0] == 400
 
 
-async def test_a_reload_of_the_same_file_changes_nothing(edge):
-    assert await edge.reload() == {
+async def test_a_reload_of_the_same_file_changes_nothing(api):
+    assert await api.reload() == {
         "message": "Configuration reloaded successfully",
         "applied": [],
         "restart_required": [],
     }
 
 
-async def test_what_can_change_does_and_what_can_not_is_named_each_time(edge, tmp_path):
+async def test_what_can_change_does_and_what_can_not_is_named_each_time(api, tmp_path):
     (tmp_path / "mine").mkdir()
     sections = {
         "docker": {
@@ -82,7 +82,7 @@ async def test_what_can_change_does_and_what_can_not_is_named_each_time(edge, tm
         "remote": PANEL,
         "node": "other",
     }
-    first, second = await edge.reload(**sections), await edge.reload(**sections)
+    first, second = await api.reload(**sections), await api.reload(**sections)
     assert first["applied"] == [
         "docker.allowed_mounts",
         "docker.user",
@@ -102,38 +102,38 @@ async def test_what_can_change_does_and_what_can_not_is_named_each_time(edge, tm
         "storage.volumes_path",
         "node",
     ]
-    shown = await edge.get("/remote/config")
+    shown = await api.get("/remote/config")
     assert shown["monitoring"]["interval_ms"] == 150
     assert (shown["server"]["host"], shown["server"]["port"]) == ("127.0.0.1", 0)
-    assert shown["node"] == "edge"
+    assert shown["node"] == "api"
     mount = {"/custom": str(tmp_path / "mine")}
-    await edge.create(mount=mount)
-    assert (await edge.show())["user"] == "7:8"
-    assert edge.system.quotas.owner.uid == 7
+    await api.create(mount=mount)
+    assert (await api.show())["user"] == "7:8"
+    assert api.system.quotas.owner.uid == 7
 
 
-async def test_a_bad_file_says_where_and_changes_nothing(edge):
-    before = await edge.get("/remote/config")
-    edge.rewrite(server={"port": "x"}, remote={"enabled": True, "url": "ftp://x"})
-    status, code, message = await edge.refused("POST", "/remote/config/reload")
+async def test_a_bad_file_says_where_and_changes_nothing(api):
+    before = await api.get("/remote/config")
+    api.rewrite(server={"port": "x"}, remote={"enabled": True, "url": "ftp://x"})
+    status, code, message = await api.refused("POST", "/remote/config/reload")
     assert (status, code) == (400, "invalid_configuration")
     assert 'server.port: must be a whole number between 0 and 65535 (got "x")' in message
     assert "remote.url: must be an http:// or https:// URL" in message
-    write_file(edge.system.path, "{")
-    assert "line 1, column 2" in (await edge.refused("POST", "/remote/config/reload"))[2]
-    edge.system.path.unlink()
-    assert "cannot be read" in (await edge.refused("POST", "/remote/config/reload"))[2]
-    edge.system.path = None
-    assert "without a configuration file" in (await edge.refused("POST", "/remote/config/reload"))[2]
-    assert await edge.get("/remote/config") == before
+    write_file(api.system.path, "{")
+    assert "line 1, column 2" in (await api.refused("POST", "/remote/config/reload"))[2]
+    api.system.path.unlink()
+    assert "cannot be read" in (await api.refused("POST", "/remote/config/reload"))[2]
+    api.system.path = None
+    assert "without a configuration file" in (await api.refused("POST", "/remote/config/reload"))[2]
+    assert await api.get("/remote/config") == before
 
 
-async def test_a_new_master_token_holds_at_once_and_closes_what_the_old_one_opened(edge):
-    await edge.create()
-    async with edge.console() as console, edge.console("") as node, trio.open_nursery() as nursery:
+async def test_a_new_master_token_holds_at_once_and_closes_what_the_old_one_opened(api):
+    await api.create()
+    async with api.console() as console, api.console("") as node, trio.open_nursery() as nursery:
         await console.until("event")
-        edge.rewrite(authorization={"token": NEW})
-        assert (await edge.post("/remote/config/reload"))["applied"] == ["authorization.token"]
+        api.rewrite(authorization={"token": NEW})
+        assert (await api.post("/remote/config/reload"))["applied"] == ["authorization.token"]
         codes = []
 
         async def close(each):
@@ -145,64 +145,64 @@ async def test_a_new_master_token_holds_at_once_and_closes_what_the_old_one_open
             while len(codes) < 2:
                 await trio.sleep(0.01)
     assert codes == [4401, 4401]
-    assert (await edge.ask("GET", "/containers")).status_code == 401
-    assert (await edge.ask("GET", "/containers", headers=headers(NEW))).status_code == 200
-    async with edge.console(token=f"?token={NEW}") as console:
+    assert (await api.ask("GET", "/containers")).status_code == 401
+    assert (await api.ask("GET", "/containers", headers=headers(NEW))).status_code == 200
+    async with api.console(token=f"?token={NEW}") as console:
         await console.until("event")
-        assert edge.system.sockets._held.keys() == {MASTER}
+        assert api.system.sockets._held.keys() == {MASTER}
     with trio.fail_after(10):
-        while edge.system.sockets._held:
+        while api.system.sockets._held:
             await trio.sleep(0.01)
 
 
-async def test_a_socket_whose_token_goes_during_its_handshake_is_closed_too(edge, monkeypatch):
-    await edge.create()
+async def test_a_socket_whose_token_goes_during_its_handshake_is_closed_too(api, monkeypatch):
+    await api.create()
     accept = session._accept
 
     async def slowly():
         socket = await accept()
-        await edge.reload(authorization={"token": NEW})
+        await api.reload(authorization={"token": NEW})
         return socket
 
     monkeypatch.setattr(session, "_accept", slowly)
-    async with edge.console() as console:
+    async with api.console() as console:
         with trio.fail_after(10):
             assert await console.closed() == 4401
 
 
-async def test_authorization_may_be_switched_on_loopback_alone(edge, monkeypatch):
+async def test_authorization_may_be_switched_on_loopback_alone(api, monkeypatch):
     off = {"enabled": False, "token": TOKEN}
-    assert (await edge.reload(authorization=off))["applied"] == ["authorization.enabled"]
-    assert (await edge.ask("GET", "/containers", headers=headers("nobody"))).status_code == 200
-    await edge.reload()
-    assert (await edge.ask("GET", "/containers", headers=headers("nobody"))).status_code == 401
-    open_to_all = edge.system.config.server.__class__("0.0.0.0", 0)
-    edge.system.config = edge.system.config.__class__(
-        server=open_to_all, authorization=edge.system.config.authorization, node="edge"
+    assert (await api.reload(authorization=off))["applied"] == ["authorization.enabled"]
+    assert (await api.ask("GET", "/containers", headers=headers("nobody"))).status_code == 200
+    await api.reload()
+    assert (await api.ask("GET", "/containers", headers=headers("nobody"))).status_code == 401
+    open_to_all = api.system.config.server.__class__("0.0.0.0", 0)
+    api.system.config = api.system.config.__class__(
+        server=open_to_all, authorization=api.system.config.authorization, node="api"
     )
-    assert "authorization.enabled" in (await edge.reload(authorization=off))["restart_required"]
+    assert "authorization.enabled" in (await api.reload(authorization=off))["restart_required"]
 
 
-async def test_monitoring_is_switched_while_it_runs(edge):
-    await edge.running()
-    member = edge.system.fleet.get("s1")
+async def test_monitoring_is_switched_while_it_runs(api):
+    await api.running()
+    member = api.system.fleet.get("s1")
     with trio.fail_after(10):
         while member.stats.value is None:
             await member.wake.wait()
-    await edge.reload(monitoring={"enabled": False})
+    await api.reload(monitoring={"enabled": False})
     await trio.testing.wait_all_tasks_blocked(0.01)
     assert member.stats.value is None
-    await edge.reload(monitoring={"enabled": True, "interval_ms": 100})
+    await api.reload(monitoring={"enabled": True, "interval_ms": 100})
     with trio.fail_after(10):
         while member.stats.value is None:
             await member.wake.wait()
 
 
 @pytest.mark.parametrize("bad", [False, True])
-async def test_a_hangup_reloads_and_says_in_the_log_what_became_of_it(edge, caplog, bad):
+async def test_a_hangup_reloads_and_says_in_the_log_what_became_of_it(api, caplog, bad):
     caplog.set_level(logging.INFO)
-    edge.rewrite(monitoring={"interval_ms": 7 if bad else 200}, server={"host": "127.0.0.9"})
-    await daemon._reload(edge.system)
+    api.rewrite(monitoring={"interval_ms": 7 if bad else 200}, server={"host": "127.0.0.9"})
+    await daemon._reload(api.system)
     wanted = (
         "monitoring.interval_ms: must be a whole number between 100 and 60000 (got 7)"
         if bad

@@ -7,7 +7,7 @@ import trio
 
 from actors.tokens.grant import PERMISSIONS
 from lightd.http.live import session
-from tests.api.front import TOKEN, open_edge
+from tests.api.front import TOKEN
 from tests.support.scoped import mint, read_frames
 
 SENT = {
@@ -22,45 +22,24 @@ def by(token):
     return {"token": f"?token={token}"}
 
 
-async def refused(edge, path, token, query=""):
+async def refused(api, path, token, query=""):
     """The status and the slug of a handshake that isn't granted."""
-    answer = await edge.shake_hands(f"/ws{path}?token={token}{query}")
+    answer = await api.shake_hands(f"/ws{path}?token={token}{query}")
     return answer.status_code, answer.json()["code"]
 
 
-@pytest.fixture
-def on_air(monkeypatch):
-    """The stations that sockets listen to, once there is a daemon."""
-    found = []
-    install = session.install
-
-    def catch(app, system, stations, shares):
-        found.append(stations)
-        install(app, system, stations, shares)
-
-    monkeypatch.setattr(session, "install", catch)
-    return found
-
-
-@pytest.fixture
-async def edge(tmp_path, on_air):
-    """A served daemon on a fake engine."""
-    async with open_edge(tmp_path) as edge:
-        yield edge
-
-
-async def test_a_socket_is_opened_for_a_container_of_the_token_and_for_no_other(edge):
-    await edge.create("s1")
-    await edge.create("s2")
-    token = await mint(edge, ["s1"], [])
-    async with edge.console("s1", **by(token)) as console:
+async def test_a_socket_is_opened_for_a_container_of_the_token_and_for_no_other(api):
+    await api.create("s1")
+    await api.create("s2")
+    token = await mint(api, ["s1"], [])
+    async with api.console("s1", **by(token)) as console:
         assert (await console.next())["data"] == "ready"
-    there, nowhere = await refused(edge, "/s2", token), await refused(edge, "/none", token)
+    there, nowhere = await refused(api, "/s2", token), await refused(api, "/none", token)
     assert there == nowhere == (404, "container_not_found")
-    assert await refused(edge, "/-s2", token) == (400, "invalid_id")
-    assert await refused(edge, "/s1%2F..%2Fs2", token) == (404, "route_not_found")
+    assert await refused(api, "/-s2", token) == (400, "invalid_id")
+    assert await refused(api, "/s1%2F..%2Fs2", token) == (404, "route_not_found")
     for headers in ({"Sec-WebSocket-Protocol": f"lightd.{token}"}, {"Authorization": f"Bearer {token}"}):
-        assert (await edge.shake_hands("/ws/s2", headers=headers)).status_code == 404
+        assert (await api.shake_hands("/ws/s2", headers=headers)).status_code == 404
 
 
 def kinds_that(permissions):
@@ -69,20 +48,20 @@ def kinds_that(permissions):
     return {kind for kind, needs in needed.items() if needs == "any token" or needs in permissions}
 
 
-async def test_a_viewer_is_sent_the_kinds_that_it_may_see_and_misses_none_of_them(edge, on_air):
-    await edge.create(command="line-printer 40 0; stdin-echo", start_pattern="Ready")
+async def test_a_viewer_is_sent_the_kinds_that_it_may_see_and_misses_none_of_them(api, on_air):
+    await api.create(command="line-printer 40 0; stdin-echo", start_pattern="Ready")
     sets = ([], *([each] for each in PERMISSIONS), ["console.read", "stats"], list(PERMISSIONS))
     async with AsyncExitStack() as stack:
         consoles = []
         for permissions in sets:
-            token = await mint(edge, ["s1"], permissions)
-            consoles.append(await stack.enter_async_context(edge.console(**by(token))))
-        master = await stack.enter_async_context(edge.console())
+            token = await mint(api, ["s1"], permissions)
+            consoles.append(await stack.enter_async_context(api.console(**by(token))))
+        master = await stack.enter_async_context(api.console())
         assert len(on_air[0]._containers) == 4  # one for all who may see the same
-        await edge.power("start")
+        await api.power("start")
         await master.until("stats")
-        await edge.power("restart")
-        await edge.power("kill")
+        await api.power("restart")
+        await api.power("kill")
         for console in (*consoles, master):
             while [f["data"] for f in console.frames if f["event"] == "daemon_message"].count(
                 "Container stopped"
@@ -100,43 +79,43 @@ async def test_a_viewer_is_sent_the_kinds_that_it_may_see_and_misses_none_of_the
     assert master.text.count("line 40\n") == 2
 
 
-async def test_lines_and_their_gap_are_for_those_who_may_read_the_console(edge):
-    await edge.create(command="line-printer 50 0; stdin-echo", start_pattern="Ready")
-    edge.system.fleet.get("s1").console.lines.items = 10
-    await edge.power("start")
-    blind, reading = await mint(edge, ["s1"], ["stats", "power"]), await mint(edge, ["s1"], ["console.read"])
-    assert await refused(edge, "/s1", blind, "&since_line=5") == (403, "permission_denied")
-    async with edge.console(query="&since_line=5", **by(reading)) as console:
+async def test_lines_and_their_gap_are_for_those_who_may_read_the_console(api):
+    await api.create(command="line-printer 50 0; stdin-echo", start_pattern="Ready")
+    api.system.fleet.get("s1").console.lines.items = 10
+    await api.power("start")
+    blind, reading = await mint(api, ["s1"], ["stats", "power"]), await mint(api, ["s1"], ["console.read"])
+    assert await refused(api, "/s1", blind, "&since_line=5") == (403, "permission_denied")
+    async with api.console(query="&since_line=5", **by(reading)) as console:
         assert (await console.until("gap"))["missed"] == 36
         await console.until("console", "Ready")
-    async with edge.console(query="&since=0", **by(blind)) as console:
+    async with api.console(query="&since=0", **by(blind)) as console:
         await console.send("power", action="kill")
         await console.until("event", "exit")
         assert console.states == ["installing", "ready", "starting", "running", "stopping", "exit"]
         assert {frame["event"] for frame in console.frames} <= {"event", "daemon_message", "stats"}
 
 
-async def test_whoever_comes_is_greeted_with_the_last_stats_if_they_are_for_it(edge):
-    await edge.running()
-    async with edge.console() as console:
+async def test_whoever_comes_is_greeted_with_the_last_stats_if_they_are_for_it(api):
+    await api.running()
+    async with api.console() as console:
         await console.until("stats")
-    async with edge.console(**by(await mint(edge, ["s1"], ["stats"]))) as console:
+    async with api.console(**by(await mint(api, ["s1"], ["stats"]))) as console:
         assert [(await console.next())["event"] for _ in range(2)] == ["event", "stats"]
-    async with edge.console(**by(await mint(edge, ["s1"], ["console.read"]))) as console:
+    async with api.console(**by(await mint(api, ["s1"], ["console.read"]))) as console:
         for _ in range(2):
             await console.send("request_logs")
             await console.until("logs")
         assert {frame["event"] for frame in console.frames} == {"event", "logs"}
 
 
-async def test_a_frame_without_its_permission_is_an_error_and_the_socket_stays(edge):
-    await edge.running()
+async def test_a_frame_without_its_permission_is_an_error_and_the_socket_stays(api):
+    await api.running()
     needed = read_frames(1)
     assert needed.keys() == SENT.keys()
-    member = edge.system.fleet.get("s1")
+    member = api.system.fleet.get("s1")
     for permission in (None, *PERMISSIONS):
-        token = await mint(edge, ["s1"], [] if permission is None else [permission])
-        async with edge.console(**by(token)) as console:
+        token = await mint(api, ["s1"], [] if permission is None else [permission])
+        async with api.console(**by(token)) as console:
             await console.next()
             before = member.view.position, member.console.lines.last, member.console.columns
             for kind, needs in needed.items():
@@ -158,10 +137,10 @@ async def test_a_frame_without_its_permission_is_an_error_and_the_socket_stays(e
     assert "got: say hi" in [text for _, text in await member.console.end(100)]
 
 
-async def test_a_viewer_that_may_not_read_is_not_told_what_it_sends(edge):
-    await edge.running()
-    token = await mint(edge, ["s1"], ["console.write"])
-    async with edge.console() as master, edge.console(**by(token)) as console:
+async def test_a_viewer_that_may_not_read_is_not_told_what_it_sends(api):
+    await api.running()
+    token = await mint(api, ["s1"], ["console.write"])
+    async with api.console() as master, api.console(**by(token)) as console:
         await console.send("send_command", command="hello")
         await master.until("console", "got: hello")
         await console.send("request_logs")
@@ -169,12 +148,12 @@ async def test_a_viewer_that_may_not_read_is_not_told_what_it_sends(edge):
         assert {frame["event"] for frame in console.frames} == {"event", "error"}
 
 
-async def test_viewers_who_may_see_everything_share_one_station_whatever_their_token(edge, on_air):
-    await edge.running()
-    tokens = [TOKEN, await mint(edge), await mint(edge, ["s1"], ["console.read", "stats"])]
+async def test_viewers_who_may_see_everything_share_one_station_whatever_their_token(api, on_air):
+    await api.running()
+    tokens = [TOKEN, await mint(api), await mint(api, ["s1"], ["console.read", "stats"])]
     async with AsyncExitStack() as stack:
         for token in tokens:
-            console = await stack.enter_async_context(edge.console(**by(token)))
+            console = await stack.enter_async_context(api.console(**by(token)))
             await console.next()
         (station,) = on_air[0]._containers.values()
         with trio.fail_after(5):
@@ -185,20 +164,20 @@ async def test_viewers_who_may_see_everything_share_one_station_whatever_their_t
             await trio.sleep(0.01)
 
 
-async def test_the_nodes_stream_tells_what_the_token_reaches(edge, on_air):
+async def test_the_nodes_stream_tells_what_the_token_reaches(api, on_air):
     for name in ("s1", "s2", "s3"):
-        await edge.create(name, start_pattern="Ready")
+        await api.create(name, start_pattern="Ready")
     async with AsyncExitStack() as stack:
         seen = {}
         for containers in (None, ("s1",), ("s1", "s3"), ("none",)):
-            token = await mint(edge, containers, [])
+            token = await mint(api, containers, [])
             seen[containers] = [
-                await stack.enter_async_context(edge.console("", query=query, **by(token)))
+                await stack.enter_async_context(api.console("", query=query, **by(token)))
                 for query in ("", "&since=0")
             ]
         assert len(on_air[0]._node) == 4
         for name in ("s2", "s1", "s3"):
-            await edge.power("start", name)
+            await api.power("start", name)
         for live, _ in [seen[None], seen["s1", "s3"]]:
             while live.states.count("running") < (3 if live is seen[None][0] else 2):
                 await live.next()
@@ -219,30 +198,30 @@ async def test_the_nodes_stream_tells_what_the_token_reaches(edge, on_air):
             assert live.frames == running
 
 
-async def test_thirty_sockets_of_one_tenant_keep_nobody_from_the_nodes_stream(edge, monkeypatch):
+async def test_thirty_sockets_of_one_tenant_keep_nobody_from_the_nodes_stream(api, monkeypatch):
     monkeypatch.setattr(session, "MOST_SESSIONS", 2)
-    token, other = await mint(edge, ["s1"]), await mint(edge, ["s1"], [])
+    token, other = await mint(api, ["s1"]), await mint(api, ["s1"], [])
     async with AsyncExitStack() as stack:
         for _ in range(2):
-            await stack.enter_async_context(edge.console("", **by(token)))
+            await stack.enter_async_context(api.console("", **by(token)))
         for each in (token, other):
-            assert await refused(edge, "", each) == (429, "too_many_sockets")
-        await stack.enter_async_context(edge.console("", **by(await mint(edge, ["s2"]))))
-        await stack.enter_async_context(edge.console(""))
+            assert await refused(api, "", each) == (429, "too_many_sockets")
+        await stack.enter_async_context(api.console("", **by(await mint(api, ["s2"]))))
+        await stack.enter_async_context(api.console(""))
 
 
 @pytest.mark.parametrize("containers", [["s1"], ["s1", "s2"]])
-async def test_a_container_made_anew_under_its_name_is_reached_by_a_new_token(edge, containers):
-    await edge.create()
-    token = await mint(edge, containers)
-    async with edge.console(**by(token)) as console:
+async def test_a_container_made_anew_under_its_name_is_reached_by_a_new_token(api, containers):
+    await api.create()
+    token = await mint(api, containers)
+    async with api.console(**by(token)) as console:
         await console.next()
-        await edge.call("DELETE", "/containers/s1")
+        await api.call("DELETE", "/containers/s1")
         assert await console.closed() == session.DELETED
     gone = (404, "container_not_found") if containers[1:] else (401, "unauthorized")
-    assert await refused(edge, "/s1", token) == gone
-    await edge.create()
-    assert await refused(edge, "/s1", token) == gone
-    token = await mint(edge, containers)
-    async with edge.console(**by(token)) as console:
+    assert await refused(api, "/s1", token) == gone
+    await api.create()
+    assert await refused(api, "/s1", token) == gone
+    token = await mint(api, containers)
+    async with api.console(**by(token)) as console:
         assert (await console.next())["data"] == "ready"

@@ -7,14 +7,14 @@ import trio
 from trio_websocket import ConnectionClosed, open_websocket_url
 
 from lightd.http.live import frames
-from tests.api.front import TOKEN, open_edge
+from tests.api.front import TOKEN, open_api
 
 AUTHORIZATION = [(b"Authorization", f"Bearer {TOKEN}".encode())]
 OFFER = [f"lightd.{TOKEN}"]
 
 
-async def test_a_token_may_stand_in_three_places(edge):
-    await edge.create()
+async def test_a_token_may_stand_in_three_places(api):
+    await api.create()
     for options in (
         {},
         {"token": "", "extra_headers": AUTHORIZATION},
@@ -22,13 +22,13 @@ async def test_a_token_may_stand_in_three_places(edge):
         {"token": "", "subprotocols": ["chat", *OFFER]},
         {"token": "?token=wrong", "extra_headers": AUTHORIZATION},
     ):
-        async with edge.console(**options) as console:
+        async with api.console(**options) as console:
             assert (await console.next())["data"] == "ready"
             chosen = OFFER[0] if "subprotocols" in options else None
             assert console._connection.subprotocol == chosen
 
 
-async def test_a_handshake_without_a_valid_token_is_a_401(edge):
+async def test_a_handshake_without_a_valid_token_is_a_401(api):
     for query, headers in [
         ("", {}),
         ("?token=", {}),
@@ -39,14 +39,14 @@ async def test_a_handshake_without_a_valid_token_is_a_401(edge):
         ("", {"Sec-WebSocket-Protocol": "lightd.wrong"}),
     ]:
         for path in ("/ws/none", "/ws", "/ws/no/where"):
-            answer = await edge.shake_hands(path + query, headers=headers)
+            answer = await api.shake_hands(path + query, headers=headers)
             assert answer.status_code == 401
             assert answer.json() == {"error": "a valid token is needed", "code": "unauthorized"}
             assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
-async def test_a_handshake_that_cannot_be_granted_is_answered_as_a_request(edge):
-    await edge.create()
+async def test_a_handshake_that_cannot_be_granted_is_answered_as_a_request(api):
+    await api.create()
     for path, status, code in [
         ("none", 404, "container_not_found"),
         ("-none", 400, "invalid_id"),
@@ -56,45 +56,45 @@ async def test_a_handshake_that_cannot_be_granted_is_answered_as_a_request(edge)
         ("s1?since=1&since=2", 400, "invalid_request"),
         ("s1?odd=1", 400, "invalid_request"),
     ]:
-        answer = await edge.shake_hands(f"/ws/{path}", headers={"Authorization": f"Bearer {TOKEN}"})
+        answer = await api.shake_hands(f"/ws/{path}", headers={"Authorization": f"Bearer {TOKEN}"})
         assert (answer.status_code, answer.json()["code"]) == (status, code)
         assert answer.headers["X-Request-Id"]
 
 
-async def test_a_page_is_no_websocket(edge):
+async def test_a_page_is_no_websocket(api):
     for path, status, code in [
         ("/containers", 405, "method_not_allowed"),
         ("/containers/s1/events", 400, "websocket_mismatch"),
         ("/nowhere", 404, "route_not_found"),
     ]:
-        answer = await edge.shake_hands(path, headers={"Authorization": f"Bearer {TOKEN}"})
+        answer = await api.shake_hands(path, headers={"Authorization": f"Bearer {TOKEN}"})
         assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-async def test_thirty_sockets_a_container_and_not_one_more(edge):
-    await edge.create()
-    await edge.create("s2")
+async def test_thirty_sockets_a_container_and_not_one_more(api):
+    await api.create()
+    await api.create("s2")
     async with AsyncExitStack() as stack:
         for _ in range(29):
-            await stack.enter_async_context(edge.console())
-        async with edge.console() as last:
+            await stack.enter_async_context(api.console())
+        async with api.console() as last:
             await last.next()
-            answer = await edge.shake_hands("/ws/s1", headers={"Authorization": f"Bearer {TOKEN}"})
+            answer = await api.shake_hands("/ws/s1", headers={"Authorization": f"Bearer {TOKEN}"})
             assert (answer.status_code, answer.json()["code"]) == (429, "too_many_sockets")
             assert answer.headers["Retry-After"]
-            async with edge.console("s2") as other:
+            async with api.console("s2") as other:
                 await other.next()
         with trio.fail_after(20):
-            while (await edge.shake_hands("/ws/s1?x", headers=dict(AUTHORIZATION))).status_code == 429:
+            while (await api.shake_hands("/ws/s1?x", headers=dict(AUTHORIZATION))).status_code == 429:
                 await trio.sleep(0.01)
-        async with edge.console() as again:
+        async with api.console() as again:
             await again.next()
 
 
-async def test_the_end_of_a_container_closes_its_sockets_with_4404(edge):
-    await edge.running()
-    async with edge.console() as console:
-        await edge.call("DELETE", "/containers/s1")
+async def test_the_end_of_a_container_closes_its_sockets_with_4404(api):
+    await api.running()
+    async with api.console() as console:
+        await api.call("DELETE", "/containers/s1")
         assert await console.closed() == 4404
         assert console.states == ["running", "stopping", "exit", "deleted"]
 
@@ -102,44 +102,44 @@ async def test_the_end_of_a_container_closes_its_sockets_with_4404(edge):
 async def test_the_end_of_the_daemon_closes_every_socket_with_1001(tmp_path):
     codes = []
 
-    async def look_on(edge, path, *, task_status):
-        async with edge.console(path) as console:
+    async def look_on(api, path, *, task_status):
+        async with api.console(path) as console:
             await console.send("resize", columns=0)
             await console.until("error")
             task_status.started()
             codes.append(await console.closed())
 
-    async with trio.open_nursery() as nursery, open_edge(tmp_path) as edge:
-        await edge.create()
+    async with trio.open_nursery() as nursery, open_api(tmp_path) as api:
+        await api.create()
         for path in ("s1", ""):
-            await nursery.start(look_on, edge, path)
+            await nursery.start(look_on, api, path)
     assert codes == [1001, 1001]
 
 
-async def test_a_bug_in_a_session_closes_it_with_1011_and_no_other(edge, monkeypatch, caplog):
-    await edge.create()
-    async with edge.console() as healthy:
+async def test_a_bug_in_a_session_closes_it_with_1011_and_no_other(api, monkeypatch, caplog):
+    await api.create()
+    async with api.console() as healthy:
         await healthy.next()
         with monkeypatch.context() as broken:
             broken.setattr(frames, "to_state", lambda view: 1 / 0)
-            async with edge.console() as console:
+            async with api.console() as console:
                 assert await console.closed() == 1011
-        await edge.power("start")
+        await api.power("start")
         await healthy.until("event", "running")
     assert "ZeroDivisionError" in caplog.text
 
 
-async def test_a_bug_in_what_a_viewer_asks_for_closes_it_with_1011(edge, monkeypatch):
-    await edge.create()
-    async with edge.console() as console:
+async def test_a_bug_in_what_a_viewer_asks_for_closes_it_with_1011(api, monkeypatch):
+    await api.create()
+    async with api.console() as console:
         monkeypatch.setattr(frames, "to_logs", lambda lines, first: 1 / 0)
         await console.send("request_logs")
         assert await console.closed() == 1011
 
 
-async def test_a_viewer_that_leaves_is_not_counted_any_more(edge):
-    await edge.create()
-    url = f"{edge.url.replace('http', 'ws', 1)}/ws/s1?token={TOKEN}"
+async def test_a_viewer_that_leaves_is_not_counted_any_more(api):
+    await api.create()
+    url = f"{api.url.replace('http', 'ws', 1)}/ws/s1?token={TOKEN}"
     for _ in range(35):
         async with open_websocket_url(url) as connection:
             await connection.get_message()
@@ -148,19 +148,19 @@ async def test_a_viewer_that_leaves_is_not_counted_any_more(edge):
                 await connection.get_message()
 
 
-async def test_the_node_has_a_stream_of_every_containers_events(edge):
-    async with edge.console("") as node:
+async def test_the_node_has_a_stream_of_every_containers_events(api):
+    async with api.console("") as node:
         await node.send("power", action="kill")
         assert (await node.until("error"))["data"] == "the node's stream takes no frames"
-        await edge.create("a", start_pattern="Ready")
-        await edge.create("b")
-        await edge.power("start", "a")
+        await api.create("a", start_pattern="Ready")
+        await api.create("b")
+        await api.power("start", "a")
         await node.until("event", "running")
     told = [(frame["internal_id"], frame["data"]) for frame in node.frames if frame["event"] == "event"]
     states = {"a": ["installing", "ready", "starting", "running"], "b": ["installing", "ready"]}
     assert {name: [state for each, state in told if each == name] for name in states} == states
     seqs = [frame["seq"] for frame in node.frames if frame["event"] == "event"]
     assert seqs == sorted(seqs)
-    async with edge.console("", query=f"&since={seqs[3]}") as again:
+    async with api.console("", query=f"&since={seqs[3]}") as again:
         assert (await again.next())["data"] == "starting"
-    assert (await edge.shake_hands(f"/ws?token={TOKEN}&since_line=1")).status_code == 400
+    assert (await api.shake_hands(f"/ws?token={TOKEN}&since_line=1")).status_code == 400

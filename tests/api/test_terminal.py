@@ -20,7 +20,7 @@ from lightd.cli.commands import run
 from lightd.cli.commands.console import to_end
 from lightd.cli.commands.output import to_output
 from lightd.cli.stdio import Unwritten
-from tests.api.front import PATIENCE, a_file, open_edge, write_file
+from tests.api.front import PATIENCE, a_file, open_api, write_file
 from tests.support.terminal import on_terminal
 
 LIGHTD = [sys.executable, "-m", "lightd"]
@@ -45,11 +45,11 @@ def environ(tmp_path):
 
 
 @pytest.fixture
-async def edge(tmp_path, environ):
-    async with open_edge(tmp_path) as edge:
-        server = {"host": "127.0.0.1", "port": int(edge.url.rpartition(":")[2])}
+async def findable(tmp_path, environ):
+    async with open_api(tmp_path) as api:
+        server = {"host": "127.0.0.1", "port": int(api.url.rpartition(":")[2])}
         write_file(Path(environ["LIGHTD_CONFIG"]), a_file(tmp_path, server=server))
-        yield edge
+        yield api
 
 
 async def piped(environ, script):
@@ -67,8 +67,8 @@ async def piped(environ, script):
 
 
 @pytest.mark.parametrize("key", ["\x1d", "\x04"], ids=["ctrl-]", "ctrl-d"])
-async def test_a_console_shows_takes_lines_and_is_left_running(edge, environ, key):
-    await edge.running()
+async def test_a_console_shows_takes_lines_and_is_left_running(findable, environ, key):
+    await findable.running()
     async with on_terminal(environ, *LIGHTD, "console", "s1") as terminal:
         before = termios.tcgetattr(terminal.theirs)
         await terminal.until("press Ctrl-] or Ctrl-D to detach")
@@ -80,14 +80,14 @@ async def test_a_console_shows_takes_lines_and_is_left_running(edge, environ, ke
         assert await terminal.code() == 0
         await terminal.until("detached")
         assert termios.tcgetattr(terminal.theirs) == before
-    assert (await edge.show())["state"] == "running"
+    assert (await findable.show())["state"] == "running"
 
 
-async def test_a_console_is_as_large_as_its_terminal(edge, environ):
-    await edge.running()
+async def test_a_console_is_as_large_as_its_terminal(findable, environ):
+    await findable.running()
     async with on_terminal(environ, *LIGHTD, "console", "s1", columns=91, rows=33) as terminal:
         await terminal.until("Ready")
-        console = edge.system.fleet.get("s1").console
+        console = findable.system.fleet.get("s1").console
         with trio.fail_after(PATIENCE):
             while (console.columns, console.rows) != (91, 33):
                 await trio.sleep(0.01)
@@ -101,8 +101,8 @@ async def test_a_console_is_as_large_as_its_terminal(edge, environ):
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
-async def test_a_signal_ends_it_cleanly_and_leaves_the_terminal_as_it_was(edge, environ, number, code):
-    await edge.running()
+async def test_a_signal_ends_it_cleanly_and_leaves_the_terminal_as_it_was(findable, environ, number, code):
+    await findable.running()
     async with on_terminal(environ, *LIGHTD, "console", "s1") as terminal:
         before = termios.tcgetattr(terminal.theirs)
         await terminal.until("Ready")
@@ -112,22 +112,22 @@ async def test_a_signal_ends_it_cleanly_and_leaves_the_terminal_as_it_was(edge, 
     assert "Traceback" not in terminal.text
 
 
-async def test_a_console_tells_what_becomes_of_its_container(edge, environ):
-    await edge.create(start_pattern="Ready")
+async def test_a_console_tells_what_becomes_of_its_container(findable, environ):
+    await findable.create(start_pattern="Ready")
     async with on_terminal(environ, *LIGHTD, "console", "s1") as terminal:
         await terminal.until("to detach")
         with trio.fail_after(PATIENCE):
-            while not edge.system.sockets._held:
+            while not findable.system.sockets._held:
                 await trio.sleep(0.01)
-        await edge.power("start")
+        await findable.power("start")
         await terminal.until(f"{chr(27)}[2m[lightd] Server started")
-        await edge.call("DELETE", "/containers/s1", wait=20)
+        await findable.call("DELETE", "/containers/s1", wait=20)
         await terminal.until("container s1 was deleted")
         assert await terminal.code() == 0
 
 
-async def test_a_console_says_how_a_process_ended(edge, environ):
-    await edge.running()
+async def test_a_console_says_how_a_process_ended(findable, environ):
+    await findable.running()
     async with on_terminal({**environ, "NO_COLOR": "1"}, *LIGHTD, "console", "s1") as terminal:
         await terminal.until("press Ctrl-] or Ctrl-D to detach")
         await terminal.until("Ready")
@@ -143,11 +143,11 @@ def test_an_end_that_nobody_saw_and_one_for_want_of_memory_are_told_as_that():
     assert told == "The process ended with exit code 137, out of memory"
 
 
-async def test_what_is_piped_in_is_sent_to_its_end(edge, environ):
-    await edge.running()
+async def test_what_is_piped_in_is_sent_to_its_end(findable, environ):
+    await findable.running()
     code, out, err = await piped(environ, r"printf 'one\ntwo\r\nthree' | lightd console s1 -n 0")
     assert (code, err) == (0, "lightd: detached\n")
-    logs = (await edge.get("/containers/s1/logs"))["lines"]
+    logs = (await findable.get("/containers/s1/logs"))["lines"]
     got = [line["text"] for line in logs if line["text"].startswith("got")]
     assert got == ["got: one", "got: two", "got: three"]
     assert "got: two" in out
@@ -156,20 +156,20 @@ async def test_what_is_piped_in_is_sent_to_its_end(edge, environ):
     assert (await piped(environ, "lightd console s1 </dev/null"))[0] == 0
 
 
-async def test_a_console_speaks_json_to_a_script(edge, environ):
-    await edge.create(start_pattern="Ready")
+async def test_a_console_speaks_json_to_a_script(findable, environ):
+    await findable.create(start_pattern="Ready")
     async with on_terminal(environ, *LIGHTD, "console", "s1", "--json") as terminal:
         await terminal.until("to detach")
         with trio.fail_after(PATIENCE):
-            while not edge.system.sockets._held:
+            while not findable.system.sockets._held:
                 await trio.sleep(0.01)
-        await edge.power("start")
+        await findable.power("start")
         await terminal.until('{"message": "Server started"}')
         await terminal.until('"text": "Ready"}')
 
 
-async def test_a_line_that_is_refused_is_code_1(edge, environ):
-    await edge.create()
+async def test_a_line_that_is_refused_is_code_1(findable, environ):
+    await findable.create()
     code, _, err = await piped(environ, "echo hello | lightd console s1")
     assert code == 1
     assert err.startswith("lightd: ")
@@ -178,8 +178,8 @@ async def test_a_line_that_is_refused_is_code_1(edge, environ):
 # ---- colours and widths
 
 
-async def test_on_a_terminal_there_are_colours_and_none_with_no_color(edge, environ):
-    await edge.running()
+async def test_on_a_terminal_there_are_colours_and_none_with_no_color(findable, environ):
+    await findable.running()
     async with on_terminal(environ, *LIGHTD, "ps") as terminal:
         assert await terminal.code() == 0
         await terminal.until("running")
@@ -197,8 +197,8 @@ async def test_on_a_terminal_there_are_colours_and_none_with_no_color(edge, envi
     ]
 
 
-async def test_a_narrow_terminal_loses_nothing(edge, environ):
-    await edge.create("a-container-with-a-rather-long-name")
+async def test_a_narrow_terminal_loses_nothing(findable, environ):
+    await findable.create("a-container-with-a-rather-long-name")
     async with on_terminal(environ, *LIGHTD, "ps", columns=40) as terminal:
         assert await terminal.code() == 0
         await terminal.until("ID")
@@ -209,9 +209,9 @@ async def test_a_narrow_terminal_loses_nothing(edge, environ):
 # ---- pipes
 
 
-async def test_a_reader_that_leaves_ends_it_quietly(edge, environ):
-    await edge.create(command="line-printer 3000 0", start_pattern="line 3000")
-    await edge.power("start")
+async def test_a_reader_that_leaves_ends_it_quietly(findable, environ):
+    await findable.create(command="line-printer 3000 0", start_pattern="line 3000")
+    await findable.power("start")
     code, out, err = await piped(environ, "lightd logs s1 -n 10000 | head -n 1")
     assert (out.startswith("line "), err) == (True, "")
     assert code in (0, 141)
@@ -223,14 +223,14 @@ async def test_a_reader_that_leaves_ends_it_quietly(edge, environ):
     "command",
     ["ps", "ps --json", "logs s1 -f", "events", "completion bash", "doctor", "--token what", "--help"],
 )
-async def test_an_output_that_is_full_is_told_once_and_is_code_1(edge, environ, command):
-    await edge.running()
+async def test_an_output_that_is_full_is_told_once_and_is_code_1(findable, environ, command):
+    await findable.running()
     environ.pop("PYTHONUNBUFFERED", None)  # the usual way: what is left is flushed at the end
     code, _, err = await piped(environ, f"lightd {command} >/dev/full")
     assert (code, err) == (1, "lightd: cannot write the output: No space left on device\n")
 
 
-async def test_a_token_that_nobody_reads_is_no_traceback(edge, environ):
+async def test_a_token_that_nobody_reads_is_no_traceback(findable, environ):
     script = "lightd --token what | :; exit ${PIPESTATUS[0]}"
     assert await piped(environ, f"sleep 0.1; {script}") == (141, "", "")
 
@@ -245,8 +245,8 @@ async def test_a_token_that_nobody_reads_is_no_traceback(edge, environ):
         ("--version >&-", 0),
     ],
 )
-async def test_streams_that_are_closed_are_as_good_as_empty_ones(edge, environ, command, expected):
-    await edge.running()
+async def test_streams_that_are_closed_are_as_good_as_empty_ones(findable, environ, command, expected):
+    await findable.running()
     code, _, err = await piped(environ, f"lightd {command}")
     assert (code, "Traceback" in err) == (expected, False), err
 
@@ -314,16 +314,16 @@ complete_line() {
         ("lightd completion f", ["fish"]),
     ],
 )
-async def test_bash_completes(edge, environ, line, expected):
-    await edge.create("s1")
-    await edge.create("s2")
+async def test_bash_completes(findable, environ, line, expected):
+    await findable.create("s1")
+    await findable.create("s2")
     code, out, err = await piped(environ, f"{BASH}\ncomplete_line '{line}'")
     assert (code, sorted(word.strip() for word in out.split())) == (0, expected), err
 
 
 @shell("fish")
-async def test_fish_completes(edge, environ):
-    await edge.create("s1")
+async def test_fish_completes(findable, environ):
+    await findable.create("s1")
     code, out, err = await piped(
         environ, "fish -c 'lightd completion fish | source; complete -C \"lightd logs s\"'"
     )
@@ -331,8 +331,8 @@ async def test_fish_completes(edge, environ):
 
 
 @shell("zsh")
-async def test_zsh_completes(edge, environ):
-    await edge.create("s1")
+async def test_zsh_completes(findable, environ):
+    await findable.create("s1")
     async with on_terminal({**environ, "PS1": "> "}, "zsh", "-f", "-i") as terminal:
         terminal.type("PS1='ok> '; autoload -U compinit; compinit -u -D; source <(lightd completion zsh)\n")
         await terminal.until("ok> ", times=2)

@@ -8,16 +8,11 @@ import pytest
 import trio
 
 from lightd import certificate
-from tests.api.front import HEADERS, open_edge
+from tests.api.front import HEADERS, open_api
 from tests.support.certificates import Authority, serial_of
 from tests.support.client import Client, request
 
 LOCAL = {"host": "127.0.0.1", "port": 0}
-
-
-@pytest.fixture
-def authority(tmp_path):
-    return Authority(tmp_path)
 
 
 @pytest.fixture
@@ -26,17 +21,17 @@ def serial(authority):
 
 
 @pytest.fixture
-async def edge(tmp_path, authority, serial, monkeypatch):
+async def https(tmp_path, authority, serial, monkeypatch):
     monkeypatch.setattr(certificate, "LOOK_EVERY", 0.02)
-    async with open_edge(tmp_path, sections={"server": {**LOCAL, "tls": authority.tls}}) as edge:
-        yield edge
+    async with open_api(tmp_path, sections={"server": {**LOCAL, "tls": authority.tls}}) as api:
+        yield api
 
 
 @asynccontextmanager
-async def connected(edge, context, protocols=("h2", "http/1.1")):
+async def connected(api, context, protocols=("h2", "http/1.1")):
     """A TLS stream to the daemon, its hands shaken."""
     context.set_alpn_protocols(protocols)
-    tcp = await trio.open_tcp_stream("127.0.0.1", httpx.URL(edge.url).port)
+    tcp = await trio.open_tcp_stream("127.0.0.1", httpx.URL(api.url).port)
     stream = trio.SSLStream(tcp, context, server_hostname="localhost", https_compatible=True)
     try:
         await stream.do_handshake()
@@ -45,14 +40,14 @@ async def connected(edge, context, protocols=("h2", "http/1.1")):
         await trio.aclose_forcefully(stream)
 
 
-async def shown(edge, authority):
-    async with connected(edge, authority.to_context()) as stream:
+async def shown(api, authority):
+    async with connected(api, authority.to_context()) as stream:
         return serial_of(stream)
 
 
-async def wait_shown(edge, authority, wanted):
+async def wait_shown(api, authority, wanted):
     with trio.fail_after(20):
-        while await shown(edge, authority) != wanted:
+        while await shown(api, authority) != wanted:
             await trio.sleep(0.01)
 
 
@@ -62,77 +57,77 @@ async def wait_logged(caplog, text):
             await trio.sleep(0.01)
 
 
-async def test_a_daemon_with_a_certificate_says_https_and_is_verified(edge, authority):
-    assert edge.url.startswith("https://127.0.0.1:")
+async def test_a_daemon_with_a_certificate_says_https_and_is_verified(https, authority):
+    assert https.url.startswith("https://127.0.0.1:")
     async with httpx.AsyncClient(verify=authority.to_context(), trust_env=False, timeout=60) as client:
-        answer = await client.get(f"{edge.url}/containers", headers=HEADERS)
+        answer = await client.get(f"{https.url}/containers", headers=HEADERS)
     assert answer.json() == {"containers": []}
     assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
 
 
-async def test_http_1_1_alone_is_offered_over_tls_1_2_and_1_3(edge, authority):
+async def test_http_1_1_alone_is_offered_over_tls_1_2_and_1_3(https, authority):
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
         context = authority.to_context()
         context.minimum_version = context.maximum_version = version
-        async with connected(edge, context) as stream:
+        async with connected(https, context) as stream:
             assert stream.selected_alpn_protocol() == "http/1.1"
             assert stream.version() == version.name.replace("_", ".")
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
-async def test_what_is_older_than_tls_1_2_is_refused(edge, authority):
+async def test_what_is_older_than_tls_1_2_is_refused(https, authority):
     context = authority.to_context()
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     with pytest.raises(trio.BrokenResourceError):
-        async with connected(edge, context):
+        async with connected(https, context):
             pass
 
 
-async def test_plain_http_gets_no_answer(edge):
-    async with await trio.open_tcp_stream("127.0.0.1", httpx.URL(edge.url).port) as stream:
+async def test_plain_http_gets_no_answer(https):
+    async with await trio.open_tcp_stream("127.0.0.1", httpx.URL(https.url).port) as stream:
         await stream.send_all(request("/containers"))
         assert b"HTTP/" not in await Client(stream).read_to_end()
 
 
-async def test_a_console_is_read_over_wss(edge, authority):
-    await edge.running()
-    async with edge.console(ssl_context=authority.to_context()) as console:
+async def test_a_console_is_read_over_wss(https, authority):
+    await https.running()
+    async with https.console(ssl_context=authority.to_context()) as console:
         for number in range(20):
             await console.send("send_command", command=f"line {number}")
             await console.until("console", f"line {number}")
 
 
-async def test_a_renewed_certificate_is_shown_to_new_clients_and_drops_nobody(edge, authority, serial):
-    await edge.running()
+async def test_a_renewed_certificate_is_shown_to_new_clients_and_drops_nobody(https, authority, serial):
+    await https.running()
     async with (
-        connected(edge, authority.to_context()) as old,
-        edge.console(ssl_context=authority.to_context()) as console,
+        connected(https, authority.to_context()) as old,
+        https.console(ssl_context=authority.to_context()) as console,
     ):
         client = Client(old)
         assert (await client.ask("/api/v1/public/ping")).status == 200
         assert serial_of(old) == serial
         renewed = authority.write()
-        await wait_shown(edge, authority, renewed)
+        await wait_shown(https, authority, renewed)
         assert (await client.ask("/api/v1/public/ping")).status == 200
         await console.send("send_command", command="still here")
         await console.until("console", "still here")
 
 
-async def test_a_pair_that_is_broken_leaves_the_old_one_and_is_told_once(edge, authority, serial, caplog):
+async def test_a_pair_that_is_broken_leaves_the_old_one_and_is_told_once(https, authority, serial, caplog):
     authority.write(cert=False)
     await wait_logged(caplog, "the certificate was not reloaded: server.tls.key: does not belong to")
     await trio.sleep(0.2)
     assert caplog.text.count("the certificate was not reloaded") == 1
-    assert await shown(edge, authority) == serial
+    assert await shown(https, authority) == serial
     renewed = authority.write()
-    await wait_shown(edge, authority, renewed)
+    await wait_shown(https, authority, renewed)
 
 
-async def test_a_pair_that_is_gone_leaves_the_old_one(edge, authority, serial, tmp_path, caplog):
+async def test_a_pair_that_is_gone_leaves_the_old_one(https, authority, serial, tmp_path, caplog):
     (tmp_path / "cert.pem").unlink()
     await wait_logged(caplog, "the certificate was not reloaded: server.tls.cert: cannot be read")
-    assert await shown(edge, authority) == serial
+    assert await shown(https, authority) == serial
 
 
 async def test_a_reload_takes_the_new_pair_at_once_and_a_broken_one_not_at_all(
@@ -140,35 +135,37 @@ async def test_a_reload_takes_the_new_pair_at_once_and_a_broken_one_not_at_all(
 ):
     monkeypatch.setattr(certificate, "LOOK_EVERY", 3600.0)
     server = {**LOCAL, "tls": authority.tls}
-    async with open_edge(tmp_path, sections={"server": server}) as edge:
+    async with open_api(tmp_path, sections={"server": server}) as api:
         renewed = authority.write()
-        assert (await edge.reload(server=server))["applied"] == []
-        assert await shown(edge, authority) == renewed
+        assert (await api.reload(server=server))["applied"] == []
+        assert await shown(api, authority) == renewed
         authority.write(key=False)
-        edge.rewrite(server=server, monitoring={"interval_ms": 333})
-        status, code, said = await edge.refused("POST", "/remote/config/reload")
+        api.rewrite(server=server, monitoring={"interval_ms": 333})
+        status, code, said = await api.refused("POST", "/remote/config/reload")
         assert (status, code) == (400, "invalid_configuration")
         assert said.startswith("server.tls.key: does not belong to the certificate")
-        assert edge.system.config.monitoring.interval_ms == 100
-        assert await shown(edge, authority) == renewed
+        assert api.system.config.monitoring.interval_ms == 100
+        assert await shown(api, authority) == renewed
 
 
-async def test_other_files_are_taken_at_once_and_other_protocols_at_the_next_start(edge, authority, tmp_path):
+async def test_other_files_are_taken_at_once_and_other_protocols_at_the_next_start(
+    https, authority, tmp_path
+):
     (tmp_path / "moved").mkdir()
     moved = Authority(tmp_path / "moved")
     serial = moved.write()
-    answer = await edge.reload(server={**LOCAL, "tls": moved.tls})
+    answer = await https.reload(server={**LOCAL, "tls": moved.tls})
     assert answer["applied"] == ["server.tls.cert", "server.tls.key"]
-    assert await shown(edge, moved) == serial
-    answer = await edge.reload(server=LOCAL)
+    assert await shown(https, moved) == serial
+    answer = await https.reload(server=LOCAL)
     assert (answer["applied"], answer["restart_required"]) == ([], ["server.tls.cert", "server.tls.key"])
-    assert await shown(edge, moved) == serial
+    assert await shown(https, moved) == serial
     renewed = moved.write()
-    await wait_shown(edge, moved, renewed)
+    await wait_shown(https, moved, renewed)
 
 
 async def test_tls_is_not_begun_by_a_reload(tmp_path, authority, serial):
-    async with open_edge(tmp_path) as edge:
-        answer = await edge.reload(server={**LOCAL, "tls": authority.tls})
+    async with open_api(tmp_path) as api:
+        answer = await api.reload(server={**LOCAL, "tls": authority.tls})
         assert answer["restart_required"] == ["server.tls.cert", "server.tls.key"]
-        assert (await edge.get("/containers")) == {"containers": []}
+        assert (await api.get("/containers")) == {"containers": []}

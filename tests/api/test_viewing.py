@@ -16,7 +16,7 @@ from actors.kernel.backoff import Backoff
 from lightd.cli.commands import address, client, viewing
 from lightd.cli.commands.address import Address
 from lightd.cli.commands.trouble import Trouble
-from tests.api.front import PATIENCE, TOKEN, open_edge
+from tests.api.front import PATIENCE, TOKEN, open_api
 from tests.rig import engine
 from tests.support.daemon import free_port
 from tests.support.shell import Job, Shell
@@ -32,21 +32,21 @@ async def test_what_follows_a_console_survives_a_restart_and_misses_and_repeats_
     shell = Shell(f"http://127.0.0.1:{server['server']['port']}", tmp_path)
     async with trio.open_nursery() as nursery:
         job = Job()
-        async with open_edge(tmp_path, sections=server) as edge:
-            await edge.running()
+        async with open_api(tmp_path, sections=server) as api:
+            await api.running()
             nursery.start_soon(lambda: shell.run(job, *shell.line("logs", "s1", "-f")))
             await job.out.until("Ready\n")
             with trio.fail_after(PATIENCE):
-                while not edge.system.sockets._held:
+                while not api.system.sockets._held:
                     await trio.sleep(0.01)
         await job.err.until("; reconnecting\n")
-        async with open_edge(tmp_path, sections=server) as edge:
+        async with open_api(tmp_path, sections=server) as api:
             await job.err.until("reconnected\n")
-            assert (await edge.power("start"))["status"] == "succeeded"
+            assert (await api.power("start"))["status"] == "succeeded"
             with trio.fail_after(PATIENCE):
                 while job.out.getvalue().count("Ready\n") < 2:
                     await job.out.written.wait()
-            async with edge.console() as console:
+            async with api.console() as console:
                 await console.send("send_command", command="after")
             await job.out.until("got: after\n")
         nursery.cancel_scope.cancel()
@@ -292,9 +292,9 @@ def certificate(tmp_path_factory):
 async def test_over_tls_the_daemon_must_be_who_it_says(tmp_path, certificate):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(f"{certificate}.crt", certificate)
-    async with open_edge(tmp_path) as edge, trio.open_nursery() as nursery:
-        await edge.running()
-        plain_port = int(edge.url.rpartition(":")[2])
+    async with open_api(tmp_path) as api, trio.open_nursery() as nursery:
+        await api.running()
+        plain_port = int(api.url.rpartition(":")[2])
 
         async def relay(stream):
             async def copy(source, target):
@@ -319,7 +319,7 @@ async def test_over_tls_the_daemon_must_be_who_it_says(tmp_path, certificate):
         assert (await shell("ps", "-q", *ca))[:2] == (0, "s1\n")
         async with shell.job("logs", "s1", "-f", *ca) as job:
             await job.out.until("Ready\n")
-            async with edge.console() as console:
+            async with api.console() as console:
                 await console.send("send_command", command="hi")
             await job.out.until("got: hi\n")
         code, _, err = await shell("ps")

@@ -19,11 +19,6 @@ from tests.support.doubles.audit import MemoryTable
 CHECKS = {name: check for name, check in vars(audit_checks).items() if name.startswith("check_")}
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "journal.db"
-
-
 def open_journal(path):
     return sqlite.open_sqlite_journal(path, Codec(), lambda: 1.0)
 
@@ -34,38 +29,38 @@ async def test_audits_in_memory(name):
 
 
 @pytest.mark.parametrize("name", CHECKS)
-async def test_audits_beside_the_journal(name, path):
-    async with open_journal(path) as journal:
+async def test_audits_beside_the_journal(name, journal_path):
+    async with open_journal(journal_path) as journal:
         await CHECKS[name](SqliteAudit(journal))
 
 
-async def test_an_audit_is_no_part_of_the_records_and_leaves_their_positions_alone(path):
-    async with open_journal(path) as journal:
+async def test_an_audit_is_no_part_of_the_records_and_leaves_their_positions_alone(journal_path):
+    async with open_journal(journal_path) as journal:
         table = SqliteAudit(journal)
         await journal.commit([Append("a", 0, starts(1, 1))])
         await table.write([Begun(1, asked())], [ended(1), ended()])
         await journal.commit([Append("a", 1, starts(2, 1))])
         assert await table.prune(100.0, 1, 100) == 2
         await journal.commit([Append("b", 0, starts(1, 1))])
-    async with open_journal(path) as journal:
+    async with open_journal(journal_path) as journal:
         assert journal.head == 3
         assert [one.position for one in await journal.read_all()] == [1, 2, 3]
         assert list(await journal.streams("")) == ["a", "b"]
 
 
-async def test_a_journal_from_before_there_was_an_audit_gets_a_place_for_it(path, monkeypatch):
+async def test_a_journal_from_before_there_was_an_audit_gets_a_place_for_it(journal_path, monkeypatch):
     with monkeypatch.context() as earlier:
         earlier.setattr(sqlite, "SCHEMA", 3)
-        async with open_journal(path) as journal:
+        async with open_journal(journal_path) as journal:
             await journal.commit([Append("a", 0, starts(1, 2))])
-    async with open_journal(path) as journal:
+    async with open_journal(journal_path) as journal:
         await audit_checks.check_an_entry_is_read_back_as_it_was(SqliteAudit(journal))
         assert journal.head == 2
 
 
 @pytest.mark.parametrize(("status", "synced"), [(200, True), (404, False), (None, True)])
-async def test_only_what_was_carried_out_waits_for_the_disk(path, status, synced):
-    async with open_journal(path) as journal:
+async def test_only_what_was_carried_out_waits_for_the_disk(journal_path, status, synced):
+    async with open_journal(journal_path) as journal:
         said = []
         journal._writer.set_trace_callback(said.append)
         await SqliteAudit(journal).write([], [ended(status=status)])
@@ -73,8 +68,8 @@ async def test_only_what_was_carried_out_waits_for_the_disk(path, status, synced
         assert journal._writer.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
-async def test_a_full_disk_is_an_outage_that_leaves_nothing_half_written_and_passes(path):
-    async with open_journal(path) as journal:
+async def test_a_full_disk_is_an_outage_that_leaves_nothing_half_written_and_passes(journal_path):
+    async with open_journal(journal_path) as journal:
         table = SqliteAudit(journal)
         await table.write([Begun(1, asked())], [])
         pages = journal._writer.execute("PRAGMA page_count").fetchone()[0]
@@ -88,7 +83,7 @@ async def test_a_full_disk_is_an_outage_that_leaves_nothing_half_written_and_pas
         assert await table.interrupt() == 0
 
 
-async def test_what_had_begun_in_a_process_that_was_killed_is_told_by_the_next(path):
+async def test_what_had_begun_in_a_process_that_was_killed_is_told_by_the_next(journal_path):
     story = """
 import os, sys, time, trio
 from pathlib import Path
@@ -105,13 +100,15 @@ async def main():
 
 trio.run(main)
 """
-    await trio.run_process([sys.executable, "-c", story, path], check=False, stderr=subprocess.DEVNULL)
-    async with open_journal(path) as journal:
+    await trio.run_process(
+        [sys.executable, "-c", story, journal_path], check=False, stderr=subprocess.DEVNULL
+    )
+    async with open_journal(journal_path) as journal:
         assert await SqliteAudit(journal).interrupt() == 1
 
 
-async def test_commits_go_on_while_many_are_forgotten(path):
-    async with open_journal(path) as journal:
+async def test_commits_go_on_while_many_are_forgotten(journal_path):
+    async with open_journal(journal_path) as journal:
         table = SqliteAudit(journal)
         await table.write([], [ended(at=0.0) for _ in range(5000)])
         committed = []

@@ -97,13 +97,8 @@ def _at_full_speed(monkeypatch):
     monkeypatch.setattr(compaction, "REST_AFTER", 0.0)
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "journal.db"
-
-
-async def test_a_crash_loop_is_condensed_to_the_state_that_it_adds_up_to(path):
-    async with open_scene(path) as scene:
+async def test_a_crash_loop_is_condensed_to_the_state_that_it_adds_up_to(journal_path):
+    async with open_scene(journal_path) as scene:
         await scene.add(STREAM, *BEGIN)
         await scene.crashes(1000)
         before = await replay(DECIDER, scene.bus, STREAM)
@@ -116,13 +111,13 @@ async def test_a_crash_loop_is_condensed_to_the_state_that_it_adds_up_to(path):
         assert isinstance(first.event, condensed.Condensed)
         assert (first.position, first.version) == (versions[0], versions[0])
         await scene.add(STREAM, *crash(1001))
-    async with open_scene(path) as scene:
+    async with open_scene(journal_path) as scene:
         assert scene.journal.head == 4008
         assert (await replay(DECIDER, scene.bus, STREAM)).state.run == 1001
 
 
-async def test_only_the_last_crashes_keep_their_lines(path):
-    async with open_scene(path) as scene:
+async def test_only_the_last_crashes_keep_their_lines(journal_path):
+    async with open_scene(journal_path) as scene:
         await scene.add(STREAM, *BEGIN)
         await scene.crashes(100)
         await scene.compactor.compact(STREAM)
@@ -132,8 +127,8 @@ async def test_only_the_last_crashes_keep_their_lines(path):
         assert records[-1].event.tail == WORDS
 
 
-async def test_large_events_are_condensed_though_they_are_few(path):
-    async with open_scene(path) as scene:
+async def test_large_events_are_condensed_though_they_are_few(journal_path):
+    async with open_scene(journal_path) as scene:
         await scene.add(STREAM, *BEGIN)
         for number in range(10):
             large = (("A", str(number) * 1_000_000),)
@@ -146,8 +141,8 @@ async def test_large_events_are_condensed_though_they_are_few(path):
         assert size < compaction.KEPT_BYTES + 2_000_000
 
 
-async def test_a_file_does_not_grow_for_ever(path):
-    async with open_scene(path) as scene:
+async def test_a_file_does_not_grow_for_ever(journal_path):
+    async with open_scene(journal_path) as scene:
         await scene.add(STREAM, *BEGIN)
         pages = []
         for turn in range(8):
@@ -155,17 +150,17 @@ async def test_a_file_does_not_grow_for_ever(path):
             await scene.compactor.compact(STREAM)
             pages.append((await scene.journal.look("PRAGMA page_count"))[0][0])
         assert pages[-1] <= pages[1] * 1.1
-        wal = path.with_name("journal.db-wal").stat().st_size
+        wal = journal_path.with_name("journal.db-wal").stat().st_size
     assert wal < 16 * 1024 * 1024
 
 
-async def test_followers_that_are_far_behind_pass_over_what_was_condensed(path):
-    async with open_scene(path) as scene:
+async def test_followers_that_are_far_behind_pass_over_what_was_condensed(journal_path):
+    async with open_scene(journal_path) as scene:
         await scene.add(STREAM, *BEGIN)
         await scene.crashes(1000)
         await scene.add("other", events.BecameReady(1))
         await scene.compactor.compact(STREAM)
-    async with open_scene(path) as scene:
+    async with open_scene(journal_path) as scene:
         subscription, seen = scene.bus.subscribe(3), []
         while records := await subscription.poll():
             seen += records
@@ -178,8 +173,8 @@ async def test_followers_that_are_far_behind_pass_over_what_was_condensed(path):
         assert ahead.position == scene.bus.head
 
 
-async def test_a_panel_hears_what_condensed_updates_led_to(path):
-    async with open_scene(path) as scene:
+async def test_a_panel_hears_what_condensed_updates_led_to(journal_path):
+    async with open_scene(journal_path) as scene:
         await scene.add(STREAM, *BEGIN)
         await scene.crashes(400)
         await scene.compactor.compact(STREAM)
@@ -191,9 +186,9 @@ async def test_a_panel_hears_what_condensed_updates_led_to(path):
         assert to_update(gone) is None
 
 
-async def test_the_pool_and_the_tokens_are_condensed_too(path):
+async def test_the_pool_and_the_tokens_are_condensed_too(journal_path):
     keys = tuple(("127.0.0.1", port, "tcp") for port in range(10))
-    async with open_scene(path) as scene:
+    async with open_scene(journal_path) as scene:
         await scene.add("portpool", PortsAdded(keys), PortsLeased("a", keys[:2]))
         for _ in range(10):
             await scene.add("portpool", *(PortsReleased("b", ()), PortsLeased("b", keys[5:6])) * 75)
@@ -210,11 +205,11 @@ async def test_the_pool_and_the_tokens_are_condensed_too(path):
         assert await replay(portpool.DECIDER, scene.bus, "portpool") == pool
         assert await replay(tokens.DECIDER, scene.bus, "tokens") == known
         assert len(known.state.tokens) == 8
-        assert inspection.read_pool(path) == pool.state
+        assert inspection.read_pool(journal_path) == pool.state
 
 
-async def test_a_deleted_container_is_condensed_then_forgotten_but_never_the_newest_record(path):
-    async with open_scene(path) as scene:
+async def test_a_deleted_container_is_condensed_then_forgotten_but_never_the_newest_record(journal_path):
+    async with open_scene(journal_path) as scene:
         gone = (*BEGIN, events.DeletionRequested(), events.Deleted())
         await scene.add(STREAM, *gone)
         await scene.add("container-b", *gone)
@@ -230,7 +225,7 @@ async def test_a_deleted_container_is_condensed_then_forgotten_but_never_the_new
         scene.clock.now += FORGOTTEN + 1
         assert await scene.journal.beside(lambda db: forget(db, Codec(), scene.clock.now)) == 1
         assert await scene.journal.streams("") == [STREAM, "container-c"]  # one lives, one is the newest
-    async with open_scene(path, scene.clock) as scene:
+    async with open_scene(journal_path, scene.clock) as scene:
         assert scene.journal.head == 19
 
 
@@ -238,8 +233,8 @@ def test_no_token_lives_as_long_as_a_deletion_is_remembered():
     assert FORGOTTEN > LONGEST_TTL
 
 
-async def test_a_stream_that_can_not_be_read_is_left_alone(path):
-    async with open_scene(path) as scene:
+async def test_a_stream_that_can_not_be_read_is_left_alone(journal_path):
+    async with open_scene(journal_path) as scene:
         await scene.add(STREAM, *BEGIN)
         await scene.crashes(400)
         await scene.journal.beside(
@@ -251,8 +246,8 @@ async def test_a_stream_that_can_not_be_read_is_left_alone(path):
         assert count == 1604
 
 
-async def test_a_stream_that_breaks_its_actor_is_left_alone(path):
-    async with open_scene(path) as scene:
+async def test_a_stream_that_breaks_its_actor_is_left_alone(journal_path):
+    async with open_scene(journal_path) as scene:
         await scene.add(STREAM, *BEGIN, events.Deleted())  # no transition leads there
         await scene.crashes(400)
         await scene.add("container-b", *BEGIN, *[event for run in range(1, 400) for event in crash(run)])
@@ -261,8 +256,8 @@ async def test_a_stream_that_breaks_its_actor_is_left_alone(path):
         assert len(await scene.versions("container-b")) <= KEPT + SLACK
 
 
-async def test_commits_go_on_while_a_long_stream_is_compacted(path):
-    async with open_scene(path) as scene:
+async def test_commits_go_on_while_a_long_stream_is_compacted(journal_path):
+    async with open_scene(journal_path) as scene:
         await scene.add(STREAM, *BEGIN)
         await scene.crashes(2000)
         waits = []
@@ -281,9 +276,9 @@ async def test_commits_go_on_while_a_long_stream_is_compacted(path):
         assert len(await scene.versions()) <= KEPT + SLACK
 
 
-async def test_what_grows_is_compacted_while_the_daemon_runs(path, monkeypatch):
+async def test_what_grows_is_compacted_while_the_daemon_runs(journal_path, monkeypatch):
     monkeypatch.setattr(compaction, "EVERY", 0.01)
-    async with open_scene(path) as scene, trio.open_nursery() as nursery:
+    async with open_scene(journal_path) as scene, trio.open_nursery() as nursery:
         await scene.add(STREAM, *BEGIN)
         nursery.start_soon(scene.compactor.run)
         await trio.sleep(0.1)

@@ -18,11 +18,6 @@ from tests.contracts.journal_checks import starts
 CHECKS = {name: check for name, check in vars(cursor_checks).items() if name.startswith("check_")}
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "journal.db"
-
-
 def open_journal(path):
     return sqlite.open_sqlite_journal(path, Codec(), lambda: 1.0)
 
@@ -33,37 +28,37 @@ async def test_cursors_in_memory(name):
 
 
 @pytest.mark.parametrize("name", CHECKS)
-async def test_cursors_beside_the_journal(name, path):
-    async with open_journal(path) as journal:
+async def test_cursors_beside_the_journal(name, journal_path):
+    async with open_journal(journal_path) as journal:
         await CHECKS[name](SqliteCursors(journal))
 
 
-async def test_a_cursor_is_there_when_the_journal_is_opened_again(path):
-    async with open_journal(path) as journal:
+async def test_a_cursor_is_there_when_the_journal_is_opened_again(journal_path):
+    async with open_journal(journal_path) as journal:
         await SqliteCursors(journal).save("panel", 3, {"a": 1})
-    async with open_journal(path) as journal:
+    async with open_journal(journal_path) as journal:
         assert await SqliteCursors(journal).load("panel") == Cursor(3, {"a": 1})
 
 
-async def test_a_journal_from_before_there_were_cursors_gets_a_place_for_them(path, monkeypatch):
+async def test_a_journal_from_before_there_were_cursors_gets_a_place_for_them(journal_path, monkeypatch):
     with monkeypatch.context() as earlier:
         earlier.setattr(sqlite, "SCHEMA", 1)
-        async with open_journal(path) as journal:
+        async with open_journal(journal_path) as journal:
             await journal.commit([Append("a", 0, starts(1, 2))])
-    async with open_journal(path) as journal:
+    async with open_journal(journal_path) as journal:
         assert await SqliteCursors(journal).load("panel") is None
         await cursor_checks.check_a_save_leaves_the_places_that_it_does_not_name(SqliteCursors(journal))
         assert journal.head == 2
 
 
-async def test_a_commit_after_a_save_waits_for_the_disk_as_ever(path):
-    async with open_journal(path) as journal:
+async def test_a_commit_after_a_save_waits_for_the_disk_as_ever(journal_path):
+    async with open_journal(journal_path) as journal:
         await SqliteCursors(journal).save("panel", 1, {})
         assert journal._writer.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
-async def test_a_save_beside_commits_disturbs_neither(path):
-    async with open_journal(path) as journal, trio.open_nursery() as nursery:
+async def test_a_save_beside_commits_disturbs_neither(journal_path):
+    async with open_journal(journal_path) as journal, trio.open_nursery() as nursery:
         cursors = SqliteCursors(journal)
 
         async def save():
@@ -73,13 +68,13 @@ async def test_a_save_beside_commits_disturbs_neither(path):
         nursery.start_soon(save)
         for version in range(50):
             await journal.commit([Append("a", version, starts(version, 1))])
-    async with open_journal(path) as journal:
+    async with open_journal(journal_path) as journal:
         assert journal.head == 50
         assert await SqliteCursors(journal).load("panel") == Cursor(50, {"a": 50})
 
 
-async def test_a_save_on_a_full_disk_is_an_outage_that_leaves_the_old_cursor_and_passes(path):
-    async with open_journal(path) as journal:
+async def test_a_save_on_a_full_disk_is_an_outage_that_leaves_the_old_cursor_and_passes(journal_path):
+    async with open_journal(journal_path) as journal:
         cursors = SqliteCursors(journal)
         await cursors.save("panel", 1, {"a": 1})
         pages = journal._writer.execute("PRAGMA page_count").fetchone()[0]
@@ -93,17 +88,17 @@ async def test_a_save_on_a_full_disk_is_an_outage_that_leaves_the_old_cursor_and
         assert await cursors.load("panel") == Cursor(2, {"a": 1})
 
 
-async def test_a_database_that_a_stranger_locks_is_an_outage(path):
-    async with open_journal(path) as journal:
+async def test_a_database_that_a_stranger_locks_is_an_outage(journal_path):
+    async with open_journal(journal_path) as journal:
         journal._writer.execute("PRAGMA busy_timeout = 1")
-        stranger = sqlite3.connect(path, isolation_level=None)
+        stranger = sqlite3.connect(journal_path, isolation_level=None)
         stranger.execute("BEGIN IMMEDIATE")
         with pytest.raises(JournalUnavailable, match="locked"):
             await SqliteCursors(journal).save("panel", 1, {})
         stranger.close()
 
 
-async def test_a_cursor_outlives_a_process_that_was_killed(path):
+async def test_a_cursor_outlives_a_process_that_was_killed(journal_path):
     story = """
 import os, sys, time, trio
 from pathlib import Path
@@ -118,6 +113,8 @@ async def main():
 
 trio.run(main)
 """
-    await trio.run_process([sys.executable, "-c", story, path], check=False, stderr=subprocess.DEVNULL)
-    async with open_journal(path) as journal:
+    await trio.run_process(
+        [sys.executable, "-c", story, journal_path], check=False, stderr=subprocess.DEVNULL
+    )
+    async with open_journal(journal_path) as journal:
         assert await SqliteCursors(journal).load("panel") == Cursor(5, {"a": 4})

@@ -79,7 +79,7 @@ async def docker_bench(path):
 
 
 @pytest.fixture(scope="module")
-def docker():
+def engine_socket():
     socket = rig.ensure_engine()
     with rig.in_use():
         yield socket
@@ -87,7 +87,7 @@ def docker():
 
 @pytest.mark.live
 @pytest.mark.parametrize("name", CHECKS)
-async def test_a_docker_engine(name, docker, tmp_path):
+async def test_a_docker_engine(name, engine_socket, tmp_path):
     with trio.fail_after(PATIENCE):
         async with docker_bench(tmp_path) as bench:
             await CHECKS[name](bench)

@@ -31,7 +31,7 @@ def pool(tmp_path):
 
 
 @pytest.fixture
-def seen(pool):
+def visible_pool(pool):
     """The same, where Docker could see it."""
     if pools._mount_of(pool.target).received:
         engine.give_up("this machine has a mount namespace of its own, where no pool is made")
@@ -39,7 +39,7 @@ def seen(pool):
 
 
 @pytest.fixture
-def opened(pool):
+def opened_pool(pool):
     engine.require("mkfs.btrfs")
     try:
         pool.open(IMAGE_MB)
@@ -57,27 +57,27 @@ def room(pool):
     return told.f_blocks * told.f_frsize
 
 
-def test_a_pool_is_allocated_in_whole_and_keeps_what_it_holds(opened):
-    state = opened.image.stat()
+def test_a_pool_is_allocated_in_whole_and_keeps_what_it_holds(opened_pool):
+    state = opened_pool.image.stat()
     assert (state.st_size, state.st_mode & 0o777) == (IMAGE_MB * MEGABYTE, 0o600)
     assert state.st_blocks * 512 >= state.st_size
-    (opened.target / "kept").write_text("kept")
-    unmount(opened.target)
-    assert list(opened.target.iterdir()) == []
-    opened.open(0)
-    assert (opened.target / "kept").read_text() == "kept"
+    (opened_pool.target / "kept").write_text("kept")
+    unmount(opened_pool.target)
+    assert list(opened_pool.target.iterdir()) == []
+    opened_pool.open(0)
+    assert (opened_pool.target / "kept").read_text() == "kept"
 
 
-def test_a_pool_that_is_open_is_found_open(opened):
-    device = opened.device()
-    opened.open(IMAGE_MB)
-    opened.open(0)
-    assert opened.device() == device
-    unmount(opened.target)
-    assert opened.device() is None
+def test_a_pool_that_is_open_is_found_open(opened_pool):
+    device = opened_pool.device()
+    opened_pool.open(IMAGE_MB)
+    opened_pool.open(0)
+    assert opened_pool.device() == device
+    unmount(opened_pool.target)
+    assert opened_pool.device() is None
 
 
-def test_no_devices_and_no_set_id_bits_work_in_a_pool(opened):
+def test_no_devices_and_no_set_id_bits_work_in_a_pool(opened_pool):
     line = next(
         line for line in Path("/proc/self/mountinfo").read_text().splitlines() if "a\\040base" in line
     )
@@ -85,14 +85,14 @@ def test_no_devices_and_no_set_id_bits_work_in_a_pool(opened):
 
 
 @pytest.mark.parametrize("while_open", [True, False])
-def test_a_pool_grows_and_never_shrinks(opened, while_open):
-    before = room(opened)
+def test_a_pool_grows_and_never_shrinks(opened_pool, while_open):
+    before = room(opened_pool)
     if not while_open:
-        unmount(opened.target)
-    opened.open(IMAGE_MB + 64)
-    assert room(opened) == before + 64 * MEGABYTE
-    opened.open(IMAGE_MB)
-    assert room(opened) == before + 64 * MEGABYTE
+        unmount(opened_pool.target)
+    opened_pool.open(IMAGE_MB + 64)
+    assert room(opened_pool) == before + 64 * MEGABYTE
+    opened_pool.open(IMAGE_MB)
+    assert room(opened_pool) == before + 64 * MEGABYTE
 
 
 def test_no_pool_is_made_where_none_is_asked_for(pool):
@@ -113,14 +113,14 @@ def test_a_pool_would_not_hide_what_is_there(pool):
     assert names(pool) == ["the\tvolumes"]
 
 
-def test_a_pool_that_would_fill_the_host_is_refused_and_leaves_nothing(seen):
+def test_a_pool_that_would_fill_the_host_is_refused_and_leaves_nothing(visible_pool):
     with pytest.raises(Unsupported, match=r"the disk has room for \d+ MB of it"):
-        seen.open(2**40)
-    assert not seen.image.exists()
+        visible_pool.open(2**40)
+    assert not visible_pool.image.exists()
 
 
 @pytest.mark.parametrize("broken", ["mount", "mkfs.btrfs"])
-def test_a_pool_that_can_not_be_opened_leaves_nothing(seen, monkeypatch, broken):
+def test_a_pool_that_can_not_be_opened_leaves_nothing(visible_pool, monkeypatch, broken):
     real = pools._run
 
     def run(*command):
@@ -128,15 +128,15 @@ def test_a_pool_that_can_not_be_opened_leaves_nothing(seen, monkeypatch, broken)
 
     monkeypatch.setattr(pools, "_run", run)
     with pytest.raises(Unsupported, match=r"false failed: 1|there is no mkfs"):
-        seen.open(IMAGE_MB)
-    seen.open(0)
-    assert names(seen) == ["the\tvolumes"]
+        visible_pool.open(IMAGE_MB)
+    visible_pool.open(0)
+    assert names(visible_pool) == ["the\tvolumes"]
 
 
-def test_a_tool_that_is_missing_or_hangs_is_said(seen, monkeypatch):
+def test_a_tool_that_is_missing_or_hangs_is_said(visible_pool, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(Unsupported, match=r"there is no mkfs.btrfs on this host"):
-        seen.open(IMAGE_MB)
+        visible_pool.open(IMAGE_MB)
     monkeypatch.undo()
 
     def hang(*command):
@@ -144,7 +144,7 @@ def test_a_tool_that_is_missing_or_hangs_is_said(seen, monkeypatch):
 
     monkeypatch.setattr(pools, "_run", hang)
     with pytest.raises(Unsupported, match=r"mkfs.btrfs does not come to an end"):
-        seen.open(IMAGE_MB)
+        visible_pool.open(IMAGE_MB)
 
 
 def test_a_pool_that_docker_would_not_see_is_refused(pool, monkeypatch):
@@ -165,35 +165,35 @@ def test_only_root_makes_a_pool(pool, monkeypatch):
     assert found.missing is None
 
 
-def test_something_else_in_its_place_is_no_pool(opened):
-    image = opened.image.rename(opened.image.with_name("other.img"))
-    opened.image.write_bytes(b"")
+def test_something_else_in_its_place_is_no_pool(opened_pool):
+    image = opened_pool.image.rename(opened_pool.image.with_name("other.img"))
+    opened_pool.image.write_bytes(b"")
     with pytest.raises(Unsupported, match="something else is mounted"):
-        opened.open(0)
-    found = probe(opened.target, opened.image, "auto", 0)
+        opened_pool.open(0)
+    found = probe(opened_pool.target, opened_pool.image, "auto", 0)
     said = "the pool of the volumes is not mounted: something else is mounted in the place of the pool"
     assert found.missing == said
-    image.rename(opened.image)
+    image.rename(opened_pool.image)
 
 
-def test_a_pool_is_what_new_volumes_get(opened):
+def test_a_pool_is_what_new_volumes_get(opened_pool):
     for wish, kind in (("auto", "btrfs"), ("pool", "btrfs"), ("accounted", "accounted")):
-        found = probe(opened.target, opened.image, wish, IMAGE_MB)
+        found = probe(opened_pool.target, opened_pool.image, wish, IMAGE_MB)
         assert [kind.name for kind in found.kinds] == ["btrfs", "accounted"]
         assert found.new.name == kind
         assert found.missing is None
 
 
-def test_a_btrfs_of_the_hosts_is_used_only_where_its_quotas_are_on(opened):
-    open_btrfs(str(opened.target), enable=True)
-    found = probe(opened.target, opened.image.with_name("none"), "auto", 0)
+def test_a_btrfs_of_the_hosts_is_used_only_where_its_quotas_are_on(opened_pool):
+    open_btrfs(str(opened_pool.target), enable=True)
+    found = probe(opened_pool.target, opened_pool.image.with_name("none"), "auto", 0)
     assert found.kinds[0].name == "btrfs"
-    unmount(opened.target)
-    opened.image.unlink()
-    with opened.image.open("wb") as file:
+    unmount(opened_pool.target)
+    opened_pool.image.unlink()
+    with opened_pool.image.open("wb") as file:
         file.truncate(IMAGE_MB * MEGABYTE)
-    subprocess.run(["mkfs.btrfs", "-q", opened.image], check=True, capture_output=True)
-    subprocess.run(["mount", "-o", "loop", opened.image, opened.target], check=True)
-    found = probe(opened.target, opened.image.with_name("none"), "auto", 0)
+    subprocess.run(["mkfs.btrfs", "-q", opened_pool.image], check=True, capture_output=True)
+    subprocess.run(["mount", "-o", "loop", opened_pool.image, opened_pool.target], check=True)
+    found = probe(opened_pool.target, opened_pool.image.with_name("none"), "auto", 0)
     assert [kind.name for kind in found.kinds] == ["accounted"]
     assert any("quotas are not enabled on that btrfs" in reason for reason in found.reasons)

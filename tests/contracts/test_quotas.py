@@ -68,7 +68,7 @@ def disks(request, tmp_path):
 
 
 @pytest.fixture
-def plain(tmp_path):
+def plain_disks(tmp_path):
     with accounted(tmp_path) as scene, open_surveyor() as surveyor:
         yield Disks(scene, surveyor)
 
@@ -112,12 +112,12 @@ async def test_a_volume_that_was_deleted_is_forgotten_with_its_ceiling(disks):
     assert disks.fits(20)
 
 
-async def test_what_can_not_be_forgotten_is_left_to_a_later_call(plain, caplog):
+async def test_what_can_not_be_forgotten_is_left_to_a_later_call(plain_disks, caplog):
     class Stuck(Accounted):
         def forget(self):
             raise OSError(5, "Input/output error")
 
-    quotas = Quotas(plain.scene.root, TENANT, Found([Stuck()]), dict, plain.surveyor)
+    quotas = Quotas(plain_disks.scene.root, TENANT, Found([Stuck()]), dict, plain_disks.surveyor)
     await quotas.forget()
     assert "what the kernel keeps of deleted volumes stays: Input/output error" in caplog.text
 
@@ -156,12 +156,12 @@ async def test_usage_is_what_is_held_and_room_what_is_left(disks):
         write(f"{path}/b", 1)
 
 
-async def test_resizes_of_one_volume_come_one_after_the_other(plain):
-    await plain.make(8)
+async def test_resizes_of_one_volume_come_one_after_the_other(plain_disks):
+    await plain_disks.make(8)
     record = []
 
     async def resize(size, begun, go):
-        async with plain.quotas.resizing(VOLUME, size):
+        async with plain_disks.quotas.resizing(VOLUME, size):
             record.append(size)
             begun.set()
             await go.wait()
@@ -178,35 +178,39 @@ async def test_resizes_of_one_volume_come_one_after_the_other(plain):
     assert record == [16, 16, 32, 32]
 
 
-async def test_a_folder_that_can_not_be_removed_or_limited_is_told_of(plain, caplog, monkeypatch):
-    plain.scene.make(8, VOLUME)
-    write(f"{plain.scene.path(VOLUME)}/data", 1)
-    await plain.next().restore()
+async def test_a_folder_that_can_not_be_removed_or_limited_is_told_of(plain_disks, caplog, monkeypatch):
+    plain_disks.scene.make(8, VOLUME)
+    write(f"{plain_disks.scene.path(VOLUME)}/data", 1)
+    await plain_disks.next().restore()
     assert f"volume {VOLUME} is unknown and stays" in caplog.text
-    plain.sizes[VOLUME] = 8
+    plain_disks.sizes[VOLUME] = 8
 
     def broken(*_):
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(Accounted, "limit", broken)
-    await plain.next().restore()
+    await plain_disks.next().restore()
     assert f"the quota of volume {VOLUME} could not be set: Input/output error" in caplog.text
 
 
-async def test_nothing_is_remembered_of_volumes_that_are_gone(plain):
-    await plain.make(8)
-    async with plain.quotas.resizing(VOLUME, 16):
+async def test_nothing_is_remembered_of_volumes_that_are_gone(plain_disks):
+    await plain_disks.make(8)
+    async with plain_disks.quotas.resizing(VOLUME, 16):
         pass
-    await plain.quotas.look(VOLUME)
-    del plain.sizes[VOLUME]
-    plain.quotas.prune()
-    assert (plain.quotas._accounts, plain.quotas._kinds, plain.quotas._resizing) == ({}, {}, {})
+    await plain_disks.quotas.look(VOLUME)
+    del plain_disks.sizes[VOLUME]
+    plain_disks.quotas.prune()
+    assert (plain_disks.quotas._accounts, plain_disks.quotas._kinds, plain_disks.quotas._resizing) == (
+        {},
+        {},
+        {},
+    )
 
 
-async def test_a_volume_that_is_being_made_is_remembered(plain):
-    async with plain.quotas.making(VOLUME, 8):
-        plain.quotas.prune()  # the watch comes by before it is recorded
-        assert VOLUME in plain.quotas._kinds
+async def test_a_volume_that_is_being_made_is_remembered(plain_disks):
+    async with plain_disks.quotas.making(VOLUME, 8):
+        plain_disks.quotas.prune()  # the watch comes by before it is recorded
+        assert VOLUME in plain_disks.quotas._kinds
 
 
 def test_no_kind_is_trusted_that_keeps_no_ceiling_or_takes_nothing(tmp_path, monkeypatch):

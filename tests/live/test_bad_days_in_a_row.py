@@ -15,8 +15,7 @@ import trio
 from tests.contracts.api_checks import CHECKED
 from tests.rig import engine
 from tests.support import soak
-from tests.support.daemon import HEADERS, Daemon, free_port, inspect, serving
-from tests.support.second_engine import open_second_engine
+from tests.support.daemon import HEADERS, Daemon, free_port, inspect
 
 # A request whose server is killed leaves its body's generator to the garbage collector.
 pytestmark = [
@@ -31,21 +30,6 @@ ACTIONS = ("create", "start", "start", "stop", "kill", "restart", "delete")
 RESTING = ("offline", "running")
 STARTUPS = ("stdin-echo", "stdin-echo", "line-printer 0 0.05", "sleep 1; exit 3")
 ASKED = ("stop-requested", "kill-requested")
-
-
-@pytest.fixture(scope="module")
-def second(tmp_path_factory):
-    with open_second_engine(tmp_path_factory.mktemp("engine")) as second:
-        yield second
-
-
-@pytest.fixture
-async def daemon(second, tmp_path):
-    async with serving(tmp_path) as daemon:
-        try:
-            yield daemon
-        finally:
-            await second.ensure()
 
 
 @attrs.define
@@ -158,33 +142,35 @@ async def check_history(daemon, name):
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-async def test_after_bad_days_in_a_row_all_that_is_said_is_true_and_nothing_is_left(second, daemon, seed):
+async def test_after_bad_days_in_a_row_all_that_is_said_is_true_and_nothing_is_left(
+    second, second_daemon, seed
+):
     dice = random.Random(seed)
-    panel = Panel(daemon, random.Random(seed + 1000), await daemon.volume())
+    panel = Panel(second_daemon, random.Random(seed + 1000), await second_daemon.volume())
     for port in panel.ports.values():
-        await daemon.post("/network/ports", {"ip": "127.0.0.1", "port": port})
+        await second_daemon.post("/network/ports", {"ip": "127.0.0.1", "port": port})
     async with trio.open_nursery() as nursery:
         for name in NAMES:
             nursery.start_soon(panel.use, name)
-        await have_bad_days(daemon, second, dice)
+        await have_bad_days(second_daemon, second, dice)
         panel.leaving = True
     gc.collect()  # what requests left, while it is expected
     assert panel.done
-    await daemon.engine_up()
-    everything = await at_rest(daemon)
+    await second_daemon.engine_up()
+    everything = await at_rest(second_daemon)
     for shown in everything:
         check_shown(shown)
-        await check_history(daemon, shown["internal_id"])
+        await check_history(second_daemon, shown["internal_id"])
     alive = {shown["internal_id"] for shown in everything if shown["install_state"] == "ready"}
     made = {shown["internal_id"] for shown in everything if shown["container_id"]}
-    assert daemon.in_docker().keys() == {f"lightd-{name}" for name in made}
-    ports = (await daemon.get("/network/ports"))["ports"]
+    assert second_daemon.in_docker().keys() == {f"lightd-{name}" for name in made}
+    ports = (await second_daemon.get("/network/ports"))["ports"]
     assert {port["used_by"] for port in ports if port["in_use"]} == alive
     for shown in everything:
-        await daemon.call("DELETE", f"/containers/{shown['internal_id']}", wait=60)
-    assert daemon.in_docker() == {}
-    ports = (await daemon.get("/network/ports"))["ports"]
+        await second_daemon.call("DELETE", f"/containers/{shown['internal_id']}", wait=60)
+    assert second_daemon.in_docker() == {}
+    ports = (await second_daemon.get("/network/ports"))["ports"]
     assert not [port for port in ports if port["in_use"]]
     assert not [
-        folder for folder in (daemon.folder / "storage/containers").iterdir() if any(folder.iterdir())
+        folder for folder in (second_daemon.folder / "storage/containers").iterdir() if any(folder.iterdir())
     ]

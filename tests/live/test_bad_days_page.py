@@ -22,18 +22,10 @@ TAKEN = 25570
 """The port that the page asks about."""
 
 
-@pytest.fixture
-async def installed(docker, tmp_path):
-    """A daemon that keeps its port when it is started anew."""
-    async with serving(tmp_path, server={"host": "127.0.0.1", "port": free_port()}) as daemon:
-        yield daemon
-
-
-@pytest.fixture
-async def shell(installed, tmp_path):
+@pytest.fixture(autouse=True)
+def docker_command():
+    """The page uses Docker's command."""
     engine.require("docker")
-    async with open_shell(PAGE, installed, ID, tmp_path / "bin") as shell:
-        yield shell
 
 
 def to_answers(said):
@@ -46,7 +38,7 @@ def to_answers(said):
     return found, said
 
 
-async def test_a_crash_loop_is_found_with_its_code_its_reason_and_its_last_lines(installed, shell):
+async def test_a_crash_loop_is_found_with_its_code_its_reason_and_its_last_lines(installed, page_shell):
     (look,) = blocks(PAGE, "A server crashes again and again")
     await installed.create(
         ID,
@@ -60,7 +52,7 @@ async def test_a_crash_loop_is_found_with_its_code_its_reason_and_its_last_lines
     with trio.fail_after(60):
         while not ((await installed.show(ID))["error"] or "").startswith("crash loop:"):
             await trio.sleep(0.05)
-    found, _, rest = (await shell.run(look)).partition("\n")
+    found, _, rest = (await page_shell.run(look)).partition("\n")
     assert found == ID
     (crash, logs), _ = to_answers(rest)
     assert (crash["code"], crash["oom_killed"]) == (7, False)
@@ -70,7 +62,7 @@ async def test_a_crash_loop_is_found_with_its_code_its_reason_and_its_last_lines
     assert lines.count("Crashing with 7") == 2
 
 
-async def test_a_rebinding_that_failed_says_why_and_who_has_the_port(installed, shell):
+async def test_a_rebinding_that_failed_says_why_and_who_has_the_port(installed, page_shell):
     engine.require("ss")
     (look,) = blocks(PAGE, "A reinstallation or a rebinding fails")
     for port in (TAKEN, old := free_port()):
@@ -81,7 +73,7 @@ async def test_a_rebinding_that_failed_says_why_and_who_has_the_port(installed, 
     binding = {"ports": [{"ip": "127.0.0.1", "port": TAKEN}]}
     with socket.create_server(("127.0.0.1", TAKEN)):
         await installed.post(f"/containers/{ID}/rebind-network", binding, wait=60)
-        (operation,), rest = to_answers(await shell.run(look))
+        (operation,), rest = to_answers(await page_shell.run(look))
     assert (operation["kind"], operation["status"]) == ("rebind", "failed")
     assert operation["error"] == f"Port {TAKEN}/tcp is in use on the host"
     sockets, containers = rest.split("CONTAINER ID")
@@ -92,13 +84,13 @@ async def test_a_rebinding_that_failed_says_why_and_who_has_the_port(installed, 
     assert [port["port"] for port in (await installed.show(ID))["ports"]] == [old]
 
 
-async def test_a_reinstallation_that_failed_says_why_and_the_old_container_starts(installed, shell):
+async def test_a_reinstallation_that_failed_says_why_and_the_old_container_starts(installed, page_shell):
     engine.require("ss")
     (look,) = blocks(PAGE, "A reinstallation or a rebinding fails")
     await installed.create(ID, start_pattern="Ready")
     before = inspect(ID)["Id"]
     await installed.post(f"/containers/{ID}/reinstall", {"install_script": "exit 3"}, wait=60)
-    (operation,), rest = to_answers(await shell.run(look))
+    (operation,), rest = to_answers(await page_shell.run(look))
     assert (operation["kind"], operation["status"]) == ("reinstall", "failed")
     assert operation["error"] == "the install script ended with exit code 3"
     assert f"lightd-{ID}" in rest
@@ -165,7 +157,7 @@ async def fill_the_journal(daemon):
     pytest.fail("the journal has room without end")
 
 
-async def test_a_quarantine_is_found_explained_and_ended(installed, shell):
+async def test_a_quarantine_is_found_explained_and_ended(installed, page_shell):
     (look,) = blocks(PAGE, "A container in quarantine")
     for internal_id in (ID, "bad-day-well"):
         await installed.create(internal_id, start_pattern="Ready")
@@ -176,7 +168,7 @@ async def test_a_quarantine_is_found_explained_and_ended(installed, shell):
     await installed.engine_up()
     assert (await installed.show(ID))["quarantined"] is True
     rename_last(installed, ID, kind)
-    found, *traceback, revived = (await shell.run(look)).strip().splitlines()
+    found, *traceback, revived = (await page_shell.run(look)).strip().splitlines()
     assert found == ID
     assert traceback[0].startswith("Traceback (most recent call last):")
     assert "stop-timed-out" in "\n".join(traceback) or "StopTimedOut" in "\n".join(traceback)

@@ -27,17 +27,17 @@ FILL = (
 
 
 @pytest.fixture
-async def node(docker, tmp_path):
+async def bounded(docker, tmp_path):
     docker_settings = {"socket_path": rig.socket_path(), "tmp_mb": 8, "allow_writable_root": True}
     async with serving(tmp_path, docker=docker_settings) as daemon:
         yield daemon
 
 
 @pytest.mark.parametrize("user", ["988:988", "0:0"])
-async def test_a_server_writes_to_its_volume_and_to_a_small_tmp_alone(node, user):
-    await node.create(ID, f"sh -c '{FILL}'", user=user, start_pattern="filled", tty=False)
-    assert (await node.power("start", ID))["status"] == "succeeded"
-    lines = (await node.get(f"/containers/{ID}/logs", lines=200))["lines"]
+async def test_a_server_writes_to_its_volume_and_to_a_small_tmp_alone(bounded, user):
+    await bounded.create(ID, f"sh -c '{FILL}'", user=user, start_pattern="filled", tty=False)
+    assert (await bounded.power("start", ID))["status"] == "succeeded"
+    lines = (await bounded.get(f"/containers/{ID}/logs", lines=200))["lines"]
     text = [line["text"] for line in lines]
     assert not [line for line in text if line.startswith("WROTE")]
     sizes = {line.split()[1]: int(line.split()[0]) for line in text if "\t/" in line}
@@ -50,47 +50,33 @@ async def test_a_server_writes_to_its_volume_and_to_a_small_tmp_alone(node, user
     assert looked.get("SizeRw", 0) < MIB
 
 
-async def test_programs_run_from_tmp_and_it_is_empty_after_a_restart(node):
+async def test_programs_run_from_tmp_and_it_is_empty_after_a_restart(bounded):
     command = "sh -c 'ls /tmp; cp /bin/busybox /tmp/busybox && /tmp/busybox echo ran; sleep 1000'"
-    await node.create(ID, command, start_pattern="ran", tty=False)
+    await bounded.create(ID, command, start_pattern="ran", tty=False)
     for _ in range(2):
-        assert (await node.power("start", ID))["status"] == "succeeded"
-        await node.power("kill", ID)
-    text = str(await node.get(f"/containers/{ID}/logs", lines=50))
+        assert (await bounded.power("start", ID))["status"] == "succeeded"
+        await bounded.power("kill", ID)
+    text = str(await bounded.get(f"/containers/{ID}/logs", lines=50))
     assert "busybox" not in text
 
 
-async def test_a_container_that_may_has_a_writable_root_from_its_next_start_on(node):
-    await node.create(
+async def test_a_container_that_may_has_a_writable_root_from_its_next_start_on(bounded):
+    await bounded.create(
         ID, "sh -c '(touch /new) && echo written || echo refused; sleep 1000'", start_pattern="e[dn]$"
     )
-    await node.power("start", ID)
+    await bounded.power("start", ID)
     assert inspect(ID)["HostConfig"]["ReadonlyRootfs"] is True
-    assert (await node.call("PATCH", f"/containers/{ID}", {"read_only": False}))["at_next_start"] == [
+    assert (await bounded.call("PATCH", f"/containers/{ID}", {"read_only": False}))["at_next_start"] == [
         "read_only"
     ]
     assert inspect(ID)["HostConfig"]["ReadonlyRootfs"] is True
-    assert (await node.power("restart", ID))["status"] == "succeeded"
+    assert (await bounded.power("restart", ID))["status"] == "succeeded"
     made = inspect(ID)
     assert made["HostConfig"]["ReadonlyRootfs"] is False
     assert made["Config"]["Labels"][translate.BOUND] == str(recipe.ANYTHING_MB)
 
 
 # ---- what has a writable root
-
-
-@pytest.fixture
-def volume(tmp_path):
-    path = tmp_path / "volumes" / str(uuid.uuid4())
-    path.mkdir(parents=True)
-    return path
-
-
-@pytest.fixture
-def node_name():
-    name = f"bounded-{uuid.uuid4().hex[:12]}"
-    yield name
-    rig.remove_labelled(name)
 
 
 async def until_ended(engine, engine_id):
@@ -110,12 +96,12 @@ async def until_ended(engine, engine_id):
     ],
 )
 async def test_an_installer_that_fills_the_host_is_killed(
-    docker, node_name, volume, tmp_path, monkeypatch, take
+    docker, node, volume_path, tmp_path, monkeypatch, take
 ):
     monkeypatch.setattr(recipe, "_BOUND", {translate.BOUND: "32"})
     monkeypatch.setattr(layers, "MOST_FILES", 1500)
-    async with opened(docker, node_name, tmp_path) as engine:
-        spec = a_spec(volume, install_script=f"{take} 2>/dev/null; echo done; sleep 1000")
+    async with opened(docker, node, tmp_path) as engine:
+        spec = a_spec(volume_path, install_script=f"{take} 2>/dev/null; echo done; sleep 1000")
         engine_id = await engine.create_installer(spec, 1)
         await engine.start(engine_id)
         snapshot = await until_ended(engine, engine_id)
@@ -126,32 +112,32 @@ async def test_an_installer_that_fills_the_host_is_killed(
 
 
 async def test_an_installer_that_keeps_within_its_bound_and_fills_its_volume_is_let_be(
-    docker, node_name, volume, tmp_path, monkeypatch
+    docker, node, volume_path, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(recipe, "_BOUND", {translate.BOUND: "32"})
-    async with opened(docker, node_name, tmp_path) as engine:
+    async with opened(docker, node, tmp_path) as engine:
         script = (
             "dd if=/dev/zero of=/mnt/server/big bs=1M count=64; dd if=/dev/zero of=/b bs=1M count=16; sleep 4"
         )
-        engine_id = await engine.create_installer(a_spec(volume, install_script=script), 1)
+        engine_id = await engine.create_installer(a_spec(volume_path, install_script=script), 1)
         await engine.start(engine_id)
         snapshot = await until_ended(engine, engine_id)
         assert (snapshot.exit_code, snapshot.killed_for) == (0, "")
 
 
 async def test_a_server_with_a_writable_root_is_bounded_too_also_by_a_new_daemon(
-    docker, node_name, volume, tmp_path, monkeypatch
+    docker, node, volume_path, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(recipe, "_BOUND", {translate.BOUND: "32"})
     monkeypatch.setattr("os.geteuid", lambda: 1000)  # as an ordinary user, who asks Docker
     spec = attrs.evolve(
-        a_spec(volume, user="0:0", read_only=False),
+        a_spec(volume_path, user="0:0", read_only=False),
         startup_command="sleep 2; dd if=/dev/zero of=/b bs=1M count=64; sleep 1000",
     )
-    async with opened(docker, node_name, tmp_path) as engine:
+    async with opened(docker, node, tmp_path) as engine:
         engine_id = await engine.create_server(spec, 1)
         await engine.start(engine_id)
-    async with opened(docker, node_name, tmp_path) as engine:
+    async with opened(docker, node, tmp_path) as engine:
         assert "outside of its volume" in (await until_ended(engine, engine_id)).killed_for
 
 
@@ -159,11 +145,11 @@ async def test_a_server_with_a_writable_root_is_bounded_too_also_by_a_new_daemon
 
 
 @pytest.fixture
-async def image(docker, node_name, tmp_path, volume):
+async def image(docker, node, tmp_path, volume_path):
     """An image with volumes, one of them in the server's, and with a program that checks its health."""
     name = f"lightd-rig-{uuid.uuid4().hex[:8]}"
-    async with opened(docker, node_name, tmp_path) as engine:
-        engine_id = await engine.create_server(a_spec(volume), 1)
+    async with opened(docker, node, tmp_path) as engine:
+        engine_id = await engine.create_server(a_spec(volume_path), 1)
         changes = [
             "VOLUME /data /home/container/sub",
             "HEALTHCHECK --interval=1s CMD touch /home/container/checked",
@@ -174,10 +160,10 @@ async def image(docker, node_name, tmp_path, volume):
     rig.call("DELETE", f"/images/{name}:1", force="1")
 
 
-async def test_volumes_of_an_image_are_small_and_leave_nothing(docker, node_name, volume, tmp_path, image):
-    async with opened(docker, node_name, tmp_path) as engine:
+async def test_volumes_of_an_image_are_small_and_leave_nothing(docker, node, volume_path, tmp_path, image):
+    async with opened(docker, node, tmp_path) as engine:
         command = "dd if=/dev/zero of=/data/big bs=1M count=200; du -sm /data; sleep 3; ls /home/container"
-        spec = a_spec(volume, command, image=image, user="0:0", install_script="df /data; true")
+        spec = a_spec(volume_path, command, image=image, user="0:0", install_script="df /data; true")
         installer = await engine.create_installer(spec, 1)
         engine_id = await engine.create_server(spec, 1)
         for each in (installer, engine_id):

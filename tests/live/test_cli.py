@@ -42,7 +42,7 @@ def run(tmp_path):
 
 
 @pytest.fixture
-def path(tmp_path):
+def config_path(tmp_path):
     """A configuration file with ``TOKEN``."""
     path = tmp_path / "config.json"
     file.create(path)
@@ -51,17 +51,17 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def here(path, monkeypatch):
+def here(config_path, monkeypatch):
     """The directory of that file, to work in."""
-    monkeypatch.chdir(path.parent)
+    monkeypatch.chdir(config_path.parent)
     monkeypatch.delenv("LIGHTD_CONFIG", raising=False)
-    return path.parent
+    return config_path.parent
 
 
 # ---- the master token
 
 
-def test_what_prints_the_token_and_nothing_else(run, path):
+def test_what_prints_the_token_and_nothing_else(run, config_path):
     done = run("--token", "what")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"Current Token: {TOKEN}\n", "")
 
@@ -75,10 +75,10 @@ def test_the_first_command_writes_the_file(run, tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_reset_makes_a_new_token(run, path):
-    before = json.loads(path.read_text())
+def test_reset_makes_a_new_token(run, config_path):
+    before = json.loads(config_path.read_text())
     done = run("--token", "reset")
-    after = json.loads(path.read_text())
+    after = json.loads(config_path.read_text())
     token = after["authorization"]["token"]
     assert token != TOKEN
     assert (done.returncode, done.stdout, done.stderr) == (
@@ -90,21 +90,21 @@ def test_reset_makes_a_new_token(run, path):
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "", "\nmore\n"])
-def test_set_takes_a_line_of_standard_input(run, path, end):
+def test_set_takes_a_line_of_standard_input(run, config_path, end):
     done = run("--token", "set", stdin=f"lightd_fedcba9876543210{end}")
     assert (done.returncode, done.stdout, done.stderr) == (0, "Token set successfully!\n", "")
-    assert file.load(path).authorization.token == "lightd_fedcba9876543210"
+    assert file.load(config_path).authorization.token == "lightd_fedcba9876543210"
 
 
 @pytest.mark.parametrize(
     "line", ["", "lightd_short\n", "fedcba9876543210fedcba\n", "lightd_with a space in it\n"]
 )
-def test_set_refuses_what_is_no_token_and_changes_nothing(run, path, line):
-    before = path.read_bytes()
+def test_set_refuses_what_is_no_token_and_changes_nothing(run, config_path, line):
+    before = config_path.read_bytes()
     done = run("--token", "set", stdin=line)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == f"lightd: the token {A_TOKEN}; nothing was changed\n"
-    assert path.read_bytes() == before
+    assert config_path.read_bytes() == before
 
 
 @pytest.mark.parametrize(("typed", "code"), [(f"{TOKEN}0", 0), ("", 2)])
@@ -128,7 +128,7 @@ def test_set_asks_on_a_terminal_without_showing_what_is_typed(here, monkeypatch,
 # ---- the configuration's path and its mistakes
 
 
-def test_the_option_wins_over_the_environment(run, path, tmp_path):
+def test_the_option_wins_over_the_environment(run, config_path, tmp_path):
     other = tmp_path / "other.json"
     done = run("--config", "config.json", "--token", "what", LIGHTD_CONFIG=str(other))
     assert done.stdout == f"Current Token: {TOKEN}\n"
@@ -140,32 +140,34 @@ def test_the_option_wins_over_the_environment(run, path, tmp_path):
 @pytest.mark.parametrize(
     "arguments", [[], ["serve"], ["--token", "what"], ["--token", "reset"], ["--token", "set"]]
 )
-def test_a_wrong_file_is_one_line_a_mistake_and_exit_code_2(run, path, arguments):
-    path.write_text(json.dumps({"authorization": {"token": "x"}, "server": {"port": "abc", "prot": 1}}))
-    before = path.read_bytes()
+def test_a_wrong_file_is_one_line_a_mistake_and_exit_code_2(run, config_path, arguments):
+    config_path.write_text(
+        json.dumps({"authorization": {"token": "x"}, "server": {"port": "abc", "prot": 1}})
+    )
+    before = config_path.read_bytes()
     done = run(*arguments, stdin=f"{TOKEN}\n")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines() == [
-        f"{path}: server.prot: unknown key (known here: host, port, tls, allowed_origins)",
-        f'{path}: server.port: must be a whole number between 0 and 65535 (got "abc")',
-        f"{path}: authorization.token: {A_TOKEN}",
+        f"{config_path}: server.prot: unknown key (known here: host, port, tls, allowed_origins)",
+        f'{config_path}: server.port: must be a whole number between 0 and 65535 (got "abc")',
+        f"{config_path}: authorization.token: {A_TOKEN}",
     ]
-    assert path.read_bytes() == before
+    assert config_path.read_bytes() == before
 
 
-def test_malformed_json_is_told_by_line_and_column(run, path):
-    path.write_text('{"server":\n  {"port": 80,}}')
+def test_malformed_json_is_told_by_line_and_column(run, config_path):
+    config_path.write_text('{"server":\n  {"port": 80,}}')
     done = run("serve")
     assert done.returncode == 2
-    assert done.stderr.startswith(f"{path}: line 2, column 1")
+    assert done.stderr.startswith(f"{config_path}: line 2, column 1")
     assert done.stderr.count("\n") == 1
 
 
-def test_a_file_that_is_open_to_others_is_refused(run, path):
-    path.chmod(0o644)
+def test_a_file_that_is_open_to_others_is_refused(run, config_path):
+    config_path.chmod(0o644)
     done = run("serve")
     assert done.returncode == 2
-    assert done.stderr.endswith(f"chmod 600 {path}\n")
+    assert done.stderr.endswith(f"chmod 600 {config_path}\n")
 
 
 def test_a_directory_that_is_not_there_is_not_made(run, tmp_path):
@@ -174,11 +176,11 @@ def test_a_directory_that_is_not_there_is_not_made(run, tmp_path):
     assert done.stderr == f"{tmp_path}/nowhere/config.json: cannot be written: No such file or directory\n"
 
 
-def test_without_authorization_it_refuses_to_listen_beyond_loopback(run, path):
-    path.write_text(json.dumps({"authorization": {"enabled": False, "token": TOKEN}}))
+def test_without_authorization_it_refuses_to_listen_beyond_loopback(run, config_path):
+    config_path.write_text(json.dumps({"authorization": {"enabled": False, "token": TOKEN}}))
     done = run()
     assert done.returncode == 2
-    assert done.stderr.startswith(f"{path}: server.host: must be a loopback address")
+    assert done.stderr.startswith(f"{config_path}: server.host: must be a loopback address")
 
 
 # ---- the command line itself

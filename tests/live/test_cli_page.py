@@ -18,7 +18,7 @@ ID = "cli-page-001"
 
 
 @pytest.fixture
-def shell(daemon, tmp_path):
+def operator_shell(daemon, tmp_path):
     """Run a script where the daemon's configuration is, as its operator would."""
     port = int(daemon.url.rpartition(":")[2])
     file = json.loads(daemon.config.read_text())
@@ -45,14 +45,14 @@ def shell(daemon, tmp_path):
     return run
 
 
-async def test_every_command_of_the_page_works_as_it_stands(daemon, shell):
+async def test_every_command_of_the_page_works_as_it_stands(daemon, operator_shell):
     await daemon.create(ID, start_pattern="Ready")
     blocks = re.findall(r"```bash\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert len(blocks) == 6
     told = {}
     for block in blocks:
         for line in block.replace("server-001", ID).strip().splitlines():
-            done = await shell(line)
+            done = await operator_shell(line)
             allowed = (0, 141) if "| head" in line else (0,)
             assert done.returncode in allowed, (line, done.stdout, done.stderr)
             assert b"Traceback" not in done.stderr
@@ -61,7 +61,7 @@ async def test_every_command_of_the_page_works_as_it_stands(daemon, shell):
     assert told[f"lightd start {ID}"] == f"{ID}: started\n"
     assert told[f"lightd restart {ID} --wait 60"] == f"{ID}: restarted\n"
     assert "Ready" in told[f"lightd logs {ID} -n 20"]
-    assert "got: hello" in (await shell(f"lightd logs {ID}")).stdout.decode()
+    assert "got: hello" in (await operator_shell(f"lightd logs {ID}")).stdout.decode()
     assert "created" in told[f"lightd events {ID}"]
     assert "stopped" in told[f"lightd stop {ID} && echo stopped"].splitlines()
     report = json.loads((daemon.folder / "report.json").read_text())
@@ -73,13 +73,13 @@ async def test_every_command_of_the_page_works_as_it_stands(daemon, shell):
     assert found["configuration", "file"] == "ok"
 
 
-async def test_the_doctor_is_red_on_a_node_that_is_sick(daemon, shell):
+async def test_the_doctor_is_red_on_a_node_that_is_sick(daemon, operator_shell):
     daemon.end()
     file = json.loads(daemon.config.read_text())
     file["docker"]["socket_path"] = "no-such.sock"
     file["remote"] = {"enabled": True, "url": "http://127.0.0.1:1", "token": "lightd_0123456789abcdef"}
     daemon.config.write_text(json.dumps(file))
-    done = await shell("lightd doctor --json")
+    done = await operator_shell("lightd doctor --json")
     assert done.returncode == 1, done.stderr
     red = {
         (each["area"], each["name"])
@@ -88,6 +88,6 @@ async def test_the_doctor_is_red_on_a_node_that_is_sick(daemon, shell):
     }
     assert red >= {("engine", "socket"), ("panel", "url")}
     daemon.config.chmod(0o644)
-    done = await shell("lightd doctor")
+    done = await operator_shell("lightd doctor")
     assert done.returncode == 1
     assert f"-> chmod 600 {daemon.config}" in done.stdout.decode()

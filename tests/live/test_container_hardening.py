@@ -55,7 +55,7 @@ class Shell:
 
 
 @pytest.fixture(scope="module")
-def node(docker, tmp_path_factory):
+def hardened(docker, tmp_path_factory):
     """A daemon that listens everywhere, with two shells and a neighbour that serves."""
     daemon = Daemon(tmp_path_factory.mktemp("hard"), settings={"server": {"host": "0.0.0.0", "port": 0}})
 
@@ -79,13 +79,13 @@ def node(docker, tmp_path_factory):
 
 
 @pytest.fixture
-def plain(node):
-    return Shell(node, PLAIN)
+def plain(hardened):
+    return Shell(hardened, PLAIN)
 
 
 @pytest.fixture
-def as_root(node):
-    return Shell(node, ROOT)
+def as_root(hardened):
+    return Shell(hardened, ROOT)
 
 
 def to_status(text):
@@ -109,13 +109,13 @@ async def test_a_server_has_exactly_the_documented_capabilities(plain, as_root):
         assert status["Uid"].split() == [uid] * 4
 
 
-async def test_an_installer_has_exactly_the_documented_capabilities_and_its_folder_read_only(node):
-    volume = await node.volume()
+async def test_an_installer_has_exactly_the_documented_capabilities_and_its_folder_read_only(hardened):
+    volume = await hardened.volume()
     script = (
         "cat /proc/self/status >status; echo x >/app/data/install.sh || echo refused >data; mknod d b 8 0"
     )
-    await node.create(PREFIX + "installed", volume_id=volume, install_script=script + "; true")
-    folder = node.folder / "storage/volumes" / volume
+    await hardened.create(PREFIX + "installed", volume_id=volume, install_script=script + "; true")
+    folder = hardened.folder / "storage/volumes" / volume
     status = to_status((folder / "status").read_text())
     check_confined(status, recipe.INSTALLER_CAPABILITIES, root=True)
     assert status["Uid"].split() == ["0"] * 4
@@ -124,8 +124,8 @@ async def test_an_installer_has_exactly_the_documented_capabilities_and_its_fold
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the program is in this machine's language")
-async def test_a_set_uid_program_gains_nothing(node, plain):
-    plant(node.folder / "storage/volumes" / (await node.show(PLAIN))["volume_id"] / "who")
+async def test_a_set_uid_program_gains_nothing(hardened, plain):
+    plant(hardened.folder / "storage/volumes" / (await hardened.show(PLAIN))["volume_id"] / "who")
     _, code = await plain.run("/home/container/who")
     assert code == int(USER.partition(":")[0]) & 0xFF
 
@@ -196,7 +196,7 @@ async def test_no_device_of_the_host_and_no_socket_of_docker_is_there(as_root):
     assert int(processes) < 10  # its own alone
 
 
-async def test_swap_is_no_more_memory_and_logs_are_rotated(node):
+async def test_swap_is_no_more_memory_and_logs_are_rotated(hardened):
     for internal_id in (PLAIN, NEIGHBOUR):
         host = inspect(internal_id)["HostConfig"]
         assert host["LogConfig"] == {
@@ -265,8 +265,8 @@ def to_fetch(host, port, path="/"):
     return f"printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' | nc -w 3 {host} {port} | tail -n 1"
 
 
-async def test_no_container_reaches_lightd_by_any_address_of_its_host(node, plain, as_root):
-    port = int(node.url.rpartition(":")[2])
+async def test_no_container_reaches_lightd_by_any_address_of_its_host(hardened, plain, as_root):
+    port = int(hardened.url.rpartition(":")[2])
     with serving_beside() as other:
         for host in host_addresses():
             for shell in (plain, as_root):
@@ -274,18 +274,19 @@ async def test_no_container_reaches_lightd_by_any_address_of_its_host(node, plai
                 printed, _ = await shell.run(to_fetch(host, port, "/api/v1/public/ping"))
                 assert printed == "" or "reset by peer" in printed, host
     assert (
-        f"{address_of(PLAIN)} is the address of a container, and is not served here" in node.log.read_text()
+        f"{address_of(PLAIN)} is the address of a container, and is not served here"
+        in hardened.log.read_text()
     )
 
 
-async def test_the_host_itself_reaches_lightd_by_the_bridge_s_address(node):
-    port = node.url.rpartition(":")[2]
+async def test_the_host_itself_reaches_lightd_by_the_bridge_s_address(hardened):
+    port = hardened.url.rpartition(":")[2]
     async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
         answer = await client.get(f"http://{gateway()}:{port}/api/v1/public/ping")
     assert answer.status_code == 200
 
 
-async def test_no_container_reaches_another(node, plain, as_root):
+async def test_no_container_reaches_another(hardened, plain, as_root):
     neighbour = address_of(NEIGHBOUR)
     said = await trio.to_thread.run_sync(fetch, neighbour, NEIGHBOUR_PORT)
     assert said == f"hello from {NEIGHBOUR_PORT}\n"  # it serves, and its host may see it
@@ -293,7 +294,7 @@ async def test_no_container_reaches_another(node, plain, as_root):
         assert "nc: timed out" in (await shell.run(to_fetch(neighbour, NEIGHBOUR_PORT)))[0]
 
 
-async def test_no_name_of_a_neighbour_is_learnt(node, plain, as_root):
+async def test_no_name_of_a_neighbour_is_learnt(hardened, plain, as_root):
     neighbour = address_of(NEIGHBOUR)
     for shell in (plain, as_root):
         said, _ = await shell.run("cat /etc/resolv.conf /etc/hosts")
@@ -340,36 +341,36 @@ def cgroup_of(internal_id):
     return Path("/sys/fs/cgroup/pids" + found["pids"] if "pids" in found else "/sys/fs/cgroup" + found[""])
 
 
-async def test_a_fork_bomb_is_held_and_can_be_killed(node):
+async def test_a_fork_bomb_is_held_and_can_be_killed(hardened):
     bomb = PREFIX + "bomb"
     command = "sh -c 'echo Ready; b() { while :; do b & done; }; b & exec sleep 1000'"
     limits = {"memory": MEMORY, "pids": 40, "cpu": 0.5}
-    async with unharmed(node):
-        await node.create(bomb, command, start_pattern="Ready", limits=limits)
-        assert (await node.power("start", bomb))["status"] == "succeeded"
+    async with unharmed(hardened):
+        await hardened.create(bomb, command, start_pattern="Ready", limits=limits)
+        assert (await hardened.power("start", bomb))["status"] == "succeeded"
         group = await trio.to_thread.run_sync(cgroup_of, bomb)
         try:
             with trio.fail_after(PATIENCE):
                 while "max 0" in await trio.Path(group / "pids.events").read_text():
                     await trio.sleep(0.05)
-            async with unharmed(node):
+            async with unharmed(hardened):
                 assert int(await trio.Path(group / "pids.current").read_text()) <= 40
         finally:
-            killed = await node.power("kill", bomb)
+            killed = await hardened.power("kill", bomb)
         assert killed["status"] == "succeeded"
-        shown = await node.show(bomb)
+        shown = await hardened.show(bomb)
         assert (shown["state"], shown["exit"]["code"]) == ("offline", 137)
         assert not group.exists()
 
 
-async def test_a_memory_hog_is_killed_alone(node):
+async def test_a_memory_hog_is_killed_alone(hardened):
     hog = PREFIX + "hog"
-    async with unharmed(node):
-        await node.create(hog, "memory-hog", limits={"memory": 32 * 1024 * 1024})
-        async with node.console(hog) as console:
-            await node.power("start", hog, wait=0)
+    async with unharmed(hardened):
+        await hardened.create(hog, "memory-hog", limits={"memory": 32 * 1024 * 1024})
+        async with hardened.console(hog) as console:
+            await hardened.power("start", hog, wait=0)
             ended = await console.until("event", "exit")
         assert (ended["oom_killed"], ended["crashed"]) == (True, True)
-        assert (await node.show(hog))["exit"]["oom_killed"] is True
+        assert (await hardened.show(hog))["exit"]["oom_killed"] is True
         assert inspect(hog)["State"]["OOMKilled"] is True
         assert inspect(NEIGHBOUR)["State"]["OOMKilled"] is False

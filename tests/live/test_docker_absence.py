@@ -1,31 +1,14 @@
 """Docker that is not there, goes, comes back, or is something else."""
 
-import uuid
-
 import pytest
 import trio
 import trio.testing
 
 from actors.container.engine import EngineUnavailable
-from tests.rig import engine as rig
 from tests.support.docker_scene import a_spec, opened
 from tests.support.doubles.relay import open_relay
 
 pytestmark = pytest.mark.live
-
-
-@pytest.fixture
-def node(docker):
-    node = f"live-{uuid.uuid4()}"
-    yield node
-    rig.remove_labelled(node)
-
-
-@pytest.fixture
-def volume(tmp_path):
-    path = tmp_path / "volumes" / str(uuid.uuid4())
-    path.mkdir(parents=True)
-    return path
 
 
 async def exhaust(items):
@@ -33,7 +16,7 @@ async def exhaust(items):
         pass
 
 
-async def test_an_engine_that_goes_and_comes_back(docker, node, volume, tmp_path):
+async def test_an_engine_that_goes_and_comes_back(docker, node, volume_path, tmp_path):
     path = tmp_path / "engine.sock"
     async with opened(path, node, tmp_path) as engine:
         for _ in range(2):
@@ -43,14 +26,14 @@ async def test_an_engine_that_goes_and_comes_back(docker, node, volume, tmp_path
                 async with engine.notices():
                     pass
             async with open_relay(path, docker):
-                engine_id = await engine.create_server(a_spec(volume), 1)
+                engine_id = await engine.create_server(a_spec(volume_path), 1)
                 await engine.start(engine_id)
                 assert (await engine.sample([engine_id])).keys() == {engine_id}
                 async with engine.attach(engine_id), engine.notices():
                     assert [row.engine_id for row in await engine.list()] == [engine_id]
 
 
-async def test_streams_end_when_the_engine_goes(docker, node, volume, tmp_path):
+async def test_streams_end_when_the_engine_goes(docker, node, volume_path, tmp_path):
     path = tmp_path / "engine.sock"
     record = []
     async with opened(path, node, tmp_path) as engine, trio.open_nursery() as nursery:
@@ -70,7 +53,7 @@ async def test_streams_end_when_the_engine_goes(docker, node, volume, tmp_path):
 
         ready = trio.Event()
         async with open_relay(path, docker):
-            engine_id = await engine.create_server(a_spec(volume), 1)
+            engine_id = await engine.create_server(a_spec(volume_path), 1)
             nursery.start_soon(follow)
             nursery.start_soon(read, engine_id)
             await ready.wait()

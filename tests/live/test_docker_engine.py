@@ -16,32 +16,12 @@ from tests.support.docker_scene import a_spec, opened, printed
 pytestmark = pytest.mark.live
 
 
-@pytest.fixture
-def node():
-    node = f"live-{uuid.uuid4()}"
-    yield node
-    rig.remove_labelled(node)
-
-
-@pytest.fixture
-def volume(tmp_path):
-    path = tmp_path / "volumes" / str(uuid.uuid4())
-    path.mkdir(parents=True)
-    return path
-
-
-@pytest.fixture
-async def engine(docker, node, tmp_path):
-    async with opened(docker, node, tmp_path) as engine:
-        yield engine
-
-
 # ---- the container
 
 
-async def test_a_server_is_confined(docker, node, volume, tmp_path):
+async def test_a_server_is_confined(docker, node, volume_path, tmp_path):
     async with opened(docker, node, tmp_path, tmp_path) as engine:
-        await check_a_server_is_confined(engine, node, volume, tmp_path)
+        await check_a_server_is_confined(engine, node, volume_path, tmp_path)
 
 
 async def check_a_server_is_confined(engine, node, volume, tmp_path):
@@ -88,8 +68,8 @@ async def check_a_server_is_confined(engine, node, volume, tmp_path):
     assert host["Ulimits"] == [{"Name": "core", "Soft": 0, "Hard": 0}]
 
 
-async def test_our_network_keeps_containers_apart(engine, volume):
-    await engine.create_server(a_spec(volume), 1)
+async def test_our_network_keeps_containers_apart(engine, volume_path):
+    await engine.create_server(a_spec(volume_path), 1)
     network = rig.call("GET", "/networks/lightd")
     assert network["Driver"] == "bridge"
     assert network["Options"]["com.docker.network.bridge.enable_icc"] == "false"
@@ -97,12 +77,12 @@ async def test_our_network_keeps_containers_apart(engine, volume):
 
 
 @pytest.mark.parametrize("command", ["stty size", "true; stty size"])
-async def test_a_terminal_has_a_real_size_from_the_first_moment(engine, volume, command):
-    assert await printed(engine, await engine.create_server(a_spec(volume, command), 1)) == "30 120\r\n"
+async def test_a_terminal_has_a_real_size_from_the_first_moment(engine, volume_path, command):
+    assert await printed(engine, await engine.create_server(a_spec(volume_path, command), 1)) == "30 120\r\n"
 
 
-async def test_resizing_is_seen_by_the_program(engine, volume):
-    engine_id = await engine.create_server(a_spec(volume, "read line; stty size"), 1)
+async def test_resizing_is_seen_by_the_program(engine, volume_path):
+    engine_id = await engine.create_server(a_spec(volume_path, "read line; stty size"), 1)
     async with engine.attach(engine_id) as console:
         await engine.start(engine_id)
         while (await engine.inspect(engine_id)).started_at is None:
@@ -115,29 +95,29 @@ async def test_resizing_is_seen_by_the_program(engine, volume):
     assert found.split()[-2:] in ([b"33", b"77"], [b"30", b"120"])  # the program may have begun after it
 
 
-async def test_a_server_may_write_its_volume_but_not_where_it_starts_from(engine, volume):
+async def test_a_server_may_write_its_volume_but_not_where_it_starts_from(engine, volume_path):
     command = "touch /home/container/mine && echo yes; touch /app/data/mine || echo no; id -u; pwd"
-    lines = (await printed(engine, await engine.create_server(a_spec(volume, command), 1))).split("\r\n")
+    lines = (await printed(engine, await engine.create_server(a_spec(volume_path, command), 1))).split("\r\n")
     assert lines[0] == "yes"
     assert lines[-4:-1] == ["no", "988", "/home/container"]
-    assert (volume / "mine").stat().st_uid == 988
+    assert (volume_path / "mine").stat().st_uid == 988
 
 
-async def test_nothing_is_left_on_the_host_but_the_volume(engine, volume, tmp_path):
-    spec = a_spec(volume, install_script="exit 0")
+async def test_nothing_is_left_on_the_host_but_the_volume(engine, volume_path, tmp_path):
+    spec = a_spec(volume_path, install_script="exit 0")
     await engine.create_installer(spec, 1)
     await engine.remove(spec.internal_id, Role.INSTALLER)
     await engine.create_server(spec, 1)
     assert (tmp_path / "containers" / spec.internal_id / "entrypoint.sh").exists()
     await engine.remove(spec.internal_id, Role.SERVER)
     assert list((tmp_path / "containers").iterdir()) == []
-    assert volume.exists()
+    assert volume_path.exists()
 
 
 async def test_a_container_of_our_name_that_is_somebody_elses_is_not_touched(
-    engine, docker, volume, tmp_path
+    engine, docker, volume_path, tmp_path
 ):
-    spec, other = a_spec(volume), f"live-{uuid.uuid4()}"
+    spec, other = a_spec(volume_path), f"live-{uuid.uuid4()}"
     try:
         async with opened(docker, other, tmp_path) as others:
             theirs = await others.create_server(spec, 1)
@@ -159,14 +139,14 @@ async def test_a_container_of_our_name_that_is_somebody_elses_is_not_touched(
         ({"image": "Bad Name"}, "[Ii]nvalid reference format|no image|page not found"),
     ],
 )
-async def test_what_can_not_be_made_is_refused_in_a_sentence(engine, volume, changes, sentence):
+async def test_what_can_not_be_made_is_refused_in_a_sentence(engine, volume_path, changes, sentence):
     with pytest.raises(EngineRefused, match=sentence):
-        await engine.create_server(a_spec(volume, **changes), 1)
+        await engine.create_server(a_spec(volume_path, **changes), 1)
     assert await engine.list() == []
 
 
-async def test_an_image_without_a_shell_ends_at_once_and_says_why(engine, volume):
-    engine_id = await engine.create_server(a_spec(volume, image=rig.BROKEN_IMAGE), 1)
+async def test_an_image_without_a_shell_ends_at_once_and_says_why(engine, volume_path):
+    engine_id = await engine.create_server(a_spec(volume_path, image=rig.BROKEN_IMAGE), 1)
     assert "exec /bin/sh failed" in await printed(engine, engine_id)
     while (snapshot := await engine.inspect(engine_id)).running:
         await trio.sleep(0.01)
@@ -176,10 +156,10 @@ async def test_an_image_without_a_shell_ends_at_once_and_says_why(engine, volume
 # ---- the install script
 
 
-async def test_an_installer_is_root_and_the_volume_is_the_users_afterwards(engine, volume, tmp_path):
+async def test_an_installer_is_root_and_the_volume_is_the_users_afterwards(engine, volume_path, tmp_path):
     outside = tmp_path / "outside"
     outside.write_text("not theirs")
-    (volume / "old").write_text("made by root")
+    (volume_path / "old").write_text("made by root")
     script = f"""#!/bin/sh
 id -u
 pwd
@@ -192,11 +172,11 @@ stat -c %u /app/data/install.sh
 touch /app/data/x || echo read-only
 exit 3
 """
-    engine_id = await engine.create_installer(a_spec(volume, install_script=script), 1)
+    engine_id = await engine.create_installer(a_spec(volume_path, install_script=script), 1)
     lines = (await printed(engine, engine_id)).splitlines()
     assert lines[:2] == ["0", "/home/container"]
     assert {"no device", "read-only"} <= set(lines)
-    found = {path.name: path.lstat() for path in volume.rglob("*")}
+    found = {path.name: path.lstat() for path in volume_path.rglob("*")}
     assert {"old", "new", "deep", "er", "file", "link", "root", "dangling", "setuid"} == found.keys()
     assert {(status.st_uid, status.st_gid) for status in found.values()} == {(988, 988)}
     assert found["setuid"].st_mode & 0o6000 == 0
@@ -207,16 +187,16 @@ exit 3
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-async def test_a_volume_is_handed_over_once_an_attempt(engine, volume, tmp_path):
+async def test_a_volume_is_handed_over_once_an_attempt(engine, volume_path, tmp_path):
     outside = tmp_path / "outside"
     outside.write_text("not theirs")
-    (volume / "folder").mkdir()
-    (volume / "folder" / "link").symlink_to(outside)
-    spec = a_spec(volume)
+    (volume_path / "folder").mkdir()
+    (volume_path / "folder" / "link").symlink_to(outside)
+    spec = a_spec(volume_path)
     await engine.create_server(spec, 1)
-    assert (volume / "folder" / "link").lstat().st_uid == volume.stat().st_uid == 988
+    assert (volume_path / "folder" / "link").lstat().st_uid == volume_path.stat().st_uid == 988
     assert outside.stat().st_uid == 0
-    other = volume / "folder" / "made by a server that runs as several users"
+    other = volume_path / "folder" / "made by a server that runs as several users"
     other.touch()
     os.chown(other, 1234, 1234)
     await engine.create_server(attrs.evolve(spec, environment=(("A", "1"),)), 1)
@@ -224,14 +204,14 @@ async def test_a_volume_is_handed_over_once_an_attempt(engine, volume, tmp_path)
     await engine.create_server(spec, 2)
     assert other.stat().st_uid == 988
     await engine.create_server(attrs.evolve(spec, user="0:0"), 2)
-    assert other.stat().st_uid == volume.stat().st_uid == 0
+    assert other.stat().st_uid == volume_path.stat().st_uid == 0
 
 
 # ---- numbers
 
 
-async def test_more_consoles_than_connections_for_calls(engine, volume):
-    engine_id = await engine.create_server(a_spec(volume), 1)
+async def test_more_consoles_than_connections_for_calls(engine, volume_path):
+    engine_id = await engine.create_server(a_spec(volume_path), 1)
     await engine.start(engine_id)
     async with trio.open_nursery() as nursery:
 
@@ -247,8 +227,8 @@ async def test_more_consoles_than_connections_for_calls(engine, volume):
         nursery.cancel_scope.cancel()
 
 
-async def test_where_the_kernels_files_are_out_of_sight_docker_is_asked(engine, volume, monkeypatch):
-    engine_id = await engine.create_server(a_spec(volume, limits=Limits(memory=64 << 20)), 1)
+async def test_where_the_kernels_files_are_out_of_sight_docker_is_asked(engine, volume_path, monkeypatch):
+    engine_id = await engine.create_server(a_spec(volume_path, limits=Limits(memory=64 << 20)), 1)
     await engine.start(engine_id)
     monkeypatch.setattr(cgroups, "read_samples", lambda _: {})
     sample = (await engine.sample([engine_id]))[engine_id]
@@ -260,12 +240,12 @@ async def test_where_the_kernels_files_are_out_of_sight_docker_is_asked(engine, 
 
 
 async def test_a_look_into_an_image_leaves_nothing_and_what_a_killed_daemon_left_is_removed(
-    engine, node, volume
+    engine, node, volume_path
 ):
     labels = {"lightd.managed": "true", "lightd.node": node, "lightd.role": "image"}
     left = {"Image": rig.IMAGE, "Labels": labels}
     await engine._containers.change("POST", "containers/create", left, name=f"{node}-left")
-    made = await engine.create_server(a_spec(volume), 1)
+    made = await engine.create_server(a_spec(volume_path), 1)
     assert [listed.engine_id for listed in await engine.list()] == [made]
     found = rig.call("GET", "/containers/json", all=1, filters={"label": [f"lightd.node={node}"]})
     assert [row["Id"] for row in found] == [made]

@@ -1,22 +1,13 @@
 """Pulls, from a registry on this machine."""
 
-import uuid
-
 import pytest
 import trio
 
 from actors.container.engine import EngineRefused
 from tests.rig import engine as rig
-from tests.support.docker_scene import opened
 from tests.support.doubles.registry import open_registry
 
 pytestmark = pytest.mark.live
-
-
-@pytest.fixture
-async def engine(docker, tmp_path):
-    async with opened(docker, f"live-{uuid.uuid4()}", tmp_path) as engine:
-        yield engine
 
 
 async def test_an_image_is_pulled_and_its_progress_told(engine):

@@ -37,7 +37,7 @@ def create(body):
 
 
 @pytest.fixture
-async def node(docker, tmp_path):
+async def upgraded(docker, tmp_path):
     """The installation under a new daemon, its server having been running throughout."""
     daemon, port = Daemon(tmp_path), str(free_port())
     replaced = {"/tmp/oldinst": str(tmp_path), "old-node": daemon.node, PORT: port}
@@ -81,41 +81,43 @@ def write_journal(path, here):
     path.chmod(0o600)
 
 
-async def test_its_server_runs_on_and_can_be_used_and_started_again(node):
-    shown = await node.show(ID)
+async def test_its_server_runs_on_and_can_be_used_and_started_again(upgraded):
+    shown = await upgraded.show(ID)
     assert (shown["state"], shown["user"], shown["read_only"]) == ("running", "988:988", None)
-    assert shown["mount"] == {"/maps": f"{node.folder}/shared/maps"}
+    assert shown["mount"] == {"/maps": f"{upgraded.folder}/shared/maps"}
     before = inspect(ID)["State"]["Pid"]
-    async with node.console(ID) as console:
+    async with upgraded.console(ID) as console:
         await console.send("send_command", command="hello")
         await console.until("console", "hello")
-    assert stat.S_IMODE((node.folder / "storage/volumes").stat().st_mode) == 0o700
+    assert stat.S_IMODE((upgraded.folder / "storage/volumes").stat().st_mode) == 0o700
     assert inspect(ID)["State"]["Pid"] == before
     made = inspect(ID)["Id"]
-    answer = await node.power("restart", ID)
+    answer = await upgraded.power("restart", ID)
     assert answer["status"] == "succeeded", answer.get("error")
     assert inspect(ID)["Id"] == made  # it is what it was, its root file system writable
     assert inspect(ID)["HostConfig"]["ReadonlyRootfs"] is False
 
 
-async def test_its_volume_ports_and_history_are_there(node):
-    volume = await node.get(f"/volumes/{VOLUME}")
+async def test_its_volume_ports_and_history_are_there(upgraded):
+    volume = await upgraded.get(f"/volumes/{VOLUME}")
     assert volume["quota_mb"] == 64
-    names = {file["name"] for file in (await node.get(f"/volumes/{VOLUME}/files"))["files"]}
+    names = {file["name"] for file in (await upgraded.get(f"/volumes/{VOLUME}/files"))["files"]}
     assert {"world", "installed"} <= names
-    [port] = (await node.get("/network/ports"))["ports"]
+    [port] = (await upgraded.get("/network/ports"))["ports"]
     assert (port["in_use"], port["used_by"]) == (True, ID)
-    events = [event["type"] for event in (await node.get(f"/containers/{ID}/events", limit=100))["events"]]
+    events = [
+        event["type"] for event in (await upgraded.get(f"/containers/{ID}/events", limit=100))["events"]
+    ]
     assert "created" in events
-    assert len((await node.get("/auth/tokens"))["tokens"]) <= 1  # it lived an hour
+    assert len((await upgraded.get("/auth/tokens"))["tokens"]) <= 1  # it lived an hour
 
 
-async def test_its_server_is_bounded_once_it_is_made_anew(node):
-    answer = await node.post(f"/containers/{ID}/rebind-network", {"ports": []}, wait=60)
+async def test_its_server_is_bounded_once_it_is_made_anew(upgraded):
+    answer = await upgraded.post(f"/containers/{ID}/rebind-network", {"ports": []}, wait=60)
     assert answer["status"] == "succeeded", answer.get("error")
     with trio.fail_after(PATIENCE):
-        while (await node.show(ID))["state"] != "running":
+        while (await upgraded.show(ID))["state"] != "running":
             await trio.sleep(0.05)
     assert inspect(ID)["HostConfig"]["ReadonlyRootfs"] is True
     assert inspect(ID)["Config"]["User"] == "988:988"
-    assert (node.folder / "storage/volumes" / VOLUME / "world/level.dat").read_text() == "a world"
+    assert (upgraded.folder / "storage/volumes" / VOLUME / "world/level.dat").read_text() == "a world"

@@ -22,13 +22,6 @@ def own(tmp_path):
     return path
 
 
-@pytest.fixture
-def volume(tmp_path):
-    path = tmp_path / "volume"
-    path.mkdir()
-    return path
-
-
 @pytest.mark.parametrize(
     ("user", "owner"), [("988:989", Owner(988, 989)), ("0:0", Owner(0, 0)), ("7", Owner(7, 0))]
 )
@@ -36,17 +29,17 @@ def test_a_user_names_an_owner(user, owner):
     assert Owner.from_user(user) == owner
 
 
-def test_what_only_root_may_give_away_is_refused_to_others_in_a_sentence(own, volume, monkeypatch):
+def test_what_only_root_may_give_away_is_refused_to_others_in_a_sentence(own, volume_path, monkeypatch):
     def forbid(*_, **__):
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(os, "fchown", forbid)
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(EngineRefused, match=r"can't be given to 988:988.* lightd isn't root.*docker\.user"):
-        folder.hand_over(str(volume), str(own), 1, OTHER)
+        folder.hand_over(str(volume_path), str(own), 1, OTHER)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(PermissionError):
-        folder.hand_over(str(volume), str(own), 1, OTHER)
+        folder.hand_over(str(volume_path), str(own), 1, OTHER)
 
 
 def test_files_are_readable_by_whoever_the_container_runs_as(own):
@@ -86,8 +79,8 @@ def test_clearing_takes_what_a_kill_left_half_written(own):
     assert not own.exists()
 
 
-def test_clearing_takes_ours_and_leaves_what_is_others(own, volume):
-    folder.hand_over(str(volume), str(own), 1, ME)
+def test_clearing_takes_ours_and_leaves_what_is_others(own, volume_path):
+    folder.hand_over(str(volume_path), str(own), 1, ME)
     (own / "console.log").touch()
     folder.clear(str(own))
     assert [path.name for path in own.iterdir()] == ["console.log"]
@@ -97,56 +90,56 @@ def test_clearing_takes_ours_and_leaves_what_is_others(own, volume):
     assert not own.exists()
 
 
-def test_a_volume_that_is_the_users_already_needs_no_rights(own, volume):
-    (volume / "a").mkdir()
-    (volume / "a" / "b").symlink_to("/etc/passwd")
-    folder.hand_over(str(volume), str(own), 1, ME)
+def test_a_volume_that_is_the_users_already_needs_no_rights(own, volume_path):
+    (volume_path / "a").mkdir()
+    (volume_path / "a" / "b").symlink_to("/etc/passwd")
+    folder.hand_over(str(volume_path), str(own), 1, ME)
     assert (own / "handed-over").read_text() == f"1 {ME.uid}:{ME.gid}\n"
 
 
-def test_a_volume_that_is_not_there_is_missed(own, volume):
+def test_a_volume_that_is_not_there_is_missed(own, volume_path):
     with pytest.raises(FileNotFoundError):
-        folder.hand_over(f"{volume}-no", str(own), 1, ME)
+        folder.hand_over(f"{volume_path}-no", str(own), 1, ME)
 
 
 @as_root
-def test_everything_in_it_changes_hands_and_nothing_outside(own, volume, tmp_path):
+def test_everything_in_it_changes_hands_and_nothing_outside(own, volume_path, tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "file").touch()
-    (volume / "a" / "b").mkdir(parents=True)
-    (volume / "a" / "link").symlink_to(outside)
-    (volume / "a" / "b" / "setuid").touch()
-    (volume / "a" / "b" / "setuid").chmod(0o6755)
-    os.mkfifo(volume / "fifo")
-    folder.hand_over(str(volume), str(own), 1, OTHER)
-    everything = [volume, *volume.rglob("*")]
+    (volume_path / "a" / "b").mkdir(parents=True)
+    (volume_path / "a" / "link").symlink_to(outside)
+    (volume_path / "a" / "b" / "setuid").touch()
+    (volume_path / "a" / "b" / "setuid").chmod(0o6755)
+    os.mkfifo(volume_path / "fifo")
+    folder.hand_over(str(volume_path), str(own), 1, OTHER)
+    everything = [volume_path, *volume_path.rglob("*")]
     assert len(everything) == 6
     assert {path.lstat().st_uid for path in everything} == {988}
-    assert (volume / "a" / "b" / "setuid").stat().st_mode & 0o6000 == 0
+    assert (volume_path / "a" / "b" / "setuid").stat().st_mode & 0o6000 == 0
     assert {outside.stat().st_uid, (outside / "file").stat().st_uid} == {0}
 
 
 @as_root
-def test_it_changes_hands_once_an_attempt_or_when_its_top_has_another_owner(own, volume):
-    file = volume / "file"
+def test_it_changes_hands_once_an_attempt_or_when_its_top_has_another_owner(own, volume_path):
+    file = volume_path / "file"
     file.touch()
 
     def again(attempt):
         os.chown(file, 1234, 1234)
-        folder.hand_over(str(volume), str(own), attempt, OTHER)
+        folder.hand_over(str(volume_path), str(own), attempt, OTHER)
         return file.stat().st_uid
 
     assert again(1) == 988
     assert again(1) == 1234
     assert again(2) == 988
-    os.chown(volume, 0, 0)
+    os.chown(volume_path, 0, 0)
     assert again(2) == 988
 
 
 @as_root
-def test_folders_nested_without_end_are_refused(own, volume):
-    deep = os.open(volume, os.O_RDONLY)
+def test_folders_nested_without_end_are_refused(own, volume_path):
+    deep = os.open(volume_path, os.O_RDONLY)
     for _ in range(folder.DEEPEST + 3):
         os.mkdir("d", dir_fd=deep)
         deeper = os.open("d", os.O_RDONLY, dir_fd=deep)
@@ -154,40 +147,40 @@ def test_folders_nested_without_end_are_refused(own, volume):
         deep = deeper
     os.close(deep)
     with pytest.raises(OSError, match="nested too deeply"):
-        folder.hand_over(str(volume), str(own), 1, OTHER)
+        folder.hand_over(str(volume_path), str(own), 1, OTHER)
     assert not (own / "handed-over").exists()
 
 
 @as_root
-def test_a_hand_over_that_is_due_happens_once_and_takes_an_empty_folder_away(own, volume):
-    (volume / "file").touch()
-    folder.hand_over(str(volume), str(own), 1, OTHER)
-    os.chown(volume / "file", 0, 0)
-    folder.expect_hand_over(str(own), 1, "988:988", volume.name)
-    folder.settle_hand_over(str(own), str(volume.parent))
-    assert (volume / "file").stat().st_uid == 988
+def test_a_hand_over_that_is_due_happens_once_and_takes_an_empty_folder_away(own, volume_path):
+    (volume_path / "file").touch()
+    folder.hand_over(str(volume_path), str(own), 1, OTHER)
+    os.chown(volume_path / "file", 0, 0)
+    folder.expect_hand_over(str(own), 1, "988:988", volume_path.name)
+    folder.settle_hand_over(str(own), str(volume_path.parent))
+    assert (volume_path / "file").stat().st_uid == 988
     assert not (own / "hand-over-due").exists()
     assert (own / "entrypoint.sh").exists()
-    folder.expect_hand_over(str(own), 2, "988:988", volume.name)
+    folder.expect_hand_over(str(own), 2, "988:988", volume_path.name)
     folder.clear(str(own))
-    folder.settle_hand_over(str(own), str(volume.parent))
-    folder.settle_hand_over(str(own), str(volume.parent))
+    folder.settle_hand_over(str(own), str(volume_path.parent))
+    folder.settle_hand_over(str(own), str(volume_path.parent))
     assert not own.exists()
 
 
-def test_a_hand_over_of_a_volume_that_is_gone_is_forgotten(own, volume):
+def test_a_hand_over_of_a_volume_that_is_gone_is_forgotten(own, volume_path):
     folder.expect_hand_over(str(own), 1, f"{ME.uid}:{ME.gid}", "no-such-volume")
-    folder.settle_hand_over(str(own), str(volume.parent))
+    folder.settle_hand_over(str(own), str(volume_path.parent))
     assert not (own / "hand-over-due").exists()
 
 
-def test_a_hand_over_that_fails_is_told_and_stays_due(own, volume, monkeypatch, caplog):
+def test_a_hand_over_that_fails_is_told_and_stays_due(own, volume_path, monkeypatch, caplog):
     def fail(*_):
         raise OSError(5, "Input/output error")
 
-    folder.expect_hand_over(str(own), 1, f"{ME.uid}:{ME.gid}", volume.name)
+    folder.expect_hand_over(str(own), 1, f"{ME.uid}:{ME.gid}", volume_path.name)
     monkeypatch.setattr(folder, "hand_over", fail)
-    folder.settle_hand_over(str(own), str(volume.parent))
+    folder.settle_hand_over(str(own), str(volume_path.parent))
     assert (own / "hand-over-due").exists()
     assert "still has files of its installer's user: [Errno 5] Input/output error" in caplog.text
 

@@ -5,24 +5,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.support.daemon import inspect, serving
-from tests.support.second_engine import as_root, open_second_engine
-
-
-@pytest.fixture(scope="module")
-def second(tmp_path_factory):
-    with open_second_engine(tmp_path_factory.mktemp("engine")) as second:
-        yield second
-
-
-@pytest.fixture
-async def daemon(second, tmp_path):
-    """A daemon on an engine that may be killed; afterwards both are as they were before."""
-    async with serving(tmp_path) as daemon:
-        try:
-            yield daemon
-        finally:
-            await second.ensure()
+from tests.support.daemon import inspect
+from tests.support.second_engine import as_root
 
 
 def test_the_engine_under_test_has_a_network_of_its_own(second):
@@ -59,21 +43,21 @@ def check_true(shown):
         assert shown["exit"]["oom_killed"] is state["OOMKilled"]
 
 
-async def test_an_engine_that_is_killed_and_restores_its_containers_ends_no_server(second, daemon):
+async def test_an_engine_that_is_killed_and_restores_its_containers_ends_no_server(second, second_daemon):
     await restarted(second, live_restore=True)
-    await daemon.engine_up()
-    await daemon.create("s1", "line-printer 0 0.05", start_pattern="line 1")
-    await daemon.create("s2", start_pattern="Ready")
+    await second_daemon.engine_up()
+    await second_daemon.create("s1", "line-printer 0 0.05", start_pattern="line 1")
+    await second_daemon.create("s2", start_pattern="Ready")
     for internal_id in ("s1", "s2"):
-        await daemon.power("start", internal_id)
+        await second_daemon.power("start", internal_id)
     pids = [inspect(internal_id)["State"]["Pid"] for internal_id in ("s1", "s2")]
-    async with daemon.console("s1", "&since_line=0") as printer, daemon.console("s2") as echo:
+    async with second_daemon.console("s1", "&since_line=0") as printer, second_daemon.console("s2") as echo:
         await printer.until("console", "line 3\n")
         for _ in range(2):
             await second.kill()
             await trio.sleep(0.5)
             await second.start(live_restore=True)
-            await daemon.engine_up()
+            await second_daemon.engine_up()
             last = int(printer.text.splitlines()[-1].split()[1])
             await printer.until("console", f"line {last + 40}\n")
         with trio.fail_after(30):
@@ -84,103 +68,105 @@ async def test_an_engine_that_is_killed_and_restores_its_containers_ends_no_serv
         assert "exit" not in printer.states + echo.states
     assert [inspect(internal_id)["State"]["Pid"] for internal_id in ("s1", "s2")] == pids
     for internal_id in ("s1", "s2"):
-        shown = await daemon.show(internal_id)
+        shown = await second_daemon.show(internal_id)
         assert shown["state"] == "running"
         check_true(shown)
-        assert await ends(daemon, internal_id) == []
+        assert await ends(second_daemon, internal_id) == []
 
 
-async def test_an_exit_under_a_killed_engine_that_restores_is_found_with_its_code(second, daemon):
+async def test_an_exit_under_a_killed_engine_that_restores_is_found_with_its_code(second, second_daemon):
     await restarted(second, live_restore=True)
-    await daemon.engine_up()
-    await daemon.create("s1", "sleep 2; exit 7", start_pattern=None)
-    await daemon.create("s2", start_pattern="Ready")
+    await second_daemon.engine_up()
+    await second_daemon.create("s1", "sleep 2; exit 7", start_pattern=None)
+    await second_daemon.create("s2", start_pattern="Ready")
     for internal_id in ("s1", "s2"):
-        await daemon.power("start", internal_id)
+        await second_daemon.power("start", internal_id)
     await second.kill()
     await trio.sleep(3)
     await second.start(live_restore=True)
-    shown = await settled(daemon, state="offline")
+    shown = await settled(second_daemon, state="offline")
     check_true(shown)
-    assert [(end["code"], end["expected"]) for end in await ends(daemon)] == [(7, False)]
-    assert (await daemon.show("s2"))["state"] == "running"
-    assert await ends(daemon, "s2") == []
+    assert [(end["code"], end["expected"]) for end in await ends(second_daemon)] == [(7, False)]
+    assert (await second_daemon.show("s2"))["state"] == "running"
+    assert await ends(second_daemon, "s2") == []
 
 
 @pytest.mark.parametrize("way", ["kill", "stop"])
-async def test_servers_that_end_with_their_engine_are_told_once_with_what_docker_says(second, daemon, way):
+async def test_servers_that_end_with_their_engine_are_told_once_with_what_docker_says(
+    second, second_daemon, way
+):
     await restarted(second, live_restore=False)
-    await daemon.engine_up()
-    await daemon.create("s1", start_pattern="Ready")
-    await daemon.create("s2", "sleep 0.5; exit 7")
-    await daemon.create("s3", start_pattern="Ready")
+    await second_daemon.engine_up()
+    await second_daemon.create("s1", start_pattern="Ready")
+    await second_daemon.create("s2", "sleep 0.5; exit 7")
+    await second_daemon.create("s3", start_pattern="Ready")
     for internal_id in ("s1", "s2"):
-        await daemon.power("start", internal_id)
-    async with daemon.console("s1") as console:
+        await second_daemon.power("start", internal_id)
+    async with second_daemon.console("s1") as console:
         await getattr(second, way)()
         await trio.sleep(1)
         await second.start(live_restore=False)
         for internal_id in ("s1", "s2"):
-            check_true(await settled(daemon, internal_id, state="offline"))
+            check_true(await settled(second_daemon, internal_id, state="offline"))
         ended = await console.until("event", "exit")
         assert ended["crashed"] is True
         assert ended["code"] == inspect("s1")["State"]["ExitCode"]
-        await daemon.engine_up()
-        assert (await daemon.power("start"))["status"] == "succeeded"
+        await second_daemon.engine_up()
+        assert (await second_daemon.power("start"))["status"] == "succeeded"
         await console.until("event", "running")
         assert console.states.count("exit") == 1
-    assert [end["expected"] for end in await ends(daemon)] == [False]
-    assert len(await ends(daemon, "s2")) == 1
-    assert await ends(daemon, "s3") == []
+    assert [end["expected"] for end in await ends(second_daemon)] == [False]
+    assert len(await ends(second_daemon, "s2")) == 1
+    assert await ends(second_daemon, "s3") == []
 
 
-async def test_servers_that_lost_their_power_with_the_engine_are_told_once(second, daemon):
+async def test_servers_that_lost_their_power_with_the_engine_are_told_once(second, second_daemon):
     await restarted(second, live_restore=True)
-    await daemon.engine_up()
-    await daemon.create(start_pattern="Ready")
-    await daemon.power("start")
+    await second_daemon.engine_up()
+    await second_daemon.create(start_pattern="Ready")
+    await second_daemon.power("start")
     pid = inspect("s1")["State"]["Pid"]
-    daemon.kill()
+    second_daemon.kill()
     await second.kill()
     second.cut_power(pid)
     await second.start(live_restore=True)
-    await daemon.start()
-    shown = await settled(daemon, state="offline")
+    await second_daemon.start()
+    shown = await settled(second_daemon, state="offline")
     check_true(shown)
-    assert [end["expected"] for end in await ends(daemon)] == [False]
-    await daemon.engine_up()
-    assert (await daemon.power("start"))["status"] == "succeeded"
-    check_true(await daemon.show())
+    assert [end["expected"] for end in await ends(second_daemon)] == [False]
+    await second_daemon.engine_up()
+    assert (await second_daemon.power("start"))["status"] == "succeeded"
+    check_true(await second_daemon.show())
 
 
-async def test_an_engine_that_hangs_for_a_while_is_waited_for_and_nothing_is_made_up(second, daemon):
-    await daemon.create("s1", "line-printer 0 0.05", start_pattern="line 1")
-    await daemon.create("s2", start_pattern="Ready")
-    await daemon.create("s3", start_pattern="Ready")
+async def test_an_engine_that_hangs_for_a_while_is_waited_for_and_nothing_is_made_up(second, second_daemon):
+    await second_daemon.create("s1", "line-printer 0 0.05", start_pattern="line 1")
+    await second_daemon.create("s2", start_pattern="Ready")
+    await second_daemon.create("s3", start_pattern="Ready")
     for internal_id in ("s1", "s3"):
-        await daemon.power("start", internal_id)
+        await second_daemon.power("start", internal_id)
     pid = inspect("s3")["State"]["Pid"]
-    async with daemon.console("s1") as console:
+    async with second_daemon.console("s1") as console:
         second.hang()
-        assert (await daemon.power("start", "s2", wait=0))["status"] == "pending"
+        assert (await second_daemon.power("start", "s2", wait=0))["status"] == "pending"
         second.signal("KILL", pid)
         with trio.fail_after(30):
-            await daemon.get("/api/v1/public/ping")
-            await daemon.volume()
-            assert (await daemon.show("s1"))["state"] == "running"
-            assert (await daemon.show("s2"))["state"] == "starting"
-            assert len((await daemon.get("/containers"))["containers"]) == 3
-            await daemon.get("/containers/s1/events")
+            await second_daemon.get("/api/v1/public/ping")
+            await second_daemon.volume()
+            assert (await second_daemon.show("s1"))["state"] == "running"
+            assert (await second_daemon.show("s2"))["state"] == "starting"
+            assert len((await second_daemon.get("/containers"))["containers"]) == 3
+            await second_daemon.get("/containers/s1/events")
         await trio.sleep(3)
         second.go_on()
-        shown = await settled(daemon, "s3", state="offline")
+        shown = await settled(second_daemon, "s3", state="offline")
         assert shown["exit"]["code"] == 137
-        await settled(daemon, "s2", state="running")
+        await settled(second_daemon, "s2", state="running")
         count = len(console.text.splitlines())
         while len(console.text.splitlines()) < count + 40:
             await console.next()
         assert "exit" not in console.states
     for internal_id in ("s1", "s2", "s3"):
-        check_true(await daemon.show(internal_id))
-    assert await ends(daemon, "s1") == await ends(daemon, "s2") == []
-    assert len(await ends(daemon, "s3")) == 1
+        check_true(await second_daemon.show(internal_id))
+    assert await ends(second_daemon, "s1") == await ends(second_daemon, "s2") == []
+    assert len(await ends(second_daemon, "s3")) == 1

@@ -49,7 +49,7 @@ async def attached(path, *script, tty=True):
 
 
 @pytest.fixture
-def path(tmp_path):
+def socket_path(tmp_path):
     return tmp_path / "engine.sock"
 
 
@@ -58,8 +58,10 @@ async def messages(path):
         return [message async for message in streams.Messages(body)]
 
 
-async def test_messages_are_lines_however_they_are_cut(path):
-    async with played(path, CHUNKED, chunk(b'{"a":'), chunk(b'1}\n{"b":2}\r\n'), b"0\r\n\r\n") as socket:
+async def test_messages_are_lines_however_they_are_cut(socket_path):
+    async with played(
+        socket_path, CHUNKED, chunk(b'{"a":'), chunk(b'1}\n{"b":2}\r\n'), b"0\r\n\r\n"
+    ) as socket:
         assert await messages(socket) == [{"a": 1}, {"b": 2}]
 
 
@@ -75,57 +77,59 @@ async def test_messages_are_lines_however_they_are_cut(path):
     ],
     ids=["cut off", "no JSON", "no end", "cut head", "no HTTP", "nothing"],
 )
-async def test_a_stream_that_breaks_is_an_engine_that_does_not_answer(path, script):
-    async with played(path, *script) as socket:
+async def test_a_stream_that_breaks_is_an_engine_that_does_not_answer(socket_path, script):
+    async with played(socket_path, *script) as socket:
         with pytest.raises(EngineUnavailable):
             await messages(socket)
 
 
-async def test_a_refusal_has_its_status_and_words(path):
-    async with played(path, NOT_FOUND) as socket:
+async def test_a_refusal_has_its_status_and_words(socket_path):
+    async with played(socket_path, NOT_FOUND) as socket:
         with pytest.raises(Refused) as refused:
             await messages(socket)
     assert (refused.value.status, refused.value.message) == (404, "no")
 
 
-async def test_an_engine_that_takes_too_long_does_not_answer(path):
-    async with played(path) as socket:
+async def test_an_engine_that_takes_too_long_does_not_answer(socket_path):
+    async with played(socket_path) as socket:
         with pytest.raises(EngineUnavailable, match="in time"):
             async with streams.open_body(socket, "GET", "/events", patience=0):
                 pass
 
 
-async def test_a_console_begins_with_what_came_along_with_the_answer(path):
-    async with attached(path, UPGRADED + b"one", b"two") as console:
+async def test_a_console_begins_with_what_came_along_with_the_answer(socket_path):
+    async with attached(socket_path, UPGRADED + b"one", b"two") as console:
         assert await console.receive() == b"one"
         assert await console.receive() == b"two"
         assert await console.receive() == b""
         assert await console.receive() == b""
 
 
-async def test_a_console_without_a_terminal_is_unframed(path):
+async def test_a_console_without_a_terminal_is_unframed(socket_path):
     frame = b"\1\0\0\0\0\0\0\5hello"
     found = b""
-    async with attached(path, UPGRADED, frame[:3], frame[3:10], frame[10:] + frame, tty=False) as console:
+    async with attached(
+        socket_path, UPGRADED, frame[:3], frame[3:10], frame[10:] + frame, tty=False
+    ) as console:
         while data := await console.receive():
             found += data
     assert found == b"hellohello"
 
 
-async def test_a_console_of_nobody_is_missing(path):
+async def test_a_console_of_nobody_is_missing(socket_path):
     with pytest.RaisesGroup(Missing, allow_unwrapped=True, flatten_subgroups=True):
-        async with attached(path, NOT_FOUND):
+        async with attached(socket_path, NOT_FOUND):
             pass
 
 
-async def test_an_answer_that_is_no_raw_stream_is_no_console(path):
+async def test_an_answer_that_is_no_raw_stream_is_no_console(socket_path):
     with pytest.RaisesGroup(EngineUnavailable, allow_unwrapped=True, flatten_subgroups=True):
-        async with attached(path, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"):
+        async with attached(socket_path, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"):
             pass
 
 
-async def test_sending_on_a_console_that_is_closed_says_so(path):
-    async with attached(path, UPGRADED) as console:
+async def test_sending_on_a_console_that_is_closed_says_so(socket_path):
+    async with attached(socket_path, UPGRADED) as console:
         assert await console.receive() == b""
         with pytest.raises(EngineUnavailable):
             await send_much(console)

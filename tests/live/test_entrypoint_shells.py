@@ -25,14 +25,14 @@ done
 
 
 @pytest.fixture(params=SHELLS)
-def shell(request):
+def interpreter(request):
     if shutil.which(SHELLS[request.param][0]) is None:
         pytest.skip(f"no {request.param} here")
     return SHELLS[request.param]
 
 
 @pytest.fixture
-def server(tmp_path):
+def graceful_server(tmp_path):
     path = tmp_path / "server"
     path.write_text(GRACEFUL)
     path.chmod(0o755)
@@ -62,8 +62,8 @@ def commands(server):
 
 
 @pytest.mark.parametrize("kind", commands(""))
-def test_stdin_and_the_exit_code_are_the_programs(shell, kind, server, tmp_path):
-    with start(shell, commands(server)[kind], tmp_path) as process:
+def test_stdin_and_the_exit_code_are_the_programs(interpreter, kind, graceful_server, tmp_path):
+    with start(interpreter, commands(graceful_server)[kind], tmp_path) as process:
         printed, _ = process.communicate("hello\nexit 7\n", timeout=60)
     assert printed.splitlines()[0].split()[0] == "ready"
     assert printed.splitlines()[1:] == ["got hello"]
@@ -71,9 +71,9 @@ def test_stdin_and_the_exit_code_are_the_programs(shell, kind, server, tmp_path)
 
 
 @pytest.mark.parametrize("kind", commands(""))
-def test_a_signal_reaches_the_program_and_is_waited_for(shell, kind, server, tmp_path):
-    command = commands(server)[kind]
-    with start(shell, command, tmp_path) as process:
+def test_a_signal_reaches_the_program_and_is_waited_for(interpreter, kind, graceful_server, tmp_path):
+    command = commands(graceful_server)[kind]
+    with start(interpreter, command, tmp_path) as process:
         assert process.stdout.readline().startswith("ready")
         if entrypoint.to_environment(command):
             os.killpg(process.pid, signal.SIGTERM)
@@ -85,38 +85,38 @@ def test_a_signal_reaches_the_program_and_is_waited_for(shell, kind, server, tmp
     assert process.returncode == 4
 
 
-def test_nothing_is_started_after_the_signal(shell, server, tmp_path):
-    with start(shell, f"{server}; echo next; sleep 60", tmp_path) as process:
+def test_nothing_is_started_after_the_signal(interpreter, graceful_server, tmp_path):
+    with start(interpreter, f"{graceful_server}; echo next; sleep 60", tmp_path) as process:
         assert process.stdout.readline().startswith("ready")
         os.killpg(process.pid, signal.SIGTERM)
         printed, _ = process.communicate("\n", timeout=60)
     assert "next" not in printed
 
 
-def test_background_programs_are_waited_for(shell, server, tmp_path):
-    with start(shell, f"exec 3<&0; {server} <&3 & wait", tmp_path) as process:
+def test_background_programs_are_waited_for(interpreter, graceful_server, tmp_path):
+    with start(interpreter, f"exec 3<&0; {graceful_server} <&3 & wait", tmp_path) as process:
         assert process.stdout.readline().startswith("ready")
         os.killpg(process.pid, signal.SIGTERM)
         printed, _ = process.communicate("\n", timeout=60)
     assert "saved" in printed
 
 
-def test_arguments_and_environment_are_as_written(shell, server, tmp_path):
+def test_arguments_and_environment_are_as_written(interpreter, graceful_server, tmp_path):
     for command, ready in [
-        (f"{server} 'a b' \"$HOME\" \\;", "ready   a b /root ;"),
-        (f'A="x y" {server}', "ready x y  "),
+        (f"{graceful_server} 'a b' \"$HOME\" \\;", "ready   a b /root ;"),
+        (f'A="x y" {graceful_server}', "ready x y  "),
     ]:
-        with start(shell, command, tmp_path) as process:
+        with start(interpreter, command, tmp_path) as process:
             printed, _ = process.communicate("exit 0\n", timeout=60)
         assert printed.splitlines()[0] == ready
 
 
-def test_the_installer_honours_the_shebang_and_keeps_the_code(shell, tmp_path):
+def test_the_installer_honours_the_shebang_and_keeps_the_code(interpreter, tmp_path):
     script = tmp_path / "install.sh"
     for first, said in [("#!/bin/sh -e", "sh"), ("#!/no/such/interpreter -x", "sh")]:
         script.write_text(f"{first}\necho sh\nexit 9\n")
         text = entrypoint.to_installer_script(script.read_text(), "988:988")
         installer = tmp_path / "installer.sh"
         installer.write_text(text.replace(entrypoint.SCRIPT_PATH, str(script)).replace("chown", "true"))
-        done = subprocess.run([*shell, installer], capture_output=True, text=True, check=False)
+        done = subprocess.run([*interpreter, installer], capture_output=True, text=True, check=False)
         assert (done.stdout, done.returncode) == (f"{said}\n", 9)

@@ -23,7 +23,7 @@ PLANT = "mkdir deep; cp /bin/busybox deep/suid; chmod 6755 deep/suid; chown 0:0 
 
 
 @pytest.fixture
-async def node(docker):
+async def open_daemon(docker):
     """A daemon in a folder that every user of the host may pass through, as /var/lib is."""
     folder = make_open_folder()
     try:
@@ -79,81 +79,81 @@ async def until_no_installer(node):
 
 
 @pytest.mark.parametrize("end", ["kill -9 $PPID; sleep 5", "exit 3", "kill -9 $$"])
-async def test_files_of_an_installer_that_fails_become_the_servers(node, end):
-    folder = await begin(node, PLANT + end)
-    await until_failed(node)
+async def test_files_of_an_installer_that_fails_become_the_servers(open_daemon, end):
+    folder = await begin(open_daemon, PLANT + end)
+    await until_failed(open_daemon)
     await until(lambda: (folder / "deep/suid").stat().st_uid == OWNER)
-    await until_no_installer(node)
+    await until_no_installer(open_daemon)
     check_harmless(folder)
 
 
-async def test_files_of_an_installer_that_is_killed_from_outside_become_the_servers(node):
-    folder = await begin(node, PLANT + "sleep 1000")
+async def test_files_of_an_installer_that_is_killed_from_outside_become_the_servers(open_daemon):
+    folder = await begin(open_daemon, PLANT + "sleep 1000")
     await until((folder / "planted").exists)
     await trio.to_thread.run_sync(
         lambda: engine.call("DELETE", f"/containers/lightd.installer-{ID}", force="1", v="1")
     )
-    await until_failed(node)
+    await until_failed(open_daemon)
     await until(lambda: (folder / "deep/suid").stat().st_uid == OWNER)
     check_harmless(folder)
 
 
-async def test_files_of_an_installation_that_is_aborted_become_the_servers(node):
-    folder = await begin(node, PLANT + "sleep 1000")
+async def test_files_of_an_installation_that_is_aborted_become_the_servers(open_daemon):
+    folder = await begin(open_daemon, PLANT + "sleep 1000")
     await until((folder / "planted").exists)
-    await node.call("DELETE", f"/containers/{ID}", wait=60)
+    await open_daemon.call("DELETE", f"/containers/{ID}", wait=60)
     check_harmless(folder)
-    assert list((node.folder / "storage/containers").iterdir()) == []
+    assert list((open_daemon.folder / "storage/containers").iterdir()) == []
 
 
-async def test_files_of_an_installer_that_ended_while_lightd_was_dead_become_the_servers(node):
-    folder = await begin(node, PLANT + "sleep 1000")
+async def test_files_of_an_installer_that_ended_while_lightd_was_dead_become_the_servers(open_daemon):
+    folder = await begin(open_daemon, PLANT + "sleep 1000")
     await until((folder / "planted").exists)
-    node.kill()
+    open_daemon.kill()
     await trio.to_thread.run_sync(
         lambda: engine.call("POST", f"/containers/lightd.installer-{ID}/kill", signal="SIGKILL")
     )
     assert (folder / "deep/suid").stat().st_uid == 0
-    await node.start()
-    await until_failed(node)
+    await open_daemon.start()
+    await until_failed(open_daemon)
     await until(lambda: (folder / "deep/suid").stat().st_uid == OWNER)
-    await until_no_installer(node)
+    await until_no_installer(open_daemon)
     check_harmless(folder)
 
 
-async def test_files_of_an_orphaned_installer_become_the_servers(node):
-    folder = await begin(node, PLANT + "sleep 1000")
+async def test_files_of_an_orphaned_installer_become_the_servers(open_daemon):
+    folder = await begin(open_daemon, PLANT + "sleep 1000")
     await until((folder / "planted").exists)
-    node.kill()
-    for lost in (node.folder / "storage").glob("lightd.db*"):
+    open_daemon.kill()
+    for lost in (open_daemon.folder / "storage").glob("lightd.db*"):
         lost.unlink()  # with the journal, which alone knows the container
-    await node.start()
-    await until_no_installer(node)
+    await open_daemon.start()
+    await until_no_installer(open_daemon)
     await until(lambda: (folder / "deep/suid").stat().st_uid == OWNER)
     check_harmless(folder)
 
 
-async def test_another_user_of_the_host_reaches_nothing_in_a_volume(node):
-    volume_id = await node.volume()
+async def test_another_user_of_the_host_reaches_nothing_in_a_volume(open_daemon):
+    volume_id = await open_daemon.volume()
     command = "sh -c 'cp /bin/busybox suid; chmod 4755 suid; echo Ready; sleep 1000'"
-    await node.create(ID, command, volume_id=volume_id, user="0:0", start_pattern="Ready")
-    await node.power("start", ID)
-    program = volume_of(node, volume_id) / "suid"
+    await open_daemon.create(ID, command, volume_id=volume_id, user="0:0", start_pattern="Ready")
+    await open_daemon.power("start", ID)
+    program = volume_of(open_daemon, volume_id) / "suid"
     await until(program.exists)
     assert (program.stat().st_uid, stat.S_IMODE(program.stat().st_mode)) == (0, 0o4755)
     with pytest.raises(PermissionError):
         run_as_nobody(program, "id")
 
 
-async def test_folders_of_an_earlier_version_are_shut_under_a_running_server(node):
-    await node.create(ID, "stdin-echo", start_pattern="Ready")
-    await node.power("start", ID)
-    folders = [node.folder / "storage" / name for name in ("volumes", "containers")]
-    node.stop()
+async def test_folders_of_an_earlier_version_are_shut_under_a_running_server(open_daemon):
+    await open_daemon.create(ID, "stdin-echo", start_pattern="Ready")
+    await open_daemon.power("start", ID)
+    folders = [open_daemon.folder / "storage" / name for name in ("volumes", "containers")]
+    open_daemon.stop()
     for folder in folders:
         folder.chmod(0o755)
-    await node.start()
-    await node.engine_up()
+    await open_daemon.start()
+    await open_daemon.engine_up()
     assert [stat.S_IMODE(folder.stat().st_mode) for folder in folders] == [0o700, 0o700]
-    assert (await node.show(ID))["state"] == "running"
-    assert (await node.power("restart", ID))["status"] == "succeeded"
+    assert (await open_daemon.show(ID))["state"] == "running"
+    assert (await open_daemon.power("restart", ID))["status"] == "succeeded"

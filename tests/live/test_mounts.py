@@ -15,7 +15,7 @@ ID, OTHER = "mount-one", "mount-other"
 
 
 @pytest.fixture
-def shared(tmp_path):
+def shared_folder(tmp_path):
     """A folder that a tenant may write, with another one in it."""
     folder = tmp_path / "shared"
     (folder / "maps").mkdir(parents=True)
@@ -28,10 +28,10 @@ def shared(tmp_path):
 
 
 @pytest.fixture
-async def node(docker, tmp_path, shared):
+async def mounting(docker, tmp_path, shared_folder):
     installed = tmp_path / "installed"
     installed.mkdir()
-    settings = {"docker": {"socket_path": engine.socket_path(), "allowed_mounts": [str(shared)]}}
+    settings = {"docker": {"socket_path": engine.socket_path(), "allowed_mounts": [str(shared_folder)]}}
     async with serving(installed, **settings) as daemon:
         yield daemon
 
@@ -53,57 +53,59 @@ async def refused_start(node, internal_id=ID):
 SHOW = "sh -c 'cat /maps/*; echo shown; sleep 1000'"
 
 
-async def test_a_folder_that_is_replaced_by_a_link_is_not_mounted_at_the_next_start(node, shared):
-    await node.create(OTHER, SHOW, mount={"/maps": str(shared)}, start_pattern="shown")
-    await node.create(ID, SHOW, mount={"/maps": str(shared / "maps")}, start_pattern="shown")
-    answer = await node.power("start", ID)
+async def test_a_folder_that_is_replaced_by_a_link_is_not_mounted_at_the_next_start(mounting, shared_folder):
+    await mounting.create(OTHER, SHOW, mount={"/maps": str(shared_folder)}, start_pattern="shown")
+    await mounting.create(ID, SHOW, mount={"/maps": str(shared_folder / "maps")}, start_pattern="shown")
+    answer = await mounting.power("start", ID)
     assert answer["status"] == "succeeded", answer.get("error")
-    await until_printed(node, ID, "a map")
-    await node.power("kill", ID)
-    (shared / "maps").rename(shared / "old")
-    (shared / "maps").symlink_to(shared.parent / "secret")
-    assert "not among the paths" in await refused_start(node)
-    logs = str(await node.get(f"/containers/{ID}/logs", lines=50))
+    await until_printed(mounting, ID, "a map")
+    await mounting.power("kill", ID)
+    (shared_folder / "maps").rename(shared_folder / "old")
+    (shared_folder / "maps").symlink_to(shared_folder.parent / "secret")
+    assert "not among the paths" in await refused_start(mounting)
+    logs = str(await mounting.get(f"/containers/{ID}/logs", lines=50))
     assert "a secret" not in logs
-    assert (await node.power("start", OTHER))["status"] == "succeeded"  # no other container is affected
-    (shared / "maps").unlink()
-    (shared / "old").rename(shared / "maps")
-    answer = await node.power("start", ID)
+    assert (await mounting.power("start", OTHER))["status"] == "succeeded"  # no other container is affected
+    (shared_folder / "maps").unlink()
+    (shared_folder / "old").rename(shared_folder / "maps")
+    answer = await mounting.power("start", ID)
     assert answer["status"] == "succeeded", answer.get("error")
 
 
-async def test_a_link_to_what_is_allowed_too_is_not_followed_either(node, shared):
-    (shared / "link").symlink_to("maps")
-    body = {"mount": {"/maps": str(shared / "link")}, "volume_id": await node.volume()}
+async def test_a_link_to_what_is_allowed_too_is_not_followed_either(mounting, shared_folder):
+    (shared_folder / "link").symlink_to("maps")
+    body = {"mount": {"/maps": str(shared_folder / "link")}, "volume_id": await mounting.volume()}
     body |= {"internal_id": ID, "image": engine.IMAGE, "startup_command": SHOW}
-    answer = await node.post("/containers", body, 403)
+    answer = await mounting.post("/containers", body, 403)
     assert answer["code"] == "mount_not_allowed"
 
 
-async def test_a_mount_that_is_allowed_no_more_is_refused_at_the_next_start(node, shared):
-    await node.create(ID, SHOW, mount={"/maps": str(shared / "maps")}, start_pattern="shown")
-    await node.power("start", ID)
-    node.config.write_text(node.config.read_text().replace(f'"{shared}"', ""))
-    await node.post("/remote/config/reload")
-    assert (await node.show(ID))["state"] == "running"
-    await node.power("stop", ID)
-    assert "not among the paths" in await refused_start(node)
+async def test_a_mount_that_is_allowed_no_more_is_refused_at_the_next_start(mounting, shared_folder):
+    await mounting.create(ID, SHOW, mount={"/maps": str(shared_folder / "maps")}, start_pattern="shown")
+    await mounting.power("start", ID)
+    mounting.config.write_text(mounting.config.read_text().replace(f'"{shared_folder}"', ""))
+    await mounting.post("/remote/config/reload")
+    assert (await mounting.show(ID))["state"] == "running"
+    await mounting.power("stop", ID)
+    assert "not among the paths" in await refused_start(mounting)
 
 
-async def test_a_path_that_is_gone_is_told(node, shared):
-    await node.create(ID, SHOW, mount={"/maps": str(shared / "maps")})
-    (shared / "maps" / "map").unlink()
-    (shared / "maps").rmdir()
-    assert "does not exist on the host" in await refused_start(node)
+async def test_a_path_that_is_gone_is_told(mounting, shared_folder):
+    await mounting.create(ID, SHOW, mount={"/maps": str(shared_folder / "maps")})
+    (shared_folder / "maps" / "map").unlink()
+    (shared_folder / "maps").rmdir()
+    assert "does not exist on the host" in await refused_start(mounting)
 
 
-async def test_what_docker_mounted_in_place_of_what_was_looked_at_is_killed(node, shared, monkeypatch):
+async def test_what_docker_mounted_in_place_of_what_was_looked_at_is_killed(
+    mounting, shared_folder, monkeypatch
+):
     """The swap comes between the look and Docker's own: here it does so each time."""
-    node.end()
-    await node.start()
-    await node.engine_up()
-    await node.create(ID, SHOW, mount={"/maps": str(shared / "maps")})
-    spare, secret = shared / "spare", shared.parent / "secret"
+    mounting.end()
+    await mounting.start()
+    await mounting.engine_up()
+    await mounting.create(ID, SHOW, mount={"/maps": str(shared_folder / "maps")})
+    spare, secret = shared_folder / "spare", shared_folder.parent / "secret"
     spare.symlink_to(secret)
     swaps = 0
     # Exchange the folder and the link without a pause, so that some looks see the folder and Docker the link.
@@ -112,7 +114,7 @@ async def test_what_docker_mounted_in_place_of_what_was_looked_at_is_killed(node
     async def swap():
         nonlocal swaps
         while not stop.is_set():
-            exchange(shared / "maps", spare)
+            exchange(shared_folder / "maps", spare)
             swaps += 1
             await trio.sleep(0.002)
 
@@ -120,13 +122,13 @@ async def test_what_docker_mounted_in_place_of_what_was_looked_at_is_killed(node
     async with trio.open_nursery() as nursery:
         nursery.start_soon(swap)
         for _ in range(12):
-            answer = await node.call("POST", f"/containers/{ID}/start", None, None, wait=60)
+            answer = await mounting.call("POST", f"/containers/{ID}/start", None, None, wait=60)
             if answer.get("status") == "succeeded":
                 pid = engine.call("GET", f"/containers/lightd-{ID}/json")["State"]["Pid"]
                 if pid:
                     root = to_root(pid, "/maps")
                     assert root.endswith(("/shared/maps", "/shared/spare")), root
-                await node.power("kill", ID)
+                await mounting.power("kill", ID)
             else:
                 refused += 1
         stop.set()
@@ -148,17 +150,17 @@ def exchange(one, other):
         raise OSError(ctypes.get_errno(), "renameat2")
 
 
-async def test_a_read_only_mount_can_be_read_and_not_written(node, shared):
+async def test_a_read_only_mount_can_be_read_and_not_written(mounting, shared_folder):
     command = (
         "sh -c 'cat /maps/map; touch /maps/new || echo refused; touch /rw/new && echo written; sleep 1000'"
     )
-    both = {"/maps": {"source": str(shared / "maps"), "read_only": True}, "/rw": str(shared)}
-    await node.create(ID, command, mount=both, start_pattern="written")
-    answer = await node.power("start", ID)
+    both = {"/maps": {"source": str(shared_folder / "maps"), "read_only": True}, "/rw": str(shared_folder)}
+    await mounting.create(ID, command, mount=both, start_pattern="written")
+    answer = await mounting.power("start", ID)
     assert answer["status"] == "succeeded", answer.get("error")
-    await until_printed(node, ID, "refused")
-    assert (await node.show(ID))["mount"] == both
-    assert not (shared / "maps" / "new").exists()
+    await until_printed(mounting, ID, "refused")
+    assert (await mounting.show(ID))["mount"] == both
+    assert not (shared_folder / "maps" / "new").exists()
 
 
 # ---- the look itself

@@ -4,31 +4,17 @@ import datetime as dt
 import json
 
 import httpx
-import pytest
 import trio
 import trustme
 
 from tests.live.test_engine_restarts import settled
 from tests.rig import engine
-from tests.support.daemon import HEADERS, Daemon, free_port, inspect, serving
+from tests.support.daemon import HEADERS, Daemon, free_port, inspect
 from tests.support.page import open_shell
 from tests.support.page_blocks import blocks
 
 PAGE = "docs/operations.md"
 ID = "ops-page"
-
-
-@pytest.fixture
-async def installed(docker, tmp_path):
-    """A daemon that keeps its port when it is started anew."""
-    async with serving(tmp_path, server={"host": "127.0.0.1", "port": free_port()}) as daemon:
-        yield daemon
-
-
-@pytest.fixture
-async def shell(installed, tmp_path):
-    async with open_shell(PAGE, installed, ID, tmp_path / "bin") as shell:
-        yield shell
 
 
 async def until(condition):
@@ -48,13 +34,13 @@ async def status_with(daemon, token):
 # A new configuration
 
 
-async def test_a_configuration_is_read_again_in_both_ways_and_is_told(installed, shell):
+async def test_a_configuration_is_read_again_in_both_ways_and_is_told(installed, page_shell):
     reload, _ = blocks(PAGE, "A new configuration")
     file = json.loads(installed.config.read_text())
     file["monitoring"]["interval_ms"] = 300
     file["docker"]["engine"] = "process"
     installed.config.write_text(json.dumps(file))
-    told = json.loads(await shell.run(reload))
+    told = json.loads(await page_shell.run(reload))
     assert told["restart_required"] == ["docker.engine"]
     await until(lambda: _in_log(installed, "applied: monitoring.interval_ms; restart required for"))
     assert (await installed.get("/remote/config"))["monitoring"]["interval_ms"] == 300
@@ -64,10 +50,10 @@ async def _in_log(daemon, text):
     return text in daemon.log.read_text()
 
 
-async def test_the_master_token_is_replaced_without_a_restart(installed, shell):
+async def test_the_master_token_is_replaced_without_a_restart(installed, page_shell):
     _, replace = blocks(PAGE, "A new configuration")
     before, pid = json.loads(installed.config.read_text())["authorization"]["token"], installed.process.pid
-    said = await shell.run(f'{replace}\necho "now $token"')
+    said = await page_shell.run(f'{replace}\necho "now $token"')
     after = said.splitlines()[-1].removeprefix("now ")
     assert f"New Token: {after}" in said.splitlines()
     assert after != before
@@ -83,14 +69,16 @@ async def test_the_master_token_is_replaced_without_a_restart(installed, shell):
 # The audit
 
 
-async def test_the_audit_is_read_from_the_journals_file_with_lightd_running_and_stopped(installed, shell):
+async def test_the_audit_is_read_from_the_journals_file_with_lightd_running_and_stopped(
+    installed, page_shell
+):
     engine.require("sqlite3")
     (read,) = blocks(PAGE, "The audit")
     volume = await installed.volume()
     await installed.call("DELETE", f"/volumes/{volume}")
-    running = (await shell.run(read)).splitlines()
+    running = (await page_shell.run(read)).splitlines()
     installed.stop()
-    for said in (running, (await shell.run(read)).splitlines()):
+    for said in (running, (await page_shell.run(read)).splitlines()):
         deleted, made = (line.split("|") for line in said[:2])
         assert made[1:6] == ["master", "127.0.0.1", "POST", "/volumes", "201"]
         assert deleted[1:] == ["master", "127.0.0.1", "DELETE", f"/volumes/{volume}", "200", ""]
@@ -138,20 +126,20 @@ def put_certificate(folder, end):
 
 
 async def test_a_daemon_starts_from_its_backup_and_names_what_is_younger_until_it_is_stopped(
-    installed, shell
+    installed, page_shell
 ):
     engine.require("sqlite3", "docker")
     lost, back_up, restore = blocks(PAGE, "One engine, several nodes")
     await installed.create("ops-older", start_pattern="Ready")
     await installed.power("start", "ops-older")
-    await shell.run(back_up)
+    await page_shell.run(back_up)
     copy = installed.folder / "backup.db"
     assert copy.stat().st_mode & 0o777 == 0o600
     await installed.power("restart", "ops-older")
     await installed.create(ID, start_pattern="Ready")
     await installed.power("start", ID)
     pid = inspect(ID)["State"]["Pid"]
-    await shell.run(restore)
+    await page_shell.run(restore)
     await installed.engine_up()
     known = (await installed.get("/containers"))["containers"]
     assert [row["internal_id"] for row in known] == ["ops-older"]
@@ -159,13 +147,13 @@ async def test_a_daemon_starts_from_its_backup_and_names_what_is_younger_until_i
     assert installed.in_docker() == {"lightd-ops-older": "running", f"lightd-{ID}": "running"}
     assert inspect(ID)["State"]["Pid"] == pid
     await until(lambda: _in_log(installed, f"{ID} runs in the engine"))
-    said = await shell.run(lost)
+    said = await page_shell.run(lost)
     assert f"{ID} runs in the engine, but the journal knows no such container" in said
     assert "ops-older" not in said
     assert said.splitlines()[-1] == f"lightd-{ID}"
     assert inspect("ops-older")["State"]["Status"] == "running"
     assert inspect(ID)["State"]["Status"] == "exited"
-    await shell.run("systemctl restart lightd")  # looks at once, rather than within a minute
+    await page_shell.run("systemctl restart lightd")  # looks at once, rather than within a minute
     await until(lambda: _in_log(installed, f"removed an orphan of {ID}"))
     assert installed.in_docker() == {"lightd-ops-older": "running"}
 
@@ -173,12 +161,12 @@ async def test_a_daemon_starts_from_its_backup_and_names_what_is_younger_until_i
 # Bad days that take no engine of their own
 
 
-async def test_lightd_is_restarted_and_containers_run_on(installed, shell):
+async def test_lightd_is_restarted_and_containers_run_on(installed, page_shell):
     (restart,) = blocks(PAGE, "lightd is killed, or the machine loses its power")
     await installed.create(ID, start_pattern="Ready")
     await installed.power("start", ID)
     before, pid = inspect(ID)["State"]["Pid"], installed.process.pid
-    said = (await shell.run(restart)).splitlines()
+    said = (await page_shell.run(restart)).splitlines()
     assert installed.process.pid != pid
     assert len(said) == 2
     assert f"listening on {installed.url}" in said[-1]
@@ -188,22 +176,22 @@ async def test_lightd_is_restarted_and_containers_run_on(installed, shell):
     assert inspect(ID)["State"]["Pid"] == before
 
 
-async def test_what_was_done_behind_lightds_back_is_in_the_history(installed, shell):
+async def test_what_was_done_behind_lightds_back_is_in_the_history(installed, page_shell):
     engine.require("docker")
     (look,) = blocks(PAGE, "A container was changed behind lightd's back")
     await installed.create(ID, start_pattern="Ready")
     await installed.power("start", ID)
-    history, listed = await _looked_at(shell, look)
+    history, listed = await _looked_at(page_shell, look)
     assert "started" in [event["type"] for event in history]
     assert len(listed) == 1
     assert f"lightd-{ID}" in listed[0]
-    await shell.run("docker kill lightd-server-001")
+    await page_shell.run("docker kill lightd-server-001")
     await settled(installed, ID, state="offline")
-    await shell.run("docker start lightd-server-001")
+    await page_shell.run("docker start lightd-server-001")
     await settled(installed, ID, state="running")
-    await shell.run("docker rm -f lightd-server-001")
+    await page_shell.run("docker rm -f lightd-server-001")
     await settled(installed, ID, state="offline")
-    history, listed = await _looked_at(shell, look)
+    history, listed = await _looked_at(page_shell, look)
     ends = [event["data"] for event in history if event["type"] == "exited"]
     assert [end["expected"] for end in ends] == [False, False]
     assert ends[0]["code"] == 137
@@ -211,7 +199,7 @@ async def test_what_was_done_behind_lightds_back_is_in_the_history(installed, sh
     assert "vanished" in [event["type"] for event in history]
     assert listed == []
     assert (await installed.power("start", ID))["status"] == "succeeded"
-    assert len((await _looked_at(shell, look))[1]) == 1
+    assert len((await _looked_at(page_shell, look))[1]) == 1
 
 
 async def _looked_at(shell, look):

@@ -2,12 +2,10 @@
 
 import ssl
 
-import pytest
 import trio
 import trustme
 
-from tests.rig import engine
-from tests.support.daemon import PATIENCE, Daemon
+from tests.support.daemon import PATIENCE
 from tests.support.doubles.panel import open_panel
 
 
@@ -15,23 +13,6 @@ def vouched_by(authority, name):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert(name).configure_cert(context)
     return context
-
-
-@pytest.fixture
-def known(tmp_path, monkeypatch):
-    """An authority that the system of the daemon trusts."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "authorities.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authorities.pem"))
-    return authority
-
-
-@pytest.fixture
-async def installation(docker, tmp_path):
-    daemon = Daemon(tmp_path)
-    yield daemon
-    daemon.end()
-    engine.remove_labelled(daemon.node)
 
 
 async def status_with(daemon, reason):
@@ -44,7 +25,9 @@ async def status_with(daemon, reason):
             await trio.sleep(0.05)
 
 
-async def test_a_panel_that_nobody_vouches_for_is_told_of_all_once_somebody_does(installation, known):
+async def test_a_panel_that_nobody_vouches_for_is_told_of_all_once_somebody_does(
+    installation, trusted_authority
+):
     daemon = installation
     async with open_panel(tls=vouched_by(trustme.CA(), "127.0.0.1")) as panel:
         daemon.settings["remote"] = panel.settings()
@@ -56,7 +39,7 @@ async def test_a_panel_that_nobody_vouches_for_is_told_of_all_once_somebody_does
         assert (status["healthy"], status["last_ok"], status["backlog"]) == (False, None, 3)
 
         panel.down()
-        panel.tls = vouched_by(known, "panel.example")
+        panel.tls = vouched_by(trusted_authority, "panel.example")
         await panel.up()
         status = await status_with(daemon, "certificate is not valid for '127.0.0.1'")
         assert (status["healthy"], status["last_ok"], status["backlog"]) == (False, None, 3)
@@ -64,7 +47,7 @@ async def test_a_panel_that_nobody_vouches_for_is_told_of_all_once_somebody_does
         assert panel.requests == []
 
         panel.down()
-        panel.tls = vouched_by(known, "127.0.0.1")
+        panel.tls = vouched_by(trusted_authority, "127.0.0.1")
         await panel.up()
         with trio.fail_after(PATIENCE):
             while (await daemon.get("/remote/status"))["backlog"]:

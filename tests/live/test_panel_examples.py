@@ -45,7 +45,7 @@ def prepare(folder, language):
 
 
 @pytest.fixture(params=["python", "js"])
-async def panel(request, tmp_path):
+async def example_panel(request, tmp_path):
     """A panel in a process of its own: its URL."""
     folder = tmp_path / "panel"
     folder.mkdir()
@@ -85,25 +85,25 @@ async def answers(port):
 
 
 @pytest.fixture
-async def daemon(docker, panel, tmp_path):
-    async with serving(tmp_path, remote={"enabled": True, "url": panel, "token": TOKEN}) as daemon:
+async def linked(docker, example_panel, tmp_path):
+    async with serving(tmp_path, remote={"enabled": True, "url": example_panel, "token": TOKEN}) as daemon:
         yield daemon
 
 
-async def test_an_example_panel_knows_what_became_of_every_installation(panel, daemon):
-    good, bad = f"{daemon.node}-good", f"{daemon.node}-bad"
-    await daemon.create(good, install_script="echo hello")
-    volume = await daemon.volume()
+async def test_an_example_panel_knows_what_became_of_every_installation(example_panel, linked):
+    good, bad = f"{linked.node}-good", f"{linked.node}-bad"
+    await linked.create(good, install_script="echo hello")
+    volume = await linked.volume()
     fields = {"volume_id": volume, "startup_command": "stdin-echo", "image": engine.IMAGE}
     body = {"internal_id": bad, "install_script": "exit 3", **fields}
-    assert (await daemon.post("/containers", body, wait=60))["status"] == "failed"
+    assert (await linked.post("/containers", body, wait=60))["status"] == "failed"
     async with httpx.AsyncClient(
         headers={"Authorization": f"Bearer {TOKEN}"}, trust_env=False, timeout=60
     ) as client:
         with trio.fail_after(PATIENCE):
-            while (status := await daemon.get("/remote/status"))["backlog"] or not status["healthy"]:
+            while (status := await linked.get("/remote/status"))["backlog"] or not status["healthy"]:
                 await trio.sleep(0.1)
-        servers = (await client.get(f"{panel}/servers")).json()
+        servers = (await client.get(f"{example_panel}/servers")).json()
     assert servers[good] == ["installing", "installing", "ready"]
     assert servers[bad][:2] == ["installing", "failed"]
     assert len(servers[bad]) == 3

@@ -11,7 +11,6 @@ import signal
 import time
 from collections import Counter
 
-import pytest
 import trio
 
 from actors.container import events
@@ -22,8 +21,7 @@ from actors.remotesync.actor import NAME
 from lightd.journal.codec import Codec
 from lightd.journal.cursors import SqliteCursors
 from lightd.journal.sqlite import open_sqlite_journal
-from tests.rig import engine
-from tests.support.daemon import PATIENCE, TOKEN, Daemon
+from tests.support.daemon import PATIENCE, TOKEN
 from tests.support.doubles.panel import CUT, Answer, behave, open_panel
 
 SERVERS, CYCLES, KILLS = (200, 25, 20) if "LIGHTD_PANEL_FULL" in os.environ else (40, 10, 5)
@@ -52,14 +50,6 @@ async def write_past(folder):
                 expected.setdefault(server, []).extend([f"{created}", f"{failed}", f"{failed}.1"])
         await SqliteCursors(journal).save(NAME, 0, {})
     return expected
-
-
-@pytest.fixture
-async def installation(docker, tmp_path):
-    daemon = Daemon(tmp_path)
-    yield daemon
-    daemon.kill()
-    engine.remove_labelled(daemon.node)
 
 
 async def test_a_killed_daemon_loses_no_update_and_repeats_only_what_it_was_at(installation):

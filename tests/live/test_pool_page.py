@@ -9,20 +9,19 @@ from pathlib import Path
 import pytest
 
 from lightd.files.quota import pool
-from tests.live.test_quotas import a_volume, image_of, in_mount_table, loop_devices, pooled, volumes_of
 from tests.rig import engine
 from tests.support.daemon import free_port
 from tests.support.page import open_shell
 from tests.support.page_blocks import blocks
+from tests.support.pool import a_volume, image_of, in_mount_table, loop_devices, volumes_of
 from tests.support.systemd import read_unit
 
 PAGE = "docs/operations.md"
 ID = "pool-page"
-__all__ = ["pooled"]
 
 
 @pytest.fixture
-async def shell(pooled, tmp_path):
+async def pool_shell(pooled, tmp_path):
     """A shell beside a daemon with a pool, which keeps its port when it is started anew."""
     engine.require("findmnt", "losetup", "btrfs")
     file = json.loads(pooled.config.read_text())
@@ -35,10 +34,10 @@ async def shell(pooled, tmp_path):
         yield shell
 
 
-async def test_a_pool_is_seen_as_a_mount_a_loop_device_and_the_sizes_of_its_volumes(pooled, shell):
+async def test_a_pool_is_seen_as_a_mount_a_loop_device_and_the_sizes_of_its_volumes(pooled, pool_shell):
     look, _ = blocks(PAGE, "Quotas")
     await a_volume(pooled, 32)
-    lines = (await shell.run(look)).splitlines()
+    lines = (await pool_shell.run(look)).splitlines()
     assert volumes_of(pooled).stat().st_mode & 0o777 == 0o700  # a pool is as shut as a folder
     target, source, kind, options = lines[1].split()
     assert (target, kind) == (str(volumes_of(pooled)), "btrfs")
@@ -48,7 +47,7 @@ async def test_a_pool_is_seen_as_a_mount_a_loop_device_and_the_sizes_of_its_volu
     assert any("32.00MiB" in line for line in lines[3:])
 
 
-async def test_a_pool_is_given_up_with_every_file_and_size_kept(pooled, shell):
+async def test_a_pool_is_given_up_with_every_file_and_size_kept(pooled, pool_shell):
     _, give_up = blocks(PAGE, "Quotas")
     volume = await a_volume(pooled, 32)
     await pooled.post(f"/volumes/{volume}/files", {"path": "world.dat", "content": "precious"})
@@ -58,7 +57,7 @@ async def test_a_pool_is_given_up_with_every_file_and_size_kept(pooled, shell):
         (volumes_of(pooled) / volume).stat().st_uid,
         (volumes_of(pooled) / volume).stat().st_mode & 0o777,
     )
-    await shell.run(give_up)
+    await pool_shell.run(give_up)
     await pooled.engine_up()
     assert in_mount_table(volumes_of(pooled)) == 0
     assert loop_devices(image_of(pooled)) == []
@@ -89,11 +88,11 @@ umount /var/lib/lightd/storage/volumes
 """
 
 
-async def test_the_line_of_fstab_mounts_the_pool_as_lightd_does(pooled, shell, tmp_path):
+async def test_the_line_of_fstab_mounts_the_pool_as_lightd_does(pooled, pool_shell, tmp_path):
     engine.require("unshare")
     (line,) = blocks(PAGE, "Quotas", "fstab")
     volume = await a_volume(pooled, 32)
-    await shell.run("systemctl stop lightd; umount storage/volumes")
+    await pool_shell.run("systemctl stop lightd; umount storage/volumes")
     fstab = tmp_path / "fstab"
     fstab.write_text(line)
     command = ["unshare", "--mount", "bash", "-euc", BY_THE_HOST, "bash", str(pooled.folder), str(fstab)]

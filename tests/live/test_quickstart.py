@@ -20,13 +20,13 @@ def blocks(page):
 
 
 @pytest.fixture
-def installation(docker, tmp_path):
+def quickstart(docker, tmp_path):
     daemon = Daemon(tmp_path, settings={"server": {"host": "127.0.0.1", "port": 18_070}})
     yield daemon
     engine.remove_labelled(daemon.node)
 
 
-def test_every_call_of_the_quick_start_works_as_it_stands(installation):
+def test_every_call_of_the_quick_start_works_as_it_stands(quickstart):
     first, *others = blocks(PAGE)
     script = "\n".join(
         [
@@ -44,18 +44,18 @@ def test_every_call_of_the_quick_start_works_as_it_stands(installation):
     }
     done = subprocess.run(
         ["bash", "-c", script],
-        cwd=installation.folder,
+        cwd=quickstart.folder,
         env=environment,
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
-    log = (installation.folder / "daemon.log").read_text()
+    log = (quickstart.folder / "daemon.log").read_text()
     assert done.returncode == 0, done.stdout + done.stderr + log
     answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     states = [(answer["install_state"], answer["state"]) for answer in answers if "install_state" in answer]
     assert states == [("ready", "running"), ("ready", "offline")]
     for word in ('"data":"starting"', '"data":"running"', "Welcome", "Server started"):
-        assert word in (installation.folder / "frames.txt").read_bytes().decode(errors="replace")
-    assert installation.in_docker() == {}
+        assert word in (quickstart.folder / "frames.txt").read_bytes().decode(errors="replace")
+    assert quickstart.in_docker() == {}

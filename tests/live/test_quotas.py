@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-from pathlib import Path
 
 import httpx
 import pytest
@@ -10,9 +9,9 @@ import trio
 
 from tests.rig import engine
 from tests.support.daemon import HEADERS, Daemon, serving
+from tests.support.pool import POOL, a_volume, image_of, in_mount_table, volumes_of
 from tests.support.quota_scene import unmount
 
-POOL = {"base_path": "./storage", "quota": "pool", "pool_mb": 256}
 ACCOUNTED = {"base_path": "./storage", "quota": "accounted"}
 
 FILL = (
@@ -22,30 +21,6 @@ FILL = (
 RUNAWAY = "i=0; while i=$((i+1)); do dd if=/dev/zero of=f$i bs=64k count=16 2>/dev/null; sleep 0.2; done"
 
 
-def volumes_of(daemon):
-    return daemon.folder / "storage/volumes"
-
-
-def image_of(daemon):
-    return daemon.folder / "storage/volumes.img"
-
-
-def loop_devices(image):
-    """The loop devices that have ``image`` open."""
-    found = subprocess.run(["losetup", "-j", str(image)], capture_output=True, text=True, check=True)
-    return found.stdout.splitlines()
-
-
-def has_btrfs():
-    return "btrfs" in Path("/proc/filesystems").read_text()
-
-
-def in_mount_table(folder):
-    return sum(
-        line.split(" ")[4] == str(folder) for line in Path("/proc/self/mountinfo").read_text().splitlines()
-    )
-
-
 def fits(volume, megabytes):
     """Whether the kernel takes so much in the volume."""
     command = ["dd", "if=/dev/zero", f"of={volume}/written", "bs=1M", f"count={megabytes}"]
@@ -53,36 +28,9 @@ def fits(volume, megabytes):
 
 
 @pytest.fixture
-async def pooled(docker, tmp_path):
-    """A daemon whose volumes are in a pool; nothing of it stays mounted."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a pool")
-    if not has_btrfs():
-        pytest.skip("this kernel has no btrfs")
-    engine.require("mkfs.btrfs")
-    daemon = Daemon(tmp_path, settings={"storage": POOL})
-    try:
-        await daemon.start()
-        await daemon.engine_up()
-        yield daemon
-    finally:
-        daemon.end()
-        engine.remove_labelled(daemon.node)
-        unmount(volumes_of(daemon))
-        with trio.fail_after(30, shield=True):  # a container that is just being made may hold the mount
-            while loop_devices(image_of(daemon)):
-                await trio.sleep(0.05)
-        image_of(daemon).unlink()
-
-
-@pytest.fixture
 async def accounting(docker, tmp_path):
     async with serving(tmp_path, storage=ACCOUNTED) as daemon:
         yield daemon
-
-
-async def a_volume(daemon, size):
-    return (await daemon.post("/volumes", {"size": size}, status=201))["id"]
 
 
 async def test_a_full_server_gets_an_error_from_the_kernel_and_goes_on_when_its_volume_grows(pooled):

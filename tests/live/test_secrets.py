@@ -110,7 +110,7 @@ def _family(pid):
 
 
 @pytest.fixture(params=["json", "console"])
-async def daemon(docker, tmp_path, request):
+async def watched_daemon(docker, tmp_path, request):
     settings = {
         "authorization": {"enabled": True, "token": MASTER},
         "remote": {"enabled": True, "url": "http://127.0.0.1:9/api", "token": PANEL, "sync_config": True},
@@ -195,24 +195,28 @@ async def break_down(daemon):
     assert (await daemon.ask("GET", "/containers")).status_code == 200
 
 
-async def test_a_secret_is_in_no_log_no_answer_no_process_and_no_record(daemon):
+async def test_a_secret_is_in_no_log_no_answer_no_process_and_no_record(watched_daemon):
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(daemon.look_at_processes)
-        await live(daemon)
+        nursery.start_soon(watched_daemon.look_at_processes)
+        await live(watched_daemon)
         nursery.cancel_scope.cancel()
-    assert daemon.stop() == 0
+    assert watched_daemon.stop() == 0
 
-    tokens = (*TOKENS, daemon.minted)
-    log = daemon.log.read_text()
+    tokens = (*TOKENS, watched_daemon.minted)
+    log = watched_daemon.log.read_text()
     assert "a bug with lightd_" in log  # the bug was met, and what it told was masked
     assert "Traceback" in log
     assert [secret for secret in (*tokens, IN_ENVIRONMENT) if secret in log] == []
-    said = "\n".join(each for each in daemon.answers if "RCON_PASSWORD" not in each)
-    assert [each for each in daemon.answers if any(token in each for token in tokens)] == []
+    said = "\n".join(each for each in watched_daemon.answers if "RCON_PASSWORD" not in each)
+    assert [each for each in watched_daemon.answers if any(token in each for token in tokens)] == []
     assert IN_ENVIRONMENT not in said
-    assert len(daemon.processes) > 1  # the archive had one of its own
-    seen = b"".join(text for texts in daemon.processes.values() for text in texts).decode(errors="replace")
+    assert len(watched_daemon.processes) > 1  # the archive had one of its own
+    seen = b"".join(text for texts in watched_daemon.processes.values() for text in texts).decode(
+        errors="replace"
+    )
     assert [secret for secret in (*tokens, IN_ENVIRONMENT) if secret in seen] == []
-    kept = {path: path.read_bytes() for path in (daemon.folder / "storage").rglob("*") if path.is_file()}
+    kept = {
+        path: path.read_bytes() for path in (watched_daemon.folder / "storage").rglob("*") if path.is_file()
+    }
     assert any(path.name == "lightd.db" for path in kept)
     assert [path for path, text in kept.items() if any(token.encode() in text for token in tokens)] == []

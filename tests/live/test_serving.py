@@ -9,7 +9,7 @@ from tests.support.daemon import Daemon
 
 
 @pytest.fixture
-def second(daemon, tmp_path_factory):
+def start_second(daemon, tmp_path_factory):
     """A second installation, not started."""
 
     def start(**settings):
@@ -20,23 +20,23 @@ def second(daemon, tmp_path_factory):
     return start
 
 
-async def test_an_address_that_is_in_use_is_told_in_one_line(daemon, second):
+async def test_an_address_that_is_in_use_is_told_in_one_line(daemon, start_second):
     host, port = daemon.url.removeprefix("http://").split(":")
-    done = second(server={"host": host, "port": int(port)})
+    done = start_second(server={"host": host, "port": int(port)})
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert f"cannot listen on {host}:{port}" in last
     assert "Traceback" not in done.stderr
 
 
-async def test_a_journal_that_another_daemon_has_is_told_in_one_line(daemon, second):
+async def test_a_journal_that_another_daemon_has_is_told_in_one_line(daemon, start_second):
     storage = daemon.folder / "storage"
     paths = {
         "base_path": str(storage),
         "containers_path": str(storage / "containers"),
         "volumes_path": str(storage / "volumes"),
     }
-    done = second(storage=paths)
+    done = start_second(storage=paths)
     assert done.returncode == 1
     assert "lightd cannot run: the journal" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr

@@ -27,7 +27,7 @@ def to_mirror():
 
 
 @pytest.fixture
-def installation(docker, tmp_path):
+def tutorial(docker, tmp_path):
     engine.require("debootstrap", "docker")
     engine.require_sudo()
     daemon = Daemon(tmp_path, settings={"server": {"host": "127.0.0.1", "port": 18_071}})
@@ -53,7 +53,7 @@ def run(installation, script):
     )
 
 
-def test_every_block_of_the_tutorial_works_as_it_stands(installation):
+def test_every_block_of_the_tutorial_works_as_it_stands(tutorial):
     image, serve, *others = re.findall(r"```bash\n(.*?)```", PAGE.read_text(), re.DOTALL)
     script = "\n".join(
         [
@@ -65,8 +65,8 @@ def test_every_block_of_the_tutorial_works_as_it_stands(installation):
             *others,
         ]
     )
-    done = run(installation, script)
-    log = installation.folder / "daemon.log"
+    done = run(tutorial, script)
+    log = tutorial.folder / "daemon.log"
     assert done.returncode == 0, done.stdout + done.stderr + (log.read_text() if log.exists() else "")
     answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     shown = [answer for answer in answers if "install_state" in answer]

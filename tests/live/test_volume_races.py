@@ -89,7 +89,7 @@ NAMES = [
 
 
 @pytest.fixture
-async def scene(daemon):
+async def race(daemon):
     """A volume with a hostile server in it, and the canary that lies beside."""
     canary = daemon.folder / "storage/volumes/canary"
     (canary / "nest").mkdir(parents=True)
@@ -280,8 +280,8 @@ def held_by(process):
     return len(list((of / "fd").iterdir())), (of / f"task/{process.pid}/children").read_text().split()
 
 
-async def test_no_race_of_a_hostile_tenant_leads_out_of_its_volume(scene):
-    daemon, volume = scene
+async def test_no_race_of_a_hostile_tenant_leads_out_of_its_volume(race):
+    daemon, volume = race
     descriptors, children = held_by(daemon.process)
     seed = random.SystemRandom().randrange(1 << 32)
     clients = [Client(daemon, volume, seed + number) for number in range(CLIENTS)]
@@ -304,8 +304,8 @@ async def test_no_race_of_a_hostile_tenant_leads_out_of_its_volume(scene):
     print(f"seed {seed}: {sum(sum(each.values()) for each in done.values())} requests: {done}")  # noqa: T201 - -s shows it
 
 
-async def test_a_volume_is_deleted_that_its_tenant_still_filled_a_moment_ago(scene):
-    daemon, volume = scene
+async def test_a_volume_is_deleted_that_its_tenant_still_filled_a_moment_ago(race):
+    daemon, volume = race
     await daemon.call("DELETE", f"/volumes/{volume}", status=409)
     await daemon.call("DELETE", f"/containers/{SERVER}")
     await daemon.call("DELETE", f"/volumes/{volume}")

@@ -18,7 +18,7 @@ DOCKER = {"socket_path": engine.socket_path(), "user": "auto", "user_range": f"{
 
 
 @pytest.fixture
-async def node(docker, tmp_path):
+async def separated(docker, tmp_path):
     settings = {**DOCKER, "allowed_mounts": [str(tmp_path)]}
     async with serving(tmp_path, docker=settings) as daemon:
         yield daemon
@@ -33,20 +33,22 @@ async def printed(node, internal_id):
     return [line["text"] for line in lines]
 
 
-async def test_servers_of_two_volumes_are_two_users_and_those_of_one_volume_are_one(node):
-    one, other = await node.volume(), await node.volume()
-    assert (owner(node, one), owner(node, other)) == (FIRST, FIRST + 1)
-    await node.post(f"/volumes/{one}/files", {"path": "a/file", "content": "x"})
-    await node.post(f"/volumes/{one}/copy", {"source": "a", "destination": "b"})
-    await node.post(f"/volumes/{one}/compress", {"format": "tar", "output_name": "c.tar", "sources": ["a"]})
-    await node.post(f"/volumes/{one}/decompress", {"archive_path": "c.tar", "destination": "d"})
+async def test_servers_of_two_volumes_are_two_users_and_those_of_one_volume_are_one(separated):
+    one, other = await separated.volume(), await separated.volume()
+    assert (owner(separated, one), owner(separated, other)) == (FIRST, FIRST + 1)
+    await separated.post(f"/volumes/{one}/files", {"path": "a/file", "content": "x"})
+    await separated.post(f"/volumes/{one}/copy", {"source": "a", "destination": "b"})
+    await separated.post(
+        f"/volumes/{one}/compress", {"format": "tar", "output_name": "c.tar", "sources": ["a"]}
+    )
+    await separated.post(f"/volumes/{one}/decompress", {"archive_path": "c.tar", "destination": "d"})
     for name in ("a", "a/file", "b/file", "c.tar", "d", "d/a/file"):
-        assert owner(node, one, name) == FIRST, name
+        assert owner(separated, one, name) == FIRST, name
     for internal_id, volume in ((ONE, one), (OTHER, other), ("user-too", one)):
-        await node.create(internal_id, "stdin-echo", volume_id=volume, install_script="touch installed")
+        await separated.create(internal_id, "stdin-echo", volume_id=volume, install_script="touch installed")
     assert inspect(ONE)["Config"]["User"] == inspect("user-too")["Config"]["User"] == f"{FIRST}:{FIRST}"
     assert inspect(OTHER)["Config"]["User"] == f"{FIRST + 1}:{FIRST + 1}"
-    assert owner(node, one, "installed") == FIRST
+    assert owner(separated, one, "installed") == FIRST
 
 
 # all: mov eax, 253 (inotify_init); syscall; test eax, eax; jns all
@@ -65,24 +67,26 @@ async def a_volume_with(node, code):
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the programs are in this machine's language")
-async def test_a_server_that_takes_all_inotify_instances_leaves_others_theirs(node):
-    taker, neighbour = await a_volume_with(node, TAKES_ALL), await a_volume_with(node, TAKES_ONE)
+async def test_a_server_that_takes_all_inotify_instances_leaves_others_theirs(separated):
+    taker, neighbour = await a_volume_with(separated, TAKES_ALL), await a_volume_with(separated, TAKES_ONE)
     command = "sh -c './program & sleep 2; echo taken; sleep 1000'"
-    await node.create(ONE, command, volume_id=taker, start_pattern="taken", tty=False)
+    await separated.create(ONE, command, volume_id=taker, start_pattern="taken", tty=False)
     command = "sh -c './program && echo had one || echo had none; sleep 1000'"
-    await node.create(OTHER, command, volume_id=neighbour, start_pattern="had", tty=False)
-    await node.create(
+    await separated.create(OTHER, command, volume_id=neighbour, start_pattern="had", tty=False)
+    await separated.create(
         "user-too",
         command.replace("./program", "/n/program"),
         volume_id=taker,
         start_pattern="had",
         tty=False,
-        mount={"/n": str(node.folder / "storage/volumes" / neighbour)},
+        mount={"/n": str(separated.folder / "storage/volumes" / neighbour)},
     )
     for internal_id in (ONE, OTHER, "user-too"):
-        assert (await node.power("start", internal_id))["status"] == "succeeded"
-    assert await printed(node, OTHER) == ["had one"]
-    assert await printed(node, "user-too") == ["had none"]  # it shares the taker's user, so all were taken
+        assert (await separated.power("start", internal_id))["status"] == "succeeded"
+    assert await printed(separated, OTHER) == ["had one"]
+    assert await printed(separated, "user-too") == [
+        "had none"
+    ]  # it shares the taker's user, so all were taken
 
 
 WHO = (
@@ -91,37 +95,37 @@ WHO = (
 )
 
 
-async def test_a_server_has_a_name_a_home_and_a_machine_id_that_stays(node):
-    await node.create(ONE, WHO, start_pattern="told", tty=False)
-    await node.power("start", ONE)
-    told = await printed(node, ONE)
+async def test_a_server_has_a_name_a_home_and_a_machine_id_that_stays(separated):
+    await separated.create(ONE, WHO, start_pattern="told", tty=False)
+    await separated.power("start", ONE)
+    told = await printed(separated, ONE)
     name, again, group, names, machine, first, _ = told
     assert name == again == group == "container1"  # the image has a user "container" of another number
     assert names == "/home/container container1 container1"
     assert len(machine) == 32
     assert int(machine, 16)
     assert first == "root:x:0:0:root:/root:/bin/sh"
-    await node.power("kill", ONE)
-    await node.post(f"/containers/{ONE}/rebind-network", {"ports": []}, wait=60)
-    await node.power("start", ONE)
-    assert (await printed(node, ONE))[-7:] == told
-    await node.create(OTHER, WHO, start_pattern="told", tty=False)
-    await node.power("start", OTHER)
-    assert (await printed(node, OTHER))[4] != machine
+    await separated.power("kill", ONE)
+    await separated.post(f"/containers/{ONE}/rebind-network", {"ports": []}, wait=60)
+    await separated.power("start", ONE)
+    assert (await printed(separated, ONE))[-7:] == told
+    await separated.create(OTHER, WHO, start_pattern="told", tty=False)
+    await separated.power("start", OTHER)
+    assert (await printed(separated, OTHER))[4] != machine
 
 
-async def test_an_image_that_has_a_name_for_the_user_keeps_its_own(node):
-    await node.create(ONE, WHO, start_pattern="told", tty=False, user="988:988")
-    await node.power("start", ONE)
-    assert (await printed(node, ONE))[:4] == ["container"] * 3 + ["/home/container container container"]
+async def test_an_image_that_has_a_name_for_the_user_keeps_its_own(separated):
+    await separated.create(ONE, WHO, start_pattern="told", tty=False, user="988:988")
+    await separated.power("start", ONE)
+    assert (await printed(separated, ONE))[:4] == ["container"] * 3 + ["/home/container container container"]
     targets = {mount["Destination"] for mount in inspect(ONE)["Mounts"]}
     assert not targets & {"/etc/passwd", "/etc/group"}
 
 
-async def test_the_user_of_another_volume_is_refused(node):
-    one, other = await node.volume(), await node.volume()
+async def test_the_user_of_another_volume_is_refused(separated):
+    one, other = await separated.volume(), await separated.volume()
     body = {"internal_id": ONE, "image": engine.IMAGE, "startup_command": "stdin-echo", "volume_id": other}
-    answer = await node.post("/containers", {**body, "user": f"{owner(node, one)}"}, 400)
+    answer = await separated.post("/containers", {**body, "user": f"{owner(separated, one)}"}, 400)
     assert "not this volume's" in answer["error"]
 
 

@@ -16,7 +16,7 @@ def to_settings():
 
 
 @pytest.fixture
-async def daemon(host):
+async def process_daemon(host):
     """A daemon on the process engine, serving."""
     daemon = Daemon(host.folder, node=host.node, settings=to_settings())
     host.state_path = host.folder / "storage" / "processes"
@@ -51,94 +51,96 @@ async def wait_kept(daemon, words):
             await trio.sleep(0.05)
 
 
-async def test_a_whole_life_over_the_api(daemon, programs):
+async def test_a_whole_life_over_the_api(process_daemon, programs):
     await create(
-        daemon, f"{programs}/stdin-echo", start_pattern="Ready", install_script="echo installed > it"
+        process_daemon, f"{programs}/stdin-echo", start_pattern="Ready", install_script="echo installed > it"
     )
-    async with daemon.console() as console:
-        await daemon.power("start")
+    async with process_daemon.console() as console:
+        await process_daemon.power("start")
         await console.until("event", "running")
         await console.until("stats")
         await console.send("send_command", command="hello")
         await console.until("console", "got: hello")
-        await daemon.power("stop")
+        await process_daemon.power("stop")
         ended = await console.until("event", "exit")
     assert (ended["code"], ended["crashed"]) == (143, False)
-    volume = (await daemon.show())["volume_id"]
-    listed = await daemon.get(f"/volumes/{volume}/files")
+    volume = (await process_daemon.show())["volume_id"]
+    listed = await process_daemon.get(f"/volumes/{volume}/files")
     assert [row["name"] for row in listed["files"]] == ["it"]
-    await daemon.call("DELETE", "/containers/s1")
-    assert "without isolation" in daemon.log.read_text()
+    await process_daemon.call("DELETE", "/containers/s1")
+    assert "without isolation" in process_daemon.log.read_text()
 
 
-async def test_a_program_runs_on_while_the_daemon_is_killed_and_its_console_goes_on(daemon, programs):
-    await create(daemon, f"{programs}/stdin-echo", start_pattern="Ready")
-    await daemon.power("start")
-    async with daemon.console() as console:
+async def test_a_program_runs_on_while_the_daemon_is_killed_and_its_console_goes_on(process_daemon, programs):
+    await create(process_daemon, f"{programs}/stdin-echo", start_pattern="Ready")
+    await process_daemon.power("start")
+    async with process_daemon.console() as console:
         await console.send("send_command", command="before")
         await console.until("console", "got: before")
-    begun = (await daemon.show())["started_at"]
-    before = await wait_kept(daemon, "got: before")
-    daemon.kill()
-    await daemon.start()
-    await daemon.engine_up()
-    async with daemon.console() as console:
+    begun = (await process_daemon.show())["started_at"]
+    before = await wait_kept(process_daemon, "got: before")
+    process_daemon.kill()
+    await process_daemon.start()
+    await process_daemon.engine_up()
+    async with process_daemon.console() as console:
         await console.send("send_command", command="after")
         frame = await console.until("console", "got: after")
-    shown = await daemon.show()
+    shown = await process_daemon.show()
     assert (shown["state"], shown["started_at"]) == ("running", begun)
     assert frame["line"] > before[-1][0]
-    after = await wait_kept(daemon, "got: after")
+    after = await wait_kept(process_daemon, "got: after")
     assert after[: len(before)] == before
     assert [number for number, _ in after] == list(range(after[0][0], after[0][0] + len(after)))
 
 
-async def test_an_exit_that_nobody_saw_has_its_true_code_and_its_last_words(daemon, host):
-    await create(daemon, "echo Ready; while [ ! -e leave ]; do sleep 0.05; done; echo bye; exit 7")
-    await daemon.power("start")
-    shown = await daemon.show()
-    daemon.kill()
+async def test_an_exit_that_nobody_saw_has_its_true_code_and_its_last_words(process_daemon, host):
+    await create(process_daemon, "echo Ready; while [ ! -e leave ]; do sleep 0.05; done; echo bye; exit 7")
+    await process_daemon.power("start")
+    shown = await process_daemon.show()
+    process_daemon.kill()
     (host.folder / "storage/volumes" / shown["volume_id"] / "leave").touch()
     folder = next(host.state.iterdir())
     with trio.fail_after(30):
         while not (folder / "exit").exists():
             await trio.sleep(0.02)
-    await daemon.start()
+    await process_daemon.start()
     with trio.fail_after(30):
-        while (shown := await daemon.show())["state"] != "offline":
+        while (shown := await process_daemon.show())["state"] != "offline":
             await trio.sleep(0.05)
     assert (shown["exit"]["code"], shown["exit"]["oom_killed"]) == (7, False)
-    await wait_kept(daemon, "bye")
+    await wait_kept(process_daemon, "bye")
 
 
-async def test_a_supervisor_that_died_while_nobody_looked_leaves_an_unknown_code(daemon, host, programs):
-    await create(daemon, f"{programs}/stdin-echo")
-    await daemon.power("start")
-    daemon.kill()
+async def test_a_supervisor_that_died_while_nobody_looked_leaves_an_unknown_code(
+    process_daemon, host, programs
+):
+    await create(process_daemon, f"{programs}/stdin-echo")
+    await process_daemon.power("start")
+    process_daemon.kill()
     os.kill(host.supervisor_of(next(host.state.iterdir()).name), 9)
-    await daemon.start()
+    await process_daemon.start()
     with trio.fail_after(30):
-        while (shown := await daemon.show())["state"] != "offline":
+        while (shown := await process_daemon.show())["state"] != "offline":
             await trio.sleep(0.05)
     assert shown["exit"]["code"] is None
-    await daemon.power("start")
-    assert (await daemon.show())["state"] == "running"
+    await process_daemon.power("start")
+    assert (await process_daemon.show())["state"] == "running"
 
 
-async def test_an_image_of_docker_fails_the_creation_and_says_why(daemon):
-    answer = await daemon.create(image="ubuntu:22.04", wait=False)
-    operation = await daemon.get(f"/operations/{answer['operation_id']}")
+async def test_an_image_of_docker_fails_the_creation_and_says_why(process_daemon):
+    answer = await process_daemon.create(image="ubuntu:22.04", wait=False)
+    operation = await process_daemon.get(f"/operations/{answer['operation_id']}")
     with trio.fail_after(30):
         while operation["status"] == "pending":
             await trio.sleep(0.02)
-            operation = await daemon.get(f"/operations/{answer['operation_id']}")
+            operation = await process_daemon.get(f"/operations/{answer['operation_id']}")
     assert operation["status"] == "failed"
     assert "There is no image ubuntu:22.04" in operation["error"]
 
 
-async def test_another_engine_needs_a_restart(daemon):
-    config = daemon.config.read_text().replace('"engine": "process"', '"engine": "docker"')
-    daemon.config.write_text(config)
+async def test_another_engine_needs_a_restart(process_daemon):
+    config = process_daemon.config.read_text().replace('"engine": "process"', '"engine": "docker"')
+    process_daemon.config.write_text(config)
     async with httpx.AsyncClient(headers=HEADERS, trust_env=False) as client:
-        answer = (await client.post(f"{daemon.url}/remote/config/reload")).json()
+        answer = (await client.post(f"{process_daemon.url}/remote/config/reload")).json()
     assert answer["restart_required"] == ["docker.engine"]

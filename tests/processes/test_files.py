@@ -18,68 +18,68 @@ def lines(path, since=0.0, ended=False):
 
 
 @pytest.fixture
-def path(tmp_path):
+def output_path(tmp_path):
     return tmp_path / "log"
 
 
-def test_a_line_is_there_once_it_is_whole_or_its_process_has_ended(path):
-    tape = OutputLog(str(path))
+def test_a_line_is_there_once_it_is_whole_or_its_process_has_ended(output_path):
+    tape = OutputLog(str(output_path))
     tape.write(b"one\ntwo\nthr")
-    assert lines(path) == [b"one", b"two"]
-    assert lines(path, ended=True) == [b"one", b"two", b"thr"]
+    assert lines(output_path) == [b"one", b"two"]
+    assert lines(output_path, ended=True) == [b"one", b"two", b"thr"]
     tape.write(b"ee\n")
-    assert lines(path) == [b"one", b"two", b"three"]
+    assert lines(output_path) == [b"one", b"two", b"three"]
 
 
-def test_an_unfinished_line_without_any_before_it_is_there_at_the_end(path):
-    OutputLog(str(path)).write(b"> ")
-    assert backlog.read(path, 0.0, ended=True).lines == [Logged(0.0, b"> ")]
+def test_an_unfinished_line_without_any_before_it_is_there_at_the_end(output_path):
+    OutputLog(str(output_path)).write(b"> ")
+    assert backlog.read(output_path, 0.0, ended=True).lines == [Logged(0.0, b"> ")]
 
 
-def test_a_line_that_a_killed_supervisor_left_open_is_ended_by_the_next(path):
-    OutputLog(str(path)).write(b"half")
-    OutputLog(str(path)).write(b"new\n")
-    assert lines(path) == [b"half", b"new"]
+def test_a_line_that_a_killed_supervisor_left_open_is_ended_by_the_next(output_path):
+    OutputLog(str(output_path)).write(b"half")
+    OutputLog(str(output_path)).write(b"new\n")
+    assert lines(output_path) == [b"half", b"new"]
 
 
-def test_a_tape_that_is_not_there_has_no_lines(path):
-    assert lines(path) == []
+def test_a_tape_that_is_not_there_has_no_lines(output_path):
+    assert lines(output_path) == []
 
 
-def test_bytes_of_a_program_that_look_like_ours_stay_its_own(path):
-    OutputLog(str(path)).write(b"a\x001.5\nb\x00\n\x00\x00\n")
-    assert lines(path) == [b"a\x001.5", b"b\x00", b"\x00\x00"]
+def test_bytes_of_a_program_that_look_like_ours_stay_its_own(output_path):
+    OutputLog(str(output_path)).write(b"a\x001.5\nb\x00\n\x00\x00\n")
+    assert lines(output_path) == [b"a\x001.5", b"b\x00", b"\x00\x00"]
 
 
-def test_two_files_take_turns_and_are_read_as_one(path, monkeypatch):
+def test_two_files_take_turns_and_are_read_as_one(output_path, monkeypatch):
     monkeypatch.setattr(output_log, "BOUND", 100)
-    writing = OutputLog(str(path))
+    writing = OutputLog(str(output_path))
     for number in range(12):
         writing.write(b"line %d\n" % number)
-    found = lines(path)
+    found = lines(output_path)
     assert found == [b"line %d" % number for number in range(12)][-len(found) :]
     assert len(found) > 4
-    assert path.with_name("log.1").exists()
+    assert output_path.with_name("log.1").exists()
 
 
-def test_a_file_that_takes_its_turn_while_it_is_read_is_not_read_twice(path, monkeypatch):
-    OutputLog(str(path)).write(b"one\n")
+def test_a_file_that_takes_its_turn_while_it_is_read_is_not_read_twice(output_path, monkeypatch):
+    OutputLog(str(output_path)).write(b"one\n")
     opened, real = [], backlog._open
 
     def turned(at, stack):
         opened.append(at.name)
         if len(opened) == 2:
-            path.rename(path.with_name("log.1"))
-            OutputLog(str(path)).write(b"two\n")
+            output_path.rename(output_path.with_name("log.1"))
+            OutputLog(str(output_path)).write(b"two\n")
         return real(at, stack)
 
     monkeypatch.setattr(backlog, "_open", turned)
-    assert lines(path) == [b"one", b"two"]
+    assert lines(output_path) == [b"one", b"two"]
     assert opened == ["log", "log.1"] * 2
 
 
-def test_a_full_disk_costs_lines_and_tears_one(path, monkeypatch):
-    writing, write = OutputLog(str(path)), os.write
+def test_a_full_disk_costs_lines_and_tears_one(output_path, monkeypatch):
+    writing, write = OutputLog(str(output_path)), os.write
     writing.write(b"one\n")
     monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:5]))
     writing.write(b"torn and long\n")
@@ -91,16 +91,16 @@ def test_a_full_disk_costs_lines_and_tears_one(path, monkeypatch):
     writing.write(b"lost\n")
     monkeypatch.setattr(os, "write", write)
     writing.write(b"two\n")
-    assert lines(path) == [b"one", b"two"]
+    assert lines(output_path) == [b"one", b"two"]
 
 
-def test_the_times_of_a_tape_never_go_back(path, monkeypatch):
+def test_the_times_of_a_tape_never_go_back(output_path, monkeypatch):
     times = iter([5.0, 3.0])
     monkeypatch.setattr(output_log.time, "time", lambda: next(times))
-    writing = OutputLog(str(path))
+    writing = OutputLog(str(output_path))
     writing.write(b"one\n")
     writing.write(b"two\n")
-    assert [logged.at for logged in backlog.read(path, 4.0, ended=False).lines] == [5.0, 5.0]
+    assert [logged.at for logged in backlog.read(output_path, 4.0, ended=False).lines] == [5.0, 5.0]
 
 
 # ---- control groups

@@ -9,18 +9,11 @@ from cryptography.hazmat.primitives import serialization
 
 from lightd import certificate
 from lightd.config.sections import ConfigurationError, Tls
-from tests.support.certificates import Authority
-
-
-@pytest.fixture
-def authority(tmp_path):
-    authority = Authority(tmp_path)
-    authority.write()
-    return authority
 
 
 @pytest.fixture
 def tls(tmp_path, authority):
+    authority.write()
     return Tls(tmp_path / "cert.pem", tmp_path / "key.pem")
 
 

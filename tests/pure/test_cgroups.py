@@ -19,17 +19,17 @@ def write(root, files):
 
 
 @pytest.fixture
-def host(tmp_path):
+def machine(tmp_path):
     write(tmp_path, {"proc/meminfo": "MemTotal:        2000 kB\nMemFree: 1 kB\nHugePages_Total: 0\n"})
     write(tmp_path, {"proc/7/net/dev": NET})
     return tmp_path
 
 
 @pytest.fixture
-def version_1(host):
+def version_1(machine):
     group = f"docker/{ID}"
     write(
-        host,
+        machine,
         {
             "proc/7/cgroup": f"5:cpuacct,cpu:/{group}\n4:memory:/{group}\n2:blkio:/{group}\n0::/\n",
             f"sys/fs/cgroup/cpuacct/{group}/cpuacct.usage": "2500000000\n",
@@ -41,14 +41,14 @@ def version_1(host):
             ),
         },
     )
-    return host
+    return machine
 
 
 @pytest.fixture
-def version_2(host):
+def version_2(machine):
     group = f"system.slice/docker-{ID}.scope"
     write(
-        host,
+        machine,
         {
             "proc/7/cgroup": f"0::/{group}\n",
             f"sys/fs/cgroup/{group}/cpu.stat": "usage_usec 2500000\nuser_usec 1\n",
@@ -60,7 +60,7 @@ def version_2(host):
             ),
         },
     )
-    return host
+    return machine
 
 
 def numbers(sample):

@@ -9,7 +9,7 @@ from quart import Response, abort, request, websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
-from lightd.http.transport import websocket as edge
+from lightd.http.transport import websocket as transport_websocket
 from lightd.http.transport.application import Application
 from lightd.http.transport.protocol import PROVE
 
@@ -155,5 +155,5 @@ def _add_websockets(app: QuartTrio, record: list[object]) -> None:
     @app.websocket("/ws/direct")
     async def ws_direct() -> None:
         await websocket.accept()
-        record.append(edge.to_socket(websocket.scope))
+        record.append(transport_websocket.to_socket(websocket.scope))
         await trio.sleep_forever()

@@ -16,7 +16,7 @@ import attrs
 import pytest
 import trio
 
-from lightd.http.transport import server
+from lightd.http.transport import server as http_server
 from tests.support import soak
 from tests.support.client import (
     BINARY,
@@ -137,8 +137,8 @@ ATTACKS: list[Callable[[Client, random.Random], Awaitable[None]]] = [
 ]  # fmt: skip
 
 
-async def attack(edge: server.Server, dice: random.Random, tally: dict[str, int]) -> None:
-    async with connect(edge) as client:
+async def attack(server: http_server.Server, dice: random.Random, tally: dict[str, int]) -> None:
+    async with connect(server) as client:
         chosen = dice.choice(ATTACKS)
         with (
             trio.move_on_after(dice.choice([0.05, 0.3, 1.0])),
@@ -153,9 +153,9 @@ async def attack(edge: server.Server, dice: random.Random, tally: dict[str, int]
     tally[chosen.__name__] = tally.get(chosen.__name__, 0) + 1
 
 
-async def work(edge: server.Server, tally: dict[str, int]) -> None:
+async def work(server: http_server.Server, tally: dict[str, int]) -> None:
     """Any error here fails the test: nobody else's misbehaviour is this client's trouble."""
-    async with connect(edge) as client, connect(edge) as viewer:
+    async with connect(server) as client, connect(server) as viewer:
         await viewer.open_websocket("/ws/echo")
         while True:
             text = b"%d" % tally.get("work", 0)
@@ -165,21 +165,21 @@ async def work(edge: server.Server, tally: dict[str, int]) -> None:
             tally["work"] = tally.get("work", 0) + 1
 
 
-async def storm(edge: server.Server, seed: int, seconds: float) -> dict[str, int]:
+async def storm(server: http_server.Server, seed: int, seconds: float) -> dict[str, int]:
     tally: dict[str, int] = {}
 
     async def attacker(number: int) -> None:
         dice = random.Random(f"{seed} {number}")
         while True:
-            await attack(edge, dice, tally)
+            await attack(server, dice, tally)
 
     with trio.move_on_after(seconds):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(work, edge, tally)
+            nursery.start_soon(work, server, tally)
             for number in range(ATTACKERS):
                 nursery.start_soon(attacker, number)
     with trio.fail_after(20):
-        await wait_until(lambda: edge.connections == 0)
+        await wait_until(lambda: server.connections == 0)
     return tally
 
 
@@ -188,7 +188,7 @@ class Left:
     descriptors: int
     tasks: int
     objects: int
-    """The edge's own, and the sockets and channels under it."""
+    """The server's own, and the sockets and channels under it."""
 
 
 def measure() -> Left:
@@ -224,13 +224,13 @@ async def test_nothing_that_clients_send_together_harms_another_client_or_is_lef
         "ping_every": 3.0,
         "keep_alive": 5.0,
     }
-    async with opened(patience=180 + 2 * SECONDS, **short) as edge:
+    async with opened(patience=180 + 2 * SECONDS, **short) as server:
         logging.disable(logging.CRITICAL)
         try:
-            await storm(edge, seed, min(SECONDS / 4, 8))
+            await storm(server, seed, min(SECONDS / 4, 8))
             app.config["RECORD"].clear()
             before, memory = measure(), resident()
-            tally = await storm(edge, seed + 1, SECONDS)
+            tally = await storm(server, seed + 1, SECONDS)
             app.config["RECORD"].clear()
         finally:
             logging.disable(logging.NOTSET)

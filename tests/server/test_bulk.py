@@ -14,8 +14,6 @@ from werkzeug.datastructures import Headers
 from lightd.http.transport import file_transfer
 from lightd.http.transport.quart_adapter import FileResponse
 from tests.server import test_encryption
-from tests.server.test_encryption import authority  # noqa: F401 - a fixture
-from tests.server.test_encryption import edge as encrypted  # noqa: F401 - the same
 from tests.support.client import connect, ended, request, wait_until
 
 SIZE = 24 << 20
@@ -45,9 +43,9 @@ def stored(app, tmp_path):
     return path
 
 
-async def test_a_file_goes_both_ways_under_tls(encrypted, stored, authority):  # noqa: F811 - the fixtures
+async def test_a_file_goes_both_ways_under_tls(tls_server, stored, authority):
     stored.write_bytes(os.urandom(3_000_000))
-    async with test_encryption.connect(encrypted, authority) as client:
+    async with test_encryption.connect(tls_server, authority) as client:
         assert (await client.ask("/file")).body == stored.read_bytes()
         new = os.urandom(3_000_000)
         await client.send(request("/file", "PUT", new))
@@ -57,9 +55,9 @@ async def test_a_file_goes_both_ways_under_tls(encrypted, stored, authority):  #
 
 
 async def test_a_large_upload_ends_its_connection_and_a_small_one_does_not(opened, stored):
-    async with opened() as edge:
+    async with opened() as server:
         for size, closes in ((file_transfer.LARGE - 1, False), (file_transfer.LARGE, True)):
-            async with connect(edge) as client:
+            async with connect(server) as client:
                 new = os.urandom(size)
                 await client.send(request("/file", "PUT", new))
                 answer = await client.read_answer()
@@ -71,7 +69,7 @@ async def test_a_large_upload_ends_its_connection_and_a_small_one_does_not(opene
 
 
 async def test_a_client_that_stops_sending_gets_a_408(opened, stored):
-    async with opened(body_timeout=0.3) as edge, connect(edge) as client:
+    async with opened(body_timeout=0.3) as server, connect(server) as client:
         await client.send(request("/file", "PUT", content_length=str(SIZE)) + bytes(3_000_000))
         assert (await client.read_answer()).status == 408
     assert stored.stat().st_size == SIZE
@@ -80,9 +78,9 @@ async def test_a_client_that_stops_sending_gets_a_408(opened, stored):
 async def test_a_client_that_stops_reading_a_file_is_cut_off(opened, app, stored):
     with stored.open("r+b") as file:
         file.truncate(1 << 40)
-    async with opened(write_stall=0.3) as edge, connect(edge) as client:
+    async with opened(write_stall=0.3) as server, connect(server) as client:
         await client.send(request("/file"))
-        await wait_until(lambda: edge.connections == 0)
+        await wait_until(lambda: server.connections == 0)
         assert app.config["FILE"].closed
 
 
@@ -90,24 +88,24 @@ async def test_a_client_that_reads_a_file_slowly_is_not_cut_off(opened, stored):
     """Less than the part of the socket's buffer that has to be free before the kernel calls it writable."""
     with stored.open("r+b") as file:
         file.truncate(1 << 40)
-    async with opened(write_stall=2.0) as edge:
+    async with opened(write_stall=2.0) as server:
         with socket.socket() as raw:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32_768)
             raw.settimeout(60)
-            await trio.to_thread.run_sync(raw.connect, (edge.addresses[0].host, edge.addresses[0].port))
+            await trio.to_thread.run_sync(raw.connect, (server.addresses[0].host, server.addresses[0].port))
             await trio.to_thread.run_sync(raw.sendall, request("/file"))
             for _ in range(30):
                 await trio.sleep(0.1)
                 assert len(await trio.to_thread.run_sync(raw.recv, 8_192)) > 0
-            assert edge.connections == 1
-        await wait_until(lambda: edge.connections == 0)
+            assert server.connections == 1
+        await wait_until(lambda: server.connections == 0)
 
 
 async def test_a_download_under_way_does_not_hold_up_the_end_of_the_daemon(opened, app, stored):
     with stored.open("r+b") as file:
         file.truncate(1 << 40)
     with trio.fail_after(10):
-        async with opened(grace=0.2) as edge, connect(edge) as client:
+        async with opened(grace=0.2) as server, connect(server) as client:
             await client.send(request("/file"))
             await wait_until(lambda: "FILE" in app.config)
     assert app.config["FILE"].closed
@@ -115,7 +113,7 @@ async def test_a_download_under_way_does_not_hold_up_the_end_of_the_daemon(opene
 
 async def test_an_upload_under_way_does_not_hold_up_the_end_of_the_daemon(opened, stored):
     with trio.fail_after(10):
-        async with opened(grace=0.2) as edge, connect(edge) as client:
+        async with opened(grace=0.2) as server, connect(server) as client:
             await client.send(request("/file", "PUT", content_length=str(SIZE)) + bytes(3_000_000))
             await wait_until(lambda: stored.with_name("new").exists())
     assert stored.stat().st_size == SIZE
@@ -124,13 +122,13 @@ async def test_an_upload_under_way_does_not_hold_up_the_end_of_the_daemon(opened
 async def test_a_client_that_resets_its_connection_is_no_bug(opened, app, stored):
     with stored.open("r+b") as file:
         file.truncate(1 << 40)
-    async with opened() as edge:
+    async with opened() as server:
         for head in (request("/file"), request("/file", "PUT", content_length=str(SIZE)) + bytes(3_000_000)):
-            async with connect(edge) as client:
+            async with connect(server) as client:
                 await client.send(head)
                 await trio.sleep(0.05)
                 client.stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-            await wait_until(lambda: edge.connections == 0)
+            await wait_until(lambda: server.connections == 0)
     assert app.config["FILE"].closed
 
 

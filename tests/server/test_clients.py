@@ -9,33 +9,34 @@ import socket as sockets
 import pytest
 import trio
 
-from lightd.http.transport import server, settings
+from lightd.http.transport import server as http_server
+from lightd.http.transport import settings
 from tests.support.client import CLOSE, connect, ended, frame, is_refusal, request, wait_until
 
 
 async def test_one_connection_too_many_is_told_so(opened):
-    async with opened(max_connections=2) as edge, connect(edge) as first, connect(edge) as second:
+    async with opened(max_connections=2) as server, connect(server) as first, connect(server) as second:
         assert (await first.ask("/")).status == 200
         assert (await second.ask("/")).status == 200
-        async with connect(edge) as third:
+        async with connect(server) as third:
             assert is_refusal(await third.read_answer(), 503, "too_many_connections")
             assert await ended(third)
         await first.stream.aclose()
-        await wait_until(lambda: edge.connections == 1)
-        async with connect(edge) as third:
+        await wait_until(lambda: server.connections == 1)
+        async with connect(server) as third:
             assert (await third.ask("/")).status == 200
 
 
 async def test_one_address_may_not_have_all_connections(opened):
     limits = {"max_connections_per_address": 1, "exempt_addresses": frozenset()}
-    async with opened(**limits) as edge, connect(edge) as first:
+    async with opened(**limits) as server, connect(server) as first:
         assert (await first.ask("/")).status == 200
-        async with connect(edge) as second:
+        async with connect(server) as second:
             answer = await second.read_answer()
             assert is_refusal(answer, 429, "too_many_connections")
             assert answer.headers["retry-after"] == "5"
         stream = await trio.open_tcp_stream(
-            edge.addresses[0].host, edge.addresses[0].port, local_address="127.0.0.2"
+            server.addresses[0].host, server.addresses[0].port, local_address="127.0.0.2"
         )
         async with stream:
             await stream.send_all(request("/"))
@@ -45,17 +46,17 @@ async def test_one_address_may_not_have_all_connections(opened):
 async def test_who_comes_from_an_address_that_is_refused_is_reset_unread_and_told_by_the_log_once(
     opened, caplog
 ):
-    async with opened(refuses=lambda host: host == "127.0.0.2") as edge:
+    async with opened(refuses=lambda host: host == "127.0.0.2") as server:
         for _ in range(3):
-            assert await answered(edge, "127.0.0.2") == b""
-        assert edge.connections == 0
-        assert b" 200 " in await answered(edge, "127.0.0.3")
+            assert await answered(server, "127.0.0.2") == b""
+        assert server.connections == 0
+        assert b" 200 " in await answered(server, "127.0.0.3")
     assert caplog.text.count("127.0.0.2 is the address of a container, and is not served here") == 1
 
 
-async def answered(edge, source):
+async def answered(server, source):
     """What a client from the address ``source`` gets to read, nothing where it is reset."""
-    host, port = edge.addresses[0].host, edge.addresses[0].port
+    host, port = server.addresses[0].host, server.addresses[0].port
     try:
         async with await trio.open_tcp_stream(host, port, local_address=source) as stream:
             await stream.send_all(request("/"))
@@ -65,19 +66,23 @@ async def answered(edge, source):
 
 
 async def test_a_proxy_on_this_machine_may_have_as_many_connections_as_there_are(opened):
-    async with opened(max_connections_per_address=1) as edge, connect(edge) as first, connect(edge) as second:
+    async with (
+        opened(max_connections_per_address=1) as server,
+        connect(server) as first,
+        connect(server) as second,
+    ):
         assert (await first.ask("/")).status == 200
         assert (await second.ask("/")).status == 200
 
 
 def test_an_ipv6_client_counts_by_its_network():
-    assert server.to_key("2001:db8::1") == server.to_key("2001:db8::ffff:1")
-    assert server.to_key("2001:db8::1") != server.to_key("2001:db8:0:1::1")
-    assert server.to_key("::ffff:10.0.0.1") == "10.0.0.1"
-    assert server.to_key("fe80::1%eth0") == server.to_key("fe80::2")
+    assert http_server.to_key("2001:db8::1") == http_server.to_key("2001:db8::ffff:1")
+    assert http_server.to_key("2001:db8::1") != http_server.to_key("2001:db8:0:1::1")
+    assert http_server.to_key("::ffff:10.0.0.1") == "10.0.0.1"
+    assert http_server.to_key("fe80::1%eth0") == http_server.to_key("fe80::2")
 
 
-async def test_running_out_of_descriptors_is_survived(edge, caplog):
+async def test_running_out_of_descriptors_is_survived(server, caplog):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.ExitStack() as stack:
         probe = stack.enter_context(sockets.socket())
@@ -85,50 +90,50 @@ async def test_running_out_of_descriptors_is_survived(edge, caplog):
         resource.setrlimit(resource.RLIMIT_NOFILE, (clients[-1].fileno() + 4, hard))
         try:
             for client in clients:
-                client.connect((edge.addresses[0].host, edge.addresses[0].port))
+                client.connect((server.addresses[0].host, server.addresses[0].port))
             await wait_until(lambda: "cannot accept" in caplog.text)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        await wait_until(lambda: edge.connections == 10)
-        probe.connect((edge.addresses[0].host, edge.addresses[0].port))
-        await wait_until(lambda: edge.connections == 11)
+        await wait_until(lambda: server.connections == 10)
+        probe.connect((server.addresses[0].host, server.addresses[0].port))
+        await wait_until(lambda: server.connections == 11)
 
 
-async def test_a_connection_that_is_reset_before_it_is_served_does_no_harm(edge):
+async def test_a_connection_that_is_reset_before_it_is_served_does_no_harm(server):
     for _ in range(50):
         client = sockets.socket()
-        client.connect((edge.addresses[0].host, edge.addresses[0].port))
+        client.connect((server.addresses[0].host, server.addresses[0].port))
         client.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         client.close()
-    async with connect(edge) as client:
+    async with connect(server) as client:
         assert (await client.ask("/")).status == 200
-        await wait_until(lambda: edge.connections == 1)
+        await wait_until(lambda: server.connections == 1)
 
 
 async def test_after_the_end_nothing_accepts(opened):
-    async with opened() as edge:
+    async with opened() as server:
         pass
     with pytest.raises(OSError, match="all attempts to connect"):
-        async with connect(edge):
+        async with connect(server):
             pass
 
 
-async def test_an_address_in_use_is_an_error_at_once(opened, edge, app):
-    with pytest.raises(OSError, match=f"cannot listen on {edge.addresses[0]}: Address already in use"):
-        async with server.open_server(app, [edge.addresses[0]]):
+async def test_an_address_in_use_is_an_error_at_once(opened, server, app):
+    with pytest.raises(OSError, match=f"cannot listen on {server.addresses[0]}: Address already in use"):
+        async with http_server.open_server(app, [server.addresses[0]]):
             pass
 
 
 async def test_an_address_that_is_not_this_machines_is_an_error_that_names_it(app):
     with pytest.raises(OSError, match=r"cannot listen on 192\.0\.2\.1:1"):
-        async with server.open_server(app, [server.Address("192.0.2.1", 1)]):
+        async with http_server.open_server(app, [http_server.Address("192.0.2.1", 1)]):
             pass
 
 
 async def test_every_address_is_served(app):
-    addresses = [server.Address("127.0.0.1", 0), server.Address("127.0.0.2", 0)]
-    async with server.open_server(app, addresses) as edge:
-        for address in edge.addresses:
+    addresses = [http_server.Address("127.0.0.1", 0), http_server.Address("127.0.0.2", 0)]
+    async with http_server.open_server(app, addresses) as server:
+        for address in server.addresses:
             stream = await trio.open_tcp_stream(address.host, address.port)
             async with stream:
                 await stream.send_all(request("/"))
@@ -136,17 +141,22 @@ async def test_every_address_is_served(app):
 
 
 async def test_the_end_does_not_wait_for_idle_connections(opened):
-    async with opened(grace=50.0) as edge, connect(edge), connect(edge) as idle, connect(edge) as half:
+    async with (
+        opened(grace=50.0) as server,
+        connect(server),
+        connect(server) as idle,
+        connect(server) as half,
+    ):
         await half.send(b"GET / HT")
         assert (await idle.ask("/")).status == 200
-        await wait_until(lambda: edge.connections == 3)
+        await wait_until(lambda: server.connections == 3)
 
 
 async def test_the_end_waits_for_an_answer_that_is_under_way(opened, app):
-    async with trio.open_nursery() as nursery, opened(grace=30.0) as edge:
+    async with trio.open_nursery() as nursery, opened(grace=30.0) as server:
 
         async def ask() -> None:
-            async with connect(edge) as client:
+            async with connect(server) as client:
                 answer = await client.ask("/wait")
                 assert (answer.body, answer.headers["connection"]) == (b"done", "close")
                 app.config["RECORD"].append("seen")
@@ -166,9 +176,11 @@ async def test_the_end_comes_within_the_grace_whatever_the_clients_do(app, path)
     limits = settings.Settings(grace=0.5, linger=0.1)
     async with contextlib.AsyncExitStack() as stack:
         with trio.fail_after(10):
-            async with server.open_server(app, [server.Address("127.0.0.1", 0)], settings=limits) as edge:
+            async with http_server.open_server(
+                app, [http_server.Address("127.0.0.1", 0)], settings=limits
+            ) as server:
                 for _ in range(5):
-                    client = await stack.enter_async_context(connect(edge))
+                    client = await stack.enter_async_context(connect(server))
                     await client.send(request(path))
                 await trio.sleep(0.3)
 
@@ -176,11 +188,13 @@ async def test_the_end_comes_within_the_grace_whatever_the_clients_do(app, path)
 async def test_the_end_tells_websockets_that_the_daemon_leaves(app):
     async with trio.open_nursery() as nursery:
         limits = settings.Settings(grace=30.0, linger=20.0)
-        async with server.open_server(app, [server.Address("127.0.0.1", 0)], settings=limits) as edge:
+        async with http_server.open_server(
+            app, [http_server.Address("127.0.0.1", 0)], settings=limits
+        ) as server:
             opened = trio.Event()
 
             async def watch() -> None:
-                async with connect(edge) as client:
+                async with connect(server) as client:
                     await client.open_websocket("/ws/listen")
                     opened.set()
                     assert await client.read_close() == 1001
@@ -197,10 +211,10 @@ async def test_a_cancelled_server_says_goodbye_all_the_same(app):
     async with trio.open_nursery() as nursery:
         opened = trio.Event()
         with trio.CancelScope() as scope:
-            async with server.open_server(app, [server.Address("127.0.0.1", 0)]) as edge:
+            async with http_server.open_server(app, [http_server.Address("127.0.0.1", 0)]) as server:
 
                 async def watch() -> None:
-                    async with connect(edge) as client:
+                    async with connect(server) as client:
                         await client.open_websocket("/ws/flood")
                         opened.set()
                         assert await client.read_close() == 1001
@@ -215,21 +229,21 @@ async def test_a_cancelled_server_says_goodbye_all_the_same(app):
 
 async def test_an_error_in_the_block_ends_the_server_and_comes_out(app):
     with pytest.RaisesGroup(ZeroDivisionError):
-        async with server.open_server(app, [server.Address("127.0.0.1", 0)]):
+        async with http_server.open_server(app, [http_server.Address("127.0.0.1", 0)]):
             raise ZeroDivisionError
 
 
 async def test_an_application_with_lifespan_hooks_is_not_served_without_them(app):
     app.before_serving(lambda: None)
     with pytest.raises(ValueError, match="lifespan"):
-        async with server.open_server(app, [server.Address("127.0.0.1", 0)]):
+        async with http_server.open_server(app, [http_server.Address("127.0.0.1", 0)]):
             pass
 
 
 @contextlib.asynccontextmanager
-async def stranger(edge, number=2):
+async def stranger(server, number=2):
     """A connection from another address than this machine's own; it says nothing."""
-    host, port = edge.addresses[0].host, edge.addresses[0].port
+    host, port = server.addresses[0].host, server.addresses[0].port
     async with await trio.open_tcp_stream(host, port, local_address=f"127.0.0.{number}") as stream:
         yield stream
 
@@ -252,9 +266,9 @@ FEW = {"max_connections": 3, "reserved_connections": 1, "exempt_addresses": froz
 
 
 async def test_silent_strangers_make_room_for_whoever_comes_the_oldest_first(opened):
-    async with opened(**FEW) as edge, stranger(edge, 2) as first, stranger(edge, 3) as second:
-        await wait_until(lambda: edge.connections == 2)
-        async with stranger(edge, 4) as third:
+    async with opened(**FEW) as server, stranger(server, 2) as first, stranger(server, 3) as second:
+        await wait_until(lambda: server.connections == 2)
+        async with stranger(server, 4) as third:
             assert await is_dropped(first)
             await third.send_all(request("/"))
             assert b" 200 " in await third.receive_some()
@@ -263,10 +277,10 @@ async def test_silent_strangers_make_room_for_whoever_comes_the_oldest_first(ope
 
 
 async def test_client_that_has_shown_a_token_is_never_dropped_for_strangers(opened):
-    async with opened(**FEW) as edge, stranger(edge, 2) as panel, stranger(edge, 3) as first:
+    async with opened(**FEW) as server, stranger(server, 2) as panel, stranger(server, 3) as first:
         await prove(panel)
         for number in range(4, 9):
-            async with stranger(edge, number) as more:
+            async with stranger(server, number) as more:
                 await more.send_all(request("/"))
                 assert b" 200 " in await more.receive_some()
         assert await is_dropped(first)
@@ -274,14 +288,14 @@ async def test_client_that_has_shown_a_token_is_never_dropped_for_strangers(open
 
 
 async def test_last_connections_are_kept_for_addresses_that_have_shown_a_token(opened):
-    async with opened(**FEW) as edge:
-        async with stranger(edge, 2) as panel:
+    async with opened(**FEW) as server:
+        async with stranger(server, 2) as panel:
             await prove(panel)
-        async with stranger(edge, 3) as one, stranger(edge, 4) as two:
+        async with stranger(server, 3) as one, stranger(server, 4) as two:
             await prove(one)
             await prove(two)
-            async with stranger(edge, 5) as third:
+            async with stranger(server, 5) as third:
                 assert b" 503 " in await third.receive_some()
-            async with stranger(edge, 2) as panel:
+            async with stranger(server, 2) as panel:
                 await panel.send_all(request("/"))
                 assert b" 200 " in await panel.receive_some()

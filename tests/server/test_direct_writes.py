@@ -16,8 +16,8 @@ async def to_socket(app):
     return app.config["RECORD"].pop()
 
 
-async def test_a_frame_arrives_without_a_task_switch(edge, app):
-    async with connect(edge) as client:
+async def test_a_frame_arrives_without_a_task_switch(server, app):
+    async with connect(server) as client:
         await client.open_websocket("/ws/direct")
         socket = await to_socket(app)
         assert socket.open
@@ -28,8 +28,8 @@ async def test_a_frame_arrives_without_a_task_switch(edge, app):
         assert await client.read_frame() == (TEXT, b"line")
 
 
-async def test_a_full_window_takes_all_of_a_frame_or_nothing(edge, app):
-    async with connect(edge) as client:
+async def test_a_full_window_takes_all_of_a_frame_or_nothing(server, app):
+    async with connect(server) as client:
         await client.open_websocket("/ws/direct")
         socket = await to_socket(app)
         taken = 0
@@ -45,8 +45,8 @@ async def test_a_full_window_takes_all_of_a_frame_or_nothing(edge, app):
         assert await client.read_frame() == (TEXT, b"line")
 
 
-async def test_the_order_holds_among_all_who_write(edge, app):
-    async with connect(edge) as client, trio.open_nursery() as nursery:
+async def test_the_order_holds_among_all_who_write(server, app):
+    async with connect(server) as client, trio.open_nursery() as nursery:
         await client.open_websocket("/ws/direct")
         socket = await to_socket(app)
         number, waiting = 0, trio.Event()
@@ -68,8 +68,8 @@ async def test_the_order_holds_among_all_who_write(edge, app):
                 await trio.sleep(0.02)
 
 
-async def test_a_closed_socket_takes_nothing_and_is_a_checkpoint(edge, app):
-    async with connect(edge) as client:
+async def test_a_closed_socket_takes_nothing_and_is_a_checkpoint(server, app):
+    async with connect(server) as client:
         await client.open_websocket("/ws/direct")
         socket = await to_socket(app)
         await client.send(frame(CLOSE, b"\x03\xe8"))
@@ -82,8 +82,8 @@ async def test_a_closed_socket_takes_nothing_and_is_a_checkpoint(edge, app):
         assert scope.cancelled_caught
 
 
-async def test_a_client_that_has_left_is_found_without_an_exception(edge, app):
-    async with connect(edge) as client:
+async def test_a_client_that_has_left_is_found_without_an_exception(server, app):
+    async with connect(server) as client:
         await client.open_websocket("/ws/direct")
         socket = await to_socket(app)
     with trio.fail_after(10):
@@ -94,18 +94,18 @@ async def test_a_client_that_has_left_is_found_without_an_exception(edge, app):
 
 
 async def test_a_client_that_takes_nothing_is_cut_off(opened, app):
-    async with opened(write_stall=0.3) as edge, connect(edge) as client:
+    async with opened(write_stall=0.3) as server, connect(server) as client:
         await client.open_websocket("/ws/direct")
         socket = await to_socket(app)
         while socket.write_nowait(LARGE):
             pass
-        await wait_until(lambda: edge.connections == 0)
+        await wait_until(lambda: server.connections == 0)
         assert not socket.open
 
 
 @pytest.mark.parametrize("full", [False, True])
 async def test_a_shutdown_is_not_held_up_by_a_writer(opened, app, full):
-    async with opened(grace=0.5, linger=0.1) as edge, connect(edge) as client:
+    async with opened(grace=0.5, linger=0.1) as server, connect(server) as client:
         await client.open_websocket("/ws/direct")
         socket = await to_socket(app)
         while full and socket.write_nowait(LARGE):

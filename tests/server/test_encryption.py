@@ -4,43 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import trio
 
-from lightd import certificate
-from lightd.config.sections import Tls
-from lightd.http.transport import server, settings
+from lightd.http.transport import server as http_server
 from tests.support.certificates import Authority
 from tests.support.client import CLOSE, TEXT, Client, frame, request, wait_until
 
 
-@pytest.fixture
-def authority(tmp_path) -> Authority:
-    return Authority(tmp_path)
-
-
-@pytest.fixture
-async def edge(app, authority) -> AsyncIterator[server.Server]:
-    authority.write()
-    pair = certificate.read(Tls(*map(Path, authority.tls.values())))
-    limits = settings.Settings(grace=1.0, linger=0.5, tls_handshake_timeout=1.5, write_stall=0.5)
-    with trio.fail_after(30):
-        async with server.open_server(
-            app, [server.Address("127.0.0.1", 0)], settings=limits, to_context=lambda: pair.context
-        ) as edge:
-            yield edge
-        assert edge.failures == 0
-
-
 @contextlib.asynccontextmanager
 async def connect(
-    edge: server.Server, authority: Authority, protocols=("h2", "http/1.1")
+    server: http_server.Server, authority: Authority, protocols=("h2", "http/1.1")
 ) -> AsyncIterator[Client]:
     context = authority.to_context()
     context.set_alpn_protocols(protocols)
-    tcp = await trio.open_tcp_stream(edge.addresses[0].host, edge.addresses[0].port)
+    tcp = await trio.open_tcp_stream(server.addresses[0].host, server.addresses[0].port)
     stream = trio.SSLStream(tcp, context, server_hostname="localhost", https_compatible=True)
     try:
         await stream.do_handshake()
@@ -49,16 +28,16 @@ async def connect(
         await trio.aclose_forcefully(stream)
 
 
-async def test_http_2_is_not_offered(edge, authority):
-    async with connect(edge, authority) as client:
+async def test_http_2_is_not_offered(tls_server, authority):
+    async with connect(tls_server, authority) as client:
         assert client.stream.selected_alpn_protocol() == "http/1.1"
         for _ in range(2):
             assert (await client.ask("/")).status == 200
         assert (await client.ask("/echo", "POST", b"x" * 300000)).body == b"x" * 300000
 
 
-async def test_a_websocket_is_served_and_its_direct_writes_wait_their_turn(edge, authority, app):
-    async with connect(edge, authority) as client:
+async def test_a_websocket_is_served_and_its_direct_writes_wait_their_turn(tls_server, authority, app):
+    async with connect(tls_server, authority) as client:
         await client.open_websocket("/ws/direct")
         await wait_until(lambda: len(app.config["RECORD"]) == 1)
         socket = app.config["RECORD"].pop()
@@ -70,29 +49,31 @@ async def test_a_websocket_is_served_and_its_direct_writes_wait_their_turn(edge,
         assert await client.read_close() == 1000
 
 
-async def test_a_client_that_never_shakes_hands_is_closed(edge):
-    async with await trio.open_tcp_stream(edge.addresses[0].host, edge.addresses[0].port):
-        await wait_until(lambda: edge.connections == 1)
-        await wait_until(lambda: edge.connections == 0)
+async def test_a_client_that_never_shakes_hands_is_closed(tls_server):
+    async with await trio.open_tcp_stream(tls_server.addresses[0].host, tls_server.addresses[0].port):
+        await wait_until(lambda: tls_server.connections == 1)
+        await wait_until(lambda: tls_server.connections == 0)
 
 
 @pytest.mark.parametrize("sent", [request("/"), b"\x00" * 1000, b"\x16\x03\x01\x00\x05hello"])
-async def test_what_is_no_tls_ends_its_connection_alone(edge, authority, sent):
-    async with await trio.open_tcp_stream(edge.addresses[0].host, edge.addresses[0].port) as stream:
+async def test_what_is_no_tls_ends_its_connection_alone(tls_server, authority, sent):
+    async with await trio.open_tcp_stream(
+        tls_server.addresses[0].host, tls_server.addresses[0].port
+    ) as stream:
         await stream.send_all(sent)
-        await wait_until(lambda: edge.connections == 0)
-    async with connect(edge, authority) as client:
+        await wait_until(lambda: tls_server.connections == 0)
+    async with connect(tls_server, authority) as client:
         assert (await client.ask("/")).status == 200
 
 
-async def test_a_client_that_stops_reading_is_cut_off(edge, authority):
-    async with connect(edge, authority) as client:
+async def test_a_client_that_stops_reading_is_cut_off(tls_server, authority):
+    async with connect(tls_server, authority) as client:
         await client.send(request("/endless"))
-        await wait_until(lambda: edge.connections == 0)
+        await wait_until(lambda: tls_server.connections == 0)
 
 
-async def test_the_end_is_not_held_up_by_a_client(app, edge, authority):
-    async with connect(edge, authority) as idle, connect(edge, authority) as reading:
+async def test_the_end_is_not_held_up_by_a_client(app, tls_server, authority):
+    async with connect(tls_server, authority) as idle, connect(tls_server, authority) as reading:
         assert (await idle.ask("/")).status == 200
         await reading.send(request("/endless"))
         await reading.receive()

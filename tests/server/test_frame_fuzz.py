@@ -9,7 +9,7 @@ import attrs
 import pytest
 import trio
 
-from lightd.http.transport import server
+from lightd.http.transport import server as http_server
 from tests.server.test_all_at_once import measure
 from tests.support import soak
 from tests.support.client import BINARY, CLOSE, PING, PONG, TEXT, Client, connect, frame, wait_until
@@ -126,11 +126,11 @@ async def read_frames(client: Client, tally: dict[str, int]) -> None:
 class Neighbour:
     """Talks on a socket of its own, and fails where it isn't answered."""
 
-    edge: server.Server
+    server: http_server.Server
     answered: int = 0
 
     async def talk(self) -> None:
-        async with connect(self.edge) as client:
+        async with connect(self.server) as client:
             await client.open_websocket("/ws/echo")
             while True:
                 with trio.fail_after(10):
@@ -139,14 +139,14 @@ class Neighbour:
                 await trio.sleep(0.005)
 
 
-async def fuzz(edge: server.Server, seed: int, seconds: float) -> dict[str, int]:
+async def fuzz(server: http_server.Server, seed: int, seconds: float) -> dict[str, int]:
     tally: dict[str, int] = {}
-    neighbour = Neighbour(edge)
+    neighbour = Neighbour(server)
 
     async def session(number: int) -> None:
         dice = random.Random(f"{seed} {number}")
         while True:
-            async with connect(edge) as client:
+            async with connect(server) as client:
                 await client.open_websocket("/ws/echo")
                 await dice.choice([right, right, wrong])(client, dice, tally)
                 if dice.random() < 0.3:
@@ -159,7 +159,7 @@ async def fuzz(edge: server.Server, seed: int, seconds: float) -> dict[str, int]
             for number in range(FUZZERS):
                 nursery.start_soon(session, number)
     with trio.fail_after(20):
-        await wait_until(lambda: edge.connections == 0)
+        await wait_until(lambda: server.connections == 0)
     assert neighbour.answered > 0
     return tally
 
@@ -168,10 +168,10 @@ async def fuzz(edge: server.Server, seed: int, seconds: float) -> dict[str, int]
 @pytest.mark.parametrize("seed", [random.randrange(10**6)], ids=lambda seed: f"seed-{seed}")
 async def test_frames_at_random_are_answered_or_end_their_socket_alone(opened, seed):
     limits = {"linger": 0.3, "write_stall": 1.0, "ping_every": 5.0}
-    async with opened(patience=60 + 2 * SECONDS, **limits) as edge:
-        await fuzz(edge, seed, SECONDS / 4)
+    async with opened(patience=60 + 2 * SECONDS, **limits) as server:
+        await fuzz(server, seed, SECONDS / 4)
         before = measure()
-        tally = await fuzz(edge, seed + 1, SECONDS)
+        tally = await fuzz(server, seed + 1, SECONDS)
         after = measure()
     assert tally["answered"] > 20, tally
     assert tally["closed"] > 5, tally

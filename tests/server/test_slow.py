@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 import trio
 
-from lightd.http.transport import server
+from lightd.http.transport import server as http_server
 from tests.support.client import TEXT, Client, connect, frame, is_refusal, request, upgrade, wait_until
 
 SHORT = {"head_timeout": 0.4, "body_timeout": 0.4, "keep_alive": 0.6, "ping_every": 0.2, "linger": 0.2}
@@ -16,9 +16,9 @@ CROWD = 60
 
 
 @pytest.fixture
-async def edge(opened) -> AsyncIterator[server.Server]:
-    async with opened(**SHORT) as edge:
-        yield edge
+async def impatient_server(opened) -> AsyncIterator[http_server.Server]:
+    async with opened(**SHORT) as server:
+        yield server
 
 
 async def drip(client: Client, data: bytes) -> None:
@@ -73,24 +73,24 @@ WAYS = [
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-async def test_however_slow_a_client_is_its_connection_ends(edge, way):
+async def test_however_slow_a_client_is_its_connection_ends(impatient_server, way):
     first, dripped = way()
-    async with connect(edge) as client, trio.open_nursery() as nursery:
+    async with connect(impatient_server) as client, trio.open_nursery() as nursery:
         await client.send(first)
         nursery.start_soon(drip, client, dripped)
         with trio.fail_after(10):
             await client.read_to_end()
-            await wait_until(lambda: edge.connections == 0)
+            await wait_until(lambda: impatient_server.connections == 0)
         nursery.cancel_scope.cancel()
 
 
-async def test_a_crowd_of_slow_clients_of_every_kind_keeps_nobody_waiting(edge):
+async def test_a_crowd_of_slow_clients_of_every_kind_keeps_nobody_waiting(impatient_server):
     ended = 0
 
     async def attack(way: Callable[[], tuple[bytes, bytes]]) -> None:
         nonlocal ended
         first, dripped = way()
-        async with connect(edge) as client, trio.open_nursery() as nursery:
+        async with connect(impatient_server) as client, trio.open_nursery() as nursery:
             await client.try_to_send(first)
             nursery.start_soon(drip, client, dripped)
             await client.read_to_end()
@@ -99,7 +99,7 @@ async def test_a_crowd_of_slow_clients_of_every_kind_keeps_nobody_waiting(edge):
 
     async def work() -> None:
         while ended < CROWD:
-            async with connect(edge) as client:
+            async with connect(impatient_server) as client:
                 with trio.fail_after(5):
                     assert (await client.ask("/echo", "POST", b"hello")).body == b"hello"
 
@@ -108,11 +108,11 @@ async def test_a_crowd_of_slow_clients_of_every_kind_keeps_nobody_waiting(edge):
             nursery.start_soon(attack, WAYS[number % len(WAYS)])
         nursery.start_soon(work)
     with trio.fail_after(10):
-        await wait_until(lambda: edge.connections == 0)
+        await wait_until(lambda: impatient_server.connections == 0)
 
 
-async def test_a_body_that_trickles_in_time_chunk_by_chunk_has_one_time_for_all_of_it(edge):
-    async with connect(edge) as client, trio.open_nursery() as nursery:
+async def test_a_body_that_trickles_in_time_chunk_by_chunk_has_one_time_for_all_of_it(impatient_server):
+    async with connect(impatient_server) as client, trio.open_nursery() as nursery:
         await client.send(request("/echo", "POST", content_length="1000"))
         nursery.start_soon(drip, client, b"x")
         answer = await client.read_answer()
@@ -120,17 +120,17 @@ async def test_a_body_that_trickles_in_time_chunk_by_chunk_has_one_time_for_all_
         nursery.cancel_scope.cancel()
 
 
-async def test_a_handshake_in_halves_is_a_408(edge):
-    async with connect(edge) as client:
+async def test_a_handshake_in_halves_is_a_408(impatient_server):
+    async with connect(impatient_server) as client:
         await client.send(upgrade("/ws/echo")[:-2])
         assert is_refusal(await client.read_answer(), 408)
 
 
-async def test_a_client_that_sends_a_half_and_hangs_up_leaves_nothing(edge, app):
+async def test_a_client_that_sends_a_half_and_hangs_up_leaves_nothing(impatient_server, app):
     for way in WAYS:
         first, dripped = way()
-        async with connect(edge) as client:
+        async with connect(impatient_server) as client:
             await client.send(first + dripped[:7])
             await client.stream.send_eof()
             await client.read_to_end()
-    await wait_until(lambda: edge.connections == 0)
+    await wait_until(lambda: impatient_server.connections == 0)

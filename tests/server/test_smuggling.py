@@ -19,7 +19,7 @@ LAST = b"GET /last HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
 
 
 @pytest.fixture
-def seen(app) -> list[tuple[str, str, bytes]]:
+def received(app) -> list[tuple[str, str, bytes]]:
     """The requests that reached the application."""
     record: list[tuple[str, str, bytes]] = []
 
@@ -128,8 +128,8 @@ AMBIGUOUS = {
 
 
 @pytest.mark.parametrize("name", AMBIGUOUS)
-async def test_what_is_ambiguous_is_refused_and_nothing_after_it_is_read(edge, seen, name):
-    async with connect(edge) as client:
+async def test_what_is_ambiguous_is_refused_and_nothing_after_it_is_read(server, received, name):
+    async with connect(server) as client:
         await client.try_to_send(AMBIGUOUS[name] + LAST)
         answer = await client.read_answer()
         assert answer.status in (400, 501, 505), answer
@@ -137,7 +137,7 @@ async def test_what_is_ambiguous_is_refused_and_nothing_after_it_is_read(edge, s
         assert set(json.loads(answer.body)) == {"error", "code"}
         assert client.buffer == b""
         assert await ended(client)
-    assert [path for _, path, _ in seen if path in ("/smuggled", "/last")] == []
+    assert [path for _, path, _ in received if path in ("/smuggled", "/last")] == []
 
 
 ONE_MEANING = {
@@ -166,43 +166,43 @@ ONE_MEANING = {
 
 
 @pytest.mark.parametrize("name", ONE_MEANING)
-async def test_what_has_one_meaning_is_read_so_and_what_follows_is_the_next_request(edge, seen, name):
+async def test_what_has_one_meaning_is_read_so_and_what_follows_is_the_next_request(server, received, name):
     sent, body = ONE_MEANING[name]
-    async with connect(edge) as client:
+    async with connect(server) as client:
         await client.send(sent + LAST)
         answer = await client.read_answer()
         assert (answer.status, answer.body) == (200, body)
         assert (await client.read_answer()).status == 404
         assert await ended(client)
-    assert seen == [("POST", "/echo", body), ("GET", "/last", b"")]
+    assert received == [("POST", "/echo", body), ("GET", "/last", b"")]
 
 
 @pytest.mark.parametrize("target", [b"http://evil.example/", b"HTTP://a/", b"http://a:1/?x=http://b/"])
-async def test_an_absolute_target_is_its_path_whatever_its_host(edge, seen, target):
-    async with connect(edge) as client:
+async def test_an_absolute_target_is_its_path_whatever_its_host(server, received, target):
+    async with connect(server) as client:
         await client.send(b"GET " + target + b" HTTP/1.1\r\nhost: a\r\n\r\n" + LAST)
         assert (await client.read_answer()).status == 200
         assert (await client.read_answer()).status == 404
         assert await ended(client)
-    assert [path for _, path, _ in seen] == ["/", "/last"]
+    assert [path for _, path, _ in received] == ["/", "/last"]
 
 
-async def test_a_body_that_a_get_brings_is_not_the_next_request(edge, seen):
+async def test_a_body_that_a_get_brings_is_not_the_next_request(server, received):
     head = b"GET / HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % len(INNER)
-    async with connect(edge) as client:
+    async with connect(server) as client:
         await client.send(head + INNER + LAST)
         assert (await client.read_answer()).status == 200
         assert (await client.read_answer()).status == 404
-    assert [path for _, path, _ in seen] == ["/", "/last"]
+    assert [path for _, path, _ in received] == ["/", "/last"]
 
 
-async def test_a_body_that_nobody_reads_is_not_the_next_request(edge, seen):
+async def test_a_body_that_nobody_reads_is_not_the_next_request(server, received):
     body = INNER * 100_000  # more than is dropped in passing, and than waits in any queue
     head = b"GET / HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % len(body)
-    async with connect(edge) as client, trio.open_nursery() as nursery:
+    async with connect(server) as client, trio.open_nursery() as nursery:
         nursery.start_soon(client.try_to_send, head + body)
         answer = await client.read_answer()
         assert (answer.status, answer.headers["connection"]) == (200, "close")
         assert await ended(client)
         nursery.cancel_scope.cancel()
-    assert [path for _, path, _ in seen] == ["/"]
+    assert [path for _, path, _ in received] == ["/"]

@@ -25,8 +25,8 @@ from tests.support.client import (
 KIB = 1024
 
 
-async def test_messages_go_both_ways(edge):
-    async with connect(edge) as client:
+async def test_messages_go_both_ways(server):
+    async with connect(server) as client:
         await client.open_websocket("/ws/echo")
         for text in (b"hello", b"", b"x" * 64 * KIB, "ä€😀".encode()):
             assert await client.exchange(text) == text
@@ -34,8 +34,8 @@ async def test_messages_go_both_ways(edge):
         assert await client.read_frame() == (BINARY, b"\x00\xff")
 
 
-async def test_a_message_may_come_in_fragments_with_a_ping_between(edge):
-    async with connect(edge) as client:
+async def test_a_message_may_come_in_fragments_with_a_ping_between(server):
+    async with connect(server) as client:
         await client.open_websocket("/ws/echo")
         await client.send(frame(TEXT, b"a\xe2\x82", final=False) + frame(PING, b"?"))
         await client.send(frame(0, b"\xacb", final=False) + frame(0, b"c"))
@@ -44,7 +44,7 @@ async def test_a_message_may_come_in_fragments_with_a_ping_between(edge):
 
 
 async def test_a_client_that_closes_is_answered_and_closed_at_once(opened):
-    async with opened(linger=30.0, grace=40.0) as edge, connect(edge) as client:
+    async with opened(linger=30.0, grace=40.0) as server, connect(server) as client:
         await client.open_websocket("/ws/echo")
         await client.send(frame(CLOSE, b"\x03\xe8bye"))
         assert await client.read_close() == 1000
@@ -55,18 +55,18 @@ async def test_a_client_that_vanishes_having_said_nothing_cancels_its_handler_at
     opened, app, monkeypatch
 ):
     monkeypatch.setattr(app_calls, "LAST_WORDS", 1000.0)  # that are for what it said
-    async with opened(patience=60) as edge:
-        async with connect(edge) as client:
+    async with opened(patience=60) as server:
+        async with connect(server) as client:
             await client.open_websocket("/ws/listen")
             await wait_until(lambda: app.config["RECORD"] == ["listening"])
-        await wait_until(lambda: edge.connections == 0)
+        await wait_until(lambda: server.connections == 0)
     assert app.config["RECORD"] == ["listening", "left"]
 
 
 @pytest.mark.parametrize("early", [b"x", frame(TEXT, b"early"), b"\x00" * 70000, frame(PING) * 100])
 @pytest.mark.parametrize("path", ["/ws/private", "/ws/silent", "/nothing", "/"])
-async def test_bytes_that_race_the_handshakes_refusal_do_no_harm(edge, path, early):
-    async with connect(edge) as client:
+async def test_bytes_that_race_the_handshakes_refusal_do_no_harm(server, path, early):
+    async with connect(server) as client:
         await client.try_to_send(upgrade(path) + early)
         answer = await client.read_answer()
         assert answer.status in (401, 403, 404, 400, 200, 405)
@@ -74,23 +74,23 @@ async def test_bytes_that_race_the_handshakes_refusal_do_no_harm(edge, path, ear
             await client.try_to_send(early)
 
 
-async def test_a_frame_that_comes_before_the_handshakes_answer_is_not_lost(edge):
-    async with connect(edge) as client:
+async def test_a_frame_that_comes_before_the_handshakes_answer_is_not_lost(server):
+    async with connect(server) as client:
         await client.send(upgrade("/ws/echo") + frame(TEXT, b"early"))
         await client.read_until(b"\r\n\r\n")
         assert await client.read_frame() == (TEXT, b"early")
 
 
-async def test_one_byte_that_comes_before_the_handshakes_answer_ends_only_its_connection(edge):
-    async with connect(edge) as client:
+async def test_one_byte_that_comes_before_the_handshakes_answer_ends_only_its_connection(server):
+    async with connect(server) as client:
         await client.send(upgrade("/ws/echo") + b"x")
         await client.read_until(b"\r\n\r\n")
         await client.send(b"y" * 100)
         assert await client.read_close() == 1002
 
 
-async def test_a_handler_refuses_a_handshake_with_its_own_answer(edge):
-    async with connect(edge) as client:
+async def test_a_handler_refuses_a_handshake_with_its_own_answer(server):
+    async with connect(server) as client:
         await client.send(upgrade("/ws/private"))
         answer = await client.read_answer()
         assert answer.status == 401
@@ -99,14 +99,14 @@ async def test_a_handler_refuses_a_handshake_with_its_own_answer(edge):
         assert await ended(client)
 
 
-async def test_a_handler_that_does_not_accept_is_a_403(edge):
-    async with connect(edge) as client:
+async def test_a_handler_that_does_not_accept_is_a_403(server):
+    async with connect(server) as client:
         await client.send(upgrade("/ws/silent"))
         assert is_refusal(await client.read_answer(), 403)
 
 
-async def test_a_handler_that_fails_to_accept_is_a_500(edge):
-    async with connect(edge) as client:
+async def test_a_handler_that_fails_to_accept_is_a_500(server):
+    async with connect(server) as client:
         await client.send(upgrade("/ws/protocol"))
         assert (await client.read_answer()).status == 500
 
@@ -115,15 +115,15 @@ async def test_a_handler_that_fails_to_accept_is_a_500(edge):
     "headers",
     [{"sec_websocket_version": "8"}, {"sec_websocket_version": ""}],
 )
-async def test_an_invalid_handshake_is_a_400(edge, headers):
-    async with connect(edge) as client:
+async def test_an_invalid_handshake_is_a_400(server, headers):
+    async with connect(server) as client:
         await client.send(upgrade("/ws/echo", **headers))
         assert is_refusal(await client.read_answer(), 400, "malformed_handshake")
         assert await ended(client)
 
 
-async def test_compression_is_never_agreed_to(edge):
-    async with connect(edge) as client:
+async def test_compression_is_never_agreed_to(server):
+    async with connect(server) as client:
         head = await client.open_websocket("/ws/echo", sec_websocket_extensions="permessage-deflate")
         assert b"extensions" not in head.lower()
         await client.send(frame(TEXT, b"x", reserved=4))
@@ -148,8 +148,8 @@ async def test_compression_is_never_agreed_to(edge):
         (b"\x81\xff" + b"\xff" * 8 + b"mask", 1002),
     ],
 )
-async def test_frames_that_break_the_rules_close_with_the_code_that_says_so(edge, sent, code):
-    async with connect(edge) as client:
+async def test_frames_that_break_the_rules_close_with_the_code_that_says_so(server, sent, code):
+    async with connect(server) as client:
         await client.open_websocket("/ws/echo")
         await client.send(sent)
         assert await client.read_close() in (code, 1005, 0)
@@ -168,8 +168,8 @@ async def test_frames_that_break_the_rules_close_with_the_code_that_says_so(edge
         b"\x82\xff\x00\x00\x00\x7f\xff\xff\xff\xff" + b"mask" + b"x" * 70000,
     ],
 )
-async def test_a_message_that_is_too_big_closes_with_1009(edge, sent):
-    async with connect(edge) as client:
+async def test_a_message_that_is_too_big_closes_with_1009(server, sent):
+    async with connect(server) as client:
         await client.open_websocket("/ws/echo")
         await client.send(sent)
         assert await client.read_close() == 1009
@@ -178,7 +178,7 @@ async def test_a_message_that_is_too_big_closes_with_1009(edge, sent):
 
 
 async def test_a_client_that_answers_pings_stays(opened):
-    async with opened(ping_every=0.3) as edge, connect(edge) as client:
+    async with opened(ping_every=0.3) as server, connect(server) as client:
         await client.open_websocket("/ws/listen")
         for _ in range(8):
             assert await client.read_frame() == (PING, b"")
@@ -186,7 +186,7 @@ async def test_a_client_that_answers_pings_stays(opened):
 
 
 async def test_a_client_that_answers_no_ping_is_closed(opened):
-    async with opened(ping_every=0.1) as edge, connect(edge) as client:
+    async with opened(ping_every=0.1) as server, connect(server) as client:
         await client.open_websocket("/ws/listen")
         pings = 0
         while (await client.read_frame())[0] == PING:
@@ -196,10 +196,10 @@ async def test_a_client_that_answers_no_ping_is_closed(opened):
 
 
 async def test_pings_do_not_wait_for_a_client_that_only_talks(opened):
-    async with opened(ping_every=0.1) as edge, connect(edge) as client:
+    async with opened(ping_every=0.1) as server, connect(server) as client:
         await client.open_websocket("/ws/listen")
         with trio.fail_after(10):
-            while edge.connections:
+            while server.connections:
                 await client.try_to_send(frame(PING, b"mine"))
                 await trio.sleep(0.05)
 
@@ -207,8 +207,8 @@ async def test_pings_do_not_wait_for_a_client_that_only_talks(opened):
 @pytest.mark.parametrize(
     ("path", "code"), [("/ws/crash", 1011), ("/ws/abort", 1008), ("/ws/return", 1000), ("/ws/4401", 4401)]
 )
-async def test_how_a_handler_ends_is_the_code_of_the_close(edge, path, code):
-    async with connect(edge) as client:
+async def test_how_a_handler_ends_is_the_code_of_the_close(server, path, code):
+    async with connect(server) as client:
         await client.open_websocket(path)
         await client.send(frame(TEXT, b"go"))
         assert await client.read_close() == code
@@ -217,42 +217,42 @@ async def test_how_a_handler_ends_is_the_code_of_the_close(edge, path, code):
 
 
 async def test_a_client_that_does_not_answer_a_close_is_cut_off(opened):
-    async with opened(linger=0.2) as edge, connect(edge) as client:
+    async with opened(linger=0.2) as server, connect(server) as client:
         await client.open_websocket("/ws/return")
-        await wait_until(lambda: edge.connections == 0)
+        await wait_until(lambda: server.connections == 0)
 
 
 async def test_a_client_that_stops_reading_is_cut_off(opened):
-    async with opened(write_stall=0.3) as edge, connect(edge) as client:
+    async with opened(write_stall=0.3) as server, connect(server) as client:
         await client.open_websocket("/ws/flood")
-        await wait_until(lambda: edge.connections == 0)
+        await wait_until(lambda: server.connections == 0)
 
 
 async def test_pings_to_a_client_that_reads_no_pongs_end_it(opened):
-    async with opened(write_stall=0.3) as edge, connect(edge) as client, trio.open_nursery() as nursery:
+    async with opened(write_stall=0.3) as server, connect(server) as client, trio.open_nursery() as nursery:
 
         async def ping() -> None:
             await client.open_websocket("/ws/listen")
-            while edge.connections:
+            while server.connections:
                 await client.try_to_send(frame(PING, b"x" * 125) * 100)
 
         nursery.start_soon(ping)
-        await wait_until(lambda: edge.connections == 1)
-        await wait_until(lambda: edge.connections == 0)
+        await wait_until(lambda: server.connections == 1)
+        await wait_until(lambda: server.connections == 0)
         nursery.cancel_scope.cancel()
 
 
-async def test_a_handler_that_only_sends_does_not_freeze_the_loop_when_its_client_leaves(edge):
-    async with connect(edge) as client:
+async def test_a_handler_that_only_sends_does_not_freeze_the_loop_when_its_client_leaves(server):
+    async with connect(server) as client:
         await client.open_websocket("/ws/flood")
         await client.read_frame()
-    await wait_until(lambda: edge.connections == 0)
-    async with connect(edge) as client:
+    await wait_until(lambda: server.connections == 0)
+    async with connect(server) as client:
         assert (await client.ask("/")).status == 200
 
 
-async def test_messages_that_nobody_takes_stop_the_client_not_the_memory(edge):
-    async with connect(edge) as client:
+async def test_messages_that_nobody_takes_stop_the_client_not_the_memory(server):
+    async with connect(server) as client:
         await client.open_websocket("/ws/listen")
         sent = 0
         with trio.move_on_after(1):

@@ -49,7 +49,7 @@ class Compacted(SlowJournal):
 
 
 @pytest.fixture
-def journal():
+def compacted():
     return Compacted(trio.current_time)
 
 
@@ -57,44 +57,44 @@ async def publish(bus, *emitted):
     await bus.publish(Append(STREAM, bus.head, emitted))
 
 
-async def test_a_history_goes_on_from_the_state_that_stands_for_its_beginning(journal, autojump_clock):
-    journal.until, journal.snapshot = 5, condensed.condense(OFFLINE, 2.5)
-    async with open_bus(journal) as bus:
+async def test_a_history_goes_on_from_the_state_that_stands_for_its_beginning(compacted, autojump_clock):
+    compacted.until, compacted.snapshot = 5, condensed.condense(OFFLINE, 2.5)
+    async with open_bus(compacted) as bus:
         await publish(bus, *[events.ImageEnsured(1)] * 5, events.StartRequested(8))
         view = await replay(DECIDER, bus, STREAM)
         assert (view.version, view.position, view.created_at) == (6, 6, 2.5)
         assert (view.state.phase, view.state.run, view.state.ended) == (Phase.STARTING, 8, 3)
 
 
-async def test_a_beginning_for_which_nothing_stands_is_missed(journal, autojump_clock):
-    journal.until = 5
-    async with open_bus(journal) as bus:
+async def test_a_beginning_for_which_nothing_stands_is_missed(compacted, autojump_clock):
+    compacted.until = 5
+    async with open_bus(compacted) as bus:
         await publish(bus, *[events.ImageEnsured(1)] * 6)
         with pytest.raises(CorruptStream, match="lacks version 1"):
             await replay(DECIDER, bus, STREAM)
 
 
-async def test_a_follower_passes_over_records_that_are_gone(journal, autojump_clock):
-    async with open_bus(journal) as bus:
+async def test_a_follower_passes_over_records_that_are_gone(compacted, autojump_clock):
+    async with open_bus(compacted) as bus:
         await publish(bus, *[events.ImageEnsured(1)] * 3)
         subscription, bus._tail = bus.subscribe(0), bus._tail.__class__()
-        journal.until = 3
+        compacted.until = 3
         assert await subscription.poll() == ()
         assert subscription.position == 3
 
 
 async def test_a_lane_tells_what_was_condensed_once_and_is_done_where_nothing_is_kept(
-    journal, autojump_clock
+    compacted, autojump_clock
 ):
-    async with open_bus(journal) as bus:
+    async with open_bus(compacted) as bus:
         await publish(bus, *[events.ScriptFinished(1)] * 4)
         lane = DeliveryQueue("a", 1, until=3, waiting=2)
-        journal.until, journal.snapshot = 4, condensed.condense(OFFLINE, 2.5)
+        compacted.until, compacted.snapshot = 4, condensed.condense(OFFLINE, 2.5)
         [entry] = await read(bus, lane, latest=False)
         assert (entry.version, entry.update.frames) == (4, (Status("ready"),))
         lane.finish(entry, None)
         assert lane.version > lane.until
-        journal.snapshot = None
+        compacted.snapshot = None
         lane = DeliveryQueue("a", 1, until=3, waiting=2)
         assert await read(bus, lane, latest=True) == []
         lane.give_up()

@@ -18,7 +18,7 @@ HOUR = 3600.0
 
 
 @pytest.fixture
-def journal():
+def memory_journal():
     return MemoryJournal(trio.current_time)
 
 
@@ -47,8 +47,8 @@ class World:
         await retire(self.bus, self.tokens, self.endings, trio.current_time)
 
 
-async def test_tokens_go_with_the_last_of_their_containers(journal, nursery, autojump_clock):
-    async with open_bus(journal) as bus, open_supervisor() as supervisor:
+async def test_tokens_go_with_the_last_of_their_containers(memory_journal, nursery, autojump_clock):
+    async with open_bus(memory_journal) as bus, open_supervisor() as supervisor:
         tokens = await open_tokens(bus, supervisor, trio.current_time, frozenset, lambda _: None)
         world = World(bus, tokens)
         await world.mint(DIGESTS[0], "x")
@@ -66,8 +66,8 @@ async def test_tokens_go_with_the_last_of_their_containers(journal, nursery, aut
         nursery.cancel_scope.cancel()
 
 
-async def test_a_token_that_has_expired_by_then_is_left_to_the_sweep(journal, nursery, autojump_clock):
-    async with open_bus(journal) as bus, open_supervisor() as supervisor:
+async def test_a_token_that_has_expired_by_then_is_left_to_the_sweep(memory_journal, nursery, autojump_clock):
+    async with open_bus(memory_journal) as bus, open_supervisor() as supervisor:
         tokens = await open_tokens(bus, supervisor, trio.current_time, frozenset, lambda _: None)
         world = World(bus, tokens)
         nursery.start_soon(world.run)

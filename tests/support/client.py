@@ -12,7 +12,7 @@ import attrs
 import h11
 import trio
 
-from lightd.http.transport import server
+from lightd.http.transport import server as http_server
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
@@ -167,8 +167,8 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def connect(edge: server.Server) -> AsyncIterator[Client]:
-    address = edge.addresses[0]
+async def connect(server: http_server.Server) -> AsyncIterator[Client]:
+    address = server.addresses[0]
     stream = await trio.open_tcp_stream(address.host, address.port)
     async with stream:
         yield Client(stream)

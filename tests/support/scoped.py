@@ -38,12 +38,12 @@ def to_written(route):
     return re.sub(r"<\w+>", lambda found: _ARGUMENTS.get(found[0], ":id"), route)
 
 
-async def mint(edge, containers=None, permissions=None, ttl="1h"):
+async def mint(api, containers=None, permissions=None, ttl="1h"):
     """A new token for that."""
     body = {"ttl": ttl}
     body |= {} if containers is None else {"containers": list(containers)}
     body |= {} if permissions is None else {"permissions": list(permissions)}
-    return (await edge.post("/auth/tokens", body))["token"]
+    return (await api.post("/auth/tokens", body))["token"]
 
 
 def bearing(token):

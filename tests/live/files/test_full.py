@@ -10,7 +10,7 @@ from lightd.files.paths import ROOT, parse_path
 
 
 @pytest.fixture
-def volume(tmp_path):
+def small_volume(tmp_path):
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(tmp_path)]
     if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
         pytest.skip("no filesystem can be mounted here")
@@ -22,11 +22,11 @@ def pace(_):
     pass
 
 
-def test_a_full_volume_says_so_and_keeps_what_it_held(volume):
-    (volume / "half").write_bytes(b"x" * 600_000)
-    (volume / "f").write_text("old")
+def test_a_full_volume_says_so_and_keeps_what_it_held(small_volume):
+    (small_volume / "half").write_bytes(b"x" * 600_000)
+    (small_volume / "f").write_text("old")
     half, path = parse_path("half"), parse_path("f")
-    with open_jail(volume) as jail:
+    with open_jail(small_volume) as jail:
         packing.compress(jail, [half], parse_path("a.zip"), "zip", None, pace)
         with pytest.raises(errors.NoSpace, match='The volume is full: "f" has no room'):
             operations.write_file(jail, path, b"x" * 600_000, None)
@@ -38,7 +38,7 @@ def test_a_full_volume_says_so_and_keeps_what_it_held(volume):
             packing.compress(jail, [half], parse_path("a.tar"), "tar", None, pace)
         with pytest.raises(errors.NoSpace):
             unpacking.extract(jail, parse_path("a.zip"), ROOT, None, pace)
-        assert sorted(path.name for path in volume.iterdir()) == ["a.zip", "f", "half"]
-        assert (volume / "f").read_text() == "old"
+        assert sorted(path.name for path in small_volume.iterdir()) == ["a.zip", "f", "half"]
+        assert (small_volume / "f").read_text() == "old"
         deleting.delete(jail, [half], pace)
         operations.write_file(jail, path, b"x" * 600_000, None)

@@ -14,24 +14,11 @@ import pytest
 import trio
 
 from lightd.files import archiver, archives, archiving, errors, shares
-from lightd.files.jail import open_jail
 from lightd.files.paths import parse_path
 from tests.support.scene import TENANT
 
 SOON = 90.0
 """Seconds: each is refused within a few, and none of them ever ended by itself."""
-
-
-@pytest.fixture
-def volume(tmp_path):
-    (tmp_path / "volume").mkdir()
-    return tmp_path / "volume"
-
-
-@pytest.fixture
-def jail(volume):
-    with open_jail(volume) as jail:
-        yield jail
 
 
 def header(kind=tarfile.REGTYPE, size=0, name="f"):
@@ -108,17 +95,17 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-async def test_a_hostile_archive_is_refused_soon_and_leaves_nothing(volume, jail, name):
+async def test_a_hostile_archive_is_refused_soon_and_leaves_nothing(volume_path, jail, name):
     make, said = HOSTILE[name]
-    (volume / "a").write_bytes(make())
+    (volume_path / "a").write_bytes(make())
     ceilings = archives.Ceilings(entries=1000)
     with trio.fail_after(SOON), pytest.raises(errors.InvalidArchive, match=said):
         await archiving.extract(jail, parse_path("a"), parse_path("back"), TENANT, ceilings=ceilings)
-    assert [path.name for path in volume.iterdir()] == ["a"]
+    assert [path.name for path in volume_path.iterdir()] == ["a"]
 
 
-async def test_the_folders_that_entries_need_are_counted(volume, jail):
-    with tarfile.open(volume / "a", "w") as tar:
+async def test_the_folders_that_entries_need_are_counted(volume_path, jail):
+    with tarfile.open(volume_path / "a", "w") as tar:
         for number in range(30):
             tar.addfile(tarfile.TarInfo("/".join([str(number), *"f" * 40])))
     for entries, said in ((1000, "more than 1000 folders"), (2000, None)):
@@ -126,26 +113,28 @@ async def test_the_folders_that_entries_need_are_counted(volume, jail):
         refused = nullcontext() if said is None else pytest.raises(errors.InvalidArchive, match=said)
         with refused:
             await archiving.extract(jail, parse_path("a"), parse_path("back"), TENANT, ceilings=ceilings)
-    assert sorted(path.name for path in volume.iterdir()) == ["a", "back"]
+    assert sorted(path.name for path in volume_path.iterdir()) == ["a", "back"]
 
 
-async def test_honest_headers_fit(volume, jail):
-    with tarfile.open(volume / "a", "w", format=tarfile.PAX_FORMAT) as tar:
+async def test_honest_headers_fit(volume_path, jail):
+    with tarfile.open(volume_path / "a", "w", format=tarfile.PAX_FORMAT) as tar:
         for number in range(3):
             info = tarfile.TarInfo("/".join(["n" * 200] * 15) + f"/{number}")
             info.pax_headers = {"comment": "c" * 30_000}
             tar.addfile(info)
     assert await archiving.extract(jail, parse_path("a"), parse_path("back"), TENANT) == 0
-    assert len([path for path in (volume / "back").rglob("*") if path.is_file()]) == 3
+    assert len([path for path in (volume_path / "back").rglob("*") if path.is_file()]) == 3
 
 
 @pytest.mark.parametrize(
     ("limit", "said"),
     [("SECONDS", "more than 1 seconds of processor time"), ("STEP", "no further in 1 seconds of processor")],
 )
-async def test_an_archive_is_refused_when_its_processor_time_is_over(volume, jail, monkeypatch, limit, said):
+async def test_an_archive_is_refused_when_its_processor_time_is_over(
+    volume_path, jail, monkeypatch, limit, said
+):
     """In the process itself, as the archiver's own numbers are hours."""
-    (volume / "f").write_text("x")
+    (volume_path / "f").write_text("x")
     work = (
         "import sys, os\n"
         "from lightd.files import archiver, packing\n"
@@ -162,7 +151,7 @@ async def test_an_archive_is_refused_when_its_processor_time_is_over(volume, jai
     monkeypatch.setattr(archiving, "_COMMAND", (*archiving._COMMAND[:2], "-c", work))
     with trio.fail_after(SOON), pytest.raises(errors.InvalidArchive, match=said):
         await archiving.compress(jail, [parse_path("f")], parse_path("a"), "tar", TENANT)
-    assert [path.name for path in volume.iterdir()] == ["f"]
+    assert [path.name for path in volume_path.iterdir()] == ["f"]
     assert archiver.STEP < archiver.SECONDS
 
 
@@ -170,9 +159,9 @@ async def pack_huge(jail, turn, told):
     await archiving.compress(jail, [parse_path("huge")], parse_path("a"), "zip", TENANT, told, turn)
 
 
-async def test_an_archive_is_paused_while_another_volume_has_its_turn(volume, jail, monkeypatch):
+async def test_an_archive_is_paused_while_another_volume_has_its_turn(volume_path, jail, monkeypatch):
     monkeypatch.setattr(archiving, "AT_A_TIME", 0.1)
-    with (volume / "huge").open("wb") as file:
+    with (volume_path / "huge").open("wb") as file:
         file.truncate(1 << 40)
     share = shares.Share("archives", total=1, each=1, waiting=2, whole=True)
     turn, worked = share.join("first"), []
@@ -196,7 +185,7 @@ async def test_an_archive_is_paused_while_another_volume_has_its_turn(volume, ja
             await paused.wait()
         nursery.cancel_scope.cancel()  # while it is paused
     turn.leave()
-    assert [path.name for path in volume.iterdir()] == ["huge"]
+    assert [path.name for path in volume_path.iterdir()] == ["huge"]
 
 
 def test_a_paused_archiver_goes_with_the_daemon(monkeypatch):

@@ -8,7 +8,6 @@ from functools import partial
 import pytest
 
 from lightd.files import archives, archiving
-from lightd.files.jail import open_jail
 from lightd.files.paths import parse_path
 from tests.contracts.sparse_checks import MEGABYTE, files_below, is_same, put
 from tests.support.scene import TENANT, held_in
@@ -22,16 +21,9 @@ GNU_FORMATS = {
 }
 
 
-@pytest.fixture
-def volume(tmp_path):
-    (tmp_path / "volume/tree").mkdir(parents=True)
-    return tmp_path / "volume"
-
-
-@pytest.fixture
-def jail(volume):
-    with open_jail(volume) as jail:
-        yield jail
+@pytest.fixture(autouse=True)
+def tree(volume_path):
+    (volume_path / "tree").mkdir()
 
 
 def run(*command, cwd):
@@ -40,10 +32,10 @@ def run(*command, cwd):
 
 @pytest.mark.parametrize("kind", ["tar", "tar.gz"])
 @pytest.mark.parametrize("tool", NEEDS)
-async def test_other_tools_unpack_our_sparse_files(volume, jail, tool, kind):
+async def test_other_tools_unpack_our_sparse_files(volume_path, jail, tool, kind):
     if NEEDS[tool] is not None and shutil.which(NEEDS[tool]) is None:
         pytest.skip(f"{tool} is not installed")
-    tree, to = volume / "tree", volume.parent / "to"
+    tree, to = volume_path / "tree", volume_path.parent / "to"
     last = (90 * MEGABYTE, os.urandom(9))
     put(tree / "hole at the end ü\n", 100 * MEGABYTE, (MEGABYTE, os.urandom(5000)))
     put(tree / os.fsdecode(b"not UTF-8 \xff"), 90 * MEGABYTE + 9, (0, b"x"), (5 * MEGABYTE, b"y"), last)
@@ -52,26 +44,26 @@ async def test_other_tools_unpack_our_sparse_files(volume, jail, tool, kind):
     assert await archiving.compress(jail, [parse_path("tree")], parse_path("a"), kind, TENANT) < MEGABYTE
     to.mkdir()
     if tool == "Python's tarfile":
-        shutil.unpack_archive(volume / "a", to, "tar", filter="data")
+        shutil.unpack_archive(volume_path / "a", to, "tar", filter="data")
     else:
-        run(NEEDS[tool], "-xf", volume / "a", cwd=to)
+        run(NEEDS[tool], "-xf", volume_path / "a", cwd=to)
     assert held_in(to / "tree") == held_in(tree)
     assert all(is_same(path, to / "tree" / path.name) for path in files_below(tree))
 
 
 @pytest.mark.parametrize("said", GNU_FORMATS)
-async def test_sparse_files_of_gnu_tar_are_unpacked_in_every_format(volume, jail, said):
-    tree = volume / "tree"
+async def test_sparse_files_of_gnu_tar_are_unpacked_in_every_format(volume_path, jail, said):
+    tree = volume_path / "tree"
     extents = [(at * 3 * MEGABYTE, os.urandom(8192)) for at in range(1, 40)]  # more than one header has
     long = "n" * 120  # longer than a header's
     put(tree / long, 200 * MEGABYTE, (0, b"begin"), *extents)
     put(tree / "of holes", 200 * MEGABYTE)
     (tree / "zz").write_text("the next entry is found")
-    run("tar", "--sparse", *GNU_FORMATS[said], "--sort=name", "-cf", "a", "tree", cwd=volume)
-    assert (volume / "a").stat().st_size < MEGABYTE
+    run("tar", "--sparse", *GNU_FORMATS[said], "--sort=name", "-cf", "a", "tree", cwd=volume_path)
+    assert (volume_path / "a").stat().st_size < MEGABYTE
     extract = partial(archiving.extract, jail, parse_path("a"), parse_path("back"), TENANT)
     assert await extract(ceilings=archives.Ceilings(ratio_from=1, ratio=2)) == 0
     for path in files_below(tree):
-        back = volume / "back/tree" / path.name
+        back = volume_path / "back/tree" / path.name
         assert is_same(path, back)
         assert back.stat().st_blocks <= path.stat().st_blocks
