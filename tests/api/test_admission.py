@@ -13,7 +13,7 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 VENDOR = {"Accept": "application/vnd.pkglatv1+json"}
 
 
-async def test_the_token_is_checked_before_the_vendor_header_before_the_route_before_the_body(api):
+async def test_token_is_checked_before_the_vendor_header_before_the_route_before_the_body(api):
     async def ask(method, path, headers):
         answer = await api.ask(method, path, headers=headers, content=b"{")
         return answer.status_code, answer.json()["code"]
@@ -27,7 +27,7 @@ async def test_the_token_is_checked_before_the_vendor_header_before_the_route_be
     assert await ask("POST", "/containers", HEADERS) == (400, "malformed_json")
 
 
-async def test_what_is_asked_for_is_looked_up_before_the_body_is_read(api):
+async def test_resource_is_looked_up_before_the_body_is_read(api):
     async def ask(path):
         answer = await api.ask("POST", path, content=b"{")
         return answer.status_code, answer.json()["code"]
@@ -36,7 +36,7 @@ async def test_what_is_asked_for_is_looked_up_before_the_body_is_read(api):
     assert await ask(f"/volumes/{NO_VOLUME}/folders") == (404, "volume_not_found")
 
 
-async def test_a_wrong_token_is_refused_with_a_challenge(api):
+async def test_wrong_token_is_refused_with_a_challenge(api):
     wrong = ["", TOKEN, "Bearer", f"Basic {TOKEN}", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}"]
     wrong += [f"Bearer {TOKEN} {TOKEN}", f"Bearer {TOKEN.upper()}", "Bearer l\u00efghtd".encode()]
     for headers in [{}, *({"Authorization": each} for each in wrong)]:
@@ -46,13 +46,13 @@ async def test_a_wrong_token_is_refused_with_a_challenge(api):
         assert answer.json() == {"error": "a valid token is needed", "code": "unauthorized"}
 
 
-async def test_the_scheme_of_the_token_may_be_written_in_any_case(api):
+async def test_scheme_of_the_token_may_be_written_in_any_case(api):
     for scheme in ("Bearer", "bearer", "BEARER", "Bearer  "):
         answer = await api.ask("GET", "/containers", headers={**VENDOR, "Authorization": f"{scheme} {TOKEN}"})
         assert answer.status_code == 200
 
 
-async def test_the_vendor_header_may_stand_in_a_list_in_any_case_with_parameters(api):
+async def test_vendor_header_may_stand_in_a_list_in_any_case_with_parameters(api):
     for accept, status in [
         (["Application/vnd.pkglatv1+json"], 200),
         (["APPLICATION/VND.PKGLATV1+JSON"], 200),
@@ -82,13 +82,13 @@ async def test_ping_needs_no_header(api):
     assert (await api.ask("DELETE", PING, headers={})).status_code == 405
 
 
-async def test_a_client_hears_its_own_request_id_again(api):
+async def test_client_hears_its_own_request_id_again(api):
     for request_id in ("a", "trace-4711/0", "!" * 128):
         answer = await api.ask("GET", "/containers", headers={**HEADERS, "X-Request-Id": request_id})
         assert answer.headers["X-Request-Id"] == request_id
 
 
-async def test_a_request_id_that_is_odd_is_replaced(api):
+async def test_request_id_that_is_odd_is_replaced(api):
     for odd in ("x" * 129, "two words", "tab\there", "\u00e4".encode("latin-1"), ""):
         answer = await api.ask("GET", "/containers", headers={**HEADERS, "X-Request-Id": odd})
         assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["X-Request-Id"])
@@ -103,7 +103,7 @@ async def test_every_answer_has_a_request_id_of_its_own(api):
     assert len(seen) == len(paths) + 2
 
 
-async def test_a_request_is_one_log_line_without_query_and_token(api, caplog):
+async def test_request_is_one_log_line_without_query_and_token(api, caplog):
     caplog.set_level(logging.INFO)
     caplog.clear()
     secret = f"?token={TOKEN}"
@@ -123,7 +123,7 @@ async def test_a_request_is_one_log_line_without_query_and_token(api, caplog):
     assert TOKEN not in "".join(f"{vars(record)}" for record in caplog.records if "lightd" in record.name)
 
 
-async def test_a_socket_is_one_log_line_with_its_request_id(api, caplog):
+async def test_socket_is_one_log_line_with_its_request_id(api, caplog):
     caplog.set_level(logging.INFO, "lightd.request")
     await api.create()
     caplog.clear()
@@ -134,7 +134,7 @@ async def test_a_socket_is_one_log_line_with_its_request_id(api, caplog):
     assert [(line.getMessage(), line.request_id) for line in lines] == [("GET /ws/s1 101", "socket-1")]
 
 
-async def test_without_authorization_nobody_is_asked_for_a_token(tmp_path):
+async def test_token_is_not_asked_for_without_authorization(tmp_path):
     sections = {"authorization": {"enabled": False, "token": TOKEN}}
     async with open_api(tmp_path, sections=sections) as api:
         assert (await api.ask("GET", "/containers", headers=VENDOR)).status_code == 200

@@ -25,7 +25,7 @@ async def test_no_route_takes_a_method_that_the_document_lacks(api):
 
 
 @pytest.mark.soak
-async def test_what_the_document_forbids_is_refused_and_what_it_allows_is_answered_as_it_says(api, tmp_path):
+async def test_requests_of_the_document_are_answered_as_it_says_and_others_refused(api, tmp_path):
     await api.running()
     await api.port(25565)
     await attack(api.url, TOKEN, tmp_path, "coverage", query__wait=0.1)

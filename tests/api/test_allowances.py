@@ -61,7 +61,7 @@ async def put(api, volume, content, **params):
     )
 
 
-async def test_an_upload_of_unknown_length_ends_at_the_limit_and_leaves_nothing(accounted, sized):
+async def test_upload_of_unknown_length_ends_at_the_limit_and_leaves_nothing(accounted, sized):
     fill(sized, "kept", 3)
     peak = []
     answer = await put(accounted, sized, endless(60, peak, sized))
@@ -71,7 +71,7 @@ async def test_an_upload_of_unknown_length_ends_at_the_limit_and_leaves_nothing(
     assert (await put(accounted, sized, endless(6, peak, sized))).status_code == 200
 
 
-async def test_a_declared_length_over_the_room_is_refused_before_the_body_is_read(accounted, sized):
+async def test_declared_length_over_the_room_is_refused_before_the_body_is_read(accounted, sized):
     fill(sized, "kept", 3)
     answer = await put(accounted, sized, bytes(8 * MEGABYTE))
     assert (answer.status_code, answer.json()["code"]) == (507, "no_space")
@@ -81,7 +81,7 @@ async def test_a_declared_length_over_the_room_is_refused_before_the_body_is_rea
     assert held_in(sized) == ["kept"]
 
 
-async def test_an_upload_in_pieces_that_fits_is_taken_piece_by_piece_and_again_from_its_beginning(
+async def test_upload_in_pieces_that_fits_is_taken_piece_by_piece_and_again_from_its_beginning(
     accounted, sized
 ):
     data = os.urandom(6 * MEGABYTE)
@@ -200,7 +200,7 @@ async def test_zeros_in_an_archive_are_unpacked_as_holes_and_cost_nothing(accoun
     assert used(sized) <= MEGABYTE
 
 
-async def test_what_fits_exactly_is_packed_unpacked_copied_and_written(accounted, sized):
+async def test_files_that_fit_exactly_are_packed_unpacked_copied_and_written(accounted, sized):
     path = f"/volumes/{sized['id']}"
     fill(sized, "a", 3)
     await accounted.post(f"{path}/compress", {"format": "tar", "output_name": "a.tar", "sources": ["a"]})
@@ -214,7 +214,7 @@ async def test_what_fits_exactly_is_packed_unpacked_copied_and_written(accounted
     assert used(sized) <= CLOSE
 
 
-async def test_a_refused_writer_leaves_all_the_room_to_the_next(accounted, sized):
+async def test_refused_writer_leaves_all_the_room_to_the_next(accounted, sized):
     """What a writer reserved, or wrote and took away again, is nobody's afterwards."""
     path = f"/volumes/{sized['id']}"
     fill(sized, "a", 4)
@@ -231,7 +231,7 @@ async def test_a_refused_writer_leaves_all_the_room_to_the_next(accounted, sized
     await accounted.post(f"{path}/copy", {"source": "a", "destination": "b"})
 
 
-async def test_a_writer_whose_client_leaves_gives_its_room_back(accounted, sized):
+async def test_writer_whose_client_leaves_gives_its_room_back(accounted, sized):
     begun = trio.Event()
 
     async def stalling():
@@ -309,7 +309,7 @@ async def test_many_small_files_may_be_unpacked_where_they_fit(accounted, sized)
     assert len(held_in(sized)) == 4002
 
 
-async def test_a_size_that_shrinks_while_a_writer_has_its_room_is_refused(accounted, sized):
+async def test_size_that_shrinks_while_a_writer_has_its_room_is_refused(accounted, sized):
     begun, go = trio.Event(), trio.Event()
 
     async def slow():

@@ -36,7 +36,7 @@ def route(volume):
 
 
 @pytest.mark.parametrize("kind", archives.kinds())
-async def test_a_tree_goes_into_an_archive_and_comes_out_again(api, filled, kind):
+async def test_tree_goes_into_an_archive_and_comes_out_again(api, filled, kind):
     made = await api.post(
         f"{route(filled)}/compress", {"format": kind, "output_name": "a/b", "sources": ["tree"]}
     )
@@ -60,7 +60,7 @@ def test_every_format_of_the_contract_is_there():
     assert archives.kinds() == ("zip", "tar", "tar.gz", "tar.bz2", "tar.zst")
 
 
-def test_an_archive_is_named_after_its_kind():
+def test_archive_is_named_after_its_kind():
     assert to_name("backup", "tar.gz") == "backup.tar.gz"
     assert to_name("backup.TAR.GZ", "tar.gz") == "backup.TAR.GZ"
     assert to_name("backup.zip", "tar") == "backup.zip.tar"
@@ -76,7 +76,7 @@ async def test_all_of_the_volume_is_packed_where_nothing_is_named(api, filled):
     assert held_in(filled) == ["all.zip", "other", "tree"]
 
 
-async def test_what_is_no_archive_is_refused_and_leaves_nothing(api, filled):
+async def test_extraction_of_no_archive_is_refused_and_leaves_nothing(api, filled):
     with tarfile.open(on_disk(filled, "evil"), "w") as tar:
         tar.addfile(tarfile.TarInfo("../out"), io.BytesIO())
     for path, status, code in [
@@ -90,7 +90,7 @@ async def test_what_is_no_archive_is_refused_and_leaves_nothing(api, filled):
         assert held_in(filled) == ["evil", "other", "tree"]
 
 
-async def test_what_cannot_be_packed_is_refused_and_leaves_nothing(api, filled):
+async def test_compression_that_is_not_possible_is_refused_and_leaves_nothing(api, filled):
     for part, status, said in [
         ({"format": "rar"}, 400, "format: must be zip or tar or tar.gz or tar.bz2 or tar.zst"),
         ({"sources": []}, 400, "sources: must hold 1 to 1000 paths"),
@@ -105,7 +105,7 @@ async def test_what_cannot_be_packed_is_refused_and_leaves_nothing(api, filled):
     assert held_in(filled) == ["other", "tree"]
 
 
-async def test_what_was_unpacked_belongs_to_whom_the_volume_belongs(api, filled):
+async def test_unpacked_files_belong_to_the_owner_of_the_volume(api, filled):
     if os.geteuid() != 0:
         pytest.skip("only root gives files away")
     os.chown(on_disk(filled), 4321, 8765)
@@ -132,7 +132,7 @@ async def wait_begun(api, volume):
             await trio.sleep(0.02)
 
 
-async def test_a_long_operation_tells_how_far_it_is_and_is_cancelled_on_request(api, filled):
+async def test_long_operation_tells_how_far_it_is_and_is_cancelled_on_request(api, filled):
     assert await api.get(f"{route(filled)}/operations") == {"operations": []}
     answer = await begin_huge(api, filled, wait=0)
     operation_id = answer["operation_id"]
@@ -155,7 +155,7 @@ async def test_a_long_operation_tells_how_far_it_is_and_is_cancelled_on_request(
     )
 
 
-async def test_an_archive_is_found_among_all_operations_in_the_shape_that_they_have(api, filled):
+async def test_archive_is_found_among_all_operations_in_the_shape_that_they_have(api, filled):
     operation_id = (await begin_huge(api, filled, wait=0))["operation_id"]
     assert operation_id.startswith("compress-")
     await wait_begun(api, filled)
@@ -169,7 +169,7 @@ async def test_an_archive_is_found_among_all_operations_in_the_shape_that_they_h
     assert shown["status"] == "cancelled"
 
 
-async def test_who_waits_for_what_is_cancelled_is_told(api, filled):
+async def test_request_that_waits_for_a_cancelled_operation_is_answered(api, filled):
     async with trio.open_nursery() as nursery:
 
         async def wait():
@@ -186,7 +186,7 @@ async def test_who_waits_for_what_is_cancelled_is_told(api, filled):
     assert refused[:2] == (409, "cancelled")
 
 
-async def test_a_client_that_leaves_ends_its_archive(api, filled):
+async def test_client_that_leaves_ends_its_archive(api, filled):
     async with trio.open_nursery() as nursery:
         nursery.start_soon(begin_huge, api, filled)
         shown = await wait_begun(api, filled)
@@ -197,7 +197,7 @@ async def test_a_client_that_leaves_ends_its_archive(api, filled):
     assert held_in(filled) == ["huge", "other", "tree"]
 
 
-async def test_an_operation_that_nobody_waits_for_ends_by_itself(api, filled):
+async def test_operation_that_nobody_waits_for_ends_by_itself(api, filled):
     body = {"archive_path": "other", "destination": "back"}
     answer = await api.post(f"{route(filled)}/decompress", body, wait=0)
     assert answer["message"] == "Decompression started"
@@ -236,7 +236,7 @@ async def test_two_archives_wait_in_a_volume_and_a_third_is_a_429(api, filled):
     assert (await api.post(f"/volumes/{other}/compress", body))["size"] > 0
 
 
-async def test_the_archives_of_greedy_volumes_leave_the_others_theirs(api, filled, monkeypatch):
+async def test_archives_of_greedy_volumes_leave_the_others_theirs(api, filled, monkeypatch):
     """As many volumes as there are processes pack for hours, each under a token of its own."""
     monkeypatch.setattr(archiving, "AT_A_TIME", 0.2)
     greedy = [(await api.ask("POST", "/volumes")).json() for _ in range(5)]
@@ -264,7 +264,7 @@ async def minted(api):
     return {"Authorization": f"Bearer {token}"}
 
 
-async def test_an_archiver_that_dies_is_a_500_and_an_operation_that_failed(api, filled, monkeypatch):
+async def test_archiver_that_dies_is_a_500_and_an_operation_that_failed(api, filled, monkeypatch):
     monkeypatch.setattr(archiving, "_COMMAND", ("/bin/false",))
     answer = await api.ask("POST", f"{route(filled)}/compress", {"format": "zip", "output_name": "a"})
     assert answer.status_code == 500
@@ -286,7 +286,7 @@ async def test_ended_operations_are_forgotten_in_time(api, filled, monkeypatch):
     assert (await api.get(f"/volumes/{other}/operations"))["operations"] == []
 
 
-async def test_a_daemon_that_stops_takes_its_operations_along(tmp_path):
+async def test_daemon_that_stops_takes_its_operations_along(tmp_path):
     async with open_api(tmp_path) as api:
         volume = (await api.ask("POST", "/volumes")).json()
         await begin_huge(api, volume, wait=0)

@@ -60,7 +60,7 @@ async def test_every_route_that_may_change_something_leaves_one_entry_also_when_
             assert (entry["token_id"], entry["address"]) == ("master", "127.0.0.1")
 
 
-async def test_what_only_looks_leaves_none(api):
+async def test_reading_requests_leave_no_audit_entry(api):
     await api.create()
     before = await head(api)
     for path in ("/containers", "/containers/s1", "/volumes", "/network/ports", "/remote/config", "/audit"):
@@ -69,14 +69,14 @@ async def test_what_only_looks_leaves_none(api):
     assert await entries(api, before) == []
 
 
-async def test_who_has_no_valid_token_is_not_recorded(api):
+async def test_request_without_a_valid_token_is_not_in_the_audit(api):
     for headers in ({}, {**HEADERS, "Authorization": "Bearer lightd_wrong_but_long_enough"}):
         assert (await api.ask("POST", "/volumes", headers=headers)).status_code == 401
         assert (await api.ask("POST", "/nowhere", headers=headers)).status_code == 401
     assert await entries(api) == []
 
 
-async def test_a_path_that_is_no_route_is_recorded_with_neither_its_query_nor_a_token_in_it(api):
+async def test_path_that_is_no_route_is_recorded_with_neither_its_query_nor_a_token_in_it(api):
     await api.ask("POST", f"/containers/{TOKEN}/x?token={TOKEN}&secret=1")
     entry = await newest(api)
     assert (entry["status"], entry["code"]) == (404, "route_not_found")
@@ -84,7 +84,7 @@ async def test_a_path_that_is_no_route_is_recorded_with_neither_its_query_nor_a_
     assert "secret" not in str(entry)
 
 
-async def test_an_entry_says_what_it_was_about_and_which_operation_it_led_to(api):
+async def test_entry_says_what_it_was_about_and_which_operation_it_led_to(api):
     await api.create("s1")
     created = await newest(api)
     assert (created["route"], created["subject"], created["status"]) == ("/containers", "s1", 200)
@@ -119,7 +119,7 @@ async def mint(api, **fields):
     return minted["id"], {**HEADERS, "Authorization": f"Bearer {minted['token']}"}
 
 
-async def test_nobody_but_the_master_reads_it(api):
+async def test_audit_is_read_by_the_master_only(api):
     token_id, headers = await mint(api)
     minted = await newest(api)
     assert (minted["route"], minted["subject"], minted["token_id"]) == ("/auth/tokens", token_id, "master")
@@ -129,7 +129,7 @@ async def test_nobody_but_the_master_reads_it(api):
     assert (await newest(api))["token_id"] == token_id
 
 
-async def test_a_token_that_is_spent_is_nobody_s(api):
+async def test_token_that_is_spent_is_nobody_s(api):
     token_id, headers = await mint(api, remove_on_use=True)
     assert (await api.ask("POST", "/volumes", headers=headers)).status_code == 201
     assert (await newest(api))["token_id"] == token_id
@@ -165,7 +165,7 @@ async def test_frames_that_change_something_are_recorded_without_a_command_s_tex
     assert TOKEN not in str(found)
 
 
-async def test_what_a_token_may_not_is_recorded_over_http_and_over_a_websocket(api):
+async def test_refused_requests_of_a_token_are_recorded_over_http_and_over_a_websocket(api):
     await api.running()
     token_id, headers = await mint(api, containers=["s1"], permissions=["console.read"])
     before = await head(api)
@@ -188,7 +188,7 @@ async def test_what_a_token_may_not_is_recorded_over_http_and_over_a_websocket(a
     assert {entry["token_id"] for entry in found} == {token_id}
 
 
-async def test_a_client_that_hangs_up_leaves_an_entry_without_an_outcome(api):
+async def test_client_that_hangs_up_leaves_an_entry_without_an_outcome(api):
     await api.create(start_pattern="Ready")
     api.faults.gates["start"] = trio.Event()
     before = await head(api)
@@ -207,7 +207,7 @@ async def test_a_client_that_hangs_up_leaves_an_entry_without_an_outcome(api):
     api.faults.gates.pop("start").set()
 
 
-async def test_nothing_is_changed_where_it_can_not_be_recorded_but_room_can_be_made(api, monkeypatch):
+async def test_changes_that_can_not_be_recorded_are_refused_but_room_can_be_made(api, monkeypatch):
     await api.running()
     volume = await api.volume()
     await api.post(f"/volumes/{volume}/files", {"path": "big", "content": "x"})
@@ -238,7 +238,7 @@ async def test_nothing_is_changed_where_it_can_not_be_recorded_but_room_can_be_m
     assert files == []
 
 
-async def test_nobody_else_s_stream_shows_the_audit(api):
+async def test_event_streams_do_not_show_the_audit(api):
     position = api.system.bus.head
     await api.ask("POST", "/nowhere")
     await api.ask("DELETE", "/containers/nobody")
@@ -246,7 +246,7 @@ async def test_nobody_else_s_stream_shows_the_audit(api):
     assert len(await entries(api)) >= 2
 
 
-async def test_how_long_entries_are_kept_can_be_changed_while_it_runs(api):
+async def test_audit_keep_days_can_be_changed_by_a_reload(api):
     trail = api.system.audit
     clock, trail.clock = trail.clock, lambda: clock() - 30 * 24 * 3600
     for _ in range(3):
@@ -260,7 +260,7 @@ async def test_how_long_entries_are_kept_can_be_changed_while_it_runs(api):
     assert [entry["route"] for entry in found] == ["/remote/config/reload"]
 
 
-async def test_the_audit_is_there_after_a_restart(tmp_path):
+async def test_audit_is_there_after_a_restart(tmp_path):
     async with open_api(tmp_path) as api:
         for _ in range(3):
             await api.volume()

@@ -18,7 +18,7 @@ from tests.api.front import open_api
 DOWN = {"error": "the container engine does not answer", "code": "engine_unavailable"}
 
 
-async def test_what_needs_the_engine_is_a_503_while_it_does_not_answer(api):
+async def test_requests_that_need_the_engine_are_a_503_while_it_does_not_answer(api):
     await api.create()
     body = await api.a_body("s2")
     api.engine.go_down()
@@ -42,7 +42,7 @@ async def test_what_needs_the_engine_is_a_503_while_it_does_not_answer(api):
     assert (await api.power("start"))["status"] == "succeeded"
 
 
-async def test_what_needs_no_engine_is_answered_while_it_is_down(api):
+async def test_requests_that_need_no_engine_are_answered_while_it_is_down(api):
     api.engine.go_down()
     await api.wait_engine(up=False)
     volume = await api.volume()
@@ -52,7 +52,7 @@ async def test_what_needs_no_engine_is_answered_while_it_is_down(api):
     assert (await api.ask("GET", "/api/v1/public/ping", headers={})).status_code == 200
 
 
-async def test_an_action_under_way_goes_on_when_the_engine_comes_back(api):
+async def test_action_under_way_goes_on_when_the_engine_comes_back(api):
     await api.create(start_pattern="Ready")
     api.faults.errors["start"] = EngineUnavailable("gone for a moment")
     assert (await api.power("start", wait="0.02"))["status"] == "pending"
@@ -60,7 +60,7 @@ async def test_an_action_under_way_goes_on_when_the_engine_comes_back(api):
     await api.system.fleet.get("s1").wait_until(lambda view: view.state.power_state == "running")
 
 
-async def test_nothing_is_done_while_nothing_can_be_recorded(api):
+async def test_requests_are_refused_without_effect_while_the_journal_fails(api):
     await api.create(start_pattern="Ready")
     body = await api.a_body("s2")
     api.journal.fault = "/srv/lightd.db: the disk is full"
@@ -80,7 +80,7 @@ async def test_nothing_is_done_while_nothing_can_be_recorded(api):
     assert (await api.power("start"))["status"] == "succeeded"
 
 
-async def test_a_change_that_could_not_be_recorded_holds_no_port_once_something_else_is_changed(api):
+async def test_change_that_could_not_be_recorded_holds_no_port_once_something_else_is_changed(api):
     ports = [await api.port(25565), await api.port(25566), await api.port(25567)]
     await api.create(ports=ports[:1])
     pool, api.journal.fills_after = api.system.ports, PortsLeased
@@ -107,7 +107,7 @@ async def quarantine(api, internal_id="s1"):
     api.faults.errors.clear()
 
 
-async def test_a_quarantined_container_is_shown_answers_503_and_can_be_revived(api):
+async def test_quarantined_container_is_shown_answers_503_and_can_be_revived(api):
     await api.create(start_pattern="Ready")
     assert await api.refused("POST", "/containers/s1/revive") == (
         409,
@@ -137,7 +137,7 @@ def breaking_on_restart(state, message):
     return DECIDER.decide(state, message)
 
 
-async def test_a_bug_puts_one_container_into_quarantine_and_the_others_never_notice(tmp_path, monkeypatch):
+async def test_bug_puts_one_container_into_quarantine_and_the_others_never_notice(tmp_path, monkeypatch):
     monkeypatch.setattr(fleet, "DECIDER", attrs.evolve(DECIDER, decide=breaking_on_restart))
     async with open_api(tmp_path) as api:
         for internal_id in ("s1", "s2"):
@@ -176,7 +176,7 @@ async def crash_until_quarantined(api):
             await trio.sleep(0.05)
 
 
-async def test_a_quarantined_container_still_has_its_console(api):
+async def test_quarantined_container_still_has_its_console(api):
     await api.create(start_pattern="Ready")
     await quarantine(api)
     async with api.console() as console:
@@ -188,7 +188,7 @@ async def test_a_quarantined_container_still_has_its_console(api):
     assert "lines" in await api.get("/containers/s1/logs")
 
 
-async def test_a_container_whose_history_is_broken_is_shown_and_its_name_stays_taken(tmp_path, monkeypatch):
+async def test_container_whose_history_is_broken_is_shown_and_its_name_stays_taken(tmp_path, monkeypatch):
     async with open_api(tmp_path) as api:
         await api.create()
         broken = await api.system.bus.history(stream_of("s1"))
@@ -215,7 +215,7 @@ async def test_a_container_whose_history_is_broken_is_shown_and_its_name_stays_t
 
 
 @pytest.mark.parametrize("moment", ["create", "delete"])
-async def test_an_unreachable_engine_does_not_keep_the_daemon_from_stopping(tmp_path, moment):
+async def test_unreachable_engine_does_not_keep_the_daemon_from_stopping(tmp_path, moment):
     async with open_api(tmp_path) as api:
         if moment == "create":
             api.faults.gates["ensure_image"] = trio.Event()

@@ -25,7 +25,7 @@ async def holders(api):
     return {port["port"]: port["used_by"] for port in ports}
 
 
-async def test_a_reinstallation_is_accepted_done_and_told(api):
+async def test_reinstallation_is_accepted_done_and_told(api):
     api.engine.registry.add("newer:1")
     await api.running()
     answer = await api.post("/containers/s1/reinstall", {"image": "newer:1", "install_script": "echo hi"})
@@ -41,7 +41,7 @@ async def test_a_reinstallation_is_accepted_done_and_told(api):
     )
 
 
-async def test_a_reinstallation_needs_no_body(api):
+async def test_reinstallation_needs_no_body(api):
     await api.create()
     answer = await api.post("/containers/s1/reinstall", wait=20)
     assert answer["status"] == "succeeded"
@@ -55,7 +55,7 @@ async def test_a_reinstallation_needs_no_body(api):
     }
 
 
-async def test_a_missing_image_fails_a_reinstallation_and_the_server_runs_on(api):
+async def test_missing_image_fails_a_reinstallation_and_the_server_runs_on(api):
     await api.running()
     answer = await change(api, "reinstall", {"image": "no-such:image"})
     assert (answer["status"], answer["error"]) == ("failed", "There is no image no-such:image")
@@ -75,7 +75,7 @@ async def test_other_ports_are_leased_and_the_old_ones_given_back(api):
     assert shown["state"] == "running"
 
 
-async def test_a_port_that_is_taken_on_the_host_fails_the_rebinding_and_nothing_changes(api):
+async def test_port_that_is_taken_on_the_host_fails_the_rebinding_and_nothing_changes(api):
     old, new = await api.port(25565), await api.port(25566)
     await api.running(ports=[old])
     api.engine.bound.add((25566, "tcp"))
@@ -97,7 +97,7 @@ async def test_ports_of_somebody_else_or_outside_of_the_pool_are_refused_and_not
     assert await holders(api) == {25565: "s1", 25566: "s2", 25567: None}
 
 
-async def test_a_container_has_at_most_64_ports_however_it_comes_by_them(api):
+async def test_container_has_at_most_64_ports_however_it_comes_by_them(api):
     ports = [{"ip": "127.0.0.1", "port": number} for number in range(20_000, 20_065)]
     await api.post("/network/ports/bulk", {"ports": ports})
     body = await api.a_body(ports=ports)
@@ -110,7 +110,7 @@ async def test_a_container_has_at_most_64_ports_however_it_comes_by_them(api):
     assert set((await holders(api)).values()) == {"s1", None}
 
 
-async def test_a_container_that_has_more_ports_from_before_keeps_them(tmp_path, monkeypatch):
+async def test_container_that_has_more_ports_from_before_keeps_them(tmp_path, monkeypatch):
     ports = [{"ip": "127.0.0.1", "port": number} for number in range(20_000, 20_065)]
     with monkeypatch.context() as earlier:
         earlier.setattr("lightd.api.specs.MOST_PORTS", 400)
@@ -122,7 +122,7 @@ async def test_a_container_that_has_more_ports_from_before_keeps_them(tmp_path, 
         assert len((await api.show())["ports"]) == 65
 
 
-async def test_a_container_can_do_without_ports_and_keep_some(api):
+async def test_container_can_do_without_ports_and_keep_some(api):
     first, second = await api.port(25565), await api.port(25566)
     await api.create(ports=[first, second])
     assert (await change(api, "rebind-network", {"ports": [second]}))["status"] == "succeeded"
@@ -131,7 +131,7 @@ async def test_a_container_can_do_without_ports_and_keep_some(api):
     assert await holders(api) == {25565: None, 25566: None}
 
 
-async def test_the_same_ports_again_are_true_already(api):
+async def test_same_ports_again_are_true_already(api):
     port = await api.port(25565)
     await api.create(ports=[port])
     before = await api.types()
@@ -155,7 +155,7 @@ async def test_one_change_at_a_time(api):
     api.faults.gates.pop("create_candidate").set()
 
 
-async def test_a_port_that_a_refused_change_leased_is_given_back(api):
+async def test_port_that_a_refused_change_leased_is_given_back(api):
     old, new = await api.port(25565), await api.port(25566)
     await api.create(ports=[old])
     api.faults.gates["create_candidate"] = trio.Event()
@@ -168,7 +168,7 @@ async def test_a_port_that_a_refused_change_leased_is_given_back(api):
             await trio.sleep(0.01)
 
 
-async def test_a_failed_installation_is_repeated_with_its_ports(api):
+async def test_failed_installation_is_repeated_with_its_ports(api):
     port = await api.port(25565)
     body = await api.a_body(image="no-such:image", ports=[port])
     assert (await api.post("/containers", body, wait=20))["status"] == "failed"
@@ -178,7 +178,7 @@ async def test_a_failed_installation_is_repeated_with_its_ports(api):
     assert (await api.power("start"))["status"] == "succeeded"
 
 
-async def test_a_stop_cancels_a_pull_and_the_operation_says_by_what(api):
+async def test_stop_cancels_a_pull_and_the_operation_says_by_what(api):
     api.engine.registry.add("slow:1")
     api.engine.pull_seconds = 1000.0
     await api.running()
@@ -191,7 +191,7 @@ async def test_a_stop_cancels_a_pull_and_the_operation_says_by_what(api):
     assert told["error"] == f"cancelled on request ({stopped['operation_id']})"
 
 
-async def test_a_stop_cancels_a_start(api):
+async def test_stop_cancels_a_start(api):
     await api.create(start_pattern="never")
     started = await api.power("start", wait=0)
     assert (await operation(api, started))["finished_at"] is None
@@ -216,13 +216,13 @@ async def test_operations_survive_a_restart(tmp_path):
         assert told[1]["error"] == "There is no image no-such:image"
 
 
-async def test_what_is_true_already_is_an_operation_that_succeeded(api):
+async def test_command_for_the_present_state_is_an_operation_that_succeeded(api):
     await api.running()
     answer = await api.power("start")
     assert (await operation(api, answer))["status"] == "succeeded"
 
 
-async def test_what_is_on_its_way_is_an_operation_that_ends_with_it(api):
+async def test_command_that_is_under_way_already_is_an_operation_that_ends_with_it(api):
     await api.create(start_pattern="never")
     await api.power("start", wait=0)
     again = await api.power("start", wait=0)
@@ -246,11 +246,11 @@ async def test_only_the_newest_of_such_operations_are_remembered(api, monkeypatc
 
 
 @pytest.mark.parametrize("operation_id", ["nonsense", "start-" + "0" * 32, "start-xyz", "%00"])
-async def test_an_operation_that_never_was_is_not_found(api, operation_id):
+async def test_operation_that_never_was_is_not_found(api, operation_id):
     assert (await api.refused("GET", f"/operations/{operation_id}"))[:2] == (404, "operation_not_found")
 
 
-async def test_an_operation_on_ports_is_not_one_of_a_container(api):
+async def test_operation_on_ports_is_not_one_of_a_container(api):
     await api.port(25565)
     record = (await api.system.bus.history("portpool"))[0]
     assert (await api.refused("GET", f"/operations/{record.cause}"))[0] == 404
@@ -259,7 +259,7 @@ async def test_an_operation_on_ports_is_not_one_of_a_container(api):
 # Edits
 
 
-async def test_an_edit_says_what_holds_and_what_waits(api):
+async def test_edit_says_what_holds_and_what_waits(api):
     await api.running()
     body = {
         "startup_command": "echo other",
@@ -280,7 +280,7 @@ async def test_an_edit_says_what_holds_and_what_waits(api):
     assert shown["state"] == "running"
 
 
-async def test_a_root_file_system_is_writable_only_where_the_configuration_allows_it(api, tmp_path):
+async def test_root_file_system_is_writable_only_where_the_configuration_allows_it(api, tmp_path):
     await api.running()
     status, code, said = await api.refused("PATCH", "/containers/s1", {"read_only": False})
     assert (status, code) == (403, "writable_root_not_allowed")
@@ -295,7 +295,7 @@ async def test_a_root_file_system_is_writable_only_where_the_configuration_allow
     assert (await api.show())["read_only"] is False
 
 
-async def test_a_null_takes_the_pattern_away(api):
+async def test_null_takes_the_pattern_away(api):
     await api.running()
     assert (await api.call("PATCH", "/containers/s1", {"start_pattern": None}))["at_next_start"] == [
         "start_pattern"
@@ -303,7 +303,7 @@ async def test_a_null_takes_the_pattern_away(api):
     assert (await api.show())["start_pattern"] is None
 
 
-async def test_a_limit_that_is_taken_away_waits_for_the_next_start(api):
+async def test_limit_that_is_taken_away_waits_for_the_next_start(api):
     await api.create(limits={"memory": 2**30})
     answer = await api.call("PATCH", "/containers/s1", {"limits": {"pids": 5}})
     assert (answer["applied"], answer["at_next_start"]) == ([], ["limits"])
@@ -339,7 +339,7 @@ async def test_limits_need_an_engine_and_the_rest_does_not(api):
         assert (await api.refused("POST", f"/containers/s1/{what}", body))[0] == 503
 
 
-async def test_an_edit_of_nothing_changes_nothing(api):
+async def test_edit_of_nothing_changes_nothing(api):
     await api.create()
     before = await api.types()
     assert await api.call("PATCH", "/containers/s1", {}) == {
@@ -375,7 +375,7 @@ async def test_an_edit_of_nothing_changes_nothing(api):
         ),
     ],
 )
-async def test_what_is_wrong_is_named_and_changes_nothing(api, what, body, named):
+async def test_wrong_change_is_named_and_changes_nothing(api, what, body, named):
     await api.create()
     before = await api.types()
     method = "PATCH" if what == "PATCH" else "POST"
@@ -386,14 +386,14 @@ async def test_what_is_wrong_is_named_and_changes_nothing(api, what, body, named
     assert await api.types() == before
 
 
-async def test_what_is_not_there_is_not_changed(api):
+async def test_change_of_a_missing_container_is_a_404(api):
     assert (await api.refused("PATCH", "/containers/none", {}))[:2] == (404, "container_not_found")
     assert (await api.refused("POST", "/containers/none/reinstall"))[:2] == (404, "container_not_found")
     refused = await api.refused("POST", "/containers/none/rebind-network", {"ports": []})
     assert refused[:2] == (404, "container_not_found")
 
 
-async def test_a_crash_is_told_in_the_history(api):
+async def test_crash_is_told_in_the_history(api):
     await api.create(command="echo last words; exit 7", restart_policy={"mode": "on-crash", "max": 1})
     await api.post("/containers/s1/start")
     member = api.system.fleet.get("s1")

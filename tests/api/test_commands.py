@@ -79,7 +79,7 @@ async def test_power_that_fails_says_why(api, shell):
     assert "25570" in err
 
 
-async def test_of_several_containers_each_is_told_and_the_first_failure_is_the_code(api, shell):
+async def test_command_for_several_containers_reports_each_and_exits_with_the_first_failure(api, shell):
     await api.create("s1", start_pattern="Ready")
     code, out, err = await shell("start", "s1", "ghost")
     assert (code, out, err) == (5, "s1: started\n", "lightd: ghost: no such container\n")
@@ -90,14 +90,14 @@ async def test_of_several_containers_each_is_told_and_the_first_failure_is_the_c
 
 
 @pytest.mark.parametrize("command", ["logs", "console", "events", "start", "stop", "restart", "kill"])
-async def test_a_container_that_is_not_there_is_code_5(shell, command):
+async def test_container_that_is_not_there_is_code_5(shell, command):
     code, out, err = await shell(command, "ghost")
     assert (code, out) == (5, "")
     assert err.endswith("no such container\n")
 
 
 @pytest.mark.parametrize("command", [["ps"], ["logs", "x"], ["events"], ["stop", "x"], ["console", "x"]])
-async def test_a_daemon_that_is_not_there_is_code_3(tmp_path, command):
+async def test_daemon_that_is_not_there_is_code_3(tmp_path, command):
     shell = Shell("http://127.0.0.1:1", tmp_path)
     code, out, err = await shell(*command)
     assert (code, out) == (3, "")
@@ -105,7 +105,7 @@ async def test_a_daemon_that_is_not_there_is_code_3(tmp_path, command):
     assert err.count("\n") == 1
 
 
-async def test_a_token_that_is_refused_is_code_4(api, shell):
+async def test_token_that_is_refused_is_code_4(api, shell):
     api.rewrite(authorization={"enabled": True, "token": "lightd_another_token_altogether"})
     await api.post("/remote/config/reload")
     code, _, err = await shell("ps")
@@ -113,14 +113,14 @@ async def test_a_token_that_is_refused_is_code_4(api, shell):
     assert (await shell("logs", "s1"))[0] == 4
 
 
-async def test_an_engine_that_is_down_is_code_1(api, shell):
+async def test_engine_that_is_down_is_code_1(api, shell):
     await api.create("s1")
     api.engine.go_down()
     await api.wait_engine(up=False)
     assert await shell("start", "s1") == (1, "", "lightd: s1: the container engine does not answer\n")
 
 
-async def test_a_crash_inside_of_the_daemon_names_the_request(api, shell, monkeypatch):
+async def test_crash_inside_of_the_daemon_names_the_request(api, shell, monkeypatch):
     monkeypatch.setattr(api.system, "fleet", None)
     code, _, err = await shell("ps")
     assert code == 1
@@ -129,7 +129,7 @@ async def test_a_crash_inside_of_the_daemon_names_the_request(api, shell, monkey
     )
 
 
-async def test_whatever_else_answers_is_no_lightd(tmp_path):
+async def test_other_answer_is_not_taken_for_lightds(tmp_path):
     async def answer(stream):
         await stream.receive_some(65536)
         await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
@@ -143,7 +143,7 @@ async def test_whatever_else_answers_is_no_lightd(tmp_path):
     assert err == f"lightd: the server at {shell.url} is not lightd\n"
 
 
-async def test_a_daemon_that_hangs_is_code_3(tmp_path, monkeypatch):
+async def test_daemon_that_hangs_is_code_3(tmp_path, monkeypatch):
     monkeypatch.setattr(client.Client.ask, "__kwdefaults__", {"patience": 0.1})
 
     async def hang(_stream):
@@ -178,7 +178,7 @@ async def hostile(process, _words):
     return 0
 
 
-async def test_what_a_container_prints_gives_no_orders(tmp_path):
+async def test_container_output_can_not_control_the_terminal(tmp_path):
     async with open_api(tmp_path, programs_too={"hostile": hostile}) as api:
         shell = Shell(api.url, tmp_path)
         await api.create("s1", "hostile", start_pattern="red")
@@ -215,7 +215,7 @@ async def test_logs_that_follow_from_nothing_show_only_what_comes(api, shell):
         assert json.loads(job.out.getvalue().splitlines()[-1])["text"] == "got: one"
 
 
-async def test_a_replaced_token_ends_what_follows_with_code_4(api, shell):
+async def test_replaced_token_ends_what_follows_with_code_4(api, shell):
     await api.running()
     async with shell.job("logs", "s1", "-f") as job:
         await job.out.until("Ready")
@@ -267,7 +267,7 @@ async def test_events_come_as_they_happen(api, shell):
 # ---- where the daemon is
 
 
-async def test_the_address_and_the_token_come_from_the_configuration(api, tmp_path):
+async def test_address_and_the_token_come_from_the_configuration(api, tmp_path):
     port = int(api.url.rpartition(":")[2])
     file = json.loads(api.system.path.read_text())
     path = tmp_path / "cli.json"
@@ -299,13 +299,13 @@ def configured(tmp_path):
     return tmp_path
 
 
-def test_a_wildcard_is_reached_on_the_loopback(configured):
+def test_wildcard_is_reached_on_the_loopback(configured):
     assert find(configured).url == "http://[::1]:8071"
     assert address.to_url(Server("0.0.0.0", 1)) == "http://127.0.0.1:1"
     assert address.to_url(Server("example.org", 1)) == "http://example.org:1"
 
 
-def test_the_master_token_goes_nowhere_else(configured):
+def test_master_token_goes_nowhere_else(configured):
     assert find(configured, "--url", "http://localhost:8071").token == TOKEN
     for url in ("http://example.org:8071", "http://localhost:8072", "https://localhost:8071"):
         with pytest.raises(Trouble, match="is not for") as refused:
@@ -315,17 +315,17 @@ def test_the_master_token_goes_nowhere_else(configured):
             find(configured, environ={"LIGHTD_URL": url})
 
 
-def test_a_token_is_shown_nowhere(configured):
+def test_token_is_shown_nowhere(configured):
     assert TOKEN not in repr(find(configured))
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "http://user:word@x", "x", "http://x/?token=1", ""])
-def test_a_url_that_is_none_is_refused(configured, url):
+def test_url_that_is_none_is_refused(configured, url):
     with pytest.raises(Trouble, match="must be an http"):
         find(configured, "--url", url)
 
 
-def test_a_port_that_the_system_chose_is_not_guessed(configured):
+def test_port_that_the_system_chose_is_not_guessed(configured):
     with pytest.raises(Trouble, match="use --url"):
         address.to_url(Server("127.0.0.1", 0))
 
@@ -344,7 +344,7 @@ def test_no_configuration_is_made_for_a_command(tmp_path):
         (None, 0, "cannot read .*/token: No such file"),
     ],
 )
-def test_a_token_file_that_can_not_be_used_says_why(tmp_path, content, mode, says):
+def test_token_file_that_can_not_be_used_says_why(tmp_path, content, mode, says):
     path = tmp_path / "token"
     if content is not None:
         path.write_text(content)
@@ -371,14 +371,14 @@ def test_a_token_file_that_can_not_be_used_says_why(tmp_path, content, mode, say
         ["completion", "tcsh"],
     ],
 )
-def test_a_wrong_line_is_code_2(line, capsys):
+def test_wrong_line_is_code_2(line, capsys):
     with pytest.raises(SystemExit) as ended:
         main.main(line)
     assert ended.value.code == 2
     assert capsys.readouterr().out == ""
 
 
-def test_a_number_that_is_too_large_is_told_its_bounds(capsys):
+def test_number_that_is_too_large_is_told_its_bounds(capsys):
     for line, bounds in (
         (["logs", "x", "-n", "100000"], "argument -n/--lines: must be between 0 and 10000 (got 100000)"),
         (["stop", "x", "--wait", "301"], "argument --wait: must be between 0 and 300 seconds (got 301)"),
@@ -406,11 +406,11 @@ def test_every_command_explains_its_exit_codes(command, capsys):
         ({"install_state": "ready", "state": "starting"}, "starting"),
     ],
 )
-def test_the_state_is_the_word_that_matters_most(row, state):
+def test_state_is_the_word_that_matters_most(row, state):
     assert ps.to_state(row) == state
 
 
-def test_a_port_of_an_ipv6_address_has_brackets():
+def test_port_of_an_ipv6_address_has_brackets():
     port = {"ip": "::1", "port": 1, "container_port": 2, "protocol": "udp"}
     assert ps.to_port(port) == "[::1]:1->2/udp"
 
@@ -427,7 +427,7 @@ def test_names_in_a_table_give_no_orders():
     assert texts == ["a", "b\\x07", "x\\x1b[2J[red]", "-"]
 
 
-def test_a_console_is_printed_once_whatever_is_repeated_and_what_is_missing_is_told():
+def test_console_is_printed_once_whatever_is_repeated_and_what_is_missing_is_told():
     out, err = Paper(), Paper()
     printed = logs.Printed(Output(out, err, colours=False, width=None))
     assert printed.to_query() == {}
@@ -461,7 +461,7 @@ def test_values_of_events_are_short(value, shown):
     assert len(events.to_value("x" * 500)) < 100
 
 
-async def test_a_long_history_is_read_page_by_page(api, shell, monkeypatch):
+async def test_long_history_is_read_page_by_page(api, shell, monkeypatch):
     monkeypatch.setattr(events, "PAGE", 2)
     await api.running()
     whole = (await api.get("/containers/s1/events"))["events"]
@@ -470,7 +470,7 @@ async def test_a_long_history_is_read_page_by_page(api, shell, monkeypatch):
     assert [entry["seq"] for entry in told] == [entry["seq"] for entry in whole]
 
 
-def test_an_event_that_was_told_is_not_told_again():
+def test_event_that_was_told_is_not_told_again():
     out = Paper()
     told = events.Told(Output(out, Paper(), colours=False, width=None), False, "s1", seq=7)
     told.take({"event": "console"})
@@ -480,7 +480,7 @@ def test_an_event_that_was_told_is_not_told_again():
     assert out.getvalue().endswith("s1  exit  code=0\n")
 
 
-async def test_a_shell_gets_the_ids_that_the_daemon_has(api, shell):
+async def test_shell_gets_the_ids_that_the_daemon_has(api, shell):
     await api.create("s1")
     await api.create("s2")
     token_file = shell.line("ps")[-1]
@@ -498,7 +498,7 @@ def test_each_shell_has_its_script(name, capsys):
     assert "_ARGCOMPLETE" in capsys.readouterr().out
 
 
-def test_a_command_without_a_configuration_is_code_2(tmp_path, monkeypatch, capsys):
+def test_command_without_a_configuration_is_code_2(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LIGHTD_CONFIG", raising=False)
     monkeypatch.delenv("LIGHTD_URL", raising=False)
@@ -512,7 +512,7 @@ def test_a_command_without_a_configuration_is_code_2(tmp_path, monkeypatch, caps
     assert "Traceback" not in said.err
 
 
-def test_the_doctor_is_a_command(tmp_path, monkeypatch, capsys):
+def test_doctor_is_a_command(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LIGHTD_CONFIG", raising=False)
     assert main.main(["doctor", "--json"]) in (0, 1)

@@ -21,7 +21,7 @@ async def compact(api):
     await Compactor(api.journal, api.system.bus, Codec(), time.time).compact("container-s1")
 
 
-async def test_a_condensed_history_says_so_and_the_container_is_what_it_was(tmp_path):
+async def test_condensed_history_says_so_and_the_container_is_what_it_was(tmp_path):
     async with open_api(tmp_path) as api:
         await api.create(start_pattern="Ready")
         await api.power("start")
@@ -48,7 +48,7 @@ async def test_a_condensed_history_says_so_and_the_container_is_what_it_was(tmp_
             assert (await console.until("event", "exit"))["internal_id"] == "s1"
 
 
-async def test_a_container_is_made_anew_on_a_condensed_history(tmp_path):
+async def test_container_is_made_anew_on_a_condensed_history(tmp_path):
     async with open_api(tmp_path) as api:
         await api.create()
         await api.call("DELETE", "/containers/s1")
@@ -65,7 +65,7 @@ async def test_a_container_is_made_anew_on_a_condensed_history(tmp_path):
         assert (await api.get(f"/operations/{operation}"))["status"] == "succeeded"
 
 
-async def test_the_daemon_compacts_by_itself(tmp_path, monkeypatch):
+async def test_daemon_compacts_by_itself(tmp_path, monkeypatch):
     monkeypatch.setattr(compaction, "EVERY", 0.01)
     async with open_api(tmp_path) as api:
         await api.create()

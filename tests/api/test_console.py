@@ -15,7 +15,7 @@ async def messages_until(console, last):
     return [frame["data"] for frame in console.frames if frame["event"] == "daemon_message"]
 
 
-async def test_a_viewer_sees_the_state_that_stands(api):
+async def test_viewer_sees_the_state_that_stands(api):
     api.faults.gates["ensure_image"] = trio.Event()
     await api.post("/containers", await api.a_body(start_pattern="never", stop={"timeout": 3000}))
 
@@ -47,7 +47,7 @@ async def test_a_viewer_sees_the_state_that_stands(api):
     api.faults.gates.pop("remove").set()
 
 
-async def test_a_failed_installation_is_told(api):
+async def test_failed_installation_is_told(api):
     api.faults.gates["ensure_image"] = trio.Event()
     await api.post("/containers", await api.a_body(image="no/such:image"))
     async with api.console() as console:
@@ -59,7 +59,7 @@ async def test_a_failed_installation_is_told(api):
         assert (await console.next())["data"] == "failed"
 
 
-async def test_a_pull_is_told_as_it_goes(api):
+async def test_pull_is_told_as_it_goes(api):
     api.engine.registry.add("far/away:1")
     api.engine.pull_seconds = 0.01
     api.faults.gates["ensure_image"] = trio.Event()
@@ -72,7 +72,7 @@ async def test_a_pull_is_told_as_it_goes(api):
     assert said == ["Pulling far/away:1", "Pulled far/away:1"]
 
 
-async def test_a_whole_life_is_told_with_the_lines_before_the_word(api):
+async def test_whole_life_is_told_with_the_lines_before_the_word(api):
     await api.create(start_pattern="Ready")
     async with api.console() as console:
         await api.power("start")
@@ -98,7 +98,7 @@ async def test_a_whole_life_is_told_with_the_lines_before_the_word(api):
     assert seqs == sorted(set(seqs))
 
 
-async def test_a_crash_is_told_as_one(api):
+async def test_crash_is_told_as_one(api):
     await api.create(command="echo one; echo two; exit 7", start_pattern="never")
     async with api.console() as console:
         await api.power("start")
@@ -110,7 +110,7 @@ async def test_a_crash_is_told_as_one(api):
     assert again == ended
 
 
-async def test_a_restart_is_told_as_one(api):
+async def test_restart_is_told_as_one(api):
     await api.running()
     async with api.console() as console:
         await api.power("restart")
@@ -122,7 +122,7 @@ async def test_a_restart_is_told_as_one(api):
         assert console.states == ["running", "stopping", "exit", "starting", "running"]
 
 
-async def test_whoever_comes_in_the_middle_of_a_restart_is_told_of_a_restart(api):
+async def test_viewer_that_joins_during_a_restart_is_told_of_a_restart(api):
     await api.running()
     api.faults.gates["signal"] = trio.Event()
     await api.power("restart", wait=0)
@@ -132,7 +132,7 @@ async def test_whoever_comes_in_the_middle_of_a_restart_is_told_of_a_restart(api
         await console.until("daemon_message", "Container restarted")
 
 
-async def test_a_start_that_fails_is_an_error_and_the_next_one_no_restart(api):
+async def test_start_that_fails_is_an_error_and_the_next_one_no_restart(api):
     await api.port(25565)
     await api.running(ports=[{"ip": "127.0.0.1", "port": 25565}])
     async with api.console() as console:
@@ -160,7 +160,7 @@ async def test_lines_are_numbered_and_a_viewer_that_comes_back_misses_none(api):
         assert (frame["data"], frame["line"]) == ("line 5\nReady\n", 5)
 
 
-async def test_a_viewer_without_a_line_sees_only_what_is_new(api):
+async def test_viewer_without_a_line_sees_only_what_is_new(api):
     await api.running()
     for query in ("", "&since_line=1", "&since_line=999999"):
         async with api.console(query=query) as console:
@@ -170,7 +170,7 @@ async def test_a_viewer_without_a_line_sees_only_what_is_new(api):
             assert "Ready" not in console.text
 
 
-async def test_a_gap_says_how_many_lines_the_ring_has_lost(api):
+async def test_gap_says_how_many_lines_the_ring_has_lost(api):
     await api.create(command="line-printer 50 0; stdin-echo", start_pattern="Ready")
     api.system.fleet.get("s1").console.lines.items = 10
     await api.power("start")
@@ -194,7 +194,7 @@ async def test_fast_lines_come_many_to_a_frame_with_none_lost(api):
     assert "gap" not in {frame["event"] for frame in console.frames}
 
 
-async def test_the_last_lines_of_a_run_come_before_its_exit_however_many_they_are(api):
+async def test_last_lines_of_a_run_come_before_its_exit_however_many_they_are(api):
     await api.create(command="flood 0 9000", start_pattern="never")
     api.system.fleet.get("s1").console.lines.items = 10_000
     async with api.console() as console:
@@ -203,7 +203,7 @@ async def test_the_last_lines_of_a_run_come_before_its_exit_however_many_they_ar
     assert "Flooded 9000 lines" in console.text
 
 
-async def test_a_viewer_that_comes_back_is_told_the_events_since(api):
+async def test_viewer_that_comes_back_is_told_the_events_since(api):
     await api.create(start_pattern="Ready")
     async with api.console() as console:
         seq = (await console.next())["seq"]
@@ -218,7 +218,7 @@ async def test_a_viewer_that_comes_back_is_told_the_events_since(api):
             assert (await console.next())["data"] == "exit"
 
 
-async def test_a_viewer_for_whom_nothing_to_be_shown_happened_is_told_the_state(api):
+async def test_viewer_for_whom_nothing_to_be_shown_happened_is_told_the_state(api):
     api.faults.gates["create_server"] = trio.Event()
     await api.post("/containers", await api.a_body())
     member = api.system.fleet.get("s1")
@@ -278,7 +278,7 @@ async def test_stats_are_sent_when_they_changed_and_at_once_to_whoever_comes(api
         assert "stats" not in {frame["event"] for frame in console.frames}
 
 
-async def test_what_a_viewer_said_before_it_left_is_done(api):
+async def test_commands_that_a_viewer_sent_before_it_left_are_carried_out(api):
     await api.running()
     async with api.console() as watching:
         async with api.console() as leaving:

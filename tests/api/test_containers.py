@@ -16,7 +16,7 @@ def take_id(answer):
     return operation_id
 
 
-async def test_a_creation_is_accepted_at_once(api):
+async def test_creation_is_accepted_at_once(api):
     api.faults.gates["create_server"] = trio.Event()
     answer = await api.post("/containers", await api.a_body())
     take_id(answer)
@@ -92,12 +92,12 @@ async def test_all_that_was_asked_for_is_shown_as_it_was_asked_for(api, tmp_path
     ]
 
 
-async def test_a_user_without_a_group_is_given_the_one_of_that_number(api):
+async def test_user_without_a_group_is_given_the_one_of_that_number(api):
     await api.create(user="1000")
     assert (await api.show())["user"] == "1000:1000"
 
 
-async def test_the_list_has_a_row_for_each_in_the_order_of_their_creation(api):
+async def test_list_has_a_row_for_each_in_the_order_of_their_creation(api):
     await api.port(25565)
     assert await api.get("/containers") == {"containers": []}
     await api.create("b", ports=[{"ip": "127.0.0.1", "port": 25565}])
@@ -116,7 +116,7 @@ async def test_the_list_has_a_row_for_each_in_the_order_of_their_creation(api):
     }
 
 
-async def test_a_container_is_deleted_with_its_ports_given_back_and_its_volume_kept(api):
+async def test_container_is_deleted_with_its_ports_given_back_and_its_volume_kept(api):
     address = await api.port(25565)
     await api.running(ports=[address])
     volume = (await api.show())["volume_id"]
@@ -129,7 +129,7 @@ async def test_a_container_is_deleted_with_its_ports_given_back_and_its_volume_k
     assert list(await api.engine.list()) == []
 
 
-async def test_a_deletion_that_takes_longer_than_one_waits_is_pending(api):
+async def test_deletion_that_takes_longer_than_one_waits_is_pending(api):
     await api.create()
     api.faults.gates["remove"] = trio.Event()
     answer = await api.call("DELETE", "/containers/s1", wait=0)
@@ -150,14 +150,14 @@ async def test_a_deletion_that_takes_longer_than_one_waits_is_pending(api):
     assert await api.get("/containers") == {"containers": []}
 
 
-async def test_an_id_is_free_again_after_the_deletion(api):
+async def test_id_is_free_again_after_the_deletion(api):
     await api.create()
     await api.call("DELETE", "/containers/s1")
     await api.create()
     assert (await api.show())["install_state"] == "ready"
 
 
-async def test_whoever_asks_of_a_container_in_the_moment_of_its_deletion_is_told_that_it_is_gone(api):
+async def test_request_during_the_recording_of_a_deletion_is_told_that_the_container_is_gone(api):
     await api.create()
     api.faults.gates["remove"] = trio.Event()
     await api.call("DELETE", "/containers/s1", wait=0)
@@ -178,7 +178,7 @@ async def test_whoever_asks_of_a_container_in_the_moment_of_its_deletion_is_told
     assert told == [(404, "container_not_found", "no such container")]
 
 
-async def test_a_history_has_every_event_with_its_operation(api):
+async def test_history_has_every_event_with_its_operation(api):
     created = await api.create()
     started = await api.power("start")
     told = await api.get("/containers/s1/events")
@@ -200,7 +200,7 @@ async def test_a_history_has_every_event_with_its_operation(api):
     assert told["next"] == events[-1]["seq"]
 
 
-async def test_a_history_is_read_page_by_page(api):
+async def test_history_is_read_page_by_page(api):
     await api.create()
     whole = (await api.get("/containers/s1/events"))["events"]
     found, since = [], 0
@@ -212,7 +212,7 @@ async def test_a_history_is_read_page_by_page(api):
     assert page == {"events": [], "next": whole[-1]["seq"]}
 
 
-async def test_a_page_that_cannot_be_is_refused(api):
+async def test_page_that_cannot_be_is_refused(api):
     await api.create()
     for query in ("since=-1", "since=x", "limit=0", "limit=1001", "limit=1.0"):
         status, code, said = await api.refused("GET", f"/containers/s1/events?{query}")
@@ -220,7 +220,7 @@ async def test_a_page_that_cannot_be_is_refused(api):
         assert said.startswith(f"{query.partition('=')[0]}: must be a whole number from ")
 
 
-async def test_a_container_that_does_not_exist_is_a_404_everywhere(api):
+async def test_container_that_does_not_exist_is_a_404_everywhere(api):
     for method, path in [
         ("GET", ""),
         ("DELETE", ""),
@@ -254,7 +254,7 @@ async def test_containers_are_found_again_by_the_next_daemon(tmp_path):
         assert (await api.power("start"))["status"] == "succeeded"
 
 
-async def test_a_volume_that_does_not_exist_is_a_404(api):
+async def test_volume_that_does_not_exist_is_a_404(api):
     body = await api.a_body(volume_id=NO_VOLUME)
     assert await api.refused("POST", "/containers", body) == (404, "volume_not_found", "no such volume")
     assert await api.get("/containers") == {"containers": []}

@@ -54,7 +54,7 @@ def said(answer):
 # ---------------------------------------------------------------- down
 
 
-async def test_a_file_is_sent_as_it_is(api, volume):
+async def test_file_is_sent_as_it_is(api, volume):
     for size in (0, 1, LARGE):
         data = os.urandom(size)
         on_disk(volume, "f").write_bytes(data)
@@ -77,7 +77,7 @@ async def test_many_files_come_over_one_connection(api, volume):
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_file_of_any_name_is_sent_under_it(api, volume, name):
+async def test_file_of_any_name_is_sent_under_it(api, volume, name):
     on_disk(volume, name).write_text("here")
     answer = await get(api, volume, name)
     assert answer.text == "here"
@@ -103,7 +103,7 @@ async def test_a_file_of_any_name_is_sent_under_it(api, volume, name):
         ("BYTES = 5 - 6", 5, 7),
     ],
 )
-async def test_a_part_of_a_file_is_sent(api, volume, asked, start, stop):
+async def test_part_of_a_file_is_sent(api, volume, asked, start, stop):
     data = os.urandom(100)
     on_disk(volume, "f").write_bytes(data)
     answer = await get(api, volume, Range=asked)
@@ -112,7 +112,7 @@ async def test_a_part_of_a_file_is_sent(api, volume, asked, start, stop):
     assert answer.headers["Content-Length"] == str(stop - start)
 
 
-async def test_what_is_no_range_is_answered_with_the_whole(api, volume):
+async def test_range_that_is_none_is_answered_with_the_whole_file(api, volume):
     on_disk(volume, "f").write_bytes(bytes(100))
     for asked in (
         "bytes=",
@@ -128,7 +128,7 @@ async def test_what_is_no_range_is_answered_with_the_whole(api, volume):
         assert (answer.status_code, len(answer.content)) == (200, 100), asked
 
 
-async def test_a_part_that_is_not_there_is_a_416(api, volume):
+async def test_part_that_is_not_there_is_a_416(api, volume):
     for size, asked in [
         (100, "bytes=100-"),
         (100, "bytes=100-200"),
@@ -142,14 +142,14 @@ async def test_a_part_that_is_not_there_is_a_416(api, volume):
         assert answer.headers["Content-Range"] == f"bytes */{size}"
 
 
-async def test_a_large_part_of_a_large_file_is_sent(api, volume):
+async def test_large_part_of_a_large_file_is_sent(api, volume):
     data = os.urandom(LARGE)
     on_disk(volume, "f").write_bytes(data)
     answer = await get(api, volume, Range=f"bytes=1000-{LARGE - 1000}")
     assert answer.content == data[1000 : LARGE - 999]
 
 
-async def test_a_client_that_has_the_file_is_told_so(api, volume):
+async def test_client_that_has_the_file_is_told_so(api, volume):
     on_disk(volume, "f").write_text("content")
     first = await get(api, volume)
     etag, date = first.headers["ETag"], first.headers["Last-Modified"]
@@ -181,7 +181,7 @@ async def test_a_client_that_has_the_file_is_told_so(api, volume):
         assert said(await get(api, volume, **headers)) == (412, "precondition_failed")
 
 
-async def test_a_part_is_sent_only_of_the_file_that_the_client_has(api, volume):
+async def test_part_is_sent_only_of_the_file_that_the_client_has(api, volume):
     on_disk(volume, "f").write_bytes(bytes(100))
     first = await get(api, volume)
     etag, date = first.headers["ETag"], first.headers["Last-Modified"]
@@ -190,7 +190,7 @@ async def test_a_part_is_sent_only_of_the_file_that_the_client_has(api, volume):
         assert (await get(api, volume, **headers)).status_code == status
 
 
-async def test_a_head_tells_all_and_sends_nothing(api, volume):
+async def test_head_tells_all_and_sends_nothing(api, volume):
     on_disk(volume, "f").write_bytes(bytes(LARGE))
     answer = await api.ask("HEAD", content(volume), params={"path": "f"})
     assert (answer.status_code, answer.content) == (200, b"")
@@ -198,14 +198,14 @@ async def test_a_head_tells_all_and_sends_nothing(api, volume):
     assert answer.headers["ETag"]
 
 
-async def test_a_time_that_no_date_can_have_is_no_hindrance(api, volume):
+async def test_time_that_no_date_can_have_is_no_hindrance(api, volume):
     on_disk(volume, "f").write_text("x")
     for time in (-(2**31), 2**33):
         os.utime(on_disk(volume, "f"), (time, time))
         assert (await get(api, volume)).status_code == 200
 
 
-async def test_what_cannot_be_sent_is_refused(api, volume):
+async def test_download_of_what_is_no_regular_file_is_refused(api, volume):
     on_disk(volume, "d").mkdir()
     os.mkfifo(on_disk(volume, "fifo"))
     on_disk(volume, "circle").symlink_to("circle")
@@ -249,7 +249,7 @@ async def test_no_descriptor_is_left_behind(api, volume):
     assert len(names("/proc/self/fd")) <= before
 
 
-async def test_a_client_that_stops_reading_keeps_nobody_waiting_and_leaves_nothing_open(api, volume):
+async def test_client_that_stops_reading_keeps_nobody_waiting_and_leaves_nothing_open(api, volume):
     with on_disk(volume, "f").open("wb") as file:
         file.truncate(1 << 30)
     before = len(names("/proc/self/fd"))
@@ -272,7 +272,7 @@ async def test_a_client_that_stops_reading_keeps_nobody_waiting_and_leaves_nothi
             await trio.sleep(0.01)
 
 
-async def test_a_file_that_becomes_shorter_ends_the_connection_instead_of_lying(api, volume):
+async def test_file_that_becomes_shorter_ends_the_connection_instead_of_lying(api, volume):
     with on_disk(volume, "f").open("wb") as file:
         file.truncate(1 << 30)
     asked = api.client.stream("GET", api.url + content(volume), params={"path": "f"}, headers=HEADERS)
@@ -291,7 +291,7 @@ async def in_chunks(*chunks):
 
 
 @pytest.mark.parametrize("size", [0, 1, 100_000, LARGE, 30_000_000])
-async def test_a_body_of_any_size_becomes_a_file(api, volume, size):
+async def test_body_of_any_size_becomes_a_file(api, volume, size):
     data = os.urandom(size)
     answer = await put(api, volume, data, "new/folder/f")
     assert answer.status_code == 200, answer.text
@@ -307,13 +307,13 @@ async def test_a_body_of_any_size_becomes_a_file(api, volume, size):
     assert names(on_disk(volume, "new/folder")) == ["f"]
 
 
-async def test_a_body_in_chunks_becomes_a_file(api, volume):
+async def test_body_in_chunks_becomes_a_file(api, volume):
     chunks = [os.urandom(size) for size in (1, 700_000, 0, 800_000, 3)]
     assert (await put(api, volume, in_chunks(*chunks))).status_code == 200
     assert on_disk(volume, "f").read_bytes() == b"".join(chunks)
 
 
-async def test_a_client_that_asks_first_is_told_to_go_on(api, volume, tmp_path):
+async def test_client_that_asks_first_is_told_to_go_on(api, volume, tmp_path):
     engine.require("curl")
     (tmp_path / "data").write_bytes(os.urandom(LARGE))
     headers = [word for name, value in HEADERS.items() for word in ("-H", f"{name}: {value}")]
@@ -331,7 +331,7 @@ async def test_a_client_that_asks_first_is_told_to_go_on(api, volume, tmp_path):
     assert b"traversal" in refused.stdout
 
 
-async def test_an_upload_replaces_a_file_whole_and_keeps_its_mode(api, volume):
+async def test_upload_replaces_a_file_whole_and_keeps_its_mode(api, volume):
     on_disk(volume, "f").write_text("old")
     on_disk(volume, "f").chmod(0o6750)
     with on_disk(volume, "f").open() as reader:
@@ -342,7 +342,7 @@ async def test_an_upload_replaces_a_file_whole_and_keeps_its_mode(api, volume):
 
 
 @pytest.mark.parametrize("declared", [LARGE, 500_000])
-async def test_a_client_that_goes_away_leaves_the_old_file_and_no_part(api, volume, declared):
+async def test_client_that_goes_away_leaves_the_old_file_and_no_part(api, volume, declared):
     on_disk(volume, "f").write_text("old")
     host, port = api.url.removeprefix("http://").split(":")
     head = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
@@ -361,7 +361,7 @@ async def test_a_client_that_goes_away_leaves_the_old_file_and_no_part(api, volu
     assert on_disk(volume, "f").read_text() == "old"
 
 
-async def test_an_upload_that_broke_off_is_taken_up_again(api, volume):
+async def test_upload_that_broke_off_is_taken_up_again(api, volume):
     data = os.urandom(LARGE)
     where = f"/volumes/{volume['id']}/files/upload"
     named = {"path": "d/f", "upload": "u-1"}
@@ -396,7 +396,7 @@ async def test_an_upload_that_broke_off_is_taken_up_again(api, volume):
     assert names(on_disk(volume, "d")) == ["f"]
 
 
-async def test_a_named_upload_is_abandoned(api, volume):
+async def test_named_upload_is_abandoned(api, volume):
     where = f"/volumes/{volume['id']}/files/upload"
     await put(api, volume, b"half", upload="n", length=8)
     assert len(held_in(volume)) == 1
@@ -406,7 +406,7 @@ async def test_a_named_upload_is_abandoned(api, volume):
     assert held_in(volume) == []
 
 
-async def test_what_is_asked_wrongly_of_an_upload_is_named(api, volume):
+async def test_wrong_upload_parameters_are_named(api, volume):
     where = f"/volumes/{volume['id']}/files/upload"
     for params, sentence in [
         ({"offset": 0}, "upload: is missing: offset and length belong to an upload that has a name"),
@@ -428,7 +428,7 @@ async def test_what_is_asked_wrongly_of_an_upload_is_named(api, volume):
     assert (await api.refused("GET", where, path="../x", upload="n"))[1] == "invalid_path"
 
 
-async def test_a_write_is_made_only_on_the_file_that_was_meant(api, volume):
+async def test_write_is_made_only_on_the_file_that_was_meant(api, volume):
     missing = {"If-None-Match": "*"}
     assert said(await put(api, volume, b"x", headers={"If-Match": "*"})) == (412, "precondition_failed")
     etag = (await put(api, volume, b"1", headers=missing)).headers["ETag"]
@@ -445,7 +445,7 @@ async def test_a_write_is_made_only_on_the_file_that_was_meant(api, volume):
     assert held_in(volume) == ["f"]
 
 
-async def test_of_two_writes_to_one_version_one_wins(api, volume):
+async def test_two_writes_to_one_version_have_one_winner(api, volume):
     etag = (await put(api, volume, b"0")).headers["ETag"]
     statuses = []
 
@@ -466,7 +466,7 @@ async def test_of_two_writes_to_one_version_one_wins(api, volume):
     assert held_in(volume) == ["f"]
 
 
-async def test_a_condition_is_looked_at_again_when_all_has_arrived(api, volume):
+async def test_condition_is_looked_at_again_when_all_has_arrived(api, volume):
     async def body():
         yield b"x" * 2_000_000
         on_disk(volume, "f").write_text("the tenant's")
@@ -479,7 +479,7 @@ async def test_a_condition_is_looked_at_again_when_all_has_arrived(api, volume):
     assert held_in(volume) == ["f"]
 
 
-async def test_a_part_that_is_taken_away_is_told(api, volume):
+async def test_part_that_is_taken_away_is_told(api, volume):
     async def body():
         yield b"x" * 2_000_000
         while not held_in(volume):
@@ -491,7 +491,7 @@ async def test_a_part_that_is_taken_away_is_told(api, volume):
     assert held_in(volume) == []
 
 
-async def test_an_upload_goes_nowhere_else(api, volume):
+async def test_upload_goes_nowhere_else(api, volume):
     on_disk(volume, "d").mkdir()
     on_disk(volume, "link").symlink_to("f")
     on_disk(volume, "out").symlink_to("/tmp")
@@ -509,7 +509,7 @@ async def test_an_upload_goes_nowhere_else(api, volume):
     assert held_in(volume) == ["d", "link", "out"]
 
 
-async def test_what_was_uploaded_belongs_to_whom_the_volume_belongs(api, volume):
+async def test_uploaded_files_belong_to_the_owner_of_the_volume(api, volume):
     if os.geteuid() != 0:
         pytest.skip("only root gives files away")
     os.chown(volume["path"], 4321, 8765)
@@ -540,7 +540,7 @@ async def small(volume):
 
 
 @pytest.mark.parametrize("size", [LARGE, 20_000_000])
-async def test_a_disk_that_is_full_is_a_507_and_leaves_what_there_was(api, small, size):
+async def test_disk_that_is_full_is_a_507_and_leaves_what_there_was(api, small, size):
     on_disk(small, "f").write_text("old")
     path = f"/volumes/{small['id']}"
     assert said(await put(api, small, bytes(size))) == (507, "no_space")
@@ -570,7 +570,7 @@ async def test_json_bodies_still_have_their_limit(api, volume):
     assert said(await api.ask("POST", f"/volumes/{volume['id']}/files", body)) == (413, "body_too_large")
 
 
-async def test_a_body_of_which_nothing_is_wanted_is_not_read(api, volume):
+async def test_body_of_which_nothing_is_wanted_is_not_read(api, volume):
     for path in ("", "x"):
         answer = await put(api, volume, bytes(LARGE), path, upload="x")
         assert answer.status_code == 400

@@ -55,7 +55,7 @@ def show(monkeypatch, capsys):
     return run
 
 
-def test_the_show_goes_from_the_volume_to_the_exit_code(show):
+def test_show_goes_from_the_volume_to_the_exit_code(show):
     code, told, trouble = show()
     assert (code, trouble) == (0, "")
     steps = ["POST /volumes", "POST /network/ports", "POST /containers", "WebSocket /ws/demo-"]
@@ -66,33 +66,33 @@ def test_the_show_goes_from_the_volume_to_the_exit_code(show):
         at = told.index(step, at)
 
 
-def test_an_engine_that_does_not_answer_is_told_in_a_sentence(show):
+def test_engine_that_does_not_answer_is_told_in_a_sentence(show):
     code, _, trouble = show(down=True)
     assert code == 1
     assert trouble == "lightd demo: POST /containers failed: the container engine does not answer\n"
 
 
-def test_an_image_that_does_not_exist_is_told_in_a_sentence(show):
+def test_image_that_does_not_exist_is_told_in_a_sentence(show):
     code, told, trouble = show(image="no/such:image")
     assert code == 1
     assert trouble == "lightd demo: the installation failed: There is no image no/such:image\n"
     assert "DELETE /containers/demo-" in told
 
 
-def test_a_server_that_ends_badly_is_told_in_a_sentence(show):
+def test_server_that_ends_badly_is_told_in_a_sentence(show):
     code, _, trouble = show(program=crash)
     assert code == 1
     assert trouble == "lightd demo: the server ended with exit code 1 instead of 0\n"
 
 
-def test_a_server_that_never_comes_up_is_not_waited_for_for_ever(show, monkeypatch):
+def test_server_that_never_comes_up_is_not_waited_for_for_ever(show, monkeypatch):
     monkeypatch.setattr(demo, "PATIENCE", 0.5)
     code, _, trouble = show(program=silent)
     assert code == 1
     assert trouble == "lightd demo: no event 'running' within 0.5 seconds\n"
 
 
-def test_the_command_line_has_the_demo(monkeypatch):
+def test_command_line_has_the_demo(monkeypatch):
     asked = []
     monkeypatch.setattr(demo, "main", lambda args: asked.append((args.image, args.keep)) or 0)
     assert main.main(["demo", "--image", "x", "--keep"]) == 0

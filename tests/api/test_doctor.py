@@ -113,7 +113,7 @@ def subject(tmp_path):
     return a_subject(tmp_path, docker={"socket_path": str(tmp_path / "engine.sock")})
 
 
-async def test_an_engine_as_it_should_be_is_all_green(double, subject):
+async def test_engine_as_it_should_be_is_all_green(double, subject):
     storage_ = subject.configuration.storage
     storage_.containers_path.mkdir(parents=True)
     storage_.volumes_path.mkdir()
@@ -132,7 +132,7 @@ async def test_folders_that_the_engine_does_not_see_are_red(double, subject):
     assert str(subject.configuration.storage.volumes_path) in found["mounts"].text
 
 
-async def test_an_image_for_another_machine_is_told(double, subject):
+async def test_image_for_another_machine_is_told(double, subject):
     double.containers = [{"ImageID": "a", "Image": "web"}, {"ImageID": "b", "Image": "gone"}]
     double.images = {"a": {"Architecture": "arm64"}, "b": []}
     found = await look(visit.CHECKS["engine"], subject)
@@ -141,13 +141,13 @@ async def test_an_image_for_another_machine_is_told(double, subject):
 
 
 @pytest.mark.parametrize("version", [b"<html>", ["no engine"]])
-async def test_what_is_no_engine_is_red(double, subject, version):
+async def test_doctor_is_red_where_the_socket_is_no_engine(double, subject, version):
     double.version = version
     found = await look(visit.CHECKS["engine"], subject)
     assert [(finding.name, finding.verdict) for finding in found.values()] == [("socket", BAD)]
 
 
-async def test_an_engine_that_is_not_there_is_red(subject, tmp_path):
+async def test_engine_that_is_not_there_is_red(subject, tmp_path):
     found = await look(visit.CHECKS["engine"], subject)
     assert (found["socket"].verdict, "does not exist" in found["socket"].text) == (BAD, True)
     with socket.socket(socket.AF_UNIX) as dead:
@@ -156,7 +156,7 @@ async def test_an_engine_that_is_not_there_is_red(subject, tmp_path):
     assert "cannot connect to" in found["socket"].text
 
 
-async def test_a_socket_that_is_not_open_to_us_is_red_and_names_the_group(subject, tmp_path, monkeypatch):
+async def test_socket_that_is_not_open_to_us_is_red_and_names_the_group(subject, tmp_path, monkeypatch):
     async def refuse(_path):
         await trio.lowlevel.checkpoint()
         raise PermissionError
@@ -173,13 +173,13 @@ async def test_a_socket_that_is_not_open_to_us_is_red_and_names_the_group(subjec
     assert found["socket"].mend.startswith("run lightd as root")
 
 
-async def test_an_engine_that_hangs_is_a_red_line(double, subject):
+async def test_engine_that_hangs_is_a_red_line(double, subject):
     double.hanging = True
     (finding,) = await examine({"engine": visit.CHECKS["engine"]}, subject, seconds=0.2)
     assert (finding.verdict, finding.mend) == (BAD, "systemctl restart docker")
 
 
-async def test_the_process_engine_isolates_nothing_and_it_is_said(subject):
+async def test_process_engine_isolates_nothing_and_it_is_said(subject):
     docker = attrs.evolve(subject.configuration.docker, engine="process")
     configured = attrs.evolve(subject.configuration, docker=docker)
     found = await look(visit.CHECKS["engine"], attrs.evolve(subject, configuration=configured))
@@ -190,7 +190,7 @@ async def test_the_process_engine_isolates_nothing_and_it_is_said(subject):
 
 
 @pytest.mark.parametrize("token", [True, False])
-async def test_the_panel(tmp_path, token):
+async def test_panel_findings_follow_its_token_and_its_answer(tmp_path, token):
     async with open_panel() as there:
         settings = there.settings() if token else there.settings(token="lightd_0123456789abcdef")
         found = await look(visit.CHECKS["panel"], a_subject(tmp_path, remote=settings))
@@ -203,7 +203,7 @@ async def test_the_panel(tmp_path, token):
     assert found["url"].verdict is GOOD
 
 
-async def test_a_panel_that_hangs_is_a_red_line_and_one_with_another_clock_too(tmp_path):
+async def test_panel_that_hangs_is_a_red_line_and_one_with_another_clock_too(tmp_path):
     async def hang(_request):
         await trio.lowlevel.checkpoint()
         return HANG
@@ -225,7 +225,7 @@ async def test_a_panel_that_hangs_is_a_red_line_and_one_with_another_clock_too(t
 # ---- storage and the journal
 
 
-async def test_a_folder_that_lightd_made_is_all_green(tmp_path):
+async def test_folder_that_lightd_made_is_all_green(tmp_path):
     async with open_api(tmp_path) as api:
         await api.create()
     found = await look(visit.CHECKS["storage"], a_subject(tmp_path, storage={"quota": "accounted"}))
@@ -238,7 +238,7 @@ async def test_a_folder_that_lightd_made_is_all_green(tmp_path):
     }
 
 
-async def test_the_journal_of_a_daemon_that_runs_is_read_beside_it(tmp_path):
+async def test_journal_of_a_daemon_that_runs_is_read_beside_it(tmp_path):
     async with open_api(tmp_path) as api:
         await api.create()
         found = await look(visit.CHECKS["storage"], a_subject(tmp_path))
@@ -247,13 +247,13 @@ async def test_the_journal_of_a_daemon_that_runs_is_read_beside_it(tmp_path):
         assert (await api.post("/volumes", status=201))["volume_id"]
 
 
-async def test_a_folder_before_the_first_start_is_green(tmp_path):
+async def test_folder_before_the_first_start_is_green(tmp_path):
     found = await look(visit.CHECKS["storage"], a_subject(tmp_path))
     assert found["journal"].verdict is GOOD
     assert found["storage.base_path"].text.endswith("is created at the first start")
 
 
-async def test_a_damaged_journal_is_red(tmp_path):
+async def test_damaged_journal_is_red(tmp_path):
     async with open_api(tmp_path) as api:
         await api.create()
     path = tmp_path / "storage/lightd.db"
@@ -269,7 +269,7 @@ async def test_a_damaged_journal_is_red(tmp_path):
         inspection.read_pool(path)
 
 
-async def test_a_folder_that_is_a_file_or_everybodys_is_red(tmp_path):
+async def test_folder_that_is_a_file_or_everybodys_is_red(tmp_path):
     (tmp_path / "storage").write_text("")
     found = await look(visit.CHECKS["storage"], a_subject(tmp_path))
     assert found["storage.base_path"].verdict is BAD
@@ -287,13 +287,13 @@ async def test_folders_that_can_not_be_looked_into_are_red_and_not_a_check_that_
     assert found["quota"].name == "quota"
 
 
-async def test_a_folder_that_leads_nowhere_is_red(tmp_path):
+async def test_folder_that_leads_nowhere_is_red(tmp_path):
     (tmp_path / "storage").symlink_to("nowhere")
     found = await look(visit.CHECKS["storage"], a_subject(tmp_path))
     assert found["storage.base_path"].verdict is BAD
 
 
-def test_a_journal_that_is_long_is_looked_at_for_a_while_only(tmp_path):
+def test_journal_that_is_long_is_looked_at_for_a_while_only(tmp_path):
     path = tmp_path / "lightd.db"
     with closing(sqlite3.connect(path)) as made:
         made.execute("CREATE TABLE records (position INTEGER PRIMARY KEY, at REAL, data BLOB)")
@@ -305,7 +305,7 @@ def test_a_journal_that_is_long_is_looked_at_for_a_while_only(tmp_path):
     assert inspection.inspect(path, 10.0).complete
 
 
-def test_a_journal_that_is_not_there_or_not_open_to_us_says_so(tmp_path, monkeypatch):
+def test_journal_that_is_not_there_or_not_open_to_us_says_so(tmp_path, monkeypatch):
     with pytest.raises(inspection.JournalUnreadable, match="not there"):
         inspection.inspect(tmp_path / "lightd.db", 1)
     (tmp_path / "lightd.db").write_bytes(b"")
@@ -316,13 +316,13 @@ def test_a_journal_that_is_not_there_or_not_open_to_us_says_so(tmp_path, monkeyp
     assert finding.verdict is UNSEEN
 
 
-def test_a_folder_that_can_not_be_opened_as_a_database_says_so(tmp_path):
+def test_folder_that_can_not_be_opened_as_a_database_says_so(tmp_path):
     (tmp_path / "lightd.db").mkdir()
     with pytest.raises(inspection.JournalUnreadable):
         inspection.inspect(tmp_path / "lightd.db", 1)
 
 
-def test_a_pool_that_is_hidden_from_us_counts_as_none(tmp_path, monkeypatch):
+def test_pool_that_is_hidden_from_us_counts_as_none(tmp_path, monkeypatch):
     def refuse(_path):
         raise PermissionError
 
@@ -331,14 +331,14 @@ def test_a_pool_that_is_hidden_from_us_counts_as_none(tmp_path, monkeypatch):
     assert finding.name == "quota"
 
 
-def test_nobody_holds_a_journal_that_has_no_lock(tmp_path):
+def test_journal_without_a_lock_has_no_holder(tmp_path):
     assert inspection.holder(tmp_path / "lightd.db") is None
 
 
 # ---- ports
 
 
-async def test_the_ports_of_a_daemon_that_runs_are_green(tmp_path):
+async def test_ports_of_a_daemon_that_runs_are_green(tmp_path):
     async with open_api(tmp_path) as api:
         await api.port(25565)
         server = {"host": "0.0.0.0", "port": int(api.url.rpartition(":")[2])}
@@ -352,7 +352,7 @@ async def test_the_ports_of_a_daemon_that_runs_are_green(tmp_path):
         assert "pool" in found, "the journal knows it as well"
 
 
-async def test_a_port_of_the_pool_that_somebody_has_is_red_whether_the_daemon_runs_or_not(tmp_path):
+async def test_port_of_the_pool_that_somebody_has_is_red_whether_the_daemon_runs_or_not(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         async with open_api(tmp_path) as api:
@@ -383,7 +383,7 @@ async def test_lightds_own_port_in_the_hands_of_another_is_red(tmp_path):
     assert f"({os.getpid()})" in found["server.port"].text
 
 
-async def test_a_certificate_that_is_not_for_this_name_is_unseen(tmp_path, monkeypatch):
+async def test_certificate_that_is_not_for_this_name_is_unseen(tmp_path, monkeypatch):
     async def refuse(*_args, **_settings):
         await trio.lowlevel.checkpoint()
         raise Trouble(3, "cannot connect to the daemon at https://127.0.0.1:1: CERTIFICATE_VERIFY_FAILED")
@@ -402,7 +402,7 @@ async def test_lightds_own_port_that_is_free_is_green(tmp_path):
     assert found["server.port"].verdict is GOOD
 
 
-async def test_an_address_that_this_machine_does_not_have_is_red(tmp_path, monkeypatch):
+async def test_address_that_this_machine_does_not_have_is_red(tmp_path, monkeypatch):
     found = await look(
         visit.CHECKS["ports"], a_subject(tmp_path, server={"host": "127.0.0.1", "port": free_port()})
     )
@@ -431,14 +431,14 @@ async def test_lightds_own_port_in_silent_hands_is_red_and_says_whose_they_are(t
     assert "ss -ltnp" in found["server.port"].mend
 
 
-async def test_a_pool_that_can_not_be_read_is_unseen(tmp_path):
+async def test_pool_that_can_not_be_read_is_unseen(tmp_path):
     (tmp_path / "storage").mkdir()
     (tmp_path / "storage/lightd.db").write_bytes(b"no database at all" * 100)
     found = await look(visit.CHECKS["ports"], a_subject(tmp_path, server={"host": "127.0.0.1", "port": 0}))
     assert found["pool"].verdict is UNSEEN
 
 
-def test_a_kernel_without_those_tables_has_no_listeners(tmp_path):
+def test_kernel_without_those_tables_has_no_listeners(tmp_path):
     assert listeners.read(tmp_path) == []
     assert listeners.to_owner(tmp_path, [1]) is None
 
@@ -446,7 +446,7 @@ def test_a_kernel_without_those_tables_has_no_listeners(tmp_path):
 # ---- clock, limits, software
 
 
-async def test_this_machine_is_looked_at(tmp_path):
+async def test_doctor_checks_the_clock_limits_and_software_of_this_machine(tmp_path):
     subject = a_subject(tmp_path)
     for check in ("clock", "limits", "software"):
         found = await look(visit.CHECKS[check], subject)
@@ -454,20 +454,20 @@ async def test_this_machine_is_looked_at(tmp_path):
         assert UNSEEN not in {finding.verdict for finding in found.values()} or check != "limits"
 
 
-async def test_a_daemon_that_runs_has_its_own_limits(tmp_path):
+async def test_daemon_that_runs_has_its_own_limits(tmp_path):
     async with open_api(tmp_path):
         found = await look(visit.CHECKS["limits"], a_subject(tmp_path))
     assert found["files"].text.startswith("the running daemon can open")
 
 
-async def test_a_kernel_that_tells_nothing_is_unseen(tmp_path):
+async def test_kernel_that_tells_nothing_is_unseen(tmp_path):
     subject = attrs.evolve(a_subject(tmp_path), proc=tmp_path / "proc")
     found = await look(visit.CHECKS["limits"], subject)
     assert found["kernel.pid_max"].verdict is UNSEEN
     assert limits._of_process(tmp_path / "limits") is None
 
 
-def test_a_clock_whose_kernel_refuses_is_unseen(monkeypatch):
+def test_clock_whose_kernel_refuses_is_unseen(monkeypatch):
     class Refusing:
         def __init__(self, *_args, **_settings):
             self.adjtimex = lambda _told: -1
@@ -476,7 +476,7 @@ def test_a_clock_whose_kernel_refuses_is_unseen(monkeypatch):
     assert clock.status() is None
 
 
-def test_a_lightd_that_was_never_installed_is_unseen(monkeypatch):
+def test_lightd_that_was_never_installed_is_unseen(monkeypatch):
     def missing(name):
         raise software.importlib.metadata.PackageNotFoundError(name)
 
@@ -498,7 +498,7 @@ def test_a_lightd_that_was_never_installed_is_unseen(monkeypatch):
         ("process", "1000:7", True),
     ],
 )
-async def test_a_user_that_no_server_of_an_ordinary_user_can_be_is_red(tmp_path, engine, user, red):
+async def test_user_that_no_server_of_an_ordinary_user_can_be_is_red(tmp_path, engine, user, red):
     subject = a_subject(tmp_path, docker={"engine": engine, "user": user})
     found = await look(configuration, attrs.evolve(subject, uid=1000, gid=100))
     assert ("docker.user" in found) == red
@@ -513,7 +513,7 @@ async def told_of(path):
     return found
 
 
-async def test_a_file_in_order_is_green(tmp_path):
+async def test_file_in_order_is_green(tmp_path):
     config_file.create(tmp_path / "config.json")
     assert [finding.verdict for finding in await told_of(tmp_path / "config.json")] == [GOOD]
 
@@ -532,7 +532,7 @@ async def test_every_mistake_is_red_and_named_by_its_key(tmp_path):
     assert (finding.name, finding.mend) == ("file", f"edit {path}")
 
 
-async def test_a_file_that_is_open_to_others_is_red_with_the_command(tmp_path):
+async def test_file_that_is_open_to_others_is_red_with_the_command(tmp_path):
     path = tmp_path / "config.json"
     config_file.create(path)
     path.chmod(0o644)
@@ -540,7 +540,7 @@ async def test_a_file_that_is_open_to_others_is_red_with_the_command(tmp_path):
     assert (finding.verdict, finding.mend) == (BAD, f"chmod 600 {path}")
 
 
-async def test_a_file_that_is_not_open_to_us_is_unseen(tmp_path, monkeypatch):
+async def test_file_that_is_not_open_to_us_is_unseen(tmp_path, monkeypatch):
     path = tmp_path / "config.json"
     path.write_text("{")
     path.chmod(0o600)
@@ -559,7 +559,7 @@ async def test_no_file_yet_is_doubtful_and_none_is_made(tmp_path):
 # ---- all at once
 
 
-async def test_a_check_that_breaks_or_hangs_is_one_line_and_the_others_go_on(subject):
+async def test_check_that_breaks_or_hangs_is_one_line_and_the_others_go_on(subject):
     async def breaks(_subject, _tell):
         await trio.lowlevel.checkpoint()
         raise LookupError("oops")
@@ -582,7 +582,7 @@ async def test_a_check_that_breaks_or_hangs_is_one_line_and_the_others_go_on(sub
     assert found[1].mend == "mend two"
 
 
-async def test_without_a_configuration_only_what_needs_none_is_looked_at(tmp_path):
+async def test_doctor_without_a_configuration_checks_only_what_needs_none(tmp_path):
     subject = Subject(tmp_path / "config.json", None, ("server.port: must be a number",), now=time.time())
     found = await examine(visit.CHECKS, subject)
     unseen = {finding.area for finding in found if finding.name == "configuration"}
@@ -590,7 +590,7 @@ async def test_without_a_configuration_only_what_needs_none_is_looked_at(tmp_pat
     assert {finding.area for finding in found} == set(visit.CHECKS)
 
 
-async def test_the_command_is_code_1_where_something_is_red(tmp_path, double):
+async def test_command_is_code_1_where_something_is_red(tmp_path, double):
     settings = {
         "docker": {"socket_path": str(tmp_path / "engine.sock")},
         "server": {"host": "127.0.0.1", "port": free_port()},

@@ -65,7 +65,7 @@ async def test_every_websocket_route_is_described(api):
     assert routes == set(DOCUMENT["x-websocket"]["paths"])
 
 
-def test_the_stored_document_is_the_one_that_is_served():
+def test_stored_document_is_the_one_that_is_served():
     assert json.loads((ROOT / "docs/openapi.json").read_text()) == DOCUMENT == json.loads(to_text())
 
 
@@ -79,7 +79,7 @@ def test_names_are_given_once_and_every_parameter_of_a_path_is_described():
         assert len({(each["in"], each["name"]) for each in told}) == len(told)
 
 
-def test_what_is_open_to_all_is_what_the_application_lets_in():
+def test_open_routes_of_the_document_are_those_of_the_application():
     assert {path for _, path, operation in OPERATIONS if operation.get("security") == []} == OPEN
 
 
@@ -99,7 +99,7 @@ def test_every_reference_leads_somewhere():
             found = found[key]
 
 
-def test_an_answer_takes_no_field_that_the_document_lacks():
+def test_answer_takes_no_field_that_the_document_lacks():
     schemas = json.loads(to_text())["components"]["schemas"]
     for name, schema in schemas.items():
         for each in schema.get("oneOf", [schema]):
@@ -148,7 +148,7 @@ def assert_told(schema):
         assert_told(schema["items"])
 
 
-def test_a_field_without_a_rule_is_noticed():
+def test_field_without_a_rule_is_noticed():
     @attrs.frozen
     class Careless:
         name: str
@@ -157,7 +157,7 @@ def test_a_field_without_a_rule_is_noticed():
         of_body(Careless)
 
 
-async def test_the_document_is_served_to_those_who_may(api):
+async def test_document_is_served_to_those_who_may(api):
     assert await api.get("/openapi.json") == DOCUMENT
     assert (await api.ask("GET", "/openapi.json", headers={})).status_code == 401
     status, code, _ = await api.refused("GET", "/openapi.json", odd="1")
@@ -189,7 +189,7 @@ def parts_of(html):
     return parts
 
 
-async def test_the_page_is_open_and_may_run_nothing_but_its_own_script_and_style(api):
+async def test_page_is_open_and_may_run_nothing_but_its_own_script_and_style(api):
     answer = await api.ask("GET", "/docs", headers={})
     assert answer.status_code == 200
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -204,14 +204,14 @@ async def test_the_page_is_open_and_may_run_nothing_but_its_own_script_and_style
     assert json.loads(parts.texts["application/json"]) == DOCUMENT
 
 
-async def test_the_page_holds_nothing_of_the_node(api):
+async def test_page_holds_nothing_of_the_node(api):
     await api.create("secret-server")
     page = (await api.ask("GET", "/docs", headers={})).text
     assert "secret-server" not in page
     assert str(api.system.path.parent) not in page
 
 
-def test_the_page_asks_nobody_for_anything():
+def test_page_asks_nobody_for_anything():
     html = to_page().html
     addresses = [
         value
@@ -250,7 +250,7 @@ def answered(method, path, status, body, media="application/json"):
     check_answer(method, path, status, media, lambda: body)
 
 
-def test_an_answer_of_another_shape_is_noticed():
+def test_answer_of_another_shape_is_noticed():
     ping = {"status": "ok", "message": "Lightd is running", "version": "1"}
     path = "/api/v1/public/ping"
     answered("GET", path, 200, ping)
@@ -261,7 +261,7 @@ def test_an_answer_of_another_shape_is_noticed():
         answered("GET", path, 200, ping, media="text/plain")
 
 
-def test_an_answer_of_an_unknown_route_is_noticed():
+def test_answer_of_an_unknown_route_is_noticed():
     with pytest.raises(AssertionError):
         answered("GET", "/nowhere", 200, {})
     with pytest.raises(AssertionError):
@@ -269,7 +269,7 @@ def test_an_answer_of_an_unknown_route_is_noticed():
     answered("GET", "/nowhere", 404, {"error": "no such route", "code": "route_not_found"})
 
 
-def test_an_error_that_the_route_has_not_is_noticed():
+def test_error_that_the_route_has_not_is_noticed():
     def refuse(status, code, **more):
         answered("GET", "/containers/s1", status, {"error": "x", "code": code, **more})
 

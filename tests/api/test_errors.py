@@ -17,16 +17,16 @@ def raising(error):
     return clock
 
 
-async def test_a_route_that_does_not_exist_is_a_404(api):
+async def test_route_that_does_not_exist_is_a_404(api):
     for path in ("/", "/nowhere", "/containers//s1", "/containers/a/b/c", "/%00", "/\u00e4"):
         assert await api.refused("GET", path) == (404, "route_not_found", "no such route")
 
 
-async def test_a_route_may_end_in_a_slash(api):
+async def test_route_may_end_in_a_slash(api):
     assert await api.get("/containers/") == {"containers": []}
 
 
-async def test_a_method_that_a_route_does_not_take_is_a_405_that_tells_those_it_takes(api):
+async def test_method_that_a_route_does_not_take_is_a_405_that_tells_those_it_takes(api):
     answer = await api.ask("PUT", "/containers/s1")
     assert answer.status_code == 405
     assert answer.json() == {
@@ -36,7 +36,7 @@ async def test_a_method_that_a_route_does_not_take_is_a_405_that_tells_those_it_
     assert {"GET", "DELETE"} <= set(answer.headers["Allow"].split(", "))
 
 
-async def test_a_body_over_the_limit_is_a_413(api):
+async def test_body_over_the_limit_is_a_413(api):
     volume = await api.volume()
     content = {"path": "large", "content": "x" * (2 * 1024 * 1024)}
     assert await api.refused("POST", f"/volumes/{volume}/files", content) == (
@@ -46,14 +46,14 @@ async def test_a_body_over_the_limit_is_a_413(api):
     )
 
 
-async def test_a_websocket_route_is_no_page_and_a_page_is_no_websocket(api):
+async def test_websocket_route_is_no_page_and_a_page_is_no_websocket(api):
     said = "this route is only for WebSockets, or not for WebSockets"
     assert await api.refused("GET", "/ws/s1") == (400, "websocket_mismatch", said)
     refused = await api.shake_hands("/containers", headers={"Authorization": "Bearer x"})
     assert refused.status_code == 401
 
 
-async def test_a_bug_is_a_500_that_tells_nothing_but_where_to_look_in_the_log(api, caplog):
+async def test_bug_is_a_500_that_tells_nothing_but_where_to_look_in_the_log(api, caplog):
     api.system.clock = raising(RuntimeError("/srv/secret/path"))
     answer = await api.ask("POST", "/volumes")
     assert answer.status_code == 500
@@ -67,7 +67,7 @@ async def test_a_bug_is_a_500_that_tells_nothing_but_where_to_look_in_the_log(ap
     assert "/srv/secret/path" in str(told.exc_info[1])
 
 
-async def test_what_went_wrong_has_its_status(api):
+async def test_error_has_its_status(api):
     api.client.event_hooks = {}  # what that route never answers is not in the document
     for error, status, code, retry in [
         (RequestTimeout(), 408, "request_timeout", None),
@@ -106,7 +106,7 @@ MALFORMED = [
 ]
 
 
-async def test_a_body_that_is_no_json_is_refused_on_every_route_that_takes_one(api):
+async def test_body_that_is_no_json_is_refused_on_every_route_that_takes_one(api):
     volume = await api.volume()
     await api.port(25565)
     routes = [
@@ -128,7 +128,7 @@ async def test_a_body_that_is_no_json_is_refused_on_every_route_that_takes_one(a
             assert answer.json()["error"] == "the body must be a JSON object"
 
 
-async def test_a_route_without_fields_takes_an_empty_object_and_no_other(api):
+async def test_route_without_fields_takes_an_empty_object_and_no_other(api):
     await api.create()
     routes = [("POST", "/containers/s1/stop"), ("DELETE", "/network/ports/127.0.0.1/25565")]
     for method, path in routes:
@@ -140,7 +140,7 @@ async def test_a_route_without_fields_takes_an_empty_object_and_no_other(api):
             assert (await api.ask(method, path, content=body)).status_code == 400
 
 
-async def test_a_query_is_read_as_strictly_as_a_body(api):
+async def test_query_is_read_as_strictly_as_a_body(api):
     await api.create()
     await api.port(25565)
     routes = [
@@ -179,7 +179,7 @@ async def test_a_query_is_read_as_strictly_as_a_body(api):
     )
 
 
-async def test_a_wait_that_is_no_number_of_seconds_is_refused(api):
+async def test_wait_that_is_no_number_of_seconds_is_refused(api):
     said = "wait: must be a number of seconds from 0 to 300"
     for wait in ("", "x", "-1", "301", "nan", "inf", "1e2", "1_0", " 1", "0x1", "\u0661"):
         for method, path in [("POST", ""), ("DELETE", "/x"), ("POST", "/x/stop")]:

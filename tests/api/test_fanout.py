@@ -131,7 +131,7 @@ async def a_printer(api, **options):
     return Printer(api.system.fleet.get("s1").console, **options)
 
 
-async def test_a_million_lines_reach_everybody_in_order_whoever_is_slow_stuck_leaving_or_resuming(watched):
+async def test_million_lines_reach_everybody_in_order_whoever_is_slow_stuck_leaving_or_resuming(watched):
     printer = await a_printer(watched)
     last = printer.console.lines.last + 50_000
     healthy, others, finished = [], [], trio.Event()
@@ -246,7 +246,7 @@ class Seen:
         return getattr(self._api, name)
 
 
-async def test_a_stalled_viewer_is_cut_off_and_its_feed_forgets_it(watched):
+async def test_stalled_viewer_is_cut_off_and_its_feed_forgets_it(watched):
     printer = await a_printer(watched, width=1000)
     async with watching(watched) as well:
         async with watching(watched, window=4096):
@@ -264,7 +264,7 @@ async def test_a_stalled_viewer_is_cut_off_and_its_feed_forgets_it(watched):
             await trio.sleep(0.01)
 
 
-async def test_whoever_joins_a_fast_console_begins_at_the_line_it_asked_for(watched):
+async def test_viewer_of_a_fast_console_begins_at_the_line_it_asked_for(watched):
     printer = await a_printer(watched)
     done = trio.Event()
 
@@ -300,7 +300,7 @@ async def dawdle(_viewer):
     await trio.sleep(0.5)
 
 
-async def test_the_nodes_stream_tells_one_who_was_behind_every_event(watched, monkeypatch):
+async def test_nodes_stream_tells_one_who_was_behind_every_event(watched, monkeypatch):
     monkeypatch.setattr(feeds, "FRAMES", 2)
     await watched.create("s1", start_pattern="Ready")
     async with watching(watched, path="", window=4096) as slow, watching(watched, path="") as well:
@@ -323,7 +323,7 @@ async def test_the_nodes_stream_tells_one_who_was_behind_every_event(watched, mo
         assert slow.order == well.order
 
 
-async def test_under_tls_a_viewer_is_sent_the_same_in_batches_and_disturbs_nobody(watched, tmp_path):
+async def test_viewer_under_tls_is_sent_the_same_in_batches_and_disturbs_nobody(watched, tmp_path):
     engine.require("openssl")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]

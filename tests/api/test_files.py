@@ -50,7 +50,7 @@ async def refused(api, volume, method, path, body):
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES, ids=str)
-async def test_a_path_that_leads_out_is_refused_by_every_route(api, volume, method, path, body):
+async def test_path_that_leads_out_is_refused_by_every_route(api, volume, method, path, body):
     on_disk(volume, "file").write_bytes(bytes(10240))  # an empty tar
     on_disk(volume, "out").symlink_to("/tmp")
     for bad in BAD:
@@ -71,7 +71,7 @@ async def test_a_path_that_leads_out_is_refused_by_every_route(api, volume, meth
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES, ids=str)
-async def test_a_field_that_is_wrong_is_named_by_every_route(api, volume, method, path, body):
+async def test_field_that_is_wrong_is_named_by_every_route(api, volume, method, path, body):
     for name in body:
         if name == "sources":
             continue
@@ -87,7 +87,7 @@ async def test_a_field_that_is_wrong_is_named_by_every_route(api, volume, method
     assert (await api.refused(method, f"/volumes/x{path}", body))[:2] == (400, "invalid_id")
 
 
-async def test_a_file_and_a_tree_are_copied(api, volume):
+async def test_file_and_a_tree_are_copied(api, volume):
     on_disk(volume, "tree/sub").mkdir(parents=True)
     on_disk(volume, "tree/sub/f").write_text("content")
     on_disk(volume, "tree/link").symlink_to("sub/f")
@@ -101,7 +101,7 @@ async def test_a_file_and_a_tree_are_copied(api, volume):
     assert on_disk(volume, "a/b/f").read_text() == on_disk(volume, "copy/link").read_text() == "content"
 
 
-async def test_what_is_in_the_way_of_a_copy_or_a_move_is_told(api, volume):
+async def test_copy_or_move_says_what_is_in_its_way(api, volume):
     on_disk(volume, "d/e").mkdir(parents=True)
     on_disk(volume, "f").write_text("kept")
     on_disk(volume, "self").symlink_to("d")
@@ -124,7 +124,7 @@ async def test_what_is_in_the_way_of_a_copy_or_a_move_is_told(api, volume):
     assert list(on_disk(volume, "d/e").iterdir()) == []
 
 
-async def test_a_file_is_renamed_with_the_folders_made_for_it(api, volume):
+async def test_file_is_renamed_with_the_folders_made_for_it(api, volume):
     on_disk(volume, "f").write_text("content")
     assert await api.post(f"{route(volume)}/rename", {"source": "f", "destination": "a/b/g"}) == {
         "message": "Renamed successfully",
@@ -135,7 +135,7 @@ async def test_a_file_is_renamed_with_the_folders_made_for_it(api, volume):
     assert held_in(volume) == ["a"]
 
 
-async def test_a_mode_is_changed_and_a_set_id_bit_never_set(api, volume):
+async def test_mode_is_changed_and_a_set_id_bit_never_set(api, volume):
     on_disk(volume, "f").write_text("")
     path = f"{route(volume)}/chmod"
     for mode in ("755", "0755"):
@@ -175,7 +175,7 @@ async def test_files_and_trees_are_deleted_all_or_none_where_one_is_missing(api,
 
 
 @pytest.mark.one_python
-async def test_a_hundred_thousand_names_are_listed_page_by_page_and_none_is_opened(api, volume, monkeypatch):
+async def test_hundred_thousand_names_are_listed_page_by_page_and_none_is_opened(api, volume, monkeypatch):
     for number in range(100_000):
         os.close(os.open(on_disk(volume, f"{number:05}"), os.O_CREAT | os.O_WRONLY))
     opened = []
@@ -195,7 +195,7 @@ async def test_a_hundred_thousand_names_are_listed_page_by_page_and_none_is_open
     assert len(opened) <= 10 * 4  # a few a page, on the way to the folder
 
 
-async def test_a_name_is_shown_as_json_whatever_it_holds(api, volume):
+async def test_name_is_shown_as_json_whatever_it_holds(api, volume):
     names = ['"', "\\", "\n", "\x1b[31m", "\u2028", "雪", "<script>"]
     for name in names:
         on_disk(volume, name).write_text("")
@@ -203,12 +203,12 @@ async def test_a_name_is_shown_as_json_whatever_it_holds(api, volume):
     assert sorted(entry["name"] for entry in shown) == sorted(names)
 
 
-async def test_a_client_that_leaves_ends_its_copy_and_nothing_is_left_of_it(api, volume, monkeypatch):
+async def test_client_that_leaves_ends_its_copy_and_nothing_is_left_of_it(api, volume, monkeypatch):
     await slow_work(api, volume, monkeypatch, "/copy", {"source": "d", "destination": "copy"})
     assert held_in(volume) == ["d"]
 
 
-async def test_a_client_that_leaves_ends_its_deletion_half_way(api, volume, monkeypatch):
+async def test_client_that_leaves_ends_its_deletion_half_way(api, volume, monkeypatch):
     await slow_work(api, volume, monkeypatch, "/files", {"paths": ["d"]}, method="DELETE")
     assert len(list(on_disk(volume, "d").iterdir())) > 0
 
@@ -247,7 +247,7 @@ def volumes_busy(api):
     return api.system.folders.shares.long.held
 
 
-async def test_a_volume_whose_disk_hangs_keeps_nobody_from_another(api, volume, monkeypatch):
+async def test_volume_whose_disk_hangs_keeps_nobody_from_another(api, volume, monkeypatch):
     other = await api.volume()
     gate = trio.Event()
     hung = volume["path"]
@@ -298,7 +298,7 @@ async def test_all_that_adds_to_a_volume_is_added_where_there_is_room(api, volum
     assert held_in(volume) == before
 
 
-def test_the_depth_of_a_copy_and_of_a_deletion_are_bounds_of_descriptors():
+def test_depth_of_a_copy_and_of_a_deletion_are_bounds_of_descriptors():
     assert copying.DEPTH * 3 < 1024 > deleting.DEPTH * 2
 
 
@@ -310,7 +310,7 @@ def a_client(api):
     )
 
 
-async def test_a_volume_that_is_asked_for_more_than_may_wait_answers_429(api, volume, monkeypatch):
+async def test_volume_that_is_asked_for_more_than_may_wait_answers_429(api, volume, monkeypatch):
     monkeypatch.setattr(api.system.folders.shares.quick, "waiting", 3)
     gate, statuses = trio.Event(), []
     real = Jail.find_folder
@@ -338,7 +338,7 @@ async def test_a_volume_that_is_asked_for_more_than_may_wait_answers_429(api, vo
     assert sorted(statuses) == [200] * 7 + [429] * 13
 
 
-async def test_a_tenant_who_takes_all_he_can_leaves_another_his_listing_and_the_master_the_same_volume(
+async def test_tenant_who_takes_all_he_can_leaves_another_his_listing_and_the_master_the_same_volume(
     api, volume, monkeypatch
 ):
     """Listings without an end under a tenant's token: those of the folder ``endless``, whoever asks."""

@@ -36,7 +36,7 @@ async def test_power_works_over_the_socket(api):
     assert (ended["code"], ended["crashed"]) == (137, False)
 
 
-async def test_a_power_action_that_the_state_forbids_is_refused(api):
+async def test_power_action_that_the_state_forbids_is_refused(api):
     api.faults.gates["ensure_image"] = trio.Event()
     await api.post("/containers", await api.a_body())
     async with api.console() as console:
@@ -44,7 +44,7 @@ async def test_a_power_action_that_the_state_forbids_is_refused(api):
         assert (await console.until("error"))["data"] == "container s1 is being installed"
 
 
-async def test_the_end_of_the_console_is_answered_as_one_frame(api):
+async def test_end_of_the_console_is_answered_as_one_frame(api):
     await api.running(command="line-printer 30 0; stdin-echo")
     async with api.console() as console:
         await console.send("request_logs", lines=3)
@@ -58,14 +58,14 @@ async def test_the_end_of_the_console_is_answered_as_one_frame(api):
         assert (frame["line"], frame["data"].count("\n")) == (1, 31)
 
 
-async def test_the_end_of_a_console_that_printed_nothing_is_empty(api):
+async def test_end_of_a_console_that_printed_nothing_is_empty(api):
     await api.create()
     async with api.console() as console:
         await console.send("request_logs", lines=10)
         assert await console.until("logs") == {"event": "logs", "data": "", "line": 1}
 
 
-async def test_a_resize_reaches_the_terminal_and_is_kept_for_the_next_run(api):
+async def test_resize_reaches_the_terminal_and_is_kept_for_the_next_run(api):
     await api.running()
 
     async def sized(columns, rows):
@@ -108,7 +108,7 @@ LINES = [
 ]
 
 
-async def test_a_bad_frame_is_refused_and_the_socket_stays(api):
+async def test_bad_frame_is_refused_and_the_socket_stays(api):
     await api.create()
     for part in (REFUSED, LINES):  # no more than the socket takes in a second
         async with api.console() as console:
@@ -120,21 +120,21 @@ async def test_a_bad_frame_is_refused_and_the_socket_stays(api):
             await console.until("logs")
 
 
-async def test_a_frame_of_bytes_is_refused(api):
+async def test_frame_of_bytes_is_refused(api):
     await api.create()
     async with api.console() as console:
         await console._connection.send_message(b'{"event":"request_logs"}')
         assert (await console.until("error"))["data"] == "frames must be text"
 
 
-async def test_a_pipe_takes_a_line_that_a_terminal_does_not(api):
+async def test_pipe_takes_a_line_that_a_terminal_does_not(api):
     await api.running(tty=False)
     async with api.console() as console:
         await console.send("send_command", command="x" * 5000)
         await console.until("console", f"got: {'x' * 5000}")
 
 
-async def test_a_process_that_does_not_read_refuses_more_input_after_a_while(api):
+async def test_process_that_does_not_read_refuses_more_input_after_a_while(api):
     await api.running(command="echo Ready; sleep 1000", tty=False)
     console_of_it = api.system.fleet.get("s1").console
     async with api.console() as console:
@@ -170,7 +170,7 @@ async def test_more_than_twenty_messages_a_second_are_refused_and_the_socket_sta
             answers.append((await console.next())["event"])
 
 
-async def test_an_actor_that_cannot_keep_up_says_so(api, monkeypatch):
+async def test_actor_that_cannot_keep_up_says_so(api, monkeypatch):
     await api.create()
     monkeypatch.setattr(mailbox, "CAPACITY", 0)
     answer = await api.ask("POST", "/containers/s1/start")
@@ -181,7 +181,7 @@ async def test_an_actor_that_cannot_keep_up_says_so(api, monkeypatch):
         assert "too many requests" in (await console.until("error"))["data"]
 
 
-async def test_a_frame_over_the_limit_ends_the_socket(api):
+async def test_frame_over_the_limit_ends_the_socket(api):
     await api.create()
     async with api.console() as console:
         await console.next()

@@ -81,7 +81,7 @@ async def test_garbage_is_refused_frame_by_frame_and_the_neighbour_goes_on(api, 
 
 
 @pytest.mark.parametrize("path", ["s1", ""])
-async def test_a_flood_of_garbage_is_limited_and_costs_its_sender_alone(api, path):
+async def test_flood_of_garbage_is_limited_and_costs_its_sender_alone(api, path):
     await api.running()
     async with api.console(path) as flooder, api.console() as neighbour:
 

@@ -14,7 +14,7 @@ def guards_of(answer):
     return {name: answer.headers.get_list(name) for name in GUARDS}
 
 
-def test_the_guards_are_those_that_the_page_of_security_names():
+def test_guards_are_those_that_the_page_of_security_names():
     assert GUARDS == {
         "x-content-type-options": "nosniff",
         "referrer-policy": "no-referrer",
@@ -40,7 +40,7 @@ async def test_answers_and_errors_have_each_guard_once(api):
     assert guards_of(answer) == {name: [value] for name, value in GUARDS.items()}
 
 
-async def test_a_file_may_be_kept_by_who_asks_again_whether_it_changed(api):
+async def test_file_may_be_kept_by_who_asks_again_whether_it_changed(api):
     volume = await api.volume()
     path = f"/volumes/{volume}/files"
     await api.post(path, {"path": "a.html", "content": "<script>alert(1)</script>"})
@@ -60,7 +60,7 @@ async def test_a_file_may_be_kept_by_who_asks_again_whether_it_changed(api):
     "sent",
     [b"nothing\r\n\r\n", request("*", "OPTIONS"), b"GET / HTTP/3.0\r\nhost: a\r\n\r\n"],
 )
-async def test_the_servers_own_refusals_have_them_too(api, sent):
+async def test_servers_own_refusals_have_them_too(api, sent):
     async with await trio.open_tcp_stream("127.0.0.1", int(api.url.rsplit(":", 1)[1])) as stream:
         await stream.send_all(sent)
         await stream.send_eof()
@@ -69,6 +69,6 @@ async def test_the_servers_own_refusals_have_them_too(api, sent):
         assert said.count(f"{name}: {value}") == 1
 
 
-def test_one_who_is_turned_away_at_the_door_gets_them_too():
+def test_refused_client_is_sent_the_security_headers_too():
     for answer in (refusal.FULL, refusal.GREEDY):
         assert all(answer.to_bytes().count(b"%s: %s\r\n" % each) == 1 for each in headers.PLAIN.headers)

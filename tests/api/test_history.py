@@ -16,7 +16,7 @@ def numbered(*numbers):
     return [{"line": number, "text": f"line {number}"} for number in numbers]
 
 
-async def test_the_end_of_the_console_is_answered(api):
+async def test_end_of_the_console_is_answered(api):
     await print_lines(api, 200)
     found = (await api.get("/containers/s1/logs"))["lines"]
     assert found == [*numbered(*range(102, 201)), {"line": 201, "text": "Ready"}]
@@ -24,7 +24,7 @@ async def test_the_end_of_the_console_is_answered(api):
     assert len((await api.get("/containers/s1/logs", lines=10_000))["lines"]) == 201
 
 
-async def test_a_container_that_never_printed_has_no_lines(api):
+async def test_container_that_never_printed_has_no_lines(api):
     await api.create()
     assert await api.get("/containers/s1/logs") == {"lines": []}
     async with api.console() as console:
@@ -41,14 +41,14 @@ async def test_lines_must_be_a_number_that_is_possible(api, lines):
     assert sentence == "lines: must be a whole number from 1 to 10000"
 
 
-async def test_what_else_is_asked_for_is_refused(api):
+async def test_log_requests_with_other_parameters_are_refused(api):
     await api.create()
     assert (await api.refused("GET", "/containers/s1/logs", line="1"))[0] == 400
     assert (await api.refused("GET", "/containers/nobody/logs"))[:2] == (404, "container_not_found")
     assert (await api.refused("POST", "/containers/s1/logs"))[0] == 405
 
 
-async def test_the_lines_and_their_numbers_survive_the_daemon(tmp_path):
+async def test_lines_and_their_numbers_survive_the_daemon(tmp_path):
     async with open_api(tmp_path) as api:
         await print_lines(api, 1000)
     async with open_api(tmp_path) as api:
@@ -67,7 +67,7 @@ async def test_the_lines_and_their_numbers_survive_the_daemon(tmp_path):
             assert first["line"] == 1002
 
 
-async def test_a_viewer_that_comes_back_is_told_where_nobody_has_the_lines(api):
+async def test_viewer_that_comes_back_is_told_where_nobody_has_the_lines(api):
     await print_lines(api, 50)
     console = api.system.fleet.get("s1").console
     log = api.system.fleet._scribe.log
@@ -97,7 +97,7 @@ async def test_a_viewer_that_comes_back_is_told_where_nobody_has_the_lines(api):
     assert gaps == [(30, 32)]
 
 
-async def test_a_deleted_container_leaves_nothing_to_read(api):
+async def test_deleted_container_leaves_nothing_to_read(api):
     await print_lines(api, 3)
     await api.system.fleet._scribe.copy()
     root = api.system.fleet._scribe.log.root

@@ -38,7 +38,7 @@ async def read_until(client, text):
 
 
 @pytest.mark.one_python
-async def test_a_thousand_idle_sockets_take_nothing_from_who_works(api, many_descriptors):
+async def test_thousand_idle_sockets_take_nothing_from_who_works(api, many_descriptors):
     volume = await api.volume()
     assert volume != NO_VOLUME
     for number in range(CONTAINERS):

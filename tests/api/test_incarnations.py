@@ -21,7 +21,7 @@ async def make_anew(api):
     return (await api.show("a"))["volume_id"]
 
 
-async def test_a_token_for_a_deleted_container_reaches_nothing_of_one_made_anew_under_its_id(api):
+async def test_token_for_a_deleted_container_reaches_nothing_of_one_made_anew_under_its_id(api):
     await api.create("a")
     token, wider = await mint(api, ["a"]), await mint(api, ["a", "b"])
     assert await statuses(api, token) == {200}
@@ -33,7 +33,7 @@ async def test_a_token_for_a_deleted_container_reaches_nothing_of_one_made_anew_
     assert (await api.shake_hands(f"/ws/a?token={wider}")).status_code == 404
 
 
-async def test_a_token_whose_last_container_was_deleted_is_revoked_and_its_sockets_close(api):
+async def test_token_whose_last_container_was_deleted_is_revoked_and_its_sockets_close(api):
     await api.create("a")
     token = await mint(api, ["a"])
     async with api.console("", token=f"?token={token}") as console:
@@ -42,7 +42,7 @@ async def test_a_token_whose_last_container_was_deleted_is_revoked_and_its_socke
     assert (await api.get("/auth/tokens"))["tokens"] == []
 
 
-async def test_a_token_minted_before_its_container_is_made_reaches_the_first_of_that_id(api):
+async def test_token_minted_before_its_container_is_made_reaches_the_first_of_that_id(api):
     token = await mint(api, ["a"])
     assert await statuses(api, token) == {404}
     await api.create("a")
@@ -52,7 +52,7 @@ async def test_a_token_minted_before_its_container_is_made_reaches_the_first_of_
     assert await statuses(api, token, volume_id) == {401}
 
 
-async def test_a_token_minted_between_deletion_and_creation_reaches_the_new_container(api):
+async def test_token_minted_between_deletion_and_creation_reaches_the_new_container(api):
     await api.create("a")
     await api.call("DELETE", "/containers/a")
     token = await mint(api, ["a"])
@@ -60,7 +60,7 @@ async def test_a_token_minted_between_deletion_and_creation_reaches_the_new_cont
     assert await statuses(api, token) == {200}
 
 
-async def test_a_deletion_is_known_to_tokens_after_a_restart_too(tmp_path, monkeypatch):
+async def test_deletion_is_known_to_tokens_after_a_restart_too(tmp_path, monkeypatch):
     async def never(*_):
         await trio.sleep_forever()
 
@@ -82,7 +82,7 @@ async def test_a_deletion_is_known_to_tokens_after_a_restart_too(tmp_path, monke
         assert (await api.get("/auth/tokens"))["tokens"][0]["containers"] == ["a"]
 
 
-async def test_the_history_of_what_had_the_id_before_is_for_the_master_alone(api):
+async def test_history_of_what_had_the_id_before_is_for_the_master_alone(api):
     await api.create("a")
     await make_anew(api)
     token = await mint(api, ["a"])
@@ -96,7 +96,7 @@ async def test_the_history_of_what_had_the_id_before_is_for_the_master_alone(api
         assert [(await console.next())["data"] for _ in range(2)] == ["installing", "ready"]
 
 
-async def test_the_nodes_stream_of_a_token_ends_with_each_of_its_containers(api):
+async def test_nodes_stream_of_a_token_ends_with_each_of_its_containers(api):
     await api.create("a")
     await api.create("b")
     token = await mint(api, ["a", "b"])
@@ -111,7 +111,7 @@ async def test_the_nodes_stream_of_a_token_ends_with_each_of_its_containers(api)
     assert [data for internal_id, data in told if internal_id == "a"] == ["deleted"]
 
 
-async def test_a_request_let_in_before_its_container_was_made_anew_does_nothing_to_that(api):
+async def test_request_let_in_before_its_container_was_made_anew_does_nothing_to_that(api):
     await api.create("a")
     token = await mint(api, ["a", "b"])
     body = b'{"environment": {"STOLEN": "1"}}'

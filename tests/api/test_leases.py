@@ -15,7 +15,7 @@ async def holders(api):
     return {row["port"]: row["used_by"] for row in (await api.get("/network/ports"))["ports"]}
 
 
-async def test_a_port_must_be_in_the_pool(api):
+async def test_port_must_be_in_the_pool(api):
     body = await api.a_body(ports=[ADDRESS])
     assert await api.refused("POST", "/containers", body) == (
         404,
@@ -25,7 +25,7 @@ async def test_a_port_must_be_in_the_pool(api):
     assert await api.get("/containers") == {"containers": []}
 
 
-async def test_a_held_port_is_shown_with_its_holder_and_is_left_alone(api):
+async def test_held_port_is_shown_with_its_holder_and_is_left_alone(api):
     await api.port(25565)
     await api.create(ports=[ADDRESS])
     row = {**ADDRESS, "protocol": "tcp", "in_use": True, "used_by": "s1"}
@@ -37,7 +37,7 @@ async def test_a_held_port_is_shown_with_its_holder_and_is_left_alone(api):
     assert await api.get(PATH) == row
 
 
-async def test_a_port_that_is_marked_by_hand_is_not_given_away(api):
+async def test_port_that_is_marked_by_hand_is_not_given_away(api):
     await api.port(25565)
     await api.call("PUT", f"{PATH}/use", {"in_use": True})
     body = await api.a_body(ports=[ADDRESS])
@@ -48,7 +48,7 @@ async def test_a_port_that_is_marked_by_hand_is_not_given_away(api):
     )
 
 
-async def test_a_wildcard_collides_with_every_address(api):
+async def test_wildcard_collides_with_every_address(api):
     pairs = [("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "0.0.0.0"), ("::", "::1")]
     for port, (first, second) in enumerate(pairs, start=1):
         for ip in (first, second):
@@ -60,7 +60,7 @@ async def test_a_wildcard_collides_with_every_address(api):
         await api.create(f"c{port}", ports=[{"ip": second, "port": port, "protocol": "udp"}])
 
 
-async def test_a_container_cannot_hold_a_wildcard_and_an_address_of_one_port(api):
+async def test_container_cannot_hold_a_wildcard_and_an_address_of_one_port(api):
     ports = [{"ip": ip, "port": 25565} for ip in ("0.0.0.0", "127.0.0.1")]
     await api.post("/network/ports/bulk", {"ports": ports})
     body = await api.a_body(ports=ports)
@@ -68,7 +68,7 @@ async def test_a_container_cannot_hold_a_wildcard_and_an_address_of_one_port(api
     assert await holders(api) == {25565: None}
 
 
-async def test_a_lease_is_all_or_nothing(api):
+async def test_lease_is_all_or_nothing(api):
     await api.port(1)
     await api.port(2)
     await api.create("a", ports=[{"ip": "127.0.0.1", "port": 2}])
@@ -78,7 +78,7 @@ async def test_a_lease_is_all_or_nothing(api):
     assert await holders(api) == {1: None, 2: "a"}
 
 
-async def test_of_many_creations_on_one_port_exactly_one_wins(api):
+async def test_many_creations_on_one_port_have_exactly_one_winner(api):
     await api.port(25565)
     bodies = [await api.a_body(f"s{n}", ports=[ADDRESS]) for n in range(8)]
     statuses = {}
@@ -97,7 +97,7 @@ async def test_of_many_creations_on_one_port_exactly_one_wins(api):
     assert [row["internal_id"] for row in rows] == [winner]
 
 
-async def test_a_new_container_of_an_old_name_keeps_its_port(api):
+async def test_new_container_of_an_old_name_keeps_its_port(api):
     await api.port(25565)
     for _ in range(3):
         await api.create(ports=[ADDRESS])
@@ -107,7 +107,7 @@ async def test_a_new_container_of_an_old_name_keeps_its_port(api):
     assert await holders(api) == {25565: "s1"}
 
 
-async def test_a_client_that_leaves_in_the_middle_leaves_a_container_with_its_port_or_neither(api):
+async def test_client_that_leaves_in_the_middle_leaves_a_container_with_its_port_or_neither(api):
     await api.port(25565)
     body = await api.a_body(ports=[ADDRESS])
     api.journal.gate = trio.Event()
@@ -124,7 +124,7 @@ async def test_a_client_that_leaves_in_the_middle_leaves_a_container_with_its_po
     assert await holders(api) == {25565: "s1"}
 
 
-async def test_a_port_is_given_back_when_the_creation_could_not_be_recorded(api):
+async def test_port_is_given_back_when_the_creation_could_not_be_recorded(api):
     await api.port(25565)
     body = await api.a_body(ports=[ADDRESS])
     commit = api.journal.commit
@@ -162,7 +162,7 @@ class Intercepted:
         return getattr(self._journal, name)
 
 
-async def test_a_creation_that_the_journal_holds_up_is_given_up_after_a_while(api, monkeypatch):
+async def test_creation_that_the_journal_holds_up_is_given_up_after_a_while(api, monkeypatch):
     await api.port(25565)
     body = await api.a_body(ports=[ADDRESS])
     monkeypatch.setattr(commands, "DECISION_TIMEOUT", 0.05)
@@ -171,7 +171,7 @@ async def test_a_creation_that_the_journal_holds_up_is_given_up_after_a_while(ap
     api.journal.gate.set()
 
 
-async def test_a_bug_that_shows_after_whoever_asked_has_left_is_in_the_log(api, monkeypatch, caplog):
+async def test_bug_that_shows_after_whoever_asked_has_left_is_in_the_log(api, monkeypatch, caplog):
     gate = trio.Event()
 
     async def create(*_):

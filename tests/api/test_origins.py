@@ -39,11 +39,11 @@ async def handshake(api, *origins, token=TOKEN):
         return int((await Client(stream).read_until(b"\r\n")).split()[1])
 
 
-async def test_a_client_that_is_no_browser_opens_a_websocket(api):
+async def test_client_that_is_no_browser_opens_a_websocket(api):
     assert await handshake(api) == 101
 
 
-async def test_a_page_of_the_node_itself_opens_a_websocket(api):
+async def test_page_of_the_node_itself_opens_a_websocket(api):
     assert await handshake(api, api.url) == 101
     assert await handshake(api, api.url.replace("http", "HTTP")) == 101
 
@@ -75,29 +75,29 @@ async def test_any_other_page_is_refused(lists, origin):
     assert answer.headers["X-Request-Id"]
 
 
-async def test_a_page_that_sends_two_origins_is_refused(lists):
+async def test_page_that_sends_two_origins_is_refused(lists):
     assert await handshake(lists, PAGE, "https://evil.example") == 403
 
 
-async def test_a_bad_token_is_told_before_a_bad_origin(api):
+async def test_bad_token_is_told_before_a_bad_origin(api):
     assert await handshake(api, "https://evil.example", token="wrong") == 401
 
 
-async def test_a_page_that_may_not_spends_no_token(api):
+async def test_page_that_may_not_spends_no_token(api):
     token = (await api.post("/auth/tokens", {"ttl": "1h", "remove_on_use": True}))["token"]
     assert await handshake(api, "https://evil.example", token=token) == 403
     assert await handshake(api, token=token) == 101
     assert await handshake(api, token=token) == 401
 
 
-async def test_who_has_no_right_to_the_origin_of_another_host_is_refused(api):
+async def test_websocket_from_the_origin_of_another_host_is_refused(api):
     answer = await api.shake_hands(
         f"/ws?token={TOKEN}", headers={"Host": "node.example", "Origin": "http://other.example"}
     )
     assert answer.status_code == 403
 
 
-async def test_without_listed_origins_no_answer_speaks_of_origins(api):
+async def test_responses_have_no_cors_headers_without_listed_origins(api):
     for headers in (HEADERS, from_page(), from_page(api.url)):
         answer = await api.ask("GET", "/containers", headers=headers)
         assert answer.status_code == 200
@@ -107,7 +107,7 @@ async def test_without_listed_origins_no_answer_speaks_of_origins(api):
     assert of_cors(preflight) == set()
 
 
-async def test_a_listed_page_reads_answers_and_errors(lists):
+async def test_listed_page_reads_answers_and_errors(lists):
     for path, headers in (("/containers", HEADERS), ("/nowhere", HEADERS), ("/containers", {})):
         answer = await lists.ask("GET", path, headers={**headers, "Origin": PAGE})
         assert answer.headers["Access-Control-Allow-Origin"] == PAGE
@@ -122,7 +122,7 @@ async def test_another_page_reads_nothing_and_no_cache_mixes_them_up(lists):
 
 
 @pytest.mark.parametrize("path", ["/containers", "/nowhere", "/volumes/x/files/content?path=a"])
-async def test_a_preflight_of_a_listed_page_needs_no_token(lists, path):
+async def test_preflight_of_a_listed_page_needs_no_token(lists, path):
     answer = await lists.ask("OPTIONS", path, headers={"Origin": PAGE, **ASKS})
     assert (answer.status_code, answer.content) == (204, b"")
     assert answer.headers["Access-Control-Allow-Origin"] == PAGE
@@ -133,7 +133,7 @@ async def test_a_preflight_of_a_listed_page_needs_no_token(lists, path):
     assert answer.headers["Access-Control-Max-Age"] == "600"
 
 
-async def test_nothing_else_is_let_past_the_token_as_a_preflight(lists):
+async def test_preflight_of_another_kind_needs_a_token(lists):
     for method, headers in [
         ("OPTIONS", {"Origin": "https://evil.example", **ASKS}),
         ("OPTIONS", {"Origin": PAGE}),
@@ -146,7 +146,7 @@ async def test_nothing_else_is_let_past_the_token_as_a_preflight(lists):
         assert "Access-Control-Allow-Methods" not in answer.headers
 
 
-async def test_a_reload_changes_who_is_let_in(lists):
+async def test_reload_changes_who_is_let_in(lists):
     assert (await lists.reload(server=SERVER))["applied"] == [
         "server.allowed_origins",
         "remote.url",
@@ -161,7 +161,7 @@ async def test_a_reload_changes_who_is_let_in(lists):
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
 
 
-async def test_without_authorization_a_strange_page_can_do_nothing(tmp_path):
+async def test_page_of_another_origin_is_refused_without_authorization(tmp_path):
     sections = {"authorization": {"enabled": False, "token": TOKEN}}
     async with open_api(tmp_path, sections=sections) as api:
         for method, path in (("GET", "/containers"), ("POST", "/volumes")):
@@ -172,7 +172,7 @@ async def test_without_authorization_a_strange_page_can_do_nothing(tmp_path):
         assert len(api.system.volumes.view.state.volumes) == 1
 
 
-def test_the_nodes_own_origin_goes_by_scheme_host_and_port():
+def test_nodes_own_origin_goes_by_scheme_host_and_port():
     origins = Origins((), "")
     assert origins.admits("https://node.example", "https://node.example:443")
     assert origins.admits("http://NODE.example:80", "http://node.example")

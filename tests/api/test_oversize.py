@@ -54,7 +54,7 @@ REQUESTS = {
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-async def test_what_is_too_large_is_refused_as_what_it_is(api, name):
+async def test_request_that_is_too_large_is_refused_with_its_own_status(api, name):
     method, path, headers, body, status = REQUESTS[name]
     try:
         answer = await api.ask(method, path, headers={**HEADERS, **headers}, content=body)
@@ -77,7 +77,7 @@ async def test_paths_in_a_volume_have_a_longest(api):
         assert len(said) < 1000
 
 
-async def test_of_a_long_list_the_mistakes_are_told_by_their_places_in_all_of_it(api):
+async def test_mistakes_of_a_long_list_are_named_by_their_places(api):
     port = {"ip": "127.0.0.1", "port": 1}
     body = json.loads(a_container(ports=[port] * 1234 + [{**port, "port": 0}] + [port] * 2000))
     status, _, said = await api.refused("POST", "/containers", body)

@@ -30,7 +30,7 @@ async def told(tmp_path):
     return await play(tmp_path, to_page().html)
 
 
-async def test_the_page_shows_every_route_with_its_line_and_its_errors(told):
+async def test_page_shows_every_route_with_its_line_and_its_errors(told):
     assert sorted(told["routes"]) == sorted(entry.name for entry in ENTRIES)
     for entry in ENTRIES:
         assert document.to_sample(entry) in told["text"]
@@ -47,19 +47,19 @@ async def test_every_link_of_the_page_leads_to_a_place_in_it(told):
     assert len(set(told["ids"])) == len(told["ids"])
 
 
-async def test_a_place_in_the_address_is_opened_and_the_keyboard_is_there(told):
+async def test_place_in_the_address_is_opened_and_the_keyboard_is_there(told):
     assert (told["opened"], told["focused"]) == (True, "summary")
     assert told["slash"]
 
 
-async def test_the_search_goes_by_every_word_and_is_undone(told):
+async def test_search_goes_by_every_word_and_is_undone(told):
     assert told["none"] == []
     assert "revive_container" in told["found"]
     assert len(told["found"]) < 20
     assert told["escaped"] == len(ENTRIES)
 
 
-async def test_what_a_text_of_the_document_holds_stays_text(told, tmp_path):
+async def test_text_of_the_document_stays_text_on_the_page(told, tmp_path):
     evil = "<img src=x onerror=alert(1)> `<b>` \\u003c/script>"
     html = to_page().html.replace("Check that the daemon is running", json.dumps(evil)[1:-1])
     again = await play(tmp_path, html)

@@ -29,7 +29,7 @@ def always(reaction):
     return react
 
 
-async def test_an_update_is_a_post_with_its_id_and_the_token():
+async def test_update_is_a_post_with_its_id_and_the_token():
     async with open_panel() as server, open_http_panel(server.url + "/", TOKEN) as panel:
         assert await tell(panel) == Accepted()
         assert await tell(panel, "n1-8.1", Fault("failed", "ü")) == Accepted()
@@ -45,13 +45,13 @@ async def test_an_update_is_a_post_with_its_id_and_the_token():
     assert server.connections == 1
 
 
-async def test_a_wrong_token_is_a_refusal_and_no_health():
+async def test_wrong_token_is_a_refusal_and_no_health():
     async with open_panel() as server, open_http_panel(server.url, f"{TOKEN}x") as panel:
         assert await tell(panel) == Refused("the panel answered 401")
         assert await panel.health() == "the panel answered 401"
 
 
-async def test_the_token_does_not_follow_a_redirection():
+async def test_token_does_not_follow_a_redirection():
     async with open_panel() as other, open_panel() as server, open_http_panel(server.url, TOKEN) as panel:
         server.react = always(Answer(307, b"", (("Location", f"{other.url}/update"),)))
         outcome = await tell(panel)
@@ -61,7 +61,7 @@ async def test_the_token_does_not_follow_a_redirection():
 
 
 @pytest.mark.parametrize("reaction", [CUT, NOISE])
-async def test_an_answer_that_is_none_is_trouble_of_everybodys(reaction):
+async def test_answer_that_is_none_is_trouble_of_everybodys(reaction):
     async with open_panel(always(reaction)) as server, open_http_panel(server.url, TOKEN) as panel:
         for _ in range(3):
             outcome = await tell(panel)
@@ -73,7 +73,7 @@ async def test_an_answer_that_is_none_is_trouble_of_everybodys(reaction):
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/api", "http://no-such-host.invalid/", "http://a..b/"])
-async def test_a_panel_that_is_not_there_is_trouble_of_everybodys(url):
+async def test_panel_that_is_not_there_is_trouble_of_everybodys(url):
     async with open_http_panel(url, TOKEN) as panel:
         outcome = await tell(panel)
         assert isinstance(outcome, Later)
@@ -88,7 +88,7 @@ def vouched_by(authority, name="127.0.0.1"):
     return context
 
 
-async def test_a_panel_that_the_system_vouches_for_is_spoken_to_over_tls(trusted_authority):
+async def test_panel_that_the_system_vouches_for_is_spoken_to_over_tls(trusted_authority):
     async with (
         open_panel(tls=vouched_by(trusted_authority)) as server,
         open_http_panel(server.url, TOKEN) as panel,
@@ -98,7 +98,7 @@ async def test_a_panel_that_the_system_vouches_for_is_spoken_to_over_tls(trusted
         assert server.connections == 1
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_trouble_that_says_so(trusted_authority):
+async def test_certificate_that_nobody_vouches_for_is_trouble_that_says_so(trusted_authority):
     strangers = [
         (vouched_by(trustme.CA()), "certificate verify failed"),
         (vouched_by(trusted_authority, "panel.example"), "is not valid for '127.0.0.1'"),
@@ -112,7 +112,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_trouble_that_says_so(tru
             assert server.requests == []
 
 
-async def test_what_speaks_no_tls_is_trouble():
+async def test_panel_that_speaks_no_tls_is_tried_again_later():
     async with open_panel() as server, open_http_panel(server.url.replace("http", "https"), TOKEN) as panel:
         outcome = await tell(panel)
         assert isinstance(outcome, Later)
@@ -148,7 +148,7 @@ OK = b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"success":true}'
         (OK.replace(b"1.1", b"1.0"), 2),
     ],
 )
-async def test_an_answer_may_say_more_or_be_the_last_of_its_connection(answer, connections):
+async def test_answer_may_say_more_or_be_the_last_of_its_connection(answer, connections):
     taken = 0
 
     async def talk(stream):
@@ -170,7 +170,7 @@ async def test_an_answer_may_say_more_or_be_the_last_of_its_connection(answer, c
     assert taken == connections
 
 
-async def test_what_a_panel_says_to_a_connection_that_rests_is_no_answer_to_the_next_call():
+async def test_answer_on_an_idle_connection_is_not_taken_for_that_of_the_next_call():
     """Proxies say 408 to one that they are about to close."""
     taken, told = 0, trio.Event()
 
@@ -197,7 +197,7 @@ async def test_what_a_panel_says_to_a_connection_that_rests_is_no_answer_to_the_
     assert taken == 2
 
 
-async def test_an_answer_that_comes_before_all_was_sent_is_heard():
+async def test_answer_that_comes_before_all_was_sent_is_heard():
     async def talk(stream):
         async with stream:
             await stream.receive_some(100)
@@ -213,7 +213,7 @@ async def test_an_answer_that_comes_before_all_was_sent_is_heard():
     assert answer.status == 413
 
 
-async def test_a_panel_that_goes_and_comes_back_is_found_again():
+async def test_panel_that_goes_and_comes_back_is_found_again():
     async with open_panel() as server, open_http_panel(server.url, TOKEN) as panel:
         for _ in range(3):
             assert await tell(panel) == Accepted()
@@ -257,7 +257,7 @@ async def test_no_more_of_an_answer_is_read_than_it_may_have():
     assert received < 64 * 1024 * 1024
 
 
-async def test_a_compressed_answer_is_not_unpacked():
+async def test_compressed_answer_is_not_unpacked():
     body = gzip.compress(b'{"success": true}')
     async with open_panel(always(Answer(200, body, (("Content-Encoding", "gzip"),)))) as server:
         async with open_http_panel(server.url, TOKEN) as panel:
@@ -265,7 +265,7 @@ async def test_a_compressed_answer_is_not_unpacked():
         assert server.requests[0].headers["accept-encoding"] == "identity"
 
 
-async def test_a_call_that_is_cut_short_leaves_no_connection_in_the_way():
+async def test_call_that_is_cut_short_leaves_no_connection_in_the_way():
     async with open_panel(always(HANG)) as server, open_http_panel(server.url, TOKEN) as panel:
         for number in range(http.CONNECTIONS + 5):
             with trio.move_on_after(0.001 * number):  # some before it was sent, some after
@@ -275,7 +275,7 @@ async def test_a_call_that_is_cut_short_leaves_no_connection_in_the_way():
             assert await tell(panel) == Accepted()
 
 
-async def test_the_environment_has_no_say(monkeypatch):
+async def test_environment_has_no_say(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
         async with open_panel() as server, open_http_panel(server.url, TOKEN) as panel:

@@ -47,7 +47,7 @@ def open_connected(folder, panel, **settings):
 # Updates
 
 
-async def test_the_panel_is_told_of_an_installation(tmp_path, panel):
+async def test_panel_is_told_of_an_installation(tmp_path, panel):
     async with open_connected(tmp_path, panel) as api:
         await api.create(install_script="echo hello")
         await until(lambda: "ready" in statuses(panel))
@@ -66,7 +66,7 @@ async def test_the_panel_is_told_of_an_installation(tmp_path, panel):
     assert status["last_error"] is None
 
 
-async def test_the_panel_is_told_of_a_failure_and_why(tmp_path, panel):
+async def test_panel_is_told_of_a_failure_and_why(tmp_path, panel):
     async with open_connected(tmp_path, panel) as api:
         body = await api.a_body(install_script="exit 3")
         assert (await api.post("/containers", body, wait=20))["status"] == "failed"
@@ -90,7 +90,7 @@ async def test_the_panel_is_told_of_a_failure_and_why(tmp_path, panel):
     ],
     ids=str,
 )
-async def test_a_panel_on_a_bad_day_is_told_all_the_same(tmp_path, panel, bad):
+async def test_panel_on_a_bad_day_is_told_all_the_same(tmp_path, panel, bad):
     tries = 0
 
     async def react(request):
@@ -111,7 +111,7 @@ async def test_a_panel_on_a_bad_day_is_told_all_the_same(tmp_path, panel, bad):
     assert statuses(panel)[-1] == "ready"
 
 
-async def test_a_panel_that_was_down_at_the_start_and_over_a_restart_hears_of_it_all(tmp_path, panel):
+async def test_panel_that_was_down_at_the_start_and_over_a_restart_hears_of_it_all(tmp_path, panel):
     panel.down()
     async with open_connected(tmp_path, panel) as api:
         await api.create("a")
@@ -127,7 +127,7 @@ async def test_a_panel_that_was_down_at_the_start_and_over_a_restart_hears_of_it
         assert statuses(panel, server) == ["installing", "installing", "ready"]
 
 
-async def test_a_panel_that_refuses_is_passed_by(tmp_path, panel):
+async def test_panel_that_refuses_is_passed_by(tmp_path, panel):
     async def react(request):
         return (
             Answer(404, {"error": "no such server"}) if "/update" in request.path else await behave(request)
@@ -142,7 +142,7 @@ async def test_a_panel_that_refuses_is_passed_by(tmp_path, panel):
     assert status["last_error"] == "the panel answered 404"
 
 
-async def test_a_panel_is_enabled_moved_and_disabled_while_the_daemon_runs(tmp_path, panel):
+async def test_panel_is_enabled_moved_and_disabled_while_the_daemon_runs(tmp_path, panel):
     async with open_api(tmp_path) as api, open_panel() as other:
         await api.create("before")
         await api.reload(remote=panel.settings())
@@ -162,7 +162,7 @@ async def test_a_panel_is_enabled_moved_and_disabled_while_the_daemon_runs(tmp_p
         assert statuses(other, "third") == ["ready"]
 
 
-async def test_a_panel_that_hangs_on_everything_is_noticed_by_no_container(tmp_path, panel):
+async def test_panel_that_hangs_on_everything_is_noticed_by_no_container(tmp_path, panel):
     async def react(_request):
         return HANG
 
@@ -173,7 +173,7 @@ async def test_a_panel_that_hangs_on_everything_is_noticed_by_no_container(tmp_p
         await api.call("DELETE", "/containers/s1")
 
 
-async def test_a_bug_that_comes_again_and_again_is_shown_and_new_settings_begin_anew(
+async def test_bug_that_comes_again_and_again_is_shown_and_new_settings_begin_anew(
     tmp_path, panel, monkeypatch
 ):
     async def broken(*_):
@@ -216,7 +216,7 @@ class Office:
         return Answer(404, {}) if self.document is None else Answer(200, self.document)
 
 
-async def test_what_the_panel_has_and_the_node_lacks_is_created(tmp_path, panel):
+async def test_container_that_only_the_panel_has_is_created(tmp_path, panel):
     office = Office(panel)
     async with open_connected(tmp_path, panel, sync_config=True) as api:
         await until(lambda: len(office.given) == 1)
@@ -232,7 +232,7 @@ async def test_what_the_panel_has_and_the_node_lacks_is_created(tmp_path, panel)
     assert status["pulled_at"] <= status["pushed_at"]
 
 
-async def test_what_can_not_be_followed_is_told_and_left_as_it_is(tmp_path, panel, caplog):
+async def test_panel_entry_that_can_not_be_applied_is_reported_and_changes_nothing(tmp_path, panel, caplog):
     office = Office(panel, {"containers": []})
     async with open_connected(tmp_path, panel, sync_config=True) as api:
         await api.create("same", ports=[])
@@ -275,7 +275,7 @@ async def test_what_can_not_be_followed_is_told_and_left_as_it_is(tmp_path, pane
 
 
 @pytest.mark.parametrize("document", [[], {"containers": {}}, "x"])
-async def test_a_configuration_that_is_none_is_told(tmp_path, panel, document):
+async def test_configuration_that_is_none_is_told(tmp_path, panel, document):
     Office(panel, document)
     async with open_connected(tmp_path, panel, sync_config=True) as api:
         await until(lambda: api.system.exchanged.conflicts)
@@ -291,7 +291,7 @@ async def test_a_configuration_that_is_none_is_told(tmp_path, panel, document):
         ({"containers": ["x" * 9_000_000]}, "has more than 8388608 bytes or 250000 values"),
     ],
 )
-async def test_a_configuration_that_is_too_large_is_told_and_harms_nobody(tmp_path, panel, document, reason):
+async def test_configuration_that_is_too_large_is_told_and_harms_nobody(tmp_path, panel, document, reason):
     Office(panel, document)
     async with open_connected(tmp_path, panel, sync_config=True) as api:
         await until(lambda: api.system.exchanged.conflicts)
@@ -300,7 +300,9 @@ async def test_a_configuration_that_is_too_large_is_told_and_harms_nobody(tmp_pa
     assert conflict.reason == f"the panel's configuration {reason}"
 
 
-async def test_of_many_conflicts_a_hundred_are_remembered_and_others_go_on_meanwhile(tmp_path, panel, caplog):
+async def test_conflicts_with_the_panel_are_remembered_up_to_a_hundred_while_others_go_on(
+    tmp_path, panel, caplog
+):
     Office(panel, {"containers": [*[0] * 1000, {"x" * 5000: 1}, *[0] * 999]})
     turns = []
 
@@ -340,7 +342,7 @@ async def test_many_changes_in_a_row_are_given_once_and_power_is_no_change(tmp_p
         await until(lambda: len(office.given[-1]["containers"]) == 4)
 
 
-async def test_a_panel_that_is_away_is_asked_and_given_later(tmp_path, panel, caplog):
+async def test_panel_that_is_away_is_asked_and_given_later(tmp_path, panel, caplog):
     office = Office(panel, {"containers": []})
     office.status = 503
     async with open_connected(tmp_path, panel, sync_config=True) as api:
@@ -355,7 +357,7 @@ async def test_a_panel_that_is_away_is_asked_and_given_later(tmp_path, panel, ca
         assert office.asked == 1
 
 
-async def test_a_panel_that_does_without_configurations_is_left_alone(tmp_path, panel):
+async def test_panel_that_does_without_configurations_is_left_alone(tmp_path, panel):
     office = Office(panel)
     office.status = 405
     async with open_connected(tmp_path, panel, sync_config=True) as api:
@@ -365,7 +367,7 @@ async def test_a_panel_that_does_without_configurations_is_left_alone(tmp_path, 
     assert len([request for request in panel.requests if request.path == "/api/config"]) == 2
 
 
-async def test_without_sync_config_no_configuration_is_exchanged(tmp_path, panel):
+async def test_configuration_is_not_exchanged_without_sync_config(tmp_path, panel):
     async with open_connected(tmp_path, panel) as api:
         await api.create()
         await until(lambda: "ready" in statuses(panel))
@@ -373,7 +375,7 @@ async def test_without_sync_config_no_configuration_is_exchanged(tmp_path, panel
     assert {request.path for request in panel.requests} == {"/api/update", "/api/health"}
 
 
-async def test_an_engine_that_is_away_is_waited_for_before_a_container_is_created(tmp_path, panel):
+async def test_engine_that_is_away_is_waited_for_before_a_container_is_created(tmp_path, panel):
     office = Office(panel, {"containers": []})
     async with open_connected(tmp_path, panel, sync_config=True) as api:
         office.document = {"containers": [await api.a_body("a")]}
@@ -386,7 +388,7 @@ async def test_an_engine_that_is_away_is_waited_for_before_a_container_is_create
         await until(lambda: api.system.fleet.get("a") is not None)
 
 
-async def test_a_spec_comes_back_from_the_entry_that_is_given_of_it(tmp_path):
+async def test_spec_comes_back_from_the_entry_that_is_given_of_it(tmp_path):
     async with open_api(tmp_path) as api:
         await api.port(25565)
         (tmp_path / "allowed").mkdir()

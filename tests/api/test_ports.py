@@ -9,7 +9,7 @@ async def keys(api):
     return [(row["ip"], row["port"], row["protocol"]) for row in rows]
 
 
-async def test_a_port_is_added_and_shown(api):
+async def test_port_is_added_and_shown(api):
     assert await api.get("/network/ports") == {"ports": []}
     assert await api.post("/network/ports", {"ip": "127.0.0.1", "port": 25565}) == {
         "message": "Port added to pool",
@@ -26,7 +26,7 @@ async def test_a_port_is_added_and_shown(api):
     )
 
 
-async def test_an_address_has_one_form(api):
+async def test_address_has_one_form(api):
     await api.port(1, ip="2001:DB8:0:0::1")
     assert await keys(api) == [("2001:db8::1", 1, "tcp")]
     assert (await api.get("/network/ports/2001:db8:0::1/1"))["port"] == 1
@@ -34,7 +34,7 @@ async def test_an_address_has_one_form(api):
     assert again[0] == 409
 
 
-async def test_without_a_protocol_the_only_entry_is_meant_else_tcp(api):
+async def test_port_path_without_a_protocol_means_the_only_entry_or_tcp(api):
     for port, there in [(1, ["tcp"]), (2, ["udp"]), (3, ["tcp", "udp"])]:
         for protocol in there:
             await api.port(port, protocol=protocol)
@@ -48,7 +48,7 @@ async def test_without_a_protocol_the_only_entry_is_meant_else_tcp(api):
         assert [key[2] for key in await keys(api) if key[1] == port] == there[1:]
 
 
-async def test_a_port_that_is_not_there_is_a_404(api):
+async def test_port_that_is_not_there_is_a_404(api):
     await api.port(1, protocol="udp")
     path = "/network/ports/127.0.0.1"
     assert await api.refused("GET", f"{path}/2") == NOT_FOUND
@@ -57,7 +57,7 @@ async def test_a_port_that_is_not_there_is_a_404(api):
     assert await api.refused("PUT", f"{path}/2/use", {"in_use": True}) == NOT_FOUND
 
 
-async def test_an_address_that_cannot_be_is_refused(api):
+async def test_address_that_cannot_be_is_refused(api):
     for path, said in [
         ("localhost/1", "ip: must be an IP address"),
         ("127.0.0.1/0", "port: must be a whole number from 1 to 65535"),
@@ -69,7 +69,7 @@ async def test_an_address_that_cannot_be_is_refused(api):
         assert await api.refused("GET", f"/network/ports/{path}") == (400, "invalid_request", said)
 
 
-async def test_a_port_is_marked_by_hand_and_unmarked(api):
+async def test_port_is_marked_by_hand_and_unmarked(api):
     await api.port(25565)
     path = "/network/ports/127.0.0.1/25565"
     told = {"message": "Port usage updated", "ip": "127.0.0.1", "port": 25565, "protocol": "tcp"}
@@ -80,14 +80,14 @@ async def test_a_port_is_marked_by_hand_and_unmarked(api):
         assert (await api.refused("PUT", f"{path}/use", body))[2] == f"in_use: {said}"
 
 
-async def test_a_port_is_deleted(api):
+async def test_port_is_deleted(api):
     await api.port(25565)
     answer = await api.call("DELETE", "/network/ports/127.0.0.1/25565")
     assert answer == {"message": "Port deleted from pool"}
     assert await keys(api) == []
 
 
-async def test_a_random_port_is_free_and_stays_so(api):
+async def test_random_port_is_free_and_stays_so(api):
     assert await api.refused("GET", "/network/ports/random") == (
         404,
         "no_available_ports",
@@ -104,14 +104,14 @@ async def test_a_random_port_is_free_and_stays_so(api):
     assert (await api.refused("GET", "/network/ports/random", protocol="x"))[0] == 400
 
 
-async def test_a_random_port_does_not_collide_with_what_is_in_use(api):
+async def test_random_port_does_not_collide_with_what_is_in_use(api):
     await api.port(1, ip="0.0.0.0")
     await api.port(1)
     await api.call("PUT", "/network/ports/127.0.0.1/1/use", {"in_use": True})
     assert (await api.refused("GET", "/network/ports/random"))[1] == "no_available_ports"
 
 
-async def test_a_range_of_ports_is_added_whole_or_not_at_all(api):
+async def test_range_of_ports_is_added_whole_or_not_at_all(api):
     body = {"ip": "127.0.0.1", "from": 5, "to": 7, "protocol": "udp"}
     answer = await api.post("/network/ports/bulk", body)
     added = [{"ip": "127.0.0.1", "port": port, "protocol": "udp"} for port in (5, 6, 7)]
@@ -123,7 +123,7 @@ async def test_a_range_of_ports_is_added_whole_or_not_at_all(api):
     assert (await keys(api))[-1] == ("127.0.0.1", 5, "tcp")
 
 
-async def test_a_list_of_ports_is_added(api):
+async def test_list_of_ports_is_added(api):
     ports = [{"ip": "127.0.0.1", "port": 1}, {"ip": "::1", "port": 2, "protocol": "udp"}]
     answer = await api.post("/network/ports/bulk", {"ports": ports})
     assert answer == {"added": [{**ports[0], "protocol": "tcp"}, ports[1]], "count": 2}
@@ -133,7 +133,7 @@ async def test_a_list_of_ports_is_added(api):
 BULK = {"ip": "127.0.0.1", "from": 1, "to": 2}
 
 
-async def test_a_bulk_that_cannot_be_is_refused(api):
+async def test_bulk_that_cannot_be_is_refused(api):
     for body, said in [
         ({}, "ip: is missing"),
         ({"ip": "127.0.0.1"}, "from: is missing"),

@@ -11,7 +11,7 @@ from tests.support.scoped import bearing, mint
 STUBBORN = {"command": "ignore-sigterm", "start_pattern": "Ready", "stop": {"timeout": 3000}}
 
 
-async def test_a_power_action_is_accepted_at_once(api):
+async def test_power_action_is_accepted_at_once(api):
     await api.create()
     for action in ("start", "stop", "kill", "restart"):
         answer = await api.post(f"/containers/s1/{action}")
@@ -19,7 +19,7 @@ async def test_a_power_action_is_accepted_at_once(api):
         assert answer == {"message": f"Container {action} initiated", "internal_id": "s1"}
 
 
-async def test_a_server_is_started_restarted_and_stopped(api):
+async def test_server_is_started_restarted_and_stopped(api):
     await api.create(start_pattern="Ready")
     assert (await api.power("start"))["status"] == "succeeded"
     shown = await api.show()
@@ -34,7 +34,7 @@ async def test_a_server_is_started_restarted_and_stopped(api):
     assert shown["exit"]["at"] > shown["started_at"]
 
 
-async def test_an_action_that_is_already_true_changes_nothing(api):
+async def test_action_that_is_already_true_changes_nothing(api):
     await api.create(start_pattern="Ready")
     for action in ("stop", "kill"):
         assert (await api.power(action))["status"] == "succeeded"
@@ -44,7 +44,7 @@ async def test_an_action_that_is_already_true_changes_nothing(api):
     assert await api.types() == before
 
 
-async def test_an_action_that_has_not_ended_in_time_is_pending(api):
+async def test_action_that_has_not_ended_in_time_is_pending(api):
     await api.running(**STUBBORN)
     assert (await api.power("stop", wait=0))["status"] == "pending"
     assert (await api.power("stop", wait="0.05"))["status"] == "pending"
@@ -53,14 +53,14 @@ async def test_an_action_that_has_not_ended_in_time_is_pending(api):
     assert (await api.show())["exit"]["code"] == 137
 
 
-async def test_a_start_that_ends_in_a_crash_has_failed_and_says_how(api):
+async def test_start_that_ends_in_a_crash_has_failed_and_says_how(api):
     await api.create(command="echo broken; exit 3", start_pattern="never")
     answer = await api.power("start")
     assert answer["status"] == "failed"
     assert answer["error"] == "the process ended with exit code 3"
 
 
-async def test_a_start_that_the_engine_refuses_has_failed_and_says_why(api):
+async def test_start_that_the_engine_refuses_has_failed_and_says_why(api):
     await api.port(25565)
     api.engine.bound.add((25565, "tcp"))
     await api.create(ports=[{"ip": "127.0.0.1", "port": 25565}])
@@ -72,7 +72,7 @@ async def test_a_start_that_the_engine_refuses_has_failed_and_says_why(api):
     assert (await api.power("start"))["status"] == "succeeded"
 
 
-async def test_a_start_that_somebody_stops_is_cancelled_and_says_by_what(api):
+async def test_start_that_somebody_stops_is_cancelled_and_says_by_what(api):
     await api.create(start_pattern="never")
     answers = []
 
@@ -87,7 +87,7 @@ async def test_a_start_that_somebody_stops_is_cancelled_and_says_by_what(api):
     assert re.fullmatch(r"cancelled on request \(kill-[0-9a-f]{32}\)", answers[0]["error"])
 
 
-async def test_a_start_that_a_deletion_overtakes_is_cancelled(api):
+async def test_start_that_a_deletion_overtakes_is_cancelled(api):
     await api.create(start_pattern="never")
     answers = []
 
@@ -104,7 +104,7 @@ async def test_a_start_that_a_deletion_overtakes_is_cancelled(api):
     assert answers[0]["status"] == "cancelled"
 
 
-async def test_nothing_is_started_while_it_is_installed(api):
+async def test_start_during_an_installation_is_refused(api):
     api.faults.gates["ensure_image"] = trio.Event()
     await api.post("/containers", await api.a_body())
     said = (409, "installing", "container s1 is being installed")
@@ -112,7 +112,7 @@ async def test_nothing_is_started_while_it_is_installed(api):
     assert await api.refused("POST", "/containers/s1/restart") == said
 
 
-async def test_a_stop_or_a_kill_cancels_an_installation(api):
+async def test_stop_or_a_kill_cancels_an_installation(api):
     api.faults.gates["ensure_image"] = trio.Event()
     for action in ("stop", "kill"):
         await api.post("/containers", await api.a_body())
@@ -124,7 +124,7 @@ async def test_a_stop_or_a_kill_cancels_an_installation(api):
         await api.call("DELETE", "/containers/s1")
 
 
-async def test_an_installation_that_a_deletion_overtakes_is_cancelled(api):
+async def test_installation_that_a_deletion_overtakes_is_cancelled(api):
     api.faults.gates["ensure_image"] = trio.Event()
     body = await api.a_body()
     answers = []
@@ -142,7 +142,7 @@ async def test_an_installation_that_a_deletion_overtakes_is_cancelled(api):
     assert answers[0]["error"].startswith("the container is being deleted (delete-")
 
 
-async def test_a_failed_installation_gives_its_ports_back_and_says_why(api):
+async def test_failed_installation_gives_its_ports_back_and_says_why(api):
     address = await api.port(25565)
     for fields, why in [
         ({"image": "no/such:image"}, "There is no image no/such:image"),
@@ -158,26 +158,26 @@ async def test_a_failed_installation_gives_its_ports_back_and_says_why(api):
         await api.call("DELETE", "/containers/s1")
 
 
-async def test_an_installation_that_is_not_done_in_time_is_pending(api):
+async def test_installation_that_is_not_done_in_time_is_pending(api):
     api.engine.registry.add("slow:1")
     answer = await api.post("/containers", await api.a_body(image="slow:1"), wait=0)
     assert answer["status"] == "pending"
 
 
-async def test_a_memory_hog_is_told_as_one(api):
+async def test_memory_hog_is_told_as_one(api):
     await api.create(command="memory-hog", start_pattern="never")
     said = "the process was killed for using more memory than it may"
     assert (await api.power("start"))["error"] == said
     assert (await api.show())["exit"]["oom_killed"] is True
 
 
-async def test_an_image_without_a_shell_fails_the_start(api):
+async def test_image_without_a_shell_fails_the_start(api):
     await api.create(image=engine.BROKEN_IMAGE, start_pattern="Ready")
     assert (await api.power("start"))["status"] == "failed"
     assert (await api.show())["exit"]["code"] == 127
 
 
-async def test_a_token_that_starts_too_often_is_refused_and_can_still_kill(api):
+async def test_token_that_starts_too_often_is_refused_and_can_still_kill(api):
     await api.create()
     tenant = bearing(await mint(api, ["s1"], ["power"]))
     statuses = []
@@ -197,7 +197,7 @@ async def test_a_token_that_starts_too_often_is_refused_and_can_still_kill(api):
         await console.until("event", "exit")
 
 
-async def test_a_token_that_changes_too_often_is_refused_before_anything_is_changed(api):
+async def test_token_that_changes_too_often_is_refused_before_anything_is_changed(api):
     await api.create()
     tenant = bearing(await mint(api, ["s1"]))
     body = {"environment": {"A": "1"}}

@@ -46,7 +46,7 @@ async def grow(api, volume, megabytes, name="file"):
     await api.system.quotas.look(volume["id"])
 
 
-async def test_a_volume_has_the_size_that_was_asked_for(accounted):
+async def test_volume_has_the_size_that_was_asked_for(accounted):
     volume = await a_volume(accounted, 64)
     assert (volume["quota_mb"], volume["quota_kind"]) == (64, "accounted")
     assert await accounted.get(f"/volumes/{volume['id']}") == volume
@@ -62,7 +62,7 @@ async def test_a_volume_has_the_size_that_was_asked_for(accounted):
     }
 
 
-async def test_a_volume_without_a_size_has_no_ceiling(accounted):
+async def test_volume_without_a_size_has_no_ceiling(accounted):
     volume = await accounted.post("/volumes", status=201)
     await grow(accounted, volume, 2)
     assert await accounted.get(f"/volumes/{volume['id']}/quota") == {
@@ -78,7 +78,7 @@ async def test_a_volume_without_a_size_has_no_ceiling(accounted):
     assert (resized["size_mb"], resized["percentage_used"]) == (4, 50.0)
 
 
-async def test_a_size_grows_and_shrinks_and_is_kept(tmp_path):
+async def test_size_grows_and_shrinks_and_is_kept(tmp_path):
     async with open_api(tmp_path, sections=ACCOUNTED) as api:
         volume = await a_volume(api, 8)
         path = f"/volumes/{volume['id']}"
@@ -91,7 +91,7 @@ async def test_a_size_grows_and_shrinks_and_is_kept(tmp_path):
         assert (quota["size_mb"], quota["available_mb"], quota["percentage_used"]) == (3, 0.0, 100.0)
 
 
-async def test_a_size_below_what_is_used_is_a_409_and_touches_nothing(accounted):
+async def test_size_below_what_is_used_is_a_409_and_touches_nothing(accounted):
     volume = await a_volume(accounted, 8)
     path = f"/volumes/{volume['id']}"
     put(volume, 3)
@@ -104,7 +104,7 @@ async def test_a_size_below_what_is_used_is_a_409_and_touches_nothing(accounted)
     assert on_disk(volume, "file").stat().st_size == 3 * MEGABYTE
 
 
-async def test_a_size_that_cannot_be_is_refused(accounted):
+async def test_size_that_cannot_be_is_refused(accounted):
     volume = await a_volume(accounted)
     said = f"size: must be a whole number from 1 to {2**40}"
     for size in (0, -1, 2**40 + 1, 1.5, True, "8", None, [8]):
@@ -118,7 +118,7 @@ async def test_a_size_that_cannot_be_is_refused(accounted):
     assert (await a_volume(accounted, 2**40))["quota_mb"] == 2**40
 
 
-async def test_the_quota_of_a_volume_that_is_not_there_is_a_404(accounted):
+async def test_quota_of_a_volume_that_is_not_there_is_a_404(accounted):
     gone = (404, "volume_not_found", "no such volume")
     assert await accounted.refused("GET", f"/volumes/{NO_VOLUME}/quota") == gone
     assert await accounted.refused("POST", f"/volumes/{NO_VOLUME}/resize", {"size": 1}) == gone
@@ -134,7 +134,7 @@ async def test_the_quota_of_a_volume_that_is_not_there_is_a_404(accounted):
         assert refused == (404, "file_not_found", "The volume's folder is missing")
 
 
-async def test_a_size_that_could_not_be_recorded_is_not_there(accounted):
+async def test_size_that_could_not_be_recorded_is_not_there(accounted):
     volume = await a_volume(accounted, 8)
     accounted.journal.fault = "the disk is full"
     refused = await accounted.refused("POST", f"/volumes/{volume['id']}/resize", {"size": 16})
@@ -143,7 +143,7 @@ async def test_a_size_that_could_not_be_recorded_is_not_there(accounted):
     assert (await accounted.get(f"/volumes/{volume['id']}"))["quota_mb"] == 8
 
 
-async def test_a_write_into_a_full_volume_is_a_507_and_what_is_in_it_stays(accounted):
+async def test_write_into_a_full_volume_is_a_507_and_what_is_in_it_stays(accounted):
     volume = await a_volume(accounted, 1)
     path = f"/volumes/{volume['id']}"
     text = "x" * 700_000
@@ -157,14 +157,14 @@ async def test_a_write_into_a_full_volume_is_a_507_and_what_is_in_it_stays(accou
     await accounted.post(f"{path}/folders", {"path": "c"})
 
 
-async def test_a_file_may_be_overwritten_as_often_as_one_likes(accounted):
+async def test_file_may_be_overwritten_as_often_as_one_likes(accounted):
     volume = await a_volume(accounted, 2)
     for number in range(6):
         body = {"path": "a", "content": str(number) * 700_000}
         await accounted.post(f"/volumes/{volume['id']}/files", body)
 
 
-async def test_whoever_looks_on_is_told_that_a_write_was_refused(accounted):
+async def test_viewer_is_told_that_a_write_exceeded_the_quota(accounted):
     volume = await a_volume(accounted, 1)
     await accounted.create(volume_id=volume["id"])
     await accounted.create("other")
@@ -179,7 +179,7 @@ async def test_whoever_looks_on_is_told_that_a_write_was_refused(accounted):
         assert not any("full" in str(frame.get("data")) for frame in other.frames)
 
 
-async def test_a_runaway_is_told_then_stopped(accounted, watchful):
+async def test_runaway_is_told_then_stopped(accounted, watchful):
     volume = await a_volume(accounted, 4)
     await accounted.running(volume_id=volume["id"])
     async with accounted.console() as console:
@@ -196,7 +196,7 @@ async def test_a_runaway_is_told_then_stopped(accounted, watchful):
     assert (await accounted.show())["state"] == "offline"
 
 
-async def test_a_server_far_over_its_size_is_killed_although_it_is_stopping(accounted, watchful):
+async def test_server_far_over_its_size_is_killed_although_it_is_stopping(accounted, watchful):
     volume = await a_volume(accounted, 1)
     await accounted.running(volume_id=volume["id"], command="ignore-sigterm", stop={"timeout": 3000})
     async with accounted.console() as console:
@@ -207,7 +207,7 @@ async def test_a_server_far_over_its_size_is_killed_although_it_is_stopping(acco
     assert (await accounted.show())["exit"]["code"] == 137
 
 
-async def test_a_volume_that_nobody_can_measure_has_its_server_stopped(accounted, watchful, monkeypatch):
+async def test_volume_that_nobody_can_measure_has_its_server_stopped(accounted, watchful, monkeypatch):
     volume = await a_volume(accounted, 4)
     await accounted.running(volume_id=volume["id"])
 
@@ -221,7 +221,7 @@ async def test_a_volume_that_nobody_can_measure_has_its_server_stopped(accounted
     assert refused[:2] == (409, "file_not_allowed")
 
 
-async def test_a_volume_that_vanishes_while_it_is_watched_is_no_crash(accounted, watchful):
+async def test_volume_that_vanishes_while_it_is_watched_is_no_crash(accounted, watchful):
     volume = await a_volume(accounted, 4)
     await accounted.running(volume_id=volume["id"])
     on_disk(volume).rmdir()
@@ -245,7 +245,7 @@ async def test_folders_of_volumes_that_never_came_to_be_are_gone_after_a_start(t
     assert left == {volume["id"], "lost+found", NO_VOLUME.replace("0", "1")}
 
 
-async def test_a_volume_whose_folder_is_missing_at_the_start_is_no_hindrance(tmp_path):
+async def test_volume_whose_folder_is_missing_at_the_start_is_no_hindrance(tmp_path):
     async with open_api(tmp_path, sections=ACCOUNTED) as api:
         volume = await a_volume(api)
         on_disk(volume).rmdir()
@@ -351,7 +351,7 @@ async def test_first_write_waits_for_no_walk_of_another_volume(accounted, monkey
         nursery.cancel_scope.cancel()
 
 
-async def test_who_asks_at_once_for_the_same_volume_shares_a_walk(accounted, monkeypatch):
+async def test_simultaneous_usage_requests_for_a_volume_share_a_walk(accounted, monkeypatch):
     volume = await a_volume(accounted, 4)
     walks, go = [], trio.Event()
     real = surveyor.walk_through

@@ -101,7 +101,7 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-async def test_a_mistake_in_a_body_is_named_by_its_field(api):
+async def test_mistake_in_a_body_is_named_by_its_field(api):
     said = {}
     for change, _ in MISTAKES:
         body = {**GOOD, **change}
@@ -129,7 +129,7 @@ async def test_all_mistakes_of_a_body_are_told(api):
     ]
 
 
-async def test_of_very_many_mistakes_the_first_are_told(api):
+async def test_very_many_mistakes_are_reported_by_the_first_ones(api):
     _, _, said = await api.refused("POST", "/containers", {**GOOD, "ports": [5] * 1000})
     assert said.count("must be an object") == 10
     assert said.endswith("; and 990 more")
@@ -140,7 +140,7 @@ async def test_of_very_many_mistakes_the_first_are_told(api):
     assert len(said) < 1000
 
 
-async def test_a_mount_outside_of_what_the_configuration_allows_is_a_403(api, tmp_path):
+async def test_mount_outside_of_what_the_configuration_allows_is_a_403(api, tmp_path):
     allowed = tmp_path / "allowed"
     allowed.mkdir()
     (allowed / "out").symlink_to("/etc")
@@ -153,7 +153,7 @@ async def test_a_mount_outside_of_what_the_configuration_allows_is_a_403(api, tm
         assert (status, code) == (404, "volume_not_found")
 
 
-async def test_an_id_that_is_taken_is_a_409(api):
+async def test_id_that_is_taken_is_a_409(api):
     await api.create()
     assert await api.refused("POST", "/containers", await api.a_body()) == (
         409,
@@ -162,7 +162,7 @@ async def test_an_id_that_is_taken_is_a_409(api):
     )
 
 
-async def test_of_many_creations_of_one_id_exactly_one_wins(api):
+async def test_many_creations_of_one_id_have_exactly_one_winner(api):
     body = await api.a_body()
     answers = []
 
@@ -177,7 +177,7 @@ async def test_of_many_creations_of_one_id_exactly_one_wins(api):
     assert (await api.types()).count("created") == 1
 
 
-async def test_an_id_may_have_up_to_63_characters(api):
+async def test_id_may_have_up_to_63_characters(api):
     for internal_id in ("0", "A1._-" + "x" * 58):
         await api.create(internal_id)
         assert (await api.show(internal_id))["internal_id"] == internal_id

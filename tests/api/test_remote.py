@@ -18,7 +18,7 @@ def headers(token):
     return {**HEADERS, "Authorization": f"Bearer {token}"}
 
 
-async def test_the_running_configuration_is_shown_without_its_tokens(tmp_path):
+async def test_running_configuration_is_shown_without_its_tokens(tmp_path):
     async with open_api(tmp_path, sections={"remote": PANEL}) as api:
         answer = await api.ask("GET", "/remote/config")
     shown = answer.json()
@@ -35,7 +35,7 @@ async def test_the_running_configuration_is_shown_without_its_tokens(tmp_path):
     assert TOKEN not in answer.text
 
 
-async def test_a_daemon_without_a_panel_says_so(api):
+async def test_daemon_without_a_panel_says_so(api):
     assert await api.get("/remote/status") == {
         "enabled": False,
         "healthy": False,
@@ -49,7 +49,7 @@ async def test_a_daemon_without_a_panel_says_so(api):
     }
 
 
-async def test_the_routes_are_strict(api):
+async def test_routes_are_strict(api):
     for method, path in (
         ("GET", "/remote/config"),
         ("GET", "/remote/status"),
@@ -59,7 +59,7 @@ async def test_the_routes_are_strict(api):
     assert (await api.refused("POST", "/remote/config/reload", {"x": 1}))[0] == 400
 
 
-async def test_a_reload_of_the_same_file_changes_nothing(api):
+async def test_reload_of_the_same_file_changes_nothing(api):
     assert await api.reload() == {
         "message": "Configuration reloaded successfully",
         "applied": [],
@@ -67,7 +67,7 @@ async def test_a_reload_of_the_same_file_changes_nothing(api):
     }
 
 
-async def test_what_can_change_does_and_what_can_not_is_named_each_time(api, tmp_path):
+async def test_reload_applies_what_can_change_and_names_the_rest_each_time(api, tmp_path):
     (tmp_path / "mine").mkdir()
     sections = {
         "docker": {
@@ -112,7 +112,7 @@ async def test_what_can_change_does_and_what_can_not_is_named_each_time(api, tmp
     assert api.system.quotas.owner.uid == 7
 
 
-async def test_a_bad_file_says_where_and_changes_nothing(api):
+async def test_bad_file_says_where_and_changes_nothing(api):
     before = await api.get("/remote/config")
     api.rewrite(server={"port": "x"}, remote={"enabled": True, "url": "ftp://x"})
     status, code, message = await api.refused("POST", "/remote/config/reload")
@@ -128,7 +128,7 @@ async def test_a_bad_file_says_where_and_changes_nothing(api):
     assert await api.get("/remote/config") == before
 
 
-async def test_a_new_master_token_holds_at_once_and_closes_what_the_old_one_opened(api):
+async def test_new_master_token_holds_at_once_and_closes_what_the_old_one_opened(api):
     await api.create()
     async with api.console() as console, api.console("") as node, trio.open_nursery() as nursery:
         await console.until("event")
@@ -155,7 +155,7 @@ async def test_a_new_master_token_holds_at_once_and_closes_what_the_old_one_open
             await trio.sleep(0.01)
 
 
-async def test_a_socket_whose_token_goes_during_its_handshake_is_closed_too(api, monkeypatch):
+async def test_socket_whose_token_goes_during_its_handshake_is_closed_too(api, monkeypatch):
     await api.create()
     accept = session._accept
 
@@ -199,7 +199,7 @@ async def test_monitoring_is_switched_while_it_runs(api):
 
 
 @pytest.mark.parametrize("bad", [False, True])
-async def test_a_hangup_reloads_and_says_in_the_log_what_became_of_it(api, caplog, bad):
+async def test_hangup_reloads_and_says_in_the_log_what_became_of_it(api, caplog, bad):
     caplog.set_level(logging.INFO)
     api.rewrite(monitoring={"interval_ms": 7 if bad else 200}, server={"host": "127.0.0.9"})
     await daemon._reload(api.system)

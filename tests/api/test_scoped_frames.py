@@ -28,7 +28,7 @@ async def refused(api, path, token, query=""):
     return answer.status_code, answer.json()["code"]
 
 
-async def test_a_socket_is_opened_for_a_container_of_the_token_and_for_no_other(api):
+async def test_socket_is_opened_for_a_container_of_the_token_and_for_no_other(api):
     await api.create("s1")
     await api.create("s2")
     token = await mint(api, ["s1"], [])
@@ -48,7 +48,7 @@ def kinds_that(permissions):
     return {kind for kind, needs in needed.items() if needs == "any token" or needs in permissions}
 
 
-async def test_a_viewer_is_sent_the_kinds_that_it_may_see_and_misses_none_of_them(api, on_air):
+async def test_viewer_is_sent_the_kinds_that_it_may_see_and_misses_none_of_them(api, on_air):
     await api.create(command="line-printer 40 0; stdin-echo", start_pattern="Ready")
     sets = ([], *([each] for each in PERMISSIONS), ["console.read", "stats"], list(PERMISSIONS))
     async with AsyncExitStack() as stack:
@@ -95,7 +95,7 @@ async def test_lines_and_their_gap_are_for_those_who_may_read_the_console(api):
         assert {frame["event"] for frame in console.frames} <= {"event", "daemon_message", "stats"}
 
 
-async def test_whoever_comes_is_greeted_with_the_last_stats_if_they_are_for_it(api):
+async def test_new_viewer_is_sent_the_last_stats_if_it_may_see_them(api):
     await api.running()
     async with api.console() as console:
         await console.until("stats")
@@ -108,7 +108,7 @@ async def test_whoever_comes_is_greeted_with_the_last_stats_if_they_are_for_it(a
         assert {frame["event"] for frame in console.frames} == {"event", "logs"}
 
 
-async def test_a_frame_without_its_permission_is_an_error_and_the_socket_stays(api):
+async def test_frame_without_its_permission_is_an_error_and_the_socket_stays(api):
     await api.running()
     needed = read_frames(1)
     assert needed.keys() == SENT.keys()
@@ -137,7 +137,7 @@ async def test_a_frame_without_its_permission_is_an_error_and_the_socket_stays(a
     assert "got: say hi" in [text for _, text in await member.console.end(100)]
 
 
-async def test_a_viewer_that_may_not_read_is_not_told_what_it_sends(api):
+async def test_viewer_that_may_not_read_is_not_told_what_it_sends(api):
     await api.running()
     token = await mint(api, ["s1"], ["console.write"])
     async with api.console() as master, api.console(**by(token)) as console:
@@ -164,7 +164,7 @@ async def test_viewers_who_may_see_everything_share_one_station_whatever_their_t
             await trio.sleep(0.01)
 
 
-async def test_the_nodes_stream_tells_what_the_token_reaches(api, on_air):
+async def test_nodes_stream_tells_what_the_token_reaches(api, on_air):
     for name in ("s1", "s2", "s3"):
         await api.create(name, start_pattern="Ready")
     async with AsyncExitStack() as stack:
@@ -211,7 +211,7 @@ async def test_thirty_sockets_of_one_tenant_keep_nobody_from_the_nodes_stream(ap
 
 
 @pytest.mark.parametrize("containers", [["s1"], ["s1", "s2"]])
-async def test_a_container_made_anew_under_its_name_is_reached_by_a_new_token(api, containers):
+async def test_container_made_anew_under_its_name_is_reached_by_a_new_token(api, containers):
     await api.create()
     token = await mint(api, containers)
     async with api.console(**by(token)) as console:

@@ -91,7 +91,7 @@ async def test_every_route_lets_in_who_the_page_says_and_nobody_else(api, contai
     assert len(seen) == (4 if containers is None else 5)
 
 
-async def test_the_master_gets_in_everywhere(api):
+async def test_master_gets_in_everywhere(api):
     tenant = await a_tenant(api, "s1", 25565)
     for route in read_routes():
         answer = await knock(api, TOKEN, route, tenant)
@@ -106,7 +106,7 @@ async def test_every_route_has_a_row_and_every_row_a_route(api):
     assert {to_written(route) for route in routes} == read_routes().keys()
 
 
-async def test_a_daemon_with_a_route_that_nobody_has_thought_of_does_not_start(api, monkeypatch):
+async def test_daemon_with_a_route_that_nobody_has_thought_of_does_not_start(api, monkeypatch):
     install = remote.install
 
     def install_more(app, system):
@@ -120,7 +120,7 @@ async def test_a_daemon_with_a_route_that_nobody_has_thought_of_does_not_start(a
         make_app(api.system, None)
 
 
-async def test_the_route_is_told_before_the_scope_and_the_scope_before_the_body(api):
+async def test_route_is_told_before_the_scope_and_the_scope_before_the_body(api):
     await api.create()
     token = await mint(api, ["s1"], [])
     headers = bearing(token)
@@ -149,7 +149,7 @@ def same(answer):
     return answer.status_code, answer.content, headers
 
 
-async def test_what_belongs_to_others_is_byte_for_byte_what_is_not_there(api):
+async def test_resource_of_another_tenant_is_answered_byte_for_byte_as_a_missing_one(api):
     await a_tenant(api, "s1", 25565)
     other = await a_tenant(api, "s2", 25566)
     headers = bearing(await mint(api, ["s1"]))
@@ -170,7 +170,7 @@ async def test_what_belongs_to_others_is_byte_for_byte_what_is_not_there(api):
             assert same(theirs) == same(await api.ask(method, NOBODY.path(path) + query)), route
 
 
-async def test_an_id_that_cannot_be_one_is_refused_as_for_everybody(api):
+async def test_id_that_cannot_be_one_is_refused_as_for_everybody(api):
     await a_tenant(api, "s1", 25565)
     headers = bearing(await mint(api, ["s1"]))
     for path in (
@@ -246,7 +246,7 @@ async def test_no_spelling_of_a_path_leads_around_the_table(api):
         assert (await ask_raw(api, "GET", path, headers))[0] == 200
 
 
-async def test_a_method_that_the_framework_adds_needs_what_it_stands_for(api):
+async def test_method_that_the_framework_adds_needs_what_it_stands_for(api):
     mine, other = await a_tenant(api, "s1", 25565), await a_tenant(api, "s2", 25566)
     token = bearing(await mint(api, ["s1"], ["stats"]))
     reading = bearing(await mint(api, ["s1"], ["files.read"]))
@@ -351,7 +351,7 @@ async def test_secrets_are_for_those_who_could_set_them(api, tmp_path):
         assert str(tmp_path) in (await ask(path, ["files.read", "admin"])).text
 
 
-async def test_a_volume_is_reached_for_as_long_as_a_container_of_the_token_is_on_it(api):
+async def test_volume_is_reached_for_as_long_as_a_container_of_the_token_is_on_it(api):
     headers = bearing(await mint(api, ["s1", "s3"]))
     volume_id = await api.volume()
 
@@ -387,7 +387,7 @@ async def test_a_volume_is_reached_for_as_long_as_a_container_of_the_token_is_on
     assert await status(f"/volumes/{(await api.show())['volume_id']}/files") == 200
 
 
-async def test_a_container_that_failed_to_install_has_its_volume_seen_still(api):
+async def test_container_that_failed_to_install_has_its_volume_seen_still(api):
     body = await api.a_body(image="no/such:image")
     await api.post("/containers", body, wait=20)
     headers = bearing(await mint(api, ["s1"], ["files.read"]))
@@ -411,7 +411,7 @@ async def test_operations_of_others_are_not_there(api):
         assert (await api.get(f"/operations/{operation_id}"))["operation_id"] == operation_id
 
 
-async def test_nothing_is_created_by_a_token_for_some_containers(api):
+async def test_token_for_some_containers_can_not_create_anything(api):
     body = await api.a_body("s1")
     headers = bearing(await mint(api, ["s1"]))
     for path, each in (
@@ -450,7 +450,7 @@ async def test_ports_are_rebound_by_a_token_for_the_container_that_is_not_told_w
     assert "container s2" in for_everybody[2]
 
 
-async def test_a_token_without_containers_does_what_it_has_the_permission_for_to_all_of_them(api):
+async def test_token_without_containers_does_what_it_has_the_permission_for_to_all_of_them(api):
     await a_tenant(api, "s1", 25565)
     await a_tenant(api, "s2", 25566)
     headers = bearing(await mint(api, None, ["power"]))
@@ -461,7 +461,7 @@ async def test_a_token_without_containers_does_what_it_has_the_permission_for_to
         assert answer.json()["error"] == "this token lacks the permission admin"
 
 
-async def test_a_token_is_no_wider_for_the_query_header_or_body_that_comes_with_it(api):
+async def test_token_is_no_wider_for_the_query_header_or_body_that_comes_with_it(api):
     await a_tenant(api, "s1", 25565)
     await a_tenant(api, "s2", 25566)
     token = await mint(api, ["s1"], [])

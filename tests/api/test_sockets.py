@@ -13,7 +13,7 @@ AUTHORIZATION = [(b"Authorization", f"Bearer {TOKEN}".encode())]
 OFFER = [f"lightd.{TOKEN}"]
 
 
-async def test_a_token_may_stand_in_three_places(api):
+async def test_token_may_stand_in_three_places(api):
     await api.create()
     for options in (
         {},
@@ -28,7 +28,7 @@ async def test_a_token_may_stand_in_three_places(api):
             assert console._connection.subprotocol == chosen
 
 
-async def test_a_handshake_without_a_valid_token_is_a_401(api):
+async def test_handshake_without_a_valid_token_is_a_401(api):
     for query, headers in [
         ("", {}),
         ("?token=", {}),
@@ -45,7 +45,7 @@ async def test_a_handshake_without_a_valid_token_is_a_401(api):
             assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
-async def test_a_handshake_that_cannot_be_granted_is_answered_as_a_request(api):
+async def test_handshake_that_cannot_be_granted_is_answered_as_a_request(api):
     await api.create()
     for path, status, code in [
         ("none", 404, "container_not_found"),
@@ -61,7 +61,7 @@ async def test_a_handshake_that_cannot_be_granted_is_answered_as_a_request(api):
         assert answer.headers["X-Request-Id"]
 
 
-async def test_a_page_is_no_websocket(api):
+async def test_page_is_no_websocket(api):
     for path, status, code in [
         ("/containers", 405, "method_not_allowed"),
         ("/containers/s1/events", 400, "websocket_mismatch"),
@@ -91,7 +91,7 @@ async def test_thirty_sockets_a_container_and_not_one_more(api):
             await again.next()
 
 
-async def test_the_end_of_a_container_closes_its_sockets_with_4404(api):
+async def test_end_of_a_container_closes_its_sockets_with_4404(api):
     await api.running()
     async with api.console() as console:
         await api.call("DELETE", "/containers/s1")
@@ -99,7 +99,7 @@ async def test_the_end_of_a_container_closes_its_sockets_with_4404(api):
         assert console.states == ["running", "stopping", "exit", "deleted"]
 
 
-async def test_the_end_of_the_daemon_closes_every_socket_with_1001(tmp_path):
+async def test_end_of_the_daemon_closes_every_socket_with_1001(tmp_path):
     codes = []
 
     async def look_on(api, path, *, task_status):
@@ -116,7 +116,7 @@ async def test_the_end_of_the_daemon_closes_every_socket_with_1001(tmp_path):
     assert codes == [1001, 1001]
 
 
-async def test_a_bug_in_a_session_closes_it_with_1011_and_no_other(api, monkeypatch, caplog):
+async def test_bug_in_a_session_closes_it_with_1011_and_no_other(api, monkeypatch, caplog):
     await api.create()
     async with api.console() as healthy:
         await healthy.next()
@@ -129,7 +129,7 @@ async def test_a_bug_in_a_session_closes_it_with_1011_and_no_other(api, monkeypa
     assert "ZeroDivisionError" in caplog.text
 
 
-async def test_a_bug_in_what_a_viewer_asks_for_closes_it_with_1011(api, monkeypatch):
+async def test_bug_in_what_a_viewer_asks_for_closes_it_with_1011(api, monkeypatch):
     await api.create()
     async with api.console() as console:
         monkeypatch.setattr(frames, "to_logs", lambda lines, first: 1 / 0)
@@ -137,7 +137,7 @@ async def test_a_bug_in_what_a_viewer_asks_for_closes_it_with_1011(api, monkeypa
         assert await console.closed() == 1011
 
 
-async def test_a_viewer_that_leaves_is_not_counted_any_more(api):
+async def test_viewer_that_leaves_is_not_counted_any_more(api):
     await api.create()
     url = f"{api.url.replace('http', 'ws', 1)}/ws/s1?token={TOKEN}"
     for _ in range(35):
@@ -148,7 +148,7 @@ async def test_a_viewer_that_leaves_is_not_counted_any_more(api):
                 await connection.get_message()
 
 
-async def test_the_node_has_a_stream_of_every_containers_events(api):
+async def test_node_has_a_stream_of_every_containers_events(api):
     async with api.console("") as node:
         await node.send("power", action="kill")
         assert (await node.until("error"))["data"] == "the node's stream takes no frames"

@@ -67,7 +67,7 @@ async def piped(environ, script):
 
 
 @pytest.mark.parametrize("key", ["\x1d", "\x04"], ids=["ctrl-]", "ctrl-d"])
-async def test_a_console_shows_takes_lines_and_is_left_running(findable, environ, key):
+async def test_console_shows_takes_lines_and_is_left_running(findable, environ, key):
     await findable.running()
     async with on_terminal(environ, *LIGHTD, "console", "s1") as terminal:
         before = termios.tcgetattr(terminal.theirs)
@@ -83,7 +83,7 @@ async def test_a_console_shows_takes_lines_and_is_left_running(findable, environ
     assert (await findable.show())["state"] == "running"
 
 
-async def test_a_console_is_as_large_as_its_terminal(findable, environ):
+async def test_console_is_as_large_as_its_terminal(findable, environ):
     await findable.running()
     async with on_terminal(environ, *LIGHTD, "console", "s1", columns=91, rows=33) as terminal:
         await terminal.until("Ready")
@@ -101,7 +101,7 @@ async def test_a_console_is_as_large_as_its_terminal(findable, environ):
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 )
-async def test_a_signal_ends_it_cleanly_and_leaves_the_terminal_as_it_was(findable, environ, number, code):
+async def test_signal_ends_it_cleanly_and_leaves_the_terminal_as_it_was(findable, environ, number, code):
     await findable.running()
     async with on_terminal(environ, *LIGHTD, "console", "s1") as terminal:
         before = termios.tcgetattr(terminal.theirs)
@@ -112,7 +112,7 @@ async def test_a_signal_ends_it_cleanly_and_leaves_the_terminal_as_it_was(findab
     assert "Traceback" not in terminal.text
 
 
-async def test_a_console_tells_what_becomes_of_its_container(findable, environ):
+async def test_console_tells_what_becomes_of_its_container(findable, environ):
     await findable.create(start_pattern="Ready")
     async with on_terminal(environ, *LIGHTD, "console", "s1") as terminal:
         await terminal.until("to detach")
@@ -126,7 +126,7 @@ async def test_a_console_tells_what_becomes_of_its_container(findable, environ):
         assert await terminal.code() == 0
 
 
-async def test_a_console_says_how_a_process_ended(findable, environ):
+async def test_console_says_how_a_process_ended(findable, environ):
     await findable.running()
     async with on_terminal({**environ, "NO_COLOR": "1"}, *LIGHTD, "console", "s1") as terminal:
         await terminal.until("press Ctrl-] or Ctrl-D to detach")
@@ -137,13 +137,13 @@ async def test_a_console_says_how_a_process_ended(findable, environ):
         assert await terminal.code() == 0
 
 
-def test_an_end_that_nobody_saw_and_one_for_want_of_memory_are_told_as_that():
+def test_end_that_nobody_saw_and_one_for_want_of_memory_are_told_as_that():
     assert to_end({"event": "event", "data": "exit", "code": None}) == "The process ended"
     told = to_end({"event": "event", "data": "exit", "code": 137, "oom_killed": True, "crashed": False})
     assert told == "The process ended with exit code 137, out of memory"
 
 
-async def test_what_is_piped_in_is_sent_to_its_end(findable, environ):
+async def test_piped_input_is_sent_to_its_end(findable, environ):
     await findable.running()
     code, out, err = await piped(environ, r"printf 'one\ntwo\r\nthree' | lightd console s1 -n 0")
     assert (code, err) == (0, "lightd: detached\n")
@@ -156,7 +156,7 @@ async def test_what_is_piped_in_is_sent_to_its_end(findable, environ):
     assert (await piped(environ, "lightd console s1 </dev/null"))[0] == 0
 
 
-async def test_a_console_speaks_json_to_a_script(findable, environ):
+async def test_console_speaks_json_to_a_script(findable, environ):
     await findable.create(start_pattern="Ready")
     async with on_terminal(environ, *LIGHTD, "console", "s1", "--json") as terminal:
         await terminal.until("to detach")
@@ -168,7 +168,7 @@ async def test_a_console_speaks_json_to_a_script(findable, environ):
         await terminal.until('"text": "Ready"}')
 
 
-async def test_a_line_that_is_refused_is_code_1(findable, environ):
+async def test_line_that_is_refused_is_code_1(findable, environ):
     await findable.create()
     code, _, err = await piped(environ, "echo hello | lightd console s1")
     assert code == 1
@@ -178,7 +178,7 @@ async def test_a_line_that_is_refused_is_code_1(findable, environ):
 # ---- colours and widths
 
 
-async def test_on_a_terminal_there_are_colours_and_none_with_no_color(findable, environ):
+async def test_colours_are_used_on_a_terminal_and_not_with_no_color(findable, environ):
     await findable.running()
     async with on_terminal(environ, *LIGHTD, "ps") as terminal:
         assert await terminal.code() == 0
@@ -197,7 +197,7 @@ async def test_on_a_terminal_there_are_colours_and_none_with_no_color(findable, 
     ]
 
 
-async def test_a_narrow_terminal_loses_nothing(findable, environ):
+async def test_narrow_terminal_loses_nothing(findable, environ):
     await findable.create("a-container-with-a-rather-long-name")
     async with on_terminal(environ, *LIGHTD, "ps", columns=40) as terminal:
         assert await terminal.code() == 0
@@ -209,7 +209,7 @@ async def test_a_narrow_terminal_loses_nothing(findable, environ):
 # ---- pipes
 
 
-async def test_a_reader_that_leaves_ends_it_quietly(findable, environ):
+async def test_reader_that_leaves_ends_it_quietly(findable, environ):
     await findable.create(command="line-printer 3000 0", start_pattern="line 3000")
     await findable.power("start")
     code, out, err = await piped(environ, "lightd logs s1 -n 10000 | head -n 1")
@@ -223,14 +223,14 @@ async def test_a_reader_that_leaves_ends_it_quietly(findable, environ):
     "command",
     ["ps", "ps --json", "logs s1 -f", "events", "completion bash", "doctor", "--token what", "--help"],
 )
-async def test_an_output_that_is_full_is_told_once_and_is_code_1(findable, environ, command):
+async def test_output_that_is_full_is_told_once_and_is_code_1(findable, environ, command):
     await findable.running()
     environ.pop("PYTHONUNBUFFERED", None)  # the usual way: what is left is flushed at the end
     code, _, err = await piped(environ, f"lightd {command} >/dev/full")
     assert (code, err) == (1, "lightd: cannot write the output: No space left on device\n")
 
 
-async def test_a_token_that_nobody_reads_is_no_traceback(findable, environ):
+async def test_token_that_nobody_reads_is_no_traceback(findable, environ):
     script = "lightd --token what | :; exit ${PIPESTATUS[0]}"
     assert await piped(environ, f"sleep 0.1; {script}") == (141, "", "")
 
@@ -251,7 +251,7 @@ async def test_streams_that_are_closed_are_as_good_as_empty_ones(findable, envir
     assert (code, "Traceback" in err) == (expected, False), err
 
 
-def test_a_file_that_is_opened_later_is_never_a_stream(tmp_path):
+def test_file_that_is_opened_later_is_never_a_stream(tmp_path):
     script = (
         "from lightd.cli import stdio; stdio.have_streams()\n"
         f"opened = open({str(tmp_path / 'journal')!r}, 'w'); print('printed', flush=True)\n"
@@ -263,7 +263,7 @@ def test_a_file_that_is_opened_later_is_never_a_stream(tmp_path):
     assert (tmp_path / "journal").read_text() == ""
 
 
-def test_nobody_who_reads_is_code_141(capfd):
+def test_closed_output_pipe_is_exit_code_141(capfd):
     output = to_output({})
     saved = os.dup(1)
     try:
@@ -273,7 +273,7 @@ def test_nobody_who_reads_is_code_141(capfd):
         os.close(saved)
 
 
-def test_what_nobody_thought_of_is_a_sentence(capsys):
+def test_unexpected_exception_is_one_sentence(capsys):
     assert run._tell([LookupError("a\x1bb")], to_output({})) == 1
     assert capsys.readouterr().err == "lightd: internal error: LookupError: a\\x1bb\n"
 
@@ -281,7 +281,7 @@ def test_what_nobody_thought_of_is_a_sentence(capsys):
 # ---- shells
 
 
-def test_what_a_daemon_does_not_need_it_does_not_load():
+def test_daemon_does_not_load_modules_of_the_commands():
     script = (
         "import sys, lightd.cli.main, lightd.daemon\n"
         "print([name for name in ('rich', 'argcomplete', 'lightd.cli.doctor', 'lightd.cli.commands.run')"
@@ -340,12 +340,12 @@ async def test_zsh_completes(findable, environ):
         await terminal.until("lightd logs s1")
 
 
-async def test_a_daemon_that_is_away_completes_nothing_and_says_nothing(environ, tmp_path):
+async def test_daemon_that_is_away_completes_nothing_and_says_nothing(environ, tmp_path):
     code, out, err = await piped(environ, f"{BASH}\ncomplete_line 'lightd logs s'")
     assert (code, out.strip(), err) == (0, "", "")
 
 
-async def test_a_daemon_puts_nothing_but_ids_into_a_line(environ, tmp_path):
+async def test_daemon_puts_nothing_but_ids_into_a_line(environ, tmp_path):
     async def answer(stream):
         await stream.receive_some(65536)
         ids = ["$(touch x)", "s1", "s;x", "other"]

@@ -57,7 +57,7 @@ async def wait_logged(caplog, text):
             await trio.sleep(0.01)
 
 
-async def test_a_daemon_with_a_certificate_says_https_and_is_verified(https, authority):
+async def test_daemon_with_a_certificate_says_https_and_is_verified(https, authority):
     assert https.url.startswith("https://127.0.0.1:")
     async with httpx.AsyncClient(verify=authority.to_context(), trust_env=False, timeout=60) as client:
         answer = await client.get(f"{https.url}/containers", headers=HEADERS)
@@ -75,7 +75,7 @@ async def test_http_1_1_alone_is_offered_over_tls_1_2_and_1_3(https, authority):
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
-async def test_what_is_older_than_tls_1_2_is_refused(https, authority):
+async def test_tls_before_1_2_is_refused(https, authority):
     context = authority.to_context()
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
@@ -90,7 +90,7 @@ async def test_plain_http_gets_no_answer(https):
         assert b"HTTP/" not in await Client(stream).read_to_end()
 
 
-async def test_a_console_is_read_over_wss(https, authority):
+async def test_console_is_read_over_wss(https, authority):
     await https.running()
     async with https.console(ssl_context=authority.to_context()) as console:
         for number in range(20):
@@ -98,7 +98,7 @@ async def test_a_console_is_read_over_wss(https, authority):
             await console.until("console", f"line {number}")
 
 
-async def test_a_renewed_certificate_is_shown_to_new_clients_and_drops_nobody(https, authority, serial):
+async def test_renewed_certificate_is_shown_to_new_clients_and_drops_nobody(https, authority, serial):
     await https.running()
     async with (
         connected(https, authority.to_context()) as old,
@@ -114,7 +114,7 @@ async def test_a_renewed_certificate_is_shown_to_new_clients_and_drops_nobody(ht
         await console.until("console", "still here")
 
 
-async def test_a_pair_that_is_broken_leaves_the_old_one_and_is_told_once(https, authority, serial, caplog):
+async def test_pair_that_is_broken_leaves_the_old_one_and_is_told_once(https, authority, serial, caplog):
     authority.write(cert=False)
     await wait_logged(caplog, "the certificate was not reloaded: server.tls.key: does not belong to")
     await trio.sleep(0.2)
@@ -124,13 +124,13 @@ async def test_a_pair_that_is_broken_leaves_the_old_one_and_is_told_once(https, 
     await wait_shown(https, authority, renewed)
 
 
-async def test_a_pair_that_is_gone_leaves_the_old_one(https, authority, serial, tmp_path, caplog):
+async def test_pair_that_is_gone_leaves_the_old_one(https, authority, serial, tmp_path, caplog):
     (tmp_path / "cert.pem").unlink()
     await wait_logged(caplog, "the certificate was not reloaded: server.tls.cert: cannot be read")
     assert await shown(https, authority) == serial
 
 
-async def test_a_reload_takes_the_new_pair_at_once_and_a_broken_one_not_at_all(
+async def test_reload_takes_the_new_pair_at_once_and_a_broken_one_not_at_all(
     tmp_path, authority, serial, monkeypatch
 ):
     monkeypatch.setattr(certificate, "LOOK_EVERY", 3600.0)

@@ -30,7 +30,7 @@ async def live(api):
     return {each["id"]: each for each in (await api.get("/auth/tokens"))["tokens"]}
 
 
-async def test_a_token_is_minted_and_opens_what_the_master_opens(api):
+async def test_token_is_minted_and_opens_what_the_master_opens(api):
     answer = await mint(api, "90m", remove_on_use=False)
     assert answer.keys() == {"token", "expires_at", "id"}
     assert re.fullmatch(r"lightd_[A-Za-z0-9_-]{43}", answer["token"])
@@ -71,7 +71,7 @@ async def test_tokens_are_listed_without_their_secret(api):
     ]
 
 
-async def test_a_revoked_token_is_a_401_and_closes_its_sockets_alone(api):
+async def test_revoked_token_is_a_401_and_closes_its_sockets_alone(api):
     await api.create()
     one, other = await mint(api), await mint(api)
     async with (
@@ -95,7 +95,7 @@ async def test_a_revoked_token_is_a_401_and_closes_its_sockets_alone(api):
     assert refused == (404, "token_not_found", "no such token")
 
 
-async def test_an_expired_token_is_a_401_and_closes_its_sockets_having_said_so(api):
+async def test_expired_token_is_a_401_and_closes_its_sockets_having_said_so(api):
     await api.create()
     minted = await mint(api, "2s")
     async with api.console(token=f"?token={minted['token']}") as console:
@@ -108,7 +108,7 @@ async def test_an_expired_token_is_a_401_and_closes_its_sockets_having_said_so(a
     assert (await api.refused("DELETE", f"/auth/tokens/{minted['id']}"))[0] == 404
 
 
-async def test_of_two_simultaneous_uses_over_http_one_wins(api):
+async def test_simultaneous_uses_over_http_have_one_winner(api):
     for _ in range(10):
         token = (await mint(api, remove_on_use=True))["token"]
         found = []
@@ -122,7 +122,7 @@ async def test_of_two_simultaneous_uses_over_http_one_wins(api):
         assert sorted(found) == [200, 401, 401, 401]
 
 
-async def test_a_socket_and_a_request_at_once_are_one_use(api):
+async def test_socket_and_a_request_at_once_are_one_use(api):
     await api.create()
     token = (await mint(api, remove_on_use=True))["token"]
     found = []
@@ -139,7 +139,7 @@ async def test_a_socket_and_a_request_at_once_are_one_use(api):
     assert sorted(found) == [401, 404]
 
 
-async def test_a_token_for_one_use_opens_one_socket_which_lives_on_until_its_end(api):
+async def test_token_for_one_use_opens_one_socket_which_lives_on_until_its_end(api):
     await api.create()
     minted = await mint(api, "3s", remove_on_use=True)
     async with api.console(token=f"?token={minted['token']}") as console:
@@ -154,7 +154,7 @@ async def test_a_token_for_one_use_opens_one_socket_which_lives_on_until_its_end
     assert await live(api) == {}
 
 
-async def test_what_a_spent_token_holds_open_is_closed_by_its_revocation(api):
+async def test_socket_of_a_spent_token_is_closed_by_its_revocation(api):
     await api.create()
     minted = await mint(api, remove_on_use=True)
     async with api.console(token=f"?token={minted['token']}") as console:
@@ -163,14 +163,14 @@ async def test_what_a_spent_token_holds_open_is_closed_by_its_revocation(api):
         assert await console.closed() == 4401
 
 
-async def test_a_spent_token_that_holds_nothing_open_is_not_listed(api):
+async def test_spent_token_that_holds_nothing_open_is_not_listed(api):
     minted = await mint(api, remove_on_use=True)
     assert list(await live(api)) == [minted["id"]]
     assert await status_of(api, minted["token"]) == 200
     assert await live(api) == {}
 
 
-async def test_a_token_that_is_revoked_during_a_handshake_opens_nothing(api, monkeypatch):
+async def test_token_that_is_revoked_during_a_handshake_opens_nothing(api, monkeypatch):
     await api.create()
     minted = await mint(api, remove_on_use=True)
     accept = session._accept
@@ -185,7 +185,7 @@ async def test_a_token_that_is_revoked_during_a_handshake_opens_nothing(api, mon
         assert await console.closed() == 4401
 
 
-async def test_a_use_is_spent_by_authentication_and_not_by_what_is_refused_before_it(api):
+async def test_use_is_spent_by_authentication_and_not_by_what_is_refused_before_it(api):
     token = (await mint(api, remove_on_use=True))["token"]
     bare = await api.ask("GET", "/containers", headers={"Authorization": f"Bearer {token}"})
     assert (bare.status_code, bare.json()["code"]) == (403, "vendor_header_required")
@@ -197,7 +197,7 @@ async def test_a_use_is_spent_by_authentication_and_not_by_what_is_refused_befor
     assert (await api.shake_hands(f"/ws/none?token={token}")).status_code == 401
 
 
-async def test_nobody_is_let_in_while_a_use_can_not_be_recorded(api):
+async def test_token_use_that_can_not_be_recorded_lets_nobody_in(api):
     once, lasting = await mint(api, remove_on_use=True), await mint(api)
     api.journal.fault = "the disk is full"
     answer = await api.ask("GET", "/containers", headers=bearing(once["token"]))
@@ -246,7 +246,7 @@ async def test_only_the_master_may_mint_list_and_revoke(api):
         ({"ttl": "1h", "scope": []}, "unknown field scope"),
     ],
 )  # fmt: skip
-async def test_what_is_wrong_with_a_wish_for_a_token_is_a_400_that_names_it(api, body, named):
+async def test_wrong_token_request_is_a_400_that_names_the_mistake(api, body, named):
     status, code, message = await api.refused("POST", "/auth/tokens", body)
     assert (status, code) == (400, "invalid_request")
     assert named in message
@@ -256,19 +256,19 @@ async def test_what_is_wrong_with_a_wish_for_a_token_is_a_400_that_names_it(api,
 @pytest.mark.parametrize(
     ("ttl", "seconds"), [("1s", 1), ("59m", 3540), ("720h", 2_592_000), ("30d", 2_592_000)]
 )
-async def test_a_ttl_is_a_number_and_a_unit(api, ttl, seconds):
+async def test_ttl_is_a_number_and_a_unit(api, ttl, seconds):
     answer = await mint(api, ttl)
     left = datetime.fromisoformat(answer["expires_at"]).timestamp() - time.time()
     assert seconds - 20 < left <= seconds
 
 
-async def test_a_token_may_be_for_a_container_that_is_yet_to_come(api):
+async def test_token_may_be_for_a_container_that_is_yet_to_come(api):
     minted = await mint(api, containers=["s1"])
     await api.create()
     assert await status_of(api, minted["token"], "/containers/s1") == 200
 
 
-async def test_what_is_no_tokens_id_is_a_400(api):
+async def test_revocation_by_what_is_no_token_id_is_a_400(api):
     for odd in ("x", "master", "A" * 24, "a" * 23, "a" * 25):
         status, code, message = await api.refused("DELETE", f"/auth/tokens/{odd}")
         assert (status, code) == (400, "invalid_id")
@@ -309,7 +309,7 @@ async def test_guessing_is_limited_and_keeps_no_neighbour_out(api):
     await api.call("DELETE", f"/auth/tokens/{minted['id']}")
 
 
-async def test_a_token_that_was_good_once_is_no_guess(api):
+async def test_token_that_was_good_once_is_no_guess(api):
     spent, lasting = await mint(api, remove_on_use=True), await mint(api)
     for _ in range(2 * BURST):
         await status_of(api, spent["token"])
@@ -318,7 +318,7 @@ async def test_a_token_that_was_good_once_is_no_guess(api):
     assert await status_of(api, "lightd_a_first_wrong_guess") == 401
 
 
-async def test_a_wrong_guess_counts_beside_a_good_token_too(api):
+async def test_wrong_guess_counts_beside_a_good_token_too(api):
     minted = await mint(api)
     for number in range(BURST):
         guess = f"/ws/none?token=lightd_guess_number_{number:04}"
@@ -326,7 +326,7 @@ async def test_a_wrong_guess_counts_beside_a_good_token_too(api):
     assert await status_of(api, "lightd_guess_number_9999") == 429
 
 
-async def test_a_handshake_offers_one_token_from_each_place(api):
+async def test_handshake_offers_one_token_from_each_place(api):
     offers = ", ".join(f"lightd.lightd_guess_{number:08}" for number in range(5 * BURST))
     refused = await api.shake_hands("/ws", headers={"Sec-WebSocket-Protocol": offers})
     assert refused.status_code == 401
@@ -335,7 +335,7 @@ async def test_a_handshake_offers_one_token_from_each_place(api):
     assert await status_of(api, "lightd_guess_number_9999") == 401
 
 
-async def test_without_authorization_everybody_is_the_master(tmp_path):
+async def test_caller_is_the_master_without_authorization(tmp_path):
     sections = {"authorization": {"enabled": False, "token": TOKEN}}
     async with open_api(tmp_path, sections=sections) as api:
         answer = await api.ask("POST", "/auth/tokens", {"ttl": "1h"}, headers=VENDOR)
@@ -343,7 +343,7 @@ async def test_without_authorization_everybody_is_the_master(tmp_path):
         assert await status_of(api, "lightd_whatever_it_is", "/auth/tokens") == 200
 
 
-async def test_what_came_in_without_a_token_leaves_when_one_is_asked_for(tmp_path):
+async def test_socket_without_a_token_is_closed_when_authorization_is_enabled(tmp_path):
     sections = {"authorization": {"enabled": False, "token": TOKEN}}
     async with open_api(tmp_path, sections=sections) as api, api.console("", token="") as console:
         await console.send("power")
@@ -352,7 +352,7 @@ async def test_what_came_in_without_a_token_leaves_when_one_is_asked_for(tmp_pat
         assert await console.closed() == 4401
 
 
-async def test_a_replaced_master_token_leaves_minted_ones_as_they_are(api):
+async def test_replaced_master_token_leaves_minted_ones_as_they_are(api):
     minted = await mint(api)
     async with api.console("", token=f"?token={minted['token']}") as console:
         await console.send("power")

@@ -27,7 +27,7 @@ def briskly(monkeypatch):
     monkeypatch.setattr(viewing, "BACKOFF", Backoff(0.02, 0.05))
 
 
-async def test_what_follows_a_console_survives_a_restart_and_misses_and_repeats_nothing(tmp_path):
+async def test_followed_console_survives_a_restart_without_a_gap_or_a_repetition(tmp_path):
     server = {"server": {"host": "127.0.0.1", "port": free_port()}}
     shell = Shell(f"http://127.0.0.1:{server['server']['port']}", tmp_path)
     async with trio.open_nursery() as nursery:
@@ -76,7 +76,7 @@ async def view(react, *, told=None, frames=None, seconds=5, seen=False):
     return trouble
 
 
-async def test_the_query_says_how_far_was_seen_and_the_token_is_in_a_header():
+async def test_query_says_how_far_was_seen_and_the_token_is_in_a_header():
     asked = []
 
     async def react(request):
@@ -88,7 +88,7 @@ async def test_the_query_says_how_far_was_seen_and_the_token_is_in_a_header():
     assert asked == [("/ws/s1?since_line=7", f"Bearer {TOKEN}".encode())]
 
 
-async def test_a_connection_that_ends_is_opened_again():
+async def test_connection_that_ends_is_opened_again():
     times = []
 
     async def react(request):
@@ -108,7 +108,7 @@ async def test_a_connection_that_ends_is_opened_again():
 
 
 @pytest.mark.parametrize(("status", "code"), [(401, 4), (403, 4), (404, 1), (429, 1), (503, 1)])
-async def test_a_refusal_ends_the_command(status, code):
+async def test_refusal_ends_the_command(status, code):
     async def react(request):
         await request.reject(status, body=b'{"error": "no", "code": "x"}')
 
@@ -117,21 +117,21 @@ async def test_a_refusal_ends_the_command(status, code):
     assert "no" in str(trouble)
 
 
-async def test_a_container_that_is_gone_by_the_time_of_the_reopening_is_code_5():
+async def test_container_that_is_gone_by_the_time_of_the_reopening_is_code_5():
     async def react(request):
         await request.reject(404, body=b'{"error": "no such container", "code": "container_not_found"}')
 
     assert (await view(react, seen=True)).code == 5
 
 
-async def test_a_refusal_that_is_no_json_is_told_by_its_status():
+async def test_refusal_that_is_no_json_is_told_by_its_status():
     async def react(request):
         await request.reject(418, body=b"<html>")
 
     assert str(await view(react)) == "the daemon answered 418"
 
 
-async def test_a_daemon_that_is_just_starting_is_asked_again():
+async def test_daemon_that_is_just_starting_is_asked_again():
     times = []
 
     async def react(request):
@@ -146,7 +146,7 @@ async def test_a_daemon_that_is_just_starting_is_asked_again():
 
 
 @pytest.mark.parametrize("text", ["no json", "[1]"])
-async def test_what_is_no_frame_ends_the_command(text):
+async def test_message_that_is_no_frame_ends_the_command(text):
     async def react(request):
         connection = await request.accept()
         await connection.send_message(text)
@@ -155,7 +155,7 @@ async def test_what_is_no_frame_ends_the_command(text):
     assert (await view(react)).code == 1
 
 
-async def test_a_daemon_that_falls_silent_is_noticed(monkeypatch):
+async def test_daemon_that_falls_silent_is_noticed(monkeypatch):
     monkeypatch.setattr(viewing, "BEAT", 0.1)
     told = []
 
@@ -181,7 +181,7 @@ async def test_a_daemon_that_falls_silent_is_noticed(monkeypatch):
     assert told[0] == f"lost the connection to {url}; reconnecting"
 
 
-async def test_who_opens_no_websocket_is_code_3(monkeypatch):
+async def test_server_that_opens_no_websocket_is_exit_code_3(monkeypatch):
     monkeypatch.setattr(viewing, "BEAT", 0.1)
 
     async def mute(stream):
@@ -201,7 +201,7 @@ async def test_who_opens_no_websocket_is_code_3(monkeypatch):
         assert met.value.code == 3
 
 
-async def test_a_slow_connection_is_given_up_on(monkeypatch):
+async def test_slow_connection_is_given_up_on(monkeypatch):
     monkeypatch.setattr(viewing, "CONNECTING", 0.05)
 
     async def never(*_args):
@@ -213,7 +213,7 @@ async def test_a_slow_connection_is_given_up_on(monkeypatch):
         await each.follow()
 
 
-async def test_what_is_sent_while_the_daemon_is_away_waits_for_it():
+async def test_input_during_a_restart_of_the_daemon_waits_for_it():
     got, times = [], []
 
     async def react(request):
@@ -261,7 +261,7 @@ class Configured:
 OTHER = "-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----"
 
 
-def test_a_daemon_with_a_certificate_is_asked_over_tls_by_that_certificate_alone(tmp_path):
+def test_daemon_with_a_certificate_is_asked_over_tls_by_that_certificate_alone(tmp_path):
     with_one = Configured(tls=Tls(tmp_path / "chain.pem"))
     assert address.to_url(Configured()) == "http://127.0.0.1:8070"
     assert address.to_url(with_one) == "https://127.0.0.1:8070"
@@ -289,7 +289,7 @@ def certificate(tmp_path_factory):
     return path
 
 
-async def test_over_tls_the_daemon_must_be_who_it_says(tmp_path, certificate):
+async def test_viewing_over_tls_checks_the_daemons_certificate(tmp_path, certificate):
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(f"{certificate}.crt", certificate)
     async with open_api(tmp_path) as api, trio.open_nursery() as nursery:

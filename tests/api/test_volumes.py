@@ -18,7 +18,7 @@ def on_disk(volume, name=""):
     return Path(volume["path"], name)
 
 
-async def test_a_volume_is_created_listed_and_shown(api):
+async def test_volume_is_created_listed_and_shown(api):
     assert await api.get("/volumes") == {"volumes": []}
     answer = await api.ask("POST", "/volumes")
     assert answer.status_code == 201
@@ -34,7 +34,7 @@ async def test_a_volume_is_created_listed_and_shown(api):
     assert await api.get("/volumes") == {"volumes": [volume, other]}
 
 
-async def test_a_volume_that_cannot_be_is_refused(api):
+async def test_volume_that_cannot_be_is_refused(api):
     for body, said in [
         ({"size": "5"}, f"size: must be a whole number from 1 to {2**40}"),
         ({"size": 0}, f"size: must be a whole number from 1 to {2**40}"),
@@ -45,7 +45,7 @@ async def test_a_volume_that_cannot_be_is_refused(api):
     assert await api.get("/volumes") == {"volumes": []}
 
 
-async def test_a_volume_is_deleted_with_all_that_is_in_it(api, tmp_path):
+async def test_volume_is_deleted_with_all_that_is_in_it(api, tmp_path):
     volume = await api.post("/volumes", status=201)
     kept = await api.volume()
     on_disk(volume, "d/e").mkdir(parents=True)
@@ -61,7 +61,7 @@ async def test_a_volume_is_deleted_with_all_that_is_in_it(api, tmp_path):
     assert [each["id"] for each in (await api.get("/volumes"))["volumes"]] == [kept]
 
 
-async def test_a_volume_that_a_container_uses_is_not_deleted(api):
+async def test_volume_that_a_container_uses_is_not_deleted(api):
     volume = await api.volume()
     await api.create(volume_id=volume)
     in_use = (409, "volume_in_use", "a container uses this volume")
@@ -70,7 +70,7 @@ async def test_a_volume_that_a_container_uses_is_not_deleted(api):
     await api.call("DELETE", f"/volumes/{volume}")
 
 
-async def test_a_volume_is_not_deleted_under_a_container_that_is_being_created(api):
+async def test_volume_is_not_deleted_under_a_container_that_is_being_created(api):
     volume = await api.volume()
     body = await api.a_body(volume_id=volume)
     api.journal.gate = trio.Event()
@@ -93,7 +93,7 @@ async def test_no_container_is_created_on_a_volume_that_is_being_deleted(api):
         api.journal.gate.set()
 
 
-async def test_a_deletion_that_could_not_be_recorded_changes_nothing(api):
+async def test_deletion_that_could_not_be_recorded_changes_nothing(api):
     volume = await api.post("/volumes", status=201)
     on_disk(volume, "f").write_text("kept")
     api.journal.fault = "the disk is full"
@@ -105,7 +105,7 @@ async def test_a_deletion_that_could_not_be_recorded_changes_nothing(api):
     await api.call("DELETE", path)
 
 
-async def test_a_deletion_ends_what_is_done_in_the_volume(api):
+async def test_deletion_ends_what_is_done_in_the_volume(api):
     volume = await api.post("/volumes", status=201)
     with on_disk(volume, "huge").open("wb") as file:
         file.truncate(1 << 40)
@@ -118,7 +118,7 @@ async def test_a_deletion_ends_what_is_done_in_the_volume(api):
     assert job.status == "cancelled"
 
 
-async def test_a_volume_whose_folder_is_missing_says_so_and_can_be_deleted(api):
+async def test_volume_whose_folder_is_missing_says_so_and_can_be_deleted(api):
     volume = await api.post("/volumes", status=201)
     on_disk(volume).rmdir()
     path = f"/volumes/{volume['id']}"
@@ -130,7 +130,7 @@ async def test_a_volume_whose_folder_is_missing_says_so_and_can_be_deleted(api):
     await api.call("DELETE", path)
 
 
-async def test_a_deletion_that_a_crash_cut_short_is_undone_or_finished_by_the_next_start(tmp_path):
+async def test_deletion_that_a_crash_cut_short_is_undone_or_finished_by_the_next_start(tmp_path):
     volumes = tmp_path / "storage/volumes"
     async with open_api(tmp_path) as api:
         unrecorded, recorded = await api.volume(), await api.volume()
@@ -145,7 +145,7 @@ async def test_a_deletion_that_a_crash_cut_short_is_undone_or_finished_by_the_ne
                 await trio.sleep(0.01)
 
 
-async def test_what_cannot_be_tidied_up_is_logged_and_left(api, caplog, monkeypatch):
+async def test_volume_that_can_not_be_removed_is_logged_and_left(api, caplog, monkeypatch):
     def broken(*_):
         raise OSError(5, "Input/output error")
 
@@ -173,7 +173,7 @@ async def test_parts_that_nobody_takes_up_again_are_swept(tmp_path):
         assert len(list(on_disk(volume).iterdir())) == 1
 
 
-async def test_what_a_killed_daemon_was_writing_is_gone_at_the_next_start(tmp_path):
+async def test_unfinished_files_of_a_killed_daemon_are_gone_at_the_next_start(tmp_path):
     async with open_api(tmp_path) as api:
         volume = await api.post("/volumes", status=201)
         params = {"path": "named", "upload": "n", "length": 9}
@@ -201,14 +201,14 @@ async def test_volumes_are_found_again_by_the_next_daemon(tmp_path):
         assert await api.get("/volumes") == before
 
 
-async def test_a_volume_that_could_not_be_recorded_leaves_no_folder(api, tmp_path):
+async def test_volume_that_could_not_be_recorded_leaves_no_folder(api, tmp_path):
     api.journal.fault = "the disk is full"
     status, code, _ = await api.refused("POST", "/volumes")
     assert (status, code) == (507, "journal_unavailable")
     assert list((tmp_path / "storage/volumes").iterdir()) == []
 
 
-async def test_a_client_that_leaves_in_the_middle_leaves_a_volume_with_its_folder(api, tmp_path):
+async def test_client_that_leaves_in_the_middle_leaves_a_volume_with_its_folder(api, tmp_path):
     api.journal.gate = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(api.ask, "POST", "/volumes")
@@ -222,7 +222,7 @@ async def test_a_client_that_leaves_in_the_middle_leaves_a_volume_with_its_folde
     assert [path.name for path in (tmp_path / "storage/volumes").iterdir()] == [volumes[0]["id"]]
 
 
-async def test_a_file_is_written_with_its_folders(api):
+async def test_file_is_written_with_its_folders(api):
     volume = await api.post("/volumes", status=201)
     path = f"/volumes/{volume['id']}/files"
     for content in ("hello\n", "", "h\u00e4llo \U0001f600\0\r\n"):
@@ -233,7 +233,7 @@ async def test_a_file_is_written_with_its_folders(api):
         assert on_disk(volume, "conf/a/motd.txt").read_bytes() == content.encode()
 
 
-async def test_a_folder_is_made_with_those_above_it(api):
+async def test_folder_is_made_with_those_above_it(api):
     volume = await api.post("/volumes", status=201)
     for _ in range(2):
         assert await api.post(f"/volumes/{volume['id']}/folders", {"path": "a/b/"}) == {
@@ -262,7 +262,7 @@ async def test_files_are_listed_with_the_folders_first(api):
     assert await api.get(f"{path}/files", path="z") == {"files": [], "next": None}
 
 
-async def test_a_listing_is_read_page_by_page(api):
+async def test_listing_is_read_page_by_page(api):
     volume = await api.volume()
     for number in range(5):
         await api.post(f"/volumes/{volume}/files", {"path": f"{number}", "content": ""})
@@ -279,7 +279,7 @@ async def test_a_listing_is_read_page_by_page(api):
     assert (await api.refused("GET", f"/volumes/{volume}/files", limit=0))[0] == 400
 
 
-async def test_a_path_that_leads_out_is_refused(api):
+async def test_path_that_leads_out_is_refused(api):
     volume = await api.post("/volumes", status=201)
     path = f"/volumes/{volume['id']}"
     on_disk(volume, "out").symlink_to("/tmp")
@@ -290,7 +290,7 @@ async def test_a_path_that_leads_out_is_refused(api):
         assert await api.refused("GET", f"{path}/files", path=bad) == ESCAPES
 
 
-async def test_what_is_in_the_way_is_a_409_and_what_is_missing_a_404(api):
+async def test_conflict_in_a_volume_is_a_409_and_a_missing_path_a_404(api):
     path = f"/volumes/{await api.volume()}"
     await api.post(f"{path}/files", {"path": "file", "content": ""})
     await api.post(f"{path}/folders", {"path": "folder"})
@@ -304,7 +304,7 @@ async def test_what_is_in_the_way_is_a_409_and_what_is_missing_a_404(api):
         assert (await api.refused(method, path + route, body))[:2] == (status, code)
 
 
-async def test_a_field_of_a_file_that_is_wrong_is_named(api):
+async def test_field_of_a_file_that_is_wrong_is_named(api):
     path = f"/volumes/{await api.volume()}"
     for body, said in [
         ({}, "path: is missing; content: is missing"),
@@ -315,7 +315,7 @@ async def test_a_field_of_a_file_that_is_wrong_is_named(api):
     assert (await api.refused("POST", f"{path}/folders", {"path": None}))[2] == "path: must be a string"
 
 
-async def test_a_volume_that_does_not_exist_is_a_404_and_one_that_cannot_a_400(api):
+async def test_volume_that_does_not_exist_is_a_404_and_one_that_cannot_a_400(api):
     for method, route in [("GET", ""), ("GET", "/files"), ("POST", "/files"), ("POST", "/folders")]:
         assert await api.refused(method, f"/volumes/{NO_VOLUME}{route}") == (
             404,
@@ -330,7 +330,7 @@ async def test_a_volume_that_does_not_exist_is_a_404_and_one_that_cannot_a_400(a
             )
 
 
-async def test_a_volume_whose_folder_somebody_removed_is_a_404_without_a_path_of_the_host(api):
+async def test_volume_whose_folder_somebody_removed_is_a_404_without_a_path_of_the_host(api):
     volume = await api.post("/volumes", status=201)
     on_disk(volume).rmdir()
     status, code, said = await api.refused("GET", f"/volumes/{volume['id']}/files")
@@ -338,7 +338,7 @@ async def test_a_volume_whose_folder_somebody_removed_is_a_404_without_a_path_of
     assert volume["path"] not in said
 
 
-async def test_a_deleted_volume_that_takes_long_to_empty_keeps_no_other_waiting(tmp_path, monkeypatch):
+async def test_deleted_volume_that_takes_long_to_empty_keeps_no_other_waiting(tmp_path, monkeypatch):
     folders, emptied, real = volumes.VolumeFolders(tmp_path), threading.Event(), volumes.delete_at
     for name in "ab":
         (tmp_path / f"{volumes.DELETED}{name}").mkdir()

@@ -41,32 +41,32 @@ def comments(path: Path) -> list[tuple[int, str]]:
         ]
 
 
-def test_there_are_files_to_check():
+def test_files_to_check_are_found():
     assert PACKAGES
     assert len(SYSTEM) > len(PACKAGES)
 
 
 @pytest.mark.parametrize("path", PACKAGES, ids=name)
-def test_a_package_has_a_docstring_and_no_re_exports(path):
+def test_package_has_a_docstring_and_no_re_exports(path):
     tree = ast.parse(path.read_text())
     assert ast.get_docstring(tree)
     assert len(tree.body) == 1
 
 
 @pytest.mark.parametrize("path", SYSTEM, ids=name)
-def test_a_file_is_short_enough_to_read(path):
+def test_file_is_short_enough_to_read(path):
     lines = path.read_text().count("\n")
     assert lines <= LONGEST
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)
-def test_a_file_is_named_for_a_noun_of_the_domain(path):
+def test_file_is_named_for_a_noun_of_the_domain(path):
     assert path.stem not in NO_NOUNS
     assert not NO_NOUNS & set(path.relative_to(ROOT).parts)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)
-def test_an_exception_to_a_rule_has_a_code_and_a_reason(path):
+def test_exception_to_a_rule_has_a_code_and_a_reason(path):
     assert [
         f"{line}: {text}"
         for line, text in comments(path)
@@ -94,6 +94,6 @@ def exceptions(comment: str) -> list[str]:
         ("# pragma: no cover", False),
     ],
 )
-def test_a_reason_is_recognised(comment, reasoned):
+def test_reason_is_recognised(comment, reasoned):
     assert EXCEPTION.search(comment)
     assert bool(REASONED.match(comment)) is reasoned

@@ -103,7 +103,7 @@ def imported(name: str) -> Iterator[str]:
                 yield whole if whole in SYSTEM else source
 
 
-def test_a_module_of_the_actors_that_says_it_is_pure_is_held_to_it():
+def test_module_of_the_actors_that_says_it_is_pure_is_held_to_it():
     said = {
         name
         for name, path in SYSTEM.items()
@@ -113,20 +113,20 @@ def test_a_module_of_the_actors_that_says_it_is_pure_is_held_to_it():
     assert said <= PURE
 
 
-def test_there_are_modules_to_check():
+def test_modules_to_check_are_found():
     assert {name.split(".")[0] for name in SYSTEM} == {"actors", "lightd"}
     assert PURE
 
 
 @pytest.mark.parametrize("name", sorted(PURE))
-def test_a_pure_module_imports_only_what_is_pure(name):
+def test_pure_module_imports_only_what_is_pure(name):
     allowed = PURE_LIBRARY | PURE_EXTRAS.get(name, set())
     impure = {other for other in imported(name) if other not in PURE and other.split(".")[0] not in allowed}
     assert not impure
 
 
 @pytest.mark.parametrize("library", ONLY)
-def test_a_library_stays_behind_its_door(library):
+def test_library_stays_behind_its_door(library):
     doors = ONLY[library]
     users = {
         name

@@ -96,7 +96,7 @@ def test_no_block_of_a_page_is_unmarked(page):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_with_commands_is_run_by_a_test_that_reads_it(page):
+def test_page_with_commands_is_run_by_a_test_that_reads_it(page):
     if not page_blocks.all_blocks(page, *COMMANDS):
         assert page not in RUN_BY
         return
@@ -116,7 +116,7 @@ def test_each_part_of_a_page_that_is_run_part_by_part_is_run(page):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_command_in_a_sentence_stands_in_a_block_too_or_is_run_elsewhere(page):
+def test_command_in_a_sentence_stands_in_a_block_too_or_is_run_elsewhere(page):
     commands = all_commands()
     unknown = [
         named
@@ -126,7 +126,7 @@ def test_a_command_in_a_sentence_stands_in_a_block_too_or_is_run_elsewhere(page)
     assert unknown == []
 
 
-def test_what_runs_a_command_elsewhere_is_there():
+def test_tests_that_run_a_pages_commands_elsewhere_are_there():
     for name in ELSEWHERE.values():
         assert (ROOT / "tests" / name).exists()
 
@@ -141,7 +141,7 @@ PIECES = [
 
 
 @pytest.mark.parametrize(("page", "text"), PIECES, ids=[page for page, _ in PIECES])
-def test_a_piece_of_configuration_is_one_that_lightd_takes(page, text, tmp_path):
+def test_piece_of_configuration_is_one_that_lightd_takes(page, text, tmp_path):
     piece = json.loads(text)
     file = {"authorization": {"token": f"lightd_{'x' * 20}"}, **piece}
     taken = sections.to_json(sections.from_json(file, tmp_path, "node"))
@@ -149,11 +149,11 @@ def test_a_piece_of_configuration_is_one_that_lightd_takes(page, text, tmp_path)
         assert {key: taken[section][key] for key in keys} == keys
 
 
-def test_the_pieces_of_configuration_are_found():
+def test_pieces_of_configuration_are_found():
     assert [page for page, _ in PIECES] == ["docs/operations.md"] * 3 + ["docs/remote.md"]
 
 
-def test_what_hides_a_command_would_be_seen():
+def test_command_outside_of_a_block_would_be_seen():
     lines = [
         "Do this:",
         "",

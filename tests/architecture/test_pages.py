@@ -46,13 +46,13 @@ def find_missing(cell):
     return missing
 
 
-def test_the_page_of_security_has_its_rows():
+def test_page_of_security_has_its_rows():
     assert len(ROWS) > 60
     assert {len(cells) for cells in ROWS} == {3}
 
 
 @pytest.mark.parametrize("cells", ROWS, ids=lambda cells: cells[0][:60])
-def test_a_promise_names_a_test_and_each_test_it_names_is_there(cells):
+def test_promise_names_a_test_and_each_test_it_names_is_there(cells):
     assert FILE.search(cells[2]) or SUITE.search(cells[2]), "a promise without a test"
     assert find_missing(cells[2]) == []
 
@@ -64,7 +64,7 @@ def test_every_check_that_the_page_of_security_names_is_there():
     assert {name for name in named if f"def {name}(" not in tests} == set()
 
 
-def test_a_row_without_its_test_would_be_seen():
+def test_row_without_its_test_would_be_seen():
     head, row = (
         "| promise | mechanism | test |\n|---|---|---|",
         "| a | b | `pure/test_paths.py::test_no_such` |",
@@ -115,7 +115,7 @@ def test_every_module_and_package_stands_on_the_page_of_architecture():
     assert loose - named - UNNAMED == set()
 
 
-def test_a_term_of_the_glossary_stands_there_once():
+def test_term_of_the_glossary_stands_there_once():
     terms = re.findall(r"^\| \*\*(.+?)\*\*", PAGES["docs/glossary.md"], re.MULTILINE)
     assert len(terms) > 40
     assert len(terms) == len(set(terms))

@@ -17,13 +17,13 @@ def ended(number=None, status=200, at=1.0, code=None):
     return Ended(number, asked(at), Outcome(status, code, "s1", "start-1"))
 
 
-async def check_an_empty_audit_has_nothing_to_read(table):
+async def check_empty_audit_has_nothing_to_read(table):
     assert list(await table.read(0, 10)) == []
     assert await table.interrupt() == 0
     assert await table.prune(100.0, 1, 10) == 0
 
 
-async def check_an_entry_is_read_back_as_it_was(table):
+async def check_entry_is_read_back_as_it_was(table):
     strange = Ended(
         None, Asked(2.5, STRANGE, STRANGE, STRANGE, STRANGE, STRANGE), Outcome(404, STRANGE, None, STRANGE)
     )
@@ -33,25 +33,25 @@ async def check_an_entry_is_read_back_as_it_was(table):
     assert second == Entry(2, asked(), Outcome(200, None, "s1", "start-1"))
 
 
-async def check_what_has_begun_is_no_entry_before_it_has_ended(table):
+async def check_call_is_no_entry_before_it_has_ended(table):
     await table.write([Begun(1, asked()), Begun(2, asked(at=2.0))], [])
     assert list(await table.read(0, 10)) == []
     await table.write([], [ended(2, at=2.0)])
     assert [entry.asked.at for entry in await table.read(0, 10)] == [2.0]
 
 
-async def check_a_call_may_begin_and_end_in_one_write(table):
+async def check_call_may_begin_and_end_in_one_write(table):
     await table.write([Begun(1, asked())], [ended(1)])
     assert len(await table.read(0, 10)) == 1
     assert await table.interrupt() == 0
 
 
-async def check_a_number_that_was_never_noted_may_end(table):
+async def check_number_that_was_never_noted_may_end(table):
     await table.write([], [ended(9)])
     assert len(await table.read(0, 10)) == 1
 
 
-async def check_what_has_begun_and_not_ended_is_told_as_interrupted_once(table):
+async def check_call_that_has_not_ended_is_told_as_interrupted_once(table):
     await table.write([Begun(1, asked()), Begun(2, asked(at=2.0)), Begun(3, asked(at=3.0))], [])
     await table.write([], [ended(2, at=2.0)])
     assert await table.interrupt() == 2
@@ -74,7 +74,7 @@ async def check_entries_are_read_page_by_page(table):
     assert list(await table.read(7, 3)) == []
 
 
-async def check_the_old_are_forgotten_oldest_first_a_few_at_a_time(table):
+async def check_old_are_forgotten_oldest_first_a_few_at_a_time(table):
     await table.write([], [ended(at=float(number)) for number in range(10)])
     assert await table.prune(6.0, 1000, 4) == 4
     assert [entry.seq for entry in await table.read(0, 1)] == [5]
@@ -90,7 +90,7 @@ async def check_too_many_are_forgotten_however_young(table):
     assert await table.prune(0.0, 4, 100) == 0
 
 
-async def check_a_seq_is_not_given_twice_although_all_are_forgotten(table):
+async def check_seq_is_not_given_twice_although_all_are_forgotten(table):
     await table.write([], [ended(), ended()])
     assert await table.prune(100.0, 1000, 100) == 2
     await table.write([], [ended()])

@@ -17,13 +17,13 @@ def entry(first, *lines, life="a:1", missed=0, internal_id="s1"):
     return Entry(internal_id, life, 1_700_000_000.0 + first, first, lines, missed)
 
 
-async def check_nothing_is_known_of_who_never_printed(bench):
+async def check_log_of_a_container_that_never_printed_is_empty(bench):
     assert await bench.log.restore("s1") == Tail()
     assert list(await bench.log.read("s1", 100, 10)) == []
     await bench.log.remove("s1")
 
 
-async def check_what_was_appended_is_there_for_the_next_daemon(bench):
+async def check_appended_lines_are_there_for_the_next_daemon(bench):
     assert await bench.log.append([entry(1, "one", "two"), entry(3, "three")]) == {}
     log = bench.reopen()
     tail = await log.restore("s1")
@@ -54,13 +54,13 @@ async def check_any_text_comes_back_as_it_was(bench):
     assert list((await bench.reopen().restore("s1")).lines) == list(lines)
 
 
-async def check_a_tail_is_of_a_bounded_length(bench):
+async def check_tail_is_of_a_bounded_length(bench):
     await bench.log.append([entry(1, *map(str, range(1, 2 * TAIL + 1)))])
     tail = await bench.reopen().restore("s1")
     assert list(tail.lines) == [str(number) for number in range(TAIL + 1, 2 * TAIL + 1)]
 
 
-async def check_a_hole_is_left_open(bench):
+async def check_hole_is_left_open(bench):
     await bench.log.append([entry(1, "one"), entry(5, "five", "six", missed=3)])
     assert list(await bench.log.read("s1", 9, 9)) == [(1, "one"), (5, "five"), (6, "six")]
     tail = await bench.reopen().restore("s1")
@@ -73,7 +73,7 @@ async def check_lives_are_told_apart(bench):
     assert (tail.life, tail.begins, tail.last) == ("a:2", 1, 3)
 
 
-async def check_a_life_that_has_not_printed_yet_is_known(bench):
+async def check_life_that_has_not_printed_yet_is_known(bench):
     await bench.log.append([entry(1, "one"), entry(2, life="a:2")])
     tail = await bench.reopen().restore("s1")
     assert (tail.life, tail.begins, tail.last) == ("a:2", 1, 1)
@@ -82,14 +82,14 @@ async def check_a_life_that_has_not_printed_yet_is_known(bench):
     assert (tail.life, tail.begins, tail.last) == ("b:1", 0, 0)
 
 
-async def check_a_life_is_known_however_much_it_printed_at_once(bench):
+async def check_life_is_known_however_much_it_printed_at_once(bench):
     lines = [f"line {number} of a burst that came while the disk had no room" for number in range(15_000)]
     await bench.log.append([entry(1, "one"), entry(2, *lines, life="a:2")])
     tail = await bench.reopen().restore("s1")
     assert (tail.life, tail.begins, tail.last, tail.read_at) == ("a:2", 1, 15_001, 1_700_000_002.0)
 
 
-async def check_what_is_appended_again_is_there_once(bench):
+async def check_lines_that_are_appended_again_are_there_once(bench):
     await bench.log.append([entry(1, "one", "two")])
     for log in (bench.log, bench.reopen()):
         await log.append([entry(1, "one", "two")])
@@ -97,7 +97,7 @@ async def check_what_is_appended_again_is_there_once(bench):
     assert list(await bench.log.read("s1", 9, 9)) == [(1, "one"), (2, "two"), (3, "three")]
 
 
-async def check_a_removed_log_begins_anew(bench):
+async def check_removed_log_begins_anew(bench):
     await bench.log.append([entry(1, "one"), entry(1, "other", internal_id="s2")])
     await bench.log.remove("s1")
     assert await bench.log.restore("s1") == Tail()
@@ -106,7 +106,7 @@ async def check_a_removed_log_begins_anew(bench):
     assert list(await bench.reopen().read("s1", 9, 9)) == [(1, "new")]
 
 
-async def check_a_sweep_leaves_those_that_are_kept(bench):
+async def check_sweep_leaves_those_that_are_kept(bench):
     await bench.log.sweep(["s1"])
     await bench.log.append([entry(1, "one"), entry(1, "other", internal_id="s2")])
     await bench.log.sweep(["s1"])

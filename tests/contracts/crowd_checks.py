@@ -41,7 +41,7 @@ def touch(path: str) -> None:
     os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
 
 
-def check_a_page_takes_the_memory_of_a_page(scene: Scene) -> None:
+def check_page_takes_the_memory_of_a_page(scene: Scene) -> None:
     fill(scene, touch, MANY)
     path, cursor = parse_path("d"), None
     with little_memory(MANY):
@@ -54,14 +54,14 @@ def check_a_page_takes_the_memory_of_a_page(scene: Scene) -> None:
         assert cursor is not None
 
 
-def check_a_crowded_folder_is_deleted_without_holding_its_names(scene: Scene) -> None:
+def check_crowded_folder_is_deleted_without_holding_its_names(scene: Scene) -> None:
     fill(scene, touch, MANY)
     with little_memory(MANY):
         deleting.delete(scene.jail, [parse_path("d")], unhurried)
     assert held_in(scene.volume) == []
 
 
-def check_a_folder_of_many_folders_is_walked_without_holding_their_names(scene: Scene, few: int = 20) -> None:
+def check_folder_of_many_folders_is_walked_without_holding_their_names(scene: Scene, few: int = 20) -> None:
     """With what is held at a time turned down, as a million folders would take minutes to make."""
     fill(scene, os.mkdir, FOLDERS)
     for number in range(0, FOLDERS, 100):
@@ -78,7 +78,7 @@ def check_a_folder_of_many_folders_is_walked_without_holding_their_names(scene: 
     deleting.delete(scene.jail, [parse_path("d")], unhurried)
 
 
-def check_a_walk_of_more_crowded_levels_than_may_wait_finds_all(scene: Scene) -> None:
+def check_walk_of_more_crowded_levels_than_may_wait_finds_all(scene: Scene) -> None:
     path = scene.volume
     for _ in range(12):
         for name in "abc":

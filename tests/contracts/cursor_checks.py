@@ -5,16 +5,16 @@ from actors.remotesync.cursors import Cursor
 STRANGE = "контейнер 🎮 'x' %_*\x00"
 
 
-async def check_a_cursor_that_was_never_saved_is_none(cursors):
+async def check_cursor_that_was_never_saved_is_none(cursors):
     assert await cursors.load("panel") is None
 
 
-async def check_a_cursor_is_the_mark_and_the_places_that_were_saved(cursors):
+async def check_cursor_is_the_mark_and_the_places_that_were_saved(cursors):
     await cursors.save("panel", 7, {"a": 1, "b": 2})
     assert await cursors.load("panel") == Cursor(7, {"a": 1, "b": 2})
 
 
-async def check_a_save_leaves_the_places_that_it_does_not_name(cursors):
+async def check_save_leaves_the_places_that_it_does_not_name(cursors):
     await cursors.save("panel", 7, {"a": 1, "b": 2})
     await cursors.save("panel", 8, {"b": 3, "c": 0})
     assert await cursors.load("panel") == Cursor(8, {"a": 1, "b": 3, "c": 0})
@@ -26,7 +26,7 @@ async def check_none_takes_a_place_away_also_one_that_is_not_there(cursors):
     assert await cursors.load("panel") == Cursor(9, {"b": 2})
 
 
-async def check_a_mark_may_stay_where_it_is(cursors):
+async def check_mark_may_stay_where_it_is(cursors):
     await cursors.save("panel", 0, {})
     assert await cursors.load("panel") == Cursor(0)
     await cursors.save("panel", 0, {"a": 1})

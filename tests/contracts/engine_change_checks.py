@@ -11,7 +11,7 @@ from actors.container.spec import Limits, PortBinding
 from tests.contracts.engine_checks import MIB, MISSING, read_until
 
 
-async def check_a_candidate_is_made_beside_the_running_server(bench):
+async def check_candidate_is_made_beside_the_running_server(bench):
     engine, spec = bench.engine, bench.spec("stdin-echo")
     server = await engine.create_server(spec, 1)
     await engine.start(server)
@@ -25,7 +25,7 @@ async def check_a_candidate_is_made_beside_the_running_server(bench):
     }
 
 
-async def check_a_candidate_of_another_spec_replaces_the_one_before(bench):
+async def check_candidate_of_another_spec_replaces_the_one_before(bench):
     engine, spec = bench.engine, bench.spec("stdin-echo")
     first = await engine.create_candidate(spec, 1, ())
     second = await engine.create_candidate(attrs.evolve(spec, environment=(("A", "1"),)), 1, ())
@@ -34,7 +34,7 @@ async def check_a_candidate_of_another_spec_replaces_the_one_before(bench):
     assert [row.engine_id for row in await engine.list()] == [third]
 
 
-async def check_a_candidate_takes_the_servers_place_once(bench):
+async def check_candidate_takes_the_servers_place_once(bench):
     engine, spec = bench.engine, bench.spec("ignore-sigterm")
     server = await engine.create_server(spec, 1)
     await engine.start(server)
@@ -53,14 +53,14 @@ async def check_a_candidate_takes_the_servers_place_once(bench):
     assert await engine.list() == []
 
 
-async def check_a_candidate_takes_the_place_of_nobody(bench):
+async def check_candidate_takes_the_place_of_nobody(bench):
     engine, spec = bench.engine, bench.spec("stdin-echo")
     candidate = await engine.create_candidate(spec, 1, ())
     await engine.replace(spec.internal_id, candidate)
     assert [(row.engine_id, row.role) for row in await engine.list()] == [(candidate, Role.SERVER)]
 
 
-async def check_a_candidate_that_is_gone_costs_the_server_nothing(bench):
+async def check_candidate_that_is_gone_costs_the_server_nothing(bench):
     engine, spec = bench.engine, bench.spec("stdin-echo")
     server = await engine.create_server(spec, 1)
     await engine.start(server)
@@ -74,7 +74,7 @@ async def check_a_candidate_that_is_gone_costs_the_server_nothing(bench):
     assert [row.engine_id for row in await engine.list()] == [server]
 
 
-async def check_a_cancelled_replacement_is_done_or_not_and_can_be_repeated(bench):
+async def check_cancelled_replacement_is_done_or_not_and_can_be_repeated(bench):
     engine, spec = bench.engine, bench.spec("stdin-echo")
     server = await engine.create_server(spec, 1)
     candidate = await engine.create_candidate(attrs.evolve(spec, tty=False), 1, ())
@@ -86,7 +86,7 @@ async def check_a_cancelled_replacement_is_done_or_not_and_can_be_repeated(bench
     assert await engine.inspect(server) is None
 
 
-async def check_a_candidates_new_ports_must_be_free_and_its_old_ones_may_be_the_servers(bench):
+async def check_candidates_new_ports_must_be_free_and_its_old_ones_may_be_the_servers(bench):
     engine = bench.engine
     with socket.create_server(("127.0.0.1", 0)) as busy, socket.create_server(("127.0.0.1", 0)) as other:
         taken, free = busy.getsockname()[1], other.getsockname()[1]

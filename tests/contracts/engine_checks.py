@@ -68,7 +68,7 @@ async def run_installer(bench, script):
 # ---- one life
 
 
-async def check_a_whole_life(bench):
+async def check_whole_life(bench):
     engine, spec = bench.engine, bench.spec("stdin-echo", install_script="#!/bin/sh\necho installed\n")
     await engine.ensure_image(spec.image, lambda _: None)
     installer = await engine.create_installer(spec, 1)
@@ -108,7 +108,7 @@ async def check_each_life_has_its_own_beginning(bench):
     assert begun[0] < begun[1]
 
 
-async def check_the_exit_code_is_told(bench):
+async def check_exit_code_is_told(bench):
     printed, ended = await run_to_end(bench, "crash-looper 5 0.1")
     assert b"Crashing with 5" in printed
     assert (ended.exit_code, ended.oom_killed) == (5, False)
@@ -119,19 +119,19 @@ async def check_running_out_of_memory_is_told(bench):
     assert (ended.exit_code, ended.oom_killed) == (137, True)
 
 
-async def check_a_command_that_is_not_there_exits_with_127(bench):
+async def check_command_that_is_not_there_exits_with_127(bench):
     printed, ended = await run_to_end(bench, "no-such-server --port 1")
     assert b"not found" in printed
     assert ended.exit_code == 127
 
 
-async def check_a_compound_command_runs(bench):
+async def check_compound_command_runs(bench):
     printed, ended = await run_to_end(bench, "echo one && echo two; exit 6")
     assert printed.split() == [b"one", b"two"]
     assert ended.exit_code == 6
 
 
-async def check_a_signal_ends_the_program(bench):
+async def check_signal_ends_the_program(bench):
     for command in ("stdin-echo", "echo first; stdin-echo"):
         engine_id = await bench.engine.create_server(bench.spec(command), 1)
         async with bench.engine.attach(engine_id) as console:
@@ -144,7 +144,7 @@ async def check_a_signal_ends_the_program(bench):
         await bench.engine.signal(engine_id, "SIGTERM")
 
 
-async def check_a_program_that_ignores_a_signal_is_killed(bench):
+async def check_program_that_ignores_a_signal_is_killed(bench):
     engine_id = await bench.engine.create_server(bench.spec("ignore-sigterm"), 1)
     async with bench.engine.attach(engine_id) as console:
         await bench.engine.start(engine_id)
@@ -166,7 +166,7 @@ async def check_starting_what_runs_changes_nothing(bench):
     assert await bench.engine.inspect(engine_id) == first
 
 
-async def check_a_port_that_is_taken_refuses_the_start(bench):
+async def check_port_that_is_taken_refuses_the_start(bench):
     port = free_port()  # engines are checked beside one another
     ports = (PortBinding("127.0.0.1", port, "tcp", port), PortBinding("127.0.0.1", port, "udp", port))
     first = await bench.engine.create_server(bench.spec("stdin-echo", ports=ports), 1)
@@ -184,19 +184,19 @@ async def check_a_port_that_is_taken_refuses_the_start(bench):
 # ---- the install script
 
 
-async def check_an_install_script_tells_its_code_and_all_it_says(bench):
+async def check_install_script_tells_its_code_and_all_it_says(bench):
     printed, ended = await run_installer(bench, "#!/bin/sh\necho one\necho two\nexit 7\n")
     assert printed == b"one\ntwo\n"
     assert ended.exit_code == 7
 
 
-async def check_an_interpreter_that_is_not_there_is_replaced(bench):
+async def check_interpreter_that_is_not_there_is_replaced(bench):
     printed, ended = await run_installer(bench, "#!/opt/no/such/shell -x\necho done\n")
     assert printed == b"done\n"
     assert ended.exit_code == 0
 
 
-async def check_the_installer_of_an_attempt_is_found_again(bench):
+async def check_installer_of_an_attempt_is_found_again(bench):
     engine, spec = bench.engine, bench.spec("stdin-echo", install_script="exit 3\n")
     first = await engine.create_installer(spec, 1)
     assert await engine.create_installer(spec, 1) == first
@@ -210,7 +210,7 @@ async def check_the_installer_of_an_attempt_is_found_again(bench):
     assert (await engine.inspect(second)).started_at is None
 
 
-async def check_who_is_about_to_leave_can_still_ask(bench):
+async def check_engine_answers_after_leave(bench):
     bench.engine.leave()
     engine_id = await bench.engine.create_server(bench.spec("stdin-echo"), 1)
     assert (await bench.engine.inspect(engine_id)).running is False

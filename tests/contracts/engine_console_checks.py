@@ -9,7 +9,7 @@ from actors.container.engine import EngineUnavailable
 from tests.contracts.engine_checks import MIB, read_to_end, read_until, run_to_end, wait_ended
 
 
-async def check_a_console_attached_before_the_start_has_every_byte(bench):
+async def check_console_attached_before_the_start_has_every_byte(bench):
     for tty in (True, False):
         printed, _ = await run_to_end(bench, "line-printer 3000 0", tty=tty)
         assert printed.split(b"\n")[:-1] == [
@@ -32,7 +32,7 @@ async def check_stdin_reaches_the_program_in_order(bench):
         assert answers == list(range(50)), printed
 
 
-async def check_a_console_may_be_attached_again(bench):
+async def check_console_may_be_attached_again(bench):
     engine_id = await bench.engine.create_server(bench.spec("stdin-echo"), 1)
     async with bench.engine.attach(engine_id) as console:
         await bench.engine.start(engine_id)
@@ -56,7 +56,7 @@ async def check_sending_to_a_program_that_ended_does_not_hang(bench):
                 break
 
 
-async def check_a_flood_is_read_and_killed_at_once(bench):
+async def check_flood_is_read_and_killed_at_once(bench):
     engine_id = await bench.engine.create_server(bench.spec("flood 0"), 1)
     async with bench.engine.attach(engine_id) as console:
         await bench.engine.start(engine_id)
@@ -71,7 +71,7 @@ async def check_a_flood_is_read_and_killed_at_once(bench):
     assert (await wait_ended(bench.engine, engine_id)).exit_code == 137
 
 
-async def check_the_backlog_is_what_was_printed_in_whole_lines(bench):
+async def check_backlog_is_what_was_printed_in_whole_lines(bench):
     engine_id = await bench.engine.create_server(bench.spec("line-printer 200 0", tty=False), 1)
     async with bench.engine.attach(engine_id) as console:
         await bench.engine.start(engine_id)
@@ -83,7 +83,7 @@ async def check_the_backlog_is_what_was_printed_in_whole_lines(bench):
     assert (await bench.engine.backlog(engine_id, ended.finished_at + 1)).lines == []
 
 
-async def check_the_backlog_tells_when_a_line_was_printed(bench):
+async def check_backlog_tells_when_a_line_was_printed(bench):
     engine_id = await bench.engine.create_server(bench.spec("stdin-echo", tty=False), 1)
     async with bench.engine.attach(engine_id) as console:
         await bench.engine.start(engine_id)
@@ -103,7 +103,7 @@ async def check_the_backlog_tells_when_a_line_was_printed(bench):
     assert [logged.line for logged in since.lines] == [b"got: 2", b"got: 3", b"Stopping"]
 
 
-async def check_the_backlog_has_an_unfinished_line_once_its_process_has_ended(bench):
+async def check_backlog_has_an_unfinished_line_once_its_process_has_ended(bench):
     engine_id = await bench.engine.create_server(bench.spec("prompt"), 1)
     async with bench.engine.attach(engine_id) as console:
         await bench.engine.start(engine_id)
@@ -118,7 +118,7 @@ async def check_the_backlog_has_an_unfinished_line_once_its_process_has_ended(be
     assert lines[-1].line.endswith(b"> ")
 
 
-async def check_the_backlog_is_bounded_and_the_newest(bench):
+async def check_backlog_is_bounded_and_the_newest(bench):
     engine_id = await bench.engine.create_server(bench.spec("flood 0 60000"), 1)
     async with bench.engine.attach(engine_id) as console:
         await bench.engine.start(engine_id)
@@ -131,7 +131,7 @@ async def check_the_backlog_is_bounded_and_the_newest(bench):
     assert lines[-1].startswith(b"Flooded 60000 lines")
 
 
-async def check_a_terminal_may_be_resized_while_it_is_there(bench):
+async def check_terminal_may_be_resized_while_it_is_there(bench):
     engine_id = await bench.engine.create_server(bench.spec("stdin-echo"), 1)
     await bench.engine.resize(engine_id, 100, 40)
     async with bench.engine.attach(engine_id) as console:

@@ -9,13 +9,13 @@ from actors.container.spec import Limits
 from tests.contracts.engine_checks import MIB, MISSING, read_to_end, read_until, wait_ended
 
 
-async def check_an_image_that_is_there_is_not_pulled(bench):
+async def check_image_that_is_there_is_not_pulled(bench):
     said = []
     await bench.engine.ensure_image(bench.spec("stdin-echo").image, said.append)
     assert said == []
 
 
-async def check_an_image_that_is_nowhere_is_refused(bench):
+async def check_image_that_is_nowhere_is_refused(bench):
     spec = bench.spec("stdin-echo", image="127.0.0.1:1/lightd/no-such-image:1")
     with pytest.raises(EngineRefused):
         await bench.engine.ensure_image(spec.image, lambda _: None)
@@ -87,7 +87,7 @@ async def check_removing_twice_at_once_is_one_removal(bench):
     assert await bench.engine.inspect(engine_id) is None
 
 
-async def check_an_orphan_is_removed_alone(bench):
+async def check_orphan_is_removed_alone(bench):
     one, two = bench.spec("stdin-echo"), bench.spec("stdin-echo")
     orphan, other = await bench.engine.create_server(one, 1), await bench.engine.create_server(two, 1)
     await bench.engine.start(orphan)
@@ -112,7 +112,7 @@ async def check_many_at_once(bench):
     assert await bench.engine.list() == []
 
 
-async def check_what_is_missing_is_said_to_be_missing(bench):
+async def check_missing_container_is_reported_as_missing(bench):
     engine = bench.engine
     assert await engine.inspect(MISSING) is None
     for call in (engine.start(MISSING), engine.backlog(MISSING, 0.0)):
@@ -131,7 +131,7 @@ async def check_what_is_missing_is_said_to_be_missing(bench):
 # ---- sight
 
 
-async def check_the_list_has_all_of_ours_whatever_their_state(bench):
+async def check_list_has_all_of_ours_whatever_their_state(bench):
     engine, spec = bench.engine, bench.spec("stdin-echo", install_script="exit 0\n")
     installer, server = await engine.create_installer(spec, 1), await engine.create_server(spec, 1)
     await engine.start(server)
@@ -161,7 +161,7 @@ async def check_notices_tell_what_happens_from_the_first_moment(bench):
     }
 
 
-async def check_an_installers_notices_are_told_as_such(bench):
+async def check_installers_notices_are_told_as_such(bench):
     engine, spec = bench.engine, bench.spec("stdin-echo", install_script="exit 0\n")
     async with engine.notices() as notices:
         engine_id = await engine.create_installer(spec, 1)

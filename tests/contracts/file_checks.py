@@ -53,7 +53,7 @@ def dig(folder: Path, levels: int) -> None:
 # ---------------------------------------------------------------- writing
 
 
-def check_a_written_file_belongs_to_the_tenant_with_the_folders_made_for_it(scene: Scene) -> None:
+def check_written_file_belongs_to_the_tenant_with_the_folders_made_for_it(scene: Scene) -> None:
     operations.write_file(scene.jail, parse_path("a/b/c.txt"), b"content", TENANT)
     file = scene.volume / "a/b/c.txt"
     assert file.read_bytes() == b"content"
@@ -63,7 +63,7 @@ def check_a_written_file_belongs_to_the_tenant_with_the_folders_made_for_it(scen
         assert (path.stat().st_uid, path.stat().st_gid) == (TENANT.uid, TENANT.gid)
 
 
-def check_a_rewritten_file_keeps_its_permissions_and_loses_its_set_id_bits(scene: Scene) -> None:
+def check_rewritten_file_keeps_its_permissions_and_loses_its_set_id_bits(scene: Scene) -> None:
     script = scene.volume / "run.sh"
     script.write_text("old")
     script.chmod(0o6750)
@@ -71,14 +71,14 @@ def check_a_rewritten_file_keeps_its_permissions_and_loses_its_set_id_bits(scene
     assert stat.S_IMODE(script.stat().st_mode) == 0o750
 
 
-def check_a_reader_of_the_old_file_goes_on_reading_it(scene: Scene) -> None:
+def check_reader_of_the_old_file_goes_on_reading_it(scene: Scene) -> None:
     (scene.volume / "f").write_text("old")
     with (scene.volume / "f").open() as reader:
         operations.write_file(scene.jail, parse_path("f"), b"new", TENANT)
         assert reader.read() == "old"
 
 
-def check_a_write_that_fails_leaves_the_old_file_and_no_part(scene: Scene) -> None:
+def check_write_that_fails_leaves_the_old_file_and_no_part(scene: Scene) -> None:
     (scene.volume / "f").write_text("old")
     with suppress(GivenUp), replacing(scene.jail, parse_path("f"), TENANT) as part:
         os.write(part, b"half")
@@ -89,7 +89,7 @@ def check_a_write_that_fails_leaves_the_old_file_and_no_part(scene: Scene) -> No
     assert (scene.volume / "f").read_text() == "old"
 
 
-def check_a_folder_is_made_once_and_again(scene: Scene) -> None:
+def check_folder_is_made_once_and_again(scene: Scene) -> None:
     for _ in range(2):
         operations.make_folder(scene.jail, parse_path("x/y/z"), TENANT)
     assert (scene.volume / "x/y/z").is_dir()
@@ -117,7 +117,7 @@ def check_names_may_hold_anything_but_a_separator(scene: Scene) -> None:
 # ---------------------------------------------------------------- listing
 
 
-def check_a_listing_says_what_is_there_folders_first(scene: Scene) -> None:
+def check_listing_says_what_is_there_folders_first(scene: Scene) -> None:
     (scene.volume / "b.txt").write_text("1234")
     (scene.volume / "b.txt").chmod(0o600)
     os.utime(scene.volume / "b.txt", (1, 1_700_000_000.9))
@@ -153,7 +153,7 @@ def check_pages_hold_every_entry_once_whatever_comes_and_goes_between_them(scene
     assert found == everything
 
 
-def check_a_cursor_of_the_clients_own_making_is_refused(scene: Scene) -> None:
+def check_cursor_of_the_clients_own_making_is_refused(scene: Scene) -> None:
     for cursor in ("", "x", "ü", "AAAA", "!!"):
         with pytest.raises(errors.InvalidCursor):
             listing.list_folder(scene.jail, ROOT, 10, cursor)
@@ -162,7 +162,7 @@ def check_a_cursor_of_the_clients_own_making_is_refused(scene: Scene) -> None:
 # ---------------------------------------------------------------- copying and moving
 
 
-def check_a_tree_is_copied_whole_with_its_links_as_links(scene: Scene) -> None:
+def check_tree_is_copied_whole_with_its_links_as_links(scene: Scene) -> None:
     (scene.volume / "tree/sub").mkdir(parents=True)
     (scene.volume / "tree/sub/run").write_text("#!")
     (scene.volume / "tree/sub/run").chmod(0o4755)
@@ -178,7 +178,7 @@ def check_a_tree_is_copied_whole_with_its_links_as_links(scene: Scene) -> None:
         assert path.lstat().st_uid == TENANT.uid
 
 
-def check_a_copy_replaces_and_merges_nothing(scene: Scene) -> None:
+def check_copy_replaces_and_merges_nothing(scene: Scene) -> None:
     (scene.volume / "tree/sub").mkdir(parents=True)
     (scene.volume / "file").write_text("kept")
     for source, destination in (("file", "file"), ("file", "tree"), ("tree", "file"), ("tree", "tree")):
@@ -187,7 +187,7 @@ def check_a_copy_replaces_and_merges_nothing(scene: Scene) -> None:
     assert (scene.volume / "file").read_text() == "kept"
 
 
-def check_a_folder_is_not_copied_or_moved_into_itself(scene: Scene) -> None:
+def check_folder_is_not_copied_or_moved_into_itself(scene: Scene) -> None:
     (scene.volume / "tree/sub").mkdir(parents=True)
     (scene.volume / "alias").symlink_to("tree/sub")
     for destination in ("tree/new", "tree/sub/new", "alias/new"):
@@ -213,7 +213,7 @@ def check_holes_stay_holes(scene: Scene) -> None:
         assert file.read(4) == b"end\0"
 
 
-def check_a_copy_that_is_given_up_leaves_nothing(scene: Scene) -> None:
+def check_copy_that_is_given_up_leaves_nothing(scene: Scene) -> None:
     (scene.volume / "tree").mkdir()
     for number in range(10):
         (scene.volume / f"tree/{number}").write_text("x")
@@ -223,7 +223,7 @@ def check_a_copy_that_is_given_up_leaves_nothing(scene: Scene) -> None:
         assert held_in(scene.volume) == ["tree"]
 
 
-def check_a_move_replaces_nothing_and_makes_folders(scene: Scene) -> None:
+def check_move_replaces_nothing_and_makes_folders(scene: Scene) -> None:
     (scene.volume / "file").write_text("moved")
     (scene.volume / "taken").write_text("kept")
     rename = operations.rename
@@ -241,7 +241,7 @@ def check_a_move_replaces_nothing_and_makes_folders(scene: Scene) -> None:
 # ---------------------------------------------------------------- deleting, owning, measuring
 
 
-def check_a_link_is_deleted_and_what_it_leads_to_stays(scene: Scene) -> None:
+def check_link_is_deleted_and_what_it_leads_to_stays(scene: Scene) -> None:
     (scene.volume / "tree/sub").mkdir(parents=True)
     (scene.volume / "tree/in").symlink_to("../kept")
     (scene.volume / "kept").mkdir()
@@ -252,7 +252,7 @@ def check_a_link_is_deleted_and_what_it_leads_to_stays(scene: Scene) -> None:
     assert (scene.volume / "kept/file").read_text() == "kept"
 
 
-def check_nothing_is_deleted_where_one_path_is_missing(scene: Scene) -> None:
+def check_deletion_of_several_paths_does_nothing_where_one_is_missing(scene: Scene) -> None:
     (scene.volume / "file").write_text("")
     with pytest.raises(errors.NotFound, match='"missing"'):
         deleting.delete(scene.jail, [parse_path("file"), parse_path("missing")], unhurried)
@@ -277,7 +277,7 @@ def check_usage_counts_blocks_and_every_inode_once(scene: Scene) -> None:
     assert usage == measuring.Usage((scene.volume / "a").stat().st_blocks * 512, 1)
 
 
-def check_a_mode_has_no_set_id_bits(scene: Scene) -> None:
+def check_mode_has_no_set_id_bits(scene: Scene) -> None:
     (scene.volume / "file").write_text("")
     operations.change_mode(scene.jail, parse_path("file"), operations.parse_mode("0751"))
     assert stat.S_IMODE((scene.volume / "file").stat().st_mode) == 0o751

@@ -44,7 +44,7 @@ def check_links_that_lead_out_are_refused_by_every_operation(scene: Scene) -> No
                 refusal(ask)
 
 
-def check_a_link_itself_is_moved_and_deleted_and_never_followed_out(scene: Scene) -> None:
+def check_link_itself_is_moved_and_deleted_and_never_followed_out(scene: Scene) -> None:
     for target in (
         scene.outside,
         scene.outside / "canary.txt",
@@ -59,7 +59,7 @@ def check_a_link_itself_is_moved_and_deleted_and_never_followed_out(scene: Scene
             refusal(ask)
 
 
-def check_nothing_is_made_through_a_link_that_leads_nowhere(scene: Scene) -> None:
+def check_dangling_link_is_never_created_through(scene: Scene) -> None:
     (scene.volume / "dangling").symlink_to("nowhere")
     for path in ("dangling", "dangling/file", "dangling/deep/file"):
         for ask in scene.answers(parse_path(path)):
@@ -83,7 +83,7 @@ def check_links_that_stay_inside_are_followed(scene: Scene) -> None:
     operations.make_folder(scene.jail, parse_path("deep/er/world"), TENANT)
 
 
-def check_a_link_to_write_to_is_refused_wherever_it_leads(scene: Scene) -> None:
+def check_link_to_write_to_is_refused_wherever_it_leads(scene: Scene) -> None:
     (scene.volume / "file").write_text("kept")
     (scene.volume / "link").symlink_to("file")
     assert (
@@ -105,7 +105,7 @@ def check_circles_and_long_chains_of_links_end(scene: Scene) -> None:
     assert refusal(lambda: listing.list_folder(scene.jail, parse_path("chain1"))) is None
 
 
-def check_a_file_is_no_way_to_anywhere(scene: Scene) -> None:
+def check_file_is_no_way_to_anywhere(scene: Scene) -> None:
     (scene.volume / "file").write_text("")
     (scene.volume / "dot").symlink_to("file/.")
     (scene.volume / "up").symlink_to("file/..")
@@ -116,7 +116,7 @@ def check_a_file_is_no_way_to_anywhere(scene: Scene) -> None:
 # ---------------------------------------------------------------- hard links
 
 
-def check_a_hard_link_to_the_outside_is_replaced_and_never_read_or_changed(scene: Scene) -> None:
+def check_hard_link_to_the_outside_is_replaced_and_never_read_or_changed(scene: Scene) -> None:
     path = parse_path("hard")
     jail = scene.jail
     for ask in (
@@ -152,7 +152,7 @@ def check_hard_links_inside_are_files_like_any_other(scene: Scene) -> None:
 # ---------------------------------------------------------------- what is neither file nor folder
 
 
-def check_a_way_that_is_given_up_while_it_is_made_leaves_no_descriptor(scene: Scene) -> None:
+def check_way_that_is_given_up_while_it_is_made_leaves_no_descriptor(scene: Scene) -> None:
     """The scene counts those at its end."""
     for most in range(4):
         calls = iter(range(most))
@@ -205,7 +205,7 @@ def swapping(volume: Path, name: str, target: Path, make: Callable[[Path], None]
         thread.join()
 
 
-def check_a_folder_swapped_for_a_link_leads_nowhere(scene: Scene) -> None:
+def check_folder_swapped_for_a_link_leads_nowhere(scene: Scene) -> None:
     def make(folder: Path) -> None:
         (folder / "nest").mkdir(parents=True)
         (folder / "canary.txt").write_text("honest")
@@ -221,7 +221,7 @@ def check_a_folder_swapped_for_a_link_leads_nowhere(scene: Scene) -> None:
                 refusal(ask)
 
 
-def check_a_file_swapped_for_a_link_leads_nowhere(scene: Scene) -> None:
+def check_file_swapped_for_a_link_leads_nowhere(scene: Scene) -> None:
     (scene.volume / "honest.txt").write_text("honest")
     with swapping(
         scene.volume, "f", scene.outside / "canary.txt", lambda path: path.write_text("honest") and None
@@ -231,7 +231,7 @@ def check_a_file_swapped_for_a_link_leads_nowhere(scene: Scene) -> None:
                 refusal(ask)
 
 
-def check_a_link_that_climbs_is_not_carried_out_by_moving_its_folder(scene: Scene) -> None:
+def check_link_that_climbs_is_not_carried_out_by_moving_its_folder(scene: Scene) -> None:
     """``a/b/c/up`` leads to ``outside`` in the volume; the same link in ``c`` would lead to the canary."""
     (scene.volume / "a/b/c").mkdir(parents=True)
     (scene.volume / "a/b/c/up").symlink_to("../../../outside")

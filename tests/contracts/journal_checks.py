@@ -26,14 +26,14 @@ async def record(journal: Journal, *appends: Append):
     return outcomes
 
 
-async def check_an_empty_journal_has_nothing_to_read(journal):
+async def check_empty_journal_has_nothing_to_read(journal):
     assert journal.head == 0
     assert list(await journal.read_all()) == []
     assert list(await journal.read_stream("a")) == []
     assert list(await journal.streams("")) == []
 
 
-async def check_what_was_recorded_is_read_back_as_it_was(journal):
+async def check_recorded_events_are_read_back_as_they_were(journal):
     [outcome] = await record(journal, Append("a", 0, (StartRequested(1), BecameReady(1)), "operation 7"))
     assert [(one.position, one.stream, one.version, one.cause) for one in outcome] == [
         (1, "a", 1, "operation 7"),
@@ -43,13 +43,13 @@ async def check_what_was_recorded_is_read_back_as_it_was(journal):
     assert list(await journal.read_all()) == list(await journal.read_stream("a")) == list(outcome)
 
 
-async def check_an_append_without_a_cause_has_none(journal):
+async def check_append_without_a_cause_has_none(journal):
     [[one]] = await record(journal, Append("a", 0, (Deleted(),)))
     assert one.cause is None
     assert list(await journal.read_all()) == [one]
 
 
-async def check_a_batch_is_recorded_in_its_order_and_at_one_time(journal):
+async def check_batch_is_recorded_in_its_order_and_at_one_time(journal):
     outcomes = await record(journal, *[Append(name, 0, starts(1, 2)) for name in "cab"])
     recorded = [one for outcome in outcomes for one in outcome]
     assert list(await journal.read_all()) == recorded
@@ -64,7 +64,7 @@ async def check_versions_count_in_each_stream_and_positions_through_all(journal)
     assert [one.position for one in await journal.read_all()] == [1, 2, 3, 4, 5, 6]
 
 
-async def check_a_conflict_is_answered_and_leaves_the_others_of_its_batch_alone(journal):
+async def check_conflict_is_answered_and_leaves_the_others_of_its_batch_alone(journal):
     await record(journal, Append("a", 0, starts(1, 2)))
     before, stale, ahead, after = await record(
         journal,
@@ -90,14 +90,14 @@ async def check_earlier_appends_of_a_batch_count(journal):
     assert (late.expected, late.actual) == (2, 3)
 
 
-async def check_an_append_of_nothing_records_nothing_but_still_conflicts(journal):
+async def check_append_of_nothing_records_nothing_but_still_conflicts(journal):
     nothing, conflict = await record(journal, Append("a", 0, ()), Append("b", 1, ()))
     assert nothing == ()
     assert isinstance(conflict, VersionConflict)
     assert list(await journal.streams("")) == []
 
 
-async def check_a_batch_of_nothing_is_answered_with_nothing(journal):
+async def check_batch_of_nothing_is_answered_with_nothing(journal):
     assert await record(journal) == []
 
 
@@ -111,7 +111,7 @@ async def check_streams_are_read_in_pages_after_a_version(journal):
     assert list(await journal.read_stream("a", 99)) == []
 
 
-async def check_a_stream_is_read_in_pages_after_a_position(journal):
+async def check_stream_is_read_in_pages_after_a_position(journal):
     for version in range(7):
         await record(journal, Append("a", version, starts(version, 1)), Append("b", version, starts(9, 1)))
     pages, after = [], 4
@@ -123,7 +123,7 @@ async def check_a_stream_is_read_in_pages_after_a_position(journal):
     assert list(await journal.read_since("a", 99)) == list(await journal.read_since("nobody", 0)) == []
 
 
-async def check_what_was_printed_is_read_only_where_it_is_asked_for(journal):
+async def check_printed_lines_are_read_only_where_they_are_asked_for(journal):
     crashed = Exited(1, 137, False, False, 1.0, 2.0, "it was killed", ("the last", "words"))
     [[begun, ended]] = await record(journal, Append("a", 0, (StartRequested(1), crashed)))
     quiet = [begun, attrs.evolve(ended, event=attrs.evolve(crashed, tail=()))]
@@ -146,7 +146,7 @@ async def check_everything_is_read_in_pages_after_a_position(journal):
     assert list(await journal.read_all(99)) == []
 
 
-async def check_what_a_cause_led_to_is_found_by_it(journal):
+async def check_events_of_a_cause_are_found_by_it(journal):
     await record(
         journal,
         Append("a", 0, (StartRequested(1),), "mine"),
@@ -174,7 +174,7 @@ async def check_streams_are_listed_by_prefix_in_the_order_of_their_first_record(
     assert list(await journal.streams("d")) == []
 
 
-async def check_a_name_may_hold_anything(journal):
+async def check_name_may_hold_anything(journal):
     await record(journal, Append(STRANGE, 0, starts(1, 1), STRANGE), Append("%", 0, starts(1, 1)))
     [one] = await journal.read_stream(STRANGE)
     assert (one.stream, one.cause) == (STRANGE, STRANGE)
@@ -211,7 +211,7 @@ async def check_reads_during_commits_see_whole_batches_only(journal):
 # For journals that write events down
 
 
-async def check_an_event_that_cannot_be_written_fails_its_append_alone(journal):
+async def check_event_that_cannot_be_written_fails_its_append_alone(journal):
     before, broken, after = await record(
         journal,
         Append("a", 0, starts(1, 1)),
@@ -223,7 +223,7 @@ async def check_an_event_that_cannot_be_written_fails_its_append_alone(journal):
     assert list(await journal.streams("")) == ["a", "c"]
 
 
-async def check_a_name_that_is_no_text_fails_its_append_alone(journal):
+async def check_name_that_is_no_text_fails_its_append_alone(journal):
     name, cause, right = await record(
         journal,
         Append("\ud800", 0, starts(1, 1)),

@@ -65,7 +65,7 @@ def check_no_operation_waits_for_a_lease(scene: Scene) -> None:
         assert time.monotonic() - began < LONG
 
 
-def check_a_file_under_a_lease_is_replaced_moved_and_deleted_all_the_same(scene: Scene) -> None:
+def check_file_under_a_lease_is_replaced_moved_and_deleted_all_the_same(scene: Scene) -> None:
     jail, path = scene.jail, parse_path("f")
     for ask in (
         lambda: operations.write_file(jail, path, b"mine", TENANT),
@@ -79,7 +79,7 @@ def check_a_file_under_a_lease_is_replaced_moved_and_deleted_all_the_same(scene:
             assert refusal(ask) is None
 
 
-def check_what_reads_a_file_under_a_lease_says_that_it_is_in_use(scene: Scene) -> None:
+def check_reading_a_file_under_a_lease_says_that_it_is_in_use(scene: Scene) -> None:
     jail, path, other = scene.jail, parse_path("f"), parse_path("other")
     for ask in (
         lambda: download(jail, path),
@@ -93,7 +93,7 @@ def check_what_reads_a_file_under_a_lease_says_that_it_is_in_use(scene: Scene) -
         assert not (scene.volume / "other").exists()
 
 
-def check_a_part_that_the_tenant_made_or_leased_is_begun_anew(scene: Scene) -> None:
+def check_part_that_the_tenant_made_or_leased_is_begun_anew(scene: Scene) -> None:
     path = parse_path("file")
     digest = hashlib.sha256(b"file\0n1").hexdigest()
     part = scene.volume / f".lightd-{digest[:16]}.part"

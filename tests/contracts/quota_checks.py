@@ -30,7 +30,7 @@ def refused(path, name, megabytes):
     assert "quota" in done.stderr or "space" in done.stderr
 
 
-def check_a_volume_is_an_empty_folder(scene: QuotaScene):
+def check_volume_is_an_empty_folder(scene: QuotaScene):
     path = scene.make(8)
     assert held_in(Path(path)) == []
     assert Path(path).stat().st_mode & 0o7777 == 0o755
@@ -39,7 +39,7 @@ def check_a_volume_is_an_empty_folder(scene: QuotaScene):
         scene.kind.make(path, 8)
 
 
-def check_a_volume_that_is_missing_is_said_to_be(scene: QuotaScene):
+def check_volume_that_is_missing_is_said_to_be(scene: QuotaScene):
     path = scene.path("nothing")
     for ask in (lambda: scene.kind.holds(path), lambda: scene.kind.limit(path, 8)):
         with pytest.raises(FileNotFoundError):
@@ -70,7 +70,7 @@ def check_volumes_count_for_themselves(scene: QuotaScene):
     write(f"{other}/b", 4)
 
 
-def check_what_fits_is_taken_and_what_does_not_is_refused(scene: QuotaScene):
+def check_write_that_fits_is_taken_and_one_that_does_not_is_refused(scene: QuotaScene):
     path = scene.make(8)
     write(f"{path}/a", 6)
     if not scene.keeps:
@@ -83,7 +83,7 @@ def check_what_fits_is_taken_and_what_does_not_is_refused(scene: QuotaScene):
     write(f"{path}/a", 6)
 
 
-def check_the_tenant_is_refused_too(scene: QuotaScene):
+def check_tenant_is_refused_too(scene: QuotaScene):
     if not scene.keeps:
         return
     path = scene.make(8)
@@ -92,7 +92,7 @@ def check_the_tenant_is_refused_too(scene: QuotaScene):
     assert scene.usage(path) <= 8 * MEGABYTE
 
 
-def check_a_volume_grows_while_it_is_written(scene: QuotaScene):
+def check_volume_grows_while_it_is_written(scene: QuotaScene):
     path = scene.make(8)
     script = (
         "dd if=/dev/zero of=a bs=1M count=20 conv=fsync; echo $?; read go; "
@@ -106,7 +106,7 @@ def check_a_volume_grows_while_it_is_written(scene: QuotaScene):
         assert process.stdout.readline() == "0\n"
 
 
-def check_a_ceiling_below_what_is_held_takes_nothing_away(scene: QuotaScene):
+def check_ceiling_below_what_is_held_takes_nothing_away(scene: QuotaScene):
     path = scene.make(16)
     write(f"{path}/a", 8)
     scene.kind.limit(path, 4)
@@ -118,7 +118,7 @@ def check_a_ceiling_below_what_is_held_takes_nothing_away(scene: QuotaScene):
     write(f"{path}/b", 1)
 
 
-def check_a_volume_without_a_size_has_no_ceiling(scene: QuotaScene):
+def check_volume_without_a_size_has_no_ceiling(scene: QuotaScene):
     path = scene.make(None)
     write(f"{path}/a", 24)
     assert scene.usage(path) >= 24 * MEGABYTE
@@ -129,7 +129,7 @@ def check_a_volume_without_a_size_has_no_ceiling(scene: QuotaScene):
     write(f"{path}/b", 4)
 
 
-def check_the_largest_size_can_be_had(scene: QuotaScene):
+def check_largest_size_can_be_had(scene: QuotaScene):
     path = scene.make(2**40)
     write(f"{path}/a", 1)
     scene.kind.limit(path, 2**40)
@@ -147,7 +147,7 @@ def check_every_call_can_be_repeated(scene: QuotaScene):
         assert as_tenant(path, FILL).returncode != 0
 
 
-def check_a_volume_that_is_emptied_and_removed_leaves_nothing_to_the_next(scene: QuotaScene):
+def check_volume_that_is_emptied_and_removed_leaves_nothing_to_the_next(scene: QuotaScene):
     path = scene.make(2)
     deleted = Path(path).rename(scene.path(".deleted-volume"))
     scene.make(16)
@@ -160,7 +160,7 @@ def check_a_volume_that_is_emptied_and_removed_leaves_nothing_to_the_next(scene:
     assert not Path(path).exists()
 
 
-def check_the_kind_is_found_by_trying(scene: QuotaScene):
+def check_kind_is_found_by_trying(scene: QuotaScene):
     if scene.keeps:
         assert _tried(scene.kind, scene.root) is scene.kind
     else:
@@ -169,7 +169,7 @@ def check_the_kind_is_found_by_trying(scene: QuotaScene):
     assert [name for name in held_in(scene.root) if name.startswith(".lightd")] == []
 
 
-def check_what_is_enforced_holds_whatever_the_tenant_does(scene: QuotaScene):
+def check_enforced_quota_holds_whatever_the_tenant_does(scene: QuotaScene):
     """Under another kind he may get away; then ``enforced`` is false, and a walk finds what he holds."""
     path = scene.make(8)
     escapes = "btrfs subvolume create n || { mkdir n && chattr -P n && chattr -p 0 n; }"

@@ -80,7 +80,7 @@ def is_same(one: Path, other: Path) -> bool:
     return True
 
 
-def check_a_file_of_two_gigabytes_of_holes_takes_a_few_kilobytes_in_every_tar(scene: Scene) -> None:
+def check_file_of_two_gigabytes_of_holes_takes_a_few_kilobytes_in_every_tar(scene: Scene) -> None:
     size = (2 << 30) + 5
     put(scene.volume / "f", size, (0, b"begin"), (1 << 30, os.urandom(5000)), (size - 3, b"end"))
     (scene.volume / "f").chmod(0o640)
@@ -96,7 +96,7 @@ def check_a_file_of_two_gigabytes_of_holes_takes_a_few_kilobytes_in_every_tar(sc
         assert (back.stat().st_mode & 0o7777, back.stat().st_mtime) == (0o640, 1e9)
 
 
-def check_a_file_of_nothing_but_a_hole_is_packed_and_unpacked(scene: Scene) -> None:
+def check_file_of_nothing_but_a_hole_is_packed_and_unpacked(scene: Scene) -> None:
     put(scene.volume / "f", 200 << 30)
     compress(scene, "tar", "f")
     extract(scene)
@@ -130,7 +130,7 @@ def check_holes_count_among_the_bytes_of_an_archive(scene: Scene) -> None:
         assert held_in(scene.volume) == ["f", "the.archive"]
 
 
-def check_a_size_in_the_records_is_that_of_what_is_stored(scene: Scene) -> None:
+def check_size_in_the_records_is_that_of_what_is_stored(scene: Scene) -> None:
     """Tars with more than 8 GiB of one file's data have it there, and tarfile takes it for the file's."""
     table, data = b"2\n8192\n1000\n50000\n0\n".ljust(512, b"\0"), b"x" * 1000
     records = [
@@ -163,7 +163,7 @@ def plant_sparse(scene: Scene, size: int, *extents: tuple[int, int]) -> None:
         tar.addfile(tarfile.TarInfo("after"))
 
 
-def check_a_map_that_claims_what_can_not_be_refuses_the_archive(scene: Scene) -> None:
+def check_map_that_claims_what_can_not_be_refuses_the_archive(scene: Scene) -> None:
     for size, extents in (
         (1 << 62, [(0, 1)]),
         ((256 << 30) + 1, [(0, 1)]),
@@ -197,7 +197,7 @@ def check_bytes_that_are_scattered_are_charged_by_the_block(scene: Scene) -> Non
         shutil.rmtree(scene.volume / "back")
 
 
-def check_a_file_of_more_holes_than_a_map_holds_is_packed(scene: Scene) -> None:
+def check_file_of_more_holes_than_a_map_holds_is_packed(scene: Scene) -> None:
     extents = [(number * 16384, b"x" * 4096) for number in range(3 * holes.MOST)]
     put(scene.volume / "f", 1 << 30, *extents)
     compress(scene, "tar", "f")
@@ -208,7 +208,7 @@ def check_a_file_of_more_holes_than_a_map_holds_is_packed(scene: Scene) -> None:
     assert allocated(back) <= min(allocated(scene.volume / "f") + 65_536, charged.bytes)
 
 
-def check_a_copy_of_a_file_of_many_holes_is_charged_for_its_map(scene: Scene) -> None:
+def check_copy_of_a_file_of_many_holes_is_charged_for_its_map(scene: Scene) -> None:
     put(scene.volume / "f", 1 << 30, *((number * 16384, b"x" * 4096) for number in range(3000)))
     meter = Meter()
     jail = attrs.evolve(scene.jail, charge=meter)

@@ -34,7 +34,7 @@ async def test_audits_beside_the_journal(name, journal_path):
         await CHECKS[name](SqliteAudit(journal))
 
 
-async def test_an_audit_is_no_part_of_the_records_and_leaves_their_positions_alone(journal_path):
+async def test_audit_is_no_part_of_the_records_and_leaves_their_positions_alone(journal_path):
     async with open_journal(journal_path) as journal:
         table = SqliteAudit(journal)
         await journal.commit([Append("a", 0, starts(1, 1))])
@@ -48,13 +48,13 @@ async def test_an_audit_is_no_part_of_the_records_and_leaves_their_positions_alo
         assert list(await journal.streams("")) == ["a", "b"]
 
 
-async def test_a_journal_from_before_there_was_an_audit_gets_a_place_for_it(journal_path, monkeypatch):
+async def test_journal_from_before_there_was_an_audit_gets_a_place_for_it(journal_path, monkeypatch):
     with monkeypatch.context() as earlier:
         earlier.setattr(sqlite, "SCHEMA", 3)
         async with open_journal(journal_path) as journal:
             await journal.commit([Append("a", 0, starts(1, 2))])
     async with open_journal(journal_path) as journal:
-        await audit_checks.check_an_entry_is_read_back_as_it_was(SqliteAudit(journal))
+        await audit_checks.check_entry_is_read_back_as_it_was(SqliteAudit(journal))
         assert journal.head == 2
 
 
@@ -68,7 +68,7 @@ async def test_only_what_was_carried_out_waits_for_the_disk(journal_path, status
         assert journal._writer.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
-async def test_a_full_disk_is_an_outage_that_leaves_nothing_half_written_and_passes(journal_path):
+async def test_full_disk_is_an_outage_that_leaves_nothing_half_written_and_passes(journal_path):
     async with open_journal(journal_path) as journal:
         table = SqliteAudit(journal)
         await table.write([Begun(1, asked())], [])
@@ -83,7 +83,7 @@ async def test_a_full_disk_is_an_outage_that_leaves_nothing_half_written_and_pas
         assert await table.interrupt() == 0
 
 
-async def test_what_had_begun_in_a_process_that_was_killed_is_told_by_the_next(journal_path):
+async def test_call_of_a_killed_process_is_told_by_the_next_one(journal_path):
     story = """
 import os, sys, time, trio
 from pathlib import Path

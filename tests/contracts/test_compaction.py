@@ -97,7 +97,7 @@ def _at_full_speed(monkeypatch):
     monkeypatch.setattr(compaction, "REST_AFTER", 0.0)
 
 
-async def test_a_crash_loop_is_condensed_to_the_state_that_it_adds_up_to(journal_path):
+async def test_crash_loop_is_condensed_to_the_state_that_it_adds_up_to(journal_path):
     async with open_scene(journal_path) as scene:
         await scene.add(STREAM, *BEGIN)
         await scene.crashes(1000)
@@ -141,7 +141,7 @@ async def test_large_events_are_condensed_though_they_are_few(journal_path):
         assert size < compaction.KEPT_BYTES + 2_000_000
 
 
-async def test_a_file_does_not_grow_for_ever(journal_path):
+async def test_file_does_not_grow_for_ever(journal_path):
     async with open_scene(journal_path) as scene:
         await scene.add(STREAM, *BEGIN)
         pages = []
@@ -173,7 +173,7 @@ async def test_followers_that_are_far_behind_pass_over_what_was_condensed(journa
         assert ahead.position == scene.bus.head
 
 
-async def test_a_panel_hears_what_condensed_updates_led_to(journal_path):
+async def test_panel_hears_what_condensed_updates_led_to(journal_path):
     async with open_scene(journal_path) as scene:
         await scene.add(STREAM, *BEGIN)
         await scene.crashes(400)
@@ -186,7 +186,7 @@ async def test_a_panel_hears_what_condensed_updates_led_to(journal_path):
         assert to_update(gone) is None
 
 
-async def test_the_pool_and_the_tokens_are_condensed_too(journal_path):
+async def test_pool_and_the_tokens_are_condensed_too(journal_path):
     keys = tuple(("127.0.0.1", port, "tcp") for port in range(10))
     async with open_scene(journal_path) as scene:
         await scene.add("portpool", PortsAdded(keys), PortsLeased("a", keys[:2]))
@@ -208,7 +208,7 @@ async def test_the_pool_and_the_tokens_are_condensed_too(journal_path):
         assert inspection.read_pool(journal_path) == pool.state
 
 
-async def test_a_deleted_container_is_condensed_then_forgotten_but_never_the_newest_record(journal_path):
+async def test_deleted_container_is_condensed_then_forgotten_but_never_the_newest_record(journal_path):
     async with open_scene(journal_path) as scene:
         gone = (*BEGIN, events.DeletionRequested(), events.Deleted())
         await scene.add(STREAM, *gone)
@@ -233,7 +233,7 @@ def test_no_token_lives_as_long_as_a_deletion_is_remembered():
     assert FORGOTTEN > LONGEST_TTL
 
 
-async def test_a_stream_that_can_not_be_read_is_left_alone(journal_path):
+async def test_stream_that_can_not_be_read_is_left_alone(journal_path):
     async with open_scene(journal_path) as scene:
         await scene.add(STREAM, *BEGIN)
         await scene.crashes(400)
@@ -246,7 +246,7 @@ async def test_a_stream_that_can_not_be_read_is_left_alone(journal_path):
         assert count == 1604
 
 
-async def test_a_stream_that_breaks_its_actor_is_left_alone(journal_path):
+async def test_stream_that_breaks_its_actor_is_left_alone(journal_path):
     async with open_scene(journal_path) as scene:
         await scene.add(STREAM, *BEGIN, events.Deleted())  # no transition leads there
         await scene.crashes(400)
@@ -276,7 +276,7 @@ async def test_commits_go_on_while_a_long_stream_is_compacted(journal_path):
         assert len(await scene.versions()) <= KEPT + SLACK
 
 
-async def test_what_grows_is_compacted_while_the_daemon_runs(journal_path, monkeypatch):
+async def test_growing_stream_is_compacted_while_the_daemon_runs(journal_path, monkeypatch):
     monkeypatch.setattr(compaction, "EVERY", 0.01)
     async with open_scene(journal_path) as scene, trio.open_nursery() as nursery:
         await scene.add(STREAM, *BEGIN)

@@ -18,13 +18,13 @@ BOUND = 10_000
 
 
 @pytest.mark.parametrize("name", CHECKS)
-async def test_a_log_in_memory(name):
+async def test_log_in_memory(name):
     log = MemoryConsoleLog()
     await CHECKS[name](Bench(log, lambda: log))
 
 
 @pytest.mark.parametrize("name", CHECKS)
-async def test_a_log_on_disk(name, tmp_path):
+async def test_log_on_disk(name, tmp_path):
     await CHECKS[name](Bench(DiskConsoleLog(tmp_path / "logs"), lambda: DiskConsoleLog(tmp_path / "logs")))
 
 
@@ -39,14 +39,14 @@ async def fill(log, first, last, at_once=10):
         assert await log.append([entry(number, *lines)]) == {}
 
 
-async def test_a_log_in_memory_is_bounded_too():
+async def test_log_in_memory_is_bounded_too():
     log = MemoryConsoleLog(bound=100)
     await fill(log, 1, 1000)
     found = await log.read("s1", 10_000, 10_000)
     assert found == [(n, f"line {n}") for n in range(901, 1001)]
 
 
-async def test_a_log_takes_a_bounded_place_and_holds_the_newest(disk_log):
+async def test_log_takes_a_bounded_place_and_holds_the_newest(disk_log):
     await fill(disk_log, 1, 5000)
     folder = disk_log.root / "s1"
     assert sorted(path.name for path in folder.iterdir()) == [NEW, OLD]
@@ -56,7 +56,7 @@ async def test_a_log_takes_a_bounded_place_and_holds_the_newest(disk_log):
     assert sum(len(f"{n} {text}\n") for n, text in found) > BOUND / 2
 
 
-async def test_the_end_of_a_log_is_found_across_its_two_files(disk_log):
+async def test_end_of_a_log_is_found_across_its_two_files(disk_log):
     await fill(disk_log, 1, 700)
     assert (disk_log.root / "s1" / OLD).exists()
     newer = (disk_log.root / "s1" / NEW).stat().st_size
@@ -69,7 +69,7 @@ async def test_the_end_of_a_log_is_found_across_its_two_files(disk_log):
     assert 0 < tail.last < 700
 
 
-async def test_of_a_long_log_only_the_end_is_read_at_first(tmp_path):
+async def test_restore_of_a_long_log_reads_only_its_end(tmp_path):
     log = DiskConsoleLog(tmp_path / "logs")
     await log.append([entry(1, *[f"{n} {'x' * 1000}" for n in range(1, 1000)]), entry(1000, "1000")])
     tail = await DiskConsoleLog(log.root).restore("s1")
@@ -88,14 +88,14 @@ def open_files():
     return [os.path.realpath(path) for path in Path("/proc/self/fd").iterdir()]
 
 
-async def test_nothing_stays_open(disk_log):
+async def test_log_leaves_no_file_open(disk_log):
     await fill(disk_log, 1, 2000)
     await disk_log.restore("s1")
     assert not any(str(disk_log.root) in path for path in open_files())
 
 
 @pytest.mark.parametrize("cut", range(1, 60))
-async def test_a_half_written_record_is_dropped_wherever_it_was_cut(disk_log, cut):
+async def test_half_written_record_is_dropped_wherever_it_was_cut(disk_log, cut):
     await fill(disk_log, 1, 3, at_once=1)
     file = disk_log.root / "s1" / NEW
     data = file.read_bytes()
@@ -110,7 +110,7 @@ async def test_a_half_written_record_is_dropped_wherever_it_was_cut(disk_log, cu
 @pytest.mark.parametrize(
     "garbage", [b"\0" * 5000, b"\0\n" * 400, b"nonsense\n3 three\n#read x\n#read\n9" * 3]
 )
-async def test_what_a_power_failure_left_is_passed_over(disk_log, garbage):
+async def test_garbage_of_a_power_failure_is_passed_over(disk_log, garbage):
     await fill(disk_log, 1, 3)
     with (disk_log.root / "s1" / NEW).open("ab") as file:
         file.write(garbage)
@@ -120,7 +120,7 @@ async def test_what_a_power_failure_left_is_passed_over(disk_log, garbage):
     assert [number for number, _ in await disk_log.read("s1", 99, 99)] == [1, 2, 3, 4]
 
 
-async def test_a_file_without_any_end_is_begun_anew(disk_log):
+async def test_file_without_any_end_is_begun_anew(disk_log):
     folder = disk_log.root / "s1"
     folder.mkdir(parents=True)
     (folder / NEW).write_bytes(b"x" * 600_000)
@@ -128,7 +128,7 @@ async def test_a_file_without_any_end_is_begun_anew(disk_log):
     assert (folder / NEW).read_bytes().startswith(b"#read")
 
 
-async def test_a_full_disk_is_told_and_leaves_no_half_of_an_entry(disk_log):
+async def test_full_disk_is_told_and_leaves_no_half_of_an_entry(disk_log):
     await fill(disk_log, 1, 3)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     file = disk_log.root / "s1" / NEW
@@ -157,7 +157,7 @@ async def test_files_that_somebody_took_away_are_made_again(disk_log):
     assert await disk_log.read("s1", 9, 9) == [(5, "line 5")]
 
 
-async def test_a_log_that_can_t_be_read_says_so(disk_log):
+async def test_log_that_can_t_be_read_says_so(disk_log):
     disk_log.root.write_text("no folder")
     for call in (disk_log.restore("s1"), disk_log.read("s1", 9, 9), disk_log.remove("s1")):
         with pytest.raises(LogUnavailable, match="Not a directory"):
@@ -166,7 +166,7 @@ async def test_a_log_that_can_t_be_read_says_so(disk_log):
     await disk_log.sweep([])
 
 
-async def test_a_link_in_place_of_a_log_is_not_followed(disk_log, tmp_path):
+async def test_link_in_place_of_a_log_is_not_followed(disk_log, tmp_path):
     (disk_log.root / "s1").mkdir(parents=True)
     (tmp_path / "target").write_text("1 secret\n")
     (disk_log.root / "s1" / NEW).symlink_to(tmp_path / "target")
@@ -176,7 +176,7 @@ async def test_a_link_in_place_of_a_log_is_not_followed(disk_log, tmp_path):
     assert (tmp_path / "target").read_text() == "1 secret\n"
 
 
-async def test_a_sweep_takes_only_what_is_a_log(disk_log):
+async def test_sweep_takes_only_what_is_a_log(disk_log):
     (disk_log.root / "mine").mkdir(parents=True)
     (disk_log.root / "mine" / "notes.txt").write_text("keep")
     (disk_log.root / "stray").write_text("keep")
@@ -189,7 +189,7 @@ async def test_a_sweep_takes_only_what_is_a_log(disk_log):
     ]
 
 
-async def test_whoever_does_not_wait_leaves_the_work_behind(disk_log):
+async def test_append_goes_on_when_its_caller_is_cancelled(disk_log):
     disk_log._turn.acquire()
     with trio.move_on_after(0.01) as scope:
         await disk_log.append([entry(1, "one")])

@@ -33,31 +33,31 @@ async def test_cursors_beside_the_journal(name, journal_path):
         await CHECKS[name](SqliteCursors(journal))
 
 
-async def test_a_cursor_is_there_when_the_journal_is_opened_again(journal_path):
+async def test_cursor_is_there_when_the_journal_is_opened_again(journal_path):
     async with open_journal(journal_path) as journal:
         await SqliteCursors(journal).save("panel", 3, {"a": 1})
     async with open_journal(journal_path) as journal:
         assert await SqliteCursors(journal).load("panel") == Cursor(3, {"a": 1})
 
 
-async def test_a_journal_from_before_there_were_cursors_gets_a_place_for_them(journal_path, monkeypatch):
+async def test_journal_from_before_there_were_cursors_gets_a_place_for_them(journal_path, monkeypatch):
     with monkeypatch.context() as earlier:
         earlier.setattr(sqlite, "SCHEMA", 1)
         async with open_journal(journal_path) as journal:
             await journal.commit([Append("a", 0, starts(1, 2))])
     async with open_journal(journal_path) as journal:
         assert await SqliteCursors(journal).load("panel") is None
-        await cursor_checks.check_a_save_leaves_the_places_that_it_does_not_name(SqliteCursors(journal))
+        await cursor_checks.check_save_leaves_the_places_that_it_does_not_name(SqliteCursors(journal))
         assert journal.head == 2
 
 
-async def test_a_commit_after_a_save_waits_for_the_disk_as_ever(journal_path):
+async def test_commit_after_a_save_waits_for_the_disk_as_ever(journal_path):
     async with open_journal(journal_path) as journal:
         await SqliteCursors(journal).save("panel", 1, {})
         assert journal._writer.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
-async def test_a_save_beside_commits_disturbs_neither(journal_path):
+async def test_save_beside_commits_disturbs_neither(journal_path):
     async with open_journal(journal_path) as journal, trio.open_nursery() as nursery:
         cursors = SqliteCursors(journal)
 
@@ -73,7 +73,7 @@ async def test_a_save_beside_commits_disturbs_neither(journal_path):
         assert await SqliteCursors(journal).load("panel") == Cursor(50, {"a": 50})
 
 
-async def test_a_save_on_a_full_disk_is_an_outage_that_leaves_the_old_cursor_and_passes(journal_path):
+async def test_save_on_a_full_disk_is_an_outage_that_leaves_the_old_cursor_and_passes(journal_path):
     async with open_journal(journal_path) as journal:
         cursors = SqliteCursors(journal)
         await cursors.save("panel", 1, {"a": 1})
@@ -88,7 +88,7 @@ async def test_a_save_on_a_full_disk_is_an_outage_that_leaves_the_old_cursor_and
         assert await cursors.load("panel") == Cursor(2, {"a": 1})
 
 
-async def test_a_database_that_a_stranger_locks_is_an_outage(journal_path):
+async def test_database_that_a_stranger_locks_is_an_outage(journal_path):
     async with open_journal(journal_path) as journal:
         journal._writer.execute("PRAGMA busy_timeout = 1")
         stranger = sqlite3.connect(journal_path, isolation_level=None)
@@ -98,7 +98,7 @@ async def test_a_database_that_a_stranger_locks_is_an_outage(journal_path):
         stranger.close()
 
 
-async def test_a_cursor_outlives_a_process_that_was_killed(journal_path):
+async def test_cursor_outlives_a_process_that_was_killed(journal_path):
     story = """
 import os, sys, time, trio
 from pathlib import Path

@@ -39,14 +39,14 @@ def specs(volumes=None, **asked):
 
 @pytest.mark.parametrize("latency", [0.0, 0.003])
 @pytest.mark.parametrize("name", CHECKS)
-async def test_a_fake_engine(name, latency, autojump_clock):
+async def test_fake_engine(name, latency, autojump_clock):
     with trio.fail_after(PATIENCE):
         async with open_fake_engine(latency=latency) as engine:
             await CHECKS[name](engine_checks.Bench(engine, specs()))
 
 
 @pytest.mark.parametrize("name", CHECKS)
-async def test_a_process_engine(name, process_host):
+async def test_process_engine(name, process_host):
     process_host.check_can(name)
     with trio.fail_after(PATIENCE):
         async with process_host.opened() as engine:
@@ -56,9 +56,9 @@ async def test_a_process_engine(name, process_host):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="all of this module is run by an ordinary user already")
 @pytest.mark.parametrize("name", CHECKS)
-def test_a_process_engine_of_an_ordinary_user(name, process_host):
+def test_process_engine_of_an_ordinary_user(name, process_host):
     async def check():
-        await test_a_process_engine(name, process_host)
+        await test_process_engine(name, process_host)
 
     process_host.run_as_nobody(check)
 
@@ -87,7 +87,7 @@ def engine_socket():
 
 @pytest.mark.live
 @pytest.mark.parametrize("name", CHECKS)
-async def test_a_docker_engine(name, engine_socket, tmp_path):
+async def test_docker_engine(name, engine_socket, tmp_path):
     with trio.fail_after(PATIENCE):
         async with docker_bench(tmp_path) as bench:
             await CHECKS[name](bench)

@@ -41,7 +41,7 @@ def scene(request, tmp_path):
 @pytest.mark.parametrize(
     "check", [*checks(jail_checks), *checks(crafted_checks), *checks(lease_checks)], ids=named
 )
-def test_nothing_leaves_the_jail(scene, check):
+def test_file_operations_never_leave_the_jail(scene, check):
     check(scene)
 
 
@@ -56,7 +56,7 @@ def test_nothing_leaves_the_jail(scene, check):
     ],
     ids=named,
 )
-def test_an_operation_does_what_it_says(scene, check):
+def test_operation_does_what_it_says(scene, check):
     check(scene)
 
 

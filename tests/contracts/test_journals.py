@@ -36,17 +36,17 @@ async def open_on_disk(path):
 
 
 @pytest.mark.parametrize("name", [name for name in CHECKS if name not in WRITTEN])
-async def test_a_journal_in_memory(name):
+async def test_journal_in_memory(name):
     await CHECKS[name](MemoryJournal(ticking()))
 
 
 @pytest.mark.parametrize("name", CHECKS)
-async def test_a_journal_on_disk(name, journal_path):
+async def test_journal_on_disk(name, journal_path):
     async with open_on_disk(journal_path) as journal:
         await CHECKS[name](journal)
 
 
-async def test_a_journal_is_the_same_when_it_is_opened_again(journal_path):
+async def test_journal_is_the_same_when_it_is_opened_again(journal_path):
     async with open_on_disk(journal_path) as journal:
         await journal.commit([Append("b", 0, starts(1, 3), "cause"), Append("a", 0, starts(1, 2))])
         recorded = await journal.read_all()
@@ -58,7 +58,7 @@ async def test_a_journal_is_the_same_when_it_is_opened_again(journal_path):
         assert (one.position, one.version) == (6, 4)
 
 
-async def test_a_journal_is_its_owners_alone_from_the_first_moment(journal_path):
+async def test_journal_is_its_owners_alone_from_the_first_moment(journal_path):
     journal_path.parent.chmod(0o777)
     async with open_on_disk(journal_path) as journal:
         await journal.commit([Append("a", 0, starts(1, 1))])
@@ -68,7 +68,7 @@ async def test_a_journal_is_its_owners_alone_from_the_first_moment(journal_path)
     )
 
 
-async def test_a_journal_that_others_could_read_is_closed_to_them(journal_path):
+async def test_journal_that_others_could_read_is_closed_to_them(journal_path):
     journal_path.touch(0o644)
     async with open_on_disk(journal_path):
         assert stat.S_IMODE(journal_path.stat().st_mode) == 0o600
@@ -83,7 +83,7 @@ async def test_every_commit_is_on_the_disk_before_it_is_answered(journal_path):
     assert settings == ["wal", 2, 1000]
 
 
-async def test_a_second_daemon_on_the_journal_is_refused(journal_path):
+async def test_second_daemon_on_the_journal_is_refused(journal_path):
     async with open_on_disk(journal_path) as journal:
         with pytest.raises(sqlite.JournalInUse, match=r"journal\.db is in use by another lightd"):
             async with open_on_disk(journal_path):
@@ -93,7 +93,7 @@ async def test_a_second_daemon_on_the_journal_is_refused(journal_path):
         assert journal.head == 1
 
 
-async def test_a_second_daemon_is_refused_by_whatever_path_it_comes(journal_path):
+async def test_second_daemon_is_refused_by_whatever_path_it_comes(journal_path):
     link = journal_path.parent / "link"
     async with open_on_disk(journal_path):
         link.symlink_to(journal_path)
@@ -102,7 +102,7 @@ async def test_a_second_daemon_is_refused_by_whatever_path_it_comes(journal_path
                 pass
 
 
-async def test_a_journal_of_a_newer_lightd_is_refused_and_left_as_it_is(journal_path):
+async def test_journal_of_a_newer_lightd_is_refused_and_left_as_it_is(journal_path):
     async with open_on_disk(journal_path):
         pass
     with sqlite3.connect(journal_path) as connection:
@@ -115,7 +115,7 @@ async def test_a_journal_of_a_newer_lightd_is_refused_and_left_as_it_is(journal_
     assert journal_path.read_bytes() == before
 
 
-async def test_a_journal_of_an_older_lightd_is_migrated_step_by_step(journal_path, monkeypatch):
+async def test_journal_of_an_older_lightd_is_migrated_step_by_step(journal_path, monkeypatch):
     known = sqlite.SCHEMA
     async with open_on_disk(journal_path) as journal:
         await journal.commit([Append("a", 0, starts(1, 1))])
@@ -134,7 +134,7 @@ async def test_a_journal_of_an_older_lightd_is_migrated_step_by_step(journal_pat
         assert journal._writer.execute("PRAGMA user_version").fetchone() == (known + 2,)
 
 
-async def test_a_journal_of_the_first_schema_becomes_what_a_new_one_is(journal_path):
+async def test_journal_of_the_first_schema_becomes_what_a_new_one_is(journal_path):
     async with open_on_disk(journal_path) as journal:
         await journal.commit([Append("a", 0, starts(1, 1), "mine")])
         expected = shape_of(journal)
@@ -152,7 +152,7 @@ def shape_of(journal):
     return set(journal._writer.execute("SELECT type, name, tbl_name FROM sqlite_schema").fetchall())
 
 
-async def test_a_migration_that_fails_leaves_the_journal_as_it_was(journal_path, monkeypatch):
+async def test_migration_that_fails_leaves_the_journal_as_it_was(journal_path, monkeypatch):
     async with open_on_disk(journal_path) as journal:
         await journal.commit([Append("a", 0, starts(1, 1))])
     with monkeypatch.context() as later:
@@ -169,7 +169,7 @@ async def test_a_migration_that_fails_leaves_the_journal_as_it_was(journal_path,
 
 
 @pytest.mark.parametrize("content", [b"no database at all" * 100, b"SQLite format 3\0" + b"\xff" * 4080])
-async def test_a_file_that_is_no_database_is_refused(journal_path, content):
+async def test_file_that_is_no_database_is_refused(journal_path, content):
     journal_path.write_bytes(content)
     with pytest.raises(sqlite.JournalBroken, match=r"journal\.db is damaged or is none"):
         async with open_on_disk(journal_path):
@@ -177,7 +177,7 @@ async def test_a_file_that_is_no_database_is_refused(journal_path, content):
     assert journal_path.read_bytes() == content
 
 
-async def test_a_database_that_is_no_journal_is_refused(journal_path):
+async def test_database_that_is_no_journal_is_refused(journal_path):
     with sqlite3.connect(journal_path) as connection:
         connection.execute("CREATE TABLE recipes (text TEXT)")
     connection.close()
@@ -186,7 +186,7 @@ async def test_a_database_that_is_no_journal_is_refused(journal_path):
             pass
 
 
-async def test_a_journal_that_lost_its_end_is_refused(journal_path):
+async def test_journal_that_lost_its_end_is_refused(journal_path):
     async with open_on_disk(journal_path) as journal:
         await journal.commit([Append("a", 0, starts(1, 1000))])
     with journal_path.open("r+b") as file:
@@ -196,7 +196,7 @@ async def test_a_journal_that_lost_its_end_is_refused(journal_path):
             pass
 
 
-async def test_a_journal_damaged_within_is_refused_after_a_crash(journal_path):
+async def test_journal_damaged_within_is_refused_after_a_crash(journal_path):
     async with open_on_disk(journal_path) as journal:
         await journal.commit([Append("a", 0, starts(1, 1000))])
     with journal_path.open("r+b") as file:
@@ -219,7 +219,7 @@ async def test_damage_that_is_met_later_is_told_when_it_is_read(journal_path):
             await journal.read_all()
 
 
-async def test_a_file_system_where_wal_can_not_be_is_refused(journal_path, monkeypatch):
+async def test_file_system_where_wal_can_not_be_is_refused(journal_path, monkeypatch):
     in_memory = partial(sqlite3.connect, ":memory:", isolation_level=None, check_same_thread=False)
     monkeypatch.setattr(sqlite, "_connect", lambda _: in_memory())
     with pytest.raises(sqlite.JournalBroken, match="can't share memory"):
@@ -228,7 +228,7 @@ async def test_a_file_system_where_wal_can_not_be_is_refused(journal_path, monke
 
 
 @pytest.mark.parametrize("place", ["missing/journal.db", "."])
-async def test_a_place_where_no_file_can_be_is_an_outage(tmp_path, place):
+async def test_place_where_no_file_can_be_is_an_outage(tmp_path, place):
     with pytest.raises(JournalUnavailable, match="can't be opened"):
         async with open_on_disk(tmp_path / place):
             pass
@@ -238,7 +238,7 @@ def heavy(count):
     return tuple(StartFailed(run, "x" * 300_000) for run in range(count))
 
 
-async def test_a_page_ends_with_the_record_that_makes_it_a_mebibyte(journal_path):
+async def test_page_ends_with_the_record_that_makes_it_a_mebibyte(journal_path):
     async with open_on_disk(journal_path) as journal:
         await journal.commit([Append("a", 0, heavy(9))])
         sizes = []
@@ -253,7 +253,7 @@ async def test_a_page_ends_with_the_record_that_makes_it_a_mebibyte(journal_path
         assert set(sizes) == {300_000 + len('{"run":0,"reason":""}')}
 
 
-async def test_a_page_of_a_journal_of_crashes_takes_the_memory_of_that_page(journal_path):
+async def test_page_of_a_journal_of_crashes_takes_the_memory_of_that_page(journal_path):
     crash = Exited(1, 1, False, False, 1.0, 2.0, "it ended", tuple("w" * 500 for _ in range(20)))
     async with open_on_disk(journal_path) as journal:
         for version in range(0, 10_000, 1000):
@@ -270,7 +270,7 @@ async def test_a_page_of_a_journal_of_crashes_takes_the_memory_of_that_page(jour
     assert peak < 5_000_000  # the records have a hundred million bytes of texts
 
 
-async def test_a_full_disk_is_an_outage_that_leaves_nothing_and_passes(journal_path):
+async def test_full_disk_is_an_outage_that_leaves_nothing_and_passes(journal_path):
     async with open_on_disk(journal_path) as journal:
         await journal.commit([Append("a", 0, starts(1, 1))])
         pages = journal._writer.execute("PRAGMA page_count").fetchone()[0]
@@ -286,7 +286,7 @@ async def test_a_full_disk_is_an_outage_that_leaves_nothing_and_passes(journal_p
         assert len(await journal.read_all(0, 2000)) == journal.head == 1002
 
 
-async def test_a_database_that_refuses_to_be_written_is_an_outage_that_passes(journal_path):
+async def test_database_that_refuses_to_be_written_is_an_outage_that_passes(journal_path):
     async with open_on_disk(journal_path) as journal:
         journal._writer.execute("PRAGMA query_only = ON")
         with pytest.raises(JournalUnavailable, match="readonly"):
@@ -296,7 +296,7 @@ async def test_a_database_that_refuses_to_be_written_is_an_outage_that_passes(jo
         assert one.position == 1
 
 
-async def test_a_stranger_who_locks_the_database_is_an_outage_that_passes(journal_path):
+async def test_stranger_who_locks_the_database_is_an_outage_that_passes(journal_path):
     async with open_on_disk(journal_path) as journal:
         journal._writer.execute("PRAGMA busy_timeout = 1")
         stranger = sqlite3.connect(journal_path, isolation_level=None)
@@ -310,7 +310,7 @@ async def test_a_stranger_who_locks_the_database_is_an_outage_that_passes(journa
         assert journal.head == 1
 
 
-async def test_a_file_that_is_gone_is_an_outage_and_not_written_to(journal_path):
+async def test_file_that_is_gone_is_an_outage_and_not_written_to(journal_path):
     async with open_on_disk(journal_path) as journal:
         away = journal_path.rename(journal_path.with_name("away"))
         with pytest.raises(JournalUnavailable, match="is gone"):
@@ -323,7 +323,7 @@ async def test_a_file_that_is_gone_is_an_outage_and_not_written_to(journal_path)
         assert journal.head == 1
 
 
-async def test_a_writer_who_passed_by_the_lock_is_a_crash_not_a_second_truth(journal_path):
+async def test_writer_who_passed_by_the_lock_is_a_crash_not_a_second_truth(journal_path):
     async with open_on_disk(journal_path) as journal:
         await journal.commit([Append("a", 0, starts(1, 1))])
         stranger = sqlite3.connect(journal_path, isolation_level=None)
@@ -337,7 +337,7 @@ async def test_a_writer_who_passed_by_the_lock_is_a_crash_not_a_second_truth(jou
         assert [one.position for one in await journal.read_all()] == [1, 2]
 
 
-async def test_an_event_that_nobody_knows_names_its_place(journal_path):
+async def test_event_that_nobody_knows_names_its_place(journal_path):
     old = Codec([Kind("container.start-failed", StartFailed), Kind("container.sang", StartRequested)])
     async with open_sqlite_journal(journal_path, old, ticking()) as journal:
         await journal.commit([Append("a", 0, (StartFailed(1, "no"), StartRequested(1)))])
@@ -347,7 +347,7 @@ async def test_an_event_that_nobody_knows_names_its_place(journal_path):
         assert len(await journal.read_all(0, 1)) == 1
 
 
-async def test_a_cancelled_commit_has_ended_before_the_cancellation_is_felt(journal_path):
+async def test_cancelled_commit_has_ended_before_the_cancellation_is_felt(journal_path):
     async with open_on_disk(journal_path) as journal:
         scope = trio.CancelScope()
 
@@ -363,7 +363,7 @@ async def test_a_cancelled_commit_has_ended_before_the_cancellation_is_felt(jour
         assert len(outcomes) == journal.head == 1
 
 
-async def test_what_a_killed_process_left_in_the_wal_is_there(journal_path):
+async def test_write_ahead_log_of_a_killed_process_is_read(journal_path):
     story = """
 import os, sys, time, trio
 from pathlib import Path

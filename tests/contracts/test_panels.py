@@ -14,7 +14,7 @@ REFUSED = Refused("the panel answered 422")
 
 
 @pytest.mark.parametrize("name", CHECKS)
-async def test_the_panel_of_the_simulations(name):
+async def test_panel_of_the_simulations(name):
     panel = FakePanel()
 
     def become(kind):
@@ -31,7 +31,7 @@ async def test_the_panel_of_the_simulations(name):
 
 
 @pytest.mark.parametrize("name", CHECKS)
-async def test_a_panel_over_http(name):
+async def test_panel_over_http(name):
     async with open_panel() as server, open_http_panel(server.url, TOKEN) as panel:
 
         def become(kind):

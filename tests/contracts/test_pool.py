@@ -57,7 +57,7 @@ def room(pool):
     return told.f_blocks * told.f_frsize
 
 
-def test_a_pool_is_allocated_in_whole_and_keeps_what_it_holds(opened_pool):
+def test_pool_is_allocated_in_whole_and_keeps_what_it_holds(opened_pool):
     state = opened_pool.image.stat()
     assert (state.st_size, state.st_mode & 0o777) == (IMAGE_MB * MEGABYTE, 0o600)
     assert state.st_blocks * 512 >= state.st_size
@@ -68,7 +68,7 @@ def test_a_pool_is_allocated_in_whole_and_keeps_what_it_holds(opened_pool):
     assert (opened_pool.target / "kept").read_text() == "kept"
 
 
-def test_a_pool_that_is_open_is_found_open(opened_pool):
+def test_pool_that_is_open_is_found_open(opened_pool):
     device = opened_pool.device()
     opened_pool.open(IMAGE_MB)
     opened_pool.open(0)
@@ -85,7 +85,7 @@ def test_no_devices_and_no_set_id_bits_work_in_a_pool(opened_pool):
 
 
 @pytest.mark.parametrize("while_open", [True, False])
-def test_a_pool_grows_and_never_shrinks(opened_pool, while_open):
+def test_pool_grows_and_never_shrinks(opened_pool, while_open):
     before = room(opened_pool)
     if not while_open:
         unmount(opened_pool.target)
@@ -100,27 +100,27 @@ def test_no_pool_is_made_where_none_is_asked_for(pool):
     assert names(pool) == ["the\tvolumes"]
 
 
-def test_a_pool_that_a_crash_left_unfinished_is_made_anew(pool):
+def test_pool_that_a_crash_left_unfinished_is_made_anew(pool):
     pool.image.with_name("volumes.img.new").write_text("half")
     pool.open(0)
     assert names(pool) == ["the\tvolumes"]
 
 
-def test_a_pool_would_not_hide_what_is_there(pool):
+def test_pool_would_not_hide_what_is_there(pool):
     (pool.target / "volume").mkdir()
     with pytest.raises(Unsupported, match="is not empty"):
         pool.open(IMAGE_MB)
     assert names(pool) == ["the\tvolumes"]
 
 
-def test_a_pool_that_would_fill_the_host_is_refused_and_leaves_nothing(visible_pool):
+def test_pool_that_would_fill_the_host_is_refused_and_leaves_nothing(visible_pool):
     with pytest.raises(Unsupported, match=r"the disk has room for \d+ MB of it"):
         visible_pool.open(2**40)
     assert not visible_pool.image.exists()
 
 
 @pytest.mark.parametrize("broken", ["mount", "mkfs.btrfs"])
-def test_a_pool_that_can_not_be_opened_leaves_nothing(visible_pool, monkeypatch, broken):
+def test_pool_that_can_not_be_opened_leaves_nothing(visible_pool, monkeypatch, broken):
     real = pools._run
 
     def run(*command):
@@ -133,7 +133,7 @@ def test_a_pool_that_can_not_be_opened_leaves_nothing(visible_pool, monkeypatch,
     assert names(visible_pool) == ["the\tvolumes"]
 
 
-def test_a_tool_that_is_missing_or_hangs_is_said(visible_pool, monkeypatch):
+def test_tool_that_is_missing_or_hangs_is_said(visible_pool, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(Unsupported, match=r"there is no mkfs.btrfs on this host"):
         visible_pool.open(IMAGE_MB)
@@ -147,7 +147,7 @@ def test_a_tool_that_is_missing_or_hangs_is_said(visible_pool, monkeypatch):
         visible_pool.open(IMAGE_MB)
 
 
-def test_a_pool_that_docker_would_not_see_is_refused(pool, monkeypatch):
+def test_pool_that_docker_would_not_see_is_refused(pool, monkeypatch):
     line = "30 1 8:1 / / rw,relatime shared:5 master:1 - ext4 /dev/sda1 rw"
     monkeypatch.setattr(pools.Path, "read_text", lambda _: line)
     with pytest.raises(Unsupported, match="mount namespace of its own"):
@@ -165,7 +165,7 @@ def test_only_root_makes_a_pool(pool, monkeypatch):
     assert found.missing is None
 
 
-def test_something_else_in_its_place_is_no_pool(opened_pool):
+def test_other_filesystem_in_its_place_is_no_pool(opened_pool):
     image = opened_pool.image.rename(opened_pool.image.with_name("other.img"))
     opened_pool.image.write_bytes(b"")
     with pytest.raises(Unsupported, match="something else is mounted"):
@@ -176,7 +176,7 @@ def test_something_else_in_its_place_is_no_pool(opened_pool):
     image.rename(opened_pool.image)
 
 
-def test_a_pool_is_what_new_volumes_get(opened_pool):
+def test_pool_is_what_new_volumes_get(opened_pool):
     for wish, kind in (("auto", "btrfs"), ("pool", "btrfs"), ("accounted", "accounted")):
         found = probe(opened_pool.target, opened_pool.image, wish, IMAGE_MB)
         assert [kind.name for kind in found.kinds] == ["btrfs", "accounted"]
@@ -184,7 +184,7 @@ def test_a_pool_is_what_new_volumes_get(opened_pool):
         assert found.missing is None
 
 
-def test_a_btrfs_of_the_hosts_is_used_only_where_its_quotas_are_on(opened_pool):
+def test_btrfs_of_the_hosts_is_used_only_where_its_quotas_are_on(opened_pool):
     open_btrfs(str(opened_pool.target), enable=True)
     found = probe(opened_pool.target, opened_pool.image.with_name("none"), "auto", 0)
     assert found.kinds[0].name == "btrfs"

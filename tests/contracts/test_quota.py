@@ -14,6 +14,6 @@ def named(value):
 
 @pytest.mark.parametrize("check", CHECKS, ids=named)
 @pytest.mark.parametrize("open_scene", SCENES, ids=named)
-def test_a_kind_of_quota_does_what_it_says(tmp_path, open_scene, check):
+def test_kind_of_quota_does_what_it_says(tmp_path, open_scene, check):
     with open_scene(tmp_path) as scene:
         check(scene)

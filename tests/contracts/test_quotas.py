@@ -73,7 +73,7 @@ def plain_disks(tmp_path):
         yield Disks(scene, surveyor)
 
 
-async def test_a_start_sets_every_ceiling_anew(disks):
+async def test_start_sets_every_ceiling_anew(disks):
     await disks.make(64)
     disks.sizes[VOLUME] = 8  # recorded, and then the daemon was killed
     await disks.next().restore()
@@ -81,19 +81,19 @@ async def test_a_start_sets_every_ceiling_anew(disks):
     assert disks.fits(20) is not disks.scene.keeps
 
 
-async def test_a_creation_that_was_not_recorded_leaves_nothing(disks):
+async def test_creation_that_was_not_recorded_leaves_nothing(disks):
     with pytest.raises(ValueError, match="not recorded"):
         await disks.fail_making()
     assert disks.names() == []
 
 
-async def test_a_creation_that_a_crash_ended_leaves_nothing(disks):
+async def test_creation_that_a_crash_ended_leaves_nothing(disks):
     disks.scene.kind.make(disks.scene.path(VOLUME), 8)
     await disks.next().restore()
     assert disks.names() == []
 
 
-async def test_a_volume_that_was_deleted_is_forgotten_with_its_ceiling(disks):
+async def test_volume_that_was_deleted_is_forgotten_with_its_ceiling(disks):
     folders = VolumeFolders(disks.scene.root)
     await disks.make(8)
     assert disks.fits(6)
@@ -112,7 +112,7 @@ async def test_a_volume_that_was_deleted_is_forgotten_with_its_ceiling(disks):
     assert disks.fits(20)
 
 
-async def test_what_can_not_be_forgotten_is_left_to_a_later_call(plain_disks, caplog):
+async def test_quota_that_can_not_be_forgotten_is_left_to_a_later_call(plain_disks, caplog):
     class Stuck(Accounted):
         def forget(self):
             raise OSError(5, "Input/output error")
@@ -122,7 +122,7 @@ async def test_what_can_not_be_forgotten_is_left_to_a_later_call(plain_disks, ca
     assert "what the kernel keeps of deleted volumes stays: Input/output error" in caplog.text
 
 
-async def test_a_size_that_was_not_recorded_is_taken_back(disks):
+async def test_size_that_was_not_recorded_is_taken_back(disks):
     await disks.make(8)
     with pytest.raises(ValueError, match="not recorded"):
         async with disks.quotas.resizing(VOLUME, 64):
@@ -130,7 +130,7 @@ async def test_a_size_that_was_not_recorded_is_taken_back(disks):
     assert disks.fits(20) is not disks.scene.keeps
 
 
-async def test_a_volume_that_is_filled_while_it_shrinks_keeps_its_size(disks):
+async def test_volume_that_is_filled_while_it_shrinks_keeps_its_size(disks):
     await disks.make(64)
     await disks.quotas.check_fits(VOLUME, 8)
     assert disks.fits(20)
@@ -178,7 +178,7 @@ async def test_resizes_of_one_volume_come_one_after_the_other(plain_disks):
     assert record == [16, 16, 32, 32]
 
 
-async def test_a_folder_that_can_not_be_removed_or_limited_is_told_of(plain_disks, caplog, monkeypatch):
+async def test_folder_that_can_not_be_removed_or_limited_is_told_of(plain_disks, caplog, monkeypatch):
     plain_disks.scene.make(8, VOLUME)
     write(f"{plain_disks.scene.path(VOLUME)}/data", 1)
     await plain_disks.next().restore()
@@ -193,7 +193,7 @@ async def test_a_folder_that_can_not_be_removed_or_limited_is_told_of(plain_disk
     assert f"the quota of volume {VOLUME} could not be set: Input/output error" in caplog.text
 
 
-async def test_nothing_is_remembered_of_volumes_that_are_gone(plain_disks):
+async def test_quotas_of_deleted_volumes_are_forgotten(plain_disks):
     await plain_disks.make(8)
     async with plain_disks.quotas.resizing(VOLUME, 16):
         pass
@@ -207,7 +207,7 @@ async def test_nothing_is_remembered_of_volumes_that_are_gone(plain_disks):
     )
 
 
-async def test_a_volume_that_is_being_made_is_remembered(plain_disks):
+async def test_volume_that_is_being_made_is_remembered(plain_disks):
     async with plain_disks.quotas.making(VOLUME, 8):
         plain_disks.quotas.prune()  # the watch comes by before it is recorded
         assert VOLUME in plain_disks.quotas._kinds

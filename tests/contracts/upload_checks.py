@@ -9,7 +9,7 @@ from lightd.files.paths import parse_path
 from tests.support.scene import TENANT, Scene, held_in, unhurried, upload
 
 
-def check_an_upload_that_broke_off_goes_on(scene: Scene) -> None:
+def check_upload_that_broke_off_goes_on(scene: Scene) -> None:
     path = parse_path("big/file.bin")
     with uploads.open_upload(scene.jail, path, TENANT, "n1") as first:
         first.write(b"0123456789")
@@ -38,7 +38,7 @@ def check_one_upload_is_written_by_one_client(scene: Scene) -> None:
     assert (scene.volume / "file").read_bytes() == b"first"
 
 
-def check_an_upload_without_a_commit_leaves_nothing_unless_it_has_a_name(scene: Scene) -> None:
+def check_upload_without_a_commit_leaves_nothing_unless_it_has_a_name(scene: Scene) -> None:
     (scene.volume / "file").write_text("old")
     with uploads.open_upload(scene.jail, parse_path("file"), TENANT) as arriving:
         arriving.write(b"half")
@@ -49,7 +49,7 @@ def check_an_upload_without_a_commit_leaves_nothing_unless_it_has_a_name(scene: 
     assert (scene.volume / "file").read_text() == "old"
 
 
-def check_a_part_that_the_tenant_replaced_is_begun_anew(scene: Scene) -> None:
+def check_part_that_the_tenant_replaced_is_begun_anew(scene: Scene) -> None:
     path = parse_path("file")
     with uploads.open_upload(scene.jail, path, TENANT, "n1") as arriving:
         arriving.write(b"half")

@@ -261,7 +261,7 @@ def named(value):
 
 
 @pytest.mark.parametrize(("kind", "schema"), EXAMPLES, ids=named)
-def test_a_stored_event_is_read_as_what_it_was(kind, schema):
+def test_stored_event_is_read_as_what_it_was(kind, schema):
     assert Codec().decode(kind, schema, golden(kind, schema).read_bytes()) == EXAMPLES[kind, schema]
 
 
@@ -271,7 +271,7 @@ def test_a_stored_event_is_read_as_what_it_was(kind, schema):
     [key for key in EXAMPLES if CURRENT[key[0]] == key[1] and key[0] != "container.condensed"],
     ids=named,
 )
-def test_an_event_is_stored_in_the_very_bytes_of_its_file(kind, schema):
+def test_event_is_stored_in_the_very_bytes_of_its_file(kind, schema):
     assert Codec().encode(EXAMPLES[kind, schema]) == (kind, schema, golden(kind, schema).read_bytes())
 
 
@@ -300,7 +300,7 @@ def test_every_file_has_an_example():
     [example for key, example in EXAMPLES.items() if CURRENT[key[0]] == key[1]],
     ids=lambda example: type(example).__name__,
 )
-def test_an_example_has_every_field_set(example):
+def test_example_has_every_field_set(example):
     def unset(value):
         # A field that a state has got since the snapshot was written is missing in it: see LENIENT.
         if attrs.has(type(value)) and not isinstance(value, State):
@@ -339,15 +339,15 @@ UPCAST = Codec([Kind("sang", Sang, 3)], {("sang", 1): rename, ("sang", 2): be_qu
     ("schema", "data"),
     [(1, b'{"name":"Ode"}'), (2, b'{"title":"Ode"}'), (3, b'{"title":"Ode","loud":false}')],
 )
-def test_an_old_shape_is_brought_up_step_by_step(schema, data):
+def test_old_shape_is_brought_up_step_by_step(schema, data):
     assert UPCAST.decode("sang", schema, data) == Sang("Ode", loud=False)
 
 
-def test_an_event_is_written_in_its_present_shape():
+def test_event_is_written_in_its_present_shape():
     assert UPCAST.encode(Sang("Ode", loud=True)) == ("sang", 3, b'{"title":"Ode","loud":true}')
 
 
-def test_a_shape_without_a_way_up_is_corrupt():
+def test_shape_without_a_way_up_is_corrupt():
     with pytest.raises(CorruptStream, match="sang of schema 1 can't be read"):
         Codec([Kind("sang", Sang, 3)], {}).decode("sang", 1, b'{"name":"Ode"}')
 
@@ -383,7 +383,7 @@ def created(**spec):
         ("container.created", 1, created(limits=None), "NoneType where the fields of Limits are stored"),
     ],
 )
-def test_what_is_no_such_event_is_corrupt(kind, schema, data, reason):
+def test_stored_event_that_does_not_fit_its_schema_is_corrupt(kind, schema, data, reason):
     with pytest.raises(CorruptStream, match=reason):
         Codec().decode(kind, schema, data)
 
@@ -397,24 +397,24 @@ def test_what_is_no_such_event_is_corrupt(kind, schema, data, reason):
         (container.StartFailed(1, b"bytes"), "not JSON serializable"),
     ],
 )
-def test_what_can_not_be_stored_is_refused(event, reason):
+def test_event_that_can_not_be_stored_is_refused(event, reason):
     with pytest.raises(CorruptStream, match=reason):
         Codec().encode(event)
 
 
-def test_a_value_that_may_be_a_secret_is_in_no_error():
+def test_value_that_may_be_a_secret_is_in_no_error():
     for spec in ({"environment": ["hunter2"]}, {"image": ["hunter2"]}, {"limits": {"token": "hunter2"}}):
         with pytest.raises(CorruptStream) as caught:
             Codec().decode("container.created", 1, created(**spec))
         assert "hunter2" not in f"{caught.value}{caught.value.__cause__}"
 
 
-def test_a_number_that_was_given_whole_is_read_as_equal():
+def test_number_that_was_given_whole_is_read_as_equal():
     event = container.Started(1, 5)
     assert Codec().decode(*Codec().encode(event)) == event
 
 
-def test_a_snapshot_of_before_a_field_was_there_has_its_default():
+def test_snapshot_of_before_a_field_was_there_has_its_default():
     event = EXAMPLES["container.condensed", 2]
     stored = json.loads(Codec().encode(event)[2])
     del stored["state"]["ended"]

@@ -12,7 +12,7 @@ async def entries(daemon):
     return (await daemon.get("/audit", limit=1000))["entries"]
 
 
-async def test_what_was_under_way_when_the_daemon_was_killed_is_told_by_the_next(daemon):
+async def test_call_under_way_when_the_daemon_was_killed_is_in_the_next_daemons_audit(daemon):
     await daemon.create(ID, command="ignore-sigterm", start_pattern="Ready", stop={"timeout": 600})
     await daemon.power("start", ID)
     async with trio.open_nursery() as nursery:
@@ -46,7 +46,7 @@ async def test_what_was_under_way_when_the_daemon_was_killed_is_told_by_the_next
     await daemon.power("kill", ID)
 
 
-async def test_who_did_what_is_told_with_address_and_request(daemon):
+async def test_audit_entry_has_the_address_and_the_request(daemon):
     volume = await daemon.volume()
     await daemon.call("DELETE", f"/volumes/{volume}")
     made, deleted = [entry for entry in await entries(daemon) if entry["subject"] == volume]

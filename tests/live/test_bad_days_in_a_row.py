@@ -142,9 +142,7 @@ async def check_history(daemon, name):
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-async def test_after_bad_days_in_a_row_all_that_is_said_is_true_and_nothing_is_left(
-    second, second_daemon, seed
-):
+async def test_random_failures_leave_a_true_state_and_no_remains(second, second_daemon, seed):
     dice = random.Random(seed)
     panel = Panel(second_daemon, random.Random(seed + 1000), await second_daemon.volume())
     for port in panel.ports.values():

@@ -38,7 +38,7 @@ def to_answers(said):
     return found, said
 
 
-async def test_a_crash_loop_is_found_with_its_code_its_reason_and_its_last_lines(installed, page_shell):
+async def test_crash_loop_is_found_with_its_code_its_reason_and_its_last_lines(installed, page_shell):
     (look,) = blocks(PAGE, "A server crashes again and again")
     await installed.create(
         ID,
@@ -62,7 +62,7 @@ async def test_a_crash_loop_is_found_with_its_code_its_reason_and_its_last_lines
     assert lines.count("Crashing with 7") == 2
 
 
-async def test_a_rebinding_that_failed_says_why_and_who_has_the_port(installed, page_shell):
+async def test_rebinding_that_failed_says_why_and_who_has_the_port(installed, page_shell):
     engine.require("ss")
     (look,) = blocks(PAGE, "A reinstallation or a rebinding fails")
     for port in (TAKEN, old := free_port()):
@@ -84,7 +84,7 @@ async def test_a_rebinding_that_failed_says_why_and_who_has_the_port(installed, 
     assert [port["port"] for port in (await installed.show(ID))["ports"]] == [old]
 
 
-async def test_a_reinstallation_that_failed_says_why_and_the_old_container_starts(installed, page_shell):
+async def test_reinstallation_that_failed_says_why_and_the_old_container_starts(installed, page_shell):
     engine.require("ss")
     (look,) = blocks(PAGE, "A reinstallation or a rebinding fails")
     await installed.create(ID, start_pattern="Ready")
@@ -111,7 +111,7 @@ def small_disk(tmp_path):
     unmount(folder)
 
 
-async def test_a_full_disk_is_seen_refuses_what_can_not_be_recorded_and_ends_no_server(
+async def test_full_disk_is_seen_refuses_what_can_not_be_recorded_and_ends_no_server(
     docker, small_disk, tmp_path
 ):
     (look,) = blocks(PAGE, "The disk is full")
@@ -157,7 +157,7 @@ async def fill_the_journal(daemon):
     pytest.fail("the journal has room without end")
 
 
-async def test_a_quarantine_is_found_explained_and_ended(installed, page_shell):
+async def test_quarantine_is_found_explained_and_ended(installed, page_shell):
     (look,) = blocks(PAGE, "A container in quarantine")
     for internal_id in (ID, "bad-day-well"):
         await installed.create(internal_id, start_pattern="Ready")

@@ -34,7 +34,7 @@ async def bounded(docker, tmp_path):
 
 
 @pytest.mark.parametrize("user", ["988:988", "0:0"])
-async def test_a_server_writes_to_its_volume_and_to_a_small_tmp_alone(bounded, user):
+async def test_server_writes_to_its_volume_and_to_a_small_tmp_alone(bounded, user):
     await bounded.create(ID, f"sh -c '{FILL}'", user=user, start_pattern="filled", tty=False)
     assert (await bounded.power("start", ID))["status"] == "succeeded"
     lines = (await bounded.get(f"/containers/{ID}/logs", lines=200))["lines"]
@@ -60,7 +60,7 @@ async def test_programs_run_from_tmp_and_it_is_empty_after_a_restart(bounded):
     assert "busybox" not in text
 
 
-async def test_a_container_that_may_has_a_writable_root_from_its_next_start_on(bounded):
+async def test_container_that_may_has_a_writable_root_from_its_next_start_on(bounded):
     await bounded.create(
         ID, "sh -c '(touch /new) && echo written || echo refused; sleep 1000'", start_pattern="e[dn]$"
     )
@@ -95,7 +95,7 @@ async def until_ended(engine, engine_id):
         "mkdir /many; n=0; while [ $n -lt 2000 ]; do echo >/many/$n; n=$((n+1)); done",
     ],
 )
-async def test_an_installer_that_fills_the_host_is_killed(
+async def test_installer_that_fills_the_host_is_killed(
     docker, node, volume_path, tmp_path, monkeypatch, take
 ):
     monkeypatch.setattr(recipe, "_BOUND", {translate.BOUND: "32"})
@@ -111,7 +111,7 @@ async def test_an_installer_that_fills_the_host_is_killed(
         assert await engine.list() == []
 
 
-async def test_an_installer_that_keeps_within_its_bound_and_fills_its_volume_is_let_be(
+async def test_installer_that_keeps_within_its_bound_and_fills_its_volume_is_let_be(
     docker, node, volume_path, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(recipe, "_BOUND", {translate.BOUND: "32"})
@@ -125,7 +125,7 @@ async def test_an_installer_that_keeps_within_its_bound_and_fills_its_volume_is_
         assert (snapshot.exit_code, snapshot.killed_for) == (0, "")
 
 
-async def test_a_server_with_a_writable_root_is_bounded_too_also_by_a_new_daemon(
+async def test_server_with_a_writable_root_is_bounded_too_also_by_a_new_daemon(
     docker, node, volume_path, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(recipe, "_BOUND", {translate.BOUND: "32"})

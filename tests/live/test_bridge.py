@@ -20,18 +20,18 @@ async def fail():
     raise LookupError("no such thing")
 
 
-async def test_a_result_comes_back():
+async def test_result_comes_back():
     async with open_bridge() as bridge:
         assert await bridge.run(add, 1, 2) == 3
 
 
-async def test_an_error_comes_back():
+async def test_error_comes_back():
     async with open_bridge() as bridge:
         with pytest.raises(LookupError, match="no such thing"):
             await bridge.run(fail)
 
 
-async def test_what_runs_there_runs_in_a_thread_of_its_own():
+async def test_bridge_runs_functions_in_a_thread_of_its_own():
     async def which():
         return threading.current_thread()
 
@@ -78,7 +78,7 @@ async def test_calls_that_wait_in_line_together_wake_the_loop_once():
             release.set()
 
 
-async def test_a_cancelled_caller_waits_until_its_task_has_unwound():
+async def test_cancelled_caller_waits_until_its_task_has_unwound():
     record = []
     begun = threading.Event()
 
@@ -100,7 +100,7 @@ async def test_a_cancelled_caller_waits_until_its_task_has_unwound():
     assert record == ["unwound", "cancelled"]
 
 
-async def test_a_call_that_is_cancelled_before_it_begins_does_nothing():
+async def test_call_that_is_cancelled_before_it_begins_does_nothing():
     record = []
 
     async def act():
@@ -114,7 +114,7 @@ async def test_a_call_that_is_cancelled_before_it_begins_does_nothing():
     assert record == []
 
 
-async def test_what_must_end_goes_on_to_its_end_when_its_caller_is_cancelled():
+async def test_shielded_call_goes_on_to_its_end_when_its_caller_is_cancelled():
     record = []
     begun = threading.Event()
 
@@ -139,7 +139,7 @@ async def test_what_must_end_goes_on_to_its_end_when_its_caller_is_cancelled():
 
 
 @pytest.mark.parametrize("hurried_first", [False, True])
-async def test_in_a_hurry_even_what_must_end_is_given_up(hurried_first):
+async def test_shielded_call_is_given_up_in_a_hurry(hurried_first):
     record = []
     begun = threading.Event()
 
@@ -163,7 +163,7 @@ async def test_in_a_hurry_even_what_must_end_is_given_up(hurried_first):
     assert nursery.cancel_scope.cancelled_caught
 
 
-async def test_a_result_that_wins_against_the_cancellation_is_a_result():
+async def test_result_that_wins_against_the_cancellation_is_a_result():
     async def stubborn():
         begun.set()
         try:
@@ -190,7 +190,7 @@ async def use_until_broken(bridge):
         await bridge.run(add, 1, 1)
 
 
-async def test_when_the_thread_dies_nobody_waits_for_ever(monkeypatch):
+async def test_callers_do_not_wait_for_a_thread_that_died(monkeypatch):
     deaths = []
     monkeypatch.setattr(threading, "excepthook", deaths.append)
     begun = threading.Event()
@@ -245,7 +245,7 @@ async def test_closing_cancels_what_is_left_behind_and_waits_for_it():
     assert record == ["unwound"]
 
 
-async def test_what_is_asked_while_the_thread_ends_is_not_begun():
+async def test_call_while_the_thread_ends_is_not_begun():
     ending, begun = threading.Event(), []
 
     async def linger():

@@ -60,7 +60,7 @@ async def events(daemon, kind):
 # Reinstalling
 
 
-async def test_a_running_server_is_installed_anew_keeps_its_files_and_rests(daemon):
+async def test_running_server_is_installed_anew_keeps_its_files_and_rests(daemon):
     volume = await daemon.volume()
     await daemon.create(ID, volume_id=volume, start_pattern="Ready", stop=STOP)
     await daemon.post(f"/volumes/{volume}/files", {"path": "world.dat", "content": "precious"})
@@ -86,7 +86,7 @@ async def test_a_running_server_is_installed_anew_keeps_its_files_and_rests(daem
     assert (await daemon.power("start", ID))["status"] == "succeeded"
 
 
-async def test_a_missing_image_leaves_the_server_running(daemon):
+async def test_missing_image_leaves_the_server_running(daemon):
     await daemon.create(ID, start_pattern="Ready")
     await daemon.power("start", ID)
     before = inspect(ID)["State"]
@@ -100,7 +100,7 @@ async def test_a_missing_image_leaves_the_server_running(daemon):
     assert await events(daemon, "exited") == []
 
 
-async def test_a_failing_script_leaves_the_old_container_to_be_started(daemon):
+async def test_failing_script_leaves_the_old_container_to_be_started(daemon):
     await daemon.create(ID, start_pattern="Ready", stop=STOP)
     await daemon.power("start", ID)
     before = inspect(ID)["Id"]
@@ -115,7 +115,7 @@ async def test_a_failing_script_leaves_the_old_container_to_be_started(daemon):
     assert await alone(daemon) == "running"
 
 
-async def test_a_stop_calls_a_hanging_script_off_and_the_operation_says_by_what(daemon):
+async def test_stop_calls_a_hanging_script_off_and_the_operation_says_by_what(daemon):
     await daemon.create(ID, start_pattern="Ready", stop=STOP)
     await daemon.power("start", ID)
     async with daemon.console(ID) as console:
@@ -132,7 +132,7 @@ async def test_a_stop_calls_a_hanging_script_off_and_the_operation_says_by_what(
 # Other ports
 
 
-async def test_a_running_server_gets_another_port_and_keeps_everything_else(daemon):
+async def test_running_server_gets_another_port_and_keeps_everything_else(daemon):
     volume = await daemon.volume()
     old, new = free_port(), free_port()
     await lease(daemon, old, new)
@@ -171,7 +171,7 @@ async def test_a_running_server_gets_another_port_and_keeps_everything_else(daem
     assert now["HostConfig"]["Memory"] == was["HostConfig"]["Memory"] == 64 * MIB
 
 
-async def test_a_port_may_come_to_lead_elsewhere_while_it_is_served(daemon):
+async def test_port_may_come_to_lead_elsewhere_while_it_is_served(daemon):
     port = free_port()
     await lease(daemon, port)
     await daemon.create(
@@ -187,7 +187,7 @@ async def test_a_port_may_come_to_lead_elsewhere_while_it_is_served(daemon):
     assert await answer(port) == "hello from 8081"
 
 
-async def test_a_taken_port_leaves_the_server_serving_on_the_old_one(daemon):
+async def test_taken_port_leaves_the_server_serving_on_the_old_one(daemon):
     old = free_port()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         new = taken.getsockname()[1]

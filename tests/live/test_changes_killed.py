@@ -35,7 +35,7 @@ async def check_whole(daemon, port):
     assert inspect(ID)["Id"] == shown["container_id"]
 
 
-async def test_a_rebinding_is_done_whenever_the_daemon_is_killed(daemon):
+async def test_rebinding_is_done_whenever_the_daemon_is_killed(daemon):
     chance = random.Random(1)
     ports = [free_port(), free_port()]
     await lease(daemon, *ports)
@@ -52,7 +52,7 @@ async def test_a_rebinding_is_done_whenever_the_daemon_is_killed(daemon):
         await check_whole(daemon, ports[0])
 
 
-async def test_a_reinstallation_ends_as_its_script_does_whenever_the_daemon_is_killed(daemon):
+async def test_reinstallation_ends_as_its_script_does_whenever_the_daemon_is_killed(daemon):
     chance = random.Random(2)
     port = free_port()
     await lease(daemon, port)

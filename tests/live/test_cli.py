@@ -61,12 +61,12 @@ def here(config_path, monkeypatch):
 # ---- the master token
 
 
-def test_what_prints_the_token_and_nothing_else(run, config_path):
+def test_token_what_prints_the_token_and_nothing_else(run, config_path):
     done = run("--token", "what")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"Current Token: {TOKEN}\n", "")
 
 
-def test_the_first_command_writes_the_file(run, tmp_path):
+def test_first_command_writes_the_file(run, tmp_path):
     done = run("--token", "what")
     path = tmp_path / "config.json"
     token = json.loads(path.read_text())["authorization"]["token"]
@@ -128,7 +128,7 @@ def test_set_asks_on_a_terminal_without_showing_what_is_typed(here, monkeypatch,
 # ---- the configuration's path and its mistakes
 
 
-def test_the_option_wins_over_the_environment(run, config_path, tmp_path):
+def test_option_wins_over_the_environment(run, config_path, tmp_path):
     other = tmp_path / "other.json"
     done = run("--config", "config.json", "--token", "what", LIGHTD_CONFIG=str(other))
     assert done.stdout == f"Current Token: {TOKEN}\n"
@@ -140,7 +140,7 @@ def test_the_option_wins_over_the_environment(run, config_path, tmp_path):
 @pytest.mark.parametrize(
     "arguments", [[], ["serve"], ["--token", "what"], ["--token", "reset"], ["--token", "set"]]
 )
-def test_a_wrong_file_is_one_line_a_mistake_and_exit_code_2(run, config_path, arguments):
+def test_wrong_file_is_one_line_a_mistake_and_exit_code_2(run, config_path, arguments):
     config_path.write_text(
         json.dumps({"authorization": {"token": "x"}, "server": {"port": "abc", "prot": 1}})
     )
@@ -163,20 +163,20 @@ def test_malformed_json_is_told_by_line_and_column(run, config_path):
     assert done.stderr.count("\n") == 1
 
 
-def test_a_file_that_is_open_to_others_is_refused(run, config_path):
+def test_file_that_is_open_to_others_is_refused(run, config_path):
     config_path.chmod(0o644)
     done = run("serve")
     assert done.returncode == 2
     assert done.stderr.endswith(f"chmod 600 {config_path}\n")
 
 
-def test_a_directory_that_is_not_there_is_not_made(run, tmp_path):
+def test_directory_that_is_not_there_is_not_made(run, tmp_path):
     done = run("serve", "--config", "nowhere/config.json")
     assert done.returncode == 2
     assert done.stderr == f"{tmp_path}/nowhere/config.json: cannot be written: No such file or directory\n"
 
 
-def test_without_authorization_it_refuses_to_listen_beyond_loopback(run, config_path):
+def test_daemon_without_authorization_refuses_to_listen_beyond_loopback(run, config_path):
     config_path.write_text(json.dumps({"authorization": {"enabled": False, "token": TOKEN}}))
     done = run()
     assert done.returncode == 2
@@ -186,12 +186,12 @@ def test_without_authorization_it_refuses_to_listen_beyond_loopback(run, config_
 # ---- the command line itself
 
 
-def test_the_version_is_told(run):
+def test_version_is_told(run):
     done = run("--version")
     assert (done.returncode, done.stdout) == (0, f"lightd {version()}\n")
 
 
-def test_a_source_tree_that_was_never_installed_has_a_version(monkeypatch):
+def test_source_tree_that_was_never_installed_has_a_version(monkeypatch):
     def missing(name):
         raise importlib.metadata.PackageNotFoundError(name)
 
@@ -217,7 +217,7 @@ def test_help_names_every_command_and_option(run):
         ["--token", "what", "serve"],
     ],
 )
-def test_a_wrong_command_line_is_exit_code_2(run, tmp_path, arguments):
+def test_wrong_command_line_is_exit_code_2(run, tmp_path, arguments):
     done = run(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert not (tmp_path / "config.json").exists()
@@ -252,14 +252,14 @@ def test_serve_runs_the_daemon_with_the_configuration(here, monkeypatch, capfd, 
     assert (line["message"], line["version"]) == ("listening on http://127.0.0.1:8070", version())
 
 
-def test_a_first_start_says_where_the_token_is(here, monkeypatch, capfd):
+def test_first_start_says_where_the_token_is(here, monkeypatch, capfd):
     (here / "config.json").unlink()
     monkeypatch.setattr(lightd, "daemon", daemon_that(lambda *_: None), raising=False)
     assert cli.main([]) == 0
     assert f"created {here}/config.json with a new token" in json.loads(capfd.readouterr().err)["message"]
 
 
-def test_a_daemon_that_fails_is_exit_code_1_and_a_log_line_without_secrets(here, monkeypatch, capfd):
+def test_daemon_that_fails_is_exit_code_1_and_a_log_line_without_secrets(here, monkeypatch, capfd):
     def do(configuration, _):
         raise RuntimeError(configuration.authorization.token)
 
@@ -271,7 +271,7 @@ def test_a_daemon_that_fails_is_exit_code_1_and_a_log_line_without_secrets(here,
     assert "RuntimeError: lightd_…cdef" in json.loads(text)["exception"]
 
 
-def test_an_interrupt_before_the_daemon_minds_it_ends_quietly(here, monkeypatch, capfd):
+def test_interrupt_before_the_daemon_minds_it_ends_quietly(here, monkeypatch, capfd):
     def do(*_):
         raise KeyboardInterrupt
 
@@ -283,7 +283,7 @@ def test_an_interrupt_before_the_daemon_minds_it_ends_quietly(here, monkeypatch,
 @pytest.mark.parametrize(
     "arguments", [["--log-format", "console", "serve"], ["serve", "--log-format", "console"]]
 )
-def test_an_option_may_stand_on_either_side_of_the_command(here, monkeypatch, capfd, arguments):
+def test_option_may_stand_on_either_side_of_the_command(here, monkeypatch, capfd, arguments):
     monkeypatch.setattr(
         lightd, "daemon", daemon_that(lambda *_: logging.getLogger("x").info("hello")), raising=False
     )

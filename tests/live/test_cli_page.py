@@ -73,7 +73,7 @@ async def test_every_command_of_the_page_works_as_it_stands(daemon, operator_she
     assert found["configuration", "file"] == "ok"
 
 
-async def test_the_doctor_is_red_on_a_node_that_is_sick(daemon, operator_shell):
+async def test_doctor_is_red_on_a_node_that_is_sick(daemon, operator_shell):
     daemon.end()
     file = json.loads(daemon.config.read_text())
     file["docker"]["socket_path"] = "no-such.sock"

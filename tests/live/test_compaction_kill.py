@@ -86,7 +86,7 @@ def add_up(versions):
     return view.state
 
 
-async def test_a_kill_in_the_middle_of_compaction_loses_nothing(tmp_path):
+async def test_kill_in_the_middle_of_compaction_loses_nothing(tmp_path):
     path, moments = tmp_path / "journal.db", random.Random(13)
     condensed = 0
     for _ in range(KILLS):

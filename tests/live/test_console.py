@@ -23,7 +23,7 @@ async def shake_hands(url):
         return await client.get(url, headers=headers)
 
 
-async def test_a_viewer_sees_the_state_and_the_stats_at_once(daemon):
+async def test_viewer_sees_the_state_and_the_stats_at_once(daemon):
     await daemon.create(start_pattern="Ready")
     await daemon.power("start")
     async with daemon.console() as first:
@@ -61,7 +61,7 @@ async def test_lines_are_numbered_and_a_viewer_that_comes_back_misses_none(daemo
         assert "first" not in console.text
 
 
-async def test_a_viewer_that_comes_back_is_told_the_events_since(daemon):
+async def test_viewer_that_comes_back_is_told_the_events_since(daemon):
     await daemon.create(start_pattern="Ready")
     async with daemon.console() as console:
         seq = (await console.next())["seq"]
@@ -72,7 +72,7 @@ async def test_a_viewer_that_comes_back_is_told_the_events_since(daemon):
         assert console.states == ["starting", "running", "stopping", "exit"]
 
 
-async def test_the_end_of_the_console_is_answered_as_one_frame(daemon):
+async def test_end_of_the_console_is_answered_as_one_frame(daemon):
     await daemon.create(command="line-printer 30 0; stdin-echo", start_pattern="Ready")
     await daemon.power("start")
     async with daemon.console() as console:
@@ -82,7 +82,7 @@ async def test_the_end_of_the_console_is_answered_as_one_frame(daemon):
     assert logs["line"] == 29
 
 
-async def test_a_resize_reaches_the_terminal(daemon):
+async def test_resize_reaches_the_terminal(daemon):
     await daemon.create(command="echo Ready; while read -r line; do stty size; done", start_pattern="Ready")
     await daemon.power("start")
     async with daemon.console() as console:
@@ -131,7 +131,7 @@ async def test_power_works_over_the_socket(daemon):
         ('{"event":"send_command","command":"x"}', "not running"),
     ],
 )
-async def test_a_bad_frame_is_refused_and_the_socket_stays(shared_daemon, frame, complaint):
+async def test_bad_frame_is_refused_and_the_socket_stays(shared_daemon, frame, complaint):
     async with shared_daemon.console("shared") as console:
         await console.next()
         await console._connection.send_message(frame)
@@ -162,13 +162,13 @@ async def test_too_many_messages_are_refused_and_the_socket_stays(shared_daemon)
         ("/ws", 401),
     ],
 )
-async def test_a_handshake_without_the_right_to_it_is_answered(shared_daemon, path, status):
+async def test_handshake_without_the_right_to_it_is_answered(shared_daemon, path, status):
     answer = await shake_hands(shared_daemon.url + path)
     assert answer.status_code == status
     assert answer.json().keys() == {"error", "code"}
 
 
-async def test_the_token_is_taken_from_the_header_and_from_the_subprotocol_too(shared_daemon):
+async def test_token_is_taken_from_the_header_and_from_the_subprotocol_too(shared_daemon):
     url = shared_daemon.url.replace("http", "ws", 1) + "/ws/shared"
     async with open_websocket_url(url, extra_headers=[(b"Authorization", f"Bearer {TOKEN}".encode())]) as one:
         assert json.loads(await one.get_message())["event"] == "event"
@@ -177,7 +177,7 @@ async def test_the_token_is_taken_from_the_header_and_from_the_subprotocol_too(s
         assert two.subprotocol == f"lightd.{TOKEN}"
 
 
-async def test_the_node_stream_tells_of_every_container(daemon):
+async def test_node_stream_tells_of_every_container(daemon):
     async with open_websocket_url(daemon.url.replace("http", "ws", 1) + f"/ws?token={TOKEN}") as node:
         await daemon.create("one")
         await daemon.create("two")
@@ -188,7 +188,7 @@ async def test_the_node_stream_tells_of_every_container(daemon):
                 seen.add((frame["internal_id"], frame["data"]))
 
 
-async def test_a_deleted_container_closes_its_sockets(daemon):
+async def test_deleted_container_closes_its_sockets(daemon):
     await daemon.create()
     async with daemon.console() as console:
         await daemon.call("DELETE", "/containers/s1")
@@ -196,7 +196,7 @@ async def test_a_deleted_container_closes_its_sockets(daemon):
         assert console.states[-1] == "deleted"
 
 
-async def test_a_daemon_that_stops_closes_its_sockets_and_leaves_the_containers_running(daemon):
+async def test_daemon_that_stops_closes_its_sockets_and_leaves_the_containers_running(daemon):
     await daemon.create(start_pattern="Ready")
     await daemon.power("start")
     async with daemon.console() as console:
@@ -224,7 +224,7 @@ async def test_more_than_thirty_sockets_a_container_are_refused(shared_daemon):
     assert answer.status_code == 429
 
 
-async def test_a_fast_console_is_not_slowed_by_a_client_that_stopped_reading_and_can_be_killed(daemon):
+async def test_fast_console_is_not_slowed_by_a_client_that_stopped_reading_and_can_be_killed(daemon):
     await daemon.create(command="flood", start_pattern="Ready")
     url = daemon.url.removeprefix("http://")
     host, port = url.split(":")

@@ -40,7 +40,7 @@ async def test_every_line_is_logged_once_and_in_order_however_often_the_daemon_i
         assert [number for number, _ in found] == list(range(1, 2001))
 
 
-async def test_a_container_that_is_made_anew_goes_on_with_the_numbers(daemon):
+async def test_container_that_is_made_anew_goes_on_with_the_numbers(daemon):
     await daemon.create(
         command="line-printer 3 0; echo Ready; cat", start_pattern="Ready", install_script="echo installing"
     )
@@ -61,7 +61,7 @@ async def test_a_container_that_is_made_anew_goes_on_with_the_numbers(daemon):
     assert await lines_of(daemon) == found
 
 
-async def test_a_prompt_is_whole_although_another_daemon_read_its_beginning(daemon):
+async def test_prompt_is_whole_although_another_daemon_read_its_beginning(daemon):
     await daemon.create(command="prompt", start_pattern="Ready")
     await daemon.power("start")
     async with daemon.console() as console:
@@ -98,7 +98,7 @@ async def test_lines_that_are_all_the_same_are_counted(daemon):
     assert [text for _, text in await lines_of(daemon)] == ["tick"] * 12 + ["End"]
 
 
-async def test_a_log_is_bounded_is_the_daemon_s_alone_and_goes_with_its_container(daemon):
+async def test_log_is_bounded_is_the_daemon_s_alone_and_goes_with_its_container(daemon):
     await daemon.create(command="flood 20000 100000; echo End; cat")
     await daemon.power("start")
     await wait_text(daemon, "End")
@@ -120,7 +120,7 @@ async def test_a_log_is_bounded_is_the_daemon_s_alone_and_goes_with_its_containe
             await trio.sleep(0.05)
 
 
-async def test_a_full_disk_stops_neither_the_console_nor_the_daemon(daemon):
+async def test_full_disk_stops_neither_the_console_nor_the_daemon(daemon):
     await daemon.create(command="line-printer 1000 0.005; cat")
     root = daemon.folder / "storage" / "consoles"
     await daemon.power("start")

@@ -102,14 +102,14 @@ def check_confined(status, capabilities, *, root):
     assert status["Seccomp"].strip() == "2"  # filtered
 
 
-async def test_a_server_has_exactly_the_documented_capabilities(plain, as_root):
+async def test_server_has_exactly_the_documented_capabilities(plain, as_root):
     for shell, uid in ((plain, USER.partition(":")[0]), (as_root, "0")):
         status = to_status((await shell.run("cat /proc/self/status"))[0])
         check_confined(status, recipe.SERVER_CAPABILITIES, root=uid == "0")
         assert status["Uid"].split() == [uid] * 4
 
 
-async def test_an_installer_has_exactly_the_documented_capabilities_and_its_folder_read_only(hardened):
+async def test_installer_has_exactly_the_documented_capabilities_and_its_folder_read_only(hardened):
     volume = await hardened.volume()
     script = (
         "cat /proc/self/status >status; echo x >/app/data/install.sh || echo refused >data; mknod d b 8 0"
@@ -124,7 +124,7 @@ async def test_an_installer_has_exactly_the_documented_capabilities_and_its_fold
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the program is in this machine's language")
-async def test_a_set_uid_program_gains_nothing(hardened, plain):
+async def test_set_uid_program_gains_nothing(hardened, plain):
     plant(hardened.folder / "storage/volumes" / (await hardened.show(PLAIN))["volume_id"] / "who")
     _, code = await plain.run("/home/container/who")
     assert code == int(USER.partition(":")[0]) & 0xFF
@@ -153,7 +153,7 @@ def to_program(code):
     return header + struct.pack("<IIQQQQQQ", 1, 5, 0, base, base, size, size, 0x1000) + code
 
 
-async def test_what_a_server_starts_from_can_not_be_written_by_root_either(plain, as_root):
+async def test_start_files_of_a_server_can_not_be_written_by_its_root_either(plain, as_root):
     for shell in (plain, as_root):
         for attempt in (
             "echo x >/app/data/entrypoint.sh",
@@ -164,7 +164,7 @@ async def test_what_a_server_starts_from_can_not_be_written_by_root_either(plain
             assert (await shell.run(attempt))[1] != 0, attempt
 
 
-async def test_the_kernel_s_files_are_out_of_reach_of_root(as_root):
+async def test_kernel_s_files_are_out_of_reach_of_root(as_root):
     for attempt in (
         "echo x >/proc/sys/kernel/core_pattern",
         "echo x >/proc/sysrq-trigger",
@@ -279,7 +279,7 @@ async def test_no_container_reaches_lightd_by_any_address_of_its_host(hardened, 
     )
 
 
-async def test_the_host_itself_reaches_lightd_by_the_bridge_s_address(hardened):
+async def test_host_itself_reaches_lightd_by_the_bridge_s_address(hardened):
     port = hardened.url.rpartition(":")[2]
     async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
         answer = await client.get(f"http://{gateway()}:{port}/api/v1/public/ping")
@@ -341,7 +341,7 @@ def cgroup_of(internal_id):
     return Path("/sys/fs/cgroup/pids" + found["pids"] if "pids" in found else "/sys/fs/cgroup" + found[""])
 
 
-async def test_a_fork_bomb_is_held_and_can_be_killed(hardened):
+async def test_fork_bomb_is_held_and_can_be_killed(hardened):
     bomb = PREFIX + "bomb"
     command = "sh -c 'echo Ready; b() { while :; do b & done; }; b & exec sleep 1000'"
     limits = {"memory": MEMORY, "pids": 40, "cpu": 0.5}
@@ -363,7 +363,7 @@ async def test_a_fork_bomb_is_held_and_can_be_killed(hardened):
         assert not group.exists()
 
 
-async def test_a_memory_hog_is_killed_alone(hardened):
+async def test_memory_hog_is_killed_alone(hardened):
     hog = PREFIX + "hog"
     async with unharmed(hardened):
         await hardened.create(hog, "memory-hog", limits={"memory": 32 * 1024 * 1024})

@@ -22,7 +22,7 @@ async def events(daemon, kind):
     return [event["data"] for event in found if event["type"] == kind]
 
 
-async def test_a_crash_loop_is_restarted_ends_and_is_told(daemon):
+async def test_crash_loop_is_restarted_ends_and_is_told(daemon):
     policy = {"mode": "on-crash", "max": 2, "within": 60}
     await daemon.create(ID, command="crash-looper 7 0.2", start_pattern="Ready", restart_policy=policy)
     async with daemon.console(ID) as console:
@@ -47,7 +47,7 @@ async def test_a_crash_loop_is_restarted_ends_and_is_told(daemon):
     assert len(await events(daemon, "restarts-given-up")) == 1
 
 
-async def test_always_starts_again_after_a_clean_exit_too(daemon):
+async def test_policy_always_starts_again_after_a_clean_exit_too(daemon):
     policy = {"mode": "always", "max": 5, "within": 60}
     await daemon.create(ID, start_pattern="Ready", restart_policy=policy)
     await daemon.power("start", ID)
@@ -61,7 +61,7 @@ async def test_always_starts_again_after_a_clean_exit_too(daemon):
     assert (await daemon.show(ID))["state"] == "offline"
 
 
-async def test_a_clean_exit_is_no_crash_to_on_crash(daemon):
+async def test_clean_exit_is_no_crash_to_on_crash(daemon):
     await daemon.create(ID, start_pattern="Ready", restart_policy={"mode": "on-crash"})
     await daemon.power("start", ID)
     async with daemon.console(ID) as console:
@@ -70,7 +70,7 @@ async def test_a_clean_exit_is_no_crash_to_on_crash(daemon):
     assert await events(daemon, "restart-scheduled") == []
 
 
-async def test_a_memory_hog_is_told_with_its_last_words(daemon):
+async def test_memory_hog_is_told_with_its_last_words(daemon):
     await daemon.create(ID, command="echo loading; memory-hog", limits={"memory": 32 * 1024 * 1024})
     await daemon.power("start", ID)
     [crash] = await wait_event(daemon, "exited")
@@ -80,7 +80,7 @@ async def test_a_memory_hog_is_told_with_its_last_words(daemon):
     assert (await daemon.show(ID))["exit"]["oom_killed"] is True
 
 
-async def test_a_kill_by_hand_is_a_crash_and_is_restarted(daemon):
+async def test_kill_by_hand_is_a_crash_and_is_restarted(daemon):
     await daemon.create(ID, start_pattern="Ready", restart_policy={"mode": "on-crash"}, stop=STOP)
     await daemon.power("start", ID)
     pid = inspect(ID)["State"]["Pid"]
@@ -94,7 +94,7 @@ async def test_a_kill_by_hand_is_a_crash_and_is_restarted(daemon):
     assert inspect(ID)["State"]["Pid"] not in (0, pid)
 
 
-async def test_a_stop_during_the_wait_is_the_end_of_it(daemon):
+async def test_stop_during_the_wait_is_the_end_of_it(daemon):
     policy = {"mode": "on-crash", "max": 9, "within": 60}
     await daemon.create(ID, command="crash-looper 1 0", start_pattern="Ready", restart_policy=policy)
     async with daemon.console(ID) as console:

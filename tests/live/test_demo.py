@@ -29,7 +29,7 @@ def run(folder, *command, **environment):
     )
 
 
-def test_the_demo_shows_the_whole_life_of_a_server(docker, tmp_path):
+def test_demo_shows_the_whole_life_of_a_server(docker, tmp_path):
     shown = run(tmp_path, *DEMO)
     assert shown.returncode == 0, shown.stdout + shown.stderr
     told = [
@@ -50,7 +50,7 @@ def test_the_demo_shows_the_whole_life_of_a_server(docker, tmp_path):
     assert left_behind(tmp_path) == ([], [])
 
 
-def test_the_demo_goes_to_the_engine_that_was_found(docker, tmp_path):
+def test_demo_goes_to_the_engine_that_was_found(docker, tmp_path):
     elsewhere = tmp_path / "elsewhere.sock"
     elsewhere.symlink_to(engine.socket_path())
     nowhere = "import sys; from lightd.cli import demo, main; demo.DOCKER = '/no/such'; sys.exit(main.main())"
@@ -61,7 +61,7 @@ def test_the_demo_goes_to_the_engine_that_was_found(docker, tmp_path):
     assert left_behind(tmp_path) == ([], [])
 
 
-def test_the_demo_says_what_is_wrong_where_its_image_is_missing(docker, tmp_path):
+def test_demo_says_what_is_wrong_where_its_image_is_missing(docker, tmp_path):
     shown = run(tmp_path, *DEMO[:-1], "lightd-no-such-image:1")
     assert shown.returncode == 1
     assert "lightd-no-such-image" in shown.stderr
@@ -74,7 +74,7 @@ def begun(folder):
     )
 
 
-def test_a_demo_that_is_interrupted_takes_its_server_with_it(docker, tmp_path):
+def test_demo_that_is_interrupted_takes_its_server_with_it(docker, tmp_path):
     with begun(tmp_path) as process:
         assert any("event | starting" in line for line in process.stdout)
         process.send_signal(signal.SIGINT)
@@ -94,7 +94,7 @@ def test_two_demos_at_once_keep_out_of_each_others_way(docker, tmp_path):
     assert left_behind(tmp_path) == ([], [])
 
 
-def test_a_demo_that_nobody_reads_any_more_takes_its_server_with_it(docker, tmp_path):
+def test_demo_that_nobody_reads_any_more_takes_its_server_with_it(docker, tmp_path):
     with begun(tmp_path) as process:
         assert any("event | running" in line for line in process.stdout)
         process.stdout.close()
@@ -102,7 +102,7 @@ def test_a_demo_that_nobody_reads_any_more_takes_its_server_with_it(docker, tmp_
     assert left_behind(tmp_path) == ([], [])
 
 
-def test_a_kept_demo_serves_until_it_is_told_to_stop(docker, tmp_path):
+def test_kept_demo_serves_until_it_is_told_to_stop(docker, tmp_path):
     with begun(tmp_path) as process:
         line = next(line for line in process.stdout if line.startswith("lightd listens on "))
         assert any("The daemon keeps running" in line for line in process.stdout)

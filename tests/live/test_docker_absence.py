@@ -16,7 +16,7 @@ async def exhaust(items):
         pass
 
 
-async def test_an_engine_that_goes_and_comes_back(docker, node, volume_path, tmp_path):
+async def test_engine_that_goes_and_comes_back(docker, node, volume_path, tmp_path):
     path = tmp_path / "engine.sock"
     async with opened(path, node, tmp_path) as engine:
         for _ in range(2):
@@ -74,7 +74,7 @@ async def test_streams_end_when_the_engine_goes(docker, node, volume_path, tmp_p
         b"",
     ],
 )
-async def test_what_is_no_engine_is_an_engine_that_does_not_answer(tmp_path, answer):
+async def test_socket_that_is_no_engine_is_an_engine_that_does_not_answer(tmp_path, answer):
     path = tmp_path / "engine.sock"
 
     async def stranger(stream):
@@ -93,7 +93,7 @@ async def test_what_is_no_engine_is_an_engine_that_does_not_answer(tmp_path, ans
             nursery.cancel_scope.cancel()
 
 
-async def test_why_an_engine_can_not_be_reached_is_told_as_the_system_says_it(tmp_path):
+async def test_unreachable_engine_is_told_as_the_system_says_it(tmp_path):
     async with opened(tmp_path / "none.sock", "live-none", tmp_path) as engine:
         with pytest.raises(EngineUnavailable, match="can't be reached: No such file or directory"):
             await engine.list()

@@ -19,12 +19,12 @@ pytestmark = pytest.mark.live
 # ---- the container
 
 
-async def test_a_server_is_confined(docker, node, volume_path, tmp_path):
+async def test_server_is_confined(docker, node, volume_path, tmp_path):
     async with opened(docker, node, tmp_path, tmp_path) as engine:
-        await check_a_server_is_confined(engine, node, volume_path, tmp_path)
+        await check_server_is_confined(engine, node, volume_path, tmp_path)
 
 
-async def check_a_server_is_confined(engine, node, volume, tmp_path):
+async def check_server_is_confined(engine, node, volume, tmp_path):
     spec = a_spec(
         volume,
         limits=Limits(memory=128 << 20, cpu=0.5, pids=77),
@@ -77,7 +77,7 @@ async def test_our_network_keeps_containers_apart(engine, volume_path):
 
 
 @pytest.mark.parametrize("command", ["stty size", "true; stty size"])
-async def test_a_terminal_has_a_real_size_from_the_first_moment(engine, volume_path, command):
+async def test_terminal_has_a_real_size_from_the_first_moment(engine, volume_path, command):
     assert await printed(engine, await engine.create_server(a_spec(volume_path, command), 1)) == "30 120\r\n"
 
 
@@ -95,7 +95,7 @@ async def test_resizing_is_seen_by_the_program(engine, volume_path):
     assert found.split()[-2:] in ([b"33", b"77"], [b"30", b"120"])  # the program may have begun after it
 
 
-async def test_a_server_may_write_its_volume_but_not_where_it_starts_from(engine, volume_path):
+async def test_server_may_write_its_volume_but_not_where_it_starts_from(engine, volume_path):
     command = "touch /home/container/mine && echo yes; touch /app/data/mine || echo no; id -u; pwd"
     lines = (await printed(engine, await engine.create_server(a_spec(volume_path, command), 1))).split("\r\n")
     assert lines[0] == "yes"
@@ -103,7 +103,7 @@ async def test_a_server_may_write_its_volume_but_not_where_it_starts_from(engine
     assert (volume_path / "mine").stat().st_uid == 988
 
 
-async def test_nothing_is_left_on_the_host_but_the_volume(engine, volume_path, tmp_path):
+async def test_removal_leaves_nothing_on_the_host_but_the_volume(engine, volume_path, tmp_path):
     spec = a_spec(volume_path, install_script="exit 0")
     await engine.create_installer(spec, 1)
     await engine.remove(spec.internal_id, Role.INSTALLER)
@@ -114,7 +114,7 @@ async def test_nothing_is_left_on_the_host_but_the_volume(engine, volume_path, t
     assert volume_path.exists()
 
 
-async def test_a_container_of_our_name_that_is_somebody_elses_is_not_touched(
+async def test_container_of_our_name_that_is_somebody_elses_is_not_touched(
     engine, docker, volume_path, tmp_path
 ):
     spec, other = a_spec(volume_path), f"live-{uuid.uuid4()}"
@@ -139,13 +139,15 @@ async def test_a_container_of_our_name_that_is_somebody_elses_is_not_touched(
         ({"image": "Bad Name"}, "[Ii]nvalid reference format|no image|page not found"),
     ],
 )
-async def test_what_can_not_be_made_is_refused_in_a_sentence(engine, volume_path, changes, sentence):
+async def test_container_that_docker_can_not_make_is_refused_in_a_sentence(
+    engine, volume_path, changes, sentence
+):
     with pytest.raises(EngineRefused, match=sentence):
         await engine.create_server(a_spec(volume_path, **changes), 1)
     assert await engine.list() == []
 
 
-async def test_an_image_without_a_shell_ends_at_once_and_says_why(engine, volume_path):
+async def test_image_without_a_shell_ends_at_once_and_says_why(engine, volume_path):
     engine_id = await engine.create_server(a_spec(volume_path, image=rig.BROKEN_IMAGE), 1)
     assert "exec /bin/sh failed" in await printed(engine, engine_id)
     while (snapshot := await engine.inspect(engine_id)).running:
@@ -156,7 +158,7 @@ async def test_an_image_without_a_shell_ends_at_once_and_says_why(engine, volume
 # ---- the install script
 
 
-async def test_an_installer_is_root_and_the_volume_is_the_users_afterwards(engine, volume_path, tmp_path):
+async def test_installer_is_root_and_the_volume_is_the_users_afterwards(engine, volume_path, tmp_path):
     outside = tmp_path / "outside"
     outside.write_text("not theirs")
     (volume_path / "old").write_text("made by root")
@@ -187,7 +189,7 @@ exit 3
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-async def test_a_volume_is_handed_over_once_an_attempt(engine, volume_path, tmp_path):
+async def test_volume_is_handed_over_once_an_attempt(engine, volume_path, tmp_path):
     outside = tmp_path / "outside"
     outside.write_text("not theirs")
     (volume_path / "folder").mkdir()
@@ -227,7 +229,9 @@ async def test_more_consoles_than_connections_for_calls(engine, volume_path):
         nursery.cancel_scope.cancel()
 
 
-async def test_where_the_kernels_files_are_out_of_sight_docker_is_asked(engine, volume_path, monkeypatch):
+async def test_docker_is_asked_for_samples_where_cgroup_files_are_not_readable(
+    engine, volume_path, monkeypatch
+):
     engine_id = await engine.create_server(a_spec(volume_path, limits=Limits(memory=64 << 20)), 1)
     await engine.start(engine_id)
     monkeypatch.setattr(cgroups, "read_samples", lambda _: {})
@@ -239,7 +243,7 @@ async def test_where_the_kernels_files_are_out_of_sight_docker_is_asked(engine, 
 # ---- what is made to look into an image
 
 
-async def test_a_look_into_an_image_leaves_nothing_and_what_a_killed_daemon_left_is_removed(
+async def test_look_into_an_image_leaves_nothing_and_what_a_killed_daemon_left_is_removed(
     engine, node, volume_path
 ):
     labels = {"lightd.managed": "true", "lightd.node": node, "lightd.role": "image"}

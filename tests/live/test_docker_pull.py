@@ -10,7 +10,7 @@ from tests.support.doubles.registry import open_registry
 pytestmark = pytest.mark.live
 
 
-async def test_an_image_is_pulled_and_its_progress_told(engine):
+async def test_image_is_pulled_and_its_progress_told(engine):
     with open_registry() as (registry, host):
         image = f"{host}/slow/image:1"
         said = []
@@ -28,7 +28,7 @@ async def test_an_image_is_pulled_and_its_progress_told(engine):
             rig.call("DELETE", f"/images/{image}", force=1)
 
 
-async def test_a_cancelled_pull_has_really_ended(engine):
+async def test_cancelled_pull_has_really_ended(engine):
     with open_registry() as (registry, host):
         image = f"{host}/slow/image:2"
         async with trio.open_nursery() as nursery:
@@ -41,6 +41,6 @@ async def test_a_cancelled_pull_has_really_ended(engine):
         assert rig.call("GET", f"/images/{image}/json") is None
 
 
-async def test_an_image_that_the_registry_lacks_is_refused(engine):
+async def test_image_that_the_registry_lacks_is_refused(engine):
     with open_registry() as (_, host), pytest.raises(EngineRefused, match=r"There is no such image"):
         await engine.ensure_image(f"{host}/other/image:1", lambda _: None)

@@ -30,7 +30,7 @@ async def test_every_line_of_the_reference_works_on_a_real_engine(daemon, tmp_pa
 
 
 @pytest.mark.soak
-async def test_a_server_that_runs_stays_whole_while_its_node_is_asked_nonsense(daemon, tmp_path):
+async def test_server_that_runs_stays_whole_while_its_node_is_asked_nonsense(daemon, tmp_path):
     await daemon.create("s1")
     await daemon.power("start")
     volume = (await daemon.show())["volume_id"]

@@ -81,7 +81,7 @@ def write_journal(path, here):
     path.chmod(0o600)
 
 
-async def test_its_server_runs_on_and_can_be_used_and_started_again(upgraded):
+async def test_server_of_an_earlier_version_runs_on_and_can_be_started_again(upgraded):
     shown = await upgraded.show(ID)
     assert (shown["state"], shown["user"], shown["read_only"]) == ("running", "988:988", None)
     assert shown["mount"] == {"/maps": f"{upgraded.folder}/shared/maps"}
@@ -98,7 +98,7 @@ async def test_its_server_runs_on_and_can_be_used_and_started_again(upgraded):
     assert inspect(ID)["HostConfig"]["ReadonlyRootfs"] is False
 
 
-async def test_its_volume_ports_and_history_are_there(upgraded):
+async def test_volume_ports_and_history_of_an_earlier_version_are_there(upgraded):
     volume = await upgraded.get(f"/volumes/{VOLUME}")
     assert volume["quota_mb"] == 64
     names = {file["name"] for file in (await upgraded.get(f"/volumes/{VOLUME}/files"))["files"]}
@@ -112,7 +112,7 @@ async def test_its_volume_ports_and_history_are_there(upgraded):
     assert len((await upgraded.get("/auth/tokens"))["tokens"]) <= 1  # it lived an hour
 
 
-async def test_its_server_is_bounded_once_it_is_made_anew(upgraded):
+async def test_server_of_an_earlier_version_is_bounded_once_it_is_rebuilt(upgraded):
     answer = await upgraded.post(f"/containers/{ID}/rebind-network", {"ports": []}, wait=60)
     assert answer["status"] == "succeeded", answer.get("error")
     with trio.fail_after(PATIENCE):

@@ -39,7 +39,7 @@ async def test_new_limits_hold_for_the_running_process(daemon):
     assert (await daemon.show(ID))["limits"] == limits
 
 
-async def test_a_limit_that_is_taken_away_is_gone_from_the_next_start_on(daemon):
+async def test_limit_that_is_taken_away_is_gone_from_the_next_start_on(daemon):
     await daemon.create(ID, command=TELLS, start_pattern="Ready", limits={"memory": 64 * MIB})
     await daemon.power("start", ID)
     answered = await edit(daemon, {"limits": {}})
@@ -66,7 +66,7 @@ async def test_less_memory_than_is_in_use_is_refused_where_docker_can_tell(daemo
     assert (await daemon.show(ID))["limits"]["memory"] == inspect(ID)["HostConfig"]["Memory"]
 
 
-async def test_a_command_and_an_environment_are_seen_by_the_next_process_alone(daemon):
+async def test_command_and_an_environment_are_seen_by_the_next_process_alone(daemon):
     await daemon.create(ID, start_pattern="Ready", environment={"WORLD": "old"})
     await daemon.power("start", ID)
     before = inspect(ID)["Id"]
@@ -90,7 +90,7 @@ async def test_a_command_and_an_environment_are_seen_by_the_next_process_alone(d
     assert daemon.in_docker() == {f"lightd-{ID}": "running"}
 
 
-async def test_a_stop_policy_holds_at_once(daemon):
+async def test_stop_policy_holds_at_once(daemon):
     await daemon.create(ID, start_pattern="Ready", stop={"timeout": 3000, "type": "command", "value": "no"})
     await daemon.power("start", ID)
     answered = await edit(daemon, {"stop": {"type": "command", "value": "stop", "timeout": 20}})

@@ -25,11 +25,11 @@ def own(tmp_path):
 @pytest.mark.parametrize(
     ("user", "owner"), [("988:989", Owner(988, 989)), ("0:0", Owner(0, 0)), ("7", Owner(7, 0))]
 )
-def test_a_user_names_an_owner(user, owner):
+def test_user_names_an_owner(user, owner):
     assert Owner.from_user(user) == owner
 
 
-def test_what_only_root_may_give_away_is_refused_to_others_in_a_sentence(own, volume_path, monkeypatch):
+def test_hand_over_without_root_is_refused_in_a_sentence(own, volume_path, monkeypatch):
     def forbid(*_, **__):
         raise PermissionError(1, "Operation not permitted")
 
@@ -54,7 +54,7 @@ def test_files_are_readable_by_whoever_the_container_runs_as(own):
     assert {path.stat().st_mode & 0o777 for path in own.iterdir()} == {0o644}
 
 
-def test_a_file_is_replaced_not_written_where_it_stands(own, tmp_path):
+def test_file_is_replaced_not_written_where_it_stands(own, tmp_path):
     outside = tmp_path / "outside"
     outside.write_text("untouched")
     (own / "entrypoint.sh").unlink()
@@ -65,7 +65,7 @@ def test_a_file_is_replaced_not_written_where_it_stands(own, tmp_path):
     assert not (own / "entrypoint.sh").is_symlink()
 
 
-def test_a_folder_that_is_a_link_is_refused(own, tmp_path):
+def test_folder_that_is_a_link_is_refused(own, tmp_path):
     link = tmp_path / "link"
     link.symlink_to(own)
     with pytest.raises(OSError, match="link"):
@@ -90,14 +90,14 @@ def test_clearing_takes_ours_and_leaves_what_is_others(own, volume_path):
     assert not own.exists()
 
 
-def test_a_volume_that_is_the_users_already_needs_no_rights(own, volume_path):
+def test_volume_that_is_the_users_already_needs_no_rights(own, volume_path):
     (volume_path / "a").mkdir()
     (volume_path / "a" / "b").symlink_to("/etc/passwd")
     folder.hand_over(str(volume_path), str(own), 1, ME)
     assert (own / "handed-over").read_text() == f"1 {ME.uid}:{ME.gid}\n"
 
 
-def test_a_volume_that_is_not_there_is_missed(own, volume_path):
+def test_volume_that_is_not_there_is_missed(own, volume_path):
     with pytest.raises(FileNotFoundError):
         folder.hand_over(f"{volume_path}-no", str(own), 1, ME)
 
@@ -121,7 +121,7 @@ def test_everything_in_it_changes_hands_and_nothing_outside(own, volume_path, tm
 
 
 @as_root
-def test_it_changes_hands_once_an_attempt_or_when_its_top_has_another_owner(own, volume_path):
+def test_volume_is_handed_over_once_an_attempt_or_when_its_top_has_another_owner(own, volume_path):
     file = volume_path / "file"
     file.touch()
 
@@ -152,7 +152,7 @@ def test_folders_nested_without_end_are_refused(own, volume_path):
 
 
 @as_root
-def test_a_hand_over_that_is_due_happens_once_and_takes_an_empty_folder_away(own, volume_path):
+def test_hand_over_that_is_due_happens_once_and_takes_an_empty_folder_away(own, volume_path):
     (volume_path / "file").touch()
     folder.hand_over(str(volume_path), str(own), 1, OTHER)
     os.chown(volume_path / "file", 0, 0)
@@ -168,13 +168,13 @@ def test_a_hand_over_that_is_due_happens_once_and_takes_an_empty_folder_away(own
     assert not own.exists()
 
 
-def test_a_hand_over_of_a_volume_that_is_gone_is_forgotten(own, volume_path):
+def test_hand_over_of_a_volume_that_is_gone_is_forgotten(own, volume_path):
     folder.expect_hand_over(str(own), 1, f"{ME.uid}:{ME.gid}", "no-such-volume")
     folder.settle_hand_over(str(own), str(volume_path.parent))
     assert not (own / "hand-over-due").exists()
 
 
-def test_a_hand_over_that_fails_is_told_and_stays_due(own, volume_path, monkeypatch, caplog):
+def test_hand_over_that_fails_is_told_and_stays_due(own, volume_path, monkeypatch, caplog):
     def fail(*_):
         raise OSError(5, "Input/output error")
 
@@ -185,7 +185,7 @@ def test_a_hand_over_that_fails_is_told_and_stays_due(own, volume_path, monkeypa
     assert "still has files of its installer's user: [Errno 5] Input/output error" in caplog.text
 
 
-def test_a_hand_over_outlives_the_removal_of_the_containers_folder(tmp_path, monkeypatch):
+def test_hand_over_outlives_the_removal_of_the_containers_folder(tmp_path, monkeypatch):
     """Two removals at once, as at a start after a kill: it ended the daemon."""
     own, volumes = tmp_path / "own", tmp_path / "volumes"
     own.mkdir()
@@ -196,13 +196,13 @@ def test_a_hand_over_outlives_the_removal_of_the_containers_folder(tmp_path, mon
     assert not own.exists()
 
 
-def test_a_hand_over_whose_folder_is_none_any_more_is_logged(tmp_path, caplog):
+def test_hand_over_whose_folder_is_none_any_more_is_logged(tmp_path, caplog):
     (tmp_path / "own").write_text("somebody's file")
     folder.settle_hand_over(str(tmp_path / "own"), str(tmp_path))
     assert "can't be read" in caplog.text
 
 
-def test_a_hand_over_after_an_installer_leaves_that_after_a_later_one_due(tmp_path):
+def test_hand_over_after_an_installer_leaves_that_after_a_later_one_due(tmp_path):
     """An orphan's removal takes a while, and the container may be made anew meanwhile."""
     own, volumes = tmp_path / "own", tmp_path / "volumes"
     own.mkdir()

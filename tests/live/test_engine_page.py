@@ -25,7 +25,7 @@ async def second_shell(second, second_daemon, tmp_path):
         yield shell
 
 
-async def test_an_engine_that_is_down_is_told_by_the_log_by_systemd_and_by_docker(
+async def test_engine_that_is_down_is_told_by_the_log_by_systemd_and_by_docker(
     second, second_daemon, second_shell
 ):
     (look,) = blocks(PAGE, "The engine is down")
@@ -73,7 +73,7 @@ async def test_servers_run_on_through_a_restart_of_an_engine_with_live_restore(
     assert (await second_daemon.show(ID))["state"] == "running"
 
 
-async def test_without_live_restore_those_that_are_down_are_found_and_started(
+async def test_servers_that_ended_without_live_restore_are_found_and_started(
     second, second_daemon, second_shell
 ):
     restart, mend = blocks(PAGE, "The engine is restarted")
@@ -95,7 +95,7 @@ async def test_without_live_restore_those_that_are_down_are_found_and_started(
     assert [end["expected"] for end in ends] == [False]
 
 
-async def test_an_engine_that_hangs_is_told_from_one_that_does_not_and_writes_where(
+async def test_engine_that_hangs_is_told_from_one_that_does_not_and_writes_where(
     second, second_daemon, second_shell
 ):
     engine.require_root()
@@ -121,7 +121,7 @@ async def wrote(second, times):
             await trio.sleep(0.1)
 
 
-async def test_an_engine_that_hangs_on_one_container_is_told_from_one_that_hangs(
+async def test_engine_that_hangs_on_one_container_is_told_from_one_that_hangs(
     second, second_daemon, second_shell, tmp_path
 ):
     engine.require_root()

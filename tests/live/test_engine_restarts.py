@@ -9,7 +9,7 @@ from tests.support.daemon import inspect
 from tests.support.second_engine import as_root
 
 
-def test_the_engine_under_test_has_a_network_of_its_own(second):
+def test_engine_under_test_has_a_network_of_its_own(second):
     namespace = as_root("readlink", f"/proc/{second.pid}/ns/net")
     assert namespace.startswith("net:[")
     assert namespace != str(Path("/proc/self/ns/net").readlink())
@@ -43,7 +43,7 @@ def check_true(shown):
         assert shown["exit"]["oom_killed"] is state["OOMKilled"]
 
 
-async def test_an_engine_that_is_killed_and_restores_its_containers_ends_no_server(second, second_daemon):
+async def test_engine_that_is_killed_and_restores_its_containers_ends_no_server(second, second_daemon):
     await restarted(second, live_restore=True)
     await second_daemon.engine_up()
     await second_daemon.create("s1", "line-printer 0 0.05", start_pattern="line 1")
@@ -74,7 +74,7 @@ async def test_an_engine_that_is_killed_and_restores_its_containers_ends_no_serv
         assert await ends(second_daemon, internal_id) == []
 
 
-async def test_an_exit_under_a_killed_engine_that_restores_is_found_with_its_code(second, second_daemon):
+async def test_exit_under_a_killed_engine_that_restores_is_found_with_its_code(second, second_daemon):
     await restarted(second, live_restore=True)
     await second_daemon.engine_up()
     await second_daemon.create("s1", "sleep 2; exit 7", start_pattern=None)
@@ -139,7 +139,7 @@ async def test_servers_that_lost_their_power_with_the_engine_are_told_once(secon
     check_true(await second_daemon.show())
 
 
-async def test_an_engine_that_hangs_for_a_while_is_waited_for_and_nothing_is_made_up(second, second_daemon):
+async def test_engine_that_hangs_for_a_while_is_waited_for_and_nothing_is_made_up(second, second_daemon):
     await second_daemon.create("s1", "line-printer 0 0.05", start_pattern="line 1")
     await second_daemon.create("s2", start_pattern="Ready")
     await second_daemon.create("s3", start_pattern="Ready")

@@ -77,27 +77,27 @@ async def test_messages_are_lines_however_they_are_cut(socket_path):
     ],
     ids=["cut off", "no JSON", "no end", "cut head", "no HTTP", "nothing"],
 )
-async def test_a_stream_that_breaks_is_an_engine_that_does_not_answer(socket_path, script):
+async def test_stream_that_breaks_is_an_engine_that_does_not_answer(socket_path, script):
     async with played(socket_path, *script) as socket:
         with pytest.raises(EngineUnavailable):
             await messages(socket)
 
 
-async def test_a_refusal_has_its_status_and_words(socket_path):
+async def test_refusal_has_its_status_and_words(socket_path):
     async with played(socket_path, NOT_FOUND) as socket:
         with pytest.raises(Refused) as refused:
             await messages(socket)
     assert (refused.value.status, refused.value.message) == (404, "no")
 
 
-async def test_an_engine_that_takes_too_long_does_not_answer(socket_path):
+async def test_engine_that_takes_too_long_does_not_answer(socket_path):
     async with played(socket_path) as socket:
         with pytest.raises(EngineUnavailable, match="in time"):
             async with streams.open_body(socket, "GET", "/events", patience=0):
                 pass
 
 
-async def test_a_console_begins_with_what_came_along_with_the_answer(socket_path):
+async def test_console_begins_with_what_came_along_with_the_answer(socket_path):
     async with attached(socket_path, UPGRADED + b"one", b"two") as console:
         assert await console.receive() == b"one"
         assert await console.receive() == b"two"
@@ -105,7 +105,7 @@ async def test_a_console_begins_with_what_came_along_with_the_answer(socket_path
         assert await console.receive() == b""
 
 
-async def test_a_console_without_a_terminal_is_unframed(socket_path):
+async def test_console_without_a_terminal_is_unframed(socket_path):
     frame = b"\1\0\0\0\0\0\0\5hello"
     found = b""
     async with attached(
@@ -116,13 +116,13 @@ async def test_a_console_without_a_terminal_is_unframed(socket_path):
     assert found == b"hellohello"
 
 
-async def test_a_console_of_nobody_is_missing(socket_path):
+async def test_console_of_nobody_is_missing(socket_path):
     with pytest.RaisesGroup(Missing, allow_unwrapped=True, flatten_subgroups=True):
         async with attached(socket_path, NOT_FOUND):
             pass
 
 
-async def test_an_answer_that_is_no_raw_stream_is_no_console(socket_path):
+async def test_answer_that_is_no_raw_stream_is_no_console(socket_path):
     with pytest.RaisesGroup(EngineUnavailable, allow_unwrapped=True, flatten_subgroups=True):
         async with attached(socket_path, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"):
             pass

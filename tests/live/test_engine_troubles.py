@@ -51,7 +51,7 @@ async def types(daemon, internal_id="s1"):
 # Streams that are cut
 
 
-async def test_a_stream_of_events_that_is_cut_is_opened_again_and_nobody_is_refused(proxied):
+async def test_stream_of_events_that_is_cut_is_opened_again_and_nobody_is_refused(proxied):
     daemon, proxy = proxied
     await daemon.create(start_pattern="Ready")
     await daemon.power("start")
@@ -64,7 +64,7 @@ async def test_a_stream_of_events_that_is_cut_is_opened_again_and_nobody_is_refu
     await settled(daemon, state="offline")
 
 
-async def test_an_exit_while_every_stream_is_cut_is_found_with_its_code(proxied):
+async def test_exit_while_every_stream_is_cut_is_found_with_its_code(proxied):
     daemon, proxy = proxied
     for internal_id in ("s1", "s2"):
         await daemon.create(internal_id, start_pattern="Ready")
@@ -95,7 +95,7 @@ async def say_again(console):
 # A call that stalls
 
 
-async def test_a_call_that_stalls_on_one_container_delays_no_other_and_nothing_that_needs_no_engine(proxied):
+async def test_call_that_stalls_on_one_container_delays_no_other_and_nothing_that_needs_no_engine(proxied):
     daemon, proxy = proxied
     for internal_id in ("s1", "s2", "s3"):
         await daemon.create(internal_id, start_pattern="Ready")
@@ -116,7 +116,7 @@ async def test_a_call_that_stalls_on_one_container_delays_no_other_and_nothing_t
     assert (await types(daemon, "s1")).count("started") == 1
 
 
-async def test_a_running_server_whose_engine_calls_stall_keeps_no_daemon_from_starting(proxied):
+async def test_running_server_whose_engine_calls_stall_keeps_no_daemon_from_starting(proxied):
     daemon, proxy = proxied
     for internal_id in ("s1", "s2", "s3"):
         await daemon.create(internal_id, start_pattern="Ready")
@@ -135,7 +135,7 @@ async def test_a_running_server_whose_engine_calls_stall_keeps_no_daemon_from_st
     assert shown["exit"]["code"] == 137
 
 
-async def test_a_call_that_stalls_keeps_no_daemon_from_ending_and_the_next_one_goes_on(proxied):
+async def test_call_that_stalls_keeps_no_daemon_from_ending_and_the_next_one_goes_on(proxied):
     daemon, proxy = proxied
     await daemon.create(start_pattern="Ready")
     with proxy.holding("POST .*/start") as held:
@@ -191,7 +191,7 @@ async def open_hasty(docker, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("answer", [False, True], ids=["done-late", "told-late"])
 @pytest.mark.parametrize("call", ["create", "start"])
-async def test_what_is_done_after_the_deadline_is_done_once(docker, tmp_path, monkeypatch, call, answer):
+async def test_call_that_happens_after_its_deadline_happens_once(docker, tmp_path, monkeypatch, call, answer):
     async with open_hasty(docker, tmp_path, monkeypatch) as (world, proxy, spec):
         name = spec.internal_id
         with proxy.holding(f"POST .*containers/.*{call}", answer=answer) as held:
@@ -213,7 +213,7 @@ async def test_what_is_done_after_the_deadline_is_done_once(docker, tmp_path, mo
         assert world.state(name).started_at == (await world.engine.inspect(row.engine_id)).started_at
 
 
-async def test_a_creation_that_comes_after_the_deletion_leaves_nothing_behind(docker, tmp_path, monkeypatch):
+async def test_creation_that_comes_after_the_deletion_leaves_nothing_behind(docker, tmp_path, monkeypatch):
     async with open_hasty(docker, tmp_path, monkeypatch) as (world, proxy, spec):
         with proxy.holding("POST .*containers/create") as held:
             await world.create(spec)
@@ -225,7 +225,7 @@ async def test_a_creation_that_comes_after_the_deletion_leaves_nothing_behind(do
         assert await world.engine.list() == []
 
 
-async def test_a_process_that_starts_after_it_was_killed_is_found_running(docker, tmp_path, monkeypatch):
+async def test_process_that_starts_after_it_was_killed_is_found_running(docker, tmp_path, monkeypatch):
     async with open_hasty(docker, tmp_path, monkeypatch) as (world, proxy, spec):
         name = spec.internal_id
         await world.create(spec)

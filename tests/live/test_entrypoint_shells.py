@@ -71,7 +71,7 @@ def test_stdin_and_the_exit_code_are_the_programs(interpreter, kind, graceful_se
 
 
 @pytest.mark.parametrize("kind", commands(""))
-def test_a_signal_reaches_the_program_and_is_waited_for(interpreter, kind, graceful_server, tmp_path):
+def test_signal_reaches_the_program_and_is_waited_for(interpreter, kind, graceful_server, tmp_path):
     command = commands(graceful_server)[kind]
     with start(interpreter, command, tmp_path) as process:
         assert process.stdout.readline().startswith("ready")
@@ -85,7 +85,7 @@ def test_a_signal_reaches_the_program_and_is_waited_for(interpreter, kind, grace
     assert process.returncode == 4
 
 
-def test_nothing_is_started_after_the_signal(interpreter, graceful_server, tmp_path):
+def test_entrypoint_starts_no_further_command_after_the_signal(interpreter, graceful_server, tmp_path):
     with start(interpreter, f"{graceful_server}; echo next; sleep 60", tmp_path) as process:
         assert process.stdout.readline().startswith("ready")
         os.killpg(process.pid, signal.SIGTERM)
@@ -111,7 +111,7 @@ def test_arguments_and_environment_are_as_written(interpreter, graceful_server, 
         assert printed.splitlines()[0] == ready
 
 
-def test_the_installer_honours_the_shebang_and_keeps_the_code(interpreter, tmp_path):
+def test_installer_honours_the_shebang_and_keeps_the_code(interpreter, tmp_path):
     script = tmp_path / "install.sh"
     for first, said in [("#!/bin/sh -e", "sh"), ("#!/no/such/interpreter -x", "sh")]:
         script.write_text(f"{first}\necho sh\nexit 9\n")

@@ -119,7 +119,7 @@ def check_not_torn(records):
             version += count
 
 
-async def test_a_kill_at_any_moment_loses_nothing_that_was_acknowledged(tmp_path):
+async def test_kill_at_any_moment_loses_nothing_that_was_acknowledged(tmp_path):
     path = tmp_path / "journal.db"
     moments = random.Random(time.time_ns())
     acknowledged = 0

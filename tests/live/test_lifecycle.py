@@ -6,7 +6,7 @@ from tests.rig import engine
 from tests.support.daemon import USER, free_port, inspect
 
 
-async def test_a_server_lives_its_whole_life(daemon):
+async def test_server_lives_its_whole_life(daemon):
     volume = await daemon.volume()
     await daemon.post(f"/volumes/{volume}/files", {"path": "conf/motd.txt", "content": "Welcome\n"})
     port = free_port()
@@ -43,7 +43,7 @@ async def test_a_server_lives_its_whole_life(daemon):
     assert [entry["name"] for entry in files] == ["conf", "installed"]
 
 
-async def test_the_container_is_made_as_the_contract_says(daemon):
+async def test_container_is_made_as_the_contract_says(daemon):
     await daemon.create(
         limits={"memory": 64 * 1024 * 1024, "cpu": 0.5, "pids": 64}, environment={"EULA": "true"}
     )
@@ -68,7 +68,7 @@ async def test_the_container_is_made_as_the_contract_says(daemon):
     assert mounts == {"/home/container": True, "/app/data": False, "/etc/machine-id": False}
 
 
-async def test_a_server_that_ignores_its_signal_is_killed_after_the_grace(daemon):
+async def test_server_that_ignores_its_signal_is_killed_after_the_grace(daemon):
     await daemon.create(command="ignore-sigterm", start_pattern="Ready", stop={"timeout": 1})
     await daemon.power("start")
     await daemon.power("stop")
@@ -85,7 +85,7 @@ async def test_kill_is_not_kept_waiting_by_a_slow_stop(daemon):
     assert (await daemon.show())["exit"]["code"] == 137
 
 
-async def test_a_restart_is_a_stop_and_a_start(daemon):
+async def test_restart_is_a_stop_and_a_start(daemon):
     await daemon.create(start_pattern="Ready")
     await daemon.power("start")
     before = (await daemon.show())["started_at"]
@@ -97,7 +97,7 @@ async def test_a_restart_is_a_stop_and_a_start(daemon):
     assert (await daemon.show())["started_at"] > before
 
 
-async def test_an_exit_that_nobody_asked_for_is_a_crash_with_its_last_lines_before_it(daemon):
+async def test_exit_that_nobody_asked_for_is_a_crash_with_its_last_lines_before_it(daemon):
     await daemon.create(command="echo one; echo two; exit 7")
     async with daemon.console() as console:
         await daemon.power("start")
@@ -107,7 +107,7 @@ async def test_an_exit_that_nobody_asked_for_is_a_crash_with_its_last_lines_befo
     assert (await daemon.show())["exit"]["code"] == 7
 
 
-async def test_a_memory_hog_is_told_as_one(daemon):
+async def test_memory_hog_is_told_as_one(daemon):
     await daemon.create(command="memory-hog", limits={"memory": 32 * 1024 * 1024})
     async with daemon.console() as console:
         await daemon.power("start", wait=0)
@@ -116,13 +116,13 @@ async def test_a_memory_hog_is_told_as_one(daemon):
     assert (await daemon.show())["exit"]["oom_killed"] is True
 
 
-async def test_a_prompt_without_a_newline_can_be_the_start_pattern(daemon):
+async def test_prompt_without_a_newline_can_be_the_start_pattern(daemon):
     await daemon.create(command="prompt", start_pattern="> $")
     assert (await daemon.power("start"))["status"] == "succeeded"
     assert (await daemon.show())["state"] == "running"
 
 
-async def test_an_install_script_that_fails_gives_the_ports_back_and_says_why(daemon):
+async def test_install_script_that_fails_gives_the_ports_back_and_says_why(daemon):
     address = {"ip": "127.0.0.1", "port": free_port()}
     await daemon.post("/network/ports", address)
     body = {"install_script": "echo broken; exit 3", "ports": [address]}
@@ -138,7 +138,7 @@ async def test_an_install_script_that_fails_gives_the_ports_back_and_says_why(da
     assert refused["code"] == "install_failed"
 
 
-async def test_a_hanging_install_script_can_be_cancelled(daemon):
+async def test_hanging_install_script_can_be_cancelled(daemon):
     await daemon.create(wait=False, install_script="echo begun; sleep 1000")
     async with daemon.console(query="&since_line=0") as console:
         await console.until("console", "begun")
@@ -149,7 +149,7 @@ async def test_a_hanging_install_script_can_be_cancelled(daemon):
     assert daemon.in_docker() == {}
 
 
-async def test_a_missing_image_fails_the_installation(daemon):
+async def test_missing_image_fails_the_installation(daemon):
     answer = await daemon.post(
         "/containers",
         {
@@ -164,7 +164,7 @@ async def test_a_missing_image_fails_the_installation(daemon):
     assert "lightd-no-such-image" in answer["error"]
 
 
-async def test_a_port_that_the_host_uses_already_fails_the_start_and_can_be_tried_again(daemon):
+async def test_port_that_the_host_uses_already_fails_the_start_and_can_be_tried_again(daemon):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         await daemon.post("/network/ports", {"ip": "127.0.0.1", "port": port})
@@ -175,7 +175,7 @@ async def test_a_port_that_the_host_uses_already_fails_the_start_and_can_be_trie
     assert (await daemon.power("start"))["status"] == "succeeded"
 
 
-async def test_an_image_without_a_shell_fails_the_start(daemon):
+async def test_image_without_a_shell_fails_the_start(daemon):
     await daemon.create(image=engine.BROKEN_IMAGE, start_pattern="Ready")
     answer = await daemon.power("start")
     assert answer["status"] == "failed"

@@ -53,7 +53,7 @@ async def refused_start(node, internal_id=ID):
 SHOW = "sh -c 'cat /maps/*; echo shown; sleep 1000'"
 
 
-async def test_a_folder_that_is_replaced_by_a_link_is_not_mounted_at_the_next_start(mounting, shared_folder):
+async def test_folder_that_is_replaced_by_a_link_is_not_mounted_at_the_next_start(mounting, shared_folder):
     await mounting.create(OTHER, SHOW, mount={"/maps": str(shared_folder)}, start_pattern="shown")
     await mounting.create(ID, SHOW, mount={"/maps": str(shared_folder / "maps")}, start_pattern="shown")
     answer = await mounting.power("start", ID)
@@ -72,7 +72,7 @@ async def test_a_folder_that_is_replaced_by_a_link_is_not_mounted_at_the_next_st
     assert answer["status"] == "succeeded", answer.get("error")
 
 
-async def test_a_link_to_what_is_allowed_too_is_not_followed_either(mounting, shared_folder):
+async def test_link_to_what_is_allowed_too_is_not_followed_either(mounting, shared_folder):
     (shared_folder / "link").symlink_to("maps")
     body = {"mount": {"/maps": str(shared_folder / "link")}, "volume_id": await mounting.volume()}
     body |= {"internal_id": ID, "image": engine.IMAGE, "startup_command": SHOW}
@@ -80,7 +80,7 @@ async def test_a_link_to_what_is_allowed_too_is_not_followed_either(mounting, sh
     assert answer["code"] == "mount_not_allowed"
 
 
-async def test_a_mount_that_is_allowed_no_more_is_refused_at_the_next_start(mounting, shared_folder):
+async def test_mount_that_is_allowed_no_more_is_refused_at_the_next_start(mounting, shared_folder):
     await mounting.create(ID, SHOW, mount={"/maps": str(shared_folder / "maps")}, start_pattern="shown")
     await mounting.power("start", ID)
     mounting.config.write_text(mounting.config.read_text().replace(f'"{shared_folder}"', ""))
@@ -90,16 +90,14 @@ async def test_a_mount_that_is_allowed_no_more_is_refused_at_the_next_start(moun
     assert "not among the paths" in await refused_start(mounting)
 
 
-async def test_a_path_that_is_gone_is_told(mounting, shared_folder):
+async def test_path_that_is_gone_is_told(mounting, shared_folder):
     await mounting.create(ID, SHOW, mount={"/maps": str(shared_folder / "maps")})
     (shared_folder / "maps" / "map").unlink()
     (shared_folder / "maps").rmdir()
     assert "does not exist on the host" in await refused_start(mounting)
 
 
-async def test_what_docker_mounted_in_place_of_what_was_looked_at_is_killed(
-    mounting, shared_folder, monkeypatch
-):
+async def test_container_with_a_swapped_mount_is_killed(mounting, shared_folder, monkeypatch):
     """The swap comes between the look and Docker's own: here it does so each time."""
     mounting.end()
     await mounting.start()
@@ -150,7 +148,7 @@ def exchange(one, other):
         raise OSError(ctypes.get_errno(), "renameat2")
 
 
-async def test_a_read_only_mount_can_be_read_and_not_written(mounting, shared_folder):
+async def test_read_only_mount_can_be_read_and_not_written(mounting, shared_folder):
     command = (
         "sh -c 'cat /maps/map; touch /maps/new || echo refused; touch /rw/new && echo written; sleep 1000'"
     )
@@ -166,7 +164,7 @@ async def test_a_read_only_mount_can_be_read_and_not_written(mounting, shared_fo
 # ---- the look itself
 
 
-def test_a_look_follows_an_operators_link_to_the_allowed_folder_and_no_others(tmp_path):
+def test_look_follows_an_operators_link_to_the_allowed_folder_and_no_others(tmp_path):
     (tmp_path / "disk" / "maps").mkdir(parents=True)
     (tmp_path / "srv").symlink_to("disk")
     by_link, by_name = tmp_path / "srv", tmp_path / "disk"
@@ -180,7 +178,7 @@ def test_a_look_follows_an_operators_link_to_the_allowed_folder_and_no_others(tm
         mounts.look(f"{by_link}/maps", "/m", [by_link])
 
 
-def test_of_two_allowed_folders_the_outer_one_counts(tmp_path):
+def test_outer_one_of_two_allowed_folders_counts(tmp_path):
     (tmp_path / "secret").mkdir()
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / "maps").symlink_to(tmp_path / "secret")
@@ -189,7 +187,7 @@ def test_of_two_allowed_folders_the_outer_one_counts(tmp_path):
         mounts.look(str(tmp_path / "shared" / "maps"), "/m", allowed)
 
 
-def test_what_a_process_sees_is_compared_with_what_was_looked_at(tmp_path):
+def test_mount_in_the_process_is_compared_with_the_checked_one(tmp_path):
     here = mounts.look("/proc", "/m", [Path("/proc")])
     mounts.check_shown(os.getpid(), [here])
     with pytest.raises(mounts.MountRefused, match="something else"):

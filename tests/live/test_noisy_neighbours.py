@@ -10,7 +10,7 @@ REDRAW = "awk 'BEGIN { for (;;) printf \"\\r\\033[K%d%%\", n++ }'"
 OFFENDERS = {"noisy-yes": "yes", "noisy-empty": "yes ''", "noisy-terminal": REDRAW}
 
 
-async def test_a_kill_and_a_ping_come_through_while_consoles_never_rest(daemon):
+async def test_kill_and_a_ping_come_through_while_consoles_never_rest(daemon):
     for internal_id, command in OFFENDERS.items():
         settings = {"start_pattern": "^never printed$", "limits": {"cpu": 0.25}}
         await daemon.create(internal_id, command, tty=command is REDRAW, **settings)

@@ -34,7 +34,7 @@ async def status_with(daemon, token):
 # A new configuration
 
 
-async def test_a_configuration_is_read_again_in_both_ways_and_is_told(installed, page_shell):
+async def test_configuration_is_read_again_in_both_ways_and_is_told(installed, page_shell):
     reload, _ = blocks(PAGE, "A new configuration")
     file = json.loads(installed.config.read_text())
     file["monitoring"]["interval_ms"] = 300
@@ -50,7 +50,7 @@ async def _in_log(daemon, text):
     return text in daemon.log.read_text()
 
 
-async def test_the_master_token_is_replaced_without_a_restart(installed, page_shell):
+async def test_master_token_is_replaced_without_a_restart(installed, page_shell):
     _, replace = blocks(PAGE, "A new configuration")
     before, pid = json.loads(installed.config.read_text())["authorization"]["token"], installed.process.pid
     said = await page_shell.run(f'{replace}\necho "now $token"')
@@ -69,9 +69,7 @@ async def test_the_master_token_is_replaced_without_a_restart(installed, page_sh
 # The audit
 
 
-async def test_the_audit_is_read_from_the_journals_file_with_lightd_running_and_stopped(
-    installed, page_shell
-):
+async def test_audit_is_read_from_the_journals_file_with_lightd_running_and_stopped(installed, page_shell):
     engine.require("sqlite3")
     (read,) = blocks(PAGE, "The audit")
     volume = await installed.volume()
@@ -92,7 +90,7 @@ async def test_the_audit_is_read_from_the_journals_file_with_lightd_running_and_
 ENDS = [dt.datetime(2031, 1, 30, 4, 5, 6, tzinfo=dt.UTC), dt.datetime(2032, 12, 1, tzinfo=dt.UTC)]
 
 
-async def test_it_is_shown_until_when_a_certificate_is_good_and_a_renewed_one_too(tmp_path):
+async def test_certificate_end_is_shown_for_the_first_and_a_renewed_one(tmp_path):
     engine.require("openssl")
     (show,) = blocks(PAGE, "TLS")
     tls = {"cert": str(tmp_path / "cert.pem"), "key": str(tmp_path / "key.pem")}
@@ -125,7 +123,7 @@ def put_certificate(folder, end):
 # The journal's copies, and a journal that is lost
 
 
-async def test_a_daemon_starts_from_its_backup_and_names_what_is_younger_until_it_is_stopped(
+async def test_daemon_starts_from_its_backup_and_names_what_is_younger_until_it_is_stopped(
     installed, page_shell
 ):
     engine.require("sqlite3", "docker")
@@ -176,7 +174,7 @@ async def test_lightd_is_restarted_and_containers_run_on(installed, page_shell):
     assert inspect(ID)["State"]["Pid"] == before
 
 
-async def test_what_was_done_behind_lightds_back_is_in_the_history(installed, page_shell):
+async def test_changes_behind_lightds_back_are_in_the_history(installed, page_shell):
     engine.require("docker")
     (look,) = blocks(PAGE, "A container was changed behind lightd's back")
     await installed.create(ID, start_pattern="Ready")

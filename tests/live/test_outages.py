@@ -38,7 +38,7 @@ async def wait_refused(daemon):
     assert answer.headers["Retry-After"]
 
 
-async def test_without_an_engine_the_daemon_starts_serves_and_answers_503_where_it_needs_one(behind_a_door):
+async def test_daemon_without_an_engine_serves_and_answers_503_where_it_needs_one(behind_a_door):
     daemon, door = behind_a_door
     await daemon.start()
     assert (await daemon.get("/containers"))["containers"] == []
@@ -60,7 +60,7 @@ async def test_without_an_engine_the_daemon_starts_serves_and_answers_503_where_
     assert (await daemon.post("/containers", body, wait=60))["status"] == "succeeded"
 
 
-async def test_an_engine_that_goes_and_comes_back_causes_no_false_exit_and_the_console_goes_on(behind_a_door):
+async def test_engine_that_goes_and_comes_back_causes_no_false_exit_and_the_console_goes_on(behind_a_door):
     daemon, door = behind_a_door
     await door.open()
     await daemon.start()
@@ -84,7 +84,7 @@ async def test_an_engine_that_goes_and_comes_back_causes_no_false_exit_and_the_c
         await console.until("event", "exit")
 
 
-async def test_an_exit_during_the_outage_is_found_with_its_code(behind_a_door):
+async def test_exit_during_the_outage_is_found_with_its_code(behind_a_door):
     daemon, door = behind_a_door
     await door.open()
     await daemon.start()
@@ -101,7 +101,7 @@ async def test_an_exit_during_the_outage_is_found_with_its_code(behind_a_door):
     assert shown["exit"]["code"] == 137
 
 
-async def test_a_stop_that_met_the_outage_is_done_when_it_is_over(behind_a_door):
+async def test_stop_that_met_the_outage_is_done_when_it_is_over(behind_a_door):
     daemon, door = behind_a_door
     await door.open()
     await daemon.start()
@@ -119,7 +119,7 @@ async def test_a_stop_that_met_the_outage_is_done_when_it_is_over(behind_a_door)
     assert shown["exit"]["code"] == 137
 
 
-async def test_an_engine_that_hangs_keeps_nobody_waiting_who_does_not_need_it(behind_a_door):
+async def test_engine_that_hangs_keeps_nobody_waiting_who_does_not_need_it(behind_a_door):
     daemon, door = behind_a_door
     await door.open()
     await daemon.start()

@@ -25,7 +25,7 @@ async def status_with(daemon, reason):
             await trio.sleep(0.05)
 
 
-async def test_a_panel_that_nobody_vouches_for_is_told_of_all_once_somebody_does(
+async def test_panel_that_nobody_vouches_for_is_told_of_all_once_somebody_does(
     installation, trusted_authority
 ):
     daemon = installation

@@ -42,7 +42,7 @@ async def office():
         yield office
 
 
-async def test_a_panel_that_is_enabled_while_servers_run_has_its_container_made(daemon, office):
+async def test_panel_that_is_enabled_while_servers_run_has_its_container_made(daemon, office):
     await daemon.create("exchange-ours")
     await daemon.power("start", "exchange-ours")
     entry = {
@@ -76,7 +76,7 @@ async def test_a_panel_that_is_enabled_while_servers_run_has_its_container_made(
     assert set(daemon.in_docker()) == {"lightd-exchange-ours", "lightd-exchange-theirs"}
 
 
-async def test_what_a_file_allows_holds_at_once_and_a_bad_one_says_where_it_is_wrong(daemon, tmp_path):
+async def test_reloaded_file_holds_at_once_and_a_bad_one_says_where_it_is_wrong(daemon, tmp_path):
     (tmp_path / "maps").mkdir()
     (tmp_path / "maps/one").write_text("the map\n")
     body = {

@@ -52,7 +52,7 @@ async def write_past(folder):
     return expected
 
 
-async def test_a_killed_daemon_loses_no_update_and_repeats_only_what_it_was_at(installation):
+async def test_killed_daemon_loses_no_update_and_repeats_only_what_it_was_at(installation):
     daemon, dice = installation, random.Random(7)
     expected = await write_past(daemon.folder)
     good = True
@@ -104,7 +104,7 @@ async def test_a_killed_daemon_loses_no_update_and_repeats_only_what_it_was_at(i
     print(f"{UPDATES} updates of {SERVERS} servers, {KILLS} kills at {kills}: {repeated} frames came again")  # noqa: T201 - -s shows it
 
 
-async def test_a_hangup_has_the_daemon_take_on_a_new_token_while_it_runs(installation):
+async def test_hangup_has_the_daemon_take_on_a_new_token_while_it_runs(installation):
     daemon = installation
     await daemon.start()
     async with daemon.console("") as console:

@@ -9,7 +9,7 @@ from tests.support.terminal import on_terminal
 ID = "people-console"
 
 
-async def test_a_console_on_a_terminal_outlives_its_daemon_and_takes_no_orders(daemon):
+async def test_console_on_a_terminal_outlives_its_daemon_and_takes_no_orders(daemon):
     port = int(daemon.url.rpartition(":")[2])
     file = json.loads(daemon.config.read_text())
     file["server"] = {"host": "127.0.0.1", "port": port}

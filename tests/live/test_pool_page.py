@@ -34,7 +34,7 @@ async def pool_shell(pooled, tmp_path):
         yield shell
 
 
-async def test_a_pool_is_seen_as_a_mount_a_loop_device_and_the_sizes_of_its_volumes(pooled, pool_shell):
+async def test_pool_is_seen_as_a_mount_a_loop_device_and_the_sizes_of_its_volumes(pooled, pool_shell):
     look, _ = blocks(PAGE, "Quotas")
     await a_volume(pooled, 32)
     lines = (await pool_shell.run(look)).splitlines()
@@ -47,7 +47,7 @@ async def test_a_pool_is_seen_as_a_mount_a_loop_device_and_the_sizes_of_its_volu
     assert any("32.00MiB" in line for line in lines[3:])
 
 
-async def test_a_pool_is_given_up_with_every_file_and_size_kept(pooled, pool_shell):
+async def test_pool_is_given_up_with_every_file_and_size_kept(pooled, pool_shell):
     _, give_up = blocks(PAGE, "Quotas")
     volume = await a_volume(pooled, 32)
     await pooled.post(f"/volumes/{volume}/files", {"path": "world.dat", "content": "precious"})
@@ -88,7 +88,7 @@ umount /var/lib/lightd/storage/volumes
 """
 
 
-async def test_the_line_of_fstab_mounts_the_pool_as_lightd_does(pooled, pool_shell, tmp_path):
+async def test_line_of_fstab_mounts_the_pool_as_lightd_does(pooled, pool_shell, tmp_path):
     engine.require("unshare")
     (line,) = blocks(PAGE, "Quotas", "fstab")
     volume = await a_volume(pooled, 32)
@@ -107,7 +107,7 @@ async def test_the_line_of_fstab_mounts_the_pool_as_lightd_does(pooled, pool_she
     assert set(line.split()[3].split(",")) - {"nofail"} == set(pool.OPTIONS.split(","))
 
 
-def test_the_drop_ins_are_what_systemd_takes_and_change_what_they_say(tmp_path):
+def test_drop_ins_are_what_systemd_takes_and_change_what_they_say(tmp_path):
     engine.require("systemd-analyze")
     (quotas,) = blocks(PAGE, "Quotas", "ini")
     (processes,) = blocks("docs/engines.md", "Settings for systemd", "ini")

@@ -22,7 +22,7 @@ def rename_last(daemon, internal_id, kind):
     return before
 
 
-async def test_a_container_whose_history_is_broken_is_alone_in_quarantine_and_comes_back(daemon):
+async def test_container_whose_history_is_broken_is_alone_in_quarantine_and_comes_back(daemon):
     address = {"ip": "127.0.0.1", "port": free_port()}
     await daemon.post("/network/ports", address)
     await daemon.create("q1", start_pattern="Ready", ports=[address])

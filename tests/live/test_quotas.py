@@ -33,7 +33,7 @@ async def accounting(docker, tmp_path):
         yield daemon
 
 
-async def test_a_full_server_gets_an_error_from_the_kernel_and_goes_on_when_its_volume_grows(pooled):
+async def test_full_server_gets_an_error_from_the_kernel_and_goes_on_when_its_volume_grows(pooled):
     volume = await a_volume(pooled, 32)
     await pooled.create("quota-full", command=FILL, volume_id=volume)
     async with pooled.console("quota-full") as console:
@@ -60,7 +60,7 @@ async def test_a_full_server_gets_an_error_from_the_kernel_and_goes_on_when_its_
     assert 70 <= quota["used_mb"] <= 73
 
 
-async def test_an_installer_is_held_to_the_size_too(pooled):
+async def test_installer_is_held_to_the_size_too(pooled):
     script = "dd if=/dev/zero of=big bs=1M count=40 || exit 9"
     volume = await a_volume(pooled, 16)
     await pooled.create("quota-install", wait=False, volume_id=volume, install_script=script)
@@ -69,7 +69,7 @@ async def test_an_installer_is_held_to_the_size_too(pooled):
     assert "exit code 9" in (await pooled.show("quota-install"))["error"]
 
 
-async def test_the_pool_is_mounted_before_any_server_starts_and_ceilings_are_restored(pooled):
+async def test_pool_is_mounted_before_any_server_starts_and_ceilings_are_restored(pooled):
     volume = await a_volume(pooled, 24)
     await pooled.post(f"/volumes/{volume}/files", {"path": "kept", "content": "kept"})
     await pooled.create("quota-boot", command="cat kept; stdin-echo", start_pattern="Ready", volume_id=volume)
@@ -86,7 +86,7 @@ async def test_the_pool_is_mounted_before_any_server_starts_and_ceilings_are_res
     assert not fits(volumes_of(pooled) / volume, 40)
 
 
-async def test_a_volume_that_is_not_mounted_keeps_its_server_offline(pooled):
+async def test_volume_that_is_not_mounted_keeps_its_server_offline(pooled):
     volume = await a_volume(pooled, 24)
     await pooled.create("quota-gone", start_pattern="Ready", volume_id=volume)
     pooled.stop()
@@ -113,7 +113,7 @@ async def test_a_volume_that_is_not_mounted_keeps_its_server_offline(pooled):
     assert (await pooled.power("start", "quota-gone"))["status"] == "succeeded"
 
 
-async def test_a_pool_grows_with_the_configuration_while_servers_run(pooled):
+async def test_pool_grows_with_the_configuration_while_servers_run(pooled):
     volume = await a_volume(pooled, 64)
     await pooled.create("quota-grow", start_pattern="Ready", volume_id=volume)
     await pooled.power("start", "quota-grow")
@@ -164,7 +164,7 @@ async def test_volumes_made_under_kill_minus_nine_are_whole_or_not_there(pooled)
     assert not fits(volumes_of(pooled) / min(known), 20)
 
 
-async def test_a_runaway_is_stopped_where_the_kernel_does_not_help(accounting):
+async def test_runaway_is_stopped_where_the_kernel_does_not_help(accounting):
     volume = await a_volume(accounting, 8)
     await accounting.create("quota-run", command=RUNAWAY, volume_id=volume, stop={"timeout": 1})
     async with accounting.console("quota-run") as console:
@@ -181,7 +181,7 @@ async def test_a_runaway_is_stopped_where_the_kernel_does_not_help(accounting):
     assert 8 < quota["used_mb"] < 40
 
 
-async def test_nothing_starts_on_a_folder_that_is_missing(accounting):
+async def test_start_on_a_missing_volume_folder_is_refused(accounting):
     volume = await a_volume(accounting, 8)
     await accounting.create("quota-miss", volume_id=volume)
     (volumes_of(accounting) / volume).rmdir()

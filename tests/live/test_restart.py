@@ -20,7 +20,7 @@ async def settled(daemon, internal_id="s1", *, state):
     return shown
 
 
-async def test_a_running_server_survives_kill_minus_nine_and_its_console_goes_on(daemon):
+async def test_running_server_survives_kill_minus_nine_and_its_console_goes_on(daemon):
     await daemon.create(command="line-printer 0 0.05", start_pattern="line 2")
     await daemon.power("start")
     pid = inspect("s1")["State"]["Pid"]
@@ -42,7 +42,7 @@ async def test_a_running_server_survives_kill_minus_nine_and_its_console_goes_on
     assert (await daemon.show())["exit"]["code"] == 137
 
 
-async def test_a_restarted_daemon_still_talks_to_the_process(daemon):
+async def test_restarted_daemon_still_talks_to_the_process(daemon):
     await daemon.create(start_pattern="Ready", stop={"type": "command", "value": "stop", "timeout": 30})
     await daemon.power("start")
     assert daemon.stop() == 0
@@ -56,7 +56,7 @@ async def test_a_restarted_daemon_still_talks_to_the_process(daemon):
     assert (await daemon.show())["exit"]["code"] == 0
 
 
-async def test_an_exit_while_the_daemon_was_down_is_found_with_its_true_code(daemon):
+async def test_exit_while_the_daemon_was_down_is_found_with_its_true_code(daemon):
     await daemon.create(start_pattern="Ready")
     await daemon.power("start")
     daemon.kill()
@@ -69,7 +69,7 @@ async def test_an_exit_while_the_daemon_was_down_is_found_with_its_true_code(dae
     assert [event["type"] for event in events].count("exited") == 1
 
 
-async def test_a_container_that_was_removed_behind_our_back_is_made_anew_at_the_next_start(daemon):
+async def test_container_that_was_removed_behind_our_back_is_made_anew_at_the_next_start(daemon):
     await daemon.create(start_pattern="Ready")
     await daemon.power("start")
     engine.call("DELETE", "/containers/lightd-s1", force=1)
@@ -78,7 +78,7 @@ async def test_a_container_that_was_removed_behind_our_back_is_made_anew_at_the_
     assert daemon.in_docker() == {"lightd-s1": "running"}
 
 
-async def test_a_stop_that_the_daemon_did_not_live_to_see_goes_on(daemon):
+async def test_stop_that_the_daemon_did_not_live_to_see_goes_on(daemon):
     await daemon.create(command="ignore-sigterm", start_pattern="Ready", stop={"timeout": 2})
     await daemon.power("start")
     await daemon.power("stop", wait=0)
@@ -91,7 +91,7 @@ async def test_a_stop_that_the_daemon_did_not_live_to_see_goes_on(daemon):
     assert [event["data"]["expected"] for event in events if event["type"] == "exited"] == [True]
 
 
-async def test_an_orphan_of_this_node_is_removed_and_a_strangers_container_is_not(daemon, tmp_path):
+async def test_orphan_of_this_node_is_removed_and_a_strangers_container_is_not(daemon, tmp_path):
     stranger = Daemon(tmp_path / "stranger") if (tmp_path / "stranger").mkdir() is None else None
     try:
         await stranger.start()
@@ -110,7 +110,7 @@ async def test_an_orphan_of_this_node_is_removed_and_a_strangers_container_is_no
         engine.remove_labelled(stranger.node)
 
 
-async def test_a_killed_daemon_finds_the_true_state_of_each_of_many_containers(daemon):
+async def test_killed_daemon_finds_the_true_state_of_each_of_many_containers(daemon):
     crowd = Crowd(daemon, 16, "crowd")
     await crowd.gather()
     daemon.kill()

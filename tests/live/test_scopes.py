@@ -35,7 +35,7 @@ async def a_browser(daemon, permissions, containers=(MINE,)):
     return Browser(daemon, (await daemon.post("/auth/tokens", body))["token"])
 
 
-async def test_a_browser_with_a_token_for_one_console_has_that_and_nothing_else(daemon):
+async def test_browser_with_a_token_for_one_console_has_that_and_nothing_else(daemon):
     secret = {"environment": {"SECRET": "hunter2"}, "start_pattern": "Ready"}
     await daemon.create(MINE, SERVER, **secret)
     made = await daemon.create(OTHER, SERVER, **secret)
@@ -81,7 +81,7 @@ async def test_a_browser_with_a_token_for_one_console_has_that_and_nothing_else(
     assert (await daemon.show(OTHER))["state"] == "running"
 
 
-async def test_a_token_for_files_has_its_containers_volume_until_that_is_anothers(daemon):
+async def test_token_for_files_has_its_containers_volume_until_that_is_anothers(daemon):
     await daemon.create(MINE, "exec stdin-echo", start_pattern="Ready")
     await daemon.create(OTHER, "exec stdin-echo")
     mine, other = (await daemon.show(MINE))["volume_id"], (await daemon.show(OTHER))["volume_id"]

@@ -195,7 +195,7 @@ async def break_down(daemon):
     assert (await daemon.ask("GET", "/containers")).status_code == 200
 
 
-async def test_a_secret_is_in_no_log_no_answer_no_process_and_no_record(watched_daemon):
+async def test_secret_is_in_no_log_no_answer_no_process_and_no_record(watched_daemon):
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watched_daemon.look_at_processes)
         await live(watched_daemon)

@@ -47,7 +47,7 @@ inside "$1" -c "$3"
 """
 
 
-async def test_the_rule_keeps_containers_from_those_ports_of_the_host_and_from_no_others(daemon):
+async def test_rule_keeps_containers_from_those_ports_of_the_host_and_from_no_others(daemon):
     engine.require_root()
     engine.require("docker", "iptables", "ip", "ss", "unshare", "nsenter")
     (block,) = all_blocks(PAGE, "bash", "sh")

@@ -20,7 +20,7 @@ def start_second(daemon, tmp_path_factory):
     return start
 
 
-async def test_an_address_that_is_in_use_is_told_in_one_line(daemon, start_second):
+async def test_address_that_is_in_use_is_told_in_one_line(daemon, start_second):
     host, port = daemon.url.removeprefix("http://").split(":")
     done = start_second(server={"host": host, "port": int(port)})
     assert done.returncode == 1
@@ -29,7 +29,7 @@ async def test_an_address_that_is_in_use_is_told_in_one_line(daemon, start_secon
     assert "Traceback" not in done.stderr
 
 
-async def test_a_journal_that_another_daemon_has_is_told_in_one_line(daemon, start_second):
+async def test_journal_that_another_daemon_has_is_told_in_one_line(daemon, start_second):
     storage = daemon.folder / "storage"
     paths = {
         "base_path": str(storage),

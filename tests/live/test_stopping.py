@@ -45,7 +45,7 @@ def asking(daemon, path):
         yield
 
 
-async def test_a_stop_ends_within_seconds_though_threads_hang(tmp_path):
+async def test_stop_ends_within_seconds_though_threads_hang(tmp_path):
     daemon = Hanging(tmp_path, settings={"docker": {"engine": "process"}})
     await daemon.start()
     try:

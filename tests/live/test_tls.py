@@ -18,7 +18,7 @@ def tls_daemon(tmp_path, authority):
     daemon.end()
 
 
-async def test_the_command_serves_https_and_says_so(tls_daemon, authority):
+async def test_command_serves_https_and_says_so(tls_daemon, authority):
     await tls_daemon.start()
     assert tls_daemon.url.startswith("https://127.0.0.1:")
     async with httpx.AsyncClient(verify=authority.to_context(), trust_env=False, timeout=60) as client:
@@ -34,7 +34,7 @@ def serve(daemon):
     return done.returncode, done.stderr.splitlines()
 
 
-def test_a_certificate_that_can_not_be_used_is_a_line_a_mistake_and_exit_code_2(tls_daemon, tmp_path):
+def test_certificate_that_can_not_be_used_is_a_line_a_mistake_and_exit_code_2(tls_daemon, tmp_path):
     key = tmp_path / "key.pem"
     key.chmod(0o644)
     (tmp_path / "cert.pem").unlink()
@@ -47,14 +47,14 @@ def test_a_certificate_that_can_not_be_used_is_a_line_a_mistake_and_exit_code_2(
     )
 
 
-def test_a_foreign_key_is_exit_code_2(tls_daemon, authority, tmp_path):
+def test_foreign_key_is_exit_code_2(tls_daemon, authority, tmp_path):
     authority.write(cert=False)
     cert = tmp_path / "cert.pem"
     said = f"{tls_daemon.config}: server.tls.key: does not belong to the certificate in {cert}"
     assert serve(tls_daemon) == (2, [said])
 
 
-def test_the_token_is_printed_whatever_the_certificate(tls_daemon, tmp_path):
+def test_token_is_printed_whatever_the_certificate(tls_daemon, tmp_path):
     (tmp_path / "cert.pem").unlink()
     command = [sys.executable, "-m", "lightd", "--token", "what", "--config", tls_daemon.config]
     token = json.loads(tls_daemon.config.read_text())["authorization"]["token"]

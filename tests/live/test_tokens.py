@@ -22,13 +22,13 @@ async def use_at_once(daemon, token):
     return sorted(found)
 
 
-async def test_of_simultaneous_uses_of_a_token_for_one_use_exactly_one_wins(daemon):
+async def test_simultaneous_uses_of_a_token_for_one_use_have_exactly_one_winner(daemon):
     for _ in range(10):
         minted = await daemon.post("/auth/tokens", {"ttl": "1h", "remove_on_use": True})
         assert await use_at_once(daemon, minted["token"]) == [200] + [401] * (USES - 1)
 
 
-async def test_a_use_is_had_once_whenever_the_daemon_is_killed(daemon):
+async def test_use_is_had_once_whenever_the_daemon_is_killed(daemon):
     for pause in (0.0, 0.001, 0.003, 0.01):
         minted = await daemon.post("/auth/tokens", {"ttl": "1h", "remove_on_use": True})
         lasting = await daemon.post("/auth/tokens", {"ttl": "1h"})
@@ -54,7 +54,7 @@ async def test_a_use_is_had_once_whenever_the_daemon_is_killed(daemon):
         assert minted["token"] not in daemon.log.read_text()
 
 
-async def test_a_revoked_and_an_expired_token_close_their_sockets(daemon):
+async def test_revoked_and_an_expired_token_close_their_sockets(daemon):
     revoked = await daemon.post("/auth/tokens", {"ttl": "1h"})
     expiring = await daemon.post("/auth/tokens", {"ttl": "2s", "remove_on_use": True})
     closed = {}

@@ -263,7 +263,7 @@ def contents(path):
         return  # the tenant's own file under that name
 
 
-def check_nothing_was_brought_in(volume):
+def check_volume_holds_nothing_from_outside(volume):
     """No file of the volume holds what lies outside; its archives don't either."""
     for folder, _, names in os.walk(volume):
         for path in (Path(folder, name) for name in names):
@@ -300,11 +300,11 @@ async def test_no_race_of_a_hostile_tenant_leads_out_of_its_volume(race):
     with trio.fail_after(LONGER):
         while (held := held_by(daemon.process))[0] > descriptors + SPARE or held[1] != children:
             await trio.sleep(0.1)
-    check_nothing_was_brought_in(daemon.folder / "storage/volumes" / volume)
+    check_volume_holds_nothing_from_outside(daemon.folder / "storage/volumes" / volume)
     print(f"seed {seed}: {sum(sum(each.values()) for each in done.values())} requests: {done}")  # noqa: T201 - -s shows it
 
 
-async def test_a_volume_is_deleted_that_its_tenant_still_filled_a_moment_ago(race):
+async def test_volume_is_deleted_that_its_tenant_still_filled_a_moment_ago(race):
     daemon, volume = race
     await daemon.call("DELETE", f"/volumes/{volume}", status=409)
     await daemon.call("DELETE", f"/containers/{SERVER}")

@@ -67,7 +67,7 @@ async def a_volume_with(node, code):
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the programs are in this machine's language")
-async def test_a_server_that_takes_all_inotify_instances_leaves_others_theirs(separated):
+async def test_server_that_takes_all_inotify_instances_leaves_others_theirs(separated):
     taker, neighbour = await a_volume_with(separated, TAKES_ALL), await a_volume_with(separated, TAKES_ONE)
     command = "sh -c './program & sleep 2; echo taken; sleep 1000'"
     await separated.create(ONE, command, volume_id=taker, start_pattern="taken", tty=False)
@@ -95,7 +95,7 @@ WHO = (
 )
 
 
-async def test_a_server_has_a_name_a_home_and_a_machine_id_that_stays(separated):
+async def test_server_has_a_name_a_home_and_a_machine_id_that_stays(separated):
     await separated.create(ONE, WHO, start_pattern="told", tty=False)
     await separated.power("start", ONE)
     told = await printed(separated, ONE)
@@ -114,7 +114,7 @@ async def test_a_server_has_a_name_a_home_and_a_machine_id_that_stays(separated)
     assert (await printed(separated, OTHER))[4] != machine
 
 
-async def test_an_image_that_has_a_name_for_the_user_keeps_its_own(separated):
+async def test_image_that_has_a_name_for_the_user_keeps_its_own(separated):
     await separated.create(ONE, WHO, start_pattern="told", tty=False, user="988:988")
     await separated.power("start", ONE)
     assert (await printed(separated, ONE))[:4] == ["container"] * 3 + ["/home/container container container"]
@@ -122,7 +122,7 @@ async def test_an_image_that_has_a_name_for_the_user_keeps_its_own(separated):
     assert not targets & {"/etc/passwd", "/etc/group"}
 
 
-async def test_the_user_of_another_volume_is_refused(separated):
+async def test_user_of_another_volume_is_refused(separated):
     one, other = await separated.volume(), await separated.volume()
     body = {"internal_id": ONE, "image": engine.IMAGE, "startup_command": "stdin-echo", "volume_id": other}
     answer = await separated.post("/containers", {**body, "user": f"{owner(separated, one)}"}, 400)

@@ -32,7 +32,7 @@ def on_disk(daemon, volume):
 
 
 @as_root
-async def test_what_is_uploaded_belongs_to_the_containers_user_and_can_be_used_by_it(daemon):
+async def test_uploaded_files_belong_to_the_containers_user_and_can_be_used_by_it(daemon):
     volume = await daemon.volume()
     await daemon.create(SERVER, command="sh run.sh", volume_id=volume, user="4321:8765")
     script = "id -u; cat up/loaded.txt; echo changed > up/loaded.txt; mv up moved; rm back/run.sh; echo done"
@@ -51,7 +51,7 @@ async def test_what_is_uploaded_belongs_to_the_containers_user_and_can_be_used_b
     assert owners == {(4321, 8765)}
 
 
-async def test_a_large_file_goes_up_and_down_in_memory_that_stays_flat(daemon):
+async def test_large_file_goes_up_and_down_in_memory_that_stays_flat(daemon):
     volume = await daemon.volume()
     where, before = f"/volumes/{volume}/files/content?path=big", resident(daemon.process.pid)
     highest, received = before, 0
@@ -76,7 +76,7 @@ async def test_a_large_file_goes_up_and_down_in_memory_that_stays_flat(daemon):
     assert highest - before < FLAT
 
 
-async def test_what_is_done_to_files_from_outside_is_what_the_server_finds(daemon):
+async def test_file_changes_from_outside_are_what_the_server_finds(daemon):
     volume = await daemon.volume()
     script = (
         "#!/bin/sh\nls -l | sed 1d | cut -d' ' -f1 | sort | uniq -c; cat tools/*; [ -e gone ] || echo done\n"
@@ -97,7 +97,7 @@ async def test_what_is_done_to_files_from_outside_is_what_the_server_finds(daemo
     assert (await daemon.get(f"{at}/quota"))["used_mb"] >= 0
 
 
-async def test_a_part_of_a_file_and_a_file_that_has_not_changed(daemon):
+async def test_part_of_a_file_and_a_file_that_has_not_changed(daemon):
     volume = await daemon.volume()
     async with client_of(daemon) as client:
         where = f"/volumes/{volume}/files/content?path=f"
@@ -112,7 +112,7 @@ async def test_a_part_of_a_file_and_a_file_that_has_not_changed(daemon):
         assert (await client.get(where, headers={"If-None-Match": etag})).content == b"new"
 
 
-async def test_an_upload_goes_on_after_the_daemon_was_killed(daemon):
+async def test_upload_goes_on_after_the_daemon_was_killed(daemon):
     volume = await daemon.volume()
     data = os.urandom(3 * PIECE)
     named = {"path": "d/big", "upload": "u1"}
@@ -131,7 +131,7 @@ async def test_an_upload_goes_on_after_the_daemon_was_killed(daemon):
     assert (on_disk(daemon, volume) / "d/big").read_bytes() == data
 
 
-async def test_a_daemon_that_is_killed_while_it_deletes_a_volume_finishes_it_at_the_next_start(daemon):
+async def test_daemon_that_is_killed_while_it_deletes_a_volume_finishes_it_at_the_next_start(daemon):
     kept, volume = await daemon.volume(), await daemon.volume()
     for number in range(200):
         folder = on_disk(daemon, volume) / f"{number}"
@@ -147,7 +147,7 @@ async def test_a_daemon_that_is_killed_while_it_deletes_a_volume_finishes_it_at_
             await trio.sleep(0.05)
 
 
-async def test_an_archive_under_way_is_gone_with_the_daemon_that_was_killed(daemon):
+async def test_archive_under_way_is_gone_with_the_daemon_that_was_killed(daemon):
     volume = await daemon.volume()
     with (on_disk(daemon, volume) / "huge").open("wb") as file:
         file.truncate(1 << 40)

@@ -12,7 +12,7 @@ from lightd.engines.process.notices import Publisher
 from tests.contracts.engine_checks import read_to_end, read_until, wait_ended
 
 
-async def test_what_is_sent_to_nobody_is_lost_and_after_the_end_refused():
+async def test_input_before_the_start_is_lost_and_after_the_end_refused():
     console = ProcessAttachment()
     await console.send(b"lost\n")
     console.end()
@@ -21,7 +21,7 @@ async def test_what_is_sent_to_nobody_is_lost_and_after_the_end_refused():
         await console.send(b"anybody?\n")
 
 
-async def test_whoever_waits_for_a_start_is_let_go_at_the_removal(host):
+async def test_attachment_before_the_start_ends_at_the_removal(host):
     async with host.opened() as engine, trio.open_nursery() as nursery:
         engine_id = await engine.create_server(host.spec("stdin-echo"), 1)
         async with engine.attach(engine_id) as console:
@@ -29,7 +29,7 @@ async def test_whoever_waits_for_a_start_is_let_go_at_the_removal(host):
             assert await read_to_end(console) == b""
 
 
-async def test_of_two_streams_the_first_counts(host):
+async def test_first_of_two_attachments_sends_the_input(host):
     async with host.opened() as engine:
         engine_id = await engine.create_server(host.spec("stdin-echo"), 1)
         async with engine.attach(engine_id) as one, engine.attach(engine_id) as two:
@@ -39,7 +39,7 @@ async def test_of_two_streams_the_first_counts(host):
             await read_until(two, b"got: hello")
 
 
-async def test_a_stream_that_comes_too_late_is_closed():
+async def test_stream_that_comes_too_late_is_closed():
     console = ProcessAttachment()
     ours, theirs = trio.socket.socketpair()
     late, other = trio.socket.socketpair()
@@ -55,7 +55,7 @@ async def test_a_stream_that_comes_too_late_is_closed():
         await console.send(b"x")
 
 
-async def test_a_stream_that_breaks_has_ended():
+async def test_stream_that_breaks_has_ended():
     console = ProcessAttachment()
     ours, theirs = trio.socket.socketpair()
     console.connect(trio.SocketStream(ours), b"")
@@ -68,7 +68,7 @@ async def test_a_stream_that_breaks_has_ended():
     await console.close()
 
 
-async def test_a_supervisor_takes_no_nonsense_and_no_input_after_the_end(host):
+async def test_supervisor_takes_no_nonsense_and_no_input_after_the_end(host):
     async with host.opened() as engine:
         engine_id = await engine.create_server(
             host.spec("exec <&-; echo Ready; exec sleep 1000", tty=False), 1
@@ -120,7 +120,7 @@ async def test_notices_beyond_what_is_read_are_lost_and_end_with_the_engine(host
                 await anext(notices)
 
 
-async def test_what_is_removed_while_somebody_looks_is_missing(host):
+async def test_container_removed_during_a_look_is_missing(host):
     async with host.opened() as engine:
         spec = host.spec("stdin-echo")
         engine_id = await engine.create_server(spec, 1)

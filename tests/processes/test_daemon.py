@@ -51,7 +51,7 @@ async def wait_kept(daemon, words):
             await trio.sleep(0.05)
 
 
-async def test_a_whole_life_over_the_api(process_daemon, programs):
+async def test_whole_life_over_the_api(process_daemon, programs):
     await create(
         process_daemon, f"{programs}/stdin-echo", start_pattern="Ready", install_script="echo installed > it"
     )
@@ -71,7 +71,7 @@ async def test_a_whole_life_over_the_api(process_daemon, programs):
     assert "without isolation" in process_daemon.log.read_text()
 
 
-async def test_a_program_runs_on_while_the_daemon_is_killed_and_its_console_goes_on(process_daemon, programs):
+async def test_program_runs_on_while_the_daemon_is_killed_and_its_console_goes_on(process_daemon, programs):
     await create(process_daemon, f"{programs}/stdin-echo", start_pattern="Ready")
     await process_daemon.power("start")
     async with process_daemon.console() as console:
@@ -93,7 +93,7 @@ async def test_a_program_runs_on_while_the_daemon_is_killed_and_its_console_goes
     assert [number for number, _ in after] == list(range(after[0][0], after[0][0] + len(after)))
 
 
-async def test_an_exit_that_nobody_saw_has_its_true_code_and_its_last_words(process_daemon, host):
+async def test_exit_that_nobody_saw_has_its_true_code_and_its_last_words(process_daemon, host):
     await create(process_daemon, "echo Ready; while [ ! -e leave ]; do sleep 0.05; done; echo bye; exit 7")
     await process_daemon.power("start")
     shown = await process_daemon.show()
@@ -111,7 +111,7 @@ async def test_an_exit_that_nobody_saw_has_its_true_code_and_its_last_words(proc
     await wait_kept(process_daemon, "bye")
 
 
-async def test_a_supervisor_that_died_while_nobody_looked_leaves_an_unknown_code(
+async def test_supervisor_that_died_while_nobody_looked_leaves_an_unknown_code(
     process_daemon, host, programs
 ):
     await create(process_daemon, f"{programs}/stdin-echo")
@@ -127,7 +127,7 @@ async def test_a_supervisor_that_died_while_nobody_looked_leaves_an_unknown_code
     assert (await process_daemon.show())["state"] == "running"
 
 
-async def test_an_image_of_docker_fails_the_creation_and_says_why(process_daemon):
+async def test_image_of_docker_fails_the_creation_and_says_why(process_daemon):
     answer = await process_daemon.create(image="ubuntu:22.04", wait=False)
     operation = await process_daemon.get(f"/operations/{answer['operation_id']}")
     with trio.fail_after(30):

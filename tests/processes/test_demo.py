@@ -27,7 +27,7 @@ def left_behind(folder):
     return [*folder.glob("lightd-demo-*"), *mine]
 
 
-def test_the_demo_shows_the_whole_life_of_a_server_without_docker(host):
+def test_demo_shows_the_whole_life_of_a_server_without_docker(host):
     shown = subprocess.run(
         DEMO, env=environment(host.folder), capture_output=True, text=True, timeout=120, check=False
     )
@@ -68,7 +68,7 @@ def servers_of(folder):
     return [line for line in found.splitlines() if str(folder) in line]
 
 
-def test_all_its_lines_can_be_pasted_while_the_daemon_stays_and_go_with_it(host):
+def test_demo_lines_can_be_pasted_while_the_daemon_stays_and_go_with_it(host):
     engine.require("curl")
     engine.require("ps")
     lines = []
@@ -108,7 +108,7 @@ def test_all_its_lines_can_be_pasted_while_the_daemon_stays_and_go_with_it(host)
         ("| running", signal.SIGHUP),
     ],
 )
-def test_a_demo_that_a_signal_ends_leaves_nothing_and_says_so_by_its_code(host, seen, number):
+def test_demo_that_a_signal_ends_leaves_nothing_and_says_so_by_its_code(host, seen, number):
     engine.require("ps")
     with begun(host) as process:
         assert any(seen in line for line in process.stdout)
@@ -120,7 +120,7 @@ def test_a_demo_that_a_signal_ends_leaves_nothing_and_says_so_by_its_code(host, 
 
 
 @pytest.mark.parametrize("lines", [1, 17, 26])
-def test_a_demo_that_nobody_reads_any_more_ends_without_a_word_and_leaves_nothing(host, lines):
+def test_demo_that_nobody_reads_any_more_ends_without_a_word_and_leaves_nothing(host, lines):
     engine.require("ps")
     with begun(host) as process:
         for _ in range(lines):
@@ -131,20 +131,20 @@ def test_a_demo_that_nobody_reads_any_more_ends_without_a_word_and_leaves_nothin
     assert (servers_of(host.folder), left_behind(host.folder)) == ([], [])
 
 
-def test_a_demo_without_an_output_is_one_all_the_same(host):
+def test_demo_without_an_output_is_one_all_the_same(host):
     command = f"exec {shlex.join(DEMO)} >&-"
     done = subprocess.run(["sh", "-c", command], env=environment(host.folder), timeout=120, check=False)
     assert done.returncode == 0
     assert left_behind(host.folder) == []
 
 
-def test_an_engine_that_is_there_but_no_engine_is_not_taken(tmp_path, monkeypatch):
+def test_engine_that_is_there_but_no_engine_is_not_taken(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "DOCKER", str(tmp_path / "none.sock"))
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
     assert demo._choose() == "process"
 
 
-async def test_a_terminal_shows_that_something_takes_long(autojump_clock, capsys, monkeypatch):
+async def test_terminal_shows_that_something_takes_long(autojump_clock, capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
     screen = demo_screen.Screen()
@@ -157,13 +157,13 @@ async def test_a_terminal_shows_that_something_takes_long(autojump_clock, capsys
     assert told.endswith("\r\x1b[Ka line\n")
 
 
-async def test_a_file_shows_no_bar(autojump_clock, capsys):
+async def test_file_shows_no_bar(autojump_clock, capsys):
     async with demo_screen.Screen().waiting():
         await trio.sleep(3)
     assert capsys.readouterr().out == ""
 
 
-async def test_a_dumb_terminal_shows_no_bar(autojump_clock, capsys, monkeypatch):
+async def test_dumb_terminal_shows_no_bar(autojump_clock, capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "dumb")
     async with demo_screen.Screen().waiting():

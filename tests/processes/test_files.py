@@ -22,7 +22,7 @@ def output_path(tmp_path):
     return tmp_path / "log"
 
 
-def test_a_line_is_there_once_it_is_whole_or_its_process_has_ended(output_path):
+def test_line_is_there_once_it_is_whole_or_its_process_has_ended(output_path):
     tape = OutputLog(str(output_path))
     tape.write(b"one\ntwo\nthr")
     assert lines(output_path) == [b"one", b"two"]
@@ -31,18 +31,18 @@ def test_a_line_is_there_once_it_is_whole_or_its_process_has_ended(output_path):
     assert lines(output_path) == [b"one", b"two", b"three"]
 
 
-def test_an_unfinished_line_without_any_before_it_is_there_at_the_end(output_path):
+def test_unfinished_line_without_any_before_it_is_there_at_the_end(output_path):
     OutputLog(str(output_path)).write(b"> ")
     assert backlog.read(output_path, 0.0, ended=True).lines == [Logged(0.0, b"> ")]
 
 
-def test_a_line_that_a_killed_supervisor_left_open_is_ended_by_the_next(output_path):
+def test_line_that_a_killed_supervisor_left_open_is_ended_by_the_next(output_path):
     OutputLog(str(output_path)).write(b"half")
     OutputLog(str(output_path)).write(b"new\n")
     assert lines(output_path) == [b"half", b"new"]
 
 
-def test_a_tape_that_is_not_there_has_no_lines(output_path):
+def test_tape_that_is_not_there_has_no_lines(output_path):
     assert lines(output_path) == []
 
 
@@ -62,7 +62,7 @@ def test_two_files_take_turns_and_are_read_as_one(output_path, monkeypatch):
     assert output_path.with_name("log.1").exists()
 
 
-def test_a_file_that_takes_its_turn_while_it_is_read_is_not_read_twice(output_path, monkeypatch):
+def test_file_that_takes_its_turn_while_it_is_read_is_not_read_twice(output_path, monkeypatch):
     OutputLog(str(output_path)).write(b"one\n")
     opened, real = [], backlog._open
 
@@ -78,7 +78,7 @@ def test_a_file_that_takes_its_turn_while_it_is_read_is_not_read_twice(output_pa
     assert opened == ["log", "log.1"] * 2
 
 
-def test_a_full_disk_costs_lines_and_tears_one(output_path, monkeypatch):
+def test_full_disk_costs_lines_and_tears_one(output_path, monkeypatch):
     writing, write = OutputLog(str(output_path)), os.write
     writing.write(b"one\n")
     monkeypatch.setattr(os, "write", lambda file, data: write(file, data[:5]))
@@ -94,7 +94,7 @@ def test_a_full_disk_costs_lines_and_tears_one(output_path, monkeypatch):
     assert lines(output_path) == [b"one", b"two"]
 
 
-def test_the_times_of_a_tape_never_go_back(output_path, monkeypatch):
+def test_times_of_a_tape_never_go_back(output_path, monkeypatch):
     times = iter([5.0, 3.0])
     monkeypatch.setattr(output_log.time, "time", lambda: next(times))
     writing = OutputLog(str(output_path))
@@ -171,7 +171,7 @@ def test_neither_ceiling_of_memory_passes_the_other_on_its_way(kernel, monkeypat
     ]
 
 
-def test_a_ceiling_that_is_used_up_already_is_refused(kernel, monkeypatch):
+def test_ceiling_that_is_used_up_already_is_refused(kernel, monkeypatch):
     found = groups.Groups({"pids": kernel.mounted}, frozenset({"pids"}))
     for number, words in ((16, "it uses more than that"), (22, "Invalid argument")):
 
@@ -220,7 +220,7 @@ def test_root_is_warned_where_links_would_give_files_away(tmp_path, monkeypatch,
     assert "limits of cpu, memory, pids are not enforced" in caplog.text
 
 
-def test_whoever_is_not_root_is_told_whom_programs_run_as(caplog):
+def test_process_engine_without_root_warns_whom_programs_run_as(caplog):
     host_module._warn(groups.Groups({}, groups.NEEDED), Owner(7, 8))
     assert "every program runs as 7:8" in caplog.text
     assert "are not enforced" not in caplog.text

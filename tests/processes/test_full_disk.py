@@ -26,7 +26,7 @@ def room_for(count):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_file_that_does_not_fit_leaves_the_one_before(tmp_path):
+def test_file_that_does_not_fit_leaves_the_one_before(tmp_path):
     path = tmp_path / "made"
     record(str(path), b"whole")
     with room_for(1000), pytest.raises(OSError, match="File too large"):
@@ -34,7 +34,7 @@ def test_a_file_that_does_not_fit_leaves_the_one_before(tmp_path):
     assert path.read_bytes() == b"whole"
 
 
-async def test_a_life_that_was_lost_is_told_though_it_can_not_be_written_down(host):
+async def test_life_that_was_lost_is_told_though_it_can_not_be_written_down(host):
     async with host.opened() as engine:
         engine_id = await engine.create_server(host.spec("stdin-echo"), 1)
         await engine.start(engine_id)
@@ -49,7 +49,7 @@ async def test_a_life_that_was_lost_is_told_though_it_can_not_be_written_down(ho
         assert (lost.exit_code, (await engine.inspect(engine_id)).finished_at) == (None, lost.finished_at)
 
 
-async def test_a_host_that_can_not_be_looked_at_is_an_engine_that_does_not_answer(host, monkeypatch):
+async def test_host_that_can_not_be_looked_at_is_an_engine_that_does_not_answer(host, monkeypatch):
     def hide(_self):
         raise OSError(24, "Too many open files")
 
@@ -68,7 +68,7 @@ async def test_a_host_that_can_not_be_looked_at_is_an_engine_that_does_not_answe
                 await trio.sleep(0.02)
 
 
-def test_a_tape_that_can_not_take_its_turn_goes_on_where_it_is(tmp_path, monkeypatch):
+def test_tape_that_can_not_take_its_turn_goes_on_where_it_is(tmp_path, monkeypatch):
     path = tmp_path / "log"
     monkeypatch.setattr(output_log, "BOUND", 100)
     writing = OutputLog(str(path))
@@ -89,7 +89,7 @@ def test_a_tape_that_can_not_take_its_turn_goes_on_where_it_is(tmp_path, monkeyp
     assert found[-4:] == [b"one", b"two", b"three", b"four"]
 
 
-def test_what_a_kill_left_of_a_container_is_none_or_a_whole_one(tmp_path):
+def test_container_folder_after_a_kill_is_none_or_a_whole_one(tmp_path):
     (tmp_path / "half").mkdir()
     (tmp_path / "half" / "made.part").write_text('{"format": 1, "engi')
     (tmp_path / "half" / "lock").touch()

@@ -23,7 +23,7 @@ async def printed(host, command, **changes):
         return [line.line.decode().rstrip("\r") for line in backlog.lines], ended
 
 
-async def test_its_environment_is_its_own_alone(host, monkeypatch):
+async def test_program_environment_is_its_own_alone(host, monkeypatch):
     monkeypatch.setenv("SECRET_OF_THE_DAEMON", "x")
     lines, _ = await printed(host, "env", environment=(("EULA", "true"), ("HOME", "/elsewhere")))
     names = {line.partition("=")[0] for line in lines}
@@ -31,7 +31,7 @@ async def test_its_environment_is_its_own_alone(host, monkeypatch):
     assert "HOME=/elsewhere" in lines
 
 
-async def test_it_is_in_its_volume_which_is_its_home(host):
+async def test_program_runs_in_its_volume_which_is_its_home(host):
     lines, _ = await printed(host, 'pwd; echo "$HOME"; touch mine; ls', tty=False)
     assert lines[0] == lines[1]
     assert lines[0].startswith(str(host.volumes))
@@ -39,29 +39,29 @@ async def test_it_is_in_its_volume_which_is_its_home(host):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may be somebody else")
-async def test_it_is_its_user_and_in_no_other_group(host):
+async def test_program_runs_as_its_user_and_in_no_other_group(host):
     lines, _ = await printed(host, "id -u; id -g; id -G; stat -c %u .; tty -s && test -O $(tty) && echo mine")
     assert lines == ["988", "988", "988", "988", "mine"]
 
 
-async def test_it_has_a_terminal_of_a_real_size_or_none(host):
+async def test_program_has_a_terminal_of_a_real_size_or_none(host):
     assert (await printed(host, "stty size"))[0] == ["30 120"]
     assert (await printed(host, "tty", tty=False))[0] == ["not a tty"]
 
 
-async def test_it_has_no_descriptors_of_ours_and_leaves_no_core(host):
+async def test_program_inherits_no_descriptors_and_leaves_no_core(host):
     lines, _ = await printed(host, "ls /proc/self/fd; ulimit -c", tty=False)
     assert lines == ["0", "1", "2", "3", "0"]  # the third one is the listing's own
 
 
-async def test_what_can_not_be_run_exits_with_126(host):
+async def test_program_that_can_not_be_run_exits_with_126(host):
     lines, ended = await printed(host, "./folder")
     assert ended.exit_code == 127
     lines, ended = await printed(host, "/etc")
     assert ended.exit_code == 126, lines
 
 
-async def test_what_needs_docker_is_refused(host):
+async def test_process_engine_refuses_what_needs_docker(host):
     port = PortBinding("127.0.0.1", 18766, "tcp", 80)
     async with host.opened() as engine:
         for changes, words in (
@@ -77,7 +77,7 @@ async def test_what_needs_docker_is_refused(host):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may be somebody else")
-async def test_a_volume_out_of_its_users_reach_is_refused(host):
+async def test_volume_out_of_its_users_reach_is_refused(host):
     async with host.opened() as engine:
         spec = host.spec("stdin-echo")
         host.volumes.chmod(0o700)
@@ -98,7 +98,7 @@ def test_another_user_is_refused_where_lightd_is_nobody_special(host):
         trio.run(check)
 
 
-async def test_a_volume_that_is_gone_refuses_the_start(host):
+async def test_volume_that_is_gone_refuses_the_start(host):
     async with host.opened() as engine:
         spec = host.spec("stdin-echo")
         engine_id = await engine.create_server(spec, 1)
@@ -108,7 +108,7 @@ async def test_a_volume_that_is_gone_refuses_the_start(host):
         assert (await engine.inspect(engine_id)).started_at is None
 
 
-async def test_a_folder_that_is_closed_to_the_user_refuses_the_start(host):
+async def test_folder_that_is_closed_to_the_user_refuses_the_start(host):
     async with host.opened() as engine:
         spec = host.spec("stdin-echo", user="0:0" if os.geteuid() == 0 else host.user)
         engine_id = await engine.create_server(spec, 1)
@@ -146,7 +146,7 @@ async def at_work(engine, host, engine_id):
     return ((await engine.sample([engine_id]))[engine_id].cpu_time, taped) if taped else None
 
 
-async def test_a_console_that_is_not_read_holds_up_its_program_alone_and_no_memory_grows(host):
+async def test_console_that_is_not_read_holds_up_its_program_alone_and_no_memory_grows(host):
     async with host.opened() as engine:
         loud = await engine.create_server(host.spec("flood 0", tty=False), 1)
         other = await engine.create_server(host.spec("stdin-echo"), 1)
@@ -165,7 +165,7 @@ async def test_a_console_that_is_not_read_holds_up_its_program_alone_and_no_memo
             assert (await wait_ended(engine, loud)).exit_code == 137
 
 
-async def test_a_flood_leaves_two_small_files(host):
+async def test_flood_leaves_two_small_files(host):
     async with host.opened() as engine:
         engine_id = await engine.create_server(host.spec("flood 0 200000", tty=False), 1)
         await engine.start(engine_id)
@@ -175,7 +175,7 @@ async def test_a_flood_leaves_two_small_files(host):
         assert max(sizes) < 4 * MIB
 
 
-async def test_a_path_too_long_for_a_socket_is_none_for_us(host):
+async def test_path_too_long_for_a_socket_is_none_for_us(host):
     deep = host.state / ("d" * 100) / ("e" * 100)
     deep.mkdir(parents=True)
     host.state_path = deep
@@ -191,7 +191,7 @@ async def test_a_path_too_long_for_a_socket_is_none_for_us(host):
         folder.rmdir()
 
 
-async def test_a_supervisor_whose_daemon_is_gone_before_its_word_begins_nothing(host):
+async def test_supervisor_whose_daemon_is_gone_before_its_word_begins_nothing(host):
     async with host.opened() as engine:
         engine_id = await engine.create_server(host.spec("stdin-echo"), 1)
         found = engine._found(engine_id)
@@ -206,7 +206,7 @@ async def test_a_supervisor_whose_daemon_is_gone_before_its_word_begins_nothing(
         await engine.start(engine_id)
 
 
-async def test_a_supervisor_that_can_not_be_started_is_told(host):
+async def test_supervisor_that_can_not_be_started_is_told(host):
     for supervisor, words in (
         (("/no/such/python",), "No such file"),
         (("/bin/sh", "-c", "echo broken >&2"), "can't be started: broken"),
@@ -220,7 +220,7 @@ async def test_a_supervisor_that_can_not_be_started_is_told(host):
             assert not (await engine.inspect(engine_id)).running
 
 
-async def test_what_was_half_made_or_half_removed_is_swept(host):
+async def test_half_made_or_half_removed_container_is_swept(host):
     async with host.opened() as engine:
         engine_id = await engine.create_server(host.spec("stdin-echo"), 1)
     (host.state / "half").mkdir()
@@ -230,7 +230,7 @@ async def test_what_was_half_made_or_half_removed_is_swept(host):
     assert not (host.state / "half").exists()
 
 
-async def test_a_start_that_can_not_be_written_down_is_refused_and_nothing_runs(host):
+async def test_start_that_can_not_be_written_down_is_refused_and_nothing_runs(host):
     async with host.opened() as engine:
         engine_id = await engine.create_server(host.spec("stdin-echo"), 1)
         obstacle = host.state / engine_id / "life.part"
@@ -243,7 +243,7 @@ async def test_a_start_that_can_not_be_written_down_is_refused_and_nothing_runs(
         assert (await engine.inspect(engine_id)).running
 
 
-async def test_an_exit_is_written_down_once_the_disk_takes_it(host):
+async def test_exit_is_written_down_once_the_disk_takes_it(host):
     async with host.opened() as engine:
         engine_id = await engine.create_server(host.spec("stdin-echo"), 1)
         await engine.start(engine_id)
@@ -258,14 +258,14 @@ async def test_an_exit_is_written_down_once_the_disk_takes_it(host):
         assert (await wait_ended(engine, engine_id)).exit_code == 143
 
 
-async def test_a_folder_of_containers_that_takes_none_refuses_the_creation(host, monkeypatch):
+async def test_folder_of_containers_that_takes_none_refuses_the_creation(host, monkeypatch):
     async with host.opened() as engine:
         monkeypatch.setattr(engine, "_path", host.folder / "gone")
         with pytest.raises(EngineRefused, match="The host refuses it: No such file or directory"):
             await engine.create_server(host.spec("stdin-echo"), 1)
 
 
-async def test_a_start_waits_for_a_supervisor_that_has_told_its_end_and_is_not_gone(host):
+async def test_start_waits_for_a_supervisor_that_has_told_its_end_and_is_not_gone(host):
     async with host.opened() as engine:
         engine_id = await engine.create_server(host.spec("stdin-echo"), 1)
         found = engine._found(engine_id)
@@ -278,7 +278,7 @@ async def test_a_start_waits_for_a_supervisor_that_has_told_its_end_and_is_not_g
         assert (await engine.inspect(engine_id)).running
 
 
-async def test_what_does_not_end_makes_the_engine_as_good_as_absent(host, monkeypatch):
+async def test_program_that_does_not_end_is_an_unavailable_engine(host, monkeypatch):
     monkeypatch.setattr("lightd.engines.process.engine.PATIENCE", 0.2)
     async with host.opened() as engine:
         engine_id = await engine.create_server(host.spec("stdin-echo"), 1)

@@ -55,7 +55,7 @@ async def wait_empty(engine_id):
             await trio.sleep(0.02)
 
 
-async def test_a_kill_ends_daemons_too(host, grouped):
+async def test_kill_ends_daemons_too(host, grouped):
     async with host.opened() as engine:
         engine_id = await started(host, engine, SCATTERED)
         with trio.fail_after(30):
@@ -66,7 +66,7 @@ async def test_a_kill_ends_daemons_too(host, grouped):
         assert _marked(engine_id) == set()
 
 
-async def test_what_a_program_leaves_behind_ends_with_it(host, grouped):
+async def test_children_of_a_program_end_with_it(host, grouped):
     async with host.opened() as engine:
         engine_id = await engine.create_server(host.spec(SCATTERED.replace("cat", "exit 4")), 1)
         async with engine.attach(engine_id) as console:
@@ -84,7 +84,7 @@ async def test_removing_ends_all_of_it(host, grouped):
         assert not (host.state / engine_id).exists()
 
 
-async def test_a_supervisor_that_is_killed_is_told_as_what_it_is(host, grouped):
+async def test_supervisor_that_is_killed_is_told_as_what_it_is(host, grouped):
     async with host.opened() as engine, engine.notices() as notices:
         engine_id = await started(host, engine, SCATTERED)
         begun = (await engine.inspect(engine_id)).started_at
@@ -99,7 +99,7 @@ async def test_a_supervisor_that_is_killed_is_told_as_what_it_is(host, grouped):
         assert (await engine.inspect(engine_id)).started_at > begun
 
 
-async def test_a_supervisor_that_was_killed_while_nobody_looked_is_cleared_up_after(host, grouped):
+async def test_supervisor_that_was_killed_while_nobody_looked_is_cleared_up_after(host, grouped):
     async with host.opened() as engine:
         engine_id = await started(host, engine, SCATTERED)
     os.kill(host.supervisor_of(engine_id), signal.SIGKILL)
@@ -108,7 +108,7 @@ async def test_a_supervisor_that_was_killed_while_nobody_looked_is_cleared_up_af
         await wait_empty(engine_id)
 
 
-async def test_an_installer_leaves_nothing_running(host, grouped):
+async def test_installer_leaves_nothing_running(host, grouped):
     script = "#!/bin/sh\n(setsid sleep 1000 &)\necho done\n"
     async with host.opened() as engine:
         engine_id = await engine.create_installer(host.spec("stdin-echo", install_script=script), 1)
@@ -118,7 +118,7 @@ async def test_an_installer_leaves_nothing_running(host, grouped):
         assert [row.role for row in await engine.list()] == [Role.INSTALLER]
 
 
-async def test_a_fork_bomb_is_held_to_its_limit_and_ends(host):
+async def test_fork_bomb_is_held_to_its_limit_and_ends(host):
     if "pids" not in groups.find(host.node).held:
         pytest.skip("no control group may be made here")
     bomb = "(while :; do sleep 1000 & done) & echo Ready; exec cat"
@@ -147,7 +147,7 @@ async def test_no_group_of_a_run_is_left(host):
     assert left() == []
 
 
-async def test_a_pid_that_somebody_else_has_by_now_is_not_believed(host):
+async def test_pid_that_somebody_else_has_by_now_is_not_believed(host):
     async with host.opened() as engine:
         engine_id = await started(host, engine, "stdin-echo")
         life = host.state / engine_id / "life"

@@ -52,7 +52,7 @@ def test_every_refusal_of_a_file_has_the_status_that_its_docstring_says(kind):
         (ActorGone("a bug", quarantined=True), 503, "quarantined"),
     ],
 )
-def test_a_fault_of_the_world_may_be_tried_again_and_tells_nothing_of_the_inside(fault, status, code):
+def test_fault_of_the_world_may_be_tried_again_and_tells_nothing_of_the_inside(fault, status, code):
     error = to_answer(fault)
     assert (error.status, error.code) == (status, code)
     assert error.headers == {"Retry-After": "5"}
@@ -67,7 +67,7 @@ def test_input_that_nobody_reads_is_a_409(fault):
 
 
 @pytest.mark.parametrize("bug", [RuntimeError(), ValueError("x"), OSError(5, "x"), ActorGone("broke")])
-def test_a_bug_has_no_answer_of_its_own(bug):
+def test_bug_has_no_answer_of_its_own(bug):
     assert to_answer(bug) is None
 
 

@@ -14,10 +14,10 @@ from lightd.audit.entry import LONGEST, to_text
         ("", ""),
     ],
 )
-def test_a_path_is_kept_short_in_characters_and_without_a_token(given, kept):
+def test_path_is_kept_short_in_characters_and_without_a_token(given, kept):
     assert to_text(given) == kept
 
 
-def test_a_token_that_the_end_cuts_through_is_hidden_all_the_same():
+def test_token_that_the_end_cuts_through_is_hidden_all_the_same():
     kept = to_text("x" * (LONGEST - 12) + "/lightd_0123456789abcdef")
     assert "0123" not in kept

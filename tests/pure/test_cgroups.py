@@ -75,12 +75,12 @@ def numbers(sample):
     )
 
 
-def test_version_1(version_1):
+def test_cgroup_version_1_is_read(version_1):
     samples = cgroups.read_samples({ID: 7}, version_1)
     assert numbers(samples[ID]) == (2.5, 600_000, 2_048_000, 2005, 306, 11, 22)
 
 
-def test_version_2(version_2):
+def test_cgroup_version_2_is_read(version_2):
     samples = cgroups.read_samples({ID: 7}, version_2)
     assert numbers(samples[ID]) == (2.5, 600_000, 500_000, 2005, 306, 11, 22)
 
@@ -90,12 +90,12 @@ def test_no_limit_of_version_2_is_the_hosts_memory(version_2):
     assert cgroups.read_samples({ID: 7}, version_2)[ID].memory_limit == 2_048_000
 
 
-def test_a_pid_that_is_somebody_elses_by_now_is_left_out(version_2):
+def test_pid_that_is_somebody_elses_by_now_is_left_out(version_2):
     assert cgroups.read_samples({"another": 7, ID: 8}, version_2) == {}
 
 
 @pytest.mark.parametrize("missing", ["io.stat", "cpu.stat"])
-def test_a_host_without_block_counters_has_the_others(version_2, missing):
+def test_host_without_block_counters_has_the_others(version_2, missing):
     (version_2 / f"sys/fs/cgroup/system.slice/docker-{ID}.scope/{missing}").unlink()
     samples = cgroups.read_samples({ID: 7}, version_2)
     if missing == "io.stat":

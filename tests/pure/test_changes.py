@@ -47,7 +47,7 @@ SWAPPING = (*TAKEN_DOWN, exited(expected=True), events.ReplacementBegan(2))
 COMMANDS = (messages.Reinstall(), messages.Rebind((PORT,)), messages.Edit(environment=(("A", "1"),)))
 
 
-def test_a_reinstallation_is_planned_and_the_process_runs_on():
+def test_reinstallation_is_planned_and_the_process_runs_on():
     planned = then(RUNNING, messages.Reinstall("newer", "install"))
     assert planned == (NEW_SCRIPTED,)
     state = given((*RUNNING, *planned))
@@ -55,7 +55,7 @@ def test_a_reinstallation_is_planned_and_the_process_runs_on():
     assert effects.EnsureImage(2, "newer") in to_effects(state)
 
 
-def test_a_reinstallation_keeps_what_is_not_given():
+def test_reinstallation_keeps_what_is_not_given():
     assert then(OFFLINE, messages.Reinstall()) == (events.ReinstallRequested(2, "image", None),)
     assert then(OFFLINE, messages.Reinstall(image="newer")) == (events.ReinstallRequested(2, "newer", None),)
     script = then(OFFLINE, messages.Reinstall(install_script="s"))
@@ -80,7 +80,7 @@ def test_only_ports_that_the_old_container_does_not_have_must_be_free():
     assert given(past).claimed == (PORT, PORT, OTHER)
 
 
-def test_the_same_ports_are_no_change():
+def test_same_ports_are_no_change():
     assert then(RUNNING, messages.Rebind(())) == ()
 
 
@@ -101,7 +101,7 @@ def test_the_same_ports_are_no_change():
         (REPLACING, "changing"),
     ],
 )
-def test_a_change_of_an_unsettled_container_is_rejected(past, code, command):
+def test_change_of_an_unsettled_container_is_rejected(past, code, command):
     assert refused(past, command) == code
 
 
@@ -114,7 +114,7 @@ def test_limits_that_are_being_applied_come_first():
 
 
 @pytest.mark.parametrize("past", [OFFLINE, STARTING, LOADING, RUNNING, STOPPING])
-def test_a_missing_image_fails_a_reinstallation_and_touches_nothing(past):
+def test_missing_image_fails_a_reinstallation_and_touches_nothing(past):
     before = (*past, NEW_SCRIPTED)
     failed = events.ChangeFailed(2, "failed", "no such image")
     assert then(before, messages.ImageReported(2, "no such image")) == (failed,)
@@ -124,7 +124,7 @@ def test_a_missing_image_fails_a_reinstallation_and_touches_nothing(past):
     assert effects.DiscardChange(2, "s1") in to_effects(after)
 
 
-def test_a_container_that_can_not_be_built_leaves_the_old_one_running():
+def test_container_that_can_not_be_built_leaves_the_old_one_running():
     report = messages.CandidateReported(2, error="Port 7777/tcp is in use on the host")
     (failed,) = then(REBINDING, report)
     assert failed == events.ChangeFailed(2, "failed", report.error)
@@ -132,19 +132,19 @@ def test_a_container_that_can_not_be_built_leaves_the_old_one_running():
     assert (state.phase, state.claimed) == (Phase.RUNNING, ())
 
 
-def test_an_engine_that_made_nothing_says_so():
+def test_engine_that_made_nothing_says_so():
     (failed,) = then(REBINDING, messages.CandidateReported(2))
     assert failed.reason == "the engine made no container"
 
 
-def test_a_running_process_is_taken_down_once_everything_is_ready():
+def test_running_process_is_taken_down_once_everything_is_ready():
     ready = events.NewImageEnsured(2)
     stop = events.StopRequested(1, Follow.CHANGE)
     assert then(PREPARING, messages.ImageReported(2)) == (ready, stop)
     assert then(REBINDING, messages.CandidateReported(2, NEW)) == (events.CandidateBuilt(2, NEW), stop)
 
 
-def test_a_process_that_is_down_is_left_so():
+def test_process_that_is_down_is_left_so():
     assert then((*OFFLINE, NEW_SCRIPTED), messages.ImageReported(2)) == (
         events.NewImageEnsured(2),
         events.ReinstallBegan(2),
@@ -156,7 +156,7 @@ def test_a_process_that_is_down_is_left_so():
     )
 
 
-def test_a_reinstallation_without_a_script_builds_at_once():
+def test_reinstallation_without_a_script_builds_at_once():
     past = (*OFFLINE, events.ReinstallRequested(2, "newer", None))
     assert then(past, messages.ImageReported(2)) == (
         events.NewImageEnsured(2),
@@ -166,7 +166,7 @@ def test_a_reinstallation_without_a_script_builds_at_once():
 
 
 @pytest.mark.parametrize("past", [STARTING, STOPPING])
-def test_a_process_on_its_way_arrives_first(past):
+def test_process_on_its_way_arrives_first(past):
     ready = (events.RebindRequested(2, (PORT,)), events.CandidateBuilt(2, NEW))
     assert then((*past, ready[0]), messages.CandidateReported(2, NEW)) == (ready[1],)
     arrived = messages.StartReported(1, UP_NOW) if past is STARTING else messages.EndReported(1, CLEAN)
@@ -174,7 +174,7 @@ def test_a_process_on_its_way_arrives_first(past):
     assert last in (events.StopRequested(1, Follow.CHANGE), events.ReplacementBegan(2))
 
 
-def test_a_crash_meanwhile_goes_on_with_the_change_and_is_started_again_as_the_policy_says():
+def test_crash_meanwhile_goes_on_with_the_change_and_is_started_again_as_the_policy_says():
     past = (*WAITING, events.RebindRequested(2, (PORT,)))
     assert then(past, messages.CandidateReported(2, NEW)) == (
         events.CandidateBuilt(2, NEW),
@@ -187,7 +187,7 @@ def test_a_crash_meanwhile_goes_on_with_the_change_and_is_started_again_as_the_p
 # The install script
 
 
-def test_a_reinstallation_runs_its_script_with_the_process_down():
+def test_reinstallation_runs_its_script_with_the_process_down():
     script = attrs.evolve(SPEC, image="newer", install_script="install")
     assert to_effects(given(REINSTALLING)) == {
         effects.RunInstallScript(2, script),
@@ -219,7 +219,7 @@ def test_a_reinstallation_runs_its_script_with_the_process_down():
         (REPLACING, messages.ReplacementReported(2, "no"), "failed", "no"),
     ],
 )
-def test_a_reinstallation_that_fails_leaves_the_old_container_at_rest(past, report, fault, reason):
+def test_reinstallation_that_fails_leaves_the_old_container_at_rest(past, report, fault, reason):
     abandoned = events.ChangeAbandoned(2, fault, reason)
     assert then(past, report) == (abandoned,)
     state = given((*past, abandoned))
@@ -230,7 +230,7 @@ def test_a_reinstallation_that_fails_leaves_the_old_container_at_rest(past, repo
 # The exchange
 
 
-def test_a_process_that_was_taken_down_for_other_ports_comes_back_with_them():
+def test_process_that_was_taken_down_for_other_ports_comes_back_with_them():
     end = then(TAKEN_DOWN, messages.EndReported(1, CLEAN))
     assert end == (exited(expected=True), events.ReplacementBegan(2))
     done = then(SWAPPING, messages.ReplacementReported(2))
@@ -240,7 +240,7 @@ def test_a_process_that_was_taken_down_for_other_ports_comes_back_with_them():
     assert effects.StartInEngine(2, NEW, T1) in to_effects(state)
 
 
-def test_a_reinstalled_container_stays_offline():
+def test_reinstalled_container_stays_offline():
     down = then((*PREPARING, events.NewImageEnsured(2)), messages.Inspected(CLEAN))
     assert [type(event) for event in down] == [events.Exited, events.ReinstallBegan]
     assert then(REPLACING, messages.ReplacementReported(2)) == (events.Replaced(2),)
@@ -249,19 +249,19 @@ def test_a_reinstalled_container_stays_offline():
     assert (state.asked.image, state.asked.install_script) == ("newer", "install")
 
 
-def test_an_offline_container_with_new_ports_stays_offline():
+def test_offline_container_with_new_ports_stays_offline():
     past = (*EXITED, events.RebindRequested(2, (PORT,)), events.CandidateBuilt(2, NEW))
     past = (*past, events.ReplacementBegan(2))
     assert then(past, messages.ReplacementReported(2)) == (events.Replaced(2),)
     assert given((*past, events.Replaced(2))).exit is not None
 
 
-def test_a_stop_that_takes_too_long_is_a_kill_and_the_change_goes_on():
+def test_stop_that_takes_too_long_is_a_kill_and_the_change_goes_on():
     past = (*TAKEN_DOWN, *then(TAKEN_DOWN, messages.GraceElapsed(1)))
     assert then(past, messages.EndReported(1, CLEAN))[-1] == events.ReplacementBegan(2)
 
 
-def test_a_container_that_vanished_while_it_was_taken_down_is_replaced_all_the_same():
+def test_container_that_vanished_while_it_was_taken_down_is_replaced_all_the_same():
     *_, last = then(TAKEN_DOWN, messages.EndReported(1, None))
     assert last == events.ReplacementBegan(2)
 
@@ -271,7 +271,7 @@ def test_a_container_that_vanished_while_it_was_taken_down_is_replaced_all_the_s
 
 @pytest.mark.parametrize("command", [messages.Stop(), messages.Kill()])
 @pytest.mark.parametrize("past", [(*OFFLINE, NEW_SCRIPTED), PREPARING, REBINDING, BUILT])
-def test_a_stop_calls_a_change_off_that_has_not_begun(past, command):
+def test_stop_calls_a_change_off_that_has_not_begun(past, command):
     off, *rest = then(past, command)
     assert off == events.ChangeFailed(2, "cancelled", "cancelled on request")
     ends = [type(event) for event in rest]
@@ -281,12 +281,12 @@ def test_a_stop_calls_a_change_off_that_has_not_begun(past, command):
 
 @pytest.mark.parametrize("command", [messages.Stop(), messages.Kill()])
 @pytest.mark.parametrize("past", [REINSTALLING, BUILDING])
-def test_a_stop_calls_off_what_has_begun_and_leaves_the_old_container(past, command):
+def test_stop_calls_off_what_has_begun_and_leaves_the_old_container(past, command):
     off = events.ChangeAbandoned(2, "cancelled", "cancelled on request")
     assert then(past, command) == (off,)
 
 
-def test_a_stop_while_it_is_taken_down_leaves_it_down():
+def test_stop_while_it_is_taken_down_leaves_it_down():
     off = events.ChangeFailed(2, "cancelled", "cancelled on request")
     assert then(TAKEN_DOWN, messages.Stop()) == (off, events.StopRequested(1, Follow.REST))
     assert then(TAKEN_DOWN, messages.Kill()) == (off, events.KillRequested(1, Follow.REST))
@@ -294,13 +294,13 @@ def test_a_stop_while_it_is_taken_down_leaves_it_down():
     assert then(past, messages.Stop()) == (off, events.KillRequested(1, Follow.REST))
 
 
-def test_a_stop_calls_off_a_change_and_a_restart():
+def test_stop_calls_off_a_change_and_a_restart():
     past = (*WAITING, events.RebindRequested(2, (PORT,)))
     off = events.ChangeFailed(2, "cancelled", "cancelled on request")
     assert then(past, messages.Stop()) == (off, events.RestartCalledOff(1))
 
 
-def test_a_stop_during_the_replacement_only_decides_what_comes_after_it():
+def test_stop_during_the_replacement_only_decides_what_comes_after_it():
     assert then(SWAPPING, messages.Stop()) == (events.ResumptionDecided(2, resume=False),)
     assert then(SWAPPING, messages.Start()) == ()
     assert then(REPLACING, messages.Stop()) == ()
@@ -309,33 +309,33 @@ def test_a_stop_during_the_replacement_only_decides_what_comes_after_it():
     assert then(past, messages.ReplacementReported(2))[-1] == events.StartRequested(1)
 
 
-def test_a_start_during_a_reinstallation_is_refused_and_during_a_rebinding_is_under_way():
+def test_start_during_a_reinstallation_is_refused_and_during_a_rebinding_is_under_way():
     assert refused(REINSTALLING, messages.Start()) == "changing"
     assert then(TAKEN_DOWN, messages.Start()) == ()
     past = (*PREPARING, events.NewImageEnsured(2), events.StopRequested(1, Follow.CHANGE))
     assert refused(past, messages.Start()) == "changing"
 
 
-def test_a_start_while_a_change_is_prepared_is_a_start():
+def test_start_while_a_change_is_prepared_is_a_start():
     assert then((*OFFLINE, NEW_SCRIPTED), messages.Start()) == (events.StartRequested(1),)
 
 
 @pytest.mark.parametrize("past", [(*OFFLINE, NEW_SCRIPTED), REINSTALLING, BUILDING, REPLACING])
-def test_a_deletion_ends_every_change(past):
+def test_deletion_ends_every_change(past):
     assert then(past, messages.Delete()) == (events.DeletionRequested(),)
     state = given((*past, events.DeletionRequested()))
     assert state.change is None
     assert to_effects(state) == {effects.RemoveFromEngine(1, "s1")}
 
 
-def test_a_deletion_while_it_is_taken_down_comes_after():
+def test_deletion_while_it_is_taken_down_comes_after():
     assert then(TAKEN_DOWN, messages.Delete()) == (events.StopRequested(1, Follow.DELETE),)
 
 
 # An installation that failed
 
 
-def test_a_failed_installation_can_be_repeated_with_another_image():
+def test_failed_installation_can_be_repeated_with_another_image():
     repeated = events.InstallationRepeated(2, "newer", None)
     assert then(FAILED, messages.Reinstall("newer")) == (repeated,)
     state = given((*FAILED, repeated))
@@ -344,7 +344,7 @@ def test_a_failed_installation_can_be_repeated_with_another_image():
     assert refused(FAILED, messages.Rebind((PORT,))) == "install_failed"
 
 
-def test_a_failed_installation_claims_no_ports_and_a_repeated_one_does():
+def test_failed_installation_claims_no_ports_and_a_repeated_one_does():
     bound = attrs.evolve(SPEC, ports=(PORT,))
     past = (events.Created(1, bound), *FAILED[1:])
     assert given(past).claimed == ()
@@ -366,11 +366,11 @@ def test_a_failed_installation_claims_no_ports_and_a_repeated_one_does():
     ],
 )
 @pytest.mark.parametrize("past", [OFFLINE, PREPARING, REBINDING, REINSTALLING, BUILDING, REPLACING])
-def test_a_report_on_another_attempt_is_stale(past, report):
+def test_report_on_another_attempt_is_stale(past, report):
     assert then(past, report) == ()
 
 
-def test_a_report_that_comes_twice_is_stale():
+def test_report_that_comes_twice_is_stale():
     assert then(REPLACING, messages.CandidateReported(2, "other")) == ()
     assert then(REINSTALLING, messages.ImageReported(2)) == ()
     assert then(REBINDING, messages.ImageReported(2)) == ()
@@ -385,6 +385,6 @@ def test_attempts_are_never_given_twice():
     assert then(past, messages.Create(SPEC)) == (events.Created(3, SPEC),)
 
 
-def test_a_change_knows_what_it_is():
+def test_change_knows_what_it_is():
     assert given(REBINDING).changing.kind is Kind.REBIND
     assert given(PREPARING).changing.kind is Kind.REINSTALL

@@ -36,11 +36,11 @@ def file_with(**sections):
 # ---- what is right
 
 
-def test_the_token_is_the_only_key_that_must_be_given():
+def test_token_is_the_only_key_that_must_be_given():
     assert read(file_with()) == read(config.first_file(TOKEN))
 
 
-def test_the_file_of_a_first_start_has_every_key_of_the_contract():
+def test_file_of_a_first_start_has_every_key_of_the_contract():
     assert config.first_file(TOKEN) == {
         "version": "0.1.0",
         "server": {"host": "0.0.0.0", "port": 8070},
@@ -72,11 +72,11 @@ def test_relative_paths_lie_beneath_the_directory_of_the_file_and_absolute_ones_
     assert storage.volumes_path == Path("/mnt/volumes")
 
 
-def test_the_user_is_read_as_two_numbers():
+def test_user_is_read_as_two_numbers():
     assert read(file_with(docker={"user": "0:1000"})).docker.user == rules.User(0, 1000)
 
 
-def test_the_node_is_named_after_the_host_unless_the_file_names_it():
+def test_node_is_named_after_the_host_unless_the_file_names_it():
     assert read(file_with()).node == "host-1"
     assert read(file_with(node="fra-2")).node == "fra-2"
 
@@ -85,23 +85,23 @@ def test_the_node_is_named_after_the_host_unless_the_file_names_it():
     ("host_name", "node"),
     [("gs-1.example", "gs-1.example"), ("käse keller", "k-se-keller"), ("x" * 70, "x" * 63), ("", "node")],
 )
-def test_a_host_name_is_cleaned_until_it_can_name_a_node(host_name, node):
+def test_host_name_is_cleaned_until_it_can_name_a_node(host_name, node):
     assert file.node_name(host_name) == node
     assert read(file_with(node=node)).node == node
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "localhost", "LOCALHOST"])
-def test_a_daemon_without_authorization_can_listen_on_loopback(host):
+def test_daemon_without_authorization_can_listen_on_loopback(host):
     value = file_with(server={"host": host}, authorization={"enabled": False, "token": TOKEN})
     assert read(value).server.host == host
 
 
-def test_a_panel_that_is_enabled_has_its_address_and_token():
+def test_panel_that_is_enabled_has_its_address_and_token():
     remote = {"enabled": True, "url": "https://panel.example:8443/api", "token": TOKEN}
     assert read(file_with(remote=remote)).remote.url == "https://panel.example:8443/api"
 
 
-def test_the_example_is_valid_and_shows_every_key():
+def test_example_is_valid_and_shows_every_key():
     example = json.loads((ROOT / "config/config.example.json").read_text())
     assert config.to_json(read(example)).keys() == example.keys()
     for key, section in config.to_json(read(example)).items():
@@ -150,7 +150,7 @@ def test_every_mistake_is_told_with_its_path():
     ]
 
 
-def test_a_contradiction_is_told_along_with_the_other_mistakes():
+def test_contradiction_is_told_along_with_the_other_mistakes():
     assert mistakes({"server": {"port": True}, "authorization": {"enabled": False, "token": TOKEN}}) == [
         "server.port: must be a whole number between 0 and 65535 (got true)",
         'server.host: must be a loopback address while authorization.enabled is false (got "0.0.0.0")',
@@ -158,20 +158,20 @@ def test_a_contradiction_is_told_along_with_the_other_mistakes():
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.0.1", "example.org", "localhost.example.org"])
-def test_a_daemon_without_authorization_listens_on_loopback_only(host):
+def test_daemon_without_authorization_listens_on_loopback_only(host):
     value = file_with(server={"host": host}, authorization={"enabled": False, "token": TOKEN})
     (line,) = mistakes(value)
     assert line.startswith("server.host: must be a loopback address")
 
 
-def test_a_panel_that_is_enabled_needs_its_address_and_token():
+def test_panel_that_is_enabled_needs_its_address_and_token():
     assert mistakes(file_with(remote={"enabled": True})) == [
         "remote.url: is required if remote.enabled is true",
         "remote.token: is required if remote.enabled is true",
     ]
 
 
-def test_a_certificate_needs_its_key_and_a_key_its_certificate():
+def test_certificate_needs_its_key_and_a_key_its_certificate():
     assert mistakes(file_with(server={"tls": {"cert": "c.pem"}})) == [
         "server.tls.key: is required if server.tls.cert is set",
     ]
@@ -220,7 +220,7 @@ def test_origins_are_read_as_browsers_write_them():
         None,
     ],
 )
-def test_an_allowed_origin_that_is_none_is_a_mistake(wrong):
+def test_allowed_origin_that_is_none_is_a_mistake(wrong):
     (line,) = mistakes(file_with(server={"allowed_origins": ["https://fine.example", wrong]}))
     assert line.startswith("server.allowed_origins[1]: must be an origin without a path, for example ")
     assert line.isprintable()
@@ -237,7 +237,7 @@ def test_containers_and_volumes_lie_apart():
     assert line.startswith("storage.volumes_path: must be separate")
 
 
-def test_a_file_without_a_token_says_so_whatever_else_is_missing():
+def test_file_without_a_token_says_so_whatever_else_is_missing():
     assert mistakes({}) == ["authorization.token: is missing"]
     assert mistakes(file_with(authorization=None)) == ["authorization: must be an object (got null)"]
     assert mistakes([]) == ["(the whole file): must be an object (got a list)"]
@@ -277,7 +277,7 @@ def test_a_file_without_a_token_says_so_whatever_else_is_missing():
         ("remote", "catch_up", ["all"]),
     ],
 )
-def test_a_wrong_value_is_one_mistake_at_its_key(section, key, wrong):
+def test_wrong_value_is_one_mistake_at_its_key(section, key, wrong):
     (line,) = mistakes(
         {**file_with(), section: {"token": TOKEN, key: wrong}}
         if section == "authorization"
@@ -298,7 +298,7 @@ def test_no_mistake_repeats_a_secret():
     assert TOKEN not in "\n".join(mistakes(wrong))
 
 
-def test_a_long_value_is_repeated_in_part():
+def test_long_value_is_repeated_in_part():
     (line,) = mistakes(file_with(node="x" * 5000))
     assert len(line) < 200
 
@@ -322,7 +322,7 @@ def test_malformed_json_says_where(text, mistake):
 # ---- what is never shown
 
 
-def test_the_masked_configuration_shows_the_last_four_characters_of_each_token():
+def test_masked_configuration_shows_the_last_four_characters_of_each_token():
     remote = {"enabled": True, "url": "https://panel.example", "token": "lightd_fedcba9876543210"}
     configuration = read(file_with(remote=remote))
     shown = configuration.masked()
@@ -335,11 +335,11 @@ def test_the_masked_configuration_shows_the_last_four_characters_of_each_token()
     }
 
 
-def test_a_panel_without_a_token_is_shown_without_one():
+def test_panel_without_a_token_is_shown_without_one():
     assert read(file_with()).masked()["remote"]["token"] == ""
 
 
-def test_the_repr_of_a_configuration_holds_no_token():
+def test_repr_of_a_configuration_holds_no_token():
     assert TOKEN not in repr(read(file_with(remote={"token": TOKEN})))
 
 
@@ -413,14 +413,14 @@ RIGHT = st.fixed_dictionaries(
 
 @settings(deadline=None)
 @given(RIGHT)
-def test_a_configuration_comes_back_from_its_own_json(value):
+def test_configuration_comes_back_from_its_own_json(value):
     configuration = read(value)
     assert (
         config.parse(json.dumps(config.to_json(configuration)), Path("/elsewhere"), "other") == configuration
     )
 
 
-def test_the_user_of_a_first_file_is_lightds_own_where_it_is_not_root():
+def test_user_of_a_first_file_is_lightds_own_where_it_is_not_root():
     first = read(config.first_file(TOKEN))
     assert config.held_by(first, 0, 0) == first
     assert str(config.held_by(first, 1000, 100).docker.user) == "1000:100"
@@ -433,21 +433,21 @@ def test_the_user_of_a_first_file_is_lightds_own_where_it_is_not_root():
 # ---- the schema
 
 
-def test_the_schema_on_disk_is_the_one_of_the_code():
+def test_schema_on_disk_is_the_one_of_the_code():
     made = subprocess.run(
         [sys.executable, "-m", "lightd.config.schema"], capture_output=True, check=True, cwd=ROOT
     )
     assert (ROOT / "config/config.schema.json").read_bytes() == made.stdout
 
 
-def test_the_schema_asks_for_the_token_alone():
+def test_schema_asks_for_the_token_alone():
     document = schema.to_document()
     required = {key: held["required"] for key, held in document["properties"].items() if "required" in held}
     assert document["required"] == ["authorization"]
     assert [key for key, names in required.items() if names] == ["authorization"]
 
 
-def test_a_pool_needs_a_size_and_a_folder_apart_from_its_image():
+def test_pool_needs_a_size_and_a_folder_apart_from_its_image():
     storage = read(file_with(storage={"quota": "pool", "pool_mb": 128})).storage
     assert (storage.quota, storage.pool_mb) == ("pool", 128)
     assert mistakes(file_with(storage={"quota": "pool"})) == [

@@ -14,7 +14,7 @@ def names(directory):
     return [path.name for path in directory.iterdir()]
 
 
-def test_the_path_is_the_options_then_the_environments_then_the_working_directorys(monkeypatch, tmp_path):
+def test_path_is_the_options_then_the_environments_then_the_working_directorys(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     environ = {"LIGHTD_CONFIG": "/etc/b.json"}
     assert file.resolve_path("a.json", environ) == tmp_path / "a.json"
@@ -22,7 +22,7 @@ def test_the_path_is_the_options_then_the_environments_then_the_working_director
     assert file.resolve_path(None, {"LIGHTD_CONFIG": ""}) == tmp_path / "config.json"
 
 
-def test_a_first_start_writes_a_file_that_only_its_owner_reads(tmp_path):
+def test_first_start_writes_a_file_that_only_its_owner_reads(tmp_path):
     path = tmp_path / "config.json"
     before = os.umask(0)
     try:
@@ -37,7 +37,7 @@ def test_a_first_start_writes_a_file_that_only_its_owner_reads(tmp_path):
     assert names(tmp_path) == ["config.json"]
 
 
-def test_a_first_file_of_an_ordinary_user_has_servers_be_that_user(tmp_path, monkeypatch):
+def test_first_file_of_an_ordinary_user_has_servers_be_that_user(tmp_path, monkeypatch):
     path = tmp_path / "config.json"
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(os, "getegid", lambda: 100)
@@ -47,7 +47,7 @@ def test_a_first_file_of_an_ordinary_user_has_servers_be_that_user(tmp_path, mon
     assert file.load(path).docker.user == sections.SERVER_USER
 
 
-def test_a_first_file_of_root_has_each_volume_have_a_user_of_its_own(tmp_path, monkeypatch):
+def test_first_file_of_root_has_each_volume_have_a_user_of_its_own(tmp_path, monkeypatch):
     path = tmp_path / "config.json"
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(os, "fchown", lambda *_: None)
@@ -56,7 +56,7 @@ def test_a_first_file_of_root_has_each_volume_have_a_user_of_its_own(tmp_path, m
     assert str(file.load(path).docker.user_range) == "900000-965535"
 
 
-def test_a_file_that_nobody_lets_us_look_for_is_a_mistake_not_a_missing_one(tmp_path):
+def test_file_that_nobody_lets_us_look_for_is_a_mistake_not_a_missing_one(tmp_path):
     path = tmp_path / ("x" * 300)
     assert file.is_there(path)
     assert not file.create(path)
@@ -65,7 +65,7 @@ def test_a_file_that_nobody_lets_us_look_for_is_a_mistake_not_a_missing_one(tmp_
     assert names(tmp_path) == []
 
 
-def test_a_file_that_exists_is_left_as_it_is(tmp_path):
+def test_file_that_exists_is_left_as_it_is(tmp_path):
     path = tmp_path / "config.json"
     path.write_text("mine")
     assert not file.create(path)
@@ -91,14 +91,14 @@ def test_two_daemons_that_start_for_the_first_time_at_once_use_one_file(tmp_path
     assert names(tmp_path) == ["config.json"]
 
 
-def test_a_missing_directory_is_a_mistake_and_is_not_made(tmp_path):
+def test_missing_directory_is_a_mistake_and_is_not_made(tmp_path):
     with pytest.raises(sections.ConfigurationError, match="cannot be written: No such file or directory"):
         file.create(tmp_path / "nowhere" / "config.json")
     assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620])
-def test_a_file_that_is_open_to_others_is_refused_with_what_mends_it(tmp_path, mode):
+def test_file_that_is_open_to_others_is_refused_with_what_mends_it(tmp_path, mode):
     path = tmp_path / "config.json"
     file.create(path)
     path.chmod(mode)
@@ -110,7 +110,7 @@ def test_a_file_that_is_open_to_others_is_refused_with_what_mends_it(tmp_path, m
     )
 
 
-def test_a_configuration_that_is_no_regular_text_file_is_a_mistake(tmp_path):
+def test_configuration_that_is_no_regular_text_file_is_a_mistake(tmp_path):
     os.mkfifo(tmp_path / "fifo", 0o600)
     (tmp_path / "bytes").write_bytes(b'{"\xff"}')
     (tmp_path / "bytes").chmod(0o600)
@@ -124,7 +124,7 @@ def test_a_configuration_that_is_no_regular_text_file_is_a_mistake(tmp_path):
         assert str(caught.value) == mistake
 
 
-def test_a_new_token_changes_nothing_else_and_keeps_the_link_to_the_file(tmp_path):
+def test_new_token_changes_nothing_else_and_keeps_the_link_to_the_file(tmp_path):
     (tmp_path / "real").mkdir()
     real = tmp_path / "real" / "lightd.json"
     value = {"node": "fra-2", "authorization": {"token": TOKEN}, "server": {"port": 1}}
@@ -140,7 +140,7 @@ def test_a_new_token_changes_nothing_else_and_keeps_the_link_to_the_file(tmp_pat
     assert names(tmp_path / "real") == ["lightd.json"]
 
 
-def test_a_new_token_keeps_the_files_owner(tmp_path, monkeypatch):
+def test_new_token_keeps_the_files_owner(tmp_path, monkeypatch):
     path = tmp_path / "config.json"
     file.create(path)
     record = []
@@ -151,7 +151,7 @@ def test_a_new_token_keeps_the_files_owner(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("broken", ["fchown", "fsync", "replace"])
-def test_a_new_token_that_cannot_be_written_changes_nothing(tmp_path, monkeypatch, broken):
+def test_new_token_that_cannot_be_written_changes_nothing(tmp_path, monkeypatch, broken):
     path = tmp_path / "config.json"
     file.create(path)
     before = path.read_bytes()
@@ -168,7 +168,7 @@ def test_a_new_token_that_cannot_be_written_changes_nothing(tmp_path, monkeypatc
     assert names(tmp_path) == ["config.json"]
 
 
-def test_a_wrong_file_or_a_wrong_token_is_not_written_over(tmp_path):
+def test_wrong_file_or_a_wrong_token_is_not_written_over(tmp_path):
     path = tmp_path / "config.json"
     file.create(path)
     before = path.read_bytes()

@@ -179,25 +179,25 @@ def missed(run=1):
 # The installation
 
 
-def test_a_container_is_created_once():
+def test_container_is_created_once():
     assert then((), messages.Create(SPEC)) == (events.Created(1, SPEC),)
     assert refused(OFFLINE, messages.Create(SPEC)) == "already_exists"
 
 
-def test_a_name_can_be_used_again_after_its_deletion_and_the_attempts_count_on():
+def test_name_can_be_used_again_after_its_deletion_and_the_attempts_count_on():
     assert then(DELETED, messages.Create(SPEC)) == (events.Created(2, SPEC),)
 
 
-def test_a_new_life_of_a_name_knows_nothing_of_the_old_one_but_its_numbers():
+def test_new_life_of_a_name_knows_nothing_of_the_old_one_but_its_numbers():
     past = (*EXITED, events.DeletionRequested(), events.Deleted(), events.Created(2, PLAIN))
     assert given(past) == State(Phase.PULLING, PLAIN, attempt=2, attempts=2, run=1, previous=T1)
 
 
-def test_an_installation_without_a_script_only_waits_for_the_image():
+def test_installation_without_a_script_only_waits_for_the_image():
     assert then(CREATED, messages.ImageReported(1)) == (events.ImageEnsured(1), events.ScriptFinished(1))
 
 
-def test_the_install_script_runs_once_the_image_is_there():
+def test_install_script_runs_once_the_image_is_there():
     assert then((events.Created(1, SCRIPTED),), messages.ImageReported(1)) == (events.ImageEnsured(1),)
     assert to_effects(given(SCRIPTING)) == {
         effects.RunInstallScript(1, SCRIPTED),
@@ -205,38 +205,38 @@ def test_the_install_script_runs_once_the_image_is_there():
     }
 
 
-def test_a_missing_image_fails_the_installation():
+def test_missing_image_fails_the_installation():
     assert then(CREATED, messages.ImageReported(1, "no such image")) == (
         events.InstallationFailed(1, "failed", "no such image"),
     )
 
 
-def test_a_script_that_ends_with_zero_has_done_its_work():
+def test_script_that_ends_with_zero_has_done_its_work():
     assert then(SCRIPTING, messages.ScriptReported(1, 0)) == (events.ScriptFinished(1),)
 
 
 @pytest.mark.parametrize("code", [1, 127, None])
-def test_a_script_that_ends_with_another_code_fails_the_installation(code):
+def test_script_that_ends_with_another_code_fails_the_installation(code):
     reason = f"the install script ended with exit code {code}"
     assert then(SCRIPTING, messages.ScriptReported(1, code)) == (
         events.InstallationFailed(1, "failed", reason),
     )
 
 
-def test_a_script_that_can_not_be_run_fails_the_installation():
+def test_script_that_can_not_be_run_fails_the_installation():
     assert then(SCRIPTING, messages.ScriptReported(1, error="no")) == (
         events.InstallationFailed(1, "failed", "no"),
     )
 
 
-def test_a_script_that_takes_too_long_times_the_installation_out():
+def test_script_that_takes_too_long_times_the_installation_out():
     reason = "the install script took longer than 60 seconds"
     assert then(SCRIPTING, messages.InstallTimeElapsed(1)) == (
         events.InstallationFailed(1, "timeout", reason),
     )
 
 
-def test_a_container_that_was_made_is_ready_to_be_started():
+def test_container_that_was_made_is_ready_to_be_started():
     assert then(ENSURED, messages.CreationReported(1, ID)) == (events.Installed(1, ID),)
 
 
@@ -247,7 +247,7 @@ def test_a_container_that_was_made_is_ready_to_be_started():
         (messages.CreationReported(1), "the engine made no container"),
     ],
 )
-def test_a_container_that_can_not_be_made_fails_the_installation(report, reason):
+def test_container_that_can_not_be_made_fails_the_installation(report, reason):
     assert then(ENSURED, report) == (events.InstallationFailed(1, "failed", reason),)
 
 
@@ -258,7 +258,7 @@ def test_stop_and_kill_cancel_an_installation(past, command):
     assert then(past, command) == (failure,)
 
 
-def test_a_failed_installation_is_cleared_away_and_says_why():
+def test_failed_installation_is_cleared_away_and_says_why():
     state = given(FAILED)
     assert to_effects(state) == {effects.DiscardInstallation(1, "s1")}
     assert (state.error, state.install_state) == ("there is no such image", "failed")
@@ -274,25 +274,25 @@ def test_a_failed_installation_is_cleared_away_and_says_why():
     ],
 )
 @pytest.mark.parametrize("past", [CREATED, SCRIPTING, ENSURED, LOST])
-def test_a_report_of_another_attempt_is_stale(past, report):
+def test_report_of_another_attempt_is_stale(past, report):
     assert then(past, report) == ()
 
 
 # Starting
 
 
-def test_a_start_begins_a_run():
+def test_start_begins_a_run():
     assert then(OFFLINE, messages.Start()) == (events.StartRequested(1),)
     assert then(EXITED, messages.Start()) == (events.StartRequested(2),)
     assert then(OFFLINE, messages.Restart()) == (events.StartRequested(1),)
 
 
 @pytest.mark.parametrize("past", [STARTING, LOADING, RUNNING])
-def test_a_start_of_what_starts_or_runs_changes_nothing(past):
+def test_start_of_what_starts_or_runs_changes_nothing(past):
     assert then(past, messages.Start()) == ()
 
 
-def test_a_restart_of_what_starts_changes_nothing():
+def test_restart_of_what_starts_changes_nothing():
     assert then(STARTING, messages.Restart()) == ()
 
 
@@ -310,28 +310,28 @@ def test_a_restart_of_what_starts_changes_nothing():
     ],
 )
 @pytest.mark.parametrize("command", [messages.Start(), messages.Restart()])
-def test_a_start_that_is_not_possible_says_why(past, code, command):
+def test_start_that_is_not_possible_says_why(past, code, command):
     assert refused(past, command) == code
 
 
-def test_a_confirmed_start_waits_for_the_pattern():
+def test_confirmed_start_waits_for_the_pattern():
     assert then(STARTING, messages.StartReported(1, UP_NOW)) == (events.Started(1, T1),)
     assert then(LOADING, messages.ReadinessReported(1)) == (events.BecameReady(1),)
 
 
-def test_a_start_without_a_pattern_is_ready_at_once():
+def test_start_without_a_pattern_is_ready_at_once():
     past = (events.Created(1, PLAIN), *STARTING[1:])
     assert then(past, messages.StartReported(1, UP_NOW)) == (events.Started(1, T1), events.BecameReady(1))
 
 
-def test_a_pattern_that_is_seen_before_the_start_is_confirmed_counts():
+def test_pattern_that_is_seen_before_the_start_is_confirmed_counts():
     seen = (*STARTING, events.PatternSeen(1))
     assert then(STARTING, messages.ReadinessReported(1)) == (events.PatternSeen(1),)
     assert then(seen, messages.ReadinessReported(1)) == ()
     assert then(seen, messages.StartReported(1, UP_NOW)) == (events.Started(1, T1), events.BecameReady(1))
 
 
-def test_the_pattern_of_an_earlier_run_does_not_count():
+def test_pattern_of_an_earlier_run_does_not_count():
     past = (*STARTING, events.PatternSeen(1), *STOPPING[len(STARTING) :], *AGAIN[len(STOPPING) :])
     assert then(past, messages.ReadinessReported(1)) == ()
     assert then(past, messages.StartReported(2, attrs.evolve(UP_NOW, started_at=T2))) == (
@@ -339,7 +339,7 @@ def test_the_pattern_of_an_earlier_run_does_not_count():
     )
 
 
-def test_a_start_that_is_refused_says_why():
+def test_start_that_is_refused_says_why():
     assert then(STARTING, messages.StartReported(1, error="port in use")) == (
         events.StartFailed(1, "port in use"),
     )
@@ -350,17 +350,17 @@ def test_a_start_that_is_refused_says_why():
 @pytest.mark.parametrize(
     ("past", "run", "snapshot"), [(STARTING, 1, NEVER_RAN), (AGAIN, 2, CLEAN), (AGAIN, 2, UP_NOW)]
 )
-def test_a_start_that_started_nothing_has_failed(past, run, snapshot):
+def test_start_that_started_nothing_has_failed(past, run, snapshot):
     assert then(past, messages.StartReported(run, snapshot)) == (
         events.StartFailed(run, "the engine started nothing"),
     )
 
 
-def test_a_process_that_ended_before_its_start_was_confirmed_has_started_and_exited():
+def test_process_that_ended_before_its_start_was_confirmed_has_started_and_exited():
     assert then(STARTING, messages.StartReported(1, CRASH)) == (events.Started(1, T1), exited(code=1))
 
 
-def test_a_start_of_a_container_that_is_gone_builds_it_anew():
+def test_start_of_a_container_that_is_gone_builds_it_anew():
     assert then(STARTING, messages.StartReported(1)) == (events.Vanished(ID),)
     assert to_effects(given(LOST)) == {effects.CreateInEngine(1, SPEC)}
     assert then(LOST, messages.CreationReported(1, "engine-2")) == (events.Rebuilt("engine-2"),)
@@ -368,7 +368,7 @@ def test_a_start_of_a_container_that_is_gone_builds_it_anew():
     assert effects.StartInEngine(1, "engine-2", None) in to_effects(rebuilt)
 
 
-def test_a_container_that_can_not_be_built_anew_can_not_be_started():
+def test_container_that_can_not_be_built_anew_can_not_be_started():
     assert then(LOST, messages.CreationReported(1, error="no")) == (events.StartFailed(1, "no"),)
 
 
@@ -379,11 +379,11 @@ def test_a_container_that_can_not_be_built_anew_can_not_be_started():
         messages.StartReported(1, attrs.evolve(UP_NOW, engine_id="other")),
     ],
 )
-def test_a_report_about_another_start_is_stale(report):
+def test_report_about_another_start_is_stale(report):
     assert then(STARTING, report) == ()
 
 
-def test_a_start_report_is_stale_while_the_container_is_built_anew():
+def test_start_report_is_stale_while_the_container_is_built_anew():
     assert then(LOST, messages.StartReported(1)) == ()
 
 
@@ -391,12 +391,12 @@ def test_a_start_report_is_stale_while_the_container_is_built_anew():
 
 
 @pytest.mark.parametrize("past", [STARTING, LOADING, RUNNING])
-def test_a_stop_asks_the_process_to_end(past):
+def test_stop_asks_the_process_to_end(past):
     assert then(past, messages.Stop()) == (events.StopRequested(1, Follow.REST),)
 
 
 @pytest.mark.parametrize("past", [STARTING, LOADING, RUNNING, STOPPING, RESTARTING])
-def test_a_kill_is_for_now(past):
+def test_kill_is_for_now(past):
     assert then(past, messages.Kill()) == (events.KillRequested(1, Follow.REST),)
 
 
@@ -421,13 +421,13 @@ def test_stop_while_deleting_or_deleted_is_rejected(past, code):
     assert refused(past, messages.Stop()) == code
 
 
-def test_a_kill_hurries_a_deletion_and_does_not_call_it_back():
+def test_kill_hurries_a_deletion_and_does_not_call_it_back():
     assert then(LEAVING, messages.Kill()) == (events.KillRequested(1, Follow.DELETE),)
     assert refused(DELETING, messages.Kill()) == "deleting"
 
 
 @pytest.mark.parametrize("past", [LOADING, RUNNING])
-def test_a_restart_is_a_stop_and_then_a_start(past):
+def test_restart_is_a_stop_and_then_a_start(past):
     assert then(past, messages.Restart()) == (events.StopRequested(1, Follow.START),)
     assert then(RESTARTING, messages.EndReported(1, CLEAN)) == (
         exited(expected=True),
@@ -436,62 +436,62 @@ def test_a_restart_is_a_stop_and_then_a_start(past):
 
 
 @pytest.mark.parametrize("command", [messages.Start(), messages.Restart()])
-def test_a_start_during_a_stop_starts_again_afterwards(command):
+def test_start_during_a_stop_starts_again_afterwards(command):
     assert then(STOPPING, command) == (events.StopRequested(1, Follow.START),)
     assert then(KILLING, command) == (events.KillRequested(1, Follow.START),)
     assert then(RESTARTING, command) == ()
 
 
-def test_a_stop_during_a_restart_ends_in_rest():
+def test_stop_during_a_restart_ends_in_rest():
     assert then(RESTARTING, messages.Stop()) == (events.StopRequested(1, Follow.REST),)
 
 
-def test_a_stop_during_a_kill_that_starts_again_ends_in_rest():
+def test_stop_during_a_kill_that_starts_again_ends_in_rest():
     past = (*KILLING, events.KillRequested(1, Follow.START))
     assert then(past, messages.Stop()) == (events.KillRequested(1, Follow.REST),)
 
 
-def test_a_stop_that_takes_too_long_becomes_a_kill_with_the_same_end():
+def test_stop_that_takes_too_long_becomes_a_kill_with_the_same_end():
     assert then(RESTARTING, messages.GraceElapsed(1)) == (events.StopTimedOut(1),)
     state = given((*RESTARTING, events.StopTimedOut(1)))
     assert (state.phase, state.follow) == (Phase.KILLING, Follow.START)
 
 
 @pytest.mark.parametrize("past", [RUNNING, KILLING, AGAIN, EXITED])
-def test_a_timer_that_nobody_waits_for_is_stale(past):
+def test_timer_that_nobody_waits_for_is_stale(past):
     assert then(past, messages.GraceElapsed(1)) == ()
 
 
-def test_the_timer_of_an_earlier_run_is_stale():
+def test_timer_of_an_earlier_run_is_stale():
     past = (*AGAIN, events.Started(2, T2), events.StopRequested(2, Follow.REST))
     assert then(past, messages.GraceElapsed(1)) == ()
 
 
 @pytest.mark.parametrize("past", [STOPPING, KILLING])
 @pytest.mark.parametrize("code", [0, 1, 143, 137])
-def test_an_exit_that_was_asked_for_is_expected_whoever_tells_of_it(past, code):
+def test_exit_that_was_asked_for_is_expected_whoever_tells_of_it(past, code):
     snapshot = attrs.evolve(CLEAN, exit_code=code)
     for report in (messages.EndReported(1, snapshot), messages.Inspected(snapshot)):
         assert then(past, report) == (exited(code=code, expected=True),)
 
 
 @pytest.mark.parametrize("past", [LOADING, RUNNING])
-def test_an_exit_that_nobody_asked_for_is_not_expected(past):
+def test_exit_that_nobody_asked_for_is_not_expected(past):
     assert then(past, messages.Inspected(CRASH)) == (exited(code=1),)
     assert then(past, messages.Inspected(OOM)) == (exited(code=137, oom=True),)
 
 
-def test_a_start_that_was_called_off_in_time_ends_without_a_code():
+def test_start_that_was_called_off_in_time_ends_without_a_code():
     nothing = events.Exited(1, None, False, True, None, None)
     assert then(CALLED_OFF, messages.EndReported(1, NEVER_RAN)) == (nothing,)
 
 
-def test_a_start_that_was_called_off_too_late_ends_with_the_code_of_its_process():
+def test_start_that_was_called_off_too_late_ends_with_the_code_of_its_process():
     assert then(CALLED_OFF, messages.EndReported(1, CLEAN)) == (exited(expected=True),)
     assert then(CALLED_OFF, messages.Inspected(CLEAN)) == (exited(expected=True),)
 
 
-def test_a_start_that_was_called_off_does_not_take_the_code_of_the_run_before():
+def test_start_that_was_called_off_does_not_take_the_code_of_the_run_before():
     past = (*AGAIN, events.StopRequested(2, Follow.REST))
     assert then(past, messages.Inspected(CLEAN)) == ()
     assert then(past, messages.EndReported(2, CLEAN)) == (events.Exited(2, None, False, True, None, None),)
@@ -506,7 +506,7 @@ def test_a_start_that_was_called_off_does_not_take_the_code_of_the_run_before():
         (EXITED, messages.EndReported(1, CLEAN)),
     ],
 )
-def test_the_report_of_an_end_that_is_not_this_one_is_stale(past, report):
+def test_report_of_an_end_that_is_not_this_one_is_stale(past, report):
     assert then(past, report) == ()
 
 
@@ -514,11 +514,11 @@ def test_the_report_of_an_end_that_is_not_this_one_is_stale(past, report):
 
 
 @pytest.mark.parametrize("command", [messages.Stop(), messages.Kill()])
-def test_a_start_without_a_container_is_called_off_at_once(command):
+def test_start_without_a_container_is_called_off_at_once(command):
     assert then(LOST, command) == (events.StartFailed(1, "cancelled on request"),)
 
 
-def test_a_start_without_a_container_is_deleted_at_once():
+def test_start_without_a_container_is_deleted_at_once():
     failed = events.StartFailed(1, "cancelled on request")
     assert then(LOST, messages.Delete()) == (failed, events.DeletionRequested())
 
@@ -544,7 +544,7 @@ def test_delete_while_killing_removes_afterwards():
 
 
 @pytest.mark.parametrize("past", [LEAVING, DELETING])
-def test_a_deletion_is_not_asked_for_twice(past):
+def test_deletion_is_not_asked_for_twice(past):
     assert then(past, messages.Delete()) == ()
 
 
@@ -553,7 +553,7 @@ def test_delete_of_a_missing_container_is_rejected(past):
     assert refused(past, messages.Delete()) == "not_found"
 
 
-def test_a_container_is_deleted_once_nothing_of_it_is_left():
+def test_container_is_deleted_once_nothing_of_it_is_left():
     assert then(DELETING, messages.RemovalReported(1)) == (events.Deleted(),)
     assert then(DELETING, messages.RemovalReported(2)) == ()
     assert then(DELETED, messages.RemovalReported(1)) == ()
@@ -564,18 +564,18 @@ def test_a_container_is_deleted_once_nothing_of_it_is_left():
 
 
 @pytest.mark.parametrize("past", [OFFLINE, EXITED])
-def test_a_process_that_runs_though_it_should_not_is_found(past):
+def test_process_that_runs_though_it_should_not_is_found(past):
     run = given(past).run + 1
     seen = messages.Inspected(attrs.evolve(UP_NOW, started_at=T2))
     assert then(past, seen) == (events.FoundRunning(run, T2),)
 
 
-def test_a_process_that_is_found_is_ready_where_there_is_no_pattern():
+def test_process_that_is_found_is_ready_where_there_is_no_pattern():
     past = (events.Created(1, PLAIN), *OFFLINE[1:])
     assert then(past, messages.Inspected(UP_NOW)) == (events.FoundRunning(1, T1), events.BecameReady(1))
 
 
-def test_the_pattern_that_an_earlier_run_printed_says_nothing_of_a_process_that_is_found():
+def test_pattern_that_an_earlier_run_printed_says_nothing_of_a_process_that_is_found():
     past = (*STARTING, events.PatternSeen(1), *RUNNING[len(STARTING) :])
     seen = messages.Inspected(attrs.evolve(UP_NOW, started_at=T2))
     assert then(past, seen) == (
@@ -588,21 +588,21 @@ def test_the_pattern_that_an_earlier_run_printed_says_nothing_of_a_process_that_
     "past",
     [EXITED, (*AGAIN, events.StartFailed(2, "no")), (*AGAIN, events.StopRequested(2, Follow.REST))],
 )
-def test_an_old_look_at_an_earlier_life_finds_nothing_running(past):
+def test_old_look_at_an_earlier_life_finds_nothing_running(past):
     assert then(past, messages.Inspected(UP_NOW)) == ()
 
 
-def test_a_process_that_lives_again_has_exited_in_between():
+def test_process_that_lives_again_has_exited_in_between():
     seen = messages.Inspected(attrs.evolve(UP_NOW, started_at=T2))
     assert then(RUNNING, seen) == (missed(), events.FoundRunning(2, T2))
 
 
 @pytest.mark.parametrize("past", [LOADING, RUNNING, STOPPING])
-def test_a_look_at_a_running_process_changes_nothing(past):
+def test_look_at_a_running_process_changes_nothing(past):
     assert then(past, messages.Inspected(UP_NOW)) == ()
 
 
-def test_an_old_look_from_before_this_run_is_stale():
+def test_old_look_from_before_this_run_is_stale():
     past = (*AGAIN, events.Started(2, T2))
     assert then(past, messages.Inspected(CLEAN)) == ()
     assert then((*past, events.StopRequested(2, Follow.REST)), messages.Inspected(CLEAN)) == ()
@@ -610,17 +610,17 @@ def test_an_old_look_from_before_this_run_is_stale():
 
 @pytest.mark.parametrize("past", [OFFLINE, RUNNING, STOPPING])
 @pytest.mark.parametrize("snapshot", [attrs.evolve(CRASH, engine_id="other"), NEVER_RAN])
-def test_a_look_at_another_container_or_at_one_that_never_ran_is_no_news(past, snapshot):
+def test_look_at_another_container_or_at_one_that_never_ran_is_no_news(past, snapshot):
     assert then(past, messages.Inspected(snapshot)) == ()
 
 
-def test_a_look_while_a_start_is_under_way_is_left_to_the_start():
+def test_look_while_a_start_is_under_way_is_left_to_the_start():
     assert then(STARTING, messages.Inspected(UP_NOW)) == ()
     assert then(STARTING, messages.Inspected(CRASH)) == ()
     assert then(STARTING, messages.AbsenceReported(ID)) == ()
 
 
-def test_a_container_that_is_gone_is_noted():
+def test_container_that_is_gone_is_noted():
     assert then(OFFLINE, messages.AbsenceReported(ID)) == (events.Vanished(ID),)
     assert given((*OFFLINE, events.Vanished(ID))).engine_id is None
 
@@ -628,35 +628,35 @@ def test_a_container_that_is_gone_is_noted():
 @pytest.mark.parametrize(
     ("past", "expected"), [(LOADING, False), (RUNNING, False), (STOPPING, True), (KILLING, True)]
 )
-def test_a_running_container_that_is_gone_has_exited_without_a_code(past, expected):
+def test_running_container_that_is_gone_has_exited_without_a_code(past, expected):
     gone = (lost(expected=expected), events.Vanished(ID))
     assert then(past, messages.AbsenceReported(ID)) == gone
 
 
-def test_what_follows_an_end_follows_it_where_the_container_is_gone_too():
+def test_restart_or_deletion_follows_an_end_where_the_container_is_gone_too():
     gone = (events.Exited(1, None, False, True, None, None), events.Vanished(ID))
     assert then(RESTARTING, messages.EndReported(1, None)) == (*gone, events.StartRequested(2))
     assert then(LEAVING, messages.EndReported(1, None)) == (*gone, events.DeletionRequested())
 
 
 @pytest.mark.parametrize("past", [OFFLINE, RUNNING])
-def test_the_absence_of_another_container_is_no_news(past):
+def test_absence_of_another_container_is_no_news(past):
     assert then(past, messages.AbsenceReported("other")) == ()
 
 
 # What a state remembers
 
 
-def test_a_state_remembers_how_the_last_run_ended():
+def test_state_remembers_how_the_last_run_ended():
     assert given(EXITED).exit == Exit(0, oom_killed=False, at=T1 + 50)
 
 
-def test_a_new_run_forgets_the_exit_and_the_error_of_the_last():
+def test_new_run_forgets_the_exit_and_the_error_of_the_last():
     state = given(AGAIN)
     assert (state.exit, state.error, state.started_at, state.previous) == (None, None, None, T1)
 
 
-def test_the_time_of_the_last_start_is_kept_through_starts_that_failed():
+def test_time_of_the_last_start_is_kept_through_starts_that_failed():
     past = (*AGAIN, events.StartFailed(2, "no"), events.StartRequested(3))
     assert given(past).previous == T1
 
@@ -689,14 +689,14 @@ def test_every_phase_has_a_name_outside(phase, install_state, power_state):
     assert (state.phase, state.install_state, state.power_state) == (phase, install_state, power_state)
 
 
-def test_an_installation_that_is_deleted_was_never_ready():
+def test_installation_that_is_deleted_was_never_ready():
     assert given((*CREATED, events.DeletionRequested())).install_state == "failed"
 
 
 # The work
 
 
-def test_the_work_of_each_state_is_what_it_waits_for():
+def test_work_of_each_state_is_what_it_waits_for():
     watch = effects.WatchConsole(1, ID, "Ready")
     assert to_effects(given(())) == frozenset()
     assert to_effects(given(CREATED)) == {effects.EnsureImage(1, "image")}
@@ -713,7 +713,7 @@ def test_the_work_of_each_state_is_what_it_waits_for():
     assert to_effects(given(DELETED)) == frozenset()
 
 
-def test_a_wish_that_is_replaced_leaves_the_stop_and_its_timer_alone():
+def test_wish_that_is_replaced_leaves_the_stop_and_its_timer_alone():
     assert to_effects(given(STOPPING)) == to_effects(given(RESTARTING)) == to_effects(given(LEAVING))
 
 
@@ -728,7 +728,7 @@ def test_every_state_has_work_that_can_be_compared():
 ALL_EVENTS = frozenset(typing.get_args(events.Event))
 
 
-def test_the_table_has_a_row_for_every_phase():
+def test_table_has_a_row_for_every_phase():
     assert set(PHASES) == set(Phase)
     assert set(PASTS) == set(Phase)
 
@@ -764,7 +764,7 @@ def test_phase_has_one_power_state_for_the_api_and_for_new_clients(phase):
 
 
 @pytest.mark.parametrize("phase", list(Phase))
-def test_an_event_that_is_not_in_the_table_can_not_be_recorded(phase):
+def test_event_that_is_not_in_the_table_can_not_be_recorded(phase):
     examples = {type(event): event for past in (*PASTS.values(), *MORE_PASTS) for event in past}
     for kind in examples.keys() - PHASES[phase].leads.keys():
         with pytest.raises(KeyError):
@@ -835,7 +835,7 @@ def test_no_message_breaks_any_state():
             assert message in COMMANDS
 
 
-def test_a_server_that_was_killed_for_what_it_wrote_says_so():
+def test_server_that_was_killed_for_what_it_wrote_says_so():
     killed = attrs.evolve(CRASH, killed_for="it wrote too much")
     [ended, *_] = then(RUNNING, messages.Inspected(killed))
     assert ended.reason == "it wrote too much"

@@ -378,4 +378,4 @@ class ContainerMachine(RuleBasedStateMachine):
 ContainerMachine.TestCase.settings = settings(
     max_examples=soak.times(100), stateful_step_count=40, deadline=None
 )
-test_the_container_is_never_wrong = pytest.mark.soak(ContainerMachine.TestCase)
+test_container_is_never_wrong = pytest.mark.soak(ContainerMachine.TestCase)

@@ -33,16 +33,16 @@ def a_gate(*, enabled=True):
         ("Bearer x, Bearer y", []),
     ],
 )
-def test_a_bearer_is_one_word_after_the_scheme(header, found):
+def test_bearer_is_one_word_after_the_scheme(header, found):
     assert to_bearer(header) == found
 
 
-def test_the_offered_sub_protocols_with_the_prefix_are_tokens():
+def test_offered_sub_protocols_with_the_prefix_are_tokens():
     assert to_offered(["chat", "lightd.a", "LIGHTD.b", "lightd.", "lightd.c.d"]) == ["a", "", "c.d"]
 
 
 @pytest.mark.parametrize("candidates", [[], [""], [TOKEN[:-1]], [f"{TOKEN} "], ["\ud7ff"], [TOKEN.upper()]])
-async def test_a_gate_lets_nobody_in_without_the_token(candidates):
+async def test_gate_lets_nobody_in_without_the_token(candidates):
     with pytest.raises(Unauthenticated) as refused:
         a_gate().authenticate(candidates, "192.0.2.1")
     assert TOKEN not in str(refused.value)
@@ -52,15 +52,15 @@ async def test_one_valid_token_among_others_is_enough():
     assert a_gate().authenticate(["wrong", TOKEN], "192.0.2.1").is_master
 
 
-async def test_a_gate_that_is_disabled_lets_everybody_in_as_the_master():
+async def test_gate_that_is_disabled_lets_everybody_in_as_the_master():
     assert a_gate(enabled=False).authenticate([], "192.0.2.1").is_master
 
 
-def test_a_gate_does_not_show_its_token():
+def test_gate_does_not_show_its_token():
     assert TOKEN not in repr(a_gate())
 
 
-def test_a_handshake_is_one_try_from_each_place():
+def test_handshake_is_one_try_from_each_place():
     assert to_candidates(["a", "b"], ["c"], ["d", "e"]) == ["a", "c", "d"]
     assert to_candidates([], [], []) == []
 
@@ -77,7 +77,7 @@ def test_a_handshake_is_one_try_from_each_place():
         ("text/html;application/vnd.pkglatv1+json", False),
     ],
 )
-def test_the_vendors_media_type_has_to_be_in_the_list(accept, welcome):
+def test_vendors_media_type_has_to_be_in_the_list(accept, welcome):
     if welcome:
         check_media_type(accept)
         return

@@ -58,7 +58,7 @@ def verdicts(findings):
 # ---- the engine
 
 
-def test_an_engine_as_it_should_be_is_all_green():
+def test_engine_as_it_should_be_is_all_green():
     assert set(verdicts(engine.to_findings(VERSION, INFO, NOW)).values()) == {GOOD}
 
 
@@ -76,12 +76,12 @@ def test_an_engine_as_it_should_be_is_all_green():
         ({"SystemTime": "2026-05-28T20:28:40Z"}, "clock", BAD),
     ],
 )
-def test_the_engine_check_names_what_an_engine_lacks(change, name, verdict):
+def test_engine_check_names_what_an_engine_lacks(change, name, verdict):
     assert verdicts(engine.to_findings(VERSION, INFO | change, NOW))[name] is verdict
 
 
 @pytest.mark.parametrize("api", ["1.40", "", "x"])
-def test_an_old_engine_is_red(api):
+def test_old_engine_is_red(api):
     assert verdicts(engine.to_findings({"ApiVersion": api}, INFO, NOW))["version"] is BAD
 
 
@@ -104,17 +104,17 @@ def connected(network_id):
         (CLOSED | {"Options": None}, None, {"network": GOOD, "isolation": BAD}),
     ],
 )
-def test_the_network_check_names_what_is_wrong_with_it(found, mtu, expected):
+def test_network_check_names_what_is_wrong_with_it(found, mtu, expected):
     assert verdicts(network.to_findings(found, [], mtu)) == expected
 
 
-def test_the_network_check_counts_those_that_are_reconnected():
+def test_network_check_counts_those_that_are_reconnected():
     rows = [connected("n1"), connected("n0"), connected(""), {}]
     texts = [finding.text for finding in network.to_findings(CLOSED, rows, None)]
     assert texts == ["the network lightd exists; 1 servers are reconnected to it at their next start"]
 
 
-def test_an_engine_that_says_nothing_is_not_a_crash():
+def test_engine_that_says_nothing_is_not_a_crash():
     assert verdicts(engine.to_findings({}, {}, NOW))["version"] is BAD
 
 
@@ -125,7 +125,7 @@ REMOTE = Remote(enabled=True, url="https://panel.example/api", token="lightd_012
 WELL = Answer(200, {"date": "Thu, 28 May 2026 20:26:40 GMT"}, b'{"status": 200, "endpoint": "active"}')
 
 
-def test_a_panel_that_is_well_is_all_green():
+def test_panel_that_is_well_is_all_green():
     assert verdicts(panel.to_findings(REMOTE, WELL, NOW)) == {"tls": GOOD, "url": GOOD, "clock": GOOD}
 
 
@@ -141,23 +141,23 @@ def test_a_panel_that_is_well_is_all_green():
         ({"headers": {"date": "Thu, 28 May 2026 20:27:40 GMT"}}, "clock", BAD),
     ],
 )
-def test_the_panel_check_names_what_is_wrong(change, name, verdict):
+def test_panel_check_names_what_is_wrong(change, name, verdict):
     assert verdicts(panel.to_findings(REMOTE, attrs.evolve(WELL, **change), NOW))[name] is verdict
 
 
 @pytest.mark.parametrize("headers", [{}, {"date": "yesterday"}])
-def test_a_panel_without_a_date_is_not_compared(headers):
+def test_panel_without_a_date_is_not_compared(headers):
     assert "clock" not in verdicts(panel.to_findings(REMOTE, attrs.evolve(WELL, headers=headers), NOW))
 
 
-def test_a_token_in_the_clear_is_doubtful_but_for_this_machine():
+def test_token_in_the_clear_is_doubtful_but_for_this_machine():
     far = attrs.evolve(REMOTE, url="http://panel.example")
     near = attrs.evolve(REMOTE, url="http://127.0.0.1:9000")
     assert verdicts(panel.to_findings(far, WELL, NOW))["tls"] is DOUBTFUL
     assert "tls" not in verdicts(panel.to_findings(near, WELL, NOW))
 
 
-def test_a_certificate_that_is_not_trusted_is_told_as_one():
+def test_certificate_that_is_not_trusted_is_told_as_one():
     assert panel.to_unreachable(REMOTE, "[SSL: CERTIFICATE_VERIFY_FAILED] self-signed").name == "tls"
     assert panel.to_unreachable(REMOTE, "connection refused").name == "url"
 
@@ -175,14 +175,14 @@ def test_a_certificate_that_is_not_trusted_is_told_as_one():
         (NOW + 3e9, 0, {"year": BAD, "synchronised": GOOD}),
     ],
 )
-def test_the_clock(now, bits, expected):
+def test_clock_findings_have_their_verdict(now, bits, expected):
     assert verdicts(clock.to_findings(now, bits)) == expected
 
 
 @pytest.mark.parametrize(
     ("files", "verdict"), [(100, BAD), (1023, BAD), (4096, DOUBTFUL), (8192, GOOD), (-1, GOOD)]
 )
-def test_open_files(files, verdict):
+def test_open_files_limit_has_its_verdict(files, verdict):
     assert verdicts(limits.to_files(files, "lightd may")) == {"files": verdict}
 
 
@@ -226,7 +226,7 @@ FOLDER = Folder("storage.base_path", Path("/s"), Path("/s"), 0, stat.S_IFDIR | 0
         ({"writable": False, "uid": 1000}, 1000, BAD),
     ],
 )
-def test_the_rights_on_a_folder(change, uid, verdict):
+def test_folder_rights_have_their_verdict(change, uid, verdict):
     assert verdicts(storage.to_rights(attrs.evolve(FOLDER, **change), uid)) == {"storage.base_path": verdict}
 
 
@@ -244,7 +244,7 @@ def test_room(free, free_inodes, expected):
     assert verdicts(storage.to_room(Room("/s", 100 << 30, free, 1000, free_inodes))) == expected
 
 
-def test_a_filesystem_without_inodes_has_no_lack_of_them():
+def test_filesystem_without_inodes_has_no_lack_of_them():
     assert verdicts(storage.to_room(Room("/s", 100 << 30, 50 << 30, 0, 0))) == {"space": GOOD}
 
 
@@ -262,7 +262,7 @@ SOUND = Inspected(schema=3, newest_schema=3, records=7, last_at=NOW - 5, damage=
         ({"last_at": NOW + 3600}, {"journal": GOOD, "clock": BAD}),
     ],
 )
-def test_the_journal(change, expected):
+def test_journal_findings_have_their_verdict(change, expected):
     found = list(storage.to_journal(Path("/s/lightd.db"), attrs.evolve(SOUND, **change), 17, NOW))
     assert verdicts(found) == expected
 
@@ -279,7 +279,7 @@ def test_the_journal(change, expected):
         ("pool", {"kind": None}, GOOD),
     ],
 )
-def test_the_quota_that_would_be_chosen(quota, settings, verdict):
+def test_quota_that_would_be_chosen_has_its_verdict(quota, settings, verdict):
     settings = {"root": True, "pooled": False, "mounted": False, "reasons": ("btrfs: none",), **settings}
     assert verdicts([storage.to_quota(Storage(quota=quota, pool_mb=500), **settings)]) == {"quota": verdict}
 
@@ -303,7 +303,7 @@ TCP6 = (
 UDP = a_row("00000000:0035", "07", 51) + a_row("0100007F:0036", "01", 52)
 
 
-def test_the_tables_of_the_kernel_tell_who_listens():
+def test_tables_of_the_kernel_tell_who_listens():
     assert list(listeners.to_listeners(TCP, "tcp")) == [Listener("127.0.0.1", 8070, "tcp", 21530)]
     assert [(each.ip, each.port, each.inode) for each in listeners.to_listeners(TCP6, "tcp")] == [
         ("::", 25565, 41),
@@ -324,12 +324,12 @@ def test_the_tables_of_the_kernel_tell_who_listens():
         (Pooled("0.0.0.0", 25566, "tcp", in_use=False), GOOD),
     ],
 )
-def test_a_free_port_that_somebody_has_is_red(pooled, verdict):
+def test_free_port_that_somebody_has_is_red(pooled, verdict):
     found = [Listener("::", 25565, "tcp", 1), Listener("127.0.0.1", 8070, "tcp", 2)]
     assert verdicts([ports.to_pool([pooled], found)]) == {"pool": verdict}
 
 
-def test_the_port_check_names_owners_and_cuts_a_long_list():
+def test_port_check_names_owners_and_cuts_a_long_list():
     pool = [Pooled("0.0.0.0", number, "tcp", in_use=False) for number in range(10)]
     found = [Listener("0.0.0.0", number, "tcp", number) for number in range(10)]
     text = ports.to_pool(pool, found, lambda inodes: f"nginx ({inodes[0]})").text
@@ -343,7 +343,7 @@ def test_the_port_check_names_owners_and_cuts_a_long_list():
 @pytest.mark.parametrize(
     ("told", "verdict"), [("3.11.2", GOOD), ("3.13.0", GOOD), ("3.10.9", BAD), ("3.14.0rc1", BAD)]
 )
-def test_the_python(told, verdict):
+def test_python_version_has_its_verdict(told, verdict):
     assert verdicts([software.to_python(told)]) == {"python": verdict}
 
 
@@ -351,12 +351,12 @@ def test_the_python(told, verdict):
     ("version", "expected"),
     [("0.18.0", {"libraries": GOOD}), ("0.17.3", {"hypercorn": BAD}), (None, {"hypercorn": BAD})],
 )
-def test_the_pinned_library(version, expected):
+def test_pinned_library_version_has_its_verdict(version, expected):
     wanted = ["hypercorn==0.18.*", "pytest>=9; extra == 'dev'", "zstd>=1; python_version < '3.0'"]
     assert verdicts(software.to_libraries(wanted, lambda _: version)) == expected
 
 
-def test_a_daemon_that_does_not_load_is_red():
+def test_daemon_that_does_not_load_is_red():
     assert list(software.load("lightd.config.version")) == []
     assert verdicts(software.load("lightd.no_such_module")) == {"daemon": BAD}
 
@@ -374,7 +374,7 @@ def test_only_red_is_a_failure():
     assert report.to_code([*FINDINGS, RED]) == 1
 
 
-def test_a_finding_is_a_line_with_what_mends_it():
+def test_finding_is_a_line_with_what_mends_it():
     lines = report.to_lines([*FINDINGS, RED], colours=False)
     assert lines == [
         "ok       engine         fine",
@@ -390,7 +390,7 @@ def test_colours_are_of_the_verdict_alone():
     assert line == f"\x1b[31mbad    {screen.RESET}  engine         bro\\x1bken  -> key"
 
 
-def test_a_script_gets_the_same():
+def test_script_gets_the_same():
     said = report.to_json([RED])
     assert said["healthy"] is False
     assert said["counts"] == {"ok": 0, "warning": 0, "bad": 1, "unseen": 0}

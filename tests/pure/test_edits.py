@@ -30,25 +30,25 @@ def edited(past, command):
     ],
 )
 @pytest.mark.parametrize("past", [OFFLINE, RUNNING, STOPPING, FAILED])
-def test_an_edit_changes_what_is_given_and_keeps_the_rest(past, command):
+def test_edit_changes_what_is_given_and_keeps_the_rest(past, command):
     state = given(edited(past, command))
     given_fields = {k: v for k, v in attrs.asdict(command, recurse=False).items() if v is not None}
     assert state.asked == attrs.evolve(SPEC, **given_fields)
     assert state.phase is given(past).phase
 
 
-def test_an_empty_pattern_takes_it_away():
+def test_empty_pattern_takes_it_away():
     assert given(edited(RUNNING, messages.Edit(start_pattern=""))).asked.start_pattern is None
 
 
 @pytest.mark.parametrize(
     "command", [messages.Edit(), messages.Edit(startup_command="run"), messages.Edit(limits=Limits())]
 )
-def test_an_edit_to_the_present_values_records_nothing(command):
+def test_edit_to_the_present_values_records_nothing(command):
     assert then(RUNNING, command) == ()
 
 
-def test_a_pattern_holds_from_the_next_start_on():
+def test_pattern_holds_from_the_next_start_on():
     past = edited(RUNNING, messages.Edit(start_pattern="Done"))
     assert to_effects(given(past)) == {effects.WatchConsole(1, ID, "Ready")}
     past = (*past, *then(past, messages.AbsenceReported(ID)), events.StartRequested(2))
@@ -58,7 +58,7 @@ def test_a_pattern_holds_from_the_next_start_on():
 @pytest.mark.parametrize(
     "command", [messages.Edit(startup_command="other"), messages.Edit(environment=(("A", "1"),))]
 )
-def test_an_edit_that_needs_a_new_container_is_built_by_the_next_start(command):
+def test_edit_that_needs_a_new_container_is_built_by_the_next_start(command):
     state = given(edited(OFFLINE, command))
     assert (state.engine_id, state.outdated) == (ID, True)
     state = given((*edited(OFFLINE, command), events.StartRequested(1)))
@@ -83,13 +83,13 @@ def test_limits_that_the_engine_will_not_have_are_taken_back():
     assert (state.asked.limits, state.limits_before) == (LIMITED.limits, None)
 
 
-def test_a_report_about_other_limits_is_stale():
+def test_report_about_other_limits_is_stale():
     assert then(BOUND, messages.LimitsReported(LIMITED.limits)) == ()
     past = edited(BOUND, messages.Edit(limits=Limits(memory=2**31, cpu=1.0, pids=100)))
     assert then(past, messages.LimitsReported(Limits(pids=1))) == ()
 
 
-def test_a_limit_that_is_taken_away_waits_for_the_next_start():
+def test_limit_that_is_taken_away_waits_for_the_next_start():
     state = given(edited(BOUND, messages.Edit(limits=Limits(memory=2**30))))
     assert (state.outdated, state.limits_before) == (True, None)
 
@@ -104,7 +104,7 @@ def test_a_limit_that_is_taken_away_waits_for_the_next_start():
         (Limits(pids=1), Limits(), True),
     ],
 )
-def test_a_ceiling_can_be_moved_and_not_be_taken_off(old, new, needed):
+def test_ceiling_can_be_moved_and_not_be_taken_off(old, new, needed):
     assert needs_new_container(old, new) is needed
 
 
@@ -125,13 +125,13 @@ def test_limits_that_change_while_the_container_is_built_anew_are_applied_once_i
     assert given((*past, events.StartFailed(1, "no"))).limits_before is None
 
 
-def test_a_stop_that_is_under_way_goes_by_the_new_policy():
+def test_stop_that_is_under_way_goes_by_the_new_policy():
     policy = StopPolicy("signal", "SIGINT", 1.0)
     state = given(edited(STOPPING, messages.Edit(stop=policy)))
     assert state.phase is Phase.STOPPING
     assert {effects.StopInEngine(1, ID, policy), effects.WaitGrace(1, 1.0)} < to_effects(state)
 
 
-def test_a_restart_policy_holds_at_once():
+def test_restart_policy_holds_at_once():
     past = edited(RUNNING, messages.Edit(restart_policy=RestartPolicy("always")))
     assert isinstance(then(past, messages.AbsenceReported(ID))[-1], events.RestartScheduled)

@@ -40,7 +40,7 @@ def test_one_program_with_its_arguments_is_simple(command):
 
 
 @pytest.mark.parametrize("command", COMPOUND)
-def test_what_needs_the_shell_is_compound(command):
+def test_command_that_needs_the_shell_is_compound(command):
     assert not entrypoint.is_simple(command)
     assert entrypoint.to_environment(command) == (entrypoint.GROUP_SIGNALS,)
 
@@ -57,17 +57,17 @@ def test_what_needs_the_shell_is_compound(command):
         ("cd / && bash -c 'a'", False),
     ],
 )
-def test_a_shell_with_its_text_is_recognised(command, shell):
+def test_shell_with_its_text_is_recognised(command, shell):
     assert entrypoint.is_shell(command) is shell
 
 
 @pytest.mark.parametrize("command", ["java -jar server.jar", " java -jar server.jar "])
-def test_a_simple_command_replaces_the_shell(command):
+def test_simple_command_replaces_the_shell(command):
     assert entrypoint.to_script(command, tty=False).splitlines()[-1] == "exec java -jar server.jar"
     assert entrypoint.to_environment(command) == ()
 
 
-def test_a_command_that_is_execed_is_not_execed_twice():
+def test_command_that_is_execed_is_not_execed_twice():
     assert entrypoint.to_script("exec ./server", tty=False).splitlines()[-1] == "exec ./server"
 
 
@@ -76,7 +76,7 @@ def test_errors_without_a_terminal_stand_where_they_happened():
     assert "exec 2>&1" in entrypoint.to_installer_script("", "1:1").splitlines()
 
 
-def test_a_terminal_has_its_size_before_the_program_looks():
+def test_terminal_has_its_size_before_the_program_looks():
     assert entrypoint.to_script("./server", tty=True).splitlines()[1].startswith("stty cols 120 rows 30")
 
 
@@ -92,5 +92,5 @@ def test_a_terminal_has_its_size_before_the_program_looks():
         ("#!/bin/bash\r\n", ("/bin/bash", "")),
     ],
 )
-def test_the_first_line_names_the_interpreter(script, expected):
+def test_first_line_names_the_interpreter(script, expected):
     assert entrypoint.to_interpreter(script) == expected

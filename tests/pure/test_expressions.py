@@ -252,6 +252,6 @@ def test_expressions_take_time_in_proportion_to_a_hostile_text():
     assert not faults, "\n".join(faults)
 
 
-def test_a_quadratic_expression_would_be_found():
+def test_quadratic_expression_would_be_found():
     assert superlinear(r"bytes\s*=\s*([0-9]{0,18})\s*-", re.IGNORECASE, {"fullmatch"})
     assert superlinear(r"\s+$", 0, {"search"})

@@ -15,19 +15,19 @@ def test_frames_may_arrive_in_pieces_of_any_size(size):
     assert b"".join(found) == "out\nerrör\n".encode()
 
 
-def test_a_large_frame_is_not_waited_for():
+def test_large_frame_is_not_waited_for():
     unframer = Unframer()
     assert unframer.feed(frame(1, b"x" * 100_000)[:1008]) == b"x" * 1000
 
 
-def test_a_short_output_is_kept_whole():
+def test_short_output_is_kept_whole():
     tail = Tail(100)
     tail.add(b"one\ntwo\nthr")
     assert tail.take() == b"one\ntwo\nthr"
     assert not tail.cut
 
 
-def test_a_long_output_is_cut_to_its_end_at_the_beginning_of_a_line():
+def test_long_output_is_cut_to_its_end_at_the_beginning_of_a_line():
     tail = Tail(100)
     for n in range(1000):
         tail.add(b"line %d\n" % n)
@@ -38,7 +38,7 @@ def test_a_long_output_is_cut_to_its_end_at_the_beginning_of_a_line():
     assert 80 < len(tail.take()) <= 100
 
 
-def test_an_endless_line_is_no_line():
+def test_endless_line_is_no_line():
     tail = Tail(10)
     tail.add(b"x" * 1000)
     assert tail.take() == b""

@@ -1,12 +1,12 @@
 from actors.tokens.grant import EVERYTHING, PERMISSIONS, Grant
 
 
-def test_a_grant_without_bounds_allows_everything_everywhere():
+def test_grant_without_bounds_allows_everything_everywhere():
     assert all(map(EVERYTHING.allows, PERMISSIONS))
     assert EVERYTHING.reaches("any")
 
 
-def test_a_grant_allows_what_it_names_where_it_names_it():
+def test_grant_allows_what_it_names_where_it_names_it():
     grant = Grant(frozenset({"a"}), frozenset({"power"}))
     assert [name for name in PERMISSIONS if grant.allows(name)] == ["power"]
     assert grant.reaches("a")

@@ -50,7 +50,7 @@ def told(text, begin=100.0):
         ("abc", "xcy", 99.0 - LATE, None),  # looks like ours, but was printed long after we read
     ],
 )
-def test_the_log_goes_on_where_it_repeats_the_end_of_what_is_kept(kept, log, read_at, goes_on):
+def test_log_goes_on_where_it_repeats_the_end_of_what_is_kept(kept, log, read_at, goes_on):
     assert find_end(list(kept), told(log), read_at) == goes_on
 
 
@@ -72,7 +72,7 @@ def test_lines_that_are_all_the_same_are_counted_by_the_time(before, after, kept
     assert find_end(["tick"] * kept, log, before - 0.5) == before
 
 
-def test_what_repeats_itself_is_compared_in_one_pass():
+def test_repeated_lines_are_compared_in_one_pass():
     assert find_end(["a"] * 500, told("a" * 10_000), 100 + 4999.5) == 5000
 
 
@@ -91,7 +91,7 @@ def test_what_repeats_itself_is_compared_in_one_pass():
         (["a", "a"], ["a", "b"], 1),
     ],
 )
-def test_the_stream_may_repeat_the_end_of_the_log(log, stream, repeated):
+def test_stream_may_repeat_the_end_of_the_log(log, stream, repeated):
     start = find_begin(log, stream)
     assert (0 if start is None else len(log) - start) == repeated
 
@@ -105,11 +105,11 @@ def test_the_stream_may_repeat_the_end_of_the_log(log, stream, repeated):
         (["late"], ["say hi"], None),
     ],
 )
-def test_the_first_line_of_the_stream_is_found_in_the_log(log, stream, begins):
+def test_first_line_of_the_stream_is_found_in_the_log(log, stream, begins):
     assert find_begin(log, stream) == begins
 
 
-def test_a_line_of_the_log_becomes_what_the_console_makes_of_it():
+def test_line_of_the_log_becomes_what_the_console_makes_of_it():
     long = b"x" * 40_000
     found = done(
         merge.to_log_lines(
@@ -140,7 +140,7 @@ def naive_begin(log, stream):
     st.lists(st.sampled_from(["a", "b", "ba", ""]), max_size=12),
     st.lists(st.sampled_from(["a", "b", "ba", ""]), min_size=1, max_size=8),
 )
-def test_the_stream_begins_where_each_place_tried_would_say(log, stream):
+def test_stream_begins_where_each_place_tried_would_say(log, stream):
     assert find_begin(log, stream) == naive_begin(log, stream)
 
 
@@ -155,7 +155,7 @@ def test_the_stream_begins_where_each_place_tried_would_say(log, stream):
         merge.to_log_lines(Backlog([Logged(0.0, b"y")] * 10_000)),
     ],
 )
-def test_a_long_log_is_gone_through_in_steps_each_line_a_few_times(steps):
+def test_long_log_is_gone_through_in_steps_each_line_a_few_times(steps):
     """Trying each place would compare lines fifty million times."""
     count = sum(1 for _ in steps)
     assert 10_000 // STEP - 1 <= count <= 200

@@ -56,7 +56,7 @@ def test_bytes_are_read_or_refused(data):
     assert error is None or error.code == "malformed_json"
 
 
-def test_a_name_that_is_given_twice_is_refused_however_deep():
+def test_name_that_is_given_twice_is_refused_however_deep():
     assert "b is given twice" in refused(loads, '{"a": [{"b": 1, "b": 1}]}')
     name = "x" * 999
     assert refused(loads, f'{{"{name}": 1, "{name}": 2}}').count("x") == LONGEST_NAME
@@ -91,11 +91,11 @@ def test_any_bytes_are_accepted_or_rejected_with_a_sentence(cls, data):
         (file_bodies.FileBody, {"a @ b": 1, "path": "", "content": ""}, "unknown field a @ b"),
     ],
 )
-def test_a_mistake_is_named(cls, value, said):
+def test_mistake_is_named(cls, value, said):
     assert refused(read, cls, value) == said
 
 
-def test_a_null_is_what_it_is_where_nothing_is_a_value():
+def test_null_is_what_it_is_where_nothing_is_a_value():
     body = read(bodies.PortRangeBody, {"ip": None, "from": None, "ports": None})
     assert body == bodies.PortRangeBody()
     assert read(bodies.BindingBody, {"ip": "::1", "port": 1, "container_port": None}).container_port is None

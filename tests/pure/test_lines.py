@@ -85,7 +85,7 @@ sizes = st.lists(st.integers(1, 9) | st.integers(10, 100), min_size=1, max_size=
 @example(b"x" * SHORT + b"\r\n" + b"y\n", [1, 100])
 @example(b"x" * SHORT * 2 + b"\n\n", [SHORT + 1])
 @example(b"ab\n\n" + b"x" * SHORT * 2 + b"\nc\nd\n" + b"y" * SHORT * 3 + b"\n", [100])
-def test_the_lines_are_those_of_the_naive_model_however_the_stream_is_chunked(data, sizes):
+def test_lines_are_those_of_the_naive_model_however_the_stream_is_chunked(data, sizes):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "LONGEST", SHORT)
         lines, splitter = fed(chunked(data, sizes))
@@ -93,12 +93,12 @@ def test_the_lines_are_those_of_the_naive_model_however_the_stream_is_chunked(da
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), max_size=30))
-def test_a_character_cut_at_any_chunk_border_stays_whole(text):
+def test_character_cut_at_any_chunk_border_stays_whole(text):
     lines, _ = fed([bytes([byte]) for byte in f"{text}\n".encode()])
     assert lines == [text]
 
 
-def test_an_unfinished_line_is_partial_until_it_ends():
+def test_unfinished_line_is_partial_until_it_ends():
     splitter = Splitter()
     assert splitter.feed(b"one\ntw") == ["one"]
     assert splitter.partial == "tw"
@@ -125,14 +125,14 @@ def test_no_character_of_an_overlong_line_is_halved_or_lost():
     assert all(len(line.encode()) <= LONGEST for line in lines)
 
 
-def test_a_line_that_never_ends_takes_bounded_memory():
+def test_line_that_never_ends_takes_bounded_memory():
     splitter = Splitter()
     for _ in range(100):
         splitter.feed(b"\r" * 5000)
         assert len(splitter.partial) <= LONGEST
 
 
-def test_a_line_after_a_cut_one_is_not_taken_for_its_rest():
+def test_line_after_a_cut_one_is_not_taken_for_its_rest():
     splitter = Splitter()
     splitter.feed(b"x" * (LONGEST + 1))
     assert splitter.feed(b"\n\nnext\n") == ["x", "", "next"]
@@ -154,7 +154,7 @@ def test_colours_and_cursor_moves_are_taken_out():
     assert to_plain("\x1b[?25l\x1b[2J\x1b[10;4HReady") == "Ready"
 
 
-def test_a_prompt_that_redraws_itself_reads_as_one():
+def test_prompt_that_redraws_itself_reads_as_one():
     assert to_plain("\x1b[1G\x1b[0J> ") == "> "
     assert to_plain("\x1b[1G\x1b[0J> \x1b[3G") == "> "
 
@@ -178,7 +178,7 @@ def test_two_character_escapes_are_taken_out():
     assert to_plain("\x1b7\x1b(B\x1b=Ready\x1b8") == "Ready"
 
 
-def test_a_sequence_that_is_cut_off_is_taken_out():
+def test_sequence_that_is_cut_off_is_taken_out():
     assert to_plain("Ready\x1b[3") == "Ready"
     assert to_plain("Ready\x1b]0;ti") == "Ready"
     assert to_plain("Ready\x1b") == "Ready"
@@ -250,7 +250,7 @@ def test_slices_are_all_the_lines(data, size):
 
 
 @given(st.lists(st.text(alphabet="ab", max_size=3), max_size=8), st.integers(0, 9))
-def test_a_block_is_split_between_lines(lines, count):
+def test_block_is_split_between_lines(lines, count):
     first, rest = to_block(lines).split(count)
     assert first == lines[:count]
     assert to_texts(rest) == lines[count:]

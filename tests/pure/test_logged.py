@@ -25,22 +25,22 @@ def test_each_line_has_its_time():
     ]
 
 
-def test_the_pieces_of_a_long_line_are_put_together():
+def test_pieces_of_a_long_line_are_put_together():
     pieces = b"".join(STAMP + b"x" * size for size in (16384, 16384, 100))
     assert to_logged(pieces + b"\n" + STAMP + b"end\n") == [Logged(AT, b"x" * 32868), Logged(AT, b"end")]
 
 
-def test_a_time_within_a_logged_line_belongs_to_its_text():
+def test_time_within_a_logged_line_belongs_to_its_text():
     assert to_logged(STAMP + STAMP + b"x\n") == [Logged(AT, STAMP + b"x")]
     text = b"x" * 16384 + b"and so on"
     assert to_logged(STAMP + text + b"\n") == [Logged(AT, text)]
 
 
-def test_an_unfinished_line_is_there_unless_it_goes_on():
+def test_unfinished_line_is_there_unless_it_goes_on():
     assert to_logged(STAMP + b"> ") == [Logged(AT, b"> ")]
     assert to_logged(STAMP + b"x" * 16384) == []
     assert to_logged(b"") == []
 
 
-def test_a_logged_line_without_a_time_is_left_out():
+def test_logged_line_without_a_time_is_left_out():
     assert to_logged(b"half a line\n" + STAMP + b"one\n") == [Logged(AT, b"one")]

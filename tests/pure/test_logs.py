@@ -38,7 +38,7 @@ def record(do):
 # ---- what a line looks like
 
 
-def test_a_json_line_has_its_time_in_utc_and_every_extra_field():
+def test_json_line_has_its_time_in_utc_and_every_extra_field():
     found = record(lambda: log.warning("went %s", "wrong", extra={"request_id": "r-1", "ports": (1, 2)}))
     assert found.pop("ts").endswith("Z")
     assert found == {
@@ -50,17 +50,17 @@ def test_a_json_line_has_its_time_in_utc_and_every_extra_field():
     }
 
 
-def test_the_time_is_rfc_3339_with_milliseconds():
+def test_time_is_rfc_3339_with_milliseconds():
     made = logging.makeLogRecord({"created": 1_700_000_000.9996, "levelname": "INFO"})
     assert json.loads(output.JsonFormatter().format(made))["ts"] == "2023-11-14T22:13:20.999Z"
 
 
-def test_an_extra_field_never_takes_the_place_of_a_lines_own():
+def test_extra_field_never_takes_the_place_of_a_lines_own():
     found = record(lambda: log.info("x", extra={"level": 9, "exception": "e"}))
     assert (found["level"], found["level_"], found["exception_"]) == ("info", 9, "e")
 
 
-def test_an_exception_is_one_field_of_the_line():
+def test_exception_is_one_field_of_the_line():
     def do():
         try:
             fail(ValueError("no"))
@@ -82,12 +82,12 @@ def test_values_without_a_json_form_become_text():
     assert (found["bytes"], found["none"], found["share"]) == ("b'x'", None, 0.5)
 
 
-def test_a_console_line_reads_as_one_line_with_its_fields_behind():
+def test_console_line_reads_as_one_line_with_its_fields_behind():
     line = written("console", lambda: log.info("started", extra={"internal_id": "s1", "ports": [1]}))
     assert line.endswith("Z INFO     lightd.test: started  internal_id=s1 ports=[1]\n")
 
 
-def test_a_console_traceback_follows_its_line():
+def test_console_traceback_follows_its_line():
     def do():
         try:
             fail(ValueError("no\x1b[2J"))
@@ -197,7 +197,7 @@ def full_pipe():
     return reading, writing
 
 
-def test_a_reader_that_stopped_costs_lines_and_is_told_how_many(monkeypatch):
+def test_reader_that_stopped_costs_lines_and_is_told_how_many(monkeypatch):
     monkeypatch.setattr(output, "CAPACITY", 10)
     monkeypatch.setattr(output, "BATCH", 5)
     reading, writing = full_pipe()
@@ -233,7 +233,7 @@ def test_closing_gives_up_on_a_reader_that_stopped(monkeypatch):
         handler._thread.join()
 
 
-def test_a_terminal_that_does_not_block_gets_every_line():
+def test_terminal_that_does_not_block_gets_every_line():
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     got = []
@@ -247,14 +247,14 @@ def test_a_terminal_that_does_not_block_gets_every_line():
     assert line.endswith("x" * 1_000_000 + "\n")
 
 
-def test_a_stream_that_is_gone_fails_no_log_call():
+def test_stream_that_is_gone_fails_no_log_call():
     stream = io.StringIO()
     stream.close()
     with output.configure("console", "INFO", stream):
         log.info("nobody hears this")
 
 
-def test_a_wrong_log_call_is_told_and_goes_on():
+def test_wrong_log_call_is_told_and_goes_on():
     found = record(lambda: log.info("%d", "x"))
     assert found["level"] == "error"
     assert found["message"].startswith("the log call at test_logs:")

@@ -63,7 +63,7 @@ REBIND = events.RebindRequested(2, ())
         ([mine(events.Created(1, None)), events.Installed(1, "e"), other(events.Deleted())], DONE),
     ],
 )
-def test_an_installation(emitted, expected):
+def test_installation_has_the_outcome_of_its_events(emitted, expected):
     assert outcome("install", *emitted) == expected
 
 
@@ -110,7 +110,7 @@ def test_an_installation(emitted, expected):
         ([mine(events.ResumptionDecided(2, True)), other(events.ResumptionDecided(2, False))], CANCELLED),
     ],
 )
-def test_a_start(kind, emitted, expected):
+def test_start_has_the_outcome_of_its_events(kind, emitted, expected):
     assert outcome(kind, *emitted) == expected
 
 
@@ -132,7 +132,7 @@ def test_a_start(kind, emitted, expected):
         ([mine(events.ChangeFailed(2, "cancelled", "off")), mine(STOP), EXIT], DONE),
     ],
 )
-def test_a_stop(kind, emitted, expected):
+def test_stop_has_the_outcome_of_its_events(kind, emitted, expected):
     assert outcome(kind, *emitted) == expected
 
 
@@ -145,7 +145,7 @@ def test_a_stop(kind, emitted, expected):
         ([mine(events.DeletionRequested()), events.Deleted()], DONE),
     ],
 )
-def test_a_deletion(emitted, expected):
+def test_deletion_has_the_outcome_of_its_events(emitted, expected):
     assert outcome("delete", *emitted) == expected
 
 
@@ -167,11 +167,11 @@ def test_a_deletion(emitted, expected):
         ),
     ],
 )
-def test_a_change(emitted, expected):
+def test_change_has_the_outcome_of_its_events(emitted, expected):
     assert outcome("rebind", *emitted) == expected
 
 
-def test_an_installation_that_is_repeated_is_a_reinstallation():
+def test_installation_that_is_repeated_is_a_reinstallation():
     repeated = mine(events.InstallationRepeated(2, "image", None))
     assert outcome("reinstall", repeated, events.Installed(2, "e")) == DONE
 
@@ -188,18 +188,18 @@ EDIT = mine(events.Edited("run", None, (), None, None, None))
         ([EDIT, events.LimitsRefused(None, "too low")], ("failed", "too low")),
     ],
 )
-def test_new_limits(emitted, expected):
+def test_new_limits_have_the_outcome_of_their_events(emitted, expected):
     assert outcome("limits", *emitted) == expected
 
 
-def test_an_edit_is_done_at_once():
+def test_edit_is_done_at_once():
     assert outcome("edit", EDIT) == DONE
 
 
-def test_an_id_says_what_it_is_of():
+def test_id_says_what_it_is_of():
     assert to_kind("rebind-0123") == "rebind"
 
 
-def test_an_operation_without_a_reason_still_says_something():
+def test_operation_without_a_reason_still_says_something():
     assert outcome("start", mine(events.StartRequested(1)), EXIT) == ("failed", "the process ended")
     assert Operation(ME, "start", "s1", 1.0).status is Status.PENDING

@@ -21,31 +21,31 @@ def story(*looks, size=SIZE, enforced=False):
     return steps
 
 
-def test_a_volume_with_room_is_left_alone():
+def test_volume_with_room_is_left_alone():
     assert story(0, 500, 1000) == ["nothing"] * 3
 
 
-def test_a_full_volume_is_told_once_until_it_had_room_again():
+def test_full_volume_is_told_once_until_it_had_room_again():
     assert story(1001, 1001, 960, 1001, 949, 1001) == [
         "tell", "nothing", "nothing", "nothing", "nothing", "tell",
     ]  # fmt: skip
 
 
-def test_a_server_that_goes_on_growing_is_stopped_each_time_that_it_does():
+def test_server_that_goes_on_growing_is_stopped_each_time_that_it_does():
     assert story(1001, 1011, 1011.5, 1015, 1022) == ["tell", "nothing", "stop", "nothing", "stop"]
 
 
-def test_a_small_volume_may_grow_by_a_megabyte():
+def test_small_volume_may_grow_by_a_megabyte():
     assert story(10.5, 11.4, 11.6, size=10 * MEGABYTE) == ["tell", "nothing", "stop"]
 
 
-def test_a_server_far_over_the_size_is_killed():
+def test_server_far_over_the_size_is_killed():
     assert story(2000, 2001) == ["tell", "kill"]
     assert story(266, 267, size=10 * MEGABYTE) == ["tell", "kill"]
     assert story(5000, 5000) == ["kill", "kill"]
 
 
-def test_what_the_kernel_enforces_is_only_told_and_a_little_earlier():
+def test_overrun_that_the_kernel_enforces_is_only_told_and_a_little_earlier():
     assert story(998, 999.5, 1000, 1000, enforced=True) == ["nothing", "tell", "nothing", "nothing"]
     assert story(0.989, 0.991, size=MEGABYTE, enforced=True) == ["nothing", "tell"]
 
@@ -75,7 +75,7 @@ def test_entries_grow_with_the_size_and_never_below_a_floor():
     assert entries_of(None) == 2_000_000
 
 
-def test_a_walk_goes_on_until_far_too_many_are_certain():
+def test_walk_goes_on_until_far_too_many_are_certain():
     for size_mb in (1, 1024, 2**40, None):
         limit = Limit(None, entries_of(size_mb))
         standing, step = judge_entries(Standing(), limit.entries, most_of(limit))

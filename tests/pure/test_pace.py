@@ -8,28 +8,28 @@ def pauses(rate, seconds, pace=None, begun=0.0):
     return [pace.pause(1, begun + n / rate) for n in range(int(rate * seconds))]
 
 
-def test_a_quiet_console_is_never_held_up():
+def test_quiet_console_is_never_held_up():
     assert set(pauses(15, 60)) == {0.0}
 
 
-def test_a_console_that_a_person_can_follow_is_held_up_by_less_than_a_glance():
+def test_console_that_a_person_can_follow_is_held_up_by_less_than_a_glance():
     found = pauses(50, 10)
     assert found[0] == 0.0
     assert set(found[50:]) == {SHORT}
 
 
-def test_a_fast_console_is_sent_forty_times_a_second():
+def test_fast_console_is_sent_forty_times_a_second():
     assert set(pauses(200, 10)[200:]) == {LONG}
 
 
-def test_a_console_is_quick_again_soon_after_a_flood():
+def test_console_is_quick_again_soon_after_a_flood():
     pace = Pace()
     assert pace.pause(100_000, 0.0) == LONG
     assert pace.pause(1, 1.0) == SHORT
     assert pace.pause(1, 3.0) == 0.0
 
 
-def test_nothing_sent_is_nothing_waited_for():
+def test_pace_of_nothing_sent_is_no_pause():
     pace = Pace()
     pace.pause(100_000, 0.0)
     assert pace.pause(0, 0.0) == 0.0

@@ -18,7 +18,7 @@ def outcome(*args, **headers):
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
-def test_a_success_that_says_so_is_an_acknowledgement(status):
+def test_success_that_says_so_is_an_acknowledgement(status):
     assert outcome(status) == Accepted()
     assert outcome(status, b'{"success": true, "more": 1}') == Accepted()
 
@@ -27,7 +27,7 @@ def test_a_success_that_says_so_is_an_acknowledgement(status):
     "body",
     [b"", b"OK", b"<html>", b"[]", b"{}", b'{"success": 1}', b'{"success": false}', None, b"[" * 99999],
 )
-def test_a_success_that_says_something_else_is_none(body):
+def test_success_that_says_something_else_is_none(body):
     assert outcome(200, body) == Later('the panel answered 200 without {"success": true}')
 
 
@@ -39,12 +39,12 @@ def test_another_4xx_is_a_refusal(status):
 @pytest.mark.parametrize(
     ("status", "everybody"), [(408, False), (429, True), (500, False), (501, False), (502, True), (503, True)]
 )
-def test_a_status_that_asks_for_patience_is_retried(status, everybody):
+def test_status_that_asks_for_patience_is_retried(status, everybody):
     assert outcome(status) == Later(f"the panel answered {status}", None, everybody)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirection_is_not_followed_and_says_so(status):
+def test_redirection_is_not_followed_and_says_so(status):
     said = outcome(status)
     assert isinstance(said, Later)
     assert "redirects are not followed" in said.reason
@@ -73,7 +73,7 @@ def test_retry_after_is_seconds_or_a_date(header, seconds):
     assert to_seconds(header, NOW) == seconds
 
 
-def test_the_wish_for_a_pause_comes_with_the_outcome():
+def test_wish_for_a_pause_comes_with_the_outcome():
     assert outcome(503, b"", **{"retry-after": "30"}) == Later("the panel answered 503", 30.0, everybody=True)
 
 
@@ -90,11 +90,11 @@ def test_the_wish_for_a_pause_comes_with_the_outcome():
         (500, b'{"status": 200, "endpoint": "active"}', False),
     ],
 )
-def test_a_panel_is_well_that_says_exactly_so(status, body, well):
+def test_panel_is_well_that_says_exactly_so(status, body, well):
     assert (to_ailment(answer(status, body)) is None) is well
 
 
-def test_a_frame_is_written_as_the_contract_has_it():
+def test_frame_is_written_as_the_contract_has_it():
     assert to_panel_body("s1", Status("ready")) == {"event": "update", "server": "s1", "status": "ready"}
     assert to_panel_body("s1", Fault("timeout", "too long")) == {
         "event": "update",
@@ -104,13 +104,13 @@ def test_a_frame_is_written_as_the_contract_has_it():
     }
 
 
-def test_a_text_of_too_many_values_is_not_parsed():
+def test_text_of_too_many_values_is_not_parsed():
     assert Answer(200, {}, b"[" + b"0," * MOST_MARKS + b"0]").json is None
     assert Answer(200, {}, b"[" + b"0," * 1000 + b"0]").json == [0] * 1001
     assert Answer(200, {}, b"[" * 100_000).json is None
 
 
-def test_a_quotation_of_the_panel_is_cut():
+def test_quotation_of_the_panel_is_cut():
     said = to_reason(ValueError(f"illegal header line: {'x' * 100_000}"))
     assert len(said) == LONGEST_REASON + 1
     assert said.startswith("illegal header line: xxx")

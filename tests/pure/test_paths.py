@@ -39,19 +39,19 @@ TRAVERSALS = [
 
 
 @pytest.mark.parametrize("text", TRAVERSALS)
-def test_a_path_that_may_leave_the_volume_is_refused_with_the_contracts_sentence(text):
+def test_path_that_may_leave_the_volume_is_refused_with_the_contracts_sentence(text):
     with pytest.raises(errors.InvalidPath, match=r"^Invalid path: path traversal detected$"):
         parse_path(text)
 
 
 @pytest.mark.parametrize("text", [text for text in TRAVERSALS if text])
-def test_a_listing_refuses_what_a_write_refuses(text):
+def test_listing_refuses_what_a_write_refuses(text):
     with pytest.raises(errors.InvalidPath, match=r"^Invalid path: path traversal detected$"):
         parse_folder(text)
 
 
 @pytest.mark.parametrize("text", ["", ".", "./", "././/."])
-def test_the_root_is_a_folder_to_list_and_no_path_to_write(text):
+def test_root_is_a_folder_to_list_and_no_path_to_write(text):
     assert parse_folder(text) == ROOT
     with pytest.raises(errors.InvalidPath, match=r"^Invalid path: path traversal detected$"):
         parse_path(text)
@@ -79,7 +79,7 @@ def test_names_are_kept_and_only_separators_are_normalised(text, parts):
     assert parse_path(text) == RelativePath(parts)
 
 
-def test_a_name_may_have_255_bytes_and_no_more():
+def test_name_may_have_255_bytes_and_no_more():
     assert parse_path("a/" + "n" * 255).name == "n" * 255
     with pytest.raises(errors.InvalidPath, match="255 bytes"):
         parse_path("n" * 256)
@@ -87,7 +87,7 @@ def test_a_name_may_have_255_bytes_and_no_more():
         parse_path("ü" * 128)
 
 
-def test_a_path_may_have_4095_bytes_and_no_more():
+def test_path_may_have_4095_bytes_and_no_more():
     assert parse_path("n/" * 2047 + "n")
     with pytest.raises(errors.InvalidPath, match="4095 bytes"):
         parse_path("n/" * 2048 + "n")
@@ -104,7 +104,7 @@ def test_bytes_that_are_not_utf8_are_shown_as_replaced():
     assert str(ROOT) == "."
 
 
-def test_a_path_holds_itself_and_what_is_below_it():
+def test_path_holds_itself_and_what_is_below_it():
     assert parse_path("a/b").holds(parse_path("a/b"))
     assert parse_path("a/b").holds(parse_path("a/b/c"))
     assert not parse_path("a/b").holds(parse_path("a/bc"))
@@ -113,7 +113,7 @@ def test_a_path_holds_itself_and_what_is_below_it():
 
 @given(st.text() | st.lists(st.sampled_from([".", "..", "/", "\\", "a", "C:", "\0", " ", "é"])).map("".join))
 @example("a/./../b")
-def test_a_parsed_path_holds_only_names(text):
+def test_parsed_path_holds_only_names(text):
     try:
         path = parse_folder(text)
     except errors.InvalidPath:

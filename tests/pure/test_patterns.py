@@ -17,28 +17,28 @@ def compile_pattern(pattern):
     return lambda *lines: matches("\n".join(lines).encode())
 
 
-def test_a_pattern_is_searched_anywhere_in_a_line():
+def test_pattern_is_searched_anywhere_in_a_line():
     matches = compile_pattern(r"Done \(\d+\.\d+s\)!")
     assert matches("[12:00:01] [Server thread/INFO]: Done (3.141s)! For help, type help")
     assert not matches("Done (soon)!")
 
 
-def test_a_pattern_knows_more_than_ascii():
+def test_pattern_knows_more_than_ascii():
     assert compile_pattern("prêt|готов|準備")("[サーバー] 準備完了")
 
 
-def test_a_pattern_that_is_empty_matches_every_line():
+def test_pattern_that_is_empty_matches_every_line():
     assert compile_pattern("")("")
 
 
 @pytest.mark.parametrize("pattern", ["(", "[", "*a", "a{1001}", r"(a)\1", "(?=a)", "(?<!a)b", r"\q"])
-def test_a_pattern_without_linear_time_is_rejected_with_a_reason(pattern):
+def test_pattern_without_linear_time_is_rejected_with_a_reason(pattern):
     with pytest.raises(BadPattern) as refused:
         compile_pattern(pattern)
     assert str(refused.value)
 
 
-def test_a_pattern_that_is_too_long_is_refused():
+def test_pattern_that_is_too_long_is_refused():
     assert compile_pattern("a" * LONGEST)("a" * LONGEST)
     with pytest.raises(BadPattern, match="1000"):
         compile_pattern("a" * (LONGEST + 1))
@@ -49,12 +49,12 @@ def test_half_a_surrogate_pair_is_refused():
         compile_pattern("Ready\ud800")
 
 
-def test_a_pattern_that_needs_too_much_memory_is_refused():
+def test_pattern_that_needs_too_much_memory_is_refused():
     with pytest.raises(BadPattern):
         compile_pattern("((a{100}){100}){100}")
 
 
-def test_a_hostile_pattern_meets_a_hostile_line_in_linear_time():
+def test_hostile_pattern_meets_a_hostile_line_in_linear_time():
     """A backtracking engine would not end before the sun does."""
     assert not compile_pattern("(a*)*b")("a" * 100_000)
     assert not compile_pattern("(x+x+)+y")("x" * 100_000)
@@ -100,7 +100,7 @@ TOKENS = (
     st.lists(st.sampled_from(TOKENS), max_size=6).map("".join),
     st.lists(st.text(alphabet="ab é.A\t", max_size=4), min_size=1, max_size=4),
 )
-def test_a_search_in_joined_lines_finds_what_a_search_in_each_of_them_does(pattern, lines):
+def test_search_in_joined_lines_finds_what_a_search_in_each_of_them_does(pattern, lines):
     options = re2.Options()
     options.log_errors = False
     with contextlib.suppress(re2.error):
@@ -126,15 +126,15 @@ def test_a_search_in_joined_lines_finds_what_a_search_in_each_of_them_does(patte
         ("^$", ["a", "b"], False),
     ],
 )
-def test_a_match_begins_and_ends_within_a_line(pattern, lines, found):
+def test_match_begins_and_ends_within_a_line(pattern, lines, found):
     assert compile_pattern(pattern)(*lines) is found
 
 
-def test_a_pattern_of_all_the_memory_there_is_has_room_for_lines():
+def test_pattern_of_all_the_memory_there_is_has_room_for_lines():
     assert not compile_pattern("[^a]" * (LONGEST // 4))("b")
 
 
-def test_a_new_pattern_may_not_need_more_than_so_many_instructions():
+def test_new_pattern_may_not_need_more_than_so_many_instructions():
     check_pattern(
         r"(?i)\[\d+:\d+:\d+\] \[Server thread/INFO\]: Done \(\d+\.\d+s\)! For help, type|prêt|準備完了"
     )
@@ -145,14 +145,14 @@ def test_a_new_pattern_may_not_need_more_than_so_many_instructions():
         check_pattern(heavy)
 
 
-def test_a_usual_pattern_is_quick_with_whatever_is_printed():
+def test_usual_pattern_is_quick_with_whatever_is_printed():
     pattern = patterns.compile_pattern(r"Done \(\d+\.\d+s\)! For help, type")
     for text in (b"Done (1" * 5000, b"y\n" * 20_000, "é".encode() * 20_000):
         assert not pattern(text)
     assert pattern.is_quick(32 * 1024)
 
 
-def test_a_pattern_that_was_slow_once_is_not_taken_for_quick_again():
+def test_pattern_that_was_slow_once_is_not_taken_for_quick_again():
     pattern = patterns.compile_pattern("(a|b)*a(a|b){40}c")
     assert pattern.is_quick(32 * 1024)
     dice = random.Random(1)
@@ -163,13 +163,13 @@ def test_a_pattern_that_was_slow_once_is_not_taken_for_quick_again():
     assert pattern.seconds > 0
 
 
-def test_a_pattern_of_many_instructions_is_quick_with_a_short_line_alone():
+def test_pattern_of_many_instructions_is_quick_with_a_short_line_alone():
     pattern = patterns.compile_pattern("(?:[a-z]?){300}A")
     assert pattern.is_quick(100)
     assert not pattern.is_quick(32 * 1024)
 
 
-async def test_a_search_in_a_thread_finds_the_same():
+async def test_search_in_a_thread_finds_the_same():
     pattern = patterns.compile_pattern("^Done$")
     assert await pattern.search(b"not\nDone")
     assert not await pattern.search(b"not\nDone yet")

@@ -59,7 +59,7 @@ def test_ports_are_not_added_if_one_of_them_is_there_already():
     assert refused(POOL, Add((("1.1.1.1", 1, "tcp"), ANY))) == ("port_exists", "Port already exists in pool")
 
 
-def test_a_port_that_is_named_twice_is_added_once():
+def test_port_that_is_named_twice_is_added_once():
     assert then((), Add((ANY, ANY))) == (PortsAdded((ANY,)),)
 
 
@@ -68,56 +68,56 @@ def test_adding_or_removing_nothing_changes_nothing():
     assert then(POOL, Remove(())) == ()
 
 
-def test_a_free_or_marked_port_leaves_the_pool():
+def test_free_or_marked_port_leaves_the_pool():
     assert then(MARKED, Remove((LOCAL, ANY))) == (PortsRemoved((LOCAL, ANY)),)
     assert LOCAL not in given((*MARKED, PortsRemoved((LOCAL,)))).entries
 
 
-def test_a_port_that_is_named_twice_is_removed_once():
+def test_port_that_is_named_twice_is_removed_once():
     assert then(POOL, Remove((ANY, ANY))) == (PortsRemoved((ANY,)),)
 
 
-def test_a_held_port_stays_in_the_pool():
+def test_held_port_stays_in_the_pool():
     assert refused(HELD, Remove((LOCAL,))) == ("port_in_use", "port 127.0.0.1:80/tcp is held by container a")
     assert then(HELD, Remove((LOCAL, NEXT), skip_held=True)) == (PortsRemoved((NEXT,)),)
 
 
-def test_a_port_that_is_not_there_can_not_leave_the_pool():
+def test_port_that_is_not_there_can_not_leave_the_pool():
     assert refused((), Remove((ANY,))) == ("port_not_found", "Port not found in pool")
     assert then(POOL, Remove((V6,), skip_held=True)) == ()
 
 
-def test_a_port_is_marked_and_unmarked_by_hand():
+def test_port_is_marked_and_unmarked_by_hand():
     assert then(POOL, Mark(LOCAL, True)) == (PortMarked(LOCAL, True),)
     assert then(MARKED, Mark(LOCAL, True)) == ()
     assert then(MARKED, Mark(LOCAL, False)) == (PortMarked(LOCAL, False),)
 
 
-def test_a_held_port_is_not_marked_by_hand():
+def test_held_port_is_not_marked_by_hand():
     assert refused(HELD, Mark(LOCAL, False))[0] == "port_in_use"
     assert refused(POOL, Mark(V6, True))[0] == "port_not_found"
 
 
-def test_a_lease_takes_every_port_in_one_event():
+def test_lease_takes_every_port_in_one_event():
     assert then(POOL, Lease("a", (LOCAL, NEXT, LOCAL))) == (PortsLeased("a", (LOCAL, NEXT)),)
 
 
-def test_a_lease_of_nothing_changes_nothing():
+def test_lease_of_nothing_changes_nothing():
     assert then(POOL, Lease("a", ())) == ()
 
 
-def test_a_lease_takes_none_where_one_port_can_not_be_had():
+def test_lease_takes_none_where_one_port_can_not_be_had():
     assert refused(HELD, Lease("b", (NEXT, LOCAL)))[0] == "port_in_use"
     missing = ("port_not_found", "Port not found in pool: :::80/tcp")
     assert refused(POOL, Lease("b", (NEXT, V6))) == missing
 
 
-def test_a_lease_of_what_is_held_already_changes_nothing():
+def test_lease_of_what_is_held_already_changes_nothing():
     assert then(HELD, Lease("a", (LOCAL,))) == ()
     assert then(HELD, Lease("a", (LOCAL, NEXT))) == (PortsLeased("a", (NEXT,)),)
 
 
-def test_a_wildcard_collides_with_every_address_of_its_port():
+def test_wildcard_collides_with_every_address_of_its_port():
     assert refused(HELD, Lease("b", (ANY,))) == (
         "port_in_use",
         "port 0.0.0.0:80/tcp is in use by container a",
@@ -133,17 +133,17 @@ def test_one_container_can_not_lease_two_ports_that_collide():
     assert refused(POOL, Lease("a", (ANY, LOCAL)))[0] == "port_in_use"
 
 
-def test_a_container_may_widen_the_address_of_a_port_that_it_holds():
+def test_container_may_widen_the_address_of_a_port_that_it_holds():
     assert then((*POOL, PortsLeased("a", (LOCAL,))), Lease("a", (ANY,))) == (PortsLeased("a", (ANY,)),)
 
 
-def test_a_port_marked_by_hand_is_not_leased():
+def test_port_marked_by_hand_is_not_leased():
     reason = "port 0.0.0.0:80/tcp is in use by something that was marked by hand"
     assert refused(MARKED, Lease("a", (LOCAL,)))[0] == "port_in_use"
     assert refused(MARKED, Lease("a", (ANY,))) == ("port_in_use", reason)
 
 
-def test_a_release_gives_back_all_that_one_owner_holds():
+def test_release_gives_back_all_that_one_owner_holds():
     past = (*POOL, PortsLeased("a", (LOCAL, NEXT)), PortsLeased("b", (UDP,)))
     assert then(past, Keep("a", ())) == (PortsReleased("a", (LOCAL, NEXT)),)
     assert then(past, Keep("c", ())) == ()
@@ -159,7 +159,7 @@ def test_keep_releases_all_ports_but_the_kept_ones():
     assert then(past, Keep("b", ())) == ()
 
 
-def test_the_free_ports_are_those_that_could_be_leased():
+def test_free_ports_are_those_that_could_be_leased():
     assert given(POOL).free("tcp") == [ANY, LOCAL, OTHER, NEXT]
     assert given(HELD).free("tcp") == [OTHER, NEXT]
     assert given(MARKED).free("tcp") == [OTHER, NEXT]
@@ -181,7 +181,7 @@ def test_addresses_collide_where_both_can_not_be_bound(ip, other, so):
     assert collides(other, ip) is so
 
 
-def test_a_pool_has_no_work_of_its_own():
+def test_pool_has_no_work_of_its_own():
     assert effects(given(HELD)) == frozenset()
 
 
@@ -283,16 +283,16 @@ class PortPoolMachine(RuleBasedStateMachine):
 PortPoolMachine.TestCase.settings = settings(
     max_examples=soak.times(60), stateful_step_count=30, deadline=None
 )
-test_a_port_never_has_two_owners = pytest.mark.soak(PortPoolMachine.TestCase)
+test_port_never_has_two_owners = pytest.mark.soak(PortPoolMachine.TestCase)
 
 
-def test_a_port_that_a_container_holds_by_another_address_cannot_be_marked():
+def test_port_that_a_container_holds_by_another_address_cannot_be_marked():
     held = (*POOL, PortsLeased("a", (ANY,)))
     assert refused(held, Mark(LOCAL, True))[0] == "port_in_use"
     assert then(held, Mark(LOCAL, False)) == ()
 
 
-def test_a_lease_does_not_go_through_the_pool():
+def test_lease_does_not_go_through_the_pool():
     """A tenant leases many ports at once, and a pool may have every port of several addresses."""
 
     class Pool(dict):

@@ -18,7 +18,7 @@ def test_names_are_the_same_for_every_attempt():
 @pytest.mark.parametrize(
     "changes", [{"environment": ()}, {"tty": False}, {"limits": Limits(pids=1)}, {"start_pattern": "x"}]
 )
-def test_a_fingerprint_is_of_the_whole_spec_and_the_attempt(changes):
+def test_fingerprint_is_of_the_whole_spec_and_the_attempt(changes):
     mine = recipe.to_fingerprint(SPEC, 1)
     assert recipe.to_fingerprint(attrs.evolve(SPEC), 1) == mine
     assert recipe.to_fingerprint(SPEC, 2) != mine
@@ -33,7 +33,7 @@ def test_labels_say_who_it_is():
     assert (labels["lightd.managed"], labels["lightd.node"], labels["lightd.attempt"]) == ("true", "n", "3")
 
 
-def test_an_installer_is_root_has_enough_memory_and_no_server_s_ports():
+def test_installer_is_root_has_enough_memory_and_no_server_s_ports():
     spec = attrs.evolve(
         SPEC, limits=Limits(memory=1 << 20, pids=5), ports=(PortBinding("0.0.0.0", 1, "tcp", 1),)
     )
@@ -52,7 +52,7 @@ def test_no_limit_is_no_key_but_for_processes():
 
 
 @pytest.mark.parametrize("to_container", [recipe.to_server, recipe.to_installer])
-def test_a_container_of_any_kind_is_confined(to_container):
+def test_container_of_any_kind_is_confined(to_container):
     made = to_container(attrs.evolve(SPEC, limits=Limits(memory=2**31)), 1, LAYOUT)
     host = made["HostConfig"]
     assert host["CapDrop"] == ["ALL"]
@@ -76,12 +76,12 @@ def test_a_container_of_any_kind_is_confined(to_container):
         ("macvlan", {"com.docker.network.bridge.enable_icc": "false"}, False),
     ],
 )
-def test_a_network_is_closed_where_its_containers_see_nobody(driver, options, closed):
+def test_network_is_closed_where_its_containers_see_nobody(driver, options, closed):
     assert recipe.is_closed({"Driver": driver, "Options": options}) is closed
     assert recipe.is_closed(recipe.to_network())
 
 
-def test_the_environment_of_the_spec_comes_before_ours_only_where_it_may():
+def test_environment_of_the_spec_comes_before_ours_only_where_it_may():
     compound = attrs.evolve(
         SPEC,
         startup_command="cd world; ./server",

@@ -97,7 +97,7 @@ def test_every_key_is_known_to_need_a_restart_or_not():
 
 
 @pytest.mark.parametrize("key", ANOTHER)
-def test_a_key_that_has_changed_is_named_and_has_its_new_value_where_it_can(key):
+def test_key_that_has_changed_is_named_and_has_its_new_value_where_it_can(key):
     running, file = read(), read(key)
     reloaded = merge(running, file)
     named = {key} | BROUGHT_ALONG.get(key, set())

@@ -64,7 +64,7 @@ def a_story(mode="on-crash", most=3, within=60.0):
     return story
 
 
-def test_a_crash_says_how_it_ended_and_what_it_printed_last():
+def test_crash_says_how_it_ended_and_what_it_printed_last():
     (exited,) = a_story("never").crash(code=7)
     assert (exited.code, exited.reason, exited.tail, exited.expected) == (
         7,
@@ -83,12 +83,12 @@ def test_a_crash_says_how_it_ended_and_what_it_printed_last():
         (None, False, "the process ended"),
     ],
 )
-def test_a_crash_has_a_reason(code, oom, reason):
+def test_crash_has_a_reason(code, oom, reason):
     (exited,) = a_story("never").crash(code=code, oom_killed=oom)
     assert exited.reason == reason
 
 
-def test_an_end_that_was_asked_for_has_neither_a_reason_nor_last_words():
+def test_end_that_was_asked_for_has_neither_a_reason_nor_last_words():
     story = a_story("always")
     story.run()
     story.tell(messages.Stop())
@@ -98,7 +98,7 @@ def test_an_end_that_was_asked_for_has_neither_a_reason_nor_last_words():
 
 
 @pytest.mark.parametrize("report", ["stop first", "exit first"])
-def test_an_exit_that_was_asked_for_is_never_a_crash_whatever_the_order_of_reports(report):
+def test_exit_that_was_asked_for_is_never_a_crash_whatever_the_order_of_reports(report):
     story = a_story("always")
     story.run()
     story.tell(messages.Stop())
@@ -122,7 +122,7 @@ def test_an_exit_that_was_asked_for_is_never_a_crash_whatever_the_order_of_repor
         ("always", 0, False, True),
     ],
 )
-def test_the_policy_says_what_is_started_again(mode, code, oom, again):
+def test_policy_says_what_is_started_again(mode, code, oom, again):
     story = a_story(mode)
     story.crash(code=code, oom_killed=oom)
     assert story.state.phase is (Phase.WAITING if again else Phase.OFFLINE)
@@ -139,7 +139,7 @@ def test_each_crash_in_a_row_waits_twice_as_long():
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
-def test_a_healthy_minute_ends_the_row():
+def test_healthy_minute_ends_the_row():
     story = a_story()
     story.crash()
     story.elapse()
@@ -148,7 +148,7 @@ def test_a_healthy_minute_ends_the_row():
     assert len(story.state.restarts) == 1
 
 
-def test_a_crash_loop_is_called_one_and_stops():
+def test_crash_loop_is_called_one_and_stops():
     story = a_story(most=2, within=60.0)
     for _ in range(2):
         story.crash()
@@ -178,7 +178,7 @@ def test_crashes_that_are_far_enough_apart_are_no_loop():
         story.elapse()
 
 
-def test_after_a_loop_a_start_begins_anew():
+def test_start_after_a_crash_loop_begins_a_new_row():
     story = a_story(most=1)
     story.crash()
     story.elapse()
@@ -189,7 +189,7 @@ def test_after_a_loop_a_start_begins_anew():
     assert story.state.phase is Phase.WAITING
 
 
-def test_a_container_that_was_removed_is_a_crash_too():
+def test_container_that_was_removed_is_a_crash_too():
     story = a_story()
     story.run()
     exited, vanished, scheduled = story.tell(messages.AbsenceReported(ID, TAIL))
@@ -201,7 +201,7 @@ def test_a_container_that_was_removed_is_a_crash_too():
     assert to_effects(story.state) == {effects.CreateInEngine(1, story.state.spec)}
 
 
-def test_a_crash_at_an_unknown_time_is_dated_by_what_is_known():
+def test_crash_at_an_unknown_time_is_dated_by_what_is_known():
     story = a_story()
     story.crash()
     story.elapse()
@@ -211,7 +211,7 @@ def test_a_crash_at_an_unknown_time_is_dated_by_what_is_known():
     assert story.state.restarts == (moment, story.began)
 
 
-def test_a_restart_that_comes_to_nothing_is_tried_again_until_it_is_a_loop():
+def test_restart_that_comes_to_nothing_is_tried_again_until_it_is_a_loop():
     story = a_story(most=2)
     story.crash()
     story.elapse()
@@ -223,12 +223,12 @@ def test_a_restart_that_comes_to_nothing_is_tried_again_until_it_is_a_loop():
     assert given_up.reason.startswith("crash loop: the port is taken")
 
 
-def test_a_start_that_was_asked_for_and_failed_is_not_repeated():
+def test_start_that_was_asked_for_and_failed_is_not_repeated():
     story = a_story("always")
     assert story.tell(messages.StartReported(1, error="no")) == (events.StartFailed(1, "no"),)
 
 
-def test_a_process_that_ends_before_its_start_is_confirmed_has_crashed():
+def test_process_that_ends_before_its_start_is_confirmed_has_crashed():
     story = a_story()
     started, ready, *rest = story.tell(messages.StartReported(1, Snapshot(ID, False, 5.0, 6.0, 3), tail=TAIL))
     assert isinstance(started, events.Started)
@@ -238,7 +238,7 @@ def test_a_process_that_ends_before_its_start_is_confirmed_has_crashed():
 
 
 @pytest.mark.parametrize("command", [messages.Stop(), messages.Kill()])
-def test_a_stop_calls_the_restart_off(command):
+def test_stop_calls_the_restart_off(command):
     story = a_story()
     story.crash()
     assert story.tell(command) == (events.RestartCalledOff(1),)
@@ -246,7 +246,7 @@ def test_a_stop_calls_the_restart_off(command):
     assert story.tell(messages.BackoffElapsed(1)) == ()
 
 
-def test_a_policy_that_wants_no_restart_any_longer_calls_off_the_one_that_is_due():
+def test_policy_that_wants_no_restart_any_longer_calls_off_the_one_that_is_due():
     story = a_story()
     story.crash()
     edited, off = story.tell(messages.Edit(restart_policy=RestartPolicy("never")))
@@ -265,20 +265,20 @@ def test_another_policy_that_wants_a_restart_leaves_the_one_that_is_due():
 
 
 @pytest.mark.parametrize("command", [messages.Start(), messages.Restart()])
-def test_a_start_does_not_wait_and_the_row_goes_on(command):
+def test_start_does_not_wait_and_the_row_goes_on(command):
     story = a_story()
     story.crash()
     assert story.tell(command) == (events.StartRequested(2),)
     assert len(story.state.restarts) == 1
 
 
-def test_what_waits_can_be_deleted():
+def test_waiting_container_can_be_deleted():
     story = a_story()
     story.crash()
     assert story.tell(messages.Delete()) == (events.DeletionRequested(),)
 
 
-def test_what_somebody_starts_by_hand_meanwhile_is_found():
+def test_waiting_container_that_is_started_by_hand_is_found():
     story = a_story()
     story.crash()
     assert story.tell(messages.Inspected(Snapshot(ID, True, 500.0))) == (
@@ -287,14 +287,14 @@ def test_what_somebody_starts_by_hand_meanwhile_is_found():
     )
 
 
-def test_what_is_removed_meanwhile_is_built_anew():
+def test_waiting_container_that_is_removed_is_built_anew():
     story = a_story()
     story.crash()
     assert story.tell(messages.AbsenceReported(ID)) == (events.Vanished(ID),)
     assert story.state.phase is Phase.WAITING
 
 
-def test_the_waits_of_earlier_runs_are_stale():
+def test_waits_of_earlier_runs_are_stale():
     story = a_story()
     story.crash()
     assert story.tell(messages.BackoffElapsed(0)) == ()
@@ -302,7 +302,7 @@ def test_the_waits_of_earlier_runs_are_stale():
     assert story.tell(messages.BackoffElapsed(1)) == ()
 
 
-def test_a_stop_during_a_restarted_run_is_an_end_of_the_row():
+def test_stop_during_a_restarted_run_is_an_end_of_the_row():
     story = a_story()
     story.crash()
     story.elapse()
@@ -312,7 +312,7 @@ def test_a_stop_during_a_restarted_run_is_an_end_of_the_row():
     assert story.state.restarts == ()
 
 
-def test_a_restart_by_a_person_is_no_crash():
+def test_restart_by_a_person_is_no_crash():
     story = a_story("always")
     story.run()
     story.tell(messages.Restart())
@@ -321,7 +321,7 @@ def test_a_restart_by_a_person_is_no_crash():
     assert start == events.StartRequested(2)
 
 
-def test_what_is_being_deleted_is_not_started_again():
+def test_container_that_is_being_deleted_is_not_started_again():
     story = a_story("always")
     story.run()
     story.tell(messages.Delete())
@@ -331,11 +331,11 @@ def test_what_is_being_deleted_is_not_started_again():
     assert [event.follow for event in with_stop] == [Follow.DELETE]
 
 
-def test_a_delay_never_grows_beyond_a_minute():
+def test_delay_never_grows_beyond_a_minute():
     assert restarts.BACKOFF.delay(10_000) == 60
 
 
-def test_a_waiting_container_can_not_be_created_again():
+def test_waiting_container_can_not_be_created_again():
     story = a_story()
     story.crash()
     with pytest.raises(Rejection, match="exists already"):

@@ -60,7 +60,7 @@ TestRing = pytest.mark.soak(RingMachine.TestCase)
 TestRing.settings = settings(max_examples=soak.times(50), stateful_step_count=30, deadline=None)
 
 
-def test_an_item_over_the_size_is_kept_while_it_is_the_newest():
+def test_item_over_the_size_is_kept_while_it_is_the_newest():
     ring = Ring(items=3, size=4, measure=len)
     ring.push(["far too long"])
     assert ring.read(0, 9) == Stretch(1, ["far too long"])
@@ -68,7 +68,7 @@ def test_an_item_over_the_size_is_kept_while_it_is_the_newest():
     assert ring.read(0, 9) == Stretch(2, ["b"], missed=1)
 
 
-def test_a_value_equal_to_the_latest_is_no_news():
+def test_value_equal_to_the_latest_is_no_news():
     latest = Latest(1)
     latest.set(1)
     assert (latest.value, latest.edition) == (1, 0)

@@ -25,7 +25,7 @@ def bound(path, *methods, **options):
     return rule
 
 
-def test_the_page_of_the_api_says_what_the_table_says():
+def test_page_of_the_api_says_what_the_table_says():
     closed = {
         to_written(route): (row.needs, row.subject is Node and row.needs in PERMISSIONS)
         for route, row in scopes.ROUTES.items()
@@ -34,7 +34,7 @@ def test_the_page_of_the_api_says_what_the_table_says():
     assert len(closed) == len(scopes.ROUTES)
 
 
-def test_the_page_says_what_each_frame_needs():
+def test_page_says_what_each_frame_needs():
     assert read_frames(1) == kinds.INBOUND
     assert read_frames(2) == kinds.OUTBOUND
 
@@ -59,7 +59,7 @@ def test_no_frame_is_made_elsewhere():
     assert makers <= {"frames.py", "source.py", "session.py", "inbound.py", "history.py", "expiry.py"}
 
 
-def test_a_route_without_a_row_is_refused():
+def test_route_without_a_row_is_refused():
     for rule in (
         bound("/containers", "GET", "PUT"),
         bound("/containers/<internal_id>/shell", "GET"),
@@ -71,7 +71,7 @@ def test_a_route_without_a_row_is_refused():
             scopes.check_listed([rule])
 
 
-def test_a_row_that_is_about_something_else_than_its_path_is_refused():
+def test_row_that_is_about_something_else_than_its_path_is_refused():
     for path, subject in (
         ("/x/<internal_id>", Visible),
         ("/x/<internal_id>", Volume),
@@ -85,7 +85,7 @@ def test_a_row_that_is_about_something_else_than_its_path_is_refused():
             scopes.check_listed([bound(path, "GET")], {f"GET {path}": Row("admin", subject)})
 
 
-def test_a_row_that_fits_is_not_refused():
+def test_row_that_fits_is_not_refused():
     for path, subject in (
         ("/x", Node),
         ("/x/<ip>/<port>", Node),
@@ -99,12 +99,12 @@ def test_a_row_that_fits_is_not_refused():
         scopes.check_listed([bound(path, "GET")], {f"GET {path}": Row("admin", subject)})
 
 
-def test_a_row_needs_a_permission_that_there_is():
+def test_row_needs_a_permission_that_there_is():
     with pytest.raises(ValueError, match="needs"):
         Row("console", Node)
 
 
-def test_a_method_that_the_framework_adds_is_the_one_it_stands_for():
+def test_method_that_the_framework_adds_is_the_one_it_stands_for():
     both = bound("/x", "GET", "OPTIONS", provide_automatic_options=True)
     assert scopes.to_routes(both) == ["GET /x"]
     assert scopes.route_of(both, "HEAD") == scopes.route_of(both, "GET") == "GET /x"

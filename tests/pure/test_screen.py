@@ -41,7 +41,7 @@ def test_no_order_gets_through(name, colours):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_name_spells_out_what_it_hides(name):
+def test_name_spells_out_what_it_hides(name):
     shown = screen.to_name(f"a{HOSTILE[name]}b")
     assert shown.isprintable()
     assert shown.startswith("a\\")
@@ -64,13 +64,13 @@ def test_plain_text_stays_as_it_is():
         assert screen.to_line(text, colours=True) == text
 
 
-def test_a_redrawn_prompt_reads_as_its_text():
+def test_redrawn_prompt_reads_as_its_text():
     assert screen.to_line("\r\x1b[K> \b\b[12:00] joined", colours=False) == "[12:00] joined"
     assert screen.to_line("10%\r20%\r", colours=False) == "10%␍20%"
     assert screen.to_line("\x1b[31mab\b\b\b\bx", colours=True) == "\x1b[31mx\x1b[0m"
 
 
-def test_a_lone_surrogate_can_be_written():
+def test_lone_surrogate_can_be_written():
     screen.to_line("a\ud800", colours=False).encode()
     assert screen.to_name("a\ud800") == "a\\ud800"
 
@@ -79,5 +79,5 @@ def test_a_lone_surrogate_can_be_written():
     "name",
     ["clear", "title", "clipboard", "report", "keyboard", "private", "eight-bit", "eight-bit-title", "reset"],
 )
-def test_an_order_leaves_nothing_of_itself(name):
+def test_order_leaves_nothing_of_itself(name):
     assert screen.to_line(f"before{HOSTILE[name]}after", colours=False) == "beforeafter"

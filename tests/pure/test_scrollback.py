@@ -87,7 +87,7 @@ TestScrollback = ScrollbackMachine.TestCase
 TestScrollback.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
 
 
-def test_a_line_over_the_size_is_kept_while_it_is_the_newest():
+def test_line_over_the_size_is_kept_while_it_is_the_newest():
     lines = Scrollback(items=3, size=4)
     lines.push(["far too long"])
     assert lines.read(0, 9) == Stretch(1, ["far too long"])
@@ -96,7 +96,7 @@ def test_a_line_over_the_size_is_kept_while_it_is_the_newest():
 
 
 @pytest.mark.parametrize("line", [b"y\n", b"\n", b"x" * 199 + b"\n", b"\r\n", b"x" * 40_000 + b"\n"])
-def test_a_chunk_of_whatever_lines_leaves_the_newest_under_their_numbers(line):
+def test_chunk_of_whatever_lines_leaves_the_newest_under_their_numbers(line):
     lines, splitter, count = Scrollback(10_000, 1024 * 1024), LineSplitter(), 0
     for _ in range(9):
         block = splitter.feed(line * (256 * 1024 // len(line)))

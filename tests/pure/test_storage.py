@@ -43,7 +43,7 @@ def test_servers_that_are_users_of_the_host_get_to_their_scripts(wanted, engine_
     assert caplog.text == ""
 
 
-def test_a_folder_that_the_operator_left_open_is_told_with_what_mends_it(wanted, caplog):
+def test_folder_that_the_operator_left_open_is_told_with_what_mends_it(wanted, caplog):
     folders.prepare(wanted)
     wanted.base_path.chmod(0o755)
     folders.prepare(wanted)
@@ -69,7 +69,7 @@ def test_folders_of_an_earlier_version_are_shut_where_containers_see_them_by_mou
         assert (mode(path), path.stat().st_uid) == (0o700, os.geteuid())
 
 
-def test_a_folder_that_is_not_ours_to_shut_is_told(wanted, caplog, monkeypatch):
+def test_folder_that_is_not_ours_to_shut_is_told(wanted, caplog, monkeypatch):
     folders.prepare(wanted)
     wanted.volumes_path.chmod(0o755)
 
@@ -96,7 +96,7 @@ def test_files_that_lightd_names_itself_are_tightened(wanted, caplog):
     assert caplog.text.count("removed the access of other users") == 3
 
 
-def test_a_file_that_is_not_ours_to_change_is_told(wanted, caplog, monkeypatch):
+def test_file_that_is_not_ours_to_change_is_told(wanted, caplog, monkeypatch):
     folders.prepare(wanted)
     (wanted.base_path / "lightd.db").touch()
     (wanted.base_path / "lightd.db").chmod(0o644)
@@ -112,7 +112,7 @@ def test_a_file_that_is_not_ours_to_change_is_told(wanted, caplog, monkeypatch):
     )
 
 
-def test_a_link_in_place_of_a_file_is_not_followed(wanted, tmp_path):
+def test_link_in_place_of_a_file_is_not_followed(wanted, tmp_path):
     folders.prepare(wanted)
     (tmp_path / "another").touch()
     (tmp_path / "another").chmod(0o644)

@@ -35,43 +35,43 @@ def refused(past, message):
     return rejection.value.code
 
 
-def test_a_token_is_minted_with_what_it_may_do():
+def test_token_is_minted_with_what_it_may_do():
     grant = Grant(frozenset({"b", "a"}), frozenset({"power"}))
     minted = TokenMinted(DIGEST, ("a", "b"), ("power",), remove_on_use=True, created_at=1.0, expires_at=2.0)
     assert decide(State(), Mint(DIGEST, grant, True, 1.0, 2.0)) == (minted,)
     assert given([minted]).tokens == {ID: Token(DIGEST, grant, True, 1.0, 2.0)}
 
 
-def test_a_token_without_bounds_is_minted_without_bounds():
+def test_token_without_bounds_is_minted_without_bounds():
     assert decide(State(), Mint(DIGEST, EVERYTHING, False, 0.0, 1000.0)) == (LASTING,)
     assert given([LASTING]).tokens[ID].grant == EVERYTHING
 
 
-def test_a_bound_that_names_nothing_stays_one():
+def test_bound_that_names_nothing_stays_one():
     (minted,) = decide(State(), Mint(DIGEST, Grant(frozenset(), frozenset()), False, 0.0, 1.0))
     assert given([minted]).tokens[ID].grant == Grant(frozenset(), frozenset())
 
 
-def test_the_same_token_is_not_minted_twice():
+def test_same_token_is_not_minted_twice():
     assert refused([LASTING], Mint(DIGEST, EVERYTHING, False, 1.0, 2.0)) == "already_exists"
 
 
-def test_a_token_is_good_from_its_minting_to_before_its_end_unless_it_was_spent():
+def test_token_is_good_from_its_minting_to_before_its_end_unless_it_was_spent():
     token = given([LASTING]).tokens[ID]
     assert [token.opens(at) for at in (0.0, 999.9, 1000.0, 2000.0)] == [True, True, False, False]
     assert not given(SPENT).tokens[ID].opens(11.0)
 
 
-def test_a_token_for_one_use_is_spent_once():
+def test_token_for_one_use_is_spent_once():
     assert decide(given([ONCE]), Spend(ID, 10.0)) == SPENT[1:]
     assert refused(SPENT, Spend(ID, 11.0)) == "token_spent"
 
 
-def test_a_token_that_lasts_is_not_spent():
+def test_token_that_lasts_is_not_spent():
     assert decide(given([LASTING]), Spend(ID, 10.0)) == ()
 
 
-def test_a_token_that_is_gone_or_over_can_not_be_spent_or_revoked():
+def test_token_that_is_gone_or_over_can_not_be_spent_or_revoked():
     for message in (Spend, Revoke):
         assert refused([], message(ID, 1.0)) == "token_not_found"
         assert refused([ONCE], message(ID, 1000.0)) == "token_not_found"
@@ -79,13 +79,13 @@ def test_a_token_that_is_gone_or_over_can_not_be_spent_or_revoked():
         assert refused([ONCE, TokensSwept((ID,))], message(ID, 1.0)) == "token_not_found"
 
 
-def test_a_token_is_revoked_spent_or_not():
+def test_token_is_revoked_spent_or_not():
     for past in ([ONCE], SPENT, [LASTING]):
         assert decide(given(past), Revoke(ID, 11.0)) == (TokenRevoked(ID),)
         assert given([*past, TokenRevoked(ID)]) == State()
 
 
-def test_a_sweep_takes_what_has_expired():
+def test_sweep_takes_what_has_expired():
     later = TokenMinted(OTHER, None, None, remove_on_use=False, created_at=0.0, expires_at=2000.0)
     past = [LASTING, later]
     assert decide(given(past), Sweep(999.0)) == ()
@@ -94,7 +94,7 @@ def test_a_sweep_takes_what_has_expired():
     assert decide(given(past), Sweep(2000.0, in_use=frozenset({ID}))) == (TokensSwept((ID, OTHER_ID)),)
 
 
-def test_a_sweep_takes_what_was_spent_a_while_ago_unless_a_socket_lives_by_it():
+def test_sweep_takes_what_was_spent_a_while_ago_unless_a_socket_lives_by_it():
     over = 10.0 + REMEMBERED
     assert decide(given(SPENT), Sweep(over - 1)) == ()
     assert decide(given(SPENT), Sweep(over, in_use=frozenset({ID}))) == ()
@@ -124,7 +124,7 @@ def test_tokens_are_swept_for_as_long_as_there_are_any():
     assert effects(given([LASTING, TokenRevoked(ID)])) == frozenset()
 
 
-def test_a_token_does_not_show_its_digest():
+def test_token_does_not_show_its_digest():
     assert DIGEST not in repr(given([LASTING]))
 
 
@@ -137,14 +137,14 @@ def test_a_token_does_not_show_its_digest():
         ({"a": 6, "b": 7}, set(), True),
     ],
 )
-def test_a_token_loses_the_containers_that_were_deleted_after_it_was_minted(endings, left, outlived):
+def test_token_loses_the_containers_that_were_deleted_after_it_was_minted(endings, left, outlived):
     minted = attrs.evolve(LASTING, containers=("a", "b"), permissions=("power",))
     token = DECIDER.locate(given([minted]), minted, 5).tokens[ID]
     assert token.remaining(endings) == Grant(frozenset(left), frozenset({"power"}))
     assert token.is_outlived(endings) is outlived
 
 
-def test_a_token_without_containers_outlives_all_of_them():
+def test_token_without_containers_outlives_all_of_them():
     everything, nothing = LASTING, attrs.evolve(LASTING, containers=())
     for minted in (everything, nothing):
         token = DECIDER.locate(given([minted]), minted, 5).tokens[ID]
@@ -152,7 +152,7 @@ def test_a_token_without_containers_outlives_all_of_them():
         assert token.remaining({"a": 6}) == token.grant
 
 
-def test_only_its_minting_says_where_a_token_stands_in_the_journal():
+def test_token_position_in_the_journal_is_that_of_its_minting():
     state = DECIDER.locate(given([LASTING]), LASTING, 5)
     assert state.tokens[ID].position == 5
     assert DECIDER.locate(state, TokenSpent(ID, 10.0), 8) is state

@@ -32,28 +32,28 @@ def test_times_are_unix_seconds(time, seconds):
     assert translate.to_seconds(time) == seconds
 
 
-def test_a_container_that_never_ran_has_no_exit():
+def test_container_that_never_ran_has_no_exit():
     assert translate.to_snapshot(inspected(ExitCode=127)) == Snapshot("e1", running=False)
 
 
-def test_a_running_container_has_no_exit():
+def test_running_container_has_no_exit():
     state = inspected(Running=True, StartedAt="1970-01-01T00:00:09Z", FinishedAt="1970-01-01T00:00:05Z")
     assert translate.to_snapshot(state) == Snapshot("e1", running=True, started_at=9.0, finished_at=5.0)
 
 
-def test_an_ended_container_has_its_exit():
+def test_ended_container_has_its_exit():
     state = inspected(
         StartedAt="1970-01-01T00:00:01Z", FinishedAt="1970-01-01T00:00:05Z", ExitCode=137, OOMKilled=True
     )
     assert translate.to_snapshot(state) == Snapshot("e1", False, 1.0, 5.0, 137, True)
 
 
-def test_a_life_never_ends_before_it_began():
+def test_life_never_ends_before_it_began():
     state = inspected(StartedAt="1970-01-01T00:00:05.002Z", FinishedAt="1970-01-01T00:00:05Z", ExitCode=1)
     assert translate.to_snapshot(state).finished_at == translate.to_snapshot(state).started_at == 5.002
 
 
-def test_the_log_of_a_life_is_read_from_before_its_beginning_but_not_before_the_end_of_another():
+def test_log_of_a_life_is_read_from_before_its_beginning_but_not_before_the_end_of_another():
     running = {"Running": True, "StartedAt": "1970-01-01T00:00:09Z"}
     assert translate.to_since(inspected(**running), 9.0) == 7.0
     assert translate.to_since(inspected(**running, FinishedAt="1970-01-01T00:00:08Z"), 9.0) == 8.0
@@ -68,13 +68,13 @@ def test_the_log_of_a_life_is_read_from_before_its_beginning_but_not_before_the_
     ("state", "running"),
     [("created", False), ("running", True), ("paused", True), ("exited", False), ("dead", False)],
 )
-def test_a_row_of_the_list(state, running):
+def test_row_of_the_list(state, running):
     row = {"Id": "e1", "Labels": LABELS, "State": state}
     assert translate.to_listed(row) == Listed("e1", "s1", Role.SERVER, running)
 
 
 @pytest.mark.parametrize("labels", [{}, {translate.INTERNAL_ID: "s1"}, LABELS | {translate.ROLE: "backup"}])
-def test_a_row_that_is_not_ours_is_left_out(labels):
+def test_row_that_is_not_ours_is_left_out(labels):
     assert translate.to_listed({"Id": "e1", "Labels": labels, "State": "running"}) is None
     message = {"Type": "container", "Action": "die", "Actor": {"ID": "e1", "Attributes": labels}}
     assert translate.to_notice(message) is None
@@ -87,7 +87,7 @@ def test_events_that_we_follow_are_notices():
     assert translate.to_notice(message | {"Type": "network"}) is None
 
 
-def test_a_one_shot_sample():
+def test_one_shot_sample():
     stats = {
         "cpu_stats": {"cpu_usage": {"total_usage": 2_500_000_000}},
         "memory_stats": {"usage": 1000, "limit": 1 << 62, "stats": {"total_inactive_file": 400}},
@@ -103,7 +103,7 @@ def test_a_one_shot_sample():
     assert translate.to_sample(stats, 7.0, 8000) == Sample(7.0, 2.5, 600, 8000, 11, 22, 5, 6)
 
 
-def test_a_one_shot_sample_of_version_2_without_network_or_disk():
+def test_one_shot_sample_of_version_2_without_network_or_disk():
     stats = {
         "cpu_stats": {"cpu_usage": {"total_usage": 0}},
         "memory_stats": {"usage": 10, "limit": 50, "stats": {"inactive_file": 40}},
@@ -140,7 +140,7 @@ def test_progress_is_told_in_lines(message, line):
         ("alpine@sha256:00", ("alpine", "sha256:00")),
     ],
 )
-def test_an_image_always_has_a_tag(image, reference):
+def test_image_always_has_a_tag(image, reference):
     assert translate.to_reference(image) == reference
 
 
@@ -191,29 +191,29 @@ def test_refusals_are_sentences_without_the_hosts_paths(message, sentence):
     assert translate.to_refusal(message) == sentence
 
 
-def test_a_long_refusal_is_cut():
+def test_long_refusal_is_cut():
     assert len(translate.to_refusal("x" * 5000)) < 400
 
 
 @pytest.mark.parametrize(
     ("engine", "version"), [("1.41", "v1.41"), ("1.9", "v1.9"), ("1.47", "v1.47"), ("1.52", "v1.47")]
 )
-def test_the_api_version_is_one_that_both_speak(engine, version):
+def test_api_version_is_one_that_both_speak(engine, version):
     assert translate.to_version({"ApiVersion": engine}) == version
 
 
 @pytest.mark.parametrize("answer", [[], {}, {"ApiVersion": None}, {"ApiVersion": "new"}, "hi", None])
-def test_an_answer_without_a_version_is_no_engines(answer):
+def test_answer_without_a_version_is_no_engines(answer):
     with pytest.raises(EngineUnavailable):
         translate.to_version(answer)
 
 
-def test_an_error_is_ours_or_the_engines():
+def test_error_is_ours_or_the_engines():
     assert isinstance(translate.to_fault(translate.Refused(409, "no")), EngineRefused)
     assert isinstance(translate.to_fault(translate.Refused(500, "oh")), EngineUnavailable)
 
 
-def test_what_a_container_has_at_a_place_is_found_by_its_source():
+def test_mount_source_is_found_by_its_destination():
     found = {"Mounts": [{"Destination": "/app/data", "Source": "/d"}, {"Destination": "/x", "Source": "/v"}]}
     assert translate.to_source(found, "/x") == "/v"
     assert translate.to_source(found, "/y") is None

@@ -27,18 +27,18 @@ def recorded(event, stream="container-s1"):
         ),
     ],
 )
-def test_the_panel_is_told_what_becomes_of_an_installation(event, frames):
+def test_panel_is_told_what_becomes_of_an_installation(event, frames):
     assert to_update(recorded(event)) == Update("s1", frames)
 
 
-def test_the_panel_is_told_of_nothing_else():
+def test_panel_is_told_of_nothing_else():
     told = {type(event) for event in typing.get_args(events.Event)} & STATUSES.keys()
     assert told == set()
     for event in (events.Started(1, 1.0), events.StartFailed(1, "no"), events.Deleted()):
         assert to_update(recorded(event)) is None
 
 
-def test_a_server_goes_by_the_name_that_its_stream_has():
+def test_server_goes_by_the_name_that_its_stream_has():
     assert to_update(recorded(events.Installed(1, "e"), stream_of("a.b-c"))).server == "a.b-c"
 
 

@@ -63,7 +63,7 @@ SILENT = [
 
 
 @pytest.mark.parametrize("size", [0, 1, 100, 124, 125, 126, 200, 65_000, 65_533, 65_534, 65_535, 100_000])
-def test_a_frame_is_one_unmasked_text_of_its_length(size):
+def test_frame_is_one_unmasked_text_of_its_length(size):
     frame = frames.to_frame("x" * size)
     assert frame[0] == 0x81
     length, start = frame[1], 2
@@ -75,19 +75,19 @@ def test_a_frame_is_one_unmasked_text_of_its_length(size):
     assert json.loads(frame[start:]) == "x" * size
 
 
-def test_a_frame_is_utf_8_whatever_was_printed():
+def test_frame_is_utf_8_whatever_was_printed():
     assert frames.to_frame("h\u00e4\U0001f600")[2:].decode() == '"h\u00e4\U0001f600"'
     assert frames.to_frame("\ud800")[2:].decode() == '"?"'
 
 
 @pytest.mark.parametrize(("event", "shown"), SHOWN.items(), ids=lambda value: type(value).__name__)
-def test_an_event_that_changes_the_state_is_shown(event, shown):
+def test_event_that_changes_the_state_is_shown(event, shown):
     record = Recorded(9, "container-s1", 1, 0.0, event)
     assert to_state_frame(record) == {"event": "event", "seq": 9, **shown}
 
 
 @pytest.mark.parametrize("event", SILENT, ids=lambda value: type(value).__name__)
-def test_an_event_that_only_lightd_cares_about_is_not(event):
+def test_event_that_only_lightd_cares_about_is_not(event):
     assert to_state_frame(Recorded(9, "container-s1", 1, 0.0, event)) is None
 
 
@@ -124,7 +124,7 @@ EXIT = events.Exited(1, 0, oom_killed=False, expected=True, started_at=1.0, at=2
         (Follow.REST, SILENT[:3], []),
     ],
 )
-def test_a_run_is_put_into_words(follow, emitted, said):
+def test_run_is_put_into_words(follow, emitted, said):
     commentary = frames.Commentary(follow)
     texts = [text for event in emitted if (text := commentary.to_text(event)) is not None]
     assert texts == [text if text[0].isupper() else f"Container {text}" for text in said]

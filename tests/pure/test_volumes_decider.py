@@ -28,40 +28,40 @@ def refused(past, message):
     return rejection.value.code, rejection.value.message
 
 
-def test_a_volume_is_created_with_its_quota():
+def test_volume_is_created_with_its_quota():
     assert decide(given(()), Create("v1", 512, 1.0)) == CREATED
     assert given(CREATED) == State({"v1": Volume("v1", 512, 1.0)})
 
 
-def test_a_volume_is_created_once():
+def test_volume_is_created_once():
     assert refused(CREATED, Create("v1", None, 2.0)) == ("already_exists", "volume v1 exists already")
 
 
-def test_a_volume_gets_another_size_once():
+def test_volume_gets_another_size_once():
     resized = (VolumeResized("v1", 1024),)
     assert decide(given(CREATED), Resize("v1", 1024)) == resized
     assert given((*CREATED, *resized)) == State({"v1": Volume("v1", 1024, 1.0)})
     assert decide(given((*CREATED, *resized)), Resize("v1", 1024)) == ()
 
 
-def test_a_volume_without_a_size_can_get_one():
+def test_volume_without_a_size_can_get_one():
     past = (VolumeCreated("v1", None, 1.0),)
     assert decide(given(past), Resize("v1", 1)) == (VolumeResized("v1", 1),)
 
 
-def test_a_volume_that_is_not_there_can_not_be_resized():
+def test_volume_that_is_not_there_can_not_be_resized():
     assert refused((), Resize("v1", 1)) == ("not_found", "no such volume")
     assert refused((*CREATED, VolumeDeleted("v1")), Resize("v1", 1)) == ("not_found", "no such volume")
 
 
-def test_a_volume_is_deleted():
+def test_volume_is_deleted():
     assert decide(given(CREATED), Delete("v1")) == (VolumeDeleted("v1"),)
     assert given((*CREATED, VolumeCreated("v2", None, 2.0), VolumeDeleted("v1"))) == State(
         {"v2": Volume("v2", None, 2.0)}
     )
 
 
-def test_a_volume_that_is_not_there_can_not_be_deleted():
+def test_volume_that_is_not_there_can_not_be_deleted():
     assert refused((), Delete("v1")) == ("not_found", "no such volume")
 
 
@@ -93,7 +93,7 @@ def test_each_volume_gets_a_user_of_its_own():
     assert given(created).volumes["v1"].uid == 900
 
 
-def test_a_user_is_given_again_only_after_all_others_were():
+def test_user_is_given_again_only_after_all_others_were():
     state = given((*owned(900), VolumeDeleted("v900")))
     assert decide(state, Create("v2", None, 1.0, USERS))[1] == VolumeOwnerAssigned("v2", 901)
     state = given((*owned(900, 901, 902), VolumeDeleted("v901")))
@@ -104,13 +104,13 @@ def test_a_user_is_given_again_only_after_all_others_were():
     )
 
 
-def test_a_volume_keeps_its_user_when_it_is_resized_and_the_range_changes():
+def test_volume_keeps_its_user_when_it_is_resized_and_the_range_changes():
     state = given((*owned(900), VolumeResized("v900", 5)))
     assert (state.volumes["v900"].uid, state.volumes["v900"].quota_mb) == (900, 5)
     assert decide(state, Assign("v900", (70, 80))) == ()
     assert decide(state, Create("v2", None, 1.0, (70, 80)))[1] == VolumeOwnerAssigned("v2", 70)
 
 
-def test_an_older_volume_can_be_given_a_user():
+def test_older_volume_can_be_given_a_user():
     assert decide(given(CREATED), Assign("v1", USERS)) == (VolumeOwnerAssigned("v1", 900),)
     assert refused((), Assign("v1", USERS)) == ("not_found", "no such volume")

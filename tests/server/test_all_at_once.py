@@ -216,7 +216,7 @@ def resident() -> int:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", [random.randrange(10**6)], ids=lambda seed: f"seed-{seed}")
-async def test_nothing_that_clients_send_together_harms_another_client_or_is_left_behind(opened, app, seed):
+async def test_attacks_at_once_harm_no_other_client_and_leave_nothing_behind(opened, app, seed):
     short = {
         "head_timeout": 0.5,
         "body_timeout": 0.5,

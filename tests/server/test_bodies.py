@@ -13,13 +13,13 @@ from tests.support.client import connect, ended, request, wait_until
 MIB = 1024 * 1024
 
 
-async def test_a_body_arrives_whole(server):
+async def test_body_arrives_whole(server):
     body = bytes(range(256)) * 4096
     async with connect(server) as client:
         assert (await client.ask("/echo", "POST", body)).body == body
 
 
-async def test_a_chunked_body_arrives_whole(server):
+async def test_chunked_body_arrives_whole(server):
     async with connect(server) as client:
         await client.send(request("/echo", "POST", transfer_encoding="chunked"))
         for part in (b"3\r\nabc\r\n", b"2\r\nde", b"\r\n0\r\n", b"\r\n"):
@@ -29,7 +29,7 @@ async def test_a_chunked_body_arrives_whole(server):
         assert (await client.ask("/")).status == 200
 
 
-async def test_a_declared_length_over_the_limit_is_a_413_before_the_body_is_sent(opened):
+async def test_declared_length_over_the_limit_is_a_413_before_the_body_is_sent(opened):
     async with opened(body_size=1000) as server, connect(server) as client:
         await client.send(request("/echo", "POST", content_length="1001"))
         answer = await client.read_answer()
@@ -39,13 +39,13 @@ async def test_a_declared_length_over_the_limit_is_a_413_before_the_body_is_sent
         assert await ended(client)
 
 
-async def test_a_body_over_the_limit_is_a_413_that_the_client_gets_to_see(opened):
+async def test_body_over_the_limit_is_a_413_that_the_client_gets_to_see(opened):
     async with opened(body_size=1000) as server, connect(server) as client, trio.open_nursery() as nursery:
         nursery.start_soon(client.try_to_send, request("/echo", "POST", b"x" * 4 * MIB))
         assert (await client.read_answer()).status == 413
 
 
-async def test_a_chunked_body_over_the_limit_is_a_413(opened):
+async def test_chunked_body_over_the_limit_is_a_413(opened):
     async with opened(body_size=1000) as server, connect(server) as client:
         await client.send(request("/echo", "POST", transfer_encoding="chunked"))
         await client.send(b"3e8\r\n" + b"x" * 1000 + b"\r\n")
@@ -53,14 +53,14 @@ async def test_a_chunked_body_over_the_limit_is_a_413(opened):
         assert (await client.read_answer()).status == 413
 
 
-async def test_a_route_may_lower_its_limit(server):
+async def test_route_may_lower_its_limit(server):
     async with connect(server) as client:
         assert (await client.ask("/small", "PUT", b"x" * 10)).status == 200
         assert (await client.ask("/small", "PUT", b"x" * 11)).status == 413
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_a_route_without_a_limit_takes_any_size_with_flat_memory(server, chunked):
+async def test_route_without_a_limit_takes_any_size_with_flat_memory(server, chunked):
     size, part = 64 * MIB, b"x" * MIB
     async with connect(server) as client:
         if chunked:
@@ -82,7 +82,7 @@ async def test_a_route_without_a_limit_takes_any_size_with_flat_memory(server, c
         assert (await client.ask("/")).status == 200
 
 
-async def test_a_body_that_nobody_reads_stops_the_client_not_the_memory(server, app):
+async def test_body_that_nobody_reads_stops_the_client_not_the_memory(server, app):
     async with connect(server) as client, trio.open_nursery() as nursery:
         await client.send(request("/unread", "PUT", content_length=str(1024 * MIB)))
         await wait_until(lambda: app.config["RECORD"] == ["unread"])
@@ -105,7 +105,7 @@ async def test_a_body_that_nobody_reads_stops_the_client_not_the_memory(server, 
         nursery.cancel_scope.cancel()
 
 
-async def test_a_slow_body_is_a_408(opened):
+async def test_slow_body_is_a_408(opened):
     async with opened(body_timeout=0.2) as server, connect(server) as client:
         await client.send(request("/echo", "POST", content_length="10") + b"12345")
         answer = await client.read_answer()
@@ -113,13 +113,13 @@ async def test_a_slow_body_is_a_408(opened):
         assert await ended(client)
 
 
-async def test_an_upload_that_stalls_is_a_408(opened):
+async def test_upload_that_stalls_is_a_408(opened):
     async with opened(body_timeout=0.2) as server, connect(server) as client:
         await client.send(request("/upload", "PUT", content_length="10") + b"12345")
         assert (await client.read_answer()).status == 408
 
 
-async def test_an_upload_may_take_longer_than_the_time_for_one_chunk(opened):
+async def test_upload_may_take_longer_than_the_time_for_one_chunk(opened):
     async with opened(body_timeout=2.0) as server, connect(server) as client:
         await client.send(request("/upload", "PUT", content_length="25"))
         for _ in range(25):
@@ -128,7 +128,7 @@ async def test_an_upload_may_take_longer_than_the_time_for_one_chunk(opened):
         assert json.loads((await client.read_answer()).body) == {"size": 25}
 
 
-async def test_a_small_body_that_nobody_reads_costs_no_connection(server):
+async def test_small_body_that_nobody_reads_costs_no_connection(server):
     async with connect(server) as client:
         for _ in range(3):
             assert (await client.ask("/ignore", "POST", b"{}")).body == b"not read"
@@ -139,14 +139,14 @@ async def test_a_small_body_that_nobody_reads_costs_no_connection(server):
         assert (await client.ask("/")).status == 200
 
 
-async def test_a_large_body_that_nobody_reads_costs_the_connection(server):
+async def test_large_body_that_nobody_reads_costs_the_connection(server):
     async with connect(server) as client, trio.open_nursery() as nursery:
         nursery.start_soon(client.try_to_send, request("/ignore", "POST", b"x" * 8 * MIB))
         answer = await client.read_answer()
         assert (answer.body, answer.headers["connection"]) == (b"not read", "close")
 
 
-async def test_a_client_that_asks_first_is_told_to_go_on_when_the_body_is_wanted(server):
+async def test_client_that_asks_first_is_told_to_go_on_when_the_body_is_wanted(server):
     async with connect(server) as client:
         await client.send(request("/echo", "POST", content_length="2", expect="100-continue"))
         assert await client.read_until(b"\r\n\r\n") == b"HTTP/1.1 100 \r\n\r\n"
@@ -154,13 +154,13 @@ async def test_a_client_that_asks_first_is_told_to_go_on_when_the_body_is_wanted
         assert (await client.read_answer()).body == b"hi"
 
 
-async def test_a_client_that_asks_first_is_spared_the_upload_that_would_be_refused(opened):
+async def test_client_that_asks_first_is_spared_the_upload_that_would_be_refused(opened):
     async with opened(body_size=1000) as server, connect(server) as client:
         await client.send(request("/echo", "POST", content_length="1001", expect="100-continue"))
         assert (await client.read_until(b"\r\n")).startswith(b"HTTP/1.1 413")
 
 
-async def test_a_client_that_leaves_in_the_middle_of_its_body_ends_the_request(server):
+async def test_client_that_leaves_in_the_middle_of_its_body_ends_the_request(server):
     async with connect(server) as client:
         await client.send(request("/upload", "PUT", content_length="1000000") + b"x" * 1000)
         await wait_until(lambda: server.connections == 1)

@@ -43,7 +43,7 @@ def stored(app, tmp_path):
     return path
 
 
-async def test_a_file_goes_both_ways_under_tls(tls_server, stored, authority):
+async def test_file_goes_both_ways_under_tls(tls_server, stored, authority):
     stored.write_bytes(os.urandom(3_000_000))
     async with test_encryption.connect(tls_server, authority) as client:
         assert (await client.ask("/file")).body == stored.read_bytes()
@@ -54,7 +54,7 @@ async def test_a_file_goes_both_ways_under_tls(tls_server, stored, authority):
         assert (await client.ask("/")).status == 200  # this one went the ordinary way
 
 
-async def test_a_large_upload_ends_its_connection_and_a_small_one_does_not(opened, stored):
+async def test_large_upload_ends_its_connection_and_a_small_one_does_not(opened, stored):
     async with opened() as server:
         for size, closes in ((file_transfer.LARGE - 1, False), (file_transfer.LARGE, True)):
             async with connect(server) as client:
@@ -68,14 +68,14 @@ async def test_a_large_upload_ends_its_connection_and_a_small_one_does_not(opene
                     assert await ended(client)
 
 
-async def test_a_client_that_stops_sending_gets_a_408(opened, stored):
+async def test_client_that_stops_sending_gets_a_408(opened, stored):
     async with opened(body_timeout=0.3) as server, connect(server) as client:
         await client.send(request("/file", "PUT", content_length=str(SIZE)) + bytes(3_000_000))
         assert (await client.read_answer()).status == 408
     assert stored.stat().st_size == SIZE
 
 
-async def test_a_client_that_stops_reading_a_file_is_cut_off(opened, app, stored):
+async def test_client_that_stops_reading_a_file_is_cut_off(opened, app, stored):
     with stored.open("r+b") as file:
         file.truncate(1 << 40)
     async with opened(write_stall=0.3) as server, connect(server) as client:
@@ -84,7 +84,7 @@ async def test_a_client_that_stops_reading_a_file_is_cut_off(opened, app, stored
         assert app.config["FILE"].closed
 
 
-async def test_a_client_that_reads_a_file_slowly_is_not_cut_off(opened, stored):
+async def test_client_that_reads_a_file_slowly_is_not_cut_off(opened, stored):
     """Less than the part of the socket's buffer that has to be free before the kernel calls it writable."""
     with stored.open("r+b") as file:
         file.truncate(1 << 40)
@@ -101,7 +101,7 @@ async def test_a_client_that_reads_a_file_slowly_is_not_cut_off(opened, stored):
         await wait_until(lambda: server.connections == 0)
 
 
-async def test_a_download_under_way_does_not_hold_up_the_end_of_the_daemon(opened, app, stored):
+async def test_download_under_way_does_not_hold_up_the_end_of_the_daemon(opened, app, stored):
     with stored.open("r+b") as file:
         file.truncate(1 << 40)
     with trio.fail_after(10):
@@ -111,7 +111,7 @@ async def test_a_download_under_way_does_not_hold_up_the_end_of_the_daemon(opene
     assert app.config["FILE"].closed
 
 
-async def test_an_upload_under_way_does_not_hold_up_the_end_of_the_daemon(opened, stored):
+async def test_upload_under_way_does_not_hold_up_the_end_of_the_daemon(opened, stored):
     with trio.fail_after(10):
         async with opened(grace=0.2) as server, connect(server) as client:
             await client.send(request("/file", "PUT", content_length=str(SIZE)) + bytes(3_000_000))
@@ -119,7 +119,7 @@ async def test_an_upload_under_way_does_not_hold_up_the_end_of_the_daemon(opened
     assert stored.stat().st_size == SIZE
 
 
-async def test_a_client_that_resets_its_connection_is_no_bug(opened, app, stored):
+async def test_client_that_resets_its_connection_is_no_bug(opened, app, stored):
     with stored.open("r+b") as file:
         file.truncate(1 << 40)
     async with opened() as server:
@@ -132,7 +132,7 @@ async def test_a_client_that_resets_its_connection_is_no_bug(opened, app, stored
     assert app.config["FILE"].closed
 
 
-def test_a_client_that_sends_byte_by_byte_holds_a_thread_for_a_moment_only(monkeypatch):
+def test_client_that_sends_byte_by_byte_holds_a_thread_for_a_moment_only(monkeypatch):
     """Each time the thread waits a few milliseconds for more, there is a byte."""
     monkeypatch.setattr(file_transfer, "_soon", lambda *_: True)
     until = time.monotonic() + 20

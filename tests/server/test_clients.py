@@ -43,9 +43,7 @@ async def test_one_address_may_not_have_all_connections(opened):
             assert b" 200 " in await stream.receive_some()
 
 
-async def test_who_comes_from_an_address_that_is_refused_is_reset_unread_and_told_by_the_log_once(
-    opened, caplog
-):
+async def test_client_of_a_refused_address_is_reset_unread_and_logged_once(opened, caplog):
     async with opened(refuses=lambda host: host == "127.0.0.2") as server:
         for _ in range(3):
             assert await answered(server, "127.0.0.2") == b""
@@ -65,7 +63,7 @@ async def answered(server, source):
         return b""
 
 
-async def test_a_proxy_on_this_machine_may_have_as_many_connections_as_there_are(opened):
+async def test_proxy_on_this_machine_may_have_as_many_connections_as_there_are(opened):
     async with (
         opened(max_connections_per_address=1) as server,
         connect(server) as first,
@@ -75,7 +73,7 @@ async def test_a_proxy_on_this_machine_may_have_as_many_connections_as_there_are
         assert (await second.ask("/")).status == 200
 
 
-def test_an_ipv6_client_counts_by_its_network():
+def test_ipv6_client_counts_by_its_network():
     assert http_server.to_key("2001:db8::1") == http_server.to_key("2001:db8::ffff:1")
     assert http_server.to_key("2001:db8::1") != http_server.to_key("2001:db8:0:1::1")
     assert http_server.to_key("::ffff:10.0.0.1") == "10.0.0.1"
@@ -99,7 +97,7 @@ async def test_running_out_of_descriptors_is_survived(server, caplog):
         await wait_until(lambda: server.connections == 11)
 
 
-async def test_a_connection_that_is_reset_before_it_is_served_does_no_harm(server):
+async def test_connection_that_is_reset_before_it_is_served_does_no_harm(server):
     for _ in range(50):
         client = sockets.socket()
         client.connect((server.addresses[0].host, server.addresses[0].port))
@@ -110,7 +108,7 @@ async def test_a_connection_that_is_reset_before_it_is_served_does_no_harm(serve
         await wait_until(lambda: server.connections == 1)
 
 
-async def test_after_the_end_nothing_accepts(opened):
+async def test_server_accepts_nothing_after_its_end(opened):
     async with opened() as server:
         pass
     with pytest.raises(OSError, match="all attempts to connect"):
@@ -118,13 +116,13 @@ async def test_after_the_end_nothing_accepts(opened):
             pass
 
 
-async def test_an_address_in_use_is_an_error_at_once(opened, server, app):
+async def test_address_in_use_is_an_error_at_once(opened, server, app):
     with pytest.raises(OSError, match=f"cannot listen on {server.addresses[0]}: Address already in use"):
         async with http_server.open_server(app, [server.addresses[0]]):
             pass
 
 
-async def test_an_address_that_is_not_this_machines_is_an_error_that_names_it(app):
+async def test_address_that_is_not_this_machines_is_an_error_that_names_it(app):
     with pytest.raises(OSError, match=r"cannot listen on 192\.0\.2\.1:1"):
         async with http_server.open_server(app, [http_server.Address("192.0.2.1", 1)]):
             pass
@@ -140,7 +138,7 @@ async def test_every_address_is_served(app):
                 assert b" 200 " in await stream.receive_some()
 
 
-async def test_the_end_does_not_wait_for_idle_connections(opened):
+async def test_end_does_not_wait_for_idle_connections(opened):
     async with (
         opened(grace=50.0) as server,
         connect(server),
@@ -152,7 +150,7 @@ async def test_the_end_does_not_wait_for_idle_connections(opened):
         await wait_until(lambda: server.connections == 3)
 
 
-async def test_the_end_waits_for_an_answer_that_is_under_way(opened, app):
+async def test_end_waits_for_an_answer_that_is_under_way(opened, app):
     async with trio.open_nursery() as nursery, opened(grace=30.0) as server:
 
         async def ask() -> None:
@@ -172,7 +170,7 @@ async def test_the_end_waits_for_an_answer_that_is_under_way(opened, app):
 
 
 @pytest.mark.parametrize("path", ["/wait", "/endless", "/nothing"])
-async def test_the_end_comes_within_the_grace_whatever_the_clients_do(app, path):
+async def test_end_comes_within_the_grace_whatever_the_clients_do(app, path):
     limits = settings.Settings(grace=0.5, linger=0.1)
     async with contextlib.AsyncExitStack() as stack:
         with trio.fail_after(10):
@@ -185,7 +183,7 @@ async def test_the_end_comes_within_the_grace_whatever_the_clients_do(app, path)
                 await trio.sleep(0.3)
 
 
-async def test_the_end_tells_websockets_that_the_daemon_leaves(app):
+async def test_end_tells_websockets_that_the_daemon_leaves(app):
     async with trio.open_nursery() as nursery:
         limits = settings.Settings(grace=30.0, linger=20.0)
         async with http_server.open_server(
@@ -207,7 +205,7 @@ async def test_the_end_tells_websockets_that_the_daemon_leaves(app):
     assert app.config["RECORD"] == ["listening", "left", "told"]
 
 
-async def test_a_cancelled_server_says_goodbye_all_the_same(app):
+async def test_cancelled_server_says_goodbye_all_the_same(app):
     async with trio.open_nursery() as nursery:
         opened = trio.Event()
         with trio.CancelScope() as scope:
@@ -227,13 +225,13 @@ async def test_a_cancelled_server_says_goodbye_all_the_same(app):
     assert app.config["RECORD"] == ["told"]
 
 
-async def test_an_error_in_the_block_ends_the_server_and_comes_out(app):
+async def test_error_in_the_block_ends_the_server_and_comes_out(app):
     with pytest.RaisesGroup(ZeroDivisionError):
         async with http_server.open_server(app, [http_server.Address("127.0.0.1", 0)]):
             raise ZeroDivisionError
 
 
-async def test_an_application_with_lifespan_hooks_is_not_served_without_them(app):
+async def test_application_with_lifespan_hooks_is_not_served_without_them(app):
     app.before_serving(lambda: None)
     with pytest.raises(ValueError, match="lifespan"):
         async with http_server.open_server(app, [http_server.Address("127.0.0.1", 0)]):

@@ -16,7 +16,7 @@ async def to_socket(app):
     return app.config["RECORD"].pop()
 
 
-async def test_a_frame_arrives_without_a_task_switch(server, app):
+async def test_frame_arrives_without_a_task_switch(server, app):
     async with connect(server) as client:
         await client.open_websocket("/ws/direct")
         socket = await to_socket(app)
@@ -28,7 +28,7 @@ async def test_a_frame_arrives_without_a_task_switch(server, app):
         assert await client.read_frame() == (TEXT, b"line")
 
 
-async def test_a_full_window_takes_all_of_a_frame_or_nothing(server, app):
+async def test_full_window_takes_all_of_a_frame_or_nothing(server, app):
     async with connect(server) as client:
         await client.open_websocket("/ws/direct")
         socket = await to_socket(app)
@@ -45,7 +45,7 @@ async def test_a_full_window_takes_all_of_a_frame_or_nothing(server, app):
         assert await client.read_frame() == (TEXT, b"line")
 
 
-async def test_the_order_holds_among_all_who_write(server, app):
+async def test_order_holds_among_all_who_write(server, app):
     async with connect(server) as client, trio.open_nursery() as nursery:
         await client.open_websocket("/ws/direct")
         socket = await to_socket(app)
@@ -68,7 +68,7 @@ async def test_the_order_holds_among_all_who_write(server, app):
                 await trio.sleep(0.02)
 
 
-async def test_a_closed_socket_takes_nothing_and_is_a_checkpoint(server, app):
+async def test_closed_socket_takes_nothing_and_is_a_checkpoint(server, app):
     async with connect(server) as client:
         await client.open_websocket("/ws/direct")
         socket = await to_socket(app)
@@ -82,7 +82,7 @@ async def test_a_closed_socket_takes_nothing_and_is_a_checkpoint(server, app):
         assert scope.cancelled_caught
 
 
-async def test_a_client_that_has_left_is_found_without_an_exception(server, app):
+async def test_client_that_has_left_is_found_without_an_exception(server, app):
     async with connect(server) as client:
         await client.open_websocket("/ws/direct")
         socket = await to_socket(app)
@@ -93,7 +93,7 @@ async def test_a_client_that_has_left_is_found_without_an_exception(server, app)
     assert not socket.write_nowait(FRAMED)
 
 
-async def test_a_client_that_takes_nothing_is_cut_off(opened, app):
+async def test_client_that_takes_nothing_is_cut_off(opened, app):
     async with opened(write_stall=0.3) as server, connect(server) as client:
         await client.open_websocket("/ws/direct")
         socket = await to_socket(app)
@@ -104,7 +104,7 @@ async def test_a_client_that_takes_nothing_is_cut_off(opened, app):
 
 
 @pytest.mark.parametrize("full", [False, True])
-async def test_a_shutdown_is_not_held_up_by_a_writer(opened, app, full):
+async def test_shutdown_is_not_held_up_by_a_writer(opened, app, full):
     async with opened(grace=0.5, linger=0.1) as server, connect(server) as client:
         await client.open_websocket("/ws/direct")
         socket = await to_socket(app)

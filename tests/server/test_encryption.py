@@ -36,7 +36,7 @@ async def test_http_2_is_not_offered(tls_server, authority):
         assert (await client.ask("/echo", "POST", b"x" * 300000)).body == b"x" * 300000
 
 
-async def test_a_websocket_is_served_and_its_direct_writes_wait_their_turn(tls_server, authority, app):
+async def test_websocket_is_served_and_its_direct_writes_wait_their_turn(tls_server, authority, app):
     async with connect(tls_server, authority) as client:
         await client.open_websocket("/ws/direct")
         await wait_until(lambda: len(app.config["RECORD"]) == 1)
@@ -49,14 +49,14 @@ async def test_a_websocket_is_served_and_its_direct_writes_wait_their_turn(tls_s
         assert await client.read_close() == 1000
 
 
-async def test_a_client_that_never_shakes_hands_is_closed(tls_server):
+async def test_client_that_never_shakes_hands_is_closed(tls_server):
     async with await trio.open_tcp_stream(tls_server.addresses[0].host, tls_server.addresses[0].port):
         await wait_until(lambda: tls_server.connections == 1)
         await wait_until(lambda: tls_server.connections == 0)
 
 
 @pytest.mark.parametrize("sent", [request("/"), b"\x00" * 1000, b"\x16\x03\x01\x00\x05hello"])
-async def test_what_is_no_tls_ends_its_connection_alone(tls_server, authority, sent):
+async def test_bytes_that_are_no_tls_end_their_connection_alone(tls_server, authority, sent):
     async with await trio.open_tcp_stream(
         tls_server.addresses[0].host, tls_server.addresses[0].port
     ) as stream:
@@ -66,13 +66,13 @@ async def test_what_is_no_tls_ends_its_connection_alone(tls_server, authority, s
         assert (await client.ask("/")).status == 200
 
 
-async def test_a_client_that_stops_reading_is_cut_off(tls_server, authority):
+async def test_client_that_stops_reading_is_cut_off(tls_server, authority):
     async with connect(tls_server, authority) as client:
         await client.send(request("/endless"))
         await wait_until(lambda: tls_server.connections == 0)
 
 
-async def test_the_end_is_not_held_up_by_a_client(app, tls_server, authority):
+async def test_end_is_not_held_up_by_a_client(app, tls_server, authority):
     async with connect(tls_server, authority) as idle, connect(tls_server, authority) as reading:
         assert (await idle.ask("/")).status == 200
         await reading.send(request("/endless"))

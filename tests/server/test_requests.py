@@ -12,7 +12,7 @@ from lightd.http.transport import server as http_server
 from tests.support.client import connect, ended, is_refusal, request, wait_until
 
 
-async def test_a_connection_serves_one_request_after_the_other(server):
+async def test_connection_serves_one_request_after_the_other(server):
     async with connect(server) as client:
         for _ in range(3):
             assert json.loads((await client.ask("/")).body) == {"ok": True}
@@ -25,7 +25,7 @@ async def test_requests_sent_ahead_are_answered_in_order(server):
         assert [(await client.read_answer()).body for _ in range(50)] == [b"%d" % n for n in range(50)]
 
 
-async def test_a_small_answer_is_one_write(server):
+async def test_small_answer_is_one_write(server):
     async with connect(server) as client:
         await client.send(request("/"))
         assert (await client.receive()).endswith(b'{"ok":true}\n')
@@ -36,32 +36,32 @@ async def test_no_answer_names_the_server(server):
         assert "server" not in (await client.ask("/")).headers
 
 
-async def test_a_head_request_has_no_body(server):
+async def test_head_request_has_no_body(server):
     async with connect(server) as client:
         answer = await client.ask("/", "HEAD")
         assert (answer.status, answer.body) == (200, b"")
         assert (await client.ask("/")).status == 200
 
 
-async def test_a_head_request_does_not_run_through_the_body(server):
+async def test_head_request_does_not_run_through_the_body(server):
     async with connect(server) as client:
         answer = await client.ask("/endless", "HEAD")
         assert (answer.status, answer.body) == (200, b"")
 
 
-async def test_a_silent_connection_is_closed(opened):
+async def test_silent_connection_is_closed(opened):
     async with opened(keep_alive=0.2) as server, connect(server) as client:
         assert await ended(client)
 
 
-async def test_a_connection_is_closed_when_it_is_idle_after_a_request(opened):
+async def test_connection_is_closed_when_it_is_idle_after_a_request(opened):
     async with opened(keep_alive=0.2) as server, connect(server) as client:
         assert (await client.ask("/")).status == 200
         assert await ended(client)
         await wait_until(lambda: server.connections == 0)
 
 
-async def test_a_client_that_asks_to_close_is_closed(server):
+async def test_client_that_asks_to_close_is_closed(server):
     async with connect(server) as client:
         answer = await client.ask("/", connection="close")
         assert answer.headers["connection"] == "close"
@@ -74,7 +74,7 @@ async def test_http_1_0_is_answered_and_closed(server):
         assert (await client.read_to_end()).endswith(b'{"ok":true}\n')
 
 
-async def test_an_absolute_target_is_the_path_in_it(server):
+async def test_absolute_target_is_the_path_in_it(server):
     async with connect(server) as client:
         assert (await client.ask("http://localhost:8070/")).status == 200
         assert (await client.ask("http://localhost:8070/nothing?x=1")).status == 404
@@ -104,7 +104,7 @@ async def test_an_absolute_target_is_the_path_in_it(server):
         (b"GET / HTTP/1.1\r\nhost: a\r\nx: " + b"y" * 40000 + b"\r\n\r\n", 431),
     ],
 )
-async def test_a_malformed_request_is_refused_in_the_shape_of_every_error(server, sent, status):
+async def test_malformed_request_is_refused_in_the_shape_of_every_error(server, sent, status):
     async with connect(server) as client:
         await client.try_to_send(sent)
         answer = await client.read_answer()
@@ -119,19 +119,19 @@ async def test_a_malformed_request_is_refused_in_the_shape_of_every_error(server
     "header",
     ["connection: \xe9", "upgrade: \xe9", "sec-websocket-key: \xe9", "sec-websocket-protocol: lightd.\xe9"],
 )
-async def test_a_handshake_header_that_is_not_ascii_is_a_400(server, header):
+async def test_handshake_header_that_is_not_ascii_is_a_400(server, header):
     async with connect(server) as client:
         await client.send(f"GET /ws/echo HTTP/1.1\r\nhost: a\r\n{header}\r\n\r\n".encode("latin1"))
         assert is_refusal(await client.read_answer(), 400, "malformed_handshake")
 
 
-async def test_a_refusal_has_the_clients_own_request_id(server):
+async def test_refusal_has_the_clients_own_request_id(server):
     async with connect(server) as client:
         answer = await client.ask("*", "OPTIONS", x_request_id="mine-1")
         assert answer.headers["x-request-id"] == "mine-1"
 
 
-async def test_an_h2c_upgrade_is_answered_in_http_1_1(server):
+async def test_h2c_upgrade_is_answered_in_http_1_1(server):
     async with connect(server) as client:
         for settings in ("AAMAAABkAAQAoAAAAAIAAAAA", "!", "", "A" * 1000):
             answer = await client.ask("/", connection="Upgrade", upgrade="h2c", http2_settings=settings)
@@ -182,22 +182,20 @@ async def test_headers_that_trickle_do_not_win_time(opened):
         nursery.cancel_scope.cancel()
 
 
-async def test_the_next_requests_headers_have_their_own_time(opened):
+async def test_next_requests_headers_have_their_own_time(opened):
     async with opened(head_timeout=0.6) as server, connect(server) as client:
         await client.send(request("/") + b"GET / HT")
         assert (await client.read_answer()).status == 200
         assert is_refusal(await client.read_answer(), 408)
 
 
-async def test_a_crash_of_a_handler_is_a_500_and_the_connection_goes_on(server):
+async def test_crash_of_a_handler_is_a_500_and_the_connection_goes_on(server):
     async with connect(server) as client:
         assert (await client.ask("/crash")).status == 500
         assert (await client.ask("/")).status == 200
 
 
-async def test_a_crash_outside_of_quarts_own_net_is_a_500_in_the_shape_of_every_error(
-    server, app, monkeypatch
-):
+async def test_crash_outside_of_quarts_own_net_is_a_500_in_the_shape_of_every_error(server, app, monkeypatch):
     async def handle(_request) -> None:
         raise ZeroDivisionError
 
@@ -208,13 +206,13 @@ async def test_a_crash_outside_of_quarts_own_net_is_a_500_in_the_shape_of_every_
         assert (await client.ask("/", "HEAD")).body == b""
 
 
-async def test_a_crash_in_the_middle_of_an_answer_cuts_it_off(server):
+async def test_crash_in_the_middle_of_an_answer_cuts_it_off(server):
     async with connect(server) as client:
         await client.send(request("/broken"))
         assert len(await client.read_to_end()) < 10 * 65536
 
 
-async def test_a_client_that_leaves_cancels_its_handler(server, app):
+async def test_client_that_leaves_cancels_its_handler(server, app):
     async with connect(server) as client:
         await client.send(request("/wait"))
         await wait_until(lambda: app.config["RECORD"] == ["waiting"])
@@ -223,7 +221,7 @@ async def test_a_client_that_leaves_cancels_its_handler(server, app):
 
 
 @pytest.mark.parametrize("more", [request("/"), b"G", request("/echo", "POST", content_length="9") + b"x"])
-async def test_a_client_that_has_asked_ahead_and_leaves_cancels_its_handler(opened, app, more):
+async def test_client_that_has_asked_ahead_and_leaves_cancels_its_handler(opened, app, more):
     async with opened(sweep_every=0.1) as server:
         async with connect(server) as client:
             await client.send(request("/wait") + more)
@@ -232,21 +230,21 @@ async def test_a_client_that_has_asked_ahead_and_leaves_cancels_its_handler(open
         assert app.config["RECORD"] == ["waiting", "cancelled"]
 
 
-async def test_a_client_that_leaves_a_download_ends_it(server):
+async def test_client_that_leaves_a_download_ends_it(server):
     async with connect(server) as client:
         await client.send(request("/endless"))
         await client.receive()
     await wait_until(lambda: server.connections == 0)
 
 
-async def test_a_client_that_stops_reading_is_cut_off(opened):
+async def test_client_that_stops_reading_is_cut_off(opened):
     async with opened(write_stall=0.3) as server, connect(server) as client:
         await client.send(request("/endless"))
         await wait_until(lambda: server.connections == 1)
         await wait_until(lambda: server.connections == 0)
 
 
-async def test_a_client_that_reads_slowly_is_not_cut_off(opened):
+async def test_client_that_reads_slowly_is_not_cut_off(opened):
     async with opened(write_stall=2.0) as server, connect(server) as client:
         await client.send(request("/endless"))
         for _ in range(30):
@@ -255,7 +253,7 @@ async def test_a_client_that_reads_slowly_is_not_cut_off(opened):
         assert server.connections == 1
 
 
-async def test_an_exception_nobody_expected_ends_its_connection_alone(opened, monkeypatch, caplog):
+async def test_exception_nobody_expected_ends_its_connection_alone(opened, monkeypatch, caplog):
     whole = protocol.Http11.handle
 
     async def handle(self, event) -> None:

@@ -73,7 +73,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-async def test_however_slow_a_client_is_its_connection_ends(impatient_server, way):
+async def test_connection_of_a_slow_client_ends_however_it_is_slow(impatient_server, way):
     first, dripped = way()
     async with connect(impatient_server) as client, trio.open_nursery() as nursery:
         await client.send(first)
@@ -84,7 +84,7 @@ async def test_however_slow_a_client_is_its_connection_ends(impatient_server, wa
         nursery.cancel_scope.cancel()
 
 
-async def test_a_crowd_of_slow_clients_of_every_kind_keeps_nobody_waiting(impatient_server):
+async def test_crowd_of_slow_clients_of_every_kind_keeps_nobody_waiting(impatient_server):
     ended = 0
 
     async def attack(way: Callable[[], tuple[bytes, bytes]]) -> None:
@@ -111,7 +111,7 @@ async def test_a_crowd_of_slow_clients_of_every_kind_keeps_nobody_waiting(impati
         await wait_until(lambda: impatient_server.connections == 0)
 
 
-async def test_a_body_that_trickles_in_time_chunk_by_chunk_has_one_time_for_all_of_it(impatient_server):
+async def test_body_that_trickles_in_time_chunk_by_chunk_has_one_time_for_all_of_it(impatient_server):
     async with connect(impatient_server) as client, trio.open_nursery() as nursery:
         await client.send(request("/echo", "POST", content_length="1000"))
         nursery.start_soon(drip, client, b"x")
@@ -120,13 +120,13 @@ async def test_a_body_that_trickles_in_time_chunk_by_chunk_has_one_time_for_all_
         nursery.cancel_scope.cancel()
 
 
-async def test_a_handshake_in_halves_is_a_408(impatient_server):
+async def test_handshake_in_halves_is_a_408(impatient_server):
     async with connect(impatient_server) as client:
         await client.send(upgrade("/ws/echo")[:-2])
         assert is_refusal(await client.read_answer(), 408)
 
 
-async def test_a_client_that_sends_a_half_and_hangs_up_leaves_nothing(impatient_server, app):
+async def test_client_that_sends_a_half_and_hangs_up_leaves_nothing(impatient_server, app):
     for way in WAYS:
         first, dripped = way()
         async with connect(impatient_server) as client:

@@ -128,7 +128,7 @@ AMBIGUOUS = {
 
 
 @pytest.mark.parametrize("name", AMBIGUOUS)
-async def test_what_is_ambiguous_is_refused_and_nothing_after_it_is_read(server, received, name):
+async def test_ambiguous_request_is_refused_and_nothing_after_it_is_read(server, received, name):
     async with connect(server) as client:
         await client.try_to_send(AMBIGUOUS[name] + LAST)
         answer = await client.read_answer()
@@ -166,7 +166,7 @@ ONE_MEANING = {
 
 
 @pytest.mark.parametrize("name", ONE_MEANING)
-async def test_what_has_one_meaning_is_read_so_and_what_follows_is_the_next_request(server, received, name):
+async def test_unambiguous_request_is_read_so_and_followed_by_the_next_request(server, received, name):
     sent, body = ONE_MEANING[name]
     async with connect(server) as client:
         await client.send(sent + LAST)
@@ -178,7 +178,7 @@ async def test_what_has_one_meaning_is_read_so_and_what_follows_is_the_next_requ
 
 
 @pytest.mark.parametrize("target", [b"http://evil.example/", b"HTTP://a/", b"http://a:1/?x=http://b/"])
-async def test_an_absolute_target_is_its_path_whatever_its_host(server, received, target):
+async def test_absolute_target_is_its_path_whatever_its_host(server, received, target):
     async with connect(server) as client:
         await client.send(b"GET " + target + b" HTTP/1.1\r\nhost: a\r\n\r\n" + LAST)
         assert (await client.read_answer()).status == 200
@@ -187,7 +187,7 @@ async def test_an_absolute_target_is_its_path_whatever_its_host(server, received
     assert [path for _, path, _ in received] == ["/", "/last"]
 
 
-async def test_a_body_that_a_get_brings_is_not_the_next_request(server, received):
+async def test_body_that_a_get_brings_is_not_the_next_request(server, received):
     head = b"GET / HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % len(INNER)
     async with connect(server) as client:
         await client.send(head + INNER + LAST)
@@ -196,7 +196,7 @@ async def test_a_body_that_a_get_brings_is_not_the_next_request(server, received
     assert [path for _, path, _ in received] == ["/", "/last"]
 
 
-async def test_a_body_that_nobody_reads_is_not_the_next_request(server, received):
+async def test_body_that_nobody_reads_is_not_the_next_request(server, received):
     body = INNER * 100_000  # more than is dropped in passing, and than waits in any queue
     head = b"GET / HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % len(body)
     async with connect(server) as client, trio.open_nursery() as nursery:

@@ -34,7 +34,7 @@ async def test_messages_go_both_ways(server):
         assert await client.read_frame() == (BINARY, b"\x00\xff")
 
 
-async def test_a_message_may_come_in_fragments_with_a_ping_between(server):
+async def test_message_may_come_in_fragments_with_a_ping_between(server):
     async with connect(server) as client:
         await client.open_websocket("/ws/echo")
         await client.send(frame(TEXT, b"a\xe2\x82", final=False) + frame(PING, b"?"))
@@ -43,7 +43,7 @@ async def test_a_message_may_come_in_fragments_with_a_ping_between(server):
         assert await client.read_frame() == (TEXT, "a€bc".encode())
 
 
-async def test_a_client_that_closes_is_answered_and_closed_at_once(opened):
+async def test_client_that_closes_is_answered_and_closed_at_once(opened):
     async with opened(linger=30.0, grace=40.0) as server, connect(server) as client:
         await client.open_websocket("/ws/echo")
         await client.send(frame(CLOSE, b"\x03\xe8bye"))
@@ -51,9 +51,7 @@ async def test_a_client_that_closes_is_answered_and_closed_at_once(opened):
         assert await ended(client)
 
 
-async def test_a_client_that_vanishes_having_said_nothing_cancels_its_handler_at_once(
-    opened, app, monkeypatch
-):
+async def test_client_that_vanishes_having_said_nothing_cancels_its_handler_at_once(opened, app, monkeypatch):
     monkeypatch.setattr(app_calls, "LAST_WORDS", 1000.0)  # that are for what it said
     async with opened(patience=60) as server:
         async with connect(server) as client:
@@ -74,7 +72,7 @@ async def test_bytes_that_race_the_handshakes_refusal_do_no_harm(server, path, e
             await client.try_to_send(early)
 
 
-async def test_a_frame_that_comes_before_the_handshakes_answer_is_not_lost(server):
+async def test_frame_that_comes_before_the_handshakes_answer_is_not_lost(server):
     async with connect(server) as client:
         await client.send(upgrade("/ws/echo") + frame(TEXT, b"early"))
         await client.read_until(b"\r\n\r\n")
@@ -89,7 +87,7 @@ async def test_one_byte_that_comes_before_the_handshakes_answer_ends_only_its_co
         assert await client.read_close() == 1002
 
 
-async def test_a_handler_refuses_a_handshake_with_its_own_answer(server):
+async def test_handler_refuses_a_handshake_with_its_own_answer(server):
     async with connect(server) as client:
         await client.send(upgrade("/ws/private"))
         answer = await client.read_answer()
@@ -99,13 +97,13 @@ async def test_a_handler_refuses_a_handshake_with_its_own_answer(server):
         assert await ended(client)
 
 
-async def test_a_handler_that_does_not_accept_is_a_403(server):
+async def test_handler_that_does_not_accept_is_a_403(server):
     async with connect(server) as client:
         await client.send(upgrade("/ws/silent"))
         assert is_refusal(await client.read_answer(), 403)
 
 
-async def test_a_handler_that_fails_to_accept_is_a_500(server):
+async def test_handler_that_fails_to_accept_is_a_500(server):
     async with connect(server) as client:
         await client.send(upgrade("/ws/protocol"))
         assert (await client.read_answer()).status == 500
@@ -115,7 +113,7 @@ async def test_a_handler_that_fails_to_accept_is_a_500(server):
     "headers",
     [{"sec_websocket_version": "8"}, {"sec_websocket_version": ""}],
 )
-async def test_an_invalid_handshake_is_a_400(server, headers):
+async def test_invalid_handshake_is_a_400(server, headers):
     async with connect(server) as client:
         await client.send(upgrade("/ws/echo", **headers))
         assert is_refusal(await client.read_answer(), 400, "malformed_handshake")
@@ -168,7 +166,7 @@ async def test_frames_that_break_the_rules_close_with_the_code_that_says_so(serv
         b"\x82\xff\x00\x00\x00\x7f\xff\xff\xff\xff" + b"mask" + b"x" * 70000,
     ],
 )
-async def test_a_message_that_is_too_big_closes_with_1009(server, sent):
+async def test_message_that_is_too_big_closes_with_1009(server, sent):
     async with connect(server) as client:
         await client.open_websocket("/ws/echo")
         await client.send(sent)
@@ -177,7 +175,7 @@ async def test_a_message_that_is_too_big_closes_with_1009(server, sent):
         await client.read_to_end()
 
 
-async def test_a_client_that_answers_pings_stays(opened):
+async def test_client_that_answers_pings_stays(opened):
     async with opened(ping_every=0.3) as server, connect(server) as client:
         await client.open_websocket("/ws/listen")
         for _ in range(8):
@@ -185,7 +183,7 @@ async def test_a_client_that_answers_pings_stays(opened):
             await client.send(frame(PONG))
 
 
-async def test_a_client_that_answers_no_ping_is_closed(opened):
+async def test_client_that_answers_no_ping_is_closed(opened):
     async with opened(ping_every=0.1) as server, connect(server) as client:
         await client.open_websocket("/ws/listen")
         pings = 0
@@ -207,7 +205,7 @@ async def test_pings_do_not_wait_for_a_client_that_only_talks(opened):
 @pytest.mark.parametrize(
     ("path", "code"), [("/ws/crash", 1011), ("/ws/abort", 1008), ("/ws/return", 1000), ("/ws/4401", 4401)]
 )
-async def test_how_a_handler_ends_is_the_code_of_the_close(server, path, code):
+async def test_close_code_says_how_the_handler_ended(server, path, code):
     async with connect(server) as client:
         await client.open_websocket(path)
         await client.send(frame(TEXT, b"go"))
@@ -216,13 +214,13 @@ async def test_how_a_handler_ends_is_the_code_of_the_close(server, path, code):
         assert await ended(client)
 
 
-async def test_a_client_that_does_not_answer_a_close_is_cut_off(opened):
+async def test_client_that_does_not_answer_a_close_is_cut_off(opened):
     async with opened(linger=0.2) as server, connect(server) as client:
         await client.open_websocket("/ws/return")
         await wait_until(lambda: server.connections == 0)
 
 
-async def test_a_client_that_stops_reading_is_cut_off(opened):
+async def test_client_that_stops_reading_is_cut_off(opened):
     async with opened(write_stall=0.3) as server, connect(server) as client:
         await client.open_websocket("/ws/flood")
         await wait_until(lambda: server.connections == 0)
@@ -242,7 +240,7 @@ async def test_pings_to_a_client_that_reads_no_pongs_end_it(opened):
         nursery.cancel_scope.cancel()
 
 
-async def test_a_handler_that_only_sends_does_not_freeze_the_loop_when_its_client_leaves(server):
+async def test_handler_that_only_sends_does_not_freeze_the_loop_when_its_client_leaves(server):
     async with connect(server) as client:
         await client.open_websocket("/ws/flood")
         await client.read_frame()

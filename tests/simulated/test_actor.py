@@ -91,7 +91,7 @@ async def open_world(journal=None, **settings):
         yield world
 
 
-async def test_an_asker_learns_what_was_recorded(autojump_clock):
+async def test_asker_learns_what_was_recorded(autojump_clock):
     async with open_world() as world:
         receipt = await world.place.ref.ask(("add", 2), "operation 7")
         assert receipt.events == ["added", "added"]
@@ -103,7 +103,7 @@ async def test_an_asker_learns_what_was_recorded(autojump_clock):
         assert world.count == 2
 
 
-async def test_a_wish_that_is_already_true_records_nothing(autojump_clock):
+async def test_wish_that_is_already_true_records_nothing(autojump_clock):
     async with open_world() as world:
         await world.place.ref.ask(("add", 2))
         receipt = await world.place.ref.ask("tick")
@@ -111,7 +111,7 @@ async def test_a_wish_that_is_already_true_records_nothing(autojump_clock):
         assert world.journal.head == 2
 
 
-async def test_a_rejection_reaches_its_asker_and_changes_nothing(autojump_clock):
+async def test_rejection_reaches_its_asker_and_changes_nothing(autojump_clock):
     async with open_world() as world:
         with pytest.raises(Rejection) as caught:
             await world.place.ref.ask("forbidden")
@@ -120,7 +120,7 @@ async def test_a_rejection_reaches_its_asker_and_changes_nothing(autojump_clock)
         assert world.count == 1
 
 
-async def test_the_view_is_new_before_the_asker_goes_on(autojump_clock):
+async def test_view_is_new_before_the_asker_goes_on(autojump_clock):
     async with open_world() as world:
         await trio.sleep(3)
         for count in range(1, 4):
@@ -130,7 +130,7 @@ async def test_the_view_is_new_before_the_asker_goes_on(autojump_clock):
         assert world.place.view == actor.View(3, version=3, position=3, created_at=3, updated_at=7)
 
 
-async def test_an_actor_replays_what_it_recorded(autojump_clock):
+async def test_actor_replays_what_it_recorded(autojump_clock):
     async with open_world() as world:
         await world.place.ref.ask(("add", 3 * PAGE))
     world.journal.reads.clear()
@@ -141,7 +141,7 @@ async def test_an_actor_replays_what_it_recorded(autojump_clock):
         assert again.count == 3 * PAGE + 1
 
 
-async def test_a_view_is_created_when_its_first_event_was_recorded_be_it_at_zero(autojump_clock):
+async def test_view_is_created_when_its_first_event_was_recorded_be_it_at_zero(autojump_clock):
     async with open_world() as world:
         await world.place.ref.ask(("add", 1))
         await trio.sleep(5)
@@ -149,7 +149,7 @@ async def test_a_view_is_created_when_its_first_event_was_recorded_be_it_at_zero
         assert (world.place.view.created_at, world.place.view.updated_at) == (0, 5)
 
 
-async def test_a_stream_that_lacks_a_version_is_corrupt(autojump_clock):
+async def test_stream_that_lacks_a_version_is_corrupt(autojump_clock):
     journal = SlowJournal(trio.current_time)
     journal._streams["counter"] = [Recorded(1, "counter", 2, 0.0, "added")]
     async with open_bus(journal) as bus:
@@ -157,7 +157,7 @@ async def test_a_stream_that_lacks_a_version_is_corrupt(autojump_clock):
             await actor.replay(COUNTER, bus, "counter")
 
 
-async def test_an_effect_lives_as_long_as_states_want_it(autojump_clock):
+async def test_effect_lives_as_long_as_states_want_it(autojump_clock):
     async with open_world() as world:
         await world.place.ref.ask(("add", 1))
         await trio.sleep(1)
@@ -167,7 +167,7 @@ async def test_an_effect_lives_as_long_as_states_want_it(autojump_clock):
         assert world.record == [("begun", ("tick", 1)), ("cancelled", ("tick", 1))]
 
 
-async def test_an_effect_that_is_wanted_again_runs_again(autojump_clock):
+async def test_effect_that_is_wanted_again_runs_again(autojump_clock):
     async with open_world() as world:
         for message in (("add", 1), ("add", 1), "remove"):
             await world.place.ref.ask(message)
@@ -175,7 +175,7 @@ async def test_an_effect_that_is_wanted_again_runs_again(autojump_clock):
         assert world.record == [("begun", ("tick", 1)), ("cancelled", ("tick", 1)), ("begun", ("tick", 1))]
 
 
-async def test_an_effect_ends_in_an_observation(autojump_clock):
+async def test_effect_ends_in_an_observation(autojump_clock):
     async with open_world(seconds=5.0) as world:
         await world.place.ref.ask(("add", 1))
         await trio.sleep(6)
@@ -183,7 +183,7 @@ async def test_an_effect_ends_in_an_observation(autojump_clock):
         assert world.record == [("begun", ("tick", 1)), ("done", ("tick", 1))]
 
 
-async def test_an_effect_may_end_in_nothing_and_runs_once_for_each_want(autojump_clock):
+async def test_effect_may_end_in_nothing_and_runs_once_for_each_want(autojump_clock):
     async with open_world(seconds=1.0, ends_in=None) as world:
         await world.place.ref.ask(("add", 1))
         await trio.sleep(2)
@@ -195,14 +195,14 @@ async def test_an_effect_may_end_in_nothing_and_runs_once_for_each_want(autojump
         assert world.record[2:] == [("begun", ("tick", 3)), ("done", ("tick", 3))]
 
 
-async def test_an_effect_may_tell_others_on_its_way(autojump_clock):
+async def test_effect_may_tell_others_on_its_way(autojump_clock):
     async with open_world(tells="tick") as world:
         await world.place.ref.ask(("add", 1))
         await trio.sleep(1)
         assert world.count == 2
 
 
-async def test_a_message_is_never_kept_waiting_by_an_effect(autojump_clock):
+async def test_message_is_never_kept_waiting_by_an_effect(autojump_clock):
     async with open_world() as world:
         await world.place.ref.ask(("add", 1))
         await trio.sleep(1)
@@ -211,7 +211,7 @@ async def test_a_message_is_never_kept_waiting_by_an_effect(autojump_clock):
         assert trio.current_time() == began
 
 
-async def test_a_restarted_actor_resumes_its_effects(autojump_clock):
+async def test_restarted_actor_resumes_its_effects(autojump_clock):
     async with open_world() as world:
         await world.place.ref.ask(("add", 1))
     async with open_world(world.journal) as again:
@@ -219,7 +219,7 @@ async def test_a_restarted_actor_resumes_its_effects(autojump_clock):
         assert again.record == [("begun", ("tick", 1))]
 
 
-async def test_a_crash_fails_the_message_in_hand_and_the_next_is_decided_by_the_next_incarnation(
+async def test_crash_fails_the_message_in_hand_and_the_next_is_decided_by_the_next_incarnation(
     autojump_clock,
 ):
     record = []
@@ -240,7 +240,7 @@ async def test_a_crash_fails_the_message_in_hand_and_the_next_is_decided_by_the_
         assert world.count == 3
 
 
-async def test_an_event_that_does_not_fold_crashes_after_it_was_recorded(autojump_clock):
+async def test_event_that_does_not_fold_crashes_after_it_was_recorded(autojump_clock):
     async with open_world() as world:
         with pytest.raises(ActorGone):
             await world.place.ref.ask("unreadable")
@@ -249,7 +249,7 @@ async def test_an_event_that_does_not_fold_crashes_after_it_was_recorded(autojum
         assert world.place.quarantined
 
 
-async def test_an_effect_that_breaks_restarts_the_actor_which_tries_it_again(autojump_clock):
+async def test_effect_that_breaks_restarts_the_actor_which_tries_it_again(autojump_clock):
     async with open_world(seconds=1.0, fault=KeyError("engine")) as world:
         await world.place.ref.ask(("add", 1))
         await trio.sleep(1.05)
@@ -259,7 +259,7 @@ async def test_an_effect_that_breaks_restarts_the_actor_which_tries_it_again(aut
         assert world.count == 2
 
 
-async def test_an_actor_that_keeps_crashing_is_in_quarantine_until_it_is_revived(autojump_clock):
+async def test_actor_that_keeps_crashing_is_in_quarantine_until_it_is_revived(autojump_clock):
     async with open_world() as world:
         assert not world.place.revive()
         for _ in range(4):
@@ -278,7 +278,7 @@ async def test_an_actor_that_keeps_crashing_is_in_quarantine_until_it_is_revived
         assert world.count == 1
 
 
-async def test_a_journal_that_is_unavailable_fails_the_asker_and_no_other_message(autojump_clock):
+async def test_journal_that_is_unavailable_fails_the_asker_and_no_other_message(autojump_clock):
     async with open_world() as world:
         world.journal.fault = "the disk is full"
         for _ in range(9):
@@ -290,7 +290,7 @@ async def test_a_journal_that_is_unavailable_fails_the_asker_and_no_other_messag
         assert not world.place.quarantined
 
 
-async def test_a_second_writer_of_the_stream_is_a_crash_that_heals_itself(autojump_clock):
+async def test_second_writer_of_the_stream_is_a_crash_that_heals_itself(autojump_clock):
     async with open_world() as world:
         await world.bus.publish(Append("counter", 0, ("added", "added")))
         with pytest.raises(ActorGone):
@@ -299,7 +299,7 @@ async def test_a_second_writer_of_the_stream_is_a_crash_that_heals_itself(autoju
         assert world.count == 3
 
 
-async def test_a_place_that_ended_tells_everybody_so(autojump_clock):
+async def test_place_that_ended_tells_everybody_so(autojump_clock):
     async with open_world() as world:
         await world.place.ref.ask(("add", 1))
         await trio.sleep(1)
@@ -310,7 +310,7 @@ async def test_a_place_that_ended_tells_everybody_so(autojump_clock):
         assert world.record[-1] == ("cancelled", ("tick", 1))
 
 
-async def test_a_message_in_hand_is_answered_when_its_actor_is_ended(autojump_clock):
+async def test_message_in_hand_is_answered_when_its_actor_is_ended(autojump_clock):
     async with open_world() as world, trio.open_nursery() as nursery:
         world.journal.seconds = 5.0
 
@@ -323,7 +323,7 @@ async def test_a_message_in_hand_is_answered_when_its_actor_is_ended(autojump_cl
         world.place.end()
 
 
-def test_a_place_where_nobody_lives_yet_can_be_ended():
+def test_place_where_nobody_lives_yet_can_be_ended():
     place = Handle("empty", actor.View(0), lambda _: None)
     place.end()
     assert not place.ref.tell_nowait("anybody there?")
@@ -331,5 +331,5 @@ def test_a_place_where_nobody_lives_yet_can_be_ended():
     assert not place.revive()
 
 
-def test_a_decider_replays_without_an_actor():
+def test_decider_replays_without_an_actor():
     assert replay(COUNTER, 0, ["added", "added"]) == 2

@@ -21,11 +21,11 @@ ATTACKER, PANEL = "192.0.2.66", "192.0.2.7"
         ("<local>", "<local>"),
     ],
 )
-def test_a_client_is_known_by_its_address_and_over_ipv6_by_its_64(host, key):
+def test_client_is_known_by_its_address_and_over_ipv6_by_its_64(host, key):
     assert to_key(host) == key
 
 
-async def test_an_address_may_guess_so_often_and_then_once_in_a_while(autojump_clock):
+async def test_address_may_guess_so_often_and_then_once_in_a_while(autojump_clock):
     tried = Attempts()
     for _ in range(BURST):
         assert tried.may_try(ATTACKER, "guess")
@@ -41,7 +41,7 @@ async def test_an_address_may_guess_so_often_and_then_once_in_a_while(autojump_c
     assert [tried.may_try(ATTACKER, "guess") or tried.failed(ATTACKER) for _ in range(3)] == [True] * 3
 
 
-async def test_others_are_none_the_worse(autojump_clock):
+async def test_other_addresses_can_still_try(autojump_clock):
     tried = Attempts()
     for _ in range(BURST):
         tried.failed("2001:db8:6:6:1::1")
@@ -50,7 +50,7 @@ async def test_others_are_none_the_worse(autojump_clock):
     assert tried.may_try(PANEL, "guess")
 
 
-async def test_what_let_its_bearer_in_before_is_compared_whatever_a_neighbour_tries(autojump_clock):
+async def test_known_token_is_compared_whatever_a_neighbour_tries(autojump_clock):
     tried = Attempts()
     tried.succeeded(PANEL, "master")
     for _ in range(10 * BURST):

@@ -34,7 +34,7 @@ async def fill(bus, count, stream="filler"):
         await bus.publish(Append(stream, start, numbers))
 
 
-async def test_an_event_is_recorded_before_it_is_announced(journal, nursery, autojump_clock):
+async def test_event_is_recorded_before_it_is_announced(journal, nursery, autojump_clock):
     journal.seconds = 1.0
     record = []
     async with open_bus(journal) as bus:
@@ -52,7 +52,7 @@ async def test_an_event_is_recorded_before_it_is_announced(journal, nursery, aut
     assert (recorded[0].position, recorded[0].version, recorded[0].cause) == (1, 1, "operation 7")
 
 
-async def test_a_publisher_can_read_what_it_published_at_once(journal, autojump_clock):
+async def test_publisher_can_read_what_it_published_at_once(journal, autojump_clock):
     async with open_bus(journal) as bus:
         await bus.publish(Append("a", 0, ("one",)))
         assert bus.head == 1
@@ -61,7 +61,7 @@ async def test_a_publisher_can_read_what_it_published_at_once(journal, autojump_
         assert await bus.streams("") == ["a"]
 
 
-async def test_a_stream_is_read_from_a_position_on(journal, autojump_clock):
+async def test_stream_is_read_from_a_position_on(journal, autojump_clock):
     async with open_bus(journal) as bus:
         await fill(bus, 3)
         await bus.publish(Append("a", 0, ("one", "two", "three")))
@@ -70,7 +70,7 @@ async def test_a_stream_is_read_from_a_position_on(journal, autojump_clock):
         assert await bus.since("a", 6) == []
 
 
-async def test_a_record_is_told_of_in_the_step_that_it_is_announced_in(journal, autojump_clock):
+async def test_record_is_told_of_in_the_step_that_it_is_announced_in(journal, autojump_clock):
     async with open_bus(journal) as bus:
         told = []
         bus.on_announce.append(lambda record: told.append((record.event, bus.head)))
@@ -78,14 +78,14 @@ async def test_a_record_is_told_of_in_the_step_that_it_is_announced_in(journal, 
     assert told == [(0, 1), (1, 2)]
 
 
-async def test_a_subscription_begins_at_any_position(journal, autojump_clock):
+async def test_subscription_begins_at_any_position(journal, autojump_clock):
     async with open_bus(journal) as bus:
         await fill(bus, 5)
         for after in range(5):
             assert await follow(bus.subscribe(after), 5 - after) == list(range(after, 5))
 
 
-async def test_the_tail_holds_no_more_bytes_than_its_bound(autojump_clock):
+async def test_tail_holds_no_more_bytes_than_its_bound(autojump_clock):
     class Heavy(SlowJournal):
         async def commit(self, batch):
             outcomes = await SlowJournal.commit(self, batch)
@@ -101,9 +101,7 @@ async def test_the_tail_holds_no_more_bytes_than_its_bound(autojump_clock):
         assert await follow(bus.subscribe(7), 3) == [7, 8, 9]
 
 
-async def test_a_subscription_beyond_the_head_waits_for_what_comes_after_its_position(
-    journal, autojump_clock
-):
+async def test_subscription_beyond_the_head_waits_for_what_comes_after_its_position(journal, autojump_clock):
     async with open_bus(journal) as bus:
         await fill(bus, 5)
         ahead = bus.subscribe(7)
@@ -112,7 +110,7 @@ async def test_a_subscription_beyond_the_head_waits_for_what_comes_after_its_pos
         assert events(await ahead.next()) == ["h"]
 
 
-async def test_a_subscription_to_one_stream_passes_over_the_others(journal, nursery, autojump_clock):
+async def test_subscription_to_one_stream_passes_over_the_others(journal, nursery, autojump_clock):
     async with open_bus(journal) as bus:
         subscription, record = bus.subscribe(0, "b"), []
 
@@ -128,7 +126,7 @@ async def test_a_subscription_to_one_stream_passes_over_the_others(journal, nurs
         assert (record, subscription.position) == (["this"], 2)
 
 
-async def test_a_bus_goes_on_where_the_journal_ends(journal, autojump_clock):
+async def test_bus_goes_on_where_the_journal_ends(journal, autojump_clock):
     async with open_bus(journal) as bus:
         await fill(bus, 3)
     async with open_bus(journal) as bus:
@@ -138,9 +136,7 @@ async def test_a_bus_goes_on_where_the_journal_ends(journal, autojump_clock):
         assert await follow(subscription, 3) == [1, 2, 3]
 
 
-async def test_a_reader_that_fell_behind_the_tail_reads_the_journal_and_loses_nothing(
-    journal, autojump_clock
-):
+async def test_reader_that_fell_behind_the_tail_reads_the_journal_and_loses_nothing(journal, autojump_clock):
     async with open_bus(journal) as bus:
         subscription = bus.subscribe(0)
         await fill(bus, TAIL + 2 * PAGE)
@@ -148,14 +144,14 @@ async def test_a_reader_that_fell_behind_the_tail_reads_the_journal_and_loses_no
         assert journal.reads == [0, PAGE]
 
 
-async def test_a_reader_of_one_stream_finds_it_behind_pages_of_others(journal, autojump_clock):
+async def test_reader_of_one_stream_finds_it_behind_pages_of_others(journal, autojump_clock):
     async with open_bus(journal) as bus:
         await fill(bus, TAIL + PAGE)
         await bus.publish(Append("rare", 0, ("found",)))
         assert events(await bus.subscribe(0, "rare").next()) == ["found"]
 
 
-async def test_a_reader_at_the_head_never_reads_the_journal(journal, autojump_clock):
+async def test_reader_at_the_head_never_reads_the_journal(journal, autojump_clock):
     async with open_bus(journal) as bus:
         await fill(bus, TAIL)
         assert await follow(bus.subscribe(0), TAIL) == list(range(TAIL))
@@ -163,7 +159,7 @@ async def test_a_reader_at_the_head_never_reads_the_journal(journal, autojump_cl
         assert journal.reads == []
 
 
-async def test_a_reader_of_the_journal_sees_nothing_that_is_not_announced(journal, autojump_clock):
+async def test_reader_of_the_journal_sees_nothing_that_is_not_announced(journal, autojump_clock):
     async with open_bus(journal) as bus:
         await fill(bus, TAIL + 1)
         await journal.commit([Append("behind its back", 0, ("early",))])
@@ -204,7 +200,7 @@ async def test_appends_during_a_commit_are_committed_together(journal, nursery, 
     assert [sorted(batch) for batch in journal.batches] == [["a"], ["b", "c", "d"]]
 
 
-async def test_a_conflict_is_told_to_its_publisher_alone(journal, nursery, autojump_clock):
+async def test_conflict_is_told_to_its_publisher_alone(journal, nursery, autojump_clock):
     journal.seconds = 1.0
     record = []
     async with open_bus(journal) as bus:
@@ -221,9 +217,7 @@ async def test_a_conflict_is_told_to_its_publisher_alone(journal, nursery, autoj
     assert sorted(record, key=str) == [("a", 7, 0), "right"]
 
 
-async def test_an_unavailable_journal_is_told_to_every_publisher_and_works_again_later(
-    journal, autojump_clock
-):
+async def test_unavailable_journal_is_told_to_every_publisher_and_works_again_later(journal, autojump_clock):
     journal.seconds = 1.0
     record = []
     async with open_bus(journal) as bus:
@@ -245,7 +239,7 @@ async def test_an_unavailable_journal_is_told_to_every_publisher_and_works_again
         assert events(await subscription.next()) == ["at last"]
 
 
-async def test_a_cancelled_publisher_leaves_no_hole(journal, nursery, autojump_clock):
+async def test_cancelled_publisher_leaves_no_hole(journal, nursery, autojump_clock):
     journal.seconds = 1.0
     async with open_bus(journal) as bus:
         nursery.start_soon(bus.publish, Append("a", 0, ("first",)))
@@ -279,7 +273,7 @@ async def test_closing_commits_what_was_handed_in(journal, nursery, autojump_clo
     assert events(journal.records) == ["under way", "waiting"]
 
 
-async def test_a_crash_of_its_body_does_not_keep_the_bus_from_committing(journal, nursery, autojump_clock):
+async def test_crash_of_its_body_does_not_keep_the_bus_from_committing(journal, nursery, autojump_clock):
     journal.seconds = 1.0
     with pytest.RaisesGroup(KeyError):
         async with open_bus(journal) as bus:

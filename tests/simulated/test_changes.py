@@ -46,7 +46,7 @@ async def test_other_ports_come_with_a_restart_and_everything_else_is_kept(autoj
         assert world.console().count("Ready") == 2
 
 
-async def test_a_reinstallation_runs_the_script_of_the_new_image_and_rests(autojump_clock):
+async def test_reinstallation_runs_the_script_of_the_new_image_and_rests(autojump_clock):
     async with open_world(**REGISTRY) as world:
         await world.running(SPEC)
         await world.tell(messages.Reinstall("newer:1", "echo again"))
@@ -58,7 +58,7 @@ async def test_a_reinstallation_runs_the_script_of_the_new_image_and_rests(autoj
         await world.wait(Phase.RUNNING)
 
 
-async def test_a_server_runs_on_while_the_new_image_is_pulled_and_when_there_is_none(autojump_clock):
+async def test_server_runs_on_while_the_new_image_is_pulled_and_when_there_is_none(autojump_clock):
     async with open_world() as world:
         await world.running(SPEC)
         before = world.state()
@@ -69,7 +69,7 @@ async def test_a_server_runs_on_while_the_new_image_is_pulled_and_when_there_is_
         assert "Exited" not in world.names()
 
 
-async def test_a_taken_port_leaves_the_server_running(autojump_clock):
+async def test_taken_port_leaves_the_server_running(autojump_clock):
     async with open_world() as world:
         await world.running(SPEC)
         world.engine.bound.add((25566, "tcp"))
@@ -84,7 +84,7 @@ async def test_a_taken_port_leaves_the_server_running(autojump_clock):
         assert [row.role for row in await world.engine.list()] == [Role.SERVER]
 
 
-async def test_a_failing_install_script_leaves_the_old_container_to_be_started(autojump_clock):
+async def test_failing_install_script_leaves_the_old_container_to_be_started(autojump_clock):
     async with open_world() as world:
         await world.running(SPEC)
         before = world.state().engine_id
@@ -97,7 +97,7 @@ async def test_a_failing_install_script_leaves_the_old_container_to_be_started(a
         assert world.engine._names["s1", Role.SERVER].engine_id == before
 
 
-async def test_a_hanging_script_of_a_reinstallation_is_ended_by_its_time(autojump_clock):
+async def test_hanging_script_of_a_reinstallation_is_ended_by_its_time(autojump_clock):
     async with open_world() as world:
         await world.running(attrs.evolve(SPEC, install_timeout=50.0))
         await world.tell(messages.Reinstall(install_script="sleep 1000"))
@@ -108,7 +108,7 @@ async def test_a_hanging_script_of_a_reinstallation_is_ended_by_its_time(autojum
 
 
 @pytest.mark.parametrize("command", [messages.Stop(), messages.Kill()])
-async def test_a_stop_cancels_a_pull_under_way(autojump_clock, command):
+async def test_stop_cancels_a_pull_under_way(autojump_clock, command):
     async with open_world(**REGISTRY) as world:
         world.engine.pull_seconds = 1000.0
         await world.running(SPEC)
@@ -121,7 +121,7 @@ async def test_a_stop_cancels_a_pull_under_way(autojump_clock, command):
         assert world.state().asked == SPEC
 
 
-async def test_an_engine_that_is_gone_is_waited_for_and_the_change_goes_on(autojump_clock):
+async def test_engine_that_is_gone_is_waited_for_and_the_change_goes_on(autojump_clock):
     async with open_world() as world:
         await world.running(SPEC)
         world.engine.go_down()
@@ -136,7 +136,7 @@ async def test_an_engine_that_is_gone_is_waited_for_and_the_change_goes_on(autoj
 @pytest.mark.parametrize("command", [messages.Rebind((NEW,)), messages.Reinstall("newer:1", "echo again")])
 @pytest.mark.parametrize("moment", Moment)
 @pytest.mark.parametrize("fault", [EngineUnavailable, EngineRefused, None])
-async def test_whatever_call_fails_the_server_is_the_old_one_or_the_new_one(
+async def test_server_is_the_old_one_or_the_new_one_whatever_call_fails(
     autojump_clock, command, moment, fault
 ):
     """The nth call fails, is done and fails, or the daemon dies there; each end is a whole server."""
@@ -204,7 +204,7 @@ async def change_with_a_fault(command, moment, fault, nth):
     return bool(struck)
 
 
-async def test_a_candidate_that_vanishes_before_its_turn_leaves_the_old_container(autojump_clock):
+async def test_candidate_that_vanishes_before_its_turn_leaves_the_old_container(autojump_clock):
     async with open_world() as world:
         await world.running(SPEC)
 
@@ -219,7 +219,7 @@ async def test_a_candidate_that_vanishes_before_its_turn_leaves_the_old_containe
         assert state.error == "the new container was removed by someone"
 
 
-async def test_a_candidate_that_nobody_wants_is_removed_and_the_server_never(autojump_clock):
+async def test_candidate_that_nobody_wants_is_removed_and_the_server_never(autojump_clock):
     async with open_world() as world:
         await world.running(SPEC)
         await world.engine.create_candidate(attrs.evolve(SPEC, ports=(NEW,)), 1, ())
@@ -228,7 +228,7 @@ async def test_a_candidate_that_nobody_wants_is_removed_and_the_server_never(aut
         assert world.engine.running() == ["s1"]
 
 
-async def test_a_candidate_that_somebody_came_to_want_while_its_removal_waited_is_left(autojump_clock):
+async def test_candidate_that_somebody_came_to_want_while_its_removal_waited_is_left(autojump_clock):
     async with open_world() as world:
         await world.running(SPEC)
         left = await world.engine.create_candidate(attrs.evolve(SPEC, ports=(NEW,)), 1, ())
@@ -247,7 +247,7 @@ async def test_a_candidate_that_somebody_came_to_want_while_its_removal_waited_i
         assert world.engine.running() == ["s1"]
 
 
-async def test_a_list_that_is_older_than_a_replacement_does_not_cost_the_server(autojump_clock):
+async def test_list_that_is_older_than_a_replacement_does_not_cost_the_server(autojump_clock):
     """The engine is listed, then the candidate becomes the server, then the list is gone through."""
     async with open_world() as world:
         await world.running(SPEC)
@@ -271,7 +271,7 @@ async def test_a_list_that_is_older_than_a_replacement_does_not_cost_the_server(
         assert world.state().phase is Phase.RUNNING
 
 
-async def test_an_edited_command_is_what_the_next_start_runs(autojump_clock):
+async def test_edited_command_is_what_the_next_start_runs(autojump_clock):
     async with open_world() as world:
         await world.running(SPEC)
         before = world.state().engine_id
@@ -332,7 +332,7 @@ async def test_limits_of_a_container_that_vanished_are_those_of_the_next(autojum
         assert world.engine._names["s1", Role.SERVER].limits == Limits(pids=7)
 
 
-async def test_a_start_right_after_a_cancelled_script_finds_nothing_of_it(autojump_clock):
+async def test_start_right_after_a_cancelled_script_finds_nothing_of_it(autojump_clock):
     async with open_world() as world:
         await world.running(SPEC)
         await world.tell(messages.Reinstall(install_script="sleep 1000"))
@@ -352,7 +352,7 @@ async def test_a_start_right_after_a_cancelled_script_finds_nothing_of_it(autoju
         assert [row.role for row in await world.engine.list()] == [Role.SERVER]
 
 
-async def test_a_port_that_only_leads_elsewhere_is_not_taken_for_somebody_elses(autojump_clock):
+async def test_port_that_only_leads_elsewhere_is_not_taken_for_somebody_elses(autojump_clock):
     async with open_world() as world:
         await world.running(SPEC)
         inward = attrs.evolve(OLD, container_port=25575)
@@ -360,7 +360,7 @@ async def test_a_port_that_only_leads_elsewhere_is_not_taken_for_somebody_elses(
         assert (await settled(world)).asked.ports == (inward,)
 
 
-async def test_a_reinstallation_that_waits_for_its_image_leaves_no_cancelled_script_running(autojump_clock):
+async def test_reinstallation_that_waits_for_its_image_leaves_no_cancelled_script_running(autojump_clock):
     async with open_world(**REGISTRY) as world:
         world.engine.pull_seconds = 1000.0
         await world.running(SPEC)

@@ -65,7 +65,7 @@ async def begin_a_start(journal, engine, log, command):
     engine.faults = no_faults
 
 
-async def test_what_a_start_printed_is_read_though_the_clock_was_set_back(autojump_clock):
+async def test_output_of_a_start_is_read_though_the_clock_was_set_back(autojump_clock):
     log = MemoryConsoleLog()
     async with open_machine() as (clock, journal, engine):
         await begin_a_start(journal, engine, log, "echo Ready; sleep 100")
@@ -76,7 +76,7 @@ async def test_what_a_start_printed_is_read_though_the_clock_was_set_back(autoju
             assert world.console() == ["Ready"]
 
 
-async def test_a_start_is_had_once_though_the_clock_was_set_back(autojump_clock):
+async def test_start_is_had_once_though_the_clock_was_set_back(autojump_clock):
     log = MemoryConsoleLog()
     async with open_machine() as (clock, journal, engine):
         await begin_a_start(journal, engine, log, "echo Ready; exit 3")
@@ -110,7 +110,7 @@ async def tell_story(at, step):
 
 
 @pytest.mark.parametrize("step", [-HOUR, HOUR])
-async def test_wherever_the_daemon_is_killed_and_the_clock_set_it_comes_to_the_same_end(autojump_clock, step):
+async def test_daemon_killed_anywhere_with_the_clock_set_comes_to_the_same_end(autojump_clock, step):
     moments, whole, _ = await tell_story(None, 0.0)
     for at in range(len(moments)):
         _, found, console = await tell_story(at, step)

@@ -57,7 +57,7 @@ async def publish(bus, *emitted):
     await bus.publish(Append(STREAM, bus.head, emitted))
 
 
-async def test_a_history_goes_on_from_the_state_that_stands_for_its_beginning(compacted, autojump_clock):
+async def test_history_goes_on_from_the_state_that_stands_for_its_beginning(compacted, autojump_clock):
     compacted.until, compacted.snapshot = 5, condensed.condense(OFFLINE, 2.5)
     async with open_bus(compacted) as bus:
         await publish(bus, *[events.ImageEnsured(1)] * 5, events.StartRequested(8))
@@ -66,7 +66,7 @@ async def test_a_history_goes_on_from_the_state_that_stands_for_its_beginning(co
         assert (view.state.phase, view.state.run, view.state.ended) == (Phase.STARTING, 8, 3)
 
 
-async def test_a_beginning_for_which_nothing_stands_is_missed(compacted, autojump_clock):
+async def test_beginning_for_which_nothing_stands_is_missed(compacted, autojump_clock):
     compacted.until = 5
     async with open_bus(compacted) as bus:
         await publish(bus, *[events.ImageEnsured(1)] * 6)
@@ -74,7 +74,7 @@ async def test_a_beginning_for_which_nothing_stands_is_missed(compacted, autojum
             await replay(DECIDER, bus, STREAM)
 
 
-async def test_a_follower_passes_over_records_that_are_gone(compacted, autojump_clock):
+async def test_follower_passes_over_records_that_are_gone(compacted, autojump_clock):
     async with open_bus(compacted) as bus:
         await publish(bus, *[events.ImageEnsured(1)] * 3)
         subscription, bus._tail = bus.subscribe(0), bus._tail.__class__()
@@ -83,7 +83,7 @@ async def test_a_follower_passes_over_records_that_are_gone(compacted, autojump_
         assert subscription.position == 3
 
 
-async def test_a_lane_tells_what_was_condensed_once_and_is_done_where_nothing_is_kept(
+async def test_lane_tells_what_was_condensed_once_and_is_done_where_nothing_is_kept(
     compacted, autojump_clock
 ):
     async with open_bus(compacted) as bus:
@@ -110,12 +110,12 @@ async def test_a_lane_tells_what_was_condensed_once_and_is_done_where_nothing_is
         (attrs.evolve(OFFLINE, phase=Phase.DELETED), None),
     ],
 )
-def test_a_panel_hears_what_condensed_records_led_to(state, frames):
+def test_panel_hears_what_condensed_records_led_to(state, frames):
     update = to_update(Recorded(4, STREAM, 4, 9.0, condensed.condense(state, 2.5)))
     assert (None if update is None else update.frames) == frames
 
 
-def test_a_deleted_container_is_remembered_by_its_numbers():
+def test_deleted_container_is_remembered_by_its_numbers():
     gone = attrs.evolve(OFFLINE, phase=Phase.DELETED, attempts=4, error="it was ill")
     assert condensed.condense(gone, 1.0).to_state() == State(
         Phase.DELETED, attempts=4, run=7, previous=5.0, ended=3

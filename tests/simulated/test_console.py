@@ -5,21 +5,21 @@ from actors.container.console.lines import to_texts
 from actors.kernel.ephemeral import Wake
 
 
-async def test_a_life_is_known_by_its_run_and_its_container():
+async def test_life_is_known_by_its_run_and_its_container():
     console = Console(Wake())
     life = console.life(1, "a")
     assert console.life(1, "a") is life
     assert console.life(1, "b") is not life
 
 
-async def test_whoever_still_asks_for_an_earlier_life_does_not_end_the_present_one():
+async def test_request_for_an_earlier_life_does_not_end_the_present_one():
     console = Console(Wake())
     life = console.life(2, "a")
     assert console.life(1, "a").run == 1
     assert console.life(2, "a") is life
 
 
-async def test_an_unfinished_line_is_appended_at_the_end_of_the_stream():
+async def test_unfinished_line_is_appended_at_the_end_of_the_stream():
     console = Console(Wake())
     assert to_texts(console.write(b"one\ntwo")) == ["one"]
     assert console.partial == b"two"
@@ -28,7 +28,7 @@ async def test_an_unfinished_line_is_appended_at_the_end_of_the_stream():
     assert list(console.lines.tail(10).items) == ["one", "two"]
 
 
-async def test_an_event_has_its_place_among_the_lines_and_the_notes():
+async def test_event_has_its_place_among_the_lines_and_the_notes():
     console = Console(Wake())
     console.write(b"one\n")
     console.mark(5)
@@ -45,7 +45,7 @@ async def test_an_event_has_its_place_among_the_lines_and_the_notes():
     ]
 
 
-async def test_an_event_of_which_the_place_is_forgotten_comes_no_later_than_the_next():
+async def test_event_of_which_the_place_is_forgotten_comes_no_later_than_the_next():
     console = Console(Wake())
     for position in range(1, 2 * SEAMS):
         console.write(b"line\n")

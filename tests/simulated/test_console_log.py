@@ -85,7 +85,7 @@ async def desk(autojump_clock, nursery):
     return Desk(log, scribe, console)
 
 
-async def test_a_printed_line_is_in_the_log_a_moment_later(desk, autojump_clock):
+async def test_printed_line_is_in_the_log_a_moment_later(desk, autojump_clock):
     desk.print(1, 3)
     desk.print(4, 5)
     assert desk.log.calls == []
@@ -94,7 +94,7 @@ async def test_a_printed_line_is_in_the_log_a_moment_later(desk, autojump_clock)
     assert desk.log.texts() == [f"line {n}" for n in range(1, 6)]
 
 
-async def test_much_is_not_kept_waiting(desk, autojump_clock):
+async def test_full_batch_of_lines_is_written_at_once(desk, autojump_clock):
     desk.print(1, scribes.MANY)
     await trio.sleep(EVERY / 10)
     assert desk.log.numbers() == list(range(1, scribes.MANY + 1))
@@ -103,7 +103,7 @@ async def test_much_is_not_kept_waiting(desk, autojump_clock):
     assert desk.log.numbers()[-1] == scribes.MANY + 1
 
 
-async def test_what_was_on_its_way_to_the_log_when_the_end_came_is_copied_at_the_farewell(autojump_clock):
+async def test_lines_on_their_way_to_the_log_are_copied_at_the_daemons_end(autojump_clock):
     log = Log(seconds=10.0)
     scribe = LogWriter(log, trio.current_time)
     kept, left = (Console(Wake(), name, scribe) for name in ("s1", "s2"))
@@ -127,7 +127,7 @@ async def test_all_consoles_go_to_the_log_in_one_call(desk, autojump_clock):
     assert desk.log.calls == [100]
 
 
-async def test_much_of_many_consoles_goes_to_the_log_in_calls_of_a_bounded_size(
+async def test_lines_of_many_consoles_go_to_the_log_in_calls_of_a_bounded_size(
     desk, autojump_clock, monkeypatch
 ):
     monkeypatch.setattr(scribes, "GROUP", 20_000)
@@ -140,7 +140,7 @@ async def test_much_of_many_consoles_goes_to_the_log_in_calls_of_a_bounded_size(
     assert all(len(desk.log.texts(console.internal_id)) == 100 for console in others)
 
 
-async def test_a_console_that_is_discarded_before_its_turn_is_not_copied(desk, autojump_clock):
+async def test_console_that_is_discarded_before_its_turn_is_not_copied(desk, autojump_clock):
     others = [Console(Wake(), f"o{n}", desk.scribe) for n in range(100)]
     for console in others:
         console.append(["hello"])
@@ -154,7 +154,7 @@ async def test_a_console_that_is_discarded_before_its_turn_is_not_copied(desk, a
     assert desk.log.texts("o98") == ["hello"]
 
 
-async def test_a_scribe_rests_in_proportion_to_what_he_has_copied(desk, autojump_clock):
+async def test_scribe_rests_in_proportion_to_what_he_has_copied(desk, autojump_clock):
     begun = trio.current_time()
     while trio.current_time() - begun < 2:
         desk.console.append(["y"] * 10_000)
@@ -162,7 +162,7 @@ async def test_a_scribe_rests_in_proportion_to_what_he_has_copied(desk, autojump
     assert len(desk.log.calls) <= 2 * scribes.LINE_RATE / 10_000 + 2
 
 
-async def test_a_slow_log_delays_nobody_and_its_missed_lines_are_counted(desk, autojump_clock):
+async def test_slow_log_delays_nobody_and_its_missed_lines_are_counted(desk, autojump_clock):
     desk.log.seconds = 100.0
     begun = trio.current_time()
     for number in range(1, 50_001, 100):
@@ -179,7 +179,7 @@ async def test_a_slow_log_delays_nobody_and_its_missed_lines_are_counted(desk, a
     assert missed > 20_000
 
 
-async def test_a_log_that_is_full_is_tried_again_and_told_of_once(desk, autojump_clock, caplog):
+async def test_log_that_is_full_is_tried_again_and_told_of_once(desk, autojump_clock, caplog):
     caplog.set_level(logging.INFO)
     desk.log.full = True
     desk.print(1, 3)
@@ -195,7 +195,7 @@ async def test_a_log_that_is_full_is_tried_again_and_told_of_once(desk, autojump
     assert len(desk.log.calls) < 12
 
 
-async def test_the_lives_of_a_process_are_told_apart(desk, autojump_clock):
+async def test_lives_of_a_process_are_told_apart(desk, autojump_clock):
     for run in (1, 2, 3):
         desk.console.begin(f"a:{run}")
         if run != 2:
@@ -229,7 +229,7 @@ async def test_more_lives_than_are_remembered_lose_no_line(desk, autojump_clock)
     assert desk.log.numbers() == list(range(1, 201))
 
 
-async def test_the_numbers_go_on_and_the_last_lines_are_there(desk, autojump_clock):
+async def test_numbers_go_on_and_the_last_lines_are_there(desk, autojump_clock):
     desk.print(1, 700)
     await trio.sleep(1)
     again = Console(Wake(), "s1", desk.scribe)
@@ -242,7 +242,7 @@ async def test_the_numbers_go_on_and_the_last_lines_are_there(desk, autojump_clo
     assert list(await again.older(1, 3)) == []
 
 
-async def test_a_console_that_nobody_keeps_has_its_memory(desk, autojump_clock):
+async def test_console_that_nobody_keeps_has_its_memory(desk, autojump_clock):
     console = Console(Wake())
     console.append(["one"])
     assert await console.end(10) == [(1, "one")]
@@ -268,7 +268,7 @@ async def test_numbers_are_never_given_twice_even_where_the_log_can_t_be_read(
     assert desk.log.numbers() == [1, 2, 3, 4, 5, again.lines.last]
 
 
-async def test_a_discarded_console_is_forgotten_and_stays_so(desk, autojump_clock):
+async def test_discarded_console_is_forgotten_and_stays_so(desk, autojump_clock):
     desk.print(1, 5)
     await trio.sleep(1)
     desk.log.broken = True
@@ -281,7 +281,7 @@ async def test_a_discarded_console_is_forgotten_and_stays_so(desk, autojump_cloc
     assert "s1" not in desk.log._entries
 
 
-async def test_a_console_that_is_discarded_while_it_is_copied_is_forgotten(desk, autojump_clock):
+async def test_console_that_is_discarded_while_it_is_copied_is_forgotten(desk, autojump_clock):
     desk.log.seconds = 5.0
     desk.print(1, 5)
     await trio.sleep(1)
@@ -293,7 +293,7 @@ async def test_a_console_that_is_discarded_while_it_is_copied_is_forgotten(desk,
     assert "s1" not in desk.log._entries
 
 
-async def test_a_sweep_that_fails_is_told_and_nothing_else(desk, autojump_clock, caplog):
+async def test_sweep_that_fails_is_told_and_nothing_else(desk, autojump_clock, caplog):
     desk.log.broken = True
     await desk.scribe.sweep([])
     assert "could not be removed" in caplog.text
@@ -307,7 +307,7 @@ def log():
     return Log()
 
 
-async def test_the_console_goes_on_after_the_daemon_s_end(autojump_clock, log):
+async def test_console_goes_on_after_the_daemon_s_end(autojump_clock, log):
     journal = MemoryJournal(virtual_clock())
     spec = a_spec(startup_command="line-printer 0 0.05", start_pattern=None)
     async with fake.open_fake_engine() as engine:
@@ -324,7 +324,7 @@ async def test_the_console_goes_on_after_the_daemon_s_end(autojump_clock, log):
     assert len(found) > 800
 
 
-async def test_a_server_that_was_ready_when_nothing_could_be_recorded_is_ready_to_the_next_daemon(
+async def test_server_that_was_ready_when_nothing_could_be_recorded_is_ready_to_the_next_daemon(
     autojump_clock, log
 ):
     journal = FullJournal(virtual_clock(), fills_after=Started)
@@ -346,7 +346,7 @@ async def test_a_server_that_was_ready_when_nothing_could_be_recorded_is_ready_t
             assert log.texts().count("Ready") == 1
 
 
-async def test_the_console_goes_on_in_a_container_that_was_made_anew(autojump_clock, log):
+async def test_console_goes_on_in_a_container_that_was_made_anew(autojump_clock, log):
     journal = MemoryJournal(virtual_clock())
     async with fake.open_fake_engine() as engine, open_daemon(journal, engine, log) as world:
         await world.wait_engine()
@@ -358,7 +358,7 @@ async def test_the_console_goes_on_in_a_container_that_was_made_anew(autojump_cl
         assert await member.console.end(10) == [(1, "installed"), (2, "Ready"), (3, "Ready")]
 
 
-async def test_a_log_of_the_engine_that_was_rotated_is_told_of(autojump_clock, log):
+async def test_log_of_the_engine_that_was_rotated_is_told_of(autojump_clock, log):
     journal = MemoryJournal(virtual_clock())
     spec = a_spec(startup_command="flood 2000", start_pattern=None)
     async with fake.open_fake_engine() as engine:
@@ -377,7 +377,7 @@ async def test_a_log_of_the_engine_that_was_rotated_is_told_of(autojump_clock, l
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
-async def test_a_deleted_container_s_log_goes_and_a_new_one_of_its_name_begins_at_one(autojump_clock, log):
+async def test_deleted_container_s_log_goes_and_a_new_one_of_its_name_begins_at_one(autojump_clock, log):
     journal = MemoryJournal(virtual_clock())
     async with fake.open_fake_engine() as engine, open_daemon(journal, engine, log) as world:
         await world.wait_engine()
@@ -407,7 +407,7 @@ async def test_leftovers_of_a_deletion_are_swept_at_the_next_start(autojump_cloc
             assert log._entries.keys() == {"s2"}
 
 
-async def test_a_full_disk_stops_no_console(autojump_clock, log):
+async def test_full_disk_stops_no_console(autojump_clock, log):
     log.full = True
     journal = MemoryJournal(virtual_clock())
     spec = a_spec(startup_command="line-printer 0 0.01", start_pattern=None)

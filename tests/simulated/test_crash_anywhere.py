@@ -154,7 +154,7 @@ def check_engine(engine):
     assert len(engine._containers) <= len(Role)
 
 
-async def test_wherever_the_daemon_is_killed_it_comes_to_the_same_end(autojump_clock):
+async def test_daemon_killed_anywhere_comes_to_the_same_end(autojump_clock):
     moments, told_whole, console = await tell_story(None)
     kinds = {what for what, _ in moments}
     assert kinds >= {"record", "create_installer", "create_server", "start", "attach", "inspect", "remove"}
@@ -176,7 +176,7 @@ def ends(emitted):
     return [(e.run, e.code, e.expected) for e in emitted if isinstance(e, events.Exited)]
 
 
-async def test_an_install_script_runs_once_wherever_the_daemon_is_killed(autojump_clock):
+async def test_install_script_runs_once_wherever_the_daemon_is_killed(autojump_clock):
     moments, _, _ = await tell_story(None)
     installing = next(n for n, (what, _) in enumerate(moments) if what == "create_server")
     for at in range(installing):

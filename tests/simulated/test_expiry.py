@@ -42,7 +42,7 @@ async def ended_after(viewer, ttl, clock=clock):
         (1.0, 0.0, "in 1 second:"),
     ],
 )
-async def test_a_viewer_is_told_a_minute_before_or_at_once_and_ends_with_its_token(
+async def test_viewer_is_told_a_minute_before_or_at_once_and_ends_with_its_token(
     autojump_clock, ttl, told_at, told
 ):
     viewer = Viewer()
@@ -53,21 +53,21 @@ async def test_a_viewer_is_told_a_minute_before_or_at_once_and_ends_with_its_tok
     assert f"This session ends {told}" in text
 
 
-async def test_the_master_has_no_end(autojump_clock):
+async def test_master_has_no_end(autojump_clock):
     viewer = Viewer()
     assert await ended_after(viewer, None) == (False, 80_000.0)
     assert viewer.record == []
 
 
-async def test_a_token_that_is_over_already_ends_its_socket_at_once(autojump_clock):
+async def test_token_that_is_over_already_ends_its_socket_at_once(autojump_clock):
     assert await ended_after(Viewer(), -5.0) == (True, 0.0)
 
 
-async def test_a_viewer_that_reads_slowly_does_not_put_off_its_end(autojump_clock):
+async def test_viewer_that_reads_slowly_does_not_put_off_its_end(autojump_clock):
     assert await ended_after(Viewer(seconds=1000.0), 100.0) == (True, 100.0)
 
 
-async def test_a_viewer_that_leaves_is_waited_for_no_longer(autojump_clock):
+async def test_viewer_that_leaves_is_waited_for_no_longer(autojump_clock):
     with trio.CancelScope() as scope:
         async with expiring(Viewer(), scope, clock() + 3600.0, clock):
             await trio.sleep(5.0)
@@ -75,7 +75,7 @@ async def test_a_viewer_that_leaves_is_waited_for_no_longer(autojump_clock):
 
 
 @pytest.mark.parametrize(("step", "ended"), [(1800.0, 1800.0), (-1800.0, 5400.0)])
-async def test_a_clock_that_is_set_moves_the_end_with_it(autojump_clock, step, ended):
+async def test_clock_that_is_set_moves_the_end_with_it(autojump_clock, step, ended):
     """Within a minute: as long as the next look at the clock may take."""
 
     def stepped():

@@ -24,7 +24,7 @@ async def exhaust(items):
         pass
 
 
-async def test_an_engine_that_is_down_answers_nothing_and_cuts_its_streams(autojump_clock):
+async def test_engine_that_is_down_answers_nothing_and_cuts_its_streams(autojump_clock):
     async with open_fake_engine() as engine:
         engine_id = await engine.create_server(a_spec(), 1)
         async with engine.attach(engine_id) as console, engine.notices() as notices:
@@ -43,7 +43,7 @@ async def test_an_engine_that_is_down_answers_nothing_and_cuts_its_streams(autoj
         assert (await engine.inspect(engine_id)).running
 
 
-async def test_an_engine_may_take_its_containers_with_it(autojump_clock):
+async def test_engine_may_take_its_containers_with_it(autojump_clock):
     async with open_fake_engine() as engine:
         engine_id = await engine.create_server(a_spec(), 1)
         await engine.start(engine_id)
@@ -52,7 +52,7 @@ async def test_an_engine_may_take_its_containers_with_it(autojump_clock):
         assert (await engine.inspect(engine_id)).exit_code == 137
 
 
-async def test_a_call_may_fail_without_having_happened_or_although_it_did(autojump_clock):
+async def test_call_may_fail_without_having_happened_or_although_it_did(autojump_clock):
     when = Moment.BEFORE
 
     async def faults(call, moment):
@@ -70,7 +70,7 @@ async def test_a_call_may_fail_without_having_happened_or_although_it_did(autoju
         assert engine.running() == ["s1"]
 
 
-async def test_a_call_may_hang_and_is_cancelled_before_it_happens(autojump_clock):
+async def test_call_may_hang_and_is_cancelled_before_it_happens(autojump_clock):
     async def faults(call, _moment):
         if call.name == "create_server":
             await trio.sleep_forever()
@@ -97,7 +97,7 @@ async def test_every_call_takes_its_latency(autojump_clock):
         assert trio.current_time() == begun + 2.0
 
 
-async def test_a_pull_takes_its_time_and_can_be_given_up(autojump_clock):
+async def test_pull_takes_its_time_and_can_be_given_up(autojump_clock):
     said = []
     async with open_fake_engine(images=[], registry=["a:1"]) as engine:
         with trio.move_on_after(0.5):
@@ -107,7 +107,7 @@ async def test_a_pull_takes_its_time_and_can_be_given_up(autojump_clock):
         assert said == ["Pulling a:1", "Pulling a:1", "Pulled a:1"]
 
 
-async def test_a_process_may_end_without_being_asked(autojump_clock):
+async def test_process_may_end_without_being_asked(autojump_clock):
     async with open_fake_engine() as engine:
         engine_id = await engine.create_server(a_spec(), 1)
         await engine.start(engine_id)
@@ -117,14 +117,14 @@ async def test_a_process_may_end_without_being_asked(autojump_clock):
         assert (snapshot.exit_code, snapshot.oom_killed) == (9, True)
 
 
-async def test_a_container_may_vanish(autojump_clock):
+async def test_container_may_vanish(autojump_clock):
     async with open_fake_engine() as engine:
         engine_id = await engine.create_server(a_spec(), 1)
         engine.vanish("s1")
         assert await engine.inspect(engine_id) is None
 
 
-async def test_a_port_that_the_host_uses_is_refused(autojump_clock):
+async def test_port_that_the_host_uses_is_refused(autojump_clock):
     async with open_fake_engine() as engine:
         engine.bound.add((80, "tcp"))
         spec = attrs.evolve(a_spec(), ports=(PortBinding("127.0.0.1", 80, "tcp", 80),))
@@ -133,7 +133,7 @@ async def test_a_port_that_the_host_uses_is_refused(autojump_clock):
             await engine.start(engine_id)
 
 
-async def test_a_terminal_remembers_its_size(autojump_clock):
+async def test_terminal_remembers_its_size(autojump_clock):
     async with open_fake_engine() as engine:
         engine_id = await engine.create_server(a_spec(), 1)
         await engine.start(engine_id)
@@ -224,7 +224,7 @@ async def test_programs_that_stay(command, autojump_clock):
         assert engine.running() == []
 
 
-async def test_a_prompt_is_stopped_by_its_command(autojump_clock):
+async def test_prompt_is_stopped_by_its_command(autojump_clock):
     async with open_fake_engine() as engine:
         engine_id = await engine.create_server(a_spec(command="prompt"), 1)
         async with engine.attach(engine_id) as console:

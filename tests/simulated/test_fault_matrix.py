@@ -193,7 +193,7 @@ MAY_DIFFER = {
 
 @pytest.mark.parametrize("fault", [raises, hangs, succeeds_and_reports_failure, answers_late])
 @pytest.mark.parametrize("name", WAYS)
-async def test_a_fault_at_any_call_changes_nothing_of_the_end(autojump_clock, name, fault):
+async def test_fault_at_any_call_changes_nothing_of_the_end(autojump_clock, name, fault):
     undisturbed = Calls()
     whole = story(await gone(WAYS[name], undisturbed))
     assert undisturbed.seen
@@ -227,7 +227,7 @@ class Reports:
 
 
 @pytest.mark.parametrize("name", WAYS)
-async def test_a_report_that_is_repeated_changes_nothing_of_the_end(autojump_clock, monkeypatch, name):
+async def test_report_that_is_repeated_changes_nothing_of_the_end(autojump_clock, monkeypatch, name):
     reports = None
     calls = None
     tell, perform = fake.FakeEngine._tell, Performer.__call__

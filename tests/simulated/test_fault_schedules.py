@@ -266,7 +266,7 @@ async def tell_a_story(seed, *, failures, delays, longest, misbehaving, lives, s
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-async def test_after_a_bad_day_journal_directory_and_engine_agree(autojump_clock, seed):
+async def test_journal_directory_and_engine_agree_after_random_faults(autojump_clock, seed):
     dice = random.Random(seed)
     await tell_a_story(
         seed,
@@ -280,7 +280,7 @@ async def test_after_a_bad_day_journal_directory_and_engine_agree(autojump_clock
 
 
 @pytest.mark.parametrize("seed", range(SEEDS // 2))
-async def test_with_an_engine_that_is_only_slow_all_is_true_without_looking_again(
+async def test_state_is_true_without_a_reconcile_where_the_engine_is_only_slow(
     autojump_clock, monkeypatch, seed
 ):
     monkeypatch.setattr(fleet_module, "RECONCILE_EVERY", 1e6)

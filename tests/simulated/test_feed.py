@@ -205,7 +205,7 @@ def test_viewers_see_the_stream_in_order_or_are_told_the_gap_whatever_happens(st
     trio.run(play, steps, end, clock=MockClock(autojump_threshold=0))
 
 
-async def test_a_viewer_at_the_head_is_written_to_without_a_task_switch(autojump_clock):
+async def test_viewer_at_the_head_is_written_to_without_a_task_switch(autojump_clock):
     async with trio.open_nursery() as nursery:
         stage = Stage(nursery)
         watcher = stage.join(1000)
@@ -215,7 +215,7 @@ async def test_a_viewer_at_the_head_is_written_to_without_a_task_switch(autojump
         nursery.cancel_scope.cancel()
 
 
-async def test_a_full_window_exactly_at_the_head_loses_and_repeats_nothing(autojump_clock):
+async def test_full_window_exactly_at_the_head_loses_and_repeats_nothing(autojump_clock):
     async with trio.open_nursery() as nursery:
         stage = Stage(nursery)
         watcher = stage.join(9)
@@ -233,7 +233,7 @@ async def test_a_full_window_exactly_at_the_head_loses_and_repeats_nothing(autoj
         nursery.cancel_scope.cancel()
 
 
-async def test_a_gap_tells_what_is_missing_and_events_never_are(autojump_clock):
+async def test_gap_tells_what_is_missing_and_events_never_are(autojump_clock):
     async with trio.open_nursery() as nursery:
         stage = Stage(nursery)
         watcher = stage.join(5)
@@ -252,7 +252,7 @@ async def test_a_gap_tells_what_is_missing_and_events_never_are(autojump_clock):
         nursery.cancel_scope.cancel()
 
 
-async def test_a_viewer_that_leaves_or_joins_during_a_publish_disturbs_no_other(autojump_clock):
+async def test_viewer_that_leaves_or_joins_during_a_publish_disturbs_no_other(autojump_clock):
     async with trio.open_nursery() as nursery:
         stage = Stage(nursery)
         one, two, three = (stage.join(1000) for _ in range(3))
@@ -276,7 +276,7 @@ async def test_a_viewer_that_leaves_or_joins_during_a_publish_disturbs_no_other(
         nursery.cancel_scope.cancel()
 
 
-async def test_a_viewer_that_cannot_be_written_to_directly_is_written_to_in_batches(autojump_clock):
+async def test_viewer_that_cannot_be_written_to_directly_is_written_to_in_batches(autojump_clock):
     async with trio.open_nursery() as nursery:
         stage = Stage(nursery)
         watcher = stage.join(1 << 40)

@@ -74,7 +74,7 @@ UNITS = [
 
 
 @pytest.mark.parametrize("unit", UNITS)
-async def test_a_flood_of_whatever_takes_the_loop_in_short_steps(autojump_clock, unit):
+async def test_flood_of_whatever_takes_the_loop_in_short_steps(autojump_clock, unit):
     async with open_world() as world, open_hub(world.bus) as stations, trio.open_nursery() as nursery:
         emit = await starting(world, "^never( seen)?$")
         nursery.start_soon(look_on, stations, world.member(), Page())
@@ -94,7 +94,7 @@ async def test_a_flood_of_whatever_takes_the_loop_in_short_steps(autojump_clock,
 
 @pytest.mark.parametrize("line", [b"Done", b"\x1b[32mDone\x1b[0m\r", b"Donee\b"])
 @pytest.mark.parametrize("before", [0, 1, 70_000, 131_000])
-async def test_the_start_pattern_is_found_wherever_in_a_flood_it_is(autojump_clock, line, before):
+async def test_start_pattern_is_found_wherever_in_a_flood_it_is(autojump_clock, line, before):
     async with open_world() as world:
         emit = await starting(world, "^Done$")
         emit(b"y\n" * before + line + b"\n" + b"y\n" * (131_070 - before))
@@ -102,7 +102,7 @@ async def test_the_start_pattern_is_found_wherever_in_a_flood_it_is(autojump_clo
         assert world.member().console.lines.last >= 131_000
 
 
-async def test_the_start_pattern_is_found_in_a_line_that_two_chunks_share(autojump_clock):
+async def test_start_pattern_is_found_in_a_line_that_two_chunks_share(autojump_clock):
     async with open_world() as world:
         emit = await starting(world, "^Done here$")
         emit(b"y\n" * 130_000 + b"Do")
@@ -124,7 +124,7 @@ async def test_no_match_is_made_of_two_lines(autojump_clock):
         await world.wait(Phase.RUNNING)
 
 
-async def test_a_long_unfinished_line_may_grow_between_two_looks_at_it(autojump_clock, monkeypatch):
+async def test_long_unfinished_line_may_grow_between_two_looks_at_it(autojump_clock, monkeypatch):
     looks = []
     look = Readiness.look
     monkeypatch.setattr(Readiness, "look", lambda self, data: looks.append(data) or look(self, data))
@@ -162,7 +162,7 @@ class Slow:
         return self(lines)
 
 
-async def test_a_slow_pattern_is_looked_for_in_a_part_of_each_chunk_elsewhere(autojump_clock, monkeypatch):
+async def test_slow_pattern_is_looked_for_in_a_part_of_each_chunk_elsewhere(autojump_clock, monkeypatch):
     slow = Slow(b"Done")
     async with open_world() as world:
         monkeypatch.setattr(world.fleet, "compile_pattern", lambda pattern: slow)
@@ -176,7 +176,7 @@ async def test_a_slow_pattern_is_looked_for_in_a_part_of_each_chunk_elsewhere(au
         await world.wait(Phase.RUNNING)
 
 
-async def test_without_a_pattern_nothing_is_found():
+async def test_readiness_without_a_pattern_finds_nothing():
     assert not await Readiness(None).look(b"anything")
     assert Readiness(None).seconds == 0.0
 
@@ -210,7 +210,7 @@ async def test_lines_missed_in_a_flood_are_counted_exactly(autojump_clock):
         nursery.cancel_scope.cancel()
 
 
-async def test_one_who_comes_to_a_flood_begins_at_what_is_shown(autojump_clock):
+async def test_viewer_that_joins_a_flood_begins_at_what_is_shown(autojump_clock):
     async with open_world() as world, open_hub(world.bus) as stations, trio.open_nursery() as nursery:
         emit = await starting(world, "never")
 

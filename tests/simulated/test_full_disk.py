@@ -118,7 +118,7 @@ async def tell_story(life, room):
 
 
 @pytest.mark.parametrize("story", [crashes.Life, Changes])
-async def test_wherever_the_disk_fills_up_the_next_daemon_says_what_is_true(autojump_clock, story):
+async def test_next_daemon_says_what_is_true_wherever_the_disk_filled_up(autojump_clock, story):
     room, filled = 0, True
     while filled:
         filled, emitted, console = await tell_story(story(SPEC), room)

@@ -19,13 +19,13 @@ async def test_trouble_of_everybodys_shuts_it_for_longer_each_time(autojump_cloc
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
-async def test_many_who_fail_together_shut_it_once(autojump_clock):
+async def test_gate_is_shut_once_by_many_failures_together(autojump_clock):
     gate = Gate(lambda: 0.0)
     assert [gate.shut(DOWN, trio.current_time()) for _ in range(16)] == [True] * 16
     assert await waited(gate) == 1
 
 
-async def test_a_request_that_gets_through_opens_the_gate_and_the_next_pause_is_short(autojump_clock):
+async def test_request_that_gets_through_opens_the_gate_and_the_next_pause_is_short(autojump_clock):
     gate = Gate(lambda: 0.0)
     for _ in range(5):
         gate.shut(DOWN, trio.current_time())
@@ -51,7 +51,7 @@ async def test_trouble_is_not_everybodys_where_somebody_got_through_meanwhile(au
     assert await waited(gate) == 0
 
 
-async def test_a_pause_that_the_panel_asks_for_is_kept_until_it_is_opened(autojump_clock):
+async def test_pause_that_the_panel_asks_for_is_kept_until_it_is_opened(autojump_clock):
     gate = Gate(lambda: 0.0)
     gate.shut(Later("slow down", 50.0, everybody=True), trio.current_time())
     async with trio.open_nursery() as nursery:

@@ -75,7 +75,7 @@ async def test_each_set_of_kinds_is_what_the_whole_is_without_the_others(autojum
 
 
 @pytest.mark.parametrize("kinds", [ALWAYS, MEASURING], ids=["neither", "stats"])
-async def test_a_flood_that_is_not_shown_costs_no_frame_and_no_turn_more_than_one_that_is(
+async def test_flood_that_is_not_shown_costs_no_frame_and_no_turn_more_than_one_that_is(
     autojump_clock, kinds
 ):
     async with open_world() as world, open_hub(world.bus) as stations:
@@ -100,7 +100,7 @@ async def test_a_flood_that_is_not_shown_costs_no_frame_and_no_turn_more_than_on
         assert len(looks) < 150
 
 
-async def test_what_a_slow_viewer_lost_holds_no_gap_for_one_who_sees_no_lines(autojump_clock):
+async def test_viewer_that_sees_no_lines_is_sent_no_gap(autojump_clock):
     async with open_world() as world, open_hub(world.bus):
         member = await world.running()
         since = Cut(0, 0)
@@ -115,7 +115,7 @@ async def test_what_a_slow_viewer_lost_holds_no_gap_for_one_who_sees_no_lines(au
             assert shown.count("event") == 4
 
 
-async def test_a_source_that_shows_no_lines_is_at_the_head_of_them(autojump_clock):
+async def test_source_that_shows_no_lines_is_at_the_head_of_them(autojump_clock):
     async with open_world() as world, open_hub(world.bus) as stations:
         member = await world.running()
         page = Page()

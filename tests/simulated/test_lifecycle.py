@@ -48,7 +48,7 @@ def exits(world):
     return [event for event in world.events() if isinstance(event, Exited)]
 
 
-async def test_a_container_lives_its_whole_life(autojump_clock):
+async def test_container_lives_its_whole_life(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(install_script="echo installing"))
         world.member().console.send_nowait(b"hello\n")
@@ -66,7 +66,7 @@ async def test_a_container_lives_its_whole_life(autojump_clock):
 # Installation
 
 
-async def test_an_image_that_is_absent_is_pulled_and_the_pull_is_told(autojump_clock):
+async def test_image_that_is_absent_is_pulled_and_the_pull_is_told(autojump_clock):
     async with open_world(images=[], registry=[engine.RIG_IMAGE]) as world:
         member = await world.create()
         await world.wait(Phase.OFFLINE)
@@ -76,7 +76,7 @@ async def test_an_image_that_is_absent_is_pulled_and_the_pull_is_told(autojump_c
         ]
 
 
-async def test_a_missing_image_fails_the_installation(autojump_clock):
+async def test_missing_image_fails_the_installation(autojump_clock):
     async with open_world() as world:
         await world.create(a_spec(image="no-such:image"))
         state = await world.wait(Phase.FAILED)
@@ -85,7 +85,7 @@ async def test_a_missing_image_fails_the_installation(autojump_clock):
             await world.tell(messages.Start())
 
 
-async def test_a_pull_is_cancelled_by_a_stop(autojump_clock):
+async def test_pull_is_cancelled_by_a_stop(autojump_clock):
     async with open_world(images=[], registry=[engine.RIG_IMAGE]) as world:
         world.engine.pull_seconds = 1000.0
         await world.create()
@@ -97,7 +97,7 @@ async def test_a_pull_is_cancelled_by_a_stop(autojump_clock):
         assert world.events()[-1] == events.InstallationFailed(1, "cancelled", "cancelled on request")
 
 
-async def test_an_install_script_runs_to_its_end_with_its_output_on_the_console(autojump_clock):
+async def test_install_script_runs_to_its_end_with_its_output_on_the_console(autojump_clock):
     async with open_world() as world:
         await world.create(a_spec(install_script="echo one; sleep 5; echo two"))
         await world.wait(Phase.OFFLINE)
@@ -105,7 +105,7 @@ async def test_an_install_script_runs_to_its_end_with_its_output_on_the_console(
         assert [row.internal_id for row in await world.engine.list()] == ["s1"]
 
 
-async def test_an_install_script_that_fails_leaves_nothing_behind(autojump_clock):
+async def test_install_script_that_fails_leaves_nothing_behind(autojump_clock):
     async with open_world() as world:
         await world.create(a_spec(install_script="echo oh; exit 3"))
         state = await world.wait(Phase.FAILED)
@@ -115,7 +115,7 @@ async def test_an_install_script_that_fails_leaves_nothing_behind(autojump_clock
         assert await world.engine.list() == []
 
 
-async def test_an_install_script_that_is_killed_for_what_it_wrote_says_so(autojump_clock):
+async def test_install_script_that_is_killed_for_what_it_wrote_says_so(autojump_clock):
     async with open_world() as world:
         await world.create(a_spec(install_script="echo begun; sleep 100"))
         await trio.sleep(1)
@@ -125,7 +125,7 @@ async def test_an_install_script_that_is_killed_for_what_it_wrote_says_so(autoju
         assert (await world.wait(Phase.FAILED)).error == "it wrote too much"
 
 
-async def test_an_install_script_that_hangs_is_ended_in_time(autojump_clock):
+async def test_install_script_that_hangs_is_ended_in_time(autojump_clock):
     async with open_world() as world:
         await world.create(a_spec(install_script="echo begun; sleep 100000", install_timeout=60.0))
         begun = trio.current_time()
@@ -136,7 +136,7 @@ async def test_an_install_script_that_hangs_is_ended_in_time(autojump_clock):
         assert await world.engine.list() == []
 
 
-async def test_an_install_container_that_someone_removes_fails_the_installation(autojump_clock):
+async def test_install_container_that_someone_removes_fails_the_installation(autojump_clock):
     async with open_world() as world:
         await world.create(a_spec(install_script="sleep 100"))
         await trio.sleep(1)
@@ -146,7 +146,7 @@ async def test_an_install_container_that_someone_removes_fails_the_installation(
         assert state.error == "the install container was removed by someone"
 
 
-async def test_an_install_script_that_can_not_be_run_fails_the_installation(autojump_clock):
+async def test_install_script_that_can_not_be_run_fails_the_installation(autojump_clock):
     async with open_world() as world:
         world.engine.faults = slowly("create_installer")
         await world.create(a_spec(install_script="echo hi"))
@@ -156,7 +156,7 @@ async def test_an_install_script_that_can_not_be_run_fails_the_installation(auto
         assert state.error == f"There is no image {engine.RIG_IMAGE}"
 
 
-async def test_a_container_that_can_not_be_made_fails_the_installation(autojump_clock):
+async def test_container_that_can_not_be_made_fails_the_installation(autojump_clock):
     async with open_world() as world:
         world.engine.faults = slowly("create_server")
         await world.create()
@@ -166,7 +166,7 @@ async def test_a_container_that_can_not_be_made_fails_the_installation(autojump_
         assert state.error == f"There is no image {engine.RIG_IMAGE}"
 
 
-async def test_an_install_script_is_read_on_where_its_stream_was_cut(autojump_clock):
+async def test_install_script_is_read_on_where_its_stream_was_cut(autojump_clock):
     async with open_world() as world:
         await world.create(a_spec(install_script="echo one; sleep 20; echo two; sleep 20; echo three"))
         await trio.sleep(5)
@@ -186,7 +186,7 @@ INSTALL_STEPS = ["ensure_image", "create_installer", "inspect", "attach", "start
 @pytest.mark.parametrize("answer", [slowly, answering_slowly], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("step", INSTALL_STEPS)
 @pytest.mark.parametrize("moment", [0, 1])
-async def test_an_installation_that_is_called_off_at_any_step_leaves_nothing_behind(
+async def test_installation_that_is_called_off_at_any_step_leaves_nothing_behind(
     autojump_clock, moment, step, answer, command
 ):
     async with open_world() as world:
@@ -206,13 +206,13 @@ async def test_an_installation_that_is_called_off_at_any_step_leaves_nothing_beh
 # Starting
 
 
-async def test_a_container_without_a_pattern_is_running_at_once(autojump_clock):
+async def test_container_without_a_pattern_is_running_at_once(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(startup_command="sleep 1000", start_pattern=None))
         assert world.names()[-2:] == ["Started", "BecameReady"]
 
 
-async def test_a_pattern_is_waited_for(autojump_clock):
+async def test_pattern_is_waited_for(autojump_clock):
     async with open_world() as world:
         await world.create(a_spec(startup_command="echo Loading; sleep 60; echo Ready; sleep 1000"))
         await world.wait(Phase.OFFLINE)
@@ -223,21 +223,21 @@ async def test_a_pattern_is_waited_for(autojump_clock):
         assert world.state().power_state == "running"
 
 
-async def test_a_pattern_is_seen_in_an_unfinished_line_and_through_its_colours(autojump_clock):
+async def test_pattern_is_seen_in_an_unfinished_line_and_through_its_colours(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(startup_command="prompt", start_pattern="^100%Ready>|^Ready> $"))
         await trio.sleep(1)
         assert "Ready> " not in world.console()
 
 
-async def test_a_pattern_that_is_seen_before_the_start_is_confirmed_counts(autojump_clock):
+async def test_pattern_that_is_seen_before_the_start_is_confirmed_counts(autojump_clock):
     async with open_world() as world:
         world.engine.faults = answering_slowly("start")
         await world.running()
         assert world.names()[-3:] == ["PatternSeen", "Started", "BecameReady"]
 
 
-async def test_a_process_that_ends_before_its_start_is_confirmed_has_crashed_with_its_code(autojump_clock):
+async def test_process_that_ends_before_its_start_is_confirmed_has_crashed_with_its_code(autojump_clock):
     async with open_world() as world:
         world.engine.faults = answering_slowly("start")
         await world.create(a_spec(startup_command="echo Ready; exit 7"))
@@ -248,7 +248,7 @@ async def test_a_process_that_ends_before_its_start_is_confirmed_has_crashed_wit
         assert world.names()[-4:] == ["StartRequested", "PatternSeen", "Started", "Exited"]
 
 
-async def test_an_exit_that_overtakes_the_confirmation_of_its_start_is_not_lost(autojump_clock):
+async def test_exit_that_overtakes_the_confirmation_of_its_start_is_not_lost(autojump_clock):
     """The engine saw it run, answered late, and meanwhile everybody else had seen it dead."""
     async with open_world() as world:
         begun = []
@@ -269,7 +269,7 @@ async def test_an_exit_that_overtakes_the_confirmation_of_its_start_is_not_lost(
         assert world.state().exit.code == 7
 
 
-async def test_a_start_that_the_engine_refuses_says_why(autojump_clock):
+async def test_start_that_the_engine_refuses_says_why(autojump_clock):
     async with open_world() as world:
         world.engine.bound.add((25565, "tcp"))
         await world.create(a_spec(ports=(PortBinding("0.0.0.0", 25565, "tcp", 25565),)))
@@ -309,7 +309,7 @@ async def test_each_run_has_a_console_of_its_own_and_the_lines_go_on(autojump_cl
 # Stopping
 
 
-async def test_a_stop_by_command_is_heard_by_the_process(autojump_clock):
+async def test_stop_by_command_is_heard_by_the_process(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(stop=StopPolicy("command", "stop", 30.0)))
         await world.tell(messages.Stop())
@@ -319,7 +319,7 @@ async def test_a_stop_by_command_is_heard_by_the_process(autojump_clock):
         assert exits(world)[0].expected
 
 
-async def test_a_stop_command_waits_for_a_console_that_was_cut(autojump_clock):
+async def test_stop_command_waits_for_a_console_that_was_cut(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(stop=StopPolicy("command", "stop", 30.0)))
         world.engine.go_down()
@@ -330,7 +330,7 @@ async def test_a_stop_command_waits_for_a_console_that_was_cut(autojump_clock):
         assert (await world.wait(Phase.OFFLINE)).exit.code == 0
 
 
-async def test_a_stop_by_signal_ends_with_its_code(autojump_clock):
+async def test_stop_by_signal_ends_with_its_code(autojump_clock):
     async with open_world() as world:
         await world.running()
         await world.tell(messages.Stop())
@@ -338,7 +338,7 @@ async def test_a_stop_by_signal_ends_with_its_code(autojump_clock):
         assert exits(world)[0].expected
 
 
-async def test_a_stop_that_is_ignored_becomes_a_kill_after_its_time(autojump_clock):
+async def test_stop_that_is_ignored_becomes_a_kill_after_its_time(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(startup_command="ignore-sigterm", stop=StopPolicy(timeout=10.0)))
         begun = trio.current_time()
@@ -350,7 +350,7 @@ async def test_a_stop_that_is_ignored_becomes_a_kill_after_its_time(autojump_clo
         assert exits(world)[0].expected
 
 
-async def test_a_signal_that_the_engine_refuses_is_told_and_the_kill_comes_in_time(autojump_clock):
+async def test_signal_that_the_engine_refuses_is_told_and_the_kill_comes_in_time(autojump_clock):
     async with open_world() as world:
         member = await world.running(a_spec(startup_command="ignore-sigterm"))
 
@@ -364,7 +364,7 @@ async def test_a_signal_that_the_engine_refuses_is_told_and_the_kill_comes_in_ti
         assert "Error: no such signal" in member.console.notes.tail(10).items
 
 
-async def test_a_kill_is_not_kept_waiting_by_a_slow_stop(autojump_clock):
+async def test_kill_is_not_kept_waiting_by_a_slow_stop(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(startup_command="ignore-sigterm", stop=StopPolicy(timeout=600.0)))
         await world.tell(messages.Stop())
@@ -375,7 +375,7 @@ async def test_a_kill_is_not_kept_waiting_by_a_slow_stop(autojump_clock):
         assert trio.current_time() - begun < 1
 
 
-async def test_a_kill_is_repeated_where_it_got_lost(autojump_clock):
+async def test_kill_is_repeated_where_it_got_lost(autojump_clock):
     async with open_world() as world:
         await world.running()
         process = world.engine._names["s1", Role.SERVER].process
@@ -389,7 +389,7 @@ async def test_a_kill_is_repeated_where_it_got_lost(autojump_clock):
         assert world.state().exit.code == 137
 
 
-async def test_a_restart_is_a_stop_and_a_start(autojump_clock):
+async def test_restart_is_a_stop_and_a_start(autojump_clock):
     async with open_world() as world:
         await world.running()
         await world.tell(messages.Restart())
@@ -399,7 +399,7 @@ async def test_a_restart_is_a_stop_and_a_start(autojump_clock):
         assert [event.expected for event in exits(world)] == [True]
 
 
-async def test_a_stop_during_a_restart_ends_in_rest(autojump_clock):
+async def test_stop_during_a_restart_ends_in_rest(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(startup_command="ignore-sigterm"))
         await world.tell(messages.Restart())
@@ -410,7 +410,7 @@ async def test_a_stop_during_a_restart_ends_in_rest(autojump_clock):
         assert world.state().phase is Phase.OFFLINE
 
 
-async def test_a_start_during_a_stop_starts_again_afterwards(autojump_clock):
+async def test_start_during_a_stop_starts_again_afterwards(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(startup_command="ignore-sigterm"))
         await world.tell(messages.Stop())
@@ -425,7 +425,7 @@ async def test_a_start_during_a_stop_starts_again_afterwards(autojump_clock):
 @pytest.mark.parametrize("answer", [slowly, answering_slowly], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("step", ["attach", "inspect", "start", "resize"])
 @pytest.mark.parametrize("command", [messages.Stop(), messages.Kill()], ids=lambda c: type(c).__name__)
-async def test_a_start_that_is_called_off_ends_in_rest_however_slow_the_engine_is(
+async def test_start_that_is_called_off_ends_in_rest_however_slow_the_engine_is(
     autojump_clock, command, step, answer
 ):
     async with open_world() as world:
@@ -447,7 +447,7 @@ async def test_a_start_that_is_called_off_ends_in_rest_however_slow_the_engine_i
 
 @pytest.mark.parametrize("answer", [slowly, answering_slowly], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("step", ["attach", "inspect", "start", "remove"])
-async def test_a_container_that_is_deleted_while_it_starts_is_gone_for_good(autojump_clock, step, answer):
+async def test_container_that_is_deleted_while_it_starts_is_gone_for_good(autojump_clock, step, answer):
     async with open_world() as world:
         await world.create()
         await world.wait(Phase.OFFLINE)
@@ -461,7 +461,7 @@ async def test_a_container_that_is_deleted_while_it_starts_is_gone_for_good(auto
         assert world.events()[-1] == Deleted()
 
 
-async def test_a_start_that_was_called_off_before_it_happened_takes_no_time(autojump_clock):
+async def test_start_that_was_called_off_before_it_happened_takes_no_time(autojump_clock):
     async with open_world() as world:
         await world.create()
         await world.wait(Phase.OFFLINE)
@@ -476,7 +476,7 @@ async def test_a_start_that_was_called_off_before_it_happened_takes_no_time(auto
         assert calls(world, "start") == []
 
 
-async def test_a_restart_while_it_starts_changes_nothing(autojump_clock):
+async def test_restart_while_it_starts_changes_nothing(autojump_clock):
     async with open_world() as world:
         await world.create()
         await world.wait(Phase.OFFLINE)
@@ -490,7 +490,7 @@ async def test_a_restart_while_it_starts_changes_nothing(autojump_clock):
 # Exits
 
 
-async def test_an_exit_that_nobody_asked_for_is_a_crash(autojump_clock):
+async def test_exit_that_nobody_asked_for_is_a_crash(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(startup_command="crash-looper 3 5"))
         state = await world.wait(Phase.OFFLINE)
@@ -499,7 +499,7 @@ async def test_an_exit_that_nobody_asked_for_is_a_crash(autojump_clock):
         assert [event.expected for event in exits(world)] == [False]
 
 
-async def test_the_last_lines_come_before_the_exit_is_recorded(autojump_clock):
+async def test_last_lines_come_before_the_exit_is_recorded(autojump_clock):
     async with open_world() as world:
         member = await world.running(a_spec(startup_command="crash-looper 3 5"))
         seen = []
@@ -509,7 +509,7 @@ async def test_the_last_lines_come_before_the_exit_is_recorded(autojump_clock):
         assert seen[0] == ["Ready", "Crashing with 3"]
 
 
-async def test_an_unfinished_last_line_is_told_at_the_end(autojump_clock):
+async def test_unfinished_last_line_is_told_at_the_end(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(startup_command="prompt"))
         await world.tell(messages.Kill())
@@ -517,14 +517,14 @@ async def test_an_unfinished_last_line_is_told_at_the_end(autojump_clock):
         assert world.console()[-1].endswith("Ready\x1b[0m> ")
 
 
-async def test_a_process_that_ran_out_of_memory_is_told_apart(autojump_clock):
+async def test_process_that_ran_out_of_memory_is_told_apart(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(startup_command="memory-hog"))
         state = await world.wait(Phase.OFFLINE)
         assert (state.exit.code, state.exit.oom_killed) == (137, True)
 
 
-async def test_the_exit_is_dated_by_the_engine(autojump_clock):
+async def test_exit_is_dated_by_the_engine(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(startup_command="crash-looper 3 5"))
         state = await world.wait(Phase.OFFLINE)
@@ -549,7 +549,7 @@ async def test_delete_while_running_stops_with_the_configured_stop_first(autojum
         assert exits(world)[0].code == 0
 
 
-async def test_a_kill_hurries_a_deletion(autojump_clock):
+async def test_kill_hurries_a_deletion(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(startup_command="ignore-sigterm", stop=StopPolicy(timeout=600.0)))
         await world.tell(messages.Delete())
@@ -561,7 +561,7 @@ async def test_a_kill_hurries_a_deletion(autojump_clock):
         assert trio.current_time() - begun < 1
 
 
-async def test_a_removal_that_the_engine_refuses_is_told_and_tried_again(autojump_clock):
+async def test_removal_that_the_engine_refuses_is_told_and_tried_again(autojump_clock):
     async with open_world() as world:
         member = await world.create()
         await world.wait(Phase.OFFLINE)
@@ -578,7 +578,7 @@ async def test_a_removal_that_the_engine_refuses_is_told_and_tried_again(autojum
         assert await world.engine.list() == []
 
 
-async def test_a_name_can_be_used_again_after_its_deletion(autojump_clock):
+async def test_name_can_be_used_again_after_its_deletion(autojump_clock):
     async with open_world() as world:
         await world.running()
         await world.tell(messages.Delete())
@@ -588,7 +588,7 @@ async def test_a_name_can_be_used_again_after_its_deletion(autojump_clock):
         assert [row.internal_id for row in await world.engine.list()] == ["s1"]
 
 
-async def test_a_name_that_is_taken_is_refused(autojump_clock):
+async def test_name_that_is_taken_is_refused(autojump_clock):
     async with open_world() as world:
         await world.create()
         with pytest.raises(Rejection, match="exists already"):
@@ -596,7 +596,7 @@ async def test_a_name_that_is_taken_is_refused(autojump_clock):
         assert world.names().count("Created") == 1
 
 
-async def test_a_creation_whose_asker_went_away_is_whole_or_did_not_happen(autojump_clock):
+async def test_creation_whose_asker_went_away_is_whole_or_did_not_happen(autojump_clock):
     async with open_world() as world:
         with trio.CancelScope() as scope:
             scope.cancel()
@@ -609,7 +609,7 @@ async def test_a_creation_whose_asker_went_away_is_whole_or_did_not_happen(autoj
 # The terminal
 
 
-async def test_the_terminal_has_a_size_from_the_start_and_keeps_the_one_it_was_given(autojump_clock):
+async def test_terminal_has_a_size_from_the_start_and_keeps_the_one_it_was_given(autojump_clock):
     async with open_world() as world:
         member = await world.running()
         await trio.sleep(1)
@@ -622,7 +622,7 @@ async def test_the_terminal_has_a_size_from_the_start_and_keeps_the_one_it_was_g
         assert world.engine.terminal_size("s1") == (80, 24)
 
 
-async def test_a_terminal_that_is_resized_without_end_costs_the_engine_few_calls(autojump_clock):
+async def test_terminal_that_is_resized_without_end_costs_the_engine_few_calls(autojump_clock):
     async with open_world() as world:
         member = await world.running()
         await trio.sleep(1)
@@ -636,7 +636,7 @@ async def test_a_terminal_that_is_resized_without_end_costs_the_engine_few_calls
         assert len(calls(world, "resize")) - before <= 1 / RESIZING + 3
 
 
-async def test_a_size_that_is_given_while_another_is_being_set_is_not_lost(autojump_clock):
+async def test_size_that_is_given_while_another_is_being_set_is_not_lost(autojump_clock):
     async with open_world() as world:
         member = await world.running()
         world.engine.faults = slowly("resize", seconds=1.0)

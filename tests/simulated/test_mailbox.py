@@ -23,7 +23,7 @@ async def test_messages_are_received_in_the_order_of_their_sending(mailbox, ref)
     assert [(await mailbox.receive()).message for _ in range(3)] == [0, 1, 2]
 
 
-async def test_a_reader_waits_for_the_first_message(mailbox, ref, nursery, autojump_clock):
+async def test_reader_waits_for_the_first_message(mailbox, ref, nursery, autojump_clock):
     record = []
 
     async def read():
@@ -37,7 +37,7 @@ async def test_a_reader_waits_for_the_first_message(mailbox, ref, nursery, autoj
     assert record == ["hello"]
 
 
-async def test_an_asker_goes_on_with_the_receipt(mailbox, ref, nursery):
+async def test_asker_goes_on_with_the_receipt(mailbox, ref, nursery):
     async def answer():
         envelope = await mailbox.receive()
         assert envelope.message == "question"
@@ -50,7 +50,7 @@ async def test_an_asker_goes_on_with_the_receipt(mailbox, ref, nursery):
     assert receipt.events == []
 
 
-async def test_an_asker_goes_on_with_the_error(mailbox, ref, nursery):
+async def test_asker_goes_on_with_the_error(mailbox, ref, nursery):
     async def refuse():
         (await mailbox.receive()).fail(KeyError("no"))
 
@@ -59,7 +59,7 @@ async def test_an_asker_goes_on_with_the_error(mailbox, ref, nursery):
         await ref.ask("question")
 
 
-async def test_the_first_answer_counts(mailbox, ref, nursery):
+async def test_first_answer_counts(mailbox, ref, nursery):
     async def answer():
         envelope = await mailbox.receive()
         envelope.answer(Receipt(5))
@@ -69,14 +69,14 @@ async def test_the_first_answer_counts(mailbox, ref, nursery):
     assert await ref.ask("question") == Receipt(5)
 
 
-async def test_a_message_that_was_told_needs_no_answer(mailbox, ref):
+async def test_message_that_was_told_needs_no_answer(mailbox, ref):
     ref.tell_nowait("report")
     envelope = await mailbox.receive()
     envelope.answer(Receipt(1))
     envelope.fail(KeyError("nobody hears it"))
 
 
-async def test_an_asker_that_left_leaves_the_mailbox_working(mailbox, ref, autojump_clock):
+async def test_asker_that_left_leaves_the_mailbox_working(mailbox, ref, autojump_clock):
     with trio.move_on_after(1):
         await ref.ask("given up")
     ref.tell_nowait("next")
@@ -85,7 +85,7 @@ async def test_an_asker_that_left_leaves_the_mailbox_working(mailbox, ref, autoj
     assert (await mailbox.receive()).message == "next"
 
 
-async def test_a_full_mailbox_refuses_who_asks_and_drops_what_is_told(mailbox, ref):
+async def test_full_mailbox_refuses_who_asks_and_drops_what_is_told(mailbox, ref):
     for number in range(CAPACITY):
         assert ref.tell_nowait(number)
     assert not ref.tell_nowait("one too many")
@@ -135,7 +135,7 @@ async def test_closing_answers_everybody_who_waits(mailbox, ref, nursery):
     assert all(gone.quarantined for gone in record)
 
 
-async def test_a_closed_mailbox_answers_everybody_who_comes_until_it_is_reopened(mailbox, ref):
+async def test_closed_mailbox_answers_everybody_who_comes_until_it_is_reopened(mailbox, ref):
     mailbox.close(ActorGone("it left"))
     assert str(mailbox.closed) == "it left"
     assert not ref.tell_nowait("dropped")
@@ -147,7 +147,7 @@ async def test_a_closed_mailbox_answers_everybody_who_comes_until_it_is_reopened
     assert (await mailbox.receive()).message == "taken"
 
 
-async def test_a_closed_mailbox_keeps_nothing_of_those_who_asked(mailbox, ref):
+async def test_closed_mailbox_keeps_nothing_of_those_who_asked(mailbox, ref):
     mailbox.close(ActorGone("it left"))
     for _ in range(3):
         with pytest.raises(ActorGone):
@@ -155,7 +155,7 @@ async def test_a_closed_mailbox_keeps_nothing_of_those_who_asked(mailbox, ref):
     assert mailbox.closed.__traceback__ is None
 
 
-async def test_a_sender_that_waits_for_room_goes_on_when_the_mailbox_closes(mailbox, ref, nursery):
+async def test_sender_that_waits_for_room_goes_on_when_the_mailbox_closes(mailbox, ref, nursery):
     record = []
     for number in range(CAPACITY):
         ref.tell_nowait(number)
@@ -171,7 +171,7 @@ async def test_a_sender_that_waits_for_room_goes_on_when_the_mailbox_closes(mail
     assert record == ["went on"]
 
 
-async def test_a_sender_that_waits_for_room_after_a_reopening_sleeps(mailbox, ref, nursery):
+async def test_sender_that_waits_for_room_after_a_reopening_sleeps(mailbox, ref, nursery):
     mailbox.close(ActorGone("it left"))
     mailbox.reopen()
     for number in range(CAPACITY):

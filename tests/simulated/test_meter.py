@@ -24,7 +24,7 @@ def samplings(world):
     return world.engine.calls.count(engine.Call("sample"))
 
 
-async def test_a_running_container_is_measured_each_second(autojump_clock):
+async def test_running_container_is_measured_each_second(autojump_clock):
     async with open_metered() as world:
         member = await world.running()
         await trio.sleep(10.5)
@@ -43,14 +43,14 @@ async def test_many_containers_are_measured_by_one_call(autojump_clock):
         assert all(member.stats.value.cpu_usage == 1.0 for member in world.fleet)
 
 
-async def test_the_meter_asks_for_nothing_while_nothing_runs(autojump_clock):
+async def test_meter_asks_for_nothing_while_nothing_runs(autojump_clock):
     async with open_metered() as world:
         await world.create()
         await trio.sleep(10)
         assert samplings(world) == 0
 
 
-async def test_a_container_that_has_ended_has_no_stats(autojump_clock):
+async def test_container_that_has_ended_has_no_stats(autojump_clock):
     async with open_metered() as world:
         member = await world.running()
         await trio.sleep(5)
@@ -61,7 +61,7 @@ async def test_a_container_that_has_ended_has_no_stats(autojump_clock):
         assert member.stats.value is None
 
 
-async def test_a_container_that_ends_while_it_is_measured_has_no_stats(autojump_clock):
+async def test_container_that_ends_while_it_is_measured_has_no_stats(autojump_clock):
     async with open_metered() as world:
         member = await world.running()
 
@@ -77,7 +77,7 @@ async def test_a_container_that_ends_while_it_is_measured_has_no_stats(autojump_
         assert member.stats.value is None
 
 
-async def test_an_engine_that_is_away_is_asked_again(autojump_clock):
+async def test_engine_that_is_away_is_asked_again(autojump_clock):
     async with open_metered() as world:
         member = await world.running()
         await trio.sleep(3)

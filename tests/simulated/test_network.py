@@ -52,7 +52,7 @@ class Calls:
 
 
 @pytest.mark.parametrize("refusals", [{}, {"POST": 409}])
-async def test_a_network_that_is_missing_is_made_and_then_known(refusals):
+async def test_network_that_is_missing_is_made_and_then_known(refusals):
     inside, calls = ContainerNetworks(), Calls(refusals=refusals)
     await Network(calls, inside).ensure()
     assert calls.asked == ["GET networks/lightd", "POST networks/create", "GET networks/lightd"]
@@ -61,7 +61,7 @@ async def test_a_network_that_is_missing_is_made_and_then_known(refusals):
     assert not inside.holds("172.18.0.1")
 
 
-async def test_one_that_is_there_is_left_alone_and_known(caplog):
+async def test_network_that_exists_is_left_alone_and_known(caplog):
     inside, calls = ContainerNetworks(), Calls(FOUND)
     await Network(calls, inside).ensure()
     assert calls.asked == ["GET networks/lightd"]
@@ -70,20 +70,20 @@ async def test_one_that_is_there_is_left_alone_and_known(caplog):
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_what_the_engine_fails_at_is_raised(method):
+async def test_network_raises_what_the_engine_fails_at(method):
     calls = Calls(refusals={method: 500})
     with pytest.raises(EngineUnavailable):
         await Network(calls, ContainerNetworks()).ensure()
 
 
-async def test_one_that_somebody_left_open_is_told_once(caplog):
+async def test_open_network_is_reported_once(caplog):
     network = Network(Calls({**FOUND, "Options": {}}), ContainerNetworks())
     for _ in range(3):
         assert await network.look()
     assert caplog.text.count("lets containers reach each other") == 1
 
 
-async def test_one_without_addresses_holds_nobody():
+async def test_network_without_addresses_holds_no_container():
     inside = ContainerNetworks()
     await Network(Calls({**FOUND, "IPAM": {"Config": None}}), inside).look()
     assert not inside.holds("172.18.0.9")
@@ -92,7 +92,7 @@ async def test_one_without_addresses_holds_nobody():
 @pytest.mark.parametrize(
     ("configured", "uplinks", "mtu"), [(0, 1400, "1400"), (1300, 1400, "1300"), (0, None, None)]
 )
-async def test_a_new_network_has_the_configured_mtu_or_that_of_the_uplink(
+async def test_new_network_has_the_configured_mtu_or_that_of_the_uplink(
     monkeypatch, configured, uplinks, mtu
 ):
     monkeypatch.setattr(uplink, "read_mtu", lambda: uplinks)
@@ -101,7 +101,7 @@ async def test_a_new_network_has_the_configured_mtu_or_that_of_the_uplink(
     assert calls.network["Options"].get("com.docker.network.driver.mtu") == mtu
 
 
-async def test_a_network_whose_packets_do_not_fit_through_the_uplink_is_told_once(monkeypatch, caplog):
+async def test_network_whose_packets_do_not_fit_through_the_uplink_is_told_once(monkeypatch, caplog):
     monkeypatch.setattr(uplink, "read_mtu", lambda: 1400)
     network = Network(Calls(FOUND), ContainerNetworks())
     for _ in range(3):

@@ -43,7 +43,7 @@ async def heard(world, internal_id="s1"):
 # The engine
 
 
-async def test_the_daemon_serves_without_an_engine_and_does_its_work_once_there_is_one(autojump_clock):
+async def test_daemon_serves_without_an_engine_and_does_its_work_once_there_is_one(autojump_clock):
     journal = MemoryJournal(virtual_clock())
     async with fake.open_fake_engine() as engine:
         engine.go_down()
@@ -57,7 +57,7 @@ async def test_the_daemon_serves_without_an_engine_and_does_its_work_once_there_
             await world.wait_engine()
 
 
-async def test_an_outage_under_running_servers_is_no_exit_and_their_consoles_go_on(autojump_clock):
+async def test_outage_under_running_servers_is_no_exit_and_their_consoles_go_on(autojump_clock):
     async with open_world() as world:
         await world.running()
         before = world.events()
@@ -83,7 +83,7 @@ async def test_lines_printed_during_an_outage_are_made_up_for(autojump_clock):
         assert world.console() == ["Ready", "meanwhile"]
 
 
-async def test_an_exit_during_an_outage_is_found_with_its_code_and_its_last_lines(autojump_clock):
+async def test_exit_during_an_outage_is_found_with_its_code_and_its_last_lines(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(startup_command="echo Ready; sleep 10; echo goodbye; exit 5"))
         world.engine.go_down()
@@ -96,7 +96,7 @@ async def test_an_exit_during_an_outage_is_found_with_its_code_and_its_last_line
         assert world.console() == ["Ready", "goodbye"]
 
 
-async def test_an_engine_that_took_its_containers_down_with_it_has_ended_them(autojump_clock):
+async def test_engine_that_took_its_containers_down_with_it_has_ended_them(autojump_clock):
     async with open_world() as world:
         await world.running()
         world.engine.go_down(containers_too=True)
@@ -106,7 +106,7 @@ async def test_an_engine_that_took_its_containers_down_with_it_has_ended_them(au
 
 
 @pytest.mark.parametrize("name", ["inspect", "list", "notices", "remove_orphan"])
-async def test_an_outage_in_the_middle_of_a_reconcile_is_waited_for(autojump_clock, name):
+async def test_outage_in_the_middle_of_a_reconcile_is_waited_for(autojump_clock, name):
     """Several containers are looked at at once: their troubles come together, and are one trouble."""
     async with open_world() as world:
         for internal_id in ("s1", "s2", "s3"):
@@ -143,7 +143,7 @@ async def test_notices_that_are_cut_off_are_followed_again_and_that_is_no_outage
 
 
 @pytest.mark.parametrize("answer", [None, EngineUnavailable("too late")])
-async def test_a_look_that_stalls_on_one_container_keeps_nobody_else_waiting(autojump_clock, answer):
+async def test_look_that_stalls_on_one_container_keeps_nobody_else_waiting(autojump_clock, answer):
     journal = MemoryJournal(virtual_clock())
     async with fake.open_fake_engine() as engine:
         async with open_daemon(journal, engine) as world:
@@ -173,7 +173,7 @@ async def test_a_look_that_stalls_on_one_container_keeps_nobody_else_waiting(aut
             assert len(exits(world, "s1")) == 1
 
 
-async def test_an_outage_at_the_regular_look_is_passed_over(autojump_clock):
+async def test_outage_at_the_regular_look_is_passed_over(autojump_clock):
     async with open_world() as world:
         await world.running()
         failures = iter(range(1))
@@ -188,14 +188,14 @@ async def test_an_outage_at_the_regular_look_is_passed_over(autojump_clock):
         assert await heard(world)
 
 
-async def test_the_regular_look_rests_while_the_engine_is_away(autojump_clock):
+async def test_regular_look_rests_while_the_engine_is_away(autojump_clock):
     async with open_world() as world:
         world.engine.go_down()
         await trio.sleep(2 * fleet_module.RECONCILE_EVERY)
         assert world.engine.calls.count(fake.Call("list")) == 1
 
 
-async def test_a_notice_that_can_not_be_followed_up_is_made_up_for_by_the_watch(autojump_clock):
+async def test_notice_that_can_not_be_followed_up_is_made_up_for_by_the_watch(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(startup_command="crash-looper 3 5"))
         failures = iter(range(1))
@@ -208,7 +208,7 @@ async def test_a_notice_that_can_not_be_followed_up_is_made_up_for_by_the_watch(
         assert (await world.wait(Phase.OFFLINE)).exit.code == 3
 
 
-async def test_a_start_whose_answer_was_lost_is_not_done_twice(autojump_clock):
+async def test_start_whose_answer_was_lost_is_not_done_twice(autojump_clock):
     async with open_world() as world:
         await world.create(a_spec(startup_command="crash-looper 3 0.05"))
         await world.wait(Phase.OFFLINE)
@@ -226,7 +226,7 @@ async def test_a_start_whose_answer_was_lost_is_not_done_twice(autojump_clock):
         assert [call.name for call in world.engine.calls].count("start") == 1
 
 
-async def test_a_console_that_can_not_be_attached_keeps_no_start_waiting_for_ever(autojump_clock):
+async def test_console_that_can_not_be_attached_keeps_no_start_waiting_for_ever(autojump_clock):
     async with open_world() as world:
         await world.create()
         await world.wait(Phase.OFFLINE)
@@ -249,7 +249,7 @@ async def broken(_console):
     raise EngineUnavailable("reset by peer")
 
 
-async def test_a_stream_that_breaks_is_attached_again(autojump_clock, monkeypatch):
+async def test_stream_that_breaks_is_attached_again(autojump_clock, monkeypatch):
     async with open_world() as world:
         await world.running()
         monkeypatch.setattr(FakeAttachment, "receive", broken)
@@ -261,7 +261,7 @@ async def test_a_stream_that_breaks_is_attached_again(autojump_clock, monkeypatc
         assert exits(world) == []
 
 
-async def test_a_stream_that_is_cut_every_minute_is_attached_again_at_once(autojump_clock):
+async def test_stream_that_is_cut_every_minute_is_attached_again_at_once(autojump_clock):
     async with open_world() as world:
         await world.running()
         for _ in range(20):
@@ -315,7 +315,7 @@ async def deaf(process, _words):
     return 0
 
 
-async def test_a_size_that_can_not_be_set_is_set_at_the_next_attachment(autojump_clock):
+async def test_size_that_can_not_be_set_is_set_at_the_next_attachment(autojump_clock):
     async with open_world() as world:
 
         async def faults(call, _moment):
@@ -334,7 +334,7 @@ async def test_a_size_that_can_not_be_set_is_set_at_the_next_attachment(autojump
 # Containers behind our back
 
 
-async def test_a_running_container_that_someone_removes_has_exited_and_can_be_started_again(autojump_clock):
+async def test_running_container_that_someone_removes_has_exited_and_can_be_started_again(autojump_clock):
     async with open_world() as world:
         await world.running()
         world.engine.vanish("s1")
@@ -347,7 +347,7 @@ async def test_a_running_container_that_someone_removes_has_exited_and_can_be_st
         assert await heard(world)
 
 
-async def test_a_container_that_someone_removes_while_it_rests_is_built_anew(autojump_clock):
+async def test_container_that_someone_removes_while_it_rests_is_built_anew(autojump_clock):
     async with open_world() as world:
         await world.create()
         await world.wait(Phase.OFFLINE)
@@ -358,7 +358,7 @@ async def test_a_container_that_someone_removes_while_it_rests_is_built_anew(aut
         await world.wait(Phase.RUNNING)
 
 
-async def test_a_container_whose_removal_nobody_noticed_is_built_anew_at_once(autojump_clock):
+async def test_container_whose_removal_nobody_noticed_is_built_anew_at_once(autojump_clock):
     async with open_world() as world:
         await world.create()
         await world.wait(Phase.OFFLINE)
@@ -372,7 +372,7 @@ async def test_a_container_whose_removal_nobody_noticed_is_built_anew_at_once(au
         assert world.console() == ["Ready"]
 
 
-async def test_a_container_that_is_removed_as_it_is_started_is_built_anew(autojump_clock):
+async def test_container_that_is_removed_as_it_is_started_is_built_anew(autojump_clock):
     async with open_world() as world:
         await world.create()
         await world.wait(Phase.OFFLINE)
@@ -388,7 +388,7 @@ async def test_a_container_that_is_removed_as_it_is_started_is_built_anew(autoju
         assert world.console() == ["Ready"]
 
 
-async def test_a_container_that_is_removed_as_its_console_is_read_again_has_exited(autojump_clock):
+async def test_container_that_is_removed_as_its_console_is_read_again_has_exited(autojump_clock):
     async with open_world() as world:
         await world.running()
         await trio.sleep(1)
@@ -405,7 +405,7 @@ async def test_a_container_that_is_removed_as_its_console_is_read_again_has_exit
         assert [event.code for event in exits(world)] == [None]
 
 
-async def test_a_removal_during_an_outage_is_noticed_afterwards(autojump_clock):
+async def test_removal_during_an_outage_is_noticed_afterwards(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec("s1"))
         await world.create(a_spec("s2"))
@@ -421,7 +421,7 @@ async def test_a_removal_during_an_outage_is_noticed_afterwards(autojump_clock):
         assert world.state("s2").engine_id is None
 
 
-async def test_a_container_that_someone_started_is_found_running_and_can_be_stopped(autojump_clock):
+async def test_container_that_someone_started_is_found_running_and_can_be_stopped(autojump_clock):
     async with open_world() as world:
         await world.create()
         await world.wait(Phase.OFFLINE)
@@ -433,7 +433,7 @@ async def test_a_container_that_someone_started_is_found_running_and_can_be_stop
         await world.wait(Phase.OFFLINE)
 
 
-async def test_a_life_that_someone_gave_it_and_that_ended_unseen_keeps_no_start_from_happening(
+async def test_life_that_someone_gave_it_and_that_ended_unseen_keeps_no_start_from_happening(
     autojump_clock,
 ):
     async with open_world() as world:
@@ -451,7 +451,7 @@ async def test_a_life_that_someone_gave_it_and_that_ended_unseen_keeps_no_start_
         assert exits(world) == []
 
 
-async def test_a_container_that_someone_restarted_has_exited_and_runs(autojump_clock):
+async def test_container_that_someone_restarted_has_exited_and_runs(autojump_clock):
     async with open_world() as world:
         await world.running()
         await trio.sleep(1)
@@ -480,7 +480,7 @@ async def test_orphans_of_this_node_are_removed_and_nobody_elses_are_touched(aut
             assert await heard(world)
 
 
-async def test_a_server_that_runs_and_is_in_no_journal_is_left_alone_until_it_ends(autojump_clock, caplog):
+async def test_server_that_runs_and_is_in_no_journal_is_left_alone_until_it_ends(autojump_clock, caplog):
     async with open_world() as world:
         await world.engine.start(await world.engine.create_server(a_spec("lost"), 1))
         await trio.sleep(fleet_module.RECONCILE_EVERY + 1)
@@ -491,7 +491,7 @@ async def test_a_server_that_runs_and_is_in_no_journal_is_left_alone_until_it_en
         assert await world.engine.list() == []
 
 
-async def test_an_orphan_that_can_not_be_removed_keeps_nobody_waiting(autojump_clock):
+async def test_orphan_that_can_not_be_removed_keeps_nobody_waiting(autojump_clock):
     async with open_world() as world:
         await world.engine.create_server(a_spec("orphan"), 1)
 
@@ -505,7 +505,7 @@ async def test_an_orphan_that_can_not_be_removed_keeps_nobody_waiting(autojump_c
         assert world.fleet.engine_up.value
 
 
-async def test_a_notice_about_a_strange_container_is_no_news(autojump_clock):
+async def test_notice_about_a_strange_container_is_no_news(autojump_clock):
     async with open_world() as world:
         await world.running()
         before = world.events()
@@ -520,7 +520,7 @@ async def test_a_notice_about_a_strange_container_is_no_news(autojump_clock):
 # Restarts of the daemon
 
 
-async def test_a_running_server_is_found_again_with_its_console(autojump_clock):
+async def test_running_server_is_found_again_with_its_console(autojump_clock):
     journal = MemoryJournal(virtual_clock())
     async with fake.open_fake_engine() as engine:
         async with open_daemon(journal, engine) as world:
@@ -535,7 +535,7 @@ async def test_a_running_server_is_found_again_with_its_console(autojump_clock):
             assert world.console() == ["Ready", "are you there", "got: are you there"]
 
 
-async def test_an_exit_while_the_daemon_was_away_is_found_with_its_code_and_its_last_lines(autojump_clock):
+async def test_exit_while_the_daemon_was_away_is_found_with_its_code_and_its_last_lines(autojump_clock):
     journal = MemoryJournal(virtual_clock())
     async with fake.open_fake_engine() as engine:
         async with open_daemon(journal, engine) as world:
@@ -548,7 +548,7 @@ async def test_an_exit_while_the_daemon_was_away_is_found_with_its_code_and_its_
             assert world.console() == ["Ready", "Crashing with 3"]
 
 
-async def test_a_stop_goes_on_after_a_restart_of_the_daemon(autojump_clock):
+async def test_stop_goes_on_after_a_restart_of_the_daemon(autojump_clock):
     journal = MemoryJournal(virtual_clock())
     async with fake.open_fake_engine() as engine:
         async with open_daemon(journal, engine) as world:
@@ -560,7 +560,7 @@ async def test_a_stop_goes_on_after_a_restart_of_the_daemon(autojump_clock):
             assert exits(world)[0].expected
 
 
-async def test_an_install_script_that_ended_while_the_daemon_was_away_has_its_output_told(autojump_clock):
+async def test_install_script_that_ended_while_the_daemon_was_away_has_its_output_told(autojump_clock):
     journal = MemoryJournal(virtual_clock())
     async with fake.open_fake_engine() as engine:
         async with open_daemon(journal, engine) as world:
@@ -601,7 +601,7 @@ def breaking(real, on):
     return decide
 
 
-async def test_a_bug_quarantines_its_container_and_the_others_never_notice(autojump_clock, monkeypatch):
+async def test_bug_quarantines_its_container_and_the_others_never_notice(autojump_clock, monkeypatch):
     async with open_world() as world:
         await world.running(a_spec("s1"))
         await world.running(a_spec("s2"))
@@ -632,7 +632,7 @@ async def test_a_bug_quarantines_its_container_and_the_others_never_notice(autoj
         await world.wait(Phase.OFFLINE)
 
 
-async def test_a_pattern_that_was_seen_as_the_actor_broke_is_not_forgotten(autojump_clock, monkeypatch):
+async def test_pattern_that_was_seen_as_the_actor_broke_is_not_forgotten(autojump_clock, monkeypatch):
     async with open_world() as world:
         bugs = iter([RuntimeError("a bug")])
         real = decider_module.decide
@@ -662,7 +662,7 @@ async def open_full_world():
         yield world
 
 
-async def test_a_command_that_can_not_be_recorded_is_refused_and_does_nothing(autojump_clock):
+async def test_command_that_can_not_be_recorded_is_refused_and_does_nothing(autojump_clock):
     async with open_full_world() as world:
         await world.running()
         world.journal.full = True
@@ -676,7 +676,7 @@ async def test_a_command_that_can_not_be_recorded_is_refused_and_does_nothing(au
         await world.wait(Phase.OFFLINE)
 
 
-async def test_a_creation_that_can_not_be_recorded_did_not_happen(autojump_clock):
+async def test_creation_that_can_not_be_recorded_did_not_happen(autojump_clock):
     async with open_full_world() as world:
         world.journal.full = True
         with pytest.raises(JournalUnavailable):
@@ -706,7 +706,7 @@ async def test_many_creations_of_one_name_that_can_not_be_recorded_did_not_happe
         await world.running()
 
 
-async def test_what_happens_while_nothing_can_be_recorded_is_recorded_afterwards(autojump_clock):
+async def test_events_during_a_journal_failure_are_recorded_afterwards(autojump_clock):
     async with open_full_world() as world:
         await world.create(a_spec(startup_command="echo Loading; sleep 10; echo Ready; sleep 10; exit 4"))
         await world.wait(Phase.OFFLINE)
@@ -725,7 +725,7 @@ async def test_what_happens_while_nothing_can_be_recorded_is_recorded_afterwards
         assert world.console() == ["Loading", "Ready"]
 
 
-async def test_an_installation_goes_on_where_the_journal_stopped_it(autojump_clock):
+async def test_installation_goes_on_where_the_journal_stopped_it(autojump_clock):
     async with open_full_world() as world:
         await world.create(a_spec(install_script="echo installing; sleep 5"))
         world.journal.full = True
@@ -735,7 +735,7 @@ async def test_an_installation_goes_on_where_the_journal_stopped_it(autojump_clo
         assert world.console() == ["installing"]
 
 
-async def test_a_start_that_could_not_be_recorded_in_time_is_not_done_twice(autojump_clock):
+async def test_start_that_could_not_be_recorded_in_time_is_not_done_twice(autojump_clock):
     async with open_full_world() as world:
 
         async def faults(call, moment):
@@ -756,12 +756,12 @@ async def test_a_start_that_could_not_be_recorded_in_time_is_not_done_twice(auto
 # Names of streams
 
 
-def test_a_stream_that_holds_no_container_belongs_to_none():
+def test_stream_that_holds_no_container_belongs_to_none():
     assert internal_id_of(stream_of("s1")) == "s1"
     assert internal_id_of("portpool") is None
 
 
-async def test_a_container_that_is_not_there_is_none(autojump_clock):
+async def test_container_that_is_not_there_is_none(autojump_clock):
     async with open_world() as world:
         assert world.fleet.get("nobody") is None
         member = await world.create()

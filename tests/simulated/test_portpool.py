@@ -61,7 +61,7 @@ def owner(pool, key=PORT):
     return pool.state.entries[key].held_by
 
 
-async def test_a_container_holds_its_ports_for_as_long_as_it_lives(autojump_clock):
+async def test_container_holds_its_ports_for_as_long_as_it_lives(autojump_clock):
     async with open_pool() as (world, pool):
         await create(world, pool)
         await world.wait(Phase.OFFLINE)
@@ -71,7 +71,7 @@ async def test_a_container_holds_its_ports_for_as_long_as_it_lives(autojump_cloc
             await pool.ref.ask(Lease("s2", (PORT,)))
 
 
-async def test_a_deletion_gives_the_ports_back(autojump_clock):
+async def test_deletion_gives_the_ports_back(autojump_clock):
     async with open_pool() as (world, pool):
         await create(world, pool)
         await world.wait(Phase.OFFLINE)
@@ -81,7 +81,7 @@ async def test_a_deletion_gives_the_ports_back(autojump_clock):
         assert owner(pool) is None
 
 
-async def test_an_installation_that_fails_gives_the_ports_back(autojump_clock):
+async def test_installation_that_fails_gives_the_ports_back(autojump_clock):
     async with open_pool() as (world, pool):
         await create(world, pool, image="no-such:image")
         await world.wait(Phase.FAILED)
@@ -89,7 +89,7 @@ async def test_an_installation_that_fails_gives_the_ports_back(autojump_clock):
         assert owner(pool) is None
 
 
-async def test_a_new_container_of_an_old_name_does_not_lose_its_ports_to_the_old_ones_deletion(
+async def test_new_container_of_an_old_name_does_not_lose_its_ports_to_the_old_ones_deletion(
     autojump_clock,
 ):
     async with open_pool() as (world, pool):
@@ -104,7 +104,7 @@ async def test_a_new_container_of_an_old_name_does_not_lose_its_ports_to_the_old
         assert owner(pool) == "s1"
 
 
-async def test_the_release_belongs_to_the_operation_that_led_to_it(autojump_clock):
+async def test_release_belongs_to_the_operation_that_led_to_it(autojump_clock):
     async with open_pool() as (world, pool):
         await create(world, pool)
         await world.wait(Phase.OFFLINE)
@@ -185,7 +185,7 @@ async def test_ports_that_could_not_be_had_are_given_back_and_the_old_ones_are_k
         assert world.state().error == "Port 25566/tcp is in use on the host"
 
 
-async def test_a_lease_whose_wish_was_never_recorded_is_given_back_by_the_next_start(autojump_clock):
+async def test_lease_whose_wish_was_never_recorded_is_given_back_by_the_next_start(autojump_clock):
     journal = FullJournal(virtual_clock())
     async with fake.open_fake_engine() as engine:
         async with open_daemon(journal, engine) as (world, pool):
@@ -197,7 +197,7 @@ async def test_a_lease_whose_wish_was_never_recorded_is_given_back_by_the_next_s
             assert (owner(pool), owner(pool, OTHER)) == ("s1", None)
 
 
-async def test_a_start_on_a_full_disk_is_a_start_and_strangers_leases_go_once_there_is_room(autojump_clock):
+async def test_start_on_a_full_disk_is_a_start_and_strangers_leases_go_once_there_is_room(autojump_clock):
     journal = FullJournal(virtual_clock())
     async with fake.open_fake_engine() as engine:
         await lease_to_a_stranger(journal, engine)

@@ -24,7 +24,7 @@ def spend_all(table, budget, identity=TENANT, subject="a"):
     return 1000, None
 
 
-async def test_a_budget_is_spent_and_comes_back_one_by_one(autojump_clock):
+async def test_budget_is_spent_and_comes_back_one_by_one(autojump_clock):
     table = Rates()
     count, refusal = spend_all(table, STARTING)
     assert count == STARTING.burst
@@ -61,11 +61,11 @@ async def test_many_tokens_of_one_tenant_share_a_budget_that_is_not_the_panels(a
     assert spend_all(table, STARTING, PAGES[4])[0] == 1
 
 
-async def test_the_master_has_no_limit(autojump_clock):
+async def test_master_has_no_limit(autojump_clock):
     assert spend_all(Rates(), STARTING, Identity(MASTER)) == (1000, None)
 
 
-async def test_the_budget_that_was_used_longest_ago_is_forgotten(autojump_clock, monkeypatch):
+async def test_budget_that_was_used_longest_ago_is_forgotten(autojump_clock, monkeypatch):
     monkeypatch.setattr(rates, "REMEMBERED", 2)
     table = Rates()
     for subject in "abc":

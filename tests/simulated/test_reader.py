@@ -68,7 +68,7 @@ async def test_lines_printed_between_two_attachments_are_made_up_for():
     assert scene.lines == ["one", "two", "three"]
 
 
-async def test_the_stream_s_repetition_of_the_log_is_left_out():
+async def test_stream_s_repetition_of_the_log_is_left_out():
     scene = Scene()
     scene.log.print(109, "one", "two", "three")
     await scene.begun()
@@ -80,7 +80,7 @@ async def test_the_stream_s_repetition_of_the_log_is_left_out():
     assert len(scene.log.asked) == 1
 
 
-async def test_what_only_looked_like_a_repetition_is_shown_when_that_is_clear():
+async def test_lines_that_only_looked_like_a_repetition_are_shown_when_that_is_clear():
     scene = Scene()
     scene.log.print(109, "tick", "tock")
     await scene.begun()
@@ -91,7 +91,7 @@ async def test_what_only_looked_like_a_repetition_is_shown_when_that_is_clear():
     assert scene.lines == ["tick", "tock", "tick", "boom"]
 
 
-async def test_a_line_like_the_last_one_that_comes_later_is_a_new_one():
+async def test_line_like_the_last_one_that_comes_later_is_a_new_one():
     scene = Scene(now=109)
     scene.log.print(109, "tick")
     await scene.begun()
@@ -102,7 +102,7 @@ async def test_a_line_like_the_last_one_that_comes_later_is_a_new_one():
     assert scene.lines == ["tick", "tick"]
 
 
-async def test_a_repetition_that_was_not_read_at_once_is_one_all_the_same(autojump_clock):
+async def test_repetition_that_was_not_read_at_once_is_one_all_the_same(autojump_clock):
     scene = Scene(now=109)
     scene.log.print(109, "one")
     await scene.begun()
@@ -123,7 +123,7 @@ async def test_held_back_lines_are_shown_at_the_end():
     assert scene.lines == ["tick", "tock", "tick", "End"]
 
 
-async def test_a_prompt_that_was_read_before_is_joined_to_its_answer():
+async def test_prompt_that_was_read_before_is_joined_to_its_answer():
     scene = Scene()
     scene.log.print(100, "one")
     await scene.begun(b"one\n> ")
@@ -134,7 +134,7 @@ async def test_a_prompt_that_was_read_before_is_joined_to_its_answer():
     assert scene.lines == ["one", "> say hi"]
 
 
-async def test_a_prompt_that_an_earlier_daemon_read_is_found_in_the_log():
+async def test_prompt_that_an_earlier_daemon_read_is_found_in_the_log():
     scene = Scene()
     scene.log.print(100, "one")
     await scene.begun(b"one\n")
@@ -144,7 +144,7 @@ async def test_a_prompt_that_an_earlier_daemon_read_is_found_in_the_log():
     assert await scene.take(b"say hi\r\nok\r\n") == ["> say hi", "ok"]
 
 
-async def test_a_line_that_the_engine_took_down_late_keeps_its_place():
+async def test_line_that_the_engine_took_down_late_keeps_its_place():
     scene = Scene()
     await scene.begun()
     await scene.reader.make_up(100, asked_at=109)
@@ -152,7 +152,7 @@ async def test_a_line_that_the_engine_took_down_late_keeps_its_place():
     assert await scene.take(b"next\n") == ["late", "next"]
 
 
-async def test_a_line_that_the_log_never_has_is_shown_as_it_came(autojump_clock):
+async def test_line_that_the_log_never_has_is_shown_as_it_came(autojump_clock):
     scene = Scene()
     await scene.begun(b"> ")
     await scene.reader.make_up(100, asked_at=109)
@@ -164,7 +164,7 @@ async def test_a_line_that_the_log_never_has_is_shown_as_it_came(autojump_clock)
         setattr(scene.log, state, False)
 
 
-async def test_a_prompt_that_was_finished_meanwhile_is_shown_once():
+async def test_prompt_that_was_finished_meanwhile_is_shown_once():
     scene = Scene()
     await scene.begun(b"> ")
     scene.log.print(101, "> say hi")
@@ -173,7 +173,7 @@ async def test_a_prompt_that_was_finished_meanwhile_is_shown_once():
     assert scene.lines == ["> say hi"]
 
 
-async def test_a_prompt_at_the_end_of_a_life_is_shown():
+async def test_prompt_at_the_end_of_a_life_is_shown():
     scene = Scene()
     await scene.begun(b"> ")
     await scene.reader.make_up(100, asked_at=109)
@@ -181,7 +181,7 @@ async def test_a_prompt_at_the_end_of_a_life_is_shown():
     assert scene.lines == ["> "]
 
 
-async def test_a_log_that_does_not_reach_back_is_told_of():
+async def test_log_that_does_not_reach_back_is_told_of():
     scene = Scene()
     await scene.begun(b"one\n")
     scene.log.print(200, "five", "six")
@@ -191,7 +191,7 @@ async def test_a_log_that_does_not_reach_back_is_told_of():
     assert scene.log.asked == [100]  # what overlaps would begin before the life
 
 
-async def test_what_is_not_in_the_last_seconds_of_the_log_is_looked_for_in_all_of_it():
+async def test_line_missing_from_the_last_seconds_of_the_log_is_looked_for_in_all_of_it():
     scene = Scene(now=150)
     scene.log.print(101, "one", "two")
     await scene.begun(b"one\n")
@@ -200,7 +200,7 @@ async def test_what_is_not_in_the_last_seconds_of_the_log_is_looked_for_in_all_o
     assert scene.log.asked == [148, 100]
 
 
-async def test_a_life_whose_first_lines_the_log_has_lost_is_told_of():
+async def test_life_whose_first_lines_the_log_has_lost_is_told_of():
     scene = Scene()
     scene.log.print(200, "five")
     scene.log.cut = True
@@ -217,7 +217,7 @@ async def test_another_life_that_begins_alike_is_not_taken_for_this_one():
     assert scene.lines == ["Ready", "x", "Ready", "x"]
 
 
-async def test_an_empty_log_is_no_loss():
+async def test_empty_log_is_no_loss():
     scene = Scene()
     await scene.begun(b"one\n")
     await scene.reader.make_up(100, asked_at=109)

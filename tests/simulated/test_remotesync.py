@@ -111,7 +111,7 @@ async def enabled(world):
 # What is told
 
 
-async def test_the_panel_is_told_of_each_servers_installation_in_its_order(autojump_clock, enabled):
+async def test_panel_is_told_of_each_servers_installation_in_its_order(autojump_clock, enabled):
     async with enabled.run():
         await enabled.record("a", CREATED)
         await enabled.record("b", CREATED)
@@ -125,7 +125,7 @@ async def test_the_panel_is_told_of_each_servers_installation_in_its_order(autoj
     ]
 
 
-async def test_a_failure_is_told_in_two_frames_with_ids_of_their_own(autojump_clock, enabled):
+async def test_failure_is_told_in_two_frames_with_ids_of_their_own(autojump_clock, enabled):
     async with enabled.run():
         await enabled.record("a", CREATED, FAILED)
         await enabled.wait_drained()
@@ -136,7 +136,7 @@ async def test_a_failure_is_told_in_two_frames_with_ids_of_their_own(autojump_cl
     ]
 
 
-async def test_a_panel_that_is_new_hears_of_what_comes_and_not_of_what_was(autojump_clock, world):
+async def test_panel_that_is_new_hears_of_what_comes_and_not_of_what_was(autojump_clock, world):
     await world.record("a", CREATED)
     async with world.run():
         await world.wait_drained()
@@ -168,7 +168,7 @@ async def test_acknowledged_updates_are_not_told_again_after_a_restart(autojump_
 # Trouble
 
 
-async def test_a_server_that_the_panel_chokes_on_holds_up_nobody_else(autojump_clock, enabled):
+async def test_server_that_the_panel_chokes_on_holds_up_nobody_else(autojump_clock, enabled):
     async def answer(_event_id, server):
         return BROKEN if server == "dead" else Accepted()
 
@@ -190,7 +190,7 @@ async def test_a_server_that_the_panel_chokes_on_holds_up_nobody_else(autojump_c
     assert len(enabled.panel.accepted) == 120
 
 
-async def test_a_server_that_the_panel_hangs_on_holds_up_nobody_else(autojump_clock, enabled):
+async def test_server_that_the_panel_hangs_on_holds_up_nobody_else(autojump_clock, enabled):
     async def answer(_event_id, server):
         if server == "dead":
             await trio.sleep_forever()
@@ -206,7 +206,7 @@ async def test_a_server_that_the_panel_hangs_on_holds_up_nobody_else(autojump_cl
         assert enabled.panel.now < 20.5  # a tenth of a second each
 
 
-async def test_a_panel_that_is_gone_is_not_asked_once_a_server(autojump_clock, enabled):
+async def test_panel_that_is_gone_is_not_asked_once_a_server(autojump_clock, enabled):
     async def answer(_event_id, _server):
         return DOWN
 
@@ -237,7 +237,7 @@ async def test_only_so_many_servers_are_told_at_once(autojump_clock, enabled):
     assert enabled.panel.most_at_once == AT_ONCE
 
 
-async def test_a_panel_that_turns_well_has_its_backlog_at_once(autojump_clock, enabled):
+async def test_panel_that_turns_well_has_its_backlog_at_once(autojump_clock, enabled):
     state = BROKEN
 
     async def answer(_event_id, _server):
@@ -255,7 +255,7 @@ async def test_a_panel_that_turns_well_has_its_backlog_at_once(autojump_clock, e
         assert enabled.panel.now <= looked + HEALTH + 1
 
 
-async def test_the_panels_own_wish_for_a_pause_is_kept(autojump_clock, enabled):
+async def test_panels_own_wish_for_a_pause_is_kept(autojump_clock, enabled):
     outcomes = [Later("too many requests", 77.0, everybody=True), Accepted(), Accepted()]
 
     async def answer(_event_id, _server):
@@ -273,7 +273,7 @@ async def test_the_panels_own_wish_for_a_pause_is_kept(autojump_clock, enabled):
     ]
 
 
-async def test_a_panel_that_turns_well_has_thought_better_of_the_pause_that_it_asked_for(
+async def test_panel_that_turns_well_has_thought_better_of_the_pause_that_it_asked_for(
     autojump_clock, enabled
 ):
     outcomes = [Later("come back later", 300.0, everybody=True)]
@@ -290,7 +290,7 @@ async def test_a_panel_that_turns_well_has_thought_better_of_the_pause_that_it_a
     assert [at for at, _ in enabled.panel.attempts][1:] == [pytest.approx(HEALTH, abs=0.01)]
 
 
-async def test_an_answer_that_does_not_come_is_given_up_and_tried_again(autojump_clock, enabled):
+async def test_answer_that_does_not_come_is_given_up_and_tried_again(autojump_clock, enabled):
     hangs = [True, True, False]
 
     async def answer(_event_id, _server):
@@ -307,7 +307,7 @@ async def test_an_answer_that_does_not_come_is_given_up_and_tried_again(autojump
     assert enabled.standing.last_error == "no answer within 10 seconds"
 
 
-async def test_a_refused_update_is_counted_logged_and_passed(autojump_clock, enabled, caplog):
+async def test_refused_update_is_counted_logged_and_passed(autojump_clock, enabled, caplog):
     async def answer(event_id, _server):
         return Refused("it answers 422") if event_id == "n1-1" else Accepted()
 
@@ -320,7 +320,7 @@ async def test_a_refused_update_is_counted_logged_and_passed(autojump_clock, ena
     assert "the panel refuses update n1-1 of a: it answers 422" in caplog.text
 
 
-async def test_a_server_that_is_not_taken_again_and_again_is_told_of_in_the_log(
+async def test_server_that_is_not_taken_again_and_again_is_told_of_in_the_log(
     autojump_clock, enabled, caplog
 ):
     async def answer(_event_id, _server):
@@ -333,7 +333,7 @@ async def test_a_server_that_is_not_taken_again_and_again_is_told_of_in_the_log(
     assert caplog.text.count("the panel does not take an update of a: it answers 500") == 1
 
 
-async def test_a_failures_second_frame_is_tried_again_without_its_first(autojump_clock, enabled):
+async def test_failures_second_frame_is_tried_again_without_its_first(autojump_clock, enabled):
     outcomes = [Accepted(), BROKEN, BROKEN, Accepted(), Accepted()]
 
     async def answer(_event_id, _server):
@@ -346,7 +346,7 @@ async def test_a_failures_second_frame_is_tried_again_without_its_first(autojump
     assert enabled.told("a") == [1, 1.1, 2]
 
 
-async def test_a_lane_leaves_to_the_dispatcher_what_that_has_not_seen(autojump_clock, enabled):
+async def test_lane_leaves_to_the_dispatcher_what_that_has_not_seen(autojump_clock, enabled):
     await enabled.record("a", CREATED, READY, READY)
     seen = DeliveryQueue("a", version=0, until=2, waiting=2)
     for latest, versions in ((False, [1, 2]), (True, [2])):
@@ -358,7 +358,7 @@ async def test_a_lane_leaves_to_the_dispatcher_what_that_has_not_seen(autojump_c
 # How far it is
 
 
-async def test_the_standing_says_how_much_waits_and_since_when(autojump_clock, enabled):
+async def test_standing_says_how_much_waits_and_since_when(autojump_clock, enabled):
     gates = {f"n1-{number}": trio.Event() for number in range(1, 5)}
 
     async def answer(event_id, _server):
@@ -388,7 +388,7 @@ async def test_the_standing_says_how_much_waits_and_since_when(autojump_clock, e
         assert enabled.standing.last_ok == pytest.approx(enabled.journal.clock(), abs=1)
 
 
-async def test_a_restart_counts_again_what_waits(autojump_clock, enabled):
+async def test_restart_counts_again_what_waits(autojump_clock, enabled):
     async def answer(_event_id, _server):
         return BROKEN
 
@@ -408,7 +408,7 @@ async def test_a_restart_counts_again_what_waits(autojump_clock, enabled):
     assert enabled.told("b") == list(range(4, 105))
 
 
-async def test_a_place_that_was_kept_for_a_server_with_nothing_left_goes(autojump_clock, enabled):
+async def test_place_that_was_kept_for_a_server_with_nothing_left_goes(autojump_clock, enabled):
     await enabled.record("a", CREATED)
     await enabled.cursors.save(NAME, 1, {"a": 1})
     async with enabled.run():
@@ -418,7 +418,7 @@ async def test_a_place_that_was_kept_for_a_server_with_nothing_left_goes(autojum
     assert enabled.cursors.kept[NAME] == Cursor(1)
 
 
-async def test_the_mark_is_saved_now_and_then_also_when_there_is_nothing_to_tell(
+async def test_mark_is_saved_now_and_then_also_when_there_is_nothing_to_tell(
     autojump_clock, enabled, monkeypatch
 ):
     monkeypatch.setattr(checkpoint, "FAR", 50)
@@ -429,7 +429,7 @@ async def test_the_mark_is_saved_now_and_then_also_when_there_is_nothing_to_tell
         assert enabled.cursors.kept[NAME].mark == 100
 
 
-async def test_a_panel_that_is_new_hears_of_what_came_while_that_could_not_be_saved(autojump_clock, world):
+async def test_panel_that_is_new_hears_of_what_came_while_that_could_not_be_saved(autojump_clock, world):
     world.cursors = Full()
     await world.record("a", CREATED)
     sync = RemoteSync(
@@ -444,7 +444,7 @@ async def test_a_panel_that_is_new_hears_of_what_came_while_that_could_not_be_sa
     assert world.told("a") == [2]
 
 
-async def test_a_cursor_that_can_not_be_saved_is_saved_later_and_nothing_is_told_twice(
+async def test_cursor_that_can_not_be_saved_is_saved_later_and_nothing_is_told_twice(
     autojump_clock, enabled, caplog
 ):
     enabled.cursors = Full(enabled.cursors.kept)
@@ -462,7 +462,7 @@ async def test_a_cursor_that_can_not_be_saved_is_saved_later_and_nothing_is_told
 # The newest alone
 
 
-async def test_with_latest_a_panel_that_was_away_hears_of_each_servers_newest_state(autojump_clock, enabled):
+async def test_latest_mode_tells_a_panel_that_was_away_each_servers_newest_state(autojump_clock, enabled):
     enabled.latest = True
     enabled.panel.answer, enabled.panel.unwell = down, "connection refused"
     async with enabled.run():
@@ -481,7 +481,7 @@ async def test_with_latest_a_panel_that_was_away_hears_of_each_servers_newest_st
     assert enabled.told("a") == [357, 361]
 
 
-async def test_with_latest_a_newer_update_takes_the_place_of_one_that_was_half_told(autojump_clock, enabled):
+async def test_latest_mode_replaces_a_half_told_update_by_a_newer_one(autojump_clock, enabled):
     enabled.latest = True
     outcomes = [Accepted(), BROKEN]
 
@@ -504,9 +504,7 @@ async def down(_event_id, _server):
 # Health
 
 
-async def test_the_panels_health_is_looked_at_regularly_and_told_when_it_changes(
-    autojump_clock, enabled, caplog
-):
+async def test_panels_health_is_looked_at_regularly_and_told_when_it_changes(autojump_clock, enabled, caplog):
     caplog.set_level(logging.INFO)
     async with enabled.run():
         await trio.sleep(HEALTH * 3 + 1)
@@ -526,7 +524,7 @@ async def test_the_panels_health_is_looked_at_regularly_and_told_when_it_changes
     assert enabled.panel.looks == [pytest.approx(HEALTH * n) for n in range(8)]
 
 
-async def test_a_panel_that_does_not_answer_about_its_health_is_not_well(autojump_clock, enabled):
+async def test_panel_that_does_not_answer_about_its_health_is_not_well(autojump_clock, enabled):
     enabled.panel.deaf = True
     async with enabled.run():
         await trio.sleep(HEALTH * 2 + 1)
@@ -534,7 +532,7 @@ async def test_a_panel_that_does_not_answer_about_its_health_is_not_well(autojum
     assert enabled.panel.looks == [pytest.approx(HEALTH * n) for n in range(3)]
 
 
-async def test_a_life_that_has_just_begun_does_not_claim_that_all_is_told(autojump_clock):
+async def test_life_that_has_just_begun_does_not_claim_that_all_is_told(autojump_clock):
     world = World(SlowReading(virtual_clock()))
     await world.cursors.save(NAME, 200, {"a": 0, "b": 0})
     async with world.open_bus():
@@ -563,7 +561,7 @@ class Lost(MemoryJournal):
         return []
 
 
-async def test_a_server_whose_updates_are_no_longer_kept_is_done(autojump_clock):
+async def test_server_whose_updates_are_no_longer_kept_is_done(autojump_clock):
     world = World(Lost(virtual_clock()))
     async with world.open_bus():
         await world.cursors.save(NAME, 0, {})

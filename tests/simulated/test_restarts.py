@@ -17,7 +17,7 @@ def exits(world):
     return [event for event in world.events() if isinstance(event, events.Exited)]
 
 
-async def test_a_server_that_crashes_comes_back_by_itself(autojump_clock):
+async def test_server_that_crashes_comes_back_by_itself(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(restart_policy=POLICY))
         world.engine.exit("s1", 7)
@@ -27,7 +27,7 @@ async def test_a_server_that_crashes_comes_back_by_itself(autojump_clock):
         assert world.engine.running() == ["s1"]
 
 
-async def test_a_crash_is_recorded_with_its_last_words(autojump_clock):
+async def test_crash_is_recorded_with_its_last_words(autojump_clock):
     async with open_world() as world:
         command = "; ".join(f"echo line {n}" for n in range(30)) + "; exit 3"
         await world.create(a_spec(startup_command=command, start_pattern=None))
@@ -51,7 +51,7 @@ async def test_last_words_are_those_of_this_run(autojump_clock):
         assert [event.tail for event in exits(world)] == [("Ready",), ("Ready",)]
 
 
-async def test_a_crash_loop_ends(autojump_clock):
+async def test_crash_loop_ends(autojump_clock):
     async with open_world() as world:
         await world.create(a_spec(startup_command="crash-looper", restart_policy=POLICY))
         await world.wait(Phase.OFFLINE)
@@ -65,7 +65,7 @@ async def test_a_crash_loop_ends(autojump_clock):
         assert len(exits(world)) == 4
 
 
-async def test_the_wait_survives_a_restart_of_the_daemon(autojump_clock):
+async def test_wait_survives_a_restart_of_the_daemon(autojump_clock):
     journal = MemoryJournal(virtual_clock())
     async with fake.open_fake_engine() as engine:
         async with open_daemon(journal, engine) as world:
@@ -80,7 +80,7 @@ async def test_the_wait_survives_a_restart_of_the_daemon(autojump_clock):
             assert world.state().run == 2
 
 
-async def test_a_crash_while_the_daemon_is_down_is_one_too(autojump_clock):
+async def test_crash_while_the_daemon_is_down_is_one_too(autojump_clock):
     journal = MemoryJournal(virtual_clock())
     async with fake.open_fake_engine() as engine:
         async with open_daemon(journal, engine) as world:
@@ -94,7 +94,7 @@ async def test_a_crash_while_the_daemon_is_down_is_one_too(autojump_clock):
 
 
 @pytest.mark.parametrize("command", [messages.Stop(), messages.Kill()])
-async def test_an_exit_that_was_asked_for_starts_nothing(autojump_clock, command):
+async def test_exit_that_was_asked_for_starts_nothing(autojump_clock, command):
     async with open_world() as world:
         await world.running(a_spec(restart_policy=RestartPolicy("always")))
         await world.tell(command)
@@ -103,7 +103,7 @@ async def test_an_exit_that_was_asked_for_starts_nothing(autojump_clock, command
         assert world.state().run == 1
 
 
-async def test_a_server_that_is_removed_behind_our_back_is_built_and_started_again(autojump_clock):
+async def test_server_that_is_removed_behind_our_back_is_built_and_started_again(autojump_clock):
     async with open_world() as world:
         await world.running(a_spec(restart_policy=RestartPolicy("always")))
         world.engine.vanish("s1")

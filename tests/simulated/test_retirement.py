@@ -66,7 +66,7 @@ async def test_tokens_go_with_the_last_of_their_containers(memory_journal, nurse
         nursery.cancel_scope.cancel()
 
 
-async def test_a_token_that_has_expired_by_then_is_left_to_the_sweep(memory_journal, nursery, autojump_clock):
+async def test_token_that_has_expired_by_then_is_left_to_the_sweep(memory_journal, nursery, autojump_clock):
     async with open_bus(memory_journal) as bus, open_supervisor() as supervisor:
         tokens = await open_tokens(bus, supervisor, trio.current_time, frozenset, lambda _: None)
         world = World(bus, tokens)

@@ -187,7 +187,7 @@ async def test_all_is_told_once_there_is_room(autojump_clock, truth, monkeypatch
     assert room > 5
 
 
-async def test_what_was_printed_last_before_a_crash_in_an_outage_is_read_though_the_end_is_told_first(
+async def test_last_lines_of_a_crash_in_an_outage_are_read_though_the_end_is_told_first(
     autojump_clock, truth, monkeypatch
 ):
     """The watch waits for ten seconds between its attempts, the fleet for five."""
@@ -202,7 +202,7 @@ async def test_what_was_printed_last_before_a_crash_in_an_outage_is_read_though_
             assert world.console() == ["Ready", "oops"], f"down for {seconds} seconds"
 
 
-async def test_nothing_is_put_behind_what_the_next_run_has_printed(autojump_clock):
+async def test_late_output_is_never_put_behind_the_next_runs(autojump_clock):
     async with fake.open_fake_engine() as engine, trio.open_nursery() as nursery:
         console, effect = Console(Wake()), WatchConsole(1, "gone", None)
         times = (lambda: 1.0, lambda: 1.0)

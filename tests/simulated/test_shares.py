@@ -26,7 +26,7 @@ def test_one_volume_has_so_many_turns_and_so_many_that_wait():
     assert share.held == 3
 
 
-def test_what_is_given_back_goes_round_the_volumes():
+def test_released_share_goes_round_the_volumes():
     share = a_share(total=1, each=1)
     first = share.join("a")
     greedy = [share.join("a") for _ in range(3)]
@@ -39,7 +39,7 @@ def test_what_is_given_back_goes_round_the_volumes():
     assert order == [greedy[0], modest, other, greedy[1], greedy[2]]
 
 
-def test_a_row_that_has_all_it_may_have_is_passed_over():
+def test_row_that_has_all_it_may_have_is_passed_over():
     share = a_share(total=3, each=1)
     turns = [share.join(volume) for volume in "aabbc"]
     assert given(turns) == [True, False, True, False, True]
@@ -49,7 +49,7 @@ def test_a_row_that_has_all_it_may_have_is_passed_over():
     assert given(turns) == [True, True, True, False, True]
 
 
-def test_the_master_has_turns_of_its_own_and_leaves_some_to_the_others():
+def test_master_has_turns_of_its_own_and_leaves_some_to_the_others():
     share = a_share(total=3, each=3, reserved=1)
     rest = [share.join("a") for _ in range(3)]
     assert given(rest) == [True, True, False]
@@ -67,7 +67,7 @@ def test_the_master_has_turns_of_its_own_and_leaves_some_to_the_others():
     assert late.given
 
 
-def test_a_request_says_whether_it_is_favoured():
+def test_request_says_whether_it_is_favoured():
     share = a_share(each=1)
     share.join("a")
     assert not share.join("a").given
@@ -78,7 +78,7 @@ def test_a_request_says_whether_it_is_favoured():
         FAVOURED.set(False)
 
 
-def test_who_stops_waiting_is_forgotten():
+def test_waiter_that_left_is_forgotten():
     share = a_share(total=1, each=1)
     has, waits, behind = share.join("a"), share.join("b"), share.join("b")
     waits.leave()
@@ -111,7 +111,7 @@ async def test_long_work_passes_its_turn_on_and_gets_it_again(autojump_clock):
     assert share.held == 0
 
 
-async def test_a_turn_that_nobody_wants_is_kept():
+async def test_turn_that_nobody_wants_is_kept():
     share = a_share(total=2, each=1)
     turn, other = share.join("a"), share.join("b")
     share.join("b")

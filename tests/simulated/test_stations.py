@@ -98,7 +98,7 @@ async def test_lines_and_events_keep_their_order_through_a_pause(autojump_clock)
         assert joined == "the last line\n[stopping][exit]between\n[starting]Ready\n[running]after\n"
 
 
-async def test_a_quiet_console_is_sent_at_once_and_a_fast_one_in_batches(autojump_clock):
+async def test_quiet_console_is_sent_at_once_and_a_fast_one_in_batches(autojump_clock):
     async with open_watched() as (world, _stations, page):
         console = world.member().console
         for _ in range(10):
@@ -116,7 +116,7 @@ async def test_a_quiet_console_is_sent_at_once_and_a_fast_one_in_batches(autojum
         assert len(page.frames) - before < 1.0 / LONG + 100
 
 
-async def test_a_container_without_viewers_is_not_framed(autojump_clock, monkeypatch):
+async def test_container_without_viewers_is_not_framed(autojump_clock, monkeypatch):
     async with open_watched() as (world, stations, _page):
         assert len(stations._containers) == 1
     async with open_world() as world, open_hub(world.bus) as stations:
@@ -130,7 +130,7 @@ async def test_a_container_without_viewers_is_not_framed(autojump_clock, monkeyp
         await trio.sleep(1)
 
 
-async def test_a_bug_ends_its_feed_for_all_its_viewers_and_the_next_one_gets_another(autojump_clock, caplog):
+async def test_bug_ends_its_feed_for_all_its_viewers_and_the_next_one_gets_another(autojump_clock, caplog):
     async with open_world() as world, open_hub(world.bus) as stations:
         member, other = await world.running(), await world.running(a_spec("s2"))
         page, far = Page(), Page()
@@ -153,7 +153,7 @@ async def test_a_bug_ends_its_feed_for_all_its_viewers_and_the_next_one_gets_ano
     assert "a feed failed" in caplog.text
 
 
-async def test_a_bug_that_shows_when_somebody_joins_ends_the_feed_too(autojump_clock, monkeypatch):
+async def test_bug_that_shows_when_somebody_joins_ends_the_feed_too(autojump_clock, monkeypatch):
     async with open_world() as world, open_hub(world.bus) as stations:
         member = await world.running()
         with pytest.RaisesGroup(BroadcastBroken, ZeroDivisionError):
@@ -170,7 +170,7 @@ async def test_a_bug_that_shows_when_somebody_joins_ends_the_feed_too(autojump_c
                     await trio.sleep(1)
 
 
-async def test_a_deleted_container_ends_its_feed_after_its_last_word(autojump_clock):
+async def test_deleted_container_ends_its_feed_after_its_last_word(autojump_clock):
     async with open_world() as world, open_hub(world.bus) as stations:
         member = await world.running()
         page = Page()

@@ -33,7 +33,7 @@ def crashes(count):
     return [KeyError(number) for number in range(count)]
 
 
-async def test_a_child_that_crashed_is_restarted_after_a_delay_that_doubles(autojump_clock):
+async def test_child_that_crashed_is_restarted_after_a_delay_that_doubles(autojump_clock):
     crasher = Crasher(*crashes(3))
     async with open_supervisor() as supervisor:
         child = supervisor.start("child", crasher.work)
@@ -51,7 +51,7 @@ async def test_a_child_that_crashed_is_restarted_after_a_delay_that_doubles(auto
     )
 
 
-async def test_the_delay_grows_no_longer_than_ten_seconds(autojump_clock):
+async def test_delay_grows_no_longer_than_ten_seconds(autojump_clock):
     crasher = Crasher(*[Outage()] * 12)
     async with open_supervisor() as supervisor:
         supervisor.start("child", crasher.work, outages=(Outage,))
@@ -61,7 +61,7 @@ async def test_the_delay_grows_no_longer_than_ten_seconds(autojump_clock):
     assert min(crasher.delays[-4:]) >= 8
 
 
-async def test_the_delay_falls_back_after_a_quiet_spell(autojump_clock):
+async def test_delay_falls_back_after_a_quiet_spell(autojump_clock):
     began = []
 
     async def work():
@@ -99,7 +99,7 @@ async def test_crashes_far_apart_are_forgotten(autojump_clock):
     assert child.restarts > 20
 
 
-async def test_a_revived_child_begins_with_a_clean_record(autojump_clock):
+async def test_revived_child_begins_with_a_clean_record(autojump_clock):
     crasher, record = Crasher(*crashes(7)), []
     async with open_supervisor() as supervisor:
         child = supervisor.start(
@@ -119,7 +119,7 @@ async def test_a_revived_child_begins_with_a_clean_record(autojump_clock):
     assert crasher.delays[4] <= 1.2 * 0.1
 
 
-async def test_an_outage_is_waited_out_however_long_it_takes(autojump_clock):
+async def test_outage_is_waited_out_however_long_it_takes(autojump_clock):
     crasher = Crasher(*[Outage()] * 50)
     async with open_supervisor() as supervisor:
         child = supervisor.start("child", crasher.work, outages=(Outage,))
@@ -137,7 +137,7 @@ async def test_an_outage_is_waited_out_however_long_it_takes(autojump_clock):
         (ExceptionGroup("", [Outage(), KeyError()]), False),
     ],
 )
-def test_a_group_is_an_outage_where_each_leaf_is_one(error, outage):
+def test_group_is_an_outage_where_each_leaf_is_one(error, outage):
     assert is_outage(error, (Outage,)) is outage
 
 
@@ -156,7 +156,7 @@ async def test_siblings_never_notice(autojump_clock):
     assert sibling.restarts == 0
 
 
-async def test_a_child_that_ends_by_itself_is_not_restarted(autojump_clock):
+async def test_child_that_ends_by_itself_is_not_restarted(autojump_clock):
     began = []
 
     async def work():
@@ -170,7 +170,7 @@ async def test_a_child_that_ends_by_itself_is_not_restarted(autojump_clock):
 
 
 @pytest.mark.parametrize("moment", [0.0, 0.5, 5.0], ids=["at work", "waiting", "in quarantine"])
-async def test_a_child_can_be_stopped_whatever_it_does(autojump_clock, moment):
+async def test_child_can_be_stopped_whatever_it_does(autojump_clock, moment):
     crasher = Crasher(*crashes(4))
     async with open_supervisor() as supervisor:
         child = supervisor.start("child", crasher.work)
@@ -192,7 +192,7 @@ async def bad_ending():
             raise KeyError
 
 
-async def test_a_child_that_crashes_as_it_is_stopped_takes_nobody_along(autojump_clock):
+async def test_child_that_crashes_as_it_is_stopped_takes_nobody_along(autojump_clock):
     async with open_supervisor() as supervisor:
         child = supervisor.start("child", bad_ending)
         sibling = supervisor.start("sibling", trio.sleep_forever)
@@ -202,7 +202,7 @@ async def test_a_child_that_crashes_as_it_is_stopped_takes_nobody_along(autojump
         assert (child.restarts, sibling.restarts) == (0, 0)
 
 
-async def test_a_child_that_crashes_as_the_supervisor_leaves_is_only_logged(autojump_clock, caplog):
+async def test_child_that_crashes_as_the_supervisor_leaves_is_only_logged(autojump_clock, caplog):
     async with open_supervisor() as supervisor:
         supervisor.start("child", bad_ending)
         await trio.sleep(1)

@@ -104,7 +104,7 @@ async def test_simultaneous_uses_of_a_single_use_token_have_exactly_one_winner(
         assert world.events == ["TokenMinted", "TokenSpent"]
 
 
-async def test_a_token_that_lasts_lets_its_bearers_in_at_once_and_records_nothing(autojump_clock):
+async def test_token_that_lasts_lets_its_bearers_in_at_once_and_records_nothing(autojump_clock):
     async with open_life(a_journal()) as world:
         await world.mint(once=False)
         world.journal.fault = "the disk is full"
@@ -115,7 +115,7 @@ async def test_a_token_that_lasts_lets_its_bearers_in_at_once_and_records_nothin
 
 
 @pytest.mark.parametrize("order", list(permutations(["spend", "spend", "revoke", "sweep"])))
-async def test_whatever_meets_a_use_is_decided_one_after_the_other(autojump_clock, order):
+async def test_token_commands_at_once_are_decided_one_after_the_other(autojump_clock, order):
     """Spent at most once, and never after it was revoked."""
     async with open_life(a_journal(seconds=0.1)) as world:
         await world.mint()
@@ -143,7 +143,7 @@ async def test_whatever_meets_a_use_is_decided_one_after_the_other(autojump_cloc
         assert world.events.count("TokenSpent") == spent.count("done")
 
 
-async def test_a_use_on_its_way_when_the_token_expires_is_decided_by_the_time_it_began(autojump_clock):
+async def test_use_on_its_way_when_the_token_expires_is_decided_by_the_time_it_began(autojump_clock):
     async with open_life(a_journal()) as world:
         await world.mint(ttl=10.0)
         world.journal.seconds = 2.0
@@ -178,7 +178,7 @@ async def test_expired_tokens_are_swept_every_five_minutes(autojump_clock):
         assert world.journal.head == 5  # three were minted, two sweeps found something
 
 
-async def test_a_spent_token_is_remembered_while_a_socket_lives_by_it(autojump_clock):
+async def test_spent_token_is_remembered_while_a_socket_lives_by_it(autojump_clock):
     async with open_life(a_journal()) as world:
         await world.mint()
         await world.enter()
@@ -190,7 +190,7 @@ async def test_a_spent_token_is_remembered_while_a_socket_lives_by_it(autojump_c
         assert world.tokens.view.state.tokens == {}
 
 
-async def test_a_revocation_ends_what_the_token_holds_open_before_it_is_answered(autojump_clock):
+async def test_revocation_ends_what_the_token_holds_open_before_it_is_answered(autojump_clock):
     async with open_life(a_journal()) as world:
         await world.mint()
         await world.mint(digest=to_digest("another"))
@@ -203,7 +203,7 @@ async def test_a_revocation_ends_what_the_token_holds_open_before_it_is_answered
             assert [scope.cancel_called for scope in scopes] == [True, False, False]
 
 
-async def test_nobody_is_let_in_while_the_use_can_not_be_recorded_and_the_token_stays_good(autojump_clock):
+async def test_use_that_can_not_be_recorded_lets_nobody_in_and_the_token_stays_good(autojump_clock):
     async with open_life(a_journal()) as world:
         await world.mint()
         world.journal.fault = "the disk is full"
@@ -217,7 +217,7 @@ async def test_nobody_is_let_in_while_the_use_can_not_be_recorded_and_the_token_
         assert sorted(str(outcome) for _, outcome in world.record[2:]) == ["in", "unauthorized"]
 
 
-async def test_nobody_is_let_in_by_a_journal_that_takes_too_long_and_the_token_is_used_up(autojump_clock):
+async def test_use_whose_recording_takes_too_long_lets_nobody_in_and_spends_the_token(autojump_clock):
     async with open_life(a_journal()) as world:
         await world.mint()
         world.journal.seconds = 60.0
@@ -229,7 +229,7 @@ async def test_nobody_is_let_in_by_a_journal_that_takes_too_long_and_the_token_i
 
 
 @pytest.mark.parametrize("after", [0.0, 0.25, 0.5, 0.75])
-async def test_a_bearer_is_never_in_twice_whenever_the_daemon_dies(autojump_clock, after):
+async def test_bearer_is_never_in_twice_whenever_the_daemon_dies(autojump_clock, after):
     """Killed while the use is recorded, or once it is and nobody was answered: then it is spent."""
     journal = a_journal()
     async with open_life(journal) as world:
@@ -274,7 +274,7 @@ STEPS = st.lists(
 @pytest.mark.soak
 @settings(max_examples=soak.times(60), deadline=None)
 @given(STEPS, st.sampled_from([0.0, 0.01, 1.0]))
-def test_in_whatever_order_a_token_for_one_use_lets_one_in_at_most_and_none_after_its_end(steps, seconds):
+def test_token_for_one_use_lets_one_in_at_most_and_none_after_its_end_in_any_order(steps, seconds):
     async def run():
         journal = a_journal()
         bearers, until = 0, None

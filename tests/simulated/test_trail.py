@@ -26,7 +26,7 @@ def statuses(table):
     return [entry.outcome.status for entry in table.entries]
 
 
-async def test_a_call_is_noted_before_it_is_done_and_again_when_it_has_ended(table, autojump_clock):
+async def test_call_is_noted_before_it_is_done_and_again_when_it_has_ended(table, autojump_clock):
     async with open_trail(table, lambda: table.now) as trail:
         call = a_call(subject="s1", operation_id="start-1")
         await trail.begin(call)
@@ -59,7 +59,7 @@ async def test_many_calls_share_a_write(table, autojump_clock):
         assert statuses(table) == [200] * 50
 
 
-async def test_nothing_is_begun_and_nobody_answered_while_the_disk_is_busy(table, autojump_clock):
+async def test_calls_are_neither_begun_nor_answered_while_the_disk_is_busy(table, autojump_clock):
     async with open_trail(table, lambda: table.now) as trail:
         table.gate = trio.Event()
         call = a_call()
@@ -73,7 +73,7 @@ async def test_nothing_is_begun_and_nobody_answered_while_the_disk_is_busy(table
         assert table.begun == {}
 
 
-async def test_a_call_has_one_outcome_the_first(table, autojump_clock):
+async def test_call_has_one_outcome_the_first(table, autojump_clock):
     async with open_trail(table, lambda: table.now) as trail:
         call = a_call()
         await trail.begin(call)
@@ -89,7 +89,7 @@ async def test_ended_calls_are_written_before_the_trail_is_closed(table, autojum
     assert statuses(table) == [404] * 3
 
 
-async def test_a_call_that_can_not_be_noted_is_not_begun(table, autojump_clock):
+async def test_call_that_can_not_be_noted_is_not_begun(table, autojump_clock):
     async with open_trail(table, lambda: table.now) as trail:
         table.fault = "the disk is full"
         call = a_call()
@@ -102,7 +102,7 @@ async def test_a_call_that_can_not_be_noted_is_not_begun(table, autojump_clock):
         assert statuses(table) == [507]
 
 
-async def test_an_outcome_that_can_not_be_written_keeps_nobody_waiting_and_is_written_later(
+async def test_outcome_that_can_not_be_written_keeps_nobody_waiting_and_is_written_later(
     table, autojump_clock
 ):
     async with open_trail(table, lambda: table.now) as trail:
@@ -117,7 +117,7 @@ async def test_an_outcome_that_can_not_be_written_keeps_nobody_waiting_and_is_wr
         assert (statuses(table), table.begun) == ([200], {})
 
 
-async def test_what_is_urgent_goes_on_and_is_told_by_the_log_at_once(table, autojump_clock, caplog):
+async def test_urgent_call_goes_on_and_is_logged_at_once(table, autojump_clock, caplog):
     async with open_trail(table, lambda: table.now) as trail:
         table.fault = "the disk is full"
         call = a_call("/volumes/v/files", urgent=True)
@@ -129,7 +129,7 @@ async def test_what_is_urgent_goes_on_and_is_told_by_the_log_at_once(table, auto
         assert statuses(table) == [200]
 
 
-async def test_what_is_owed_has_a_bound_at_which_what_is_urgent_is_refused_and_refusals_are_counted(
+async def test_unwritten_entries_have_a_bound_where_urgent_calls_are_refused_and_refusals_counted(
     table, autojump_clock, caplog, monkeypatch
 ):
     monkeypatch.setattr(trails, "OWED", 2)
@@ -186,7 +186,7 @@ async def test_calls_begun_by_an_earlier_daemon_are_told_at_the_start(table, aut
         assert "1 calls were interrupted" in caplog.text
 
 
-async def test_a_trail_opens_on_a_full_disk_and_numbers_of_an_earlier_life_are_not_in_its_way(
+async def test_trail_opens_on_a_full_disk_and_numbers_of_an_earlier_life_are_not_in_its_way(
     table, autojump_clock, caplog
 ):
     await table.write([Begun(1, asked())], [])
@@ -200,9 +200,7 @@ async def test_a_trail_opens_on_a_full_disk_and_numbers_of_an_earlier_life_are_n
     assert [entry.outcome.code for entry in table.entries] == [INTERRUPTED, None]
 
 
-async def test_the_old_and_the_many_are_forgotten_at_the_start_on_a_change_and_every_hour(
-    table, autojump_clock
-):
+async def test_old_and_the_many_are_forgotten_at_the_start_on_a_change_and_every_hour(table, autojump_clock):
     day = trails.DAY
     await table.write([], [ended(at=number * day) for number in range(3000)])
     table.now = 3000 * day
@@ -222,7 +220,7 @@ async def test_the_old_and_the_many_are_forgotten_at_the_start_on_a_change_and_e
         nursery.cancel_scope.cancel()
 
 
-async def test_a_change_while_entries_are_being_forgotten_is_not_passed_over(table, autojump_clock):
+async def test_change_while_entries_are_being_forgotten_is_not_passed_over(table, autojump_clock):
     await table.write([], [ended(at=1.0) for _ in range(3000)])
     settings, changed = Audit(keep_days=1, keep_entries=2000), Wake()
     async with open_trail(table, lambda: table.now) as trail, trio.open_nursery() as nursery:
@@ -235,7 +233,7 @@ async def test_a_change_while_entries_are_being_forgotten_is_not_passed_over(tab
         nursery.cancel_scope.cancel()
 
 
-async def test_a_prune_that_fails_is_tried_again(table, autojump_clock, caplog):
+async def test_prune_that_fails_is_tried_again(table, autojump_clock, caplog):
     await table.write([], [ended(at=0.0)])
     table.now = 10.0**6
     table.fault = "the disk is full"
@@ -249,7 +247,7 @@ async def test_a_prune_that_fails_is_tried_again(table, autojump_clock, caplog):
         nursery.cancel_scope.cancel()
 
 
-async def test_a_call_knows_what_it_is_about_and_the_first_operation_it_led_to(autojump_clock):
+async def test_call_knows_what_it_is_about_and_the_first_operation_it_led_to(autojump_clock):
     about("nobody's")
     note_operation("nobody's")
     call = a_call()
@@ -260,7 +258,7 @@ async def test_a_call_knows_what_it_is_about_and_the_first_operation_it_led_to(a
     assert (call.subject, call.operation_id) == ("s1", "edit-1")
 
 
-async def test_a_token_that_is_refused_without_end_fills_no_audit(table, autojump_clock, caplog):
+async def test_token_that_is_refused_without_end_fills_no_audit(table, autojump_clock, caplog):
     def by(token_id):
         return Call(Asked(1.0, token_id, "::1", "r", "POST", "/volumes"))
 
@@ -289,7 +287,7 @@ async def test_a_token_that_is_refused_without_end_fills_no_audit(table, autojum
         nursery.cancel_scope.cancel()
 
 
-async def test_of_the_refused_tokens_so_many_are_remembered(table, autojump_clock, monkeypatch):
+async def test_refused_tokens_are_remembered_up_to_a_bound(table, autojump_clock, monkeypatch):
     monkeypatch.setattr(trails, "REFUSING", 2)
     async with open_trail(table, lambda: table.now) as trail:
         for name in "abc":
@@ -297,7 +295,7 @@ async def test_of_the_refused_tokens_so_many_are_remembered(table, autojump_cloc
         assert list(trail._refused) == ["b", "c"]
 
 
-async def test_an_audit_that_grows_fast_is_pruned_before_the_hour_is_over(table, autojump_clock, monkeypatch):
+async def test_audit_that_grows_fast_is_pruned_before_the_hour_is_over(table, autojump_clock, monkeypatch):
     monkeypatch.setattr(trails, "GROWN", 50)
     async with open_trail(table, lambda: table.now) as trail, trio.open_nursery() as nursery:
         nursery.start_soon(trail.keep, lambda: Audit(keep_entries=10), Wake())

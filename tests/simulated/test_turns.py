@@ -44,7 +44,7 @@ async def test_steps_are_done_to_their_end_and_their_finding_is_returned():
     assert done == [0, 1, 2]
 
 
-async def test_a_turn_that_is_given_up_is_the_next_one_s():
+async def test_turn_that_is_given_up_is_the_next_one_s():
     turns = Turns()
     with trio.CancelScope() as scope:
         scope.cancel()

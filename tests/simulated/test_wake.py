@@ -6,7 +6,7 @@ import trio.testing
 from actors.kernel.ephemeral import Latest, Ring, Wake
 
 
-async def test_everybody_who_waits_is_let_go_at_once(nursery):
+async def test_wake_lets_every_waiter_go_at_once(nursery):
     wake, record = Wake(), []
 
     async def wait(name):
@@ -21,7 +21,7 @@ async def test_everybody_who_waits_is_let_go_at_once(nursery):
     assert sorted(record) == ["a", "b", "c"]
 
 
-async def test_a_ring_in_which_nobody_waits_is_not_remembered(autojump_clock):
+async def test_ring_in_which_nobody_waits_is_not_remembered(autojump_clock):
     wake = Wake()
     wake.notify()
     with trio.move_on_after(1) as waiting:

@@ -26,14 +26,14 @@ def names(volume):
 
 
 @pytest.mark.parametrize("kind", archives.kinds())
-async def test_a_tree_is_packed_and_unpacked_by_a_process_of_its_own(volume_path, jail, kind):
+async def test_tree_is_packed_and_unpacked_by_a_process_of_its_own(volume_path, jail, kind):
     size = await archiving.compress(jail, [ROOT], parse_path("a"), kind, TENANT)
     assert size == (volume_path / "a").stat().st_size
     assert await archiving.extract(jail, parse_path("a"), parse_path("back"), TENANT) == 0
     assert (volume_path / "back/tree/file").read_bytes() == (volume_path / "tree/file").read_bytes()
 
 
-async def test_a_refusal_of_the_process_is_the_callers(volume_path, jail):
+async def test_refusal_of_the_process_is_the_callers(volume_path, jail):
     with pytest.raises(errors.NotFound, match='There is no "none" in the volume'):
         await archiving.extract(jail, parse_path("none"), ROOT, TENANT)
     with pytest.raises(errors.NotFound, match='"none"'):
@@ -44,7 +44,7 @@ async def test_a_refusal_of_the_process_is_the_callers(volume_path, jail):
     assert names(volume_path) == ["a", "tree"]
 
 
-async def test_a_cancelled_archive_leaves_nothing(volume_path, jail):
+async def test_cancelled_archive_leaves_nothing(volume_path, jail):
     with (volume_path / "tree/huge").open("wb") as file:
         file.truncate(1 << 40)
     heard = trio.Event()
@@ -78,7 +78,7 @@ async def test_no_archive_leaves_a_descriptor_however_it_ends(volume_path, jail)
     assert kept.value.__traceback__ is not None
 
 
-async def test_an_archive_that_is_cancelled_while_it_waits_for_room_leaves_no_generator(volume_path, jail):
+async def test_archive_that_is_cancelled_while_it_waits_for_room_leaves_no_generator(volume_path, jail):
     class NeverRoom:
         ready = Amount(0, 0)
 
@@ -103,7 +103,7 @@ async def test_an_archive_that_is_cancelled_while_it_waits_for_room_leaves_no_ge
     assert names(volume_path) == ["tree"]
 
 
-async def test_an_archive_outlives_the_thread_that_began_it(volume_path, jail, monkeypatch):
+async def test_archive_outlives_the_thread_that_began_it(volume_path, jail, monkeypatch):
     """The kernel tells a child of the end of the thread that it was made by, not only of its process."""
     monkeypatch.setattr("trio._core._thread_cache.IDLE_TIMEOUT", 2.0)  # else 10 seconds
     with (volume_path / "tree/huge").open("wb") as file:
@@ -118,7 +118,7 @@ async def test_an_archive_outlives_the_thread_that_began_it(volume_path, jail, m
     assert names(volume_path) == ["tree"]
 
 
-async def test_an_archive_that_would_fill_the_memory_is_refused_by_the_process(volume_path, jail):
+async def test_archive_that_would_fill_the_memory_is_refused_by_the_process(volume_path, jail):
     header = tarfile.TarInfo("pax")
     header.type, header.size = tarfile.XHDTYPE, 3 << 30  # read as one piece by tarfile
     with (volume_path / "a").open("wb") as file:

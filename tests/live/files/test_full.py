@@ -22,7 +22,7 @@ def pace(_):
     pass
 
 
-def test_a_full_volume_says_so_and_keeps_what_it_held(small_volume):
+def test_full_volume_says_so_and_keeps_what_it_held(small_volume):
     (small_volume / "half").write_bytes(b"x" * 600_000)
     (small_volume / "f").write_text("old")
     half, path = parse_path("half"), parse_path("f")

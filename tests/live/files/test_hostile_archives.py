@@ -95,7 +95,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-async def test_a_hostile_archive_is_refused_soon_and_leaves_nothing(volume_path, jail, name):
+async def test_hostile_archive_is_refused_soon_and_leaves_nothing(volume_path, jail, name):
     make, said = HOSTILE[name]
     (volume_path / "a").write_bytes(make())
     ceilings = archives.Ceilings(entries=1000)
@@ -104,7 +104,7 @@ async def test_a_hostile_archive_is_refused_soon_and_leaves_nothing(volume_path,
     assert [path.name for path in volume_path.iterdir()] == ["a"]
 
 
-async def test_the_folders_that_entries_need_are_counted(volume_path, jail):
+async def test_folders_that_entries_need_are_counted(volume_path, jail):
     with tarfile.open(volume_path / "a", "w") as tar:
         for number in range(30):
             tar.addfile(tarfile.TarInfo("/".join([str(number), *"f" * 40])))
@@ -130,7 +130,7 @@ async def test_honest_headers_fit(volume_path, jail):
     ("limit", "said"),
     [("SECONDS", "more than 1 seconds of processor time"), ("STEP", "no further in 1 seconds of processor")],
 )
-async def test_an_archive_is_refused_when_its_processor_time_is_over(
+async def test_archive_is_refused_when_its_processor_time_is_over(
     volume_path, jail, monkeypatch, limit, said
 ):
     """In the process itself, as the archiver's own numbers are hours."""
@@ -159,7 +159,7 @@ async def pack_huge(jail, turn, told):
     await archiving.compress(jail, [parse_path("huge")], parse_path("a"), "zip", TENANT, told, turn)
 
 
-async def test_an_archive_is_paused_while_another_volume_has_its_turn(volume_path, jail, monkeypatch):
+async def test_archive_is_paused_while_another_volume_has_its_turn(volume_path, jail, monkeypatch):
     monkeypatch.setattr(archiving, "AT_A_TIME", 0.1)
     with (volume_path / "huge").open("wb") as file:
         file.truncate(1 << 40)
@@ -188,7 +188,7 @@ async def test_an_archive_is_paused_while_another_volume_has_its_turn(volume_pat
     assert [path.name for path in volume_path.iterdir()] == ["huge"]
 
 
-def test_a_paused_archiver_goes_with_the_daemon(monkeypatch):
+def test_paused_archiver_goes_with_the_daemon(monkeypatch):
     """It waits for a line, and the pipe ends where the daemon does."""
     with Path("/dev/null").open("rb") as nothing:
         monkeypatch.setattr("sys.stdin", nothing)
