@@ -1,9 +1,13 @@
 """What the pages name is there: files, tests, links, and on the page of architecture every module."""
 
+import json
 import re
 from pathlib import Path
 
+import attrs
 import pytest
+
+from lightd.config import sections
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/security.md").read_text()
@@ -131,3 +135,26 @@ def test_private_parts_of_h11_are_used_where_the_decision_on_files_says():
         if re.search(r"\bh11\._", path.read_text())
     }
     assert users == named
+
+
+def to_keys(section, prefix=""):
+    """Each key of the configuration, as the page writes it, with its default."""
+    for field in attrs.fields(section):
+        path, default = f"{prefix}{field.name}", field.default
+        if attrs.has(field.type):
+            yield from to_keys(field.type, f"{path}.")
+        else:
+            yield path, default
+
+
+def test_every_key_of_the_configuration_is_on_the_page_of_operations_with_its_default():
+    table = PAGES["docs/operations.md"].split("## Configuration keys\n")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()]
+    shown = {key: cells[1] for cells in rows for key in re.findall(r"`([a-z_.]+)`", cells[0])}
+    keys = dict(to_keys(attrs.resolve_types(sections.Configuration)))
+    assert shown.keys() == keys.keys()
+    plain = {
+        key: default for key, default in keys.items() if isinstance(default, str | int) and default != ""
+    }
+    assert len(plain) > 15
+    assert {key for key, default in plain.items() if shown[key] != f"`{json.dumps(default)}`"} == set()

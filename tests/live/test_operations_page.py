@@ -35,7 +35,7 @@ async def status_with(daemon, token):
 
 
 async def test_configuration_is_read_again_in_both_ways_and_is_told(installed, page_shell):
-    reload, _ = blocks(PAGE, "A new configuration")
+    reload, _ = blocks(PAGE, "Changing the configuration")
     file = json.loads(installed.config.read_text())
     file["monitoring"]["interval_ms"] = 300
     file["docker"]["engine"] = "process"
@@ -51,7 +51,7 @@ async def _in_log(daemon, text):
 
 
 async def test_master_token_is_replaced_without_a_restart(installed, page_shell):
-    _, replace = blocks(PAGE, "A new configuration")
+    _, replace = blocks(PAGE, "Changing the configuration")
     before, pid = json.loads(installed.config.read_text())["authorization"]["token"], installed.process.pid
     said = await page_shell.run(f'{replace}\necho "now $token"')
     after = said.splitlines()[-1].removeprefix("now ")
