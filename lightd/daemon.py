@@ -272,7 +272,6 @@ def _settle_process() -> None:
     sys.setswitchinterval(GIVE_WAY)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 1000)  # full collections over a large heap are pauses that everybody sees
 

@@ -9,18 +9,20 @@ the daemon could handle signals; 141 standard output was closed.
 
 import argparse
 import functools
+import gc
 import getpass
 import logging
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import trio
 
 from actors.kernel.journal import JournalUnavailable
 from lightd import certificate
-from lightd.cli import stdio
+from lightd.cli import stdio, unused_modules
 from lightd.cli.commands import parsers
 from lightd.cli.commands.trouble import FAILED, WRONG
 from lightd.cli.exception_groups import leaves
@@ -33,6 +35,7 @@ from lightd.logs import output
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: it can't be imported
 
 INTERRUPTED = 130  # 128 + SIGINT, as in a shell
+IMPORTED_AT_ONCE = 5000  # new objects between two garbage collections, while the daemon is imported
 LONGEST_LINE = 4096  # bytes of standard input that are read for a token
 
 _log = logging.getLogger(__name__)
@@ -149,8 +152,7 @@ def _serve(path: Path, log_format: output.Format) -> int:
     created = file.create(path)
     configuration = file.load(path)
     certificate.read(configuration.server.tls)
-    from lightd import daemon  # noqa: PLC0415 - a token is printed without waiting for the whole daemon to load
-
+    daemon = _import_daemon()
     with output.configure(log_format, logging.INFO):
         if created:
             _log.info("created %s with a new token; to print it: lightd --token what", path)
@@ -160,6 +162,17 @@ def _serve(path: Path, log_format: output.Format) -> int:
             _tell_failure(error)
             return FAILED
     return 0
+
+
+def _import_daemon() -> ModuleType:
+    """Import the daemon, which the other commands need not wait for.
+
+    What is imported stays, so looking for garbage among it every 700 objects would only take time.
+    """
+    gc.set_threshold(IMPORTED_AT_ONCE, IMPORTED_AT_ONCE, IMPORTED_AT_ONCE)
+    with unused_modules.left_out():
+        from lightd import daemon  # noqa: PLC0415 - see above
+    return daemon
 
 
 def _tell_failure(error: Exception) -> None:

@@ -112,9 +112,18 @@ _loads = json.JSONDecoder(parse_constant=_refuse).decode
 
 @attrs.frozen
 class _Shape:
+    """How one kind is written and read; each function is made at its first use."""
+
     kind: Kind
-    to_fields: Callable[[Any], Any]
-    to_event: Structure
+    _converter: cattrs.Converter
+
+    @functools.cached_property
+    def to_fields(self) -> Callable[[Any], Any]:
+        return self._converter.get_unstructure_hook(self.kind.event)
+
+    @functools.cached_property
+    def to_event(self) -> Structure:
+        return self._converter.get_structure_hook(self.kind.event)
 
 
 class Codec:
@@ -158,17 +167,10 @@ class Codec:
         return event
 
 
-@functools.cache  # to make them takes as long as opening a journal
+@functools.cache  # one set for all codecs
 def _to_shapes(kinds: tuple[Kind, ...]) -> tuple[_Shape, ...]:
     converter = _make_converter()
-    return tuple(
-        _Shape(
-            kind,
-            converter.get_unstructure_hook(kind.event),
-            converter.get_structure_hook(kind.event),
-        )
-        for kind in kinds
-    )
+    return tuple(_Shape(kind, converter) for kind in kinds)
 
 
 def _make_converter() -> cattrs.Converter:

@@ -21,6 +21,7 @@ from tests.bench import (
     panel,
     requests,
     restart,
+    startup,
     transfer,
 )
 
@@ -38,6 +39,7 @@ BENCHES = {
     "requests": requests.run,
     "transfer": transfer.run,
     "restart": restart.run,
+    "startup": startup.run,
 }
 
 

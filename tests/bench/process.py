@@ -12,10 +12,10 @@ def cpu_seconds(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)
 
 
-def resident(pid: int) -> int:
-    """Bytes of memory that are the process's own now."""
+def resident(pid: int, kind: str = "Private_Dirty") -> int:
+    """Bytes of memory that are the process's own now; with the kind ``Rss``, shared libraries too."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Private_Dirty:"):
+        if line.startswith(f"{kind}:"):
             return int(line.split()[1]) * 1024
     msg = f"the kernel does not say what process {pid} holds"
     raise LookupError(msg)
