@@ -106,7 +106,7 @@ def _phase_effects(state: State) -> frozenset[effects.Effect]:
                 }
             )
         case Phase.CREATING:
-            return frozenset({effects.CreateInEngine(state.attempt, state.asked)})
+            return frozenset({effects.CreateInEngine(state.attempt, state.asked, ensure_image=False)})
         case Phase.FAILED:
             return frozenset({effects.DiscardInstallation(state.attempt, state.asked.internal_id)})
         case Phase.WAITING:
@@ -154,8 +154,9 @@ def _to_preparation(state: State, change: Change) -> effects.Effect:
 
 def _process_effects(state: State, phase: _InRun) -> frozenset[effects.Effect]:
     if state.engine_id is None:
-        return frozenset({effects.CreateInEngine(state.attempt, state.asked)})
-    watch = effects.WatchConsole(state.run, state.engine_id, state.pattern)
+        return frozenset({effects.CreateInEngine(state.attempt, state.asked, ensure_image=True)})
+    awaited = phase in (Phase.STARTING, Phase.LOADING) and not state.pattern_seen
+    watch = effects.WatchConsole(state.run, state.engine_id, state.pattern, state.previous, awaited)
     policy = state.asked.stop
     match phase:
         case Phase.STARTING:
@@ -164,14 +165,15 @@ def _process_effects(state: State, phase: _InRun) -> frozenset[effects.Effect]:
             return frozenset(
                 {
                     watch,
-                    effects.StopInEngine(state.run, state.engine_id, policy),
+                    effects.StopInEngine(state.run, state.engine_id, policy, state.previous),
                     effects.WaitGrace(state.run, policy.timeout),
                 }
             )
         case Phase.KILLING:
-            return frozenset({watch, effects.KillInEngine(state.run, state.engine_id)})
+            return frozenset({watch, effects.KillInEngine(state.run, state.engine_id, state.previous)})
         case Phase.LOADING | Phase.RUNNING:
             return frozenset({watch})
+    assert_never(phase)
 
 
 DECIDER: Decider[State, messages.Message, events.Event, effects.Effect] = Decider(

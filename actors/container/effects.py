@@ -34,10 +34,11 @@ class WaitInstall:
 
 @attrs.frozen
 class CreateInEngine:
-    """Make the container; ends in ``CreationReported``."""
+    """Create the container, pulling the image first where ``ensure_image``; ends in ``CreationReported``."""
 
     attempt: int
     spec: ContainerSpec
+    ensure_image: bool
 
 
 @attrs.frozen
@@ -89,11 +90,17 @@ class ApplyLimits:
 
 @attrs.frozen
 class WatchConsole:
-    """Read the console of this run to its end, telling ``ReadinessReported``; ends in ``Inspected``."""
+    """Read the console of this run to its end, reporting ``ReadinessReported``; ends in ``Inspected``.
+
+    ``previous`` is as in ``StartInEngine``. ``awaited`` is true where the run is not recorded as ready when
+    the effect begins. It is not compared, so that the same effect goes on when the run becomes ready.
+    """
 
     run: int
     engine_id: str
     pattern: str | None
+    previous: float | None
+    awaited: bool = attrs.field(eq=False)
 
 
 @attrs.frozen
@@ -112,6 +119,7 @@ class StopInEngine:
     run: int
     engine_id: str
     policy: StopPolicy
+    previous: float | None
 
 
 @attrs.frozen
@@ -128,6 +136,7 @@ class KillInEngine:
 
     run: int
     engine_id: str
+    previous: float | None
 
 
 @attrs.frozen

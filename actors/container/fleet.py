@@ -19,9 +19,10 @@ import attrs
 import trio
 
 from actors.container import messages
-from actors.container.console.console import Console, Life, Matcher
+from actors.container.console.console import Console, Matcher
 from actors.container.console.log import ConsoleLog, MemoryConsoleLog
 from actors.container.console.log_writer import LogWriter
+from actors.container.console.runs import LiveRun
 from actors.container.decider import DECIDER
 from actors.container.endings import Endings, note_endings
 from actors.container.engine import Engine, EngineRefused, EngineUnavailable, Listed, Notice, Role, Snapshot
@@ -129,17 +130,18 @@ class Fleet:
         wake = Wake()
         console = Console(wake, internal_id, self._scribe, self._scribe.turns)
         changing = trio.Lock()
-        performer: Performer
+        performer = Performer(internal_id, self.engine, console, changing, self.compile_pattern, self.clock)
+        replayed = True
 
         def new_perform() -> Performer:
-            nonlocal performer
-            world = (internal_id, self.engine, console, changing)
-            performer = Performer(*world, lambda: member.view, self.compile_pattern, self.clock)
+            nonlocal replayed
+            replayed = True  # the first state that this incarnation shows
             return performer
 
         def show(view: View[State]) -> None:
-            if performer.replayed is None:
-                performer.replayed = view.version
+            nonlocal replayed
+            console.runs.follow(view.state, replayed=replayed)
+            replayed = False
             console.mark(view.position)
             if view.state.ended:
                 self.endings[internal_id] = view.state.ended
@@ -290,18 +292,18 @@ class Fleet:
         seen = messages.AbsenceReported(engine_id) if snapshot is None else messages.Inspected(snapshot)
         ours = member.state.engine_id == engine_id and member.state.traits.in_run
         if ours and (snapshot is None or not snapshot.running):
-            life = member.console.life(member.state.run, engine_id)
-            self._nursery.start_soon(_report_drained, member, life, seen)
+            run = member.console.runs.get(member.state.run, engine_id)
+            self._nursery.start_soon(_report_drained, member, run, seen)
         else:
             member.place.ref.tell_nowait(seen)
 
 
 async def _report_drained(
-    member: Member, life: Life, seen: messages.Inspected | messages.AbsenceReported
+    member: Member, run: LiveRun, seen: messages.Inspected | messages.AbsenceReported
 ) -> None:
     with trio.move_on_after(DRAIN):
-        await life.drained.wait()
-    member.place.ref.tell_nowait(attrs.evolve(seen, tail=member.console.last_words(life)))
+        await run.drained.wait()
+    member.place.ref.tell_nowait(attrs.evolve(seen, tail=member.console.last_words(run.life)))
 
 
 def _exists(member: Member) -> bool:

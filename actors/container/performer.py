@@ -15,12 +15,11 @@ import attrs
 import trio
 
 from actors.container import effects, messages
-from actors.container.console.console import Console, InputClosed, InputFull, Life, Matcher
+from actors.container.console.console import Console, InputClosed, InputFull, Matcher
 from actors.container.console.follower import BACKOFF, Watch
 from actors.container.console.reader import Reader
+from actors.container.console.runs import LiveRun
 from actors.container.engine import Engine, EngineRefused, EngineUnavailable, Missing, Role, Snapshot
-from actors.container.state import Phase, State
-from actors.kernel.actor import View
 from actors.kernel.mailbox import Ref
 
 T = TypeVar("T")
@@ -33,20 +32,18 @@ LOOK_AGAIN = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 @attrs.define(eq=False)
 class Performer:
-    """Does the effects of one incarnation of a container actor.
+    """Does the effects of a container actor.
 
-    ``changing`` and ``console`` belong to the container's place, and outlive the incarnation. ``replayed`` is
-    the version that it began with: a start that was recorded by then is resumed.
+    All that an effect needs is in its value, but for what the effects of one run do in common: that is in
+    ``console.runs``.
     """
 
     internal_id: str
     engine: Engine
     console: Console
     changing: trio.Lock
-    view: Callable[[], View[State]]
     compile_pattern: Callable[[str], Matcher]
     clock: Callable[[], float]
-    replayed: int | None = None
 
     async def __call__(self, effect: effects.Effect, ref: Ref[messages.Message]) -> messages.Message | None:
         """Do ``effect`` and return the observation that it ends in."""
@@ -154,7 +151,7 @@ class Performer:
 
     async def _create(self, effect: effects.CreateInEngine) -> messages.Message:
         async def create() -> str:
-            if self.view().state.phase is Phase.STARTING:  # made anew, long after its installation
+            if effect.ensure_image:
                 await self.engine.ensure_image(effect.spec.image, self.console.say)
             async with self.changing:
                 if effect.spec.install_script is not None:
@@ -226,42 +223,16 @@ class Performer:
     # The process
 
     async def _watch(self, effect: effects.WatchConsole, ref: Ref[messages.Message]) -> messages.Message:
-        state = self.view().state
-        if state.traits.up and state.started_at is not None:
-            self.console.life(effect.run, effect.engine_id).up.set()
-        fresh = state.phase is Phase.STARTING and not self._resumed()
-        awaited = state.phase in (Phase.STARTING, Phase.LOADING) and not state.pattern_seen
-
-        def began() -> float | None:
-            state = self.view().state
-            return state.started_at if state.run == effect.run else None
-
-        def over() -> float | None:
-            state = self.view().state
-            if state.run != effect.run:
-                return state.previous if state.run == effect.run + 1 else None
-            return None if state.traits.in_run else state.started_at
-
-        watch = Watch(
-            self.engine,
-            self.console,
-            effect,
-            fresh,
-            state.previous,
-            began,
-            over,
-            awaited,
-            self.compile_pattern,
-            self.clock,
-        )
+        run = self.console.runs.get(effect.run, effect.engine_id)
+        watch = Watch(self.engine, self.console, effect, run, self.compile_pattern, self.clock)
         return await watch.run(ref)
 
     async def _start(self, effect: effects.StartInEngine) -> messages.Message:
-        life = self.console.life(effect.run, effect.engine_id)
+        run = self.console.runs.get(effect.run, effect.engine_id)
         earlier: set[float | None] = {None, effect.previous}
-        resumed = self._resumed()
+        resumed = not run.fresh
         with trio.move_on_after(ATTACH):
-            await life.attached.wait()
+            await run.attached.wait()
 
         async def start() -> Snapshot | None:
             """Start the process unless this run has had its start, which we may not have seen."""
@@ -284,32 +255,28 @@ class Performer:
             return messages.StartReported(effect.run, error=str(refusal))
         except Missing:
             return messages.StartReported(effect.run)
-        life.up.set()
+        run.up.set()
         if snapshot is not None and not snapshot.running:
-            await self._drain(life)
-            return messages.StartReported(effect.run, snapshot, tail=self.console.last_words(life))
+            await self._drain(run)
+            return messages.StartReported(effect.run, snapshot, tail=self.console.last_words(run.life))
         return messages.StartReported(effect.run, snapshot)
 
-    def _resumed(self) -> bool:
-        """Return true where an earlier incarnation may have done a part of what the state wants."""
-        return self.replayed is not None and self.view().version <= self.replayed
-
     async def _stop(self, effect: effects.StopInEngine) -> messages.Message | None:
-        life = self.console.life(effect.run, effect.engine_id)
+        run = self.console.runs.get(effect.run, effect.engine_id)
         async with self.changing:
             snapshot = await self._persist(lambda: self.engine.inspect(effect.engine_id))
         if snapshot is None or not snapshot.running:
-            return await self._end(life, snapshot)
-        life.up.set()
+            return await self._end(effect, snapshot)
+        run.up.set()
         if effect.policy.type == "command":
-            await self._send_command(life, effect.policy.value)
+            await self._send_command(run, effect.policy.value)
         else:
             await self._signal(effect.engine_id, effect.policy.value)
         return None
 
-    async def _send_command(self, life: Life, command: str) -> None:
+    async def _send_command(self, run: LiveRun, command: str) -> None:
         """Queue ``command`` for the process, waiting for a console that takes it."""
-        await life.attached.wait()
+        await run.attached.wait()
         while True:
             try:
                 self.console.send_nowait(command.rstrip("\n").encode() + b"\n")
@@ -332,7 +299,7 @@ class Performer:
             with trio.move_on_after(BACKOFF.longest):
                 snapshot = await self._persist(lambda: self._wait_end(effect.engine_id))
                 break
-        return await self._end(self.console.life(effect.run, effect.engine_id), snapshot)
+        return await self._end(effect, snapshot)
 
     async def _wait_end(self, engine_id: str) -> Snapshot | None:
         looks = iter(LOOK_AGAIN)
@@ -340,12 +307,14 @@ class Performer:
             await trio.sleep(next(looks, LOOK_AGAIN[-1]))
         return snapshot
 
-    async def _end(self, life: Life, snapshot: Snapshot | None) -> messages.Message:
+    async def _end(
+        self, effect: effects.StopInEngine | effects.KillInEngine, snapshot: Snapshot | None
+    ) -> messages.Message:
         """Report the end of a run, once its console was read where it had any."""
-        if snapshot is None or snapshot.started_at not in (None, self.view().state.previous):
-            await self._drain(life)
-        return messages.EndReported(life.run, snapshot)
+        if snapshot is None or snapshot.started_at not in (None, effect.previous):
+            await self._drain(self.console.runs.get(effect.run, effect.engine_id))
+        return messages.EndReported(effect.run, snapshot)
 
-    async def _drain(self, life: Life) -> None:
+    async def _drain(self, run: LiveRun) -> None:
         with trio.move_on_after(DRAIN):
-            await life.drained.wait()
+            await run.drained.wait()

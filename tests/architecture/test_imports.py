@@ -26,6 +26,7 @@ WITH_A_BODY = {
     "actors.container.console.log_writer",
     "actors.container.console.scrollback",
     "actors.container.console.follower",
+    "actors.container.console.runs",
     "actors.portpool.actor",
     "actors.volumes.actor",
     "actors.tokens.actor",

@@ -6,13 +6,13 @@ import typing
 import attrs
 import pytest
 
-from actors.container import effects, events, messages, restarts
+from actors.container import effects, events, messages, observations, replacement, restarts
 from actors.container.decider import DECIDER, decide, to_effects
 from actors.container.engine import Snapshot
 from actors.container.events import Follow
 from actors.container.evolve import evolve
 from actors.container.spec import ContainerSpec, Limits, PortBinding, RestartPolicy, StopPolicy
-from actors.container.state import PHASES, Exit, Outcome, Phase, Stage, State
+from actors.container.state import PHASES, Change, Exit, Kind, Outcome, Phase, Stage, State
 from actors.kernel.decider import Rejection, replay
 
 SPEC = ContainerSpec("s1", "image", "volume", "run", start_pattern="Ready", stop=StopPolicy(timeout=7.0))
@@ -362,7 +362,7 @@ def test_process_that_ended_before_its_start_was_confirmed_has_started_and_exite
 
 def test_start_of_a_container_that_is_gone_builds_it_anew():
     assert then(STARTING, messages.StartReported(1)) == (events.Vanished(ID),)
-    assert to_effects(given(LOST)) == {effects.CreateInEngine(1, SPEC)}
+    assert to_effects(given(LOST)) == {effects.CreateInEngine(1, SPEC, ensure_image=True)}
     assert then(LOST, messages.CreationReported(1, "engine-2")) == (events.Rebuilt("engine-2"),)
     rebuilt = given((*LOST, events.Rebuilt("engine-2")))
     assert effects.StartInEngine(1, "engine-2", None) in to_effects(rebuilt)
@@ -693,24 +693,40 @@ def test_installation_that_is_deleted_was_never_ready():
     assert given((*CREATED, events.DeletionRequested())).install_state == "failed"
 
 
+def test_container_that_gets_other_ports_is_not_shown_as_installing():
+    past = (*OFFLINE, events.RebindRequested(2, (PORT,)), events.CandidateBuilt(2, NEW))
+    state = given((*past, events.ReplacementBegan(2)))
+    assert (state.phase, state.install_state) == (Phase.REPLACING, "ready")
+    assert given(REPLACING).install_state == "installing"
+
+
 # The work
 
 
 def test_work_of_each_state_is_what_it_waits_for():
-    watch = effects.WatchConsole(1, ID, "Ready")
+    watch = effects.WatchConsole(1, ID, "Ready", None, awaited=False)
     assert to_effects(given(())) == frozenset()
     assert to_effects(given(CREATED)) == {effects.EnsureImage(1, "image")}
-    assert to_effects(given(ENSURED)) == {effects.CreateInEngine(1, SPEC)}
+    assert to_effects(given(ENSURED)) == {effects.CreateInEngine(1, SPEC, ensure_image=False)}
     assert to_effects(given(OFFLINE)) == frozenset()
     assert to_effects(given(STARTING)) == {watch, effects.StartInEngine(1, ID, None)}
     assert to_effects(given(LOADING)) == to_effects(given(RUNNING)) == {watch}
     assert to_effects(given(STOPPING)) == {
         watch,
-        effects.StopInEngine(1, ID, SPEC.stop),
+        effects.StopInEngine(1, ID, SPEC.stop, None),
         effects.WaitGrace(1, 7.0),
     }
-    assert to_effects(given(KILLING)) == {watch, effects.KillInEngine(1, ID)}
+    assert to_effects(given(KILLING)) == {watch, effects.KillInEngine(1, ID, None)}
     assert to_effects(given(DELETED)) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("past", "awaited"), [(STARTING, True), (LOADING, True), (RUNNING, False), (STOPPING, False)]
+)
+def test_watch_awaits_readiness_until_it_is_recorded_and_stays_the_same_effect(past, awaited):
+    (watch,) = (effect for effect in to_effects(given(past)) if isinstance(effect, effects.WatchConsole))
+    assert watch.awaited is awaited
+    assert watch == effects.WatchConsole(1, ID, "Ready", None, awaited=not awaited)
 
 
 def test_wish_that_is_replaced_leaves_the_stop_and_its_timer_alone():
@@ -833,6 +849,22 @@ def test_no_message_breaks_any_state():
             then(past, message)
         except Rejection:
             assert message in COMMANDS
+
+
+@pytest.mark.parametrize("phase", [phase for phase in Phase if not PHASES[phase].in_run])
+def test_observation_of_a_process_decides_nothing_in_a_phase_without_one(phase):
+    state = attrs.evolve(given(PASTS[phase]), engine_id=ID, run=1)
+    assert observations.readiness(state, messages.ReadinessReported(1)) == ()
+    if PHASES[phase].stage is not Stage.DOWN:
+        assert observations.inspected(state, messages.Inspected(UP_NOW)) == ()
+        assert observations.absence(state, messages.AbsenceReported(ID)) == ()
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_prepared_change_goes_on_only_when_the_process_is_down_or_can_be_stopped(phase):
+    change = Change(Kind.REBIND, 2, 1, SPEC, engine_id="engine-2")
+    goes_on = replacement.proceed(attrs.evolve(given(PASTS[phase]), change=change))
+    assert bool(goes_on) == (PHASES[phase].stage in (Stage.DOWN, Stage.UP))
 
 
 def test_server_that_was_killed_for_what_it_wrote_says_so():

@@ -50,7 +50,7 @@ def test_edit_to_the_present_values_records_nothing(command):
 
 def test_pattern_holds_from_the_next_start_on():
     past = edited(RUNNING, messages.Edit(start_pattern="Done"))
-    assert to_effects(given(past)) == {effects.WatchConsole(1, ID, "Ready")}
+    assert to_effects(given(past)) == {effects.WatchConsole(1, ID, "Ready", None, awaited=False)}
     past = (*past, *then(past, messages.AbsenceReported(ID)), events.StartRequested(2))
     assert given(past).pattern == "Done"
 
@@ -63,7 +63,7 @@ def test_edit_that_needs_a_new_container_is_built_by_the_next_start(command):
     assert (state.engine_id, state.outdated) == (ID, True)
     state = given((*edited(OFFLINE, command), events.StartRequested(1)))
     assert (state.engine_id, state.outdated) == (None, False)
-    assert to_effects(state) == {effects.CreateInEngine(1, state.asked)}
+    assert to_effects(state) == {effects.CreateInEngine(1, state.asked, ensure_image=True)}
 
 
 def test_new_limits_are_applied_to_the_container_that_there_is():
@@ -129,7 +129,7 @@ def test_stop_that_is_under_way_goes_by_the_new_policy():
     policy = StopPolicy("signal", "SIGINT", 1.0)
     state = given(edited(STOPPING, messages.Edit(stop=policy)))
     assert state.phase is Phase.STOPPING
-    assert {effects.StopInEngine(1, ID, policy), effects.WaitGrace(1, 1.0)} < to_effects(state)
+    assert {effects.StopInEngine(1, ID, policy, None), effects.WaitGrace(1, 1.0)} < to_effects(state)
 
 
 def test_restart_policy_holds_at_once():

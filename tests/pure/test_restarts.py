@@ -198,7 +198,7 @@ def test_container_that_was_removed_is_a_crash_too():
     assert scheduled == events.RestartScheduled(1, 1.0, story.began)
     story.elapse()
     assert story.state.engine_id is None
-    assert to_effects(story.state) == {effects.CreateInEngine(1, story.state.spec)}
+    assert to_effects(story.state) == {effects.CreateInEngine(1, story.state.spec, ensure_image=True)}
 
 
 def test_crash_at_an_unknown_time_is_dated_by_what_is_known():

@@ -2,21 +2,25 @@
 
 from actors.container.console.console import SEAMS, Console
 from actors.container.console.lines import to_texts
+from actors.container.spec import ContainerSpec
+from actors.container.state import Phase, State
 from actors.kernel.ephemeral import Wake
 
+A_SPEC = ContainerSpec("s1", "image", "v1", "command")
 
-async def test_life_is_known_by_its_run_and_its_container():
+
+async def test_last_words_are_of_one_run_though_the_rest_of_the_one_before_is_read_late():
     console = Console(Wake())
-    life = console.life(1, "a")
-    assert console.life(1, "a") is life
-    assert console.life(1, "b") is not life
-
-
-async def test_request_for_an_earlier_life_does_not_end_the_present_one():
-    console = Console(Wake())
-    life = console.life(2, "a")
-    assert console.life(1, "a").run == 1
-    assert console.life(2, "a") is life
+    console.begin("a:1")
+    console.write(b"first\n")
+    console.runs.follow(State(Phase.STARTING, A_SPEC, engine_id="a", run=2), replayed=False)
+    console.write(b"rest\n")
+    assert console.last_words("a:2") == ()
+    console.begin("a:2")
+    assert console.last_words("a:2") == ()
+    console.write(b"second\n")
+    assert console.last_words("a:2") == ("second",)
+    assert console.last_words("a:1") == ("first", "rest")
 
 
 async def test_unfinished_line_is_appended_at_the_end_of_the_stream():

@@ -100,7 +100,7 @@ class Life:
     async def talked(self, world):
         while "got: hello" not in world.console():
             with trio.move_on_after(2):
-                await world.member().console.life(2, world.state().engine_id).attached.wait()
+                await world.member().console.runs.get(2, world.state().engine_id).attached.wait()
                 world.member().console.send_nowait(b"hello\n")
                 await trio.sleep(1)
 

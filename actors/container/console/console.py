@@ -21,6 +21,7 @@ import trio
 
 from actors.container.console.lines import Block, LineSplitter, to_block, to_plain, to_texts
 from actors.container.console.log import TAIL, Numbered, Tail
+from actors.container.console.runs import Runs
 from actors.container.console.scrollback import Scrollback
 from actors.kernel.ephemeral import Ring, Stretch, Wake
 from actors.kernel.turns import Turns
@@ -115,6 +116,7 @@ class Console:
     columns: int = 120
     rows: int = 30
     resized: Wake = attrs.field(factory=Wake)
+    runs: Runs = attrs.field(factory=Runs)
     _splitter: LineSplitter = attrs.field(factory=LineSplitter)
     _reading: trio.Lock = attrs.field(factory=trio.Lock)
     _restoring: trio.Lock = attrs.field(factory=trio.Lock)
@@ -122,7 +124,6 @@ class Console:
     _restored: bool = False
     _input: deque[bytes] | None = None
     _input_arrived: Wake = attrs.field(factory=Wake)
-    _life: "Life | None" = None
     _seams: deque[OrderingMarker] = attrs.field(factory=lambda: deque(maxlen=SEAMS))
 
     def __attrs_post_init__(self) -> None:
@@ -198,16 +199,6 @@ class Console:
         """The last lines of the present life."""
         return self.lines.tail(min(TAIL, self.lines.last - self.begun[-1].line)).items
 
-    def life(self, run: int, engine_id: str) -> "Life":
-        """Return what is known of the console in ``run``, of an earlier one nothing any more."""
-        known = self._life
-        if known is not None and (known.run, known.engine_id) == (run, engine_id):
-            return known
-        life = Life(run, engine_id, after=self.lines.last)
-        if known is None or run >= known.run:
-            self._life = life
-        return life
-
     def write(self, chunk: bytes) -> Block:
         """Append what the process printed, and return the lines that it completed."""
         block = self.split(chunk)
@@ -258,9 +249,17 @@ class Console:
             found = seam
         return found
 
-    def last_words(self, life: "Life") -> tuple[str, ...]:
-        """Return the last that was printed in ``life``, as a person reads it, in short."""
-        last = self.lines.read(max(life.after, self.lines.last - WORDS), WORDS)
+    def last_words(self, life: str) -> tuple[str, ...]:
+        """Return the last lines that were printed in ``life``, without control sequences and shortened."""
+        first, end = 0, self.lines.last
+        for start in reversed(self.begun):
+            if start.life == life:
+                first = start.line
+                break
+            end = start.line
+        else:
+            return ()
+        last = self.lines.read(max(first, end - WORDS), min(WORDS, end - first))
         return tuple(_to_word(line) for line in last.items)
 
     @property
@@ -297,23 +296,6 @@ class Console:
         """Set the size of the terminal, now and for the runs that follow."""
         self.columns, self.rows = columns, rows
         self.resized.notify()
-
-
-@attrs.define(eq=False)
-class Life:
-    """One run's console, as one container has it.
-
-    ``attached`` once it is read, ``up`` once the process was started, ``drained`` at the end. ``ready`` is
-    true once the start pattern was seen. What it prints comes ``after`` that line.
-    """
-
-    run: int
-    engine_id: str
-    after: int = 0
-    ready: bool = False
-    attached: trio.Event = attrs.field(factory=trio.Event)
-    up: trio.Event = attrs.field(factory=trio.Event)
-    drained: trio.Event = attrs.field(factory=trio.Event)
 
 
 @attrs.define(eq=False)

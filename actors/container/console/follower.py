@@ -17,10 +17,11 @@ from collections.abc import Callable, Container
 import attrs
 import trio
 
-from actors.container.console.console import Console, Life, Matcher, Readiness
+from actors.container.console.console import Console, Matcher, Readiness
 from actors.container.console.lines import Block, to_block, to_slices
 from actors.container.console.merge import to_log_lines
 from actors.container.console.reader import Reader
+from actors.container.console.runs import LiveRun
 from actors.container.effects import WatchConsole
 from actors.container.engine import Attachment, Engine, EngineUnavailable, Missing, Snapshot
 from actors.container.messages import AbsenceReported, Inspected, Message, ReadinessReported
@@ -49,57 +50,54 @@ BACKOFF = Backoff(0.1, 10.0)
 
 @attrs.define(eq=False)
 class Watch:
-    """One watch over one run. ``fresh`` is true where the start is asked for only after this has attached.
+    """Follows the console of one run.
 
-    ``before`` is when the run before this one started: a snapshot of that life is no news. ``began`` tells
-    when this one did, None while nobody knows: another life's output is not this run's. ``awaited`` is true
-    where it isn't recorded that the run was ready: the start pattern is looked for in all that it printed.
-    ``over`` tells the same as ``began`` once the end of the run is recorded, None before.
+    A snapshot in which the process started at ``effect.previous`` is of the run before this one, and ignored.
+    While ``effect.awaited``, the start pattern is looked for in everything that the run printed.
     """
 
     engine: Engine
     console: Console
     effect: WatchConsole
-    fresh: bool
-    before: float | None
-    began: Callable[[], float | None]
-    over: Callable[[], float | None]
-    awaited: bool
+    live: LiveRun
     compile_pattern: Callable[[str], Matcher]
     clock: Callable[[], float]
+    _fresh: bool = attrs.field(init=False)
     _reader: Reader = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        life = f"{self.effect.engine_id}:{self.effect.run}"
-        self._reader = Reader(self.engine, self.console, self.effect.engine_id, life, self.clock)
+        """Make the reader of this run."""
+        self._fresh = self.live.fresh
+        engine_id = self.effect.engine_id
+        self._reader = Reader(self.engine, self.console, engine_id, self.live.life, self.clock)
 
     async def run(self, ref: Ref[Message]) -> Message:
         """Read until the process is gone; return what the engine said of it then, once the start was told."""
-        life, lives = self.console.life(self.effect.run, self.effect.engine_id), self.console.begun[-1].life
+        before = self.console.begun[-1].life
         try:
-            return await self._run(life, ref)
+            return await self._run(ref)
         except trio.Cancelled:
             with trio.move_on_after(REST, shield=True):
-                await self._read_rest(life, {lives, self._reader.life})
+                await self._read_rest({before, self.live.life})
             raise
 
-    async def _run(self, life: Life, ref: Ref[Message]) -> Message:
-        pattern = self.effect.pattern if self.awaited else None
-        readiness = Readiness(None if pattern is None else self.compile_pattern(pattern), life.ready)
-        if life.ready and self.awaited:  # told to an incarnation that may not have recorded it
+    async def _run(self, ref: Ref[Message]) -> Message:
+        pattern = self.effect.pattern if self.effect.awaited else None
+        readiness = Readiness(None if pattern is None else self.compile_pattern(pattern), self.live.ready)
+        if self.live.ready and self.effect.awaited:  # told to an incarnation that may not have recorded it
             await ref.tell(ReadinessReported(self.effect.run))
         async with self.console.reading:
-            ended = await self._read_to_end(life, readiness, ref)
+            ended = await self._read_to_end(readiness, ref)
             self._reader.end()
-        life.attached.set()
-        life.drained.set()
-        await life.up.wait()
-        return attrs.evolve(ended, tail=self.console.last_words(life))
+        self.live.attached.set()
+        self.live.drained.set()
+        await self.live.up.wait()
+        return attrs.evolve(ended, tail=self.console.last_words(self.live.life))
 
-    async def _read_rest(self, life: Life, lives: Container[str]) -> None:
+    async def _read_rest(self, lives: Container[str]) -> None:
         """Read what the log has of a run that ended unread, unless the console has gone on from ``lives``."""
-        started_at = self.over()
-        if started_at is None or life.drained.is_set():
+        started_at = self.live.started_at
+        if not self.live.ended or started_at is None or self.live.drained.is_set():
             return
         async with self.console.reading:
             if self.console.begun[-1].life in lives:
@@ -108,14 +106,14 @@ class Watch:
                 except (EngineUnavailable, Missing):
                     return
                 self._reader.end()
-                life.drained.set()
+                self.live.drained.set()
 
-    async def _read_to_end(self, life: Life, readiness: Readiness, ref: Ref[Message]) -> Ended:
+    async def _read_to_end(self, readiness: Readiness, ref: Ref[Message]) -> Ended:
         failures = 0
         while True:
             began = trio.current_time()
             try:
-                await self._read(life, readiness, ref)
+                await self._read(readiness, ref)
                 ended = await self._ask()
             except Missing:
                 return AbsenceReported(self.effect.engine_id)
@@ -123,29 +121,29 @@ class Watch:
                 ended = None
             if ended is not None:
                 return ended
-            self.fresh = False
+            self._fresh = False
             failures = 1 if trio.current_time() - began > BACKOFF.longest else failures + 1
             await trio.sleep(BACKOFF.delay(failures))
 
-    async def _read(self, life: Life, readiness: Readiness, ref: Ref[Message]) -> None:
+    async def _read(self, readiness: Readiness, ref: Ref[Message]) -> None:
         asked_at = self.clock()
         async with self.engine.attach(self.effect.engine_id) as attachment:
             try:
-                if self.fresh:
+                if self._fresh:
                     self._reader.begin()
-                elif await self._make_up(asked_at, life, readiness, ref):
+                elif await self._make_up(asked_at, readiness, ref):
                     return
                 self.console.open_input()
-                life.attached.set()
+                self.live.attached.set()
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._feed, attachment)
-                    nursery.start_soon(self._size, life)
-                    await self._follow(attachment, life, readiness, ref)
+                    nursery.start_soon(self._size)
+                    await self._follow(attachment, readiness, ref)
                     nursery.cancel_scope.cancel()
             finally:
                 self.console.close_input()
 
-    async def _make_up(self, asked_at: float, life: Life, readiness: Readiness, ref: Ref[Message]) -> bool:
+    async def _make_up(self, asked_at: float, readiness: Readiness, ref: Ref[Message]) -> bool:
         """Read what was printed before the attachment; return true where there is nothing more to come.
 
         A process that ended before the attachment would never end its stream.
@@ -154,38 +152,34 @@ class Watch:
         snapshot = await self.engine.inspect(engine_id)
         if snapshot is None:
             raise Missing(engine_id)
-        if snapshot.started_at is None or snapshot.started_at == self.before:
+        if snapshot.started_at is None or snapshot.started_at == self.effect.previous:
             self._reader.begin()
             return False
         if self._is_another(snapshot):
             return True
-        seen = self.awaited and bool(self.console.of_this_life)
+        seen = self.effect.awaited and bool(self.console.of_this_life)
         lines = await self._reader.make_up(snapshot.started_at, asked_at)
         if seen:  # by whom readiness may not have been recorded
             backlog = await self.engine.backlog(engine_id, snapshot.started_at)
             lines = [each.text for each in await self.console.turns.run(to_log_lines(backlog))]
-        await self._look_for_readiness(to_block(lines), life, readiness, ref)
+        await self._look_for_readiness(to_block(lines), readiness, ref)
         return not snapshot.running
 
-    async def _follow(
-        self, attachment: Attachment, life: Life, readiness: Readiness, ref: Ref[Message]
-    ) -> None:
+    async def _follow(self, attachment: Attachment, readiness: Readiness, ref: Ref[Message]) -> None:
         try:
             while chunk := await attachment.receive():
                 if len(chunk) > SHORT:
                     await self.console.turns.next()
                 block = await self._reader.take(chunk)
-                await self._look_for_readiness(block, life, readiness, ref)
+                await self._look_for_readiness(block, readiness, ref)
                 if readiness.looks and len(self.console.partial) > SHORT:
                     await trio.sleep(GATHERING)
         except EngineUnavailable:
             return  # the end of the stream, however it comes, proves nothing
 
-    async def _look_for_readiness(
-        self, block: Block, life: Life, readiness: Readiness, ref: Ref[Message]
-    ) -> None:
+    async def _look_for_readiness(self, block: Block, readiness: Readiness, ref: Ref[Message]) -> None:
         if readiness.looks and await self._look(block, readiness):
-            life.ready = True
+            self.live.ready = True
             await ref.tell(ReadinessReported(self.effect.run))
 
     async def _look(self, block: Block, readiness: Readiness) -> bool:
@@ -210,8 +204,8 @@ class Watch:
         except EngineUnavailable:
             self.console.close_input()
 
-    async def _size(self, life: Life) -> None:
-        await life.up.wait()
+    async def _size(self) -> None:
+        await self.live.up.wait()
         shown: tuple[int, int] | None = None
         while True:
             size = (self.console.columns, self.console.rows)
@@ -232,10 +226,10 @@ class Watch:
             snapshot = await self.engine.inspect(self.effect.engine_id)
             if snapshot is None:
                 return AbsenceReported(self.effect.engine_id)
-            ended = not snapshot.running and snapshot.started_at not in (None, self.before)
+            ended = not snapshot.running and snapshot.started_at not in (None, self.effect.previous)
             if ended or self._is_another(snapshot):
                 return Inspected(snapshot)
         return None
 
     def _is_another(self, snapshot: Snapshot) -> bool:
-        return self.began() not in (None, snapshot.started_at)
+        return self.live.started_at not in (None, snapshot.started_at)
