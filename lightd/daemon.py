@@ -61,7 +61,7 @@ from lightd.http.transport.server import Address, open_server
 from lightd.journal.audit import SqliteAudit
 from lightd.journal.codec import Codec
 from lightd.journal.compaction import Compactor, forget
-from lightd.journal.cursors import SqliteCursors
+from lightd.journal.cursors import SqliteCursorStore
 from lightd.journal.sqlite import SqliteJournal, open_sqlite_journal
 from lightd.leasing import Claims, Leasing
 from lightd.logs.loop_delay import open_delays
@@ -182,7 +182,7 @@ async def open_system(
         nursery.start_soon(Watch(quotas, fleet).run)
         nursery.start_soon(janitor.run)
         nursery.start_soon(trail.keep, lambda: system.config.audit, system.reloaded)
-        nursery.start_soon(Connection(system, SqliteCursors(journal), to_adopt(system)).run)
+        nursery.start_soon(Connection(system, SqliteCursorStore(journal), to_adopt(system)).run)
         try:
             yield system
         finally:

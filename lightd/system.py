@@ -17,7 +17,7 @@ from actors.kernel.ephemeral import Wake
 from actors.kernel.handle import Handle
 from actors.kernel.mailbox import Receipt
 from actors.portpool.actor import PortPool
-from actors.remotesync.actor import RemoteStatus
+from actors.remotesync.status import RemoteStatus
 from actors.tokens.decider import State as Tokens
 from actors.tokens.grant import MASTER
 from actors.tokens.messages import Message as TokenMessage
@@ -76,7 +76,7 @@ class System:
     delays: Delays
     path: Path | None = None
     certificate: Certificate | None = None
-    standing: RemoteStatus = attrs.field(factory=RemoteStatus)
+    remote_status: RemoteStatus = attrs.field(factory=RemoteStatus)
     exchanged: PanelExchange = attrs.field(factory=PanelExchange)
     sockets: OpenSockets = attrs.field(factory=OpenSockets)
     rates: Rates = attrs.field(factory=Rates)

@@ -1,1 +1,1 @@
-"""Remote sync: what the panel has to know, told to it in order for each server, however long it was away."""
+"""Remote sync: sends updates to the panel, in order for each server, also after an outage of any length."""

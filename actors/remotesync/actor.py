@@ -1,16 +1,17 @@
-"""Remote sync: a follower of the journal that tells the panel, in order for each server, until it has it.
+"""Remote sync: follows the journal and sends updates to the panel, in order for each server.
 
-1. The dispatcher reads the journal behind the mark. A record that the panel is to hear of extends the lane of
-   its server, or opens one, and the mark moves on: nobody waits here, however far the panel is behind.
-2. Each lane tells its own server's updates one after the other. ``AT_ONCE`` lanes do so at a time, each a
-   page in turn. Trouble of one server's own makes its lane pause; trouble that is everybody's shuts the gate.
-3. What the panel has is noted after its word that it has it, and a lane goes on to the next but one only when
-   that is saved: after a kill at most two updates of a server are told again.
-4. A lane that has nothing left is gone, in the same step in which that is seen, so that the dispatcher either
-   extends it before or opens a new one after.
-5. The panel's health is looked at every ``HEALTH`` seconds. When it turns well nobody pauses any longer.
+1. The dispatcher reads the journal after the cursor. A record that the panel must know extends the delivery
+   queue of its server, or creates one, and the cursor advances. The dispatcher never waits for the panel.
+2. Each queue sends the updates of one server, one after the other. ``AT_ONCE`` queues send at the same time,
+   a page each in turn. A failure that concerns one server pauses its queue; a failure that concerns the whole
+   panel trips the circuit breaker.
+3. A checkpoint is set after the panel has acknowledged an update, and a queue waits until the checkpoint
+   before that one is saved: after a kill, at most two updates of a server are sent again.
+4. An empty queue is removed in the step that finds it empty, so the dispatcher either extends it before that
+   or creates a new one afterwards.
+5. The panel's health is checked every ``HEALTH`` seconds. When it becomes healthy, all pauses end.
 
-It owns no container and no container waits for it: it reads the bus like any other follower.
+Remote sync owns no container and no container waits for it; it reads the bus like any other subscriber.
 """
 
 import logging
@@ -21,11 +22,12 @@ import trio
 
 from actors.kernel.bus import PAGE, Bus
 from actors.kernel.ephemeral import Wake
-from actors.remotesync.breaker import Gate
+from actors.remotesync.breaker import CircuitBreaker
 from actors.remotesync.checkpoint import Checkpoints
-from actors.remotesync.cursors import Cursor, Cursors
+from actors.remotesync.cursors import Cursor, CursorStore
 from actors.remotesync.delivery import DeliveryQueue, Entry, read
 from actors.remotesync.panel import Later, Outcome, Panel, Refused, to_pause
+from actors.remotesync.status import RemoteStatus
 from actors.remotesync.updates import PREFIX, Frame, to_update
 
 logger = logging.getLogger(__name__)
@@ -35,177 +37,153 @@ AT_ONCE = 16
 TIMEOUT = 10.0
 HEALTH = 30.0
 SILENCE = f"no answer within {TIMEOUT:g} seconds"
-LOUD = 5
-"""Failures in a row of one lane after which it is worth a warning; and every so many again."""
-
-
-@attrs.define(eq=False)
-class RemoteStatus:
-    """What is known of the panel, through all times that it was enabled. Times are Unix seconds.
-
-    ``healthy`` is None before the first look, ``refused`` counts updates that the panel would never take.
-    """
-
-    healthy: bool | None = None
-    last_ok: float | None = None
-    last_error: str | None = None
-    refused: int = 0
-    lanes: dict[str, DeliveryQueue] = attrs.field(factory=dict)
-    ledger: Checkpoints | None = None
-
-    def begin(self, ledger: Checkpoints) -> None:
-        """Know nothing but how far ``checkpoint`` is: it is another life, perhaps another panel."""
-        self.healthy = None
-        self.ledger = ledger
-        self.lanes.clear()
-
-    @property
-    def backlog(self) -> int:
-        """How many updates wait."""
-        return sum(lane.waiting for lane in self.lanes.values())
-
-    @property
-    def oldest_pending_at(self) -> float | None:
-        """When the oldest update that waits was recorded, None where none waits."""
-        return min((lane.oldest_at for lane in self.lanes.values()), default=None)
-
-    @property
-    def cursor(self) -> int | None:
-        """The position up to which all is done, but for the lanes; None before it was ever enabled."""
-        return None if self.ledger is None else self.ledger.mark
+WARN_EVERY = 5
+"""Failures in a row of one queue after which a warning is logged; again after each further ``WARN_EVERY``."""
 
 
 @attrs.define(eq=False)
 class RemoteSync:
-    """Tells ``panel`` what happens on ``node``. ``run`` does so until it is cancelled.
+    """Sends what happens on ``node`` to ``panel``; ``run`` runs until it is cancelled.
 
-    ``clock`` returns Unix seconds, ``chance`` a random number from 0 to 1. With ``latest`` an update is left
-    out when a newer one of the same server waits behind it.
+    ``clock`` returns Unix seconds, ``chance`` a random number from 0 to 1. With ``latest``, an update is
+    skipped if a newer one of the same server is pending.
     """
 
     node: str
     panel: Panel
     bus: Bus
-    cursors: Cursors
+    cursors: CursorStore
     clock: Callable[[], float]
     chance: Callable[[], float]
-    standing: RemoteStatus
+    status: RemoteStatus
     latest: bool = False
     recovered: Wake = attrs.field(factory=Wake)
     _slots: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(AT_ONCE))
-    _gate: Gate = attrs.field(init=False)
+    _breaker: CircuitBreaker = attrs.field(init=False)
     _begin: Cursor | None = None
 
     def __attrs_post_init__(self) -> None:
-        self._gate = Gate(self.chance)
+        self._breaker = CircuitBreaker(self.chance)
 
     async def run(self) -> None:
-        """Tell the panel for ever. Raises ``JournalUnavailable`` where the journal can't be read."""
+        """Send updates until cancelled. Raises ``JournalUnavailable`` if the journal cannot be read."""
         cursor = await self._load()
-        lagging = [await self._resume(server, done, cursor.mark) for server, done in cursor.lagging.items()]
-        ledger = Checkpoints(NAME, cursor.mark, self.cursors)
-        self.standing.begin(ledger)
+        pending = [
+            await self._resume(server, version, cursor.position) for server, version in cursor.pending.items()
+        ]
+        checkpoints = Checkpoints(NAME, cursor.position, self.cursors)
+        self.status.begin(checkpoints)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(ledger.run)
+            nursery.start_soon(checkpoints.run)
             nursery.start_soon(self._watch_health)
-            for lane in lagging:
-                self._open(lane, ledger, nursery)
-            await self._dispatch(ledger, nursery)
+            for queue in pending:
+                self._open(queue, checkpoints, nursery)
+            await self._dispatch(checkpoints, nursery)
 
     async def _load(self) -> Cursor:
-        """Return where to go on; where nothing was ever told, the panel hears of what comes from now on."""
+        """Return the saved cursor; without one, the panel receives the updates from now on."""
         cursor = await self.cursors.load(NAME)
         if cursor is None:
-            self._begin = self._begin or Cursor(self.bus.head)  # not later, though it can't be saved now
+            self._begin = self._begin or Cursor(self.bus.head)  # the same position if the save fails
             cursor = self._begin
-            await self.cursors.save(NAME, cursor.mark, {})
+            await self.cursors.save(NAME, cursor.position, {})
         return cursor
 
-    # From the journal to the lanes
+    # From the journal to the queues
 
-    async def _resume(self, server: str, done: int, mark: int) -> DeliveryQueue:
-        """Return the lane of a server that lagged behind ``mark``, with all that waits in it counted."""
-        lane, seen = DeliveryQueue(server, done), done
+    async def _resume(self, server: str, version: int, position: int) -> DeliveryQueue:
+        """Return the queue of a server with updates pending after ``version``, up to ``position``."""
+        queue, seen = DeliveryQueue(server, version), version
         while page := await self.bus.history(PREFIX + server, seen, PAGE):
             seen = page[-1].version
             for record in page:
-                if record.position <= mark and to_update(record) is not None:
-                    lane.extend(record)
-        return lane
+                if record.position <= position and to_update(record) is not None:
+                    queue.extend(record)
+        return queue
 
-    async def _dispatch(self, ledger: Checkpoints, nursery: trio.Nursery) -> None:
-        subscription = self.bus.subscribe(ledger.mark)
+    async def _dispatch(self, checkpoints: Checkpoints, nursery: trio.Nursery) -> None:
+        subscription = self.bus.subscribe(checkpoints.position)
         while True:
             for record in await subscription.next():
                 update = to_update(record)
                 if update is None:
                     continue
-                lane = self.standing.lanes.get(update.server)
-                if lane is None:
-                    lane = DeliveryQueue(update.server, record.version - 1)
-                    lane.note = ledger.note(lane.server, lane.version)
-                    self._open(lane, ledger, nursery)
-                lane.extend(record)
-            ledger.advance(subscription.position)
+                queue = self.status.queues.get(update.server)
+                if queue is None:
+                    queue = DeliveryQueue(update.server, record.version - 1)
+                    queue.checkpoint = checkpoints.set(queue.server, queue.version)
+                    self._open(queue, checkpoints, nursery)
+                queue.extend(record)
+            checkpoints.advance(subscription.position)
 
-    def _open(self, lane: DeliveryQueue, ledger: Checkpoints, nursery: trio.Nursery) -> None:
-        self.standing.lanes[lane.server] = lane
-        nursery.start_soon(self._run_lane, lane, ledger)
+    def _open(self, queue: DeliveryQueue, checkpoints: Checkpoints, nursery: trio.Nursery) -> None:
+        self.status.queues[queue.server] = queue
+        nursery.start_soon(self._deliver, queue, checkpoints)
 
-    # From a lane to the panel
+    # From a queue to the panel
 
-    async def _run_lane(self, lane: DeliveryQueue, ledger: Checkpoints) -> None:
-        while lane.version < lane.until:
-            trouble = await self._take_turn(lane, ledger)
-            if trouble is not None:
-                lane.failures += 1
-                if lane.failures % LOUD == 0:
-                    logger.warning("the panel does not take an update of %s: %s", lane.server, trouble.reason)
-                with trio.move_on_after(to_pause(lane.failures, trouble.after, self.chance())):
+    async def _deliver(self, queue: DeliveryQueue, checkpoints: Checkpoints) -> None:
+        """Send all updates of ``queue``, then remove it."""
+        while queue.version < queue.until:
+            failure = await self._send_page(queue, checkpoints)
+            if failure is not None:
+                queue.failures += 1
+                if queue.failures % WARN_EVERY == 0:
+                    logger.warning(
+                        "cannot deliver an update of server %s to the panel, retrying: %s",
+                        queue.server,
+                        failure.reason,
+                    )
+                with trio.move_on_after(to_pause(queue.failures, failure.after, self.chance())):
                     await self.recovered.wait()
-        del self.standing.lanes[lane.server]
-        ledger.note(lane.server, None)
+        del self.status.queues[queue.server]
+        checkpoints.set(queue.server, None)
 
-    async def _take_turn(self, lane: DeliveryQueue, ledger: Checkpoints) -> Later | None:
-        """Tell a page of the lane; return the trouble that is its own alone, None where there was none."""
+    async def _send_page(self, queue: DeliveryQueue, checkpoints: Checkpoints) -> Later | None:
+        """Send a page of the queue; return the failure if it concerns this server alone, else None."""
         async with self._slots:
-            await self._gate.wait()
-            entries = await read(self.bus, lane, latest=self.latest)
+            await self._breaker.wait_closed()
+            entries = await read(self.bus, queue, latest=self.latest)
             if not entries:
-                lane.give_up()
+                queue.clear()
             for number, entry in enumerate(entries):
-                lane.begin(entry)
-                while lane.told < len(entry.update.frames):
+                queue.begin(entry)
+                while queue.sent < len(entry.update.frames):
                     began = trio.current_time()
-                    trouble = await self._tell(lane, entry)
-                    if trouble is not None:
-                        return None if self._gate.shut(trouble, began) else trouble
-                lane.finish(entry, following=entries[number + 1] if number + 1 < len(entries) else None)
-                before, lane.note = lane.note, ledger.note(lane.server, lane.version)
-                await ledger.wait_saved(before)
+                    failure = await self._send(queue, entry)
+                    if failure is not None:
+                        return None if self._breaker.trip(failure, began) else failure
+                queue.finish(entry, following=entries[number + 1] if number + 1 < len(entries) else None)
+                before, queue.checkpoint = queue.checkpoint, checkpoints.set(queue.server, queue.version)
+                await checkpoints.wait_saved(before)
         return None
 
-    async def _tell(self, lane: DeliveryQueue, entry: Entry) -> Later | None:
-        """Tell one frame; return the trouble where the panel doesn't have it yet."""
-        frame = entry.update.frames[lane.told]
-        event_id = f"{self.node}-{entry.position}" + (f".{lane.told}" if lane.told else "")
-        outcome = await self._attempt(event_id, lane.server, frame)
+    async def _send(self, queue: DeliveryQueue, entry: Entry) -> Later | None:
+        """Send one frame; return the failure if it has to be sent again."""
+        frame = entry.update.frames[queue.sent]
+        event_id = f"{self.node}-{entry.position}" + (f".{queue.sent}" if queue.sent else "")
+        outcome = await self._attempt(event_id, queue.server, frame)
         if isinstance(outcome, Later):
-            self.standing.last_error = outcome.reason
+            self.status.last_error = outcome.reason
             return outcome
-        self._gate.passed()
-        self.standing.last_ok = self.clock()
+        self._breaker.record_success()
+        self.status.last_ok = self.clock()
         if isinstance(outcome, Refused):
-            self.standing.refused += 1
-            self.standing.last_error = outcome.reason
-            logger.warning("the panel refuses update %s of %s: %s", event_id, lane.server, outcome.reason)
-        lane.told += 1
+            self.status.refused += 1
+            self.status.last_error = outcome.reason
+            logger.warning(
+                "the panel rejected update %s of server %s, it is not sent again: %s",
+                event_id,
+                queue.server,
+                outcome.reason,
+            )
+        queue.sent += 1
         return None
 
     async def _attempt(self, event_id: str, server: str, frame: Frame) -> Outcome:
         with trio.move_on_after(TIMEOUT):
             return await self.panel.update(event_id, server, frame)
-        return Later(SILENCE, everybody=True)
+        return Later(SILENCE, panel_wide=True)
 
     # The panel's health
 
@@ -219,16 +197,16 @@ class RemoteSync:
             await trio.sleep_until(began + HEALTH)
 
     def _note_health(self, reason: str | None) -> None:
-        before, self.standing.healthy = self.standing.healthy, reason is None
+        before, self.status.healthy = self.status.healthy, reason is None
         if reason is None:
-            self.standing.last_ok = self.clock()
+            self.status.last_ok = self.clock()
         else:
-            self.standing.last_error = reason
-        if before is self.standing.healthy:
+            self.status.last_error = reason
+        if before is self.status.healthy:
             return
         if reason is None:
-            logger.info("the panel is well; %d updates wait for it", self.standing.backlog)
-            self._gate.open()
+            logger.info("the panel is healthy; pending updates: %d", self.status.backlog)
+            self._breaker.close()
             self.recovered.notify()
         else:
-            logger.warning("the panel is not well: %s", reason)
+            logger.warning("the panel is not healthy: %s", reason)

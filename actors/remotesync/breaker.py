@@ -1,8 +1,8 @@
-"""The gate in front of the panel: shut while there seems to be no panel behind it.
+"""The circuit breaker in front of the panel: open, so that nothing is sent, while the panel is unreachable.
 
-Trouble that is everybody's shuts it for all, for a pause that grows with every failure. But where somebody
-got through after the attempt had begun, it was not everybody's: a request that the panel answers for one
-server and lets hang for another is that other's own affair.
+A failure that concerns the whole panel opens it for all servers, for a pause that grows with each failure. If
+another request succeeded after the failed attempt began, the failure does not concern the whole panel: a
+request that the panel answers for one server and not for another is a problem of that server.
 """
 
 import math
@@ -16,37 +16,40 @@ from actors.remotesync.panel import Later, to_pause
 
 
 @attrs.define(eq=False)
-class Gate:
-    """``chance`` returns a random number from 0 to 1."""
+class CircuitBreaker:
+    """Closed at first. ``chance`` returns a random number from 0 to 1."""
 
     chance: Callable[[], float]
     _failures: int = 0
-    _opens_at: float = -math.inf
-    _passed_at: float = -math.inf
-    _opened: Wake = attrs.field(factory=Wake)
+    _retry_at: float = -math.inf
+    _succeeded_at: float = -math.inf
+    _closed: Wake = attrs.field(factory=Wake)
 
-    async def wait(self) -> None:
-        """Wait until the gate is open; no checkpoint where it is."""
-        while trio.current_time() < self._opens_at:
-            with trio.move_on_at(self._opens_at):
-                await self._opened.wait()
+    async def wait_closed(self) -> None:
+        """Wait until requests can be sent; no checkpoint if they can be sent now."""
+        while trio.current_time() < self._retry_at:
+            with trio.move_on_at(self._retry_at):
+                await self._closed.wait()
 
-    def passed(self) -> None:
-        """Somebody got through: the gate is open, and the next pause a short one."""
-        self._passed_at = trio.current_time()
-        self.open()
+    def record_success(self) -> None:
+        """Close it after a request that succeeded; the next pause is a short one."""
+        self._succeeded_at = trio.current_time()
+        self.close()
 
-    def open(self) -> None:
-        """Let everybody through who waits."""
+    def close(self) -> None:
+        """Let all waiting requests be sent."""
         self._failures = 0
-        self._opens_at = -math.inf
-        self._opened.notify()
+        self._retry_at = -math.inf
+        self._closed.notify()
 
-    def shut(self, trouble: Later, began: float) -> bool:
-        """Shut the gate for trouble of an attempt that began then; false where that is the attempt's own."""
-        if not trouble.everybody or self._passed_at >= began:
+    def trip(self, failure: Later, began: float) -> bool:
+        """Open it after the failure of an attempt that began at ``began``.
+
+        Returns false and does nothing if the failure concerns that attempt alone.
+        """
+        if not failure.panel_wide or self._succeeded_at >= began:
             return False
-        if trio.current_time() >= self._opens_at:  # else others ran into the same before
+        if trio.current_time() >= self._retry_at:  # otherwise an earlier failure has opened it already
             self._failures += 1
-            self._opens_at = trio.current_time() + to_pause(self._failures, trouble.after, self.chance())
+            self._retry_at = trio.current_time() + to_pause(self._failures, failure.after, self.chance())
         return True

@@ -1,7 +1,7 @@
-"""The ledger: what is done is noted at once and saved in the background, all that waits at a time.
+"""Checkpoints: how far updates were sent, set at once and saved in the background, all unsaved ones together.
 
-Every note has a number. Nobody has to wait until theirs is saved: who goes on tells at most a few things
-again after the process was killed. What can't be saved is kept, and tried again each second.
+Each checkpoint has a number, by which a task can wait until it is saved. A checkpoint that cannot be saved is
+kept and tried again after ``RETRY`` seconds.
 """
 
 import logging
@@ -11,80 +11,83 @@ import trio
 
 from actors.kernel.ephemeral import Wake
 from actors.kernel.journal import JournalUnavailable
-from actors.remotesync.cursors import Cursors
+from actors.remotesync.cursors import CursorStore
 
 logger = logging.getLogger(__name__)
 
 RETRY = 1.0
-LAST = 2.0
-FAR = 10_000
-"""Records that the mark may move on with nothing to tell, before it is saved all the same."""
+SHUTDOWN_SAVE = 2.0
+"""Seconds that the last save can take after a cancellation."""
+SAVE_EVERY = 10_000
+"""Records by which the position can advance without an update before it is saved."""
 
 
 @attrs.frozen
-class _Note:
+class _Checkpoint:
     number: int
     version: int | None
 
 
 @attrs.define(eq=False)
 class Checkpoints:
-    """The cursor of ``name``: as it is, and how it is saved. ``run`` saves until it is cancelled."""
+    """The current cursor of ``name``; ``run`` saves it until it is cancelled."""
 
     name: str
-    mark: int
-    _cursors: Cursors
-    _notes: dict[str, _Note] = attrs.field(factory=dict)
+    position: int
+    _cursors: CursorStore
+    _unsaved: dict[str, _Checkpoint] = attrs.field(factory=dict)
     _number: int = 0
     _saved: int = 0
-    _saved_mark: int = attrs.field(init=False)
+    _saved_position: int = attrs.field(init=False)
     _wake: Wake = attrs.field(factory=Wake)
     _work: trio.Event = attrs.field(factory=trio.Event)
 
     def __attrs_post_init__(self) -> None:
-        self._saved_mark = self.mark
+        self._saved_position = self.position
 
-    def note(self, server: str, version: int | None) -> int:
-        """Note how far ``server`` is, None where it no longer lags; return the number of the note."""
+    def set(self, server: str, version: int | None) -> int:
+        """Set how far the updates of ``server`` are sent, None if none is pending; return its number."""
         self._number += 1
-        self._notes[server] = _Note(self._number, version)
+        self._unsaved[server] = _Checkpoint(self._number, version)
         self._work.set()
         return self._number
 
-    def advance(self, mark: int) -> None:
-        """Move the mark on. By itself that isn't worth a save: what lies between is passed over again."""
-        self.mark = mark
-        if mark - self._saved_mark >= FAR:
+    def advance(self, position: int) -> None:
+        """Advance the position. It is saved with the next checkpoint, or after ``SAVE_EVERY`` records."""
+        self.position = position
+        if position - self._saved_position >= SAVE_EVERY:
             self._work.set()
 
     async def wait_saved(self, number: int) -> None:
-        """Wait until the note of that number is saved."""
+        """Wait until the checkpoint of that number is saved."""
         while self._saved < number:
             await self._wake.wait()
 
     async def run(self) -> None:
-        """Save what is noted, for ever; what is left at the end is saved then."""
+        """Save checkpoints until cancelled, and the remaining ones then."""
         try:
             while True:
                 await self._work.wait()
                 if not await self._save():
                     await trio.sleep(RETRY)
         finally:
-            with trio.move_on_after(LAST, shield=True):
+            with trio.move_on_after(SHUTDOWN_SAVE, shield=True):
                 await self._save()
 
     async def _save(self) -> bool:
-        """Save all notes that there are; false where they can't be saved now."""
+        """Save all checkpoints; return false if they cannot be saved now."""
         self._work = trio.Event()
-        mark, number = self.mark, self._number
-        changed = {server: note.version for server, note in self._notes.items()}
+        position, number = self.position, self._number
+        changed = {server: checkpoint.version for server, checkpoint in self._unsaved.items()}
         try:
-            await self._cursors.save(self.name, mark, changed)
+            await self._cursors.save(self.name, position, changed)
         except JournalUnavailable as outage:
-            logger.warning("how far the panel has been told can't be saved: %s", outage)
+            logger.warning("cannot save the cursor of %s, retrying: %s", self.name, outage)
             self._work.set()
             return False
-        self._notes = {server: note for server, note in self._notes.items() if note.number > number}
-        self._saved, self._saved_mark = number, mark
+        self._unsaved = {
+            server: checkpoint for server, checkpoint in self._unsaved.items() if checkpoint.number > number
+        }
+        self._saved, self._saved_position = number, position
         self._wake.notify()
         return True

@@ -1,8 +1,9 @@
-"""How far a follower of the journal has come, and the Protocol of the place that keeps it. Pure.
+"""How far a subscriber has followed the journal, and the Protocol of the store that keeps it. Pure.
 
-A mark alone would be held up by the one server whose updates the panel won't take now, and all that others
-were told beyond it would be told again after a restart. So there is a mark for all, and beside it one place
-for each server that lags: what is recorded up to the mark is done, but for the servers that have a place.
+One position alone would be held back by a single server whose updates the panel does not accept, and after a
+restart all later updates of other servers would be sent again. So a cursor has one position for all servers,
+and a version for each server with pending updates: what is recorded up to the position is sent, except for
+these servers.
 """
 
 from collections.abc import Mapping
@@ -13,38 +14,38 @@ import attrs
 
 @attrs.frozen
 class Cursor:
-    """``mark`` is a position of the journal; ``lagging`` has the version up to which each stream is done."""
+    """``position`` is one of the journal; ``pending`` has the version up to which each stream is sent."""
 
-    mark: int
-    lagging: Mapping[str, int] = attrs.field(factory=dict)
+    position: int
+    pending: Mapping[str, int] = attrs.field(factory=dict)
 
 
-class Cursors(Protocol):
-    """Where cursors are kept, by name. ``tests/contracts/cursor_checks.py`` is the contract in full."""
+class CursorStore(Protocol):
+    """Keeps cursors by name. ``tests/contracts/cursor_checks.py`` is the complete contract."""
 
     async def load(self, name: str) -> Cursor | None:
-        """Return the cursor, None where none was saved. Raises ``JournalUnavailable``."""
+        """Return the cursor, None if none was saved. Raises ``JournalUnavailable``."""
 
-    async def save(self, name: str, mark: int, changed: Mapping[str, int | None]) -> None:
-        """Set the mark, and the places of the servers in ``changed``; None takes one away. All or nothing.
+    async def save(self, name: str, position: int, changed: Mapping[str, int | None]) -> None:
+        """Set the position and the versions of the servers in ``changed``; None removes one. All or nothing.
 
-        Once this returns it survives the end of the process, however that ends; a power loss may take the
-        newest of it back, in order. Raises ``JournalUnavailable`` where nothing was saved.
+        What was saved survives the end of the process; a power failure can take back the newest saves, in
+        order. Raises ``JournalUnavailable`` if nothing was saved.
         """
 
 
 @attrs.define(eq=False)
-class MemoryCursors:
-    """Cursors that live as long as the process."""
+class MemoryCursorStore:
+    """Cursors that are kept as long as the process runs."""
 
     kept: dict[str, Cursor] = attrs.field(factory=dict)
 
     async def load(self, name: str) -> Cursor | None:
-        """Return the cursor; see ``Cursors.load``."""
+        """Return the cursor; see ``CursorStore.load``."""
         return self.kept.get(name)
 
-    async def save(self, name: str, mark: int, changed: Mapping[str, int | None]) -> None:
-        """Set the mark and some places; see ``Cursors.save``."""
-        before = self.kept.get(name, Cursor(0)).lagging
-        lagging = {**before, **changed}
-        self.kept[name] = Cursor(mark, {key: at for key, at in lagging.items() if at is not None})
+    async def save(self, name: str, position: int, changed: Mapping[str, int | None]) -> None:
+        """Set the position and some versions; see ``CursorStore.save``."""
+        before = self.kept.get(name, Cursor(0)).pending
+        pending = {**before, **changed}
+        self.kept[name] = Cursor(position, {key: at for key, at in pending.items() if at is not None})

@@ -1,8 +1,8 @@
-"""A lane: one server that lags, and how far its own stream has been told. Small, however far that is behind.
+"""The delivery queue of one server with pending updates. Its size does not depend on their number.
 
-A lane holds two versions and a count; what is to be told is read from the journal, a page at a time, when it
-is its turn. So a hundred thousand updates that wait for one dead server cost what one does, and nobody else
-waits for them.
+A queue holds two versions and a count; the updates themselves are read from the journal, a page at a time,
+when it is the queue's turn. So 100,000 updates that are pending for one server take no more memory than one,
+and delay no other server.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ PAGE = 32
 
 @attrs.frozen
 class Entry:
-    """One record that the panel is to hear of, or the newest of ``count`` that one tells of at once."""
+    """The update of one record, or the newest of ``count`` updates that replaces the others."""
 
     position: int
     version: int
@@ -29,10 +29,11 @@ class Entry:
 
 @attrs.define(eq=False)
 class DeliveryQueue:
-    """``version`` of its stream is done, ``until`` is the newest that is to be told, ``waiting`` counts them.
+    """The pending updates of ``server``: those after ``version`` of its stream, up to ``until``.
 
-    ``oldest_at`` is when the first that waits was recorded. ``telling`` is the version of the one that is
-    being told, ``told`` how many of its frames the panel has.
+    ``waiting`` is their number, ``oldest_at`` when the first was recorded. ``sending`` is the version of the
+    update that is being sent, ``sent`` the number of its frames that the panel has. ``checkpoint`` is the
+    number of the last checkpoint, ``failures`` that of failures in a row.
     """
 
     server: str
@@ -40,56 +41,56 @@ class DeliveryQueue:
     until: int = 0
     waiting: int = 0
     oldest_at: float = 0.0
-    telling: int = 0
-    told: int = 0
-    note: int = 0
+    sending: int = 0
+    sent: int = 0
+    checkpoint: int = 0
     failures: int = 0
 
     def extend(self, record: Recorded) -> None:
-        """One more record is to be told; they come in their order."""
+        """Append the update of ``record``; records come in the order of their versions."""
         if not self.waiting:
             self.oldest_at = record.at
         self.until = record.version
         self.waiting += 1
 
     def begin(self, entry: Entry) -> None:
-        """Tell this entry from now on, or go on with it."""
+        """Start to send ``entry``, or continue if it is being sent already."""
         self.oldest_at = entry.at
-        if self.telling != entry.version:
-            self.telling, self.told = entry.version, 0
+        if self.sending != entry.version:
+            self.sending, self.sent = entry.version, 0
 
-    def give_up(self) -> None:
-        """Have done with all that was to be told: it is no longer kept."""
+    def clear(self) -> None:
+        """Drop all pending updates: the journal no longer has them."""
         self.version, self.waiting = self.until, 0
 
     def finish(self, entry: Entry, following: Entry | None) -> None:
-        """Have done with this entry; the one that follows waits, where it is known."""
+        """Remove ``entry``; ``following`` is the next one, if it was read already."""
         self.version = entry.version
         self.waiting -= entry.count
         self.failures = 0
         self.oldest_at = entry.at if following is None else following.at
 
 
-async def read(bus: Bus, lane: DeliveryQueue, *, latest: bool) -> Sequence[Entry]:
-    """Return the next entries of ``delivery``, at most a page of them; with ``latest`` the newest one alone.
+async def read(bus: Bus, queue: DeliveryQueue, *, latest: bool) -> Sequence[Entry]:
+    """Return the next entries of ``queue``, at most a page; with ``latest`` only the newest one.
 
-    There are none where what was to be told is no longer kept.
+    Empty if the journal no longer has the records.
     """
     found: list[Entry] = []
-    version = lane.version
-    while version < lane.until and (latest or not found):
-        page = await bus.history(PREFIX + lane.server, version, PAGE)
+    version = queue.version
+    while version < queue.until and (latest or not found):
+        page = await bus.history(PREFIX + queue.server, version, PAGE)
         if not page:
             break
         version = page[-1].version
-        found += _to_entries(page, lane.until)
+        found += _to_entries(page, queue.until)
         if latest:
             found = _newest(found)
     return found
 
 
 def _to_entries(page: Sequence[Recorded], until: int) -> list[Entry]:
-    # What is condensed may stand for what was to be told, and for some that came after it.
+    # A condensed record can stand for pending updates, and for some after ``until``.
     wanted = [record for record in page if record.version <= until or isinstance(record.event, Condensed)]
     updates = [(record, to_update(record)) for record in wanted]
     return [

@@ -1,7 +1,7 @@
-"""The panel as remote sync needs it, and how an attempt to tell it something ends. Pure.
+"""The panel as remote sync needs it, the outcomes of a request, and the pause before the next one. Pure.
 
-Expected trouble is a value: a panel that is down, slow or confused makes ``Later`` of an attempt, and
-nothing is raised.
+Expected failures are values: a panel that is unreachable, slow or broken leads to ``Later``, not to an
+exception.
 """
 
 from typing import Protocol
@@ -14,27 +14,30 @@ from actors.remotesync.updates import Frame
 
 @attrs.frozen
 class Accepted:
-    """The panel has it, and says so."""
+    """The panel has acknowledged the update."""
 
 
 @attrs.frozen
 class Refused:
-    """The panel will never take it, and says so; ``reason`` is a sentence."""
+    """The panel rejected the update permanently; ``reason`` is a sentence."""
 
     reason: str
 
 
 @attrs.frozen
 class Later:
-    """It is to be tried again, after ``after`` seconds where the panel named a time.
+    """The update must be sent again, after ``after`` seconds if the panel asked for a pause.
 
-    ``everybody`` is true for trouble that hardly has to do with this one server: there is no panel to be
-    reached, or it asks for a pause.
+    ``panel_wide`` is true for a failure that does not depend on the server: the panel is unreachable, or
+    asks for a pause.
     """
 
     reason: str
     after: float | None = None
-    everybody: bool = False
+    panel_wide: bool = False
+
+
+Outcome = Accepted | Refused | Later
 
 
 BACKOFF = Backoff(1.0, 60.0, (1.0, 0.5))
@@ -52,14 +55,11 @@ def to_pause(failures: int, asked: float | None, chance: float) -> float:
     return BACKOFF.delay(failures, chance)
 
 
-Outcome = Accepted | Refused | Later
-
-
 class Panel(Protocol):
-    """The far end. A call may take for ever, and may be cancelled; whoever calls sets the time limit."""
+    """The panel. Calls have no time limit and can be cancelled; the caller sets the limit."""
 
     async def update(self, event_id: str, server: str, frame: Frame) -> Outcome:
-        """Tell one frame of one update; ``event_id`` is the same whenever this one is told again."""
+        """Send one frame of an update; ``event_id`` is the same each time that it is sent."""
 
     async def health(self) -> str | None:
-        """Return None where the panel is well, else a sentence that says why it isn't."""
+        """Return None if the panel is healthy, else a sentence that says why it is not."""

@@ -1,6 +1,6 @@
-"""What the panel is told of which event. Pure.
+"""Which events lead to an update for the panel. Pure.
 
-Another event that the panel should hear of is one more row in ``STATUSES``.
+A further event that the panel should know is one more row in ``STATUSES``.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Status:
 
 @attrs.frozen
 class Fault:
-    """Why it failed: ``error`` is ``failed``, ``timeout`` or another word, ``reason`` a sentence."""
+    """Why it failed: ``error`` is ``failed``, ``timeout`` or another slug, ``reason`` a sentence."""
 
     error: str
     reason: str
@@ -37,7 +37,7 @@ Frame = Status | Fault
 
 @attrs.frozen
 class Update:
-    """What one event has the panel told, frame by frame, in this order."""
+    """The frames that one event leads to, in the order in which they are sent."""
 
     server: str
     frames: tuple[Frame, ...]
@@ -49,11 +49,11 @@ class Failure(Protocol):
 
     @property
     def fault(self) -> str:
-        """One word."""
+        """A slug."""
 
     @property
     def reason(self) -> str:
-        """One sentence."""
+        """A sentence."""
 
 
 STATUSES: Mapping[type, Status] = MappingProxyType(
@@ -69,14 +69,14 @@ STATUSES: Mapping[type, Status] = MappingProxyType(
         events.ChangeAbandoned: Status("failed"),
     }
 )
-"""The events that the panel hears of. One that is a ``Failure`` has its reason told too."""
+"""The events that lead to an update. For a ``Failure`` its reason is sent as well."""
 
 
 def to_update(recorded: Recorded) -> Update | None:
-    """Return what the panel is told of this record, None where it is none of its business."""
+    """Return the update for the panel that ``recorded`` leads to, None if it leads to none."""
     status = STATUSES.get(type(recorded.event))
     if isinstance(recorded.event, Condensed) and recorded.event.state.stage is not Stage.GONE:
-        status = Status(recorded.event.state.install_state)  # what all that it stands for led to
+        status = Status(recorded.event.state.install_state)  # that of the records it stands for
     if status is None:
         return None
     server = recorded.stream.removeprefix(PREFIX)

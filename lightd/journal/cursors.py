@@ -1,8 +1,8 @@
-"""Where followers of the journal keep how far they have come: a small table beside the records.
+"""The cursors of the journal's subscribers: a small table in the journal's own file.
 
-It lies in the journal's own file, so a copy of the journal has the cursors that belong to it. A save waits
-for no disk: what the kernel has outlives the process. A power loss takes back the newest saves, never a
-record that they speak of, because the log that both are written to is in one order.
+A copy of the journal therefore has the cursors that belong to it. A save is not synced to disk: it survives
+the end of the process, but a power failure can take back the newest saves. It never takes back a record that
+a saved cursor refers to, because both are written to the same write-ahead log, in order.
 """
 
 import sqlite3
@@ -16,8 +16,8 @@ from actors.remotesync.cursors import Cursor
 CURSORS = """
 CREATE TABLE cursors (
     name TEXT NOT NULL,           -- of the follower
-    stream TEXT NOT NULL,         -- of a server that lags; empty for the mark
-    place INTEGER NOT NULL,       -- the version up to which it is done; for the mark, the position
+    stream TEXT NOT NULL,         -- of a server with pending updates; empty for the position
+    place INTEGER NOT NULL,       -- the version up to which it is sent; or the position
     PRIMARY KEY (name, stream)
 ) STRICT, WITHOUT ROWID;
 """
@@ -26,34 +26,34 @@ T = TypeVar("T")
 
 
 class Writer(Protocol):
-    """Whoever has the journal open for writing."""
+    """The open journal."""
 
     async def beside(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Return ``work(connection)``, done between two commits; raises ``JournalUnavailable``."""
+        """Return ``work(connection)``, run between two commits. Raises ``JournalUnavailable``."""
 
 
 @attrs.frozen
-class SqliteCursors:
-    """``Cursors`` in the file of a journal."""
+class SqliteCursorStore:
+    """A ``CursorStore`` in the file of a journal."""
 
     _writer: Writer
 
     async def load(self, name: str) -> Cursor | None:
-        """Return the cursor; see ``Cursors.load``."""
+        """Return the cursor; see ``CursorStore.load``."""
 
         def load(connection: sqlite3.Connection) -> dict[str, int]:
             query = "SELECT stream, place FROM cursors WHERE name = ?"
             return dict(connection.execute(query, (name,)).fetchall())
 
         found = await self._writer.beside(load)
-        mark = found.pop("", None)
-        return None if mark is None else Cursor(mark, found)
+        position = found.pop("", None)
+        return None if position is None else Cursor(position, found)
 
-    async def save(self, name: str, mark: int, changed: Mapping[str, int | None]) -> None:
-        """Set the mark and some places; see ``Cursors.save``."""
-        places = {"": mark, **changed}
-        kept = [(name, stream, place) for stream, place in places.items() if place is not None]
-        gone = [(name, stream) for stream, place in places.items() if place is None]
+    async def save(self, name: str, position: int, changed: Mapping[str, int | None]) -> None:
+        """Set the position and some versions; see ``CursorStore.save``."""
+        values = {"": position, **changed}
+        kept = [(name, stream, value) for stream, value in values.items() if value is not None]
+        gone = [(name, stream) for stream, value in values.items() if value is None]
 
         def save(connection: sqlite3.Connection) -> None:
             connection.execute("PRAGMA synchronous = NORMAL")

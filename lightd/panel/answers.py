@@ -78,7 +78,7 @@ def to_outcome(answer: Answer, now: float) -> Outcome:
     if answer.refusal:
         return Refused(f"the panel answered {answer.status}")
     after = to_seconds(answer.headers.get("retry-after"), now)
-    return Later(to_reason(answer.status), after, everybody=answer.status in NOBODY_HOME)
+    return Later(to_reason(answer.status), after, panel_wide=answer.status in NOBODY_HOME)
 
 
 def to_reason(status: int) -> str:

@@ -13,7 +13,7 @@ from actors.kernel.journal import JournalUnavailable
 from actors.kernel.mailbox import ActorGone, Overloaded
 from actors.kernel.supervisor import open_supervisor
 from actors.remotesync.actor import RemoteSync
-from actors.remotesync.cursors import Cursors
+from actors.remotesync.cursors import CursorStore
 from lightd.config.sections import Remote
 from lightd.panel.exchange import Adopt, Exchange
 from lightd.panel.http import open_http_panel
@@ -25,7 +25,7 @@ class Connection:
     """Connects ``system`` with its panel; ``run`` runs until it is cancelled."""
 
     system: System
-    cursors: Cursors
+    cursors: CursorStore
     adopt: Adopt
 
     async def run(self) -> None:
@@ -49,7 +49,7 @@ class Connection:
                 self.cursors,
                 system.clock,
                 random.random,
-                system.standing,
+                system.remote_status,
                 settings.catch_up == "latest",
             )
             supervisor.start(
@@ -75,8 +75,8 @@ class Connection:
 
     def _note_quarantine(self, error: Exception) -> None:
         """Show that no updates are sent any more; new settings or a restart start it again."""
-        self.system.standing.healthy = False
-        self.system.standing.last_error = f"remote sync crashed repeatedly and was stopped: {error}"
+        self.system.remote_status.healthy = False
+        self.system.remote_status.last_error = f"remote sync crashed repeatedly and was stopped: {error}"
 
     async def _exchange(self, exchange: Exchange) -> None:
         """Exchange configurations; starts again after every reload."""

@@ -47,7 +47,7 @@ class HttpPanel:
                 "POST", "/update", to_panel_body(server, frame), headers={"X-Lightd-Event": event_id}
             )
         except PanelUnavailable as trouble:
-            return Later(str(trouble), everybody=True)
+            return Later(str(trouble), panel_wide=True)
         return to_outcome(answer, time.time())
 
     async def health(self) -> str | None:

@@ -61,23 +61,23 @@ async def test_token_does_not_follow_a_redirection():
 
 
 @pytest.mark.parametrize("reaction", [CUT, NOISE])
-async def test_answer_that_is_none_is_trouble_of_everybodys(reaction):
+async def test_response_that_is_no_http_is_a_panel_wide_failure(reaction):
     async with open_panel(always(reaction)) as server, open_http_panel(server.url, TOKEN) as panel:
         for _ in range(3):
             outcome = await tell(panel)
             assert isinstance(outcome, Later)
-            assert outcome.everybody
+            assert outcome.panel_wide
         assert await panel.health() is not None
         server.react = always(Answer())
         assert await tell(panel) == Accepted()
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/api", "http://no-such-host.invalid/", "http://a..b/"])
-async def test_panel_that_is_not_there_is_trouble_of_everybodys(url):
+async def test_panel_that_is_unreachable_is_a_panel_wide_failure(url):
     async with open_http_panel(url, TOKEN) as panel:
         outcome = await tell(panel)
         assert isinstance(outcome, Later)
-        assert outcome.everybody
+        assert outcome.panel_wide
         assert outcome.reason
         assert await panel.health()
 
@@ -107,7 +107,7 @@ async def test_certificate_that_nobody_vouches_for_is_trouble_that_says_so(trust
         async with open_panel(tls=tls) as server, open_http_panel(server.url, TOKEN) as panel:
             outcome = await tell(panel)
             assert isinstance(outcome, Later)
-            assert outcome.everybody
+            assert outcome.panel_wide
             assert reason in outcome.reason
             assert server.requests == []
 

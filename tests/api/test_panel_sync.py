@@ -57,7 +57,7 @@ async def test_panel_is_told_of_an_installation(tmp_path, panel):
         assert [request.event_id for request in panel.accepted] == [
             f"api-{seqs[name]}" for name in ("created", "script-finished", "installed")
         ]
-        await until(lambda: api.system.standing.backlog == 0)
+        await until(lambda: api.system.remote_status.backlog == 0)
         status = await api.get("/remote/status")
     assert status["enabled"] is status["healthy"] is True
     assert status["backlog"] == 0
@@ -104,10 +104,11 @@ async def test_panel_on_a_bad_day_is_told_all_the_same(tmp_path, panel, bad):
     panel.react = react
     async with open_connected(tmp_path, panel) as api:
         await api.create()
-        await until(lambda: api.system.standing.cursor == api.system.bus.head)
-        await until(lambda: api.system.standing.backlog == 0)
+        await until(lambda: api.system.remote_status.cursor == api.system.bus.head)
+        await until(lambda: api.system.remote_status.backlog == 0)
     told = [request.event_id for request in panel.accepted if request.body.get("status")]
-    assert sorted(set(told), key=told.index) == sorted(set(told), key=lambda each: int(each[5:]))
+    by_position = sorted(set(told), key=lambda each: int(each.removeprefix("api-")))
+    assert sorted(set(told), key=told.index) == by_position
     assert statuses(panel)[-1] == "ready"
 
 
@@ -119,10 +120,10 @@ async def test_panel_that_was_down_at_the_start_and_over_a_restart_hears_of_it_a
         assert (await api.get("/remote/status"))["backlog"] == 6
         assert (await api.get("/remote/status"))["healthy"] is False
     async with open_connected(tmp_path, panel) as api:
-        await until(lambda: api.system.standing.backlog == 6)
+        await until(lambda: api.system.remote_status.backlog == 6)
         assert panel.accepted == []
         await panel.up()
-        await until(lambda: api.system.standing.backlog == 0)
+        await until(lambda: api.system.remote_status.backlog == 0)
     for server in "ab":
         assert statuses(panel, server) == ["installing", "installing", "ready"]
 
@@ -136,7 +137,7 @@ async def test_panel_that_refuses_is_passed_by(tmp_path, panel):
     panel.react = react
     async with open_connected(tmp_path, panel) as api:
         await api.create()
-        await until(lambda: api.system.standing.refused == 3)
+        await until(lambda: api.system.remote_status.refused == 3)
         status = await api.get("/remote/status")
     assert status["refused"] == 3
     assert status["last_error"] == "the panel answered 404"
@@ -146,7 +147,7 @@ async def test_panel_is_enabled_moved_and_disabled_while_the_daemon_runs(tmp_pat
     async with open_api(tmp_path) as api, open_panel() as other:
         await api.create("before")
         await api.reload(remote=panel.settings())
-        await until(lambda: api.system.standing.healthy)
+        await until(lambda: api.system.remote_status.healthy)
         await api.create("first")
         await until(lambda: "ready" in statuses(panel, "first"))
         assert statuses(panel, "before") == []
@@ -183,7 +184,7 @@ async def test_bug_that_comes_again_and_again_is_shown_and_new_settings_begin_an
         patched.setattr(HttpPanel, "update", broken)
         async with open_connected(tmp_path, panel) as api:
             await api.create()
-            await until(lambda: "crashed repeatedly" in (api.system.standing.last_error or ""))
+            await until(lambda: "crashed repeatedly" in (api.system.remote_status.last_error or ""))
             assert (await api.get("/remote/status"))["healthy"] is False
             assert (await api.power("start"))["status"] == "succeeded"
             patched.undo()

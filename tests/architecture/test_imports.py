@@ -35,6 +35,7 @@ WITH_A_BODY = {
     "actors.remotesync.breaker",
     "actors.remotesync.delivery",
     "actors.remotesync.checkpoint",
+    "actors.remotesync.status",
 }
 """Modules of the system that know Trio or have a life. Every other one is pure: it holds values and
 functions, and knows no clock, chance, disk, network or event loop."""

@@ -20,7 +20,7 @@ from actors.container.spec import ContainerSpec
 from actors.kernel.journal import Append
 from actors.remotesync.actor import AT_ONCE, NAME
 from lightd.journal.codec import Codec
-from lightd.journal.cursors import SqliteCursors
+from lightd.journal.cursors import SqliteCursorStore
 from lightd.journal.sqlite import open_sqlite_journal
 from tests.bench import figures, process
 from tests.bench.clients import Api
@@ -151,7 +151,7 @@ async def write_past(folder: Path, cycles: int) -> int:
                 )
                 appends.append(Append(stream_of(server), cycle * len(emitted), emitted))
             await journal.commit(appends)
-        await SqliteCursors(journal).save(NAME, 0, {})
+        await SqliteCursorStore(journal).save(NAME, 0, {})
     return cycles * SERVERS * UPDATES_A_CYCLE
 
 

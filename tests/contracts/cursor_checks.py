@@ -1,4 +1,4 @@
-"""What every place for cursors must do. Each ``check_*`` takes an empty ``Cursors``."""
+"""What every cursor store must do. Each ``check_*`` takes an empty ``CursorStore``."""
 
 from actors.remotesync.cursors import Cursor
 
@@ -9,24 +9,24 @@ async def check_cursor_that_was_never_saved_is_none(cursors):
     assert await cursors.load("panel") is None
 
 
-async def check_cursor_is_the_mark_and_the_places_that_were_saved(cursors):
+async def check_cursor_has_the_position_and_the_versions_that_were_saved(cursors):
     await cursors.save("panel", 7, {"a": 1, "b": 2})
     assert await cursors.load("panel") == Cursor(7, {"a": 1, "b": 2})
 
 
-async def check_save_leaves_the_places_that_it_does_not_name(cursors):
+async def check_save_leaves_the_versions_that_it_does_not_name(cursors):
     await cursors.save("panel", 7, {"a": 1, "b": 2})
     await cursors.save("panel", 8, {"b": 3, "c": 0})
     assert await cursors.load("panel") == Cursor(8, {"a": 1, "b": 3, "c": 0})
 
 
-async def check_none_takes_a_place_away_also_one_that_is_not_there(cursors):
+async def check_none_removes_a_version_that_may_not_be_there(cursors):
     await cursors.save("panel", 7, {"a": 1, "b": 2})
     await cursors.save("panel", 9, {"a": None, "never": None})
     assert await cursors.load("panel") == Cursor(9, {"b": 2})
 
 
-async def check_mark_may_stay_where_it_is(cursors):
+async def check_position_can_be_saved_twice(cursors):
     await cursors.save("panel", 0, {})
     assert await cursors.load("panel") == Cursor(0)
     await cursors.save("panel", 0, {"a": 1})
@@ -45,9 +45,9 @@ async def check_names_may_hold_anything(cursors):
     assert await cursors.load(STRANGE) == Cursor(1, {STRANGE: 1})
 
 
-async def check_many_places_are_kept(cursors):
-    places = {f"server-{number}": number for number in range(5000)}
-    await cursors.save("panel", 1, places)
-    assert await cursors.load("panel") == Cursor(1, places)
-    await cursors.save("panel", 2, dict.fromkeys(places))
+async def check_many_versions_are_kept(cursors):
+    versions = {f"server-{number}": number for number in range(5000)}
+    await cursors.save("panel", 1, versions)
+    assert await cursors.load("panel") == Cursor(1, versions)
+    await cursors.save("panel", 2, dict.fromkeys(versions))
     assert await cursors.load("panel") == Cursor(2)

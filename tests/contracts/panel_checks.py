@@ -22,19 +22,19 @@ async def check_refusal_says_why(panel, become):
     assert outcome.reason
 
 
-async def check_broken_panel_is_for_later_and_not_everybodys(panel, become):
+async def check_broken_panel_is_a_failure_of_one_server(panel, become):
     become("broken")
     outcome = await panel.update("n1-1", "s1", READY)
     assert isinstance(outcome, Later)
-    assert not outcome.everybody
+    assert not outcome.panel_wide
     assert await panel.health()
 
 
-async def check_panel_that_is_down_is_a_value_and_everybodys(panel, become):
+async def check_panel_that_is_down_is_a_panel_wide_failure(panel, become):
     become("down")
     outcome = await panel.update("n1-1", "s1", READY)
     assert isinstance(outcome, Later)
-    assert outcome.everybody
+    assert outcome.panel_wide
     assert await panel.health()
 
 

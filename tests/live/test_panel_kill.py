@@ -19,7 +19,7 @@ from actors.container.spec import ContainerSpec
 from actors.kernel.journal import Append
 from actors.remotesync.actor import NAME
 from lightd.journal.codec import Codec
-from lightd.journal.cursors import SqliteCursors
+from lightd.journal.cursors import SqliteCursorStore
 from lightd.journal.sqlite import open_sqlite_journal
 from tests.support.daemon import PATIENCE, TOKEN
 from tests.support.doubles.panel import CUT, Answer, behave, open_panel
@@ -48,7 +48,7 @@ async def write_past(folder):
                 [recorded] = await journal.commit([Append(stream_of(server), cycle * 4, emitted)])
                 created, failed = recorded[0].position, recorded[1].position
                 expected.setdefault(server, []).extend([f"{created}", f"{failed}", f"{failed}.1"])
-        await SqliteCursors(journal).save(NAME, 0, {})
+        await SqliteCursorStore(journal).save(NAME, 0, {})
     return expected
 
 

@@ -37,10 +37,11 @@ def test_another_4xx_is_a_refusal(status):
 
 
 @pytest.mark.parametrize(
-    ("status", "everybody"), [(408, False), (429, True), (500, False), (501, False), (502, True), (503, True)]
+    ("status", "panel_wide"),
+    [(408, False), (429, True), (500, False), (501, False), (502, True), (503, True)],
 )
-def test_status_that_asks_for_patience_is_retried(status, everybody):
-    assert outcome(status) == Later(f"the panel answered {status}", None, everybody)
+def test_status_that_asks_for_patience_is_retried(status, panel_wide):
+    assert outcome(status) == Later(f"the panel answered {status}", None, panel_wide)
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -74,7 +75,9 @@ def test_retry_after_is_seconds_or_a_date(header, seconds):
 
 
 def test_wish_for_a_pause_comes_with_the_outcome():
-    assert outcome(503, b"", **{"retry-after": "30"}) == Later("the panel answered 503", 30.0, everybody=True)
+    assert outcome(503, b"", **{"retry-after": "30"}) == Later(
+        "the panel answered 503", 30.0, panel_wide=True
+    )
 
 
 @pytest.mark.parametrize(

@@ -83,22 +83,22 @@ async def test_follower_passes_over_records_that_are_gone(compacted, autojump_cl
         assert subscription.position == 3
 
 
-async def test_lane_tells_what_was_condensed_once_and_is_done_where_nothing_is_kept(
+async def test_queue_sends_a_condensed_record_once_and_is_cleared_when_nothing_is_kept(
     compacted, autojump_clock
 ):
     async with open_bus(compacted) as bus:
         await publish(bus, *[events.ScriptFinished(1)] * 4)
-        lane = DeliveryQueue("a", 1, until=3, waiting=2)
+        queue = DeliveryQueue("a", 1, until=3, waiting=2)
         compacted.until, compacted.snapshot = 4, condensed.condense(OFFLINE, 2.5)
-        [entry] = await read(bus, lane, latest=False)
+        [entry] = await read(bus, queue, latest=False)
         assert (entry.version, entry.update.frames) == (4, (Status("ready"),))
-        lane.finish(entry, None)
-        assert lane.version > lane.until
+        queue.finish(entry, None)
+        assert queue.version > queue.until
         compacted.snapshot = None
-        lane = DeliveryQueue("a", 1, until=3, waiting=2)
-        assert await read(bus, lane, latest=True) == []
-        lane.give_up()
-        assert (lane.version, lane.waiting) == (3, 0)
+        queue = DeliveryQueue("a", 1, until=3, waiting=2)
+        assert await read(bus, queue, latest=True) == []
+        queue.clear()
+        assert (queue.version, queue.waiting) == (3, 0)
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,11 @@ from actors.kernel.bus import Bus, open_bus
 from actors.kernel.journal import Append, JournalUnavailable, MemoryJournal
 from actors.kernel.supervisor import open_supervisor
 from actors.remotesync import checkpoint
-from actors.remotesync.actor import AT_ONCE, HEALTH, NAME, TIMEOUT, RemoteStatus, RemoteSync
-from actors.remotesync.cursors import Cursor, MemoryCursors
+from actors.remotesync.actor import AT_ONCE, HEALTH, NAME, TIMEOUT, RemoteSync
+from actors.remotesync.cursors import Cursor, MemoryCursorStore
 from actors.remotesync.delivery import DeliveryQueue, read
 from actors.remotesync.panel import Accepted, Later, Refused
+from actors.remotesync.status import RemoteStatus
 from actors.remotesync.updates import Fault, Status
 from tests.simulated.world import a_spec, virtual_clock
 from tests.support.doubles.panels import BROKEN, DOWN, FakePanel
@@ -32,8 +33,8 @@ class World:
 
     journal: MemoryJournal
     panel: FakePanel = attrs.field(factory=FakePanel)
-    cursors: MemoryCursors = attrs.field(factory=MemoryCursors)
-    standing: RemoteStatus = attrs.field(factory=RemoteStatus)
+    cursors: MemoryCursorStore = attrs.field(factory=MemoryCursorStore)
+    status: RemoteStatus = attrs.field(factory=RemoteStatus)
     chance: float = 0.0
     latest: bool = False
     bus: Bus | None = None
@@ -53,7 +54,7 @@ class World:
 
     async def wait_drained(self):
         with trio.fail_after(2_000):
-            while self.standing.cursor != self.bus.head or self.standing.backlog:
+            while self.status.cursor != self.bus.head or self.status.backlog:
                 await trio.sleep(0.1)
 
     def told(self, server):
@@ -74,7 +75,7 @@ class World:
             self.cursors,
             self.journal.clock,
             lambda: self.chance,
-            self.standing,
+            self.status,
             self.latest,
         )
         async with trio.open_nursery() as nursery:
@@ -83,15 +84,15 @@ class World:
             nursery.cancel_scope.cancel()
 
 
-class Full(MemoryCursors):
+class Full(MemoryCursorStore):
     """Can't be saved while ``full``."""
 
     full = True
 
-    async def save(self, name, mark, changed):
+    async def save(self, name, position, changed):
         if self.full:
             raise JournalUnavailable("the disk is full")
-        await super().save(name, mark, changed)
+        await super().save(name, position, changed)
 
 
 @pytest.fixture
@@ -179,7 +180,7 @@ async def test_server_that_the_panel_chokes_on_holds_up_nobody_else(autojump_clo
             await enabled.record(f"s{number}", CREATED, READY)
         await enabled.wait_told(20)
         assert enabled.panel.now < 5
-        assert enabled.standing.backlog == 100
+        assert enabled.status.backlog == 100
         await trio.sleep(600)
     assert 10 < len([server for _, server in enabled.panel.attempts if server == "dead"]) < 30
     assert enabled.cursors.kept[NAME] == Cursor(120, {"dead": 0})
@@ -217,7 +218,7 @@ async def test_panel_that_is_gone_is_not_asked_once_a_server(autojump_clock, ena
     async with enabled.run():
         await trio.sleep(600)
         assert len(enabled.panel.attempts) < 20 * AT_ONCE
-        assert enabled.standing.backlog == 500
+        assert enabled.status.backlog == 500
         enabled.panel.answer, enabled.panel.unwell = FakePanel().answer, None
         began = enabled.panel.now
         await enabled.wait_told(500)
@@ -256,7 +257,7 @@ async def test_panel_that_turns_well_has_its_backlog_at_once(autojump_clock, ena
 
 
 async def test_panels_own_wish_for_a_pause_is_kept(autojump_clock, enabled):
-    outcomes = [Later("too many requests", 77.0, everybody=True), Accepted(), Accepted()]
+    outcomes = [Later("too many requests", 77.0, panel_wide=True), Accepted(), Accepted()]
 
     async def answer(_event_id, _server):
         return outcomes.pop(0)
@@ -276,7 +277,7 @@ async def test_panels_own_wish_for_a_pause_is_kept(autojump_clock, enabled):
 async def test_panel_that_turns_well_has_thought_better_of_the_pause_that_it_asked_for(
     autojump_clock, enabled
 ):
-    outcomes = [Later("come back later", 300.0, everybody=True)]
+    outcomes = [Later("come back later", 300.0, panel_wide=True)]
 
     async def answer(_event_id, _server):
         return outcomes.pop() if outcomes else Accepted()
@@ -304,7 +305,7 @@ async def test_answer_that_does_not_come_is_given_up_and_tried_again(autojump_cl
         await enabled.wait_drained()
     times = [at for at, _ in enabled.panel.attempts]
     assert times == [pytest.approx(t, abs=0.01) for t in (0, TIMEOUT + 1, 2 * TIMEOUT + 3)]
-    assert enabled.standing.last_error == "no answer within 10 seconds"
+    assert enabled.status.last_error == "no answer within 10 seconds"
 
 
 async def test_refused_update_is_counted_logged_and_passed(autojump_clock, enabled, caplog):
@@ -316,8 +317,8 @@ async def test_refused_update_is_counted_logged_and_passed(autojump_clock, enabl
         await enabled.record("a", CREATED, READY)
         await enabled.wait_drained()
     assert enabled.told("a") == [2]
-    assert enabled.standing.refused == 1
-    assert "the panel refuses update n1-1 of a: it answers 422" in caplog.text
+    assert enabled.status.refused == 1
+    assert "the panel rejected update n1-1 of server a, it is not sent again: it answers 422" in caplog.text
 
 
 async def test_server_that_is_not_taken_again_and_again_is_told_of_in_the_log(
@@ -330,7 +331,9 @@ async def test_server_that_is_not_taken_again_and_again_is_told_of_in_the_log(
     async with enabled.run():
         await enabled.record("a", CREATED)
         await trio.sleep(40)
-    assert caplog.text.count("the panel does not take an update of a: it answers 500") == 1
+    assert (
+        caplog.text.count("cannot deliver an update of server a to the panel, retrying: it answers 500") == 1
+    )
 
 
 async def test_failures_second_frame_is_tried_again_without_its_first(autojump_clock, enabled):
@@ -346,7 +349,7 @@ async def test_failures_second_frame_is_tried_again_without_its_first(autojump_c
     assert enabled.told("a") == [1, 1.1, 2]
 
 
-async def test_lane_leaves_to_the_dispatcher_what_that_has_not_seen(autojump_clock, enabled):
+async def test_queue_reads_no_update_that_the_dispatcher_has_not_appended(autojump_clock, enabled):
     await enabled.record("a", CREATED, READY, READY)
     seen = DeliveryQueue("a", version=0, until=2, waiting=2)
     for latest, versions in ((False, [1, 2]), (True, [2])):
@@ -358,7 +361,7 @@ async def test_lane_leaves_to_the_dispatcher_what_that_has_not_seen(autojump_clo
 # How far it is
 
 
-async def test_standing_says_how_much_waits_and_since_when(autojump_clock, enabled):
+async def test_status_has_the_number_of_pending_updates_and_the_time_of_the_oldest(autojump_clock, enabled):
     gates = {f"n1-{number}": trio.Event() for number in range(1, 5)}
 
     async def answer(event_id, _server):
@@ -366,8 +369,8 @@ async def test_standing_says_how_much_waits_and_since_when(autojump_clock, enabl
         return Accepted()
 
     enabled.panel.answer = answer
-    assert enabled.standing.oldest_pending_at is None
-    assert enabled.standing.cursor is None
+    assert enabled.status.oldest_pending_at is None
+    assert enabled.status.cursor is None
     times = []
     async with enabled.run():
         for _ in range(3):
@@ -377,15 +380,15 @@ async def test_standing_says_how_much_waits_and_since_when(autojump_clock, enabl
         await enabled.record("b", CREATED)
         await trio.sleep(1)
         for waiting, since in ((4, times[0]), (3, times[1]), (2, times[2])):
-            assert enabled.standing.backlog == waiting
-            assert enabled.standing.oldest_pending_at == pytest.approx(since, abs=0.01)
+            assert enabled.status.backlog == waiting
+            assert enabled.status.oldest_pending_at == pytest.approx(since, abs=0.01)
             gates[f"n1-{5 - waiting}"].set()
             await trio.sleep(0.01)
-        assert enabled.standing.cursor == 4
+        assert enabled.status.cursor == 4
         gates["n1-4"].set()
         await enabled.wait_drained()
-        assert enabled.standing.oldest_pending_at is None
-        assert enabled.standing.last_ok == pytest.approx(enabled.journal.clock(), abs=1)
+        assert enabled.status.oldest_pending_at is None
+        assert enabled.status.last_ok == pytest.approx(enabled.journal.clock(), abs=1)
 
 
 async def test_restart_counts_again_what_waits(autojump_clock, enabled):
@@ -397,12 +400,12 @@ async def test_restart_counts_again_what_waits(autojump_clock, enabled):
         await enabled.record("a", CREATED, events.ImageEnsured(1), READY)
         await enabled.record("b", *[READY] * 100)
         await trio.sleep(1)
-        assert enabled.standing.backlog == 102
+        assert enabled.status.backlog == 102
     async with enabled.run():
-        assert enabled.standing.backlog == 102  # as before, until it is counted anew
+        assert enabled.status.backlog == 102  # as before, until it is counted anew
         await enabled.record("b", READY)
         await trio.sleep(1)
-        assert enabled.standing.backlog == 103
+        assert enabled.status.backlog == 103
         enabled.panel.answer = FakePanel().answer
         await enabled.wait_drained()
     assert enabled.told("b") == list(range(4, 105))
@@ -421,19 +424,19 @@ async def test_place_that_was_kept_for_a_server_with_nothing_left_goes(autojump_
 async def test_mark_is_saved_now_and_then_also_when_there_is_nothing_to_tell(
     autojump_clock, enabled, monkeypatch
 ):
-    monkeypatch.setattr(checkpoint, "FAR", 50)
+    monkeypatch.setattr(checkpoint, "SAVE_EVERY", 50)
     async with enabled.run():
         for _ in range(120):
             await enabled.record("a", events.ImageEnsured(1))
         await trio.sleep(1)
-        assert enabled.cursors.kept[NAME].mark == 100
+        assert enabled.cursors.kept[NAME].position == 100
 
 
 async def test_panel_that_is_new_hears_of_what_came_while_that_could_not_be_saved(autojump_clock, world):
     world.cursors = Full()
     await world.record("a", CREATED)
     sync = RemoteSync(
-        "n1", world.panel, world.bus, world.cursors, world.journal.clock, lambda: 0.0, world.standing
+        "n1", world.panel, world.bus, world.cursors, world.journal.clock, lambda: 0.0, world.status
     )
     async with open_supervisor() as supervisor:
         supervisor.start("remote sync", sync.run, outages=(JournalUnavailable,))
@@ -451,12 +454,12 @@ async def test_cursor_that_can_not_be_saved_is_saved_later_and_nothing_is_told_t
     async with enabled.run():
         await enabled.record("a", *[READY] * 10)
         await trio.sleep(60)
-        assert len(enabled.panel.accepted) == 1  # its lane was opened, and that isn't saved yet
+        assert len(enabled.panel.accepted) == 1  # its queue is not saved yet
         enabled.cursors.full = False
         await enabled.wait_drained()
         enabled.cursors.full = True
     assert enabled.told("a") == list(range(1, 11))
-    assert "how far the panel has been told can't be saved: the disk is full" in caplog.text
+    assert "cannot save the cursor of panel, retrying: the disk is full" in caplog.text
 
 
 # The newest alone
@@ -470,12 +473,12 @@ async def test_latest_mode_tells_a_panel_that_was_away_each_servers_newest_state
             await enabled.record("a", CREATED, READY, CREATED, events.Started(1, 1.0))
             await enabled.record("b", CREATED, FAILED)
             await trio.sleep(20)
-        assert enabled.standing.backlog == 300
+        assert enabled.status.backlog == 300
         enabled.panel.answer, enabled.panel.unwell = FakePanel().answer, None
         await enabled.wait_drained()
         assert enabled.told("a") == [357]
         assert enabled.told("b") == [360, 360.1]
-        assert enabled.standing.backlog == 0
+        assert enabled.status.backlog == 0
         await enabled.record("a", READY)
         await enabled.wait_drained()
     assert enabled.told("a") == [357, 361]
@@ -508,18 +511,18 @@ async def test_panels_health_is_looked_at_regularly_and_told_when_it_changes(aut
     caplog.set_level(logging.INFO)
     async with enabled.run():
         await trio.sleep(HEALTH * 3 + 1)
-        assert enabled.standing.healthy is True
+        assert enabled.status.healthy is True
         enabled.panel.unwell = "it says it is asleep"
         await trio.sleep(HEALTH * 3)
-        assert enabled.standing.healthy is False
-        assert enabled.standing.last_error == "it says it is asleep"
+        assert enabled.status.healthy is False
+        assert enabled.status.last_error == "it says it is asleep"
         enabled.panel.unwell = None
         await trio.sleep(HEALTH)
-    said = [record.message for record in caplog.records if "well" in record.message]
+    said = [record.message for record in caplog.records if "healthy" in record.message]
     assert said == [
-        "the panel is well; 0 updates wait for it",
-        "the panel is not well: it says it is asleep",
-        "the panel is well; 0 updates wait for it",
+        "the panel is healthy; pending updates: 0",
+        "the panel is not healthy: it says it is asleep",
+        "the panel is healthy; pending updates: 0",
     ]
     assert enabled.panel.looks == [pytest.approx(HEALTH * n) for n in range(8)]
 
@@ -528,7 +531,7 @@ async def test_panel_that_does_not_answer_about_its_health_is_not_well(autojump_
     enabled.panel.deaf = True
     async with enabled.run():
         await trio.sleep(HEALTH * 2 + 1)
-    assert enabled.standing.healthy is False
+    assert enabled.status.healthy is False
     assert enabled.panel.looks == [pytest.approx(HEALTH * n) for n in range(3)]
 
 
@@ -541,7 +544,7 @@ async def test_life_that_has_just_begun_does_not_claim_that_all_is_told(autojump
         async with world.run():
             with trio.fail_after(1000):
                 while not world.panel.accepted:
-                    assert world.standing.cursor is None or world.standing.backlog == 200
+                    assert world.status.cursor is None or world.status.backlog == 200
                     await trio.sleep(0.5)
                 await world.wait_drained()
     assert world.told("b") == list(range(101, 201))
@@ -569,4 +572,4 @@ async def test_server_whose_updates_are_no_longer_kept_is_done(autojump_clock):
             await world.record("a", CREATED)
             await world.wait_drained()
     assert world.panel.accepted == []
-    assert world.standing.lanes == {}
+    assert world.status.queues == {}

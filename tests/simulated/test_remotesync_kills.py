@@ -15,9 +15,10 @@ from actors.container import events
 from actors.container.fleet import stream_of
 from actors.kernel.bus import open_bus
 from actors.kernel.journal import Append, MemoryJournal
-from actors.remotesync.actor import NAME, RemoteStatus, RemoteSync
-from actors.remotesync.cursors import MemoryCursors
+from actors.remotesync.actor import NAME, RemoteSync
+from actors.remotesync.cursors import MemoryCursorStore
 from actors.remotesync.panel import Accepted, Later
+from actors.remotesync.status import RemoteStatus
 from tests.simulated.world import virtual_clock
 from tests.support.doubles.panels import BROKEN, DOWN, FakePanel
 
@@ -29,16 +30,16 @@ AGAIN = 2
 
 
 @attrs.define(eq=False)
-class SlowCursors(MemoryCursors):
+class SlowCursors(MemoryCursorStore):
     """Takes its time, and saves nothing once the process is dead."""
 
     dice: random.Random = attrs.field(factory=random.Random)
     dead: bool = False
 
-    async def save(self, name, mark, changed):
+    async def save(self, name, position, changed):
         await trio.sleep(self.dice.uniform(0, 0.05))
         if not self.dead:
-            await super().save(name, mark, changed)
+            await super().save(name, position, changed)
 
 
 class Flapping:
@@ -57,7 +58,7 @@ class Flapping:
     async def answer(self, event_id, server):
         await trio.sleep(self.dice.uniform(0, 0.2))
         if not self.up:
-            return self.dice.choice([DOWN, BROKEN, Later("slow down", 2.0, everybody=True)])
+            return self.dice.choice([DOWN, BROKEN, Later("slow down", 2.0, panel_wide=True)])
         if self.dice.random() < 0.001:
             await trio.sleep_forever()
         self.got.append((server, int(event_id.removeprefix("n1-"))))
@@ -93,16 +94,16 @@ async def test_each_update_comes_at_least_once_in_its_order_and_again_only_aroun
         nursery.start_soon(flapping.flap)
         nursery.start_soon(record, bus, dice, expected)
         for life in range(KILLS + 1):
-            standing = RemoteStatus()
+            status = RemoteStatus()
             alive = SlowCursors(cursors.kept, dice)
-            sync = RemoteSync("n1", panel, bus, alive, journal.clock, dice.random, standing)
+            sync = RemoteSync("n1", panel, bus, alive, journal.clock, dice.random, status)
             async with trio.open_nursery() as process:
                 process.start_soon(sync.run)
                 if life < KILLS:
                     await trio.sleep(dice.uniform(1, 60))
                 else:
                     with trio.fail_after(100_000):
-                        while len(expected) < UPDATES or standing.cursor != bus.head or standing.backlog:
+                        while len(expected) < UPDATES or status.cursor != bus.head or status.backlog:
                             await trio.sleep(1)
                 alive.dead = True
                 kills.append(len(flapping.got))

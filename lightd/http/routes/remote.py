@@ -47,17 +47,17 @@ def install(app: QuartTrio, system: System) -> None:
 
 
 def to_status(system: System) -> dict[str, Any]:
-    """Return how the panel is, and how far it has been told."""
-    standing, exchanged = system.standing, system.exchanged
+    """Return the status of the panel connection and of its pending updates."""
+    status, exchanged = system.remote_status, system.exchanged
     return {
         "enabled": system.config.remote.enabled,
-        "healthy": system.config.remote.enabled and standing.healthy is True,
-        "last_ok": standing.last_ok,
-        "last_error": standing.last_error,
-        "backlog": standing.backlog,
-        "oldest_pending_at": standing.oldest_pending_at,
-        "cursor": standing.cursor,
-        "refused": standing.refused,
+        "healthy": system.config.remote.enabled and status.healthy is True,
+        "last_ok": status.last_ok,
+        "last_error": status.last_error,
+        "backlog": status.backlog,
+        "oldest_pending_at": status.oldest_pending_at,
+        "cursor": status.cursor,
+        "refused": status.refused,
         "config": {
             "pulled_at": exchanged.pulled_at,
             "pushed_at": exchanged.pushed_at,

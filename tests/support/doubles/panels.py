@@ -9,7 +9,7 @@ import trio
 from actors.remotesync.panel import Accepted, Later, Outcome
 from actors.remotesync.updates import Frame
 
-DOWN = Later("connection refused", everybody=True)
+DOWN = Later("connection refused", panel_wide=True)
 BROKEN = Later("it answers 500")
 
 
