@@ -12,13 +12,14 @@ import attrs
 
 from lightd.api import mount_rules
 from lightd.api.mount_rules import to_pairs
+from lightd.engines import image_names
 from lightd.engines.patterns import LONGEST, BadPattern, check_pattern
 
 _INTERNAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _USER = re.compile(r"[0-9]{1,9}(?::[0-9]{1,9})?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_IMAGE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._/:@-]{0,254}")
+_IMAGE = re.compile(image_names.PATTERN)
 _LONGEST_TEXT = 64 * 1024
 _LONGEST_SCRIPT = 1024 * 1024
 _SMALLEST_MEMORY = 6 * 1024 * 1024  # Docker refuses less
@@ -152,7 +153,7 @@ Text = Annotated[str, Rule(_text, _to_text(_LONGEST_TEXT))]
 Filled = Annotated[str, Rule(_filled, {**_to_text(_LONGEST_TEXT), "pattern": _FILLED})]
 AnyText = Annotated[str, Rule(_any_text, {"type": "string"})]
 Flag = Annotated[bool, Rule(_flag, {"type": "boolean"})]
-Image = Annotated[str, _matching(_IMAGE, "the name of an image")]
+Image = Annotated[str, _matching(_IMAGE, image_names.MEANS)]
 Pattern = Annotated[str, Rule(_pattern, {**_to_text(LONGEST), "description": "an RE2 expression"})]
 Script = Annotated[str, Rule(lambda value: _text(value, longest=_LONGEST_SCRIPT), _to_text(_LONGEST_SCRIPT))]
 Environment = Annotated[

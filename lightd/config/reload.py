@@ -28,6 +28,7 @@ LIVE = frozenset(
         "docker.tmp_mb",
         "docker.allow_writable_root",
         "docker.network_mtu",
+        "docker.registries",
         "monitoring.enabled",
         "monitoring.interval_ms",
         "remote.enabled",

@@ -81,7 +81,8 @@ class Docker:
     ``read_only``: servers write nowhere but in their volumes and in a ``/tmp`` of ``tmp_mb`` megabytes. With
     ``allow_writable_root`` a client may ask for a server that does otherwise. With the user "auto" each
     volume gets a user of its own out of ``user_range``. ``network_mtu`` is the MTU of lightd's network in
-    bytes; with 0 it is that of the host's default route.
+    bytes; with 0 it is that of the host's default route. ``registries`` is a file with credentials of
+    registries, by host, as ``docker login`` writes it.
     """
 
     engine: Annotated[str, rules.ENGINE] = "docker"
@@ -93,6 +94,7 @@ class Docker:
     tmp_mb: Annotated[int, rules.TMP] = 100
     allow_writable_root: Annotated[bool, rules.FLAG] = False
     network_mtu: Annotated[int, rules.MTU] = 0
+    registries: Annotated[Path | None, rules.FILE] = None
 
     @property
     def kind(self) -> EngineKind:
@@ -265,7 +267,11 @@ def _anchored(configuration: Configuration, directory: Path) -> Configuration:
             server,
             tls=Tls(*(path and directory / path for path in (server.tls.cert, server.tls.key))),
         ),
-        docker=attrs.evolve(docker, socket_path=directory / docker.socket_path),
+        docker=attrs.evolve(
+            docker,
+            socket_path=directory / docker.socket_path,
+            registries=docker.registries and directory / docker.registries,
+        ),
         storage=attrs.evolve(
             storage,
             base_path=directory / storage.base_path,

@@ -30,7 +30,10 @@ MISTAKES = [
     ({"internal_id": "\u0661"}, f"internal_id: must be {AN_ID}"),
     ({"image": None}, "image: must be the name of an image"),
     ({"image": "--rm"}, "image: must be the name of an image"),
-    ({"image": "a b"}, "image: must be the name of an image"),
+    *(
+        ({"image": name}, "image: must be the name of an image")
+        for name in ("a b", "a//b:1", "a/", "x/../../containers/y", "a%2fb", "a:1:2", "A/b/../c", "a" * 256)
+    ),
     ({"volume_id": "x"}, "volume_id: must be a lower-case UUID"),
     ({"volume_id": "ABCDEF00-0000-0000-0000-000000000000"}, "volume_id: must be a lower-case UUID"),
     ({"startup_command": "  "}, "startup_command: must not be empty"),

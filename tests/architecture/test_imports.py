@@ -50,6 +50,7 @@ PURE_LIBRARY = {
 PURE_EXTRAS = {
     "lightd.api.events": set(),
     "lightd.engines.docker.translate": {"datetime", "json"},
+    "lightd.engines.image_names": set(),
     "lightd.engines.docker.recipe": {"hashlib", "json"},
     "lightd.engines.host.entrypoint": set(),
     "lightd.engines.docker.logged": {"datetime"},

@@ -17,6 +17,7 @@ RUN_BY = {
     "docs/engines.md": ["live/test_pool_page.py"],
     "docs/operations.md": [
         "live/test_bad_days_page.py",
+        "live/test_docker_pull.py",
         "live/test_engine_network.py",
         "live/test_engine_page.py",
         "live/test_operations_page.py",

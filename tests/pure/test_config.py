@@ -54,6 +54,7 @@ def test_file_of_a_first_start_has_every_key_of_the_contract():
             "tmp_mb": 100,
             "allow_writable_root": False,
             "network_mtu": 0,
+            "registries": "",
         },
         "storage": {
             "base_path": "./storage",

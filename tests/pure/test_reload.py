@@ -32,6 +32,7 @@ AT_ONCE = {
     "docker.tmp_mb": 64,
     "docker.allow_writable_root": True,
     "docker.network_mtu": 1400,
+    "docker.registries": "/srv/registries.json",
     "audit.keep_days": 7,
     "audit.keep_entries": 5000,
     "monitoring.enabled": False,

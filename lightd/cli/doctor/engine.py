@@ -11,7 +11,7 @@ from typing import Any, Final
 import httpx
 import trio
 
-from lightd.cli.doctor import network
+from lightd.cli.doctor import network, registries
 from lightd.cli.doctor.finding import Area, Finding, Tell
 from lightd.cli.doctor.subject import Subject
 from lightd.config.sections import Configuration
@@ -58,6 +58,8 @@ async def _look_at_docker(configuration: Configuration, tell: Tell, now: float) 
         for finding in to_findings(version, info, now):
             tell(finding)
         await _look_at_paths(http, configuration, tell)
+        if configuration.docker.registries is not None:
+            tell(await trio.to_thread.run_sync(registries.check, configuration.docker.registries))
         await _look_at_network(http, configuration, tell)
         await _look_at_images(http, configuration, str(version.get("Arch", "")), tell)
 

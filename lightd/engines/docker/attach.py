@@ -19,7 +19,7 @@ import trio
 from actors.container.engine import EngineUnavailable, Missing
 from lightd.engines.docker import streams
 from lightd.engines.docker.frames import Unframer
-from lightd.engines.docker.translate import Refused, to_fault
+from lightd.engines.docker.translate import Refused, to_container_path, to_fault
 
 READ: Final = 256 * 1024
 SMALL: Final = 64 * 1024
@@ -90,7 +90,7 @@ async def open_attachment(
 
     Raises ``EngineUnavailable`` or ``Missing``.
     """
-    target = f"{prefix}/containers/{engine_id}/attach?{QUERY}"
+    target = f"{prefix}/{to_container_path(engine_id, 'attach')}?{QUERY}"
     try:
         async with streams.open_raw(path, target) as (socket, data):
             yield DockerAttachment(socket, None if tty else Unframer(), data)

@@ -36,7 +36,7 @@ class Containers:
     async def look(self, name: str) -> Mapping[str, Any] | None:
         """What the engine says of a container, None where there is none; raises as ``Engine.inspect``."""
         try:
-            found: Mapping[str, Any] = await self._calls.get(f"containers/{name}/json")
+            found: Mapping[str, Any] = await self._calls.get(translate.to_container_path(name, "json"))
         except Refused as no:
             if no.status == NOT_FOUND:
                 return None
@@ -58,12 +58,12 @@ class Containers:
         """The container is gone, with the volumes that the engine made for it, running or not."""
         with refusals(NOT_FOUND):
             try:
-                await self.change("DELETE", f"containers/{engine_id}", force="1", v="1")
+                await self.change("DELETE", translate.to_container_path(engine_id), force="1", v="1")
             except Refused as no:
                 if no.status != CONFLICT:
                     raise
                 # Somebody removes it already; its name is free when that has ended.
-                await self._calls.post(f"containers/{engine_id}/wait", condition="removed")
+                await self._calls.post(translate.to_container_path(engine_id, "wait"), condition="removed")
 
 
 def someone_elses(name: str) -> EngineRefused:

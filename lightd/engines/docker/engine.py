@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import attrs
 import trio
@@ -82,16 +82,18 @@ class DockerEngine:
     _maker: Maker
     _starter: Starter
     _layers: Layers
+    _policy: Policy
     _turns: Turns = attrs.field(factory=Turns)
 
     async def ensure_image(self, image: str, progress: Callable[[str], None]) -> None:
         with refusals():
             try:
-                await self._calls.get(f"images/{quote(image, safe='/:@')}/json")
+                await self._calls.get(translate.to_image_path(image))
             except Refused as no:
                 if no.status != NOT_FOUND:
                     raise
-                await pull.pull(self._socket_path, await self._calls.version(), image, progress)
+                version = await self._calls.version()
+                await pull.pull(self._socket_path, version, image, progress, self._policy.registries)
 
     # ---- creation
 
@@ -120,7 +122,9 @@ class DockerEngine:
                     raise someone_elses(name)
                 await self._containers.remove(found["Id"])
             try:
-                await self._containers.change("POST", f"containers/{engine_id}/rename", name=name)
+                await self._containers.change(
+                    "POST", translate.to_container_path(engine_id, "rename"), name=name
+                )
             except Refused as no:
                 if no.status not in {NOT_FOUND, CONFLICT}:
                     raise translate.to_fault(no) from None
@@ -130,7 +134,7 @@ class DockerEngine:
     async def update(self, engine_id: str, limits: Limits) -> None:
         ceilings = recipe.to_ceilings(limits.memory, limits.cpu, limits.pids)
         try:
-            await self._containers.change("POST", f"containers/{engine_id}/update", ceilings)
+            await self._containers.change("POST", translate.to_container_path(engine_id, "update"), ceilings)
         except Refused as no:
             if no.status == NOT_FOUND:
                 raise Missing(engine_id) from None
@@ -143,7 +147,7 @@ class DockerEngine:
 
     async def signal(self, engine_id: str, name: str) -> None:
         with refusals(NOT_FOUND, CONFLICT):
-            await self._calls.post(f"containers/{engine_id}/kill", signal=name)
+            await self._calls.post(translate.to_container_path(engine_id, "kill"), signal=name)
 
     async def remove(self, internal_id: str, role: Role) -> None:
         found = await self._containers.look(recipe.to_name(internal_id, role))
@@ -169,7 +173,9 @@ class DockerEngine:
 
     async def resize(self, engine_id: str, columns: int, rows: int) -> None:
         with refusals(NOT_FOUND, CONFLICT, FAULT):
-            await self._calls.post(f"containers/{engine_id}/resize", h=str(rows), w=str(columns))
+            await self._calls.post(
+                translate.to_container_path(engine_id, "resize"), h=str(rows), w=str(columns)
+            )
 
     # ---- sight
 
@@ -223,7 +229,7 @@ class DockerEngine:
         query = urlencode(asked)
         tail = Tail(BACKLOG_BOUND)
         try:
-            async with self._body("GET", f"containers/{engine_id}/logs?{query}") as body:
+            async with self._body("GET", f"{translate.to_container_path(engine_id, 'logs')}?{query}") as body:
                 async for piece in body:
                     tail.add(piece if unframer is None else unframer.feed(piece))
         except Refused as no:
@@ -276,6 +282,16 @@ async def open_docker_engine(
             nursery.start_soon(layers.run)
             sampler = Sampler(client)
             yield DockerEngine(
-                socket_path, layout, client, sampler, network, containers, images, maker, starter, layers
+                socket_path,
+                layout,
+                client,
+                sampler,
+                network,
+                containers,
+                images,
+                maker,
+                starter,
+                layers,
+                held,
             )
             nursery.cancel_scope.cancel()

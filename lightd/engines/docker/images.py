@@ -11,7 +11,7 @@ import tarfile
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import attrs
 import trio
@@ -52,7 +52,7 @@ class Images:
     async def look(self, name: str) -> Image:
         """The image of that name as it is now; raises as ``Engine.create_server``."""
         with refusals():
-            found = await self._calls.get(f"images/{quote(name, safe='/:@')}/json")
+            found = await self._calls.get(translate.to_image_path(name))
         image_id = str(found["Id"])
         async with self._looking:
             if image_id not in self._known:
@@ -109,7 +109,8 @@ class Images:
         """A file of the image's; nothing where there is none, where it is too long, or no file."""
         for _ in range(LINKS):
             query = urlencode({"path": path})
-            target = f"/{await self._calls.version()}/containers/{engine_id}/archive?{query}"
+            path_of = translate.to_container_path(engine_id, "archive")
+            target = f"/{await self._calls.version()}/{path_of}?{query}"
             packed = b""
             try:
                 async with streams.open_body(self._socket_path, "GET", target) as body:

@@ -86,7 +86,7 @@ class Layers:
 
     async def _look(self, engine_id: str, layer: Layer) -> None:
         try:
-            found = await self._calls.get(f"containers/{engine_id}/json")
+            found = await self._calls.get(translate.to_container_path(engine_id, "json"))
             if not found["State"]["Running"]:
                 self._watched.pop(engine_id, None)
                 return
@@ -97,7 +97,7 @@ class Layers:
                 " outside of its volume"
             )
             logger.warning("%s: %s", found["Name"].lstrip("/"), self.overgrown[engine_id])
-            await self._calls.change("POST", f"containers/{engine_id}/kill", signal="SIGKILL")
+            await self._calls.change("POST", translate.to_container_path(engine_id, "kill"), signal="SIGKILL")
         except Refused:
             self._watched.pop(engine_id, None)  # it ended or went meanwhile
 
@@ -105,7 +105,7 @@ class Layers:
         if layer.upper is not None:
             with suppress(OSError):
                 return await trio.to_thread.run_sync(measure, layer.upper, layer.files)
-        found = await self._calls.get(f"containers/{engine_id}/json", size="1")
+        found = await self._calls.get(translate.to_container_path(engine_id, "json"), size="1")
         return int(found.get("SizeRw") or 0)
 
 

@@ -13,13 +13,15 @@ class Policy:
 
     ``allowed_mounts`` are the folders of the host that containers may see. ``read_only`` is whether a server
     may write outside of its volume where its spec doesn't say so, ``tmp_mb`` the size of its ``/tmp`` then.
-    ``network_mtu`` is the MTU of lightd's network in bytes, 0 for that of the host's uplink.
+    ``network_mtu`` is the MTU of lightd's network in bytes, 0 for that of the host's uplink. ``registries``
+    is the file with credentials of registries.
     """
 
     allowed_mounts: tuple[Path, ...] = ()
     read_only: bool = True
     tmp_mb: int = 100
     network_mtu: int = 0
+    registries: Path | None = None
 
     def take_on(self, docker: Docker) -> None:
         """Be what that part of the configuration says."""
@@ -27,3 +29,4 @@ class Policy:
         self.read_only = docker.read_only
         self.tmp_mb = docker.tmp_mb
         self.network_mtu = docker.network_mtu
+        self.registries = docker.registries

@@ -48,11 +48,13 @@ class Sampler:
         return samples
 
     async def _find_pid(self, engine_id: str) -> int | None:
-        found = await self._calls.get(f"containers/{engine_id}/json")
+        found = await self._calls.get(translate.to_container_path(engine_id, "json"))
         return found["State"]["Pid"] or None if found["State"]["Running"] else None
 
     async def _ask(self, engine_id: str) -> Sample | None:
-        stats = await self._calls.get(f"containers/{engine_id}/stats", **{"stream": "0", "one-shot": "1"})
+        stats = await self._calls.get(
+            translate.to_container_path(engine_id, "stats"), **{"stream": "0", "one-shot": "1"}
+        )
         if not stats.get("memory_stats"):
             return None  # it has just ended
         host_memory = await trio.to_thread.run_sync(cgroups.read_host_memory)

@@ -48,7 +48,7 @@ class Starter:
 
     async def _start(self, engine_id: str, *, reconnected: bool = False) -> None:
         try:
-            await self._containers.change("POST", f"containers/{engine_id}/start")
+            await self._containers.change("POST", translate.to_container_path(engine_id, "start"))
         except Refused as no:
             if is_removed(no) and not reconnected:
                 await self._network.reconnect(engine_id)
@@ -87,7 +87,9 @@ class Starter:
         else:
             return
         with refusals(NOT_FOUND, CONFLICT):
-            await self._containers.change("POST", f"containers/{engine_id}/kill", signal="SIGKILL")
+            await self._containers.change(
+                "POST", translate.to_container_path(engine_id, "kill"), signal="SIGKILL"
+            )
         raise EngineRefused(f"{reason}: the container was killed")
 
 

@@ -6,7 +6,7 @@ when its context is left; for the engine that is the end of what it was asked fo
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
@@ -70,15 +70,20 @@ class Messages:
 
 @asynccontextmanager
 async def open_body(
-    path: str, method: str, target: str, *, patience: float = HANDSHAKE_SECONDS
+    path: str,
+    method: str,
+    target: str,
+    *,
+    patience: float = HANDSHAKE_SECONDS,
+    headers: Sequence[tuple[str, str]] = (),
 ) -> AsyncIterator[Body]:
     """The answer's body, which may take ``patience`` seconds to begin.
 
     Raises ``EngineUnavailable`` or ``Refused``.
     """
     async with _connected(path) as socket:
-        headers = [("Content-Length", "0")]
-        connection, answer = await _asked(socket, method, target, headers, patience)
+        given = [("Content-Length", "0"), *headers]
+        connection, answer = await _asked(socket, method, target, given, patience)
         body = Body(socket, connection)
         await _check_accepted(answer, body)
         yield body

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from actors.container.engine import EngineRefused, EngineUnavailable, Listed, Notice, Role, Sample, Snapshot
+from lightd.engines import image_names
 
 Json = Mapping[str, Any]
 
@@ -56,6 +57,27 @@ _REFUSALS: Final[Sequence[tuple[re.Pattern[str], str]]] = tuple(
         (r'"/bin/sh": (?:stat|executable|permission)', "The image has no /bin/sh to start the command with"),
     )
 )
+
+
+_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def to_container_path(container: str, action: str = "") -> str:
+    """The path of Docker's route for a container by its id or name: ``containers/<id>[/<action>]``.
+
+    Raises ``EngineRefused`` for what is neither: Docker decodes and cleans paths before it routes them, so
+    that quoting does not keep a ``/`` from leading to another route.
+    """
+    if _PART.fullmatch(container) is None:
+        raise EngineRefused("The engine has no container of such a name")
+    return f"containers/{container}/{action}" if action else f"containers/{container}"
+
+
+def to_image_path(image: str) -> str:
+    """The path of Docker's route for an image by its name or id; raises ``EngineRefused`` as above."""
+    if not image_names.is_name(image):
+        raise EngineRefused(f"{image!r} is not {image_names.MEANS}")
+    return f"images/{image}/json"
 
 
 class Refused(Exception):  # noqa: N818 - names what the engine did

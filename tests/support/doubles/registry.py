@@ -1,5 +1,9 @@
-"""A registry on this machine with one image, whose layer comes as slowly as a test wants it."""
+"""A registry on this machine with one image, whose layer comes as slowly as a test wants it.
 
+It may want credentials (RFC 7617); ``authorizations`` is what every request brought.
+"""
+
+import base64
 import gzip
 import hashlib
 import io
@@ -22,7 +26,11 @@ def digest(data: bytes) -> str:
 class Registry:
     """``release`` lets the rest of the layer through; ``left`` is set when a client left before that."""
 
-    def __init__(self) -> None:
+    def __init__(self, credentials: str | None = None) -> None:
+        self.wanted = (
+            None if credentials is None else "Basic " + base64.b64encode(credentials.encode()).decode()
+        )
+        self.authorizations = set()
         self.release = threading.Event()
         self.left = threading.Event()
         self.asked = threading.Event()
@@ -56,6 +64,12 @@ class Registry:
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         name = handler.path.rpartition("/")[2]
+        given = handler.headers.get("Authorization")
+        self.authorizations.add(given)
+        if self.wanted is not None and given != self.wanted:
+            data = json.dumps({"errors": [{"code": "UNAUTHORIZED", "message": "log in"}]}).encode()
+            self.send(handler, 401, "application/json", data)
+            return
         if handler.path == "/v2/":
             data, kind = b"{}", "application/json"
         elif "/slow/image/manifests/" in handler.path:
@@ -72,6 +86,8 @@ class Registry:
 
     def send(self, handler, status, kind, data, *, slow=False) -> None:
         handler.send_response(status)
+        if status == 401:
+            handler.send_header("WWW-Authenticate", 'Basic realm="registry"')
         handler.send_header("Content-Type", kind)
         handler.send_header("Content-Length", str(len(data)))
         handler.send_header("Docker-Content-Digest", digest(data))
@@ -90,9 +106,12 @@ class Registry:
 
 
 @contextmanager
-def open_registry():
-    """Serve; yields the registry and the host and port that images of it begin with."""
-    registry = Registry()
+def open_registry(credentials=None):
+    """Serve; yields the registry and the host and port that images of it begin with.
+
+    With ``credentials`` (``user:password``) it serves nobody else.
+    """
+    registry = Registry(credentials)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
