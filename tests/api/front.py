@@ -217,3 +217,23 @@ async def open_api(folder, *, sections=None, **engine_settings):
             api = Api(system, engines[0], faults, journal, urls[0], client)
             await api.wait_engine()
             yield api
+
+
+def on_disk(volume, name=""):
+    """Where a file of a volume that the API has shown is on the disk."""
+    return Path(volume["path"], name)
+
+
+def held_in(volume):
+    """The names of what is in a volume's own directory."""
+    return sorted(path.name for path in on_disk(volume).iterdir())
+
+
+def route(volume):
+    return f"/volumes/{volume['id']}"
+
+
+async def minted(api):
+    """The headers of a new token that may do everything for an hour."""
+    token = (await api.post("/auth/tokens", {"ttl": "1h"}))["token"]
+    return {"Authorization": f"Bearer {token}"}

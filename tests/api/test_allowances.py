@@ -5,13 +5,13 @@ import os
 import tarfile
 import zipfile
 from functools import partial
-from pathlib import Path
 
 import pytest
 import trio
 
 from lightd.files.quota import limits
 from lightd.files.quota.kind import MEGABYTE
+from tests.api.front import on_disk
 
 SIZE = 10
 CLOSE = SIZE * MEGABYTE + MEGABYTE // 2
@@ -21,10 +21,6 @@ CLOSE = SIZE * MEGABYTE + MEGABYTE // 2
 @pytest.fixture
 async def sized(accounted):
     return await accounted.post("/volumes", {"size": SIZE}, status=201)
-
-
-def on_disk(volume, name=""):
-    return Path(volume["path"], name)
 
 
 def held_in(volume):

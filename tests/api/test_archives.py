@@ -4,14 +4,13 @@ import io
 import os
 import tarfile
 import zipfile
-from pathlib import Path
 
 import pytest
 import trio
 
 from lightd.files import archives, archiving, jobs
 from lightd.http.routes.archives import to_name
-from tests.api.front import HEADERS, open_api
+from tests.api.front import HEADERS, held_in, minted, on_disk, open_api, route
 
 
 @pytest.fixture
@@ -21,18 +20,6 @@ async def filled(api):
     on_disk(volume, "tree/sub/f").write_text("content")
     on_disk(volume, "other").write_text("other")
     return volume
-
-
-def on_disk(volume, name=""):
-    return Path(volume["path"], name)
-
-
-def held_in(volume):
-    return sorted(path.name for path in on_disk(volume).iterdir())
-
-
-def route(volume):
-    return f"/volumes/{volume['id']}"
 
 
 @pytest.mark.parametrize("kind", archives.kinds())
@@ -257,11 +244,6 @@ async def test_archives_of_greedy_volumes_leave_the_others_theirs(api, filled, m
             assert answer.json()["message"] == "Compression successful"
     own = await api.ask("POST", f"/volumes/{greedy[0]['id']}/compress?wait=0", small)
     assert own.status_code == 200  # the master's queue is another
-
-
-async def minted(api):
-    token = (await api.post("/auth/tokens", {"ttl": "1h"}))["token"]
-    return {"Authorization": f"Bearer {token}"}
 
 
 async def test_archiver_that_dies_is_a_500_and_an_operation_that_failed(api, filled, monkeypatch):

@@ -12,15 +12,11 @@ import trio
 
 from lightd.files import uploads as files_uploads
 from lightd.http.routes.uploads import LARGEST
-from tests.api.front import HEADERS
+from tests.api.front import HEADERS, on_disk
 from tests.rig import engine
 
 LARGE = 3_000_000
 NAMES = ["plain.txt", 'a "quoted" \\ name%.txt', "line\r\nbreak: x", "weiß 雪.txt", ";=,", " "]
-
-
-def on_disk(volume, name=""):
-    return Path(volume["path"], name)
 
 
 def names(folder):

@@ -11,7 +11,7 @@ import trio
 
 from lightd.files import copying, deleting, errors, listing, volumes
 from lightd.files.jail import Jail
-from tests.api.front import HEADERS, NO_VOLUME
+from tests.api.front import HEADERS, NO_VOLUME, held_in, minted, on_disk, route
 from tests.contracts.api_checks import CHECKED
 
 ESCAPES = (400, "invalid_path", "Invalid path: path traversal detected")
@@ -31,18 +31,6 @@ ROUTES = [
 ]
 LINKS_THEMSELVES = {"/copy", "/rename", "/files", "/compress"}
 """These are done to a link, whose target is nobody's business; a way through one leads nowhere still."""
-
-
-def on_disk(volume, name=""):
-    return Path(volume["path"], name)
-
-
-def held_in(volume):
-    return sorted(path.name for path in on_disk(volume).iterdir())
-
-
-def route(volume):
-    return f"/volumes/{volume['id']}"
 
 
 async def refused(api, volume, method, path, body):
@@ -375,11 +363,6 @@ async def test_tenant_who_takes_all_he_can_leaves_another_his_listing_and_the_ma
     with trio.fail_after(20):
         while api.system.folders.shares.long.held or api.system.folders.shares.quick.held:
             await trio.sleep(0.01)
-
-
-async def minted(api):
-    token = (await api.post("/auth/tokens", {"ttl": "1h"}))["token"]
-    return {"Authorization": f"Bearer {token}"}
 
 
 async def test_transfers_of_one_volume_are_bounded(api, volume, monkeypatch):

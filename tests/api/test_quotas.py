@@ -10,7 +10,7 @@ import trio.testing
 from actors.container.state import Phase
 from lightd.files.quota import quotas, surveyor
 from lightd.files.quota.kind import MEGABYTE
-from tests.api.front import ACCOUNTED, NO_VOLUME, open_api
+from tests.api.front import ACCOUNTED, NO_VOLUME, on_disk, open_api
 
 
 @pytest.fixture
@@ -24,10 +24,6 @@ def watchful(monkeypatch):
 
 async def a_volume(api, size=4):
     return await api.post("/volumes", {"size": size}, status=201)
-
-
-def on_disk(volume, name=""):
-    return Path(volume["path"], name)
 
 
 def allocate(volume, megabytes):

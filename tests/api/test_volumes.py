@@ -3,19 +3,14 @@
 import os
 import re
 import threading
-from pathlib import Path
 
 import trio
 import trio.testing
 
 from lightd.files import volumes
-from tests.api.front import NO_VOLUME, open_api
+from tests.api.front import NO_VOLUME, on_disk, open_api
 
 ESCAPES = (400, "invalid_path", "Invalid path: path traversal detected")
-
-
-def on_disk(volume, name=""):
-    return Path(volume["path"], name)
 
 
 async def test_volume_is_created_listed_and_shown(api):

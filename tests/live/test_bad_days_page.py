@@ -8,10 +8,9 @@ import subprocess
 import pytest
 import trio
 
-from tests.live.test_engine_restarts import settled
 from tests.live.test_quarantine import rename_last
 from tests.rig import engine
-from tests.support.daemon import free_port, inspect, serving
+from tests.support.daemon import free_port, inspect, serving, settled
 from tests.support.page import open_shell
 from tests.support.page_blocks import blocks
 from tests.support.quota_scene import unmount

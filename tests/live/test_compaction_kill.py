@@ -2,12 +2,7 @@
 
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
-
-import trio
 
 from actors.container.decider import DECIDER
 from actors.kernel.actor import View, advance, replay
@@ -15,7 +10,8 @@ from actors.kernel.bus import open_bus
 from actors.kernel.journal import Recorded
 from lightd.journal.codec import Codec
 from lightd.journal.sqlite import open_sqlite_journal
-from tests.contracts.test_compaction import BEGIN, STREAM, crash
+from tests.support.given import BEGIN, CRASHING, a_crash
+from tests.support.killed import output_until_killed
 
 KILLS = int(os.environ.get("LIGHTD_JOURNAL_KILLS", "8"))
 
@@ -29,7 +25,7 @@ from lightd.journal import compaction
 from lightd.journal.codec import Codec
 from lightd.journal.compaction import Compactor
 from lightd.journal.sqlite import open_sqlite_journal
-from tests.contracts.test_compaction import BEGIN, STREAM, crash
+from tests.support.given import BEGIN, CRASHING, a_crash
 
 compaction.KEPT, compaction.SLACK, compaction.STEP = 20, 5, 10
 compaction.EVERY, compaction.REST_AFTER = 0.001, 0.1
@@ -44,8 +40,8 @@ async def main():
         version = rows[0][0]
         nursery.start_soon(Compactor(journal, bus, Codec(), time.time).run)
         while True:
-            events = BEGIN if version == 0 else crash((version - 4) // 4 + 1)
-            version = (await bus.publish(Append(STREAM, version, events)))[-1].version
+            events = BEGIN if version == 0 else a_crash((version - 4) // 4 + 1)
+            version = (await bus.publish(Append(CRASHING, version, events)))[-1].version
             print(version, flush=True)
 
 trio.run(main)
@@ -54,24 +50,8 @@ trio.run(main)
 
 async def work_until_killed(path, seconds):
     """The last version that a child had acknowledged when it was killed."""
-    said, spoke = bytearray(), trio.Event()
-    process = await trio.lowlevel.open_process([sys.executable, "-c", CHILD, path], stdout=subprocess.PIPE)
-
-    async def listen():
-        async for chunk in process.stdout:
-            said.extend(chunk)
-            spoke.set()
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(listen)
-        try:
-            with trio.fail_after(60):
-                await spoke.wait()
-            await trio.sleep(seconds)
-        finally:
-            process.send_signal(signal.SIGKILL)
-    await process.wait()
-    return int(said.decode().rsplit("\n", 1)[0].splitlines()[-1])
+    said = await output_until_killed(CHILD, path, seconds)
+    return int(said[-1])
 
 
 def add_up(versions):
@@ -80,9 +60,9 @@ def add_up(versions):
     events = list(BEGIN)
     while len(events) < versions:
         run += 1
-        events += crash(run)
+        events += a_crash(run)
     for number, event in enumerate(events[:versions], start=1):
-        view = advance(DECIDER, view, Recorded(number, STREAM, number, 0.0, event))
+        view = advance(DECIDER, view, Recorded(number, CRASHING, number, 0.0, event))
     return view.state
 
 
@@ -92,7 +72,7 @@ async def test_kill_in_the_middle_of_compaction_loses_nothing(tmp_path):
     for _ in range(KILLS):
         acknowledged = await work_until_killed(path, moments.uniform(0.0, 0.6))
         async with open_sqlite_journal(path, Codec(), time.time) as journal, open_bus(journal) as bus:
-            view = await replay(DECIDER, bus, STREAM)
+            view = await replay(DECIDER, bus, CRASHING)
             assert view.version >= acknowledged
             assert view.version == view.position == journal.head
             assert view.state == add_up(view.version)

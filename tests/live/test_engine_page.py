@@ -6,9 +6,8 @@ import re
 import pytest
 import trio
 
-from tests.live.test_engine_restarts import settled
 from tests.rig import engine
-from tests.support.daemon import inspect
+from tests.support.daemon import inspect, settled
 from tests.support.doubles.engine_proxy import open_engine_proxy
 from tests.support.page import open_shell
 from tests.support.page_blocks import blocks

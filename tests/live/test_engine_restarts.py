@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.support.daemon import inspect
+from tests.support.daemon import inspect, settled
 from tests.support.second_engine import as_root
 
 
@@ -19,13 +19,6 @@ async def restarted(second, *, live_restore):
     """Have the engine run with or without live-restore."""
     await second.stop()
     await second.start(live_restore=live_restore)
-
-
-async def settled(daemon, internal_id="s1", *, state):
-    with trio.fail_after(60):
-        while (shown := await daemon.show(internal_id))["state"] != state:
-            await trio.sleep(0.05)
-    return shown
 
 
 async def ends(daemon, internal_id="s1"):

@@ -14,7 +14,7 @@ from actors.kernel.journal import MemoryJournal
 from lightd.engines.docker import calls
 from tests.rig import engine
 from tests.simulated.world import open_daemon
-from tests.support.daemon import USER, inspect, serving
+from tests.support.daemon import USER, inspect, serving, settled
 from tests.support.docker_scene import a_spec, opened
 from tests.support.doubles.engine_proxy import open_engine_proxy
 
@@ -29,13 +29,6 @@ async def proxied(docker, tmp_path):
     settings = {"socket_path": str(path), "allowed_mounts": [], "user": USER}
     async with open_engine_proxy(path, docker) as proxy, serving(tmp_path, docker=settings) as daemon:
         yield daemon, proxy
-
-
-async def settled(daemon, internal_id="s1", *, state):
-    with trio.fail_after(60):
-        while (shown := await daemon.show(internal_id))["state"] != state:
-            await trio.sleep(0.05)
-    return shown
 
 
 async def reach(condition):

@@ -5,16 +5,12 @@ killed at a random moment, again and again, on one and the same journal.
 """
 
 import random
-import signal
-import subprocess
-import sys
 import time
-
-import trio
 
 from actors.container.events import InstallationFailed
 from lightd.journal.codec import Codec
 from lightd.journal.sqlite import open_sqlite_journal
+from tests.support.killed import output_until_killed
 
 KILLS = 15
 LONGEST = 0.2  # seconds that a child may publish
@@ -63,26 +59,7 @@ trio.run(main)
 
 async def publish_until_killed(path, seconds, *, early):
     """What a child had acknowledged when it was killed: ``seconds`` after its first word, or its birth."""
-    said, spoke = bytearray(), trio.Event()
-    process = await trio.lowlevel.open_process([sys.executable, "-c", CHILD, path], stdout=subprocess.PIPE)
-
-    async def listen():
-        async for chunk in process.stdout:
-            said.extend(chunk)
-            spoke.set()
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(listen)
-        try:
-            if not early:
-                with trio.fail_after(60):
-                    await spoke.wait()
-            await trio.sleep(seconds)
-        finally:
-            process.send_signal(signal.SIGKILL)
-    assert await process.wait() == -signal.SIGKILL
-    lines = said.decode().splitlines(keepends=True)
-    return [tuple(line.split()) for line in lines if line.endswith("\n")]
+    return [tuple(line.split()) for line in await output_until_killed(CHILD, path, seconds, early=early)]
 
 
 async def read_whole(journal):

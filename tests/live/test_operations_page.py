@@ -7,9 +7,8 @@ import httpx
 import trio
 import trustme
 
-from tests.live.test_engine_restarts import settled
 from tests.rig import engine
-from tests.support.daemon import HEADERS, Daemon, free_port, inspect
+from tests.support.daemon import HEADERS, Daemon, free_port, inspect, settled
 from tests.support.page import open_shell
 from tests.support.page_blocks import blocks
 

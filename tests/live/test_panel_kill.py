@@ -15,12 +15,12 @@ import trio
 
 from actors.container import events
 from actors.container.fleet import stream_of
-from actors.container.spec import ContainerSpec
 from actors.kernel.journal import Append
 from actors.remotesync.actor import NAME
 from lightd.journal.codec import Codec
 from lightd.journal.cursors import SqliteCursorStore
 from lightd.journal.sqlite import open_sqlite_journal
+from tests.support.builders import a_spec
 from tests.support.daemon import PATIENCE, TOKEN
 from tests.support.doubles.panel import CUT, Answer, behave, open_panel
 
@@ -40,7 +40,7 @@ async def write_past(folder):
             for number in range(SERVERS):
                 server = f"past-{number}"
                 emitted = (
-                    events.Created(cycle + 1, ContainerSpec(server, "no/image", "v", "x")),
+                    events.Created(cycle + 1, a_spec(server)),
                     events.InstallationFailed(cycle + 1, "failed", "it never worked"),
                     events.DeletionRequested(),
                     events.Deleted(),

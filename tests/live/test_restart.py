@@ -9,15 +9,7 @@ import trio
 from tests.contracts.api_checks import CHECKED
 from tests.rig import engine
 from tests.support.crowd import Crowd
-from tests.support.daemon import HEADERS, Daemon, free_port, inspect
-
-
-async def settled(daemon, internal_id="s1", *, state):
-    """Wait until the container is in ``state``, and return what is shown of it."""
-    with trio.fail_after(60):
-        while (shown := await daemon.show(internal_id))["state"] != state:
-            await trio.sleep(0.05)
-    return shown
+from tests.support.daemon import HEADERS, Daemon, free_port, inspect, settled
 
 
 async def test_running_server_survives_kill_minus_nine_and_its_console_goes_on(daemon):

@@ -8,7 +8,8 @@ from actors.container.decider import to_effects
 from actors.container.events import Follow
 from actors.container.spec import Limits
 from actors.container.state import Kind, Phase
-from tests.pure.test_container_decider import (
+from tests.support.builders import exited
+from tests.support.given import (
     BUILDING,
     CLEAN,
     CREATED,
@@ -35,7 +36,6 @@ from tests.pure.test_container_decider import (
     TAKEN_DOWN,
     UP_NOW,
     WAITING,
-    exited,
     given,
     refused,
     then,

@@ -6,84 +6,54 @@ import typing
 import attrs
 import pytest
 
-from actors.container import effects, events, messages, observations, replacement, restarts
+from actors.container import effects, events, messages, observations, replacement
 from actors.container.decider import DECIDER, decide, to_effects
-from actors.container.engine import Snapshot
 from actors.container.events import Follow
 from actors.container.evolve import evolve
-from actors.container.spec import ContainerSpec, Limits, PortBinding, RestartPolicy, StopPolicy
+from actors.container.spec import Limits
 from actors.container.state import PHASES, Change, Exit, Kind, Outcome, Phase, Stage, State
-from actors.kernel.decider import Rejection, replay
-
-SPEC = ContainerSpec("s1", "image", "volume", "run", start_pattern="Ready", stop=StopPolicy(timeout=7.0))
-SCRIPTED = attrs.evolve(SPEC, install_script="install", install_timeout=60.0)
-PLAIN = attrs.evolve(SPEC, start_pattern=None)
-
-ID = "engine-1"
-NEW = "engine-2"
-PORT = PortBinding("0.0.0.0", 7777, "tcp", 7777)
-T1, T2, T3 = 100.0, 200.0, 300.0
-
-CREATED = (events.Created(1, SPEC),)
-ENSURED = (*CREATED, events.ImageEnsured(1), events.ScriptFinished(1))
-SCRIPTING = (events.Created(1, SCRIPTED), events.ImageEnsured(1))
-FAILED = (*CREATED, events.InstallationFailed(1, "failed", "there is no such image"))
-OFFLINE = (*ENSURED, events.Installed(1, ID))
-STARTING = (*OFFLINE, events.StartRequested(1))
-LOST = (*STARTING, events.Vanished(ID))
-LOADING = (*STARTING, events.Started(1, T1))
-RUNNING = (*LOADING, events.BecameReady(1))
-STOPPING = (*RUNNING, events.StopRequested(1, Follow.REST))
-RESTARTING = (*RUNNING, events.StopRequested(1, Follow.START))
-POLICY = RestartPolicy("on-crash", max=1)
-LOOPING = attrs.evolve(SPEC, restart_policy=POLICY)
-CRASHED = (
-    events.Created(1, LOOPING),
-    *RUNNING[1:],
-    events.Exited(1, 1, False, False, T1, T1 + 50, "the process ended with exit code 1"),
+from actors.kernel.decider import Rejection
+from tests.support.builders import exited, lost, missed
+from tests.support.given import (
+    AGAIN,
+    CALLED_OFF,
+    CLEAN,
+    CRASH,
+    CREATED,
+    DELETED,
+    DELETING,
+    ENSURED,
+    EXITED,
+    FAILED,
+    ID,
+    KILLING,
+    LEAVING,
+    LOADING,
+    LOOPING,
+    LOST,
+    MORE_PASTS,
+    NEVER_RAN,
+    NEW,
+    OFFLINE,
+    OOM,
+    PASTS,
+    PLAIN,
+    PORT,
+    REPLACING,
+    RESTARTING,
+    RUNNING,
+    SCRIPTED,
+    SCRIPTING,
+    SPEC,
+    STARTING,
+    STOPPING,
+    T1,
+    T2,
+    UP_NOW,
+    given,
+    refused,
+    then,
 )
-WAITING = (*CRASHED, events.RestartScheduled(1, 1.0, T1 + 50))
-NEW_SCRIPTED = events.ReinstallRequested(2, "newer", "install")
-PREPARING = (*RUNNING, NEW_SCRIPTED)
-REBINDING = (*RUNNING, events.RebindRequested(2, (PORT,)))
-TAKEN_DOWN = (*REBINDING, events.CandidateBuilt(2, NEW), events.StopRequested(1, Follow.CHANGE))
-REINSTALLING = (*OFFLINE, NEW_SCRIPTED, events.NewImageEnsured(2), events.ReinstallBegan(2))
-BUILDING = (*REINSTALLING, events.NewScriptFinished(2))
-REPLACING = (*BUILDING, events.CandidateBuilt(2, NEW))
-LEAVING = (*RUNNING, events.StopRequested(1, Follow.DELETE))
-KILLING = (*RUNNING, events.KillRequested(1, Follow.REST))
-CALLED_OFF = (*STARTING, events.StopRequested(1, Follow.REST))
-EXITED = (*STOPPING, events.Exited(1, 0, False, True, T1, T1 + 50))
-AGAIN = (*EXITED, events.StartRequested(2))
-DELETING = (*OFFLINE, events.DeletionRequested())
-DELETED = (*DELETING, events.Deleted())
-
-PASTS = {
-    Phase.ABSENT: (),
-    Phase.PULLING: CREATED,
-    Phase.SCRIPTING: SCRIPTING,
-    Phase.CREATING: ENSURED,
-    Phase.FAILED: FAILED,
-    Phase.OFFLINE: OFFLINE,
-    Phase.WAITING: WAITING,
-    Phase.STARTING: STARTING,
-    Phase.LOADING: LOADING,
-    Phase.RUNNING: RUNNING,
-    Phase.STOPPING: STOPPING,
-    Phase.KILLING: KILLING,
-    Phase.REINSTALLING: REINSTALLING,
-    Phase.BUILDING: BUILDING,
-    Phase.REPLACING: REPLACING,
-    Phase.DELETING: DELETING,
-    Phase.DELETED: DELETED,
-}
-MORE_PASTS = (LOST, RESTARTING, LEAVING, CALLED_OFF, EXITED, AGAIN, PREPARING, REBINDING, TAKEN_DOWN)
-
-UP_NOW = Snapshot(ID, True, T1)
-NEVER_RAN = Snapshot(ID, False)
-CLEAN = Snapshot(ID, False, T1, T1 + 50, 0)
-CRASH = Snapshot(ID, False, T1, T1 + 50, 1)
-OOM = Snapshot(ID, False, T1, T1 + 50, 137, True)
 
 COMMANDS = (
     messages.Create(SPEC),
@@ -140,40 +110,6 @@ OBSERVATIONS = (
     messages.AbsenceReported(ID),
     messages.RemovalReported(1),
 )
-
-
-def given(past):
-    return replay(DECIDER, DECIDER.initial, past)
-
-
-def then(past, message):
-    """Return what is recorded when ``message`` comes after ``past``; it can always be folded in."""
-    state = given(past)
-    emitted = decide(state, message)
-    replay(DECIDER, state, emitted)
-    return emitted
-
-
-def refused(past, message):
-    with pytest.raises(Rejection) as rejection:
-        then(past, message)
-    assert rejection.value.message
-    return rejection.value.code
-
-
-def exited(run=1, code=0, oom=False, expected=False, started_at=T1, at=T1 + 50):
-    reason = "" if expected else restarts.to_reason(code, oom_killed=oom)
-    return events.Exited(run, code, oom, expected, started_at, at, reason)
-
-
-def lost(run=1, expected=False):
-    reason = "" if expected else "its container was removed"
-    return events.Exited(run, None, False, expected, None, None, reason)
-
-
-def missed(run=1):
-    reason = "the process ended unseen, and somebody started it again"
-    return events.Exited(run, None, False, False, T1, None, reason)
 
 
 # The installation

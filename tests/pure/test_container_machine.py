@@ -19,8 +19,9 @@ from actors.container.spec import ContainerSpec, Limits, PortBinding, RestartPol
 from actors.container.state import PHASES, Phase, Stage
 from actors.kernel.decider import Rejection, replay
 from tests.support import soak
+from tests.support.builders import a_spec
 
-SPEC = ContainerSpec("s1", "image", "volume", "run")
+SPEC = a_spec()
 SPECS = (
     SPEC,
     attrs.evolve(SPEC, start_pattern="Ready"),

@@ -8,7 +8,7 @@ from actors.container.decider import to_effects
 from actors.container.editing import needs_new_container
 from actors.container.spec import Limits, RestartPolicy, StopPolicy
 from actors.container.state import Phase
-from tests.pure.test_container_decider import FAILED, ID, OFFLINE, RUNNING, SPEC, STOPPING, given, then
+from tests.support.given import FAILED, ID, OFFLINE, RUNNING, SPEC, STOPPING, given, then
 
 LIMITED = attrs.evolve(SPEC, limits=Limits(memory=2**30, cpu=1.0, pids=100))
 BOUND = (events.Created(1, LIMITED), *RUNNING[1:])

@@ -2,11 +2,14 @@ import attrs
 import pytest
 
 from actors.container.engine import Role
-from actors.container.spec import ContainerSpec, Limits, PortBinding
+from actors.container.spec import Limits, PortBinding
 from lightd.engines.docker import recipe, translate
+from tests.support.builders import a_spec
 
 LAYOUT = recipe.Layout("n", "/srv/containers", "/srv/volumes")
-SPEC = ContainerSpec("s1", "image:1", "v1", "java -jar server.jar", environment=(("A", "1"),))
+SPEC = a_spec(
+    startup_command="java -jar server.jar", image="image:1", volume_id="v1", environment=(("A", "1"),)
+)
 
 
 def test_names_are_the_same_for_every_attempt():

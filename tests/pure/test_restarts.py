@@ -7,12 +7,13 @@ from actors.container import effects, events, messages, restarts
 from actors.container.decider import DECIDER, decide, to_effects
 from actors.container.engine import Snapshot
 from actors.container.events import Follow
-from actors.container.spec import ContainerSpec, RestartPolicy
+from actors.container.spec import RestartPolicy
 from actors.container.state import Phase
 from actors.kernel.decider import Rejection, replay
+from tests.support.builders import a_spec
 
 ID = "engine-1"
-SPEC = ContainerSpec("s1", "image", "volume", "run")
+SPEC = a_spec()
 TAIL = ("one", "two")
 
 

@@ -4,11 +4,11 @@ import pytest
 
 from actors.container import events
 from actors.container.fleet import stream_of
-from actors.container.spec import ContainerSpec
 from actors.kernel.journal import Recorded
 from actors.remotesync.updates import STATUSES, Failure, Fault, Status, Update, to_update
+from tests.support.builders import a_spec
 
-SPEC = ContainerSpec("s1", "image", "volume", "command")
+SPEC = a_spec()
 
 
 def recorded(event, stream="container-s1"):

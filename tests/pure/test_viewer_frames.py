@@ -6,14 +6,15 @@ import pytest
 
 from actors.container import events
 from actors.container.events import Follow
-from actors.container.spec import ContainerSpec, Limits, RestartPolicy, StopPolicy
+from actors.container.spec import Limits, RestartPolicy, StopPolicy
 from actors.container.state import Exit, Phase, State
 from actors.kernel.actor import View
 from actors.kernel.journal import Recorded
 from lightd.api.events import to_state_frame
 from lightd.http.live import frames
+from tests.support.builders import a_spec
 
-SPEC = ContainerSpec("s1", "image", "volume", "command")
+SPEC = a_spec()
 SHOWN = {
     events.Created(1, SPEC): {"data": "installing"},
     events.Installed(1, "e"): {"data": "ready"},

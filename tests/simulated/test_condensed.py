@@ -6,7 +6,6 @@ import trio
 
 from actors.container import condensed, events
 from actors.container.decider import DECIDER
-from actors.container.spec import ContainerSpec
 from actors.container.state import Phase, State
 from actors.kernel.actor import replay
 from actors.kernel.bus import open_bus
@@ -20,9 +19,10 @@ from actors.tokens import condensed as tokens_condensed
 from actors.tokens.decider import State as Tokens
 from actors.tokens.decider import Token
 from actors.tokens.grant import EVERYTHING, Grant
+from tests.support.builders import a_spec
 from tests.support.doubles.journals import SlowJournal
 
-SPEC = ContainerSpec("a", "image", "volume", "./server")
+SPEC = a_spec("a")
 OFFLINE = State(Phase.OFFLINE, SPEC, 1, 1, "e1", run=7, started_at=5.0, ended=3)
 STREAM = "container-a"
 

@@ -16,13 +16,14 @@ from actors.kernel.journal import Append, JournalUnavailable, MemoryJournal, Out
 from actors.kernel.supervisor import open_supervisor
 from lightd.engines.fake import engine as fake
 from lightd.engines.patterns import compile_pattern
+from tests.support import builders
 
 REST = frozenset({Phase.OFFLINE, Phase.RUNNING, Phase.FAILED, Phase.DELETED, Phase.ABSENT})
 
 
 def a_spec(internal_id: str = "s1", startup_command: str = "stdin-echo", **changes: object) -> ContainerSpec:
-    spec = ContainerSpec(internal_id, fake.RIG_IMAGE, "v1", startup_command, start_pattern="Ready")
-    return attrs.evolve(spec, **changes)
+    defaults = {"image": fake.RIG_IMAGE, "volume_id": "v1", "start_pattern": "Ready"}
+    return builders.a_spec(internal_id, startup_command, **{**defaults, **changes})
 
 
 @attrs.define(eq=False)

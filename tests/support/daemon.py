@@ -267,3 +267,11 @@ async def serving(folder, **settings):
 def inspect(internal_id):
     """What Docker says of a container."""
     return engine.call("GET", f"/containers/lightd-{internal_id}/json")
+
+
+async def settled(daemon, internal_id="s1", *, state):
+    """Wait until the container is in ``state``, and return what is shown of it."""
+    with trio.fail_after(60):
+        while (shown := await daemon.show(internal_id))["state"] != state:
+            await trio.sleep(0.05)
+    return shown
