@@ -92,6 +92,8 @@ class EngineDouble:
             return (404 if self.seen else 400), {"message": message}
         if path.startswith("/images/"):
             return 200, self.images[path.split("/")[2]]
+        if path.startswith("/networks/"):
+            return 404, {"message": "network not found"}
         found = {"/version": self.version, "/info": self.info, "/containers/json": self.containers}
         return 200, found[path]
 
