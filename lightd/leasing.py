@@ -51,7 +51,7 @@ class Claims:
         if member is not None:
             with trio.move_on_after(CATCH_UP_TIMEOUT):
                 await member.wait_until(lambda view: view.position >= position)
-            if member.place.quarantined:
+            if member.handle.quarantined:
                 return None
             member = self._fleet.get(internal_id)
         has = () if member is None else tuple(map(to_key, member.state.claimed))

@@ -119,7 +119,7 @@ class System:
         """
         ports = command.ports if isinstance(command, messages.Rebind) else member.state.asked.ports
         return await self.leasing.decide(
-            member.internal_id, ports, cause, lambda: member.place.ref.ask(command, cause)
+            member.internal_id, ports, cause, lambda: member.handle.ref.ask(command, cause)
         )
 
     async def delete_volume(self, volume_id: str, cause: str) -> None:

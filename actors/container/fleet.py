@@ -63,7 +63,7 @@ class Member:
     """One container's place in the fleet. ``wake`` rings when anything that a viewer sees has changed."""
 
     internal_id: str
-    place: Handle[State, messages.Message]
+    handle: Handle[State, messages.Message]
     console: Console
     stats: Latest[Stats | None]
     wake: Wake
@@ -71,12 +71,12 @@ class Member:
     @property
     def view(self) -> View[State]:
         """What the actor last showed."""
-        return self.place.view
+        return self.handle.view
 
     @property
     def state(self) -> State:
         """The container's state."""
-        return self.place.view.state
+        return self.handle.view.state
 
     async def wait_until(self, condition: Callable[[View[State]], bool]) -> View[State]:
         """Wait until the view meets ``condition``, and return it."""
@@ -120,7 +120,7 @@ class Fleet:
             self._scribe.discard_old(spec.internal_id)
             member = self._register(spec.internal_id)
         try:
-            return await member.place.ref.ask(messages.Create(spec), cause)
+            return await member.handle.ref.ask(messages.Create(spec), cause)
         except Exception:  # a cancelled one may still be decided
             if not _exists(member):
                 self._unregister(member)
@@ -147,20 +147,20 @@ class Fleet:
                 self.endings[internal_id] = view.state.ended
             if not view.state.traits.up:
                 member.stats.set(None)
-            if view.state.phase is Phase.DELETED and member.place.settled.is_set():
+            if view.state.phase is Phase.DELETED and member.handle.settled.is_set():
                 self._scribe.discard(console)
                 self._unregister(member)
             wake.notify()
 
-        place = start_actor(self._supervisor, self.bus, stream_of(internal_id), DECIDER, new_perform, show)
-        member = Member(internal_id, place, console, Latest(None, wake), wake)
+        handle = start_actor(self._supervisor, self.bus, stream_of(internal_id), DECIDER, new_perform, show)
+        member = Member(internal_id, handle, console, Latest(None, wake), wake)
         self._members[internal_id] = member
         return member
 
     def _unregister(self, member: Member) -> None:
         if self._members.get(member.internal_id) is member:
             del self._members[member.internal_id]
-        member.place.end()
+        member.handle.end()
 
     async def _start_all(self) -> None:
         """Start an actor for every stream, and wait until each has replayed."""
@@ -168,7 +168,7 @@ class Fleet:
         streams = await self.bus.streams(PREFIX)
         members = [self._register(stream.removeprefix(PREFIX)) for stream in streams]
         for member in members:
-            await member.place.settled.wait()
+            await member.handle.settled.wait()
             if not _exists(member):
                 self._unregister(member)
         await self._scribe.sweep(self._members)
@@ -228,7 +228,7 @@ class Fleet:
 
     async def _reconcile_one(self, row: Listed, outages: list[EngineUnavailable]) -> None:
         member = self.get(row.internal_id)
-        if member is not None and member.place.quarantined:
+        if member is not None and member.handle.quarantined:
             return
         try:
             if member is None and row.running and row.role is Role.SERVER:
@@ -295,7 +295,7 @@ class Fleet:
             run = member.console.runs.get(member.state.run, engine_id)
             self._nursery.start_soon(_report_drained, member, run, seen)
         else:
-            member.place.ref.tell_nowait(seen)
+            member.handle.ref.tell_nowait(seen)
 
 
 async def _report_drained(
@@ -303,11 +303,11 @@ async def _report_drained(
 ) -> None:
     with trio.move_on_after(DRAIN):
         await run.drained.wait()
-    member.place.ref.tell_nowait(attrs.evolve(seen, tail=member.console.last_words(run.life)))
+    member.handle.ref.tell_nowait(attrs.evolve(seen, tail=member.console.last_words(run.life)))
 
 
 def _exists(member: Member) -> bool:
-    return member.state.stage is not Stage.GONE or member.place.quarantined
+    return member.state.stage is not Stage.GONE or member.handle.quarantined
 
 
 def _useless(row: Listed, state: State) -> bool:

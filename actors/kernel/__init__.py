@@ -1,1 +1,1 @@
-"""Deciders, mailboxes, the bus, the actor loop and supervision. Knows Trio, knows nothing of containers."""
+"""Deciders, mailboxes, the bus, the actor loop and supervision. Knows Trio, but not containers."""

@@ -1,14 +1,15 @@
 """The actor loop: receive, decide, record, evolve, act.
 
-The loop awaits exactly two things, its mailbox and the journal, never the world: what takes long is an
-effect, in a task of its own. So a kill reaches a container whose stop is still counting down.
+The loop awaits only its mailbox and the journal. Everything that can take long is an effect in a task of its
+own, so a kill command is handled while a stop is still waiting.
 
-The order for one message: ``decide`` names the events; they are recorded; the state is evolved; the asker
-is answered; effects that the state no longer wants are cancelled and those newly wanted are started. An
-effect that has ended stays noted until the state no longer wants it, so it runs once for each time that a
-state comes to want it, and again after a restart: effects are idempotent.
+The order for one message: ``decide`` returns the events; they are recorded; the state is evolved; the caller
+gets its answer; effects that the state no longer wants are cancelled, and newly wanted ones are started. An
+effect that has ended is remembered until the state no longer wants it, so it runs once each time that a state
+begins to want it, and again after a restart: effects must be idempotent.
 
-An incarnation ends by an exception only. The message in hand is failed, what waits in the mailbox is not.
+An incarnation ends only by an exception. The message that is being handled fails; messages in the mailbox
+stay there.
 """
 
 from collections.abc import Awaitable, Callable
@@ -32,7 +33,7 @@ Perform = Callable[[F, Ref[M]], Awaitable[M | None]]
 
 @attrs.frozen
 class View(Generic[S]):
-    """An actor's state and where it stands in the journal, for those who only look."""
+    """An actor's state and its position in the journal, for readers."""
 
     state: S
     version: int = 0
@@ -42,16 +43,13 @@ class View(Generic[S]):
 
 
 async def replay(decider: Decider[S, M, E, F], bus: Bus, stream: str) -> View[S]:
-    """Return the view that the records of ``stream`` add up to.
-
-    Raises ``CorruptStream`` where a version is missing.
-    """
+    """Return the view after all records of ``stream``. Raises ``CorruptStream`` if a version is missing."""
     view = View(decider.initial)
     while True:
         page = await bus.history(stream, view.version, PAGE)
         for record in page:
             if record.version != view.version + 1 and not isinstance(record.event, Condensed):
-                msg = f"stream {stream} lacks version {view.version + 1}"
+                msg = f"version {view.version + 1} is missing in stream {stream} of the journal"
                 raise CorruptStream(msg)
             view = advance(decider, view, record)
         if is_last(page, PAGE):
@@ -59,7 +57,7 @@ async def replay(decider: Decider[S, M, E, F], bus: Bus, stream: str) -> View[S]
 
 
 def advance(decider: Decider[S, M, E, F], view: View[S], record: Recorded) -> View[S]:
-    """Return ``view`` with one more record folded in, or what it stands for where it is condensed."""
+    """Return the view after one more record; after a condensed one, the state that it contains."""
     if isinstance(record.event, Condensed):
         state: S = record.event.to_state()  # type: ignore[assignment]  # as below
         return View(state, record.version, record.position, record.event.created_at, record.at)
@@ -77,9 +75,9 @@ def advance(decider: Decider[S, M, E, F], view: View[S], record: Recorded) -> Vi
 class Actor(Generic[S, M, E, F]):
     """One incarnation of an actor.
 
-    ``perform`` does an effect and returns the observation that it ends in, or None; it may tell others on
-    the way through the ref that it is given. ``show`` is called with every new view, before the asker is
-    answered.
+    ``perform`` runs an effect and returns the observation that it ends in, or None; it can send further
+    observations through the ref that it is given. ``show`` is called with every new view, before the caller
+    gets its answer.
     """
 
     decider: Decider[S, M, E, F]
@@ -91,7 +89,7 @@ class Actor(Generic[S, M, E, F]):
     _effects: dict[F, trio.CancelScope] = attrs.field(factory=dict)
 
     async def run(self) -> None:
-        """Replay the stream, then work through the mailbox until cancelled or until something breaks."""
+        """Replay the stream, then handle messages until cancelled; raises what a message failed with."""
         view = await replay(self.decider, self.bus, self.stream)
         self.show(view)
         async with trio.open_nursery() as nursery:
@@ -106,7 +104,7 @@ class Actor(Generic[S, M, E, F]):
                     envelope.fail(outage)
                     raise
                 finally:
-                    envelope.fail(ActorGone(f"{self.stream} broke on {type(envelope.message).__name__}"))
+                    envelope.fail(ActorGone(f"{self.stream} crashed on {type(envelope.message).__name__}"))
                 self._act(view.state, nursery)
 
     async def _handle(self, envelope: Envelope[M], view: View[S]) -> View[S]:

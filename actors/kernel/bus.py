@@ -1,15 +1,15 @@
-"""The bus: record, then announce. One writer, one order, no queue per reader.
+"""The bus records events, then announces them: one writer, one order, no queue per subscriber.
 
-``publish`` hands an append to the one writer task. The writer takes all that wait at once, commits them as
-one batch (so a busy system pays one fsync for many events), puts the records on a tail that all readers
-share, in the order of their positions, and only then lets the publishers go on. What was not committed is
-never seen by anybody; what one reader sees, every reader sees in the same order.
+``publish`` passes an append to the one writer task. The writer takes all pending appends, commits them as one
+batch (one fsync for many events), puts the records on a tail that all subscribers share, in the order of
+their positions, and only then lets the publishers continue. Nothing is announced that was not committed, and
+all subscribers see the same order.
 
-A ``Subscription`` is a cursor over that tail and the journal behind it. A slow reader costs nothing: when
-the tail (``TAIL`` records of ``TAIL_BYTES`` at most) has moved on, it reads the journal instead, and it never
-misses a record.
+A ``Subscription`` is a cursor over that tail and the journal. A slow subscriber costs nothing: if the tail
+(at most ``TAIL`` records and ``TAIL_BYTES``) no longer has its position, it reads the journal instead. It
+never misses a record.
 
-At most ``PENDING`` appends wait for the writer; at that bound ``publish`` waits for room.
+At most ``PENDING`` appends wait for the writer; beyond that ``publish`` waits.
 """
 
 from collections import deque
@@ -26,7 +26,7 @@ from actors.kernel.promise import Promise
 
 TAIL = 4096
 TAIL_BYTES = 4 * 1024 * 1024
-"""Bytes of events, as they are on disk, that the tail has at most, whatever they are: about 1 KiB each."""
+"""The most bytes of events, as on disk, that the tail holds."""
 PENDING = 1024
 PAGE = 1000
 
@@ -39,7 +39,7 @@ class _Pending:
 
 @attrs.define(eq=False)
 class Bus:
-    """Where events are published and followed. Made by ``open_bus``."""
+    """Publishes events and lets others subscribe to them. Created by ``open_bus``."""
 
     _journal: Journal
     _tail: deque[Recorded] = attrs.field(factory=deque)
@@ -51,7 +51,7 @@ class Bus:
     _room: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(PENDING))
     _closing: bool = False
     on_announce: list[Callable[[Recorded], None]] = attrs.field(factory=list)
-    """What is called with each record in the step in which ``head`` reaches it; it waits for nothing."""
+    """Called with each record in the step in which ``head`` reaches it; must not block."""
 
     @property
     def head(self) -> int:
@@ -61,50 +61,49 @@ class Bus:
     async def publish(self, append: Append) -> tuple[Recorded, ...]:
         """Record ``append`` and announce it; return its records once both are done.
 
-        Raises ``VersionConflict`` where the stream is at another version, ``CorruptStream`` where an
-        event can't be written down, ``JournalUnavailable`` where the journal can't be written; nothing
-        was recorded then. A cancelled publish may still be
-        recorded.
+        Raises ``VersionConflict`` if the stream has another version, ``CorruptStream`` if an event cannot be
+        encoded, ``JournalUnavailable`` if the journal cannot be written; nothing was recorded then. A
+        cancelled publish can still be recorded.
         """
         pending = _Pending(append)
         async with self._room:
             if self._closing:
-                msg = "the journal is closing"
+                msg = "the journal is being closed"
                 raise JournalUnavailable(msg)
             self._pending.append(pending)
             self._work.set()
             return await pending.records.wait()
 
     def subscribe(self, after: int, stream: str | None = None) -> "Subscription":
-        """Return a cursor that sees every record over position ``after``, of one stream or of all."""
+        """Return a cursor for all records after position ``after``, of one stream or of all."""
         return Subscription(self, after, stream)
 
     async def history(self, stream: str, after: int = 0, limit: int = PAGE) -> Sequence[Recorded]:
-        """Return at most ``limit`` records of ``stream`` with a version over ``after``; none at its end.
+        """Return at most ``limit`` records of ``stream`` after version ``after``; empty at its end.
 
-        What a program printed is left out of them.
+        They do not contain output of programs (see ``journal.Printed``).
         """
         return await self._journal.read_stream(stream, after, limit, printed=False)
 
     async def since(
         self, stream: str, position: int, limit: int = PAGE, *, printed: bool = False
     ) -> Sequence[Recorded]:
-        """Return at most ``limit`` records of ``stream`` with a position over ``position``; none at its end.
+        """Return at most ``limit`` records of ``stream`` after position ``position``; empty at its end.
 
-        What a program printed is in them only with ``printed``.
+        With ``printed`` they contain output of programs.
         """
         return await self._journal.read_since(stream, position, limit, printed=printed)
 
     async def caused(self, cause: str) -> Sequence[Recorded]:
-        """Return the first records that ``cause`` led to, oldest first."""
+        """Return the first records with that ``cause``, oldest first."""
         return await self._journal.read_caused(cause)
 
     async def streams(self, prefix: str) -> Sequence[str]:
-        """Return the streams whose names start with ``prefix``."""
+        """Return the names of the streams that start with ``prefix``."""
         return await self._journal.streams(prefix)
 
     async def _write(self) -> None:
-        with trio.CancelScope(shield=True):  # it ends by closing, after all who publish
+        with trio.CancelScope(shield=True):  # it ends by closing, after all publishers
             while not (self._closing and not self._pending):
                 if not self._pending:
                     self._work = trio.Event()
@@ -136,13 +135,13 @@ class Bus:
             self._tail.append(record)
             self._held += record.size
             self._announced = record.position
-            for told in self.on_announce:
-                told(record)
+            for callback in self.on_announce:
+                callback(record)
         while self._held > TAIL_BYTES:
             self._held -= self._tail.popleft().size
 
     def _read_tail(self, after: int) -> list[Recorded] | None:
-        """Return what the tail has over ``after``, or None where it no longer reaches back that far."""
+        """Return the records after ``after``, or None if the tail no longer has all of them."""
         if not self._tail or self._tail[0].position > after + 1:
             return None
         return list(islice(reversed(self._tail), self._announced - after))[::-1]
@@ -150,26 +149,26 @@ class Bus:
 
 @attrs.define(eq=False)
 class Subscription:
-    """A cursor: ``position`` is the last record it has looked at, read or passed over."""
+    """A cursor: ``position`` is that of the last record that it has returned or skipped."""
 
     _bus: Bus
     position: int
     _stream: str | None = None
 
     async def next(self) -> Sequence[Recorded]:
-        """Return the records that follow, oldest first, waiting until there is at least one."""
+        """Return the next records, oldest first; wait until there is at least one."""
         while True:
             if found := await self.poll():
                 return found
             await self.wait()
 
     async def wait(self) -> None:
-        """Wait until there are records that it has not looked at; a checkpoint only where there are none."""
+        """Wait until there are new records; a checkpoint only if there are none yet."""
         if self.position >= self._bus.head:
             await self._bus._wake.wait()  # noqa: SLF001 - a cursor is a part of its bus
 
     async def poll(self) -> Sequence[Recorded]:
-        """Return the records that follow and are there already, perhaps a part of them, perhaps none."""
+        """Return the next records that are there now: some of them, or none. Does not wait for new ones."""
         if self.position >= self._bus.head:
             return ()
         records = self._bus._read_tail(self.position)  # noqa: SLF001 - a cursor is a part of its bus
@@ -179,7 +178,7 @@ class Subscription:
                 for record in await self._bus._journal.read_all(self.position, PAGE, printed=False)  # noqa: SLF001 - as above
                 if record.position <= self._bus.head
             ]
-            if not records:  # all of them were condensed into others
+            if not records:  # all of them were condensed
                 self.position = self._bus.head
                 return ()
         self.position = records[-1].position
@@ -188,7 +187,7 @@ class Subscription:
 
 @asynccontextmanager
 async def open_bus(journal: Journal) -> AsyncIterator[Bus]:
-    """Yield a bus over ``journal``; on leaving, what was handed to ``publish`` is committed first."""
+    """Yield a bus over ``journal``; on exit, all appends passed to ``publish`` are committed first."""
     bus = Bus(journal, announced=journal.head)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(bus._write)  # noqa: SLF001 - the bus's own task, in the scope that owns it

@@ -2,11 +2,11 @@
 
 ``decide`` turns a message into the events that happened, ``evolve`` folds an event into the state, and
 ``effects`` says which work a state wants done. Effects belong to states, not to events: after every event
-the actor starts what is newly wanted and cancels what no longer is, so leaving a state cancels its timers
-with no bookkeeping, and an actor that was restarted is resuming as soon as it has replayed.
+the actor starts the newly wanted effects and cancels those no longer wanted. So leaving a state cancels its
+timers without bookkeeping, and a restarted actor continues as soon as it has replayed.
 
-Where the order of events of two streams matters, ``locate`` puts the position of an event into the state: a
-position follows from the journal, so it is stored in no event.
+Where the order of events in two streams matters, ``locate`` puts the position of an event into the state. The
+position is known from the journal, so no event stores it.
 
 The shape is the decider of Jérémie Chassaing's functional event sourcing, with ``effects`` and ``locate``
 added.
@@ -23,10 +23,10 @@ E = TypeVar("E")
 F = TypeVar("F", bound=Hashable)
 
 
-class Rejection(Exception):  # noqa: N818 - the caller's fault is no error of ours, and the word is the domain's
-    """A command that the state forbids: the caller asked for it, nothing happened, nothing was recorded.
+class Rejection(Exception):  # noqa: N818 - a fault of the caller, named by the term of the domain
+    """A command that is not allowed in the current state; nothing was done or recorded.
 
-    ``code`` is a stable slug for programs, ``message`` one sentence for a person.
+    ``code`` is a stable slug for programs, ``message`` one sentence for people.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -39,10 +39,10 @@ class Rejection(Exception):  # noqa: N818 - the caller's fault is no error of ou
 class Decider(Generic[S, M, E, F]):
     """Pure functions over a state ``S``, messages ``M``, events ``E`` and effects ``F``.
 
-    ``decide`` answers ``()`` where the message changes nothing and raises ``Rejection`` where the state
-    forbids a command; an observation is never rejected. ``evolve`` accepts every event that ``decide``
-    can answer. ``locate`` is told the position of each event after it was evolved. None of them reads a
-    clock, a random number or anything outside its arguments.
+    ``decide`` returns ``()`` if the message changes nothing, and raises ``Rejection`` if the state does not
+    allow the command; an observation is never rejected. ``evolve`` accepts every event that ``decide`` can
+    return. ``locate`` gets the position of each event after it was evolved. None of them reads a clock, a
+    random number or anything else outside its arguments.
     """
 
     initial: S
@@ -53,7 +53,7 @@ class Decider(Generic[S, M, E, F]):
 
 
 def replay(decider: Decider[S, M, E, F], state: S, events: Sequence[E]) -> S:
-    """Return ``state`` with ``events`` folded in, in their order."""
+    """Return the state after ``events``, in their order."""
     for event in events:
         state = decider.evolve(state, event)
     return state

@@ -1,8 +1,8 @@
-"""What is worth seeing now and is not kept: a stream of numbered items, and a current value.
+"""Live data that is not stored: a stream of numbered items, and a current value.
 
-Writing never waits and never fails, whoever reads. A ``Ring`` keeps the newest items and tells a reader
-that came too late how many it missed; a ``Latest`` keeps one value, and a slow reader skips to it. Both
-call a ``Wake`` when something is new; several may share one, so that a reader waits in one place.
+Writing never waits and never fails. A ``Ring`` keeps the newest items and tells a slow reader how many it has
+missed; a ``Latest`` keeps one value, to which a slow reader skips. Both notify a ``Wake`` when something is
+new; several can share one, so that a reader waits for all of them at once.
 """
 
 from collections import deque
@@ -18,12 +18,12 @@ T = TypeVar("T")
 
 @attrs.define(eq=False)
 class Wake:
-    """A bell that many may wait for. A ring in which nobody waits is not remembered: look, then wait."""
+    """Wakes all tasks that wait for it. It remembers nothing: check the condition, then wait, in one step."""
 
     _event: trio.Event = attrs.field(factory=trio.Event)
 
     def notify(self) -> None:
-        """Let everybody go who waits now."""
+        """Wake all tasks that are waiting now."""
         if self._event.statistics().tasks_waiting:
             self._event.set()
             self._event = trio.Event()
@@ -35,7 +35,7 @@ class Wake:
 
 @attrs.frozen
 class Stretch(Generic[T]):
-    """Consecutive items of a ring. ``first`` is the number of the first one; ``missed`` came before it."""
+    """Consecutive items of a ring. ``first`` is the number of the first; ``missed`` before it are lost."""
 
     first: int
     items: Sequence[T]
@@ -43,7 +43,7 @@ class Stretch(Generic[T]):
 
     @property
     def last(self) -> int:
-        """The number of the last item; ``first - 1`` where there are none."""
+        """The number of the last item; ``first - 1`` if there are none."""
         return self.first + len(self.items) - 1
 
 
@@ -51,8 +51,8 @@ class Stretch(Generic[T]):
 class Ring(Generic[T]):
     """The newest items of a stream, numbered from 1 without gaps.
 
-    Bounded by ``items`` and by ``size``, the sum of what ``measure`` says of each; at either bound the
-    oldest go. The newest item is always kept. ``volume`` is the measure of all that was ever pushed.
+    Bounded by ``items`` and by ``size``, the sum of ``measure`` over all items; beyond either bound the
+    oldest are dropped. The newest item is always kept. ``volume`` is the sum over all items ever pushed.
     """
 
     items: int
@@ -71,7 +71,7 @@ class Ring(Generic[T]):
 
     @property
     def first(self) -> int:
-        """The number of the oldest item that is still kept; ``last + 1`` where none is."""
+        """The number of the oldest item that is still kept; ``last + 1`` if there is none."""
         return self._last - len(self._kept) + 1
 
     def push(self, items: Sequence[T]) -> None:
@@ -87,16 +87,16 @@ class Ring(Generic[T]):
             self.wake.notify()
 
     def read(self, after: int, limit: int) -> Stretch[T]:
-        """Return at most ``limit`` items with numbers over ``after``, and how many of them are lost.
+        """Return at most ``limit`` items after number ``after``, and how many before them are lost.
 
-        A number beyond the newest item is taken for the newest.
+        A number greater than the newest counts as the newest.
         """
         after = min(after, self._last)
         first = max(after + 1, self.first)
         return Stretch(first, self._cut(first - self.first, limit), missed=first - after - 1)
 
     def _cut(self, start: int, limit: int) -> list[T]:
-        """Return the kept items from index ``start`` on, counted from the end that is nearer."""
+        """Return the kept items from index ``start`` on; iterates from the nearer end."""
         stop = min(start + limit, len(self._kept))
         if start < len(self._kept) - stop:
             return list(islice(self._kept, start, stop))
@@ -116,7 +116,7 @@ class Latest(Generic[T]):
     edition: int = 0
 
     def set(self, value: T) -> None:
-        """Replace the value and wake the readers; nothing where it is equal to what stands."""
+        """Replace the value and wake the readers; does nothing if it is equal to the current one."""
         if value != self.value:
             self.value = value
             self.edition += 1

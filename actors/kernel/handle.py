@@ -1,7 +1,7 @@
-"""A place in the system: where one actor lives, through all its incarnations.
+"""Handles: how the rest of the system reaches one actor, through all its incarnations.
 
-Others hold the place, not the actor: its ``ref`` to talk to it and its ``view`` to look at it. Both are good
-for as long as the place exists, whatever happens to the incarnation that fills it now.
+Others hold the handle, not the actor: its ``ref`` to send messages, its ``view`` to read the state. Both stay
+valid as long as the handle exists, also while the actor is being restarted.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ F = TypeVar("F")
 
 @attrs.define(eq=False)
 class Handle(Generic[S, M]):
-    """Where one actor lives. ``view`` is what it last showed; ``settled`` is set once it has replayed."""
+    """One actor. ``view`` is its last view; ``settled`` is set once it has replayed, or is quarantined."""
 
     name: str
     view: View[S]
@@ -36,21 +36,21 @@ class Handle(Generic[S, M]):
 
     @property
     def ref(self) -> Ref[M]:
-        """The way to talk to whoever lives here."""
+        """The writing end of the actor's mailbox."""
         return Ref(self._mailbox)
 
     @property
     def quarantined(self) -> bool:
-        """True while it keeps crashing and waits for somebody to revive it."""
+        """Whether it crashed repeatedly and is stopped until it is revived."""
         return self._child is not None and self._child.quarantined is not None
 
     def revive(self) -> bool:
-        """Take the actor out of quarantine; false where it isn't in it."""
+        """Take the actor out of quarantine; return false if it is not in quarantine."""
         return self._child is not None and self._child.revive()
 
     def end(self) -> None:
-        """End the actor for good; whoever still asks is told that it is gone."""
-        self._mailbox.close(ActorGone(f"{self.name} is gone"))
+        """End the actor; messages that are pending or still come fail with ``ActorGone``."""
+        self._mailbox.close(ActorGone(f"{self.name} was ended"))
         if self._child is not None:
             self._child.stop()
 
@@ -72,21 +72,21 @@ def start_actor(
     new_perform: Callable[[], Perform[F, M]],
     on_show: Callable[[View[S]], None] = lambda _: None,
 ) -> Handle[S, M]:
-    """Start an actor on the stream ``name`` and return its place at once, ``settled`` once it has replayed.
+    """Start an actor on the stream ``name`` and return its handle at once.
 
-    ``new_perform`` makes what does the effects, anew for every incarnation.
+    ``new_perform`` is called for every incarnation and returns what runs its effects.
     """
-    place: Handle[S, M] = Handle(name, View(decider.initial), on_show)
+    handle: Handle[S, M] = Handle(name, View(decider.initial), on_show)
 
     async def work() -> None:
-        actor = Actor(decider, name, bus, place._mailbox, new_perform(), place._show)  # noqa: SLF001 - its own place
+        actor = Actor(decider, name, bus, handle._mailbox, new_perform(), handle._show)  # noqa: SLF001 - its own handle
         await actor.run()
 
-    place._child = supervisor.start(  # noqa: SLF001 - its own place
+    handle._child = supervisor.start(  # noqa: SLF001 - its own handle
         name,
         work,
         outages=(JournalUnavailable,),
-        on_quarantine=place._quarantine,  # noqa: SLF001 - its own place
-        on_revival=place._mailbox.reopen,  # noqa: SLF001 - its own place
+        on_quarantine=handle._quarantine,  # noqa: SLF001 - its own handle
+        on_revival=handle._mailbox.reopen,  # noqa: SLF001 - its own handle
     )
-    return place
+    return handle

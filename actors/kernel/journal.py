@@ -1,9 +1,9 @@
-"""What is recorded, and the Protocol of the place that keeps it.
+"""Records, and the Protocol of the journal that stores them.
 
-A journal is a list of records in one global order (``position``, from 1), cut into streams that each have an
-order of their own (``version``, from 1). There are no gaps, except before a record that is ``Condensed``,
-which stands for all of its stream before it. It has one writer, the bus, which hands it a batch of appends at
-a time: a batch is one commit, an append in it is whole or not there at all.
+A journal is a list of records in one global order (``position``, from 1). Each belongs to a stream, with an
+order of its own (``version``, from 1). There are no gaps, except before a ``Condensed`` record, which
+replaces all earlier ones of its stream. The only writer is the bus, which passes it a batch of appends at a
+time: a batch is one commit, and each append in it is recorded completely or not at all.
 """
 
 from bisect import bisect_right
@@ -14,15 +14,15 @@ from typing import Protocol
 import attrs
 
 PAGE_BYTES = 1024 * 1024
-"""So many bytes of events end a page. One event has at most about as many: an environment is up to 1 MiB."""
+"""Bytes of events after which a page ends. One event can be that large: an environment has up to 1 MiB."""
 
 
 class JournalUnavailable(Exception):  # noqa: N818 - a fault of the world, named like its siblings
-    """The journal can't be written or read now (the disk is full, the file is gone); nothing was recorded."""
+    """The journal cannot be written or read now (disk full, file deleted); nothing was recorded."""
 
 
-class VersionConflict(Exception):  # noqa: N818 - names what happened; it is a crash of the writer, not an answer
-    """An append expected another version than the stream has: two writers own one stream."""
+class VersionConflict(Exception):  # noqa: N818 - names what happened
+    """An append expected another version than the stream has: there are two writers of one stream."""
 
     def __init__(self, stream: str, expected: int, actual: int) -> None:
         super().__init__(f"stream {stream} is at version {actual}, the append expected {expected}")
@@ -32,14 +32,14 @@ class VersionConflict(Exception):  # noqa: N818 - names what happened; it is a c
 
 
 class CorruptStream(Exception):  # noqa: N818 - names our own fault
-    """An event can't be written down or read back: unknown kind, broken bytes, or a gap in its stream."""
+    """An event cannot be encoded or decoded: unknown kind, malformed bytes, or a gap in its stream."""
 
 
 @attrs.frozen
 class Printed:
-    """An event that carries output of a program, which most readers have no use for.
+    """An event that contains output of a program, which most readers do not need.
 
-    No Protocol: each record that is read is asked whether it is one, and that takes 30 µs with those.
+    Not a Protocol: every record that is read is checked with ``isinstance``, which takes 30 µs for those.
     """
 
     def unprinted(self) -> object:
@@ -48,9 +48,9 @@ class Printed:
 
 @attrs.frozen
 class Condensed:
-    """The state that a stream's records up to this one add up to, in their place.
+    """The state after all records of a stream up to this one, which it replaces.
 
-    ``created_at`` is when the first of them was recorded. A subclass for each stream holds the state.
+    ``created_at`` is when the first of them was recorded. Subclasses hold the state of their stream.
     """
 
     created_at: float
@@ -63,7 +63,7 @@ class Condensed:
 class Recorded:
     """One event as it was recorded. ``at`` is Unix seconds, ``cause`` the operation id that led to it.
 
-    ``size`` is how many bytes the event takes on disk, 0 where it was never written to one.
+    ``size`` is the number of bytes of the event on disk, 0 if it was not written to a disk.
     """
 
     position: int
@@ -77,7 +77,7 @@ class Recorded:
 
 @attrs.frozen
 class Append:
-    """Events for one stream that is expected to be at version ``after``; all are recorded, or none."""
+    """Events for one stream, expected to have version ``after``; all of them are recorded, or none."""
 
     stream: str
     after: int
@@ -89,42 +89,41 @@ Outcome = tuple[Recorded, ...] | VersionConflict | CorruptStream
 
 
 class Journal(Protocol):
-    """Where events are kept. ``check_journal`` in ``tests/contracts`` is the contract in full."""
+    """Stores events. ``tests/contracts/journal_checks.py`` is the complete contract."""
 
     @property
     def head(self) -> int:
-        """The position of the last record, 0 when there is none."""
+        """The position of the last record, 0 if there is none."""
 
     async def commit(self, batch: Sequence[Append]) -> Sequence[Outcome]:
-        """Record a batch durably, in one commit; the answer has one entry for each append, in order.
+        """Record a batch durably, in one commit; return one outcome for each append, in order.
 
-        An append whose stream is at another version is answered with its ``VersionConflict``, one that
-        can't be written down with ``CorruptStream``; both leave the others alone. Appends earlier in the
-        batch count. Once this returns, the records survive a
-        power loss. Raises ``JournalUnavailable`` where nothing of the batch was recorded. Called by one
-        task at a time; a cancellation takes effect only after the commit has ended.
+        The outcome is ``VersionConflict`` if the stream has another version, earlier appends of the batch
+        included, and ``CorruptStream`` if an event cannot be encoded; neither affects other appends. When
+        this returns, the records survive a power failure. Raises ``JournalUnavailable`` if nothing of the
+        batch was recorded. Called by one task at a time; a cancellation takes effect after the commit.
         """
 
-    # A page ends with the record that makes it ``PAGE_BYTES``, so it may be shorter than ``limit``: see
-    # ``is_last``. Without ``printed`` each event comes without the output that it carries (see ``Printed``).
+    # A page ends with the record that brings it to ``PAGE_BYTES``, so it can be shorter than ``limit``: see
+    # ``is_last``. Without ``printed``, events do not contain output of programs (see ``Printed``).
 
     async def read_stream(
         self, stream: str, after: int = 0, limit: int = 1000, *, printed: bool = True
     ) -> Sequence[Recorded]:
-        """Return at most ``limit`` records of ``stream`` with a version over ``after``, oldest first."""
+        """Return at most ``limit`` records of ``stream`` after version ``after``, oldest first."""
 
     async def read_since(
         self, stream: str, position: int = 0, limit: int = 1000, *, printed: bool = True
     ) -> Sequence[Recorded]:
-        """Return at most ``limit`` records of ``stream`` with a position over ``position``, oldest first."""
+        """Return at most ``limit`` records of ``stream`` after position ``position``, oldest first."""
 
     async def read_all(
         self, after: int = 0, limit: int = 1000, *, printed: bool = True
     ) -> Sequence[Recorded]:
-        """Return at most ``limit`` records of all streams with a position over ``after``, oldest first."""
+        """Return at most ``limit`` records of all streams after position ``after``, oldest first."""
 
     async def read_caused(self, cause: str) -> Sequence[Recorded]:
-        """Return the first records, at most 100, that ``cause`` led to, oldest first."""
+        """Return the first records with that ``cause``, at most 100, oldest first."""
 
     async def streams(self, prefix: str) -> Sequence[str]:
         """Return the names of the streams that start with ``prefix``, in the order of their first record."""
@@ -132,7 +131,7 @@ class Journal(Protocol):
 
 @attrs.define(eq=False)
 class MemoryJournal:
-    """A journal that lives as long as the process: for simulations, and for a daemon that is only tried."""
+    """A journal in memory, as long as the process runs."""
 
     clock: Callable[[], float]
     records: list[Recorded] = attrs.field(factory=list)
@@ -140,7 +139,7 @@ class MemoryJournal:
 
     @property
     def head(self) -> int:
-        """The position of the last record, 0 when there is none."""
+        """The position of the last record, 0 if there is none."""
         return len(self.records)
 
     async def commit(self, batch: Sequence[Append]) -> Sequence[Outcome]:
@@ -191,12 +190,12 @@ class MemoryJournal:
 
 
 def is_last(page: Sequence[Recorded], limit: int) -> bool:
-    """Return true where nothing followed on ``page`` when it was read with ``limit``."""
+    """Return whether ``page``, read with ``limit``, ended at the last record."""
     return len(page) < limit and sum(record.size for record in page) < PAGE_BYTES
 
 
 def without_output(record: Recorded) -> Recorded:
-    """Return ``record`` without the output that its event carries."""
+    """Return ``record`` without the output that its event contains."""
     event = record.event
     return attrs.evolve(record, event=event.unprinted()) if isinstance(event, Printed) else record
 

@@ -1,11 +1,11 @@
-"""An actor's mailbox, and the two ways to reach it: ``ask`` waits for the decision, ``tell`` does not.
+"""An actor's mailbox, and the two ways to send to it: ``ask`` waits for the decision, ``tell`` does not.
 
-The mailbox belongs to the place in the system, not to one incarnation of the actor: it outlives a crash,
-so only the message in hand fails and what was queued behind it is read by the next incarnation. Every
-asker is answered: with a receipt, with the error that the decision raised, or with ``ActorGone``.
+The mailbox belongs to the handle, not to one incarnation of the actor. It survives a crash: only the message
+that is being handled fails, and the next incarnation reads the ones behind it. Every ``ask`` returns a
+receipt, or raises the error of the decision or ``ActorGone``.
 
-It holds ``CAPACITY`` messages. At that bound ``ask`` raises ``Overloaded`` and ``tell_nowait`` drops the
-message: observations may be dropped, for the next reconcile tells them again.
+It holds ``CAPACITY`` messages. Beyond that ``ask`` raises ``Overloaded`` and ``tell_nowait`` drops the
+message: observations can be dropped, because the next reconciliation sends them again.
 """
 
 from collections import deque
@@ -25,13 +25,13 @@ CAPACITY = 256
 
 
 class Overloaded(Exception):  # noqa: N818 - names the fault of the world, not an error of ours
-    """The mailbox is full: the actor can't keep up, try again later."""
+    """The mailbox is full; try again later."""
 
 
 class ActorGone(Exception):  # noqa: N818 - names the state of the actor asked
-    """The actor has ended, crashed on this very message, or is quarantined; nobody decided about it.
+    """The actor has ended, crashed on this message, or is quarantined; the message was not decided.
 
-    ``quarantined`` is true where it waits for an operator to revive it.
+    ``quarantined`` is true if an operator has to revive it.
     """
 
     def __init__(self, message: str, *, quarantined: bool = False) -> None:
@@ -39,15 +39,15 @@ class ActorGone(Exception):  # noqa: N818 - names the state of the actor asked
         self.quarantined = quarantined
 
     def again(self) -> "ActorGone":
-        """The same for one more asker: an exception raised twice would keep the frames of both."""
+        """Return a copy for one more caller: an exception that is raised twice keeps the frames of both."""
         return ActorGone(*self.args, quarantined=self.quarantined)
 
 
 @attrs.frozen
 class Receipt:
-    """What a decision left in the journal: its records, empty where the wish was already true.
+    """The records of a decision, none if the state was as requested already.
 
-    ``position`` is the one to subscribe from in order to see what follows.
+    A subscription from ``position`` returns what follows.
     """
 
     position: int
@@ -61,26 +61,26 @@ class Receipt:
 
 @attrs.frozen(eq=False)
 class Envelope(Generic[M]):
-    """A message on its way, with the operation it belongs to and its asker's place to wait."""
+    """A message in a mailbox, with the operation that caused it and the promise of its caller, if any."""
 
     message: M
     cause: str | None = None
     _reply: Promise[Receipt] | None = None
 
     def answer(self, receipt: Receipt) -> None:
-        """Let the asker go on with ``receipt``; nothing where nobody asked."""
+        """Return ``receipt`` to the caller, if one waits."""
         if self._reply is not None:
             self._reply.set(receipt)
 
     def fail(self, error: Exception) -> None:
-        """Let the asker go on with ``error``; nothing where nobody asked or the answer is out."""
+        """Raise ``error`` in the caller, if one waits and has no answer yet."""
         if self._reply is not None:
             self._reply.fail(error)
 
 
 @attrs.define(eq=False)
 class Mailbox(Generic[M]):
-    """The reading end: one actor at a time takes envelopes out of it."""
+    """The reading end, used by one actor at a time."""
 
     _queue: deque[Envelope[M]] = attrs.field(factory=deque)
     _arrived: trio.Event = attrs.field(factory=trio.Event)
@@ -88,7 +88,7 @@ class Mailbox(Generic[M]):
     _closed: ActorGone | None = None
 
     async def receive(self) -> Envelope[M]:
-        """Return the oldest envelope, waiting for one."""
+        """Return the oldest envelope; wait for one if it is empty."""
         while not self._queue:
             self._arrived = trio.Event()
             await self._arrived.wait()
@@ -98,7 +98,7 @@ class Mailbox(Generic[M]):
         return envelope
 
     def close(self, reason: ActorGone) -> None:
-        """Answer everybody who waits with ``reason``, and everybody who comes until ``reopen``."""
+        """Fail all messages with ``reason``: those in the mailbox, and new ones until ``reopen``."""
         self._closed = reason
         while self._queue:
             self._queue.popleft().fail(reason.again())
@@ -106,7 +106,7 @@ class Mailbox(Generic[M]):
         self._room = trio.Event()
 
     def reopen(self) -> None:
-        """Take messages again."""
+        """Accept messages again."""
         self._closed = None
 
     def _post(self, envelope: Envelope[M]) -> bool:
@@ -122,40 +122,39 @@ class Mailbox(Generic[M]):
 
     @property
     def closed(self) -> ActorGone | None:
-        """Why nothing is taken, or None."""
+        """Why no messages are accepted, or None."""
         return self._closed
 
 
 @attrs.frozen(eq=False)
 class Ref(Generic[M_contra]):
-    """The writing end of a mailbox; good for as long as the actor's place in the system exists."""
+    """The writing end of a mailbox, valid as long as the actor's handle."""
 
     _mailbox: Mailbox[M_contra]
 
     async def ask(self, message: M_contra, cause: str | None = None) -> Receipt:
         """Wait until the decision on ``message`` is recorded, and return its receipt.
 
-        "Recorded" is not "done": what the effects lead to comes as later events. Raises ``Rejection``
-        where the state forbids it, ``Overloaded`` where the mailbox is full, ``ActorGone`` where no
-        actor will decide, ``JournalUnavailable`` where the decision could not be recorded. A cancelled
-        ask may still have been decided.
+        "Recorded" is not "done": the results of effects are later events. Raises ``Rejection`` if the state
+        does not allow it, ``Overloaded`` if the mailbox is full, ``ActorGone`` if no actor will decide it,
+        ``JournalUnavailable`` if the decision could not be recorded. A cancelled ask can still be decided.
         """
         if self._mailbox.closed is not None:
             raise self._mailbox.closed.again()
         reply: Promise[Receipt] = Promise()
         if not self._mailbox._post(Envelope(message, cause, reply)):  # noqa: SLF001 - the two ends of one thing
-            msg = "too many requests wait for this actor, try again later"
+            msg = "too many requests are pending, try again later"
             raise Overloaded(msg)
         return await reply.wait()
 
     async def tell(self, message: M_contra, cause: str | None = None) -> None:
-        """Put ``message`` into the mailbox, waiting for room; dropped where the actor is gone."""
+        """Put ``message`` into the mailbox, waiting for room; dropped if the actor has ended."""
         await self._mailbox._wait_room()  # noqa: SLF001 - the two ends of one thing
         self.tell_nowait(message, cause)
         await trio.lowlevel.checkpoint()
 
     def tell_nowait(self, message: M_contra, cause: str | None = None) -> bool:
-        """Put ``message`` into the mailbox and return true; false where it is full or the actor is gone."""
+        """Put ``message`` into the mailbox; return false if it is full or the actor has ended."""
         if self._mailbox.closed is not None:
             return False
         return self._mailbox._post(Envelope(message, cause))  # noqa: SLF001 - the two ends of one thing

@@ -12,8 +12,8 @@ T = TypeVar("T")
 class Promise(Generic[T]):
     """A value or an error that is there once it was set; the first outcome counts, later ones are ignored.
 
-    Setting one never waits. A waiter that was cancelled changes nothing for the others. ``error`` is the
-    same object in every waiter, so give an error that several tasks wait for no state of its own.
+    Setting one never waits. A waiter that was cancelled changes nothing for the others. All waiters raise the
+    same ``error`` object.
     """
 
     error: Exception | None = None

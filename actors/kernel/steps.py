@@ -1,4 +1,4 @@
-"""Long work as steps, which their caller runs one at a time. Pure."""
+"""Long work in steps that the caller runs one at a time. Pure."""
 
 from collections.abc import Generator
 from typing import TypeVar
@@ -6,4 +6,4 @@ from typing import TypeVar
 T = TypeVar("T")
 
 Steps = Generator[None, None, T]
-"""Each step ends with a ``yield``; what is returned is what was found. ``turns.Turns.run`` does them."""
+"""Each step ends with a ``yield``; the result is returned at the end. Run by ``turns.Turns.run``."""

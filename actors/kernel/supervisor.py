@@ -1,12 +1,11 @@
 """One-for-one supervision: a child that crashes is restarted alone, and quarantined when it keeps crashing.
 
-A restart is a fresh incarnation: whatever made the child is called again. The delay before it starts at
-0.1 s and doubles to 10 s, with jitter, and falls back after a quiet spell. More than ``intensity.restarts``
-crashes within ``intensity.within`` seconds put the child into quarantine: it stays down, visibly, until
-somebody revives it, and its siblings never notice.
+A restart calls the child's function again. The delay before it is ``BACKOFF``, and starts over after a run
+without a crash of ``intensity.within`` seconds. More than ``intensity.restarts`` crashes within that time put
+the child into quarantine: it stays stopped until it is revived. Its siblings are not affected.
 
-``outages`` are the exceptions that say "the world is down" (a full disk, say): such a child is restarted
-with the same delays for as long as it takes, and not counted.
+``outages`` are exceptions for external failures, for example a full disk. After those a child is restarted
+with the same delays without limit; they are not counted as crashes.
 """
 
 import logging
@@ -27,7 +26,7 @@ BACKOFF = Backoff(0.1, 10.0, (0.8, 1.2))
 
 @attrs.frozen
 class RestartIntensity:
-    """At most ``restarts`` restarts within ``within`` seconds; one more crash is one too many."""
+    """At most ``restarts`` restarts within ``within`` seconds; one more crash leads to quarantine."""
 
     restarts: int = 3
     within: float = 60.0
@@ -35,10 +34,10 @@ class RestartIntensity:
 
 @attrs.define(eq=False)
 class Child:
-    """One supervised place: what runs there is made anew for every incarnation by ``work``.
+    """One supervised task; ``work`` is called for every incarnation.
 
-    ``quarantined`` is the reason while it is in quarantine, else None. ``on_quarantine`` and
-    ``on_revival`` are called, without waiting, when that changes.
+    ``quarantined`` is the last error while it is in quarantine, else None. ``on_quarantine`` and
+    ``on_revival`` are called when that changes; they must not block.
     """
 
     name: str
@@ -55,11 +54,11 @@ class Child:
     _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
 
     def stop(self) -> None:
-        """End the child, whatever it does; it is not restarted."""
+        """Cancel the child; it is not restarted."""
         self._scope.cancel()
 
     def revive(self) -> bool:
-        """Take the child out of quarantine with a clean record; false where it isn't in it."""
+        """Take the child out of quarantine and forget its crashes; false if it is not in quarantine."""
         if self.quarantined is None:
             return False
         self._revived.set()
@@ -70,14 +69,14 @@ class Child:
             with self._scope:
                 await self._work_on()
         except* Exception as errors:
-            logger.error("%s crashed as it was ended", self.name, exc_info=errors)  # noqa: TRY400 - a group's own
+            logger.error("%s crashed while it was being cancelled", self.name, exc_info=errors)  # noqa: TRY400 - the traceback is that of the group
 
     async def _work_on(self) -> None:
         while True:
             began = trio.current_time()
             try:
                 await self.work()
-            except Exception as error:  # noqa: BLE001 - this is the place where crashes end
+            except Exception as error:  # noqa: BLE001 - every crash is handled here
                 await self._recover(error, began)
             else:
                 return
@@ -87,7 +86,7 @@ class Child:
         if now - began > self.intensity.within:
             self._failures = 0
         if is_outage(error, self.outages):
-            logger.warning("%s waits for the world: %s", self.name, error)
+            logger.warning("%s was stopped by an outage, restarting: %s", self.name, error)
         else:
             logger.error("%s crashed", self.name, exc_info=error)
             self._crashes.append(now)
@@ -101,7 +100,11 @@ class Child:
         await trio.sleep(BACKOFF.delay(self._failures, random.random()))  # noqa: S311 - jitter is no secret
 
     async def _quarantine(self, error: Exception) -> None:
-        logger.error("%s is in quarantine after %d crashes", self.name, len(self._crashes))
+        logger.error(
+            "%s is in quarantine after %d crashes; it stays stopped until it is revived",
+            self.name,
+            len(self._crashes),
+        )
         self.quarantined = error
         self._revived = trio.Event()
         self.on_quarantine(error)
@@ -113,7 +116,7 @@ class Child:
 
 
 def is_outage(error: BaseException, outages: tuple[type[Exception], ...]) -> bool:
-    """Return true where ``error``, and each leaf of it where it is a group, is one of ``outages``."""
+    """Return whether ``error``, or every exception of it if it is a group, is one of ``outages``."""
     if isinstance(error, BaseExceptionGroup):
         return all(is_outage(leaf, outages) for leaf in error.exceptions)
     return isinstance(error, outages)
@@ -121,7 +124,7 @@ def is_outage(error: BaseException, outages: tuple[type[Exception], ...]) -> boo
 
 @attrs.define(eq=False)
 class Supervisor:
-    """The parent of supervised children. Made by ``open_supervisor``."""
+    """Supervises children. Created by ``open_supervisor``."""
 
     _nursery: trio.Nursery
     intensity: RestartIntensity
@@ -135,15 +138,15 @@ class Supervisor:
         on_quarantine: Callable[[Exception], None] = lambda _: None,
         on_revival: Callable[[], None] = lambda: None,
     ) -> Child:
-        """Start a child and return at once; ``work`` is awaited for every incarnation."""
+        """Start a child and return at once; ``work`` is called for every incarnation."""
         child = Child(name, work, self.intensity, outages, on_quarantine, on_revival)
-        self._nursery.start_soon(child._run)  # noqa: SLF001 - a child is run by its supervisor alone
+        self._nursery.start_soon(child._run)  # noqa: SLF001 - only its supervisor runs a child
         return child
 
 
 @asynccontextmanager
 async def open_supervisor(intensity: RestartIntensity | None = None) -> AsyncIterator[Supervisor]:
-    """Yield a supervisor; on leaving, its children are cancelled and waited for."""
+    """Yield a supervisor; on exit, its children are cancelled and awaited."""
     async with trio.open_nursery() as nursery:
         try:
             yield Supervisor(nursery, intensity or RestartIntensity())

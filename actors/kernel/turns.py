@@ -1,8 +1,8 @@
-"""Turns: long work on the event loop in short steps, of which each pass of the loop has one.
+"""Turns: long work on the event loop in short steps, one step in each pass of the loop.
 
-Work that grows with what somebody else has made is cut into steps of well under a millisecond. Each begins
-with a turn. All who take turns stand in one line, so however many of them there are, whatever else is ready
-to run waits for one step at most.
+Work whose amount depends on the input of a tenant is divided into steps of well under a millisecond. Each
+step takes a turn. All tasks that take turns are in one queue, so however many there are, other tasks that are
+ready to run wait for at most one step.
 """
 
 from typing import TypeVar
@@ -17,17 +17,17 @@ T = TypeVar("T")
 
 @attrs.define(eq=False)
 class Turns:
-    """The one line of all who have more to do than fits into a step."""
+    """The queue of the tasks that have more work than fits into one step."""
 
     _line: trio.Lock = attrs.field(factory=trio.Lock)
 
     async def next(self) -> None:
-        """Wait until nobody else has a turn in this pass; what is done before the next await is the step."""
+        """Wait for a turn; the step is what runs until the next await."""
         async with self._line:
             pass
 
     async def run(self, steps: Steps[T]) -> T:
-        """Do all ``steps``, each in a turn of its own but for the first, and return what they found."""
+        """Run all ``steps``, each but the first in a turn of its own, and return the result."""
         while True:
             try:
                 next(steps)

@@ -1,4 +1,4 @@
-"""The port pool: its actor's place, and the follower that gives back what containers let go of.
+"""The port pool: its actor, and the follower that gives back what containers let go of.
 
 The follower reads the bus: when a container was deleted, its installation failed, or its ports were changed
 or not changed, it keeps what it claims and holds nothing else. What it claims is looked up then, not read off
@@ -46,7 +46,7 @@ class PortPool:
     """The pool, for those who look at it and those who talk to it."""
 
     _bus: Bus
-    _place: Handle[State, Message]
+    _handle: Handle[State, Message]
     _followed: Latest[int]
     _claims: Claims
     _compared: bool = False
@@ -54,12 +54,12 @@ class PortPool:
     @property
     def ref(self) -> Ref[Message]:
         """The way to talk to the pool."""
-        return self._place.ref
+        return self._handle.ref
 
     @property
     def state(self) -> State:
         """The pool as it is."""
-        return self._place.view.state
+        return self._handle.view.state
 
     async def wait_followed(self) -> None:
         """Wait until the releases that follow from what is recorded now are done."""
@@ -100,9 +100,9 @@ async def open_portpool(bus: Bus, supervisor: Supervisor, claims: Claims) -> Por
     to its actor, None where nobody can tell; call this before any is created.
     """
     head = bus.head
-    place = start_actor(supervisor, bus, STREAM, DECIDER, _new_perform)
-    await place.settled.wait()
-    pool = PortPool(bus, place, Latest(head), claims)
+    handle = start_actor(supervisor, bus, STREAM, DECIDER, _new_perform)
+    await handle.settled.wait()
+    pool = PortPool(bus, handle, Latest(head), claims)
     with suppress(JournalUnavailable):
         await pool._compare()  # noqa: SLF001 - a part of it
     supervisor.start("portpool follower", pool._follow, outages=(JournalUnavailable, ActorGone, Overloaded))  # noqa: SLF001 - its own task

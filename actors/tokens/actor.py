@@ -1,4 +1,4 @@
-"""The tokens actor's place, and the sweep."""
+"""Starts the tokens actor, and the sweep."""
 
 from collections.abc import Callable, Mapping
 
@@ -23,7 +23,7 @@ async def open_tokens(
     in_use: Callable[[], frozenset[str]],
     on_show: Callable[[Mapping[str, Token]], None],
 ) -> Handle[State, Message]:
-    """Start the tokens actor and return its place, once it has replayed.
+    """Start the tokens actor and return its handle once it has replayed.
 
     ``in_use`` tells the ids of the tokens that hold something open; ``on_show`` is called with the tokens as
     they are after every event, before whoever asked for it is answered. ``clock`` gives Unix seconds.
@@ -40,6 +40,6 @@ async def open_tokens(
     def show(view: View[State]) -> None:
         on_show(view.state.tokens)
 
-    place = start_actor(supervisor, bus, STREAM, DECIDER, new_perform, show)
-    await place.settled.wait()
-    return place
+    handle = start_actor(supervisor, bus, STREAM, DECIDER, new_perform, show)
+    await handle.settled.wait()
+    return handle

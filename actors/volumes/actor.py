@@ -1,4 +1,4 @@
-"""The volumes actor's place."""
+"""Starts the volumes actor."""
 
 from actors.kernel.actor import Perform
 from actors.kernel.bus import Bus
@@ -19,7 +19,7 @@ def _new_perform() -> Perform[str, Message]:
 
 
 async def open_volumes(bus: Bus, supervisor: Supervisor) -> Handle[State, Message]:
-    """Start the volumes actor and return its place, once it has replayed."""
-    place = start_actor(supervisor, bus, STREAM, DECIDER, _new_perform)
-    await place.settled.wait()
-    return place
+    """Start the volumes actor and return its handle once it has replayed."""
+    handle = start_actor(supervisor, bus, STREAM, DECIDER, _new_perform)
+    await handle.settled.wait()
+    return handle

@@ -20,7 +20,7 @@ def to_row(member: Member) -> dict[str, Any]:
         "state": state.power_state,
         "image": None if spec is None else spec.image,
         "ports": [] if spec is None else [_to_port(port) for port in spec.ports],
-        "quarantined": member.place.quarantined,
+        "quarantined": member.handle.quarantined,
     }
 
 

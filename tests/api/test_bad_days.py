@@ -98,11 +98,11 @@ async def test_change_that_could_not_be_recorded_holds_no_port_once_something_el
 async def quarantine(api, internal_id="s1"):
     """Have the container's actor crash once, which is once too often."""
     member = api.system.fleet.get(internal_id)
-    member.place._child.intensity = RestartIntensity(restarts=0)
+    member.handle._child.intensity = RestartIntensity(restarts=0)
     api.faults.errors["start"] = RuntimeError("a bug")
     await api.power("start", internal_id, wait=0)
     with trio.fail_after(20):
-        while not member.place.quarantined:
+        while not member.handle.quarantined:
             await trio.sleep(0.001)
     api.faults.errors.clear()
 
@@ -153,7 +153,7 @@ async def test_bug_puts_one_container_into_quarantine_and_the_others_never_notic
             assert (await api.power("restart", "s2"))["status"] == "succeeded"
             await console.until("event", "running")
             assert not [frame for frame in console.frames if frame["event"] == "error"]
-        assert (broken.place._child.restarts, other.place._child.restarts) == (3, 0)
+        assert (broken.handle._child.restarts, other.handle._child.restarts) == (3, 0)
         assert api.engine.running() == ["s1", "s2"]
         api.engine.exit("s1", 4)
         assert (await api.show())["state"] == "running"  # as it was when its actor broke

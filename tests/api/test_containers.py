@@ -169,7 +169,7 @@ async def test_request_during_the_recording_of_a_deletion_is_told_that_the_conta
     async def start():
         told.append(await api.refused("POST", "/containers/s1/start"))
 
-    mailbox = api.system.fleet.get("s1").place._mailbox
+    mailbox = api.system.fleet.get("s1").handle._mailbox
     async with trio.open_nursery() as nursery:
         nursery.start_soon(start)
         while not mailbox._queue:

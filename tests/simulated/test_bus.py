@@ -300,6 +300,6 @@ async def test_publish_works_while_a_cancelled_body_cleans_up(journal, autojump_
 async def test_publish_after_closing_is_rejected(journal, autojump_clock):
     async with open_bus(journal) as bus:
         pass
-    with pytest.raises(JournalUnavailable, match="closing"):
+    with pytest.raises(JournalUnavailable, match="being closed"):
         await bus.publish(Append("a", 0, (1,)))
     assert journal.records == []

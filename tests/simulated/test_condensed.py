@@ -70,7 +70,7 @@ async def test_beginning_for_which_nothing_stands_is_missed(compacted, autojump_
     compacted.until = 5
     async with open_bus(compacted) as bus:
         await publish(bus, *[events.ImageEnsured(1)] * 6)
-        with pytest.raises(CorruptStream, match="lacks version 1"):
+        with pytest.raises(CorruptStream, match="version 1 is missing"):
             await replay(DECIDER, bus, STREAM)
 
 

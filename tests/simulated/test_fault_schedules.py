@@ -142,7 +142,7 @@ class Schedule:
                 if with_member is None:
                     await self.world.fleet.create(self.spec(name))
                 else:
-                    await with_member.place.ref.ask(self.dice.choice(COMMANDS))
+                    await with_member.handle.ref.ask(self.dice.choice(COMMANDS))
             except (Rejection, ActorGone, JournalUnavailable):
                 continue
 
@@ -231,7 +231,7 @@ async def check_alive(world):
             await trio.sleep(1)
             assert "got: are you there" in "".join(member.console.lines.tail(3).items)
     for member in list(world.fleet):
-        await member.place.ref.ask(messages.Delete())
+        await member.handle.ref.ask(messages.Delete())
     await trio.sleep(60)
     assert list(world.fleet) == []
     assert await world.engine.list() == []

@@ -615,7 +615,7 @@ async def test_bug_quarantines_its_container_and_the_others_never_notice(autojum
             with pytest.raises(ActorGone):
                 await world.tell(messages.Restart())
             await trio.sleep(5)
-        assert world.member().place.quarantined
+        assert world.member().handle.quarantined
         with pytest.raises(ActorGone) as gone:
             await world.tell(messages.Stop())
         assert gone.value.quarantined
@@ -623,8 +623,8 @@ async def test_bug_quarantines_its_container_and_the_others_never_notice(autojum
         await trio.sleep(2 * fleet_module.RECONCILE_EVERY)
         assert world.engine.running() == ["s1", "s2"]
         assert await heard(world, "s2")
-        assert [member.internal_id for member in world.fleet if member.place.quarantined] == ["s1"]
-        assert world.member().place.revive()
+        assert [member.internal_id for member in world.fleet if member.handle.quarantined] == ["s1"]
+        assert world.member().handle.revive()
         await trio.sleep(5)
         assert world.state().phase is Phase.RUNNING
         assert await heard(world)
@@ -766,4 +766,4 @@ async def test_container_that_is_not_there_is_none(autojump_clock):
         assert world.fleet.get("nobody") is None
         member = await world.create()
         with pytest.raises(Rejection):
-            await member.place.ref.ask(messages.Create(a_spec()))
+            await member.handle.ref.ask(messages.Create(a_spec()))

@@ -108,7 +108,7 @@ async def test_release_belongs_to_the_operation_that_led_to_it(autojump_clock):
     async with open_pool() as (world, pool):
         await create(world, pool)
         await world.wait(Phase.OFFLINE)
-        await world.member().place.ref.ask(messages.Delete(), "operation-7")
+        await world.member().handle.ref.ask(messages.Delete(), "operation-7")
         await world.wait_gone()
         await pool.wait_followed()
         causes = {type(r.event).__name__: r.cause for r in world.journal.records}
@@ -218,9 +218,9 @@ async def test_volumes_are_known_after_a_restart(autojump_clock):
     journal = MemoryJournal(virtual_clock())
     for created in (True, False):
         async with open_bus(journal) as bus, open_supervisor() as supervisor:
-            place = await open_volumes(bus, supervisor)
+            handle = await open_volumes(bus, supervisor)
             if created:
-                await place.ref.ask(volume.Create("v1", 512, 1.0))
+                await handle.ref.ask(volume.Create("v1", 512, 1.0))
                 with pytest.raises(Rejection):
-                    await place.ref.ask(volume.Create("v1", 512, 1.0))
-            assert list(place.view.state.volumes) == ["v1"]
+                    await handle.ref.ask(volume.Create("v1", 512, 1.0))
+            assert list(handle.view.state.volumes) == ["v1"]

@@ -142,7 +142,7 @@ async def insist(ask, done):
 async def live(world, spec):
     await insist(lambda: world.fleet.create(spec, "create-1"), lambda: world.fleet.get("s1"))
     await world.wait(Phase.OFFLINE)
-    start = world.member().place.ref
+    start = world.member().handle.ref
     await insist(lambda: start.ask(messages.Start(), "start-1"), lambda: world.state().run)
     await world.member().wait_until(
         lambda view: view.state.phase is Phase.OFFLINE and view.state.exit is not None

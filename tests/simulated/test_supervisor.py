@@ -206,4 +206,4 @@ async def test_child_that_crashes_as_the_supervisor_leaves_is_only_logged(autoju
     async with open_supervisor() as supervisor:
         supervisor.start("child", bad_ending)
         await trio.sleep(1)
-    assert caplog.messages == ["child crashed as it was ended"]
+    assert caplog.messages == ["child crashed while it was being cancelled"]

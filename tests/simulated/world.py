@@ -64,7 +64,7 @@ class World:
         return self.member(spec.internal_id)
 
     async def tell(self, command: messages.Message, internal_id: str = "s1") -> None:
-        await self.member(internal_id).place.ref.ask(command)
+        await self.member(internal_id).handle.ref.ask(command)
 
     async def wait(self, phase: Phase, internal_id: str = "s1") -> State:
         with trio.fail_after(10_000):
@@ -84,7 +84,7 @@ class World:
     async def running(self, spec: ContainerSpec | None = None) -> Member:
         member = await self.create(spec)
         await self.wait(Phase.OFFLINE, member.internal_id)
-        await member.place.ref.ask(messages.Start())
+        await member.handle.ref.ask(messages.Start())
         await self.wait(Phase.RUNNING, member.internal_id)
         return member
 

@@ -143,7 +143,7 @@ class Watch:
         for member in self._users(volume_id):
             if not _is_idle(member):
                 logger.warning("%s: %s", member.internal_id, what)
-                await member.place.ref.tell(command, uuid.uuid4().hex)
+                await member.handle.ref.tell(command, uuid.uuid4().hex)
 
     def _tell_full(self, volume_id: str) -> None:
         """A write of ours was refused; whoever knows that the volume is full needn't be told."""

@@ -92,7 +92,7 @@ class ContainerSource:
         self.cut = Cut(console.lines.last, view.position)
         self._note = console.notes.last
         self._stats = self.member.stats.edition
-        self._events = self._bus.subscribe(view.position, self.member.place.name)
+        self._events = self._bus.subscribe(view.position, self.member.handle.name)
         self._commentary = frames.Commentary(view.state.follow)
 
     @property

@@ -101,7 +101,7 @@ def install(app: QuartTrio, system: System) -> None:
         await refuse_body()
         member = find(system, internal_id)
         system.rates.spend(rates.CHANGING, internal_id, of_request())
-        if not member.place.revive():
+        if not member.handle.revive():
             raise ApiError("not_quarantined", f"container {internal_id} is not in quarantine")
         return to_json({"message": "Container revived", "internal_id": internal_id})
 
@@ -151,7 +151,7 @@ async def ask_power(system: System, member: Member, action: str) -> tuple[str, R
 async def ask(system: System, member: Member, command: messages.Command, operation_id: str) -> Receipt:
     """Have ``command`` decided; raises as ``Ref.ask``, and a 404 for a container that went meanwhile."""
     with deleted_meanwhile(system, member):
-        return await member.place.ref.ask(command, operation_id)
+        return await member.handle.ref.ask(command, operation_id)
 
 
 @contextmanager
