@@ -15,8 +15,11 @@ class PortBinding:
     container_port: int
 
     def collides(self, other: "PortBinding") -> bool:
-        """Return true where both can't be bound on the host by two containers at once."""
-        same = (self.port, self.protocol) == (other.port, other.protocol)
+        """Return true where both can't be bound on the host by two containers at once.
+
+        A port of IPv4 and one of IPv6 can: Docker binds ``::`` for IPv6 only.
+        """
+        same = (self.port, self.protocol, ":" in self.ip) == (other.port, other.protocol, ":" in other.ip)
         return same and (self.ip == other.ip or not WILDCARDS.isdisjoint((self.ip, other.ip)))
 
 

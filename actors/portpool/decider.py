@@ -1,8 +1,8 @@
 """Which ports may be used, and who holds them. Pure.
 
 A lease is all or nothing, and its decision is one event: there is no moment in which a port is looked at and
-not yet taken. Two entries of one port and protocol collide where their addresses are the same or one of them
-is a wildcard (``0.0.0.0``, ``::``): both may be in the pool, one of them may be held.
+not yet taken. Two entries of one port and protocol collide if their addresses are the same, or if one of them
+is the wildcard of the other's family (``0.0.0.0``, ``::``): both may be in the pool, one of them may be held.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -63,7 +63,7 @@ class State:
         """
         for ip in self.addresses if key[0] in WILDCARDS else (key[0], *WILDCARDS):
             other = (ip, key[1], key[2])
-            if other in self.entries:
+            if other in self.entries and collides(ip, key[0]):
                 yield other, self.entries[other]
 
     def held_by(self, owner: str) -> tuple[Key, ...]:
@@ -93,6 +93,8 @@ class State:
 
 def collides(ip: str, other: str) -> bool:
     """Return true where a port of ``ip`` and the same port of ``other`` can't both be bound."""
+    if (":" in ip) != (":" in other):
+        return False  # Docker binds :: for IPv6 only
     return ip == other or ip in WILDCARDS or other in WILDCARDS
 
 

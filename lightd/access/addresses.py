@@ -2,6 +2,8 @@
 
 import ipaddress
 
+from lightd.config.addresses import to_address
+
 
 def to_key(host: str) -> str:
     """Return what all addresses of one client have in common.
@@ -11,7 +13,7 @@ def to_key(host: str) -> str:
     """
     if ":" not in host:
         return host
-    address = ipaddress.IPv6Address(host.partition("%")[0])
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
+    address = to_address(host)
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
     return str(ipaddress.IPv6Network((address, 64), strict=False).network_address)

@@ -12,6 +12,7 @@ import attrs
 
 from lightd.api import mount_rules
 from lightd.api.mount_rules import to_pairs
+from lightd.config.addresses import to_address
 from lightd.engines import image_names
 from lightd.engines.patterns import LONGEST, BadPattern, check_pattern
 
@@ -90,7 +91,7 @@ def _ip(value: object) -> str:
     try:
         if not isinstance(value, str):
             raise ValueError  # noqa: TRY004, TRY301 - one sentence for all that is no address
-        return str(ipaddress.ip_address(value))
+        return str(to_address(value)) if "%" not in value else str(ipaddress.ip_address(value))
     except ValueError:
         raise ValueError("must be an IP address") from None
 

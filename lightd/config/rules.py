@@ -5,7 +5,6 @@ message (``means``), and for an editor (``schema``, JSON Schema 2020-12). The sc
 rule, but never less.
 """
 
-import ipaddress
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from lightd.config.addresses import to_address
 from lightd.config.engines import ENGINES
 from lightd.logs.redaction import redact
 
@@ -88,10 +88,10 @@ def shown_key(key: str) -> str:
 
 def is_loopback(host: str) -> bool:
     """Whether ``host`` is a loopback address: ``localhost``, ``::1``, or an address in 127.0.0.0/8."""
-    if host.lower() == "localhost" or host == "::1":
+    if host.lower() == "localhost":
         return True
     try:
-        return ipaddress.IPv4Address(host).is_loopback
+        return to_address(host).is_loopback
     except ValueError:
         return False
 
@@ -160,7 +160,7 @@ def _mtu(value: object) -> int:
 def _host(value: object) -> str:
     host = _text(value)
     try:
-        ipaddress.ip_address(host)
+        host = host if "%" in host else str(to_address(host))
     except ValueError:
         if re.fullmatch(r"(?=.{1,253}$)(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z][A-Za-z0-9_-]{0,62}", host) is None:
             raise

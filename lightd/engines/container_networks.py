@@ -12,8 +12,9 @@ from collections.abc import Iterable
 
 import attrs
 
+from lightd.config.addresses import Address, to_address
+
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 @attrs.define(eq=False)
@@ -21,7 +22,7 @@ class ContainerNetworks:
     """Where containers live, as far as the engine has told so far."""
 
     _networks: tuple[_Network, ...] = ()
-    _gateways: frozenset[_Address] = frozenset()
+    _gateways: frozenset[Address] = frozenset()
 
     def learn(self, subnets: Iterable[str], gateways: Iterable[str]) -> None:
         """Have them live in ``subnets``, whose ``gateways`` are the host's; raises ``ValueError``."""
@@ -33,7 +34,5 @@ class ContainerNetworks:
         """Whether a container may have the address ``host``."""
         if not self._networks:
             return False
-        address: _Address = ipaddress.ip_address(host.partition("%")[0])
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
+        address = to_address(host)
         return address not in self._gateways and any(address in network for network in self._networks)

@@ -68,6 +68,16 @@ async def test_container_cannot_hold_a_wildcard_and_an_address_of_one_port(api):
     assert await holders(api) == {25565: None}
 
 
+async def test_container_can_hold_both_wildcards_of_one_port(api):
+    ports = [{"ip": ip, "port": 25565} for ip in ("0.0.0.0", "::")]
+    await api.post("/network/ports/bulk", {"ports": ports})
+    await api.create("a", ports=ports)
+    assert {(port["ip"], port["used_by"]) for port in (await api.get("/network/ports"))["ports"]} == {
+        ("0.0.0.0", "a"),
+        ("::", "a"),
+    }
+
+
 async def test_lease_is_all_or_nothing(api):
     await api.port(1)
     await api.port(2)

@@ -34,6 +34,14 @@ async def test_address_has_one_form(api):
     assert again[0] == 409
 
 
+async def test_ipv4_address_written_as_ipv6_is_that_ipv4_address(api):
+    await api.port(1, ip="::ffff:127.0.0.1")
+    assert await keys(api) == [("127.0.0.1", 1, "tcp")]
+    assert (await api.get("/network/ports/::ffff:7f00:1/1"))["ip"] == "127.0.0.1"
+    again = await api.refused("POST", "/network/ports", {"ip": "127.0.0.1", "port": 1})
+    assert again[0] == 409
+
+
 async def test_port_path_without_a_protocol_means_the_only_entry_or_tcp(api):
     for port, there in [(1, ["tcp"]), (2, ["udp"]), (3, ["tcp", "udp"])]:
         for protocol in there:

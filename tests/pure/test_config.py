@@ -97,6 +97,16 @@ def test_daemon_without_authorization_can_listen_on_loopback(host):
     assert read(value).server.host == host
 
 
+@pytest.mark.parametrize(
+    ("written", "host"),
+    [("::ffff:127.0.0.1", "127.0.0.1"), ("::FFFF:7f00:1", "127.0.0.1"), ("0:0:0:0:0:0:0:1", "::1")],
+)
+def test_address_to_listen_on_has_one_form(written, host):
+    value = file_with(server={"host": written}, authorization={"enabled": False, "token": TOKEN})
+    assert read(value).server.host == host
+    assert rules.is_loopback(written)
+
+
 def test_panel_that_is_enabled_has_its_address_and_token():
     remote = {"enabled": True, "url": "https://panel.example:8443/api", "token": TOKEN}
     assert read(file_with(remote=remote)).remote.url == "https://panel.example:8443/api"

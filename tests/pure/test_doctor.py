@@ -329,6 +329,12 @@ def test_free_port_that_somebody_has_is_red(pooled, verdict):
     assert verdicts([ports.to_pool([pooled], found)]) == {"pool": verdict}
 
 
+def test_port_of_the_other_family_that_a_server_has_is_not_another_programs():
+    pool = [Pooled("0.0.0.0", 25565, "tcp", in_use=False), Pooled("::", 25565, "tcp", in_use=True)]
+    assert verdicts([ports.to_pool(pool, [Listener("::", 25565, "tcp", 1)])]) == {"pool": GOOD}
+    assert verdicts([ports.to_pool(pool[:1], [Listener("::", 25565, "tcp", 1)])]) == {"pool": BAD}
+
+
 def test_port_check_names_owners_and_cuts_a_long_list():
     pool = [Pooled("0.0.0.0", number, "tcp", in_use=False) for number in range(10)]
     found = [Listener("0.0.0.0", number, "tcp", number) for number in range(10)]

@@ -5,6 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from actors.container.spec import PortBinding
 from actors.kernel.decider import Rejection, replay
 from actors.portpool.decider import DECIDER, Entry, State, collides, decide, effects
 from actors.portpool.messages import (
@@ -22,6 +23,7 @@ from actors.portpool.messages import (
 from tests.support import soak
 
 ANY = ("0.0.0.0", 80, "tcp")
+ANY_V6 = ("::", 80, "tcp")
 LOCAL = ("127.0.0.1", 80, "tcp")
 OTHER = ("10.0.0.1", 80, "tcp")
 UDP = ("0.0.0.0", 80, "udp")
@@ -137,6 +139,27 @@ def test_container_may_widen_the_address_of_a_port_that_it_holds():
     assert then((*POOL, PortsLeased("a", (LOCAL,))), Lease("a", (ANY,))) == (PortsLeased("a", (ANY,)),)
 
 
+def test_both_wildcards_of_a_port_can_be_held_by_one_container_or_by_two():
+    both = (PortsAdded((ANY, ANY_V6)),)
+    assert then(both, Lease("a", (ANY, ANY_V6))) == (PortsLeased("a", (ANY, ANY_V6)),)
+    assert then((*both, PortsLeased("a", (ANY,))), Lease("b", (ANY_V6,))) == (PortsLeased("b", (ANY_V6,)),)
+
+
+@pytest.mark.parametrize(
+    ("ip", "other", "so"),
+    [
+        ("10.0.0.1", "10.0.0.1", True),
+        ("0.0.0.0", "10.0.0.1", True),
+        ("::", "::1", True),
+        ("::", "0.0.0.0", False),
+        ("10.0.0.1", "10.0.0.2", False),
+    ],
+)
+def test_bindings_collide_as_ports_of_the_pool_do(ip, other, so):
+    assert PortBinding(ip, 80, "tcp", 1).collides(PortBinding(other, 80, "tcp", 2)) is so
+    assert not PortBinding(ip, 80, "tcp", 1).collides(PortBinding(other, 80, "udp", 1))
+
+
 def test_port_marked_by_hand_is_not_leased():
     reason = "port 0.0.0.0:80/tcp is in use by something that was marked by hand"
     assert refused(MARKED, Lease("a", (LOCAL,)))[0] == "port_in_use"
@@ -174,6 +197,9 @@ def test_free_ports_are_those_that_could_be_leased():
         ("0.0.0.0", "10.0.0.1", True),
         ("::1", "::", True),
         ("::1", "127.0.0.1", False),
+        ("::", "0.0.0.0", False),
+        ("::", "10.0.0.1", False),
+        ("0.0.0.0", "::1", False),
     ],
 )
 def test_addresses_collide_where_both_can_not_be_bound(ip, other, so):

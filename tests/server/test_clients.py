@@ -11,7 +11,8 @@ import trio
 
 from lightd.http.transport import server as http_server
 from lightd.http.transport import settings
-from tests.support.client import CLOSE, connect, ended, frame, is_refusal, request, wait_until
+from tests.rig.engine import give_up
+from tests.support.client import CLOSE, Client, connect, ended, frame, is_refusal, request, wait_until
 
 
 async def test_one_connection_too_many_is_told_so(opened):
@@ -71,6 +72,24 @@ async def test_proxy_on_this_machine_may_have_as_many_connections_as_there_are(o
     ):
         assert (await first.ask("/")).status == 200
         assert (await second.ask("/")).status == 200
+
+
+async def test_wildcard_of_ipv6_is_listened_on_by_both_families(app):
+    if not await trio.Path("/proc/net/if_inet6").exists():
+        give_up("this machine has no IPv6")
+    refused = set()
+    async with http_server.open_server(
+        app, [http_server.Address("::", 0)], refuses=lambda host: refused.add(host) or False
+    ) as server:
+        (port,) = {address.port for address in server.addresses}
+        assert [address.host for address in server.addresses] == ["::", "0.0.0.0"]
+        for host in ("127.0.0.1", "::1"):
+            async with await trio.open_tcp_stream(host, port) as stream:
+                assert (await Client(stream).ask("/")).status == 200
+        assert refused == {"127.0.0.1", "::1"}
+        with pytest.raises(OSError, match="cannot listen on"):
+            async with http_server.open_server(app, [http_server.Address("::", port)]):
+                raise AssertionError
 
 
 def test_ipv6_client_counts_by_its_network():

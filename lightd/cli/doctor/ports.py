@@ -169,11 +169,15 @@ def to_pool(pool: Iterable[Pooled], found: Iterable[Listener], who: Any = lambda
 
 
 def _taken(pool: list[Pooled], bound: dict[tuple[int, str], list[Listener]], who: Any) -> Iterator[str]:  # noqa: ANN401 - a function
+    in_use = {(each.ip, each.port, each.protocol) for each in pool if each.in_use}
     for port in pool:
+        # A socket on :: mostly holds the port of IPv4 too; one that Docker opened for a server does not.
         others = [
             each
             for each in bound.get((port.port, port.protocol), ())
-            if not port.in_use and collides(port.ip, each.ip)
+            if not port.in_use
+            and (collides(port.ip, each.ip) or each.ip == "::")
+            and (each.ip, each.port, each.protocol) not in in_use
         ]
         if others:
             owner = who([each.inode for each in others])

@@ -46,6 +46,8 @@ logger = logging.getLogger("lightd.http")
 ACCEPTED_AT_ONCE = 64
 UNAVAILABLE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 """No IPv6 on this machine, say: `localhost` is then the other address alone."""
+EVERY_ADDRESS = "::"
+"""Of both families. Each has a socket of its own: on a shared one, IPv4 clients would look like IPv6 ones."""
 KNOWN_ADDRESSES = 1000
 """Addresses that have shown a right token, the newest of them."""
 REFUSALS_TOLD_EVERY = 60.0
@@ -130,13 +132,20 @@ async def open_server(
 
 
 async def _open_listeners(address: Address, backlog: int) -> list[sockets.socket]:
-    found = await trio.socket.getaddrinfo(
-        address.host or None, address.port, type=sockets.SOCK_STREAM, flags=sockets.AI_PASSIVE
-    )
+    found: list[tuple[int, tuple[object, ...]]]
+    if address.host == EVERY_ADDRESS:
+        found = [(sockets.AF_INET6, ("::", address.port)), (sockets.AF_INET, ("0.0.0.0", address.port))]  # noqa: S104 - as configured
+    else:
+        resolved = await trio.socket.getaddrinfo(
+            address.host or None, address.port, type=sockets.SOCK_STREAM, flags=sockets.AI_PASSIVE
+        )
+        found = [(family, where) for family, _, _, _, where in resolved]
     listeners: list[sockets.socket] = []
     failure: OSError | None = None
     with contextlib.ExitStack() as stack:
-        for family, _, _, _, where in found:
+        for family, where in found:
+            if address.host == EVERY_ADDRESS and address.port == 0 and listeners:
+                where = ("0.0.0.0", listeners[0].getsockname()[1])  # noqa: S104, PLW2901 - the same port for both
             try:
                 listener = stack.enter_context(sockets.socket(family, sockets.SOCK_STREAM))
                 _listen(listener, where, backlog)
