@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-from lightd.http.gate import MEDIA_TYPE
+
+from lightd.http.credentials import MEDIA_TYPE
 
 PICTURE: Final = Path(__file__).parent / "images/console.svg"
 TOKEN: Final = "lightd_token-of-the-picture"  # noqa: S105 - of a daemon that ends with the script

@@ -1,12 +1,12 @@
 """Start patterns: regular expressions that take linear time for any pattern and any text.
 
-RE2 matches in time linear in the text and refuses what it can't (backreferences, look-around); its memory is
-bounded by ``MEMORY``. One search goes through any number of lines: ``^`` and ``$`` stand for the ends of a
-line, and no match goes beyond one.
+RE2 matches in time linear in the text and rejects what it cannot match so (backreferences, look-around); its
+memory is limited by ``MEMORY``. One search processes any number of lines: ``^`` and ``$`` match the ends of a
+line, and no match spans two lines.
 
-Linear may still be slow: where its automaton has no room RE2 needs up to 10 nanoseconds a byte for each
-instruction of the pattern. So a pattern that is long, or has been slow once, searches what isn't short in a
-thread, one such search at a time for all; RE2 lets others run meanwhile.
+Linear can still be slow: if its automaton does not fit in the memory, RE2 needs up to 10 nanoseconds per
+byte and instruction of the pattern. So a long pattern, or one that has been slow once, searches long texts
+in a thread, one such search at a time for all patterns; RE2 releases the interpreter lock meanwhile.
 """
 
 import re
@@ -20,20 +20,20 @@ import trio
 LONGEST = 1000
 MEMORY = 4 * 1024 * 1024
 INSTRUCTIONS = 5000
-"""Of a new pattern, compiled; the longest that a person wrote has some hundred."""
+"""The maximum for a new pattern, compiled; the longest that a person has written had some hundred."""
 QUICK = 0.001
-"""Seconds that a search on the loop may take."""
+"""Seconds that a search on the event loop can take."""
 SLOWEST = 1e-8
-"""Seconds a byte and instruction at the worst, as measured."""
+"""Seconds per byte and instruction in the worst case, as measured."""
 USUAL = 150
-"""Instructions of a pattern that is taken for quick until it wasn't: once it may take 50 ms, for 32 KiB."""
+"""A pattern up to this size counts as fast until a search was slow: once it can take 50 ms, for 32 KiB."""
 TOLD = 8 * 1024
-"""Bytes after which it is known how quick a pattern was: beside them its automaton is built in no time."""
+"""Bytes after which the speed of a pattern is known: the time to build its automaton no longer matters."""
 CALL = 0.00002
-"""Seconds of a search that don't count: those of the call."""
+"""Seconds of a search that are not counted: the overhead of the call."""
 
-# What would see beyond a line: \A, \z, (?-m), and \C, a single byte, which is made a character that ends no
-# line. Quoted text and classes are passed over as they are.
+# Expressions that match beyond a line: \A, \z, (?-m), and \C, a single byte, which is replaced by a character
+# that does not end a line. Quoted text and classes are left unchanged.
 _TOKENS = re.compile(
     r"\\Q(?s:.*?)(?:\\E|\Z)|\\[AzC]|\\(?s:.)"
     r"|\[\^?\]?(?:\[:\^?\w++:\]|\\(?s:.)|[^\]\\])*+(?:\]|\\?\Z)"
@@ -42,7 +42,7 @@ _TOKENS = re.compile(
 
 
 class BadPattern(ValueError):  # noqa: N818 - names the fault of the pattern's author
-    """The pattern is no regular expression that can be matched in linear time."""
+    """The pattern is not a regular expression that can be matched in linear time."""
 
 
 _searching: Final = trio.lowlevel.RunVar[trio.CapacityLimiter]("searching")
@@ -50,9 +50,9 @@ _searching: Final = trio.lowlevel.RunVar[trio.CapacityLimiter]("searching")
 
 @attrs.define(eq=False)
 class Pattern:
-    """Tells whether one of the lines of a text, which is valid UTF-8, holds a match.
+    """Whether a line of a text (valid UTF-8) contains a match.
 
-    ``seconds`` is the time of the processor that its searches have taken.
+    ``seconds`` is the CPU time that its searches have taken.
     """
 
     _compiled: Any
@@ -75,17 +75,17 @@ class Pattern:
 
     @property
     def instructions(self) -> int:
-        """What it is compiled to; the time that a search may take is in proportion to it."""
+        """The number of compiled instructions; the time of a search is at most proportional to it."""
         return int(self._compiled.programsize)
 
     def is_quick(self, size: int) -> bool:
-        """Return true where a search in so many bytes takes no time that anybody would notice."""
+        """Whether a search in a text of ``size`` bytes is fast enough for the event loop."""
         if size * self.instructions * SLOWEST <= QUICK:
             return True
         return self.instructions <= USUAL and size * self._slowest <= QUICK
 
     async def search(self, text: bytes) -> bool:
-        """Return the same as a call does, which is made in a thread."""
+        """Return the result of a call, which is made in a thread."""
         try:
             limiter = _searching.get()
         except LookupError:
@@ -95,13 +95,13 @@ class Pattern:
 
 
 def check_pattern(pattern: str) -> None:
-    """Raise ``BadPattern`` where ``pattern`` can't be one, or needs more than a new one may."""
+    """Raise ``BadPattern`` if ``pattern`` is invalid or exceeds the limits for new patterns."""
     if compile_pattern(pattern).instructions > INSTRUCTIONS:
         raise BadPattern(f"is too complex: it must not need more than {INSTRUCTIONS} instructions")
 
 
 def compile_pattern(pattern: str) -> Pattern:
-    """Return what finds ``pattern``; raises ``BadPattern``.
+    """Compile ``pattern``; raises ``BadPattern``.
 
     The syntax is that of https://github.com/google/re2/wiki/Syntax.
     """
@@ -109,7 +109,7 @@ def compile_pattern(pattern: str) -> Pattern:
         raise BadPattern(f"must not be longer than {LONGEST} characters")
     try:
         re2.compile(pattern, _options(MEMORY))
-        # A line's ends take no more memory than a text's, but classes without the newline may.
+        # The ends of a line need no more memory than those of a text, but classes without the newline may.
         compiled = re2.compile(to_lines(pattern).encode(), _options(2 * MEMORY, never_nl=True))
     except re2.error as error:
         raise BadPattern(_reason(error)) from None
@@ -119,7 +119,7 @@ def compile_pattern(pattern: str) -> Pattern:
 
 
 def to_lines(pattern: str) -> str:
-    """Return the pattern that finds in joined lines what ``pattern`` finds in one of them."""
+    """The pattern that matches in joined lines what ``pattern`` matches in a single line."""
     return "(?m)" + _TOKENS.sub(_to_token, pattern)
 
 

@@ -264,7 +264,7 @@ async def test_panel_entry_that_can_not_be_applied_is_reported_and_changes_nothi
         {"internal_id": "no-port", "reason": "Port not found in pool: 127.0.0.1:1/tcp"},
         {
             "internal_id": "forbidden",
-            "reason": "mount: what /x should show is not among the paths that may be mounted",
+            "reason": "mount: the host path of /x is not in docker.allowed_mounts",
         },
         {"internal_id": "unknown", "reason": "unknown field colour"},
         {"internal_id": None, "reason": "the body must be a JSON object"},

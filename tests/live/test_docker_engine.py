@@ -134,7 +134,10 @@ async def test_container_of_our_name_that_is_somebody_elses_is_not_touched(
     ("changes", "sentence"),
     [
         ({"volume_id": str(uuid.uuid4())}, "is not mounted: its folder is missing"),
-        ({"mounts": (Mount("/x", "/no/such/path"),)}, "mount: what /x should show is not among the paths"),
+        (
+            {"mounts": (Mount("/x", "/no/such/path"),)},
+            "mount: the host path of /x is not in docker.allowed_mounts",
+        ),
         ({"limits": Limits(memory=1000)}, "Docker: Minimum memory limit allowed is 6MB"),
         ({"image": "Bad Name"}, "[Ii]nvalid reference format|no image|page not found"),
     ],

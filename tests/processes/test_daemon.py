@@ -135,7 +135,7 @@ async def test_image_of_docker_fails_the_creation_and_says_why(process_daemon):
             await trio.sleep(0.02)
             operation = await process_daemon.get(f"/operations/{answer['operation_id']}")
     assert operation["status"] == "failed"
-    assert "There is no image ubuntu:22.04" in operation["error"]
+    assert "image: ubuntu:22.04 is not available" in operation["error"]
 
 
 async def test_another_engine_needs_a_restart(process_daemon):

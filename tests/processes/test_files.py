@@ -173,13 +173,13 @@ def test_neither_ceiling_of_memory_passes_the_other_on_its_way(kernel, monkeypat
 
 def test_ceiling_that_is_used_up_already_is_refused(kernel, monkeypatch):
     found = groups.Groups({"pids": kernel.mounted}, frozenset({"pids"}))
-    for number, words in ((16, "it uses more than that"), (22, "Invalid argument")):
+    for number, words in ((16, "more memory is in use"), (22, "Invalid argument")):
 
         def refuse(_path, _word, number=number):
             raise OSError(number, os.strerror(number))
 
         monkeypatch.setattr(groups, "_write", refuse)
-        with pytest.raises(EngineRefused, match=f"The limit of pids can't be set: {words}"):
+        with pytest.raises(EngineRefused, match=f"The limit of pids cannot be set: {words}"):
             found.limit("a-1", Limits(pids=3))
 
 

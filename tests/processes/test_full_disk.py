@@ -60,7 +60,7 @@ async def test_host_that_can_not_be_looked_at_is_an_engine_that_does_not_answer(
             patched.setattr(Container, "running", hide)
             os.kill(host.supervisor_of(engine_id), signal.SIGKILL)  # has it looked for
             for ask in (engine.inspect, lambda _: engine.list(), lambda name: engine.backlog(name, 0.0)):
-                with pytest.raises(EngineUnavailable, match="can't be looked at: Too many open files"):
+                with pytest.raises(EngineUnavailable, match="cannot be inspected: Too many open files"):
                     await ask(engine_id)
             await trio.sleep(0.1)
         with trio.fail_after(30):

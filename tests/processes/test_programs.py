@@ -65,13 +65,13 @@ async def test_process_engine_refuses_what_needs_docker(host):
     port = PortBinding("127.0.0.1", 18766, "tcp", 80)
     async with host.opened() as engine:
         for changes, words in (
-            ({"image": "ubuntu:22.04"}, "There is no image ubuntu:22.04"),
+            ({"image": "ubuntu:22.04"}, "image: ubuntu:22.04 is not available"),
             ({"mounts": (Mount("/data", "/srv"),)}, "mount: a node without Docker"),
             ({"ports": (port,)}, "container_port must be the same"),
         ):
             with pytest.raises(EngineRefused, match=words):
                 await engine.create_server(host.spec("stdin-echo", **changes), 1)
-        with pytest.raises(EngineRefused, match='"host" is its only image'):
+        with pytest.raises(EngineRefused, match='use "host"'):
             await engine.ensure_image("ubuntu", print)
         assert await engine.list() == []
 
@@ -81,7 +81,7 @@ async def test_volume_out_of_its_users_reach_is_refused(host):
     async with host.opened() as engine:
         spec = host.spec("stdin-echo")
         host.volumes.chmod(0o700)
-        with pytest.raises(EngineRefused, match="a folder above it is closed to them"):
+        with pytest.raises(EngineRefused, match="a parent folder is not searchable"):
             await engine.create_server(spec, 1)
         assert await engine.create_server(attrs.evolve(spec, user="0:0"), 1)
 
@@ -89,7 +89,7 @@ async def test_volume_out_of_its_users_reach_is_refused(host):
 def test_another_user_is_refused_where_lightd_is_nobody_special(host):
     async def check():
         async with host.opened() as engine:
-            with pytest.raises(EngineRefused, match=r"programs run as .* alone, not as 988:988"):
+            with pytest.raises(EngineRefused, match=r"user: must be .* not 988:988"):
                 await engine.create_server(host.spec("stdin-echo", user="988:988"), 1)
 
     if os.geteuid() == 0:
@@ -115,7 +115,7 @@ async def test_folder_that_is_closed_to_the_user_refuses_the_start(host):
         plan = host.state / engine_id / "plan"
         lock = engine._make_ready(engine._found(engine_id))
         plan.write_bytes(plan.read_bytes().replace(str(host.volumes).encode(), b"/no/such"))
-        with pytest.raises(EngineRefused, match="The volume can't be entered: No such file or directory"):
+        with pytest.raises(EngineRefused, match="The volume cannot be entered: No such file or directory"):
             await engine._start(engine._found(engine_id), lock)
         os.close(lock)
         assert (await engine.inspect(engine_id)).started_at is None
@@ -209,8 +209,8 @@ async def test_supervisor_whose_daemon_is_gone_before_its_word_begins_nothing(ho
 async def test_supervisor_that_can_not_be_started_is_told(host):
     for supervisor, words in (
         (("/no/such/python",), "No such file"),
-        (("/bin/sh", "-c", "echo broken >&2"), "can't be started: broken"),
-        (("/bin/true",), "it said nothing"),
+        (("/bin/sh", "-c", "echo broken >&2"), "cannot be started: broken"),
+        (("/bin/true",), "it printed no error"),
     ):
         host.supervisor = supervisor
         async with host.opened() as engine:
@@ -235,7 +235,7 @@ async def test_start_that_can_not_be_written_down_is_refused_and_nothing_runs(ho
         engine_id = await engine.create_server(host.spec("stdin-echo"), 1)
         obstacle = host.state / engine_id / "life.part"
         obstacle.mkdir()
-        with pytest.raises(EngineRefused, match="The start can't be written down: Is a directory"):
+        with pytest.raises(EngineRefused, match="The start cannot be recorded: Is a directory"):
             await engine.start(engine_id)
         assert orphans._marked(engine_id) == set()
         obstacle.rmdir()
@@ -261,7 +261,7 @@ async def test_exit_is_written_down_once_the_disk_takes_it(host):
 async def test_folder_of_containers_that_takes_none_refuses_the_creation(host, monkeypatch):
     async with host.opened() as engine:
         monkeypatch.setattr(engine, "_path", host.folder / "gone")
-        with pytest.raises(EngineRefused, match="The host refuses it: No such file or directory"):
+        with pytest.raises(EngineRefused, match="The host rejects the change: No such file or directory"):
             await engine.create_server(host.spec("stdin-echo"), 1)
 
 
@@ -284,8 +284,8 @@ async def test_program_that_does_not_end_is_an_unavailable_engine(host, monkeypa
         engine_id = await engine.create_server(host.spec("stdin-echo"), 1)
         lock = engine._found(engine_id).lock()
         for call, words in (
-            (engine.start, "The supervisor of the life before doesn't end"),
-            (engine.remove_orphan, "The program doesn't end"),
+            (engine.start, "The supervisor of the previous run does not end"),
+            (engine.remove_orphan, "The program does not end after SIGKILL"),
         ):
             with pytest.raises(EngineUnavailable, match=words):
                 await call(engine_id)

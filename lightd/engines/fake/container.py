@@ -1,4 +1,4 @@
-"""A container of the fake engine, and those who listen to it: its consoles, the readers of notices."""
+"""A container of the fake engine, and the readers of its console and of the engine's notices."""
 
 from collections import deque
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from actors.container.spec import ContainerSpec, Limits
 from lightd.engines.fake import programs
 
 UNREAD_BOUND: Final = 1024 * 1024
-"""Bytes that an attached reader may leave unread before the program's output blocks, as Docker's does."""
+"""Unread bytes of an attached reader after which the program's output blocks, as with Docker."""
 
 LOG_BOUND: Final = 256 * 1024
-"""Bytes of output that are kept for ``backlog``; the oldest go."""
+"""Bytes of output that are kept for ``backlog``; the oldest are dropped."""
 
 MEMORY: Final = 32 * 1024 * 1024
-"""Bytes that every running container uses."""
+"""The memory that every running container uses, in bytes."""
 
 HOST_MEMORY: Final = 16 * 1024**3
 
@@ -64,7 +64,7 @@ class FakeContainer:
         return engine.Listed(self.engine_id, self.spec.internal_id, self.role, self.process is not None)
 
     def to_sample(self, now: float) -> engine.Sample:
-        """Counters that grow with the age of its process."""
+        """Statistics that grow with the age of the process."""
         age = now - (self.started_at or now)
         return engine.Sample(
             at=trio.current_time(),
@@ -78,7 +78,7 @@ class FakeContainer:
         )
 
     def emit(self, at: float, data: bytes) -> None:
-        """Have ``data`` in the log and before every attached reader."""
+        """Append ``data`` to the log and to every attached reader."""
         if self.tty:
             data = data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
         self.log.append((at, data))
@@ -90,7 +90,7 @@ class FakeContainer:
             console.push(data)
 
     def to_backlog(self, since: float) -> engine.Backlog:
-        """What the log has of the lines that were whole at ``since`` or later."""
+        """The logged lines that were complete at ``since`` or later."""
         lines: list[engine.Logged] = []
         rest, oldest = b"", self.log[0][0] if self.log else 0.0
         for at, data in self.log:
@@ -101,7 +101,7 @@ class FakeContainer:
         return engine.Backlog(lines, cut=self.log_cut and since < oldest)
 
     def cut(self) -> None:
-        """End every attached reader's stream."""
+        """End the stream of every attached reader."""
         for console in self.consoles:
             console.finish()
         self.consoles.clear()
@@ -157,7 +157,7 @@ class FakeAttachment:
         self._notify()
 
     def discard(self) -> None:
-        """Let nobody wait for this reader any more."""
+        """Stop waiting for this reader."""
         self._size = 0
         self.finish()
 

@@ -1,12 +1,12 @@
-"""An engine that exists in Trio's time only: deterministic, without threads, sockets or images.
+"""An engine in Trio's virtual time: deterministic, without threads, sockets or images.
 
-It passes the same contract checks as Docker (``tests/contracts``), so that a simulation on it is wrong only
-where Docker would be. Containers run ``lightd.engines.fake.programs``.
+It passes the same contract checks as Docker (``tests/contracts``). Containers run the programs of
+``lightd.engines.fake.programs``.
 
-What goes wrong is scripted in three ways. ``faults`` is awaited before and after each call, with the call:
-it may sleep (delay), sleep for ever (hang) or raise; raised *after*, what was asked for has happened and its
-asker doesn't know. ``go_down`` makes every call raise ``EngineUnavailable`` and cuts every stream until
-``come_back``. ``exit`` and ``vanish`` do to a container what nobody asked for.
+Faults are scripted in three ways. ``faults`` is awaited before and after each call: it can sleep (delay),
+sleep for ever (hang) or raise; if it raises *after* the call, the call had its effect and the caller does
+not know. ``go_down`` makes every call raise ``EngineUnavailable`` and ends every stream until ``come_back``.
+``exit`` and ``vanish`` change a container without a request.
 """
 
 import itertools
@@ -31,22 +31,22 @@ from lightd.engines.fake.container import MEMORY, FakeAttachment, FakeContainer,
 from lightd.engines.fake.faults import Call, Faults, Moment, no_faults
 
 EPOCH: Final = 1_700_000_000.0
-"""What the engine's clock shows when it is opened (Unix seconds)."""
+"""The engine's clock when it is opened (Unix seconds)."""
 
 RIG_IMAGE: Final = "lightd-rig:latest"
 BROKEN_IMAGE: Final = "lightd-rig:broken"
-"""Has no shell: its containers are started, and end at once."""
+"""An image without a shell: its containers start and end at once."""
 
 NO_SHELL: Final = "echo '[FATAL tini (7)] exec /bin/sh failed: No such file or directory'; exit 127"
 
 
 @attrs.define(eq=False)
 class FakeEngine:
-    """See ``engine.Engine``; made by ``open_fake_engine``.
+    """See ``engine.Engine``; opened by ``open_fake_engine``.
 
-    ``images`` are there, those of ``registry`` can be pulled in ``pull_seconds``. ``bound`` are ports of the
-    host, with their protocol, that somebody else holds; ``table`` is what can be run. ``calls`` is every call
-    so far, in order.
+    ``images`` are present, those of ``registry`` can be pulled in ``pull_seconds``. ``bound`` are host
+    ports, with their protocol, that another program uses; ``table`` contains the programs. ``calls`` is the
+    list of all calls so far.
     """
 
     _nursery: trio.Nursery
@@ -179,7 +179,7 @@ class FakeEngine:
     async def notices(self) -> AsyncIterator[FakeNotices]:
         send, receive = trio.open_memory_channel[engine.Notice](
             10_000
-        )  # beyond it they are lost, as they may be
+        )  # further ones are lost, as the interface allows
         async with self._call("notices"):
             self._followers.add(send)
         with send, receive:
@@ -194,12 +194,12 @@ class FakeEngine:
             return {c.engine_id: c.to_sample(self._now()) for c in found if c is not None and c.process}
 
     def leave(self) -> None:
-        pass  # a cancelled caller is never kept waiting
+        pass  # a cancelled caller never waits
 
-    # ---- what tests do to it
+    # ---- for tests
 
     def go_down(self, *, containers_too: bool = False) -> None:
-        """Answer nothing from now on. Programs run on, as under a live-restoring engine, or are killed."""
+        """Answer no calls from now on. Programs keep running, as with live-restore, or are killed."""
         self._down = True
         for container in self._containers.values():
             container.cut()
@@ -210,30 +210,30 @@ class FakeEngine:
         self._followers.clear()
 
     def come_back(self) -> None:
-        """Answer again."""
+        """Answer calls again."""
         self._down = False
 
     def exit(self, internal_id: str, code: int, *, oom_killed: bool = False) -> None:
-        """End a server's process with ``code``; nothing where it doesn't run."""
+        """End a server's process with ``code``; does nothing if it is not running."""
         container = self._names[internal_id, engine.Role.SERVER]
         if container.process is not None:
             container.process.out_of_memory = oom_killed
             self._end(container, container.process, code)
 
     def vanish(self, internal_id: str) -> None:
-        """Remove a server behind everybody's back."""
+        """Remove a server as if it were removed by hand."""
         self._remove(self._names[internal_id, engine.Role.SERVER])
 
     def running(self) -> Sequence[str]:
-        """The ids of the servers whose process runs now, sorted."""
+        """The ids of the running servers, sorted."""
         servers = ((name, c) for (name, role), c in self._names.items() if role is engine.Role.SERVER)
         return sorted(name for name, container in servers if container.process is not None)
 
     def terminal_size(self, internal_id: str) -> tuple[int, int] | None:
-        """Columns and rows of a server's terminal, None where it was never given any."""
+        """Columns and rows of a server's terminal, None if they were never set."""
         return self._names[internal_id, engine.Role.SERVER].size
 
-    # ---- how it works
+    # ---- internals
 
     @asynccontextmanager
     async def _call(self, name: str, subject: str = "") -> AsyncIterator[None]:
@@ -259,7 +259,7 @@ class FakeEngine:
         return self._containers[engine_id]
 
     def _now(self) -> float:
-        # Strictly later each time: two lives that begin in one instant of virtual time can be told apart.
+        # Strictly increasing, so that two runs that begin at the same virtual time can be distinguished.
         self._last = max(EPOCH + trio.current_time() - self._opened, self._last + 1e-5)
         return self._last
 
@@ -304,7 +304,7 @@ class FakeEngine:
 
     def _end(self, container: FakeContainer, process: programs.Process, code: int) -> None:
         if container.process is not process:
-            return  # its life was ended before it noticed
+            return  # it was ended before it noticed
         process.end()
         container.process = None
         container.exit_code, container.oom_killed = code, process.out_of_memory
@@ -328,7 +328,7 @@ class FakeEngine:
             try:
                 follower.send_nowait(notice)
             except trio.WouldBlock:
-                continue  # notices may be lost
+                continue  # notices can be lost
 
 
 @asynccontextmanager
@@ -340,9 +340,9 @@ async def open_fake_engine(
     faults: Faults = no_faults,
     latency: float = 0.0,
 ) -> AsyncIterator[FakeEngine]:
-    """An engine with ``images`` and without containers; whatever runs is ended at the end.
+    """Open an engine with ``images`` and without containers; all programs end when it is closed.
 
-    ``programs_too`` adds programs by name, or by a whole command. Each call takes ``latency`` seconds.
+    ``programs_too`` adds programs, by name or by a whole command. Each call takes ``latency`` seconds.
     """
     table = {**programs.PROGRAMS, **(programs_too or {})}
     async with trio.open_nursery() as nursery:

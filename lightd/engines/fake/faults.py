@@ -1,4 +1,4 @@
-"""What is to go wrong in the fake engine: a hook that is awaited before and after each call."""
+"""Faults of the fake engine: a hook that is awaited before and after each call."""
 
 from collections.abc import Awaitable, Callable
 from enum import Enum
@@ -7,7 +7,7 @@ import attrs
 
 
 class Moment(Enum):
-    """When a fault is consulted."""
+    """When the hook is called."""
 
     BEFORE = "before"
     AFTER = "after"
@@ -15,7 +15,7 @@ class Moment(Enum):
 
 @attrs.frozen
 class Call:
-    """One call to the engine: the method's name and the ``internal_id`` (or the image) that it was about."""
+    """One call to the engine: the method's name, and its ``internal_id`` or image."""
 
     name: str
     subject: str = ""
@@ -25,4 +25,4 @@ Faults = Callable[[Call, Moment], Awaitable[None]]
 
 
 async def no_faults(_call: Call, _moment: Moment) -> None:
-    """Let everything go well."""
+    """No faults."""

@@ -1,9 +1,8 @@
-"""What runs inside a fake container: coroutines that print, read a stdin and are sent signals.
+"""Programs of fake containers: coroutines that print, read stdin and receive signals.
 
-They behave like the programs of ``tests/rig/servers`` of the same names, so that one test can run on both
-engines. A command that is no program's name is read as a small script: ``echo``, ``sleep``, ``exit``,
-``cat`` and the programs themselves, separated by ``;``, ``&&`` or newlines, or repeated by
-``while true; do …; done``.
+They behave like the programs with the same names in ``tests/rig/servers``, so that one test can run on both
+engines. Any other command is read as a small script: ``echo``, ``sleep``, ``exit``, ``cat`` and the programs
+themselves, separated by ``;``, ``&&`` or newlines, or repeated by ``while true; do …; done``.
 """
 
 import re
@@ -16,20 +15,20 @@ import attrs
 import trio
 
 STDIN_BOUND: Final = 64 * 1024
-"""Bytes that wait to be read; whoever sends more waits, as on a full pipe."""
+"""Unread bytes of stdin; a further write waits, as on a full pipe."""
 
 MOMENT: Final = 0.0001
-"""Seconds that one turn of a loop takes at least: virtual time stands still while anybody is busy."""
+"""Seconds that one turn of a loop takes at least: virtual time does not advance while a task is runnable."""
 
 HARMLESS: Final = frozenset({"SIGCHLD", "SIGCONT", "SIGURG", "SIGWINCH"})
 
 
-class OutOfMemory(Exception):  # noqa: N818 - no fault of ours: it ends a life
-    """The kernel ends the program, and says so."""
+class OutOfMemory(Exception):  # noqa: N818 - not an error: it ends a run
+    """The kernel kills the program because it uses too much memory."""
 
 
 class Exit(Exception):  # noqa: N818 - the same
-    """The program ends with a code, from wherever it is."""
+    """The program exits with a code, from any depth."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)
@@ -38,7 +37,7 @@ class Exit(Exception):  # noqa: N818 - the same
 
 @attrs.define(eq=False)
 class Process:
-    """One life of a program: its stdin, its signals, and ``write`` for what it prints."""
+    """One run of a program: its stdin, its signals, and ``write`` for its output."""
 
     environment: Mapping[str, str]
     _emit: Callable[[bytes], Awaitable[None]]
@@ -50,7 +49,7 @@ class Process:
     out_of_memory: bool = attrs.field(default=False, init=False)
 
     async def write(self, data: bytes) -> None:
-        """Print bytes as they are, waiting while an attached reader doesn't take them."""
+        """Print bytes unchanged; waits while an attached reader does not read them."""
         await self._emit(data)
 
     async def print(self, line: str) -> None:
@@ -58,7 +57,7 @@ class Process:
         await self._emit(f"{line}\n".encode())
 
     async def read_line(self) -> str:
-        """Return the next line of stdin without its end, waiting for it."""
+        """The next line of stdin without its end; waits for it."""
         while (end := self._stdin.find(b"\n")) < 0:
             await self._change()
         line = self._stdin[:end].decode(errors="replace")
@@ -67,11 +66,11 @@ class Process:
         return line.removesuffix("\r")
 
     def on_signal(self, name: str, handler: Callable[[], None]) -> None:
-        """Have ``handler`` called in place of the signal's own effect."""
+        """Call ``handler`` instead of the default action of the signal."""
         self._handlers[name] = handler
 
     async def send(self, data: bytes) -> None:
-        """Put ``data`` on the program's stdin, waiting while it is full."""
+        """Write to the program's stdin; waits while it is full."""
         while len(self._stdin) > STDIN_BOUND:
             await self._change()
         self._stdin += data
@@ -86,7 +85,7 @@ class Process:
             self._scope.cancel()
 
     def end(self) -> None:
-        """Stop the program where it stands; its code is nobody's concern."""
+        """Stop the program immediately; its exit code is not used."""
         self._scope.cancel()
         self._notify()
 
@@ -115,7 +114,7 @@ class Process:
 
 
 Program = Callable[[Process, Sequence[str]], Awaitable[int]]
-"""Runs with the words after its name, and returns its exit code."""
+"""A program: called with the words of its command, returns its exit code."""
 
 
 def _number(words: Sequence[str], index: int, default: float) -> float:
@@ -242,7 +241,7 @@ _ENDLESS = re.compile(r"while (?:true|:);\s*+do\s++(.*);\s*+done", re.DOTALL)
 
 
 def to_program(text: str, programs: Mapping[str, Program]) -> Program:
-    """What the command or script ``text`` does; the whole of it may be a program's name."""
+    """The program for the command or script ``text``; the whole text can be a program's name."""
     if text in programs:
         return programs[text]
     if endless := _ENDLESS.fullmatch(text.strip()):
@@ -286,5 +285,5 @@ async def _run_statement(process: Process, statement: str, programs: Mapping[str
 def _to_words(text: str) -> list[str] | None:
     try:
         return shlex.split(text, comments=True)
-    except ValueError:  # an open quote
+    except ValueError:  # an unclosed quote
         return None

@@ -1,1 +1,1 @@
-"""What every engine needs of the host: folders, ports, control groups."""
+"""What engines need of the host: folders, ports, mounts, cgroups."""

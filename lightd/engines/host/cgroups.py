@@ -1,9 +1,9 @@
-"""Counters of running containers, from the kernel's own files: a twentieth of what Docker's API costs.
+"""Statistics of running containers, read from the kernel's files: a twentieth of the cost of Docker's API.
 
-A container's control groups are those of its first process, ``/proc/<pid>/cgroup``; they carry its engine
-id, which tells a pid that somebody else has by now. Version 1 has a line and a folder for each controller,
-version 2 one for all (kernel documents: cgroup-v1/, cgroup-v2.rst). Memory that could be given back at
-once, inactive file pages, isn't counted, as in ``docker stats``.
+A container's cgroups are those of its first process, ``/proc/<pid>/cgroup``. Their paths contain the
+engine's id, which shows whether the pid has been reused. Version 1 has a line and a folder for each
+controller, version 2 one for all (kernel documentation: cgroup-v1/, cgroup-v2.rst). Inactive file pages,
+which can be freed at once, do not count as used memory, as in ``docker stats``.
 """
 
 import time
@@ -16,19 +16,19 @@ ROOT = Path("/")
 
 
 def read_samples(pids: Mapping[str, int], root: Path = ROOT) -> dict[str, Sample]:
-    """The counters of the containers whose files can be read, by engine id. Blocks."""
+    """The statistics of the containers whose files can be read, by engine id. Blocks."""
     host_memory = read_host_memory(root)
     found = {}
     for engine_id, pid in pids.items():
         try:
             found[engine_id] = read_sample(engine_id, pid, host_memory, root)
         except (OSError, ValueError, LookupError):
-            continue  # gone meanwhile, or not ours to see
+            continue  # the process has ended, or its files are not readable
     return found
 
 
 def read_sample(engine_id: str, pid: int, host_memory: int, root: Path) -> Sample:
-    """One container's counters; raises ``LookupError`` where the pid isn't its process."""
+    """The statistics of one container; raises ``LookupError`` if the pid is not its process."""
     process = root / "proc" / str(pid)
     groups = to_groups((process / "cgroup").read_text())
     if not any(engine_id in group for group in groups.values()):
@@ -52,7 +52,7 @@ def read_sample(engine_id: str, pid: int, host_memory: int, root: Path) -> Sampl
 
 
 def read_host_memory(root: Path = ROOT) -> int:
-    """Bytes of memory that the host has."""
+    """The host's memory in bytes."""
     return to_fields((root / "proc/meminfo").read_text().replace(":", "").splitlines())["MemTotal"] * 1024
 
 
@@ -82,11 +82,11 @@ def _read_version_2(group: Path) -> tuple[float, int, int | None, tuple[int, int
     )
 
 
-# ---- the files' formats
+# ---- file formats
 
 
 def to_groups(text: str) -> dict[str, str]:
-    """``/proc/<pid>/cgroup``: the path of each controller; that of version 2 is under the empty name."""
+    """``/proc/<pid>/cgroup``: the path for each controller; that of version 2 has the empty name."""
     groups: dict[str, str] = {}
     for line in text.splitlines():
         _, controllers, path = line.split(":", 2)
@@ -95,7 +95,7 @@ def to_groups(text: str) -> dict[str, str]:
 
 
 def to_fields(lines: Iterable[str]) -> dict[str, int]:
-    """Lines of a name, a number, and what else."""
+    """Lines of a name and a number; the rest of a line is ignored."""
     fields = {}
     for line in lines:
         name, number, *_ = line.split()
@@ -104,12 +104,12 @@ def to_fields(lines: Iterable[str]) -> dict[str, int]:
 
 
 def to_limit(text: str) -> int | None:
-    """A memory limit in bytes, None for none; version 1 writes that as a very large number."""
+    """A memory limit in bytes, None if there is none; version 1 writes a very large number for that."""
     return None if text.strip() == "max" else int(text)
 
 
 def to_network(text: str) -> tuple[int, int]:
-    """``/proc/<pid>/net/dev``: bytes received and sent on all interfaces but the loopback (proc(5))."""
+    """``/proc/<pid>/net/dev``: bytes received and sent on all interfaces except the loopback (proc(5))."""
     received = sent = 0
     for line in text.splitlines()[2:]:
         name, _, numbers = line.partition(":")
@@ -130,7 +130,7 @@ def to_blocks_1(text: str) -> tuple[int, int]:
             case [_, "Write", number]:
                 written += int(number)
             case _:
-                continue  # other kinds, and the sums
+                continue  # other operations, and the totals
     return read, written
 
 

@@ -1,24 +1,25 @@
-"""The script that a container starts from: it makes signals, stdin and the exit code those of the command.
+"""The script that a container starts with: it passes on signals, stdin and the exit code of the command.
 
-Docker's init (tini) is PID 1, starts ``/bin/sh entrypoint.sh`` and sends it the signals that the container
-is sent. Three cases, for busybox's ash, dash and bash alike:
+Docker's init (tini) is PID 1. It starts ``/bin/sh entrypoint.sh`` and forwards the container's signals to it.
+There are three cases, for busybox's ash, dash and bash:
 
-- **A simple command** (``java -jar server.jar``) is ``exec``ed: the shell is gone, the program is tini's
-  child.
-- **A compound one** (``cd world && ./server``, ``A=1 ./server``, pipes, loops) stays in the shell, in the
-  foreground, so that stdin and the terminal are the program's as they would be by hand; a shell's
-  background job would read /dev/null. tini is told to signal the whole process group
-  (``TINI_KILL_PROCESS_GROUP``, tini 0.19), so the program has the signal at first hand. The shell must not
-  die of it before the program has ended, as tini would then end the container: it has a trap, and a shell
-  runs its trap only when its foreground program is done. It then exits with the program's code, and starts
-  nothing of what would come after. All of a pipeline has the signal, as with Ctrl-C by hand.
-- **A shell's own** ``bash -c "…"`` is the compound case one shell further in: the trap goes before its text.
+- **A simple command** (``java -jar server.jar``) is executed with ``exec``: it replaces the shell and is
+  tini's child.
+- **A compound command** (``cd world && ./server``, ``A=1 ./server``, pipes, loops) runs in the shell, in the
+  foreground, so that stdin and the terminal belong to the program; a background job of a shell would read
+  /dev/null. tini signals the whole process group (``TINI_KILL_PROCESS_GROUP``, tini 0.19), so the program
+  receives the signal directly. The shell must not exit before the program, because tini would then end the
+  container: it has a trap, which a shell runs only when its foreground program has ended. Then it exits with
+  the program's code and does not run the rest of the command. All programs of a pipeline receive the
+  signal, as with Ctrl-C.
+- **A command of a shell**, ``bash -c "…"``, is a compound command one shell deeper: the trap is inserted
+  before its text.
 
-An init that knows no ``TINI_KILL_PROCESS_GROUP`` signals the shell alone; then a compound command ends only
-when its program does, or is killed after its grace. When in doubt a command counts as compound, which is
-never wrong.
+An init that does not support ``TINI_KILL_PROCESS_GROUP`` signals only the shell; a compound command then ends
+when its program does, or is killed after its timeout. A command that cannot be classified is treated as
+compound, which always works.
 
-The terminal gets its size here, before the program can look: Docker's is 0 by 0 until somebody resizes it.
+The script sets the size of the terminal before the program can read it: Docker's default is 0 by 0.
 """
 
 import re
@@ -32,12 +33,12 @@ COLUMNS: Final = 120
 ROWS: Final = 30
 
 GROUP_SIGNALS: Final = ("TINI_KILL_PROCESS_GROUP", "1")
-"""The environment variable that has tini signal the process group of its child."""
+"""The environment variable that makes tini signal the process group of its child."""
 
-# Background jobs have had the signal too; `wait` lets them end in their own way.
+# Background jobs have received the signal too; `wait` lets them end by themselves.
 _TRAP: Final = "trap 'lightd_code=$?; wait; exit $lightd_code' HUP INT QUIT TERM USR1 USR2"
 
-# Two pipes are read in no order; on one, errors stand where they happened.
+# Two pipes have no common order; with one, errors appear where they happened.
 _ONE_STREAM: Final = "exec 2>&1"
 
 _QUOTED = re.compile(r"'[^']*'|\"(?:\\.|[^\"\\])*\"|\\.", re.DOTALL)
@@ -47,7 +48,7 @@ _SHELL = re.compile(r"(?:/usr)?(?:/bin/)?(?:sh|bash|dash|ash)")
 _COMMAND_OPTION = re.compile(r"-[eilux]*c")
 _SHEBANG = re.compile(r"#![ \t]*(\S+)[ \t]*(.*)")
 
-# Words that only the shell knows, or that need it to stay: there is nothing to exec.
+# Words that only a shell knows, or that need the shell to stay: exec is not possible.
 # fmt: off
 _SHELL_WORDS: Final = frozenset(
     {
@@ -63,7 +64,7 @@ _SHELL_WORDS: Final = frozenset(
 
 
 def is_simple(command: str) -> bool:
-    """The command is surely one program with its arguments, and may be ``exec``ed."""
+    """Whether the command is certainly one program with its arguments, which can be ``exec``ed."""
     bare = _QUOTED.sub(_PLACEHOLDER, command.strip())
     words = bare.split()
     return (
@@ -76,7 +77,7 @@ def is_simple(command: str) -> bool:
 
 
 def is_shell(command: str) -> bool:
-    """The command is ``bash -c "…"``, or the same of another shell, with nothing after the text."""
+    """Whether the command is ``bash -c "…"``, or the same with another shell, with nothing after the text."""
     if not is_simple(command):
         return False
     match _QUOTED.sub(_PLACEHOLDER, command.strip()).split():
@@ -87,7 +88,7 @@ def is_shell(command: str) -> bool:
 
 
 def to_environment(command: str) -> tuple[tuple[str, str], ...]:
-    """What the script for ``command`` needs in the environment that tini has."""
+    """The variables that tini needs in its environment for ``command``."""
     return (GROUP_SIGNALS,) if is_shell(command) or not is_simple(command) else ()
 
 
@@ -95,7 +96,7 @@ def to_script(command: str, *, tty: bool) -> str:
     """The text of ``entrypoint.sh``."""
     lines = ["#!/bin/sh", f"stty cols {COLUMNS} rows {ROWS} 2>/dev/null" if tty else _ONE_STREAM]
     if is_shell(command):
-        # Its text goes through this shell first, as it would without us; the trap is put before the result.
+        # This shell expands the text first, as it would without lightd; the trap is put before the result.
         trap = shlex.quote(f"{_TRAP}\n")
         lines += [f"unset {GROUP_SIGNALS[0]}", f"set -- {command.strip()}", f'exec "$1" "$2" {trap}"$3"']
     elif not is_simple(command):
@@ -108,10 +109,10 @@ def to_script(command: str, *, tty: bool) -> str:
 
 
 def to_installer_script(script: str, user: str) -> str:
-    """The text that runs ``install.sh`` with its own interpreter, then gives the volume to ``user``.
+    """The command that runs ``install.sh`` with its own interpreter, then gives the volume to ``user``.
 
-    An interpreter that the image lacks is replaced by ``/bin/sh``. The volume changes hands whatever the
-    script's end, links themselves and not what they lead to; the exit code stays the script's.
+    If the image lacks the interpreter, ``/bin/sh`` is used. The owner is changed however the script ends;
+    links are changed themselves, not their targets. The exit code is that of the script.
     """
     lines = ["#!/bin/sh", _ONE_STREAM]
     interpreter, option = to_interpreter(script)
@@ -127,9 +128,9 @@ def to_installer_script(script: str, user: str) -> str:
 
 
 def to_interpreter(script: str) -> tuple[str, str]:
-    """The interpreter that the script's first line names, and its one option, quoted, with a blank after it.
+    """The interpreter in the script's first line, and its option, quoted and followed by a space.
 
-    ``/usr/bin/env bash`` is that: ``env`` with the option ``bash``.
+    For ``/usr/bin/env bash`` that is ``env`` with the option ``bash``.
     """
     found = _SHEBANG.match(script)
     if found is None:

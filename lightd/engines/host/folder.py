@@ -1,18 +1,19 @@
-"""The files of the host that a container starts from: its own folder, and a volume that is its user's.
+"""The host's files of a container: its own folder, and the owner of its volume.
 
-The container's own folder is the daemon's and is mounted read-only: no tenant can plant anything in it. What
-is put there goes through the same jail as a tenant's files all the same (``lightd.files.jail``).
-The volume is the tenant's, so it is walked beneath directory descriptors; a link is given away itself, never
-what it leads to, and what is mounted in it stays as it is. Hard links lead nowhere else: none can be made
-across a mount. The kernel takes set-id bits and capabilities off a file whose owner changes (chown(2)).
+The container's own folder belongs to the daemon and is mounted read-only, so no tenant can create anything in
+it. It is nevertheless written through the same jail as a tenant's files (``lightd.files.jail``). The volume
+belongs to the tenant, so it is walked beneath directory descriptors. The owner of a link is changed, not
+that of its target, and mounts in the volume are skipped. Hard links cannot lead out of the volume, because
+they cannot cross a mount. The kernel removes set-id bits and capabilities of a file when its owner changes
+(chown(2)).
 
-A volume is handed over once an attempt, and again when its top isn't the user's; a note in the container's
-folder says for which. So a walk that was cut short is done again, and what a server made later under other
-numbers stays as it made it.
+A volume is given to its user once for each attempt, and again if its top folder has another owner; a note in
+the container's folder contains the last attempt. A walk that was interrupted is repeated, and files that a
+server has created as another user later keep their owner.
 
-An installer is root and may end in any way, so a second note says that a hand-over is due. It is written
-before the installer is made, and goes when the volume was handed over after the installer's removal.
-Everything here blocks: call it in a worker thread.
+An installer is root and can end at any point, so a second note says that the volume must be given to its
+user. It is written before the installer is created, and removed when the volume was given to its user after
+the installer's removal. Everything here blocks: call it in a worker thread.
 """
 
 import errno
@@ -42,23 +43,23 @@ DUE: Final = "hand-over-due"
 DUE_FIELDS: Final = 3  # the attempt, the user, the volume
 logger = logging.getLogger("lightd.engines.docker")
 
-DEEPEST: Final = 200  # levels of folders, one descriptor each while it is walked
+DEEPEST: Final = 200  # levels of folders, each with one descriptor while it is walked
 
 
 def write_files(path: str, files: Mapping[str, str | bytes]) -> None:
-    """Put ``files`` into the folder, which is made where it isn't there; each whole or not at all."""
+    """Write ``files`` to the folder, which is created if necessary; each file completely or not at all."""
     os.makedirs(path, mode=0o755, exist_ok=True)  # noqa: PTH103 - with the rest of os
     with _jailed(path) as jail:
-        os.fchmod(jail.root, 0o755)  # the container's user reads it, whatever our umask
+        os.fchmod(jail.root, 0o755)  # the container's user must be able to read it, whatever the umask is
         for name, text in files.items():
             _write(jail, name, text)
 
 
 def clear(path: str) -> None:
-    """Take our files away, and the folder where nothing else is in it; nothing where it isn't there."""
+    """Remove lightd's files, and the folder if it is empty then; does nothing if there is no folder."""
     with suppress(FileNotFoundError):
         with _jailed(path) as jail:
-            left = filter(is_part_name, os.listdir(jail.root))  # noqa: PTH208 - what a kill left half written
+            left = filter(is_part_name, os.listdir(jail.root))  # noqa: PTH208 - incomplete files of a killed daemon
             for name in (*FILES, NOTE, *left):
                 with suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=jail.root)
@@ -67,7 +68,7 @@ def clear(path: str) -> None:
 
 
 def check_there(volume: str | None) -> None:
-    """Raise ``EngineRefused`` where the volume's folder is missing: nothing may run on an empty one."""
+    """Raise ``EngineRefused`` if the volume's folder is missing, so that nothing runs on an empty one."""
     if volume is not None and not _is_folder(volume):
         raise EngineRefused(f"volume {volume.rpartition('/')[2]} is not mounted: its folder is missing")
 
@@ -80,9 +81,9 @@ def _is_folder(path: str) -> bool:
 
 
 def hand_over(volume: str, folder: str, attempt: int, owner: Owner) -> None:
-    """Have all that is in the volume belong to ``owner``, unless this attempt had that already.
+    """Give everything in the volume to ``owner``, unless that was already done for this attempt.
 
-    Raises ``FileNotFoundError`` where there is no volume.
+    Raises ``FileNotFoundError`` if there is no volume.
     """
     note = f"{attempt} {owner.uid}:{owner.gid}\n"
     with _jailed(folder) as notes:
@@ -97,7 +98,7 @@ def hand_over(volume: str, folder: str, attempt: int, owner: Owner) -> None:
 
 
 def expect_hand_over(folder: str, attempt: int, user: str, volume_id: str) -> None:
-    """Note that the volume is to be handed over to ``user`` once the installer of this attempt is gone."""
+    """Write a note: the volume must be given to ``user`` when the installer of this attempt is removed."""
     with _jailed(folder) as notes:
         _write(notes, DUE, f"{attempt} {user} {volume_id}\n")
         with suppress(FileNotFoundError):
@@ -105,11 +106,11 @@ def expect_hand_over(folder: str, attempt: int, user: str, volume_id: str) -> No
 
 
 def settle_hand_over(folder: str, volumes_path: str, attempt: int | None = None) -> None:
-    """Hand the volume over where that is due, and remove the folder if nothing else is in it.
+    """Give the volume to its user if a note says so, and remove the folder if nothing else is in it.
 
-    ``attempt`` is that of the installer which was removed: what is due after a later one, which may have
-    begun meanwhile, stays due. A volume that can't be handed over is logged, and stays due: it must not
-    delay a removal.
+    ``attempt`` is that of the removed installer: a note of a later one, which can have begun meanwhile, is
+    kept. If the owner cannot be changed, the error is logged and the note is kept: this must not delay a
+    removal.
     """
     try:
         with _jailed(folder) as notes:
@@ -132,21 +133,21 @@ def settle_hand_over(folder: str, volumes_path: str, attempt: int | None = None)
             return
     with suppress(FileNotFoundError):
         os.unlink(f"{folder}/{DUE}")  # noqa: PTH108 - with the rest of os
-    with suppress(FileNotFoundError):  # the container's removal may take the folder away meanwhile
-        if set(os.listdir(folder)) <= {NOTE}:  # noqa: PTH208 - the container's other files went before
+    with suppress(FileNotFoundError):  # the removal of the container can remove the folder at the same time
+        if set(os.listdir(folder)) <= {NOTE}:  # noqa: PTH208 - the container's other files were removed before
             clear(folder)
 
 
 @contextmanager
 def _giving(owner: Owner) -> Iterator[None]:
-    """What an ordinary user is kept from is told as that: only root gives files away."""
+    """Explain a permission error: only root can change the owner of files."""
     try:
         yield
     except PermissionError:
         if os.geteuid() == 0:
             raise
         raise EngineRefused(
-            f"The volume can't be given to {owner.uid}:{owner.gid}, or isn't lightd's: lightd isn't root, so"
+            f"The volume cannot be given to {owner.uid}:{owner.gid}: lightd is not root or the owner, so"
             f" servers run as {os.geteuid()}:{os.getegid()} (docker.user in the configuration, user in the"
             " request)"
         ) from None
@@ -154,14 +155,14 @@ def _giving(owner: Owner) -> Iterator[None]:
 
 @contextmanager
 def _jailed(path: str) -> Iterator[Jail]:
-    """The jail of ``path``, which its own descriptor may list; raises ``OSError``, for a link too."""
+    """The jail of ``path``, with a descriptor that can be listed; raises ``OSError``, also for a link."""
     with held(os.open(path, FOLDER)) as root:
         yield Jail(root, best())
 
 
 def _give(folder: int, owner: Owner, device: int, depth: int) -> None:
     if depth > DEEPEST:
-        raise OSError(errno.ELOOP, "Its folders are nested too deeply")
+        raise OSError(errno.ELOOP, "The volume has too many levels of folders")
     with os.scandir(folder) as entries:
         for entry in entries:
             try:
@@ -173,7 +174,7 @@ def _give(folder: int, owner: Owner, device: int, depth: int) -> None:
                 if not owner.has(status):
                     os.chown(entry.name, owner.uid, owner.gid, dir_fd=folder, follow_symlinks=False)
             except FileNotFoundError:
-                continue  # it went while we looked
+                continue  # removed in the meantime
 
 
 def _give_folder(folder: int, name: str, owner: Owner, device: int, depth: int) -> None:
@@ -181,14 +182,14 @@ def _give_folder(folder: int, name: str, owner: Owner, device: int, depth: int) 
         inner = os.open(name, FOLDER, dir_fd=folder)
     except (NotADirectoryError, OSError) as error:
         if error.errno in {errno.ENOTDIR, errno.ELOOP}:
-            return  # no folder any more
+            return  # not a folder any more
         raise
     with held(inner):
         _give(inner, owner, device, depth + 1)
 
 
 def _write(jail: Jail, name: str, text: str | bytes) -> None:
-    """The file ``name`` holds ``text``; what else was there, a link say, is gone."""
+    """Write ``text`` to the file ``name``, replacing whatever exists there, for example a link."""
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(look_at(jail.root, name).st_mode):
             delete_at(jail.root, name, lambda _: None)

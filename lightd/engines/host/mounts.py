@@ -1,14 +1,14 @@
-"""Which paths of the host a container may see, and whether what it sees is what was looked at.
+"""Checks which host paths a container can mount, and that Docker has mounted what was checked.
 
-Docker resolves a mount's name by itself whenever it starts a container, and follows links. A tenant who may
-write in a folder can put a link there in place of what another container mounts. So:
+Docker resolves the path of a mount whenever it starts a container, and follows links. A tenant who can write
+in a folder can replace a path that another container mounts by a link. Therefore:
 
-1. Every path is looked at before a container is made and before each start, against the configuration as it
-   is now. Beneath the allowed folder no link is followed. In the allowed folder's own path a link is
-   followed only where it is root's or ours, in a folder that nobody else may write in: an operator's.
-   Where one allowed folder is in another, the outer one counts.
-2. A look remembers which device and which directory entry it found (``Seen``). Once the container runs, its
-   table of mounts (proc(5), mountinfo) says what Docker mounted; ``check_shown`` compares.
+1. Every path is checked before a container is created and before each start, against the current
+   configuration. Below the allowed folder no link is followed. In the path of the allowed folder itself, a
+   link is only followed if it belongs to root or lightd, in a folder that no other user can write.
+   If one allowed folder is inside another, the outer one is used.
+2. A check remembers the device and the directory entry that it found (``Seen``). When the container runs,
+   its mount table (proc(5), mountinfo) shows what Docker mounted; ``check_shown`` compares them.
 
 Everything here blocks: call it in a worker thread.
 """
@@ -33,24 +33,24 @@ _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
 class MountRefused(Exception):  # noqa: N818 - names what was done
-    """The path may not be shown, or isn't what was looked at; ``str()`` names no path of the host."""
+    """The path is not allowed, or not the one that was checked. The message has no path of the host."""
 
 
 class MountMissing(MountRefused):
-    """The path may be shown, and isn't there."""
+    """The path is allowed, but does not exist."""
 
 
 @attrs.frozen
 class Seen:
-    """What a path is: its file system (``major:minor``), and its path from that file system's root."""
+    """The identity of a path: its file system (``major:minor``), and its path in that file system."""
 
     device: str
     root: str
 
 
 def look(source: str, target: str, allowed: Sequence[Path]) -> Seen:
-    """What ``source`` is now; raises ``MountRefused`` where ``allowed`` doesn't reach it without a link."""
-    refused = MountRefused(f"mount: what {target} should show is not among the paths that may be mounted")
+    """The identity of ``source``; raises ``MountRefused`` unless it is in ``allowed``, without a link."""
+    refused = MountRefused(f"mount: the host path of {target} is not in docker.allowed_mounts")
     try:
         path = _to_path(Path(source), allowed)
         if path is None:
@@ -58,13 +58,13 @@ def look(source: str, target: str, allowed: Sequence[Path]) -> Seen:
         with held(_open(path)) as found:
             return _identify(found)
     except FileNotFoundError:
-        raise MountMissing(f"mount: what {target} should show does not exist on the host") from None
+        raise MountMissing(f"mount: the host path of {target} does not exist") from None
     except OSError:
         raise refused from None
 
 
 def _to_path(source: Path, allowed: Sequence[Path]) -> Path | None:
-    """``source`` beneath the outermost allowed folder that it is in, as that is without links."""
+    """The real path of ``source``, below the outermost allowed folder that contains it."""
     for named in sorted(allowed, key=lambda path: len(path.parts)):
         settled = _settle(named)
         for folder in () if settled is None else (named, settled):
@@ -74,7 +74,7 @@ def _to_path(source: Path, allowed: Sequence[Path]) -> Path | None:
 
 
 def _open(path: Path) -> int:
-    """A descriptor of ``path``, in which no name is a link; raises ``OSError``."""
+    """A descriptor of ``path``; raises ``OSError`` if a name in it is a link."""
     here = os.open("/", LOOK | os.O_DIRECTORY)
     for number, name in enumerate(path.parts[1:], 2):
         last = number == len(path.parts)
@@ -87,7 +87,7 @@ def _open(path: Path) -> int:
 
 
 def _settle(path: Path) -> Path | None:
-    """``path`` without links, None where one of them may be a tenant's; what is missing is kept as it is."""
+    """``path`` without links; None if a tenant could have created one of them. Missing names are kept."""
     left, settled, links = list(reversed(path.parts[1:])), Path("/"), 0
     while left:
         name = left.pop()
@@ -116,11 +116,11 @@ def _is_an_operators(link: os.stat_result, folder: os.stat_result) -> bool:
     return {link.st_uid, folder.st_uid} <= ours and not folder.st_mode & WRITABLE_BY_OTHERS
 
 
-# What is mounted
+# Mount tables
 
 
 def _identify(descriptor: int) -> Seen:
-    """What is open: the mount it was reached through, and its path in there; raises ``OSError``."""
+    """The identity of an open file: its mount and its path in there; raises ``OSError``."""
     info = Path(f"/proc/self/fdinfo/{descriptor}").read_text()
     number = next(line.split()[1] for line in info.splitlines() if line.startswith("mnt_id:"))
     path = str(Path(f"/proc/self/fd/{descriptor}").readlink())
@@ -132,14 +132,14 @@ def _identify(descriptor: int) -> Seen:
 
 
 def check_shown(pid: int, seen: Iterable[Seen]) -> None:
-    """The process ``pid`` sees all of ``seen``, each as often as it's there; else ``MountRefused``.
+    """Raise ``MountRefused`` unless ``pid`` has all of ``seen`` mounted, each as often as it occurs.
 
-    Raises ``OSError`` where its mounts can't be read.
+    Raises ``OSError`` if its mount table cannot be read.
     """
     mounts = _read_mounts(str(pid))
     shown = Counter(Seen(fields[2], str(Path(_unescape(fields[3])))) for fields in mounts)
     if not Counter(seen) <= shown:
-        raise MountRefused("mount: Docker mounted something else than what was allowed")
+        raise MountRefused("mount: Docker mounted another path than the one that was checked")
 
 
 def _read_mounts(process: str) -> list[list[str]]:

@@ -1,7 +1,7 @@
-"""Whether ports of the host can be bound now: tried, and let go of again.
+"""Tests whether ports of the host can be bound now: binds them and closes them again.
 
-A container's ports are bound when it starts. Trying them before that tells an operator of a taken port while
-the old container still runs. It blocks for as long as a few system calls: call it in a worker thread.
+Docker binds a container's ports when it starts. Testing them earlier reports a port that is in use while the
+old container is still running. Blocks for a few system calls: call it in a worker thread.
 """
 
 import errno
@@ -15,7 +15,7 @@ _KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 
 
 def check_free(ports: Iterable[PortBinding]) -> None:
-    """Raise ``EngineRefused`` where one of ``ports`` can't be bound."""
+    """Raise ``EngineRefused`` if one of ``ports`` cannot be bound."""
     for port in ports:
         try:
             _try(port)
@@ -24,7 +24,7 @@ def check_free(ports: Iterable[PortBinding]) -> None:
                 raise EngineRefused(f"Port {port.port}/{port.protocol} is in use on the host") from None
             if error.errno == errno.EADDRNOTAVAIL:
                 raise EngineRefused(f"The host has no address {port.ip}") from None
-            # Else it can't be told, by us: the engine may have rights that we don't have.
+            # Other errors prove nothing: the engine may have permissions that lightd does not have.
 
 
 def _try(port: PortBinding) -> None:
@@ -33,7 +33,9 @@ def _try(port: PortBinding) -> None:
         if family == socket.AF_INET6:
             probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if port.protocol == "tcp":
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Docker: not kept by TIME_WAIT
+            probe.setsockopt(
+                socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+            )  # as Docker does: TIME_WAIT is ignored
         probe.bind((port.ip, port.port))
         if port.protocol == "tcp":
             probe.listen(1)

@@ -1,1 +1,1 @@
-"""Containers without Docker: local processes, each under a supervisor of its own. It isolates nothing."""
+"""Containers without Docker: local processes, each with its own supervisor process. No isolation."""

@@ -1,15 +1,15 @@
-"""Small files that are there whole or not at all, and on the disk. Standard library only."""
+"""Small files that are written completely or not at all, and synced to the disk. Standard library only."""
 
 import os
 
 
 def record(path: str, data: bytes) -> None:
-    """Have the file hold ``data``."""
+    """Write ``data`` to the file and sync it; a reader sees the old contents or the new ones."""
     part = f"{path}.part"
     file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         rest = memoryview(data)
-        while rest:  # a disk that is nearly full takes a part, then refuses the rest
+        while rest:  # a disk that is nearly full accepts a part, then fails
             rest = rest[os.write(file, rest) :]
         os.fsync(file)
     finally:
@@ -23,6 +23,6 @@ def record(path: str, data: bytes) -> None:
 
 
 def began(pid: int) -> str:
-    """When a process began, in the kernel's ticks since the boot: with its pid it is like no other's."""
+    """The start time of a process, in clock ticks since the boot; together with the pid it is unique."""
     with open(f"/proc/{pid}/stat", "rb") as file:
         return file.read().rpartition(b")")[2].split()[19].decode()

@@ -1,6 +1,7 @@
-"""The console of a container without Docker: a stream of its supervisor's, or the wait for one.
+"""The console of a container without Docker: a stream from its supervisor, or the wait for one.
 
-Who attaches before the start waits for the supervisor of the life to come, which hands out every byte.
+A reader that attaches before the start is connected to the supervisor of the next run and receives every
+byte.
 """
 
 from typing import Final
@@ -12,12 +13,12 @@ from actors.container.engine import EngineUnavailable
 
 READ: Final = 256 * 1024
 SMALL: Final = 64 * 1024
-PAUSE: Final = 0.005  # after a small piece: a chatty console costs a third
+PAUSE: Final = 0.005  # after a small piece: reduces the cost of a console that prints often by a third
 
 
 @attrs.define(eq=False)
 class ProcessAttachment:
-    """See ``engine.Attachment``; it ends with its life."""
+    """See ``engine.Attachment``; it ends together with its run."""
 
     _stream: trio.SocketStream | None = None
     _waiting: bytes = b""
@@ -26,7 +27,7 @@ class ProcessAttachment:
     _sending: trio.Lock = attrs.field(factory=trio.Lock)
 
     def connect(self, stream: trio.SocketStream, waiting: bytes) -> None:
-        """Go on with the supervisor's stream, of which ``waiting`` was read already; the first one counts."""
+        """Use the supervisor's stream after ``waiting``, already read. Only the first call counts."""
         if self._came.is_set():
             stream.socket.close()
             return
@@ -38,7 +39,7 @@ class ProcessAttachment:
         return self._stream is not None
 
     def end(self) -> None:
-        """There will be no stream, or no more of it."""
+        """There will be no stream, or no more data."""
         self._came.set()
 
     async def receive(self) -> bytes:
@@ -62,13 +63,13 @@ class ProcessAttachment:
         if self._stream is None:
             await trio.lowlevel.checkpoint()
             if self._came.is_set():
-                raise EngineUnavailable("The console is closed")
-            return  # nothing runs yet that could read it
+                raise EngineUnavailable("The console is closed: the container has ended")
+            return  # no process runs yet that could read it
         async with self._sending:
             try:
                 await self._stream.send_all(data)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
-                raise EngineUnavailable("The console is closed") from None
+                raise EngineUnavailable("The console is closed: the container has ended") from None
 
     async def close(self) -> None:
         self._came.set()

@@ -1,7 +1,7 @@
-"""Reading a tape back: the newest whole lines since a moment, a bounded amount. It blocks.
+"""Reads an output log: the newest whole lines since a time, up to a limit. Blocks.
 
-The two files take turns while we read, so the older one is opened after the newer, and both anew where they
-have turned out to be one.
+The two files are rotated while they are read, so the older one is opened after the newer one, and both are
+reopened if they turn out to be the same file.
 """
 
 import os
@@ -19,11 +19,11 @@ STAMP: Final = 32
 
 
 def read(path: Path, since: float, *, ended: bool) -> Backlog:
-    """The backlog of the tape at ``path``; its unfinished line counts once its process has ``ended``."""
+    """The backlog of the log at ``path``. Its unfinished line is included if the process has ``ended``."""
     older, newer = _contents(path)
     data, most = older + newer, BOUND + LINES * STAMP
     shorter = len(data) > most
-    if shorter:  # else a tape of short lines is a hundred thousand objects, made while nobody else can run
+    if shorter:  # otherwise many short lines would become a hundred thousand objects in one step
         data = data[-most:].partition(b"\n")[2]
     lines: list[Logged] = []
     size, cut = 0, False
@@ -69,7 +69,7 @@ def _backwards(data: bytes, *, ended: bool) -> Iterator[Logged]:
 
 
 def _to_logged(line: bytes) -> Logged | None:
-    """A line of the tape; None for one that a full disk has torn."""
+    """A line of the log; None for one that was damaged by a full disk."""
     text, _, stamp = line.rpartition(b"\0")
     try:
         return Logged(float(stamp), text)

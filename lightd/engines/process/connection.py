@@ -1,4 +1,4 @@
-"""Somebody on a supervisor's socket."""
+"""A connection to a supervisor's socket."""
 
 import socket
 from typing import Final
@@ -7,7 +7,7 @@ READ: Final = 64 * 1024
 
 
 class Connection:
-    """Somebody on the socket; what for is not known until the first line has come."""
+    """A connection to the socket; its purpose is known when the first line has arrived."""
 
     def __init__(self, stream: socket.socket) -> None:
         self.stream, self.role, self.head, self.over = stream, "", b"", False

@@ -1,17 +1,18 @@
-"""A container of the process engine: a folder, and what its files say.
+"""A container of the process engine: a folder and its files.
 
-| file | written by | says |
+| file | written by | contents |
 |---|---|---|
-| ``made`` | the engine, once | what it was made of |
-| ``limits`` | the engine | the ceilings of the next life, where they were changed |
-| ``plan`` | the engine, before each life | what is to be run |
-| ``life`` | the supervisor | number, start, supervisor and program of the last life |
-| ``exit`` | the supervisor, or the engine for one that was killed | how the last life ended |
-| ``log``, ``log.1`` | the supervisor | what was printed |
-| ``lock`` | nobody | locked for as long as a life is under way |
+| ``made`` | the engine, once | the specification |
+| ``limits`` | the engine | the limits of the next run, if they were changed |
+| ``plan`` | the engine, before each run | what to execute |
+| ``life`` | the supervisor | number, start time, supervisor and program of the last run |
+| ``exit`` | the supervisor, or the engine if it was killed | how the last run ended |
+| ``log``, ``log.1`` | the supervisor | the output |
+| ``lock`` | nothing | locked while a run is active |
 
-A life is under way while its lock is held: by the supervisor, with whom it goes, however that ends. A pid is
-believed only along with when it began. Everything here blocks, for as long as small files take.
+A run is active while its lock is held by the supervisor; the kernel releases the lock when the supervisor
+ends, for whatever reason. A pid is only used together with the start time of its process. Everything here
+blocks for as long as small files take.
 """
 
 import contextlib
@@ -35,12 +36,12 @@ from lightd.engines.process.atomic_file import began, record
 FORMAT: Final = 1
 
 _LOCK: Final = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-"""A ``struct flock`` over the whole file (fcntl(2)); of an open file description, so that it is handed on."""
+"""A ``struct flock`` for the whole file (fcntl(2)); the lock belongs to the open file description."""
 
 
 @attrs.frozen
 class Life:
-    """One life of a program, as its supervisor wrote it down."""
+    """One run of a program, as recorded by its supervisor."""
 
     number: int
     started_at: float
@@ -51,7 +52,7 @@ class Life:
 
 @attrs.frozen
 class Exit:
-    """How a life ended; ``code`` is None where nobody can tell."""
+    """How a run ended; ``code`` is None if it is unknown."""
 
     number: int
     code: int | None
@@ -61,9 +62,9 @@ class Exit:
 
 @attrs.define(eq=False)
 class Container:
-    """One container; its ``role`` changes when a candidate takes the server's place.
+    """One container; its ``role`` changes when a candidate replaces the server.
 
-    ``living`` is true from when its start was told to when its end was.
+    ``living`` is true from the notice of its start to the notice of its end.
     """
 
     engine_id: str
@@ -77,10 +78,10 @@ class Container:
     living: bool = False
     _looking: threading.Lock = attrs.field(factory=threading.Lock)
 
-    # ---- what is true of it
+    # ---- current state
 
     def running(self) -> bool:
-        """Whether a life is under way; one whose supervisor was killed is not."""
+        """Whether a run is active; one whose supervisor was killed is not."""
         try:
             descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -92,7 +93,7 @@ class Container:
         return bool(found != fcntl.F_UNLCK)
 
     def is_of(self, spec: ContainerSpec, attempt: int) -> bool:
-        """Whether it is what would be made; of installers only the attempt counts."""
+        """Whether it was made from this spec; for installers only the attempt is compared."""
         if self.role is Role.INSTALLER:
             return self.attempt == attempt
         return self.fingerprint == to_fingerprint(spec, attempt)
@@ -112,8 +113,8 @@ class Container:
         return Exit(int(number), None if code == "?" else int(code), oom == "1", float(at))
 
     def snapshot(self) -> Snapshot:
-        """What is true now; a life that was lost is recorded as such."""
-        under_way = self.running()  # first: an exit is recorded before the lock goes
+        """The current state. A run whose supervisor was killed is recorded as ended."""
+        under_way = self.running()  # first: an exit is recorded before the lock is released
         with self._looking:
             life, end = self.life(), self.exit()
             if life is None:
@@ -134,7 +135,7 @@ class Container:
     def _note_loss(self, life: Life) -> Exit:
         end = Exit(life.number, None, oom_killed=False, finished_at=max(time.time(), life.started_at))
         if not self.gone:
-            with contextlib.suppress(OSError):  # a full disk, say: it is lost all the same
+            with contextlib.suppress(OSError):  # for example a full disk: the exit code is lost in any case
                 record(str(self.folder / "exit"), f"{life.number} ? 0 {end.finished_at!r}".encode())
         return end
 
@@ -143,12 +144,12 @@ class Container:
         return self.spec.limits if words is None else Limits(**json.loads(words))
 
     def change_limits(self, limits: Limits) -> None:
-        """Remember ``limits`` for lives to come; what is None stays."""
+        """Store ``limits`` for future runs; a limit of None is not changed."""
         given = {key: value for key, value in attrs.asdict(limits).items() if value is not None}
         record(str(self.folder / "limits"), json.dumps({**attrs.asdict(self.limits()), **given}).encode())
 
     def lock(self) -> int | None:
-        """A descriptor that holds the lock of a life; None where one is under way."""
+        """A descriptor that holds the run's lock; None if a run is active."""
         descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CLOEXEC)
         try:
             fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _LOCK)
@@ -157,10 +158,10 @@ class Container:
             return None
         return descriptor
 
-    # ---- its making and its end
+    # ---- creation and removal
 
     def keep(self) -> None:
-        """Have the folder say what it was made of."""
+        """Write the specification to the folder."""
         made = {
             "format": FORMAT,
             "engine_id": self.engine_id,
@@ -174,8 +175,8 @@ class Container:
         record(str(self.folder / "made"), json.dumps(made).encode())
 
     def discard(self) -> None:
-        """Remove the folder; it is no container any more from the first moment on."""
-        with self._looking:  # else an end that is being recorded keeps it
+        """Remove the folder. It is not a container any more as soon as this begins."""
+        with self._looking:  # otherwise an exit that is being recorded would keep the folder
             self.gone = True
             with contextlib.suppress(FileNotFoundError):
                 (self.folder / "made").unlink()
@@ -183,7 +184,7 @@ class Container:
 
 
 def make(path: Path, engine_id: str, spec: ContainerSpec, role: Role, attempt: int) -> Container:
-    """Make a container in a folder of its own beneath ``path``."""
+    """Create a container in its own folder in ``path``."""
     folder = path / engine_id
     folder.mkdir(mode=0o700)
     fingerprint = to_fingerprint(spec, attempt)
@@ -193,7 +194,7 @@ def make(path: Path, engine_id: str, spec: ContainerSpec, role: Role, attempt: i
 
 
 def load(path: Path) -> list[Container]:
-    """The containers in ``path``; what was never whole, or is half removed, goes."""
+    """The containers in ``path``; incomplete and half removed ones are removed."""
     found = []
     for folder in sorted(path.iterdir()):
         words = _read(folder / "made")
@@ -216,7 +217,7 @@ def load(path: Path) -> list[Container]:
 
 
 def _to_spec(fields: dict[str, Any]) -> ContainerSpec:
-    """The spec, as far as an engine needs it: how to stop and to restart is its actor's concern."""
+    """The spec without what the engine does not need: the stop and restart policies are used by the actor."""
     return ContainerSpec(
         fields["internal_id"],
         fields["image"],
@@ -239,7 +240,7 @@ def _read(path: Path) -> str | None:
 
 
 def is_alive(life: Life) -> bool:
-    """Whether the supervisor of ``life`` is that very process still."""
+    """Whether the process of the supervisor of ``life`` still exists."""
     try:
         return began(life.supervisor) == life.supervisor_began
     except OSError:

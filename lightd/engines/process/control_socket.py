@@ -1,4 +1,4 @@
-"""The way to a supervisor: its socket, by a path that is short enough whatever its folder's is."""
+"""Connects to a supervisor's socket, through a path that is short enough for a socket address."""
 
 import os
 from collections.abc import AsyncIterator
@@ -11,13 +11,13 @@ import trio
 PATIENCE: Final = 10.0
 
 ABSENT: Final = (OSError, trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError)
-"""What ``connect`` raises where there is no supervisor, or none that answers."""
+"""What ``connect`` raises if there is no supervisor, or none that answers."""
 
 
 async def connect(folder: Path, command: str) -> tuple[trio.SocketStream, bytes]:
-    """A stream to the supervisor of ``folder`` that has said ``ok`` to ``command``, and what came after that.
+    """A stream to the supervisor of ``folder`` after its ``ok`` to ``command``, and the data that followed.
 
-    Raises what ``ABSENT`` names.
+    Raises the errors in ``ABSENT``.
     """
     at = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -37,14 +37,14 @@ async def connect(folder: Path, command: str) -> tuple[trio.SocketStream, bytes]
 
 @asynccontextmanager
 async def asked(folder: Path, command: str) -> AsyncIterator[trio.SocketStream]:
-    """As ``connect``, for as long as the block."""
+    """Like ``connect``, as a context manager that closes the stream."""
     stream, _ = await connect(folder, command)
     async with stream:
         yield stream
 
 
 async def read_line(stream: trio.abc.ReceiveStream) -> tuple[str, bytes]:
-    """The next line of ``stream``, and what came with it; an empty one at its end."""
+    """The next line of ``stream`` and the data after it; an empty line at the end of the stream."""
     data = b""
     while b"\n" not in data:
         more = await stream.receive_some()

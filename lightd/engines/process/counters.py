@@ -1,8 +1,8 @@
-"""Counters of runs: from their control groups, else from what ``/proc`` says of each of their processes.
+"""Statistics of runs: from their cgroups, otherwise from ``/proc`` for each of their processes.
 
-All runs share the host's network, so nobody can tell whose a byte is: it is 0. Without a group there is no
-ceiling either: the limit is the host's memory. Times of processes that ended are in those of who reaped them,
-the supervisor at last. It blocks.
+All runs share the host's network, so the network counters are 0. Without a cgroup there is no memory limit,
+and the host's memory is reported as the limit. CPU times of exited processes are included in those of their
+parent, in the end the supervisor. Blocks.
 """
 
 import os
@@ -24,7 +24,7 @@ PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 def read_samples(containers: Mapping[str, Container]) -> dict[str, Sample]:
-    """The counters of those that run, by engine id."""
+    """The statistics of running containers, by engine id."""
     host_memory = cgroups.read_host_memory()
     found = {}
     for engine_id, container in containers.items():
@@ -68,6 +68,6 @@ def _read_processes(supervisor: int, host_memory: int) -> Sample:
 
 
 def _read_ticks(pid: int) -> list[int]:
-    """Time of a process in its own code and in the kernel, and of those that it reaped (proc(5))."""
+    """CPU time of a process in user and kernel mode, with the children that it has reaped (proc(5))."""
     words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return [int(word) for word in words[11:15]]

@@ -1,11 +1,11 @@
-"""Local processes as ``actors.container.engine`` wants an engine: for machines without Docker.
+"""The engine for machines without Docker: local processes behind ``actors.container.engine.Engine``.
 
-It isolates nothing. A container is a folder (``container``), and a life of it a supervisor with the program
-beneath it (``shim``); both outlive this process, and are found again by their folder. What Docker does by
-images, mounts and networks is refused (``plan.check``).
+There is no isolation. A container is a folder (``container``), and a run is a supervisor with the program as
+its child (``shim``). Both survive this process and are found through their folder. Images, mounts and
+networks are rejected (``plan.check``).
 
-Of one ``internal_id`` one change is made at a time; signals never wait for that. Changes are shielded: they
-take moments, and a half of one helps nobody.
+One change at a time is made for each ``internal_id``; signals never wait for it. Changes are shielded from
+cancellation: they are short, and must not be left half done.
 """
 
 import os
@@ -49,12 +49,12 @@ from lightd.engines.process.notices import Notices, Publisher
 from lightd.engines.process.program import Plan
 
 LOOK: Final = 0.02
-PATIENCE: Final = 20.0  # seconds for what the kernel may hold up
+PATIENCE: Final = 20.0  # seconds to wait for the kernel
 
 
 @attrs.define(eq=False)
 class ProcessEngine:
-    """See ``engine.Engine``; made by ``host.open_process_engine``."""
+    """See ``engine.Engine``; opened by ``host.open_process_engine``."""
 
     _nursery: trio.Nursery
     _path: Path
@@ -96,7 +96,7 @@ class ProcessEngine:
             self._containers[engine_id] = made
             return engine_id
 
-    # ---- change
+    # ---- changes
 
     async def replace(self, internal_id: str, engine_id: str) -> None:
         async with self._change(internal_id):
@@ -112,7 +112,7 @@ class ProcessEngine:
         found = self._found(engine_id)
         wanted = {key for key, value in attrs.asdict(limits).items() if value is not None}
         if missing := sorted(wanted - self._groups.held):
-            raise EngineRefused(f"This node holds no program to limits of {', '.join(missing)}")
+            raise EngineRefused(f"limits: this node cannot enforce {', '.join(missing)} (no cgroups)")
         async with self._change(found.internal_id):
             self._found(engine_id)
             await threads.changed(self._update, found, limits)
@@ -123,12 +123,12 @@ class ProcessEngine:
             self._groups.limit(f"{found.engine_id}-{life.number}", limits)
         found.change_limits(limits)
 
-    # ---- life
+    # ---- runs
 
     async def start(self, engine_id: str) -> None:
         async with self._change(self._found(engine_id).internal_id):
             found = self._found(engine_id)
-            with _patience("The supervisor of the life before doesn't end"):
+            with _patience("The supervisor of the previous run does not end"):
                 while (lock := await threads.changed(self._make_ready, found)) is None:
                     if (await threads.seen(found.snapshot)).running:
                         return
@@ -143,14 +143,14 @@ class ProcessEngine:
         self._nursery.start_soon(self.follow, found)
 
     def _make_ready(self, found: Container) -> int | None:
-        """Plan the next life; return the lock that it needs, None where one is under way."""
+        """Write the plan of the next run. Returns its lock, or None if a run is active."""
         spec = found.spec
         lock = found.lock()
         if lock is None:
             return None
         try:
             folder.check_there(self._place.layout.volume(spec))
-            found.snapshot()  # a life that was lost is known as such
+            found.snapshot()  # records the end of a run whose supervisor was killed
             self._end_leftovers(found)
             if found.role is not Role.INSTALLER:
                 self._check_ports(spec.ports, found)
@@ -175,7 +175,7 @@ class ProcessEngine:
             await supervisor.go()
 
     def _check_ports(self, wanted: Sequence[PortBinding], starting_: Container | None) -> None:
-        """Raise ``EngineRefused`` where one of the ports is somebody's already, ours or not."""
+        """Raise ``EngineRefused`` if another container or program uses one of the ports."""
         for other in [each for each in self._containers.values() if each is not starting_]:
             held = [port for port in wanted if any(port.collides(theirs) for theirs in other.spec.ports)]
             if held and other.role is Role.SERVER and other.running():
@@ -199,7 +199,7 @@ class ProcessEngine:
             async with control_socket.asked(found.folder, f"resize {columns} {rows}"):
                 return
 
-    # ---- its end
+    # ---- ends
 
     async def remove(self, internal_id: str, role: Role) -> None:
         async with self._change(internal_id):
@@ -215,7 +215,7 @@ class ProcessEngine:
                     await self._discard(found)
 
     async def _discard(self, found: Container) -> None:
-        with _patience("The program doesn't end"):
+        with _patience("The program does not end after SIGKILL"):
             while await threads.seen(found.running):
                 await self.signal(found.engine_id, "SIGKILL")
                 await trio.sleep(LOOK)
@@ -234,7 +234,7 @@ class ProcessEngine:
         self._groups.sweep(found.engine_id)
 
     async def follow(self, found: Container) -> None:
-        """Tell of the end of the life that is under way, once it is recorded."""
+        """Publish the end of the active run when it has been recorded."""
         while not found.gone and (await threads.seen_at_last(found.snapshot)).running:
             found.living = True
             with suppress(*control_socket.ABSENT):
@@ -252,7 +252,7 @@ class ProcessEngine:
             self._publisher.tell("die", found)
 
     def _clear_up(self, found: Container) -> bool:
-        """End what a supervisor that was killed left running; false where another life is under way."""
+        """Kill what the killed supervisor left running. Returns False if another run is active."""
         if found.gone or found.snapshot().running:
             return found.gone
         end = found.exit()
@@ -260,7 +260,7 @@ class ProcessEngine:
             self._end_leftovers(found)
         return True
 
-    # ---- sight
+    # ---- inspection
 
     async def inspect(self, engine_id: str) -> Snapshot | None:
         found = self._containers.get(engine_id)
@@ -295,7 +295,7 @@ class ProcessEngine:
     async def attach(self, engine_id: str) -> AsyncIterator[ProcessAttachment]:
         found, console = self._found(engine_id), ProcessAttachment()
         waiting = self._consoles.setdefault(engine_id, [])
-        waiting.append(console)  # first: a start that comes now connects it
+        waiting.append(console)  # first: a start that happens now connects it
         try:
             with suppress(*control_socket.ABSENT):
                 console.connect(*await control_socket.connect(found.folder, "attach"))
@@ -312,9 +312,9 @@ class ProcessEngine:
         return await threads.seen(lambda: backlog.read(found.folder / "log", since, ended=ended))
 
     def leave(self) -> None:
-        pass  # nobody is waited for longer than a moment
+        pass  # a reader is waited for only briefly
 
-    # ---- whom it is about
+    # ---- look-up
 
     @asynccontextmanager
     async def _change(self, internal_id: str) -> AsyncIterator[None]:
@@ -337,7 +337,7 @@ class ProcessEngine:
 
 @contextmanager
 def _patience(trouble: str) -> Iterator[None]:
-    """Do what may take moments; where it takes too long the engine is as good as absent."""
+    """Limit the time of a change; if it takes too long, raise ``EngineUnavailable``."""
     try:
         with trio.fail_after(PATIENCE):
             yield

@@ -1,4 +1,4 @@
-"""The files of the host that a life starts from, and whether its user reaches them. All of it blocks."""
+"""Prepares the host's files for a run and checks that its user can access them. Blocks."""
 
 import os
 import stat
@@ -13,7 +13,7 @@ from lightd.files.jail import Owner
 
 
 def prepare(layout: Layout, spec: ContainerSpec, role: Role, attempt: int) -> None:
-    """Have the scripts there that a life starts from, and the volume be its user's."""
+    """Write the scripts of a run and give the volume to its user."""
     owner = Owner.from_user(spec.user)
     volume, own = layout.volume(spec), layout.folder(spec.internal_id)
     folder.check_there(volume)
@@ -26,11 +26,11 @@ def prepare(layout: Layout, spec: ContainerSpec, role: Role, attempt: int) -> No
         folder.write_files(own, files)
         folder.hand_over(volume, own, attempt, owner)
     except OSError as error:
-        raise EngineRefused(f"The container's files can't be made ready: {error.strerror}") from None
+        raise EngineRefused(f"The files of the container cannot be prepared: {error.strerror}") from None
 
 
 def check_reachable(path: str, owner: Owner) -> None:
-    """Raise ``EngineRefused`` where a folder above ``path`` is closed to ``owner``, who has no other way."""
+    """Raise ``EngineRefused`` if a parent folder of ``path`` is not searchable for ``owner``."""
     if owner.uid == 0:
         return
     for above in Path(path).parents:
@@ -43,6 +43,6 @@ def check_reachable(path: str, owner: Owner) -> None:
             bit = stat.S_IXOTH
         if not status.st_mode & bit:
             raise EngineRefused(
-                f"The volume can't be reached by the user {owner.uid}:{owner.gid}: a folder above it is"
-                " closed to them, and without Docker programs go the host's way (storage.volumes_path)"
+                f"The volume is not accessible to the user {owner.uid}:{owner.gid}: a parent folder is not"
+                " searchable for it. Run chmod o+x on the parent folders of storage.volumes_path"
             )

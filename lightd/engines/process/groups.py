@@ -1,10 +1,10 @@
-"""Control groups for runs, where lightd may make any (kernel documents: cgroup-v2.rst, cgroup-v1/).
+"""Cgroups for runs, if lightd can create them (kernel documentation: cgroup-v2.rst, cgroup-v1/).
 
-Version 2: one group a run, beneath lightd's own, or beneath the top for root; its ceilings are there where
-the controllers are handed on to it, and ``cgroup.kill`` is in any case. Version 1, as root: one in each
-hierarchy. What can't be had is left out and told at the start: ``Groups.held`` are the limits that hold.
+Version 2: one group for each run, below lightd's own group, or below the root group for root. Limits need the
+controllers to be delegated to it; ``cgroup.kill`` always works. Version 1, as root: one group in each
+hierarchy. What is not possible is left out and logged at the start: ``Groups.held`` are the enforced limits.
 
-Everything here blocks, for as long as a few writes into the kernel take.
+Everything here blocks for as long as a few writes to the kernel take.
 """
 
 import errno
@@ -20,7 +20,7 @@ from actors.container.engine import EngineRefused
 from actors.container.spec import Limits
 from lightd.engines.host.cgroups import to_groups
 
-PERIOD: Final = 100_000  # microseconds: what a share of processor time is measured by
+PERIOD: Final = 100_000  # microseconds: the period of the CPU quota
 TOP: Final = "lightd"
 VERSION_1: Final = ("memory", "cpu", "cpuacct", "pids", "freezer", "blkio")
 NEEDED: Final = frozenset({"memory", "cpu", "pids"})
@@ -28,16 +28,16 @@ NEEDED: Final = frozenset({"memory", "cpu", "pids"})
 
 @attrs.frozen
 class Groups:
-    """Where groups may be made: ``tops`` by controller in version 1, that of version 2 under the empty name.
+    """Where groups can be created: ``tops`` by controller for version 1; version 2 has the empty name.
 
-    ``held`` names the limits that a group holds a run to.
+    ``held`` names the limits that a group enforces.
     """
 
     tops: Mapping[str, Path]
     held: frozenset[str]
 
     def make(self, name: str, limits: Limits) -> list[str]:
-        """Make the groups of a run, with its ceilings; raises ``EngineRefused``."""
+        """Create the groups of a run, with its limits; raises ``EngineRefused``."""
         for top in self.tops.values():
             with suppress(FileExistsError):
                 (top / name).mkdir(parents=True)
@@ -45,21 +45,21 @@ class Groups:
         return [str(top / name) for top in self.tops.values()]
 
     def sweep(self, engine_id: str) -> None:
-        """Remove the groups of all runs of a container that have ended."""
+        """Remove the groups of all ended runs of a container."""
         for top in self.tops.values():
             for group in top.glob(f"{engine_id}-*"):
                 with suppress(OSError):
                     group.rmdir()
 
     def leave(self) -> None:
-        """Remove what is of no use to anybody: the groups that hold no run's."""
+        """Remove the parent groups that contain no group of a run."""
         for top in self.tops.values():
             with suppress(OSError):
                 top.rmdir()
                 top.parent.rmdir()
 
     def limit(self, name: str, limits: Limits) -> None:
-        """Hold a run to ``limits``; those that are None stay. Raises ``EngineRefused``."""
+        """Change the limits of a run; those that are None are kept. Raises ``EngineRefused``."""
         for key, value in attrs.asdict(limits).items():
             if value is None or key not in self.held:
                 continue
@@ -67,8 +67,8 @@ class Groups:
                 self._hold(name, key, value)
             except OSError as error:
                 busy = error.errno == errno.EBUSY
-                why = "it uses more than that" if busy else str(error.strerror)
-                raise EngineRefused(f"The limit of {key} can't be set: {why}") from None
+                why = "more memory is in use" if busy else str(error.strerror)
+                raise EngineRefused(f"The limit of {key} cannot be set: {why}") from None
 
     def _hold(self, name: str, key: str, value: float) -> None:
         if two := self.tops.get(""):
@@ -90,7 +90,7 @@ class Groups:
 
 
 def _limit_memory_1(group: Path, word: str) -> None:
-    """Both ceilings are the same: no swap on top. Neither may pass the other on the way."""
+    """Set both limits to the same value, so that there is no swap. The first must never exceed the second."""
     both, alone = group / "memory.memsw.limit_in_bytes", group / "memory.limit_in_bytes"
     raised = both.exists() and int(word) > int(both.read_text())
     if raised:
@@ -107,7 +107,7 @@ def _write(path: Path, word: str) -> None:
 
 
 def find(node: str, root: Path = Path("/")) -> Groups:
-    """Where this process may make groups for ``node``: tried, folders included."""
+    """Where this process can create groups for ``node``. This is tested by creating some."""
     mounted = root / "sys/fs/cgroup"
     try:
         own = to_groups((root / "proc/self/cgroup").read_text())
@@ -130,7 +130,7 @@ def _find_2(mounted: Path, own: str, node: str) -> Groups:
         if top := _make_top(base, node):
             for above in (base, top.parent, top):
                 for controller in NEEDED:
-                    with suppress(OSError):  # not handed on to us, or held up by processes of the group
+                    with suppress(OSError):  # not delegated to lightd, or in use by processes in the group
                         (above / "cgroup.subtree_control").write_text(f"+{controller}")
             given = set(_words(top / "cgroup.subtree_control"))
             return Groups({"": top}, frozenset(given & NEEDED))

@@ -1,4 +1,4 @@
-"""Opening the process engine on this host, and saying what it is not."""
+"""Opens the process engine on this host and logs what it does not provide."""
 
 import logging
 import os
@@ -29,9 +29,10 @@ async def open_process_engine(
     path: str = plan.PATH,
     supervisor: Sequence[str] = starting.COMMAND,
 ) -> AsyncIterator[ProcessEngine]:
-    """The engine whose containers are in ``state_path``; those that run, run on when it is closed.
+    """Open the engine with the containers in ``state_path``; running programs keep running when it is closed.
 
-    All paths are absolute. ``path`` is the ``PATH`` of programs, ``supervisor`` the command that starts one.
+    All paths are absolute. ``path`` is the ``PATH`` of programs, ``supervisor`` the command that starts a
+    supervisor.
     """
     own = None if os.geteuid() == 0 else Owner(os.geteuid(), os.getegid())
     place = plan.Place(Layout(node, containers_path, volumes_path), path, own)

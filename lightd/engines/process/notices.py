@@ -1,4 +1,4 @@
-"""Telling all who follow what happens to containers; lost on who doesn't read."""
+"""Publishes notices about containers to subscribers; a subscriber that does not read loses notices."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ import trio
 from actors.container.engine import EngineUnavailable, Notice
 from lightd.engines.process.container import Container
 
-WAITING: Final = 10_000  # notices; what comes beyond is lost, as it may be
+WAITING: Final = 10_000  # notices; further ones are dropped, as the interface allows
 
 
 @attrs.define(eq=False)
@@ -31,7 +31,7 @@ class Notices:
 
 @attrs.define(eq=False)
 class Publisher:
-    """Knows who follows."""
+    """The set of subscribers."""
 
     _followers: set[trio.MemorySendChannel[Notice]] = attrs.field(factory=set)
 
@@ -45,7 +45,7 @@ class Publisher:
 
     @contextmanager
     def followed(self) -> Iterator[Notices]:
-        """Follow from now on."""
+        """Subscribe from now on."""
         send, receive = trio.open_memory_channel[Notice](WAITING)
         self._followers.add(send)
         with send, receive:

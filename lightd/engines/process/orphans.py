@@ -1,8 +1,7 @@
-"""What a supervisor that was killed left running, ended by those who come after it.
+"""Kills the processes that a killed supervisor left running.
 
-Its program dies with it, as the kernel was asked to see to. What that had begun is found in the run's control
-groups, and elsewhere by the mark in its environment, unless it took that off: without a group, nothing
-better is to be had. It blocks, for as long as killing takes.
+The kernel kills the program together with its supervisor. Its descendants are found in the run's cgroups, and
+otherwise by the mark in their environment, unless they removed it. Blocks for as long as killing takes.
 """
 
 import os
@@ -14,7 +13,7 @@ from lightd.engines.process.tree import Tree
 
 
 def end(engine_id: str, groups: Sequence[str]) -> None:
-    """No process of the container is left; nothing where its supervisor is there."""
+    """Kill all processes of the container; does nothing if its supervisor is alive."""
     tree = Tree(groups, lambda: _marked(engine_id))
     tree.end(lambda: None)
     tree.remove()

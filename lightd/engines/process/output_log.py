@@ -1,7 +1,7 @@
-"""What a program printed, on disk: written by its supervisor, with the time behind each line.
+"""A program's output on disk, written by its supervisor, with the time after each line.
 
-``text NUL seconds LF``: so an unfinished line is there as far as it goes, and one replacement dates
-a piece of output. Two files take turns, so that they stay small.
+The format is ``text NUL seconds LF``: an unfinished line is stored as far as it goes, and one replacement
+adds the time to all lines of a piece of output. Two files are used in turn, which limits their size.
 """
 
 import os
@@ -9,17 +9,17 @@ import time
 from contextlib import suppress
 from typing import Final
 
-BOUND: Final = 2 * 1024 * 1024  # bytes of one file, and one piece of output
+BOUND: Final = 2 * 1024 * 1024  # bytes of one file, and of one piece of output
 
 
 class OutputLog:
-    """Lines, each with the time of its end behind it: ``text NUL seconds LF``, in two files in turn."""
+    """Lines in the format ``text NUL seconds LF``, in two files that are rotated."""
 
     def __init__(self, path: str) -> None:
         self._path, self._last, self._torn = path, 0.0, False
         self._open()
         self._inside = self._size > 0 and os.pread(self._file, 1, self._size - 1) != b"\n"
-        self.finish()  # what a supervisor that was killed left open
+        self.finish()  # ends the line that a killed supervisor left unfinished
 
     def _open(self) -> None:
         self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -32,16 +32,16 @@ class OutputLog:
             if self._size > BOUND:
                 self._take_turn()
             self._torn = os.write(self._file, text) != len(text)
-        except OSError:  # a full disk costs lines, not the program
+        except OSError:  # a full disk loses lines, but does not stop the program
             self._torn = True
         self._size += len(text)
         self._inside = not data.endswith(b"\n")
 
     def _take_turn(self) -> None:
-        """Go on in a new file; where none can be made, in this one, which has its turn next time."""
+        """Continue in a new file. If it cannot be created, continue in this one and try again later."""
         before = self._file
         with suppress(OSError):
-            with suppress(FileNotFoundError):  # it has been moved already
+            with suppress(FileNotFoundError):  # the file has been moved already
                 os.replace(self._path, f"{self._path}.1")
             self._open()
             os.close(before)

@@ -1,9 +1,9 @@
-"""What a supervisor is told to run, made of a spec. Pure.
+"""Creates a supervisor's plan from a spec. Pure.
 
-There is no image and no other root: the program sees the host. Its folder and its ``HOME`` are the volume,
-``/home/container`` in Docker; its scripts lie in the container's own folder, ``/app/data`` in Docker.
-Its environment is the container's, and what no program can do without: ``PATH``, ``HOME``, ``TERM`` on a
-terminal, and ``LIGHTD_CONTAINER``, by which what a killed supervisor leaves behind is found.
+There is no image and no other root folder: the program sees the host. Its working directory and its ``HOME``
+are the volume (``/home/container`` in Docker); its scripts are in the container's own folder (``/app/data``
+in Docker). Its environment contains that of the container, and ``PATH``, ``HOME``, ``TERM`` on a terminal,
+and ``LIGHTD_CONTAINER``, by which processes that a killed supervisor left are found.
 """
 
 import shlex
@@ -19,7 +19,7 @@ from lightd.engines.host import entrypoint, folder
 from lightd.files.jail import Owner
 
 IMAGE: Final = "host"
-"""The one image: this machine, as it is."""
+"""The only image: this machine."""
 
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MARK: Final = "LIGHTD_CONTAINER"
@@ -27,9 +27,9 @@ MARK: Final = "LIGHTD_CONTAINER"
 
 @attrs.frozen
 class Place:
-    """What a run is given besides its spec: the engine's own ``path``, and whom lightd itself runs as.
+    """What a run needs besides its spec: the engine's ``path``, and the user that lightd runs as.
 
-    ``own`` is None for root, who may be anybody.
+    ``own`` is None if that is root, which can run programs as any user.
     """
 
     layout: Layout
@@ -38,36 +38,35 @@ class Place:
 
 
 def check(spec: ContainerSpec, own: Owner | None) -> None:
-    """Raise ``EngineRefused`` for what can't be had without Docker."""
+    """Raise ``EngineRefused`` for settings that are not possible without Docker."""
     check_image(spec.image)
     if spec.mounts:
-        raise EngineRefused("mount: a node without Docker shows nothing under another path")
+        raise EngineRefused("mount: not possible without Docker; use paths of the host")
     for port in spec.ports:
         if port.port != port.container_port:
             raise EngineRefused(
-                f"Port {port.port}/{port.protocol} can't lead to port {port.container_port}: without Docker"
-                " the program binds the host's port itself, so container_port must be the same"
+                f"ports: {port.port}/{port.protocol} cannot lead to {port.container_port} without Docker;"
+                f" set container_port to {port.port}"
             )
     if own is not None and Owner.from_user(spec.user) != own:
         raise EngineRefused(
-            f"lightd isn't root, so programs run as {own.uid}:{own.gid} alone, not as {spec.user}"
+            f"user: must be {own.uid}:{own.gid} if lightd is not root, not {spec.user}"
             " (docker.user in the configuration, user in the request)"
         )
 
 
 def check_image(image: str) -> None:
-    """Raise ``EngineRefused`` for an image."""
+    """Raise ``EngineRefused`` for an image other than ``host``."""
     if image != IMAGE:
         raise EngineRefused(
-            f"There is no image {image}: this node has no Docker and runs programs of its host;"
-            f' "{IMAGE}" is its only image'
+            f'image: {image} is not available, because this node runs programs of the host; use "{IMAGE}"'
         )
 
 
 def to_fields(
     spec: ContainerSpec, role: Role, place: Place, engine_id: str, life: int, groups: Sequence[str]
 ) -> list[tuple[str, str]]:
-    """The plan of one life, field by field."""
+    """The plan of one run, as pairs of field and value."""
     server = role is not Role.INSTALLER
     together = server and bool(entrypoint.to_environment(spec.startup_command))
     owner, layout = Owner.from_user(spec.user), place.layout
@@ -95,18 +94,18 @@ def to_fields(
 
 
 def to_installer_limits(limits: Limits) -> Limits:
-    """The ceilings of an installer, as in Docker: unpacking takes more than what it unpacks."""
+    """The limits of an installer, as in Docker: unpacking needs more memory than the server."""
     memory = None if limits.memory is None else max(limits.memory, INSTALLER_MEMORY)
     return attrs.evolve(limits, memory=memory, pids=max(limits.pids or 0, INSTALLER_PIDS))
 
 
 def to_bytes(fields: Sequence[tuple[str, str]]) -> bytes:
-    """The plan as ``program.Plan`` reads it."""
+    """The plan in the format that ``program.Plan`` reads."""
     return b"".join(f"{key}={value}\0".encode(errors="surrogateescape") for key, value in fields)
 
 
 def to_installer(script: str, own_folder: str) -> str:
-    """The text that runs ``install.sh``, as the server's user: the host is nobody's to install on."""
+    """The command that runs ``install.sh`` as the server's user, which cannot change the host."""
     interpreter, option = entrypoint.to_interpreter(script)
     path, shell = shlex.quote(f"{own_folder}/{folder.SCRIPT}"), shlex.quote(interpreter)
     return (

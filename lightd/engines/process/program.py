@@ -1,6 +1,6 @@
 """The program of a run: its plan, its terminal or pipes, and how a process becomes it.
 
-Standard library only: the supervisor needs it.
+Standard library only, because the supervisor uses it.
 """
 
 import ctypes
@@ -24,7 +24,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Plan:
-    """What is to be run: ``key=value`` fields, each ended by a NUL, as ``plan.to_bytes`` made them."""
+    """What to execute: ``key=value`` fields, each ended by a NUL, written by ``plan.to_bytes``."""
 
     def __init__(self, data: bytes) -> None:
         self._fields = [field.partition(b"=") for field in data.split(b"\0") if field]
@@ -37,18 +37,18 @@ class Plan:
 
 
 def adopt_orphans() -> None:
-    """Have what our descendants leave behind be our own children (prctl(2))."""
+    """Make this process the parent of its orphaned descendants (prctl(2))."""
     _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def resize(terminal: int, columns: int, rows: int) -> None:
-    """The terminal has this size, and its foreground is told."""
+    """Set the size of the terminal; its foreground process is notified."""
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
 
 def become(plan: Plan, stdin: int, stdout: int, report: int) -> NoReturn:
-    """Be the program, in the one process of a fork; what keeps it from that is written to ``report``."""
-    doing = "The program can't be started"
+    """Become the program, in the child process of a fork. Errors are written to ``report``."""
+    doing = "The program cannot be started"
     try:
         supervisor = os.getppid()
         _take_terminal(plan, stdin, stdout)
@@ -56,15 +56,15 @@ def become(plan: Plan, stdin: int, stdout: int, report: int) -> NoReturn:
             _join(path)
         _limit()
         os.umask(0o022)
-        doing = f"The program can't be run as {plan.one('uid')}:{plan.one('gid')}"
+        doing = f"The program cannot be run as {plan.one('uid')}:{plan.one('gid')}"
         _take_user(int(plan.one("uid")), int(plan.one("gid")))
         _libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != supervisor:
             os._exit(1)
-        doing = "The volume can't be entered"
+        doing = "The volume cannot be entered"
         os.chdir(plan.one("folder"))
-        doing = "The shell can't be run"
+        doing = "The shell cannot be run"
         arguments = plan.all("argument")
         environment = {name: value for name, _, value in (each.partition(b"=") for each in plan.all("set"))}
         _restore_signals()
@@ -95,7 +95,7 @@ def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
-        file.write(b"0")  # lightd's own may be one that keeps it alive at others' cost
+        file.write(b"0")  # lightd's own value could protect it at the cost of other processes
 
 
 def _take_user(uid: int, gid: int) -> None:

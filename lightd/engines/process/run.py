@@ -1,6 +1,6 @@
 """One run under its supervisor, from ``go`` to its exit record; ``shim`` has the rules.
 
-Standard library only. One thread and one ``poll``: whatever comes is done at once, and nothing waits.
+Standard library only. One thread and one ``poll``: every event is handled at once, and nothing else blocks.
 """
 
 import contextlib
@@ -17,12 +17,12 @@ from lightd.engines.process.connection import READ, Connection
 from lightd.engines.process.output_log import OutputLog
 from lightd.engines.process.tree import Tree, beneath
 
-UNSENT: Final = 1024 * 1024  # bytes that an attached reader may be behind before the program waits
-INPUT: Final = 64 * 1024  # bytes of input that wait for the program before its sender does
-DRAIN: Final = 2.0  # seconds for output that somebody holds on to whom we can't end
-TRIES: Final = 60  # to record an exit, one a second
+UNSENT: Final = 1024 * 1024  # bytes that an attached reader can be behind before the program has to wait
+INPUT: Final = 64 * 1024  # bytes of input that wait for the program before the sender has to wait
+DRAIN: Final = 2.0  # seconds to read output that a process holds open which cannot be killed
+TRIES: Final = 60  # attempts to record an exit, one per second
 LINGER: Final = 10.0  # seconds for readers to take the last bytes
-RETRY: Final = 0.02  # a terminal that is full of input doesn't tell when it isn't
+RETRY: Final = 0.02  # a terminal whose input is full does not signal when it has room again
 
 IGNORED: Final = (
     signal.SIGHUP,
@@ -35,7 +35,7 @@ IGNORED: Final = (
 
 
 class Run:
-    """The one run of this process; ``lock`` is let go of once all is recorded."""
+    """The run of this process; ``lock`` is released when everything is recorded."""
 
     def __init__(self, folder: str, lock: int) -> None:
         self._folder, self._lock = folder, lock
@@ -55,10 +55,10 @@ class Run:
         self._listener = _listen(folder)
         self._wake = _wake_by_children()
 
-    # ---- from the beginning to the end
+    # ---- from the start to the end
 
     def serve(self, daemon: Connection) -> None:
-        """Wait for the daemon's word, then be there until the program has ended and all was told."""
+        """Wait for the daemon's ``go``, then supervise the program until everything is recorded and sent."""
         daemon.role = "daemon"
         self._connections.append(daemon)
         daemon.send(b"ready\n")
@@ -92,17 +92,17 @@ class Run:
         words = (self._plan.one("life"), repr(at), us, began(us), pid)
         try:
             record(f"{self._folder}/life", " ".join(map(str, words)).encode())
-        except OSError as error:  # a run that nobody could find again is none
+        except OSError as error:  # a run without a record could not be found again
             self._tree.end(self._reap)
             self._pid = 0
-            daemon.send(f"refused The start can't be written down: {error.strerror}\n".encode())
+            daemon.send(f"refused The start cannot be recorded: {error.strerror}\n".encode())
             daemon.close()
             return
         daemon.send(f"started {at!r}\n".encode())
         daemon.close()
 
     def _make_ends(self) -> tuple[int, int]:
-        """Make the program's stdin and output; our ends of them don't block."""
+        """Create the program's stdin and output; our ends of them do not block."""
         if self._tty:
             self._output, theirs = os.openpty()
             program.resize(theirs, program.COLUMNS, program.ROWS)
@@ -112,11 +112,11 @@ class Run:
             self._output, stdout = os.pipe2(os.O_CLOEXEC)
         for ours in (self._input, self._output):
             os.set_blocking(ours, False)
-        self._theirs = (stdin, stdout)  # kept open: nobody's closing them is the end of the run
+        self._theirs = (stdin, stdout)  # kept open, so that a program that closes them does not end the run
         return self._theirs
 
     def _finish(self) -> None:
-        """The program has ended: so does all it left, and then all is told, the exit last."""
+        """After the program has ended: kill its other processes, send its output, then record the exit."""
         self._tree.end(self._reap)
         for descriptor in set(self._theirs):
             os.close(descriptor)
@@ -138,7 +138,7 @@ class Run:
         self._say_goodbye()
 
     def _write_down(self, end: bytes) -> None:
-        """Record the exit, as soon as a disk that is full has room for it, or not at all."""
+        """Record the exit. If the disk is full, try again for a limited time."""
         for _ in range(TRIES):
             try:
                 record(f"{self._folder}/exit", end)
@@ -148,7 +148,7 @@ class Run:
                 return
 
     def _say_goodbye(self) -> None:
-        """End every stream, each once its reader has the last bytes; who doesn't take them loses them."""
+        """Close every stream when its reader has taken the last bytes, or after ``LINGER`` seconds."""
         deadline = time.monotonic() + LINGER
         while time.monotonic() < deadline:
             for connection in self._connections:
@@ -167,7 +167,7 @@ class Run:
     # ---- one turn
 
     def _turn(self, seconds: float | None) -> None:
-        """Wait until something comes, and do it."""
+        """Wait for the next events and handle them."""
         if self._typed and self._tty:
             seconds = RETRY if seconds is None else min(RETRY, seconds)
         ready = dict(self._interest().poll(None if seconds is None else seconds * 1000))
@@ -204,7 +204,7 @@ class Run:
             data = os.read(self._output, READ)
         except BlockingIOError:
             return
-        except OSError:  # a terminal that nobody has open any more
+        except OSError:  # a terminal that no process has open any more
             data = b""
         if not data:
             os.close(self._output)
@@ -227,7 +227,7 @@ class Run:
         except BlockingIOError:
             return
         except OSError:
-            self._typed.clear()  # nobody will read it
+            self._typed.clear()  # no process will read it
 
     def _forget(self) -> None:
         self._connections = [each for each in self._connections if not each.over]
@@ -237,7 +237,7 @@ class Run:
             while (end := os.waitpid(-1, os.WNOHANG))[0]:
                 self._ends[end[0]] = end[1]
 
-    # ---- what is asked for
+    # ---- commands
 
     def _serve(self, connection: Connection, ready: int) -> None:
         connection.send(b"")
@@ -272,7 +272,7 @@ class Run:
                 connection.close()
 
     def _signal(self, number: int) -> None:
-        """Signal the program, or its group where the plan says so; SIGKILL is for all of the run."""
+        """Signal the program, or its group if the plan says so; SIGKILL is for all processes of the run."""
         self._reap()
         if not self._pid or self._pid in self._ends:
             return
@@ -287,7 +287,7 @@ class Run:
 
 def _listen(folder: str) -> socket.socket:
     at = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    path = f"/proc/self/fd/{at}/socket"  # the real one may be too long for a socket's
+    path = f"/proc/self/fd/{at}/socket"  # the real path may be too long for a socket address
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
     listener = socket.socket(socket.AF_UNIX)
@@ -306,7 +306,7 @@ def _wake_by_children() -> int:
 
 
 def main(folder: str, lock: int) -> None:
-    """Be the supervisor of the run that ``folder`` plans."""
+    """Supervise the run that is planned in ``folder``."""
     if os.fork():
         os._exit(0)
     os.setsid()

@@ -1,18 +1,20 @@
-"""The supervisor of one run: a small process of its own, so that a run outlives the daemon that began it.
+"""The supervisor of one run: a small process, so that the run survives the daemon that started it.
 
-Started by its path, ``python -I -S shim.py FOLDER LOCK``: what it imports of lightd is standard library only.
-Descriptor 0 is the daemon's socket, ``LOCK`` one that holds a ``flock`` for as long as the run is under way.
+It is started by its path, ``python -I -S shim.py FOLDER LOCK``: it imports only the standard library and
+modules next to it. Descriptor 0 is the daemon's socket; ``LOCK`` holds a lock for as long as the run is
+active.
 
-1. It forks away from the daemon, listens on ``FOLDER/socket`` and says ``ready``. Whoever is to see every
-   byte attaches now. Then the daemon says ``go``; if it is gone instead, nothing was begun, nothing is left.
-2. The program begins in a session of its own, on a terminal or on pipes; ``FOLDER/life`` says since when.
-   What refuses to begin is told, and leaves no life.
-3. What it prints goes on the tape and to whoever is attached. An attached reader who doesn't read stops the
-   reading, and so the program; it stops nobody else, and no memory grows.
-4. When the program ends, all that it left behind is ended. Then what they printed is read to its end, and
-   ``FOLDER/exit`` says how it ended, whole or not at all, on the disk. Only then does the lock go.
+1. It forks away from the daemon, listens on ``FOLDER/socket`` and sends ``ready``. Readers that need every
+   byte attach now. Then the daemon sends ``go``. If the daemon has ended instead, the supervisor exits;
+   nothing was run.
+2. The program starts in its own session, on a terminal or on pipes; ``FOLDER/life`` contains the start time.
+   If the start fails, the daemon is sent the reason, and there is no run.
+3. The output is written to the log and sent to attached readers. A reader that does not read stops the
+   reading, and with it the program. It does not affect other runs, and no memory grows.
+4. When the program ends, all its other processes are killed. Then their output is read to its end, and
+   ``FOLDER/exit`` is written atomically and synced. Only then is the lock released.
 
-A line of the socket is a command: ``attach`` (a raw stream from then on), ``watch`` (closed at the end of the
+A line sent to the socket is a command: ``attach`` (then a raw stream), ``watch`` (closed at the end of the
 run), ``signal NUMBER``, ``resize COLUMNS ROWS``; each is answered by ``ok``.
 """
 

@@ -1,7 +1,7 @@
-"""Starting a supervisor: it is begun, said to be ready, attached to, and told to go.
+"""Starts a supervisor: it is spawned, reports that it is ready, readers attach, and it is sent ``go``.
 
-The daemon's end of its socket is all that keeps it from beginning by itself: if the daemon is killed on the
-way, the supervisor finds that closed and goes, having begun nothing.
+If the daemon is killed before ``go``, the supervisor finds its socket closed and exits without running
+anything.
 """
 
 import socket
@@ -25,13 +25,13 @@ SAID: Final = 500
 
 @attrs.define(eq=False)
 class Starting:
-    """A supervisor that waits for its word."""
+    """A supervisor that waits for ``go``."""
 
     _stream: trio.SocketStream
     _folder: Path
 
     async def go(self) -> float:
-        """Have the program begin; return since when it runs. Raises ``EngineRefused``."""
+        """Start the program; returns the time since when it runs. Raises ``EngineRefused``."""
         await self._stream.send_all(b"go\n")
         answer, _ = await control_socket.read_line(self._stream)
         word, _, rest = answer.partition(" ")
@@ -46,7 +46,7 @@ class Starting:
 
 @asynccontextmanager
 async def open_supervisor(folder: Path, lock: int, supervisor: Sequence[str]) -> AsyncIterator[Starting]:
-    """The supervisor of ``folder``, who has ``lock`` from now on; it goes if it isn't told to begin."""
+    """Spawn the supervisor of ``folder`` and pass it ``lock``; it exits if it is not started with ``go``."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.setblocking(False)  # noqa: FBT003 - the standard library's own
@@ -56,7 +56,7 @@ async def open_supervisor(folder: Path, lock: int, supervisor: Sequence[str]) ->
         async with stream:
             ready, _ = await control_socket.read_line(stream)
             if ready != "ready":
-                raise EngineUnavailable(f"The program's supervisor can't be started: {_said(folder)}")
+                raise EngineUnavailable(f"The supervisor of the program cannot be started: {_said(folder)}")
             yield Starting(stream, folder)
 
 
@@ -74,13 +74,15 @@ def _spawn(folder: Path, lock: int, control: socket.socket, supervisor: Sequence
                 cwd=folder,
             )
         except OSError as error:
-            raise EngineUnavailable(f"The program's supervisor can't be started: {error.strerror}") from None
+            raise EngineUnavailable(
+                f"The supervisor of the program cannot be started: {error.strerror}"
+            ) from None
 
 
 def _said(folder: Path) -> str:
-    """The last line that a supervisor wrote about its own trouble."""
+    """The last line that a supervisor wrote to its standard error."""
     try:
         lines = (folder / TROUBLE).read_text(errors="replace").splitlines()
     except OSError:
         lines = []
-    return lines[-1][:SAID] if lines else "it said nothing"
+    return lines[-1][:SAID] if lines else "it printed no error"

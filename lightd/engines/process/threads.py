@@ -1,4 +1,4 @@
-"""Work on the host that blocks, done in threads, and what becomes of the host's refusals."""
+"""Runs blocking work on the host in threads, and maps the host's errors."""
 
 from collections.abc import Callable
 from typing import Final, TypeVar, TypeVarTuple, Unpack
@@ -7,30 +7,30 @@ import trio
 
 from actors.container.engine import EngineRefused, EngineUnavailable
 
-AGAIN: Final = 1.0  # seconds after the host showed nothing
+AGAIN: Final = 1.0  # seconds after the host could not be inspected
 
 Given = TypeVarTuple("Given")
 Result = TypeVar("Result")
 
 
 async def changed(function: Callable[[Unpack[Given]], Result], *args: *Given) -> Result:
-    """Return what changes something; what the host refuses, the engine does (``EngineRefused``)."""
+    """Run a function that changes something; an ``OSError`` becomes ``EngineRefused``."""
     try:
         return await trio.to_thread.run_sync(function, *args)
     except OSError as error:
-        raise EngineRefused(f"The host refuses it: {error.strerror}") from None
+        raise EngineRefused(f"The host rejects the change: {error.strerror}") from None
 
 
 async def seen(function: Callable[[Unpack[Given]], Result], *args: *Given) -> Result:
-    """Return what was looked at; a host that shows nothing is an engine that doesn't answer."""
+    """Run a function that inspects something; an ``OSError`` becomes ``EngineUnavailable``."""
     try:
         return await trio.to_thread.run_sync(function, *args)
     except OSError as error:
-        raise EngineUnavailable(f"The host can't be looked at: {error.strerror}") from None
+        raise EngineUnavailable(f"The host cannot be inspected: {error.strerror}") from None
 
 
 async def seen_at_last(function: Callable[[Unpack[Given]], Result], *args: *Given) -> Result:
-    """Return what was looked at, once the host shows it."""
+    """Run a function that inspects something, again and again until it succeeds."""
     while True:
         try:
             return await seen(function, *args)

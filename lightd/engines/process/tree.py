@@ -1,7 +1,7 @@
-"""All processes of one run, those too that left its process group and its session.
+"""All processes of one run, including those that left its process group or session.
 
-An orphan becomes a child of the supervisor, its subreaper (prctl(2)); the control groups of the run know
-their processes where there are any. Standard library only: the supervisor needs it.
+An orphaned process becomes a child of the supervisor, which is its subreaper (prctl(2)); the cgroups of the
+run, if there are any, list their processes. Standard library only, because the supervisor uses it.
 """
 
 import contextlib
@@ -11,17 +11,19 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-STRUGGLE: Final = 10.0  # seconds for ending what doesn't end, in the kernel say
+STRUGGLE: Final = (
+    10.0  # seconds to kill processes that do not end, for example in an uninterruptible system call
+)
 
 
 class Tree:
-    """All processes of a run: those that ``others`` finds, and those of its control groups."""
+    """All processes of a run: those that ``others`` finds, and those of its cgroups."""
 
     def __init__(self, groups: Sequence[str], others: Callable[[], set[int]]) -> None:
         self._groups, self._others = groups, others
 
     def end(self, reap: Callable[[], None]) -> None:
-        """Kill them all, those too that are born meanwhile; ``reap`` takes notice of children's ends."""
+        """Kill all of them, including new ones; ``reap`` waits for children that have ended."""
         deadline = time.monotonic() + STRUGGLE
         while self._find() and time.monotonic() < deadline:
             self._tell("cgroup.kill", b"1")
@@ -40,7 +42,7 @@ class Tree:
         return found
 
     def _strike(self, number: int) -> None:
-        """Signal those who are ours, and still were when they were taken hold of: pids are given anew."""
+        """Signal the processes that still belong to the run when their pidfd is open: pids are reused."""
         held = {}
         try:
             for pid in self._find():
@@ -73,7 +75,7 @@ class Tree:
 
 
 def beneath(root: int) -> set[int]:
-    """The pids of the living processes that descend from ``root``."""
+    """The pids of the living descendants of ``root``."""
     children: dict[int, set[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
