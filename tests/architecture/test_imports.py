@@ -62,7 +62,9 @@ PURE_EXTRAS = {
 """What is pure in the daemon. Translation reads the engine's JSON and its times; it asks no clock."""
 
 ONLY = {
-    "asyncio": set(),
+    "asyncio": {"lightd.engines.docker.bridge"},
+    "aiodocker": {"lightd.engines.docker"},
+    "aiohttp": {"lightd.engines.docker"},
     "quart": {"lightd.http"},
     "quart_trio": {"lightd.http"},
     "hypercorn": {"lightd.http"},

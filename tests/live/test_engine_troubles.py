@@ -4,6 +4,7 @@ import time
 import uuid
 from contextlib import asynccontextmanager
 
+import aiohttp
 import pytest
 import trio
 
@@ -164,7 +165,7 @@ async def check_others(daemon, new):
 @asynccontextmanager
 async def open_hasty(docker, tmp_path, monkeypatch):
     """A fleet that waits two seconds for an answer of its engine, which is behind a proxy."""
-    monkeypatch.setattr(calls, "DEADLINE", 2.0)
+    monkeypatch.setattr(calls, "DEADLINES", aiohttp.ClientTimeout(total=2))
     node = f"live-{uuid.uuid4()}"
     volume = tmp_path / "volumes" / str(uuid.uuid4())
     volume.mkdir(parents=True)

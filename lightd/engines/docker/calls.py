@@ -1,105 +1,50 @@
-"""Short calls to the Docker Engine: HTTP/1.1 over connections that are kept, and one table for its errors.
+"""Short calls to the Docker Engine: aiodocker beyond the bridge, and one table for its errors.
 
 The client is made without the engine, and works as soon as there is one. The API version is agreed on at
 the first call and again after every ``EngineUnavailable``: an engine may come back as another release.
-
-1. A call takes a connection that is kept, or opens one; with ``CONNECTIONS`` in use it waits for one.
-2. A connection that the engine has closed is discarded before anything is written to it.
-3. A connection is kept only after its response was read to the end. A call that fails or is cancelled closes
-   its connection, which is how the engine learns of it.
 """
 
-import json
-import select
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
-from urllib.parse import urlencode
 
+import aiodocker
+import aiohttp
 import attrs
-import h11
 import trio
 
 from actors.container.engine import EngineUnavailable
-from lightd.engines.docker import streams
+from lightd.engines.docker.bridge import Bridge
 from lightd.engines.docker.translate import Refused, to_version
 
+# `limit`: with none free, later calls wait `connect` seconds. Streams have connections of their own.
 CONNECTIONS: Final = 32
-"""Calls at once; later ones wait for at most ``TURN`` seconds. Streams have connections of their own."""
-TURN: Final = 10.0
-DEADLINE = 60.0
-"""Seconds that one call may take."""
+DEADLINES: Final = aiohttp.ClientTimeout(total=60, connect=10, sock_connect=5)
+
 LEAVING: Final = 3.0
-IN_A_THREAD: Final = 64 * 1024
-"""Bytes of JSON from which on it is parsed in a thread: 64 KiB take half a millisecond."""
 
-SERVICE_UNAVAILABLE: Final = 503
-NO_ENGINE: Final = "what answers is no engine"
-
-
-@attrs.define(eq=False)
-class _Connection:
-    """One connection to the engine, which is asked one thing after the other."""
-
-    _socket: trio.SocketStream
-    _http: h11.Connection = attrs.field(factory=lambda: h11.Connection(h11.CLIENT))
-
-    @property
-    def reusable(self) -> bool:
-        """Whether another request can be sent: the last one is over, and the engine has not closed it."""
-        if self._http.our_state is not h11.IDLE or self._http.their_state is not h11.IDLE:
-            return False
-        poll = select.poll()
-        poll.register(self._socket.socket.fileno(), select.POLLIN)
-        return not poll.poll(0)
-
-    async def ask(self, method: str, target: str, data: bytes) -> tuple[h11.Response, bytes]:
-        """Return the response with its body; raises ``EngineUnavailable`` when the connection is cut."""
-        headers = [
-            ("Host", "docker"),
-            ("Content-Type", "application/json"),
-            ("Content-Length", str(len(data))),
-        ]
-        http = self._http
-        head = http.send(h11.Request(method=method, target=target, headers=headers)) or b""
-        body = (http.send(h11.Data(data)) or b"") if data else b""
-        http.send(h11.EndOfMessage())
-        try:
-            await self._socket.send_all(head + body)
-        except trio.BrokenResourceError:
-            raise EngineUnavailable(streams.CUT) from None
-        while isinstance(response := await streams.next_event(self._socket, http), h11.InformationalResponse):
-            pass
-        if not isinstance(response, h11.Response):
-            raise EngineUnavailable(streams.CUT)
-        read = await streams.Body(self._socket, http).read()
-        if http.their_state is h11.DONE:
-            http.start_next_cycle()
-        return response, read
-
-    def close(self) -> None:
-        self._socket.socket.close()
+UNREACHABLE: Final = 900  # aiodocker's own status
 
 
 @attrs.define(eq=False)
 class Calls:
     """Asks the engine; made by ``open_calls``."""
 
-    _socket_path: str
+    _bridge: Bridge
+    _docker: aiodocker.Docker
     _version: str | None = None
     _agreeing: trio.Lock = attrs.field(factory=trio.Lock)
-    _free: trio.Semaphore = attrs.field(factory=lambda: trio.Semaphore(CONNECTIONS))
-    _kept: list[_Connection] = attrs.field(factory=list)
-    _running: set[trio.CancelScope] = attrs.field(factory=set)
-    _leaving: bool = False
 
     async def get(self, path: str, **params: str) -> Any:  # noqa: ANN401 - JSON
         """What the engine has at ``path``. Raises ``EngineUnavailable`` or ``Refused``, like ``change``."""
-        return await self._ask("GET", await self._to_target(path, params))
+        await self.version()
+        return await self._mapped(self._bridge.run, "GET", path, params, None)
 
     async def post(self, path: str, **params: str) -> Any:  # noqa: ANN401 - JSON
         """Have the engine do something that may be given up on; it may happen all the same."""
-        return await self._ask("POST", await self._to_target(path, params))
+        await self.version()
+        return await self._mapped(self._bridge.run, "POST", path, params, None)
 
     async def change(
         self, method: str, path: str, data: Mapping[str, Any] | None = None, **params: str
@@ -109,104 +54,83 @@ class Calls:
         A cancelled create leaves a container behind, and a start a process: who gives up on one must know
         that it has ended.
         """
-        return await self._ask(method, await self._to_target(path, params), data, to_its_end=True)
+        await self.version()
+        return await self._mapped(self._bridge.run_to_end, method, path, params, data)
 
     def leave(self) -> None:
         """Wait for no answer longer than ``LEAVING`` seconds from now on."""
-        self._leaving = True
-        for scope in self._running:
-            scope.deadline = min(scope.deadline, trio.current_time() + LEAVING)
+        self._bridge.hurry(LEAVING)
 
     async def version(self) -> str:
         """The agreed API version, as a path begins with it: ``v1.41``."""
         async with self._agreeing:
             if self._version is None:
-                self._version = to_version(await self._ask("GET", "/version"))
+                answer = await self._mapped(self._bridge.run, "GET", "version", {}, None, versioned=False)
+                self._version = self._docker.api_version = to_version(answer)
             return self._version
 
-    async def _to_target(self, path: str, params: Mapping[str, str]) -> str:
-        target = f"/{await self.version()}/{path}"
-        return f"{target}?{urlencode(params)}" if params else target
-
-    async def _ask(
-        self, method: str, target: str, data: Mapping[str, Any] | None = None, *, to_its_end: bool = False
+    async def _mapped(
+        self,
+        run: Any,  # noqa: ANN401 - one of the bridge's two
+        method: str,
+        path: str,
+        params: Mapping[str, str],
+        data: Mapping[str, Any] | None,
+        *,
+        versioned: bool = True,
     ) -> Any:  # noqa: ANN401 - JSON
-        body = b"" if data is None else json.dumps(data).encode()
+        query = partial(
+            self._docker._query_json,  # noqa: SLF001 - public ones have no deadlines, leave answers unread
+            path,
+            method,
+            params=params,
+            data=data,
+            versioned_api=versioned,
+        )
         try:
-            with trio.fail_after(TURN):
-                await self._free.acquire()
-            try:
-                response, found = await self._exchange(method, target, body, to_its_end=to_its_end)
-            finally:
-                self._free.release()
-            return await _to_value(response, found)
-        except trio.TooSlowError:
+            return await run(query)
+        except aiodocker.DockerError as error:
+            if error.status not in {UNREACHABLE, 503}:
+                raise Refused(error.status, error.message) from None
+            reason = _to_reason(error) if error.status == UNREACHABLE else error.message
+        except TimeoutError:
             reason = "it took too long"
-        except EngineUnavailable as error:
-            reason = str(error)
-        except OSError as error:
-            reason = f"it can't be reached: {error.strerror}"
+        except (aiohttp.ClientError, OSError) as error:
+            reason = type(error).__name__
         except (ValueError, TypeError, KeyError):
-            reason = NO_ENGINE
+            reason = "what answers is no engine"
         self._version = None
         raise EngineUnavailable(f"The engine does not answer: {reason}")
 
-    async def _exchange(
-        self, method: str, target: str, body: bytes, *, to_its_end: bool
-    ) -> tuple[h11.Response, bytes]:
-        await trio.lowlevel.checkpoint_if_cancelled()
-        seconds = LEAVING if self._leaving else DEADLINE
-        with trio.fail_after(seconds) as scope:
-            scope.shield = to_its_end
-            self._running.add(scope)
-            try:
-                connection = await self._connect()
-                try:
-                    return await connection.ask(method, target, body)
-                finally:
-                    if connection.reusable:
-                        self._kept.append(connection)
-                    else:
-                        connection.close()
-            finally:
-                self._running.discard(scope)
 
-    async def _connect(self) -> _Connection:
-        while self._kept:
-            connection = self._kept.pop()
-            if connection.reusable:
-                return connection
-            connection.close()
-        return _Connection(await trio.open_unix_socket(self._socket_path))
-
-    def close(self) -> None:
-        """Close the connections that are kept."""
-        while self._kept:
-            self._kept.pop().close()
-
-
-async def _to_value(response: h11.Response, body: bytes) -> Any:  # noqa: ANN401 - JSON
-    """What the engine answered: JSON, or "" where it has nothing to say. Raises ``Refused``."""
-    kind = dict(response.headers).get(b"content-type", b"")
-    if response.status_code >= 400:  # noqa: PLR2004 - HTTP's errors
-        message = json.loads(body)["message"] if kind == b"application/json" else body.decode()
-        if response.status_code == SERVICE_UNAVAILABLE:
-            raise EngineUnavailable(message)
-        raise Refused(response.status_code, message)
-    if not body:
-        return ""
-    if kind.partition(b";")[0] != b"application/json":
-        raise TypeError(NO_ENGINE)
-    if len(body) < IN_A_THREAD:
-        return json.loads(body)
-    return await trio.to_thread.run_sync(json.loads, body)
+def _to_reason(error: aiodocker.DockerError) -> str:
+    """Why nobody is at the socket, as the system says it: nothing is there, or it is not open to us."""
+    told: str | None = getattr(getattr(error.__context__, "os_error", None), "strerror", None)
+    return f"it can't be reached: {told}" if told else "it can't be reached"
 
 
 @asynccontextmanager
-async def open_calls(socket_path: str) -> AsyncIterator[Calls]:
+async def open_calls(bridge: Bridge, socket_path: str) -> AsyncIterator[Calls]:
     """A client for the engine at the socket, which need not be there yet."""
-    calls = Calls(socket_path)
+    session = await bridge.run(_open_session, socket_path)
     try:
-        yield calls
+        yield Calls(bridge, await bridge.run(_make_docker, session))
     finally:
-        calls.close()
+        with trio.move_on_after(2, shield=True):
+            await bridge.run(session.close)
+
+
+async def _open_session(socket_path: str) -> aiohttp.ClientSession:
+    connector = aiohttp.UnixConnector(socket_path, limit=CONNECTIONS)
+    return aiohttp.ClientSession(connector=connector, timeout=DEADLINES, read_bufsize=1 << 20)
+
+
+async def _make_docker(session: aiohttp.ClientSession) -> aiodocker.Docker:
+    # The version stands for "not agreed on yet"; aiodocker's own "auto" asks once for each first call.
+    return aiodocker.Docker(
+        "unix://localhost",
+        connector=session.connector,
+        session=session,
+        timeout=DEADLINES,
+        api_version="v1.41",
+    )

@@ -1,7 +1,7 @@
 """The Docker Engine as ``actors.container.engine`` wants it (Engine API 1.41 and later).
 
-- Short calls go through ``calls`` over kept connections; consoles, events, pulls and logs are streams with
-  connections of their own.
+- Short calls go through ``calls`` (aiodocker beyond the bridge); consoles, events, pulls and logs are streams
+  of their own, natively in Trio.
 - Names are deterministic and every container says in its labels whose it is, so what an interrupted call left
   behind is found again. What carries the name but not our node's label isn't touched.
 - Create, start and remove run a few at a time (``containers``). Signals never wait in that line.
@@ -31,7 +31,7 @@ from actors.container.engine import (
 from actors.container.spec import ContainerSpec, Limits, PortBinding
 from actors.kernel.turns import Turns
 from lightd.engines.container_networks import ContainerNetworks
-from lightd.engines.docker import attach, calls, pull, recipe, streams, translate
+from lightd.engines.docker import attach, bridge, calls, pull, recipe, streams, translate
 from lightd.engines.docker.containers import CONFLICT, NOT_FOUND, Containers, refusals, someone_elses
 from lightd.engines.docker.frames import Tail, Unframer
 from lightd.engines.docker.images import Images
@@ -272,7 +272,7 @@ async def open_docker_engine(
     configuration says of containers now.
     """
     layout = recipe.Layout(node, containers_path, volumes_path)
-    async with calls.open_calls(socket_path) as client:
+    async with bridge.open_bridge() as door, calls.open_calls(door, socket_path) as client:
         held = policy or Policy()
         network, containers = Network(client, inside or ContainerNetworks(), held), Containers(client, node)
         images = Images(socket_path, client, containers, node)

@@ -1,7 +1,8 @@
 """Streams of the Docker Engine, natively in Trio: an h11 handshake on its socket, then what follows.
 
-Each stream has a connection of its own, which is closed when its context is left; for the engine that is the
-end of what it was asked for, a pull included.
+Long streams don't go through aiodocker: there, one too many in the connection pool makes every later call
+wait for ever, and a cancelled one leaks its socket. Here each has a connection of its own, which is closed
+when its context is left; for the engine that is the end of what it was asked for, a pull included.
 """
 
 import json
@@ -18,7 +19,6 @@ from lightd.engines.docker.translate import Refused
 
 HANDSHAKE_SECONDS: Final = 20.0
 CHUNK: Final = 64 * 1024
-CUT: Final = "The engine cut the connection off"
 LINE_BOUND: Final = 1024 * 1024
 """Bytes of one JSON message; the engine's are hundreds. A longer one is no engine's answer."""
 
@@ -34,7 +34,7 @@ class Body:
         return self
 
     async def __anext__(self) -> bytes:
-        match await next_event(self._socket, self._connection):
+        match await _next_event(self._socket, self._connection):
             case h11.Data(data=data):
                 return bytes(data)
             case _:
@@ -127,7 +127,7 @@ async def _asked(
             await socket.send_all(data)
         except trio.BrokenResourceError:
             raise EngineUnavailable("The engine closed the connection") from None
-        match await next_event(socket, connection):
+        match await _next_event(socket, connection):
             case h11.Response() | h11.InformationalResponse() as answer:
                 return connection, answer
             case _:
@@ -145,8 +145,7 @@ async def _check_accepted(answer: h11.Response | h11.InformationalResponse, body
         raise EngineUnavailable("The engine did not answer in time")
 
 
-async def next_event(socket: trio.SocketStream, connection: h11.Connection) -> object:
-    """Return the next event of h11, or raise ``EngineUnavailable`` when the connection is cut."""
+async def _next_event(socket: trio.SocketStream, connection: h11.Connection) -> object:
     while True:
         try:
             event = connection.next_event()
@@ -154,4 +153,4 @@ async def next_event(socket: trio.SocketStream, connection: h11.Connection) -> o
                 return event
             connection.receive_data(await socket.receive_some(CHUNK))
         except (h11.RemoteProtocolError, trio.BrokenResourceError):
-            raise EngineUnavailable(CUT) from None
+            raise EngineUnavailable("The engine cut the connection off") from None
