@@ -281,6 +281,15 @@ async def test_discarded_console_is_forgotten_and_stays_so(desk, autojump_clock)
     assert "s1" not in desk.log._entries
 
 
+async def test_log_of_an_earlier_container_is_removed_at_once_where_no_console_prints(desk, autojump_clock):
+    desk.print(1, 5)
+    await trio.sleep(60)
+    assert "s1" in desk.log._entries
+    desk.scribe.discard_old("s1")
+    await trio.sleep(EVERY / 10)
+    assert "s1" not in desk.log._entries
+
+
 async def test_console_that_is_discarded_while_it_is_copied_is_forgotten(desk, autojump_clock):
     desk.log.seconds = 5.0
     desk.print(1, 5)

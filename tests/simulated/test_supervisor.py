@@ -4,7 +4,12 @@ import pytest
 import trio
 import trio.testing
 
+from actors.kernel import supervisor as supervisor_module
+from actors.kernel.backoff import Backoff
 from actors.kernel.supervisor import RestartIntensity, is_outage, open_supervisor
+
+EXACT = Backoff(0.5, 8.0)
+"""Delays without jitter, which add up exactly in floating point."""
 
 
 class Outage(Exception):  # noqa: N818 - named like the real ones
@@ -75,6 +80,42 @@ async def test_delay_falls_back_after_a_quiet_spell(autojump_clock):
         await trio.sleep(102)
     assert began[3] - began[2] >= 0.8 * 0.4
     assert began[4] - began[3] - 100 <= 1.2 * 0.1
+
+
+@pytest.mark.parametrize(("life", "delay"), [(60.0, 1.0), (60.5, 0.5)], ids=["not yet quiet", "quiet"])
+async def test_delay_falls_back_after_more_than_the_time_of_the_intensity(
+    life, delay, autojump_clock, monkeypatch
+):
+    monkeypatch.setattr(supervisor_module, "BACKOFF", EXACT)
+    began = []
+
+    async def work():
+        began.append(trio.current_time())
+        if len(began) == 2:
+            await trio.sleep(life)
+        raise KeyError
+
+    async with open_supervisor(RestartIntensity(restarts=3, within=60.0)) as supervisor:
+        supervisor.start("child", work)
+        await trio.sleep(0.5 + life + delay + 0.25)
+    assert began == [0.0, 0.5, 0.5 + life + delay]
+
+
+@pytest.mark.parametrize(("second", "quarantined"), [(60.0, True), (60.5, False)], ids=["within", "after"])
+async def test_crash_at_the_end_of_the_time_still_counts(second, quarantined, autojump_clock, monkeypatch):
+    monkeypatch.setattr(supervisor_module, "BACKOFF", EXACT)
+    moments = [0.0, second]
+
+    async def work():
+        if moments:
+            await trio.sleep_until(moments.pop(0))
+            raise KeyError
+        await trio.sleep_forever()
+
+    async with open_supervisor(RestartIntensity(restarts=1, within=60.0)) as supervisor:
+        child = supervisor.start("child", work)
+        await trio.sleep(100)
+        assert (child.quarantined is not None) is quarantined
 
 
 async def test_one_crash_too_many_within_the_time_is_quarantine(autojump_clock):
