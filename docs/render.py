@@ -1,6 +1,7 @@
 """Generates the pages of ``docs/`` that are derived from the code; ``--check`` only lists outdated ones."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from inspect import getdoc
@@ -14,10 +15,15 @@ from actors.container import effects, events, messages
 from actors.container.decider import DECIDER
 from actors.container.spec import ContainerSpec
 from actors.container.state import PHASES, Change, Kind, Phase, Stage, State
+from actors.tokens.grant import PERMISSIONS
+from lightd.access import scopes
 from lightd.api.events import PUBLIC, Field
 from lightd.http import error_codes
+from lightd.http.live.inbound import INBOUND
+from lightd.http.live.kinds import OUTBOUND
 from lightd.http.openapi import document
-from lightd.http.openapi.entry import Entry
+from lightd.http.route import Route
+from lightd.http.routes import table
 from lightd.journal.codec import KINDS
 
 HERE = Path(__file__).parent
@@ -142,48 +148,89 @@ def reference() -> Iterator[str]:
     yield RENDERED
     yield document.TEXT
     yield (
-        "This page has the same content as [openapi.json](openapi.json), which a running daemon serves at "
-        "`/openapi.json`, and as an HTML page at `/docs`. Every route can also return 400 "
-        "`invalid_request`, 401 `unauthorized`, 403 `vendor_header_required`, 500 `internal_error`, and "
-        "the errors that the server returns before a request reaches a route. All examples are run, from "
-        "the first to the last, by `api/test_reference.py`, and with a real Docker Engine by "
-        "`live/test_document.py`. They use these definitions:"
+        "This page has the same content as the OpenAPI document, which a running daemon serves at "
+        "`/openapi.json` and as an HTML page at `/docs`. Every route can also return 400 `invalid_request`, "
+        "401 `unauthorized`, 403 `vendor_header_required`, 500 `internal_error`, and the errors that the "
+        "server returns before a request reaches a route. All examples are run, from the first to the last, "
+        "by `api/test_reference.py`, and with a real Docker Engine by `live/test_document.py`. They use "
+        "these definitions:"
     )
     yield f"```bash\nurl=http://localhost:8070 token=lightd_…\n{document.PRELUDE}\n```"
-    for section in document.SECTIONS:
+    for section in table.SECTIONS:
         yield f"## {section.name}\n\n{section.text}"
-        for entry in section.entries:
-            yield from _route(entry)
+        for route in section.routes:
+            yield from _route(route)
+    yield "## Permissions"
+    yield (
+        "What each route needs. Routes with † concern the whole node: a token with `containers` gets a 403 "
+        "there. See [What a token may do](api.md#what-a-token-may-do)."
+    )
+    yield "\n".join(_permission_rows())
+    yield "What each WebSocket frame needs:"
+    yield "\n".join(_frame_rows())
 
 
-def _route(entry: Entry) -> Iterator[str]:
-    yield f"### `{entry.method} {entry.path}`"
-    needs = document.needs_of(entry)
-    told = "" if needs == "nothing" else f"Needs: {needs}."
-    yield " ".join(filter(None, (f"{entry.summary}.", entry.text, told)))
-    yield f"```bash\n{document.to_sample(entry)}\n```"
+_PARAMETERS = {"{operation_id}": ":operation", "{ip}": ":ip", "{port}": ":port"}
+
+
+def _to_path(route: Route) -> str:
+    return re.sub(r"{\w+}", lambda found: _PARAMETERS.get(found[0], ":id"), route.path)
+
+
+def _permission_rows() -> Iterator[str]:
+    yield "| needs | routes |"
+    yield "|---|---|"
+    for needs in (scopes.NOTHING, scopes.MASTER, scopes.TOKEN, *PERMISSIONS):
+        named = [
+            f"`{route.method} {_to_path(route)}`"
+            + "†" * (route.subject is scopes.Node and needs in PERMISSIONS)
+            for route in table.ROUTES
+            if route.permission == needs
+        ]
+        if named:
+            yield f"| {_to_cell(needs)} | {', '.join(named)} |"
+
+
+def _frame_rows() -> Iterator[str]:
+    yield "| needs | client → server | server → client |"
+    yield "|---|---|---|"
+    for needs in (scopes.TOKEN, *PERMISSIONS):
+        directions = [
+            ", ".join(f"`{name}`" for name, kind in kinds.items() if kind.permission == needs) or "none"
+            for kinds in (INBOUND, OUTBOUND)
+        ]
+        if directions != ["none", "none"]:
+            yield f"| {_to_cell(needs)} | {' | '.join(directions)} |"
+
+
+def _to_cell(needs: str) -> str:
+    return f"`{needs}`" if needs in PERMISSIONS else needs
+
+
+def _route(route: Route) -> Iterator[str]:
+    yield f"### `{route.method} {route.path}`"
+    needs = "" if route.is_open else f"Needs: {route.permission}."
+    yield " ".join(filter(None, (f"{route.summary}.", route.text, needs)))
+    yield f"```bash\n{document.to_sample(route)}\n```"
     found: dict[int, list[str]] = {}
-    for code in dict.fromkeys(entry.faults):
+    for code in dict.fromkeys(route.errors):
         found.setdefault(error_codes.CODES[code].status, []).append(f"`{code}`")
     if found:
         yield "Errors: " + " · ".join(f"{status} {', '.join(found[status])}" for status in sorted(found))
-
-
-def openapi() -> Iterator[str]:
-    """The OpenAPI document, as the daemon serves it."""
-    yield json.dumps(document.to_document(), indent=1, ensure_ascii=False)
 
 
 PAGES = {
     "lifecycle.md": lifecycle,
     "events.md": to_events,
     "reference.md": reference,
-    "openapi.json": openapi,
 }
 
 
 def main(arguments: list[str]) -> int:
-    """Write the pages, or with ``--check`` compare them."""
+    """Write the pages, or with ``--check`` compare them; ``--openapi`` prints the OpenAPI document."""
+    if "--openapi" in arguments:
+        print(json.dumps(document.to_document(table.SECTIONS), indent=1, ensure_ascii=False))
+        return 0
     assert set(get_args(events.Event)) <= {kind.event for kind in KINDS}  # noqa: S101 - otherwise the page would be incomplete
     stale = []
     for name, render in PAGES.items():

@@ -28,7 +28,7 @@ SOURCES = 4096
 
 
 @attrs.define(eq=False)
-class Told:
+class LogLimits:
     """Says which requests are logged. ``_paid`` has the time at which each source has all its lines again."""
 
     _clock: Callable[[], float] = trio.current_time

@@ -6,7 +6,7 @@ otherwise anybody could fill the disk. Bodies, queries and the text of console c
 """
 
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any, Final
@@ -19,12 +19,13 @@ from lightd.audit.entry import UNANSWERED, Asked, to_text
 from lightd.audit.trail import Call, follow
 from lightd.http.errors import Answer, to_answer
 from lightd.http.identity import of_request
+from lightd.http.route import Route
 from lightd.system import System
 
 CHANGING: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
-def install(app: QuartTrio, system: System) -> None:
+def install(app: QuartTrio, system: System, routes: Mapping[str, Route]) -> None:
     """Record every call of ``app`` that can change something.
 
     Must be called after the function that authenticates was registered: it sets ``g.identity``.
@@ -35,7 +36,8 @@ def install(app: QuartTrio, system: System) -> None:
     async def begin() -> None:
         if request.method in CHANGING and request.routing_exception is None:
             call = _to_call(system)
-            call.urgent = _is_urgent()
+            rule = request.url_rule
+            call.urgent = rule is not None and routes[rule.endpoint].frees_space
             g.call = call
             follow(call)
             await trail.begin(call)
@@ -86,11 +88,6 @@ def _to_asked(system: System, method: str, path: str, address: str | None) -> As
     return Asked(
         system.audit.clock(), of_request().token_id, address or "", g.request_id, method, to_text(path)
     )
-
-
-def _is_urgent() -> bool:
-    """Whether it frees space on a disk that may be full: a deletion in a volume."""
-    return request.method == "DELETE" and "/files" in (request.url_rule.rule if request.url_rule else "")
 
 
 async def _to_code(response: ResponseTypes) -> str | None:

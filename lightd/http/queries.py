@@ -1,6 +1,7 @@
 """Values of a query or a path, read as strictly as a body."""
 
 import re
+from collections.abc import Container
 
 from quart import request
 from werkzeug.datastructures import MultiDict
@@ -22,15 +23,8 @@ def path() -> RelativePath:
     return parse_path(text)
 
 
-def check_names(*known: str) -> None:
-    """Raise a 400 where the request's query has a name that the route doesn't know, or one twice."""
-    if not request.query_string:
-        return
-    check_names_of(request.args, *known)
-
-
-def check_names_of(args: MultiDict[str, str], *known: str) -> None:
-    """Raise a 400 where ``args`` have a name that isn't ``known``, or one twice."""
+def check_names(args: MultiDict[str, str], known: Container[str]) -> None:
+    """Raise a 400 if ``args`` have a name that isn't ``known``, or one twice."""
     for name in args:
         if name not in known:
             raise bad_request(f"{name[:80]}: unknown query parameter")

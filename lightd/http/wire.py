@@ -25,7 +25,7 @@ SMALL = 512 * 1024
 """Bytes that a route takes unless it says otherwise: far more than anybody needs who means it well."""
 LISTS = 1024 * 1024
 """For the routes whose body is a list of up to ``LONGEST_LIST`` entries."""
-WHOLE = 2 * 1024 * 1024
+LARGE = 2 * 1024 * 1024
 """For the routes whose body holds the whole of a file or of a script."""
 EMPTY = 1024
 """Where no body is taken: blanks and ``{}`` are none, and nothing else is looked at."""

@@ -1,5 +1,6 @@
 import pytest
 
+from lightd.http import app
 from lightd.http.live import session
 from tests.api.front import ACCOUNTED, open_api
 
@@ -20,15 +21,14 @@ async def accounted(tmp_path):
 
 @pytest.fixture
 def on_air(monkeypatch):
-    """The stations that sockets listen to, once there is a daemon."""
+    """The hub of the broadcasts that sockets listen to, once there is a daemon."""
     found = []
-    install = session.install
 
-    def catch(app, system, stations, shares):
-        found.append(stations)
-        install(app, system, stations, shares)
+    def catch(system, hub, shares):
+        found.append(hub)
+        return session.Sessions(system, hub, shares)
 
-    monkeypatch.setattr(session, "install", catch)
+    monkeypatch.setattr(app, "Sessions", catch)
     return found
 
 

@@ -5,7 +5,7 @@ import time
 
 import trio
 
-from lightd.http import app
+from lightd.http.routes import node
 from lightd.http.wire import to_json
 from lightd.logs import loop_delay
 
@@ -17,14 +17,14 @@ async def test_handler_that_blocks_the_loop_is_named_in_the_log(api, caplog, mon
         time.sleep(BLOCKED)
         return to_json(value)
 
-    monkeypatch.setattr(app, "to_json", block)
+    monkeypatch.setattr(node, "to_json", block)
     api.system.delays.reset()
     with caplog.at_level(logging.WARNING, logger="lightd.logs.loop_delay"):
         await api.get("/api/v1/public/ping")
         await api.get("/api/v1/public/ping")
-    told = [record for record in caplog.records if "lightd.http.app" in record.getMessage()]
+    told = [record for record in caplog.records if "lightd.http.routes.node" in record.getMessage()]
     assert len(told) == 1  # the second came too soon after the first
-    assert "lightd.http.app.make_app.<locals>.ping" in told[0].getMessage()
+    assert "lightd.http.routes.node.ping" in told[0].getMessage()
     assert "lightd.http.transport.app_calls.Call.run" in told[0].getMessage()
     assert api.system.delays.longest >= BLOCKED
     assert sum(api.system.delays.counts[6:]) >= 2

@@ -4,6 +4,8 @@ import base64
 import hashlib
 import json
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,24 +17,24 @@ from lightd.api import bodies, file_bodies
 from lightd.api.errors import ApiError
 from lightd.files import errors as file_errors
 from lightd.http import errors
-from lightd.http.app import OPEN, make_app
+from lightd.http.app import make_app
 from lightd.http.error_codes import CODES, FRAME_CODES, SERVER_CODES, STATUSES
-from lightd.http.openapi import document, frames
+from lightd.http.openapi import document
 from lightd.http.openapi.page import to_embedded, to_page, to_text
 from lightd.http.openapi.schemas import of_body
+from lightd.http.routes.table import ROUTES, SECTIONS
 from lightd.http.transport import refusal
 from lightd.http.transport.connection import Connection
 from tests.api.front import HEADERS
 from tests.contracts.api_checks import check_answer
 
 ROOT = Path(__file__).parents[2]
-DOCUMENT = document.to_document()
+DOCUMENT = document.to_document(SECTIONS)
 OPERATIONS = [
     (method.upper(), path, operation)
     for path, operations in DOCUMENT["paths"].items()
     for method, operation in operations.items()
 ]
-ENTRIES = [entry for section in document.SECTIONS for entry in section.entries]
 ADDED = {"HEAD", "OPTIONS"}  # to a route by the framework
 
 
@@ -65,8 +67,10 @@ async def test_every_websocket_route_is_described(api):
     assert routes == set(DOCUMENT["x-websocket"]["paths"])
 
 
-def test_stored_document_is_the_one_that_is_served():
-    assert json.loads((ROOT / "docs/openapi.json").read_text()) == DOCUMENT == json.loads(to_text())
+def test_document_is_printed_as_it_is_served():
+    script = [sys.executable, ROOT / "docs/render.py", "--openapi"]
+    printed = subprocess.run(script, capture_output=True, check=True).stdout
+    assert json.loads(printed) == DOCUMENT == json.loads(to_text(SECTIONS))
 
 
 def test_names_are_given_once_and_every_parameter_of_a_path_is_described():
@@ -80,27 +84,29 @@ def test_names_are_given_once_and_every_parameter_of_a_path_is_described():
 
 
 def test_open_routes_of_the_document_are_those_of_the_application():
-    assert {path for _, path, operation in OPERATIONS if operation.get("security") == []} == OPEN
+    assert {path for _, path, operation in OPERATIONS if operation.get("security") == []} == {
+        route.path for route in ROUTES if route.is_open
+    }
 
 
 def test_every_schema_is_one():
     for schema in [
         *DOCUMENT["components"]["schemas"].values(),
-        *frames.TOLD.values(),
-        *frames.ASKED.values(),
+        *DOCUMENT["x-websocket"]["server"].values(),
+        *DOCUMENT["x-websocket"]["client"].values(),
     ]:
         jsonschema_rs.Draft202012Validator({**schema, "components": DOCUMENT["components"]})
 
 
 def test_every_reference_leads_somewhere():
-    for where in re.findall(r'"\$ref":"#/([^"]+)"', to_text()):
+    for where in re.findall(r'"\$ref":"#/([^"]+)"', to_text(SECTIONS)):
         found = DOCUMENT
         for key in where.split("/"):
             found = found[key]
 
 
 def test_answer_takes_no_field_that_the_document_lacks():
-    schemas = json.loads(to_text())["components"]["schemas"]
+    schemas = json.loads(to_text(SECTIONS))["components"]["schemas"]
     for name, schema in schemas.items():
         for each in schema.get("oneOf", [schema]):
             assert each["additionalProperties"] is False, name
@@ -212,7 +218,7 @@ async def test_page_holds_nothing_of_the_node(api):
 
 
 def test_page_asks_nobody_for_anything():
-    html = to_page().html
+    html = to_page(SECTIONS).html
     addresses = [
         value
         for _, attributes in parts_of(html).tags
@@ -307,4 +313,4 @@ async def test_document_is_one_piece_of_memory_for_all_who_ask(api):
         patch.setattr(Connection, "write_large", keep)
         for _ in range(3):
             await api.ask("GET", "/docs", headers={"Accept-Encoding": "identity"})
-    assert [each is to_page().body for each in sent] == [True] * 3
+    assert [each is to_page(SECTIONS).body for each in sent] == [True] * 3

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from actors.container.state import Phase
-from lightd.http.app import make_app
+from lightd.http import app
 from lightd.http.live import broadcast as feeds
 from lightd.http.live import session
 from lightd.http.transport import server
@@ -224,13 +224,12 @@ def stations_of(api):
 async def watched(tmp_path, monkeypatch):
     """A served daemon on a fake engine, its stations at hand."""
     found = []
-    install = session.install
 
-    def catch(app, system, stations, shares):
-        found.append(stations)
-        install(app, system, stations, shares)
+    def catch(system, hub, shares):
+        found.append(hub)
+        return session.Sessions(system, hub, shares)
 
-    monkeypatch.setattr(session, "install", catch)
+    monkeypatch.setattr(app, "Sessions", catch)
     async with open_api(tmp_path) as api:
         yield Seen(api, found[0])
 
@@ -335,7 +334,7 @@ async def test_viewer_under_tls_is_sent_the_same_in_batches_and_disturbs_nobody(
     printer = await a_printer(watched)
     where = [server.Address("127.0.0.1", 0)]
     async with server.open_server(
-        make_app(watched.system, watched.stations), where, to_context=lambda: ours
+        app.make_app(watched.system, watched.stations), where, to_context=lambda: ours
     ) as front:
         stream = trio.SSLStream(
             await trio.open_tcp_stream("127.0.0.1", front.addresses[0].port),

@@ -30,8 +30,11 @@ def test_contributors_page_names_nox_sessions_that_exist(page):
 @pytest.mark.parametrize(
     ("page", "name", "file"),
     [
-        ("CONTRIBUTING.md", "ROUTES", "lightd/http/scopes.py"),
-        ("CONTRIBUTING.md", "ROUTES", "lightd/http/app.py"),
+        ("CONTRIBUTING.md", "Route", "lightd/http/route.py"),
+        ("CONTRIBUTING.md", "ROUTES", "lightd/http/routes/table.py"),
+        ("CONTRIBUTING.md", "SECTIONS", "lightd/http/routes/table.py"),
+        ("CONTRIBUTING.md", "OUTBOUND", "lightd/http/live/kinds.py"),
+        ("CONTRIBUTING.md", "INBOUND", "lightd/http/live/inbound.py"),
         ("CONTRIBUTING.md", "ContainerSpec", "actors/container/spec.py"),
         ("CONTRIBUTING.md", "KINDS", "lightd/journal/codec.py"),
         ("CONTRIBUTING.md", "ContainerBody", "lightd/api/bodies.py"),

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import trio
 
-from lightd.http import scopes
+from lightd.http.routes.table import ROUTES
 from tests.bench import figures
 from tests.bench.node import Node, Past, open_node, write
 from tests.support.daemon import TOKEN
@@ -53,8 +53,9 @@ QUERIES = ("token=a&" * 4000, "%41" * 10_000, "a&" * 15_000, "path=" + "a/" * 15
 
 def to_requests(*, quick: bool) -> Iterator[tuple[str, bytes]]:
     """Hostile requests to every route, each with what it is."""
-    for route in scopes.ROUTES:
-        method, _, rule = route.partition(" ")
+    for each in ROUTES:
+        method, rule = each.method, each.rule
+        route = f"{method} {rule}"
         path = rule.replace("<ip>", "127.0.0.1").replace("<port>", "25565").replace("<volume_id>", str_uuid())
         path = (
             path.replace("<internal_id>", "server-00001")

@@ -19,12 +19,13 @@ from pathlib import Path
 import attrs
 import trio
 
-from lightd.http.app import PING
 from tests.bench import figures
 from tests.bench.clients import Api
 from tests.bench.hostile import Times
 from tests.bench.process import resident
 from tests.support.daemon import HEADERS, Daemon
+
+PING = "/api/v1/public/ping"
 
 BENCH = "hostile-tenants"
 NAMES, NAMES_QUICK = 1_500_000, 100_000

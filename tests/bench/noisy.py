@@ -23,7 +23,6 @@ from pathlib import Path
 import attrs
 
 from actors.container.spec import ContainerSpec, Limits
-from lightd.http.app import PING
 from tests.bench import docker, figures
 from tests.bench.audience import Viewer as Watched
 from tests.bench.audience import connect
@@ -32,6 +31,8 @@ from tests.bench.hostile import Times, undisturbed
 from tests.bench.installation import open_daemon
 from tests.rig import engine
 from tests.support.daemon import HEADERS, TOKEN, Daemon
+
+PING = "/api/v1/public/ping"
 
 LONG = "x" * 193
 OFFENDERS = (

@@ -10,6 +10,7 @@ import jsonschema_rs
 
 from lightd.http import error_codes
 from lightd.http.openapi.document import to_document
+from lightd.http.routes.table import SECTIONS
 
 AT_THE_DOOR = {code: error_codes.CODES[code] for code in ("unauthorized", "vendor_header_required")}
 FULL = ("too_many_connections", 503)
@@ -22,7 +23,7 @@ SOCKETS = {**INSTEAD, **error_codes.CODES, **error_codes.FRAME_CODES}
 @cache
 def _routes():
     found = []
-    for path, operations in to_document()["paths"].items():
+    for path, operations in to_document(SECTIONS)["paths"].items():
         pattern = re.sub(r"\\\{[a-z_]+\\\}", "[^/]+", re.escape(path))
         found.append((path.count("{"), re.compile(pattern + "/?"), path, operations))
     return sorted(found, key=lambda each: each[0])
@@ -40,10 +41,10 @@ def find(path):
 @cache
 def _validator(*keys):
     """A validator for the schema at ``keys`` of the document."""
-    at = to_document()
+    at = to_document(SECTIONS)
     for key in keys:
         at = at[key]
-    schema = {**at, "components": to_document()["components"]}
+    schema = {**at, "components": to_document(SECTIONS)["components"]}
     return jsonschema_rs.Draft202012Validator(schema)
 
 
@@ -94,7 +95,7 @@ def check_answer(method, path, status, media, to_body):
 
 def check_frame(frame):
     """A frame of the server's is in the document, with these fields."""
-    assert frame.get("event") in to_document()["x-websocket"]["server"], frame
+    assert frame.get("event") in to_document(SECTIONS)["x-websocket"]["server"], frame
     _check_shape(_validator("x-websocket", "server", frame["event"]), frame, "WebSocket")
 
 

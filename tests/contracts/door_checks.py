@@ -3,6 +3,7 @@
 import re
 
 from lightd.http.openapi.document import to_document
+from lightd.http.routes.table import SECTIONS
 
 MEDIA_TYPE = "Application/vnd.pkglatv1+json"
 GUESSED = (429, "too_many_attempts")  # where guesses at tokens are counted
@@ -18,7 +19,7 @@ SAMPLES = {
 
 def routes():
     """Every path with samples in it, and its methods."""
-    for path, operations in to_document()["paths"].items():
+    for path, operations in to_document(SECTIONS)["paths"].items():
         sample = re.sub(r"\{(\w+)\}", lambda found: SAMPLES.get(found[1], "x"), path)
         yield sample, {method.upper(): operation for method, operation in operations.items()}
 

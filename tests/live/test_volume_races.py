@@ -9,7 +9,6 @@ file of the volume, packed or not, may hold what it holds. ``LIGHTD_RACE_SECONDS
 import itertools
 import os
 import random
-import re
 import socket
 import tarfile
 import zipfile
@@ -19,6 +18,7 @@ import httpx
 import pytest
 import trio
 
+from lightd.http.routes import table
 from tests.contracts.api_checks import CHECKED
 from tests.support.daemon import HEADERS
 from tests.support.scene import SECRET, photograph
@@ -114,9 +114,9 @@ async def race(daemon):
 
 
 ROUTES = {("HEAD", "/files/content")} | {
-    (method.upper(), route)
-    for page in (Path(__file__).parents[2] / "lightd/http/routes").glob("*.py")
-    for method, route in re.findall(r'@routes\.(\w+)\("/volumes/<volume_id>(.*?)"\)', page.read_text())
+    (route.method, route.rule.removeprefix("/volumes/<volume_id>"))
+    for route in table.ROUTES
+    if route.rule.startswith("/volumes/<volume_id>")
 }
 """Every route of a volume that there is."""
 SPARE = 4

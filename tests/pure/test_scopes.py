@@ -1,47 +1,56 @@
-"""The tables of scopes: what they need to be whole, and what they say of a token."""
+"""The records of routes and frames: what they must have, and what they say of a token."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
-from quart.routing import QuartRule
-from werkzeug.routing import Map
 
 from actors.tokens.grant import EVERYTHING, PERMISSIONS, Grant
+from lightd.access import scopes
 from lightd.access.scopes import Container, Node, Operation, Port, Visible, Volume
-from lightd.http import scopes
-from lightd.http.live import inbound, kinds
-from lightd.http.scopes import Row
+from lightd.http import route as route_module
+from lightd.http.live import kinds
+from lightd.http.live.inbound import INBOUND
+from lightd.http.live.kinds import OUTBOUND
+from lightd.http.route import WEBSOCKET, Route, Section
+from lightd.http.routes.table import ROUTES
 from tests.support.scoped import read_frames, read_routes, to_written
 
-HTTP = Path(scopes.__file__).parent
+HTTP = Path(route_module.__file__).parent
 SOURCES = [path for path in HTTP.rglob("*.py") if path.parent.name != "openapi"]
 
 
-def bound(path, *methods, **options):
-    """A rule as the framework hands it out."""
-    rule = QuartRule(path, methods=methods or None, endpoint="x", **options)
-    Map([rule])
-    return rule
+async def handle(*_):
+    """Never called."""
 
 
-def test_page_of_the_api_says_what_the_table_says():
+def a_route(path, subject=Node, method="GET", permission="admin", **fields):
+    return Route(
+        method=method,
+        path=path,
+        permission=permission,
+        subject=subject,
+        **{"handler": handle, "name": "x", "summary": "x", **fields},
+    )
+
+
+def test_page_of_the_reference_says_what_the_records_say():
     closed = {
-        to_written(route): (row.needs, row.subject is Node and row.needs in PERMISSIONS)
-        for route, row in scopes.ROUTES.items()
+        to_written(route): (route.permission, route.subject is Node and route.permission in PERMISSIONS)
+        for route in ROUTES
     }
     assert closed == read_routes()
-    assert len(closed) == len(scopes.ROUTES)
+    assert len(closed) == len(ROUTES)
 
 
 def test_page_says_what_each_frame_needs():
-    assert read_frames(1) == kinds.INBOUND
-    assert read_frames(2) == kinds.OUTBOUND
+    assert read_frames(1) == {name: kind.permission for name, kind in INBOUND.items()}
+    assert read_frames(2) == {name: kind.permission for name, kind in OUTBOUND.items()}
 
 
-def test_every_frame_that_a_viewer_may_send_has_a_row_and_every_row_a_frame():
-    assert kinds.INBOUND.keys() == inbound.FRAMES.keys()
-    assert set(kinds.INBOUND.values()) <= set(PERMISSIONS)
+def test_frame_that_a_viewer_may_send_needs_a_permission():
+    assert {kind.permission for kind in INBOUND.values()} <= set(PERMISSIONS)
 
 
 def test_every_kind_of_frame_that_is_sent_has_a_row_and_every_row_a_kind():
@@ -51,7 +60,7 @@ def test_every_kind_of_frame_that_is_sent_has_a_row_and_every_row_a_kind():
             if isinstance(node, ast.Dict):
                 named = zip(node.keys, node.values, strict=True)
                 found |= {ast.unparse(kind) for key, kind in named if key and ast.unparse(key) == "'event'"}
-    assert found == set(map(repr, kinds.OUTBOUND))
+    assert found == set(map(repr, OUTBOUND))
 
 
 def test_no_frame_is_made_elsewhere():
@@ -59,62 +68,67 @@ def test_no_frame_is_made_elsewhere():
     assert makers <= {"frames.py", "source.py", "session.py", "inbound.py", "history.py", "expiry.py"}
 
 
-def test_route_without_a_row_is_refused():
-    for rule in (
-        bound("/containers", "GET", "PUT"),
-        bound("/containers/<internal_id>/shell", "GET"),
-        bound("/ws/<internal_id>/shell", "GET", websocket=True),
-        bound("/containers"),
-        bound("/containers", "OPTIONS"),
-    ):
-        with pytest.raises(scopes.UnlistedRoute, match="has no row"):
-            scopes.check_listed([rule])
+def test_route_without_a_permission_or_a_subject_cannot_be_written():
+    whole = {"method": "GET", "path": "/x", "permission": "admin", "subject": Node}
+    rest = {"handler": handle, "name": "x", "summary": "x"}
+    Route(**whole, **rest)
+    for missing in ("permission", "subject", "handler"):
+        fields = {name: value for name, value in {**whole, **rest}.items() if name != missing}
+        with pytest.raises(TypeError, match=missing):
+            Route(**fields)
 
 
-def test_row_that_is_about_something_else_than_its_path_is_refused():
+def test_route_whose_path_does_not_name_its_subject_is_refused():
     for path, subject in (
-        ("/x/<internal_id>", Visible),
-        ("/x/<internal_id>", Volume),
-        ("/x/<internal_id>/<other_id>", Container),
+        ("/x/{internal_id}", Visible),
+        ("/x/{internal_id}", Volume),
+        ("/x/{internal_id}/{other_id}", Container),
         ("/x", Container),
-        ("/x/<volume_id>", Container),
-        ("/x/<operation_id>", Volume),
-        ("/x/<ip>", Port),
+        ("/x/{volume_id}", Container),
+        ("/x/{operation_id}", Volume),
+        ("/x/{ip}", Port),
     ):
-        with pytest.raises(scopes.UnlistedRoute, match="something else"):
-            scopes.check_listed([bound(path, "GET")], {f"GET {path}": Row("admin", subject)})
+        with pytest.raises(ValueError, match="something else"):
+            a_route(path, subject)
 
 
-def test_row_that_fits_is_not_refused():
+def test_route_whose_path_names_its_subject_is_not_refused():
     for path, subject in (
         ("/x", Node),
-        ("/x/<ip>/<port>", Node),
+        ("/x/{ip}/{port}", Node),
         ("/x", Visible),
-        ("/x/<internal_id>", Container),
-        ("/x/<volume_id>", Volume),
-        ("/x/<volume_id>/<operation_id>", Volume),
-        ("/x/<operation_id>", Operation),
-        ("/x/<ip>/<port>", Port),
+        ("/x/{internal_id}", Container),
+        ("/x/{volume_id}", Volume),
+        ("/x/{volume_id}/{operation_id}", Volume),
+        ("/x/{operation_id}", Operation),
+        ("/x/{ip}/{port}", Port),
     ):
-        scopes.check_listed([bound(path, "GET")], {f"GET {path}": Row("admin", subject)})
+        assert a_route(path, subject).in_path == set(re.findall(r"{(\w+)}", path))
 
 
-def test_row_needs_a_permission_that_there_is():
-    with pytest.raises(ValueError, match="needs"):
-        Row("console", Node)
+def test_route_needs_a_permission_and_a_method_that_there_are():
+    with pytest.raises(ValueError, match="permission"):
+        a_route("/x", permission="console")
+    with pytest.raises(ValueError, match="method"):
+        a_route("/x", method="get")
 
 
-def test_method_that_the_framework_adds_is_the_one_it_stands_for():
-    both = bound("/x", "GET", "OPTIONS", provide_automatic_options=True)
-    assert scopes.to_routes(both) == ["GET /x"]
-    assert scopes.route_of(both, "HEAD") == scopes.route_of(both, "GET") == "GET /x"
-    assert scopes.route_of(both, "OPTIONS") is None
-    alone = bound("/x", "HEAD", "OPTIONS")
-    assert scopes.to_routes(alone) == ["HEAD /x", "OPTIONS /x"]
-    assert scopes.route_of(alone, "HEAD") == "HEAD /x"
-    assert scopes.route_of(alone, "OPTIONS") == "OPTIONS /x"
-    socket = bound("/x", "GET", websocket=True)
-    assert scopes.to_routes(socket) == ["WS /x"] == [scopes.route_of(socket, "GET")]
+def test_route_is_open_if_it_needs_nothing():
+    assert a_route("/x", permission=scopes.NOTHING).is_open
+    assert not a_route("/x", permission=scopes.TOKEN).is_open
+
+
+def test_query_of_a_route_is_what_its_parameters_name():
+    route = a_route("/x/{volume_id}", Volume, parameters=("volume_id", "folder", "page", "if_match"))
+    assert route.in_query == {"path", "limit"}
+    socket = a_route("/ws", Visible, WEBSOCKET, parameters=("token", "since"))
+    assert socket.in_query == {"token", "since"}
+
+
+def test_deletions_come_last_in_a_section():
+    methods = ("DELETE", "GET", "DELETE", "POST")
+    section = Section("x", "x", tuple(a_route(f"/{method}", method=method) for method in methods))
+    assert [route.method for route in section.routes] == ["GET", "POST", "DELETE", "DELETE"]
 
 
 def test_kinds_are_those_that_the_permissions_are_for():

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from tests.api.front import HEADERS
 
-PAGE = Path(__file__).parents[2] / "docs/api.md"
-_ARGUMENTS = {"<operation_id>": ":operation", "<ip>": ":ip", "<port>": ":port"}
+PAGE = Path(__file__).parents[2] / "docs/reference.md"
+_ARGUMENTS = {"{operation_id}": ":operation", "{ip}": ":ip", "{port}": ":port"}
 
 
 def read_tables():
     """The tables of the page's section on scopes, each a list of rows, each a list of cells."""
-    section = PAGE.read_text().split("## What a token may do\n")[1].split("\n## ")[0]
+    section = PAGE.read_text().split("## Permissions\n")[1].split("\n## ")[0]
     tables = re.findall(r"(?:^\|.*\|\n)+", section, re.MULTILINE)
     return [[line.strip("| ").split(" | ") for line in table.splitlines()[2:]] for table in tables]
 
@@ -34,8 +34,9 @@ def read_frames(column):
 
 
 def to_written(route):
-    """A route of the table, as the page writes it."""
-    return re.sub(r"<\w+>", lambda found: _ARGUMENTS.get(found[0], ":id"), route)
+    """A route, as the page writes it."""
+    path = re.sub(r"{\w+}", lambda found: _ARGUMENTS.get(found[0], ":id"), route.path)
+    return f"{route.method} {path}"
 
 
 async def mint(api, containers=None, permissions=None, ttl="1h"):

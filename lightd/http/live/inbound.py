@@ -1,7 +1,12 @@
-"""What a viewer sends: one JSON object a frame, as strict as a body, refused by an ``error`` frame."""
+"""The frames that a viewer sends: one JSON object each, read as strictly as a body.
 
+A frame that is refused is answered by an ``error`` frame.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Annotated, Any
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 import attrs
 import trio
@@ -15,11 +20,12 @@ from lightd.api.errors import bad_request
 from lightd.http import audited
 from lightd.http.errors import to_answer
 from lightd.http.live import frames
-from lightd.http.live.kinds import INBOUND
 from lightd.http.routes import containers, history
 from lightd.http.transport.websocket import Socket
 from lightd.http.wire import digest, loads, read
 from lightd.system import System
+
+B = TypeVar("B")
 
 MESSAGES = 20  # a second
 LINES_A_MESSAGE = 1000  # asked for at once; more count as more messages
@@ -55,17 +61,9 @@ class Resize:
     rows: Annotated[int, bodies.whole(1, 1000)]
 
 
-FRAMES: dict[str, type[SendCommand | Power | RequestLogs | Resize]] = {
-    "send_command": SendCommand,
-    "power": Power,
-    "request_logs": RequestLogs,
-    "resize": Resize,
-}
-
-
 @attrs.define(eq=False)
 class Inbound:
-    """Takes the frames of one viewer, at most ``MESSAGES`` a second, and does what it may ask for."""
+    """Carries out the frames of one viewer, at most ``MESSAGES`` a second."""
 
     _system: System
     _member: Member
@@ -75,28 +73,24 @@ class Inbound:
     _taken_at: float = attrs.field(factory=trio.current_time)
 
     async def take(self, message: str | bytes) -> None:
-        """Do what ``message`` asks for, or say why not."""
+        """Carry out ``message``, or send an ``error`` frame."""
         try:
             self._spend()
             kind, value = await _parse(message)
-            async with self._audited(kind, value):
-                check_grant(self._grant, INBOUND[kind])
-                await self._do(read(FRAMES[kind], value))
+            async with self._recorded(kind, value):
+                check_grant(self._grant, kind.permission)
+                await kind.handle(self, read(kind.body, value))
         except Exception as error:
             refusal = to_answer(error)
             if refusal is None:
                 raise
             await self._socket.write(frames.to_frame(frames.to_error(refusal.message)))
 
-    def _audited(self, kind: str, value: dict[str, Any]) -> AbstractAsyncContextManager[None]:
-        system, internal_id = self._system, self._member.internal_id
-        if kind == "send_command":
-            return audited.recorded(system, internal_id, kind, urgent=True)
-        if kind == "power":
-            action = value.get("action")
-            known = isinstance(action, str) and action in containers.POWER
-            return audited.recorded(system, internal_id, f"{kind} {action}" if known else kind)
-        return nullcontext()
+    def _recorded(self, kind: "InboundKind[Any]", value: dict[str, Any]) -> AbstractAsyncContextManager[None]:
+        if kind.to_record is None:
+            return nullcontext()
+        what = kind.to_record(value)
+        return audited.recorded(self._system, self._member.internal_id, what, urgent=kind.urgent)
 
     def _spend(self, messages: float = 1) -> None:
         now = trio.current_time()
@@ -106,20 +100,22 @@ class Inbound:
             raise LimitExceeded("too_many_messages", f"more than {MESSAGES} messages a second")
         self._allowance -= messages
 
-    async def _do(self, frame: SendCommand | Power | RequestLogs | Resize) -> None:
-        match frame:
-            case SendCommand():
-                self._send_command(frame.command)
-            case Power():
-                await containers.ask_power(self._system, self._member, frame.action)
-            case RequestLogs():
-                self._spend((frame.lines - 1) // LINES_A_MESSAGE)
-                await self._socket.write(await history.to_logs(self._member.console, frame.lines))
-            case Resize():
-                self._member.console.resize(frame.columns, frame.rows)
+    async def power(self, frame: Power) -> None:
+        """Start, stop, kill or restart the container."""
+        await containers.ask_power(self._system, self._member, frame.action)
 
-    def _send_command(self, command: str) -> None:
-        line = command.removesuffix("\n").removesuffix("\r")
+    async def request_logs(self, frame: RequestLogs) -> None:
+        """Send the end of the console."""
+        self._spend((frame.lines - 1) // LINES_A_MESSAGE)
+        await self._socket.write(await history.to_logs(self._member.console, frame.lines))
+
+    async def resize(self, frame: Resize) -> None:
+        """Set the size of the terminal."""
+        self._member.console.resize(frame.columns, frame.rows)
+
+    async def send_command(self, frame: SendCommand) -> None:
+        """Write one line to the process's input."""
+        line = frame.command.removesuffix("\n").removesuffix("\r")
         if "\n" in line or "\r" in line:  # a terminal makes either an end of a line
             raise bad_request("command: must be one line")
         data = line.encode() + b"\n"
@@ -129,14 +125,47 @@ class Inbound:
         self._member.console.send_nowait(data)
 
 
-async def _parse(message: str | bytes) -> tuple[str, dict[str, Any]]:
-    """Return the kind of a frame, one of ``FRAMES``, and its fields."""
+@attrs.frozen(eq=False)
+class InboundKind(Generic[B]):
+    """A frame is read as ``body`` and needs ``permission``; ``handle`` carries it out.
+
+    ``to_record`` returns its name in the audit; without it the frame is not recorded there. An ``urgent`` one
+    is carried out also while the audit can't be written.
+    """
+
+    permission: str
+    body: type[B]
+    handle: Callable[[Inbound, B], Awaitable[None]]
+    to_record: Callable[[Mapping[str, Any]], str] | None = None
+    urgent: bool = False
+
+
+def _to_power_record(frame: Mapping[str, Any]) -> str:
+    action = frame.get("action")
+    return f"power {action}" if isinstance(action, str) and action in containers.POWER else "power"
+
+
+INBOUND: Final[Mapping[str, InboundKind[Any]]] = MappingProxyType(
+    {
+        "send_command": InboundKind(
+            "console.write", SendCommand, Inbound.send_command, lambda _: "send_command", urgent=True
+        ),
+        "power": InboundKind("power", Power, Inbound.power, _to_power_record),
+        "request_logs": InboundKind("console.read", RequestLogs, Inbound.request_logs),
+        "resize": InboundKind("console.write", Resize, Inbound.resize),
+    }
+)
+"""The kinds of frames that a viewer can send."""
+
+
+async def _parse(message: str | bytes) -> tuple[InboundKind[Any], dict[str, Any]]:
+    """Return the kind of a frame, and its fields."""
     if isinstance(message, bytes):
         raise bad_request("frames must be text")
     value = await digest(message.encode(), loads)
     if not isinstance(value, dict):
         raise bad_request("a frame must be a JSON object")
-    kind = value.pop("event", "")
-    if not isinstance(kind, str) or kind not in FRAMES:
-        raise bad_request(f"event: must be one of {', '.join(FRAMES)}")
-    return kind, value
+    name = value.pop("event", "")
+    if not isinstance(name, str) or name not in INBOUND:
+        raise bad_request(f"event: must be one of {', '.join(INBOUND)}")
+    return INBOUND[name], value

@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import TypeVar
 
+import attrs
 import trio
-from quart import Blueprint, g, websocket
-from quart_trio import QuartTrio
+from quart import g, websocket
 
 from actors.container.fleet import Member
 from actors.container.state import Phase
@@ -21,6 +21,7 @@ from lightd.access import scopes
 from lightd.access.errors import LimitExceeded
 from lightd.access.identity import Identity
 from lightd.access.request_shares import Shares
+from lightd.access.scopes import check_grant
 from lightd.access.visibility import to_streamed
 from lightd.http import queries
 from lightd.http.credentials import SUBPROTOCOL
@@ -32,6 +33,7 @@ from lightd.http.live.hub import Channel, Hub
 from lightd.http.live.inbound import Inbound
 from lightd.http.live.kinds import OUTBOUND, kinds_for
 from lightd.http.live.source import ContainerSource, Reached, Source, to_stretch
+from lightd.http.route import WEBSOCKET, Route
 from lightd.http.routes import containers, history
 from lightd.http.transport.websocket import Socket, to_socket
 from lightd.logs.output import to_short
@@ -50,62 +52,62 @@ DELETED = 4404
 GONE = "the container was deleted"
 
 
-def install(app: QuartTrio, system: System, stations: Hub, shares: Shares) -> None:
-    """Add the WebSocket routes to ``app``."""
-    routes = Blueprint("sessions", __name__)
-    viewers: Viewers = Counter()  # the node's by the containers they see
+@attrs.define(eq=False)
+class Sessions:
+    """What the handlers of WebSockets need: the system, its broadcasts, and the sockets that are open."""
 
-    @routes.websocket("/ws/<internal_id>")
-    async def container(internal_id: str) -> None:
-        queries.check_names_of(websocket.args, "token", "since_line", "since")
-        since = queries.optional_whole(websocket.args, "since")
-        since_line = queries.optional_whole(websocket.args, "since_line")
-        grant = of_request().grant
-        if since_line is not None:
-            scopes.check_grant(grant, OUTBOUND["console"])
-        member, kinds = containers.find(system, internal_id), kinds_for(grant)
-        if since is not None:  # what had this id before may have been somebody else's
-            since = max(since, member.state.ended)
-        counted = _counted(viewers, shares, internal_id)
-        async with counted, _held(system, member) as socket:
-            await member.console.restore()  # a feed that begins sooner would tell old lines as new ones
-            with stations.container(member, kinds) as station:
-                async with trio.open_nursery() as nursery, _joined(station, socket) as viewer:
-                    nursery.start_soon(_listen, Inbound(system, member, socket, grant))
-                    await _greet(station.source, viewer, since, since_line)
-                    await viewer.follow()
-                    nursery.cancel_scope.cancel()
-            await websocket.close(DELETED, GONE)
+    system: System
+    hub: Hub
+    shares: Shares
+    viewers: Viewers = attrs.field(factory=Counter)
+    """The number of open sockets, by what they show and whether they are the master's."""
 
-    @routes.websocket("/ws")
-    async def node() -> None:
-        queries.check_names_of(websocket.args, "token", "since")
-        since = queries.optional_whole(websocket.args, "since")
-        identity = of_request()
-        counted = _counted(viewers, shares, to_streamed(identity, system.fleet.endings))
-        async with counted, _held(system) as socket:
-            seen = to_streamed(identity, system.fleet.endings)  # a container may have been deleted meanwhile
-            with stations.node(seen) as station:
-                async with trio.open_nursery() as nursery, _joined(station, socket) as viewer:
-                    nursery.start_soon(_refuse_all, socket)
-                    if since is not None:
-                        async with aclosing(station.source.lost(Cut(0, since), viewer.cut)) as lost:
-                            async for framed in lost:
-                                await socket.write(framed)
-                    await viewer.follow()
 
-    app.register_blueprint(routes)
+async def show_container(sessions: Sessions, internal_id: str) -> None:
+    system, grant = sessions.system, of_request().grant
+    since = queries.optional_whole(websocket.args, "since")
+    since_line = queries.optional_whole(websocket.args, "since_line")
+    if since_line is not None:
+        check_grant(grant, OUTBOUND["console"].permission)
+    member, kinds = containers.find(system, internal_id), kinds_for(grant)
+    if since is not None:  # a deleted container with this id may have been somebody else's
+        since = max(since, member.state.ended)
+    async with _counted(sessions, internal_id), _held(system, member) as socket:
+        await member.console.restore()  # otherwise a new broadcast would send old lines as new ones
+        with sessions.hub.container(member, kinds) as channel:
+            async with trio.open_nursery() as nursery, _joined(channel, socket) as viewer:
+                nursery.start_soon(_listen, Inbound(system, member, socket, grant))
+                await _greet(channel.source, viewer, since, since_line)
+                await viewer.follow()
+                nursery.cancel_scope.cancel()
+        await websocket.close(DELETED, GONE)
+
+
+async def show_node(sessions: Sessions) -> None:
+    system, identity = sessions.system, of_request()
+    since = queries.optional_whole(websocket.args, "since")
+    endings = system.fleet.endings
+    async with _counted(sessions, to_streamed(identity, endings)), _held(system) as socket:
+        seen = to_streamed(identity, endings)  # a container may have been deleted meanwhile
+        with sessions.hub.node(seen) as channel:
+            async with trio.open_nursery() as nursery, _joined(channel, socket) as viewer:
+                nursery.start_soon(_refuse_all, socket)
+                if since is not None:
+                    async with aclosing(channel.source.lost(Cut(0, since), viewer.cut)) as lost:
+                        async for framed in lost:
+                            await socket.write(framed)
+                await viewer.follow()
 
 
 @asynccontextmanager
-async def _counted(viewers: Viewers, shares: Shares, seen: str | Reached | None) -> AsyncIterator[None]:
-    identity = of_request()
+async def _counted(sessions: Sessions, seen: str | Reached | None) -> AsyncIterator[None]:
+    identity, viewers = of_request(), sessions.viewers
     master = identity.is_master
     count = viewers[seen, False] + viewers[seen, True]
     if count >= MOST_SESSIONS and not (master and viewers[seen, True] < RESERVED):
         message = f"this container has {MOST_SESSIONS} sockets already"
         raise LimitExceeded("too_many_sockets", message, 10)
-    with shares.socket(identity):
+    with sessions.shares.socket(identity):
         viewers[seen, master] += 1
         try:
             yield
@@ -198,3 +200,27 @@ async def _greet(source: ContainerSource, viewer: Viewer, since: int | None, sin
         await viewer.socket.write(framed)
     if stats is not None and "stats" in kinds:
         await viewer.socket.write(frames.to_frame(frames.to_stats(stats)))
+
+
+ROUTES = (
+    Route(
+        method=WEBSOCKET,
+        path="/ws/{internal_id}",
+        permission=scopes.TOKEN,
+        subject=scopes.Container,
+        handler=show_container,
+        name="watch_container",
+        summary="one container",
+        parameters=("token", "since", "since_line"),
+    ),
+    Route(
+        method=WEBSOCKET,
+        path="/ws",
+        permission=scopes.TOKEN,
+        subject=scopes.Visible,
+        handler=show_node,
+        name="watch_node",
+        summary="the `event` frames of all containers",
+        parameters=("token", "since"),
+    ),
+)

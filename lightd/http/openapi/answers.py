@@ -13,10 +13,10 @@ from lightd.http.openapi.schemas import (
     TEXT,
     WHOLE,
     Schema,
+    described,
     many,
     nullable,
     record,
-    told,
     words,
 )
 
@@ -28,12 +28,12 @@ _PORT = {"ip": TEXT, "port": WHOLE, "protocol": PROTOCOL}
 
 ROW: dict[str, Schema] = {
     "internal_id": TEXT,
-    "container_id": nullable(told(TEXT, "Docker's id; null while there is no container")),
+    "container_id": nullable(described(TEXT, "Docker's id; null while there is no container")),
     "install_state": words(*get_args(InstallState)),
     "state": words(*get_args(PowerState)),
-    "image": nullable(told(TEXT, "null if its history can't be read")),
+    "image": nullable(described(TEXT, "null if its history can't be read")),
     "ports": many(record({**_PORT, "container_port": WHOLE})),
-    "quarantined": told(FLAG, "its actor crashed repeatedly; `revive` takes it out of quarantine"),
+    "quarantined": described(FLAG, "its actor crashed repeatedly; `revive` takes it out of quarantine"),
 }
 
 DETAILS: dict[str, Schema] = {
@@ -42,8 +42,8 @@ DETAILS: dict[str, Schema] = {
     "start_pattern": nullable(TEXT),
     "limits": record(
         {
-            "memory": nullable(told(WHOLE, "bytes")),
-            "cpu": nullable(told(NUMBER, "cores")),
+            "memory": nullable(described(WHOLE, "bytes")),
+            "cpu": nullable(described(NUMBER, "cores")),
             "pids": nullable(WHOLE),
         }
     ),
@@ -55,10 +55,10 @@ DETAILS: dict[str, Schema] = {
     "environment": {"type": "object", "additionalProperties": TEXT},
     "user": TEXT,
     "tty": FLAG,
-    "read_only": nullable(told(FLAG, "null where the configuration decides")),
+    "read_only": nullable(described(FLAG, "null where the configuration decides")),
     "stop": record({"type": words("signal", "command"), "value": TEXT, "timeout": NUMBER}),
     "restart_policy": record({"mode": words("never", "on-crash", "always"), "max": WHOLE, "within": NUMBER}),
-    "error": nullable(told(TEXT, "why the last installation, start or change failed")),
+    "error": nullable(described(TEXT, "why the last installation, start or change failed")),
     "exit": nullable(
         record(
             {"code": nullable({"type": "integer"}), "oom_killed": FLAG, "at": nullable(MOMENT)},
@@ -68,7 +68,7 @@ DETAILS: dict[str, Schema] = {
     "started_at": nullable(MOMENT),
     "created_at": nullable(MOMENT),
     "updated_at": nullable(MOMENT),
-    "version": told(WHOLE, "the number of its events"),
+    "version": described(WHOLE, "the number of its events"),
 }
 
 
@@ -81,7 +81,7 @@ def _all_shown(properties: dict[str, Any], means: str) -> Schema:
     shown: dict[str, Schema] = {}
     for name, schema in properties.items():
         if name == "token":
-            shown[name] = told(TEXT, "masked except for its last four characters")
+            shown[name] = described(TEXT, "masked except for its last four characters")
         elif "properties" in schema:
             shown[name] = _all_shown(schema["properties"], schema["description"])
         else:
@@ -96,7 +96,7 @@ FILE_OPERATION: dict[str, Schema] = {
     "kind": words("compress", "decompress"),
     "volume_id": TEXT,
     "status": STATUS,
-    "bytes": told(WHOLE, "processed so far"),
+    "bytes": described(WHOLE, "processed so far"),
     "error": nullable(TEXT),
     "started_at": MOMENT,
     "finished_at": nullable(MOMENT),
@@ -104,11 +104,14 @@ FILE_OPERATION: dict[str, Schema] = {
 
 SCHEMAS: dict[str, Schema] = {
     "Error": record(
-        {"error": told(TEXT, "one sentence for people"), "code": told(TEXT, "a stable code for programs")},
+        {
+            "error": described(TEXT, "one sentence for people"),
+            "code": described(TEXT, "a stable code for programs"),
+        },
         means="Every error has this form.",
     ),
     "InternalError": record(
-        {"error": TEXT, "code": words("internal_error"), "request_id": told(TEXT, "the id in the log")},
+        {"error": TEXT, "code": words("internal_error"), "request_id": described(TEXT, "the id in the log")},
         means="An internal error, without details.",
     ),
     "ContainerRow": record(ROW, means="A container in the list."),
@@ -124,11 +127,11 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Event": record(
         {
-            "seq": told(WHOLE, "its position in the journal; a value for `since`"),
+            "seq": described(WHOLE, "its position in the journal; a value for `since`"),
             "type": words(*EVENT_TYPES),
             "at": MOMENT,
             "data": {"type": "object", "description": "the fields of its type, see docs/events.md"},
-            "operation_id": nullable(told(TEXT, "the operation that caused it, if any")),
+            "operation_id": nullable(described(TEXT, "the operation that caused it, if any")),
         },
         means="An event of a container.",
     ),
@@ -148,12 +151,12 @@ SCHEMAS: dict[str, Schema] = {
     "Volume": record(
         {
             "volume_id": TEXT,
-            "id": told(TEXT, "the same as `volume_id`"),
+            "id": described(TEXT, "the same as `volume_id`"),
             "created_at": MOMENT,
-            "quota_mb": nullable(told(WHOLE, "its maximum size; null: unlimited")),
+            "quota_mb": nullable(described(WHOLE, "its maximum size; null: unlimited")),
             "quota_kind": words(*QUOTA_KINDS),
         },
-        {"path": told(TEXT, "on the host; only for tokens with `admin`")},
+        {"path": described(TEXT, "on the host; only for tokens with `admin`")},
         means="A folder with the files of a server.",
     ),
     "Quota": record(
@@ -162,9 +165,9 @@ SCHEMAS: dict[str, Schema] = {
             "used_mb": NUMBER,
             "available_mb": nullable(NUMBER),
             "percentage_used": nullable(NUMBER),
-            "kind": told(words(*QUOTA_KINDS), "how the size is enforced"),
-            "entries_used": nullable(told(WHOLE, "files, folders and links; null: not counted yet")),
-            "entries_limit": told(WHOLE, "how many of them it may have"),
+            "kind": described(words(*QUOTA_KINDS), "how the size is enforced"),
+            "entries_used": nullable(described(WHOLE, "files, folders and links; null: not counted yet")),
+            "entries_limit": described(WHOLE, "how many of them it may have"),
         },
         means="The maximum and current size of a volume; without a maximum, only `used_mb` is set.",
     ),
@@ -172,15 +175,15 @@ SCHEMAS: dict[str, Schema] = {
         {
             "name": TEXT,
             "type": words("file", "directory", "symlink", "other"),
-            "size": told(WHOLE, "bytes"),
+            "size": described(WHOLE, "bytes"),
             "modified_at": {"type": "integer", "description": "Unix seconds"},
-            "mode": told(TEXT, "octal, for example `0644`"),
+            "mode": described(TEXT, "octal, for example `0644`"),
         },
         means="An entry of a folder.",
     ),
     "PortName": record(_PORT, means="The name of a port."),
     "Port": record(
-        {**_PORT, "in_use": FLAG, "used_by": nullable(told(TEXT, "the container that holds it"))},
+        {**_PORT, "in_use": FLAG, "used_by": nullable(described(TEXT, "the container that holds it"))},
         means="A port of the port pool.",
     ),
     "Configuration": _to_configuration(),

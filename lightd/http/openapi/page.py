@@ -14,6 +14,7 @@ from importlib import resources
 import attrs
 
 from lightd.http.openapi.document import to_document
+from lightd.http.route import Sections
 
 
 @attrs.frozen
@@ -23,32 +24,32 @@ class Page:
     html: str
     policy: str
     body: bytes
-    """The same in UTF-8, which all answers share."""
+    """The HTML in UTF-8; all responses share it."""
 
 
 @cache
-def to_body() -> bytes:
-    """Return the document as JSON in UTF-8: one text, which all answers share."""
-    return to_text().encode()
+def to_body(sections: Sections) -> bytes:
+    """Return the document as JSON in UTF-8; all responses share it."""
+    return to_text(sections).encode()
 
 
 @cache
 def to_packed(body: bytes) -> bytes:
-    """Return ``body``, one of the two that there are, compressed once for all."""
+    """Return ``body``, the document's or the page's, compressed; all responses share it."""
     return gzip.compress(body, 9, mtime=0)
 
 
 @cache
-def to_text() -> str:
+def to_text(sections: Sections) -> str:
     """Return the document as JSON."""
-    return json.dumps(to_document(), separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(to_document(sections), separators=(",", ":"), ensure_ascii=False)
 
 
 @cache
-def to_page() -> Page:
+def to_page(sections: Sections) -> Page:
     """Return the page."""
     style, script = _read("page.css"), _read("page.js")
-    parts = {"@STYLE@": style, "@SCRIPT@": script, "@DOCUMENT@": to_embedded(to_text())}
+    parts = {"@STYLE@": style, "@SCRIPT@": script, "@DOCUMENT@": to_embedded(to_text(sections))}
     html = _read("page.html")
     for place, text in parts.items():
         html = html.replace(place, text)

@@ -4,7 +4,7 @@ from types import MappingProxyType
 
 from lightd.api import bodies
 from lightd.files.paths import LONGEST_PATH
-from lightd.http.openapi.schemas import Schema, of_rule, told, words
+from lightd.http.openapi.schemas import TEXT, WHOLE, Schema, described, of_rule, words
 
 _PROTOCOL = words("tcp", "udp")
 
@@ -66,7 +66,9 @@ PARAMETERS = MappingProxyType(
         "protocol": _in_query(
             "protocol", _PROTOCOL, "default: that of the only entry with this address and port, otherwise tcp"
         ),
-        "protocol_free": _in_query("protocol", told(_PROTOCOL, "default: tcp"), "the protocol of the port"),
+        "protocol_free": _in_query(
+            "protocol", described(_PROTOCOL, "default: tcp"), "the protocol of the port"
+        ),
         "range": _in_header("Range", "one range of bytes, for example `bytes=0-99` or `bytes=-500`"),
         "if_match": _in_header("If-Match", "412 if the file has another ETag"),
         "if_none_match": _in_header(
@@ -74,3 +76,12 @@ PARAMETERS = MappingProxyType(
         ),
     }
 )
+
+SOCKET_PARAMETERS: MappingProxyType[str, Schema] = MappingProxyType(
+    {
+        "token": described(TEXT, "the token; or in `Authorization`, or as the sub-protocol `lightd.<token>`"),
+        "since": described(WHOLE, "first send the events after this `seq`"),
+        "since_line": described(WHOLE, "first send the lines after this one; only for a single container"),
+    }
+)
+"""The parameters in the query of a WebSocket."""

@@ -1,9 +1,10 @@
 """The routes of archives, and of the operations that make and unpack them."""
 
 import trio
-from quart import Blueprint, Response
-from quart_trio import QuartTrio
+from quart import Response
 
+from lightd.access import scopes
+from lightd.api import file_bodies
 from lightd.api.commands import begin_operation
 from lightd.api.errors import ApiError, bad_request, not_found
 from lightd.api.file_bodies import MOST_PATHS, CompressBody, DecompressBody
@@ -12,80 +13,73 @@ from lightd.files.archives import Kind
 from lightd.files.jobs import Job, Work
 from lightd.files.paths import ROOT, RelativePath, parse_folder, parse_path
 from lightd.http import queries
+from lightd.http.error_codes import FILES, JSON, VOLUME
+from lightd.http.openapi.answers import FILE_OPERATION
+from lightd.http.openapi.schemas import TEXT, WHOLE, Schema, described, many, message, record, ref
+from lightd.http.route import Body, Route
 from lightd.http.routes.volumes import find
 from lightd.http.wire import LISTS, loads, read, read_body, refuse_body, take_body, to_json
 from lightd.system import System
 
 
-def install(app: QuartTrio, system: System) -> None:
-    """Add the routes of archives to ``app``."""
-    routes = Blueprint("archives", __name__)
+async def compress(system: System, volume_id: str) -> Response:
     folders = system.folders
+    wait = queries.seconds("wait")
+    find(system, volume_id)
+    kind, output, sources = await take_body(_to_compression, most=LISTS)
 
-    @routes.post("/volumes/<volume_id>/compress")
-    async def compress(volume_id: str) -> Response:
-        queries.check_names("wait")
-        wait = queries.seconds("wait")
-        find(system, volume_id)
-        kind, output, sources = await take_body(_to_compression, most=LISTS)
+    async def work(job: Job) -> int:
+        async with (
+            folders.writing(volume_id, 0) as allowance,
+            folders.open_for_archive(volume_id) as (jail, turn),
+        ):
+            owner = jail.owner()
+            return await archiving.compress(jail, sources, output, kind, owner, job.told, turn, allowance)
 
-        async def work(job: Job) -> int:
-            async with (
-                folders.writing(volume_id, 0) as allowance,
-                folders.open_for_archive(volume_id) as (jail, turn),
-            ):
-                owner = jail.owner()
-                return await archiving.compress(jail, sources, output, kind, owner, job.told, turn, allowance)
+    job = await _follow(system, "compress", volume_id, work, wait)
+    if job.status == "pending":
+        return _pending("Compression started", job)
+    answer = {"message": "Compression successful", "archive_path": str(output), "size": job.answer}
+    return to_json({**answer, "operation_id": job.operation_id})
 
-        job = await _follow(system, "compress", volume_id, work, wait)
-        if job.status == "pending":
-            return _pending("Compression started", job)
-        answer = {"message": "Compression successful", "archive_path": str(output), "size": job.answer}
-        return to_json({**answer, "operation_id": job.operation_id})
 
-    @routes.post("/volumes/<volume_id>/decompress")
-    async def decompress(volume_id: str) -> Response:
-        queries.check_names("wait")
-        wait = queries.seconds("wait")
-        find(system, volume_id)
-        body = await read_body(DecompressBody)
-        archive, destination = parse_path(body.archive_path), parse_folder(body.destination)
+async def decompress(system: System, volume_id: str) -> Response:
+    folders = system.folders
+    wait = queries.seconds("wait")
+    find(system, volume_id)
+    body = await read_body(DecompressBody)
+    archive, destination = parse_path(body.archive_path), parse_folder(body.destination)
 
-        async def work(job: Job) -> int:
-            async with (
-                folders.writing(volume_id, 0) as allowance,
-                folders.open_for_archive(volume_id) as (jail, turn),
-            ):
-                owner = jail.owner()
-                return await archiving.extract(jail, archive, destination, owner, job.told, turn, allowance)
+    async def work(job: Job) -> int:
+        async with (
+            folders.writing(volume_id, 0) as allowance,
+            folders.open_for_archive(volume_id) as (jail, turn),
+        ):
+            owner = jail.owner()
+            return await archiving.extract(jail, archive, destination, owner, job.told, turn, allowance)
 
-        job = await _follow(system, "decompress", volume_id, work, wait)
-        if job.status == "pending":
-            return _pending("Decompression started", job)
-        answer = {"message": "Decompression successful", "destination": str(destination)}
-        return to_json({**answer, "left_out": job.answer, "operation_id": job.operation_id})
+    job = await _follow(system, "decompress", volume_id, work, wait)
+    if job.status == "pending":
+        return _pending("Decompression started", job)
+    answer = {"message": "Decompression successful", "destination": str(destination)}
+    return to_json({**answer, "left_out": job.answer, "operation_id": job.operation_id})
 
-    @routes.get("/volumes/<volume_id>/operations")
-    async def list_all(volume_id: str) -> Response:
-        queries.check_names()
-        find(system, volume_id)
-        return to_json({"operations": [job.to_shown() for job in system.jobs.of(volume_id)]})
 
-    @routes.get("/volumes/<volume_id>/operations/<operation_id>")
-    async def show(volume_id: str, operation_id: str) -> Response:
-        queries.check_names()
-        return to_json(_find_job(system, volume_id, operation_id).to_shown())
+async def list_all(system: System, volume_id: str) -> Response:
+    find(system, volume_id)
+    return to_json({"operations": [job.to_shown() for job in system.jobs.of(volume_id)]})
 
-    @routes.delete("/volumes/<volume_id>/operations/<operation_id>")
-    async def cancel(volume_id: str, operation_id: str) -> Response:
-        queries.check_names()
-        job = _find_job(system, volume_id, operation_id)
-        await refuse_body()
-        job.cancel()
-        await job.done.wait()
-        return to_json({"message": "Operation ended", **job.to_shown()})
 
-    app.register_blueprint(routes)
+async def show(system: System, volume_id: str, operation_id: str) -> Response:
+    return to_json(_find_job(system, volume_id, operation_id).to_shown())
+
+
+async def cancel(system: System, volume_id: str, operation_id: str) -> Response:
+    job = _find_job(system, volume_id, operation_id)
+    await refuse_body()
+    job.cancel()
+    await job.done.wait()
+    return to_json({"message": "Operation ended", **job.to_shown()})
 
 
 def _to_compression(raw: bytes) -> tuple[Kind, RelativePath, list[RelativePath]]:
@@ -134,3 +128,116 @@ def _find_job(system: System, volume_id: str, operation_id: str) -> Job:
     if job is None or job.volume_id != volume_id:
         raise not_found("operation")
     return job
+
+
+_VOLUME = ("volume_id",)
+
+
+def _to_pending_schema(text: str) -> Schema:
+    return record({"message": message(text), "operation_id": TEXT, "status": message("pending")})
+
+
+_OF_ONE = (*VOLUME, "operation_not_found")
+_SET = 'sed \'s/.*"operation_id":"\\([^"]*\\)".*/\\1/\''
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/volumes/{volume_id}/compress",
+        permission="files.write",
+        subject=scopes.Volume,
+        handler=compress,
+        name="compress",
+        summary="Create an archive",
+        text="The file extension is added to `output_name` if it is missing; without `sources`, all files are packed.",
+        curl="call $url/volumes/$volume/compress "
+        """-d '{"format":"tar.gz","output_name":"backup","sources":["conf","worlds"]}'""",
+        parameters=(*_VOLUME, "wait"),
+        body=Body(file_bodies.CompressBody),
+        answer={
+            "oneOf": [
+                record(
+                    {
+                        "message": message("Compression successful"),
+                        "archive_path": TEXT,
+                        "size": described(WHOLE, "bytes"),
+                        "operation_id": TEXT,
+                    }
+                ),
+                _to_pending_schema("Compression started"),
+            ]
+        },
+        errors=(*FILES, *JSON, "invalid_archive", "cancelled"),
+    ),
+    Route(
+        method="POST",
+        path="/volumes/{volume_id}/decompress",
+        permission="files.write",
+        subject=scopes.Volume,
+        handler=decompress,
+        name="decompress",
+        summary="Extract an archive",
+        text="The format is detected from the contents. Folders are merged, files are replaced; after a failure the "
+        "destination is unchanged. `left_out` is the number of skipped entries: devices, and links that lead out.",
+        curl="call $url/volumes/$volume/decompress "
+        """-d '{"archive_path":"backup.tar.gz","destination":"restored"}'""",
+        parameters=(*_VOLUME, "wait"),
+        body=Body(file_bodies.DecompressBody),
+        answer={
+            "oneOf": [
+                record(
+                    {
+                        "message": message("Decompression successful"),
+                        "destination": TEXT,
+                        "left_out": WHOLE,
+                        "operation_id": TEXT,
+                    }
+                ),
+                _to_pending_schema("Decompression started"),
+            ]
+        },
+        errors=(*FILES, *JSON, "invalid_archive", "cancelled"),
+    ),
+    Route(
+        method="GET",
+        path="/volumes/{volume_id}/operations",
+        permission="files.read",
+        subject=scopes.Volume,
+        handler=list_all,
+        name="list_file_operations",
+        summary="List archive operations",
+        curl="call $url/volumes/$volume/operations",
+        parameters=_VOLUME,
+        answer=record({"operations": many(ref("FileOperation"))}),
+        errors=VOLUME,
+    ),
+    Route(
+        method="GET",
+        path="/volumes/{volume_id}/operations/{operation_id}",
+        permission="files.read",
+        subject=scopes.Volume,
+        handler=show,
+        name="show_file_operation",
+        summary="Show an archive operation",
+        before='packing=$(call "$url/volumes/$volume/compress?wait=0" '
+        """-d '{"format":"zip","output_name":"all"}' | """ + _SET + ")",
+        curl="call $url/volumes/$volume/operations/$packing",
+        parameters=(*_VOLUME, "operation_id"),
+        answer=ref("FileOperation"),
+        errors=_OF_ONE,
+    ),
+    Route(
+        method="DELETE",
+        path="/volumes/{volume_id}/operations/{operation_id}",
+        permission="files.write",
+        subject=scopes.Volume,
+        handler=cancel,
+        name="end_file_operation",
+        summary="Cancel an archive operation",
+        text="The response is sent when it has ended. A finished operation is not changed.",
+        curl="call -X DELETE $url/volumes/$volume/operations/$packing",
+        parameters=(*_VOLUME, "operation_id"),
+        answer=record({"message": message("Operation ended"), **FILE_OPERATION}),
+        errors=(*_OF_ONE, *JSON),
+    ),
+)

@@ -2,30 +2,24 @@
 
 from typing import Any, Final
 
-from quart import Blueprint, Response
-from quart_trio import QuartTrio
+from quart import Response
 
+from lightd.access import scopes
 from lightd.audit.entry import Entry
 from lightd.http import queries
+from lightd.http.openapi.schemas import MOMENT, TEXT, WHOLE, described, many, nullable, record
+from lightd.http.route import Route
 from lightd.http.wire import to_json
 from lightd.system import System
 
 MOST: Final = 1000
 
 
-def install(app: QuartTrio, system: System) -> None:
-    """Add the route of the audit to ``app``."""
-    routes = Blueprint("audit", __name__)
-
-    @routes.get("/audit")
-    async def show() -> Response:
-        queries.check_names("since", "limit")
-        since, limit = queries.whole("since", 0, 0, 2**62), queries.whole("limit", 100, 1, MOST)
-        entries = await system.audit.read(since, limit)
-        following = entries[-1].seq if entries else since
-        return to_json({"entries": [to_row(entry) for entry in entries], "next": following})
-
-    app.register_blueprint(routes)
+async def show(system: System) -> Response:
+    since, limit = queries.whole("since", 0, 0, 2**62), queries.whole("limit", 100, 1, MOST)
+    entries = await system.audit.read(since, limit)
+    following = entries[-1].seq if entries else since
+    return to_json({"entries": [to_row(entry) for entry in entries], "next": following})
 
 
 def to_row(entry: Entry) -> dict[str, Any]:
@@ -44,3 +38,40 @@ def to_row(entry: Entry) -> dict[str, Any]:
         "status": outcome.status,
         "code": outcome.code,
     }
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/audit",
+        permission=scopes.MASTER,
+        subject=scopes.Node,
+        handler=show,
+        name="list_audit",
+        summary="List audit entries",
+        curl='call "$url/audit?since=0&limit=100"',
+        parameters=("since", "limit"),
+        answer=record(
+            {
+                "entries": many(
+                    record(
+                        {
+                            "seq": described(WHOLE, "a value for `since`"),
+                            "at": MOMENT,
+                            "token_id": described(TEXT, "`master`, or the id of a minted token"),
+                            "address": nullable(TEXT),
+                            "request_id": TEXT,
+                            "method": TEXT,
+                            "route": TEXT,
+                            "subject": nullable(TEXT),
+                            "operation_id": nullable(TEXT),
+                            "status": nullable(described(WHOLE, "null if there was no response")),
+                            "code": nullable(TEXT),
+                        }
+                    )
+                ),
+                "next": WHOLE,
+            }
+        ),
+    ),
+)

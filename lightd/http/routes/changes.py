@@ -9,8 +9,7 @@ from typing import Any
 
 import attrs
 import trio
-from quart import Blueprint, Response
-from quart_trio import QuartTrio
+from quart import Response
 
 from actors.container import messages
 from actors.container.editing import needs_new_container
@@ -18,16 +17,20 @@ from actors.container.fleet import Member
 from actors.container.operations import Operation, Status
 from actors.container.spec import Limits
 from actors.kernel.decider import Rejection
-from lightd.access import rates
+from lightd.access import rates, scopes
+from lightd.api import bodies
 from lightd.api.bodies import EditBody, RebindBody, ReinstallBody
 from lightd.api.commands import begin_operation
 from lightd.api.errors import ApiError, bad_request, not_found
 from lightd.api.specs import to_bindings, to_edit
 from lightd.files.jobs import Job
 from lightd.http import queries
+from lightd.http.error_codes import CHANGES, JSON
 from lightd.http.identity import of_request
+from lightd.http.openapi.schemas import many, message, record, ref, words
+from lightd.http.route import Body, Route
 from lightd.http.routes.containers import ask, check_engine, deleted_meanwhile, find, to_outcome
-from lightd.http.wire import WHOLE, loads, read, take_body, to_json
+from lightd.http.wire import LARGE, loads, read, take_body, to_json
 from lightd.system import System
 
 APPLYING = 10.0
@@ -37,55 +40,44 @@ EDITABLE = tuple(field.name for field in attrs.fields(messages.Edit))
 AT_NEXT_START = ("startup_command", "start_pattern", "environment", "read_only")
 
 
-def install(app: QuartTrio, system: System) -> None:
-    """Add these routes to ``app``."""
-    routes = Blueprint("changes", __name__)
+async def reinstall(system: System, internal_id: str) -> Response:
+    wait = queries.seconds("wait")
+    body = await take_body(lambda raw: read(ReinstallBody, _to_object(raw)), most=LARGE)
+    command = messages.Reinstall(body.image, body.install_script)
+    return await _change(system, internal_id, command, "reinstall", "Container reinstall started", wait)
 
-    @routes.post("/containers/<internal_id>/reinstall")
-    async def reinstall(internal_id: str) -> Response:
-        queries.check_names("wait")
-        wait = queries.seconds("wait")
-        body = await take_body(lambda raw: read(ReinstallBody, _to_object(raw)), most=WHOLE)
-        command = messages.Reinstall(body.image, body.install_script)
-        return await _change(system, internal_id, command, "reinstall", "Container reinstall started", wait)
 
-    @routes.post("/containers/<internal_id>/rebind-network")
-    async def rebind(internal_id: str) -> Response:
-        queries.check_names("wait")
-        wait = queries.seconds("wait")
-        body = await take_body(lambda raw: read(RebindBody, _to_object(raw)))
-        command = messages.Rebind(to_bindings(body.ports))
-        return await _change(system, internal_id, command, "rebind", "Network rebinding started", wait)
+async def rebind(system: System, internal_id: str) -> Response:
+    wait = queries.seconds("wait")
+    body = await take_body(lambda raw: read(RebindBody, _to_object(raw)))
+    command = messages.Rebind(to_bindings(body.ports))
+    return await _change(system, internal_id, command, "rebind", "Network rebinding started", wait)
 
-    @routes.patch("/containers/<internal_id>")
-    async def edit(internal_id: str) -> Response:
-        queries.check_names()
-        body = await take_body(lambda raw: read(EditBody, _to_object(raw, "start_pattern")))
-        command = to_edit(body, system.config.docker)
-        member = find(system, internal_id)
-        system.rates.spend(rates.CHANGING, internal_id, of_request())
-        before = member.state.spec
-        if command.limits is not None:
-            await _limit(system, member, command.limits)
-        rest = attrs.evolve(command, limits=None)
-        if rest != messages.Edit():
-            await ask(system, member, rest, begin_operation("edit"))
-        given = [name for name in EDITABLE if getattr(command, name) is not None]
-        later = [name for name in given if name in AT_NEXT_START]
-        if before is not None and command.limits and needs_new_container(before.limits, command.limits):
-            later.append("limits")
-        applied = [name for name in given if name not in later]
-        return to_json({"message": "Container updated", "applied": applied, "at_next_start": later})
 
-    @routes.get("/operations/<operation_id>")
-    async def show(operation_id: str) -> Response:
-        queries.check_names()
-        found = await system.directory.find_operation(operation_id)
-        if found is None:
-            raise not_found("operation")
-        return to_json(found.to_shown() if isinstance(found, Job) else to_operation(found))
+async def edit(system: System, internal_id: str) -> Response:
+    body = await take_body(lambda raw: read(EditBody, _to_object(raw, "start_pattern")))
+    command = to_edit(body, system.config.docker)
+    member = find(system, internal_id)
+    system.rates.spend(rates.CHANGING, internal_id, of_request())
+    before = member.state.spec
+    if command.limits is not None:
+        await _limit(system, member, command.limits)
+    rest = attrs.evolve(command, limits=None)
+    if rest != messages.Edit():
+        await ask(system, member, rest, begin_operation("edit"))
+    given = [name for name in EDITABLE if getattr(command, name) is not None]
+    later = [name for name in given if name in AT_NEXT_START]
+    if before is not None and command.limits and needs_new_container(before.limits, command.limits):
+        later.append("limits")
+    applied = [name for name in given if name not in later]
+    return to_json({"message": "Container updated", "applied": applied, "at_next_start": later})
 
-    app.register_blueprint(routes)
+
+async def show(system: System, operation_id: str) -> Response:
+    found = await system.directory.find_operation(operation_id)
+    if found is None:
+        raise not_found("operation")
+    return to_json(found.to_shown() if isinstance(found, Job) else to_operation(found))
 
 
 def _to_object(raw: bytes, *nullable: str) -> object:
@@ -155,3 +147,85 @@ def to_operation(operation: Operation) -> dict[str, Any]:
         "started_at": operation.started_at,
         "finished_at": operation.finished_at,
     }
+
+
+_ID = ("internal_id",)
+_WAITING = (*_ID, "wait")
+_EDITABLE = words(
+    "startup_command", "start_pattern", "environment", "stop", "restart_policy", "limits", "read_only"
+)
+
+ROUTES = (
+    Route(
+        method="PATCH",
+        path="/containers/{internal_id}",
+        permission="admin",
+        subject=scopes.Container,
+        handler=edit,
+        name="edit_container",
+        summary="Update settings",
+        text="Each given field is replaced as a whole. `stop`, `restart_policy` and `limits` apply immediately, the other "
+        "fields from the next start; the response says which. Removing a limit takes effect at the next start.",
+        curl="call -X PATCH $url/containers/server-001 "
+        """-d '{"limits":{"memory":268435456,"cpu":2,"pids":64},"environment":{"MODE":"hard"}}'""",
+        parameters=_ID,
+        body=Body(bodies.EditBody, required=False, nulls=frozenset({"start_pattern"})),
+        answer=record(
+            {
+                "message": message("Container updated"),
+                "applied": many(_EDITABLE),
+                "at_next_start": many(_EDITABLE),
+            }
+        ),
+        errors=(*CHANGES, *JSON, "limits_refused", "writable_root_not_allowed"),
+    ),
+    Route(
+        method="POST",
+        path="/containers/{internal_id}/reinstall",
+        permission="admin",
+        subject=scopes.Container,
+        handler=reinstall,
+        name="reinstall_container",
+        summary="Reinstall a container",
+        text="Creates a new container from the image; the volume's data and all fields that are not given are kept. "
+        "After a failure the old container can still be used.",
+        curl="""call "$url/containers/server-001/reinstall?wait=60" -d '{"install_script":"echo new\\n"}'""",
+        parameters=_WAITING,
+        body=Body(bodies.ReinstallBody, required=False, nulls=frozenset()),
+        answer=ref("Accepted"),
+        errors=(*CHANGES, *JSON, "port_not_found", "port_in_use"),
+    ),
+    Route(
+        method="POST",
+        path="/containers/{internal_id}/rebind-network",
+        permission="network",
+        subject=scopes.Container,
+        handler=rebind,
+        name="rebind_container",
+        summary="Change the ports of a container",
+        text="Replaces all its ports; other settings are kept. If it was running, it is started again.",
+        before="""call $url/network/ports -d '{"ip":"127.0.0.1","port":25601}'""",
+        curl='call "$url/containers/server-001/rebind-network?wait=60" '
+        """-d '{"ports":[{"ip":"127.0.0.1","port":25601,"container_port":25600}]}'""",
+        parameters=_WAITING,
+        body=Body(bodies.RebindBody, nulls=frozenset()),
+        answer=ref("Accepted"),
+        errors=(*CHANGES, *JSON, "port_not_found", "port_in_use"),
+    ),
+    Route(
+        method="GET",
+        path="/operations/{operation_id}",
+        permission=scopes.TOKEN,
+        subject=scopes.Operation,
+        handler=show,
+        name="show_operation",
+        summary="Show an operation",
+        text="The status of an action on a container or on a volume's files.",
+        before="operation=$(call -X POST $url/containers/server-001/start | "
+        'sed \'s/.*"operation_id":"\\([^"]*\\)".*/\\1/\')',
+        curl="call $url/operations/$operation",
+        parameters=("operation_id",),
+        answer={"oneOf": [ref("Operation"), ref("FileOperation")]},
+        errors=("operation_not_found",),
+    ),
+)

@@ -5,16 +5,16 @@ from contextlib import contextmanager
 from typing import Any
 
 import trio
-from quart import Blueprint, Response
-from quart_trio import QuartTrio
+from quart import Response
 
 from actors.container import messages
 from actors.container.fleet import Member, stream_of
 from actors.kernel.journal import Recorded
 from actors.kernel.mailbox import ActorGone, Receipt
 from actors.tokens.grant import Grant
-from lightd.access import rates
+from lightd.access import rates, scopes
 from lightd.access.visibility import sees
+from lightd.api import bodies
 from lightd.api.bodies import ContainerBody
 from lightd.api.commands import begin_operation
 from lightd.api.errors import ApiError, not_found
@@ -23,10 +23,13 @@ from lightd.api.representations import to_details, to_row
 from lightd.api.specs import to_spec
 from lightd.audit.trail import about
 from lightd.http import queries
+from lightd.http.error_codes import ACTS, CHANGES, CONTAINER, JSON, RECORDS
 from lightd.http.errors import engine_unavailable
 from lightd.http.identity import of_request
+from lightd.http.openapi.schemas import TEXT, WHOLE, Schema, described, many, message, record, ref
+from lightd.http.route import Body, Route
 from lightd.http.volume_users import with_user
-from lightd.http.wire import WHOLE, from_text, read_body, refuse_body, to_json, to_list, to_text
+from lightd.http.wire import LARGE, from_text, read_body, refuse_body, to_json, to_list, to_text
 from lightd.system import System
 
 DELETE_WAIT = 60.0
@@ -39,84 +42,63 @@ POWER: dict[str, Callable[[], messages.Command]] = {
 }
 
 
-def install(app: QuartTrio, system: System) -> None:
-    """Add the routes of containers to ``app``."""
-    routes = Blueprint("containers", __name__)
+async def create(system: System) -> Response:
+    wait = queries.seconds("wait")
+    spec = await to_spec(await read_body(ContainerBody, most=LARGE), system.config.docker)
+    about(spec.internal_id)
+    check_engine(system)
+    if spec.volume_id not in system.volumes.view.state.volumes:
+        raise not_found("volume")
+    spec = await with_user(system, spec)
+    operation_id = begin_operation("install")
+    receipt = await system.create_container(spec, operation_id)
+    message = "Container creation started"
+    answer = {"message": message, "internal_id": spec.internal_id, "state": "installing"}
+    member = find(system, spec.internal_id)
+    return to_json({**answer, **await to_outcome(system, member, operation_id, receipt, wait)})
 
-    @routes.post("/containers")
-    async def create() -> Response:
-        queries.check_names("wait")
-        wait = queries.seconds("wait")
-        spec = await to_spec(await read_body(ContainerBody, most=WHOLE), system.config.docker)
-        about(spec.internal_id)
-        check_engine(system)
-        if spec.volume_id not in system.volumes.view.state.volumes:
-            raise not_found("volume")
-        spec = await with_user(system, spec)
-        operation_id = begin_operation("install")
-        receipt = await system.create_container(spec, operation_id)
-        message = "Container creation started"
-        answer = {"message": message, "internal_id": spec.internal_id, "state": "installing"}
-        member = find(system, spec.internal_id)
-        return to_json({**answer, **await to_outcome(system, member, operation_id, receipt, wait)})
 
-    @routes.get("/containers")
-    async def list_all() -> Response:
-        queries.check_names()
-        reaches = of_request().grant.reaches
-        members = [each for each in system.fleet if reaches(each.internal_id)]
-        return await to_list("containers", map(to_row, members))
+async def list_all(system: System) -> Response:
+    reaches = of_request().grant.reaches
+    members = [each for each in system.fleet if reaches(each.internal_id)]
+    return await to_list("containers", map(to_row, members))
 
-    @routes.get("/containers/<internal_id>")
-    async def show(internal_id: str) -> Response:
-        queries.check_names()
-        return to_json(to_details(find(system, internal_id), of_request().grant))
 
-    @routes.delete("/containers/<internal_id>")
-    async def delete(internal_id: str) -> Response:
-        queries.check_names("wait")
-        wait = queries.seconds("wait")
-        await refuse_body()
-        member = find(system, internal_id)
-        check_engine(system)
-        operation_id = begin_operation("delete")
-        receipt = await ask(system, member, messages.Delete(), operation_id)
-        seconds = DELETE_WAIT if wait is None else wait
-        outcome = await to_outcome(system, member, operation_id, receipt, seconds)
-        if outcome.pop("status") == "succeeded":
-            return to_json({"message": "Container deleted successfully", **outcome})
-        return to_json({"message": "Container deletion started", **outcome, "status": "pending"})
+async def show(system: System, internal_id: str) -> Response:
+    return to_json(to_details(find(system, internal_id), of_request().grant))
 
-    for action in POWER:
-        routes.add_url_rule(
-            f"/containers/<internal_id>/{action}",
-            endpoint=f"{action}",
-            view_func=_to_power_view(system, action),
-            methods=["POST"],
-        )
 
-    @routes.post("/containers/<internal_id>/revive")
-    async def revive(internal_id: str) -> Response:
-        queries.check_names()
-        await refuse_body()
-        member = find(system, internal_id)
-        system.rates.spend(rates.CHANGING, internal_id, of_request())
-        if not member.handle.revive():
-            raise ApiError("not_quarantined", f"container {internal_id} is not in quarantine")
-        return to_json({"message": "Container revived", "internal_id": internal_id})
+async def delete(system: System, internal_id: str) -> Response:
+    wait = queries.seconds("wait")
+    await refuse_body()
+    member = find(system, internal_id)
+    check_engine(system)
+    operation_id = begin_operation("delete")
+    receipt = await ask(system, member, messages.Delete(), operation_id)
+    seconds = DELETE_WAIT if wait is None else wait
+    outcome = await to_outcome(system, member, operation_id, receipt, seconds)
+    if outcome.pop("status") == "succeeded":
+        return to_json({"message": "Container deleted successfully", **outcome})
+    return to_json({"message": "Container deletion started", **outcome, "status": "pending"})
 
-    @routes.get("/containers/<internal_id>/events")
-    async def events(internal_id: str) -> Response:
-        queries.check_names("since", "limit")
-        since, limit = queries.whole("since", 0, 0, 2**62), queries.whole("limit", 100, 1, 1000)
-        member, grant = find(system, internal_id), of_request().grant
-        if grant.containers is not None:  # what had this id before may have been somebody else's
-            since = max(since, member.state.ended)
-        stream, printed = stream_of(internal_id), grant.allows("console.read")
-        found = await system.bus.since(stream, since, limit, printed=printed)
-        return from_text(await trio.to_thread.run_sync(_to_events, found, since, grant))
 
-    app.register_blueprint(routes)
+async def revive(system: System, internal_id: str) -> Response:
+    await refuse_body()
+    member = find(system, internal_id)
+    system.rates.spend(rates.CHANGING, internal_id, of_request())
+    if not member.handle.revive():
+        raise ApiError("not_quarantined", f"container {internal_id} is not in quarantine")
+    return to_json({"message": "Container revived", "internal_id": internal_id})
+
+
+async def events(system: System, internal_id: str) -> Response:
+    since, limit = queries.whole("since", 0, 0, 2**62), queries.whole("limit", 100, 1, 1000)
+    member, grant = find(system, internal_id), of_request().grant
+    if grant.containers is not None:  # what had this id before may have been somebody else's
+        since = max(since, member.state.ended)
+    stream, printed = stream_of(internal_id), grant.allows("console.read")
+    found = await system.bus.since(stream, since, limit, printed=printed)
+    return from_text(await trio.to_thread.run_sync(_to_events, found, since, grant))
 
 
 def find(system: System, internal_id: str) -> Member:
@@ -165,9 +147,8 @@ def deleted_meanwhile(system: System, member: Member) -> Iterator[None]:
         raise
 
 
-def _to_power_view(system: System, action: str) -> Callable[[str], Awaitable[Response]]:
-    async def power(internal_id: str) -> Response:
-        queries.check_names("wait")
+def _to_power_handler(action: str) -> Callable[[System, str], Awaitable[Response]]:
+    async def power(system: System, internal_id: str) -> Response:
         wait = queries.seconds("wait")
         await refuse_body()
         member = find(system, internal_id)
@@ -199,3 +180,154 @@ def _to_events(found: Sequence[Recorded], since: int, grant: Grant) -> str:
     """Return a page of a container's history, in a worker thread: it may have a MiB of environments."""
     shown = [to_history_entry(record, grant) for record in found]
     return to_text({"events": shown, "next": found[-1].position if found else since})
+
+
+_ID = ("internal_id",)
+_WAITING = (*_ID, "wait")
+
+
+def _power(action: str, summary: str, text: str = "") -> Route:
+    return Route(
+        method="POST",
+        path=f"/containers/{{internal_id}}/{action}",
+        permission="power",
+        subject=scopes.Container,
+        handler=_to_power_handler(action),
+        name=f"{action}_container",
+        summary=summary,
+        text=text,
+        curl=f'call -X POST "$url/containers/server-001/{action}?wait=60"',
+        parameters=_WAITING,
+        answer=ref("Accepted"),
+        errors=(*CHANGES, *JSON),
+    )
+
+
+_DELETED: Schema = {
+    "oneOf": [
+        record({"message": message("Container deleted successfully"), "operation_id": TEXT}),
+        record(
+            {
+                "message": message("Container deletion started"),
+                "operation_id": TEXT,
+                "status": message("pending"),
+            },
+            {"error": TEXT},
+        ),
+    ]
+}
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/containers",
+        permission="admin",
+        subject=scopes.Node,
+        handler=create,
+        name="create_container",
+        summary="Create a container",
+        text="Leases its ports and starts its installation: the image is pulled if it is missing, the install script is "
+        "run, the container is created. Defaults: `container_port` is `port`; `stop` sends SIGTERM and waits 10 "
+        "seconds; `user` is `docker.user` of the configuration.",
+        before="""call $url/network/ports -d '{"ip":"127.0.0.1","port":25600}'""",
+        curl="""call "$url/containers?wait=60" -d '{
+  "internal_id": "server-001", "image": "'${IMAGE:-busybox:stable}'", "volume_id": "'$volume'",
+  "startup_command": "echo Ready; while read -r line; do echo \\"got: $line\\"; done", "start_pattern": "Ready",
+  "ports": [{"ip": "127.0.0.1", "port": 25600}], "limits": {"memory": 134217728, "cpu": 1, "pids": 64},
+  "environment": {"MODE": "easy"}}'""",
+        parameters=("wait",),
+        body=Body(bodies.ContainerBody),
+        answer=ref("Accepted"),
+        errors=(
+            *(*JSON, *RECORDS, "mount_not_allowed", "writable_root_not_allowed", "volume_not_found"),
+            *("already_exists", "no_free_user", "changing"),
+            *(
+                "port_not_found",
+                "port_in_use",
+                "engine_unavailable",
+                "container_not_found",
+                "quarantined",
+            ),
+        ),
+    ),
+    Route(
+        method="GET",
+        path="/containers",
+        permission=scopes.TOKEN,
+        subject=scopes.Visible,
+        handler=list_all,
+        name="list_containers",
+        summary="List all containers",
+        curl="call $url/containers",
+        answer=record({"containers": many(ref("ContainerRow"))}),
+    ),
+    Route(
+        method="GET",
+        path="/containers/{internal_id}",
+        permission=scopes.TOKEN,
+        subject=scopes.Container,
+        handler=show,
+        name="show_container",
+        summary="Show a container",
+        curl="call $url/containers/server-001",
+        parameters=_ID,
+        answer=ref("Container"),
+        errors=CONTAINER,
+    ),
+    _power(
+        "start",
+        "Start a container",
+        "It is `starting` until its start pattern appears on the console, then `running`; without a pattern, it is "
+        "`running` immediately.",
+    ),
+    _power("restart", "Stop a container and start it again"),
+    _power(
+        "stop",
+        "Stop a container",
+        "Sends the command or signal of its `stop` setting, and kills it after the timeout. "
+        "Also cancels an installation, a start or a change.",
+    ),
+    _power("kill", "Kill a container"),
+    Route(
+        method="GET",
+        path="/containers/{internal_id}/events",
+        permission=scopes.TOKEN,
+        subject=scopes.Container,
+        handler=events,
+        name="list_events",
+        summary="List the events of a container",
+        curl='call "$url/containers/server-001/events?since=0&limit=100"',
+        parameters=(*_ID, "since", "limit"),
+        answer=record({"events": many(ref("Event")), "next": described(WHOLE, "the next value for `since`")}),
+        errors=CONTAINER,
+    ),
+    Route(
+        method="POST",
+        path="/containers/{internal_id}/revive",
+        permission="admin",
+        subject=scopes.Container,
+        handler=revive,
+        name="revive_container",
+        summary="Take a container out of quarantine",
+        text="409 if it is not in quarantine.",
+        curl="call -X POST $url/containers/server-001/revive",
+        parameters=_ID,
+        answer=record({"message": message("Container revived"), "internal_id": TEXT}),
+        errors=(*CONTAINER, *JSON, "not_quarantined", "too_often"),
+    ),
+    Route(
+        method="DELETE",
+        path="/containers/{internal_id}",
+        permission="admin",
+        subject=scopes.Container,
+        handler=delete,
+        name="delete_container",
+        summary="Delete a container",
+        text="Stops it, removes it from Docker and releases its ports; the volume is kept. The response is sent "
+        "when it is deleted, or after one minute or `wait` seconds.",
+        curl="call -X DELETE $url/containers/server-001",
+        parameters=_WAITING,
+        answer=_DELETED,
+        errors=(*ACTS, *JSON, "changing", "engine_unavailable"),
+    ),
+)

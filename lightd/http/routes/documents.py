@@ -1,39 +1,22 @@
-"""The routes that tell what the API is: the document for programs, and its page for people.
+"""The routes of the OpenAPI document: as JSON for programs, and as an HTML page for people.
 
-Each is made and compressed once, and sent from there to all who ask, without a copy for any of them.
+Each is made and compressed once. All responses share that memory. The page is open to everybody, as a browser
+can't send the headers that the other routes need.
 """
 
+from collections.abc import Callable
+
 import trio
-from quart import Blueprint, Response, request
-from quart_trio import QuartTrio
+from quart import Response, request
 
-from lightd.http import queries
+from lightd.access import scopes
 from lightd.http.openapi.page import to_body, to_packed, to_page
+from lightd.http.openapi.schemas import TEXT
+from lightd.http.route import Answer, Route, Sections
+from lightd.system import System
 
-PAGE = "/docs"
 MOST_CODINGS = 20
-"""So many codings that a client may accept are looked at."""
-
-
-def install(app: QuartTrio) -> None:
-    """Add these routes to ``app``. The page is open to all, as a browser can't send what the others need."""
-    routes = Blueprint("documents", __name__)
-
-    @routes.get("/openapi.json")
-    async def document() -> Response:
-        queries.check_names()
-        return await _to_response(await trio.to_thread.run_sync(to_body), "application/json")
-
-    @routes.get(PAGE)
-    async def page() -> Response:
-        found = await trio.to_thread.run_sync(to_page)
-        response = await _to_response(found.body, "text/html; charset=utf-8")
-        response.headers["Content-Security-Policy"] = found.policy
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
-        return response
-
-    app.register_blueprint(routes)
+"""The number of codings in an ``Accept-Encoding`` header that are read."""
 
 
 async def _to_response(body: bytes, content_type: str) -> Response:
@@ -54,3 +37,45 @@ def takes_gzip(accepted: str) -> bool:
         if name.strip() == "gzip":
             return weight.replace(" ", "").rstrip("0") not in ("q=", "q=0.")
     return False
+
+
+def to_routes(get_sections: Callable[[], Sections]) -> tuple[Route, ...]:
+    """Return these routes; the document describes the routes of the sections that ``get_sections`` returns."""
+
+    async def document(_: System) -> Response:
+        body = await trio.to_thread.run_sync(to_body, get_sections())
+        return await _to_response(body, "application/json")
+
+    async def page(_: System) -> Response:
+        found = await trio.to_thread.run_sync(to_page, get_sections())
+        response = await _to_response(found.body, "text/html; charset=utf-8")
+        response.headers["Content-Security-Policy"] = found.policy
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return response
+
+    return (
+        Route(
+            method="GET",
+            path="/openapi.json",
+            permission=scopes.TOKEN,
+            subject=scopes.Visible,
+            handler=document,
+            name="show_document",
+            summary="This document as JSON",
+            curl="call $url/openapi.json",
+            answer={"type": "object", "description": "OpenAPI 3.1"},
+        ),
+        Route(
+            method="GET",
+            path="/docs",
+            permission=scopes.NOTHING,
+            subject=scopes.Node,
+            handler=page,
+            name="show_page",
+            summary="This document as an HTML page",
+            text="A single page that loads no other resources.",
+            curl="curl -sS $url/docs",
+            others=(Answer(200, "The page.", "text/html", TEXT),),
+        ),
+    )

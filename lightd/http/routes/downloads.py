@@ -5,17 +5,20 @@ from functools import partial
 from typing import cast
 from urllib.parse import quote
 
-from quart import Blueprint, Response, request
-from quart_trio import QuartTrio
+from quart import Response, request
 from werkzeug.datastructures import Headers
 from werkzeug.http import http_date
 
+from lightd.access import scopes
 from lightd.api.errors import ApiError
 from lightd.files.jail import Jail
 from lightd.files.paths import RelativePath
 from lightd.files.reading import Download, open_download
 from lightd.http import queries, ranges
+from lightd.http.error_codes import FILES
 from lightd.http.errors import HttpError
+from lightd.http.openapi.schemas import Schema
+from lightd.http.route import Answer, Route
 from lightd.http.routes.volumes import find
 from lightd.http.transport import file_transfer
 from lightd.http.transport.quart_adapter import FileResponse, Request
@@ -24,45 +27,35 @@ from lightd.system import System
 LATEST = 253_402_300_799  # the last second of the year 9999, beyond which no date can be written
 
 
-def install(app: QuartTrio, system: System) -> None:
-    """Add the route of downloads to ``app``."""
-    routes = Blueprint("downloads", __name__)
+async def download(system: System, volume_id: str) -> Response:
     folders = system.folders
+    find(system, volume_id)
+    path = queries.path()
+    resources = cast(Request, request).resources
+    lane = folders.lane(volume_id)
+    turn = folders.shares.downloads.join(volume_id)
+    resources.callback(turn.leave)
+    await turn.wait()
 
-    @routes.get("/volumes/<volume_id>/files/content")
-    async def download(volume_id: str) -> Response:
-        queries.check_names("path")
-        find(system, volume_id)
-        path = queries.path()
-        resources = cast(Request, request).resources
-        lane = folders.lane(volume_id)
-        turn = folders.shares.downloads.join(volume_id)
-        resources.callback(turn.leave)
-        await turn.wait()
+    def begin(jail: Jail) -> Download:
+        return resources.enter_context(open_download(jail, path))
 
-        def begin(jail: Jail) -> Download:
-            return resources.enter_context(open_download(jail, path))
-
-        file = await folders.run(volume_id, begin)
-        modified_at = datetime.fromtimestamp(min(max(file.modified_at, 0), LATEST), UTC)
-        span = ranges.choose(request.headers, file.size, file.etag, modified_at)
-        headers = Headers({"ETag": file.etag, "Last-Modified": http_date(modified_at)})
-        headers["Cache-Control"] = "private, no-cache"
-        if span.status == ranges.NOT_MODIFIED:
-            return Response(b"", span.status, headers)
-        _check(span, file, headers)
-        headers["Accept-Ranges"] = "bytes"
-        headers["Content-Type"] = "application/octet-stream"
-        headers["X-Content-Type-Options"] = "nosniff"
-        headers["Content-Disposition"] = to_disposition(path)
-        if span.status == ranges.PARTIAL:
-            headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{file.size}"
-        run = cast(file_transfer.Run, partial(folders.run_piece, lane))
-        return FileResponse(
-            file_transfer.Part(file.descriptor, span.start, span.stop, run), span.status, headers
-        )
-
-    app.register_blueprint(routes)
+    file = await folders.run(volume_id, begin)
+    modified_at = datetime.fromtimestamp(min(max(file.modified_at, 0), LATEST), UTC)
+    span = ranges.choose(request.headers, file.size, file.etag, modified_at)
+    headers = Headers({"ETag": file.etag, "Last-Modified": http_date(modified_at)})
+    headers["Cache-Control"] = "private, no-cache"
+    if span.status == ranges.NOT_MODIFIED:
+        return Response(b"", span.status, headers)
+    _check(span, file, headers)
+    headers["Accept-Ranges"] = "bytes"
+    headers["Content-Type"] = "application/octet-stream"
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Content-Disposition"] = to_disposition(path)
+    if span.status == ranges.PARTIAL:
+        headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{file.size}"
+    run = cast(file_transfer.Run, partial(folders.run_piece, lane))
+    return FileResponse(file_transfer.Part(file.descriptor, span.start, span.stop, run), span.status, headers)
 
 
 def _check(span: ranges.Span, file: Download, headers: Headers) -> None:
@@ -79,3 +72,28 @@ def to_disposition(path: RelativePath) -> str:
     plain = "".join(sign if " " <= sign <= "~" and sign not in '"\\%' else "_" for sign in path.name)
     exact = quote(path.name, safe="")
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{exact}"
+
+
+_BYTES = "application/octet-stream"
+_ANY: Schema = {"type": "string", "format": "binary"}
+_VOLUME = ("volume_id",)
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/volumes/{volume_id}/files/content",
+        permission="files.read",
+        subject=scopes.Volume,
+        handler=download,
+        name="download_file",
+        summary="Download a file, or a range of it",
+        curl='call -r 0-99 -o head.bin "$url/volumes/$volume/files/content?path=server.jar"',
+        parameters=(*_VOLUME, "path", "range", "if_match", "if_none_match"),
+        others=(
+            Answer(200, "The bytes.", _BYTES, _ANY, ("ETag", "Last-Modified", "Content-Disposition")),
+            Answer(206, "The range.", _BYTES, _ANY, ("ETag", "Content-Range", "Content-Disposition")),
+            Answer(304, "Not modified.", headers=("ETag",)),
+        ),
+        errors=(*FILES, "precondition_failed", "range_not_satisfiable"),
+    ),
+)

@@ -2,14 +2,17 @@
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
 
-from quart import Blueprint, Response
-from quart_trio import QuartTrio
+from quart import Response
 
 from actors.container.console.console import Console
 from actors.container.console.log import Numbered, to_unbroken
+from lightd.access import scopes
 from lightd.http import queries
+from lightd.http.error_codes import CONTAINER
 from lightd.http.live import frames
 from lightd.http.live.source import FRAME, LINES_A_FRAME
+from lightd.http.openapi.schemas import TEXT, WHOLE, many, record
+from lightd.http.route import Route
 from lightd.http.routes import containers
 from lightd.http.wire import from_text, to_text
 from lightd.system import System
@@ -17,23 +20,15 @@ from lightd.system import System
 MOST_LINES = 10_000
 
 
-def install(app: QuartTrio, system: System) -> None:
-    """Add the routes of histories to ``app``."""
-    routes = Blueprint("history", __name__)
-
-    @routes.get("/containers/<internal_id>/logs")
-    async def logs(internal_id: str) -> Response:
-        queries.check_names("lines")
-        limit = queries.whole("lines", 100, 1, MOST_LINES)
-        console = containers.find(system, internal_id).console
-        found = await console.end(limit)
-        parts = []
-        for lines in _to_stretches(found):
-            await console.turns.next()
-            parts.append(to_text([{"line": number, "text": text} for number, text in lines])[1:-1])
-        return from_text(f'{{"lines":[{",".join(parts)}]}}')
-
-    app.register_blueprint(routes)
+async def logs(system: System, internal_id: str) -> Response:
+    limit = queries.whole("lines", 100, 1, MOST_LINES)
+    console = containers.find(system, internal_id).console
+    found = await console.end(limit)
+    parts = []
+    for lines in _to_stretches(found):
+        await console.turns.next()
+        parts.append(to_text([{"line": number, "text": text} for number, text in lines])[1:-1])
+    return from_text(f'{{"lines":[{",".join(parts)}]}}')
 
 
 def _to_stretches(found: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
@@ -74,3 +69,23 @@ async def to_older(console: Console, after: int, before: int) -> AsyncGenerator[
         after = lines[-1][0]
     if after + 1 < before:
         yield frames.to_frame(frames.to_gap(before - after - 1, before))
+
+
+_ID = ("internal_id",)
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/containers/{internal_id}/logs",
+        permission="console.read",
+        subject=scopes.Container,
+        handler=logs,
+        name="show_logs",
+        summary="Show the last lines of a console",
+        text="Lines are kept when lightd is restarted and when the container is created again.",
+        curl='call "$url/containers/server-001/logs?lines=100"',
+        parameters=(*_ID, "lines"),
+        answer=record({"lines": many(record({"line": WHOLE, "text": TEXT}))}),
+        errors=CONTAINER,
+    ),
+)

@@ -3,11 +3,11 @@
 import random
 from typing import Any
 
-from quart import Blueprint, Response
-from quart_trio import QuartTrio
+from quart import Response
 
 from actors.portpool.decider import Entry, State
 from actors.portpool.messages import Add, Key, Mark, Message, Remove
+from lightd.access import scopes
 from lightd.access.directory import to_key
 from lightd.access.scopes import Port
 from lightd.access.visibility import port_not_visible
@@ -16,88 +16,89 @@ from lightd.api.commands import begin_operation
 from lightd.api.errors import ApiError, bad_request
 from lightd.audit.trail import about
 from lightd.http import queries
+from lightd.http.error_codes import JSON, RECORDS
 from lightd.http.identity import of_request
-from lightd.http.scopes import to_port
+from lightd.http.openapi.answers import PROTOCOL
+from lightd.http.openapi.schemas import (
+    FLAG,
+    TEXT,
+    WHOLE,
+    Schema,
+    described,
+    many,
+    message,
+    of_body,
+    of_rule,
+    record,
+    ref,
+)
+from lightd.http.route import Body, Route, to_port
 from lightd.http.wire import LISTS, read_body, refuse_body, to_json, to_list
 from lightd.system import System
 
 
-def install(app: QuartTrio, system: System) -> None:
-    """Add the routes of the port pool to ``app``."""
-    routes = Blueprint("ports", __name__)
+async def ask(system: System, message: Message) -> None:
+    await system.ports.ref.ask(message, begin_operation())
 
-    async def ask(message: Message) -> None:
-        await system.ports.ref.ask(message, begin_operation())
 
-    @routes.post("/network/ports")
-    async def add() -> Response:
-        queries.check_names()
-        body = await read_body(bodies.PortBody)
-        key = (body.ip, body.port, body.protocol)
-        about(f"{body.ip}/{body.port}")
-        await ask(Add((key,)))
-        return to_json({"message": "Port added to pool", **_to_name(key)})
+async def add(system: System) -> Response:
+    body = await read_body(bodies.PortBody)
+    key = (body.ip, body.port, body.protocol)
+    about(f"{body.ip}/{body.port}")
+    await ask(system, Add((key,)))
+    return to_json({"message": "Port added to pool", **_to_name(key)})
 
-    @routes.post("/network/ports/bulk")
-    async def add_many() -> Response:
-        queries.check_names()
-        keys = _to_keys(await read_body(bodies.PortRangeBody, most=LISTS))
-        await ask(Add(keys))
-        return await to_list("added", map(_to_name, keys), count=len(keys))
 
-    @routes.post("/network/ports/bulk-delete")
-    async def delete_many() -> Response:
-        queries.check_names()
-        body = await read_body(bodies.PortListBody, most=LISTS)
-        before = system.ports.state
-        keys = tuple({to_key(before, Port(port.ip, port.port, port.protocol)): None for port in body.ports})
-        receipt = await system.ports.ref.ask(Remove(keys, skip_held=True), begin_operation())
-        removed = {key for record in receipt.recorded for key in record.event.keys}  # type: ignore[attr-defined]  # Remove leads to PortsRemoved only
-        held = [_to_name(key) for key in keys if key in before.entries and key not in removed]
-        count = len(removed)
-        message = f"Deleted {count} port{'' if count == 1 else 's'} from pool"
-        return to_json({"message": message, "deleted_count": count, "skipped": held})
+async def add_many(system: System) -> Response:
+    keys = _to_keys(await read_body(bodies.PortRangeBody, most=LISTS))
+    await ask(system, Add(keys))
+    return await to_list("added", map(_to_name, keys), count=len(keys))
 
-    @routes.get("/network/ports")
-    async def list_all() -> Response:
-        queries.check_names()
-        reached, entries = of_request().grant.containers, system.ports.state.entries.items()
-        shown = (each for each in entries if reached is None or each[1].held_by in reached)
-        return await to_list("ports", (_to_row(key, entry) for key, entry in shown))
 
-    @routes.get("/network/ports/random")
-    async def pick() -> Response:
-        queries.check_names("protocol")
-        protocol = queries.protocol() or "tcp"
-        free = system.ports.state.free(protocol)
-        if not free:
-            raise ApiError("no_available_ports", "No available ports in pool")
-        key = random.choice(free)  # noqa: S311 - which one is no secret
-        return to_json(_to_row(key, system.ports.state.entries[key]))
+async def delete_many(system: System) -> Response:
+    body = await read_body(bodies.PortListBody, most=LISTS)
+    before = system.ports.state
+    keys = tuple({to_key(before, Port(port.ip, port.port, port.protocol)): None for port in body.ports})
+    receipt = await system.ports.ref.ask(Remove(keys, skip_held=True), begin_operation())
+    removed = {key for record in receipt.recorded for key in record.event.keys}  # type: ignore[attr-defined]  # Remove leads to PortsRemoved only
+    held = [_to_name(key) for key in keys if key in before.entries and key not in removed]
+    count = len(removed)
+    message = f"Deleted {count} port{'' if count == 1 else 's'} from pool"
+    return to_json({"message": message, "deleted_count": count, "skipped": held})
 
-    @routes.get("/network/ports/<ip>/<port>")
-    async def show(ip: str, port: str) -> Response:
-        queries.check_names("protocol")
-        key, entry = find(system.ports.state, to_port(ip, port))
-        return to_json(_to_row(key, entry))
 
-    @routes.put("/network/ports/<ip>/<port>/use")
-    async def use(ip: str, port: str) -> Response:
-        queries.check_names("protocol")
-        key, _ = find(system.ports.state, to_port(ip, port))
-        body = await read_body(bodies.PortUseBody)
-        await ask(Mark(key, body.in_use))
-        return to_json({"message": "Port usage updated", **_to_name(key), "in_use": body.in_use})
+async def list_all(system: System) -> Response:
+    reached, entries = of_request().grant.containers, system.ports.state.entries.items()
+    shown = (each for each in entries if reached is None or each[1].held_by in reached)
+    return await to_list("ports", (_to_row(key, entry) for key, entry in shown))
 
-    @routes.delete("/network/ports/<ip>/<port>")
-    async def delete(ip: str, port: str) -> Response:
-        queries.check_names("protocol")
-        key, _ = find(system.ports.state, to_port(ip, port))
-        await refuse_body()
-        await ask(Remove((key,)))
-        return to_json({"message": "Port deleted from pool"})
 
-    app.register_blueprint(routes)
+async def pick(system: System) -> Response:
+    protocol = queries.protocol() or "tcp"
+    free = system.ports.state.free(protocol)
+    if not free:
+        raise ApiError("no_available_ports", "No available ports in pool")
+    key = random.choice(free)  # noqa: S311 - which one is no secret
+    return to_json(_to_row(key, system.ports.state.entries[key]))
+
+
+async def show(system: System, ip: str, port: str) -> Response:
+    key, entry = find(system.ports.state, to_port(ip, port))
+    return to_json(_to_row(key, entry))
+
+
+async def use(system: System, ip: str, port: str) -> Response:
+    key, _ = find(system.ports.state, to_port(ip, port))
+    body = await read_body(bodies.PortUseBody)
+    await ask(system, Mark(key, body.in_use))
+    return to_json({"message": "Port usage updated", **_to_name(key), "in_use": body.in_use})
+
+
+async def delete(system: System, ip: str, port: str) -> Response:
+    key, _ = find(system.ports.state, to_port(ip, port))
+    await refuse_body()
+    await ask(system, Remove((key,)))
+    return to_json({"message": "Port deleted from pool"})
 
 
 def find(state: State, port: Port) -> tuple[Key, Entry]:
@@ -135,3 +136,129 @@ def _to_name(key: Key) -> dict[str, Any]:
 
 def _to_row(key: Key, entry: Entry) -> dict[str, Any]:
     return {**_to_name(key), "in_use": entry.in_use, "used_by": entry.held_by}
+
+
+_NAME: dict[str, Schema] = {"ip": TEXT, "port": WHOLE, "protocol": PROTOCOL}
+_ONE = ("ip", "port", "protocol")
+_NUMBER = of_rule(bodies.PortNumber)
+
+_BULK: Schema = {
+    "description": "A range or a list of ports.",
+    "oneOf": [
+        record(
+            {"ip": of_rule(bodies.Ip), "from": _NUMBER, "to": described(_NUMBER, "not less than `from`")},
+            {"protocol": {**PROTOCOL, "default": "tcp"}},
+        ),
+        record({"ports": described(many(of_body(bodies.PortBody)), "without duplicates")}),
+    ],
+}
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/network/ports",
+        permission="network",
+        subject=scopes.Node,
+        handler=add,
+        name="add_port",
+        summary="Add a port",
+        curl="""call $url/network/ports -d '{"ip":"127.0.0.1","port":25565,"protocol":"tcp"}'""",
+        body=Body(bodies.PortBody),
+        answer=record({"message": message("Port added to pool"), **_NAME}),
+        errors=(*JSON, *RECORDS, "port_exists"),
+    ),
+    Route(
+        method="POST",
+        path="/network/ports/bulk",
+        permission="network",
+        subject=scopes.Node,
+        handler=add_many,
+        name="add_ports",
+        summary="Add several ports, all or none",
+        curl="""call $url/network/ports/bulk -d '{"ip":"127.0.0.1","from":25570,"to":25579,"protocol":"udp"}'""",
+        body=Body(bodies.PortRangeBody, schema=_BULK),
+        answer=record({"added": many(ref("PortName")), "count": WHOLE}),
+        errors=(*JSON, *RECORDS, "port_exists"),
+    ),
+    Route(
+        method="GET",
+        path="/network/ports",
+        permission="network",
+        subject=scopes.Visible,
+        handler=list_all,
+        name="list_ports",
+        summary="List all ports",
+        curl="call $url/network/ports",
+        answer=record({"ports": many(ref("Port"))}),
+    ),
+    Route(
+        method="GET",
+        path="/network/ports/random",
+        permission="network",
+        subject=scopes.Visible,
+        handler=pick,
+        name="pick_port",
+        summary="Find a free port",
+        text="The port is not reserved: two requests can return the same one.",
+        curl='call "$url/network/ports/random?protocol=udp"',
+        parameters=("protocol_free",),
+        answer=ref("Port"),
+        errors=("no_available_ports",),
+    ),
+    Route(
+        method="GET",
+        path="/network/ports/{ip}/{port}",
+        permission="network",
+        subject=scopes.Port,
+        handler=show,
+        name="show_port",
+        summary="Show a port",
+        curl="call $url/network/ports/127.0.0.1/25565",
+        parameters=_ONE,
+        answer=ref("Port"),
+        errors=("port_not_found",),
+    ),
+    Route(
+        method="PUT",
+        path="/network/ports/{ip}/{port}/use",
+        permission="network",
+        subject=scopes.Node,
+        handler=use,
+        name="mark_port",
+        summary="Mark a port as in use or free",
+        curl="""call -X PUT $url/network/ports/127.0.0.1/25565/use -d '{"in_use":true}'""",
+        parameters=_ONE,
+        body=Body(bodies.PortUseBody),
+        answer=record({"message": message("Port usage updated"), **_NAME, "in_use": FLAG}),
+        errors=(*JSON, *RECORDS, "port_not_found", "port_in_use"),
+    ),
+    Route(
+        method="DELETE",
+        path="/network/ports/{ip}/{port}",
+        permission="network",
+        subject=scopes.Node,
+        handler=delete,
+        name="delete_port",
+        summary="Remove a port from the pool",
+        curl="call -X DELETE $url/network/ports/127.0.0.1/25565",
+        parameters=_ONE,
+        answer=record({"message": message("Port deleted from pool")}),
+        errors=(*JSON, *RECORDS, "port_not_found", "port_in_use"),
+    ),
+    Route(
+        method="POST",
+        path="/network/ports/bulk-delete",
+        permission="network",
+        subject=scopes.Node,
+        handler=delete_many,
+        name="delete_ports",
+        summary="Remove several ports from the pool",
+        text="Ports that a container holds are skipped and returned in `skipped`; unknown ports are ignored. "
+        "Default for `protocol`: that of the only entry with this address and port, otherwise tcp.",
+        curl="call $url/network/ports/bulk-delete "
+        """-d '{"ports":[{"ip":"127.0.0.1","port":25570},{"ip":"127.0.0.1","port":25571}]}'""",
+        body=Body(bodies.PortListBody),
+        answer=record({"message": TEXT, "deleted_count": WHOLE, "skipped": many(ref("PortName"))}),
+        errors=(*JSON, *RECORDS),
+    ),
+)

@@ -3,44 +3,37 @@
 from functools import partial
 from typing import Any
 
-from quart import Blueprint, Response
-from quart_trio import QuartTrio
+from quart import Response
 
 from actors.volumes import messages
-from lightd.access import rates
+from lightd.access import rates, scopes
+from lightd.api import file_bodies
 from lightd.api.commands import begin_operation, settle
 from lightd.api.file_bodies import SizeBody
 from lightd.files.quota.kind import MEGABYTE
 from lightd.files.quota.limits import entries_of
 from lightd.files.quota.quotas import to_mb
-from lightd.http import queries
+from lightd.http.error_codes import JSON, RECORDS, VOLUME
 from lightd.http.identity import of_request
+from lightd.http.openapi.schemas import ref
+from lightd.http.route import Body, Route
 from lightd.http.routes.volumes import find
 from lightd.http.wire import read_body, to_json
 from lightd.system import System
 
 
-def install(app: QuartTrio, system: System) -> None:
-    """Add the routes of quotas to ``app``."""
-    routes = Blueprint("quotas", __name__)
+async def show(system: System, volume_id: str) -> Response:
+    find(system, volume_id)
+    return to_json(await _to_quota(system, volume_id))
 
-    @routes.get("/volumes/<volume_id>/quota")
-    async def show(volume_id: str) -> Response:
-        queries.check_names()
-        find(system, volume_id)
-        return to_json(await _to_quota(system, volume_id))
 
-    @routes.post("/volumes/<volume_id>/resize")
-    async def resize(volume_id: str) -> Response:
-        queries.check_names()
-        find(system, volume_id)
-        system.rates.spend(rates.CHANGING, volume_id, of_request())
-        size = (await read_body(SizeBody)).size
-        await system.quotas.check_fits(volume_id, size)
-        await settle(partial(_resize, system, volume_id, size))
-        return to_json(await _to_quota(system, volume_id))
-
-    app.register_blueprint(routes)
+async def resize(system: System, volume_id: str) -> Response:
+    find(system, volume_id)
+    system.rates.spend(rates.CHANGING, volume_id, of_request())
+    size = (await read_body(SizeBody)).size
+    await system.quotas.check_fits(volume_id, size)
+    await settle(partial(_resize, system, volume_id, size))
+    return to_json(await _to_quota(system, volume_id))
 
 
 async def _resize(system: System, volume_id: str, size: int) -> None:
@@ -60,3 +53,38 @@ async def _to_quota(system: System, volume_id: str) -> dict[str, Any]:
         shown["available_mb"] = to_mb(max(size - used, 0))
         shown["percentage_used"] = round(100 * used / size, 2)
     return shown
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/volumes/{volume_id}/quota",
+        permission="files.read",
+        subject=scopes.Volume,
+        handler=show,
+        name="show_quota",
+        summary="Show the maximum and current size of a volume",
+        curl="call $url/volumes/$volume/quota",
+        parameters=("volume_id",),
+        answer=ref("Quota"),
+        errors=(*VOLUME, "file_not_found", "file_not_allowed", "overloaded"),
+    ),
+    Route(
+        method="POST",
+        path="/volumes/{volume_id}/resize",
+        permission="admin",
+        subject=scopes.Volume,
+        handler=resize,
+        name="resize_volume",
+        summary="Resize a volume",
+        text="Also while its server runs. A size below the current usage is rejected.",
+        curl="""call $url/volumes/$volume/resize -d '{"size":2048}'""",
+        parameters=("volume_id",),
+        body=Body(file_bodies.SizeBody),
+        answer=ref("Quota"),
+        errors=(
+            *(*VOLUME, *JSON, *RECORDS, "not_found", "file_not_found", "file_not_allowed"),
+            *("quota_below_usage", "volume_not_mounted", "no_space", "too_often"),
+        ),
+    ),
+)

@@ -3,47 +3,49 @@
 from typing import Any
 
 import attrs
-from quart import Blueprint, Response
-from quart_trio import QuartTrio
+from quart import Response
 
+from lightd.access import scopes
 from lightd.api.errors import bad_request
 from lightd.config.sections import ConfigurationError
-from lightd.http import queries
+from lightd.http.openapi.schemas import (
+    FLAG,
+    MOMENT,
+    TEXT,
+    WHOLE,
+    described,
+    many,
+    message,
+    nullable,
+    record,
+    ref,
+)
+from lightd.http.route import Route
 from lightd.http.wire import refuse_body, to_json
 from lightd.system import System
 
 
-def install(app: QuartTrio, system: System) -> None:
-    """Add the routes of the configuration and of the panel to ``app``."""
-    routes = Blueprint("remote", __name__)
+async def show(system: System) -> Response:
+    return to_json(system.config.masked())
 
-    @routes.get("/remote/config")
-    async def show() -> Response:
-        queries.check_names()
-        return to_json(system.config.masked())
 
-    @routes.get("/remote/status")
-    async def status() -> Response:
-        queries.check_names()
-        return to_json(to_status(system))
+async def status(system: System) -> Response:
+    return to_json(to_status(system))
 
-    @routes.post("/remote/config/reload")
-    async def take_on() -> Response:
-        queries.check_names()
-        await refuse_body()
-        try:
-            reloaded = await system.reload()
-        except ConfigurationError as error:
-            raise bad_request("; ".join(error.mistakes), "invalid_configuration") from None
-        return to_json(
-            {
-                "message": "Configuration reloaded successfully",
-                "applied": list(reloaded.applied),
-                "restart_required": list(reloaded.restart_required),
-            }
-        )
 
-    app.register_blueprint(routes)
+async def take_on(system: System) -> Response:
+    await refuse_body()
+    try:
+        reloaded = await system.reload()
+    except ConfigurationError as error:
+        raise bad_request("; ".join(error.mistakes), "invalid_configuration") from None
+    return to_json(
+        {
+            "message": "Configuration reloaded successfully",
+            "applied": list(reloaded.applied),
+            "restart_required": list(reloaded.restart_required),
+        }
+    )
 
 
 def to_status(system: System) -> dict[str, Any]:
@@ -64,3 +66,70 @@ def to_status(system: System) -> dict[str, Any]:
             "conflicts": [attrs.asdict(conflict) for conflict in exchanged.conflicts],
         },
     }
+
+
+_STATUS = record(
+    {
+        "enabled": FLAG,
+        "healthy": FLAG,
+        "last_ok": nullable(MOMENT),
+        "last_error": nullable(TEXT),
+        "backlog": described(WHOLE, "pending updates"),
+        "oldest_pending_at": nullable(MOMENT),
+        "cursor": nullable(described(WHOLE, "the position in the journal up to which updates were sent")),
+        "refused": described(WHOLE, "updates that the panel rejected with a 4xx"),
+        "config": record(
+            {
+                "pulled_at": nullable(MOMENT),
+                "pushed_at": nullable(MOMENT),
+                "conflicts": many(record({"internal_id": nullable(TEXT), "reason": TEXT})),
+            }
+        ),
+    }
+)
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/remote/config",
+        permission=scopes.MASTER,
+        subject=scopes.Node,
+        handler=show,
+        name="show_configuration",
+        summary="Show the running configuration",
+        text="Tokens are masked except for their last four characters.",
+        curl="call $url/remote/config",
+        answer=ref("Configuration"),
+    ),
+    Route(
+        method="POST",
+        path="/remote/config/reload",
+        permission=scopes.MASTER,
+        subject=scopes.Node,
+        handler=take_on,
+        name="reload_configuration",
+        summary="Reload the configuration file",
+        text="If the file has mistakes, nothing is changed. `restart_required` names every key whose value differs from "
+        "the running configuration and needs a restart.",
+        curl="call -X POST $url/remote/config/reload",
+        answer=record(
+            {
+                "message": message("Configuration reloaded successfully"),
+                "applied": many(TEXT),
+                "restart_required": many(TEXT),
+            }
+        ),
+        errors=("malformed_json", "invalid_configuration"),
+    ),
+    Route(
+        method="GET",
+        path="/remote/status",
+        permission="admin",
+        subject=scopes.Node,
+        handler=status,
+        name="show_panel",
+        summary="Panel connection status and pending updates",
+        curl="call $url/remote/status",
+        answer=_STATUS,
+    ),
+)

@@ -8,18 +8,33 @@ from typing import Annotated, Any
 
 import attrs
 import trio
-from quart import Blueprint, Response
-from quart_trio import QuartTrio
+from quart import Response
 
 from actors.tokens.decider import Token
 from actors.tokens.grant import PERMISSIONS, Grant
 from actors.tokens.messages import ID_LENGTH, Mint, Revoke, to_id
+from lightd.access import scopes
 from lightd.access.gate import to_digest
 from lightd.api import bodies
 from lightd.api.commands import begin_operation, settle
 from lightd.api.errors import bad_request
 from lightd.audit.trail import about
-from lightd.http import queries
+from lightd.http.error_codes import JSON, RECORDS
+from lightd.http.openapi.schemas import (
+    FLAG,
+    MOMENT,
+    TEXT,
+    WHOLE,
+    Schema,
+    described,
+    many,
+    message,
+    nullable,
+    of_rule,
+    record,
+    words,
+)
+from lightd.http.route import Body, Route
 from lightd.http.wire import from_text, read_body, refuse_body, to_json, to_text
 from lightd.system import System
 
@@ -73,39 +88,29 @@ class TokenBody:
     permissions: Annotated[Any, bodies.Rule(_permissions)] = None
 
 
-def install(app: QuartTrio, system: System) -> None:
-    """Add the routes of tokens to ``app``."""
-    routes = Blueprint("tokens", __name__)
+async def mint(system: System) -> Response:
+    body = await read_body(TokenBody)
+    text = f"lightd_{secrets.token_urlsafe(SECRET)}"
+    digest, now = to_digest(text), system.clock()
+    about(to_id(digest))
+    grant = Grant(body.containers, body.permissions)
+    command = Mint(digest, grant, body.remove_on_use, now, now + body.ttl)
+    await settle(partial(system.tokens.ref.ask, command, begin_operation("token")))
+    return to_json({"token": text, "expires_at": to_rfc3339(now + body.ttl), "id": to_id(digest)})
 
-    @routes.post("/auth/tokens")
-    async def mint() -> Response:
-        queries.check_names()
-        body = await read_body(TokenBody)
-        text = f"lightd_{secrets.token_urlsafe(SECRET)}"
-        digest, now = to_digest(text), system.clock()
-        about(to_id(digest))
-        grant = Grant(body.containers, body.permissions)
-        command = Mint(digest, grant, body.remove_on_use, now, now + body.ttl)
-        await settle(partial(system.tokens.ref.ask, command, begin_operation("token")))
-        return to_json({"token": text, "expires_at": to_rfc3339(now + body.ttl), "id": to_id(digest)})
 
-    @routes.get("/auth/tokens")
-    async def list_live() -> Response:
-        queries.check_names()
-        shown = {"tokens": [_to_shown(system, token) for token in _live(system)]}
-        return from_text(await trio.to_thread.run_sync(to_text, shown))
+async def list_live(system: System) -> Response:
+    shown = {"tokens": [_to_shown(system, token) for token in _live(system)]}
+    return from_text(await trio.to_thread.run_sync(to_text, shown))
 
-    @routes.delete("/auth/tokens/<token_id>")
-    async def revoke(token_id: str) -> Response:
-        queries.check_names()
-        if not _TOKEN_ID.fullmatch(token_id):
-            raise bad_request(f"token_id: must be {ID_LENGTH} hexadecimal digits", "invalid_id")
-        await refuse_body()
-        command = Revoke(token_id, system.clock())
-        await settle(partial(system.tokens.ref.ask, command, begin_operation("token")))
-        return to_json({"message": "Token revoked successfully", "id": token_id})
 
-    app.register_blueprint(routes)
+async def revoke(system: System, token_id: str) -> Response:
+    if not _TOKEN_ID.fullmatch(token_id):
+        raise bad_request(f"token_id: must be {ID_LENGTH} hexadecimal digits", "invalid_id")
+    await refuse_body()
+    command = Revoke(token_id, system.clock())
+    await settle(partial(system.tokens.ref.ask, command, begin_operation("token")))
+    return to_json({"message": "Token revoked successfully", "id": token_id})
 
 
 def _live(system: System) -> list[Token]:
@@ -135,3 +140,88 @@ def _to_shown(system: System, token: Token) -> dict[str, Any]:
 def to_rfc3339(at: float) -> str:
     """Return Unix seconds as RFC 3339 has them, in UTC and whole seconds, the fraction cut off."""
     return datetime.fromtimestamp(int(at), UTC).isoformat().removesuffix("+00:00") + "Z"
+
+
+_UNTIL: Schema = {"type": "string", "format": "date-time", "description": "RFC 3339 in UTC, with a `Z`"}
+_TTL_SCHEMA: Schema = {
+    "type": "string",
+    "pattern": "^[1-9][0-9]{0,6}[smhd]$",
+    "description": "a whole number with a unit (s, m, h or d), between 1s and 30d",
+}
+_CONTAINERS: Schema = {**many(of_rule(bodies.InternalId)), "maxItems": 256}
+_PERMISSIONS = many(words(*PERMISSIONS))
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/auth/tokens",
+        permission=scopes.MASTER,
+        subject=scopes.Node,
+        handler=mint,
+        name="mint_token",
+        summary="Create a token",
+        text="Without `containers` and `permissions` it has the permissions of the master token, except for routes that "
+        "require the master token. With `remove_on_use` it can be used once; a WebSocket that was opened with it "
+        "stays open.",
+        curl="""call $url/auth/tokens -d '{"ttl":"1h","containers":["server-001"],"permissions":["console.read"]}'""",
+        body=Body(
+            TokenBody,
+            schema=record(
+                {"ttl": _TTL_SCHEMA},
+                {
+                    "remove_on_use": {**FLAG, "default": False},
+                    "containers": described(_CONTAINERS, "other containers are a 404 for it"),
+                    "permissions": described(_PERMISSIONS, "other permissions are denied"),
+                },
+                "The permissions and the lifetime of a new token.",
+            ),
+        ),
+        answer=record(
+            {"token": described(TEXT, "shown only in this response"), "expires_at": _UNTIL, "id": TEXT}
+        ),
+        errors=(*JSON, *RECORDS, "too_many_tokens"),
+    ),
+    Route(
+        method="GET",
+        path="/auth/tokens",
+        permission=scopes.MASTER,
+        subject=scopes.Node,
+        handler=list_live,
+        name="list_tokens",
+        summary="List valid tokens, without their secrets",
+        curl="call $url/auth/tokens",
+        answer=record(
+            {
+                "tokens": many(
+                    record(
+                        {
+                            "id": TEXT,
+                            "created_at": MOMENT,
+                            "expires_at": _UNTIL,
+                            "remove_on_use": FLAG,
+                            "spent": FLAG,
+                            "containers": nullable(many(TEXT)),
+                            "permissions": nullable(many(TEXT)),
+                            "sockets": described(WHOLE, "number of open WebSockets"),
+                        }
+                    )
+                )
+            }
+        ),
+    ),
+    Route(
+        method="DELETE",
+        path="/auth/tokens/{token_id}",
+        permission=scopes.MASTER,
+        subject=scopes.Node,
+        handler=revoke,
+        name="revoke_token",
+        summary="Revoke a token",
+        text="Its open WebSockets are closed with 4401.",
+        before="""old=$(call $url/auth/tokens -d '{"ttl":"5m"}' | sed 's/.*"id":"\\([^"]*\\)".*/\\1/')""",
+        curl="call -X DELETE $url/auth/tokens/$old",
+        parameters=("token_id",),
+        answer=record({"message": message("Token revoked successfully"), "id": TEXT}),
+        errors=(*JSON, *RECORDS, "invalid_id", "token_not_found"),
+    ),
+)

@@ -12,10 +12,10 @@ from typing import TypeVar, cast
 
 import attrs
 import trio
-from quart import Blueprint, Response, request
-from quart_trio import QuartTrio
+from quart import Response, request
 from werkzeug.datastructures import ETags
 
+from lightd.access import scopes
 from lightd.api.errors import bad_request
 from lightd.files import errors
 from lightd.files.charging import NOTHING, PIECE, Amount
@@ -25,6 +25,9 @@ from lightd.files.quota.allowance import Allowance
 from lightd.files.uploads import ANY, Condition, Upload, arrived_of, forget, open_upload
 from lightd.files.volumes import VolumeFolders
 from lightd.http import queries
+from lightd.http.error_codes import FILES, JSON
+from lightd.http.openapi.schemas import TEXT, WHOLE, Schema, described, message, record
+from lightd.http.route import Route
 from lightd.http.routes.volumes import find
 from lightd.http.transport import file_transfer
 from lightd.http.transport.quart_adapter import Request
@@ -49,54 +52,46 @@ class Piece:
     length: int | None
 
 
-def install(app: QuartTrio, system: System) -> None:
-    """Add the routes of uploads to ``app``."""
-    routes = Blueprint("uploads", __name__)
+async def upload(system: System, volume_id: str) -> Response:
     folders = system.folders
+    find(system, volume_id)
+    path = queries.path()
+    piece = _piece()
+    condition = Condition(
+        _to_tags(request.if_match, "If-Match"), _to_tags(request.if_none_match, "If-None-Match")
+    )
+    run = cast(file_transfer.Run, partial(folders.run_piece, folders.lane(volume_id)))
+    async with (
+        folders.uploading(volume_id),
+        folders.writing(volume_id, _declared(piece)) as allowance,
+        _opened(folders, volume_id, path, piece, condition, allowance) as arriving,
+    ):
+        await _receive(run, arriving, piece.length, allowance)
+        if piece.length is not None and arriving.offset < piece.length:
+            part = {"path": str(path), "offset": arriving.offset, "length": piece.length}
+            return to_json({"message": "Part received", **part})
+        etag = await run(arriving.commit)
+    answer = {"message": "File uploaded successfully", "path": str(path), "size": arriving.offset}
+    response = to_json({**answer, "etag": etag})
+    response.headers["ETag"] = etag
+    return response
 
-    @routes.put("/volumes/<volume_id>/files/content")
-    async def upload(volume_id: str) -> Response:
-        queries.check_names("path", "upload", "offset", "length")
-        find(system, volume_id)
-        path = queries.path()
-        piece = _piece()
-        condition = Condition(
-            _to_tags(request.if_match, "If-Match"), _to_tags(request.if_none_match, "If-None-Match")
-        )
-        run = cast(file_transfer.Run, partial(folders.run_piece, folders.lane(volume_id)))
-        async with (
-            folders.uploading(volume_id),
-            folders.writing(volume_id, _declared(piece)) as allowance,
-            _opened(folders, volume_id, path, piece, condition, allowance) as arriving,
-        ):
-            await _receive(run, arriving, piece.length, allowance)
-            if piece.length is not None and arriving.offset < piece.length:
-                part = {"path": str(path), "offset": arriving.offset, "length": piece.length}
-                return to_json({"message": "Part received", **part})
-            etag = await run(arriving.commit)
-        answer = {"message": "File uploaded successfully", "path": str(path), "size": arriving.offset}
-        response = to_json({**answer, "etag": etag})
-        response.headers["ETag"] = etag
-        return response
 
-    @routes.get("/volumes/<volume_id>/files/upload")
-    async def arrived(volume_id: str) -> Response:
-        queries.check_names("path", "upload")
-        find(system, volume_id)
-        path, name = queries.path(), _needed_name()
-        offset = await folders.run(volume_id, partial(arrived_of, path=path, name=name))
-        return to_json({"path": str(path), "upload": name, "offset": offset})
+async def arrived(system: System, volume_id: str) -> Response:
+    folders = system.folders
+    find(system, volume_id)
+    path, name = queries.path(), _needed_name()
+    offset = await folders.run(volume_id, partial(arrived_of, path=path, name=name))
+    return to_json({"path": str(path), "upload": name, "offset": offset})
 
-    @routes.delete("/volumes/<volume_id>/files/upload")
-    async def abandon(volume_id: str) -> Response:
-        queries.check_names("path", "upload")
-        find(system, volume_id)
-        path, name = queries.path(), _needed_name()
-        await refuse_body()
-        await folders.run(volume_id, partial(forget, path=path, name=name))
-        return to_json({"message": "Upload abandoned", "path": str(path), "upload": name})
 
-    app.register_blueprint(routes)
+async def abandon(system: System, volume_id: str) -> Response:
+    folders = system.folders
+    find(system, volume_id)
+    path, name = queries.path(), _needed_name()
+    await refuse_body()
+    await folders.run(volume_id, partial(forget, path=path, name=name))
+    return to_json({"message": "Upload abandoned", "path": str(path), "upload": name})
 
 
 @asynccontextmanager
@@ -193,3 +188,66 @@ def _to_tags(etags: ETags, header: str) -> frozenset[str] | None:
         return None
     weak = header == "If-None-Match"
     return frozenset({ANY} if etags.star_tag else {f'"{tag}"' for tag in etags.as_set(include_weak=weak)})
+
+
+_VOLUME = ("volume_id",)
+_ETAG = described(TEXT, "changes with the contents")
+
+_STORED: Schema = {
+    "oneOf": [
+        record(
+            {"message": message("File uploaded successfully"), "path": TEXT, "size": WHOLE, "etag": _ETAG}
+        ),
+        record({"message": message("Part received"), "path": TEXT, "offset": WHOLE, "length": WHOLE}),
+    ]
+}
+
+ROUTES = (
+    Route(
+        method="PUT",
+        path="/volumes/{volume_id}/files/content",
+        permission="files.write",
+        subject=scopes.Volume,
+        handler=upload,
+        name="upload_file",
+        summary="Upload a file, or a part of one",
+        text="The body is the contents of the file, of any size. It is written to a temporary file, which replaces the "
+        "target when it is complete. For a resumable upload, give it a name (`upload`) and the total size "
+        "(`length`); each body is then a part that begins at `offset`, and received parts are kept for 24 hours.",
+        curl='head -c 1000 /dev/zero | call -T - "$url/volumes/$volume/files/content?path=server.jar"',
+        parameters=(*_VOLUME, "path", "upload", "offset", "length", "if_match", "if_none_match"),
+        raw_body=True,
+        answer=_STORED,
+        errors=(*FILES, "invalid_offset", "precondition_failed"),
+    ),
+    Route(
+        method="GET",
+        path="/volumes/{volume_id}/files/upload",
+        permission="files.write",
+        subject=scopes.Volume,
+        handler=arrived,
+        name="show_upload",
+        summary="Show the progress of an upload",
+        text="`offset` is 0 if nothing has been received.",
+        before="head -c 400 /dev/zero | call -T - "
+        '"$url/volumes/$volume/files/content?path=big.jar&upload=b1&length=1000"',
+        curl='call "$url/volumes/$volume/files/upload?path=big.jar&upload=b1"',
+        parameters=(*_VOLUME, "path", "upload_named"),
+        answer=record({"path": TEXT, "upload": TEXT, "offset": WHOLE}),
+        errors=FILES,
+    ),
+    Route(
+        method="DELETE",
+        path="/volumes/{volume_id}/files/upload",
+        permission="files.write",
+        subject=scopes.Volume,
+        handler=abandon,
+        name="abandon_upload",
+        summary="Cancel an upload",
+        curl='call -X DELETE "$url/volumes/$volume/files/upload?path=big.jar&upload=b1"',
+        parameters=(*_VOLUME, "path", "upload_named"),
+        answer=record({"message": message("Upload abandoned"), "path": TEXT, "upload": TEXT}),
+        errors=(*FILES, *JSON),
+        frees_space=True,
+    ),
+)

@@ -4,57 +4,50 @@ import uuid
 from functools import partial
 from typing import Any
 
-from quart import Blueprint, Response
-from quart_trio import QuartTrio
+from quart import Response
 
 from actors.volumes import messages
 from actors.volumes.decider import Volume
+from lightd.access import scopes
+from lightd.api import file_bodies
 from lightd.api.commands import begin_operation, settle
 from lightd.api.errors import not_found
 from lightd.api.file_bodies import VolumeBody
 from lightd.audit.trail import about
 from lightd.http import queries
+from lightd.http.error_codes import JSON, RECORDS, VOLUME
 from lightd.http.identity import of_request
+from lightd.http.openapi.schemas import many, message, record, ref
+from lightd.http.route import Body, Route
 from lightd.http.volume_users import hand_over, to_users
 from lightd.http.wire import loads, read, refuse_body, take_body, to_json, to_list
 from lightd.system import System
 
 
-def install(app: QuartTrio, system: System) -> None:
-    """Add the routes of volumes to ``app``."""
-    routes = Blueprint("volumes", __name__)
+async def create(system: System) -> Response:
+    body = await take_body(_read_volume)
+    volume_id = str(uuid.uuid4())
+    about(volume_id)
+    await settle(partial(_create, system, volume_id, body.size))
+    return to_json(_to_volume(system, find(system, volume_id)), 201)
 
-    @routes.post("/volumes")
-    async def create() -> Response:
-        queries.check_names()
-        body = await take_body(_read_volume)
-        volume_id = str(uuid.uuid4())
-        about(volume_id)
-        await settle(partial(_create, system, volume_id, body.size))
-        return to_json(_to_volume(system, find(system, volume_id)), 201)
 
-    @routes.get("/volumes")
-    async def list_all() -> Response:
-        queries.check_names()
-        volumes, containers = system.volumes.view.state.volumes, of_request().grant.containers
-        reached = volumes.keys() if containers is None else system.directory.volumes_of(containers)
-        shown = [volume for volume_id, volume in volumes.items() if volume_id in reached]
-        return await to_list("volumes", (_to_volume(system, volume) for volume in shown))
+async def list_all(system: System) -> Response:
+    volumes, containers = system.volumes.view.state.volumes, of_request().grant.containers
+    reached = volumes.keys() if containers is None else system.directory.volumes_of(containers)
+    shown = [volume for volume_id, volume in volumes.items() if volume_id in reached]
+    return await to_list("volumes", (_to_volume(system, volume) for volume in shown))
 
-    @routes.get("/volumes/<volume_id>")
-    async def show(volume_id: str) -> Response:
-        queries.check_names()
-        return to_json(_to_volume(system, find(system, volume_id)))
 
-    @routes.delete("/volumes/<volume_id>")
-    async def delete(volume_id: str) -> Response:
-        queries.check_names()
-        find(system, volume_id)
-        await refuse_body()
-        await system.delete_volume(volume_id, begin_operation())
-        return to_json({"message": "Volume deleted successfully"})
+async def show(system: System, volume_id: str) -> Response:
+    return to_json(_to_volume(system, find(system, volume_id)))
 
-    app.register_blueprint(routes)
+
+async def delete(system: System, volume_id: str) -> Response:
+    find(system, volume_id)
+    await refuse_body()
+    await system.delete_volume(volume_id, begin_operation())
+    return to_json({"message": "Volume deleted successfully"})
 
 
 def _read_volume(raw: bytes) -> VolumeBody:
@@ -86,3 +79,61 @@ def _to_volume(system: System, volume: Volume) -> dict[str, Any]:
         "quota_mb": volume.quota_mb,
         "quota_kind": system.quotas.kind_of(volume.volume_id).name,
     }
+
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/volumes",
+        permission="admin",
+        subject=scopes.Node,
+        handler=create,
+        name="create_volume",
+        summary="Create a volume",
+        curl="""call $url/volumes -d '{"size":1024}'""",
+        body=Body(file_bodies.VolumeBody, required=False),
+        answer=ref("Volume"),
+        status=201,
+        errors=(*JSON, *RECORDS, "no_space", "no_free_user", "volume_not_mounted"),
+    ),
+    Route(
+        method="GET",
+        path="/volumes",
+        permission="files.read",
+        subject=scopes.Visible,
+        handler=list_all,
+        name="list_volumes",
+        summary="List all volumes",
+        curl="call $url/volumes",
+        answer=record({"volumes": many(ref("Volume"))}),
+    ),
+    Route(
+        method="GET",
+        path="/volumes/{volume_id}",
+        permission="files.read",
+        subject=scopes.Volume,
+        handler=show,
+        name="show_volume",
+        summary="Show a volume",
+        curl="call $url/volumes/$volume",
+        before='volume=$(call -X POST $url/volumes | sed \'s/.*"volume_id":"\\([^"]*\\)".*/\\1/\')',
+        parameters=("volume_id",),
+        answer=ref("Volume"),
+        errors=VOLUME,
+    ),
+    Route(
+        method="DELETE",
+        path="/volumes/{volume_id}",
+        permission="admin",
+        subject=scopes.Volume,
+        handler=delete,
+        name="delete_volume",
+        summary="Delete a volume and its files",
+        text="It is inaccessible immediately; its disk space is freed in the background.",
+        curl="call -X DELETE $url/volumes/$spare",
+        before='spare=$(call -X POST $url/volumes | sed \'s/.*"volume_id":"\\([^"]*\\)".*/\\1/\')',
+        parameters=("volume_id",),
+        answer=record({"message": message("Volume deleted successfully")}),
+        errors=(*VOLUME, *JSON, *RECORDS, "not_found", "volume_in_use", "file_not_found"),
+    ),
+)
