@@ -34,7 +34,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @attrs.define(eq=False)
-class Place:
+class LogEnd:
     """The end of one container's log: the size of its newer file, and its last line number."""
 
     size: int
@@ -47,7 +47,7 @@ class DiskConsoleLog:
 
     root: Path
     bound: int = FILE
-    _places: dict[str, Place] = attrs.field(factory=dict)
+    _ends: dict[str, LogEnd] = attrs.field(factory=dict)
     _turn: threading.Lock = attrs.field(factory=threading.Lock)
     _limiter: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(2))
 
@@ -104,21 +104,21 @@ class DiskConsoleLog:
                 try:
                     self._append(entry)
                 except OSError as error:
-                    self._places.pop(entry.internal_id, None)
+                    self._ends.pop(entry.internal_id, None)
                     failed[entry.internal_id] = error.strerror or str(error)
         return failed
 
     def _append(self, entry: Entry) -> None:
         folder = self.root / entry.internal_id
-        place = self._places.get(entry.internal_id) or self._find_place(entry.internal_id)
-        self._places[entry.internal_id] = place
-        new = entry.after(place.last)
+        end = self._ends.get(entry.internal_id) or self._find_end(entry.internal_id)
+        self._ends[entry.internal_id] = end
+        new = entry.after(end.last)
         if new is None:
             return
         data = to_records(new)
-        if place.size and place.size + len(data) > self.bound:
+        if end.size and end.size + len(data) > self.bound:
             os.replace(folder / NEW, folder / OLD)  # noqa: PTH105 - with the rest of os
-            place.size = 0
+            end.size = 0
         file = os.open(folder / NEW, _APPEND, 0o600)
         try:
             rest = memoryview(data)
@@ -126,14 +126,14 @@ class DiskConsoleLog:
                 rest = rest[os.write(file, rest) :]
         except OSError:
             with suppress(OSError):
-                os.ftruncate(file, place.size)
+                os.ftruncate(file, end.size)
             raise
         finally:
             os.close(file)
-        place.size += len(data)
-        place.last = new.last
+        end.size += len(data)
+        end.last = new.last
 
-    def _find_place(self, internal_id: str) -> Place:
+    def _find_end(self, internal_id: str) -> LogEnd:
         """Return the end of a log; creates its folder and cuts off an incomplete record."""
         folder = self.root / internal_id
         for path in (self.root, folder):
@@ -146,10 +146,10 @@ class DiskConsoleLog:
                 os.ftruncate(file, whole)
         finally:
             os.close(file)
-        return Place(whole, self._restore(internal_id).last)
+        return LogEnd(whole, self._restore(internal_id).last)
 
     def _remove(self, internal_id: str) -> None:
-        self._places.pop(internal_id, None)
+        self._ends.pop(internal_id, None)
         folder = self.root / internal_id
         for name in (OLD, NEW):
             (folder / name).unlink(missing_ok=True)

@@ -1,1 +1,1 @@
-"""The journal on disk: SQLite, the codec of its events, and what keeps old events readable."""
+"""The journal on disk: SQLite, the encoding of events, and upcasts for old events."""

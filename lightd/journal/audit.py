@@ -1,8 +1,8 @@
-"""Where the audit is kept: two tables beside the records, in the journal's own file.
+"""The tables of the audit, in the journal's own file.
 
-They have no positions and no versions, and no follower of the journal sees them, so entries may be forgotten.
-What begins waits for no disk: the log that both are written to is in one order, so it is there wherever a
-record is that was made later. What was carried out is answered only when it is on the disk.
+They have no positions or versions, and subscribers of the journal do not see them, so entries can be deleted.
+The start of a request is not synced to disk: the write-ahead log keeps the order, so it is present if any
+later record is. A request that was executed gets its response only after its entry is synced.
 """
 
 import sqlite3
@@ -56,12 +56,12 @@ T = TypeVar("T")
 
 @attrs.frozen
 class SqliteAudit:
-    """``Table`` in the file of a journal."""
+    """A ``Table`` in the file of a journal."""
 
     _writer: Writer
 
     async def interrupt(self) -> int:
-        """Make entries of what had begun; see ``Table.interrupt``."""
+        """Turn unfinished requests into entries; see ``Table.interrupt``."""
 
         def interrupt(connection: sqlite3.Connection) -> int:
             found = connection.execute("SELECT count(*) FROM audit_begun").fetchone()[0]
@@ -77,7 +77,7 @@ class SqliteAudit:
         return await self._writer.beside(interrupt)
 
     async def write(self, begun: Sequence[Begun], ended: Sequence[Ended]) -> None:
-        """Note what begins and what has ended; see ``Table.write``."""
+        """Write requests that begin and that have ended; see ``Table.write``."""
         done = any(not one.outcome.is_refusal for one in ended)
 
         def write(connection: sqlite3.Connection) -> None:
@@ -102,7 +102,7 @@ class SqliteAudit:
         return await self._writer.beside(read)
 
     async def prune(self, before: float, most: int, limit: int) -> int:
-        """Forget the oldest entries; see ``Table.prune``."""
+        """Delete the oldest entries; see ``Table.prune``."""
 
         def prune(connection: sqlite3.Connection) -> int:
             return in_one(
@@ -113,7 +113,7 @@ class SqliteAudit:
 
 
 def in_one(connection: sqlite3.Connection, work: Callable[[], T], *, wait: bool) -> T:
-    """Return what ``work`` returns, all of it done or nothing; ``wait`` until the disk has it."""
+    """Run ``work`` in one transaction and return its result; with ``wait`` it is synced to disk."""
     if not wait:
         connection.execute("PRAGMA synchronous = NORMAL")
     try:

@@ -1,10 +1,11 @@
-"""Events as they lie on disk: a name, the number of their shape, and their fields as JSON.
+"""The encoding of events on disk: a name, a schema number, and the fields as JSON.
 
-1. A name on disk is forever, whatever becomes of its class: ``KINDS`` is the one table of both.
-2. Every field is written, defaults too. So a default may change in the code, and no old event with it.
-3. Reading is strict: a field that is missing, unknown or of another type is ``CorruptStream``. A shape is
-   changed by a new schema number and an upcast, never by being lenient.
-4. What can't be written is refused before it is recorded: no NaN, no lone surrogate, no unlisted class.
+1. A name on disk is permanent, also if its class is renamed: ``KINDS`` maps one to the other.
+2. Every field is written, also if it has its default. So a default can change without changing old events.
+3. Decoding is strict: a field that is missing, unknown or of another type is ``CorruptStream``. A change of
+   the fields needs a new schema number and an upcast.
+4. What cannot be encoded is rejected before it is recorded: NaN, lone surrogates, classes not in ``KINDS``.
+5. The encoding is internal; ``lightd/api/events.py`` defines what clients see.
 """
 
 import functools
@@ -29,7 +30,7 @@ from lightd.journal.upcasts import UPCASTS, Upcast
 
 @attrs.frozen
 class Kind:
-    """One kind of event: its name on disk, its class, and the number of its present shape."""
+    """One kind of event: its name on disk, its class, and its current schema number."""
 
     name: str
     event: type
@@ -37,8 +38,8 @@ class Kind:
 
 
 LENIENT: Final = (state.State, state.Change, state.Exit)
-"""What a snapshot is made of. A field that is missing in an older one has its default, which is why each new
-field has one that means what was before it. No event has these."""
+"""The classes of a snapshot. A field that is missing in an older snapshot gets its default, so the default of
+a new field must mean the behaviour before it existed. No event contains these classes."""
 
 KINDS: Final = (
     Kind("container.created", container.Created, 2),
@@ -103,7 +104,7 @@ Structure = Callable[[Any, Any], Any]
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")
+    raise ValueError(f"{constant} is not a valid JSON number")
 
 
 _dumps = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -127,7 +128,7 @@ class _Shape:
 
 
 class Codec:
-    """Writes and reads the events of ``kinds``; ``upcasts`` brings old shapes up to the present one."""
+    """Encodes and decodes the events of ``kinds``; ``upcasts`` converts old schemas to the current one."""
 
     def __init__(
         self,
@@ -140,34 +141,36 @@ class Codec:
         self._upcasts = upcasts
 
     def encode(self, event: object) -> tuple[str, int, bytes]:
-        """The event's kind, schema and bytes; raises ``CorruptStream`` where it can't be written down."""
+        """Return the event's kind, schema and bytes; raise ``CorruptStream`` if it cannot be encoded."""
         shape = self._by_event.get(type(event))
         if shape is None:
-            raise CorruptStream(f"{type(event).__name__} has no name on disk")
+            raise CorruptStream(f"{type(event).__name__} is not in KINDS and cannot be recorded")
         try:
             data = _dumps(shape.to_fields(event)).encode()
         except _UNWRITABLE as error:
-            raise CorruptStream(f"{shape.kind.name} can't be written down: {error}") from error
+            raise CorruptStream(f"{shape.kind.name} cannot be encoded: {error}") from error
         return shape.kind.name, shape.kind.schema, data
 
     def decode(self, kind: str, schema: int, data: bytes) -> object:
-        """The event that was stored; raises ``CorruptStream`` where the bytes are no such event."""
+        """Return the event; raise ``CorruptStream`` if the bytes are not an event of that kind."""
         shape = self._by_name.get(kind)
         if shape is None:
-            raise CorruptStream(f"{kind} is not a kind of event that this lightd knows")
+            raise CorruptStream(f"{kind} is not a known kind of event")
         if not 1 <= schema <= shape.kind.schema:
-            raise CorruptStream(f"{kind} has schema {schema}, this lightd knows {shape.kind.schema}")
+            raise CorruptStream(
+                f"{kind} has schema {schema}, this version of lightd supports up to {shape.kind.schema}"
+            )
         try:
             fields = _loads(data.decode())
             for number in range(schema, shape.kind.schema):
                 fields = self._upcasts[kind, number](fields)
             event: object = shape.to_event(fields, shape.kind.event)
         except _UNREADABLE as error:
-            raise CorruptStream(f"{kind} of schema {schema} can't be read: {error}") from error
+            raise CorruptStream(f"{kind} of schema {schema} cannot be decoded: {error}") from error
         return event
 
 
-@functools.cache  # one set for all codecs
+@functools.cache  # creating them takes as long as opening a journal
 def _to_shapes(kinds: tuple[Kind, ...]) -> tuple[_Shape, ...]:
     converter = _make_converter()
     return tuple(_Shape(kind, converter) for kind in kinds)
@@ -183,17 +186,17 @@ def _make_converter() -> cattrs.Converter:
     return converter
 
 
-def _is_tuple(to: Any) -> bool:  # noqa: ANN401 - whatever an annotation says
+def _is_tuple(to: Any) -> bool:  # noqa: ANN401 - any annotation
     return get_origin(to) is tuple
 
 
-# What these raise names types and fields, never values: there may be a secret among them.
+# The errors below name types and fields, never values, which can be secrets.
 
 
 def _exactly(kept: type[str | int | bool]) -> Structure:
     def structure(value: object, _: object) -> object:
         if type(value) is not kept:
-            raise TypeError(f"{type(value).__name__} where {kept.__name__} is stored")
+            raise TypeError(f"{type(value).__name__} instead of {kept.__name__}")
         return value
 
     return structure
@@ -202,19 +205,19 @@ def _exactly(kept: type[str | int | bool]) -> Structure:
 def _to_float(value: object, _: type) -> float:
     if type(value) is float or type(value) is int:
         return float(value)
-    raise TypeError(f"{type(value).__name__} where a number is stored")
+    raise TypeError(f"{type(value).__name__} instead of a number")
 
 
 def _strictly(cls: type, converter: cattrs.Converter) -> Structure:
     names = {field.name for field in attrs.fields(cls)}
     structure: Structure = make_dict_structure_fn(cls, converter, _cattrs_detailed_validation=False)
 
-    def hook(value: Any, to: type) -> object:  # noqa: ANN401 - whatever JSON has
+    def hook(value: Any, to: type) -> object:  # noqa: ANN401 - any JSON
         if not isinstance(value, dict):
-            raise TypeError(f"{type(value).__name__} where the fields of {cls.__name__} are stored")
+            raise TypeError(f"{type(value).__name__} instead of the fields of {cls.__name__}")
         if value.keys() - names or (value.keys() != names and cls not in LENIENT):
             wrong = ", ".join(sorted(value.keys() ^ names))
-            raise ValueError(f"fields of {cls.__name__} that are unknown or missing: {wrong}")
+            raise ValueError(f"unknown or missing fields of {cls.__name__}: {wrong}")
         return structure(value, to)
 
     return hook
@@ -224,9 +227,9 @@ def _listed(to: type, converter: cattrs.Converter) -> Structure:
     kinds: Sequence[Any] = get_args(to)
     hooks: Sequence[Structure] = [converter.get_structure_hook(kind) for kind in kinds if kind is not ...]
 
-    def structure(value: Any, _: object) -> tuple[Any, ...]:  # noqa: ANN401 - whatever JSON has
+    def structure(value: Any, _: object) -> tuple[Any, ...]:  # noqa: ANN401 - any JSON
         if type(value) is not list:
-            raise TypeError(f"{type(value).__name__} where a list is stored")
+            raise TypeError(f"{type(value).__name__} instead of a list")
         if ... in kinds:
             return tuple(hooks[0](item, kinds[0]) for item in value)
         return tuple(hook(item, kind) for hook, item, kind in zip(hooks, value, kinds, strict=True))

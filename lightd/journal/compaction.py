@@ -1,17 +1,16 @@
-"""Compaction: the journal stays as large as what it is for, however much happens on a container.
+"""Compaction: limits the size of the journal, however many events a container has.
 
-1. Of each stream the newest ``KEPT`` records of at most ``KEPT_BYTES`` stay as they are. What is older is
-   *condensed*: replaced by one record, at the place of the newest of them, that holds the state that they add
-   up to. Positions and versions stay what they are, with gaps before such a record.
-2. Of the crashes of a container the newest ``KEPT_TEXTS`` keep the lines that were printed before them.
-3. A container that was deleted ``REST`` seconds ago is condensed to one record of its numbers. It is
-   forgotten ``FORGOTTEN`` seconds after that, as the daemon starts, before anything reads its stream. That is
-   longer than any token lives: which tokens are older than its deletion need not be known any more.
-4. The newest record of the journal is never deleted: its position must not be given again.
-5. It goes in steps of ``STEP`` records, each one transaction that a kill undoes or leaves done, with a pause
-   after each that is ``REST_AFTER`` times as long as the step took. Commits go on between two steps.
-6. Deleted records leave free pages in the file, which new ones are written to: the file doesn't shrink, and
-   doesn't grow either.
+1. The newest ``KEPT`` records of each stream, up to ``KEPT_BYTES``, stay as they are. Older ones are
+   *condensed*: replaced by one record, at the position of the newest of them, that contains the state after
+   them. Positions and versions do not change; there is a gap before such a record.
+2. Of the crashes of a container, only the newest ``KEPT_TEXTS`` keep the lines that were printed before them.
+3. A container that was deleted ``SWEEP_EVERY`` seconds ago is condensed to one record of its numbers. That is
+   deleted ``FORGOTTEN`` seconds later, when the daemon starts, before its stream is read. No token lives that
+   long, so it is no longer needed to tell which tokens are older than the deletion.
+4. The newest record of the journal is never deleted, because its position must not be assigned again.
+5. It works in steps of ``STEP`` records, each one transaction, and pauses ``PAUSE_FACTOR`` times as long as
+   the step took. Commits continue between two steps.
+6. Deleted records leave free pages in the file, which are used again: the file neither shrinks nor grows.
 """
 
 import logging
@@ -49,15 +48,15 @@ logger = logging.getLogger(__name__)
 KEPT: Final = 1000
 KEPT_BYTES: Final = 2 * 1024 * 1024
 SLACK: Final = 250
-"""So many records more than ``KEPT`` there may be before anything is done: a step is worth its while."""
+"""Records beyond ``KEPT`` before anything is condensed, so that a step removes enough."""
 KEPT_TEXTS: Final = 5
 STEP: Final = 250
 EVERY: Final = 30.0
-REST_AFTER: Final = 9.0
-REST: Final = 86_400.0
+PAUSE_FACTOR: Final = 9.0
+SWEEP_EVERY: Final = 86_400.0
 FORGOTTEN: Final = 31 * 86_400.0
 LONG: Final = 300
-"""Bytes: an exit without lines is shorter, unless its reason is a long one."""
+"""Bytes; an exit without printed lines is shorter, unless its reason is long."""
 
 _NEWEST: Final = """
     SELECT version, length(data), at, kind FROM records WHERE stream = (SELECT id FROM streams WHERE name = ?)
@@ -82,18 +81,18 @@ _ENDED: Final = """
 
 
 class Store(Protocol):
-    """A journal in SQLite, as ``SqliteJournal`` is one; both raise ``JournalUnavailable``."""
+    """A journal in SQLite (``SqliteJournal``); both methods raise ``JournalUnavailable``."""
 
     async def look(self, query: str, *values: str | float) -> list[Any]:
-        """Return the rows that ``query`` finds."""
+        """Return the rows of ``query``."""
 
     async def beside(self, work: Callable[[sqlite3.Connection], None]) -> None:
-        """Do ``work(connection)`` between two commits."""
+        """Run ``work(connection)`` between two commits."""
 
 
 @attrs.frozen
 class Condenser:
-    """How the records of a stream are folded, and what then stands for them."""
+    """The decider of a stream, and the function that makes a condensed record of a state."""
 
     decider: Decider[Any, Any, Any, Any]
     condense: Callable[[Any, float], Condensed]
@@ -109,13 +108,13 @@ _CONTAINERS: Final = Condenser(CONTAINER, condense_container)
 
 
 def to_condenser(stream: str) -> Condenser | None:
-    """Return how ``stream`` is condensed, None where it is left as it is."""
+    """Return how ``stream`` is condensed, None if it is not."""
     return _CONTAINERS if stream.startswith(PREFIX) else CONDENSERS.get(stream)
 
 
 @attrs.define(eq=False)
 class Compactor:
-    """Compacts the journal of ``bus`` behind its back. ``run`` does so until it is cancelled."""
+    """Compacts the journal of ``bus`` in the background; ``run`` runs until it is cancelled."""
 
     _store: Store
     _bus: Bus
@@ -123,12 +122,12 @@ class Compactor:
     _clock: Callable[[], float]
 
     async def run(self) -> None:
-        """Look at every stream soon and every day, and in between at those that have grown, for ever."""
+        """Compact every stream soon after the start and each day, and the changed ones in between."""
         while True:
-            await trio.sleep(EVERY)  # a start has more urgent things to do
+            await trio.sleep(EVERY)  # the start of the daemon comes first
             subscription = self._bus.subscribe(self._bus.head)
             await self._compact_all(await self._bus.streams(""))
-            with trio.move_on_after(REST):
+            with trio.move_on_after(SWEEP_EVERY):
                 while True:
                     await trio.sleep(EVERY)
                     grown = {record.stream for record in await subscription.next()}
@@ -141,32 +140,32 @@ class Compactor:
             try:
                 await self.compact(stream)
             except JournalUnavailable as outage:
-                logger.warning("the journal can't be compacted now: %s", outage)
+                logger.warning("cannot compact the journal, retrying: %s", outage)
                 await trio.sleep(EVERY)
-            except CorruptStream:  # its actor says so; nothing of it is touched
-                logger.debug("%s is not compacted: it can't be read", stream)
+            except CorruptStream:  # reported by its actor; the stream stays as it is
+                logger.debug("stream %s is not compacted: it cannot be read", stream)
 
     async def compact(self, stream: str) -> None:
-        """Bring ``stream`` into its bounds, step by step."""
+        """Compact ``stream`` step by step until it is within its limits."""
         condenser = to_condenser(stream)
         while condenser is not None:
             began = time.perf_counter()
             more = (
                 await self._condense(stream, condenser, 0)
-                or await self._drop_texts(stream)  # before they count
+                or await self._drop_texts(stream)  # before bytes are counted
                 or await self._condense(stream, condenser, KEPT_BYTES)
             )
-            await trio.sleep((time.perf_counter() - began) * REST_AFTER)
+            await trio.sleep((time.perf_counter() - began) * PAUSE_FACTOR)
             if not more:
                 return
 
     async def _condense(self, stream: str, condenser: Condenser, most: int) -> bool:
-        """Condense a step's worth of records; false where there is nothing to condense.
+        """Condense one step of records; return false if there is nothing to condense.
 
-        ``most`` is how many bytes may stay, 0 for any number.
+        ``most`` is the number of bytes that can stay, 0 for no limit.
         """
         rows = await self._store.look(_NEWEST, stream, KEPT + SLACK)
-        boundary = to_boundary(rows, self._clock() - REST, most)
+        boundary = to_boundary(rows, self._clock() - SWEEP_EVERY, most)
         if boundary is None:
             return False
         page = await self._bus.history(stream, 0, STEP)
@@ -178,13 +177,13 @@ class Compactor:
         return True
 
     def _fold(self, condenser: Condenser, old: Sequence[Recorded]) -> Callable[[sqlite3.Connection], None]:
-        """Return what puts one record in the place of those in ``old``."""
+        """Return a function that replaces the records ``old`` with one."""
         view: View[Any] = View(condenser.decider.initial)
         try:
             for record in old:
                 view = advance(condenser.decider, view, record)
-        except Exception as error:  # its actor breaks on it as well, and is in quarantine
-            raise CorruptStream(f"{old[0].stream} can't be folded") from error
+        except Exception as error:  # its actor fails on it too and is in quarantine
+            raise CorruptStream(f"stream {old[0].stream} cannot be replayed") from error
         row = (*self._codec.encode(condenser.condense(view.state, view.created_at)), view.position)
 
         def replace(connection: sqlite3.Connection) -> None:
@@ -194,9 +193,9 @@ class Compactor:
         return lambda connection: in_one(connection, lambda: replace(connection), wait=False)
 
     async def _drop_texts(self, stream: str) -> bool:
-        """Take the lines out of the older exits, a step's worth of them; false where none has any."""
+        """Remove printed lines from one step of older exits; return false if none has any."""
         rows = await self._store.look(_TEXTS, stream, LONG, STEP, KEPT_TEXTS)
-        changed = await trio.to_thread.run_sync(self._quieten, rows)
+        changed = await trio.to_thread.run_sync(self._without_texts, rows)
 
         def change(connection: sqlite3.Connection) -> None:
             in_one(connection, lambda: connection.executemany(_CHANGE, changed), wait=False)
@@ -205,7 +204,9 @@ class Compactor:
             await self._store.beside(change)
         return bool(changed)
 
-    def _quieten(self, rows: Sequence[tuple[int, str, int, bytes]]) -> list[tuple[str, int, bytes, int]]:
+    def _without_texts(
+        self, rows: Sequence[tuple[int, str, int, bytes]]
+    ) -> list[tuple[str, int, bytes, int]]:
         changed = []
         for position, kind, schema, data in rows:
             event = self._codec.decode(kind, schema, data)
@@ -215,11 +216,11 @@ class Compactor:
 
 
 def to_boundary(rows: Sequence[tuple[int, int, float, str]], before: float, most: int) -> int | None:
-    """Return the version up to which a stream may be condensed, None where it is within its bounds.
+    """Return the version up to which a stream can be condensed, None if it is within its limits.
 
-    ``rows`` are version, size, time and kind of its newest ``KEPT + SLACK`` records, the newest first. One
-    that ended by a deletion ``before`` that time is condensed as a whole. ``most`` is how many bytes may
-    stay, 0 for any number.
+    ``rows`` are version, size, time and kind of its newest ``KEPT + SLACK`` records, the newest first. A
+    stream that ended with a deletion ``before`` that time is condensed completely. ``most`` is the number of
+    bytes that can stay, 0 for no limit.
     """
     if rows and rows[0][3] == "container.deleted" and rows[0][2] < before:
         return rows[0][0]
@@ -233,7 +234,7 @@ def to_boundary(rows: Sequence[tuple[int, int, float, str]], before: float, most
 
 
 def forget(connection: sqlite3.Connection, codec: Codec, now: float) -> int:
-    """Forget those that were deleted long ago, before anything reads their streams; return how many."""
+    """Delete the streams of containers that were deleted long ago; return their number."""
     rows = connection.execute(_ENDED, (PREFIX, PREFIX + BEYOND, now - FORGOTTEN)).fetchall()
     gone = [(number, name) for number, name, *stored in rows if _is_deletion(codec, *stored)]
 

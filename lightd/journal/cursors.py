@@ -16,8 +16,8 @@ from actors.remotesync.cursors import Cursor
 CURSORS = """
 CREATE TABLE cursors (
     name TEXT NOT NULL,           -- of the follower
-    stream TEXT NOT NULL,         -- of a server with pending updates; empty for the position
-    place INTEGER NOT NULL,       -- the version up to which it is sent; or the position
+    stream TEXT NOT NULL,         -- of a server that lags; empty for the mark
+    place INTEGER NOT NULL,       -- the version up to which it is done; for the mark, the position
     PRIMARY KEY (name, stream)
 ) STRICT, WITHOUT ROWID;
 """

@@ -1,9 +1,9 @@
-"""A journal as somebody sees it who is not its daemon: read, never written, and in nobody's way.
+"""Reads a journal from outside its daemon, without writing to it or delaying its writer.
 
-1. A journal that nobody has open is one file, and read as it lies there: no lock, and no file beside it.
-2. One that is open (or whose daemon was killed) has a ``-wal``: it is read like by any reader, which keeps
-   its writer from nothing. It needs the rights of the journal's owner.
-3. Looking for damage takes long in a long journal; it ends when its time is up.
+1. A journal that is not open is one file; it is read without locks, and no file is created next to it.
+2. A journal that is open, or whose daemon was killed, has a ``-wal`` file and is read like by any reader of
+   SQLite. That needs the permissions of the journal's owner.
+3. The check for damage takes long in a large journal; it stops when its time limit is reached.
 """
 
 import os
@@ -29,18 +29,18 @@ _POOL: Final = """
 _LAST: Final = """
     SELECT coalesce(max(position), 0), (SELECT at FROM records ORDER BY position DESC LIMIT 1) FROM records
 """
-_STEPS: Final = 10_000  # of SQLite's machine, between two looks at the clock
+_STEPS: Final = 10_000  # of SQLite's virtual machine between two checks of the time
 
 
 class JournalUnreadable(Exception):  # noqa: N818 - names what was found
-    """The journal can't be read, by this user or by anybody; ``str()`` says why."""
+    """The journal cannot be read; the message says why."""
 
 
 @attrs.frozen
 class Inspected:
-    """What a journal holds. ``damage`` is what is wrong, ``complete`` whether all of it was looked at.
+    """The result of an inspection. ``damage`` is a sentence or None, ``complete`` whether all was checked.
 
-    ``last_at`` is when the last record was made, in Unix seconds.
+    ``last_at`` is when the last record was written, in Unix seconds.
     """
 
     schema: int
@@ -52,7 +52,7 @@ class Inspected:
 
 
 def inspect(path: Path, seconds: float) -> Inspected:
-    """Look at the journal for at most so long; raises ``JournalUnreadable``. It blocks."""
+    """Check the journal for at most ``seconds``; blocks. Raises ``JournalUnreadable``."""
     with closing(_open(path)) as reader:
         try:
             schema = reader.execute("PRAGMA user_version").fetchone()[0]
@@ -76,14 +76,14 @@ def _damage(reader: sqlite3.Connection, seconds: float) -> tuple[str | None, boo
 
 
 def read_pool(path: Path) -> portpool.State:
-    """The port pool that the journal knows; raises ``JournalUnreadable``. It blocks."""
+    """Return the port pool in the journal; blocks. Raises ``JournalUnreadable``."""
     codec, state = Codec(), portpool.State()
     with closing(_open(path)) as reader:
         try:
             for kind, schema, data in reader.execute(_POOL):
                 event = codec.decode(kind, schema, data)
                 state = (
-                    event.to_state() if isinstance(event, Condensed) else portpool.evolve(state, event)  # type: ignore[arg-type]  # the stream's own
+                    event.to_state() if isinstance(event, Condensed) else portpool.evolve(state, event)  # type: ignore[arg-type]  # an event of this stream
                 )
         except (sqlite3.DatabaseError, CorruptStream) as error:
             raise JournalUnreadable(str(error)) from error
@@ -92,7 +92,7 @@ def read_pool(path: Path) -> portpool.State:
 
 def _open(path: Path) -> sqlite3.Connection:
     if not os.access(path, os.R_OK):
-        reason = "it is not open to this user" if path.exists() else "it is not there"
+        reason = "permission denied" if path.exists() else "the file does not exist"
         raise JournalUnreadable(reason)
     alone = not Path(f"{path}-wal").exists()
     mode = "mode=ro&immutable=1" if alone else "mode=ro"
@@ -111,9 +111,9 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def holder(path: Path, proc: Path = Path("/proc")) -> int | None:
-    """The process that has the journal open as its daemon, None where there is none, or it can't be told.
+    """Return the process id of the daemon that has the journal open, None if there is none or it is unknown.
 
-    It is read from ``/proc/locks`` (proc_locks(5)): to try the lock could keep a daemon from starting.
+    Read from ``/proc/locks`` (proc_locks(5)), because taking the lock could prevent a daemon from starting.
     """
     try:
         lock = Path(f"{path}.lock").stat()

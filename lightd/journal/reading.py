@@ -1,7 +1,7 @@
-"""Reading the journal in SQLite: one connection, one worker thread at a time, and a bounded page at a time.
+"""Reading the journal in SQLite: one connection, one worker thread at a time, one page at a time.
 
-A page is read row by row and given up where it has its ``PAGE_BYTES``: no more than one row is in memory
-besides what is returned, whatever a stream holds.
+A page is read row by row and ends at ``PAGE_BYTES``, so at most one further row is in memory besides what is
+returned.
 """
 
 import sqlite3
@@ -36,41 +36,41 @@ _READ_CAUSED = f"""
     WHERE cause = ? ORDER BY position LIMIT 100
 """  # noqa: S608 - made of a constant
 _STREAMS = "SELECT name FROM streams WHERE name >= ? AND name < ? ORDER BY id"
-BEYOND = "\U0010ffff"  # sorts behind all that a name is made of
+BEYOND = "\U0010ffff"  # sorts after all characters of a name
 
 
 @attrs.define(eq=False)
 class Reader:
-    """What reads through ``_connection``; for the meaning of each method see ``Journal``."""
+    """Reads through ``_connection``; see ``Journal`` for each method."""
 
     _codec: Codec
     _connection: sqlite3.Connection
     _reading: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1))
 
     async def read_stream(self, stream: str, after: int, limit: int, *, printed: bool) -> Sequence[Recorded]:
-        """Return a page of one stream, over a version."""
+        """Return a page of one stream, after a version."""
         return await self._read(_READ_STREAM, (stream, after, limit), printed=printed)
 
     async def read_since(
         self, stream: str, position: int, limit: int, *, printed: bool
     ) -> Sequence[Recorded]:
-        """Return a page of one stream, over a position."""
+        """Return a page of one stream, after a position."""
         return await self._read(_READ_SINCE, (stream, position, limit), printed=printed)
 
     async def read_all(self, after: int, limit: int, *, printed: bool) -> Sequence[Recorded]:
-        """Return a page of all streams, over a position."""
+        """Return a page of all streams, after a position."""
         return await self._read(_READ_ALL, (after, limit), printed=printed)
 
     async def read_caused(self, cause: str) -> Sequence[Recorded]:
-        """Return what a cause led to."""
+        """Return the records of one cause."""
         return await self._read(_READ_CAUSED, (cause,), printed=False)
 
     async def streams(self, prefix: str) -> Sequence[str]:
-        """Return the names with a prefix."""
+        """Return the names of streams with a prefix."""
         return [name for (name,) in await self.look(_STREAMS, (prefix, prefix + BEYOND))]
 
     async def look(self, query: str, values: tuple[str | float, ...]) -> list[Any]:
-        """Return the rows that ``query`` finds."""
+        """Return the rows of ``query``."""
         return await trio.to_thread.run_sync(self._select, query, values, limiter=self._reading)
 
     async def _read(self, query: str, values: tuple[str | int, ...], *, printed: bool) -> list[Recorded]:
@@ -103,11 +103,11 @@ class Reader:
 
 
 @contextmanager
-def reporting(done: str) -> Iterator[None]:
-    """Turn what the disk does to us into ``JournalUnavailable``; a broken constraint is our own fault."""
+def reporting(action: str) -> Iterator[None]:
+    """Raise ``JournalUnavailable`` for errors of the disk. A violated constraint is a bug, and stays so."""
     try:
         yield
     except sqlite3.DatabaseError as error:
         if type(error) in {sqlite3.OperationalError, sqlite3.DatabaseError}:
-            raise JournalUnavailable(f"the journal can't be {done}: {error}") from error
+            raise JournalUnavailable(f"cannot {action} the journal: {error}") from error
         raise

@@ -1,14 +1,14 @@
-"""The journal in SQLite: WAL, ``synchronous=FULL``, one writer, one fsync for a whole batch.
+"""The journal in SQLite: WAL, ``synchronous=FULL``, one writer, one fsync for each batch.
 
-1. One daemon a journal: whoever opens it holds a lock on a file beside it until the end.
-2. Nothing here waits on the disk in Trio's thread: a commit or a read is one hop to a worker thread. The
-   two connections are used by one thread at a time, and reads don't wait for a commit that is under way.
-3. The WAL is made as long as it ever gets before it is used. A commit then overwrites what is there: its
-   fsync has no file to lengthen, and does not wait for what others do to the file system.
-4. A batch is one transaction. What SQLite can't do (disk full, I/O error, locked, read-only) rolls it back
-   and is ``JournalUnavailable``; the next batch may work again. Where the very fsync failed, the records
-   may come to light after a crash all the same, as with any commit whose answer is lost.
-5. Positions and versions are written by us, not by SQLite, so that a rollback leaves no gap.
+1. Only one daemon can open a journal: it holds a lock on a file next to it.
+2. Trio's thread never waits for the disk: every commit and every read runs in a worker thread. Each of the
+   two connections is used by one thread at a time, and reads do not wait for a commit.
+3. The WAL file is extended to its full length when the journal is opened. Commits then overwrite it, and
+   their fsync does not wait for other activity in the file system.
+4. A batch is one transaction. If SQLite fails (disk full, I/O error, locked, read-only), it is rolled back
+   and raises ``JournalUnavailable``; the next batch can succeed. If the fsync itself failed, the records can
+   still appear after a crash, as with any commit whose response is lost.
+5. lightd assigns positions and versions, not SQLite, so that a rollback leaves no gap.
 """
 
 import fcntl
@@ -46,11 +46,11 @@ _ADD_RECORD = """
     INSERT INTO records (position, stream, version, at, kind, schema, data, cause)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
-_WAL_FRAMES: Final = 1000  # beyond so many SQLite moves them into the file, by itself as by default
+_WAL_FRAMES: Final = 1000  # the WAL is checkpointed when it is longer; the default of SQLite
 
 
-class JournalRefused(Exception):  # noqa: N818 - names what becomes of it, like its siblings
-    """The journal can't be used as it is found; an operator has to look at it."""
+class JournalRefused(Exception):  # noqa: N818 - named like its subclasses
+    """The journal cannot be used as it is; an operator has to fix it."""
 
 
 class JournalInUse(JournalRefused):
@@ -58,16 +58,16 @@ class JournalInUse(JournalRefused):
 
 
 class JournalTooNew(JournalRefused):
-    """The journal was written by a newer lightd."""
+    """The journal was written by a newer version of lightd."""
 
 
 class JournalBroken(JournalRefused):
-    """The file is damaged, is no journal, or lies where SQLite can't keep one."""
+    """The file is damaged, is not a journal, or is on an unsuitable file system."""
 
 
 @attrs.define(eq=False)
 class SqliteJournal:
-    """A ``Journal`` in a database file. Made by ``open_sqlite_journal``."""
+    """A ``Journal`` in a database file. Created by ``open_sqlite_journal``."""
 
     _path: Path
     _codec: Codec
@@ -80,13 +80,13 @@ class SqliteJournal:
 
     @property
     def head(self) -> int:
-        """The position of the last record, 0 when there is none."""
+        """The position of the last record, 0 if there is none."""
         return self._head
 
     async def commit(self, batch: Sequence[Append]) -> Sequence[Outcome]:
         """Record a batch durably, in one commit; see ``Journal.commit``.
 
-        Cancelled before it began it does nothing; once begun it is waited for, and answers.
+        A cancellation before the commit began has an effect; after that it waits for the commit.
         """
         return await trio.to_thread.run_sync(self._commit, batch, limiter=self._writing)
 
@@ -117,17 +117,17 @@ class SqliteJournal:
         return await self._reader.streams(prefix)
 
     async def look(self, query: str, *values: str | float) -> list[Any]:
-        """Return the rows that ``query`` finds, in nobody's way who writes; raises ``JournalUnavailable``."""
+        """Return the rows of ``query``; does not wait for commits. Raises ``JournalUnavailable``."""
         return await self._reader.look(query, values)
 
     async def beside(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Return ``work(connection)``, done between two commits; it leaves no transaction open.
+        """Return ``work(connection)``, run between two commits; it must leave no transaction open.
 
         Raises ``JournalUnavailable``.
         """
 
         def work_safely() -> T:
-            with reporting("used"):
+            with reporting("use"):
                 self._check_present()
                 return work(self._writer)
 
@@ -137,7 +137,7 @@ class SqliteJournal:
         at = float(self._clock())
         head = self._head
         outcomes: list[Outcome] = []
-        with reporting("written"):
+        with reporting("write"):
             self._check_present()
             with _rolled_back_on_error(self._writer):
                 self._writer.execute("BEGIN IMMEDIATE")
@@ -178,24 +178,26 @@ class SqliteJournal:
         return recorded
 
     def _check_present(self) -> None:
-        """Raise where the file was deleted or replaced: SQLite would go on writing to what is gone."""
+        """Raise if the file was deleted or replaced: SQLite would continue to write to the deleted file."""
         try:
             present = self._path.stat().st_ino == self._inode
         except OSError:
             present = False
         if not present:
-            raise JournalUnavailable(f"the journal can't be written: {self._path} is gone")
+            raise JournalUnavailable(
+                f"cannot write the journal {self._path}: the file was deleted or replaced; restart lightd"
+            )
 
 
 @asynccontextmanager
 async def open_sqlite_journal(
     path: Path, codec: Codec, clock: Callable[[], float]
 ) -> AsyncIterator[SqliteJournal]:
-    """Yield the journal in the file ``path``, made where it is missing, readable by its owner alone.
+    """Yield the journal in the file ``path``, created with mode 0600 if it is missing.
 
-    ``clock`` returns Unix seconds and is called in a worker thread. Raises ``JournalRefused`` where the
-    file can't be used as it is, ``JournalUnavailable`` where it can't be opened. On leaving, what the WAL
-    has is moved into the file.
+    ``clock`` returns Unix seconds and is called in a worker thread. Raises ``JournalRefused`` if the file
+    cannot be used as it is, ``JournalUnavailable`` if it cannot be opened. On exit, the WAL is moved into the
+    file.
     """
     stack = ExitStack()
     try:
@@ -220,23 +222,23 @@ def _open(stack: ExitStack, path: Path, codec: Codec, clock: Callable[[], float]
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock beside ``path``. It is a file of its own, for SQLite's locks die when a file is closed.
+    """Hold the lock of the journal at ``path``: a separate file, because closing a file drops SQLite's locks.
 
-    It ends with the process, however that ends, and the empty file stays.
+    The lock ends with the process; the empty file stays.
     """
     lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise JournalInUse(f"the journal {path} is in use by another lightd") from error
+            raise JournalInUse(f"the journal {path} is in use by another lightd; stop it first") from error
         yield
     finally:
         os.close(lock)
 
 
 def _make_private(path: Path) -> int:
-    """Make the file where it is missing; its -wal and -shm take their mode from it. Return its inode."""
+    """Create the file if it is missing; -wal and -shm get the same mode. Return its inode."""
     database = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.fchmod(database, 0o600)
@@ -250,30 +252,35 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _set_up(writer: sqlite3.Connection, path: Path) -> None:
-    killed = Path(f"{path}-wal").exists()  # a clean end leaves none
+    killed = Path(f"{path}-wal").exists()  # it is removed by a regular shutdown
     schema: int = writer.execute("PRAGMA user_version").fetchone()[0]
     if schema > SCHEMA:
-        raise JournalTooNew(f"the journal {path} has schema {schema}, this lightd knows {SCHEMA}: update it")
+        raise JournalTooNew(
+            f"the journal {path} has schema {schema}, this version supports up to {SCHEMA}; update lightd"
+        )
     if schema == 0 and writer.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-        raise JournalBroken(f"{path} is a database, but no journal")
+        raise JournalBroken(f"{path} is a database, but not a journal of lightd")
     if killed and (damage := writer.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-        raise JournalBroken(f"the journal {path} is damaged: {damage}")
+        raise JournalBroken(f"the journal {path} is damaged; restore it from a backup: {damage}")
     if writer.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
-        raise JournalBroken(f"the journal {path} lies on a file system that can't share memory")
+        raise JournalBroken(
+            f"the journal {path} is on a file system without shared memory; move it to a local one"
+        )
     writer.execute("PRAGMA synchronous = FULL")
     _migrate(writer, schema)
-    with suppress(sqlite3.OperationalError):  # a full disk, say: it only makes later commits slower
+    with suppress(sqlite3.OperationalError):  # for example a full disk; later commits are slower then
         _lengthen_wal(writer)
 
 
 def _lengthen_wal(writer: sqlite3.Connection) -> None:
-    """Write a page of the file over and over until the WAL has its full length; commits then begin it anew.
+    """Rewrite one page until the WAL has its full length; commits then start at its beginning.
 
-    What the WAL holds is in the file before that, and safely there: without fsync nothing else is written.
+    All records in the WAL are moved into the file and synced before that; without fsync only this page is
+    written.
     """
     writer.execute("PRAGMA wal_checkpoint(PASSIVE)")
     try:
-        writer.execute("PRAGMA wal_autocheckpoint = 0")  # it would move records without fsync
+        writer.execute("PRAGMA wal_autocheckpoint = 0")  # it would move records into the file without fsync
         writer.execute("PRAGMA synchronous = OFF")
         for _ in range(_WAL_FRAMES):
             writer.execute(f"PRAGMA user_version = {SCHEMA}")
@@ -284,11 +291,11 @@ def _lengthen_wal(writer: sqlite3.Connection) -> None:
 
 
 def _migrate(writer: sqlite3.Connection, schema: int) -> None:
-    """Bring the database from ``schema``, 0 where it is empty, to ``SCHEMA``: wholly or not at all."""
+    """Migrate the database from ``schema``, 0 if it is empty, to ``SCHEMA``, in one transaction."""
     steps: list[str] = []
     if schema == 0:
         steps = [resources.files("lightd.journal").joinpath("schema.sql").read_text("utf-8")]
-        schema = 1  # what that file makes
+        schema = 1  # that of the file
     steps += [MIGRATIONS[number] for number in range(schema, SCHEMA)]
     if steps:
         with _rolled_back_on_error(writer):
@@ -301,7 +308,7 @@ def _rolled_back_on_error(writer: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        if writer.in_transaction:  # SQLite itself has rolled back after some errors
+        if writer.in_transaction:  # SQLite rolls back by itself after some errors
             writer.execute("ROLLBACK")
 
 
@@ -310,6 +317,8 @@ def _opening(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.OperationalError) as error:
-        raise JournalUnavailable(f"the journal {path} can't be opened: {error}") from error
+        raise JournalUnavailable(f"cannot open the journal {path}: {error}") from error
     except sqlite3.DatabaseError as error:
-        raise JournalBroken(f"the journal {path} is damaged or is none: {error}") from error
+        raise JournalBroken(
+            f"the journal {path} is damaged or not a journal; restore it from a backup: {error}"
+        ) from error

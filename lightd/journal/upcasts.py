@@ -1,7 +1,7 @@
-"""What turns the stored fields of an old event into those of the next schema: dict to dict.
+"""Upcasts: functions that convert the stored fields of an event to the next schema.
 
-``UPCASTS[kind, 1]`` leads from schema 1 to 2, and so on up to the number that ``KINDS`` has. Each is pure,
-is given a dict of its own that it may change, and is never edited once an event of its schema was stored.
+``UPCASTS[kind, 1]`` converts schema 1 to 2, and so on up to the number in ``KINDS``. Each is pure, gets a
+dict of its own, and is never edited after a release.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,30 +11,30 @@ Fields = dict[str, Any]
 Upcast = Callable[[Fields], Fields]
 
 
-def _with_last_words(fields: Fields) -> Fields:
+def _with_reason_and_tail(fields: Fields) -> Fields:
     return {**fields, "reason": "", "tail": []}
 
 
-def _with_writing(fields: Fields) -> Fields:
+def _spec_with_read_only(fields: Fields) -> Fields:
     if fields.get("spec") is None:  # of a container that was deleted
         return fields
     mounts = [{**mount, "read_only": False} for mount in fields["spec"]["mounts"]]
     return {**fields, "spec": {**fields["spec"], "mounts": mounts, "read_only": None}}
 
 
-def _condensed_with_writing(fields: Fields) -> Fields:
-    state = _with_writing(fields["state"])
+def _condensed_with_read_only(fields: Fields) -> Fields:
+    state = _spec_with_read_only(fields["state"])
     change = state.get("change")
-    return {**fields, "state": {**state, "change": change and _with_writing(change)}}
+    return {**fields, "state": {**state, "change": change and _spec_with_read_only(change)}}
 
 
-def _with_root(fields: Fields) -> Fields:
+def _edit_with_read_only(fields: Fields) -> Fields:
     return {**fields, "read_only": None}
 
 
 UPCASTS: Mapping[tuple[str, int], Upcast] = {
-    ("container.condensed", 1): _condensed_with_writing,
-    ("container.created", 1): _with_writing,
-    ("container.edited", 1): _with_root,
-    ("container.exited", 1): _with_last_words,
+    ("container.condensed", 1): _condensed_with_read_only,
+    ("container.created", 1): _spec_with_read_only,
+    ("container.edited", 1): _edit_with_read_only,
+    ("container.exited", 1): _with_reason_and_tail,
 }

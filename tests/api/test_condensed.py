@@ -13,7 +13,7 @@ from tests.api.front import open_api
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch):
-    for name, value in {"KEPT": 4, "SLACK": 1, "STEP": 3, "REST_AFTER": 0.0}.items():
+    for name, value in {"KEPT": 4, "SLACK": 1, "STEP": 3, "PAUSE_FACTOR": 0.0}.items():
         monkeypatch.setattr(compaction, name, value)
 
 
@@ -52,7 +52,9 @@ async def test_container_is_made_anew_on_a_condensed_history(tmp_path):
     async with open_api(tmp_path) as api:
         await api.create()
         await api.call("DELETE", "/containers/s1")
-        later = Compactor(api.journal, api.system.bus, Codec(), lambda: time.time() + 2 * compaction.REST)
+        later = Compactor(
+            api.journal, api.system.bus, Codec(), lambda: time.time() + 2 * compaction.SWEEP_EVERY
+        )
         await later.compact("container-s1")
         assert len(await api.system.bus.history("container-s1")) == 1
         await api.create()

@@ -308,11 +308,11 @@ def test_journal_that_is_long_is_looked_at_for_a_while_only(tmp_path):
 
 
 def test_journal_that_is_not_there_or_not_open_to_us_says_so(tmp_path, monkeypatch):
-    with pytest.raises(inspection.JournalUnreadable, match="not there"):
+    with pytest.raises(inspection.JournalUnreadable, match="the file does not exist"):
         inspection.inspect(tmp_path / "lightd.db", 1)
     (tmp_path / "lightd.db").write_bytes(b"")
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(inspection.JournalUnreadable, match="not open to this user"):
+    with pytest.raises(inspection.JournalUnreadable, match="permission denied"):
         inspection.inspect(tmp_path / "lightd.db", 1)
     (finding,) = storage._read_journal(config.Storage(tmp_path), a_subject(tmp_path))
     assert finding.verdict is UNSEEN

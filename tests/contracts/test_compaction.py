@@ -22,7 +22,7 @@ from actors.tokens.messages import TokenMinted, TokenRevoked, to_id
 from lightd.http.routes.tokens import LONGEST_TTL
 from lightd.journal import compaction, inspection
 from lightd.journal.codec import Codec
-from lightd.journal.compaction import FORGOTTEN, KEPT, KEPT_TEXTS, REST, SLACK, Compactor, forget
+from lightd.journal.compaction import FORGOTTEN, KEPT, KEPT_TEXTS, SLACK, SWEEP_EVERY, Compactor, forget
 from lightd.journal.sqlite import open_sqlite_journal
 from tests.support.given import BEGIN, CRASHING, WORDS, a_crash
 
@@ -76,7 +76,7 @@ async def open_scene(path, clock=None):
 
 @pytest.fixture(autouse=True)
 def _at_full_speed(monkeypatch):
-    monkeypatch.setattr(compaction, "REST_AFTER", 0.0)
+    monkeypatch.setattr(compaction, "PAUSE_FACTOR", 0.0)
 
 
 async def test_crash_loop_is_condensed_to_the_state_that_it_adds_up_to(journal_path):
@@ -195,7 +195,7 @@ async def test_deleted_container_is_condensed_then_forgotten_but_never_the_newes
         gone = (*BEGIN, events.DeletionRequested(), events.Deleted())
         await scene.add(CRASHING, *gone)
         await scene.add("container-b", *gone)
-        scene.clock.now += REST + 1
+        scene.clock.now += SWEEP_EVERY + 1
         for stream in (CRASHING, "container-b"):
             await scene.compactor.compact(stream)
             assert await scene.versions(stream) == [6]

@@ -348,7 +348,7 @@ def test_event_is_written_in_its_present_shape():
 
 
 def test_shape_without_a_way_up_is_corrupt():
-    with pytest.raises(CorruptStream, match="sang of schema 1 can't be read"):
+    with pytest.raises(CorruptStream, match="sang of schema 1 cannot be decoded"):
         Codec([Kind("sang", Sang, 3)], {}).decode("sang", 1, b'{"name":"Ode"}')
 
 
@@ -363,24 +363,24 @@ def created(**spec):
 @pytest.mark.parametrize(
     ("kind", "schema", "data", "reason"),
     [
-        ("container.exploded", 1, b"{}", "is not a kind of event"),
-        (STARTED, 2, b'{"run":1,"started_at":1.0}', "has schema 2, this lightd knows 1"),
+        ("container.exploded", 1, b"{}", "is not a known kind of event"),
+        (STARTED, 2, b'{"run":1,"started_at":1.0}', "has schema 2, this version of lightd supports up to 1"),
         (STARTED, 0, b'{"run":1,"started_at":1.0}', "has schema 0"),
         (STARTED, 1, b'{"run":1,"started_at":1.0', "delimiter"),
         (STARTED, 1, b'{"run":1,"started_at":1.0}x', "Extra data"),
         (STARTED, 1, b'{"run":1,"started_at":\xff}', "can't decode byte"),
-        (STARTED, 1, b"[1,1.0]", "list where the fields of Started are stored"),
-        (STARTED, 1, b'{"run":1}', "unknown or missing: started_at"),
-        (STARTED, 1, b'{"run":1,"started_at":1.0,"by":"me"}', "unknown or missing: by"),
-        (STARTED, 1, b'{"run":"1","started_at":1.0}', "str where int is stored"),
-        (STARTED, 1, b'{"run":true,"started_at":1.0}', "bool where int is stored"),
-        (STARTED, 1, b'{"run":1,"started_at":"now"}', "str where a number is stored"),
-        (STARTED, 1, b'{"run":1,"started_at":NaN}', "NaN is no number"),
+        (STARTED, 1, b"[1,1.0]", "list instead of the fields of Started"),
+        (STARTED, 1, b'{"run":1}', "unknown or missing fields of Started: started_at"),
+        (STARTED, 1, b'{"run":1,"started_at":1.0,"by":"me"}', "unknown or missing fields of Started: by"),
+        (STARTED, 1, b'{"run":"1","started_at":1.0}', "str instead of int"),
+        (STARTED, 1, b'{"run":true,"started_at":1.0}', "bool instead of int"),
+        (STARTED, 1, b'{"run":1,"started_at":"now"}', "str instead of a number"),
+        (STARTED, 1, b'{"run":1,"started_at":NaN}', "NaN is not a valid JSON number"),
         (STARTED, 1, b'{"run":1,"started_at":' + b"[" * 100_000, "recursion"),
         ("container.stop-requested", 1, b'{"run":1,"follow":"sing"}', "not a valid Follow"),
-        ("container.created", 1, created(ports={}), "dict where a list is stored"),
+        ("container.created", 1, created(ports={}), "dict instead of a list"),
         ("container.created", 1, created(environment=[["EULA"]]), "shorter"),
-        ("container.created", 1, created(limits=None), "NoneType where the fields of Limits are stored"),
+        ("container.created", 1, created(limits=None), "NoneType instead of the fields of Limits"),
     ],
 )
 def test_stored_event_that_does_not_fit_its_schema_is_corrupt(kind, schema, data, reason):
@@ -391,7 +391,7 @@ def test_stored_event_that_does_not_fit_its_schema_is_corrupt(kind, schema, data
 @pytest.mark.parametrize(
     ("event", "reason"),
     [
-        (object(), "object has no name on disk"),
+        (object(), "object is not in KINDS"),
         (container.Started(1, float("inf")), "not JSON compliant"),
         (container.StartFailed(1, "\ud800"), "surrogates"),
         (container.StartFailed(1, b"bytes"), "not JSON serializable"),

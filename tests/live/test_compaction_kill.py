@@ -28,7 +28,7 @@ from lightd.journal.sqlite import open_sqlite_journal
 from tests.support.given import BEGIN, CRASHING, a_crash
 
 compaction.KEPT, compaction.SLACK, compaction.STEP = 20, 5, 10
-compaction.EVERY, compaction.REST_AFTER = 0.001, 0.1
+compaction.EVERY, compaction.PAUSE_FACTOR = 0.001, 0.1
 
 async def main():
     async with (
