@@ -1,11 +1,7 @@
-"""The bodies that clients send: each field with the rule that reads it.
-
-Types are not bent: ``"8080"`` is no number, ``1`` is no boolean.
-"""
+"""The bodies that clients send: each field with the rule that reads it."""
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import attrs
@@ -15,160 +11,104 @@ from lightd.api.mount_rules import to_pairs
 from lightd.config.addresses import to_address
 from lightd.engines import image_names
 from lightd.engines.patterns import LONGEST, BadPattern, check_pattern
+from lightd.validation import rules
+from lightd.validation.reading import KEY
+from lightd.validation.rules import FLAG, Invalid, Rule, matching, number, one_of, whole
 
-_INTERNAL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
-_USER = re.compile(r"[0-9]{1,9}(?::[0-9]{1,9})?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_IMAGE = re.compile(image_names.PATTERN)
 _LONGEST_TEXT = 64 * 1024
 _LONGEST_SCRIPT = 1024 * 1024
 _SMALLEST_MEMORY = 6 * 1024 * 1024  # Docker refuses less
-
-
-@attrs.frozen(eq=False)
-class Rule:
-    """Reads one value: returns it in its final form, or raises ``ValueError`` with what it must be.
-
-    ``schema`` says the same to a client, as far as JSON Schema can.
-    """
-
-    read: Callable[[Any], Any]
-    schema: Mapping[str, Any] = attrs.field(factory=dict)
-
-
-def _any_text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError("must be a string")  # noqa: TRY004 - a value of a client's, not a type of ours
-    return value
-
-
-def _text(value: object, *, longest: int = _LONGEST_TEXT) -> str:
-    text = _any_text(value)
-    if "\0" in text:
-        raise ValueError("must not hold a NUL character")
-    if len(text) > longest:
-        raise ValueError(f"must not be longer than {longest} characters")
-    return text
-
-
-def _filled(value: object) -> str:
-    if not _text(value).strip():
-        raise ValueError("must not be empty")
-    return _text(value)
-
-
-def _matching(pattern: re.Pattern[str], means: str) -> Rule:
-    def read(value: object) -> str:
-        if not isinstance(value, str) or not pattern.fullmatch(value):
-            raise ValueError(f"must be {means}")
-        return value
-
-    return Rule(read, {"type": "string", "pattern": f"^(?:{pattern.pattern})$", "description": means})
-
-
-def _number(low: float, high: float) -> Rule:
-    def read(value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            raise ValueError(f"must be a number from {low:g} to {high:g}")
-        return float(value)
-
-    return Rule(read, {"type": "number", "minimum": low, "maximum": high})
-
-
-def whole(low: int, high: int) -> Rule:
-    """Return the rule for a whole number from ``low`` to ``high``."""
-
-    def read(value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return value
-
-    return Rule(read, {"type": "integer", "minimum": low, "maximum": high})
-
-
-def _ip(value: object) -> str:
-    try:
-        if not isinstance(value, str):
-            raise ValueError  # noqa: TRY004, TRY301 - one sentence for all that is no address
-        return str(to_address(value)) if "%" not in value else str(ipaddress.ip_address(value))
-    except ValueError:
-        raise ValueError("must be an IP address") from None
-
-
-def _pattern(value: object) -> str:
-    pattern = _text(value)
-    try:
-        check_pattern(pattern)
-    except BadPattern as error:
-        raise ValueError(f"is not a valid regular expression: {error}") from None
-    return pattern
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")  # noqa: TRY004 - a value of a client's
-    return value
-
-
-def _environment(value: object) -> tuple[tuple[str, str], ...]:
-    pairs = to_pairs(value)
-    for name, content in pairs:
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is not the name of a variable")
-        if not isinstance(content, str) or "\0" in content:
-            raise ValueError(f"the value of {name} must be a string")
-    return pairs
-
-
-def one_of(*words: str) -> Rule:
-    """Return the rule for one of ``words``."""
-
-    def read(value: object) -> str:
-        if value not in words:
-            raise ValueError(f"must be {' or '.join(words)}")
-        return str(value)
-
-    return Rule(read, {"type": "string", "enum": list(words)})
-
-
-INTERNAL_ID = _matching(_INTERNAL_ID, "1 to 63 letters, digits, '_', '.' and '-', the first no sign")
-VOLUME_ID = _matching(_UUID, "a lower-case UUID")
-PROTOCOL = one_of("tcp", "udp")
-IP = Rule(_ip, {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]})
-
 _NO_NUL = r"^[^\u0000]*$"
 _FILLED = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
 
 
-def _to_text(longest: int) -> dict[str, Any]:
-    return {"type": "string", "maxLength": longest, "pattern": _NO_NUL}
+def _text(longest: int) -> Rule:
+    def convert(value: object) -> str:
+        text = rules.text(value)
+        if "\0" in text:
+            raise Invalid("must not contain a NUL character")
+        if len(text) > longest:
+            raise Invalid(f"must not be longer than {longest} characters (got {len(text)})")
+        return text
 
+    schema = {"type": "string", "maxLength": longest, "pattern": _NO_NUL}
+    return Rule("a string", convert, schema, obvious=True)
+
+
+_TEXT = _text(_LONGEST_TEXT)
+
+
+def _to_filled(value: object) -> str:
+    text: str = _TEXT.convert(value)
+    if not text.strip():
+        raise Invalid("must not be empty")
+    return text
+
+
+def _to_ip(value: object) -> str:
+    text = rules.text(value)
+    return str(ipaddress.ip_address(text) if "%" in text else to_address(text))
+
+
+def _to_pattern(value: object) -> str:
+    pattern: str = _TEXT.convert(value)
+    try:
+        check_pattern(pattern)
+    except BadPattern as error:
+        raise Invalid(f"is not a valid regular expression: {error}") from None
+    return pattern
+
+
+def _to_environment(value: object) -> tuple[tuple[str, str], ...]:
+    pairs = to_pairs(value)
+    for name, content in pairs:
+        if not _NAME.fullmatch(name):
+            raise Invalid(f"{name!r} is not the name of a variable")
+        if not isinstance(content, str) or "\0" in content:
+            raise Invalid(f"the value of {name} must be a string without a NUL character")
+    return pairs
+
+
+INTERNAL_ID = matching(
+    "1 to 63 letters, digits, '_', '.' or '-', beginning with a letter or digit",
+    r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}",
+)
+VOLUME_ID = matching("a lower-case UUID", r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+PROTOCOL = one_of("tcp", "udp")
+PORT_NUMBER = whole(1, 65535)
+_ADDRESS = {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
+IP = Rule("an IP address", _to_ip, _ADDRESS, obvious=True)
+FILLED = Rule("a string", _to_filled, {**_TEXT.schema, "pattern": _FILLED}, obvious=True)
+PATTERN = Rule(
+    "a string", _to_pattern, {**_TEXT.schema, "maxLength": LONGEST, "description": "an RE2 expression"}
+)
+ENVIRONMENT = Rule(
+    "an object",
+    _to_environment,
+    {
+        "type": "object",
+        "propertyNames": {"pattern": f"^(?:{_NAME.pattern})$"},
+        "additionalProperties": {"type": "string", "pattern": _NO_NUL},
+    },
+    obvious=True,
+)
 
 InternalId = Annotated[str, INTERNAL_ID]
 VolumeId = Annotated[str, VOLUME_ID]
-PortNumber = Annotated[int, whole(1, 65535)]
+PortNumber = Annotated[int, PORT_NUMBER]
 Protocol = Annotated[str, PROTOCOL]
 Ip = Annotated[str, IP]
-Text = Annotated[str, Rule(_text, _to_text(_LONGEST_TEXT))]
-Filled = Annotated[str, Rule(_filled, {**_to_text(_LONGEST_TEXT), "pattern": _FILLED})]
-AnyText = Annotated[str, Rule(_any_text, {"type": "string"})]
-Flag = Annotated[bool, Rule(_flag, {"type": "boolean"})]
-Image = Annotated[str, _matching(_IMAGE, image_names.MEANS)]
-Pattern = Annotated[str, Rule(_pattern, {**_to_text(LONGEST), "description": "an RE2 expression"})]
-Script = Annotated[str, Rule(lambda value: _text(value, longest=_LONGEST_SCRIPT), _to_text(_LONGEST_SCRIPT))]
-Environment = Annotated[
-    Any,
-    Rule(
-        _environment,
-        {
-            "type": "object",
-            "propertyNames": {"pattern": f"^(?:{_NAME.pattern})$"},
-            "additionalProperties": {"type": "string", "pattern": _NO_NUL},
-        },
-    ),
-]
-Mounts = Annotated[Any, Rule(mount_rules.to_mounts, mount_rules.SCHEMA)]
+Text = Annotated[str, _TEXT]
+Filled = Annotated[str, FILLED]
+AnyText = Annotated[str, Rule("a string", rules.text, {"type": "string"}, obvious=True)]
+Flag = Annotated[bool, FLAG]
+Image = Annotated[str, matching(image_names.MEANS, image_names.PATTERN)]
+Pattern = Annotated[str, PATTERN]
+Script = Annotated[str, _text(_LONGEST_SCRIPT)]
+Environment = Annotated[Any, ENVIRONMENT]
+User = Annotated[str, matching("a numeric uid or uid:gid", r"[0-9]{1,9}(?::[0-9]{1,9})?")]
+Mounts = Annotated[Any, Rule("an object", mount_rules.to_mounts, mount_rules.SCHEMA)]
 
 
 @attrs.frozen
@@ -192,8 +132,8 @@ class PortRangeBody:
     """Many ports: a range, or a list."""
 
     ip: Ip | None = None
-    first: PortNumber | None = None
-    last: PortNumber | None = None
+    first: PortNumber | None = attrs.field(default=None, metadata={KEY: "from"})
+    last: PortNumber | None = attrs.field(default=None, metadata={KEY: "to"})
     protocol: Protocol | None = None
     ports: tuple[PortBody, ...] | None = None
 
@@ -228,7 +168,7 @@ class LimitsBody:
     """A container's ceilings."""
 
     memory: Annotated[int, whole(_SMALLEST_MEMORY, 2**60)] | None = None
-    cpu: Annotated[float, _number(0.01, 1024)] | None = None
+    cpu: Annotated[float, number(0.01, 1024)] | None = None
     pids: Annotated[int, whole(1, 2**22)] | None = None
 
 
@@ -238,7 +178,7 @@ class StopBody:
 
     type: Annotated[str, one_of("signal", "command")] = "signal"
     value: Filled | None = None
-    timeout: Annotated[float, _number(0, 3600)] = 10.0
+    timeout: Annotated[float, number(0, 3600)] = 10.0
 
 
 @attrs.frozen
@@ -247,7 +187,7 @@ class RestartBody:
 
     mode: Annotated[str, one_of("never", "on-crash", "always")] = "never"
     max: Annotated[int, whole(1, 1000)] = 3
-    within: Annotated[float, _number(1, 86400)] = 60.0
+    within: Annotated[float, number(1, 86400)] = 60.0
 
 
 @attrs.frozen
@@ -264,7 +204,7 @@ class ContainerBody:
     mount: Mounts = ()
     install_script: Script | None = None
     environment: Environment = ()
-    user: Annotated[str, _matching(_USER, "a numeric uid or uid:gid")] | None = None
+    user: User | None = None
     tty: Flag = True
     stop: StopBody = StopBody()
     restart_policy: RestartBody = RestartBody()
@@ -297,7 +237,3 @@ class EditBody:
     restart_policy: RestartBody | None = None
     limits: LimitsBody | None = None
     read_only: Flag | None = None
-
-
-# Fields whose key is a word of Python's.
-RENAMED: dict[type, dict[str, str]] = {PortRangeBody: {"first": "from", "last": "to"}}

@@ -10,6 +10,7 @@ import re
 from json.decoder import scanstring  # type: ignore[attr-defined]  # not among the stubs; in C where it can be
 
 DEEPEST = 100
+LONGEST_NAME = 80  # characters of a name that an error shows
 LONGEST_NUMBER = 400
 """Digits. Python's own limit lets numbers through that take a hundredth of a millisecond each."""
 MOST_VALUES = 100_000
@@ -54,7 +55,7 @@ def to_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(found) < len(pairs):
         seen: set[str] = set()
         name = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]  # add() returns None, which is meant
-        raise ValueError(f"{name[:80]} is given twice in one object")
+        raise ValueError(f"{name[:LONGEST_NAME]} is given twice in one object")
     return found
 
 

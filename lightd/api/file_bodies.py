@@ -4,8 +4,9 @@ from typing import Annotated
 
 import attrs
 
-from lightd.api.bodies import AnyText, one_of, whole
+from lightd.api.bodies import AnyText
 from lightd.files.archives import kinds
+from lightd.validation.rules import one_of, whole
 
 MOST_PATHS = 1000
 """Paths that one request names: each is looked at, and answered."""

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from actors.container.spec import Mount
+from lightd.validation.rules import Invalid
 
 _RESERVED_TARGETS = ("/home/container", "/app/data", "/proc", "/sys", "/dev")
 _MOST_MOUNTS = 64  # each is looked at, before every start
@@ -35,7 +36,7 @@ def to_mounts(value: object) -> tuple[Mount, ...]:
     """Return the mounts that ``value`` means; raises ``ValueError`` with what is wrong."""
     pairs = to_pairs(value)
     if len(pairs) > _MOST_MOUNTS:
-        raise ValueError(f"must not have more than {_MOST_MOUNTS} paths")
+        raise Invalid(f"must not have more than {_MOST_MOUNTS} paths")
     return tuple(_mount(target, source) for target, source in pairs)
 
 
@@ -44,15 +45,15 @@ def _mount(target: str, given: object) -> Mount:
     source, read_only = given, False
     if isinstance(given, dict):
         if unknown := given.keys() - {"source", "read_only"}:
-            raise ValueError(f"{target} has an unknown field {min(unknown)[:60]!r}")
+            raise Invalid(f"{target} has an unknown field {min(unknown)[:60]!r}")
         source, read_only = given.get("source"), given.get("read_only", False)
     if not isinstance(source, str):
-        raise ValueError(f"the host path of {target} must be a string")  # noqa: TRY004 - a value of a client's
+        raise Invalid(f"the host path of {target} must be a string")
     if not isinstance(read_only, bool):
-        raise ValueError(f"read_only of {target} must be true or false")  # noqa: TRY004 - a value of a client's
+        raise Invalid(f"read_only of {target} must be true or false")
     _check_path(source)
     if not target.strip("/") or any(f"{target}/".startswith(f"{each}/") for each in _RESERVED_TARGETS):
-        raise ValueError(f"{target} is taken by the container itself")
+        raise Invalid(f"{target} is taken by the container itself")
     return Mount(target, source, read_only)
 
 
@@ -60,11 +61,11 @@ def _check_path(path: str) -> None:
     parts = path.rstrip("/").split("/")[1:]
     odd = any(part in ("", ".", "..") for part in parts) or any(character in path for character in "\0:")
     if not path.startswith("/") or odd:
-        raise ValueError(f"{path!r} must be an absolute path without '.', '..' and ':'")
+        raise Invalid(f"{path!r} must be an absolute path without '.', '..' and ':'")
 
 
 def to_pairs(value: object) -> tuple[tuple[str, Any], ...]:
     """Return the names and values of an object; raises ``ValueError``."""
     if not isinstance(value, dict):
-        raise ValueError("must be an object")  # noqa: TRY004 - a value of a client's
+        raise ValueError  # noqa: TRY004 - a JSON value of the wrong type
     return tuple(value.items())

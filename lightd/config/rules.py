@@ -1,46 +1,25 @@
-"""How single values of the configuration are read: one ``Rule`` for each kind of key.
+"""How single values of the configuration are read: one ``Rule`` for each kind of key."""
 
-A rule says the same thing three times and is therefore one record: for the parser (``read``), for the error
-message (``means``), and for an editor (``schema``, JSON Schema 2020-12). The schema may accept more than the
-rule, but never less.
-"""
-
-import json
 import re
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Final
 from urllib.parse import urlsplit
 
 import attrs
 
 from lightd.config.addresses import to_address
 from lightd.config.engines import ENGINES
-from lightd.logs.redaction import redact
+from lightd.validation.rules import Rule, matching, one_of, text, whole
 
-SMALLEST_POOL = 128  # megabytes: a btrfs cannot be much smaller
-LONGEST_SHOWN = 60  # characters of a wrong value that an error message quotes
+SMALLEST_POOL: Final = 128  # megabytes: a btrfs cannot be much smaller
 HIGHEST_PORT = 65535
 LOWEST_MTU = 576  # RFC 791: what every IPv4 host must accept
 HIGHEST_MTU = 65_535
 LOWEST_USER = 1000  # below are the system's own users
+HIGHEST_ID: Final = 2**31 - 1  # the highest that runc takes
 EVERY_ORIGIN = "*"
 DEFAULT_PORTS = MappingProxyType({"http": 80, "https": 443})
-
-
-@attrs.frozen
-class Rule:
-    """A kind of value: "must be ``means``"; ``read`` returns it or raises ``ValueError``.
-
-    ``alone`` is a value that can replace a whole list of such values.
-    """
-
-    means: str
-    read: Callable[[object], Any]
-    schema: Mapping[str, object]
-    secret: bool = False
-    alone: str | None = None
 
 
 @attrs.frozen
@@ -69,23 +48,6 @@ class Users:
         return f"{self.first}-{self.last}"
 
 
-def shown(value: object) -> str:
-    """``value`` as an error message may quote it: one short line, without a token."""
-    match value:
-        case dict():
-            return "an object"
-        case list():
-            return "a list"
-        case _:
-            text = redact(json.dumps(value))  # a token may be the value of the wrong key
-            return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
-
-
-def shown_key(key: str) -> str:
-    """``key`` as a path may contain it: unchanged if it is a plain word and no token, else as ``shown``."""
-    return key if re.fullmatch(r"[A-Za-z0-9_-]{1,60}", key) and redact(key) == key else shown(key)
-
-
 def is_loopback(host: str) -> bool:
     """Whether ``host`` is a loopback address: ``localhost``, ``::1``, or an address in 127.0.0.0/8."""
     if host.lower() == "localhost":
@@ -96,69 +58,28 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value or "\0" in value:
+def _filled(value: object) -> str:
+    found = text(value)
+    if not found or "\0" in found:
         raise ValueError
-    value.encode()  # a lone surrogate has no UTF-8: UnicodeEncodeError is a ValueError
-    return value
+    found.encode()  # a lone surrogate has no UTF-8: UnicodeEncodeError is a ValueError
+    return found
 
 
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError  # noqa: TRY004 - every rule rejects with ValueError
-    return value
+def _zero_or(low: int, high: int) -> Rule:
+    """Return the rule for 0, or a whole number from ``low`` to ``high``."""
 
-
-def _number(low: int, high: int) -> Rule:
-    def read(value: object) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+    def convert(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or 0 != value < low or value > high:
             raise ValueError
         return value
 
-    return Rule(
-        f"a whole number between {low} and {high}",
-        read,
-        {"type": "integer", "minimum": low, "maximum": high},
-    )
-
-
-def _matching(means: str, pattern: str, *, secret: bool = False) -> Rule:
-    compiled = re.compile(pattern)
-
-    def read(value: object) -> str:
-        text = _text(value)
-        if compiled.fullmatch(text) is None:
-            raise ValueError
-        return text
-
-    return Rule(means, read, {"type": "string", "pattern": f"^(?:{pattern})$"}, secret)
-
-
-def _one_of(means: str, *words: str) -> Rule:
-    def read(value: object) -> str:
-        if not isinstance(value, str) or value not in words:
-            raise ValueError
-        return value
-
-    return Rule(means, read, {"enum": list(words)})
-
-
-def _pool(value: object) -> int:
-    size: int = POOL_SIZE.read(value)
-    if 0 < size < SMALLEST_POOL:
-        raise ValueError
-    return size
-
-
-def _mtu(value: object) -> int:
-    size: int = MTU_SIZE.read(value)
-    if 0 < size < LOWEST_MTU:
-        raise ValueError
-    return size
+    schema = {"type": "integer", "minimum": 0, "maximum": high}
+    return Rule(f"0, or a whole number between {low} and {high}", convert, schema)
 
 
 def _host(value: object) -> str:
-    host = _text(value)
+    host = _filled(value)
     try:
         host = host if "%" in host else str(to_address(host))
     except ValueError:
@@ -170,7 +91,7 @@ def _host(value: object) -> str:
 
 
 def _path(value: object) -> Path:
-    return Path(_text(value))
+    return Path(_filled(value))
 
 
 def _file(value: object) -> Path | None:
@@ -178,18 +99,18 @@ def _file(value: object) -> Path | None:
 
 
 def _origin(value: object) -> str:
-    text = _text(value)
-    if text == EVERY_ORIGIN:
-        return text
-    origin = to_origin(text)
+    found = _filled(value)
+    if found == EVERY_ORIGIN:
+        return found
+    origin = to_origin(found)
     if origin is None:
         raise ValueError
     return origin
 
 
-def to_origin(text: str) -> str | None:
-    """``text`` as browsers write an origin (RFC 6454, 6.2): lower case, no default port; None if invalid."""
-    found = re.fullmatch(_ORIGIN, text)
+def to_origin(given: str) -> str | None:
+    """``given`` as browsers write an origin (RFC 6454, 6.2): lower case, no default port; None if invalid."""
+    found = re.fullmatch(_ORIGIN, given)
     if found is None or not 0 < int(found["port"] or 1) <= HIGHEST_PORT:
         return None
     scheme, host, port = found["scheme"].lower(), found["host"].lower(), found["port"]
@@ -207,15 +128,15 @@ def _mount(value: object) -> Path:
 def _user(value: object) -> User:
     if value == "auto":
         return AUTO
-    uid, gid = (int(number) for number in USER_TEXT.read(value).split(":"))
-    if max(uid, gid) >= 2**31:  # the highest that runc takes is 2**31 - 1
+    uid, gid = (int(number) for number in _USER.convert(value).split(":"))
+    if max(uid, gid) > HIGHEST_ID:
         raise ValueError
     return User(uid, gid)
 
 
 def _users(value: object) -> Users:
-    first, last = (int(number) for number in RANGE_TEXT.read(value).split("-"))
-    if not LOWEST_USER <= first <= last < 2**31:
+    first, last = (int(number) for number in _RANGE.convert(value).split("-"))
+    if not LOWEST_USER <= first <= last <= HIGHEST_ID:
         raise ValueError
     return Users(first, last)
 
@@ -223,7 +144,7 @@ def _users(value: object) -> Users:
 def _url(value: object) -> str:
     if value == "":
         return ""
-    url = _text(value)
+    url = _filled(value)
     parts = urlsplit(url)  # raises ValueError for brackets that hold no address
     if (
         parts.scheme not in ("http", "https")
@@ -239,9 +160,11 @@ def _url(value: object) -> str:
 
 
 def _panel_token(value: object) -> str:
-    return "" if value == "" else str(TOKEN.read(value))
+    return "" if value == "" else str(TOKEN.convert(value))
 
 
+_USER = matching("two numbers", r"[0-9]{1,10}:[0-9]{1,10}")
+_RANGE = matching("two numbers", r"[0-9]{1,10}-[0-9]{1,10}")
 _ORIGIN = (
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30})://"
     r"(?P<host>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>[0-9]{1,5}))?"
@@ -249,29 +172,26 @@ _ORIGIN = (
 _FORM = r"lightd_[!-~]{13,}"
 _IN_WORDS = 'a token: "lightd_" followed by at least 13 printable ASCII characters without spaces'
 
-TEXT = Rule("a non-empty string", _text, {"type": "string", "minLength": 1})
-FLAG = Rule("true or false", _flag, {"type": "boolean"})
-PORT = _number(0, HIGHEST_PORT)
-TMP = _number(1, 65_536)
-MTU_SIZE = _number(0, HIGHEST_MTU)
-MTU = Rule(f"0, or a whole number between {LOWEST_MTU} and {HIGHEST_MTU}", _mtu, MTU_SIZE.schema)
-INTERVAL = _number(100, 60_000)
-DAYS = _number(1, 3650)
-ENTRIES = _number(1000, 10**8)
-ENGINE = _one_of(" or ".join(f'"{name}"' for name in ENGINES), *ENGINES)
-QUOTA = _one_of('"auto", "pool" or "accounted"', "auto", "pool", "accounted")
-POOL_SIZE = _number(0, 2**40)
-POOL = Rule(f"0, or a whole number between {SMALLEST_POOL} and {2**40}", _pool, POOL_SIZE.schema)
+TEXT = Rule("a non-empty string", _filled, {"type": "string", "minLength": 1})
+PORT = whole(0, HIGHEST_PORT)
+TMP = whole(1, 65_536)
+MTU = _zero_or(LOWEST_MTU, HIGHEST_MTU)
+INTERVAL = whole(100, 60_000)
+DAYS = whole(1, 3650)
+ENTRIES = whole(1000, 10**8)
+ENGINE = one_of(*ENGINES)
+QUOTA = one_of("auto", "pool", "accounted")
+POOL = _zero_or(SMALLEST_POOL, 2**40)
 HOST = Rule("an IP address or a host name", _host, {"type": "string", "minLength": 1})
-NODE = _matching("a name of 1 to 63 characters out of A-Z a-z 0-9 _ . -", r"[A-Za-z0-9_.-]{1,63}")
-TOKEN = _matching(_IN_WORDS, _FORM, secret=True)
+NODE = matching("a name of 1 to 63 characters out of A-Z a-z 0-9 _ . -", r"[A-Za-z0-9_.-]{1,63}")
+TOKEN = matching(_IN_WORDS, _FORM, secret=True)
 PANEL_TOKEN = Rule(
     f"{_IN_WORDS}, or empty",
     _panel_token,
     {"type": "string", "pattern": f"^(?:{_FORM})?$"},
     secret=True,
 )
-CATCH_UP = _one_of('"all" or "latest"', "all", "latest")
+CATCH_UP = one_of("all", "latest")
 PATH = Rule("a path", _path, {"type": "string", "minLength": 1})
 FILE = Rule("a path, or empty", _file, {"type": "string"})
 ORIGIN = Rule(
@@ -281,17 +201,15 @@ ORIGIN = Rule(
     alone=EVERY_ORIGIN,
 )
 MOUNT = Rule('an absolute path without ".."', _mount, {"type": "string", "pattern": "^/"})
-USER_TEXT = _matching("two numbers", r"[0-9]{1,10}:[0-9]{1,10}")
 USER = Rule(
     '"auto", or "uid:gid", two numbers below 2147483648',
     _user,
     {"type": "string", "pattern": r"^(?:auto|[0-9]{1,10}:[0-9]{1,10})$"},
 )
-RANGE_TEXT = _matching("two numbers", r"[0-9]{1,10}-[0-9]{1,10}")
 USERS = Rule(
     f'"first-last", two numbers from {LOWEST_USER} to 2147483647, the first not above the last',
     _users,
-    RANGE_TEXT.schema,
+    _RANGE.schema,
 )
 URL = Rule(
     "an http:// or https:// URL without a password, query or fragment, or empty",

@@ -4,47 +4,23 @@
 authorization only on loopback, a panel needs a URL) are checked by the daemon only.
 """
 
-import inspect
 import json
 import sys
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
-import attrs
-
-from lightd.config import rules, sections
+from lightd.config import sections
+from lightd.validation.schema import of_class
 
 
 def to_document() -> dict[str, Any]:
-    """The whole schema as JSON values."""
+    """Return the whole schema as JSON values."""
+    document = of_class(sections.Configuration)
+    required = [name for name in document["required"] if name not in sections.GIVEN_BY_THE_HOST]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "lightd's config.json",
-        **_to_schema(sections.Configuration),
-    }
-
-
-def _to_schema(annotation: Any) -> dict[str, Any]:  # noqa: ANN401 - an annotation may be anything
-    if attrs.has(annotation):
-        return _to_section(annotation)
-    if get_origin(annotation) is tuple:
-        items = get_args(annotation)[0]
-        several, alone = {"type": "array", "items": _to_schema(items)}, items.__metadata__[0].alone
-        return several if alone is None else {"anyOf": [several, {"const": alone}]}
-    rule: rules.Rule = annotation.__metadata__[0]
-    return {"description": rule.means, **rule.schema}
-
-
-def _to_section(cls: type[Any]) -> dict[str, Any]:
-    required = [field.name for field in attrs.fields(cls) if field.default is attrs.NOTHING]
-    return {
-        "type": "object",
-        "description": inspect.getdoc(cls),  # the same in every Python
-        "properties": {
-            name: _to_schema(annotation)
-            for name, annotation in get_type_hints(cls, include_extras=True).items()
-        },
-        "required": [name for name in required if name not in sections.GIVEN_BY_THE_HOST],
-        "additionalProperties": False,
+        **document,
+        "required": required,
     }
 
 

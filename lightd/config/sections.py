@@ -20,9 +20,10 @@ import attrs
 
 from lightd.config import rules
 from lightd.config.engines import ENGINES, EngineKind
-from lightd.config.reading import read_section
 from lightd.config.rules import AUTO, User, Users
 from lightd.logs.redaction import mask
+from lightd.validation.reading import Mistakes, read
+from lightd.validation.rules import FLAG, shown, shown_key
 
 VERSION = "0.1.0"  # of the file's format: the first lightd that wrote this format
 
@@ -70,7 +71,7 @@ class Server:
 class Authorization:
     """The master token, and whether it is required; without it the daemon listens on loopback only."""
 
-    enabled: Annotated[bool, rules.FLAG] = True
+    enabled: Annotated[bool, FLAG] = True
     token: Annotated[str, rules.TOKEN] = attrs.field(repr=mask)
 
 
@@ -90,9 +91,9 @@ class Docker:
     allowed_mounts: tuple[Annotated[Path, rules.MOUNT], ...] = ()
     user: Annotated[User, rules.USER] = SERVER_USER
     user_range: Annotated[Users, rules.USERS] = USER_RANGE
-    read_only: Annotated[bool, rules.FLAG] = True
+    read_only: Annotated[bool, FLAG] = True
     tmp_mb: Annotated[int, rules.TMP] = 100
-    allow_writable_root: Annotated[bool, rules.FLAG] = False
+    allow_writable_root: Annotated[bool, FLAG] = False
     network_mtu: Annotated[int, rules.MTU] = 0
     registries: Annotated[Path | None, rules.FILE] = None
 
@@ -125,7 +126,7 @@ class Storage:
 class Monitoring:
     """Whether statistics of running containers are collected, and the interval in milliseconds."""
 
-    enabled: Annotated[bool, rules.FLAG] = True
+    enabled: Annotated[bool, FLAG] = True
     interval_ms: Annotated[int, rules.INTERVAL] = 1000
 
 
@@ -144,10 +145,10 @@ class Remote:
     ``catch_up`` says what a panel receives after an outage: all updates, or each server's latest state.
     """
 
-    enabled: Annotated[bool, rules.FLAG] = False
+    enabled: Annotated[bool, FLAG] = False
     url: Annotated[str, rules.URL] = ""
     token: Annotated[str, rules.PANEL_TOKEN] = attrs.field(default="", repr=mask)
-    sync_config: Annotated[bool, rules.FLAG] = False
+    sync_config: Annotated[bool, FLAG] = False
     catch_up: Annotated[str, rules.CATCH_UP] = "all"
 
 
@@ -167,11 +168,11 @@ class Configuration:
 
     def masked(self) -> dict[str, Any]:
         """The configuration as JSON values, every token masked except for its last four characters."""
-        shown = to_json(self)
-        for section in shown.values():
+        found = to_json(self)
+        for section in found.values():
             if isinstance(section, dict) and "token" in section:
                 section["token"] = mask(section["token"])
-        return shown
+        return found
 
 
 def parse(text: str, directory: Path, node: str) -> Configuration:
@@ -191,7 +192,7 @@ def loads(text: str) -> object:
         found: dict[str, object] = {}
         for key, value in pairs:
             if key in found:
-                repeated[rules.shown_key(key)] = None
+                repeated[shown_key(key)] = None
             found[key] = value
         return found
 
@@ -218,8 +219,8 @@ def from_json(value: object, directory: Path, node: str) -> Configuration:
     """Like ``parse``, from the JSON value."""
     if isinstance(value, dict):
         value = {"node": node, **value}
-    mistakes: dict[str, str] = {}
-    configuration = _anchored(read_section(Configuration, value, "", mistakes), directory)
+    mistakes: Mistakes = {}
+    configuration = _anchored(read(Configuration, value, mistakes), directory)
     for path, mistake in _contradictions(configuration):
         mistakes.setdefault(path, mistake)
     if mistakes:
@@ -234,7 +235,7 @@ def _contradictions(configuration: Configuration) -> Iterator[tuple[str, str]]:
     if not configuration.authorization.enabled and not rules.is_loopback(host):
         yield (
             "server.host",
-            f"must be a loopback address while authorization.enabled is false (got {rules.shown(host)})",
+            f"must be a loopback address while authorization.enabled is false (got {shown(host)})",
         )
     if tls.cert is not None and tls.key is None:
         yield "server.tls.key", "is required if server.tls.cert is set"

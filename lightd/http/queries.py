@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Container
+from typing import Any
 
 from quart import request
 from werkzeug.datastructures import MultiDict
@@ -9,10 +10,12 @@ from werkzeug.datastructures import MultiDict
 from lightd.api import bodies
 from lightd.api.errors import bad_request
 from lightd.files.paths import RelativePath, parse_path
+from lightd.validation import rules
 
 _WHOLE = re.compile(r"[0-9]{1,18}")
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,20})?")
 LONGEST_WAIT = 300.0
+_WAIT = rules.number(0, LONGEST_WAIT)
 
 
 def path() -> RelativePath:
@@ -45,9 +48,7 @@ def whole(name: str, default: int, low: int, high: int) -> int:
     text = request.args.get(name)
     if text is None:
         return default
-    if not _WHOLE.fullmatch(text) or not low <= int(text) <= high:
-        raise bad_request(f"{name}: must be a whole number from {low} to {high}")
-    return int(text)
+    return int(by_rule(name, rules.whole(low, high), _to_whole(text)))
 
 
 def seconds(name: str) -> float | None:
@@ -55,9 +56,7 @@ def seconds(name: str) -> float | None:
     text = request.args.get(name)
     if text is None:
         return None
-    if not _SECONDS.fullmatch(text) or float(text) > LONGEST_WAIT:
-        raise bad_request(f"{name}: must be a number of seconds from 0 to {LONGEST_WAIT:g}")
-    return float(text)
+    return float(by_rule(name, _WAIT, float(text) if _SECONDS.fullmatch(text) else text))
 
 
 def protocol() -> str | None:
@@ -66,11 +65,11 @@ def protocol() -> str | None:
     return None if text is None else str(by_rule("protocol", bodies.PROTOCOL, text))
 
 
-def by_rule(name: str, rule: bodies.Rule, value: object) -> object:
+def by_rule(name: str, rule: rules.Rule, value: object) -> Any:  # noqa: ANN401 - of the rule's type
     """Return ``value`` as ``rule`` reads it; raises a 400 that names it."""
     try:
         return rule.read(value)
-    except ValueError as error:
+    except rules.Invalid as error:
         code = "invalid_id" if name.endswith("_id") else "invalid_request"
         raise bad_request(f"{name}: {error}", code) from None
 
@@ -87,6 +86,9 @@ def volume_id(value: str) -> str:
 
 def port(value: str) -> int:
     """Return a port number from the path; raises a 400 where it can't be one."""
-    if not _WHOLE.fullmatch(value) or not 1 <= int(value) <= 65535:  # noqa: PLR2004 - what a port number is
-        raise bad_request("port: must be a whole number from 1 to 65535")
-    return int(value)
+    return int(by_rule("port", bodies.PORT_NUMBER, _to_whole(value)))
+
+
+def _to_whole(text: str) -> int | str:
+    """Return the whole number that ``text`` is, else ``text``, which no rule for numbers accepts."""
+    return int(text) if _WHOLE.fullmatch(text) else text

@@ -20,7 +20,7 @@ from lightd.access.scopes import (
 from lightd.api import bodies
 from lightd.http import queries
 from lightd.http.openapi.parameters import PARAMETERS
-from lightd.http.openapi.schemas import Schema
+from lightd.validation.schema import Schema
 
 WEBSOCKET: Final = "WS"
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", WEBSOCKET)

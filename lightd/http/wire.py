@@ -2,22 +2,18 @@
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import TypeVar
 
-import attrs
 import trio
-from cattrs import ClassValidationError, Converter, IterableValidationError, override, transform_error
-from cattrs.cols import homogenous_tuple_structure_factory
-from cattrs.errors import ForbiddenExtraKeysError
-from cattrs.gen import make_dict_structure_fn
 from quart import Response, request
 
 from lightd.api import decoder
-from lightd.api.bodies import RENAMED, Rule
 from lightd.api.errors import bad_request
 from lightd.http.identity import of_request
+from lightd.validation import reading as validation
+from lightd.validation.reading import Mistakes
 
 T = TypeVar("T")
 
@@ -37,64 +33,9 @@ PARTS_AT_ONCE = 500
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
-MOST_MISTAKES = 10  # that one answer tells
-LONGEST_NAME = 80  # of an unknown field, as it is told
-LONGEST_MISTAKE = 300  # characters: one may repeat what a client wrote
-LONGEST_LIST = 10_000
+MOST_MISTAKES = 10
+"""Mistakes that one response lists; of further ones it gives the number."""
 ROWS = 500  # of a list that are encoded in one go
-LOOKED_AT = 1000
-"""So many entries of a list are looked at in one go: one mistake costs as much as twenty good ones."""
-
-
-def _is_tuple(annotation: Any) -> bool:  # noqa: ANN401 - whatever stands in an annotation
-    return get_origin(annotation) is tuple
-
-
-def _new_converter() -> Converter:
-    converter = Converter(forbid_extra_keys=True, detailed_validation=True)
-
-    def is_ruled(annotation: Any) -> bool:  # noqa: ANN401 - whatever stands in an annotation
-        return get_origin(annotation) is Annotated and isinstance(get_args(annotation)[1], Rule)
-
-    def by_rule(value: Any, annotation: Any) -> Any:  # noqa: ANN401 - as above
-        rule: Rule = get_args(annotation)[1]
-        return rule.read(value)
-
-    def to_list_hook(annotation: Any) -> Callable[[Any, Any], Any]:  # noqa: ANN401 - as above
-        structure = homogenous_tuple_structure_factory(annotation, converter)
-
-        def of_list(value: Any, to: Any) -> Any:  # noqa: ANN401 - as above
-            if not isinstance(value, list):
-                raise ValueError("must be a list")  # noqa: TRY004 - a value of a client's, not a type of ours
-            if len(value) > LONGEST_LIST:
-                raise ValueError(f"must not have more than {LONGEST_LIST} entries")
-            for end in range(LOOKED_AT, len(value), LOOKED_AT):
-                try:
-                    structure(value[end - LOOKED_AT : end], to)
-                except IterableValidationError:
-                    return structure(value[:end], to)  # raises, with the places in the whole of the list
-            return structure(value, to)
-
-        return of_list
-
-    def to_object_hook(cls: type[Any]) -> Callable[[Any, Any], Any]:
-        renames: dict[str, Any] = {field: override(rename=key) for field, key in RENAMED.get(cls, {}).items()}
-        structure = make_dict_structure_fn(cls, converter, **renames)
-
-        def of_object(value: Any, to: Any) -> Any:  # noqa: ANN401 - as above
-            if not isinstance(value, dict):
-                raise ValueError("must be an object")  # noqa: TRY004 - a value of a client's, not a type of ours
-            return structure(value, to)
-
-        return of_object
-
-    converter.register_structure_hook_factory(attrs.has, to_object_hook)
-    converter.register_structure_hook_func(is_ruled, by_rule)
-    converter.register_structure_hook_factory(_is_tuple, to_list_hook)
-    return converter
-
-
-_CONVERTER = _new_converter()
 
 
 def loads(body: str | bytes) -> object:
@@ -152,10 +93,6 @@ def _check_text(value: object) -> None:
                 pass
 
 
-def _shown(name: object) -> str:
-    return str(name)[:LONGEST_NAME]
-
-
 def _refuse_constant(name: str) -> object:
     raise ValueError(f"{name} is no JSON number")
 
@@ -164,34 +101,13 @@ def read(cls: type[T], value: object) -> T:
     """Return ``value`` as a ``cls``; raises a 400 that names each field that is wrong."""
     if not isinstance(value, dict):
         raise bad_request("the body must be a JSON object")
-    try:
-        return _CONVERTER.structure(value, cls)
-    except (ClassValidationError, IterableValidationError) as error:
-        mistakes = transform_error(error, path="", format_exception=_explain)
-        raise bad_request(_to_sentence(mistakes, RENAMED.get(cls, {}))) from None
-
-
-def _explain(error: BaseException, _type: type | None) -> str:
-    match error:
-        case ForbiddenExtraKeysError():
-            return "unknown field " + ", ".join(sorted(map(_shown, error.extra_fields))[:MOST_MISTAKES])
-        case KeyError():
-            return "is missing"
-        case _:
-            text = str(error)
-            return text if len(text) <= LONGEST_MISTAKE else f"{text[:LONGEST_MISTAKE]}..."
-
-
-def _to_sentence(mistakes: list[str], keys: Mapping[str, str]) -> str:
-    told = "; ".join(_to_mistake(mistake, keys) for mistake in mistakes[:MOST_MISTAKES])
-    more = len(mistakes) - MOST_MISTAKES
-    return f"{told}; and {more} more" if more > 0 else told
-
-
-def _to_mistake(line: str, keys: Mapping[str, str]) -> str:
-    message, _, path = line.rpartition(" @ ")
-    path = path.lstrip(".")
-    return f"{keys.get(path, path)}: {message}" if path else message
+    mistakes: Mistakes = {}
+    found = validation.read(cls, value, mistakes)
+    if mistakes:
+        lines = [f"{path}: {mistake}" for path, mistake in itertools.islice(mistakes.items(), MOST_MISTAKES)]
+        more = len(mistakes) - MOST_MISTAKES
+        raise bad_request("; ".join(lines) + (f"; and {more} more" if more > 0 else ""))
+    return found
 
 
 def to_json(value: object, status: int = 200) -> Response:

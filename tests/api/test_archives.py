@@ -79,10 +79,14 @@ async def test_extraction_of_no_archive_is_refused_and_leaves_nothing(api, fille
 
 async def test_compression_that_is_not_possible_is_refused_and_leaves_nothing(api, filled):
     for part, status, said in [
-        ({"format": "rar"}, 400, "format: must be zip or tar or tar.gz or tar.bz2 or tar.zst"),
+        (
+            {"format": "rar"},
+            400,
+            'format: must be "zip", "tar", "tar.gz", "tar.bz2" or "tar.zst" (got "rar")',
+        ),
         ({"sources": []}, 400, "sources: must hold 1 to 1000 paths"),
         ({"sources": ["none"]}, 404, 'There is no "none" in the volume'),
-        ({"sources": "tree"}, 400, "sources: must be a list"),
+        ({"sources": "tree"}, 400, 'sources: must be a list (got "tree")'),
         ({"output_name": "other/x"}, 409, '"other/x.tar" is not a folder, or leads through a file'),
         ({"output_name": ""}, 400, "Invalid path: path traversal detected"),
     ]:

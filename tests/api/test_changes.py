@@ -354,7 +354,7 @@ async def test_edit_of_nothing_changes_nothing(api):
 @pytest.mark.parametrize(
     ("what", "body", "named"),
     [
-        ("PATCH", {"image": "x"}, "unknown field image"),
+        ("PATCH", {"image": "x"}, "image: unknown field"),
         ("PATCH", {"limits": None}, "limits: must not be null"),
         ("PATCH", {"startup_command": " "}, "startup_command: must not be empty"),
         ("PATCH", {"start_pattern": "("}, "start_pattern: is not a valid regular expression"),
@@ -364,7 +364,7 @@ async def test_edit_of_nothing_changes_nothing(api):
         ("PATCH", [], "the body must be a JSON object"),
         ("reinstall", {"image": "a b"}, "image: must be the name of an image"),
         ("reinstall", {"image": None}, "image: must not be null"),
-        ("reinstall", {"ports": []}, "unknown field ports"),
+        ("reinstall", {"ports": []}, "ports: unknown field"),
         ("rebind-network", {}, "ports: is missing"),
         ("rebind-network", None, "ports: is missing"),
         ("rebind-network", {"ports": [{"ip": "x", "port": 1}]}, "ip: must be an IP address"),

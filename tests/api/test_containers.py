@@ -217,7 +217,7 @@ async def test_page_that_cannot_be_is_refused(api):
     for query in ("since=-1", "since=x", "limit=0", "limit=1001", "limit=1.0"):
         status, code, said = await api.refused("GET", f"/containers/s1/events?{query}")
         assert (status, code) == (400, "invalid_request")
-        assert said.startswith(f"{query.partition('=')[0]}: must be a whole number from ")
+        assert said.startswith(f"{query.partition('=')[0]}: must be ")
 
 
 async def test_container_that_does_not_exist_is_a_404_everywhere(api):

@@ -410,7 +410,10 @@ async def test_wrong_upload_parameters_are_named(api, volume):
         ({"upload": "n"}, "length: is missing: how long the whole file will be"),
         ({"upload": "n", "length": 5, "offset": 6}, "offset: must not be greater than length"),
         ({"upload": "n", "length": -5}, "length: must be a whole number"),
-        ({"upload": "n", "length": 5, "offset": "x"}, f"offset: must be a whole number from 0 to {LARGEST}"),
+        (
+            {"upload": "n", "length": 5, "offset": "x"},
+            f'offset: must be a whole number between 0 and {LARGEST} (got "x")',
+        ),
         ({"upload": "../n", "length": 5}, "upload: must be 1 to 64 letters, digits, '_' and '-'"),
         ({"upload": "", "length": 5}, "upload: must be 1 to 64 letters, digits, '_' and '-'"),
     ]:

@@ -69,7 +69,7 @@ async def test_field_that_is_wrong_is_named_by_every_route(api, volume, method, 
         assert (status, code) == (400, "invalid_request")
         assert said.startswith(f"{name}: must be ")
     said = (await api.refused(method, route(volume) + path, {**body, "more": 1}))[2]
-    assert said == "unknown field more"
+    assert said == f"more: unknown field (known here: {', '.join(body)})"
     assert (await api.refused(method, f"{route(volume)}{path}?x=1", body))[2] == "x: unknown query parameter"
     assert (await api.refused(method, f"/volumes/{NO_VOLUME}{path}", body))[:2] == (404, "volume_not_found")
     assert (await api.refused(method, f"/volumes/x{path}", body))[:2] == (400, "invalid_id")

@@ -14,8 +14,11 @@ from lightd.http.wire import read
 from lightd.panel import exchange
 from lightd.panel.exchange import to_entry
 from lightd.panel.http import HttpPanel
+from lightd.validation.reading import fields_of
 from tests.api.front import open_api
 from tests.support.doubles.panel import CUT, HANG, NOISE, Answer, behave, open_panel
+
+BODY = ", ".join(field.key for field in fields_of(ContainerBody))
 
 
 @pytest.fixture
@@ -266,7 +269,7 @@ async def test_panel_entry_that_can_not_be_applied_is_reported_and_changes_nothi
             "internal_id": "forbidden",
             "reason": "mount: the host path of /x is not in docker.allowed_mounts",
         },
-        {"internal_id": "unknown", "reason": "unknown field colour"},
+        {"internal_id": "unknown", "reason": f"colour: unknown field (known here: {BODY})"},
         {"internal_id": None, "reason": "the body must be a JSON object"},
     ]
     assert (

@@ -67,11 +67,11 @@ async def test_port_that_is_not_there_is_a_404(api):
 
 async def test_address_that_cannot_be_is_refused(api):
     for path, said in [
-        ("localhost/1", "ip: must be an IP address"),
-        ("127.0.0.1/0", "port: must be a whole number from 1 to 65535"),
-        ("127.0.0.1/65536", "port: must be a whole number from 1 to 65535"),
-        ("127.0.0.1/x", "port: must be a whole number from 1 to 65535"),
-        ("127.0.0.1/1?protocol=x", "protocol: must be tcp or udp"),
+        ("localhost/1", 'ip: must be an IP address (got "localhost")'),
+        ("127.0.0.1/0", "port: must be between 1 and 65535 (got 0)"),
+        ("127.0.0.1/65536", "port: must be between 1 and 65535 (got 65536)"),
+        ("127.0.0.1/x", 'port: must be a whole number between 1 and 65535 (got "x")'),
+        ("127.0.0.1/1?protocol=x", 'protocol: must be "tcp" or "udp" (got "x")'),
         ("127.0.0.1/1?protocol=tcp&protocol=udp", "protocol: is given twice"),
     ]:
         assert await api.refused("GET", f"/network/ports/{path}") == (400, "invalid_request", said)
@@ -84,7 +84,7 @@ async def test_port_is_marked_by_hand_and_unmarked(api):
     for in_use in (True, True, False, False):
         assert await api.call("PUT", f"{path}/use", {"in_use": in_use}) == {**told, "in_use": in_use}
         assert await api.get(path) == {**ROW, "in_use": in_use}
-    for body, said in [({}, "is missing"), ({"in_use": 1}, "must be true or false")]:
+    for body, said in [({}, "is missing"), ({"in_use": 1}, "must be true or false (got 1)")]:
         assert (await api.refused("PUT", f"{path}/use", body))[2] == f"in_use: {said}"
 
 
@@ -147,11 +147,11 @@ async def test_bulk_that_cannot_be_is_refused(api):
         ({"ip": "127.0.0.1"}, "from: is missing"),
         ({"ip": "127.0.0.1", "from": 1}, "to: is missing"),
         ({**BULK, "from": 3}, "to: must not be less than from"),
-        ({**BULK, "from": 0}, "from: must be a whole number from 1 to 65535"),
-        ({**BULK, "first": 1}, "unknown field first"),
+        ({**BULK, "from": 0}, "from: must be between 1 and 65535 (got 0)"),
+        ({**BULK, "first": 1}, "first: unknown field (known here: ip, from, to, protocol, ports)"),
         ({**BULK, "ports": []}, "ports: stands alone, without ip, from, to and protocol"),
         ({"ports": [], "protocol": "udp"}, "ports: stands alone, without ip, from, to and protocol"),
-        ({"ports": [{"ip": "x", "port": 1}]}, "ports[0].ip: must be an IP address"),
+        ({"ports": [{"ip": "x", "port": 1}]}, 'ports[0].ip: must be an IP address (got "x")'),
         ({"ports": [{"ip": "::1", "port": 1}, {"ip": "0::1", "port": 1}]}, "ports: one is given twice"),
     ]:
         assert await api.refused("POST", "/network/ports/bulk", body) == (400, "invalid_request", said)

@@ -1,5 +1,6 @@
 """The routes of quotas, and the watch, where lightd itself accounts: no kernel's help is needed for it."""
 
+import json
 import os
 from pathlib import Path
 
@@ -102,15 +103,18 @@ async def test_size_below_what_is_used_is_a_409_and_touches_nothing(accounted):
 
 async def test_size_that_cannot_be_is_refused(accounted):
     volume = await a_volume(accounted)
-    said = f"size: must be a whole number from 1 to {2**40}"
     for size in (0, -1, 2**40 + 1, 1.5, True, "8", None, [8]):
         for method in (f"/volumes/{volume['id']}/resize", "/volumes"):
             if size is None and method == "/volumes":
                 continue
+            number = "" if size in (0, -1, 2**40 + 1) else "a whole number "
+            got = "a list" if size == [8] else json.dumps(size)
+            said = f"size: must be {number}between 1 and {2**40} (got {got})"
             assert await accounted.refused("POST", method, {"size": size}) == (400, "invalid_request", said)
     path = f"/volumes/{volume['id']}/resize"
     assert await accounted.refused("POST", path, {}) == (400, "invalid_request", "size: is missing")
-    assert (await accounted.refused("POST", path, {"size": 8, "mb": 1}))[2] == "unknown field mb"
+    said = "mb: unknown field (known here: size)"
+    assert (await accounted.refused("POST", path, {"size": 8, "mb": 1}))[2] == said
     assert (await a_volume(accounted, 2**40))["quota_mb"] == 2**40
 
 

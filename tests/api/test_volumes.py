@@ -31,9 +31,9 @@ async def test_volume_is_created_listed_and_shown(api):
 
 async def test_volume_that_cannot_be_is_refused(api):
     for body, said in [
-        ({"size": "5"}, f"size: must be a whole number from 1 to {2**40}"),
-        ({"size": 0}, f"size: must be a whole number from 1 to {2**40}"),
-        ({"quota": 5}, "unknown field quota"),
+        ({"size": "5"}, f'size: must be a whole number between 1 and {2**40} (got "5")'),
+        ({"size": 0}, f"size: must be between 1 and {2**40} (got 0)"),
+        ({"quota": 5}, "quota: unknown field (known here: size)"),
         ([], "the body must be a JSON object"),
     ]:
         assert await api.refused("POST", "/volumes", body) == (400, "invalid_request", said)
@@ -303,11 +303,16 @@ async def test_field_of_a_file_that_is_wrong_is_named(api):
     path = f"/volumes/{await api.volume()}"
     for body, said in [
         ({}, "path: is missing; content: is missing"),
-        ({"path": 5, "content": []}, "path: must be a string; content: must be a string"),
-        ({"path": "x", "content": "", "mode": "644"}, "unknown field mode"),
+        (
+            {"path": 5, "content": []},
+            "path: must be a string (got 5); content: must be a string (got a list)",
+        ),
+        ({"path": "x", "content": "", "mode": "644"}, "mode: unknown field (known here: path, content)"),
     ]:
         assert await api.refused("POST", f"{path}/files", body) == (400, "invalid_request", said)
-    assert (await api.refused("POST", f"{path}/folders", {"path": None}))[2] == "path: must be a string"
+    assert (await api.refused("POST", f"{path}/folders", {"path": None}))[
+        2
+    ] == "path: must be a string (got null)"
 
 
 async def test_volume_that_does_not_exist_is_a_404_and_one_that_cannot_a_400(api):
@@ -321,7 +326,7 @@ async def test_volume_that_does_not_exist_is_a_404_and_one_that_cannot_a_400(api
             assert await api.refused(method, f"/volumes/{bad}{route}") == (
                 400,
                 "invalid_id",
-                "volume_id: must be a lower-case UUID",
+                f'volume_id: must be a lower-case UUID (got "{bad}")',
             )
 
 

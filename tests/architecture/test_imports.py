@@ -68,7 +68,7 @@ ONLY = {
     "quart": {"lightd.http"},
     "quart_trio": {"lightd.http"},
     "hypercorn": {"lightd.http"},
-    "cattrs": {"lightd.journal.codec", "lightd.http.wire", "lightd.config.sections"},
+    "cattrs": {"lightd.journal.codec"},
     "sqlite3": {"lightd.journal"},
     "rich": {"lightd.cli.commands.tables"},
     "argcomplete": {"lightd.cli.commands.completion"},

@@ -126,7 +126,7 @@ async def test_power_works_over_the_socket(daemon):
         ('{"event":"resize","columns":0,"rows":5}', "columns: must be"),
         ('{"event":"request_logs","lines":"5"}', "lines: must be"),
         ('{"event":"send_command"}', "command: is missing"),
-        ('{"event":"send_command","command":"x","y":1}', "unknown field y"),
+        ('{"event":"send_command","command":"x","y":1}', "y: unknown field"),
         ('{"event":"send_command","command":"x\\ny"}', "must be one line"),
         ('{"event":"send_command","command":"x"}', "not running"),
     ],

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightd.api import bodies, file_bodies
+from lightd.api.decoder import LONGEST_NAME
 from lightd.api.errors import ApiError
 from lightd.http.errors import to_answer
-from lightd.http.wire import LONGEST_NAME, loads, read
+from lightd.http.wire import loads, read
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -78,17 +79,29 @@ def test_any_bytes_are_accepted_or_rejected_with_a_sentence(cls, data):
 @pytest.mark.parametrize(
     ("cls", "value", "said"),
     [
-        (bodies.PortRangeBody, {"from": "1"}, "from: must be a whole number from 1 to 65535"),
-        (bodies.PortRangeBody, {"to": 0}, "to: must be a whole number from 1 to 65535"),
-        (bodies.PortRangeBody, {"last": 1}, "unknown field last"),
+        (bodies.PortRangeBody, {"from": "1"}, 'from: must be a whole number between 1 and 65535 (got "1")'),
+        (bodies.PortRangeBody, {"to": 0}, "to: must be between 1 and 65535 (got 0)"),
+        (
+            bodies.PortRangeBody,
+            {"last": 1},
+            "last: unknown field (known here: ip, from, to, protocol, ports)",
+        ),
         (bodies.PortListBody, {}, "ports: is missing"),
-        (bodies.PortListBody, {"ports": None}, "ports: must be a list"),
-        (bodies.PortListBody, {"ports": [[]]}, "ports[0]: must be an object"),
-        (bodies.PortListBody, {"ports": [{"ip": "::1", "port": 1, "x": 1}]}, "ports[0]: unknown field x"),
-        (bodies.StopBody, {"type": None}, "type: must be signal or command"),
+        (bodies.PortListBody, {"ports": None}, "ports: must be a list (got null)"),
+        (bodies.PortListBody, {"ports": [[]]}, "ports[0]: must be an object (got a list)"),
+        (
+            bodies.PortListBody,
+            {"ports": [{"ip": "::1", "port": 1, "x": 1}]},
+            "ports[0].x: unknown field (known here: ip, port, protocol)",
+        ),
+        (bodies.StopBody, {"type": None}, 'type: must be "signal" or "command" (got null)'),
         (file_bodies.FileBody, [], "the body must be a JSON object"),
         (file_bodies.FileBody, {"path": "@ a"}, "content: is missing"),
-        (file_bodies.FileBody, {"a @ b": 1, "path": "", "content": ""}, "unknown field a @ b"),
+        (
+            file_bodies.FileBody,
+            {"a @ b": 1, "path": "", "content": ""},
+            '"a @ b": unknown field (known here: path, content)',
+        ),
     ],
 )
 def test_mistake_is_named(cls, value, said):

@@ -24,6 +24,7 @@ from lightd.http.routes import containers, history
 from lightd.http.transport.websocket import Socket
 from lightd.http.wire import digest, loads, read
 from lightd.system import System
+from lightd.validation.rules import one_of, whole
 
 B = TypeVar("B")
 
@@ -43,22 +44,22 @@ class SendCommand:
 class Power:
     """A power action."""
 
-    action: Annotated[str, bodies.one_of(*containers.POWER)]
+    action: Annotated[str, one_of(*containers.POWER)]
 
 
 @attrs.frozen
 class RequestLogs:
     """The end of the console."""
 
-    lines: Annotated[int, bodies.whole(1, history.MOST_LINES)] = 100
+    lines: Annotated[int, whole(1, history.MOST_LINES)] = 100
 
 
 @attrs.frozen
 class Resize:
     """The size of the terminal."""
 
-    columns: Annotated[int, bodies.whole(1, 1000)]
-    rows: Annotated[int, bodies.whole(1, 1000)]
+    columns: Annotated[int, whole(1, 1000)]
+    rows: Annotated[int, whole(1, 1000)]
 
 
 @attrs.define(eq=False)

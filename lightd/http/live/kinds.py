@@ -9,7 +9,8 @@ import attrs
 from actors.container.state import StateFrame
 from actors.tokens.grant import Grant
 from lightd.access.scopes import TOKEN
-from lightd.http.openapi.schemas import FLAG, NUMBER, TEXT, WHOLE, Schema, message, nullable, record, words
+from lightd.http.openapi.schemas import FLAG, NUMBER, TEXT, WHOLE, message, record, words
+from lightd.validation.schema import Schema, nullable
 
 Kinds = frozenset[str]
 

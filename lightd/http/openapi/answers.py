@@ -6,19 +6,8 @@ from actors.container.operations import Status
 from actors.container.state import InstallState, PowerState
 from lightd.api.events import PUBLIC
 from lightd.config import schema as config_schema
-from lightd.http.openapi.schemas import (
-    FLAG,
-    MOMENT,
-    NUMBER,
-    TEXT,
-    WHOLE,
-    Schema,
-    described,
-    many,
-    nullable,
-    record,
-    words,
-)
+from lightd.http.openapi.schemas import FLAG, MOMENT, NUMBER, TEXT, WHOLE, described, many, record, words
+from lightd.validation.schema import Schema, nullable
 
 QUOTA_KINDS = ("project", "btrfs", "accounted")
 PROTOCOL = words("tcp", "udp")

@@ -14,8 +14,9 @@ from lightd.http import error_codes
 from lightd.http.openapi.answers import SCHEMAS
 from lightd.http.openapi.frames import WEBSOCKET
 from lightd.http.openapi.parameters import PARAMETERS
-from lightd.http.openapi.schemas import Schema, of_body, ref
+from lightd.http.openapi.schemas import ref
 from lightd.http.route import Answer, Route, Section, Sections
+from lightd.validation.schema import Schema, of_class
 
 MEDIA_TYPE = "Application/vnd.pkglatv1+json"
 PRELUDE = f'call() {{ curl -sS --fail-with-body -H "Authorization: Bearer $token" -H "Accept: {MEDIA_TYPE}" "$@"; }}'
@@ -79,7 +80,7 @@ def _bodies(sections: Sections) -> dict[str, Schema]:
     for section in sections:
         for route in section.routes:
             if (body := route.body) is not None:
-                made = of_body(body.cls, nulls=body.nulls) if body.schema is None else body.schema
+                made = of_class(body.cls, nulls=body.nulls) if body.schema is None else body.schema
                 found[body.cls.__name__] = made
     return found
 

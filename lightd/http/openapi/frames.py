@@ -6,11 +6,12 @@ from lightd.http.live.inbound import INBOUND
 from lightd.http.live.kinds import OUTBOUND
 from lightd.http.live.session import ROUTES
 from lightd.http.openapi.parameters import SOCKET_PARAMETERS
-from lightd.http.openapi.schemas import Schema, message, of_body
+from lightd.http.openapi.schemas import message
+from lightd.validation.schema import Schema, of_class
 
 
 def _to_inbound(event: str, cls: type[Any]) -> Schema:
-    schema = of_body(cls)
+    schema = of_class(cls)
     return {
         **schema,
         "properties": {"event": message(event), **schema["properties"]},

@@ -4,7 +4,8 @@ from types import MappingProxyType
 
 from lightd.api import bodies
 from lightd.files.paths import LONGEST_PATH
-from lightd.http.openapi.schemas import TEXT, WHOLE, Schema, described, of_rule, words
+from lightd.http.openapi.schemas import TEXT, WHOLE, described, words
+from lightd.validation.schema import Schema, to_schema
 
 _PROTOCOL = words("tcp", "udp")
 
@@ -37,14 +38,14 @@ _UPLOAD: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
 
 PARAMETERS = MappingProxyType(
     {
-        "internal_id": _in_path("internal_id", of_rule(bodies.InternalId), "the container"),
-        "volume_id": _in_path("volume_id", {**of_rule(bodies.VolumeId), "format": "uuid"}, "the volume"),
+        "internal_id": _in_path("internal_id", to_schema(bodies.InternalId), "the container"),
+        "volume_id": _in_path("volume_id", {**to_schema(bodies.VolumeId), "format": "uuid"}, "the volume"),
         "operation_id": _in_path(
             "operation_id", {"type": "string", "pattern": "^[a-z]{1,20}-[0-9a-f]{32}$"}, "the operation"
         ),
         "token_id": _in_path("token_id", {"type": "string", "pattern": "^[0-9a-f]+$"}, "the token"),
-        "ip": _in_path("ip", of_rule(bodies.Ip), "the address"),
-        "port": _in_path("port", of_rule(bodies.PortNumber), "the port"),
+        "ip": _in_path("ip", to_schema(bodies.Ip), "the address"),
+        "port": _in_path("port", to_schema(bodies.PortNumber), "the port"),
         "wait": _in_query(
             "wait",
             {"type": "number", "minimum": 0, "maximum": 300},

@@ -15,11 +15,12 @@ from lightd.files.paths import ROOT, RelativePath, parse_folder, parse_path
 from lightd.http import queries
 from lightd.http.error_codes import FILES, JSON, VOLUME
 from lightd.http.openapi.answers import FILE_OPERATION
-from lightd.http.openapi.schemas import TEXT, WHOLE, Schema, described, many, message, record, ref
+from lightd.http.openapi.schemas import TEXT, WHOLE, described, many, message, record, ref
 from lightd.http.route import Body, Route
 from lightd.http.routes.volumes import find
 from lightd.http.wire import LISTS, loads, read, read_body, refuse_body, take_body, to_json
 from lightd.system import System
+from lightd.validation.schema import Schema
 
 
 async def compress(system: System, volume_id: str) -> Response:

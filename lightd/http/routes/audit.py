@@ -7,10 +7,11 @@ from quart import Response
 from lightd.access import scopes
 from lightd.audit.entry import Entry
 from lightd.http import queries
-from lightd.http.openapi.schemas import MOMENT, TEXT, WHOLE, described, many, nullable, record
+from lightd.http.openapi.schemas import MOMENT, TEXT, WHOLE, described, many, record
 from lightd.http.route import Route
 from lightd.http.wire import to_json
 from lightd.system import System
+from lightd.validation.schema import nullable
 
 MOST: Final = 1000
 

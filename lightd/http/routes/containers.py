@@ -26,11 +26,12 @@ from lightd.http import queries
 from lightd.http.error_codes import ACTS, CHANGES, CONTAINER, JSON, RECORDS
 from lightd.http.errors import engine_unavailable
 from lightd.http.identity import of_request
-from lightd.http.openapi.schemas import TEXT, WHOLE, Schema, described, many, message, record, ref
+from lightd.http.openapi.schemas import TEXT, WHOLE, described, many, message, record, ref
 from lightd.http.route import Body, Route
 from lightd.http.volume_users import with_user
 from lightd.http.wire import LARGE, from_text, read_body, refuse_body, to_json, to_list, to_text
 from lightd.system import System
+from lightd.validation.schema import Schema
 
 DELETE_WAIT = 60.0
 

@@ -17,12 +17,12 @@ from lightd.files.reading import Download, open_download
 from lightd.http import queries, ranges
 from lightd.http.error_codes import FILES
 from lightd.http.errors import HttpError
-from lightd.http.openapi.schemas import Schema
 from lightd.http.route import Answer, Route
 from lightd.http.routes.volumes import find
 from lightd.http.transport import file_transfer
 from lightd.http.transport.quart_adapter import FileResponse, Request
 from lightd.system import System
+from lightd.validation.schema import Schema
 
 LATEST = 253_402_300_799  # the last second of the year 9999, beyond which no date can be written
 

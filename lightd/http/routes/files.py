@@ -16,11 +16,12 @@ from lightd.files.operations import change_mode, make_folder, parse_mode, rename
 from lightd.files.paths import RelativePath, parse_folder, parse_path
 from lightd.http import queries
 from lightd.http.error_codes import FILES, JSON
-from lightd.http.openapi.schemas import TEXT, Schema, described, many, message, nullable, record, ref
+from lightd.http.openapi.schemas import TEXT, described, many, message, record, ref
 from lightd.http.route import Body, Route
 from lightd.http.routes.volumes import find
 from lightd.http.wire import LARGE, LISTS, from_text, loads, read, read_body, take_body, to_json, to_text
 from lightd.system import System
+from lightd.validation.schema import Schema, nullable
 
 PAGE = 1000
 

@@ -19,22 +19,11 @@ from lightd.http import queries
 from lightd.http.error_codes import JSON, RECORDS
 from lightd.http.identity import of_request
 from lightd.http.openapi.answers import PROTOCOL
-from lightd.http.openapi.schemas import (
-    FLAG,
-    TEXT,
-    WHOLE,
-    Schema,
-    described,
-    many,
-    message,
-    of_body,
-    of_rule,
-    record,
-    ref,
-)
+from lightd.http.openapi.schemas import FLAG, TEXT, WHOLE, described, many, message, record, ref
 from lightd.http.route import Body, Route, to_port
 from lightd.http.wire import LISTS, read_body, refuse_body, to_json, to_list
 from lightd.system import System
+from lightd.validation.schema import Schema, of_class, to_schema
 
 
 async def ask(system: System, message: Message) -> None:
@@ -140,16 +129,16 @@ def _to_row(key: Key, entry: Entry) -> dict[str, Any]:
 
 _NAME: dict[str, Schema] = {"ip": TEXT, "port": WHOLE, "protocol": PROTOCOL}
 _ONE = ("ip", "port", "protocol")
-_NUMBER = of_rule(bodies.PortNumber)
+_NUMBER = to_schema(bodies.PortNumber)
 
 _BULK: Schema = {
     "description": "A range or a list of ports.",
     "oneOf": [
         record(
-            {"ip": of_rule(bodies.Ip), "from": _NUMBER, "to": described(_NUMBER, "not less than `from`")},
+            {"ip": to_schema(bodies.Ip), "from": _NUMBER, "to": described(_NUMBER, "not less than `from`")},
             {"protocol": {**PROTOCOL, "default": "tcp"}},
         ),
-        record({"ports": described(many(of_body(bodies.PortBody)), "without duplicates")}),
+        record({"ports": described(many(of_class(bodies.PortBody)), "without duplicates")}),
     ],
 }
 

@@ -8,21 +8,11 @@ from quart import Response
 from lightd.access import scopes
 from lightd.api.errors import bad_request
 from lightd.config.sections import ConfigurationError
-from lightd.http.openapi.schemas import (
-    FLAG,
-    MOMENT,
-    TEXT,
-    WHOLE,
-    described,
-    many,
-    message,
-    nullable,
-    record,
-    ref,
-)
+from lightd.http.openapi.schemas import FLAG, MOMENT, TEXT, WHOLE, described, many, message, record, ref
 from lightd.http.route import Route
 from lightd.http.wire import refuse_body, to_json
 from lightd.system import System
+from lightd.validation.schema import nullable
 
 
 async def show(system: System) -> Response:

@@ -20,23 +20,12 @@ from lightd.api.commands import begin_operation, settle
 from lightd.api.errors import bad_request
 from lightd.audit.trail import about
 from lightd.http.error_codes import JSON, RECORDS
-from lightd.http.openapi.schemas import (
-    FLAG,
-    MOMENT,
-    TEXT,
-    WHOLE,
-    Schema,
-    described,
-    many,
-    message,
-    nullable,
-    of_rule,
-    record,
-    words,
-)
+from lightd.http.openapi.schemas import FLAG, MOMENT, TEXT, WHOLE, described, many, message, record, words
 from lightd.http.route import Body, Route
 from lightd.http.wire import from_text, read_body, refuse_body, to_json, to_text
 from lightd.system import System
+from lightd.validation.rules import Invalid, Rule, one_of
+from lightd.validation.schema import Schema, nullable, to_schema
 
 SECRET = 32
 """Bytes from the system's source of randomness in a token, which makes 43 characters of them."""
@@ -52,29 +41,29 @@ def _ttl(value: object) -> int:
     found = _TTL.fullmatch(value) if isinstance(value, str) else None
     seconds = int(found[1]) * _UNITS[found[2]] if found else 0
     if not 1 <= seconds <= LONGEST_TTL:
-        raise ValueError("must be a whole number and one of s, m, h, d, as in 90m, from 1s to 30d")
+        raise Invalid("must be a whole number and one of s, m, h, d, as in 90m, from 1s to 30d")
     return seconds
 
 
 def _containers(value: object) -> frozenset[str]:
     if not isinstance(value, list) or len(value) > MOST_CONTAINERS:
-        raise ValueError(f"must be a list of at most {MOST_CONTAINERS} containers")
+        raise Invalid(f"must be a list of at most {MOST_CONTAINERS} containers")
     return frozenset(_each(bodies.INTERNAL_ID, value))
 
 
 def _permissions(value: object) -> frozenset[str]:
     if not isinstance(value, list):
-        raise ValueError("must be a list")  # noqa: TRY004 - a value of a client's, not a type of ours
-    return frozenset(_each(bodies.one_of(*PERMISSIONS), value))
+        raise ValueError  # noqa: TRY004 - a JSON value of the wrong type
+    return frozenset(_each(one_of(*PERMISSIONS), value))
 
 
-def _each(rule: bodies.Rule, values: list[object]) -> list[str]:
+def _each(rule: Rule, values: list[object]) -> list[str]:
     found = []
     for number, value in enumerate(values, start=1):
         try:
             found.append(str(rule.read(value)))
-        except ValueError as error:
-            raise ValueError(f"entry {number} {error}") from None
+        except Invalid as error:
+            raise Invalid(f"entry {number} {error}") from None
     return found
 
 
@@ -82,10 +71,10 @@ def _each(rule: bodies.Rule, values: list[object]) -> list[str]:
 class TokenBody:
     """What a new token may do, and for how long. What is left out is no bound; null is no list."""
 
-    ttl: Annotated[int, bodies.Rule(_ttl)]
+    ttl: Annotated[int, Rule("a duration", _ttl, {})]
     remove_on_use: bodies.Flag = False
-    containers: Annotated[Any, bodies.Rule(_containers)] = None
-    permissions: Annotated[Any, bodies.Rule(_permissions)] = None
+    containers: Annotated[Any, Rule("a list", _containers, {})] = None
+    permissions: Annotated[Any, Rule("a list", _permissions, {})] = None
 
 
 async def mint(system: System) -> Response:
@@ -148,7 +137,7 @@ _TTL_SCHEMA: Schema = {
     "pattern": "^[1-9][0-9]{0,6}[smhd]$",
     "description": "a whole number with a unit (s, m, h or d), between 1s and 30d",
 }
-_CONTAINERS: Schema = {**many(of_rule(bodies.InternalId)), "maxItems": 256}
+_CONTAINERS: Schema = {**many(to_schema(bodies.InternalId)), "maxItems": 256}
 _PERMISSIONS = many(words(*PERMISSIONS))
 
 ROUTES = (

@@ -26,13 +26,14 @@ from lightd.files.uploads import ANY, Condition, Upload, arrived_of, forget, ope
 from lightd.files.volumes import VolumeFolders
 from lightd.http import queries
 from lightd.http.error_codes import FILES, JSON
-from lightd.http.openapi.schemas import TEXT, WHOLE, Schema, described, message, record
+from lightd.http.openapi.schemas import TEXT, WHOLE, described, message, record
 from lightd.http.route import Route
 from lightd.http.routes.volumes import find
 from lightd.http.transport import file_transfer
 from lightd.http.transport.quart_adapter import Request
 from lightd.http.wire import refuse_body, to_json
 from lightd.system import System
+from lightd.validation.schema import Schema
 
 LARGEST = 2**62
 AHEAD = Amount(2 * PIECE)

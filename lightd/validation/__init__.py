@@ -1,0 +1,1 @@
+"""Reading JSON values by rules: for request bodies and for the configuration."""
