@@ -117,7 +117,7 @@ class System:
         Raises as ``Leasing.decide``. The ports of the old container are released when the new one has
         replaced it.
         """
-        ports = command.ports if isinstance(command, messages.Rebind) else member.state.asked.ports
+        ports = command.ports if isinstance(command, messages.Rebind) else member.state.known_spec.ports
         return await self.leasing.decide(
             member.internal_id, ports, cause, lambda: member.handle.ref.ask(command, cause)
         )

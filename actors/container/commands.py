@@ -45,7 +45,7 @@ def start(state: State) -> Events:
 def _start_afterwards(state: State) -> Events:
     if state.follow is not Follow.CHANGE:
         return _ask_end(state, state.phase, Follow.START)
-    if state.changing.resume:
+    if state.known_change.resume:
         return ()
     raise replacement.changing(state)
 
@@ -59,13 +59,13 @@ def stop(state: State) -> Events:
         case Phase.REPLACING:
             return replacement.resume(state, resume=False)
         case Phase.FAILED | Phase.OFFLINE | Phase.REINSTALLING | Phase.BUILDING:
-            return replacement.call_off(state)
+            return replacement.cancel(state)
         case Phase.WAITING:
-            return (*replacement.call_off(state), events.RestartCalledOff(state.run))
+            return (*replacement.cancel(state), events.RestartCalledOff(state.run))
         case Phase.STARTING | Phase.LOADING | Phase.RUNNING | Phase.STOPPING:
-            return (*replacement.call_off(state), *_ask_end(state, Phase.STOPPING, Follow.REST))
+            return (*replacement.cancel(state), *_ask_end(state, Phase.STOPPING, Follow.REST))
         case Phase.KILLING:
-            return (*replacement.call_off(state), *_ask_end(state, Phase.KILLING, Follow.REST))
+            return (*replacement.cancel(state), *_ask_end(state, Phase.KILLING, Follow.REST))
         case Phase.DELETING:
             raise replacement.deleting(state)
     assert_never(state.phase)
@@ -75,7 +75,7 @@ def kill(state: State) -> Events:
     match state.phase:
         case Phase.STARTING | Phase.LOADING | Phase.RUNNING | Phase.STOPPING | Phase.KILLING:
             follow = Follow.DELETE if state.follow is Follow.DELETE else Follow.REST
-            return (*replacement.call_off(state), *_ask_end(state, Phase.KILLING, follow))
+            return (*replacement.cancel(state), *_ask_end(state, Phase.KILLING, follow))
         case Phase.ABSENT | Phase.DELETED | Phase.PULLING | Phase.SCRIPTING:
             return stop(state)
         case Phase.CREATING | Phase.FAILED | Phase.OFFLINE | Phase.WAITING:

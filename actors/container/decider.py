@@ -97,26 +97,26 @@ def _phase_effects(state: State) -> frozenset[effects.Effect]:
         case Phase.ABSENT | Phase.OFFLINE | Phase.DELETED:
             return frozenset()
         case Phase.PULLING:
-            return frozenset({effects.EnsureImage(state.attempt, state.asked.image)})
+            return frozenset({effects.EnsureImage(state.attempt, state.known_spec.image)})
         case Phase.SCRIPTING:
             return frozenset(
                 {
-                    effects.RunInstallScript(state.attempt, state.asked),
-                    effects.WaitInstall(state.attempt, state.asked.install_timeout),
+                    effects.RunInstallScript(state.attempt, state.known_spec),
+                    effects.WaitInstall(state.attempt, state.known_spec.install_timeout),
                 }
             )
         case Phase.CREATING:
-            return frozenset({effects.CreateInEngine(state.attempt, state.asked, ensure_image=False)})
+            return frozenset({effects.CreateInEngine(state.attempt, state.known_spec, ensure_image=False)})
         case Phase.FAILED:
-            return frozenset({effects.DiscardInstallation(state.attempt, state.asked.internal_id)})
+            return frozenset({effects.DiscardInstallation(state.attempt, state.known_spec.internal_id)})
         case Phase.WAITING:
             return frozenset({effects.WaitBackoff(state.run, restarts.BACKOFF.delay(len(state.restarts)))})
         case Phase.DELETING:
-            return frozenset({effects.RemoveFromEngine(state.attempt, state.asked.internal_id)})
+            return frozenset({effects.RemoveFromEngine(state.attempt, state.known_spec.internal_id)})
         case Phase.STARTING | Phase.LOADING | Phase.RUNNING | Phase.STOPPING | Phase.KILLING:
             return _process_effects(state, state.phase)
         case Phase.REINSTALLING | Phase.BUILDING | Phase.REPLACING:
-            return _change_effects(state, state.changing)
+            return _change_effects(state, state.known_change)
     assert_never(state.phase)
 
 
@@ -139,25 +139,25 @@ def _effects_beside(state: State) -> frozenset[effects.Effect]:
     if state.change is not None and not state.change.prepared:
         work.add(_to_preparation(state, state.change))
     if state.discarded is not None:
-        work.add(effects.DiscardChange(state.discarded, state.asked.internal_id))
+        work.add(effects.DiscardChange(state.discarded, state.known_spec.internal_id))
     if state.limits_before is not None and state.engine_id is not None:
-        work.add(effects.ApplyLimits(state.engine_id, state.asked.limits))
+        work.add(effects.ApplyLimits(state.engine_id, state.known_spec.limits))
     return frozenset(work)
 
 
 def _to_preparation(state: State, change: Change) -> effects.Effect:
     if change.kind is Kind.REINSTALL:
         return effects.EnsureImage(change.attempt, change.spec.image)
-    fresh = tuple(port for port in change.spec.ports if not any(map(port.collides, state.asked.ports)))
+    fresh = tuple(port for port in change.spec.ports if not any(map(port.collides, state.known_spec.ports)))
     return effects.BuildCandidate(change.attempt, change.installation, change.spec, fresh)
 
 
 def _process_effects(state: State, phase: _InRun) -> frozenset[effects.Effect]:
     if state.engine_id is None:
-        return frozenset({effects.CreateInEngine(state.attempt, state.asked, ensure_image=True)})
+        return frozenset({effects.CreateInEngine(state.attempt, state.known_spec, ensure_image=True)})
     awaited = phase in (Phase.STARTING, Phase.LOADING) and not state.pattern_seen
     watch = effects.WatchConsole(state.run, state.engine_id, state.pattern, state.previous, awaited)
-    policy = state.asked.stop
+    policy = state.known_spec.stop
     match phase:
         case Phase.STARTING:
             return frozenset({watch, effects.StartInEngine(state.run, state.engine_id, state.previous)})

@@ -18,7 +18,7 @@ from actors.container.state import Phase, State
 
 def edit(state: State, command: messages.Edit) -> Events:
     check_unchanging(state)
-    old = state.asked
+    old = state.known_spec
     pattern = old.start_pattern if command.start_pattern is None else command.start_pattern or None
     edited = events.Edited(
         startup_command=command.startup_command or old.startup_command,
@@ -51,7 +51,7 @@ def _to_spec(spec: ContainerSpec, event: events.Edited) -> ContainerSpec:
 
 def apply(state: State, event: events.Edited) -> State:
     """Return the state after ``event``."""
-    old = state.asked
+    old = state.known_spec
     spec = _to_spec(old, event)
     lifted = needs_new_container(old.limits, spec.limits)
     rewritten = _to_making(spec) != _to_making(old)
@@ -77,7 +77,7 @@ def needs_new_container(old: Limits, new: Limits) -> bool:
 
 
 def limits(state: State, report: messages.LimitsReported) -> Events:
-    if state.limits_before is None or report.limits != state.asked.limits:
+    if state.limits_before is None or report.limits != state.known_spec.limits:
         return ()
     if report.error is not None:
         return (events.LimitsRefused(state.limits_before, report.error),)

@@ -59,7 +59,7 @@ def evolve(state: State, event: events.Event) -> State:
         case events.LimitsApplied():
             return attrs.evolve(state, phase=phase, limits_before=None)
         case events.LimitsRefused():
-            spec = attrs.evolve(state.asked, limits=event.limits)
+            spec = attrs.evolve(state.known_spec, limits=event.limits)
             return attrs.evolve(state, phase=phase, spec=spec, limits_before=None)
         case events.DeletionRequested():
             return attrs.evolve(state, phase=phase, change=None, discarded=None, limits_before=None)
@@ -83,29 +83,29 @@ def locate(state: State, event: events.Event, position: int) -> State:
 def _evolve_change(state: State, phase: Phase, event: events.Changed) -> State:
     match event:
         case events.InstallationRepeated():
-            spec = attrs.evolve(state.asked, image=event.image, install_script=event.install_script)
+            spec = attrs.evolve(state.known_spec, image=event.image, install_script=event.install_script)
             return _begin(state, phase, event.attempt, spec)
         case events.ReinstallRequested():
-            spec = attrs.evolve(state.asked, image=event.image, install_script=event.install_script)
+            spec = attrs.evolve(state.known_spec, image=event.image, install_script=event.install_script)
             return _plan(state, phase, Change(Kind.REINSTALL, event.attempt, event.attempt, spec))
         case events.RebindRequested():
-            spec = attrs.evolve(state.asked, ports=event.ports)
+            spec = attrs.evolve(state.known_spec, ports=event.ports)
             return _plan(state, phase, Change(Kind.REBIND, event.attempt, state.attempt, spec))
         case events.NewImageEnsured():
             planned = attrs.evolve(state, discarded=None)
-            return _with(planned, phase, attrs.evolve(state.changing, image_ensured=True))
+            return _with(planned, phase, attrs.evolve(state.known_change, image_ensured=True))
         case events.CandidateBuilt():
-            return _with(state, phase, attrs.evolve(state.changing, engine_id=event.engine_id))
+            return _with(state, phase, attrs.evolve(state.known_change, engine_id=event.engine_id))
         case events.ReinstallBegan() | events.ReplacementBegan():
-            waiting = state.phase is Phase.WAITING and state.changing.kind is Kind.REBIND
-            change = attrs.evolve(state.changing, resume=state.changing.resume or waiting)
+            waiting = state.phase is Phase.WAITING and state.known_change.kind is Kind.REBIND
+            change = attrs.evolve(state.known_change, resume=state.known_change.resume or waiting)
             return attrs.evolve(_with(state, phase, change), restarts=())
         case events.ResumptionDecided():
-            return _with(state, phase, attrs.evolve(state.changing, resume=event.resume))
+            return _with(state, phase, attrs.evolve(state.known_change, resume=event.resume))
         case events.NewScriptFinished():
             return attrs.evolve(state, phase=phase)
         case events.Replaced():
-            return _replace(state, phase, state.changing)
+            return _replace(state, phase, state.known_change)
         case events.ChangeFailed() | events.ChangeAbandoned():
             return attrs.evolve(state, phase=phase, change=None, discarded=event.attempt, error=event.reason)
     assert_never(event)
@@ -125,7 +125,7 @@ def _begin_run(state: State, run: int, started_at: float | None) -> State:
         run=run,
         started_at=started_at,
         previous=state.started_at or state.previous,
-        pattern=state.asked.start_pattern,
+        pattern=state.known_spec.start_pattern,
         pattern_seen=False,
         follow=Follow.REST,
         exit=None,
@@ -137,7 +137,9 @@ def _going_down(state: State, follow: Follow) -> State:
     """What only gets other ports is started again, where it ran."""
     if follow is not Follow.CHANGE:
         return state
-    return attrs.evolve(state, change=attrs.evolve(state.changing, resume=state.changing.kind is Kind.REBIND))
+    return attrs.evolve(
+        state, change=attrs.evolve(state.known_change, resume=state.known_change.kind is Kind.REBIND)
+    )
 
 
 def _plan(state: State, phase: Phase, change: Change) -> State:

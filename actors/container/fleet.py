@@ -26,7 +26,7 @@ from actors.container.console.runs import LiveRun
 from actors.container.decider import DECIDER
 from actors.container.endings import Endings, note_endings
 from actors.container.engine import Engine, EngineRefused, EngineUnavailable, Listed, Notice, Role, Snapshot
-from actors.container.performer import DRAIN, Performer
+from actors.container.performer import DRAIN_TIMEOUT, Performer
 from actors.container.spec import ContainerSpec
 from actors.container.state import Phase, Stage, State
 from actors.container.stats import Stats
@@ -44,8 +44,8 @@ logger = logging.getLogger(__name__)
 PREFIX = "container-"
 RECONCILE_EVERY = 60.0
 BACKOFF = Backoff(0.1, 5.0)
-LOOKS = 8
-LOOK_PATIENCE = 2.0
+INSPECTIONS = 8
+INSPECTION_TIMEOUT = 2.0
 
 
 def stream_of(internal_id: str) -> str:
@@ -95,11 +95,11 @@ class Fleet:
     clock: Callable[[], float]
     _supervisor: Supervisor
     _nursery: trio.Nursery
-    _scribe: LogWriter
+    _log_writer: LogWriter
     engine_up: Latest[bool] = attrs.field(factory=lambda: Latest(value=False))
     _members: dict[str, Member] = attrs.field(factory=dict)
     endings: Endings = attrs.field(factory=dict)
-    _looks: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(LOOKS))
+    _inspections: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(INSPECTIONS))
 
     def get(self, internal_id: str) -> Member | None:
         """Return the container, None where there is no such one."""
@@ -117,7 +117,7 @@ class Fleet:
         """
         member = self._members.get(spec.internal_id)
         if member is None:
-            self._scribe.discard_old(spec.internal_id)
+            self._log_writer.discard_old(spec.internal_id)
             member = self._register(spec.internal_id)
         try:
             return await member.handle.ref.ask(messages.Create(spec), cause)
@@ -128,7 +128,7 @@ class Fleet:
 
     def _register(self, internal_id: str) -> Member:
         wake = Wake()
-        console = Console(wake, internal_id, self._scribe, self._scribe.turns)
+        console = Console(wake, internal_id, self._log_writer, self._log_writer.turns)
         changing = trio.Lock()
         performer = Performer(internal_id, self.engine, console, changing, self.compile_pattern, self.clock)
         replayed = True
@@ -148,7 +148,7 @@ class Fleet:
             if not view.state.traits.up:
                 member.stats.set(None)
             if view.state.phase is Phase.DELETED and member.handle.settled.is_set():
-                self._scribe.discard(console)
+                self._log_writer.discard(console)
                 self._unregister(member)
             wake.notify()
 
@@ -171,7 +171,7 @@ class Fleet:
             await member.handle.settled.wait()
             if not _exists(member):
                 self._unregister(member)
-        await self._scribe.sweep(self._members)
+        await self._log_writer.sweep(self._members)
 
     # What the engine says
 
@@ -235,17 +235,17 @@ class Fleet:
                 logger.warning(
                     "%s runs in the engine, but the journal knows no such container", row.internal_id
                 )
-            elif member is None or _useless(row, member.state):
+            elif member is None or _is_unused(row, member.state):
                 await self._remove_orphan(row)
             elif row.running or member.state.traits.up:
-                await self._inspect_patiently(member, row.engine_id)
+                await self._inspect_bounded(member, row.engine_id)
         except EngineUnavailable as outage:
             outages.append(outage)
 
     async def _remove_orphan(self, row: Listed) -> None:
-        async with self._looks:
+        async with self._inspections:
             member = self.get(row.internal_id)
-            if member is not None and not _useless(row, member.state):
+            if member is not None and not _is_unused(row, member.state):
                 return  # somebody came to want it while this waited
             try:
                 await self.engine.remove_orphan(row.engine_id)
@@ -262,19 +262,19 @@ class Fleet:
         if notice.action == "start" and member.state.stage is not Stage.DOWN:
             return
         try:
-            await self._inspect_patiently(member, notice.engine_id)
+            await self._inspect_bounded(member, notice.engine_id)
         except EngineUnavailable:
             return
 
-    async def _inspect_patiently(self, member: Member, engine_id: str) -> None:
+    async def _inspect_bounded(self, member: Member, engine_id: str) -> None:
         """Tell the actor what is seen; an engine that stalls on this container keeps nobody else waiting.
 
         Raises ``EngineUnavailable``, but not for an answer that is late.
         """
         look: Promise[None] = Promise()
-        async with self._looks:
+        async with self._inspections:
             self._nursery.start_soon(self._inspect, member, engine_id, look)
-            with trio.move_on_after(LOOK_PATIENCE):
+            with trio.move_on_after(INSPECTION_TIMEOUT):
                 await look.wait()
         if not look.settled:
             logger.warning("the container engine is slow to answer about %s", member.internal_id)
@@ -301,16 +301,16 @@ class Fleet:
 async def _report_drained(
     member: Member, run: LiveRun, seen: messages.Inspected | messages.AbsenceReported
 ) -> None:
-    with trio.move_on_after(DRAIN):
+    with trio.move_on_after(DRAIN_TIMEOUT):
         await run.drained.wait()
-    member.handle.ref.tell_nowait(attrs.evolve(seen, tail=member.console.last_words(run.life)))
+    member.handle.ref.tell_nowait(attrs.evolve(seen, tail=member.console.tail_of(run.life)))
 
 
 def _exists(member: Member) -> bool:
     return member.state.stage is not Stage.GONE or member.handle.quarantined
 
 
-def _useless(row: Listed, state: State) -> bool:
+def _is_unused(row: Listed, state: State) -> bool:
     """Return true where nothing that the state may come to wants this container of the engine."""
     if row.role is Role.INSTALLER:
         return state.stage not in (Stage.INSTALLING, Stage.CHANGING, Stage.DELETING)
@@ -331,14 +331,14 @@ async def open_fleet(
 
     What is on the consoles is copied to ``log``, or kept as long as this.
     """
-    scribe = LogWriter(log or MemoryConsoleLog(), clock)
+    log_writer = LogWriter(log or MemoryConsoleLog(), clock)
     async with trio.open_nursery() as nursery:
-        fleet = Fleet(bus, engine, compile_pattern, clock, supervisor, nursery, scribe)
+        fleet = Fleet(bus, engine, compile_pattern, clock, supervisor, nursery, log_writer)
         await fleet._start_all()  # noqa: SLF001 - its own tasks, in the scope that owns them
-        for task in (fleet._follow_engine, fleet._reconcile_regularly, scribe.run):  # noqa: SLF001 - as above
+        for task in (fleet._follow_engine, fleet._reconcile_regularly, log_writer.run):  # noqa: SLF001 - as above
             nursery.start_soon(partial(task))
         try:
             yield fleet
         finally:
             nursery.cancel_scope.cancel()
-            await scribe.farewell()
+            await log_writer.flush_at_shutdown()

@@ -23,7 +23,7 @@ def image(state: State, report: messages.ImageReported) -> Events:
     if report.error is not None:
         return (events.InstallationFailed(state.attempt, "failed", report.error),)
     ensured = events.ImageEnsured(state.attempt)
-    if state.asked.install_script is None:
+    if state.known_spec.install_script is None:
         return (ensured, events.ScriptFinished(state.attempt))
     return (ensured,)
 
@@ -40,7 +40,7 @@ def script(state: State, report: messages.ScriptReported) -> Events:
 def install_time(state: State, report: messages.InstallTimeElapsed) -> Events:
     if state.phase is not Phase.SCRIPTING or report.attempt != state.attempt:
         return replacement.install_time(state, report)
-    reason = replacement.to_overtime(state.asked.install_timeout)
+    reason = replacement.to_overtime(state.known_spec.install_timeout)
     return (events.InstallationFailed(state.attempt, "timeout", reason),)
 
 
@@ -87,7 +87,7 @@ def _start_failed(state: State, reason: str) -> Events:
 
 def _ready_at_once(state: State, run: int) -> Events:
     mine = run == state.run
-    pattern = state.pattern if mine else state.asked.start_pattern
+    pattern = state.pattern if mine else state.known_spec.start_pattern
     if pattern is None or (state.pattern_seen and mine):
         return (events.BecameReady(run),)
     return ()

@@ -5,7 +5,7 @@ time, under ``changing``: an effect that is no longer wanted has unwound before 
 container, so a removal can't be overtaken by the creation it follows. And an engine that does not answer is
 waited for: the effect is what the state wants, and it goes on wanting it.
 
-An exit is told after the console was read to its end, or after ``DRAIN`` seconds.
+An exit is told after the console was read to its end, or after ``DRAIN_TIMEOUT`` seconds.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ import trio
 
 from actors.container import effects, messages
 from actors.container.console.console import Console, InputClosed, InputFull, Matcher
-from actors.container.console.follower import BACKOFF, Watch
+from actors.container.console.follower import BACKOFF, Follower
 from actors.container.console.reader import Reader
 from actors.container.console.runs import LiveRun
 from actors.container.engine import Engine, EngineRefused, EngineUnavailable, Missing, Role, Snapshot
@@ -24,10 +24,10 @@ from actors.kernel.mailbox import Ref
 
 T = TypeVar("T")
 
-DRAIN = 2.0
-ATTACH = 10.0
-INSTALLER_ENDS = 1.0
-LOOK_AGAIN = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+DRAIN_TIMEOUT = 2.0
+ATTACH_TIMEOUT = 10.0
+INSTALLER_END_TIMEOUT = 1.0
+POLL_DELAYS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 @attrs.define(eq=False)
@@ -70,7 +70,7 @@ class Performer:
             case effects.ApplyLimits():
                 return await self._apply_limits(effect)
             case effects.WatchConsole():
-                return await self._watch(effect, ref)
+                return await self._follow_console(effect, ref)
             case effects.StartInEngine():
                 return await self._start(effect)
             case effects.StopInEngine():
@@ -122,7 +122,7 @@ class Performer:
             snapshot: Snapshot | None = None
             while snapshot is None:
                 await self._read_installer(reader)
-                with trio.move_on_after(INSTALLER_ENDS):
+                with trio.move_on_after(INSTALLER_END_TIMEOUT):
                     snapshot = await self._wait_end(engine_id)
                     if snapshot is None:
                         raise Missing(engine_id)
@@ -222,16 +222,18 @@ class Performer:
 
     # The process
 
-    async def _watch(self, effect: effects.WatchConsole, ref: Ref[messages.Message]) -> messages.Message:
+    async def _follow_console(
+        self, effect: effects.WatchConsole, ref: Ref[messages.Message]
+    ) -> messages.Message:
         run = self.console.runs.get(effect.run, effect.engine_id)
-        watch = Watch(self.engine, self.console, effect, run, self.compile_pattern, self.clock)
-        return await watch.run(ref)
+        follower = Follower(self.engine, self.console, effect, run, self.compile_pattern, self.clock)
+        return await follower.run(ref)
 
     async def _start(self, effect: effects.StartInEngine) -> messages.Message:
         run = self.console.runs.get(effect.run, effect.engine_id)
         earlier: set[float | None] = {None, effect.previous}
         resumed = not run.fresh
-        with trio.move_on_after(ATTACH):
+        with trio.move_on_after(ATTACH_TIMEOUT):
             await run.attached.wait()
 
         async def start() -> Snapshot | None:
@@ -258,7 +260,7 @@ class Performer:
         run.up.set()
         if snapshot is not None and not snapshot.running:
             await self._drain(run)
-            return messages.StartReported(effect.run, snapshot, tail=self.console.last_words(run.life))
+            return messages.StartReported(effect.run, snapshot, tail=self.console.tail_of(run.life))
         return messages.StartReported(effect.run, snapshot)
 
     async def _stop(self, effect: effects.StopInEngine) -> messages.Message | None:
@@ -302,9 +304,9 @@ class Performer:
         return await self._end(effect, snapshot)
 
     async def _wait_end(self, engine_id: str) -> Snapshot | None:
-        looks = iter(LOOK_AGAIN)
+        looks = iter(POLL_DELAYS)
         while (snapshot := await self.engine.inspect(engine_id)) is not None and snapshot.running:  # noqa: ASYNC110 - a notice may be lost
-            await trio.sleep(next(looks, LOOK_AGAIN[-1]))
+            await trio.sleep(next(looks, POLL_DELAYS[-1]))
         return snapshot
 
     async def _end(
@@ -316,5 +318,5 @@ class Performer:
         return messages.EndReported(effect.run, snapshot)
 
     async def _drain(self, run: LiveRun) -> None:
-        with trio.move_on_after(DRAIN):
+        with trio.move_on_after(DRAIN_TIMEOUT):
             await run.drained.wait()

@@ -25,7 +25,7 @@ from actors.kernel.decider import Rejection
 
 def reinstall(state: State, command: messages.Reinstall) -> Events:
     check_unchanging(state)
-    spec = state.asked
+    spec = state.known_spec
     image = spec.image if command.image is None else command.image
     script = spec.install_script if command.install_script is None else command.install_script
     if state.phase is Phase.FAILED:
@@ -37,7 +37,7 @@ def rebind(state: State, command: messages.Rebind) -> Events:
     check_unchanging(state)
     if state.phase is Phase.FAILED:
         raise install_failed(state)
-    if command.ports == state.asked.ports:
+    if command.ports == state.known_spec.ports:
         return ()
     return (events.RebindRequested(state.attempts + 1, command.ports),)
 
@@ -53,10 +53,12 @@ def check_unchanging(state: State) -> None:
     if state.change is not None:
         raise changing(state)
     if state.limits_before is not None:
-        raise Rejection("changing", f"the limits of container {state.asked.internal_id} are being changed")
+        raise Rejection(
+            "changing", f"the limits of container {state.known_spec.internal_id} are being changed"
+        )
 
 
-def call_off(state: State) -> Events:
+def cancel(state: State) -> Events:
     """Return what calls a change off that can be called off."""
     if state.change is None or state.phase is Phase.REPLACING:
         return ()
@@ -65,26 +67,26 @@ def call_off(state: State) -> Events:
 
 def resume(state: State, *, resume: bool) -> Events:
     """Return what has the process started, or not, once the new container is in its place."""
-    if state.changing.resume is resume:
+    if state.known_change.resume is resume:
         return ()
-    return (events.ResumptionDecided(state.changing.attempt, resume),)
+    return (events.ResumptionDecided(state.known_change.attempt, resume),)
 
 
 def installing(state: State) -> Rejection:
-    return Rejection("installing", f"container {state.asked.internal_id} is being installed")
+    return Rejection("installing", f"container {state.known_spec.internal_id} is being installed")
 
 
 def changing(state: State) -> Rejection:
-    how = "reinstalled" if state.changing.kind is Kind.REINSTALL else "given other ports"
-    return Rejection("changing", f"container {state.asked.internal_id} is being {how}")
+    how = "reinstalled" if state.known_change.kind is Kind.REINSTALL else "given other ports"
+    return Rejection("changing", f"container {state.known_spec.internal_id} is being {how}")
 
 
 def deleting(state: State) -> Rejection:
-    return Rejection("deleting", f"container {state.asked.internal_id} is being deleted")
+    return Rejection("deleting", f"container {state.known_spec.internal_id} is being deleted")
 
 
 def install_failed(state: State) -> Rejection:
-    message = f"the installation of container {state.asked.internal_id} failed: {state.error}"
+    message = f"the installation of container {state.known_spec.internal_id} failed: {state.error}"
     return Rejection("install_failed", message)
 
 
@@ -103,7 +105,7 @@ def image(state: State, report: messages.ImageReported) -> Events:
 
 
 def script(state: State, report: messages.ScriptReported) -> Events:
-    if state.phase is not Phase.REINSTALLING or report.attempt != state.changing.attempt:
+    if state.phase is not Phase.REINSTALLING or report.attempt != state.known_change.attempt:
         return ()
     error = to_script_error(report)
     return (events.NewScriptFinished(report.attempt),) if error is None else _end(state, "failed", error)
@@ -117,9 +119,9 @@ def to_script_error(report: messages.ScriptReported) -> str | None:
 
 
 def install_time(state: State, report: messages.InstallTimeElapsed) -> Events:
-    if state.phase is not Phase.REINSTALLING or report.attempt != state.changing.attempt:
+    if state.phase is not Phase.REINSTALLING or report.attempt != state.known_change.attempt:
         return ()
-    return _end(state, "timeout", to_overtime(state.changing.spec.install_timeout))
+    return _end(state, "timeout", to_overtime(state.known_change.spec.install_timeout))
 
 
 def to_overtime(seconds: float) -> str:
@@ -138,16 +140,16 @@ def candidate(state: State, report: messages.CandidateReported) -> Events:
 
 
 def replacement(state: State, report: messages.ReplacementReported) -> Events:
-    if state.phase is not Phase.REPLACING or report.attempt != state.changing.attempt:
+    if state.phase is not Phase.REPLACING or report.attempt != state.known_change.attempt:
         return ()
     if report.error is not None:
         return _end(state, "failed", report.error)
     replaced = events.Replaced(report.attempt)
-    return (replaced, events.StartRequested(state.run + 1)) if state.changing.resume else (replaced,)
+    return (replaced, events.StartRequested(state.run + 1)) if state.known_change.resume else (replaced,)
 
 
 def _end(state: State, fault: str, reason: str) -> Events:
-    attempt = state.changing.attempt
+    attempt = state.known_change.attempt
     if state.stage is Stage.CHANGING:
         return (events.ChangeAbandoned(attempt, fault, reason),)
     return (events.ChangeFailed(attempt, fault, reason),)

@@ -21,7 +21,7 @@ _SIGNALLED: Final = 128
 
 def after_exit(state: State, exited: events.Exited) -> Events:
     """Return what follows ``exited``, the end of the run that ``state`` is in."""
-    policy = state.asked.restart_policy
+    policy = state.known_spec.restart_policy
     clean = exited.code == 0 and not exited.oom_killed
     if exited.expected or policy.mode == "never" or (policy.mode == "on-crash" and clean):
         return ()
@@ -37,7 +37,7 @@ def after_failure(state: State, reason: str) -> Events:
 
 
 def _after_crash(state: State, row: tuple[float, ...], at: float, reason: str) -> Events:
-    policy = state.asked.restart_policy
+    policy = state.known_spec.restart_policy
     recent = sum(moment > at - policy.within for moment in row)
     if recent >= policy.max:
         times = "once" if recent == 1 else f"{recent} times"

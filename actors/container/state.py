@@ -180,14 +180,14 @@ class State:
     ended: int = 0
 
     @property
-    def asked(self) -> ContainerSpec:
-        """The spec, where there is one: everywhere but in ``ABSENT``."""
-        assert self.spec is not None, "a container that is absent was not asked for"  # noqa: S101 - see PHASES
+    def known_spec(self) -> ContainerSpec:
+        """The spec, in every phase but ``ABSENT``."""
+        assert self.spec is not None, "an absent container has no spec"  # noqa: S101 - see PHASES
         return self.spec
 
     @property
-    def changing(self) -> Change:
-        """The change, where there is one: in every phase of one."""
+    def known_change(self) -> Change:
+        """The change, in every phase that has one."""
         assert self.change is not None, "no change is under way"  # noqa: S101 - see PHASES
         return self.change
 
@@ -211,7 +211,7 @@ class State:
     @property
     def install_state(self) -> InstallState:
         """The ``install_state`` of the API."""
-        if self.stage is Stage.CHANGING and self.changing.kind is Kind.REBIND:
+        if self.stage is Stage.CHANGING and self.known_change.kind is Kind.REBIND:
             return "ready"
         if self.stage is Stage.DELETING and self.engine_id is None and not self.run:
             return "failed"  # it was never installed

@@ -71,8 +71,8 @@ async def test_lines_and_their_numbers_survive_the_daemon(tmp_path):
 async def test_viewer_that_comes_back_is_told_where_nobody_has_the_lines(api):
     await print_lines(api, 50)
     console = api.system.fleet.get("s1").console
-    log = api.system.fleet._scribe.log
-    await api.system.fleet._scribe.copy()
+    log = api.system.fleet._log_writer.log
+    await api.system.fleet._log_writer.copy()
     file = log.root / "s1" / "console.log"
     kept = [
         line for line in file.read_bytes().splitlines(keepends=True) if not line.startswith((b"3 ", b"2"))
@@ -100,12 +100,12 @@ async def test_viewer_that_comes_back_is_told_where_nobody_has_the_lines(api):
 
 async def test_deleted_container_leaves_nothing_to_read(api):
     await print_lines(api, 3)
-    await api.system.fleet._scribe.copy()
-    root = api.system.fleet._scribe.log.root
+    await api.system.fleet._log_writer.copy()
+    root = api.system.fleet._log_writer.log.root
     assert [path.name for path in root.iterdir()] == ["s1"]
     await api.call("DELETE", "/containers/s1")
     assert (await api.refused("GET", "/containers/s1/logs"))[0] == 404
-    await api.system.fleet._scribe.copy()
+    await api.system.fleet._log_writer.copy()
     assert list(root.iterdir()) == []
     await print_lines(api, 2)
     assert (await api.get("/containers/s1/logs"))["lines"][0] == {"line": 1, "text": "line 1"}

@@ -51,7 +51,7 @@ def test_reinstallation_is_planned_and_the_process_runs_on():
     planned = then(RUNNING, messages.Reinstall("newer", "install"))
     assert planned == (NEW_SCRIPTED,)
     state = given((*RUNNING, *planned))
-    assert (state.phase, state.install_state, state.asked) == (Phase.RUNNING, "ready", SPEC)
+    assert (state.phase, state.install_state, state.known_spec) == (Phase.RUNNING, "ready", SPEC)
     assert effects.EnsureImage(2, "newer") in to_effects(state)
 
 
@@ -69,7 +69,7 @@ def test_other_ports_are_built_beside_the_running_process():
     new = attrs.evolve(SPEC, ports=(PORT,))
     assert effects.BuildCandidate(2, 1, new, (PORT,)) in to_effects(state)
     assert state.claimed == (PORT,)
-    assert state.asked.ports == ()
+    assert state.known_spec.ports == ()
 
 
 def test_only_ports_that_the_old_container_does_not_have_must_be_free():
@@ -119,7 +119,7 @@ def test_missing_image_fails_a_reinstallation_and_touches_nothing(past):
     failed = events.ChangeFailed(2, "failed", "no such image")
     assert then(before, messages.ImageReported(2, "no such image")) == (failed,)
     after = given((*before, failed))
-    assert (after.phase, after.engine_id, after.asked) == (given(past).phase, ID, SPEC)
+    assert (after.phase, after.engine_id, after.known_spec) == (given(past).phase, ID, SPEC)
     assert after.error == "no such image"
     assert effects.DiscardChange(2, "s1") in to_effects(after)
 
@@ -181,7 +181,7 @@ def test_crash_meanwhile_goes_on_with_the_change_and_is_started_again_as_the_pol
         events.ReplacementBegan(2),
     )
     state = given((*past, events.CandidateBuilt(2, NEW), events.ReplacementBegan(2)))
-    assert state.changing.resume
+    assert state.known_change.resume
 
 
 # The install script
@@ -223,7 +223,7 @@ def test_reinstallation_that_fails_leaves_the_old_container_at_rest(past, report
     abandoned = events.ChangeAbandoned(2, fault, reason)
     assert then(past, report) == (abandoned,)
     state = given((*past, abandoned))
-    assert (state.phase, state.engine_id, state.asked, state.error) == (Phase.OFFLINE, ID, SPEC, reason)
+    assert (state.phase, state.engine_id, state.known_spec, state.error) == (Phase.OFFLINE, ID, SPEC, reason)
     assert then((*past, abandoned), messages.Start()) == (events.StartRequested(1),)
 
 
@@ -236,7 +236,7 @@ def test_process_that_was_taken_down_for_other_ports_comes_back_with_them():
     done = then(SWAPPING, messages.ReplacementReported(2))
     assert done == (events.Replaced(2), events.StartRequested(2))
     state = given((*SWAPPING, *done))
-    assert (state.engine_id, state.asked.ports, state.attempt, state.change) == (NEW, (PORT,), 1, None)
+    assert (state.engine_id, state.known_spec.ports, state.attempt, state.change) == (NEW, (PORT,), 1, None)
     assert effects.StartInEngine(2, NEW, T1) in to_effects(state)
 
 
@@ -246,7 +246,7 @@ def test_reinstalled_container_stays_offline():
     assert then(REPLACING, messages.ReplacementReported(2)) == (events.Replaced(2),)
     state = given((*REPLACING, events.Replaced(2)))
     assert (state.phase, state.attempt, state.exit, state.error) == (Phase.OFFLINE, 2, None, None)
-    assert (state.asked.image, state.asked.install_script) == ("newer", "install")
+    assert (state.known_spec.image, state.known_spec.install_script) == ("newer", "install")
 
 
 def test_offline_container_with_new_ports_stays_offline():
@@ -339,7 +339,7 @@ def test_failed_installation_can_be_repeated_with_another_image():
     repeated = events.InstallationRepeated(2, "newer", None)
     assert then(FAILED, messages.Reinstall("newer")) == (repeated,)
     state = given((*FAILED, repeated))
-    assert (state.phase, state.attempt, state.asked.image) == (Phase.PULLING, 2, "newer")
+    assert (state.phase, state.attempt, state.known_spec.image) == (Phase.PULLING, 2, "newer")
     assert state.error is None
     assert refused(FAILED, messages.Rebind((PORT,))) == "install_failed"
 
@@ -386,5 +386,5 @@ def test_attempts_are_never_given_twice():
 
 
 def test_change_knows_what_it_is():
-    assert given(REBINDING).changing.kind is Kind.REBIND
-    assert given(PREPARING).changing.kind is Kind.REINSTALL
+    assert given(REBINDING).known_change.kind is Kind.REBIND
+    assert given(PREPARING).known_change.kind is Kind.REINSTALL

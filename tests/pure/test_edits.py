@@ -33,12 +33,12 @@ def edited(past, command):
 def test_edit_changes_what_is_given_and_keeps_the_rest(past, command):
     state = given(edited(past, command))
     given_fields = {k: v for k, v in attrs.asdict(command, recurse=False).items() if v is not None}
-    assert state.asked == attrs.evolve(SPEC, **given_fields)
+    assert state.known_spec == attrs.evolve(SPEC, **given_fields)
     assert state.phase is given(past).phase
 
 
 def test_empty_pattern_takes_it_away():
-    assert given(edited(RUNNING, messages.Edit(start_pattern=""))).asked.start_pattern is None
+    assert given(edited(RUNNING, messages.Edit(start_pattern=""))).known_spec.start_pattern is None
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_edit_that_needs_a_new_container_is_built_by_the_next_start(command):
     assert (state.engine_id, state.outdated) == (ID, True)
     state = given((*edited(OFFLINE, command), events.StartRequested(1)))
     assert (state.engine_id, state.outdated) == (None, False)
-    assert to_effects(state) == {effects.CreateInEngine(1, state.asked, ensure_image=True)}
+    assert to_effects(state) == {effects.CreateInEngine(1, state.known_spec, ensure_image=True)}
 
 
 def test_new_limits_are_applied_to_the_container_that_there_is():
@@ -80,7 +80,7 @@ def test_limits_that_the_engine_will_not_have_are_taken_back():
     refused = events.LimitsRefused(LIMITED.limits, "it uses more than that")
     assert then(past, messages.LimitsReported(new, "it uses more than that")) == (refused,)
     state = given((*past, refused))
-    assert (state.asked.limits, state.limits_before) == (LIMITED.limits, None)
+    assert (state.known_spec.limits, state.limits_before) == (LIMITED.limits, None)
 
 
 def test_report_about_other_limits_is_stale():

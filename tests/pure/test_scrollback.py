@@ -21,8 +21,8 @@ class ScrollbackMachine(RuleBasedStateMachine):
     )
     def open(self, items, size, many, block):
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(module, "MANY", many)
-        self.patch.setattr(module, "SIZE", block)
+        self.patch.setattr(module, "BLOCK_LINES", many)
+        self.patch.setattr(module, "BLOCK_BYTES", block)
         self.lines = Scrollback(items, size)
         self.pushed = []
 
@@ -105,6 +105,6 @@ def test_chunk_of_whatever_lines_leaves_the_newest_under_their_numbers(line):
     assert lines.last == count
     kept = lines.read(0, 20_000)
     assert kept.missed == lines.first - 1 == max(0, count - len(kept.items))
-    assert all(each.block.count <= module.MANY for each in lines._kept)
+    assert all(each.block.count <= module.BLOCK_LINES for each in lines._kept)
     assert sum(len(each.block.data) for each in lines._kept) <= lines.size
     assert len(kept.items) == 10_000 or sum(map(len, kept.items)) > 900_000

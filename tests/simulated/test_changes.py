@@ -6,7 +6,7 @@ import trio
 
 from actors.container import messages
 from actors.container.engine import EngineRefused, EngineUnavailable, Role
-from actors.container.fleet import LOOKS
+from actors.container.fleet import INSPECTIONS
 from actors.container.spec import Limits, PortBinding, StopPolicy
 from actors.container.state import Phase
 from actors.kernel.decider import Rejection
@@ -39,7 +39,7 @@ async def test_other_ports_come_with_a_restart_and_everything_else_is_kept(autoj
         await world.tell(messages.Rebind((NEW,)))
         state = await settled(world)
         await world.wait(Phase.RUNNING)
-        assert state.asked == attrs.evolve(SPEC, ports=(NEW,))
+        assert state.known_spec == attrs.evolve(SPEC, ports=(NEW,))
         assert state.engine_id != before.engine_id
         assert world.engine.running() == ["s1"]
         assert [row.engine_id for row in await world.engine.list()] == [state.engine_id]
@@ -51,7 +51,7 @@ async def test_reinstallation_runs_the_script_of_the_new_image_and_rests(autojum
         await world.running(SPEC)
         await world.tell(messages.Reinstall("newer:1", "echo again"))
         state = await settled(world)
-        assert (state.phase, state.asked.image, state.error) == (Phase.OFFLINE, "newer:1", None)
+        assert (state.phase, state.known_spec.image, state.error) == (Phase.OFFLINE, "newer:1", None)
         assert "again" in world.console()
         assert [row.role for row in await world.engine.list()] == [Role.SERVER]
         await world.tell(messages.Start())
@@ -75,7 +75,7 @@ async def test_taken_port_leaves_the_server_running(autojump_clock):
         world.engine.bound.add((25566, "tcp"))
         await world.tell(messages.Rebind((NEW,)))
         state = await settled(world)
-        assert (state.phase, state.asked, state.error) == (
+        assert (state.phase, state.known_spec, state.error) == (
             Phase.RUNNING,
             SPEC,
             "Port 25566/tcp is in use on the host",
@@ -90,7 +90,7 @@ async def test_failing_install_script_leaves_the_old_container_to_be_started(aut
         before = world.state().engine_id
         await world.tell(messages.Reinstall(install_script="exit 9"))
         state = await settled(world)
-        assert (state.phase, state.engine_id, state.asked) == (Phase.OFFLINE, before, SPEC)
+        assert (state.phase, state.engine_id, state.known_spec) == (Phase.OFFLINE, before, SPEC)
         assert state.error == "the install script ended with exit code 9"
         await world.tell(messages.Start())
         await world.wait(Phase.RUNNING)
@@ -118,7 +118,7 @@ async def test_stop_cancels_a_pull_under_way(autojump_clock, command):
         await world.wait(Phase.OFFLINE)
         assert world.state().error == "cancelled on request"
         assert "newer:1" not in world.engine.images
-        assert world.state().asked == SPEC
+        assert world.state().known_spec == SPEC
 
 
 async def test_engine_that_is_gone_is_waited_for_and_the_change_goes_on(autojump_clock):
@@ -129,7 +129,7 @@ async def test_engine_that_is_gone_is_waited_for_and_the_change_goes_on(autojump
         await trio.sleep(30)
         assert world.state().change is not None
         world.engine.come_back()
-        assert (await settled(world)).asked.ports == (NEW,)
+        assert (await settled(world)).known_spec.ports == (NEW,)
         await world.wait(Phase.RUNNING)
 
 
@@ -187,7 +187,7 @@ async def change_with_a_fault(command, moment, fault, nth):
             changed = attrs.evolve(SPEC, ports=(NEW,))
             if isinstance(command, messages.Reinstall):
                 changed = attrs.evolve(SPEC, image="newer:1", install_script="echo again")
-            assert state.asked in (SPEC, changed), where
+            assert state.known_spec in (SPEC, changed), where
             (row,) = await engine.list()
             assert row.role is Role.SERVER, where
             assert state.phase in (Phase.OFFLINE, Phase.RUNNING), where
@@ -196,10 +196,10 @@ async def change_with_a_fault(command, moment, fault, nth):
                 state.engine_id is not None
             ):  # else the engine did what it refused, and the next start heals it
                 assert row.engine_id == state.engine_id, where
-                assert engine._names["s1", Role.SERVER].spec == state.asked, where
+                assert engine._names["s1", Role.SERVER].spec == state.known_spec, where
             await world.tell(messages.Start())
             await world.wait(Phase.RUNNING)
-            assert engine._names["s1", Role.SERVER].spec == world.state().asked, where
+            assert engine._names["s1", Role.SERVER].spec == world.state().known_spec, where
             assert len(await engine.list()) == 1, where
     return bool(struck)
 
@@ -215,7 +215,7 @@ async def test_candidate_that_vanishes_before_its_turn_leaves_the_old_container(
         world.engine.faults = faults
         await world.tell(messages.Rebind((NEW,)))
         state = await settled(world)
-        assert (state.phase, state.asked) == (Phase.OFFLINE, SPEC)
+        assert (state.phase, state.known_spec) == (Phase.OFFLINE, SPEC)
         assert state.error == "the new container was removed by someone"
 
 
@@ -233,14 +233,14 @@ async def test_candidate_that_somebody_came_to_want_while_its_removal_waited_is_
         await world.running(SPEC)
         left = await world.engine.create_candidate(attrs.evolve(SPEC, ports=(NEW,)), 1, ())
         async with trio.open_nursery() as nursery:
-            for _ in range(LOOKS):
-                await world.fleet._looks.acquire_on_behalf_of(object())
-            borrowers = list(world.fleet._looks.statistics().borrowers)
+            for _ in range(INSPECTIONS):
+                await world.fleet._inspections.acquire_on_behalf_of(object())
+            borrowers = list(world.fleet._inspections.statistics().borrowers)
             nursery.start_soon(world.fleet.reconcile)
             await trio.sleep(1)
             await world.tell(messages.Rebind((NEW,)))
             for borrower in borrowers:
-                world.fleet._looks.release_on_behalf_of(borrower)
+                world.fleet._inspections.release_on_behalf_of(borrower)
         state = await settled(world)
         assert state.engine_id == left
         await world.wait(Phase.RUNNING)
@@ -299,7 +299,7 @@ async def test_limits_that_can_not_be_had_are_taken_back(autojump_clock):
         await world.running(SPEC)
         await world.tell(messages.Edit(limits=Limits(memory=1)))
         await world.member().wait_until(lambda view: view.state.limits_before is None)
-        assert world.state().asked.limits == Limits()
+        assert world.state().known_spec.limits == Limits()
         assert world.names()[-1] == "LimitsRefused"
 
 
@@ -357,7 +357,7 @@ async def test_port_that_only_leads_elsewhere_is_not_taken_for_somebody_elses(au
         await world.running(SPEC)
         inward = attrs.evolve(OLD, container_port=25575)
         await world.tell(messages.Rebind((inward,)))
-        assert (await settled(world)).asked.ports == (inward,)
+        assert (await settled(world)).known_spec.ports == (inward,)
 
 
 async def test_reinstallation_that_waits_for_its_image_leaves_no_cancelled_script_running(autojump_clock):
@@ -377,4 +377,4 @@ async def test_reinstallation_that_waits_for_its_image_leaves_no_cancelled_scrip
         await world.tell(messages.Reinstall("newer:1"))
         await trio.sleep(1)
         assert [row.role for row in await world.engine.list()] == [Role.SERVER]
-        assert (await settled(world)).asked.image == "newer:1"
+        assert (await settled(world)).known_spec.image == "newer:1"

@@ -1,6 +1,6 @@
 """The console alone: its lives, its input, its end."""
 
-from actors.container.console.console import SEAMS, Console
+from actors.container.console.console import MARKERS, Console
 from actors.container.console.lines import to_texts
 from actors.container.spec import ContainerSpec
 from actors.container.state import Phase, State
@@ -15,12 +15,12 @@ async def test_last_words_are_of_one_run_though_the_rest_of_the_one_before_is_re
     console.write(b"first\n")
     console.runs.follow(State(Phase.STARTING, A_SPEC, engine_id="a", run=2), replayed=False)
     console.write(b"rest\n")
-    assert console.last_words("a:2") == ()
+    assert console.tail_of("a:2") == ()
     console.begin("a:2")
-    assert console.last_words("a:2") == ()
+    assert console.tail_of("a:2") == ()
     console.write(b"second\n")
-    assert console.last_words("a:2") == ("second",)
-    assert console.last_words("a:1") == ("first", "rest")
+    assert console.tail_of("a:2") == ("second",)
+    assert console.tail_of("a:1") == ("first", "rest")
 
 
 async def test_unfinished_line_is_appended_at_the_end_of_the_stream():
@@ -41,7 +41,7 @@ async def test_event_has_its_place_among_the_lines_and_the_notes():
     console.mark(5)  # shown again, by the next incarnation
     console.mark(8)
     console.write(b"three\n")
-    assert [(seam.line, seam.note) for seam in map(console.seam, (5, 6, 8, 9))] == [
+    assert [(seam.line, seam.note) for seam in map(console.marker, (5, 6, 8, 9))] == [
         (1, 0),
         (2, 1),
         (2, 1),
@@ -51,8 +51,8 @@ async def test_event_has_its_place_among_the_lines_and_the_notes():
 
 async def test_event_of_which_the_place_is_forgotten_comes_no_later_than_the_next():
     console = Console(Wake())
-    for position in range(1, 2 * SEAMS):
+    for position in range(1, 2 * MARKERS):
         console.write(b"line\n")
         console.mark(position)
-    assert console.seam(1).line == console.seam(SEAMS).line == SEAMS
-    assert console.seam(2 * SEAMS - 1).line == 2 * SEAMS - 1
+    assert console.marker(1).line == console.marker(MARKERS).line == MARKERS
+    assert console.marker(2 * MARKERS - 1).line == 2 * MARKERS - 1

@@ -8,10 +8,10 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from actors.container import messages
-from actors.container.console import log_writer as scribes
+from actors.container.console import log_writer
 from actors.container.console.console import Console
 from actors.container.console.log import LogUnavailable, MemoryConsoleLog
-from actors.container.console.log_writer import EVERY, LogWriter
+from actors.container.console.log_writer import FLUSH_INTERVAL, LogWriter
 from actors.container.console.reader import LOST
 from actors.container.events import Started
 from actors.container.state import Phase
@@ -64,10 +64,10 @@ class Log(MemoryConsoleLog):
 
 @attrs.define
 class Desk:
-    """One scribe at work, and a console."""
+    """One writer at work, and a console."""
 
     log: Log
-    scribe: LogWriter
+    writer: LogWriter
     console: Console
 
     def print(self, first, last):
@@ -77,62 +77,62 @@ class Desk:
 @pytest.fixture
 async def desk(autojump_clock, nursery):
     log = Log(bound=100_000)
-    scribe = LogWriter(log, lambda: 1_700_000_000.0 + trio.current_time())
-    console = Console(Wake(), "s1", scribe)
-    nursery.start_soon(scribe.run)
+    writer = LogWriter(log, lambda: 1_700_000_000.0 + trio.current_time())
+    console = Console(Wake(), "s1", writer)
+    nursery.start_soon(writer.run)
     async with console.reading:
         pass
-    return Desk(log, scribe, console)
+    return Desk(log, writer, console)
 
 
 async def test_printed_line_is_in_the_log_a_moment_later(desk, autojump_clock):
     desk.print(1, 3)
     desk.print(4, 5)
     assert desk.log.calls == []
-    await trio.sleep(EVERY + 0.01)
+    await trio.sleep(FLUSH_INTERVAL + 0.01)
     assert desk.log.calls == [1]
     assert desk.log.texts() == [f"line {n}" for n in range(1, 6)]
 
 
 async def test_full_batch_of_lines_is_written_at_once(desk, autojump_clock):
-    desk.print(1, scribes.MANY)
-    await trio.sleep(EVERY / 10)
-    assert desk.log.numbers() == list(range(1, scribes.MANY + 1))
-    desk.console.append(["x" * scribes.MUCH])
-    await trio.sleep(EVERY / 10)
-    assert desk.log.numbers()[-1] == scribes.MANY + 1
+    desk.print(1, log_writer.FLUSH_LINES)
+    await trio.sleep(FLUSH_INTERVAL / 10)
+    assert desk.log.numbers() == list(range(1, log_writer.FLUSH_LINES + 1))
+    desk.console.append(["x" * log_writer.FLUSH_BYTES])
+    await trio.sleep(FLUSH_INTERVAL / 10)
+    assert desk.log.numbers()[-1] == log_writer.FLUSH_LINES + 1
 
 
 async def test_lines_on_their_way_to_the_log_are_copied_at_the_daemons_end(autojump_clock):
     log = Log(seconds=10.0)
-    scribe = LogWriter(log, trio.current_time)
-    kept, left = (Console(Wake(), name, scribe) for name in ("s1", "s2"))
+    writer = LogWriter(log, trio.current_time)
+    kept, left = (Console(Wake(), name, writer) for name in ("s1", "s2"))
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(scribe.run)
+        nursery.start_soon(writer.run)
         kept.append(["one"])
         left.append(["other"])
-        await trio.sleep(EVERY + 1)
-        scribe.discard(left)
+        await trio.sleep(FLUSH_INTERVAL + 1)
+        writer.discard(left)
         nursery.cancel_scope.cancel()
     log.seconds = 0.0
-    await scribe.farewell()
+    await writer.flush_at_shutdown()
     assert (log.texts("s1"), log.texts("s2")) == (["one"], [])
 
 
 async def test_all_consoles_go_to_the_log_in_one_call(desk, autojump_clock):
-    others = [Console(Wake(), f"o{n}", desk.scribe) for n in range(100)]
+    others = [Console(Wake(), f"o{n}", desk.writer) for n in range(100)]
     for console in others:
         console.append(["hello"])
-    await trio.sleep(EVERY + 0.01)
+    await trio.sleep(FLUSH_INTERVAL + 0.01)
     assert desk.log.calls == [100]
 
 
 async def test_lines_of_many_consoles_go_to_the_log_in_calls_of_a_bounded_size(
     desk, autojump_clock, monkeypatch
 ):
-    monkeypatch.setattr(scribes, "GROUP", 20_000)
-    monkeypatch.setattr(scribes, "STEP", 20)
-    others = [Console(Wake(), f"o{n}", desk.scribe) for n in range(10)]
+    monkeypatch.setattr(log_writer, "GROUP", 20_000)
+    monkeypatch.setattr(log_writer, "STEP", 20)
+    others = [Console(Wake(), f"o{n}", desk.writer) for n in range(10)]
     for console in others:
         console.append(["x" * 100] * 100)
     await trio.sleep(10)
@@ -141,25 +141,25 @@ async def test_lines_of_many_consoles_go_to_the_log_in_calls_of_a_bounded_size(
 
 
 async def test_console_that_is_discarded_before_its_turn_is_not_copied(desk, autojump_clock):
-    others = [Console(Wake(), f"o{n}", desk.scribe) for n in range(100)]
+    others = [Console(Wake(), f"o{n}", desk.writer) for n in range(100)]
     for console in others:
         console.append(["hello"])
 
-    async with trio.open_nursery() as nursery, desk.scribe.turns._line:
-        nursery.start_soon(desk.scribe.copy)
+    async with trio.open_nursery() as nursery, desk.writer.turns._line:
+        nursery.start_soon(desk.writer.copy)
         await wait_all_tasks_blocked()
-        desk.scribe.discard(others[-1])
+        desk.writer.discard(others[-1])
     await trio.sleep(60)
     assert "o99" not in desk.log._entries
     assert desk.log.texts("o98") == ["hello"]
 
 
-async def test_scribe_rests_in_proportion_to_what_he_has_copied(desk, autojump_clock):
+async def test_log_writer_pauses_in_proportion_to_what_it_has_copied(desk, autojump_clock):
     begun = trio.current_time()
     while trio.current_time() - begun < 2:
         desk.console.append(["y"] * 10_000)
         await trio.sleep(0.005)
-    assert len(desk.log.calls) <= 2 * scribes.LINE_RATE / 10_000 + 2
+    assert len(desk.log.calls) <= 2 * log_writer.LINE_RATE / 10_000 + 2
 
 
 async def test_slow_log_delays_nobody_and_its_missed_lines_are_counted(desk, autojump_clock):
@@ -189,7 +189,7 @@ async def test_log_that_is_full_is_tried_again_and_told_of_once(desk, autojump_c
     await trio.sleep(30)
     assert desk.log.numbers() == [1, 2, 3, 4]
     assert [record.message for record in caplog.records] == [
-        "the console log of s1 can't be written: No space left on device",
+        "the console log of s1 cannot be written and is retried: No space left on device",
         "console logs are written again",
     ]
     assert len(desk.log.calls) < 12
@@ -212,9 +212,9 @@ async def test_lives_of_a_process_are_told_apart(desk, autojump_clock):
         ("a:4", 3, 0),
     ]
     assert list(desk.console.of_this_life) == []
-    again = Console(Wake(), "s1", desk.scribe)
+    again = Console(Wake(), "s1", desk.writer)
     await again.restore()
-    assert again.begun[-1].life == "a:4"
+    assert again.run_starts[-1].life == "a:4"
     assert list(again.of_this_life) == []
 
 
@@ -232,7 +232,7 @@ async def test_more_lives_than_are_remembered_lose_no_line(desk, autojump_clock)
 async def test_numbers_go_on_and_the_last_lines_are_there(desk, autojump_clock):
     desk.print(1, 700)
     await trio.sleep(1)
-    again = Console(Wake(), "s1", desk.scribe)
+    again = Console(Wake(), "s1", desk.writer)
     async with again.reading:
         again.write(b"new\n")
     assert (again.lines.first, again.lines.last) == (201, 701)
@@ -256,13 +256,13 @@ async def test_numbers_are_never_given_twice_even_where_the_log_can_t_be_read(
     desk.print(1, 5)
     await trio.sleep(1)
     setattr(desk.log, fault, 1000.0)
-    again = Console(Wake(), "s1", desk.scribe)
+    again = Console(Wake(), "s1", desk.writer)
     async with again.reading:
         again.write(b"new\n")
     assert again.lines.last > 1_700_000_000_000
     if fault == "broken":
         assert await again.end(2) == [(again.lines.last, "new")]
-    assert "can't be read" in caplog.text
+    assert "cannot be read" in caplog.text
     setattr(desk.log, fault, 0.0)
     await trio.sleep(3000)
     assert desk.log.numbers() == [1, 2, 3, 4, 5, again.lines.last]
@@ -273,7 +273,7 @@ async def test_discarded_console_is_forgotten_and_stays_so(desk, autojump_clock)
     await trio.sleep(1)
     desk.log.broken = True
     desk.print(6, 7)
-    desk.scribe.discard(desk.console)
+    desk.writer.discard(desk.console)
     await trio.sleep(1)
     desk.log.broken = False
     desk.console.append(["a last word"])
@@ -285,8 +285,8 @@ async def test_log_of_an_earlier_container_is_removed_at_once_where_no_console_p
     desk.print(1, 5)
     await trio.sleep(60)
     assert "s1" in desk.log._entries
-    desk.scribe.discard_old("s1")
-    await trio.sleep(EVERY / 10)
+    desk.writer.discard_old("s1")
+    await trio.sleep(FLUSH_INTERVAL / 10)
     assert "s1" not in desk.log._entries
 
 
@@ -294,9 +294,9 @@ async def test_console_that_is_discarded_while_it_is_copied_is_forgotten(desk, a
     desk.log.seconds = 5.0
     desk.print(1, 5)
     await trio.sleep(1)
-    desk.scribe.discard(desk.console)
+    desk.writer.discard(desk.console)
     desk.log.seconds = 0.0
-    new = Console(Wake(), "s1", desk.scribe)
+    new = Console(Wake(), "s1", desk.writer)
     await new.restore()
     assert new.lines.last == 0
     assert "s1" not in desk.log._entries
@@ -304,7 +304,7 @@ async def test_console_that_is_discarded_while_it_is_copied_is_forgotten(desk, a
 
 async def test_sweep_that_fails_is_told_and_nothing_else(desk, autojump_clock, caplog):
     desk.log.broken = True
-    await desk.scribe.sweep([])
+    await desk.writer.sweep([])
     assert "could not be removed" in caplog.text
 
 

@@ -204,9 +204,9 @@ def check_truth(schedule, world):
             assert row is not None
             assert row.engine_id == state.engine_id
             assert state.outdated or attrs.evolve(row.spec, **LIGHTD_S) == attrs.evolve(
-                state.asked, **LIGHTD_S
+                state.known_spec, **LIGHTD_S
             )
-            assert state.outdated or row.limits == state.asked.limits
+            assert state.outdated or row.limits == state.known_spec.limits
         if state.traits.up:
             assert row.process is not None, f"{name} is {state.phase} and does not run"
             assert row.started_at == state.started_at
@@ -223,7 +223,7 @@ def is_end_of(name, record):
 async def check_alive(world):
     """What runs is listened to, and everything can be deleted."""
     for member in world.fleet:
-        if member.state.phase is Phase.RUNNING and member.state.asked.startup_command in (
+        if member.state.phase is Phase.RUNNING and member.state.known_spec.startup_command in (
             "stdin-echo",
             "prompt",
         ):

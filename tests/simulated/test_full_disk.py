@@ -60,13 +60,13 @@ class Changes(crashes.Life):
         )
 
     async def rebound(self, world):
-        if world.state().asked.ports != (NEW,) and world.state().change is None:
+        if world.state().known_spec.ports != (NEW,) and world.state().change is None:
             await world.tell(messages.Rebind((NEW,)))
         await self.asks(world, ports=(NEW,))
         await world.wait(Phase.RUNNING)
 
     async def reinstalled(self, world):
-        if world.state().asked.image != "newer:1" and world.state().change is None:
+        if world.state().known_spec.image != "newer:1" and world.state().change is None:
             await world.tell(messages.Reinstall("newer:1", "echo again"))
         await self.asks(world, image="newer:1")
         await world.wait(Phase.OFFLINE)
@@ -86,7 +86,7 @@ class Changes(crashes.Life):
         await world.member().wait_until(
             lambda view: (
                 view.state.change is None
-                and all(getattr(view.state.asked, name) == value for name, value in asked.items())
+                and all(getattr(view.state.known_spec, name) == value for name, value in asked.items())
             )
         )
 

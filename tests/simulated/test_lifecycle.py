@@ -5,7 +5,7 @@ import pytest
 import trio
 
 from actors.container import events, messages
-from actors.container.console.follower import RESIZING
+from actors.container.console.follower import RESIZE_INTERVAL
 from actors.container.engine import Role
 from actors.container.events import Deleted, Exited, Follow
 from actors.container.spec import PortBinding, StopPolicy
@@ -633,7 +633,7 @@ async def test_terminal_that_is_resized_without_end_costs_the_engine_few_calls(a
         member.console.resize(99, 24)
         await trio.sleep(1)
         assert world.engine.terminal_size("s1") == (99, 24)
-        assert len(calls(world, "resize")) - before <= 1 / RESIZING + 3
+        assert len(calls(world, "resize")) - before <= 1 / RESIZE_INTERVAL + 3
 
 
 async def test_size_that_is_given_while_another_is_being_set_is_not_lost(autojump_clock):

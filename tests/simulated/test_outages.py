@@ -162,7 +162,7 @@ async def test_look_that_stalls_on_one_container_keeps_nobody_else_waiting(autoj
 
         engine.faults = faults
         async with open_daemon(journal, engine) as world:
-            with trio.fail_after(fleet_module.LOOK_PATIENCE + 1):
+            with trio.fail_after(fleet_module.INSPECTION_TIMEOUT + 1):
                 await world.wait_engine()
             assert (await world.wait(Phase.OFFLINE, "s2")).exit.code == 5
             await world.tell(messages.Start(), "s2")

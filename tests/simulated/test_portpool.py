@@ -170,7 +170,7 @@ async def test_other_ports_are_held_beside_the_old_ones_until_the_container_has_
         await world.member().wait_until(lambda view: view.state.change is None)
         await pool.wait_followed()
         assert (owner(pool), owner(pool, OTHER)) == (None, "s1")
-        assert world.state().asked.ports == (OTHER_BINDING,)
+        assert world.state().known_spec.ports == (OTHER_BINDING,)
 
 
 async def test_ports_that_could_not_be_had_are_given_back_and_the_old_ones_are_kept(autojump_clock):

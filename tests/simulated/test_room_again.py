@@ -13,7 +13,7 @@ import trio
 
 from actors.container import messages
 from actors.container.console.console import Console
-from actors.container.console.follower import Watch
+from actors.container.console.follower import Follower
 from actors.container.console.log import MemoryConsoleLog
 from actors.container.console.runs import LiveRun
 from actors.container.effects import WatchConsole
@@ -207,7 +207,7 @@ async def test_late_output_is_never_put_behind_the_next_runs(autojump_clock):
     async with fake.open_fake_engine() as engine, trio.open_nursery() as nursery:
         console, effect = Console(Wake()), WatchConsole(1, "gone", None, None, awaited=False)
         run = LiveRun(1, "gone", started_at=1.0, ended=True)
-        watch = Watch(engine, console, effect, run, compile_pattern, trio.current_time)
+        watch = Follower(engine, console, effect, run, compile_pattern, trio.current_time)
         async with console.reading:
             nursery.start_soon(watch.run, Ref(Mailbox()))
             await trio.sleep(1)

@@ -30,9 +30,9 @@ LINES = 10_000
 SIZE = 1024 * 1024
 NOTES = 100
 INPUTS = 64
-SEAMS = 64
-WORDS = 20
-LONGEST_WORD = 500
+MARKERS = 64
+TAIL_LINES = 20
+LONGEST_TAIL_LINE = 500
 LONGEST_NOTE = 4000
 STEP = 500
 """Lines that are made into texts in one step."""
@@ -56,7 +56,7 @@ class OrderingMarker:
 
 
 @attrs.frozen
-class Begun:
+class RunStart:
     """A process's life on the console: its lines come after number ``line``."""
 
     life: str
@@ -109,7 +109,7 @@ class Console:
     lines: Scrollback = attrs.field(init=False)
     notes: Ring[str] = attrs.field(init=False)
     read_at: float | None = None
-    begun: deque[Begun] = attrs.field(factory=lambda: deque([Begun("", 0)], maxlen=SEAMS))
+    run_starts: deque[RunStart] = attrs.field(factory=lambda: deque([RunStart("", 0)], maxlen=MARKERS))
     kept: int = 0
     kept_volume: int = 0
     kept_life: str = ""
@@ -124,7 +124,7 @@ class Console:
     _restored: bool = False
     _input: deque[bytes] | None = None
     _input_arrived: Wake = attrs.field(factory=Wake)
-    _seams: deque[OrderingMarker] = attrs.field(factory=lambda: deque(maxlen=SEAMS))
+    _markers: deque[OrderingMarker] = attrs.field(factory=lambda: deque(maxlen=MARKERS))
 
     def __attrs_post_init__(self) -> None:
         """Share one wake among all that a viewer waits for."""
@@ -154,7 +154,7 @@ class Console:
         if not self._restored and self.keeper is not None:
             tail = await self.keeper.restore(self)
             self.lines.resume(Stretch(tail.last - len(tail.lines) + 1, tail.lines))
-            self.begun = deque([Begun(tail.life, tail.begins)], maxlen=SEAMS)
+            self.run_starts = deque([RunStart(tail.life, tail.begins)], maxlen=MARKERS)
             self.read_at, self.kept, self.kept_life = tail.read_at, tail.last, tail.life
             self.kept_volume = self.lines.volume
             self._restored = True
@@ -189,15 +189,15 @@ class Console:
 
     def begin(self, life: str) -> None:
         """Let what is printed from now on belong to ``life``; nothing where it does already."""
-        if self.begun[-1].life != life:
+        if self.run_starts[-1].life != life:
             self.finish()
-            self.begun.append(Begun(life, self.lines.last))
+            self.run_starts.append(RunStart(life, self.lines.last))
             self._note()
 
     @property
     def of_this_life(self) -> Sequence[str]:
         """The last lines of the present life."""
-        return self.lines.tail(min(TAIL, self.lines.last - self.begun[-1].line)).items
+        return self.lines.tail(min(TAIL, self.lines.last - self.run_starts[-1].line)).items
 
     def write(self, chunk: bytes) -> Block:
         """Append what the process printed, and return the lines that it completed."""
@@ -237,30 +237,30 @@ class Console:
 
     def mark(self, position: int) -> None:
         """Note that everything up to the event at ``position`` has happened by now."""
-        if not self._seams or self._seams[-1].position < position:
-            self._seams.append(OrderingMarker(position, self.lines.last, self.notes.last))
+        if not self._markers or self._markers[-1].position < position:
+            self._markers.append(OrderingMarker(position, self.lines.last, self.notes.last))
 
-    def seam(self, position: int) -> OrderingMarker:
+    def marker(self, position: int) -> OrderingMarker:
         """Return where the event at ``position`` stands; for an old one that is the latest it can be."""
         found = OrderingMarker(position, self.lines.last, self.notes.last)
-        for seam in reversed(self._seams):
-            if seam.position < position:
+        for each in reversed(self._markers):
+            if each.position < position:
                 break
-            found = seam
+            found = each
         return found
 
-    def last_words(self, life: str) -> tuple[str, ...]:
+    def tail_of(self, life: str) -> tuple[str, ...]:
         """Return the last lines that were printed in ``life``, without control sequences and shortened."""
         first, end = 0, self.lines.last
-        for start in reversed(self.begun):
+        for start in reversed(self.run_starts):
             if start.life == life:
                 first = start.line
                 break
             end = start.line
         else:
             return ()
-        last = self.lines.read(max(first, end - WORDS), min(WORDS, end - first))
-        return tuple(_to_word(line) for line in last.items)
+        last = self.lines.read(max(first, end - TAIL_LINES), min(TAIL_LINES, end - first))
+        return tuple(_to_tail_line(line) for line in last.items)
 
     @property
     def partial(self) -> bytes:
@@ -324,6 +324,6 @@ class Readiness:
         return self.seen
 
 
-def _to_word(line: str) -> str:
+def _to_tail_line(line: str) -> str:
     """Return the beginning of a line as a person reads it; of one that is mostly not to be read, less."""
-    return to_plain(line[: 4 * LONGEST_WORD].encode()).decode()[:LONGEST_WORD]
+    return to_plain(line[: 4 * LONGEST_TAIL_LINE].encode()).decode()[:LONGEST_TAIL_LINE]

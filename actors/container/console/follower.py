@@ -32,24 +32,24 @@ Ended = Inspected | AbsenceReported
 
 SLICE = 32 * 1024
 """Bytes that are searched for the start pattern in one step."""
-SEARCHING = 0.25
+SEARCH_LIMIT = 0.25
 """Seconds of processor that the search of one chunk may take: the process waits for it, and so does a kill.
 A pattern that is so slow with what is printed is not looked for in the rest of the chunk."""
 SHORT = 4 * 1024
 """Bytes of output that are no matter of turns."""
-GATHERING = 0.025
+GATHER_DELAY = 0.025
 """Seconds in which a long unfinished line may grow: it is searched from its beginning each time."""
 
-RESIZING = 0.1
+RESIZE_INTERVAL = 0.1
 """Seconds between two calls of the engine for the size of a terminal, however often a page is resized."""
 
-REST = 2.0
-_LOOKS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)
+REST_TIMEOUT = 2.0
+_POLL_DELAYS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)
 BACKOFF = Backoff(0.1, 10.0)
 
 
 @attrs.define(eq=False)
-class Watch:
+class Follower:
     """Follows the console of one run.
 
     A snapshot in which the process started at ``effect.previous`` is of the run before this one, and ignored.
@@ -73,11 +73,11 @@ class Watch:
 
     async def run(self, ref: Ref[Message]) -> Message:
         """Read until the process is gone; return what the engine said of it then, once the start was told."""
-        before = self.console.begun[-1].life
+        before = self.console.run_starts[-1].life
         try:
             return await self._run(ref)
         except trio.Cancelled:
-            with trio.move_on_after(REST, shield=True):
+            with trio.move_on_after(REST_TIMEOUT, shield=True):
                 await self._read_rest({before, self.live.life})
             raise
 
@@ -92,7 +92,7 @@ class Watch:
         self.live.attached.set()
         self.live.drained.set()
         await self.live.up.wait()
-        return attrs.evolve(ended, tail=self.console.last_words(self.live.life))
+        return attrs.evolve(ended, tail=self.console.tail_of(self.live.life))
 
     async def _read_rest(self, lives: Container[str]) -> None:
         """Read what the log has of a run that ended unread, unless the console has gone on from ``lives``."""
@@ -100,7 +100,7 @@ class Watch:
         if not self.live.ended or started_at is None or self.live.drained.is_set():
             return
         async with self.console.reading:
-            if self.console.begun[-1].life in lives:
+            if self.console.run_starts[-1].life in lives:
                 try:
                     await self._reader.make_up(started_at, self.clock())
                 except (EngineUnavailable, Missing):
@@ -173,7 +173,7 @@ class Watch:
                 block = await self._reader.take(chunk)
                 await self._look_for_readiness(block, readiness, ref)
                 if readiness.looks and len(self.console.partial) > SHORT:
-                    await trio.sleep(GATHERING)
+                    await trio.sleep(GATHER_DELAY)
         except EngineUnavailable:
             return  # the end of the stream, however it comes, proves nothing
 
@@ -193,7 +193,7 @@ class Watch:
                 await self.console.turns.next()
             if await readiness.look(lines):
                 return True
-            if readiness.seconds - spent > SEARCHING:
+            if readiness.seconds - spent > SEARCH_LIMIT:
                 break
         return False
 
@@ -217,11 +217,11 @@ class Watch:
             except EngineUnavailable:
                 return
             shown = size
-            await trio.sleep(RESIZING)
+            await trio.sleep(RESIZE_INTERVAL)
 
     async def _ask(self) -> Ended | None:
         """Return what the engine says of the process that stopped printing; None where it still runs."""
-        for seconds in _LOOKS:
+        for seconds in _POLL_DELAYS:
             await trio.sleep(seconds)
             snapshot = await self.engine.inspect(self.effect.engine_id)
             if snapshot is None:

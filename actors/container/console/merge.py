@@ -36,33 +36,33 @@ class LogLine:
 
 def to_log_lines(backlog: Backlog) -> Steps[list[LogLine]]:
     """Return the lines of a backlog, those that are too long cut as the stream's are."""
-    told: list[LogLine] = []
+    logged: list[LogLine] = []
     for begin in range(0, len(backlog.lines), STEP):
         lines = backlog.lines[begin : begin + STEP]
-        told += [LogLine(logged.at, text) for logged in lines for text in to_pieces(logged.line)]
+        logged += [LogLine(logged.at, text) for logged in lines for text in to_pieces(logged.line)]
         yield
-    return told
+    return logged
 
 
-def find_end(kept: Sequence[str], told: Sequence[LogLine], read_at: float) -> Steps[int | None]:
-    """Return how many lines of ``told`` are kept already: ``told`` goes on there.
+def find_end(kept: Sequence[str], logged: Sequence[LogLine], read_at: float) -> Steps[int | None]:
+    """Return how many lines of ``logged`` are kept already: ``logged`` goes on there.
 
     ``read_at`` is when the last kept line was read. None where the two don't meet.
     """
     if not kept:
         return 0
-    texts = [each.text for each in told]
-    known = sum(each.at <= read_at for each in told)
+    texts = [each.text for each in logged]
+    known = sum(each.at <= read_at for each in logged)
     best: tuple[bool, int, int] | None = None
     found = None
     common_ends = yield from _common_ends(kept, texts)
     for count, common in enumerate(common_ends, 1):
         if not count % STEP:
             yield
-        if not common or told[count - 1].at > read_at + LATE:
+        if not common or logged[count - 1].at > read_at + LATE:
             continue
         nearness = -abs(count - known)
-        whole = common == min(len(kept), count)  # else something before it is told by one of them only
+        whole = common == min(len(kept), count)  # else something before it is printed by one of them only
         fit = (whole, nearness, common) if whole else (whole, common, nearness)
         if best is None or fit > best:
             best, found = fit, count
@@ -91,18 +91,18 @@ def _reach(joined: Sequence[str | None]) -> Steps[list[int]]:
     return reach
 
 
-def find_begin(told: Sequence[str], live: Sequence[str]) -> Steps[int | None]:
-    """Return the index of the first line of ``told`` from which on the stream ``live`` tells the same.
+def find_begin(logged: Sequence[str], live: Sequence[str]) -> Steps[int | None]:
+    """Return the index of the first line of ``logged`` from which on the stream ``live`` tells the same.
 
     They agree as far as both go, and the first of ``live`` may lack its head. None where they don't.
     """
-    first, others = live[0], live[1 : len(told)]
-    reach = yield from _reach([*others, None, *told])
-    for start, whole in enumerate(told):
+    first, others = live[0], live[1 : len(logged)]
+    reach = yield from _reach([*others, None, *logged])
+    for start, whole in enumerate(logged):
         if not (start + 1) % STEP:
             yield
         if whole == first or (first and whole.endswith(first)):
-            rest = len(told) - start - 1
+            rest = len(logged) - start - 1
             if rest == 0 or reach[len(others) + 1 + start + 1] >= min(rest, len(others)):
                 return start
     return None

@@ -32,7 +32,7 @@ EARLY: Final = 0.001
 """Seconds by which the engine's clock may be behind ours."""
 
 WAITING: Final = 0.03
-"""Seconds after the log was read within which the stream has told what it repeats, while nobody is busy."""
+"""Seconds after the log was read within which an idle stream delivers what it repeats of the log."""
 
 HELD: Final = 1000
 """Lines of the stream that are compared with the log, or one more than the log has if that is more."""
@@ -53,7 +53,7 @@ class Reader:
     clock: Callable[[], float]
     _since: float = 0.0
     _made_up_at: float = 0.0
-    _told: Sequence[str] | None = None
+    _logged: Sequence[str] | None = None
     _held: list[str] = attrs.field(factory=list)
     _start: int = 0
     _compared: int = 0
@@ -62,7 +62,7 @@ class Reader:
     def begin(self) -> None:
         """Let what comes be read as it comes: the process is started after the attachment."""
         self.console.begin(self.life)
-        self._told = None
+        self._logged = None
 
     async def make_up(self, started_at: float, asked_at: float) -> list[str]:
         """Put on the console what was printed before the attachment, which was asked for at ``asked_at``.
@@ -75,28 +75,28 @@ class Reader:
         head += console.take_partial()
         kept, read_at = console.of_this_life, console.read_at or 0.0
         backlog = await self._backlog(started_at, read_at - OVERLAP if kept else started_at)
-        told, index = await self._lay_over(kept, backlog, read_at)
+        logged, index = await self._lay_over(kept, backlog, read_at)
         if index is None and self._since > started_at:
             backlog = await self._backlog(started_at, started_at)
-            told, index = await self._lay_over(kept, backlog, read_at)
-        lines = [each.text for each in told[index or 0 :]]
-        if (index is None and told) or (not kept and backlog.cut):
+            logged, index = await self._lay_over(kept, backlog, read_at)
+        lines = [each.text for each in logged[index or 0 :]]
+        if (index is None and logged) or (not kept and backlog.cut):
             lines.insert(0, LOST)
         self._head = "" if lines else head
-        self._told = [each.text for each in told if each.at >= asked_at - EARLY]
+        self._logged = [each.text for each in logged if each.at >= asked_at - EARLY]
         self._start = self._compared = 0
         self._put(to_block(lines))
         self._made_up_at = self.clock()
         return lines
 
     async def take(self, chunk: bytes) -> Block:
-        """Put on the console what the stream told, and return the lines that it completed."""
+        """Put on the console what the stream logged, and return the lines that it completed."""
         block = self.console.split(chunk)
-        if self._told is not None and block.count:
-            most = max(len(self._told) + 1, HELD)
+        if self._logged is not None and block.count:
+            most = max(len(self._logged) + 1, HELD)
             lines, rest = block.split(most - len(self._held))
             self._held += lines
-            block = join([to_block(await self._settle(self._told)), rest])
+            block = join([to_block(await self._settle(self._logged)), rest])
         self._put(block)
         return block
 
@@ -111,15 +111,15 @@ class Reader:
     ) -> tuple[Sequence[LogLine], int | None]:
         """Return the lines of the log, and from which on they are not kept; see ``find_end``."""
         turns = self.console.turns
-        told = await turns.run(to_log_lines(backlog))
-        return told, await turns.run(find_end(kept, told, read_at))
+        logged = await turns.run(to_log_lines(backlog))
+        return logged, await turns.run(find_end(kept, logged, read_at))
 
-    async def _settle(self, told: Sequence[str]) -> list[str]:
+    async def _settle(self, logged: Sequence[str]) -> list[str]:
         """Return what is new of the stream's first lines; nothing yet where more of them must be seen."""
-        repeated = await self._count_repeated(told)
+        repeated = await self._count_repeated(logged)
         if repeated > len(self._held):
             return []
-        live, self._held, self._told = self._held, [], None
+        live, self._held, self._logged = self._held, [], None
         lines = live[repeated:]
         if not repeated:
             lines = await self._complete(live) or [self._head + live[0], *live[1:]]
@@ -128,14 +128,14 @@ class Reader:
         self._head = ""
         return lines
 
-    async def _count_repeated(self, told: Sequence[str]) -> int:
-        """Return how many last lines of ``told`` the stream begins with; perhaps more than have come."""
+    async def _count_repeated(self, logged: Sequence[str]) -> int:
+        """Return how many last lines of ``logged`` the stream begins with; perhaps more than have come."""
         held, known, self._compared = self._held, self._compared, len(self._held)
-        goes_on = told[self._start + known : self._start + len(held)]
+        goes_on = logged[self._start + known : self._start + len(held)]
         if not known or goes_on != held[known : known + len(goes_on)]:  # else only what is new is compared
-            found = await self.console.turns.run(find_begin(told, held))
-            self._start = len(told) if found is None else found
-        return len(told) - self._start
+            found = await self.console.turns.run(find_begin(logged, held))
+            self._start = len(logged) if found is None else found
+        return len(logged) - self._start
 
     async def _complete(self, live: list[str]) -> list[str]:
         """Return the stream's first lines, the first one whole, and what was printed just before them.
@@ -158,8 +158,8 @@ class Reader:
         """Return the lines of the log that are not on the console yet."""
         backlog = await self.engine.backlog(self.engine_id, self._since)
         kept, read_at = self.console.of_this_life, self.console.read_at or 0.0
-        told, index = await self._lay_over(kept, backlog, read_at)
-        return [] if index is None else [each.text for each in told[index:]]
+        logged, index = await self._lay_over(kept, backlog, read_at)
+        return [] if index is None else [each.text for each in logged[index:]]
 
     async def _backlog(self, started_at: float, since: float) -> Backlog:
         self._since = max(started_at, since)

@@ -14,8 +14,8 @@ import attrs
 from actors.container.console.lines import Block, to_block, to_texts
 from actors.kernel.ephemeral import Stretch, Wake
 
-MANY: Final = 500
-SIZE: Final = 32 * 1024
+BLOCK_LINES: Final = 500
+BLOCK_BYTES: Final = 32 * 1024
 """Lines, and bytes, of one kept block at most, but for one line that is longer."""
 
 
@@ -142,7 +142,7 @@ class Scrollback:
 def _find_last(data: bytes, count: int, limit: int) -> int:
     """Return where the last ``limit`` of ``count`` lines begin, after fewer looks than ``data`` has bits."""
     low, high, skip = 0, len(data), count - limit
-    while skip > MANY:
+    while skip > BLOCK_LINES:
         middle = (low + high) // 2
         found = data.count(b"\n", low, middle)
         if found < skip:
@@ -156,13 +156,13 @@ def _to_pieces(data: bytes) -> Iterator[Block]:
     at = 0
     while at <= len(data):
         end = len(data)
-        if end - at > SIZE:
-            end = data.rfind(b"\n", at, at + SIZE + 1)
+        if end - at > BLOCK_BYTES:
+            end = data.rfind(b"\n", at, at + BLOCK_BYTES + 1)
             end = data.find(b"\n", at) if end < 0 else end
             end = len(data) if end < 0 else end
         count = data.count(b"\n", at, end) + 1
-        if count > MANY:
-            end -= len(data[at:end].split(b"\n", MANY)[-1]) + 1
-            count = MANY
+        if count > BLOCK_LINES:
+            end -= len(data[at:end].split(b"\n", BLOCK_LINES)[-1]) + 1
+            count = BLOCK_LINES
         yield Block(count, data[at:end])
         at = end + 1

@@ -116,7 +116,7 @@ class ContainerSource:
     def _publish(self, publish: Publish, until: int) -> bool:
         """Publish what is new, as far as a frame of lines goes; return true where nothing was left out."""
         while self._pending and self._pending[0].position <= self.member.view.position:
-            seam = self._console.seam(self._pending[0].position)
+            seam = self._console.marker(self._pending[0].position)
             if not self._publish_lines(publish, seam.line):
                 return False
             record = self._pending.popleft()
