@@ -3,7 +3,8 @@
 1. A *pass* of the loop runs all tasks that are ready. Nobody else is served until it ends. An instrument of
    Trio measures each pass: that costs a microsecond and wakes nothing.
 2. What a long pass is busy with can be seen from another thread alone. It looks at the stack when a pass has
-   run for ``LOOK`` seconds, and sleeps while the loop waits for something to do.
+   run for ``LOOK`` seconds, and sleeps once the loop had nothing to do for as long; to be woken for each pass
+   would cost more than the pass.
 3. A pass over ``BLOCKED`` seconds is logged when it ends, with the innermost function of ours and the name of
    the task: at most once in ``TOLD_EVERY`` seconds for each function. On a machine that is overloaded a pass
    may be long through no fault of what runs in it.
@@ -104,15 +105,22 @@ class Passes(trio.abc.Instrument):
     def watch(self) -> None:
         """Look at what runs whenever a pass takes long, until ``close``."""
         while not self._closed:
-            self._asleep = True
-            if self._began is math.inf:
-                self._called.wait()
-            self._asleep = False
-            self._called.clear()
             number = self._passes
             time.sleep(LOOK)
-            if self._passes == number and self._began is not math.inf:
+            if self._passes != number:
+                continue
+            if self._began is math.inf:
+                self._sleep()
+            else:
                 self._sight = _look(sys._current_frames().get(self._thread))  # noqa: SLF001 - its documented name
+
+    def _sleep(self) -> None:
+        """Return when the loop has something to do."""
+        self._asleep = True
+        if self._began is math.inf and not self._closed:
+            self._called.wait()
+        self._asleep = False
+        self._called.clear()
 
     def close(self) -> None:
         """Have ``watch`` return."""

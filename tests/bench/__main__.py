@@ -23,6 +23,7 @@ from tests.bench import (
     restart,
     startup,
     transfer,
+    viewer,
 )
 
 BENCHES = {
@@ -40,6 +41,7 @@ BENCHES = {
     "transfer": transfer.run,
     "restart": restart.run,
     "startup": startup.run,
+    "viewer": viewer.run,
 }
 
 

@@ -1,6 +1,6 @@
 """When the next lines of a console are sent."""
 
-from lightd.http.live.pacing import LONG, SHORT, Pace
+from lightd.http.live.pacing import FEW, LONG, LONGEST, PROMPT, SHORT, Pace
 
 
 def pauses(rate, seconds, pace=None, begun=0.0):
@@ -33,3 +33,19 @@ def test_pace_of_nothing_sent_is_no_pause():
     pace = Pace()
     pace.pause(100_000, 0.0)
     assert pace.pause(0, 0.0) == 0.0
+
+
+def test_fast_console_is_sent_promptly_to_few_viewers():
+    def pauses(viewers):
+        pace = Pace()
+        return {pace.pause(1, number / 1000, viewers=viewers) for number in range(3000)}
+
+    assert pauses(FEW) == {0.0, PROMPT}
+    assert pauses(FEW + 1) == {0.0, SHORT, LONG}
+
+
+def test_budget_of_frames_holds_for_few_viewers_too():
+    pace = Pace()
+    for number in range(100):
+        pace.pause(10_000, number / 100, frames=20, viewers=1)
+    assert pace.pause(10_000, 1.0, frames=20, viewers=1) == LONGEST

@@ -14,7 +14,7 @@ from actors.container.stats import Stats
 from lightd.http.live import frames
 from lightd.http.live.broadcast import BroadcastBroken
 from lightd.http.live.hub import open_hub
-from lightd.http.live.pacing import LONG
+from lightd.http.live.pacing import FEW, LONG, PROMPT
 from tests.simulated.world import a_spec, open_world
 
 
@@ -113,7 +113,44 @@ async def test_quiet_console_is_sent_at_once_and_a_fast_one_in_batches(autojump_
             await trio.sleep(0.001)
         await trio.sleep(1)
         assert page.text == "quiet\n" * 10 + "fast\n" * 1000
-        assert len(page.frames) - before < 1.0 / LONG + 100
+        assert len(page.frames) - before < 1.0 / PROMPT + 100
+
+
+@pytest.mark.parametrize(("viewers", "most"), [(1, PROMPT), (FEW, PROMPT), (FEW + 1, LONG)])
+async def test_line_of_a_fast_console_is_as_old_as_the_pause_at_most(autojump_clock, viewers, most):
+    async with open_watched() as (world, stations, page), trio.open_nursery() as nursery:
+        for _ in range(viewers - 1):
+            nursery.start_soon(look_on, stations, world.member(), Page())
+        await wait_all_tasks_blocked()
+        written = {}
+        for number in range(1000):
+            world.member().console.write(b"%d\n" % number)
+            written[str(number)] = trio.current_time()
+            await trio.sleep(0.001)
+        await trio.sleep(1)
+        ages = [
+            at - written[line]
+            for at, frame in page.frames
+            if frame["event"] == "console"
+            for line in frame["data"].split()
+        ]
+        assert len(ages) == 1000
+        assert max(ages) == pytest.approx(most, abs=0.0011)
+        nursery.cancel_scope.cancel()
+
+
+async def test_first_line_after_a_flood_and_a_silence_is_sent_at_once(autojump_clock):
+    async with open_watched() as (world, _stations, page):
+        console = world.member().console
+        for _ in range(100):
+            console.write(b"fast\n" * 100)
+            await trio.sleep(0.001)
+        await trio.sleep(2 * LONG)
+        console.write(b"the first\n")
+        now = trio.current_time()
+        await wait_all_tasks_blocked()
+        assert page.frames[-1][0] == now
+        assert page.frames[-1][1]["data"] == "the first\n"
 
 
 async def test_container_without_viewers_is_not_framed(autojump_clock, monkeypatch):

@@ -2,12 +2,12 @@
 
 - An attach that is not read blocks the container's output after a few megabytes, and then ``kill`` too.
   Whoever receives goes on receiving; nothing here waits for anybody else.
-- After a small piece the next read waits 5 ms: a chatty console costs a third, and the engine, too, has
-  more for us at once.
+- A program that prints without a pause is read every few milliseconds (``ReadPause``).
 - ``stdin=1`` always: Docker 20.10 leaks goroutines for each closed attach without it. The keys that detach
   are ones that nobody types; by default ctrl-p ctrl-q in what a user sends would end the stream.
 """
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -20,10 +20,11 @@ from actors.container.engine import EngineUnavailable, Missing
 from lightd.engines.docker import streams
 from lightd.engines.docker.frames import Unframer
 from lightd.engines.docker.translate import Refused, to_container_path, to_fault
+from lightd.engines.read_pause import ReadPause
 
 READ: Final = 256 * 1024
-SMALL: Final = 64 * 1024
-PAUSE: Final = 0.005
+FIRST_READ: Final = 64 * 1024
+"""What is read of a console that does not fill it: the memory for more is mapped anew for every read."""
 PIECES: Final = 1000
 """Heads and contents of frames that are looked at in one step: a program that writes byte by byte makes
 26,000 frames of what is read at once."""
@@ -43,7 +44,9 @@ class DockerAttachment:
     _unframer: Unframer | None
     _waiting: bytes
     _framed: bytes = b""
-    _small: bool = False
+    _wait: float = 0.0
+    _size: int = FIRST_READ
+    _pause: ReadPause = attrs.field(factory=ReadPause)
     _ended: bool = False
     _sending: trio.Lock = attrs.field(factory=trio.Lock)
 
@@ -72,14 +75,26 @@ class DockerAttachment:
         if self._waiting:
             data, self._waiting = self._waiting, b""
             return data
-        if self._small:
-            await trio.sleep(PAUSE)
         try:
-            data = bytes(await self._socket.receive_some(READ))
-        except trio.BrokenResourceError:
+            data = await self._receive()
+        except (OSError, trio.ClosedResourceError):
             return b""  # a cut stream has ended, and means as little
-        self._small = len(data) < SMALL
+        self._size = READ if len(data) == self._size else FIRST_READ
+        self._wait = self._pause.after(len(data), trio.current_time())
         return data
+
+    async def _receive(self) -> bytes:
+        """Return what has come, after one wait; ``SocketStream.receive_some`` tries before it, in vain."""
+        descriptor = self._socket.socket.fileno()
+        if self._wait:
+            await trio.sleep(self._wait)
+        else:
+            await trio.lowlevel.wait_readable(descriptor)
+        while True:
+            try:
+                return os.read(descriptor, self._size)
+            except BlockingIOError:
+                await trio.lowlevel.wait_readable(descriptor)
 
 
 @asynccontextmanager

@@ -10,10 +10,9 @@ import attrs
 import trio
 
 from actors.container.engine import EngineUnavailable
+from lightd.engines.read_pause import ReadPause
 
 READ: Final = 256 * 1024
-SMALL: Final = 64 * 1024
-PAUSE: Final = 0.005  # after a small piece: reduces the cost of a console that prints often by a third
 
 
 @attrs.define(eq=False)
@@ -23,7 +22,8 @@ class ProcessAttachment:
     _stream: trio.SocketStream | None = None
     _waiting: bytes = b""
     _came: trio.Event = attrs.field(factory=trio.Event)
-    _small: bool = False
+    _wait: float = 0.0
+    _pause: ReadPause = attrs.field(factory=ReadPause)
     _sending: trio.Lock = attrs.field(factory=trio.Lock)
 
     def connect(self, stream: trio.SocketStream, waiting: bytes) -> None:
@@ -50,13 +50,13 @@ class ProcessAttachment:
         if self._stream is None:
             await trio.lowlevel.checkpoint()
             return b""
-        if self._small:
-            await trio.sleep(PAUSE)
+        if self._wait:
+            await trio.sleep(self._wait)
         try:
             data = bytes(await self._stream.receive_some(READ))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return b""
-        self._small = len(data) < SMALL
+        self._wait = self._pause.after(len(data), trio.current_time())
         return data
 
     async def send(self, data: bytes) -> None:

@@ -58,7 +58,7 @@ class Channel(Generic[S]):
             before = self.feed.head
             lines = await self._look()
             now = trio.current_time()
-            pause = pace.pause(lines, now, self.feed.head - before)
+            pause = pace.pause(lines, now, self.feed.head - before, self.feed.viewers)
             if pause < LONG:  # the next line may come after the pause: then the pause wakes nobody
                 if self.source.over:
                     self.feed.end()

@@ -5,6 +5,9 @@ second nothing is gained by waiting. Up to ``FAST`` a person still reads along: 
 was printed in one go, and keeps every line well under 15 ms. Beyond that nobody reads line by line, and
 25 ms make 40 writes a second of any number of lines.
 
+For up to ``FEW`` viewers the writes cost less than reading the console does. 5 ms are less than it is read
+apart (``lightd.engines.read_pause``), so what was read is sent at once.
+
 A console that prints more than anybody could want is sent so much of it as its ``Budget`` has, and so is all
 that is sent of those who do: what they are too fast for is a gap.
 """
@@ -14,7 +17,8 @@ import math
 import attrs
 
 SLOW, FAST = 20.0, 100.0
-SHORT, LONG = 0.010, 0.025
+PROMPT, SHORT, LONG = 0.005, 0.010, 0.025
+FEW = 4
 WINDOW = 1.0
 MOST = 2 * FAST * WINDOW
 """More is not remembered: a console is quick again within a second or two after a flood."""
@@ -56,17 +60,19 @@ class Pace:
     _recent: float = 0.0
     _at: float = -math.inf
 
-    def pause(self, lines: int, now: float, frames: int = 1) -> float:
+    def pause(self, lines: int, now: float, frames: int = 1, viewers: int = FEW + 1) -> float:
         """Return how long to wait after ``lines`` were sent ``now`` in ``frames``, 0 where not at all."""
         if not lines:
             return 0.0
-        pause, more = self._to_pause(lines, now), frames - 1
+        pause, more = self._to_pause(lines, now, viewers), frames - 1
         return max(pause, self._own.spend(more, now), self.all.spend(more, now)) if more else pause
 
-    def _to_pause(self, lines: int, now: float) -> float:
+    def _to_pause(self, lines: int, now: float, viewers: int) -> float:
         recent = self._recent * math.exp((self._at - now) / WINDOW) + lines
         self._recent = min(recent, MOST)
         self._at = now
         if self._recent <= SLOW * WINDOW:
             return 0.0
+        if viewers <= FEW:
+            return PROMPT
         return SHORT if self._recent <= FAST * WINDOW else LONG
