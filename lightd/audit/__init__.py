@@ -1,1 +1,1 @@
-"""The audit: who asked for what, and what became of it."""
+"""The audit: which token requested which change, and with which result."""

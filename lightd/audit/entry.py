@@ -1,7 +1,8 @@
-"""What the audit holds: values, and the Protocol of the place that keeps them.
+"""The entries of the audit, and the Protocol of the table that stores them.
 
-A call is noted twice: as begun before anything is done for it, and as ended before it is answered. What has
-begun and never ended, as the process was killed, is an entry too: ``INTERRUPTED``, without a status.
+A call is written twice: when it begins, before anything is done for it, and when it has ended, before the
+response. A call that never ended, because the process was killed, becomes an entry too: ``INTERRUPTED``,
+without a status.
 """
 
 from collections.abc import Sequence
@@ -11,22 +12,21 @@ import attrs
 
 from lightd.logs.redaction import redact
 
-LONGEST = 512  # bytes of a text that a client chooses: with so many entries they are what the audit takes
+LONGEST = 512  # bytes of a text from a client; these texts decide the size of the audit
 
 UNANSWERED = "unanswered"
-"""The client left before its answer, or the daemon was stopped; what was asked for may be done or not."""
+"""The client disconnected before the response, or the daemon was stopped; the call may have been executed."""
 
 INTERRUPTED = "interrupted"
-"""The daemon was killed before it could answer; what was asked for may be done or not."""
-
+"""The daemon was killed before the response; the call may have been executed."""
 
 FIRST_ERROR: Final = 400
-"""The first status that says that nothing was done."""
+"""The lowest status that means that nothing was done."""
 
 
 @attrs.frozen
 class Asked:
-    """Who asked for what. ``at`` is Unix seconds; ``route`` is the path, without its query."""
+    """A request. ``at`` is Unix seconds; ``route`` is the path without the query."""
 
     at: float
     token_id: str
@@ -38,7 +38,7 @@ class Asked:
 
 @attrs.frozen
 class Outcome:
-    """What became of it. ``status`` is HTTP's, None where nobody was answered; then ``code`` says why."""
+    """The result of a request: its HTTP status, None if there was no response; then ``code`` says why."""
 
     status: int | None
     code: str | None = None
@@ -47,13 +47,13 @@ class Outcome:
 
     @property
     def is_refusal(self) -> bool:
-        """Whether it is known that nothing was done."""
+        """Whether nothing was done, according to the status."""
         return self.status is not None and self.status >= FIRST_ERROR
 
 
 @attrs.frozen
 class Entry:
-    """One entry; ``seq`` counts up from 1, without gaps, and is never given twice."""
+    """One entry; ``seq`` counts from 1 without gaps and is never assigned twice."""
 
     seq: int
     asked: Asked
@@ -62,7 +62,7 @@ class Entry:
 
 @attrs.frozen
 class Begun:
-    """A call that is about to be carried out, under a number that it alone has in this life of the daemon."""
+    """A call that begins; ``number`` is unique in this process."""
 
     number: int
     asked: Asked
@@ -70,7 +70,7 @@ class Begun:
 
 @attrs.frozen
 class Ended:
-    """What became of a call; ``number`` is None where it was not noted before."""
+    """A call that has ended; ``number`` is None if its beginning was not written."""
 
     number: int | None
     asked: Asked
@@ -78,27 +78,27 @@ class Ended:
 
 
 class Table(Protocol):
-    """Where entries are kept. All of it raises ``JournalUnavailable``."""
+    """Stores entries. Every method raises ``JournalUnavailable``."""
 
     async def interrupt(self) -> int:
-        """Make entries of all that has begun and not ended; return how many there were."""
+        """Turn all calls that began and did not end into entries; return their number."""
 
     async def write(self, begun: Sequence[Begun], ended: Sequence[Ended]) -> None:
-        """Note ``begun``, then make entries of ``ended``, in this order: all of it, or nothing.
+        """Write ``begun``, then entries for ``ended``, in this order: all of it, or nothing.
 
-        It outlives the process, and a loss of power too where anything that ``ended`` was carried out.
+        It survives the end of the process, and also a power failure if any of ``ended`` was executed.
         """
 
     async def read(self, since: int, limit: int) -> Sequence[Entry]:
-        """Return at most ``limit`` entries with a ``seq`` over ``since``, oldest first."""
+        """Return at most ``limit`` entries with a ``seq`` greater than ``since``, oldest first."""
 
     async def prune(self, before: float, most: int, limit: int) -> int:
-        """Forget at most ``limit`` of the oldest entries; return how many.
+        """Delete at most ``limit`` of the oldest entries; return their number.
 
-        Only those that were asked for ``before`` then, or behind which there are ``most`` newer ones.
+        Only entries from ``before`` that time, and those beyond the newest ``most``.
         """
 
 
 def to_text(text: str) -> str:
-    """What a client chose, as it may be kept: short, in characters alone, without a token."""
+    """Return a text from a client in the form in which it is stored: short, valid UTF-8, without tokens."""
     return redact(text[: 2 * LONGEST]).encode(errors="replace")[:LONGEST].decode(errors="ignore")

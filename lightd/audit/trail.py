@@ -1,16 +1,18 @@
-"""The trail: what is asked of the daemon is noted before it is done, and again once its outcome is known.
+"""The trail: writes each call to the audit before it is executed, and again with its outcome.
 
-1. One task writes. It takes all that waits at once: many calls pay for one commit.
-2. ``begin`` returns once the call outlives the process, and nothing is done for it before. So a mutation
-   without an entry can't be, wherever the daemon is killed; at the worst its outcome is missing.
-3. ``end`` returns once the entry is on the disk; only then is the caller answered.
-4. Where nothing can be written nothing is begun: ``JournalUnavailable``. What makes room, or ends what runs
-   wild, is ``urgent``: it goes on, the log has it at once, and the trail as soon as it can be written.
-5. An outcome that can't be written waits until it can be, and keeps nobody waiting. At ``OWED`` of them
-   refusals are left out, for which nothing was done, and what is urgent is refused as well. At ``MOST_OWED``,
-   more than can be under way, all are left out; what had begun is told as interrupted by the next start.
-6. A minted token has ``REFUSALS`` refusals written at once, then one a second; the log counts the others. So
-   nobody floods the audit with calls that did nothing, until older entries have to be forgotten for them.
+1. One task writes. It takes all pending entries at once, so many calls share one commit.
+2. ``begin`` returns when the call is written so that it survives the end of the process; nothing is done for
+   the call before. So there is no change without an entry, whenever the daemon is killed; at worst the
+   outcome is missing.
+3. ``end`` returns when the entry is on disk; only then is the response sent.
+4. If nothing can be written, calls fail with ``JournalUnavailable``. Exceptions are ``urgent`` calls, which
+   make room or stop a process: they are executed, logged at once, and written as soon as possible.
+5. An outcome that cannot be written waits without delaying its call. At ``MOST_PENDING`` of them further
+   refusals, for which nothing was done, are left out, and urgent calls fail as well. At
+   ``MOST_PENDING_CHANGES``, more than can be running, all are left out; the next start reports those that had
+   begun as interrupted.
+6. Of one minted token ``REFUSALS`` refusals are written at once, then one per second; the log counts the
+   others. So a client cannot push older entries out of the audit with calls that do nothing.
 """
 
 import logging
@@ -33,23 +35,23 @@ from lightd.config.sections import Audit
 
 logger = logging.getLogger("lightd.audit")
 
-OWED: Final = 1000
-MOST_OWED: Final = 10_000
+MOST_PENDING: Final = 1000
+MOST_PENDING_CHANGES: Final = 10_000
 RETRY: Final = 5.0
 PRUNED_AT_ONCE: Final = 500
 BETWEEN: Final = 0.05
 EVERY: Final = 3600.0
 GROWN: Final = 10_000
-"""So many new entries are looked at for what has to be forgotten, though the hour isn't over."""
+"""New entries after which old ones are deleted before the hour is over."""
 REFUSALS: Final = 1000
 REFUSING: Final = 10_000
-"""So many tokens that were refused are remembered; the one that was quiet longest is forgotten first."""
+"""Tokens whose refusals are counted; the one without refusals for the longest time is dropped first."""
 DAY: Final = 24 * 3600.0
 
 
 @attrs.define(eq=False)
 class Call:
-    """One thing asked for, until its outcome is known. ``subject`` is what it is about."""
+    """One call until its outcome is written. ``subject`` is the id that it concerns."""
 
     asked: Asked
     subject: str | None = None
@@ -63,18 +65,18 @@ _CURRENT: ContextVar[Call | None] = ContextVar("lightd.audit.call", default=None
 
 
 def follow(call: Call) -> None:
-    """Have ``about`` and ``note_operation`` mean ``call``, in this task and those that it starts."""
+    """Make ``call`` the current one of this task and the tasks that it starts (see ``about``)."""
     _CURRENT.set(call)
 
 
 def about(subject: str) -> None:
-    """Say what the present call is about, where its path doesn't: the id of what it makes."""
+    """Set the subject of the current call if its path does not have it: the id of what it creates."""
     if call := _CURRENT.get():
         call.subject = to_text(subject)
 
 
 def note_operation(operation_id: str) -> None:
-    """Have the present call lead to the first operation that was begun for it."""
+    """Set the operation of the current call; only the first one counts."""
     call = _CURRENT.get()
     if call is not None and call.operation_id is None:
         call.operation_id = operation_id
@@ -82,27 +84,29 @@ def note_operation(operation_id: str) -> None:
 
 @attrs.define(eq=False)
 class Trail:
-    """Writes and reads the audit. Made by ``open_trail``; ``clock`` returns Unix seconds."""
+    """Writes and reads the audit. Created by ``open_trail``; ``clock`` returns Unix seconds."""
 
     _table: Table
     clock: Callable[[], float]
     lost: int = 0
     left_out: int = 0
-    _refused: OrderedDict[str, float] = attrs.field(factory=OrderedDict)  # when all is paid back
+    _refused: OrderedDict[str, float] = attrs.field(
+        factory=OrderedDict
+    )  # when the token's allowance is full again
     _since_pruned: int = 0
     _grown: Wake = attrs.field(factory=Wake)
     _numbers: Iterator[int] = attrs.field(factory=lambda: count(1))
     _begun: list[tuple[Begun, Promise[None]]] = attrs.field(factory=list)
     _ended: list[tuple[Ended, Promise[None]]] = attrs.field(factory=list)
-    _owed: list[Ended] = attrs.field(factory=list)
+    _pending: list[Ended] = attrs.field(factory=list)
     _work: trio.Event = attrs.field(factory=trio.Event)
     _recovered: bool = False
     _closing: bool = False
 
     async def begin(self, call: Call) -> None:
-        """``call`` is noted and may be carried out; raises ``JournalUnavailable``.
+        """Write that ``call`` begins; it can be executed then. Raises ``JournalUnavailable``.
 
-        A cancelled one may be noted all the same, so whoever begins has to end.
+        If it is cancelled the call can be written all the same, so the caller must always call ``end``.
         """
         call.number = next(self._numbers)
         written: Promise[None] = Promise()
@@ -112,7 +116,7 @@ class Trail:
             await written.wait()
         except JournalUnavailable:
             call.number = None
-            if not call.urgent or len(self._owed) >= OWED:
+            if not call.urgent or len(self._pending) >= MOST_PENDING:
                 raise
             asked = call.asked
             logger.warning(
@@ -124,14 +128,14 @@ class Trail:
             )
 
     def end_nowait(self, call: Call, status: int | None, code: str | None) -> Promise[None]:
-        """Have the outcome of ``call`` written, once; the promise is set when it is, or can't be now."""
+        """Write the outcome of ``call``, once; the promise is set when it is written or must wait."""
         written: Promise[None] = Promise()
         if call.ended:
             written.set(None)
             return written
         call.ended = True
         outcome = Outcome(status, code, call.subject, call.operation_id)
-        if call.number is None and outcome.is_refusal and self._has_enough_of(call.asked.token_id):
+        if call.number is None and outcome.is_refusal and self._exceeds_refusals(call.asked.token_id):
             self.left_out += 1
             written.set(None)
             return written
@@ -139,8 +143,8 @@ class Trail:
         self._work.set()
         return written
 
-    def _has_enough_of(self, token_id: str) -> bool:
-        """Return true where enough refusals of a token are written; else this is one more."""
+    def _exceeds_refusals(self, token_id: str) -> bool:
+        """Count a refusal of a token; return true if it must not be written because there are too many."""
         if token_id == MASTER:
             return False
         now = self.clock()
@@ -154,68 +158,68 @@ class Trail:
         return False
 
     async def end(self, call: Call, status: int | None, code: str | None) -> None:
-        """The outcome of ``call`` is on the disk, or in the hands of the one task that writes."""
+        """Write the outcome of ``call``; return when it is on disk, or must wait until the disk works."""
         await self.end_nowait(call, status, code).wait()
 
     async def read(self, since: int, limit: int) -> Sequence[Entry]:
-        """Return at most ``limit`` entries over ``since``, oldest first; raises ``JournalUnavailable``."""
+        """Return at most ``limit`` entries after ``since``, oldest first. Raises ``JournalUnavailable``."""
         return await self._table.read(since, limit)
 
     async def _write(self) -> None:
-        with trio.CancelScope(shield=True):  # it ends by closing, after all who call
+        with trio.CancelScope(shield=True):  # it ends by closing, after all callers
             while not (self._closing and not self._begun and not self._ended):
                 if not self._begun and not self._ended:
                     self._work = trio.Event()
-                    with trio.move_on_after(RETRY if self._owed else float("inf")):
+                    with trio.move_on_after(RETRY if self._pending else float("inf")):
                         await self._work.wait()
                 await self._write_all()
-            await self._write_all()  # what is owed has a last chance
+            await self._write_all()  # the last attempt for pending outcomes
 
     async def _write_all(self) -> None:
         begun, self._begun = self._begun, []
         ended, self._ended = self._ended, []
-        if not begun and not ended and not self._owed:
+        if not begun and not ended and not self._pending:
             return
         try:
             await self._recover()
-            await self._table.write([one for one, _ in begun], [*self._owed, *(one for one, _ in ended)])
+            await self._table.write([one for one, _ in begun], [*self._pending, *(one for one, _ in ended)])
         except JournalUnavailable as error:
-            self._owe([one for one, _ in ended])
+            self._keep_pending([one for one, _ in ended])
             for _, written in begun:
                 written.fail(JournalUnavailable(str(error)))
         else:
-            self._owed.clear()
+            self._pending.clear()
             self._since_pruned += len(ended)
             if self._since_pruned >= GROWN:
                 self._grown.notify()
             if self.lost:
-                logger.warning("%d calls are not in the audit: it could not be written", self.lost)
+                logger.warning("%d calls are not in the audit, because it could not be written", self.lost)
                 self.lost = 0
         for _, written in (*begun, *ended):
             written.set(None)
 
     async def _recover(self) -> None:
-        """Make entries of what an earlier life had begun, once: its numbers are given anew."""
+        """Turn calls that an earlier process began into entries, once: their numbers are used again."""
         if not self._recovered:
             interrupted = await self._table.interrupt()
             self._recovered = True
             if interrupted:
                 logger.warning(
-                    "%d calls were interrupted when lightd ended; they are in the audit", interrupted
+                    "%d calls were interrupted by the end of the previous process; see the audit", interrupted
                 )
 
-    def _owe(self, ended: Sequence[Ended]) -> None:
+    def _keep_pending(self, ended: Sequence[Ended]) -> None:
         for one in ended:
-            bound = OWED if one.number is None and one.outcome.is_refusal else MOST_OWED
-            if len(self._owed) < bound:
-                self._owed.append(one)
+            bound = MOST_PENDING if one.number is None and one.outcome.is_refusal else MOST_PENDING_CHANGES
+            if len(self._pending) < bound:
+                self._pending.append(one)
             else:
                 self.lost += 1
 
     async def keep(self, settings: Callable[[], Audit], changed: Wake) -> None:
-        """Forget what is older, or more, than ``settings`` say: now, whenever they ``changed``, every hour.
+        """Delete entries beyond the limits of ``settings``: now, whenever they ``changed``, and every hour.
 
-        A little at a time, so that no commit waits for long.
+        In small steps, so that no commit waits for long.
         """
         while True:
             present = settings()
@@ -223,9 +227,11 @@ class Trail:
                 self._since_pruned = 0
                 await self._prune(present)
             except JournalUnavailable as error:
-                logger.warning("the audit can't be pruned now: %s", error)
+                logger.warning("cannot delete old entries of the audit, retrying within an hour: %s", error)
             if self.left_out:
-                logger.warning("%d refused calls were left out of the audit: too many", self.left_out)
+                logger.warning(
+                    "%d refused calls were left out of the audit: too many of one token", self.left_out
+                )
                 self.left_out = 0
             async with trio.open_nursery() as nursery:
                 nursery.cancel_scope.deadline = trio.current_time() + EVERY
@@ -249,15 +255,15 @@ class Trail:
 
 @asynccontextmanager
 async def open_trail(table: Table, clock: Callable[[], float]) -> AsyncIterator[Trail]:
-    """Yield a trail that is kept in ``table``; on leaving, what has ended is written first.
+    """Yield a trail that is stored in ``table``; on exit, outcomes are written first.
 
-    What an earlier life has begun and not ended becomes entries, as soon as they can be written.
+    Calls that an earlier process did not end become entries as soon as they can be written.
     """
     trail = Trail(table, clock)
     try:
         await trail._recover()  # noqa: SLF001 - a part of its opening
     except JournalUnavailable as error:
-        logger.warning("the audit can't be written now: %s", error)
+        logger.warning("cannot write the audit, retrying: %s", error)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trail._write)  # noqa: SLF001 - the trail's own task, in the scope that owns it
         try:

@@ -132,7 +132,7 @@ async def test_urgent_call_goes_on_and_is_logged_at_once(table, autojump_clock, 
 async def test_unwritten_entries_have_a_bound_where_urgent_calls_are_refused_and_refusals_counted(
     table, autojump_clock, caplog, monkeypatch
 ):
-    monkeypatch.setattr(trails, "OWED", 2)
+    monkeypatch.setattr(trails, "MOST_PENDING", 2)
     async with open_trail(table, lambda: table.now) as trail:
         begun = a_call()
         await trail.begin(begun)
@@ -157,7 +157,7 @@ async def test_unwritten_entries_have_a_bound_where_urgent_calls_are_refused_and
 async def test_clients_that_leave_while_nothing_can_be_written_fill_no_memory(
     table, autojump_clock, caplog, monkeypatch
 ):
-    monkeypatch.setattr(trails, "MOST_OWED", 2)
+    monkeypatch.setattr(trails, "MOST_PENDING_CHANGES", 2)
     async with open_trail(table, lambda: table.now) as trail:
         table.fault = "the disk is full"
         for _ in range(5):
@@ -169,7 +169,7 @@ async def test_clients_that_leave_while_nothing_can_be_written_fill_no_memory(
         assert trail.lost == 3
 
 
-async def test_owed_entries_are_tried_once_more_at_the_end(table, autojump_clock):
+async def test_pending_entries_are_tried_once_more_at_the_end(table, autojump_clock):
     async with open_trail(table, lambda: table.now) as trail:
         call = a_call()
         await trail.begin(call)
@@ -192,7 +192,7 @@ async def test_trail_opens_on_a_full_disk_and_numbers_of_an_earlier_life_are_not
     await table.write([Begun(1, asked())], [])
     table.fault = "the disk is full"
     async with open_trail(table, lambda: table.now) as trail:
-        assert "the audit can't be written now: the disk is full" in caplog.text
+        assert "cannot write the audit, retrying: the disk is full" in caplog.text
         table.fault = None
         call = a_call()
         await trail.begin(call)
@@ -240,7 +240,7 @@ async def test_prune_that_fails_is_tried_again(table, autojump_clock, caplog):
     async with open_trail(table, lambda: table.now) as trail, trio.open_nursery() as nursery:
         nursery.start_soon(trail.keep, lambda: Audit(keep_days=1), Wake())
         await trio.sleep(1)
-        assert "the audit can't be pruned now" in caplog.text
+        assert "cannot delete old entries of the audit" in caplog.text
         table.fault = None
         await trio.sleep(trails.EVERY)
         assert table.entries == []
