@@ -14,8 +14,8 @@ import attrs
 
 from actors.remotesync.panel import Accepted, Later, Outcome, Refused
 
-PATIENT = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
-NOBODY_HOME = frozenset(
+RETRYABLE = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+PANEL_WIDE = frozenset(
     {
         HTTPStatus.TOO_MANY_REQUESTS,  # a rate limit counts all requests of a client
         HTTPStatus.BAD_GATEWAY,
@@ -30,7 +30,7 @@ MARKS = (b",", b":", b"[", b"{")
 MOST_MARKS = 250_000
 """So many separators and brackets a JSON text has at most. Parsing holds the interpreter's lock, also in a
 thread, and takes as long as there are values: 4 MiB of them take 0.2 s, so many marks some 20 ms."""
-LONGEST_MOMENT = 64  # characters of a date that is looked at
+LONGEST_DATE = 64  # characters of a date that is looked at
 
 
 @attrs.frozen
@@ -65,20 +65,20 @@ class Answer:
     def refusal(self) -> bool:
         """Whether the response is a permanent rejection: a 4xx other than 408 and 429."""
         client = HTTPStatus.BAD_REQUEST <= self.status < HTTPStatus.INTERNAL_SERVER_ERROR
-        return client and self.status not in PATIENT
+        return client and self.status not in RETRYABLE
 
 
 def to_outcome(answer: Answer, now: float) -> Outcome:
     """Return the outcome of an update with that response; ``now`` is Unix seconds."""
     if answer.success:
-        said = answer.json
-        if isinstance(said, dict) and said.get("success") is True:
+        value = answer.json
+        if isinstance(value, dict) and value.get("success") is True:
             return Accepted()
         return Later(f'the panel answered {answer.status} without {{"success": true}}')
     if answer.refusal:
         return Refused(f"the panel answered {answer.status}")
     after = to_seconds(answer.headers.get("retry-after"), now)
-    return Later(to_reason(answer.status), after, panel_wide=answer.status in NOBODY_HOME)
+    return Later(to_reason(answer.status), after, panel_wide=answer.status in PANEL_WIDE)
 
 
 def to_reason(status: int) -> str:
@@ -92,7 +92,7 @@ def to_seconds(retry_after: str | None, now: float) -> float | None:
     """Return the pause that a ``Retry-After`` header (RFC 9110, 10.2.3) asks for, None without one."""
     if retry_after is None:
         return None
-    text = retry_after[:LONGEST_MOMENT].strip()
+    text = retry_after[:LONGEST_DATE].strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
     try:
@@ -104,11 +104,11 @@ def to_seconds(retry_after: str | None, now: float) -> float | None:
         return None
 
 
-def to_ailment(answer: Answer) -> str | None:
+def to_health_error(answer: Answer) -> str | None:
     """Return None if ``answer`` is that of a healthy panel, else a sentence that says why not."""
     if answer.status != HTTPStatus.OK:
         return to_reason(answer.status)
-    said = answer.json
-    if isinstance(said, dict) and said.get("status") == HTTPStatus.OK and said.get("endpoint") == "active":
+    value = answer.json
+    if isinstance(value, dict) and value.get("status") == HTTPStatus.OK and value.get("endpoint") == "active":
         return None
     return 'the health check did not return {"status": 200, "endpoint": "active"}'

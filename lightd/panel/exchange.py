@@ -2,7 +2,7 @@
 
 1. A container that the panel has and the node does not have is created. A container that differs, or cannot
    be created, is a conflict: it is reported, and nothing is changed. Nothing is ever deleted.
-2. The node's containers are sent once after the start, and ``SETTLING`` seconds after a change, so that many
+2. The node's containers are sent once after the start, and ``DEBOUNCE`` seconds after a change, so that many
    changes in a row are sent once.
 3. If the panel is unreachable, the request is retried, as for updates. A 4xx means that the panel does not
    support the exchange.
@@ -27,7 +27,7 @@ from lightd.panel.http import LONGEST_DOCUMENT, HttpPanel, PanelUnavailable
 
 logger = logging.getLogger(__name__)
 
-SETTLING = 2.0
+DEBOUNCE = 2.0
 MOST_ENTRIES = 2000
 """Containers in the panel's configuration: more than a node runs."""
 LONGEST_REASON = 300  # characters of a conflict: it may name what the panel sent
@@ -66,10 +66,10 @@ class Exchange:
                 given = present
             while not any(internal_id_of(record.stream) for record in await subscription.next()):
                 pass
-            await trio.sleep(SETTLING)
+            await trio.sleep(DEBOUNCE)
 
     async def _pull(self) -> None:
-        answer = await self._insist("GET")
+        answer = await self._request("GET")
         self.exchanged.pulled_at = self.fleet.clock()
         self.exchanged.conflicts.clear()
         if not answer.success:
@@ -98,11 +98,11 @@ class Exchange:
 
     async def _push(self, specs: Specs) -> None:
         document = await trio.to_thread.run_sync(to_text, specs, self.settings)
-        answer = await self._insist("POST", document)
+        answer = await self._request("POST", document)
         if answer.success:
             self.exchanged.pushed_at = self.fleet.clock()
 
-    async def _insist(self, method: str, body: bytes | None = None) -> Answer:
+    async def _request(self, method: str, body: bytes | None = None) -> Answer:
         """Return the final response of the panel: a success or a rejection; retry until then."""
         failures = 0
         while True:
@@ -124,8 +124,8 @@ class Exchange:
         with trio.move_on_after(TIMEOUT):
             try:
                 answer = await self.panel.ask(method, PATH, body, longest=LONGEST_DOCUMENT)
-            except PanelUnavailable as trouble:
-                return None, str(trouble)
+            except PanelUnavailable as error:
+                return None, str(error)
             return answer, to_reason(answer.status)
         return None, SILENCE
 

@@ -18,14 +18,14 @@ from actors.remotesync.panel import Later, Outcome
 from actors.remotesync.updates import Frame
 from lightd.api.events import to_panel_body
 from lightd.config.version import version
-from lightd.panel.answers import Answer, to_ailment, to_outcome
+from lightd.panel.answers import Answer, to_health_error, to_outcome
 
 CONNECTIONS = 20
 LONGEST = 64 * 1024  # bytes of a response to an update or a health check
 LONGEST_DOCUMENT = 8 * 1024 * 1024  # bytes of the panel's configuration: thousands of containers
 LONGEST_REASON = 200  # characters of an error that may quote the panel
 
-_TROUBLE = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError)
+_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, UnicodeError)
 """The last one is raised by the resolver for an invalid host name."""
 
 
@@ -46,16 +46,16 @@ class HttpPanel:
             answer = await self.ask(
                 "POST", "/update", to_panel_body(server, frame), headers={"X-Lightd-Event": event_id}
             )
-        except PanelUnavailable as trouble:
-            return Later(str(trouble), panel_wide=True)
+        except PanelUnavailable as error:
+            return Later(str(error), panel_wide=True)
         return to_outcome(answer, time.time())
 
     async def health(self) -> str | None:
         """Return what is wrong, or None; see ``Panel.health``."""
         try:
-            return to_ailment(await self.ask("GET", "/health"))
-        except PanelUnavailable as trouble:
-            return str(trouble)
+            return to_health_error(await self.ask("GET", "/health"))
+        except PanelUnavailable as error:
+            return str(error)
 
     async def ask(
         self,
@@ -80,28 +80,28 @@ class HttpPanel:
                 body = bytearray()
                 with (
                     trio.CancelScope() as enough
-                ):  # it is cut from within: httpx leaves generators lying about
+                ):  # it is cut from within: httpx does not close its generators
                     async for piece in response.aiter_raw():
                         body += piece
                         if len(body) > longest:
                             enough.cancel()
                 whole = None if enough.cancel_called else bytes(body)
                 return Answer(response.status_code, response.headers, whole)
-        except _TROUBLE as trouble:
-            raise PanelUnavailable(to_reason(trouble)) from trouble
+        except _ERRORS as error:
+            raise PanelUnavailable(to_reason(error)) from error
 
 
-def to_reason(trouble: BaseException) -> str:
-    """Return the message of ``trouble``, or of its first cause that has one.
+def to_reason(error: BaseException) -> str:
+    """Return the message of ``error``, or of its first cause that has one.
 
     The message is truncated, because it may quote the panel.
     """
-    beneath: BaseException | None = trouble
-    while beneath is not None:
-        if said := str(beneath):
-            return said if len(said) <= LONGEST_REASON else f"{said[:LONGEST_REASON]}…"
-        beneath = beneath.__cause__ or beneath.__context__
-    return type(trouble).__name__
+    cause: BaseException | None = error
+    while cause is not None:
+        if text := str(cause):
+            return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}…"
+        cause = cause.__cause__ or cause.__context__
+    return type(error).__name__
 
 
 @attrs.define(eq=False)

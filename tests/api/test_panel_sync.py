@@ -29,7 +29,7 @@ async def panel():
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch):
-    monkeypatch.setattr(exchange, "SETTLING", 0.02)
+    monkeypatch.setattr(exchange, "DEBOUNCE", 0.02)
     monkeypatch.setattr(remotesync, "BACKOFF", Backoff(0.02, 60.0, (1.0, 0.5)))
 
 
@@ -61,6 +61,7 @@ async def test_panel_is_told_of_an_installation(tmp_path, panel):
             f"api-{seqs[name]}" for name in ("created", "script-finished", "installed")
         ]
         await until(lambda: api.system.remote_status.backlog == 0)
+        await until(lambda: api.system.remote_status.healthy)
         status = await api.get("/remote/status")
     assert status["enabled"] is status["healthy"] is True
     assert status["backlog"] == 0
@@ -329,7 +330,7 @@ async def test_conflicts_with_the_panel_are_remembered_up_to_a_hundred_while_oth
 
 
 async def test_many_changes_in_a_row_are_given_once_and_power_is_no_change(tmp_path, panel, monkeypatch):
-    monkeypatch.setattr(exchange, "SETTLING", 2.0)  # each creation is well within it, on a busy machine too
+    monkeypatch.setattr(exchange, "DEBOUNCE", 2.0)  # each creation is well within it, on a busy machine too
     office = Office(panel)
     async with open_connected(tmp_path, panel, sync_config=True) as api:
         await until(lambda: len(office.given) == 1)

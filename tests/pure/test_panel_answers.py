@@ -3,7 +3,7 @@ import pytest
 from actors.remotesync.panel import Accepted, Later, Refused
 from actors.remotesync.updates import Fault, Status
 from lightd.api.events import to_panel_body
-from lightd.panel.answers import MOST_MARKS, Answer, to_ailment, to_outcome, to_seconds
+from lightd.panel.answers import MOST_MARKS, Answer, to_health_error, to_outcome, to_seconds
 from lightd.panel.http import LONGEST_REASON, to_reason
 
 NOW = 1_700_000_000.0
@@ -94,7 +94,7 @@ def test_wish_for_a_pause_comes_with_the_outcome():
     ],
 )
 def test_panel_is_well_that_says_exactly_so(status, body, well):
-    assert (to_ailment(answer(status, body)) is None) is well
+    assert (to_health_error(answer(status, body)) is None) is well
 
 
 def test_frame_is_written_as_the_contract_has_it():

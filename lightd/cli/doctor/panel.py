@@ -9,7 +9,7 @@ from lightd.cli.doctor.finding import Area, Finding, Tell
 from lightd.cli.doctor.subject import Subject
 from lightd.config.rules import is_loopback
 from lightd.config.sections import Remote
-from lightd.panel.answers import Answer, to_ailment
+from lightd.panel.answers import Answer, to_health_error
 from lightd.panel.http import PanelUnavailable, open_http_panel
 
 SLOW: Final = "check remote.url and the panel behind it"
@@ -54,12 +54,12 @@ def to_findings(remote: Remote, answer: Answer, now: float) -> Iterator[Finding]
         yield _AREA.doubtful(
             "tls", "remote.url is http: the token is sent unencrypted", "use https:// in remote.url"
         )
-    ailment = to_ailment(answer)
+    error = to_health_error(answer)
     if answer.status in _REFUSALS:
         yield _AREA.bad("token", f"the panel rejects remote.token ({answer.status})", "correct remote.token")
-    elif ailment is not None:
+    elif error is not None:
         yield _AREA.bad(
-            "url", f"{remote.url}/health: {ailment}", f"check remote.url: curl -v {remote.url}/health"
+            "url", f"{remote.url}/health: {error}", f"check remote.url: curl -v {remote.url}/health"
         )
     else:
         yield _AREA.good("url", f"{remote.url} is healthy and accepts the token")
