@@ -41,6 +41,7 @@ fix:
 render:
     .venv/bin/python docs/render.py
     .venv/bin/python -m lightd.config.schema > config/config.schema.json
+    .venv/bin/python -m lightd.config.schema --example > config/config.example.json
 
 # the random and the long tests, ten times as long as in the gate
 soak *arguments:

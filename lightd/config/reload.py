@@ -1,45 +1,31 @@
 """Which changes of the configuration a running daemon applies, and which ones need a restart.
 
 1. The file is accepted as a whole or not at all, as at the start: with one mistake, nothing changes.
-2. A key that is not in ``LIVE`` keeps its running value and is reported until the daemon is restarted.
+2. A key that is not marked ``LIVE`` in its section keeps its running value, and is reported until the
+   daemon is restarted.
 3. Code that needs a setting reads it from ``System.config`` each time; code that must react to a change waits
    for ``System.reloaded``.
 """
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 
 import attrs
 
 from lightd.config.rules import User, Users, is_loopback
-from lightd.config.sections import Configuration
+from lightd.config.sections import LIVE, Configuration
+from lightd.validation.reading import fields_of, metadata_of, plain, rule_of
 
-LIVE = frozenset(
-    {
-        "version",
-        "server.tls.cert",
-        "server.tls.key",
-        "server.allowed_origins",
-        "authorization.enabled",
-        "authorization.token",
-        "docker.allowed_mounts",
-        "docker.user",
-        "docker.user_range",
-        "docker.read_only",
-        "docker.tmp_mb",
-        "docker.allow_writable_root",
-        "docker.network_mtu",
-        "docker.registries",
-        "monitoring.enabled",
-        "monitoring.interval_ms",
-        "remote.enabled",
-        "remote.url",
-        "remote.token",
-        "remote.sync_config",
-        "remote.catch_up",
-        "audit.keep_days",
-        "audit.keep_entries",
-    }
-)
+
+def _to_live_keys(section: type[Any], prefix: str = "") -> Iterator[str]:
+    for field in fields_of(section):
+        if attrs.has(plain(field.annotation)) and rule_of(field.annotation) is None:
+            yield from _to_live_keys(field.annotation, f"{prefix}{field.key}.")
+        elif LIVE in metadata_of(field.annotation):
+            yield prefix + field.key
+
+
+LIVE_KEYS: Final = frozenset(_to_live_keys(Configuration))
 """The keys that a running daemon applies. All others need a restart."""
 
 Keys = tuple[str, ...]
@@ -70,7 +56,7 @@ def _can_change(key: str, running: Configuration, file: Configuration) -> bool:
         return is_loopback(running.server.host)  # server.host needs a restart: the running value counts
     if key.startswith("server.tls.") and None in (running.server.tls.cert, file.server.tls.cert):
         return False  # http or https is chosen when the server starts
-    return key in LIVE
+    return key in LIVE_KEYS
 
 
 def _to_keys(section: attrs.AttrsInstance) -> dict[str, Any]:

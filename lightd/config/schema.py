@@ -1,7 +1,8 @@
 """The configuration's JSON Schema (2020-12), for editors, derived from the same classes as the parser.
 
-``python -m lightd.config.schema > config/config.schema.json`` regenerates it. Rules between two keys (no
-authorization only on loopback, a panel needs a URL) are checked by the daemon only.
+``python -m lightd.config.schema > config/config.schema.json`` regenerates it; with
+``--example``, ``config/config.example.json``. Rules between two keys (no authorization only on loopback,
+a panel needs a URL) are checked by the daemon only.
 """
 
 import json
@@ -25,5 +26,5 @@ def to_document() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    json.dump(to_document(), sys.stdout, indent=2)
+    json.dump(sections.example() if "--example" in sys.argv else to_document(), sys.stdout, indent=2)
     sys.stdout.write("\n")

@@ -14,7 +14,7 @@ Reading and writing the file is in ``config.file``.
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import attrs
 
@@ -24,6 +24,9 @@ from lightd.config.rules import AUTO, User, Users
 from lightd.logs.redaction import mask
 from lightd.validation.reading import Mistakes, read
 from lightd.validation.rules import FLAG, shown, shown_key
+
+LIVE: Final = "live"
+"""In the annotation of a key that a running daemon applies; all others need a restart."""
 
 VERSION = "0.1.0"  # of the file's format: the first lightd that wrote this format
 
@@ -49,8 +52,8 @@ class ConfigurationError(Exception):
 class Tls:
     """The certificate (with its chain) and its private key, two PEM files; without them, plain HTTP."""
 
-    cert: Annotated[Path | None, rules.FILE] = None
-    key: Annotated[Path | None, rules.FILE] = None
+    cert: Annotated[Path | None, rules.FILE, LIVE] = None
+    key: Annotated[Path | None, rules.FILE, LIVE] = None
 
 
 @attrs.frozen
@@ -64,15 +67,15 @@ class Server:
     host: Annotated[str, rules.HOST] = "0.0.0.0"  # noqa: S104 - the documented default; a token is required
     port: Annotated[int, rules.PORT] = 8070
     tls: Tls = Tls()
-    allowed_origins: tuple[Annotated[str, rules.ORIGIN], ...] = ()
+    allowed_origins: Annotated[tuple[Annotated[str, rules.ORIGIN], ...], LIVE] = ()
 
 
 @attrs.frozen(kw_only=True)
 class Authorization:
     """The master token, and whether it is required; without it the daemon listens on loopback only."""
 
-    enabled: Annotated[bool, FLAG] = True
-    token: Annotated[str, rules.TOKEN] = attrs.field(repr=mask)
+    enabled: Annotated[bool, FLAG, LIVE] = True
+    token: Annotated[str, rules.TOKEN, LIVE] = attrs.field(repr=mask)
 
 
 @attrs.frozen
@@ -88,14 +91,14 @@ class Docker:
 
     engine: Annotated[str, rules.ENGINE] = "docker"
     socket_path: Annotated[Path, rules.PATH] = Path("/var/run/docker.sock")
-    allowed_mounts: tuple[Annotated[Path, rules.MOUNT], ...] = ()
-    user: Annotated[User, rules.USER] = SERVER_USER
-    user_range: Annotated[Users, rules.USERS] = USER_RANGE
-    read_only: Annotated[bool, FLAG] = True
-    tmp_mb: Annotated[int, rules.TMP] = 100
-    allow_writable_root: Annotated[bool, FLAG] = False
-    network_mtu: Annotated[int, rules.MTU] = 0
-    registries: Annotated[Path | None, rules.FILE] = None
+    allowed_mounts: Annotated[tuple[Annotated[Path, rules.MOUNT], ...], LIVE] = ()
+    user: Annotated[User, rules.USER, LIVE] = SERVER_USER
+    user_range: Annotated[Users, rules.USERS, LIVE] = USER_RANGE
+    read_only: Annotated[bool, FLAG, LIVE] = True
+    tmp_mb: Annotated[int, rules.TMP, LIVE] = 100
+    allow_writable_root: Annotated[bool, FLAG, LIVE] = False
+    network_mtu: Annotated[int, rules.MTU, LIVE] = 0
+    registries: Annotated[Path | None, rules.FILE, LIVE] = None
 
     @property
     def kind(self) -> EngineKind:
@@ -126,16 +129,16 @@ class Storage:
 class Monitoring:
     """Whether statistics of running containers are collected, and the interval in milliseconds."""
 
-    enabled: Annotated[bool, FLAG] = True
-    interval_ms: Annotated[int, rules.INTERVAL] = 1000
+    enabled: Annotated[bool, FLAG, LIVE] = True
+    interval_ms: Annotated[int, rules.INTERVAL, LIVE] = 1000
 
 
 @attrs.frozen
 class Audit:
     """How many days, and how many at most, entries of the audit are kept."""
 
-    keep_days: Annotated[int, rules.DAYS] = 90
-    keep_entries: Annotated[int, rules.ENTRIES] = 1_000_000
+    keep_days: Annotated[int, rules.DAYS, LIVE] = 90
+    keep_entries: Annotated[int, rules.ENTRIES, LIVE] = 1_000_000
 
 
 @attrs.frozen
@@ -145,18 +148,18 @@ class Remote:
     ``catch_up`` says what a panel receives after an outage: all updates, or each server's latest state.
     """
 
-    enabled: Annotated[bool, FLAG] = False
-    url: Annotated[str, rules.URL] = ""
-    token: Annotated[str, rules.PANEL_TOKEN] = attrs.field(default="", repr=mask)
-    sync_config: Annotated[bool, FLAG] = False
-    catch_up: Annotated[str, rules.CATCH_UP] = "all"
+    enabled: Annotated[bool, FLAG, LIVE] = False
+    url: Annotated[str, rules.URL, LIVE] = ""
+    token: Annotated[str, rules.PANEL_TOKEN, LIVE] = attrs.field(default="", repr=mask)
+    sync_config: Annotated[bool, FLAG, LIVE] = False
+    catch_up: Annotated[str, rules.CATCH_UP, LIVE] = "all"
 
 
 @attrs.frozen(kw_only=True)
 class Configuration:
     """The whole configuration; its paths are absolute if it comes from ``parse``."""
 
-    version: Annotated[str, rules.TEXT] = VERSION
+    version: Annotated[str, rules.TEXT, LIVE] = VERSION
     server: Server = Server()
     authorization: Authorization
     docker: Docker = Docker()
@@ -312,11 +315,29 @@ def _to_json_value(_instance: object, _field: object, value: object) -> object:
 
 
 def first_file(token: str, *, root: bool = False) -> dict[str, Any]:
-    """The file that a first start writes: defaults, ``token``, and no node name."""
-    file = to_json(Configuration(authorization=Authorization(token=token), node=""))
+    """Return the file that a first start writes: some defaults, ``token``, and no node name."""
+    file = _with_defaults(Configuration(authorization=Authorization(token=token), node=""))
     del file["node"], file["audit"], file["docker"]["user_range"]
+    file["server"] = {key: file["server"][key] for key in ("host", "port")}
+    del file["storage"]["quota"], file["storage"]["pool_mb"]
     if root:
         file["docker"]["user"] = str(AUTO)
-    file["server"] = {key: file["server"][key] for key in ("host", "port")}
-    file["storage"] = {key: f"./{path}" for key, path in file["storage"].items() if key.endswith("_path")}
     return file
+
+
+def example() -> dict[str, Any]:
+    """Return a file with every key: ``config/config.example.json``."""
+    return _with_defaults(
+        Configuration(
+            authorization=Authorization(token="lightd_change-me.lightd--token-reset"),  # noqa: S106 - a placeholder
+            docker=Docker(user=AUTO),
+            remote=Remote(url="https://panel.example/api", token="lightd_the-token-that-the-panel-gave"),  # noqa: S106 - as above
+            node="node-1",
+        )
+    )
+
+
+def _with_defaults(configuration: Configuration) -> dict[str, Any]:
+    file = to_json(configuration)
+    paths = {key: f"./{path}" for key, path in file["storage"].items() if key.endswith("_path")}
+    return {**file, "storage": {**file["storage"], **paths}}

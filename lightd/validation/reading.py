@@ -64,8 +64,12 @@ def read(cls: type[T], value: object, mistakes: Mistakes, path: str = "") -> T:
 
 def rule_of(annotation: Any) -> Rule | None:  # noqa: ANN401 - an annotation can be anything
     """Return the rule in an annotation, if it has one."""
-    metadata = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
-    return next((each for each in metadata if isinstance(each, Rule)), None)
+    return next((each for each in metadata_of(annotation) if isinstance(each, Rule)), None)
+
+
+def metadata_of(annotation: Any) -> tuple[Any, ...]:  # noqa: ANN401 - as above
+    """Return what an annotation says beside its type."""
+    return get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
 
 
 def plain(annotation: Any) -> Any:  # noqa: ANN401 - as above

@@ -51,7 +51,7 @@ def test_contributors_page_names_nox_sessions_that_exist(page):
         ("CONTRIBUTING.md", "ENGINES", "lightd/config/engines.py"),
         ("CONTRIBUTING.md", "OPENERS", "lightd/engines/opening.py"),
         ("CONTRIBUTING.md", "first_file", "lightd/config/sections.py"),
-        ("CONTRIBUTING.md", "LIVE", "lightd/config/reload.py"),
+        ("CONTRIBUTING.md", "LIVE", "lightd/config/sections.py"),
         ("tests/README.md", "open_second_engine", "tests/support/second_engine.py"),
         ("tests/README.md", "open_daemon", "tests/simulated/world.py"),
     ],

@@ -449,6 +449,7 @@ def test_schema_on_disk_is_the_one_of_the_code():
         [sys.executable, "-m", "lightd.config.schema"], capture_output=True, check=True, cwd=ROOT
     )
     assert (ROOT / "config/config.schema.json").read_bytes() == made.stdout
+    assert json.loads((ROOT / "config/config.example.json").read_text()) == config.example()
 
 
 def test_schema_asks_for_the_token_alone():
