@@ -1,1 +1,1 @@
-"""What tenants keep in their volumes, reached only beneath a directory descriptor."""
+"""Files of tenants in their volumes, accessed only beneath a directory descriptor."""

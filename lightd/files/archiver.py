@@ -1,20 +1,19 @@
-"""The process that packs and unpacks: ``python -m lightd.files.archiver``, started by ``archiving``.
+"""The process that packs and unpacks archives: ``python -m lightd.files.archiver``, started by ``archiving``.
 
-It reads one job as a line of JSON from its input and finds the jail's descriptor inherited. It writes lines
-of JSON: ``{"bytes": n}`` now and then for what it worked through, and at its end ``{"answer": n}``, or
-``{"refused": class, "message": sentence}``. On SIGTERM it cleans up and goes, and so it does when the daemon
-dies. Of that the kernel tells by a signal, which it sends too when merely the daemon's thread ends that
-started the process (prctl(2), PR_SET_PDEATHSIG): so it looks whose child it is then. On SIGUSR1 it waits for
-one more line, and goes where none comes.
+It reads one job as a line of JSON from its stdin and inherits the jail's descriptor. It writes lines of JSON:
+``{"bytes": n}`` as its progress, and at the end ``{"answer": n}``, or
+``{"refused": class, "message": sentence}``. On SIGTERM it cleans up and exits, and also when the daemon dies.
+The kernel signals the latter (prctl(2), PR_SET_PDEATHSIG), but also when only the thread ends that started
+the process; therefore it checks its parent. On SIGUSR1 it waits for another line, and exits if none comes.
 
-Before it adds anything to the volume it asks for room, and waits for a line in a pipe for that, the job's
-``grants``. ``{"wants": …, "more": …, "used": …}`` (each ``[bytes, entries]``) is what it needs, what it can
-use besides, and what it has used of the last grant. ``{"granted": …}`` is all that it may use now; else the
-answer is a refusal.
+Before it adds anything to the volume, it requests room and waits for a line in a pipe, the job's ``grants``.
+``{"wants": …, "more": …, "used": …}`` (each ``[bytes, entries]``) is what it needs, what it can use in
+addition, and what it has used of the last grant. ``{"granted": …}`` is what it can use now; otherwise the
+line is a refusal.
 
-A hostile archive may want all the memory and time there is. Memory is limited by the kernel, which takes this
-process first where the host has none left. Time is counted as the processor's, so that a slow disk or a pause
-is nobody's fault: so much in all, and so much between two steps.
+A hostile archive can require any amount of memory and time. The kernel limits the memory, and kills this
+process first if the host has none left. Time is measured as CPU time, so that a slow disk or a pause does not
+count: there is a limit for the whole job, and one for a single step.
 """
 
 import ctypes
@@ -37,20 +36,20 @@ from lightd.files.paths import RelativePath
 from lightd.files.resolve import best
 
 MEMORY: Final = 1 << 30  # bytes of address space
-SECONDS: Final = 4 * 3600  # of the processor's: a hundred gigabytes packed by bzip2
-STEP: Final = 60  # seconds of the processor's for one name or one MiB
-GRACE: Final = 60  # seconds of the processor's for cleaning up, after which the kernel ends it
+SECONDS: Final = 4 * 3600  # seconds of CPU time: a hundred gigabytes packed by bzip2
+STEP: Final = 60  # seconds of CPU time for one name or one MiB
+GRACE: Final = 60  # seconds of CPU time for cleaning up, after which the kernel kills the process
 FIRST_TO_GO: Final = 500  # of 1000 (proc(5), oom_score_adj)
 EVERY: Final = 0.5  # seconds between two lines of progress
 NICENESS: Final = 5
-MORE: Final = Amount(PIECE, 64)  # what it asks for beyond its need, so that it need not ask for each file
+MORE: Final = Amount(PIECE, 64)  # requested beyond the need, so that there is not one request for each file
 
 _PR_SET_PDEATHSIG = 1
 
 
 @attrs.define(eq=False)
 class _Progress:
-    """A pace that tells how far it is."""
+    """A pace that reports the progress."""
 
     bytes: int = 0
     told_at: float = 0
@@ -115,12 +114,12 @@ def _limit() -> None:
         file.write(b"%d" % FIRST_TO_GO)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + GRACE))
-    _refuse_on(signal.SIGXCPU, f"The archive takes more than {SECONDS} seconds of processor time")
-    _refuse_on(signal.SIGPROF, f"The archive got no further in {STEP} seconds of processor time")
+    _refuse_on(signal.SIGXCPU, f"The archive needs more than {SECONDS} seconds of CPU time")
+    _refuse_on(signal.SIGPROF, f"The archive made no progress in {STEP} seconds of CPU time")
 
 
 def _refuse_on(number: signal.Signals, message: str) -> None:
-    """The job is refused when the signal comes, the first time; later ones find it cleaning up."""
+    """Refuse the job at the first signal; later ones do not interrupt the clean-up."""
 
     def refuse(*_: object) -> NoReturn:
         for each in (signal.SIGXCPU, signal.SIGPROF):
@@ -137,12 +136,12 @@ def _pause(*_: object) -> None:
 
 
 def _go(*_: object) -> NoReturn:
-    _GRANTS.refused = SystemExit(128 + signal.SIGTERM)  # nobody answers any more, and files are flushed
+    _GRANTS.refused = SystemExit(128 + signal.SIGTERM)  # no daemon answers any more, and files are flushed
     raise _GRANTS.refused
 
 
 def _go_with(daemon: int) -> None:
-    """Go as soon as the process of that id has gone."""
+    """Exit when the process with this id has ended."""
 
     def look(*_: object) -> None:
         if os.getppid() != daemon:

@@ -1,7 +1,7 @@
-"""The kinds of archives, and how they are opened as streams.
+"""The formats of archives, and how they are opened as streams.
 
-Kinds are told by what an archive begins with, not by its name. ``tar.zst`` needs ``compression.zstd`` (Python
-3.14) or its backport; where neither is, it is not among ``kinds()``.
+Formats are recognised by the first bytes of an archive, not by its name. ``tar.zst`` needs
+``compression.zstd`` (Python 3.14) or its backport; without them it is not in ``kinds()``.
 """
 
 import bz2
@@ -20,7 +20,7 @@ Kind = Literal["zip", "tar", "tar.gz", "tar.bz2", "tar.zst"]
 
 _BEGINNINGS: Final[dict[bytes, Kind]] = {
     b"PK\x03\x04": "zip",
-    b"PK\x05\x06": "zip",  # an empty one
+    b"PK\x05\x06": "zip",  # an empty archive
     b"\x1f\x8b": "tar.gz",
     b"BZh": "tar.bz2",
     b"\x28\xb5\x2f\xfd": "tar.zst",
@@ -28,7 +28,7 @@ _BEGINNINGS: Final[dict[bytes, Kind]] = {
 
 
 def _find_zstd() -> Any:  # noqa: ANN401 - one of two modules that no checker sees both of
-    """The module that has zstd, None where there is none."""
+    """The module for zstd, None if there is none."""
     for name in ("compression.zstd", "backports.zstd"):
         with suppress(ModuleNotFoundError):
             return importlib.import_module(name)
@@ -43,8 +43,8 @@ DAMAGED: Final[tuple[type[Exception], ...]] = (
     zlib.error,
     struct.error,
     EOFError,
-    ValueError,  # of UnicodeError too
-    RuntimeError,  # zipfile: encrypted; NotImplementedError: a compression it has not
+    ValueError,  # also UnicodeError
+    RuntimeError,  # zipfile: encrypted; NotImplementedError: an unsupported compression
     *([_zstd.ZstdError] if _zstd else []),
 )
 """What reading a damaged archive raises, besides ``OSError``."""
@@ -52,7 +52,7 @@ DAMAGED: Final[tuple[type[Exception], ...]] = (
 
 @attrs.frozen
 class Ceilings:
-    """What an archive may at most unpack to; ``ratio`` is to its size, above ``ratio_from``."""
+    """The limits of unpacking; ``ratio`` is relative to the archive's size, above ``ratio_from``."""
 
     entries: int = 200_000
     bytes: int = 256 << 30
@@ -62,20 +62,20 @@ class Ceilings:
 
 
 def kinds() -> tuple[Kind, ...]:
-    """The kinds that can be made and read here."""
+    """The formats that can be written and read with this Python."""
     some: tuple[Kind, ...] = ("zip", "tar", "tar.gz", "tar.bz2")
     return (*some, "tar.zst") if _zstd else some
 
 
 def to_kind(beginning: bytes) -> Kind:
-    """What an archive that begins so is; whatever begins like no other is taken for a tar."""
+    """The format of an archive with these first bytes; unknown ones are taken for a tar."""
     return next((kind for first, kind in _BEGINNINGS.items() if beginning.startswith(first)), "tar")
 
 
 def open_tar_stream(
     file: IO[bytes], kind: Kind, mode: Literal["rb", "wb"]
 ) -> AbstractContextManager[IO[bytes]]:
-    """``file`` with the compression of ``kind`` taken off or put on; ``file`` itself stays open."""
+    """``file`` with the compression of ``kind`` removed or added; ``file`` itself stays open."""
     match kind:
         case "tar.gz":
             return cast(

@@ -1,13 +1,12 @@
-"""Packing and unpacking for the daemon: in a process of its own, so that it can be cancelled and bounded.
+"""Packs and unpacks archives for the daemon, in a separate process that can be cancelled and limited.
 
-What it writes is charged: it asks for room through its output, some pieces at a time, and is answered through
-a pipe for that.
+What the process writes is charged: it requests room through its output and is answered through a pipe.
 
-A cancel sends SIGTERM, on which the process takes away what it began; one that doesn't end within five
-seconds is killed, and leaves a part that ``uploads.sweep_parts`` finds.
+A cancellation sends SIGTERM, on which the process removes its partial result. If it does not end within five
+seconds it is killed, and leaves a temporary file that ``uploads.sweep_parts`` removes.
 
-One that has worked for ``AT_A_TIME`` while another volume's waits is paused, and goes on when it has its turn
-again: SIGUSR1 has it wait for a line on its input.
+A process that has worked for ``AT_A_TIME`` while an archive of another volume waits is paused until its next
+turn: SIGUSR1 makes it wait for a line on its input.
 """
 
 import json
@@ -35,7 +34,7 @@ from lightd.files.unpacking import CEILINGS
 T = TypeVar("T")
 
 AT_A_TIME: Final = 5.0
-"""Seconds of work between two looks whether another volume's archive waits."""
+"""Seconds of work between two checks whether an archive of another volume waits."""
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _COMMAND: Final = (sys.executable, "-P", "-m", "lightd.files.archiver")
@@ -45,7 +44,7 @@ Told = Callable[[int], None]
 
 
 class ArchiverFailed(Exception):  # noqa: N818 - said of the process, which is ours
-    """The process ended without an answer: killed by somebody else, or wrong."""
+    """The process ended without an answer: it was killed, or has a bug."""
 
 
 async def compress(
@@ -58,12 +57,12 @@ async def compress(
     turn: Turn | None = None,
     allowance: Allowance | None = None,
 ) -> int:
-    """As ``packing.compress``; ``told`` hears twice a second how many bytes were read.
+    """Like ``packing.compress``; ``told`` is called twice a second with the number of bytes read.
 
-    It works in ``turn``, where that is given. Raises ``InvalidArchive`` for a kind that can't be made here.
+    It works in ``turn``, if given. Raises ``InvalidArchive`` for an unsupported format.
     """
     if kind not in kinds():
-        raise errors.InvalidArchive(f"Archives of the kind {kind} can't be made here")
+        raise errors.InvalidArchive(f"Archives in the format {kind} are not supported by this node")
     return await _run(jail, sources, output, owner, told, turn, allowance, do="compress", kind=kind)
 
 
@@ -77,7 +76,7 @@ async def extract(
     allowance: Allowance | None = None,
     ceilings: Ceilings = CEILINGS,
 ) -> int:
-    """As ``unpacking.extract``; ``told`` hears twice a second how many bytes were written."""
+    """Like ``unpacking.extract``; ``told`` is called twice a second with the number of bytes written."""
     limits = attrs.asdict(ceilings)
     job = {"do": "extract", "ceilings": limits}
     return await _run(jail, [archive], destination, owner, told, turn, allowance, **job)
@@ -119,7 +118,7 @@ async def _run(
                 env={"PYTHONPATH": _ROOT, "PYTHONUTF8": "1"},
             )
         )
-        stack.push_async_callback(trio.aclose_forcefully, _there(process.stdin))  # once it has ended
+        stack.push_async_callback(trio.aclose_forcefully, _there(process.stdin))  # when the process has ended
         stack.push_async_callback(trio.aclose_forcefully, _there(process.stdout))
         async with trio.open_nursery() as beside:
             begun = trio.Event()
@@ -133,7 +132,7 @@ async def _run(
                         told(answer["bytes"])
                     elif "wants" in answer:
                         await _grant(grants, allowance, answer)
-            allowance.use(allowance.ready)  # it doesn't say what it used of the last grant
+            allowance.use(allowance.ready)  # it does not report what it used of the last grant
             beside.cancel_scope.cancel()
     match answer:
         case {"answer": int(done)}:
@@ -141,12 +140,14 @@ async def _run(
         case {"refused": str(name), "message": str(message)}:
             raise _REFUSALS[name](message)
         case _:
-            raise ArchiverFailed(f"The archiver ended with {process.returncode} and without an answer")
+            raise ArchiverFailed(
+                f"The archiver ended with exit code {process.returncode} and without an answer"
+            )
 
 
 async def _talk(process: trio.Process, job: bytes) -> AsyncGenerator[bytes, None]:
-    """Tell the process its job, and yield the lines that it says to that."""
-    with suppress(trio.BrokenResourceError):  # it is gone already, and says nothing
+    """Send the process its job, and yield the lines of its output."""
+    with suppress(trio.BrokenResourceError):  # it has ended already without any output
         await _there(process.stdin).send_all(job + b"\n")
     rest = b""
     async for piece in _there(process.stdout):
@@ -156,7 +157,7 @@ async def _talk(process: trio.Process, job: bytes) -> AsyncGenerator[bytes, None
 
 
 async def _grant(grants: trio.abc.SendStream, allowance: Allowance, asked: Mapping[str, Any]) -> None:
-    """Answer the process, which ``asked`` for room."""
+    """Answer a request of the process for room."""
     answer: dict[str, object]
     allowance.use(Amount(*asked["used"]))
     try:
@@ -169,7 +170,7 @@ async def _grant(grants: trio.abc.SendStream, allowance: Allowance, asked: Mappi
 
 
 async def _take_turns(process: trio.Process, turn: Turn, begun: trio.Event) -> None:
-    """Pause the process, once it has ``begun``, whenever it has worked for long and another waits."""
+    """Pause the process, when it has ``begun``, whenever it has worked for long and another one waits."""
     await begun.wait()
     while True:
         await trio.sleep(AT_A_TIME)
@@ -181,6 +182,6 @@ async def _take_turns(process: trio.Process, turn: Turn, begun: trio.Event) -> N
 
 
 def _there(pipe: T | None) -> T:
-    """A pipe of a process, which has one as it was asked for."""
+    """A pipe of a process that was started with one."""
     assert pipe is not None  # noqa: S101 - for the type checker
     return pipe

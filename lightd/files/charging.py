@@ -1,8 +1,8 @@
-"""What a writer asks before it writes, so that no volume grows past its limits while something is written.
+"""What a writer calls before it writes, so that no volume exceeds its limits meanwhile.
 
 A writer calls the ``charge`` of its jail with the bytes and entries that it is about to add, at most about
-``PIECE`` bytes at a time, and writes them when the call returns. ``NoSpace`` from it ends the operation,
-which takes away what it began. What an earlier call allowed counts as written at the next one.
+``PIECE`` bytes at a time, and writes them after the call. If it raises ``NoSpace``, the operation ends and
+removes its partial result. At the next call, what the previous one allowed counts as written.
 """
 
 from collections.abc import Callable
@@ -11,20 +11,20 @@ from typing import Final
 import attrs
 
 PIECE: Final = 1 << 20
-"""Bytes that are charged at a time: more would let concurrent writers hold room that they don't use yet."""
+"""Bytes that are charged at a time: with more, writers would reserve room long before they use it."""
 
 ENTRY: Final = 4096 + 512
-"""Bytes charged for a file, folder or link, besides what is in it.
+"""Bytes charged for a file, folder or link, in addition to its contents.
 
-The last block of a file is counted whole (4096 on all filesystems that count here), and so is the first block
-of a folder; a name takes up to 264 bytes of its folder's blocks, which may be half empty (ext4).
+The last block of a file counts as a whole (4096 bytes on all supported file systems), and so does the first
+block of a folder. A name needs up to 264 bytes of its folder's blocks, which can be half empty (ext4).
 """
 
 Charge = Callable[[int, int], None]
 
 
 def free(_bytes: int, _entries: int) -> None:
-    """Nothing is accounted for here."""
+    """No accounting."""
 
 
 @attrs.frozen
@@ -41,7 +41,7 @@ class Amount:
         return Amount(self.bytes - other.bytes, self.entries - other.entries)
 
     def holds(self, other: "Amount") -> bool:
-        """Whether ``other`` is no more than this in either."""
+        """Whether neither value of ``other`` is larger than this one's."""
         return other.bytes <= self.bytes and other.entries <= self.entries
 
 

@@ -1,11 +1,12 @@
-"""Copying a file or a tree: made beside its place under a new name, then renamed into it.
+"""Copies a file or a tree: to a new name next to the destination, which is then renamed.
 
-So the copy appears whole or not at all. Symbolic links are copied as links, wherever they lead; special
-files and parts of uploads are left out; a file of several names becomes several files. Holes stay holes:
-a sparse file takes no more room than it did. Permissions are kept, less set-id bits; times are not.
+The copy therefore appears completely or not at all. Symbolic links are copied as links, wherever they lead;
+special files and temporary files of uploads are left out; a file with several names becomes several files.
+Holes are kept: a sparse file needs no more room than before. Permissions are kept without set-id bits; times
+are not.
 
-Nothing is ever replaced or merged: a destination that exists is ``Exists``, the source itself too, and a
-folder is not copied into itself, by whatever way (``WrongKind``).
+Nothing is replaced or merged: a destination that exists raises ``Exists``, also the source itself, and a
+folder cannot be copied into itself, by any path (``WrongKind``).
 """
 
 import errno
@@ -39,20 +40,20 @@ from lightd.files.placing import CREATE, is_part_name, new_part_name, rename_to_
 from lightd.files.resolve import LOOK
 from lightd.files.walking import names_in
 
-DEPTH: Final = 128  # two descriptors a level are open at once
+DEPTH: Final = 128  # two descriptors are open for each level
 _NO_SUCH_CALL = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def copy(
     jail: Jail, source: RelativePath, destination: RelativePath, owner: Owner | None, pace: Pace
 ) -> None:
-    """``destination``, its folders made, is a copy of ``source`` that belongs to ``owner``.
+    """Copy ``source`` to ``destination``, for ``owner``; missing parent folders are created.
 
-    ``pace`` is called at every name and before every piece with the bytes to come; what it raises ends the
-    copy, with nothing left of it. ``TooDeep`` beyond 128 levels.
+    ``pace`` is called for every name and with the bytes of every piece; if it raises, the copy is removed.
+    Raises ``TooDeep`` for more than 128 levels.
     """
     if source != destination and source.holds(destination):
-        raise errors.WrongKind(f'"{source}" can\'t be copied into itself')
+        raise errors.WrongKind(f'"{source}" cannot be copied into itself')
     with explained(source), held(jail.find_folder(source.parent)) as folder:
         found = os.open(source.name, LOOK, dir_fd=folder)
     with held(found):
@@ -86,10 +87,10 @@ class _Copying:
     owner: Owner | None
     pace: Pace
     charge: Charge
-    top: tuple[int, int] | None = None  # the copy's own folder, which must not be met in the source
+    top: tuple[int, int] | None = None  # the copy's own folder, which must not be found in the source
 
     def put(self, found: int, path: RelativePath, folder: int, name: str, depth: int) -> None:
-        """Copy ``found`` (``O_PATH``), met at ``path``, as ``name`` into ``folder``."""
+        """Copy ``found`` (``O_PATH``), which is at ``path``, to ``name`` in ``folder``."""
         self.pace(0)
         self.charge(ENTRY, 1)
         state = os.fstat(found)
@@ -118,7 +119,7 @@ class _Copying:
     def _put_folder(self, found: int, path: RelativePath, folder: int, name: str, depth: int) -> None:
         state = os.fstat(found)
         if self._is_top(state):
-            raise errors.WrongKind("A folder can't be copied into itself")
+            raise errors.WrongKind("A folder cannot be copied into itself")
         if depth > DEPTH:
             raise errors.TooDeep(f"The tree has more than {DEPTH} levels")
         with held(make_folder_at(folder, name, self.owner)) as made:
@@ -144,7 +145,7 @@ class _Copying:
             while at < end:
                 copied = _copy_range(source, target, at, end - at)
                 if copied == 0:
-                    break  # it became shorter meanwhile
+                    break  # it has become shorter meanwhile
                 at += copied
         os.ftruncate(target, size)
 
@@ -156,14 +157,14 @@ def _look_if_there(folder: int, name: str) -> int | None:
 
 
 def _pieces(source: int, size: int) -> Iterator[tuple[int, int]]:
-    """The stretches of ``source`` that hold data, none longer than ``PIECE``."""
+    """The ranges of ``source`` that contain data, none longer than ``PIECE``."""
     for start, end in data_in(source, size):
         for at in range(start, end, PIECE):
             yield at, min(at + PIECE, end)
 
 
 def _copy_range(source: int, target: int, at: int, count: int) -> int:
-    """Copy up to ``count`` bytes from ``at`` on, in the kernel where the filesystem can; return how many."""
+    """Copy up to ``count`` bytes from ``at`` on, in the kernel if possible; return how many were copied."""
     try:
         return os.copy_file_range(source, target, count, at, at)
     except OSError as error:

@@ -1,9 +1,8 @@
-"""Deleting, which follows no link and stops at no depth.
+"""Deletes files and trees without following links, at any depth.
 
-A tree is emptied through descriptors, at most two for each of ``DEPTH`` levels. Names are deleted as they are
-read, so that none are held, however many there are; one that a filesystem skips is the next round's. What is
-nested deeper is first moved up, next to the top of what is being deleted, which shortens it by as much each
-time.
+A tree is emptied through descriptors, at most two for each of ``DEPTH`` levels. Names are deleted as they
+are read, so that none are stored; a name that the file system skips is found in the next round. Folders that
+are nested deeper are first moved to the top of the tree, which shortens it each time.
 """
 
 import errno
@@ -23,10 +22,10 @@ Pace = Callable[[int], None]
 
 
 def delete(jail: Jail, paths: Sequence[RelativePath], pace: Pace) -> None:
-    """None of ``paths`` is there; a link is deleted, not what it leads to.
+    """Delete all ``paths``; a link is deleted, not its target.
 
-    Raises ``NotFound`` before anything is deleted if one of them is missing. ``pace`` is called at every
-    name; what it raises ends the operation, with a part deleted. ``NotAllowed`` where the tenant fills a
+    Raises ``NotFound`` before anything is deleted if one of them is missing. ``pace`` is called for every
+    name; if it raises, the operation ends with a part deleted. Raises ``NotAllowed`` if the tenant fills a
     folder faster than it is emptied.
     """
     for path in paths:
@@ -39,7 +38,7 @@ def delete(jail: Jail, paths: Sequence[RelativePath], pace: Pace) -> None:
 
 
 def delete_at(folder: int, name: str, pace: Pace) -> None:
-    """``name`` in ``folder`` is gone, with all below it. Raises ``OSError``."""
+    """Delete ``name`` in ``folder``, with everything below it. Raises ``OSError``."""
     pace(0)
     try:
         os.unlink(name, dir_fd=folder)
@@ -55,11 +54,11 @@ def delete_at(folder: int, name: str, pace: Pace) -> None:
                         raise
                 else:
                     return
-        raise errors.NotAllowed("The folder is filled while it is deleted") from None
+        raise errors.NotAllowed("The folder is filled faster than it can be deleted") from None
 
 
 def _empty(folder: int, top: int, depth: int, pace: Pace) -> bool:
-    """Delete what is in ``folder``; return whether something of it was only moved to ``top``."""
+    """Delete the contents of ``folder``; return whether a part of them was only moved to ``top``."""
     moved = False
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -81,6 +80,6 @@ def _delete_folder(folder: int, name: str, top: int, depth: int, pace: Pace) -> 
     try:
         os.rmdir(name, dir_fd=folder)
     except OSError as error:
-        if error.errno != errno.ENOTEMPTY:  # filled meanwhile: the next round's
+        if error.errno != errno.ENOTEMPTY:  # filled in the meantime: left to the next round
             raise
     return moved

@@ -1,7 +1,7 @@
-"""Why a file operation was refused: every message is a sentence that names a path inside the volume.
+"""Errors of file operations. Every message is a sentence that names a path inside the volume.
 
-No message ever holds a path of the host. ``code`` is the stable slug that clients see; which HTTP status
-a class means stands beside it.
+No message contains a path of the host. ``code`` is the stable code that clients see; each docstring has the
+HTTP status of its class.
 """
 
 from typing import ClassVar
@@ -9,86 +9,86 @@ from typing import ClassVar
 ESCAPES = "Invalid path: path traversal detected"
 
 
-class FileRefused(Exception):  # noqa: N818 - a refusal is an answer to the caller, not an error of ours
-    """An operation on a tenant's files could not be done, and the reason may be told to its caller."""
+class FileRefused(Exception):  # noqa: N818 - a result for the caller, not an error of ours
+    """A file operation is not possible; the message can be shown to the client."""
 
     code: ClassVar[str] = "file_refused"
 
 
 class InvalidPath(FileRefused):
-    """The path isn't one (400): empty, absolute, too long, or it leads out of the volume."""
+    """The path is invalid (400): empty, absolute, too long, or it leads out of the volume."""
 
     code = "invalid_path"
 
 
 class InvalidCursor(FileRefused):
-    """The cursor isn't one that a listing gave (400)."""
+    """The cursor is not from a listing (400)."""
 
     code = "invalid_cursor"
 
 
 class InvalidOffset(FileRefused):
-    """The piece of an upload doesn't begin where the last one ended (409)."""
+    """The piece of an upload does not begin where the previous one ended (409)."""
 
     code = "invalid_offset"
 
 
 class InvalidMode(FileRefused):
-    """The mode isn't one, or has bits that may not be set (400)."""
+    """The mode is invalid, or has bits that cannot be set (400)."""
 
     code = "invalid_mode"
 
 
 class InvalidArchive(FileRefused):
-    """The archive isn't one that can be read, or goes over a ceiling (400)."""
+    """The archive cannot be read, or exceeds a limit (400)."""
 
     code = "invalid_archive"
 
 
 class NotFound(FileRefused):
-    """Nothing is there (404)."""
+    """Nothing exists at the path (404)."""
 
     code = "file_not_found"
 
 
 class Exists(FileRefused):
-    """Something is there already (409)."""
+    """Something exists at the path already (409)."""
 
     code = "file_exists"
 
 
 class WrongKind(FileRefused):
-    """What is there is of another kind than the operation needs (409)."""
+    """The path leads to another type of file than the operation needs (409)."""
 
     code = "wrong_kind"
 
 
 class NotAllowed(FileRefused):
-    """What is there may not be touched, or keeps changing while it is looked at (409)."""
+    """Access to the file is not allowed, or it keeps changing (409)."""
 
     code = "file_not_allowed"
 
 
 class Busy(FileRefused):
-    """As much is under way in the volume, and waits, as may (429)."""
+    """Too many operations are running and waiting in the volume (429)."""
 
     code = "volume_busy"
 
 
 class InUse(FileRefused):
-    """A program in the server holds what is there under a lease, fcntl(2), and has to let go first (409)."""
+    """A program of the server holds a lease on the file, fcntl(2) (409)."""
 
     code = "file_in_use"
 
 
 class TooDeep(FileRefused):
-    """The tree is nested deeper than the operation goes (409)."""
+    """The tree has too many levels (409)."""
 
     code = "tree_too_deep"
 
 
 class PreconditionFailed(FileRefused):
-    """What is there isn't what the caller took it for (412)."""
+    """The file does not match the precondition (412)."""
 
     code = "precondition_failed"
 
@@ -100,12 +100,12 @@ class NoSpace(FileRefused):
 
 
 class QuotaBelowUsage(FileRefused):
-    """The volume holds more than it may be made to (409)."""
+    """The volume contains more than the requested size (409)."""
 
     code = "quota_below_usage"
 
 
 class NotMounted(FileRefused):
-    """The place where volumes are isn't there (409)."""
+    """The folder of the volumes is not mounted (409)."""
 
     code = "volume_not_mounted"

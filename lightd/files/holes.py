@@ -1,4 +1,4 @@
-"""Holes in files: runs of zeros that take no room on the disk (lseek(2), ``SEEK_HOLE``)."""
+"""Holes in files: ranges of zeros that use no disk space (lseek(2), ``SEEK_HOLE``)."""
 
 import errno
 import heapq
@@ -13,16 +13,16 @@ from lightd.files.charging import PIECE, Charge
 from lightd.files.deleting import Pace
 
 BLOCK: Final = 4096
-"""Bytes that are written or left out as a whole: the block size of all filesystems that count here."""
+"""Bytes that are written or left out as a whole: the block size of all supported file systems."""
 
 WORTH_IT: Final = 64 << 10
-"""Bytes of holes from which on a file is stored as sparse in a tar: its map and headers take about 2 KiB."""
+"""A file with this many bytes in holes is stored as sparse in a tar: the headers need about 2 KiB."""
 
 MOST: Final = 1000
-"""Holes of one file that a tar's map holds: about 28 KiB, of the 64 KiB that ``tars`` reads of headers."""
+"""The maximum number of holes in a tar's map: about 28 KiB, of the 64 KiB of headers that ``tars`` reads."""
 
 EXTENT: Final = 32
-"""Bytes charged for each extent after a hole: up to 16 bytes, in blocks that may be half empty."""
+"""Bytes charged for each extent after a hole: up to 16 bytes, in blocks that can be half empty."""
 
 ANY: Final = 1 << 62  # bytes: more than a file can have
 
@@ -31,7 +31,7 @@ _ZEROS: Final = bytes(BLOCK)
 
 @attrs.frozen
 class Layout:
-    """A file of ``size`` bytes: data in ``extents`` (start, end), which are in order, and holes elsewhere."""
+    """A file of ``size`` bytes: data in ``extents`` (start, end), in order, and holes elsewhere."""
 
     size: int
     extents: tuple[tuple[int, int], ...]
@@ -48,7 +48,7 @@ class Layout:
 
 
 UNKNOWN: Final = Layout(0, ((0, ANY),))
-"""Of a file that is data up to its end, which is where its contents end."""
+"""A file that is data from its beginning to the end of its contents."""
 
 
 def data_in(file: int, size: int) -> Iterator[tuple[int, int]]:
@@ -59,7 +59,7 @@ def data_in(file: int, size: int) -> Iterator[tuple[int, int]]:
             start = os.lseek(file, at, os.SEEK_DATA)
             at = min(os.lseek(file, start, os.SEEK_HOLE), size)
         except OSError as error:
-            if error.errno == errno.ENXIO:  # no data after here
+            if error.errno == errno.ENXIO:  # no data after this point
                 return
             raise
         if start < at:
@@ -67,9 +67,9 @@ def data_in(file: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def layout_of(file: int, state: os.stat_result, pace: Pace) -> Layout | None:
-    """Where the data of ``file`` is, None where its holes are not ``WORTH_IT``.
+    """Where the data of ``file`` is, None if its holes are smaller than ``WORTH_IT``.
 
-    Where there are more than ``MOST`` holes the smallest ones count as data.
+    If there are more than ``MOST`` holes, the smallest ones count as data.
     """
     size = state.st_size
     if size - state.st_blocks * 512 < WORTH_IT:
@@ -92,7 +92,7 @@ def _holes_in(file: int, size: int, pace: Pace) -> Iterator[tuple[int, int]]:
 
 
 def pieces_of(contents: IO[bytes], layout: Layout) -> Iterator[tuple[int, bytes]]:
-    """The data of ``contents``, which follow each other without holes, with the places where they belong."""
+    """The data of ``contents``, which contains no holes, with the offsets where it belongs."""
     for start, end in layout.extents:
         at = start
         while at < end and (piece := contents.read(min(PIECE, end - at))):
@@ -104,23 +104,23 @@ def pieces_of(contents: IO[bytes], layout: Layout) -> Iterator[tuple[int, bytes]
 class Filling:
     """Writes a new file from its beginning to its end; blocks of zeros become holes, which are not charged.
 
-    Of each block that is written all is charged, but for the rest of the last one, which ``ENTRY`` has.
+    Every written block is charged completely, except the rest of the last one, which is part of ``ENTRY``.
     """
 
     _file: int
     _charge: Charge
     size: int = 0
-    _charged: int = 0  # up to here
+    _charged: int = 0  # charged up to this offset
 
     def write(self, at: int, piece: bytes) -> None:
-        """``piece`` is in the file from ``at`` on, which is behind all that was written before."""
+        """Write ``piece`` at ``at``, which must not be before the end of what was written."""
         for start, end in _stretches(at, piece):
             self._charge(self._cost(at + start, at + end), 0)
             _write_all(self._file, piece[start:end], at + start)
         self.size = at + len(piece)
 
     def end_at(self, size: int) -> None:
-        """The file has ``size`` bytes, or as many as were written, if those are more."""
+        """Set the size of the file to ``size``, or to what was written, if that is more."""
         self.size = max(self.size, size)
         os.ftruncate(self._file, self.size)
 
@@ -133,7 +133,7 @@ class Filling:
 
 
 def _stretches(at: int, piece: bytes) -> Iterator[tuple[int, int]]:
-    """The parts (start, end) of ``piece``, which belongs at ``at``, that have no block of zeros."""
+    """The parts (start, end) of ``piece``, to be written at ``at``, without the blocks of zeros."""
     start = here = 0
     while here < len(piece):
         end = min(here + BLOCK - (at + here) % BLOCK, len(piece))

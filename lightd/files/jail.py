@@ -1,19 +1,21 @@
-"""The jail: every path of a tenant is resolved beneath the descriptor of his volume's folder.
+"""The jail: every path of a tenant is resolved beneath the descriptor of the volume's folder.
 
-The tenant owns all that is in the volume, is root in his container, and changes it while we look. So:
+The tenant owns everything in the volume, is root in the container, and changes it at the same time.
+Therefore:
 
-- A path is resolved once, to a descriptor (``lightd.files.resolve``), and what follows goes through that
-  descriptor. Nothing is checked by name and then used by name: a name checked is a name swapped. A
-  symbolic link that stays in the volume is followed; one that leads out is ``InvalidPath``, wherever to.
-- What is found is held with ``O_PATH``: that opens no FIFO and no device, which in a volume on the host's
-  disk would be the *host's* device. Only a regular file or a folder is then opened for its contents.
-- No open waits for a tenant. A lease on a file, fcntl(2), would hold one for 45 seconds
-  (``/proc/sys/fs/lease-break-time``): with ``O_NONBLOCK`` it fails at once. Only opens break leases; a
-  rename, a deletion and a change of mode or owner don't, and ``O_PATH`` opens nothing.
-- Folders are made below a descriptor, and never through a link that leads nowhere.
-- Files are put into place by renaming (``lightd.files.placing``), never written where they stand.
+- A path is resolved once, to a descriptor (``lightd.files.resolve``), and everything else uses that
+  descriptor. Nothing is checked by name and then used by name, because the tenant could replace it in
+  between. A symbolic link that stays in the volume is followed; one that leads out raises ``InvalidPath``,
+  whatever its target is.
+- A file is held with ``O_PATH``: that opens no FIFO and no device, which in a volume on the host's disk
+  would be a device of the *host*. Only a regular file or a folder is then opened.
+- No open waits for a tenant. A lease on a file, fcntl(2), would delay it for 45 seconds
+  (``/proc/sys/fs/lease-break-time``): with ``O_NONBLOCK`` it fails at once. Only an open breaks a lease; a
+  rename, a deletion and a change of mode or owner do not, and ``O_PATH`` opens nothing.
+- Folders are created below a descriptor, and never through a dangling link.
+- Files are replaced by a rename (``lightd.files.placing``), never overwritten in place.
 
-Everything blocks: call it in a worker thread. One ``Jail`` may serve many threads.
+Everything blocks: call it in a worker thread. One ``Jail`` can be used by many threads.
 """
 
 import errno
@@ -31,9 +33,9 @@ from lightd.files.charging import ENTRY, Charge, free
 from lightd.files.paths import RelativePath
 
 FOLDER_MODE: Final = 0o755
-PERMISSIONS: Final = 0o777  # all that a client may set: no set-id bit, no sticky bit
+PERMISSIONS: Final = 0o777  # all bits that a client can set: no set-id bit, no sticky bit
 
-TRIES: Final = 32  # for a path that the tenant renames while it is resolved
+TRIES: Final = 32  # attempts for a path that the tenant renames while it is resolved
 
 FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -44,14 +46,14 @@ Guard = AbstractContextManager[Any]  # a lock between threads
 
 @attrs.frozen
 class Owner:
-    """Whom a file belongs to, in the host's numbers."""
+    """The owner of a file, as ids of the host."""
 
     uid: int
     gid: int
 
     @classmethod
     def from_user(cls, user: str) -> "Owner":
-        """The owner that ``uid:gid`` names; without a gid it is 0, as in Docker."""
+        """The owner for ``uid:gid``; without a gid it is 0, as in Docker."""
         uid, _, gid = user.partition(":")
         return cls(int(uid), int(gid or 0))
 
@@ -61,11 +63,11 @@ class Owner:
 
 @attrs.frozen(eq=False)
 class Jail:
-    """A folder that nothing leaves. Made by ``open_jail``; descriptors it gives are closed by who asked.
+    """A folder that no path leads out of, opened by ``open_jail``. Callers close returned descriptors.
 
-    ``placing`` is held from the last look at what a rename replaces to the rename: of two conditional writes
-    one wins. It doesn't keep the tenant out. ``pace`` is called at every name where many are looked at, and
-    for each folder that is made on a way; ``charge`` before anything is added (``charging``).
+    ``placing`` is locked from the last check of a rename's target to the rename: of two conditional writes
+    one succeeds. It does not lock out the tenant. ``pace`` is called for every name if there are many, and
+    for each parent folder that is created; ``charge`` before anything is added (``charging``).
     """
 
     root: int
@@ -75,21 +77,21 @@ class Jail:
     charge: Charge = free
 
     def owner(self) -> Owner:
-        """Whom the folder itself belongs to: the server's user, once it was handed over to it."""
+        """The owner of the volume's folder: the server's user, if it was given to it already."""
         state = os.fstat(self.root)
         return Owner(state.st_uid, state.st_gid)
 
     def find(self, path: RelativePath) -> int:
-        """An ``O_PATH`` descriptor of what ``path`` leads to, links that stay inside followed."""
+        """An ``O_PATH`` descriptor of the file at ``path``; links that stay inside are followed."""
         for _ in range(TRIES):
             try:
                 return self.resolver(self.root, path.parts)
-            except BlockingIOError:  # EAGAIN: a folder on the way was moved
+            except BlockingIOError:  # EAGAIN: a folder in the path was moved
                 continue
-        raise errors.NotAllowed(f'The way to "{path}" keeps changing')
+        raise errors.NotAllowed(f'A parent folder of "{path}" keeps changing')
 
     def find_folder(self, path: RelativePath) -> int:
-        """As ``find``, for a folder; another kind raises ``ENOTDIR``."""
+        """Like ``find``, for a folder; anything else raises ``ENOTDIR``."""
         found = self.find(path)
         if stat.S_ISDIR(os.fstat(found).st_mode):
             return found
@@ -97,7 +99,7 @@ class Jail:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
 
     def make_folders(self, path: RelativePath, owner: Owner | None) -> int:
-        """As ``find_folder``, with what is missing on the way made first, for ``owner``."""
+        """Like ``find_folder``; missing folders in the path are created for ``owner``."""
         missing: list[str] = []
         here = self._deepest(path, missing)
         while missing:
@@ -113,7 +115,7 @@ class Jail:
                 return self.find_folder(path)
             except FileNotFoundError:
                 if not path.parts:
-                    raise  # the volume itself is gone
+                    raise  # the volume itself is missing
                 missing.append(path.name)
                 path = path.parent
 
@@ -126,7 +128,7 @@ def open_jail(
     pace: Callable[[int], None] = lambda _: None,
     charge: Charge = free,
 ) -> Iterator[Jail]:
-    """The jail of the host's ``folder``, which must not be a link itself. Raises ``NotFound``."""
+    """Open the jail of the host's ``folder``, which must not be a link itself. Raises ``NotFound``."""
     try:
         root = os.open(folder, resolve.LOOK | os.O_DIRECTORY)
     except OSError:
@@ -137,7 +139,7 @@ def open_jail(
 
 @contextmanager
 def held(descriptor: int) -> Iterator[int]:
-    """``descriptor``, closed at the end."""
+    """``descriptor``, which is closed at the end of the block."""
     try:
         yield descriptor
     finally:
@@ -146,7 +148,7 @@ def held(descriptor: int) -> Iterator[int]:
 
 @contextmanager
 def explained(path: RelativePath) -> Iterator[None]:
-    """What the system refuses at ``path`` comes out as a ``FileRefused`` that names it."""
+    """Turn an ``OSError`` about ``path`` into a ``FileRefused`` that names it."""
     try:
         yield
     except OSError as error:
@@ -154,26 +156,26 @@ def explained(path: RelativePath) -> Iterator[None]:
 
 
 def to_refusal(error: OSError, path: RelativePath) -> Exception:
-    """The refusal that ``error`` means; an error that is no answer to a client is given back as it is."""
+    """The refusal for ``error``; an error that does not concern a client is returned unchanged."""
     match error.errno:
         case errno.EXDEV:
             return errors.InvalidPath(errors.ESCAPES)
         case errno.ENAMETOOLONG | errno.EINVAL | errno.EILSEQ:
-            return errors.InvalidPath(f'Invalid path: the volume can\'t hold the name "{path}"')
+            return errors.InvalidPath(f'Invalid path: the file system does not support the name "{path}"')
         case errno.ENOENT | errno.ESTALE:
-            return errors.NotFound(f'There is no "{path}" in the volume')
+            return errors.NotFound(f'"{path}" does not exist in the volume')
         case errno.EEXIST | errno.ENOTEMPTY:
             return errors.Exists(f'"{path}" exists already')
         case errno.ENOTDIR:
-            return errors.WrongKind(f'"{path}" is not a folder, or leads through a file')
+            return errors.WrongKind(f'"{path}" is not a folder, or a parent of it is a file')
         case errno.EISDIR:
             return errors.WrongKind(f'"{path}" is a folder')
         case errno.ELOOP:
             return errors.WrongKind(f'"{path}" leads through too many symbolic links')
         case errno.ENOSPC | errno.EDQUOT | errno.EFBIG | errno.EMLINK:
-            return errors.NoSpace(f'The volume is full: "{path}" has no room')
+            return errors.NoSpace(f'The volume is full: "{path}" cannot be written')
         case errno.EPERM | errno.EACCES | errno.EROFS | errno.EBUSY | errno.ETXTBSY:
-            return errors.NotAllowed(f'"{path}" may not be touched')
+            return errors.NotAllowed(f'Access to "{path}" is not allowed')
         case errno.EAGAIN:
             return errors.NotAllowed(f'"{path}" keeps changing')
         case _:
@@ -181,33 +183,33 @@ def to_refusal(error: OSError, path: RelativePath) -> Exception:
 
 
 def open_contents(found: int, path: RelativePath) -> int:
-    """A descriptor to read the regular file ``found`` (``O_PATH``) with.
+    """A descriptor for reading the regular file ``found`` (``O_PATH``).
 
-    Raises ``WrongKind`` for what is none, ``InUse`` where a program has a lease on it.
+    Raises ``WrongKind`` for other files, ``InUse`` if a program holds a lease on it.
     """
     mode = os.fstat(found).st_mode
     if not stat.S_ISREG(mode):
         raise errors.WrongKind(f'"{path}" is a {kind_of(mode)}, not a file')
     try:
-        return os.open(f"/proc/self/fd/{found}", _READ)  # our own link, to just what was looked at
+        return os.open(f"/proc/self/fd/{found}", _READ)  # a link of the kernel, to the file that was checked
     except BlockingIOError:
-        raise errors.InUse(f'A program of the server holds "{path}" under a lease') from None
+        raise errors.InUse(f'A program of the server holds a lease on "{path}"') from None
 
 
 def open_names(found: int) -> int:
-    """A descriptor to list the folder ``found`` (``O_PATH``) with."""
+    """A descriptor for listing the folder ``found`` (``O_PATH``)."""
     return os.open(".", FOLDER, dir_fd=found)
 
 
 def look_at(folder: int, name: str) -> os.stat_result:
-    """The state of ``name`` in ``folder`` itself, a link not followed."""
+    """The state of ``name`` in ``folder`` itself; a link is not followed."""
     return os.stat(name, dir_fd=folder, follow_symlinks=False)
 
 
 def make_folder_at(above: int, name: str, owner: Owner | None) -> int:
-    """An ``O_PATH`` descriptor of the folder ``name``, made in ``above`` unless it is one already.
+    """An ``O_PATH`` descriptor of the folder ``name`` in ``above``, which is created if it does not exist.
 
-    ``ENOTDIR`` where the name is taken by something else, a link to a folder too.
+    Raises ``ENOTDIR`` if something else has the name, also a link to a folder.
     """
     try:
         os.mkdir(name, 0o700, dir_fd=above)
@@ -219,14 +221,14 @@ def make_folder_at(above: int, name: str, owner: Owner | None) -> int:
 
 
 def give_to(descriptor: int, owner: Owner | None, mode: int) -> None:
-    """Owner first: a change of owner may take permissions away, and must not leave a set-id bit."""
+    """Set owner, then mode: a change of the owner can remove permissions, and must not leave a set-id bit."""
     if owner is not None:
         os.fchown(descriptor, owner.uid, owner.gid)
     os.fchmod(descriptor, mode & PERMISSIONS)
 
 
 def kind_of(mode: int) -> str:
-    """What a person calls a file of ``mode``."""
+    """The type of a file with ``mode``, in words."""
     if stat.S_ISDIR(mode):
         return "folder"
     if stat.S_ISREG(mode):

@@ -1,4 +1,4 @@
-"""Who tidies up behind clients that left and daemons that were killed: at the start, and every few hours."""
+"""Removes what clients that disconnected and killed daemons left: at the start, and every few hours."""
 
 from collections.abc import Awaitable, Callable, Collection
 from typing import Final
@@ -9,19 +9,19 @@ import trio
 from lightd.files.volumes import VolumeFolders
 
 PARTS_KEPT: Final = 24 * 3600.0
-"""Seconds for which an upload that broke off may be taken up again."""
+"""Seconds during which an interrupted upload can be resumed."""
 
 TICK: Final = 0.1
-"""Seconds by which a file's time may be behind the clock."""
+"""Seconds by which a file's time can be behind the clock."""
 
 EVERY: Final = 6 * 3600.0
 
 
 @attrs.define(eq=False)
 class Janitor:
-    """Sweeps volumes, one after the other; ``known`` tells which there are.
+    """Sweeps volumes, one after the other; ``known`` returns their ids.
 
-    ``swept`` is called when folders of deleted volumes were taken away.
+    ``swept`` is called after folders of deleted volumes were removed.
     """
 
     _folders: VolumeFolders
@@ -31,13 +31,13 @@ class Janitor:
     _called: trio.Event = attrs.field(factory=trio.Event)
 
     def call(self) -> None:
-        """There is something to take away."""
+        """Notify the janitor that there is something to remove."""
         self._called.set()
 
     async def run(self) -> None:
-        """Take away deleted volumes now and whenever called, and old parts now and every six hours.
+        """Remove deleted volumes now and whenever called, and old parts now and every six hours.
 
-        What a daemon that was killed was writing is taken away now, but for uploads that have a name.
+        What a killed daemon was writing is removed now, except uploads with a name.
         """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._sweep_parts)
@@ -52,5 +52,5 @@ class Janitor:
         began = self._clock() - TICK
         while True:
             await self._folders.sweep_parts(self._known, self._clock() - PARTS_KEPT, began)
-            began = 0.0  # the clock may be set back later, and then what is being written would be older
+            began = 0.0  # if the clock is set back later, current files would appear to be older
             await trio.sleep(EVERY)

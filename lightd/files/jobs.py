@@ -1,8 +1,8 @@
-"""Work on files that takes so long that one wants to look at it: archives and copies of trees.
+"""Long operations on files, which clients can list and cancel: archives and copies of trees.
 
-A job is a task of the daemon's, not of the request that began it. Whoever waits for one may leave it alone,
-or take it along (``cancel``). Ended ones are remembered until the daemon ends: the last ``KEPT_IN_ONE`` of a
-volume, and of volumes that are no more as far as there is room for ``KEPT``.
+A job is a task of the daemon, not of the request that started it. A request that waits for a job can leave it
+running, or cancel it. Finished jobs are remembered until the daemon stops: the last ``KEPT_IN_ONE`` of each
+volume, and at most ``KEPT`` in total.
 """
 
 import logging
@@ -20,16 +20,16 @@ from lightd.files.shares import FAVOURED
 logger = logging.getLogger(__name__)
 
 KEPT_IN_ONE: Final = 20
-KEPT: Final = 2000  # at a few hundred bytes
-UNDER_WAY: Final = 1  # in one volume, and as many with the master token
-WAITING: Final = 2  # for one volume, and as many with the master token; more are refused
+KEPT: Final = 2000  # some hundred bytes each
+UNDER_WAY: Final = 1  # for each volume, and as many with the master token
+WAITING: Final = 2  # for each volume, and as many with the master token; more are refused
 
 Status = Literal["pending", "succeeded", "failed", "cancelled"]
 
 
 @attrs.define(eq=False)
 class Job:
-    """One of them. ``bytes`` were worked through so far; times are Unix seconds."""
+    """One job. ``bytes`` is its progress; times are Unix seconds."""
 
     operation_id: str
     kind: str
@@ -45,22 +45,26 @@ class Job:
     _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
 
     def cancel(self) -> None:
-        """It ends soon, and leaves nothing behind; nothing where it has ended."""
+        """Cancel it; its partial result is removed. Does nothing if it has ended."""
         self._scope.cancel()
 
     def told(self, count: int) -> None:
-        """So many bytes were worked through."""
+        """Report that this many bytes have been processed."""
         self.bytes = count
 
     @property
     def error(self) -> str | None:
-        """Why it failed, as a client may be told."""
+        """The reason of the failure, for the client."""
         if self.failure is None:
             return None
-        return str(self.failure) if isinstance(self.failure, FileRefused) else "an unexpected failure"
+        return (
+            str(self.failure)
+            if isinstance(self.failure, FileRefused)
+            else "an unexpected failure (see the log)"
+        )
 
     def to_shown(self) -> dict[str, Any]:
-        """The job as a client sees an operation."""
+        """The job as an operation of the API."""
         return {
             "operation_id": self.operation_id,
             "kind": self.kind,
@@ -78,14 +82,14 @@ Work = Callable[[Job], Awaitable[int]]
 
 @attrs.define(eq=False)
 class Jobs:
-    """All of them, the oldest first. Made by ``open_jobs``."""
+    """All jobs, the oldest first; opened by ``open_jobs``."""
 
     _nursery: trio.Nursery
     _clock: Callable[[], float]
     _jobs: OrderedDict[str, Job] = attrs.field(factory=OrderedDict)
 
     def start(self, operation_id: str, kind: str, volume_id: str, work: Work) -> Job:
-        """Begin ``work``; its answer is the job's. Raises ``Busy`` where too many wait for that volume."""
+        """Start ``work``; its result is the answer. Raises ``Busy`` if too many jobs wait for the volume."""
         favoured = FAVOURED.get()
         pending = [job for job in self.of(volume_id) if job.status == "pending" and job.favoured == favoured]
         if len(pending) >= UNDER_WAY + WAITING:
@@ -109,8 +113,10 @@ class Jobs:
                 try:
                     job.answer = await work(job)
                     status = "succeeded"
-                except Exception as failure:  # told to whoever waits, or looks later; the daemon goes on
-                    if not job._scope.cancel_called:  # noqa: SLF001 - as above; else it failed because of that
+                except (
+                    Exception
+                ) as failure:  # reported to the caller, or by the operation; the daemon continues
+                    if not job._scope.cancel_called:  # noqa: SLF001 - as above; otherwise it failed because it was cancelled
                         job.failure, status = failure, "failed"
                     if not isinstance(failure, FileRefused):
                         logger.exception("%s in volume %s failed", job.kind, job.volume_id)
@@ -128,7 +134,7 @@ class Jobs:
 
 @asynccontextmanager
 async def open_jobs(clock: Callable[[], float]) -> AsyncIterator[Jobs]:
-    """Yield the jobs; what is under way at the end of the block is cancelled, and waited for."""
+    """Open the jobs; at the end of the block, running ones are cancelled and awaited."""
     async with trio.open_nursery() as nursery:
         try:
             yield Jobs(nursery, clock)

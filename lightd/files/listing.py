@@ -1,9 +1,9 @@
-"""What a folder holds, a page at a time: folders first, then by name.
+"""Lists a folder page by page: folders first, then by name.
 
-A page costs one look at every name and one ``fstatat`` for each entry that it shows; no file is opened, and
-no more names are held at a time than the page has, however many there are. The
-cursor is the place of the page's last entry in that order, not a position: what comes and goes between two
-pages moves nothing that stays. A symbolic link is shown as itself and stands with the files.
+A page needs one look at every name, and one ``fstatat`` for each entry that it contains; no file is opened,
+and only the names of one page are in memory. The cursor is the sort key of the page's last entry, not an
+index: names that appear or disappear between two pages do not move the others. A symbolic link is listed as
+itself, among the files.
 """
 
 import heapq
@@ -23,16 +23,16 @@ from lightd.files.placing import is_part_name
 
 Kind = Literal["file", "directory", "symlink", "other"]
 LARGEST: Final = 10_000
-"""Entries in a page: about 5 MB while it is made."""
+"""The maximum number of entries in a page: about 5 MB while it is made."""
 
-_Place = tuple[bool, str]  # of an entry in the order: whether it isn't a folder, its name
+_Place = tuple[bool, str]  # the sort key of an entry: whether it is not a folder, its name
 
 
 @attrs.frozen
 class Entry:
-    """One name in a folder; ``size`` in bytes, ``modified_at`` in Unix seconds, ``mode`` as ``0644``.
+    """One entry of a folder; ``size`` in bytes, ``modified_at`` in Unix seconds, ``mode`` as ``0644``.
 
-    In ``name``, bytes that aren't UTF-8 are U+FFFD: such an entry is seen, and goes with its folder.
+    In ``name``, bytes that are not UTF-8 are U+FFFD: such an entry can be seen, and deleted with its folder.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Entry:
 
 @attrs.frozen
 class Page:
-    """Some entries, and the cursor of those that follow; None: these were the last."""
+    """Some entries, and the cursor of the next page; None after the last page."""
 
     entries: tuple[Entry, ...]
     cursor: str | None
@@ -53,8 +53,8 @@ class Page:
 def list_folder(jail: Jail, path: RelativePath, limit: int = LARGEST, cursor: str | None = None) -> Page:
     """The first ``limit`` entries of the folder ``path`` after ``cursor``.
 
-    Raises ``InvalidCursor``, ``NotFound``, ``WrongKind`` where ``path`` is no folder. What is deleted while
-    it is listed is left out.
+    Raises ``InvalidCursor``, ``NotFound``, and ``WrongKind`` if ``path`` is not a folder. Entries that are
+    deleted meanwhile are left out.
     """
     after = _parse_cursor(cursor)
     with explained(path), held(jail.find_folder(path)) as found, held(open_names(found)) as folder:
@@ -104,5 +104,5 @@ def _parse_cursor(cursor: str | None) -> _Place | None:
     except ValueError:
         place = b""
     if place[:1] not in (b"d", b"f"):
-        raise errors.InvalidCursor("The cursor is not one that a listing gave")
+        raise errors.InvalidCursor("The cursor is not from a listing of this node")
     return place[:1] == b"f", os.fsdecode(place[1:])

@@ -1,10 +1,10 @@
-"""How much a volume holds, and which of its files have names outside of it.
+"""Measures a volume, and finds files that have names outside of it.
 
-A tenant can't make a hard link across the border of his volume: it is a mount of its own to him. An operator
-can, and a volume may hold thousands of honest ones (package stores, local git clones). So a file of several
-names is a tenant's only if all of them are in his volume. Finding out costs a walk, made at the first such
-file that an operation meets. It is a guard against a link left behind, not against one made meanwhile. What
-is remembered of a walk is bounded.
+A tenant cannot create a hard link across the border of the volume, which is a separate mount in the
+container. An operator can, and a volume can contain thousands of legitimate ones (package stores, local git
+clones). So a file with several names belongs to the tenant only if all of them are in the volume. Checking
+that needs a walk, which is done for the first such file of an operation. It protects against a link that was
+left there, not against one that is created meanwhile. The memory of a walk is limited.
 """
 
 import os
@@ -24,24 +24,24 @@ from lightd.files.paths import ROOT, RelativePath
 from lightd.files.walking import walk
 
 REMEMBERED: Final = 100_000
-"""Files of several names that are told apart in one volume, at about 150 bytes each."""
+"""The maximum number of files with several names that are told apart in one volume; about 150 bytes each."""
 
-FIRST: Final = 8  # units of 512 bytes: what an empty folder takes
+FIRST: Final = 8  # units of 512 bytes: the size of an empty folder
 
 
 @attrs.frozen
 class Usage:
-    """What a volume holds: ``bytes`` on the disk, as du(1) counts them, in ``files`` of every kind."""
+    """What a volume contains: ``bytes`` on the disk, as du(1) counts them, in ``files`` of every type."""
 
     bytes: int
     files: int
 
 
 def measure(jail: Jail, pace: Pace = lambda _: None) -> Usage:
-    """What all of the jail uses, each inode counted once. ``NotAllowed`` where it moves meanwhile.
+    """Measure the whole jail, each inode once. Raises ``NotAllowed`` if folders are moved meanwhile.
 
-    Of more files with several names than are remembered each name counts its share of the file. ``pace`` is
-    called at every name; what it raises ends the walk.
+    If more files have several names than can be remembered, each name counts as its share of the file.
+    ``pace`` is called for every name; if it raises, the walk ends.
     """
     seen: set[int] = set()
     blocks = files = 0.0
@@ -56,7 +56,7 @@ def measure(jail: Jail, pace: Pace = lambda _: None) -> Usage:
 
 
 def _part_of(state: os.stat_result, seen: set[int]) -> float:
-    """How much of a file counts at this name: all of it at the first, where names can be remembered."""
+    """How much of a file counts at this name: all of it at the first name, if names can be remembered."""
     if not _has_several_names(state):
         return 1
     if _to_key(state) in seen:
@@ -68,7 +68,7 @@ def _part_of(state: os.stat_result, seen: set[int]) -> float:
 
 
 def check_alone(jail: Jail, state: os.stat_result, path: RelativePath) -> None:
-    """As ``Links.check``, for one file of which no others are asked: nothing is remembered."""
+    """Like ``Links.check``, for a single file: nothing is remembered."""
     if not _has_several_names(state):
         return
     left = state.st_nlink
@@ -90,17 +90,17 @@ def _to_key(state: os.stat_result) -> int:
 
 
 def _leads_out(path: RelativePath) -> errors.NotAllowed:
-    return errors.NotAllowed(f'"{path}" is a hard link that leads out of the volume')
+    return errors.NotAllowed(f'"{path}" is a hard link to a file outside of the volume')
 
 
 def survey(jail: Jail, most: int) -> Generator[None, None, Amount]:
-    """What all of the jail takes: bytes as du(1) counts them, each inode once, and every name.
+    """Measure the whole jail: bytes as du(1) counts them, each inode once, and the number of names.
 
-    It yields at every name, and ends at ``most`` of them: a tenant may make names faster than they are
-    counted. ``NotAllowed`` where folders are moved meanwhile.
+    It yields at every name and ends after ``most`` of them, because a tenant can create names faster than
+    they are counted. Raises ``NotAllowed`` if folders are moved meanwhile.
     """
     seen: set[int] = set()
-    blocks: float = max(os.fstat(jail.root).st_blocks - FIRST, 0)  # of an empty volume it is none of its own
+    blocks: float = max(os.fstat(jail.root).st_blocks - FIRST, 0)  # so that an empty volume has no usage
     entries = 0
     with explained(ROOT), closing(walk(jail.root)) as mets:
         for met in mets:
@@ -114,16 +114,16 @@ def survey(jail: Jail, most: int) -> Generator[None, None, Amount]:
 
 @attrs.define(eq=False)
 class Links:
-    """The names that the files of a jail have in it, counted when first asked for.
+    """The names of the jail's files in the jail, counted when they are first needed.
 
-    Then ``NotAllowed`` is raised where more files have several than can be remembered.
+    Raises ``NotAllowed`` if more files have several names than can be remembered.
     """
 
     _jail: Jail
     _names: Counter[int] | None = None
 
     def check(self, state: os.stat_result, path: RelativePath) -> None:
-        """Raise ``NotAllowed`` where the file of ``state`` has a name outside of the jail."""
+        """Raise ``NotAllowed`` if the file with ``state`` has a name outside of the jail."""
         if self.lead_out(state):
             raise _leads_out(path)
 
@@ -143,6 +143,6 @@ class Links:
                     names[_to_key(met.state)] += 1
                     if len(names) > REMEMBERED:
                         raise errors.NotAllowed(
-                            f"The volume has more than {REMEMBERED} files of several names"
+                            f"The volume has more than {REMEMBERED} files with several names"
                         )
         return names

@@ -1,7 +1,7 @@
-"""What clients do to a volume's files one at a time: write, make a folder, rename, change a mode.
+"""Short operations on a volume's files: write a file, create a folder, rename, change a mode.
 
-Each takes a ``Jail`` and parsed paths, blocks, and raises a ``FileRefused``. ``owner`` is whom a new file or
-folder belongs to; None leaves it with the daemon's user.
+Each needs a ``Jail`` and parsed paths, blocks, and raises ``FileRefused``. ``owner`` is the owner of new
+files and folders; with None they belong to the daemon's user.
 """
 
 import errno
@@ -21,10 +21,10 @@ _MODE = re.compile(r"0?[0-7]{3}")
 
 
 def write_file(jail: Jail, path: RelativePath, content: bytes, owner: Owner | None) -> None:
-    """The file ``path`` holds ``content``, with its folders made; whole or not at all.
+    """Write ``content`` to the file ``path``, completely or not at all; missing folders are created.
 
-    A file that was there keeps its permissions, less set-id bits. ``WrongKind`` where a folder, a symbolic
-    link or a special file is.
+    An existing file keeps its permissions without set-id bits. Raises ``WrongKind`` if a folder, a symbolic
+    link or a special file has the name.
     """
     with explained(path), replacing(jail, path, owner) as part, open(part, "wb", closefd=False) as file:
         jail.charge(len(content), 0)
@@ -32,21 +32,22 @@ def write_file(jail: Jail, path: RelativePath, content: bytes, owner: Owner | No
 
 
 def make_folder(jail: Jail, path: RelativePath, owner: Owner | None) -> None:
-    """``path`` is a folder, made with all above it unless it was one. ``Exists`` where a file is."""
+    """Create the folder ``path`` and its parents, if necessary. Raises ``Exists`` if it is a file."""
     try:
         with explained(path), held(jail.make_folders(path, owner)):
             pass
     except errors.WrongKind:
-        raise errors.Exists(f'"{path}" exists already, or leads through a file') from None
+        raise errors.Exists(f'"{path}" exists already, or a parent of it is a file') from None
 
 
 def rename(jail: Jail, source: RelativePath, destination: RelativePath, owner: Owner | None) -> None:
-    """What was ``source`` is ``destination``, with its folders made for ``owner``; a link is moved as a link.
+    """Rename ``source`` to ``destination``; missing folders are created for ``owner``. Links are moved.
 
-    ``Exists`` where something is there, the source itself too; ``WrongKind`` for a move into itself.
+    Raises ``Exists`` if the destination exists, also if it is the source; ``WrongKind`` for a move into
+    itself.
     """
     if source != destination and source.holds(destination):
-        raise errors.WrongKind(f'"{source}" can\'t be moved into itself')
+        raise errors.WrongKind(f'"{source}" cannot be moved into itself')
     with explained(source), held(jail.find_folder(source.parent)) as old:
         look_at(old, source.name)
         with explained(destination), held(jail.make_folders(destination.parent, owner)) as new:
@@ -56,17 +57,17 @@ def rename(jail: Jail, source: RelativePath, destination: RelativePath, owner: O
             except OSError as error:
                 match error.errno:
                     case errno.ENOENT:
-                        raise errors.NotFound(f'There is no "{source}" in the volume') from None
-                    case errno.EINVAL:  # by way of a link
-                        raise errors.WrongKind(f'"{source}" can\'t be moved into itself') from None
+                        raise errors.NotFound(f'"{source}" does not exist in the volume') from None
+                    case errno.EINVAL:  # through a link
+                        raise errors.WrongKind(f'"{source}" cannot be moved into itself') from None
                     case _:
                         raise
 
 
 def parse_mode(text: str) -> int:
-    """The permissions that ``text`` means: three octal digits, a ``0`` before them or not.
+    """The permissions for ``text``: three octal digits, with or without a ``0`` before them.
 
-    Set-id and sticky bits can't be set. Raises ``InvalidMode``.
+    Set-id and sticky bits cannot be set. Raises ``InvalidMode``.
     """
     if not _MODE.fullmatch(text):
         raise errors.InvalidMode("The mode must be three octal digits, such as 644")
@@ -74,9 +75,9 @@ def parse_mode(text: str) -> int:
 
 
 def change_mode(jail: Jail, path: RelativePath, mode: int) -> None:
-    """The file or folder ``path`` has the permissions ``mode``, which ``parse_mode`` gave.
+    """Set the permissions of the file or folder ``path`` to ``mode``, from ``parse_mode``.
 
-    A link inside the volume is followed. ``NotAllowed`` for a file with a name outside of it.
+    A link inside the volume is followed. Raises ``NotAllowed`` for a file with a name outside of it.
     """
     with explained(path), held(jail.find(path)) as found:
         state = os.fstat(found)
@@ -87,9 +88,9 @@ def change_mode(jail: Jail, path: RelativePath, mode: int) -> None:
 
 
 def give_all(jail: Jail, owner: Owner) -> None:
-    """All of the volume belongs to ``owner``: the root, what is below it, and links themselves.
+    """Set the owner of everything in the volume: the root, all entries below it, and links themselves.
 
-    Files with a name outside of the volume, and special files, stay as they are.
+    Files with a name outside of the volume, and special files, are not changed.
     """
     links = Links(jail)
     with explained(ROOT), closing(walk(jail.root)) as mets:

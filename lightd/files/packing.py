@@ -1,9 +1,9 @@
-"""Making an archive of what a volume holds, put into place like any other file.
+"""Packs files of a volume into an archive, which replaces its target like any other file.
 
-Names in it are paths in the volume, so that unpacking it at the root puts everything back. Symbolic links
-are kept as links, special files and parts of uploads left out, and so are files with a name outside of the
-volume and the archive itself. A file that becomes shorter while it is read is filled up with zeros. Tars hold
-a sparse file without its holes, in GNU tar's format "PAX 1.0".
+Names in it are paths in the volume, so unpacking it at the root restores everything. Symbolic links are
+packed as links. Special files, temporary files of uploads, files with a name outside of the volume, and the
+archive itself are left out. A file that becomes shorter while it is read is filled up with zeros. Tars
+contain sparse files without their holes, in GNU tar's format "PAX 1.0".
 """
 
 import errno
@@ -52,9 +52,9 @@ def compress(
     owner: Owner | None,
     pace: Pace,
 ) -> int:
-    """The file ``output`` is an archive of ``sources``, replaced if it was there; return its size in bytes.
+    """Pack ``sources`` into ``output``, which is replaced if it exists; return the size in bytes.
 
-    ``pace`` is called at every name and before every piece; what it raises leaves ``output`` as it was.
+    ``pace`` is called for every name and every piece; if it raises, ``output`` is not changed.
     """
     with explained(output), replacing(jail, output, owner) as part:
         with io.BufferedWriter(_Output(os.dup(part), jail.charge), PIECE) as file:
@@ -71,7 +71,7 @@ def compress(
 
 
 class _Output(io.FileIO):
-    """The archive being made: what is written to it is charged first."""
+    """The archive that is being written: every write is charged first."""
 
     def __init__(self, descriptor: int, charge: Charge) -> None:
         super().__init__(descriptor, "wb")
@@ -137,7 +137,7 @@ class _Contents:
     pace: Pace
 
     def pieces(self, start: int, end: int) -> Iterator[memoryview]:
-        """What is from ``start`` to ``end``, in pieces."""
+        """The contents from ``start`` to ``end``, in pieces."""
         at = data = start  # from ``at`` to ``data`` there is a hole, which is not read
         while at < end:
             if at >= data:
@@ -153,7 +153,7 @@ class _Contents:
 
 
 def _next_data(contents: int, at: int, size: int) -> int:
-    """Where the next bytes begin that are no hole (lseek(2), ``SEEK_DATA``)."""
+    """The offset of the next data that is not in a hole (lseek(2), ``SEEK_DATA``)."""
     try:
         return os.lseek(contents, at, os.SEEK_DATA)
     except OSError as error:
@@ -163,7 +163,7 @@ def _next_data(contents: int, at: int, size: int) -> int:
 @attrs.define(eq=False)
 class _TarWriter:
     tar: tarfile.TarFile
-    sparse: int = 0  # files
+    sparse: int = 0  # the number of sparse files
 
     def add_folder(self, name: str, state: os.stat_result) -> None:
         self.tar.addfile(_tar_info(name, state, tarfile.DIRTYPE))
@@ -195,7 +195,7 @@ class _TarWriter:
 
 
 def _to_map(layout: Layout) -> bytes:
-    """The extents as they come before the data, the last of them without bytes at the file's end."""
+    """The map that precedes the data; the last extent is empty, at the end of the file."""
     extents = [(start, end - start) for start, end in layout.extents] + [(layout.size, 0)]
     numbers = [len(extents), *chain.from_iterable(extents)]
     table = "".join(f"{number}\n" for number in numbers).encode()
@@ -210,7 +210,7 @@ def _tar_info(name: str, state: os.stat_result, kind: bytes) -> tarfile.TarInfo:
 
 
 class _Pieces(io.RawIOBase):
-    """Pieces as a file, for tarfile."""
+    """Pieces as a file object, for tarfile."""
 
     def __init__(self, pieces: Iterable[memoryview]) -> None:
         self._pieces = iter(pieces)
@@ -253,7 +253,7 @@ def _zip_info(name: str, state: os.stat_result) -> zipfile.ZipInfo:
         min(max(state.st_mtime, 315_619_200), 4_354_732_800)
     )  # a zip's years: 1980 to 2107
     info = zipfile.ZipInfo(to_shown(name), moment[:6])
-    info.create_system = 3  # Unix: the mode stands in the upper half of external_attr
+    info.create_system = 3  # Unix: the mode is in the upper half of external_attr
     info.external_attr = (stat.S_IFMT(state.st_mode) | stat.S_IMODE(state.st_mode) & 0o777) << 16
     if stat.S_ISDIR(state.st_mode):
         info.external_attr |= 0x10

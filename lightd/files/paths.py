@@ -1,9 +1,9 @@
-r"""The paths that clients write, taken apart without looking at any disk.
+r"""Parses the paths that clients send, without access to a disk.
 
-A path is relative to its volume, its names are separated by ``/``. Refused, all with the same sentence:
-the empty path, an absolute one (``\`` at the start too), one with a drive letter, a NUL, a ``..`` between
-separators of either kind. ``a//b``, ``./a`` and ``a/`` mean what they mean to a shell. Elsewhere ``\`` is
-a character like any other, as it is on Linux.
+A path is relative to its volume, and its names are separated by ``/``. These are rejected with the same
+message: the empty path, an absolute one (also with ``\`` at the start), one with a drive letter, a NUL, and
+a ``..`` between separators of either kind. ``a//b``, ``./a`` and ``a/`` have the same meaning as in a shell.
+Elsewhere ``\`` is an ordinary character, as on Linux.
 """
 
 import re
@@ -13,22 +13,22 @@ import attrs
 
 from lightd.files import errors
 
-LONGEST_PATH = 4095  # bytes: PATH_MAX less its NUL
+LONGEST_PATH = 4095  # bytes: PATH_MAX without its NUL
 LONGEST_NAME = 255  # bytes: NAME_MAX
 
-_ROOTED = re.compile(r"\\|[A-Za-z]:")  # a first name, to Windows
+_ROOTED = re.compile(r"\\|[A-Za-z]:")  # an absolute path or a drive letter on Windows
 _SEPARATORS = re.compile(r"[/\\]")
 
 
 @attrs.frozen
 class RelativePath:
-    """The names on the way from a volume's root to something in it; no names: the root itself."""
+    """The names on the way from a volume's root to a file; without names it is the root itself."""
 
     parts: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """The last name; the root has none, and asking for it is a bug."""
+        """The last name. Must not be called for the root."""
         return self.parts[-1]
 
     @property
@@ -39,11 +39,11 @@ class RelativePath:
         return type(self)((*self.parts, name))
 
     def holds(self, other: "RelativePath") -> bool:
-        """Whether ``other`` is this path or lies below it, going by the names alone."""
+        """Whether ``other`` is this path or below it, judging by the names alone."""
         return other.parts[: len(self.parts)] == self.parts
 
     def __str__(self) -> str:
-        """As a person reads it: bytes that aren't UTF-8 are shown as U+FFFD, the root as ``.``."""
+        """For people: bytes that are not UTF-8 become U+FFFD, the root is ``.``."""
         return to_shown("/".join(self.parts)) or "."
 
 
@@ -51,7 +51,7 @@ ROOT = RelativePath()
 
 
 def parse_path(text: str) -> RelativePath:
-    """The path that ``text`` means, which is never the root. Raises ``InvalidPath``."""
+    """Parse a path, which cannot be the root. Raises ``InvalidPath``."""
     path = parse_folder(text)
     if not path.parts:
         raise errors.InvalidPath(errors.ESCAPES)
@@ -59,7 +59,7 @@ def parse_path(text: str) -> RelativePath:
 
 
 def parse_folder(text: str) -> RelativePath:
-    """As ``parse_path``, for a folder that may be the root: ``""`` and ``.`` mean that."""
+    """Like ``parse_path``, for a folder that can be the root: ``""`` or ``.``."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -68,7 +68,7 @@ def parse_folder(text: str) -> RelativePath:
 
 
 def parse_name(text: str) -> RelativePath:
-    """As ``parse_folder``, for a name in an archive, whose bytes may be any (``surrogateescape``)."""
+    """Like ``parse_folder``, for a name in an archive, which can contain any bytes (``surrogateescape``)."""
     parts = tuple(part for part in text.split("/") if part not in ("", "."))
     if text.startswith("/") or "\0" in text or ".." in _SEPARATORS.split(text):
         raise errors.InvalidPath(errors.ESCAPES)
@@ -83,5 +83,5 @@ def parse_name(text: str) -> RelativePath:
 
 
 def to_shown(name: str) -> str:
-    """``name`` as it may stand in an answer: bytes that aren't UTF-8 become U+FFFD."""
+    """``name`` for use in a response: bytes that are not UTF-8 become U+FFFD."""
     return name if name.isascii() else name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,12 +1,12 @@
-"""Putting a file into its place: written beside it under a new name, then renamed.
+"""Replaces a file: the new contents are written under a new name next to it, then renamed.
 
-A reader sees the old file or the new one, and a failed write leaves the old one. A hard link planted at the
-place is replaced, and its other end keeps what it had. A symbolic link there is refused: the caller may mean
-the link or the file that it leads to, and can say so. One swapped in meanwhile is replaced, not followed.
+A reader sees the old file or the new one, and a failed write leaves the old one. If the target is a hard
+link, this name is replaced, and the other names keep the old contents. A symbolic link is rejected, because
+the caller could mean the link or its target. A link that appears in the meantime is replaced, not followed.
 
-The new name is ``.lightd-<16 hex digits>.temp``; listings hide it. What a crash leaves behind is a file of
-the tenant's, counted against his quota, that goes at the next start (``janitor``). What an upload with a name
-left is ``….part``, and stays for its client.
+The new name is ``.lightd-<16 hex digits>.temp``, which listings hide. After a crash it is a file of the
+tenant, counted in the quota, which is removed at the next start (``janitor``). The temporary file of an
+upload with a name is ``….part``, and is kept for its client.
 """
 
 import ctypes
@@ -36,9 +36,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @contextmanager
 def replacing(jail: Jail, path: RelativePath, owner: Owner | None) -> Iterator[int]:
-    """A descriptor to write; what was written is the file ``path``, whole and on the disk, after the block.
+    """A descriptor for writing; after the block, the contents are the file ``path`` and synced to the disk.
 
-    Folders are made on the way. If the block raises, the path is as it was before.
+    Missing folders are created. If the block raises, the path is not changed.
     """
     with held(jail.make_folders(path.parent, owner)) as folder:
         mode = mode_to_keep(jail, folder, path)
@@ -57,10 +57,9 @@ def replacing(jail: Jail, path: RelativePath, owner: Owner | None) -> Iterator[i
 
 
 def mode_to_keep(jail: Jail, folder: int, path: RelativePath) -> int:
-    """The permissions for a file about to be put at ``path``, in ``folder``: those of the one it replaces.
+    """The permissions for a new file at ``path``, in ``folder``: those of the file that it replaces.
 
-    Raises ``WrongKind`` where something else than a regular file is there, ``EXDEV`` where that is a link
-    that leads out.
+    Raises ``WrongKind`` if it is not a regular file, and ``EXDEV`` if it is a link that leads out.
     """
     try:
         mode = look_at(folder, path.name).st_mode
@@ -75,25 +74,25 @@ def mode_to_keep(jail: Jail, folder: int, path: RelativePath) -> int:
 
 
 def new_part_name() -> str:
-    """A name for what nobody takes up again where it breaks off."""
+    """A name for a temporary file that is not resumed after an interruption."""
     return f".lightd-{secrets.token_hex(8)}.temp"
 
 
 def is_part_name(name: str) -> bool:
-    """Whether ``name`` is one of those that only lie beside a file being written."""
+    """Whether ``name`` is that of a temporary file."""
     return name.startswith(".lightd-") and _PART.fullmatch(name) is not None
 
 
 def begin_writing_back(file: int, offset: int, count: int) -> None:
-    """Have the kernel begin to write these bytes to the disk (sync_file_range(2)); it is only a hint."""
+    """Ask the kernel to start writing these bytes to the disk (sync_file_range(2)); only a hint."""
     _libc.sync_file_range(file, ctypes.c_int64(offset), ctypes.c_int64(count), _SYNC_FILE_RANGE_WRITE)
 
 
 def rename_to_new(source: int, name: str, target: int, new_name: str) -> None:
-    """Move ``name`` of the folder ``source`` to ``new_name`` of ``target``; ``EEXIST`` where that is taken.
+    """Move ``name`` in the folder ``source`` to ``new_name`` in ``target``; raises ``EEXIST`` if that exists.
 
-    renameat2(2) with ``RENAME_NOREPLACE``; a filesystem without it is asked first, which a racing tenant
-    can turn into replacing a file of his own.
+    Uses renameat2(2) with ``RENAME_NOREPLACE``. On a file system without it the target is checked first; a
+    tenant who wins that race can only replace one of their own files.
     """
     arguments = source, os.fsencode(name), target, os.fsencode(new_name), _RENAME_NOREPLACE
     if _libc.renameat2(*arguments) == 0:

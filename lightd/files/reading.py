@@ -1,4 +1,4 @@
-"""Reading a file for a client: opened once, so that it stays the same file whatever is put in its place."""
+"""Reads a file for a client: it is opened once, so that it stays the same file if it is replaced."""
 
 import os
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ PIECE: Final = 512 << 10
 
 @attrs.frozen
 class Download:
-    """An open file as it was when it was opened. ``etag`` changes when its contents do; it has its quotes.
+    """An open file, as it was when it was opened. ``etag`` changes with the contents; it has its quotes.
 
-    ``descriptor`` may be given to sendfile(2); reading never moves its position.
+    ``descriptor`` can be passed to sendfile(2); reading never moves its position.
     """
 
     descriptor: int
@@ -29,7 +29,7 @@ class Download:
     etag: str
 
     def read(self, offset: int, size: int = PIECE) -> bytes:
-        """The bytes from ``offset`` on, at most ``size``. ``NotAllowed`` where the file became shorter."""
+        """At most ``size`` bytes from ``offset`` on. Raises ``NotAllowed`` if the file became shorter."""
         wanted = min(size, self.size - offset)
         with explained(self.path):
             piece = os.pread(self.descriptor, wanted, offset)
@@ -48,7 +48,7 @@ class Download:
 
 @contextmanager
 def open_download(jail: Jail, path: RelativePath) -> Iterator[Download]:
-    """The regular file ``path``, a link inside followed. ``WrongKind`` for others, ``NotFound`` for none."""
+    """Open the regular file ``path``, following links inside. Raises ``WrongKind`` and ``NotFound``."""
     with explained(path), held(jail.find(path)) as found:
         contents = open_contents(found, path)
     with held(contents):
@@ -59,5 +59,5 @@ def open_download(jail: Jail, path: RelativePath) -> Iterator[Download]:
 
 
 def to_etag(state: os.stat_result) -> str:
-    """The strong validator of the file of ``state``, its quotes with it."""
+    """The strong ETag of a file with ``state``, with its quotes."""
     return f'"{state.st_ino:x}-{state.st_size:x}-{state.st_mtime_ns:x}-{state.st_ctime_ns:x}"'

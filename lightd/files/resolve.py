@@ -1,13 +1,14 @@
-"""From a folder's descriptor and some names to the descriptor of what they lead to, never outside.
+"""Resolves names below a folder's descriptor to a descriptor, never outside of the folder.
 
-Two resolvers with one meaning. ``in_kernel`` asks openat2(2) with ``RESOLVE_BENEATH`` and
-``RESOLVE_NO_MAGICLINKS`` (Linux 5.6); ``by_walking`` opens one name at a time and needs nothing newer than
-Linux 3.6. Both give an ``O_PATH`` descriptor, which the caller closes, follow symbolic links that stay
-beneath, and raise ``OSError``: ``EXDEV`` for what leads outside (any absolute link, ``..`` above the root),
-``ELOOP`` for more than 40 links, ``EAGAIN`` where folders were moved meanwhile, and what openat(2) raises.
+There are two resolvers with the same behaviour. ``in_kernel`` uses openat2(2) with ``RESOLVE_BENEATH`` and
+``RESOLVE_NO_MAGICLINKS`` (Linux 5.6); ``by_walking`` opens one name at a time and needs only Linux 3.6. Both
+return an ``O_PATH`` descriptor, which the caller closes, and follow symbolic links that stay beneath the
+folder. They raise ``OSError``: ``EXDEV`` for a path that leads outside (any absolute link, ``..`` above the
+root), ``ELOOP`` for more than 40 links, ``EAGAIN`` if folders were moved meanwhile, and the errors of
+openat(2).
 
-The walk takes ``..``, which only a link can hold, by opening it and comparing what it got with the folder
-it came through. So a folder moved in between is an ``EAGAIN``, and never a way out.
+The walk handles ``..``, which only a link can contain, by opening it and comparing the result with the folder
+that it came through. A folder that was moved in between is an ``EAGAIN``, and never a way out.
 """
 
 import ctypes
@@ -20,10 +21,10 @@ from typing import Final
 
 Resolver = Callable[[int, tuple[str, ...]], int]
 
-LINKS_FOLLOWED: Final = 40  # as many as the kernel follows (path_resolution(7))
+LINKS_FOLLOWED: Final = 40  # the kernel's limit (path_resolution(7))
 LOOK: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
-_OPENAT2 = 437  # one number on every architecture but alpha
+_OPENAT2 = 437  # the same number on every architecture except alpha
 _RESOLVE_NO_MAGICLINKS = 0x02
 _RESOLVE_BENEATH = 0x08
 
@@ -40,7 +41,7 @@ _HOW = _OpenHow(os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_BENEATH | _RESOLVE_NO_MAGI
 
 
 def in_kernel(root: int, parts: tuple[str, ...]) -> int:
-    """Resolve with openat2; ``ENOSYS`` or ``EPERM`` where the kernel or a seccomp filter has it not."""
+    """Resolve with openat2; raises ``ENOSYS`` or ``EPERM`` if the system does not support it."""
     path = os.fsencode("/".join(parts) or ".")
     arguments = (
         ctypes.c_long(_OPENAT2),
@@ -56,9 +57,9 @@ def in_kernel(root: int, parts: tuple[str, ...]) -> int:
 
 
 def by_walking(root: int, parts: tuple[str, ...]) -> int:
-    """Resolve one name at a time, each opened with ``O_NOFOLLOW`` below the one before."""
+    """Resolve one name at a time, each opened with ``O_NOFOLLOW`` below the previous one."""
     names = list(reversed(parts))
-    trail: list[tuple[int, int]] = []  # the folders above the one we stand in
+    trail: list[tuple[int, int]] = []  # the folders above the current one
     links = 0
     here = os.open(".", LOOK, dir_fd=root)
     try:
@@ -104,7 +105,7 @@ def _target(link: int, links: int) -> list[str]:
 
 @cache
 def best() -> Resolver:
-    """The resolver for this host: the kernel's, where trying it works."""
+    """The resolver for this host: the kernel's, if a test shows that it works."""
     root = os.open("/", LOOK)
     try:
         os.close(in_kernel(root, ()))

@@ -1,15 +1,15 @@
-"""Who may work when: so many at once, so many of them for one volume, and the volumes take turns.
+"""Limits on concurrent work: in total, for each volume, and with the volumes taking turns.
 
-A limiter in which everybody waits in one row gives all of its turns to the tenant who asks most often. Here:
+A limiter with a single queue would give all of its turns to the tenant with the most requests. Here:
 
-- What waits for one volume waits in the order in which it came; a turn that is given back goes round the
-  volumes.
-- With the master token there is a row of its own for each volume, and ``reserved`` turns that nobody else
-  has. All rows take turns: the master's requests can't have all of them either.
-- At the bound of a row one more is ``Busy``.
-- Work that takes long gives its turn away to somebody who waits, and goes on when it has one again.
+- The work of one volume waits in the order in which it arrived; a turn that becomes free goes to the volumes
+  in rotation.
+- Requests with the master token have a queue of their own for each volume, and ``reserved`` turns that are
+  only for them. All queues take turns, so these requests cannot have all of them either.
+- If a queue is full, one more raises ``Busy``.
+- Long work gives its turn away to waiting work, and continues when it has a turn again.
 
-All of it happens on the loop, without an ``await`` between a look and what follows from it.
+All of this happens on the event loop, without an ``await`` between a check and its consequence.
 """
 
 from collections import Counter, OrderedDict, deque
@@ -22,12 +22,12 @@ import trio
 from lightd.files import errors
 
 FAVOURED: Final = ContextVar("favoured", default=False)
-"""Whether the request that is answered came with the master token."""
+"""Whether the current request has the master token."""
 
 
 @attrs.frozen
 class Row:
-    """What is counted together: the work for one volume, that with the master token apart."""
+    """One queue: the work for one volume, with or without the master token."""
 
     volume_id: str
     favoured: bool
@@ -35,10 +35,10 @@ class Row:
 
 @attrs.define(eq=False)
 class Share:
-    """``total`` turns for ``what`` they are named. One row has ``each`` at most, and ``waiting`` more wait.
+    """``total`` turns; ``what`` names them. One queue has at most ``each``, and ``waiting`` more wait.
 
-    ``held`` are the turns that are had now. Where it is ``whole``, nothing else of a row begins while a
-    turn of its is passed on.
+    ``held`` are the turns in use. If ``whole`` is set, no other work of a queue starts while one of its
+    turns is passed on.
     """
 
     what: str
@@ -52,9 +52,9 @@ class Share:
     _rows: OrderedDict[Row, "deque[Turn]"] = attrs.field(factory=OrderedDict)
 
     def join(self, volume_id: str, *, favoured: bool | None = None, begun: bool = False) -> "Turn":
-        """A turn that is had at once or waited for. ``Busy`` where too many wait, unless it has ``begun``.
+        """A turn, available at once or waited for. Raises ``Busy`` if too many wait, unless ``begun``.
 
-        ``favoured`` is that of the request where it isn't given.
+        ``favoured`` is that of the current request by default.
         """
         turn = Turn(self, Row(volume_id, FAVOURED.get() if favoured is None else favoured))
         self.enqueue(turn)
@@ -69,7 +69,7 @@ class Share:
         self._deal()
 
     def withdraw(self, turn: "Turn") -> None:
-        """The turn isn't waited for any longer."""
+        """Stop waiting for the turn."""
         row = self._rows[turn.row]
         row.remove(turn)
         if not row:
@@ -80,7 +80,7 @@ class Share:
         self._deal()
 
     def pass_on(self, turn: "Turn") -> None:
-        """The turn goes to somebody who waits, and is waited for again behind all other rows."""
+        """Give the turn to waiting work, and wait for it again behind all other queues."""
         self._drop(turn.row)
         turns = self._rows.setdefault(turn.row, deque())
         (turns.appendleft if self.whole else turns.append)(turn)
@@ -88,7 +88,7 @@ class Share:
         self._deal()
 
     def is_wanted(self, turn: "Turn") -> bool:
-        """Whether somebody who waits would have the turn if it were given back."""
+        """Whether other work waits that would get the turn."""
         self._held[turn.row] -= 1
         self.held -= 1
         try:
@@ -130,7 +130,7 @@ class Share:
 
 @attrs.define(eq=False)
 class Turn:
-    """Made by ``Share.join``; its owner must leave it, even if it never had a turn."""
+    """A turn of ``Share.join``; its owner must leave it, even if it was never granted."""
 
     share: Share
     row: Row
@@ -145,17 +145,17 @@ class Turn:
         self._given.set()
 
     async def wait(self) -> None:
-        """Wait until it is given."""
+        """Wait until it is granted."""
         await self._given.wait()
 
     async def pass_on(self) -> None:
-        """Somebody who waits has it first; then it is ours again."""
+        """Let waiting work have the turn first, then wait for it again."""
         self._given = trio.Event()
         self.share.pass_on(self)
         await self.wait()
 
     def leave(self) -> None:
-        """It is somebody else's, for good."""
+        """Give the turn back."""
         if self._left:
             return
         self._left = True

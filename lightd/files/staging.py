@@ -1,7 +1,8 @@
-"""Where an archive is unpacked before any of it counts: a new folder with no link in it, and ceilings.
+"""The staging folder of an archive that is being unpacked: a new folder without links, with limits.
 
-Symbolic links are remembered and made last. One stays inside if it is relative and has ``..`` only before
-its first name, no more of them than folders above it: as those folders are no links, that is exact.
+Symbolic links are remembered and created last. A link stays inside if it is relative and contains ``..``
+only before its first name, at most as many as there are folders above it: this is exact, because those
+folders are not links.
 """
 
 import os
@@ -21,12 +22,14 @@ from lightd.files.jail import FOLDER, FOLDER_MODE, PERMISSIONS, Jail, Owner, giv
 from lightd.files.paths import RelativePath
 from lightd.files.placing import CREATE, FILE_MODE, is_part_name
 
-HEADER: Final = 2048  # bytes of a tar for one entry besides its contents: a PAX header, its own, the padding
+HEADER: Final = (
+    2048  # bytes of a tar for one entry besides its contents: a PAX header, its own header, the padding
+)
 
 
 @attrs.define(eq=False)
 class Staging:
-    """What was unpacked so far; ``left_out`` counts what could not be. Its methods raise ``OSError`` too."""
+    """What was unpacked so far; ``left_out`` counts skipped entries. Methods can raise ``OSError``."""
 
     _jail: Jail
     _owner: Owner | None
@@ -36,7 +39,7 @@ class Staging:
     left_out: int = 0
     _entries: int = 0
     _bytes: int = 0
-    _holes: int = 0  # bytes of files that the archive has only in maps
+    _holes: int = 0  # bytes of files that are only holes in the archive
     _read: int = 0
     _folders: int = 0
     _links: dict[RelativePath, str] = attrs.field(factory=dict)
@@ -45,14 +48,14 @@ class Staging:
         self._jail = attrs.evolve(self._jail, pace=self._made_folder)
 
     def _made_folder(self, _: int) -> None:
-        """One was made on the way to an entry, which need not have an entry of its own."""
+        """Count a parent folder that was created for an entry; it may have no entry of its own."""
         self._pace(0)
         self._folders += 1
         if self._folders > self._ceilings.entries:
             raise errors.InvalidArchive(f"The archive has more than {self._ceilings.entries} folders")
 
     def admits(self, path: RelativePath) -> bool:
-        """Whether an entry is to be made at ``path``; the root is there already. Counts it."""
+        """Whether an entry is created at ``path``; the root exists already. Counts it."""
         self._pace(0)
         self._entries += 1
         if self._entries > self._ceilings.entries:
@@ -77,7 +80,7 @@ class Staging:
         contents: IO[bytes],
         layout: Layout = UNKNOWN,
     ) -> None:
-        """The file ``path`` has ``contents``, which are laid out in it as ``layout`` says."""
+        """Write ``contents`` to the file ``path``; ``layout`` says where its parts belong."""
         self._holes += layout.size - min(layout.stored, layout.size)
         self._check_size()
         with held(self._jail.make_folders(path.parent, self._owner)) as folder:
@@ -90,19 +93,19 @@ class Staging:
                     filling.write(at, piece)
                 filling.end_at(layout.size)
                 give_to(file, self._owner, mode & PERMISSIONS or FILE_MODE)
-                with suppress(OverflowError, ValueError):  # a time that no file can have
+                with suppress(OverflowError, ValueError):  # a time that is out of range
                     os.utime(file, (modified_at, modified_at))
 
     def add_hard_link(self, path: RelativePath, target: RelativePath) -> None:
-        """``path`` is one more name of ``target``, which is a file that was added before."""
+        """Add ``path`` as another name of ``target``, a file that was added before."""
         if not target.parts:
-            raise errors.InvalidArchive(f'The hard link "{path}" in the archive leads to no file')
+            raise errors.InvalidArchive(f'The hard link "{path}" in the archive has no target')
         with (
             held(self._jail.find_folder(target.parent)) as old,
             held(self._jail.make_folders(path.parent, self._owner)) as new,
         ):
             if not stat.S_ISREG(look_at(old, target.name).st_mode):
-                raise errors.InvalidArchive(f'The hard link "{path}" in the archive leads to no file')
+                raise errors.InvalidArchive(f'The hard link "{path}" in the archive has no target')
             if path != target:
                 _make_room(new, path.name)
                 self._jail.charge(ENTRY, 1)
@@ -115,7 +118,7 @@ class Staging:
             self.left_out += 1
 
     def make_links(self) -> None:
-        """The links that were added are there; call it last."""
+        """Create the links that were added; must be called last."""
         for path, target in self._links.items():
             with held(self._jail.make_folders(path.parent, self._owner)) as folder:
                 self._jail.charge(ENTRY, 1)
@@ -125,7 +128,7 @@ class Staging:
                     os.chown(path.name, uid, gid, dir_fd=folder, follow_symlinks=False)
 
     def read(self, count: int) -> None:
-        """So many bytes more of a tar's stream were read: contents, headers, and what is skipped."""
+        """Count bytes that were read of a tar's stream: contents, headers, and skipped parts."""
         self._pace(0)
         self._read += count
         self._check(self._read - self._ceilings.entries * HEADER)
@@ -137,7 +140,7 @@ class Staging:
         self._check_size()
 
     def _check_size(self) -> None:
-        """Refuse files that are too large, their holes included, which someone may read later."""
+        """Reject files that are too large, including their holes, because a client can read those later."""
         if self._bytes + self._holes > self._ceilings.bytes:
             raise errors.InvalidArchive(f"The archive holds more than {self._ceilings.bytes} bytes")
 
@@ -151,7 +154,7 @@ class Staging:
 
 
 def stays_inside(path: RelativePath, target: str) -> bool:
-    """Whether a link at ``path`` with the text ``target`` leads to something below the same root."""
+    """Whether a link at ``path`` with the text ``target`` leads to a path below the same root."""
     names = target.split("/")
     climbs = 0
     while climbs < len(names) and names[climbs] == "..":
@@ -166,9 +169,9 @@ def stays_inside(path: RelativePath, target: str) -> bool:
 
 
 def place(source: int, target: int, path: RelativePath) -> None:
-    """All that is in the folder ``source`` is in ``target``, which is at ``path``: merged, files replaced.
+    """Move the contents of the folder ``source`` to ``target``, which is at ``path``: merged, files replaced.
 
-    Raises ``WrongKind``, with nothing moved, where a folder would meet something else.
+    Raises ``WrongKind``, with nothing moved, if a folder would replace something else or the other way round.
     """
     _pair(source, target, path, _refuse_other_kind)
     _pair(source, target, path, _move)
@@ -177,7 +180,7 @@ def place(source: int, target: int, path: RelativePath) -> None:
 def _pair(
     source: int, target: int, path: RelativePath, meet: Callable[[int, int, RelativePath], None]
 ) -> None:
-    """Go through ``source``: into the folders that both have, and with all else to ``meet``."""
+    """Walk through ``source``: enter the folders that exist in both, and call ``meet`` for the rest."""
     for name in os.listdir(source):
         below = path.child(name)
         if stat.S_ISDIR(look_at(source, name).st_mode) and _kind_at(target, name) == "folder":
@@ -193,7 +196,7 @@ def _pair(
 def _refuse_other_kind(source: int, target: int, path: RelativePath) -> None:
     there = _kind_at(target, path.name)
     if there is not None and "folder" in (there, _kind_at(source, path.name)):
-        raise errors.WrongKind(f'"{path}" is a {there}, and something else in the archive')
+        raise errors.WrongKind(f'"{path}" is a {there} in the volume, but not in the archive')
 
 
 def _move(source: int, target: int, path: RelativePath) -> None:
@@ -208,6 +211,6 @@ def _kind_at(folder: int, name: str) -> str | None:
 
 
 def _make_room(folder: int, name: str) -> None:
-    """An entry of that name is gone: of two, the later one stays."""
+    """Remove an entry with that name: of two, the later one is kept."""
     with suppress(FileNotFoundError):
         os.unlink(name, dir_fd=folder)

@@ -1,11 +1,11 @@
-"""Reading a stranger's tar as a stream, where tarfile believes whatever a header says of its size.
+"""Reads an untrusted tar as a stream, with limits that tarfile does not have.
 
-- Past the stream's end tarfile reads on, for as many blocks as an entry claims: up to 2^62 bytes. Here that
-  is the end of an archive that is cut off.
-- Holes of a sparse file are read from it like data, as many as its map claims. Here the data is read, and
-  the map is the entry's ``layout``.
-- What belongs to one entry's headers (PAX records, GNU long names, sparse maps, any number in a row) is read
-  whole and taken apart by regular expressions. Here it has ``HEADERS`` bytes.
+- tarfile reads beyond the end of the stream, for as many blocks as an entry claims: up to 2^62 bytes. Here,
+  that is the end of a truncated archive.
+- tarfile returns the holes of a sparse file like data, as many as its map claims. Here, only the data is
+  read, and the map is the entry's ``layout``.
+- tarfile reads all headers of an entry (PAX records, GNU long names, sparse maps, any number of them) as a
+  whole and parses them with regular expressions. Here, they are limited to ``HEADERS`` bytes.
 """
 
 from collections.abc import Callable
@@ -18,14 +18,14 @@ from lightd.files import errors
 from lightd.files.holes import UNKNOWN, Layout
 
 HEADERS: Final = 64 << 10
-"""Bytes for the headers of one entry: a path has 4 KiB at most, and a map of thousands of holes fits."""
+"""The maximum size of the headers of one entry: enough for a path and a map of thousands of holes."""
 
-ENDS: Final = 8  # reads past the end of an archive that is whole: two at most
+ENDS: Final = 8  # reads past the end of a complete archive: at most two
 
 
 @attrs.define(eq=False)
 class Source:
-    """The stream as tarfile reads it; ``told`` hears how many bytes each piece has."""
+    """The stream as tarfile reads it; ``told`` is called with the size of each piece."""
 
     _stream: IO[bytes]
     _told: Callable[[int], None]
@@ -38,7 +38,7 @@ class Source:
         if not piece:
             self._ends += 1
             if self._ends > ENDS:
-                raise errors.InvalidArchive("The archive ends before an entry of it does")
+                raise errors.InvalidArchive("The archive is truncated")
         if self.headers is not None:
             self.headers -= len(piece)
             if self.headers < 0:
@@ -49,17 +49,17 @@ class Source:
 
 
 class Member(TarInfo):
-    """An entry whose headers are bounded; the file has ``layout``, and ``size`` is what the tar has of it."""
+    """An entry with limited headers; the file has ``layout``, and ``size`` is its size in the tar."""
 
     layout: Layout = UNKNOWN
 
     @classmethod
     def fromtarfile(cls, tarfile: TarFile) -> Self:
-        """Read the headers of the next entry; tarfile calls it again for each that another comes before."""
+        """Read the headers of the next entry; tarfile calls it again for each additional header."""
         source: Source = cast(Any, tarfile.fileobj).fileobj  # its own stream, on ours
         if source.headers is not None:
             return super().fromtarfile(tarfile)
-        source.headers = HEADERS + RECORDSIZE  # so much is read ahead
+        source.headers = HEADERS + RECORDSIZE  # the amount that is read ahead
         try:
             member = super().fromtarfile(tarfile)
         finally:
@@ -69,9 +69,9 @@ class Member(TarInfo):
         return member
 
     def take_map(self, tarfile: TarFile) -> None:
-        """Make an entry without a map of a sparse one, in any of GNU tar's formats.
+        """Turn a sparse entry, in any of GNU tar's formats, into one without a map.
 
-        Those mark a file's end, or nothing at all, by extents of no bytes.
+        Extents of no bytes mark a file's end, or have no meaning.
         """
         records = self.pax_headers
         size = int(records.get("GNU.sparse.realsize") or records.get("GNU.sparse.size") or self.size)

@@ -1,21 +1,22 @@
-"""Unpacking an archive: into a staging folder at the volume's root first, then moved where it belongs.
+"""Unpacks an archive: into a staging folder at the volume's root, then moved to the destination.
 
-An archive is a tenant's, and hostile. One name that is absolute or has a ``..`` refuses it whole, and so does
-one that is a file here and a folder there. Everything is made below descriptors, in a folder that is ours
-and new, with no link in it until the last file is written; so nothing is ever written through a link.
+An archive comes from a tenant and can be hostile. An absolute name, or one with ``..``, rejects the whole
+archive, and so does a name that is a file in one place and a folder in another. Everything is created below
+descriptors, in a new folder that belongs to the daemon and contains no link until the last file is written;
+so nothing is written through a link.
 
-- Files and folders get their permissions less set-id bits, and the owner asked for.
-- A symbolic link is made if it stays in what is unpacked, going by its text, else it is left out.
-- A hard link is to a file that the same archive held before it.
-- Devices and FIFOs are left out. Of two files of one name the later stays.
-- Blocks of zeros become holes, and so do the holes of sparse files in a tar. Those count among the bytes that
-  ``Ceilings`` allow, but not in the ratio.
-- More entries, bytes, levels, or a better ratio than ``Ceilings`` allow, refuse the archive. So does a tar
-  whose stream goes over them, though nothing of it would be written.
+- Files and folders get their permissions without set-id bits, and the requested owner.
+- A symbolic link is created if its text stays inside of what is unpacked; otherwise it is left out.
+- A hard link must refer to an earlier file of the same archive.
+- Devices and FIFOs are left out. Of two files with one name, the later one is kept.
+- Blocks of zeros become holes, and so do the holes of sparse files in a tar. They count towards the bytes of
+  ``Ceilings``, but not towards the ratio.
+- More entries, bytes or levels, or a higher ratio, than ``Ceilings`` allows reject the archive. So does a
+  tar whose stream exceeds them, even if nothing of it would be written.
 
-Only when all is staged, and nothing of it would meet something of another kind at the destination, are files
-moved there. Until then a failure leaves the destination as it was. Folders are merged, files replaced, links
-at the destination never followed.
+Files are only moved to the destination when everything is staged and no entry would replace one of another
+type. Until then, a failure leaves the destination as it was. Folders are merged, files replaced, and links
+at the destination are never followed.
 """
 
 import errno
@@ -41,7 +42,7 @@ from lightd.files.tars import Member, open_tar
 
 CEILINGS: Final = Ceilings()
 
-_CONTRADICTIONS = (  # what the system says to an archive that can't be, of files that lie in files
+_CONTRADICTIONS = (  # errors of the system for a contradictory archive, for example with files below files
     errno.EEXIST,
     errno.EISDIR,
     errno.ELOOP,
@@ -50,7 +51,7 @@ _CONTRADICTIONS = (  # what the system says to an archive that can't be, of file
     errno.EXDEV,
     None,  # gzip and bz2 raise an OSError without a number
 )
-_UNIX = 3  # the create_system whose modes mean something
+_UNIX = 3  # the create_system whose modes have a meaning
 
 
 def extract(
@@ -61,11 +62,11 @@ def extract(
     pace: Pace,
     ceilings: Ceilings = CEILINGS,
 ) -> int:
-    """What ``archive`` holds is below ``destination``, made if it is missing; return how many were left out.
+    """Unpack ``archive`` to ``destination``, created if it is missing; return how many entries were left out.
 
-    Raises ``InvalidPath`` for a name that leads out, ``InvalidArchive`` for what can't be read or goes over a
-    ceiling, ``WrongKind`` where the destination has something of another kind. ``pace`` is called at every
-    entry and before every piece.
+    Raises ``InvalidPath`` for a name that leads out, ``InvalidArchive`` if it cannot be read or exceeds a
+    limit, and ``WrongKind`` if the destination contains something of another type. ``pace`` is called for
+    every entry and every piece.
     """
     with explained(archive), held(jail.find(archive)) as found:
         contents = open_contents(found, archive)
@@ -119,17 +120,17 @@ def _stage(staging: Staging, file: IO[bytes], ceilings: Ceilings) -> None:
     except OSError as error:
         if error.errno not in _CONTRADICTIONS:
             raise
-        raise errors.InvalidArchive("The archive is damaged, or contradicts itself") from None
+        raise errors.InvalidArchive("The archive is damaged or contradictory") from None
     except MemoryError as error:
         traceback.clear_frames(error.__traceback__)
-        raise errors.InvalidArchive("The archive takes more memory than there is for unpacking one") from None
+        raise errors.InvalidArchive("The archive needs more memory than is allowed for unpacking") from None
     except DAMAGED as error:
-        traceback.clear_frames(error.__traceback__)  # they may hold all the memory that there is
-        raise errors.InvalidArchive("The archive is damaged, or of a kind that can't be read") from None
+        traceback.clear_frames(error.__traceback__)  # they can hold all of the available memory
+        raise errors.InvalidArchive("The archive is damaged, or its format is not supported") from None
 
 
 def _check_directory(file: IO[bytes], ceilings: Ceilings) -> None:
-    """Refuse a zip of too many entries by what it says at its end, before its directory is read whole."""
+    """Reject a zip with too many entries by its end record, before its whole directory is read."""
     end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # noqa: SLF001 - ZipFile reads the directory at once
     if end and end[zipfile._ECD_ENTRIES_TOTAL] > ceilings.entries:  # type: ignore[attr-defined]  # noqa: SLF001 - as above
         raise errors.InvalidArchive(f"The archive has more than {ceilings.entries} entries")
@@ -153,7 +154,7 @@ def _stage_tar_entry(staging: Staging, tar: tarfile.TarFile, member: tarfile.Tar
 
 
 def _stage_zip_entry(staging: Staging, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
-    path = parse_name(info.filename.replace("\\", "/"))  # some tools on Windows write those
+    path = parse_name(info.filename.replace("\\", "/"))  # some tools on Windows write backslashes
     if not staging.admits(path):
         return
     mode = info.external_attr >> 16 if info.create_system == _UNIX else 0
@@ -171,6 +172,6 @@ def _stage_zip_entry(staging: Staging, archive: zipfile.ZipFile, info: zipfile.Z
 
 
 def _modified_at(info: zipfile.ZipInfo) -> float:
-    with suppress(ValueError, OverflowError):  # a thirteenth month, or the 31st of February
+    with suppress(ValueError, OverflowError):  # a thirteenth month, or 31 February
         return datetime(*info.date_time).astimezone().timestamp()
     return 0

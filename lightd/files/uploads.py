@@ -1,20 +1,21 @@
-"""Files that arrive in pieces: written beside their place, put into it by ``commit``.
+"""Files that arrive in pieces: written to a temporary file, which ``commit`` moves to its target.
 
-An upload that has a name may break off and go on. Its part is ``.lightd-<hash>.part`` in the folder of its
-path, where the hash is of the path and the upload's name; listings hide it. The client asks for ``offset``,
-says where its next piece begins, and says the whole length when it is done:
+An upload with a name can be interrupted and resumed. Its temporary file is ``.lightd-<hash>.part`` in the
+folder of its path, where the hash is that of the path and the upload's name; listings hide it. The client
+asks for ``offset``, says where its next piece begins, and gives the whole length at the end:
 
-- a piece may begin anywhere up to ``offset``: what came after is dropped, so a piece may be sent again;
-- one that begins beyond is ``InvalidOffset``, and so is a commit whose length isn't what arrived;
-- one upload is written by one client at a time (flock(2)); a second one is ``NotAllowed``.
+- a piece can begin anywhere up to ``offset``; what came after is dropped, so a piece can be sent again;
+- a piece that begins beyond it raises ``InvalidOffset``, and so does a commit with another length than has
+  arrived;
+- one client at a time can write an upload (flock(2)); a second one gets ``NotAllowed``.
 
-An upload without a name leaves nothing behind when it ends without a commit. Named ones that nobody took up
-again are deleted by ``sweep_parts``. A part's name can be guessed, and the tenant may do with a part what he
-likes: one that isn't the daemon's, isn't a regular file of a single name any more, or is under a lease, is
-thrown away and begun anew.
+An upload without a name leaves nothing if it ends without a commit. Named ones that are not resumed are
+deleted by ``sweep_parts``. The name of a temporary file can be guessed, and the tenant can change the file:
+if it does not belong to the daemon, is not a regular file with a single name, or has a lease, it is deleted
+and created again.
 
-An upload may have a condition: it is looked at before anything arrives, and again in the moment of the
-commit, so that of two clients who change one file one is told.
+An upload can have a condition. It is checked before anything is received, and again at the moment of the
+commit, so that of two clients that change the same file, one gets an error.
 """
 
 import fcntl
@@ -40,18 +41,18 @@ from lightd.files.walking import walk
 ANY = "*"
 _REOPEN = os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC
 BEHIND: Final = 8 << 20
-"""Bytes that the disk may be behind an upload before it's told to begin: so the sync at its end is short."""
+"""Bytes after which the kernel is asked to start writing, which keeps the sync at the end short."""
 
 
 @attrs.frozen
 class Condition:
-    """Which etags the file to be replaced must have, and must not have (RFC 9110, 13.1); ``*`` is any."""
+    """ETags that the replaced file must have, and must not have (RFC 9110, 13.1); ``*`` is any."""
 
     matches: frozenset[str] | None = None
     differs: frozenset[str] | None = None
 
     def check(self, folder: int, path: RelativePath) -> None:
-        """Raise ``PreconditionFailed`` where what is at ``path``, in ``folder``, doesn't meet it."""
+        """Raise ``PreconditionFailed`` if the file at ``path``, in ``folder``, does not match."""
         if self.matches is None and self.differs is None:
             return
         try:
@@ -59,7 +60,7 @@ class Condition:
         except FileNotFoundError:
             etag = None
         if self.matches is not None and not _among(self.matches, etag):
-            raise errors.PreconditionFailed(f'"{path}" is not, or not any more, the file that was meant')
+            raise errors.PreconditionFailed(f'"{path}" does not match If-Match: it was changed or deleted')
         if self.differs is not None and _among(self.differs, etag):
             raise errors.PreconditionFailed(f'"{path}" is there already')
 
@@ -73,7 +74,7 @@ UNCONDITIONAL = Condition()
 
 @attrs.define(eq=False)
 class Upload:
-    """A file being sent. Made by ``open_upload``; ``offset`` bytes of it have arrived."""
+    """An upload, opened by ``open_upload``; ``offset`` bytes of it have arrived."""
 
     path: RelativePath
     offset: int
@@ -85,11 +86,11 @@ class Upload:
     _condition: Condition
     _placing: Guard
     _charge: Charge
-    _begun: int = 0  # up to where the kernel was told to write to the disk
-    keep: bool = attrs.field(kw_only=True)  # whether what lies there stays when the block ends
+    _begun: int = 0  # the kernel was asked to write up to this offset
+    keep: bool = attrs.field(kw_only=True)  # whether the temporary file is kept when the block ends
 
     def begin_at(self, offset: int) -> None:
-        """The next piece begins at ``offset``; what had arrived after it is dropped. ``InvalidOffset``."""
+        """Begin the next piece at ``offset``; data after it is dropped. Raises ``InvalidOffset``."""
         if not 0 <= offset <= self.offset:
             raise errors.InvalidOffset(f'{self.offset} bytes of "{self.path}" have arrived, not {offset}')
         with explained(self.path):
@@ -97,7 +98,7 @@ class Upload:
         self.offset = self._begun = offset
 
     def write(self, piece: bytes | bytearray | memoryview) -> None:
-        """``piece`` stands at ``offset``, which has moved behind it. ``NoSpace`` may leave a part of it."""
+        """Append ``piece`` and advance ``offset``. Raises ``NoSpace``, with a part of it written."""
         rest = memoryview(piece)
         self._charge(len(rest), 0)
         with explained(self.path):
@@ -110,9 +111,9 @@ class Upload:
                 rest = rest[written:]
 
     def commit(self, length: int | None = None) -> str:
-        """What arrived is the file ``path``, whole and on the disk; ``length``, if known, is what it has.
+        """Move the file to ``path`` and sync it; ``length``, if given, must be its size.
 
-        Return its etag. Raises ``InvalidOffset``, ``PreconditionFailed``.
+        Returns its ETag. Raises ``InvalidOffset``, ``PreconditionFailed``.
         """
         if length is not None and length != self.offset:
             raise errors.InvalidOffset(f'{self.offset} bytes of "{self.path}" have arrived, not {length}')
@@ -124,12 +125,14 @@ class Upload:
                 try:
                     os.rename(self._part, self.path.name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
                 except FileNotFoundError:
-                    raise errors.NotAllowed(f'What had arrived of "{self.path}" was taken away') from None
-        self.keep = True  # under its own name
+                    raise errors.NotAllowed(
+                        f'The temporary file of "{self.path}" was removed; start the upload again'
+                    ) from None
+        self.keep = True  # under its new name
         return to_etag(os.fstat(self._file))
 
     def abandon(self) -> None:
-        """Nothing of it stays when the block ends, though it has a name."""
+        """Delete the temporary file when the block ends, even if the upload has a name."""
         self.keep = False
 
 
@@ -141,10 +144,10 @@ def open_upload(
     name: str | None = None,
     condition: Condition = UNCONDITIONAL,
 ) -> Iterator[Upload]:
-    """An upload to ``path``, its folders made; with a ``name``, one that goes on where it broke off.
+    """Open an upload to ``path``, creating its folders; with a ``name``, an interrupted one is resumed.
 
-    Raises ``WrongKind`` where a folder, a link or a special file is, ``NotAllowed`` where another client
-    writes the upload of that name, ``PreconditionFailed``.
+    Raises ``WrongKind`` if a folder, a link or a special file has the path, ``NotAllowed`` if another client
+    writes to this upload, and ``PreconditionFailed``.
     """
     with ExitStack() as stack:
         with explained(path):
@@ -176,7 +179,7 @@ def open_upload(
 
 
 def arrived_of(jail: Jail, path: RelativePath, name: str) -> int:
-    """How many bytes of the upload ``name`` to ``path`` are there to go on from; 0 where there is none."""
+    """How many bytes of the upload ``name`` to ``path`` are stored; 0 if there is none."""
     with explained(path), suppress(FileNotFoundError), held(jail.find_folder(path.parent)) as folder:
         state = look_at(folder, _named_part(path, name))
         return state.st_size if _is_ours(state) else 0
@@ -184,16 +187,16 @@ def arrived_of(jail: Jail, path: RelativePath, name: str) -> int:
 
 
 def forget(jail: Jail, path: RelativePath, name: str) -> None:
-    """Nothing is left of the upload ``name`` to ``path``."""
+    """Delete the upload ``name`` to ``path``."""
     with explained(path), suppress(FileNotFoundError), held(jail.find_folder(path.parent)) as folder:
         delete_at(folder, _named_part(path, name), lambda _: None)
 
 
 def sweep_parts(jail: Jail, before: float, pace: Pace, began: float = 0) -> int:
-    """The parts that nobody wrote to since ``before`` (Unix seconds) are gone; return how many those were.
+    """Delete temporary files that were not written to since ``before`` (Unix seconds); return their number.
 
-    Of writers that ended before the daemon ``began`` nothing is left but parts that have a name. ``pace`` is
-    called at every name; what it raises ends the sweep.
+    Files of writers that ended before the daemon ``began`` are deleted too, unless their upload has a name.
+    ``pace`` is called for every name; if it raises, the sweep ends.
     """
     swept = 0
     with explained(ROOT), closing(walk(jail.root)) as mets:
@@ -227,7 +230,9 @@ def _open_part(folder: int, part: str, path: RelativePath, charge: Charge) -> in
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise errors.NotAllowed(f'Another client is sending "{path}"') from None
-            with suppress(FileNotFoundError):  # put into place while we waited for the lock
+            with suppress(
+                FileNotFoundError
+            ):  # another client has committed it while this one waited for the lock
                 if os.path.samestat(os.fstat(file), look_at(folder, part)):
                     stack.pop_all()
                     return file
@@ -239,10 +244,10 @@ def _is_ours(state: os.stat_result) -> bool:
 
 
 def _reopen_part(folder: int, part: str) -> int:
-    """The part that a broken upload left, if it is ours alone; else it is thrown away and begun anew."""
+    """The file of an interrupted upload; created again if it does not belong to the daemon alone."""
     with suppress(FileNotFoundError), held(os.open(part, LOOK, dir_fd=folder)) as found:
         if _is_ours(os.fstat(found)):
-            with suppress(BlockingIOError):  # under a lease
+            with suppress(BlockingIOError):  # it has a lease
                 return os.open(f"/proc/self/fd/{found}", _REOPEN)
         delete_at(folder, part, lambda _: None)
     return os.open(part, CREATE, 0o600, dir_fd=folder)

@@ -1,18 +1,19 @@
-"""Where the volumes' folders are, and the jailed way into each.
+"""The folders of volumes, and access to each through its jail.
 
-All work is done in threads, which the volumes share (``lightd.files.shares``): one whose disk hangs, or whose
-tenant asks for all that he can, holds a few, and whoever asks for another has the rest.
+All work is done in threads, which the volumes share (``lightd.files.shares``): if the disk of a volume
+hangs, or its tenant sends many requests, it occupies only a few, and the rest is available to other volumes.
 
-- Quick work is on one file or one folder. Where it takes longer than ``QUICK`` it goes on as long work.
-- Pieces are what transfers of files are made of; they are short, and the transfers themselves are counted.
-- Long work is on trees. It gives its turn away every ``SLICE`` where somebody waits for it.
-- Archives are made and unpacked by processes, one at a time in a volume.
+- Short work concerns one file or one folder. If it takes longer than ``QUICK``, it continues as long work.
+- Transfers of files consist of pieces, which are short; the transfers themselves are counted.
+- Long work concerns trees. It gives its turn away every ``SLICE`` if other work waits.
+- Archives are packed and unpacked by processes, one at a time in a volume.
 
-Work that calls its pace ends there, within ``SLICE``, once its caller was cancelled. Work that doesn't is
-done to its end, whatever becomes of the caller.
+Work that calls its pace ends within ``SLICE`` after its caller was cancelled. Other work is completed even
+if its caller is cancelled.
 
-A volume is deleted by renaming its folder to ``.deleted-<id>``, recording that, and then taking away what is
-in it. A crash before the record is undone by ``restore``, one after it is finished by ``sweep_deleted``.
+A volume is deleted by renaming its folder to ``.deleted-<id>``, recording that, and then removing its
+contents. A deletion that a crash interrupts before the record is undone by ``restore``, after it by
+``sweep_deleted``.
 """
 
 import logging
@@ -44,32 +45,33 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 QUICK: Final = 0.02
-"""Seconds after which quick work goes on as long work: thousands of names are listed by then."""
+"""Seconds after which short work continues as long work: enough to list thousands of names."""
 
 SLICE: Final = 0.1
-"""Seconds after which long work looks whether others wait."""
+"""Seconds after which long work checks whether other work waits."""
 
 BURST: Final = 0.002
-"""Seconds that long work goes on for before it rests: all of it together has Python's lock for half of the
-time at most, and the loop for the rest."""
+"""Seconds that long work runs before it pauses: all long work together holds Python's lock for at most half
+of the time, and the event loop has the rest.
+"""
 
 QUICK_IN_ONE: Final = 4
 LONG_IN_ONE: Final = 2
 WAITING: Final = 64
-"""Requests of a kind that wait for one volume: each holds a connection, and may hold 2 MiB of a body."""
+"""Requests of a kind that can wait for one volume: each has a connection, and up to 2 MiB of a body."""
 
 ANY_NUMBER: Final = 2**31
-"""Transfers hold no thread: there are as many as there are connections. One volume has its bounds."""
+"""Transfers occupy no thread, so their number is only limited by the connections and for each volume."""
 
 OURS: Final = ""
-"""The volume for which the daemon works by itself: it tidies up."""
+"""The volume id for the daemon's own work."""
 
 DELETED: Final = ".deleted-"
 
 
 @attrs.define(eq=False)
 class Shares:
-    """Who may do what; the numbers are of threads, but of processes for archives."""
+    """The limits for each kind of work: numbers of threads, but of processes for archives."""
 
     quick: Share = attrs.field(factory=lambda: Share("file operations", 32, QUICK_IN_ONE, WAITING, 4))
     pieces: Share = attrs.field(factory=lambda: Share("pieces of transfers", 16, 4, WAITING, 2))
@@ -81,7 +83,7 @@ class Shares:
 
 @attrs.frozen(eq=False)
 class Lane:
-    """A volume, for who transfers a file: his turns are ``favoured``, or not."""
+    """A volume of a transfer, and whether its turns are ``favoured``."""
 
     volume_id: str
     favoured: bool
@@ -89,9 +91,9 @@ class Lane:
 
 @attrs.define(eq=False)
 class _Pacer:
-    """The pace of one piece of work in a thread: whoever waits has its ``turn`` now and then.
+    """The pace of one piece of work in a thread: it gives its ``turn`` to waiting work from time to time.
 
-    Raises ``Cancelled`` once nobody waits for the work any more.
+    Raises ``Cancelled`` if the caller does not wait for the work any more.
     """
 
     turn: Turn
@@ -126,17 +128,17 @@ Writing = Callable[[str, int | None], AbstractAsyncContextManager[Allowance]]
 
 @asynccontextmanager
 async def unbounded(_volume_id: str, _count: int | None) -> AsyncIterator[Allowance]:
-    """There is always room: nobody accounts for what is in a volume."""
+    """No accounting: there is always room."""
     yield unlimited()
 
 
 @attrs.define(eq=False)
 class VolumeFolders:
-    """The folder of each volume beneath ``root``.
+    """The folders of volumes in ``root``.
 
-    ``writing(volume_id, count)`` is the block in which all that a client adds to a volume is added: an entry
-    and ``count`` bytes, and what else its allowance is asked for; perhaps nothing where ``count`` is None. It
-    raises ``NoSpace``. The allowance's ``charge`` is for ``run``, ``charge_waiting`` for ``run_long``.
+    ``writing(volume_id, count)`` is a context manager around everything that adds data to a volume: an entry
+    and ``count`` bytes, and what its allowance is asked for; nothing is reserved if ``count`` is None. It
+    raises ``NoSpace``. The allowance's ``charge`` is for ``run``, its ``charge_waiting`` for ``run_long``.
     """
 
     root: Path
@@ -144,19 +146,19 @@ class VolumeFolders:
     shares: Shares = attrs.field(factory=Shares)
     _threads: trio.CapacityLimiter = attrs.field(
         factory=lambda: trio.CapacityLimiter(math.inf)
-    )  # the shares limit
+    )  # the shares have the limits
     _placing: WeakValueDictionary[str, Any] = attrs.field(factory=WeakValueDictionary)
 
     def path_of(self, volume_id: str) -> Path:
         """Return the host's path of a volume; ``volume_id`` is a checked UUID."""
         return self.root / volume_id
 
-    # A volume's life
+    # Deletion of a volume
 
     async def set_aside(self, volume_id: str) -> None:
-        """The volume's folder is out of the way, to be swept once its end is recorded; raises ``OSError``.
+        """Move the volume's folder away; it is removed when its deletion is recorded. Raises ``OSError``.
 
-        A folder that is missing is no hindrance.
+        Does nothing if the folder is missing.
         """
         await self._move(volume_id, self.path_of(volume_id), self._aside(volume_id))
 
@@ -171,7 +173,7 @@ class VolumeFolders:
         return self.root / f"{DELETED}{volume_id}"
 
     async def restore(self, known: Collection[str]) -> None:
-        """Volumes that are set aside and ``known`` are back in their place. Before anything is served."""
+        """Move ``known`` volumes that were set aside back. Must be called before requests are served."""
         for volume_id in await self._set_aside():
             if volume_id in known:
                 try:
@@ -184,8 +186,8 @@ class VolumeFolders:
         return [name.removeprefix(DELETED) for name in names if name.startswith(DELETED)]
 
     async def sweep_deleted(self, known: Callable[[], Collection[str]]) -> None:
-        """Volumes that were deleted take no more room; what can't be done now is logged and left."""
-        async with trio.open_nursery() as nursery:  # a huge one keeps no other waiting
+        """Remove the files of deleted volumes; failures are logged and left to the next call."""
+        async with trio.open_nursery() as nursery:  # a huge one does not delay the others
             for volume_id in await self._set_aside():
                 if volume_id not in known():
                     work = partial(self._remove, self._aside(volume_id))
@@ -194,7 +196,7 @@ class VolumeFolders:
     async def sweep_parts(
         self, known: Callable[[], Collection[str]], before: float, began: float = 0
     ) -> None:
-        """As ``uploads.sweep_parts`` in each volume; what can't be done now is logged and left."""
+        """Call ``uploads.sweep_parts`` in each volume; failures are logged and left to the next call."""
         for volume_id in tuple(known()):
             sweep = partial(self._sweep_parts, self.path_of(volume_id), before, began)
             await self._attempt(volume_id, sweep)
@@ -203,7 +205,7 @@ class VolumeFolders:
         try:
             await self._work(self.shares.long.join(OURS, begun=True), work)
         except (OSError, errors.FileRefused) as error:
-            logger.warning("volume %s could not be tidied up: %s", volume_id, error)
+            logger.warning("volume %s could not be swept: %s", volume_id, error)
 
     def _remove(self, path: Path, pace: Pace) -> None:
         with held(os.open(path.parent, LOOK | os.O_DIRECTORY)) as folder:
@@ -221,7 +223,7 @@ class VolumeFolders:
         return await self._work(turn, self._in_jail(volume_id, work, charge))
 
     async def run_long(self, volume_id: str, work: Callable[[Jail, Pace], T], charge: Charge = free) -> T:
-        """As ``run``, for work that takes its time, and calls its pace."""
+        """Like ``run``, for long work that calls its pace."""
 
         def in_jail(jail: Jail) -> T:
             return work(jail, jail.pace)
@@ -235,15 +237,15 @@ class VolumeFolders:
         return await self._work(turn, lambda _: work())
 
     def lane(self, volume_id: str) -> Lane:
-        """What ``run_piece`` needs to know of a transfer, which may go on where its request isn't known."""
+        """The lane of a transfer for ``run_piece``, which can continue outside of its request."""
         return Lane(volume_id, FAVOURED.get())
 
     @asynccontextmanager
     async def open_for_archive(self, volume_id: str) -> AsyncIterator[tuple[Jail, Turn]]:
-        """Yield the jail of the volume once it's this archive's turn, and that turn."""
+        """Wait for the volume's turn to process an archive; yield its jail and the turn."""
         opened = open_jail(self.path_of(volume_id), placing=self._guard(volume_id))
         with ExitStack() as stack:
-            turn = self.shares.archives.join(volume_id, begun=True)  # the jobs are counted
+            turn = self.shares.archives.join(volume_id, begun=True)  # the jobs have a limit already
             stack.callback(turn.leave)
             await turn.wait()
             joined = self.shares.quick.join(volume_id, begun=True)
@@ -251,7 +253,7 @@ class VolumeFolders:
 
     @asynccontextmanager
     async def uploading(self, volume_id: str) -> AsyncIterator[None]:
-        """In the block a file is uploaded: there are not too many."""
+        """Count an upload during the block; raises ``Busy`` if there are too many."""
         turn = self.shares.uploads.join(volume_id)
         try:
             await turn.wait()
@@ -277,7 +279,7 @@ class VolumeFolders:
         return in_jail
 
     def _guard(self, volume_id: str) -> Guard:
-        """The lock of the volume, the same for all who use it at one time."""
+        """The lock of the volume, shared by all concurrent users of the volume."""
         guard: Guard = self._placing.setdefault(volume_id, threading.Lock())
         return guard
 

@@ -1,9 +1,9 @@
-"""Everything below a folder, in memory that is bounded however many names it has and however deep they lie.
+"""Walks everything below a folder, with limited memory for any number of names and any depth.
 
-One descriptor is open, and one more for each level that has more than ``NAMES`` folders: what is left of such
-a level is read when the walk comes back to it. Going down opens one name with ``O_NOFOLLOW``; going up opens
-``..`` and compares what it got with the folder it came through. A folder on the way back that was moved
-meanwhile ends the walk with ``EAGAIN``.
+One descriptor is open, and one more for each level that has more than ``NAMES`` folders: the rest of such a
+level is read when the walk comes back to it. Going down opens one name with ``O_NOFOLLOW``; going up opens
+``..`` and compares the result with the folder that the walk came through. If a parent folder was moved
+meanwhile, the walk ends with ``EAGAIN``.
 """
 
 import errno
@@ -19,17 +19,17 @@ import attrs
 from lightd.files.jail import FOLDER
 
 NAMES: Final = 10_000
-"""Names of one folder that are held at a time, about a megabyte of them."""
+"""Names of one folder that are in memory at a time, about a megabyte of them."""
 
 PAUSED: Final = 64
-"""Levels that are read later, each with a descriptor; one beyond holds the names of its folders."""
+"""Levels that are read later, each with a descriptor; one level beyond keeps the names of its folders."""
 
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 @attrs.frozen
 class Met:
-    """A name that a walk came by: ``folder`` is valid until the next one."""
+    """A name found by a walk; ``folder`` is valid until the next one."""
 
     folder: int
     name: str
@@ -37,16 +37,16 @@ class Met:
 
 
 def names_in(folder: int) -> Iterator[str]:
-    """The names in ``folder``, sorted as far as ``NAMES`` at a time can be; no more of them are held."""
+    """The names in ``folder``, sorted in groups of ``NAMES``; no more of them are in memory."""
     with os.scandir(folder) as entries:
         while batch := sorted(entry.name for entry in islice(entries, NAMES)):
             yield from batch
 
 
 def walk(top: int) -> Generator[Met, None, None]:
-    """Every name below the folder ``top``, a folder before what is in it; what vanishes is left out.
+    """Every name below the folder ``top``, a folder before its contents; names that vanish are left out.
 
-    It holds descriptors: close it (``contextlib.closing``) where it may be left before its end.
+    It holds descriptors: close it (``contextlib.closing``) if it may not be exhausted.
     """
     with closing(_Walk(os.open(".", FOLDER, dir_fd=top))) as walking:
         yield from walking.enter()
@@ -72,23 +72,23 @@ class _Level:
 
 @attrs.define(eq=False)
 class _Walk:
-    """Where a walk is: in the folder ``here``, by way of ``levels``."""
+    """The position of a walk: in the folder ``here``, reached through ``levels``."""
 
     here: int
     levels: list[_Level] = attrs.field(factory=list)
     paused: int = 0
 
     def enter(self) -> Iterator[Met]:
-        """The folder we have come to is the last level, as far as it is read at once."""
+        """Add the current folder as the last level, and read the first part of it."""
         level = _Level(_identity(os.fstat(self.here)), os.scandir(self.here))
         self.levels.append(level)
         self.paused += 1
         return self.read(level)
 
     def read(self, level: _Level) -> Iterator[Met]:
-        """Read on in ``level``, which is where we are."""
+        """Continue reading ``level``, which is the current folder."""
         assert level.rest is not None  # noqa: S101 - for the type checker
-        for entry in level.rest:  # whose own stat() would go by the number of a descriptor that may be closed
+        for entry in level.rest:  # its own stat() would use the number of a descriptor that may be closed
             try:
                 state = os.stat(entry.name, dir_fd=self.here, follow_symlinks=False)
             except FileNotFoundError:
@@ -107,7 +107,7 @@ class _Walk:
             self.paused -= 1
 
     def go_down(self, name: str) -> bool:
-        """Whether the folder ``name`` is still there, and we in it."""
+        """Enter the folder ``name``; return whether it still exists."""
         try:
             there = os.open(name, FOLDER, dir_fd=self.here)
         except OSError as error:
@@ -118,7 +118,7 @@ class _Walk:
         return True
 
     def go_up(self) -> None:
-        """Leave the last level, which is done. ``EAGAIN`` where its folder was moved meanwhile."""
+        """Leave the last level, which is finished. Raises ``EAGAIN`` if its folder was moved meanwhile."""
         self.levels.pop()
         if self.levels:
             self._move(os.open("..", FOLDER, dir_fd=self.here))

@@ -85,9 +85,9 @@ async def test_compression_that_is_not_possible_is_refused_and_leaves_nothing(ap
             'format: must be "zip", "tar", "tar.gz", "tar.bz2" or "tar.zst" (got "rar")',
         ),
         ({"sources": []}, 400, "sources: must hold 1 to 1000 paths"),
-        ({"sources": ["none"]}, 404, 'There is no "none" in the volume'),
+        ({"sources": ["none"]}, 404, '"none" does not exist in the volume'),
         ({"sources": "tree"}, 400, 'sources: must be a list (got "tree")'),
-        ({"output_name": "other/x"}, 409, '"other/x.tar" is not a folder, or leads through a file'),
+        ({"output_name": "other/x"}, 409, '"other/x.tar" is not a folder, or a parent of it is a file'),
         ({"output_name": ""}, 400, "Invalid path: path traversal detected"),
     ]:
         body = {"format": "tar", "output_name": "new", **part}
@@ -197,7 +197,7 @@ async def test_operation_that_nobody_waits_for_ends_by_itself(api, filled):
     shown = await api.get(f"{route(filled)}/operations/{answer['operation_id']}")
     assert (shown["status"], shown["error"]) == (
         "failed",
-        "The archive is damaged, or of a kind that can't be read",
+        "The archive is damaged, or its format is not supported",
     )
     body = {"format": "zip", "output_name": "a"}
     assert (await api.post(f"{route(filled)}/compress", body, wait=20))["size"] > 0
@@ -255,7 +255,7 @@ async def test_archiver_that_dies_is_a_500_and_an_operation_that_failed(api, fil
     answer = await api.ask("POST", f"{route(filled)}/compress", {"format": "zip", "output_name": "a"})
     assert answer.status_code == 500
     (shown,) = (await api.get(f"{route(filled)}/operations"))["operations"]
-    assert (shown["status"], shown["error"]) == ("failed", "an unexpected failure")
+    assert (shown["status"], shown["error"]) == ("failed", "an unexpected failure (see the log)")
 
 
 async def test_ended_operations_are_forgotten_in_time(api, filled, monkeypatch):

@@ -95,7 +95,7 @@ async def test_size_below_what_is_used_is_a_409_and_touches_nothing(accounted):
     assert await accounted.refused("POST", f"{path}/resize", {"size": 2}) == (
         409,
         "quota_below_usage",
-        "The volume holds 3.0 MB, which is more than 2 MB",
+        "The volume contains 3.0 MB, which is more than 2 MB",
     )
     assert (await accounted.get(path))["quota_mb"] == 8
     assert on_disk(volume, "file").stat().st_size == 3 * MEGABYTE

@@ -148,7 +148,7 @@ async def test_volume_that_can_not_be_removed_is_logged_and_left(api, caplog, mo
     volume = await api.volume()
     await api.call("DELETE", f"/volumes/{volume}")
     with trio.fail_after(20):
-        while "could not be tidied up" not in caplog.text:
+        while "could not be swept" not in caplog.text:
             await trio.sleep(0.01)
 
 

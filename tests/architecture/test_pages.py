@@ -158,3 +158,19 @@ def test_every_key_of_the_configuration_is_on_the_page_of_operations_with_its_de
     }
     assert len(plain) > 15
     assert {key for key, default in plain.items() if shown[key] != f"`{json.dumps(default)}`"} == set()
+
+
+CAMEL = re.compile(r"`([A-Z][a-z0-9]+[A-Za-z0-9]*(?:\.[a-z_]+)?)(?:\([^`]*\))?`")
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "docs/glossary.md"])
+def test_class_that_a_page_of_the_design_names_is_in_the_code(page):
+    code = "".join(path.read_text() for top in ("actors", "lightd") for path in (ROOT / top).rglob("*.py"))
+    headers = {"Origin"}
+    names = {tuple(name.split(".")) for name in CAMEL.findall(PAGES[page]) if name not in headers}
+    assert [
+        name
+        for name, *attribute in names
+        if not re.search(rf"^class {name}\b|^{name} = ", code, re.MULTILINE)
+        or not all(re.search(rf"\bdef {each}\b", code) for each in attribute)
+    ] == []

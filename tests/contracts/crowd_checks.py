@@ -102,9 +102,9 @@ def check_many_files_of_several_names_are_counted_once_and_told_apart(scene: Sce
         patch.setattr(measuring, "REMEMBERED", 10)
         assert measuring.measure(scene.jail) == exact
         assert download(scene.jail, parse_path("d/7")) == bytes(10_000)
-        with pytest.raises(errors.NotAllowed, match="more than 10 files of several names"):
+        with pytest.raises(errors.NotAllowed, match="more than 10 files with several names"):
             copying.copy(scene.jail, parse_path("d"), parse_path("copy"), TENANT, unhurried)
-        with pytest.raises(errors.NotAllowed, match="more than 10 files of several names"):
+        with pytest.raises(errors.NotAllowed, match="more than 10 files with several names"):
             packing.compress(scene.jail, [ROOT], parse_path("a"), "tar", TENANT, unhurried)
         upload(scene.jail, parse_path("d/7"), b"new")
     assert held_in(scene.volume) == ["d"]

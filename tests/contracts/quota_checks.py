@@ -164,7 +164,7 @@ def check_kind_is_found_by_trying(scene: QuotaScene):
     if scene.keeps:
         assert _tried(scene.kind, scene.root) is scene.kind
     else:
-        with pytest.raises(Unsupported, match=r"is not kept|only root"):
+        with pytest.raises(Unsupported, match=r"above the limit was accepted|only root"):
             _tried(scene.kind, scene.root)
     assert [name for name in held_in(scene.root) if name.startswith(".lightd")] == []
 

@@ -119,7 +119,7 @@ async def test_quota_that_can_not_be_forgotten_is_left_to_a_later_call(plain_dis
 
     quotas = Quotas(plain_disks.scene.root, TENANT, Found([Stuck()]), dict, plain_disks.surveyor)
     await quotas.forget()
-    assert "what the kernel keeps of deleted volumes stays: Input/output error" in caplog.text
+    assert "quota data of deleted volumes could not be removed: Input/output error" in caplog.text
 
 
 async def test_size_that_was_not_recorded_is_taken_back(disks):
@@ -182,7 +182,7 @@ async def test_folder_that_can_not_be_removed_or_limited_is_told_of(plain_disks,
     plain_disks.scene.make(8, VOLUME)
     write(f"{plain_disks.scene.path(VOLUME)}/data", 1)
     await plain_disks.next().restore()
-    assert f"volume {VOLUME} is unknown and stays" in caplog.text
+    assert f"volume {VOLUME} is not in the journal and was not removed" in caplog.text
     plain_disks.sizes[VOLUME] = 8
 
     def broken(*_):
@@ -215,13 +215,13 @@ async def test_volume_that_is_being_made_is_remembered(plain_disks):
 
 def test_no_kind_is_trusted_that_keeps_no_ceiling_or_takes_nothing(tmp_path, monkeypatch):
     engine.require_root()
-    with pytest.raises(Unsupported, match="a ceiling was set and is not kept"):
+    with pytest.raises(Unsupported, match="a write above the limit was accepted"):
         _tried(Accounted(), tmp_path)
     monkeypatch.setattr("lightd.files.quota.probing._written", lambda *_: False)
-    with pytest.raises(Unsupported, match="what fits under a ceiling is refused"):
+    with pytest.raises(Unsupported, match="a write below the limit was rejected"):
         _tried(Accounted(), tmp_path)
     monkeypatch.setattr("lightd.files.quota.probing.ROOM", 2**62)
-    with pytest.raises(Unsupported, match="too full to try"):
+    with pytest.raises(Unsupported, match="too full for a test"):
         _tried(Accounted(), tmp_path)
     monkeypatch.setattr(os, "geteuid", lambda: 988)
     with pytest.raises(Unsupported, match="only root"):

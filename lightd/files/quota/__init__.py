@@ -1,1 +1,1 @@
-"""What holds a volume to its size: the kernel where it can, lightd's own accounting where it can't."""
+"""How the sizes of volumes are enforced: by the kernel if possible, otherwise by lightd's own accounting."""

@@ -1,14 +1,17 @@
-"""What is known of one volume: what the last look found, what was written since, what is being written.
+"""The account of one volume: the last measurement, what was written since, and what is reserved.
 
-Writers in several threads share it: each reserves before it writes, and what is reserved by one is no room
-for another. So twenty that begin at once can't each see the same room.
+Writers in several threads share it: each reserves room before it writes, and what one has reserved is not
+available to another. So twenty writers that begin at once cannot all use the same room.
 
-- ``writing`` is reserved and may not be on the disk yet; ``written`` is, and was charged since the last look.
-- A look takes off what was ``written`` when it began, as it has found that. What is written during the look
-  may be counted twice until the next one: too much is counted at times, never too little.
-- What the disk has lost since the last look, beyond what lightd wrote here, may have gone into this volume by
-  its server: it is ``strange``, and counts until a look has found what is true.
-- Where there seems to be no room, a look comes first: files may have been deleted or replaced.
+- ``writing`` is reserved and may not be on the disk yet; ``written`` is on the disk and was charged since the
+  last measurement.
+- A measurement subtracts what was ``written`` when it began, because its result includes that. What is
+  written during the measurement can count twice until the next one: the total can be too high, but never too
+  low.
+- What the disk has lost since the last measurement, in addition to lightd's own writes, may have been
+  written to this volume by its server: it is ``strange``, and counts until a measurement has found the
+  actual value.
+- If there seems to be no room, the volume is measured first, because files may have been deleted or replaced.
 """
 
 import threading
@@ -22,20 +25,20 @@ from lightd.files.quota.limits import Limit, entries_of
 from lightd.files.quota.overrun import Standing
 
 HASTE: Final = 4.0
-"""However urgent it is, the next look comes after so many times what the last one took."""
+"""The next measurement never begins before this many times the duration of the last one have passed."""
 
 UNLIMITED: Final = Limit(None, entries_of(None))
 
 
 @attrs.define(eq=False)
 class Account:
-    """See above. Times are on Trio's clock.
+    """The account of a volume (see the module). Times are on Trio's clock.
 
-    ``due`` is when the volume is to be looked at again, None before the first look; where it is ``wanted``,
-    that is soon. ``count_due`` is the same for its entries where the kernel counts the bytes. ``took`` is how
-    long the last walk took, ``ended`` when that was, ``free`` what the disk had free then; ``blind`` counts
-    the walks since that came to no end. ``shrinking`` is the smaller size in megabytes that the volume is
-    about to have. ``standing`` is of bytes, ``crowding`` of entries.
+    ``due`` is when the volume is measured again, None before the first time; ``wanted`` asks for it to be
+    soon. ``count_due`` is the same for its entries if the kernel counts the bytes. ``took`` is the duration
+    of the last walk, ``ended`` its end, ``free`` the free bytes of the disk at that time; ``blind`` counts
+    the failed walks since then. ``shrinking`` is the smaller size in megabytes that is being set.
+    ``standing`` is about bytes, ``crowding`` about entries.
     """
 
     limit: Limit = UNLIMITED
@@ -56,31 +59,31 @@ class Account:
     looking: trio.Lock = attrs.field(factory=trio.Lock)
     begun: int = 0
     done: int = 0
-    """Looks that were begun, and the number of the last one that came to an end."""
+    """The number of measurements that began, and the number of the last one that succeeded."""
     _lock: threading.Lock = attrs.field(factory=threading.Lock)
 
     @property
     def taken(self) -> Amount:
-        """What there is no room for any more."""
+        """The amount that is not available."""
         return self.used + self.written + self.writing + Amount(self.strange)
 
     @property
     def stale(self) -> bool:
-        """Whether it is time for a look."""
+        """Whether the volume should be measured again."""
         return self.wanted or self.due is None or trio.current_time() >= self.due
 
     @property
     def rested(self) -> bool:
-        """Whether the last look was long ago, for as long as it took."""
+        """Whether the time since the last measurement is at least its duration."""
         return trio.current_time() >= self.ended + HASTE * self.took
 
     def suspect(self, free: int) -> None:
-        """The disk has so many bytes ``free`` now."""
+        """Record that the disk has ``free`` bytes now."""
         with self._lock:
             self.strange = max(self.free - free - (self.written + self.writing).bytes, 0)
 
     def reserve(self, amount: Amount) -> bool:
-        """Whether there is room for ``amount``, which is reserved then. Any thread may call it."""
+        """Reserve ``amount`` if there is room; return whether there was. Thread-safe."""
         with self._lock:
             if not self.limit.has_room(self.taken + amount):
                 return False
@@ -88,18 +91,18 @@ class Account:
             return True
 
     def settle(self, amount: Amount) -> None:
-        """So much of what was reserved is written. Any thread may call it."""
+        """Record that a reserved amount was written. Thread-safe."""
         with self._lock:
             self.writing -= amount
             self.written += amount
 
     def give_back(self, amount: Amount) -> None:
-        """So much of what was reserved is not going to be written."""
+        """Release a reserved amount that will not be written."""
         with self._lock:
             self.writing -= amount
 
     def found(self, used: Amount, known: Amount) -> None:
-        """A look found ``used``, which has in it what was ``known`` to be written when it began."""
+        """Record a measurement of ``used``; ``known`` is the amount that was written when it began."""
         with self._lock:
             self.used = used
             self.written -= known

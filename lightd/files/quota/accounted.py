@@ -1,6 +1,6 @@
-"""Quotas that lightd only accounts for: volumes are plain folders, measured by walking through them.
+"""Quotas by lightd's own accounting: volumes are ordinary folders, measured by walking through them.
 
-What a walk can't see isn't counted: a file that was deleted and is still open.
+A walk does not count files that were deleted but are still open.
 """
 
 import os
@@ -15,7 +15,7 @@ from lightd.files.measuring import measure
 
 @attrs.frozen
 class Accounted:
-    """See ``kind.Kind``; the ceilings are the journal's, there is nothing to keep of them on the disk."""
+    """See ``kind.Kind``. The limits are in the journal; nothing is stored on the disk."""
 
     name: Final = "accounted"
     enforced: Final = False

@@ -1,9 +1,9 @@
-"""What one writer may add to a volume: asked for in Trio, or by the thread that writes, a piece at a time.
+"""What one writer can add to a volume: requested in Trio, or by the writing thread, a piece at a time.
 
-A thread that may wait (``charge_waiting``) has the volume looked at where there seems to be no room. One
-that must not (``charge``), as it is one of a few that all volumes share, is given what it needs beforehand
-(``prepare``), and refused what is not there at once. After one refusal all that follows is refused: who
-cleans up writes no more.
+A thread that may wait (``charge_waiting``) has the volume measured if there seems to be no room. A thread
+that must not wait (``charge``), because it is one of a few that all volumes share, gets its room beforehand
+(``prepare``), and is refused what is not available at once. After one refusal all further requests are
+refused, because a writer that cleans up does not write.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,19 +20,19 @@ Look = Callable[[], Awaitable[object]]
 
 @attrs.define(eq=False)
 class Allowance:
-    """Made by ``Quotas.writing``; used by one thread at a time. The rest is given back at ``close``."""
+    """Made by ``Quotas.writing``, for one thread at a time. The unused rest is released by ``close``."""
 
     _account: Account
     _look: Look
     _refusal: Callable[[Amount], errors.NoSpace]
-    _ready: Amount = NOTHING  # reserved, and not asked for by the writer yet
-    _flying: Amount = NOTHING  # asked for; may not be on the disk before the writer asks again
+    _ready: Amount = NOTHING  # reserved, and not requested by the writer yet
+    _flying: Amount = NOTHING  # requested; may not be on the disk before the writer's next request
     _refused: errors.NoSpace | None = None
 
     async def prepare(self, amount: Amount, more: Amount = NOTHING) -> None:
-        """``amount`` is reserved, and ``more`` as well where there is room for that; raises ``NoSpace``.
+        """Reserve ``amount``, and also ``more`` if there is room; raises ``NoSpace``.
 
-        What was charged before is written by now.
+        What was charged before counts as written.
         """
         self.settle()
         self._check()
@@ -43,38 +43,38 @@ class Allowance:
             self._refuse(amount)
 
     def charge(self, count: int, entries: int) -> None:
-        """As ``Charge`` has it, in a thread that must not wait."""
+        """A ``Charge`` for a thread that must not wait."""
         amount = self._begin(count, entries)
         if not self._reserve(amount):
             self._refuse(amount)
         self._take(amount)
 
     def charge_waiting(self, count: int, entries: int) -> None:
-        """As ``Charge`` has it, in one of Trio's worker threads that may wait for a look."""
+        """A ``Charge`` for one of Trio's worker threads that may wait for a measurement."""
         amount = self._begin(count, entries)
         if not self._reserve(amount):
             trio.from_thread.run(self.prepare, amount)
         self._take(amount)
 
     def use(self, amount: Amount) -> None:
-        """So much of what was prepared is written."""
+        """Record that a part of what was prepared was written."""
         self._take(amount)
         self.settle()
 
     def settle(self) -> None:
-        """What was charged is written."""
+        """Record that everything that was charged was written."""
         self._account.settle(self._flying)
         self._flying = NOTHING
 
     def close(self) -> None:
-        """The writer has ended, whichever way."""
+        """Record the end of the writer, successful or not."""
         self.settle()
         self._account.give_back(self._ready)
         self._ready = NOTHING
 
     @property
     def ready(self) -> Amount:
-        """What is prepared."""
+        """The prepared amount."""
         return self._ready
 
     def _begin(self, count: int, entries: int) -> Amount:
@@ -87,7 +87,7 @@ class Allowance:
             raise self._refused
 
     def _reserve(self, amount: Amount) -> bool:
-        """Whether so much is prepared now."""
+        """Reserve the amount; return whether there was room."""
         missing = Amount(
             max(amount.bytes - self._ready.bytes, 0), max(amount.entries - self._ready.entries, 0)
         )
@@ -107,7 +107,7 @@ class Allowance:
 
 
 def unlimited() -> Allowance:
-    """One of a volume that is nobody's concern."""
+    """An allowance without limits."""
 
     async def look() -> None:
         return

@@ -1,12 +1,12 @@
-"""Quotas of btrfs: a volume is a subvolume, and a group of its own above it has the ceiling.
+"""Quotas of btrfs: a volume is a subvolume, and a quota group above it has the limit.
 
-The group is above, and not the subvolume's own, because whoever may write in a folder may make subvolumes in
-it. With simple accounting (Linux 6.7) the kernel puts those into the groups of the one they are in, and the
-ceiling holds for them too. With the classic one they count nowhere: then the kernel's ceiling is no more than
-a help, ``enforced`` is false, and the watch walks.
+The limit is on the group above, not on the subvolume's own group, because a user who can write in a folder
+can create subvolumes in it. With simple quotas (Linux 6.7) the kernel adds those to the groups of the
+enclosing subvolume, and the limit applies to them too. With classic quotas they are not counted: then the
+kernel's limit is only an additional measure, ``enforced`` is false, and the watch walks through the volume.
 
-The groups are of a level of ours (``LEVEL``/<number of the subvolume>), so that none of anybody else's is
-touched. What they hold is read from sysfs, which is up to date; the tree on the disk is behind by a commit.
+The groups have a level of their own (``LEVEL``/<number of the subvolume>), so that no other groups are
+changed. Their usage is read from sysfs, which is up to date; the tree on the disk is one commit behind.
 """
 
 import errno
@@ -33,7 +33,7 @@ _COUNTED: Final = ("referenced", "rsv_data", "rsv_meta_pertrans", "rsv_meta_prea
 
 @attrs.frozen
 class Btrfs:
-    """See ``kind.Kind``; made by ``open_btrfs``. ``_groups`` is where sysfs shows them."""
+    """See ``kind.Kind``; made by ``open_btrfs``. ``_groups`` is their folder in sysfs."""
 
     _root: str
     _groups: Path
@@ -53,7 +53,7 @@ class Btrfs:
         return stat.S_ISDIR(state.st_mode) and state.st_ino == calls.FIRST_INODE
 
     def limit(self, path: str, size_mb: int | None) -> None:
-        # The lock: a group that nothing belongs to yet is one to forget. A full volume takes no call either.
+        # The lock keeps ``forget`` from removing a group that has no member yet. Calls fail on a full volume.
         with self._grouping, _folder(path) as folder, _folder(self._root) as root:
             tree = calls.tree_of(folder)
             group = _group_of(tree)
@@ -77,25 +77,25 @@ class Btrfs:
         with self._grouping, _folder(self._root) as root:
             for shown in self._groups.glob(f"{LEVEL}_*"):
                 group = _group_of(int(shown.name.partition("_")[2]))
-                with suppress(OSError):  # a volume's, ours or another daemon's
+                with suppress(OSError):  # a group of a volume, of this or another daemon
                     calls.remove_group(root, group)
 
 
 def open_btrfs(root: str, *, enable: bool) -> Btrfs:
-    """The kind for volumes in ``root``; where quotas aren't on there they are switched on with ``enable``.
+    """The kind for volumes in ``root``; with ``enable``, quotas are enabled if they are not.
 
-    They cost something on the whole filesystem, so on one that is somebody's that is his to decide.
-    Raises ``Unsupported``.
+    Quotas slow down the whole file system, so on an existing one the operator decides about them. Raises
+    ``Unsupported``.
     """
     with _folder(root) as folder:
         try:
             groups = _SYSFS / str(calls.filesystem_of(folder)) / "qgroups"
         except OSError:
-            raise Unsupported("it is not on btrfs") from None
+            raise Unsupported("storage.volumes_path is not on btrfs") from None
         if not groups.is_dir() and enable:
             _enable(folder)
     if not groups.is_dir():
-        raise Unsupported('quotas are not enabled on that btrfs ("btrfs quota enable --simple" does it)')
+        raise Unsupported("quotas are not enabled on that btrfs; run: btrfs quota enable --simple")
     mode = groups / "mode"
     simple = mode.exists() and mode.read_text().strip() == "squota"
     return Btrfs(root, groups, enforced=simple)
@@ -107,7 +107,7 @@ def _enable(folder: int) -> None:
             calls.enable_quota(folder, accounting)
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOTTY, errno.EOPNOTSUPP):
-                raise Unsupported(f"quotas can't be enabled on that btrfs: {error.strerror}") from None
+                raise Unsupported(f"quotas cannot be enabled on that btrfs: {error.strerror}") from None
         else:
             return
 

@@ -1,4 +1,4 @@
-"""The calls of btrfs that quotas need (linux/btrfs.h, linux/btrfs_tree.h). All of them raise ``OSError``."""
+"""The btrfs calls for quotas (linux/btrfs.h, linux/btrfs_tree.h). All of them raise ``OSError``."""
 
 import fcntl
 import os
@@ -11,14 +11,14 @@ _MAGIC: Final = 0x94
 _WRITE, _READ = 1, 2
 
 FIRST_INODE: Final = 256
-"""The inode of the top of every subvolume, and of nothing else (BTRFS_FIRST_FREE_OBJECTID)."""
+"""The inode of the top folder of every subvolume, and of no other file (BTRFS_FIRST_FREE_OBJECTID)."""
 
-_CLEARED = 2**64 - 1  # of a limit: there is none any more
+_CLEARED = 2**64 - 1  # removes a limit
 _MAX_REFERENCED = 1
 
 
 class Accounting(IntEnum):
-    """How the kernel counts: classic (by backreferences), or simple (to whom wrote first; Linux 6.7)."""
+    """How the kernel counts: classic (by backreferences), or simple (for the first writer; Linux 6.7)."""
 
     CLASSIC = 1
     SIMPLE = 4
@@ -44,7 +44,7 @@ def _named(folder: int, request: int, name: bytes) -> None:
 
 
 def filesystem_of(folder: int) -> uuid.UUID:
-    """The filesystem's own id; ``ENOTTY`` where it is no btrfs."""
+    """The id of the file system; raises ``ENOTTY`` if it is not btrfs."""
     told = bytearray(1024)
     fcntl.ioctl(folder, _FS_INFO, told)
     return uuid.UUID(bytes=bytes(told[16:32]))
@@ -55,12 +55,12 @@ def create_subvolume(folder: int, name: str) -> None:
 
 
 def fill_device(folder: int) -> None:
-    """The filesystem is as large as its device."""
+    """Enlarge the file system to the size of its device."""
     _named(folder, _RESIZE, b"max")
 
 
 def tree_of(folder: int) -> int:
-    """The number of the subvolume that ``folder`` is in."""
+    """The number of the subvolume that contains ``folder``."""
     told = bytearray(struct.pack("=QQ4080x", 0, FIRST_INODE))
     fcntl.ioctl(folder, _INO_LOOKUP, told)
     tree: int = struct.unpack_from("=Q", told)[0]
@@ -68,7 +68,7 @@ def tree_of(folder: int) -> int:
 
 
 def sync(folder: int) -> None:
-    """All that was written is on the disk, and counted."""
+    """Write everything to the disk, so that it is counted."""
     fcntl.ioctl(folder, _SYNC)
 
 
@@ -81,17 +81,17 @@ def create_group(folder: int, group: int) -> None:
 
 
 def remove_group(folder: int, group: int) -> None:
-    """The group is gone; ``EBUSY`` where something belongs to it."""
+    """Remove the group; raises ``EBUSY`` if it has members."""
     fcntl.ioctl(folder, _QGROUP_CREATE, bytearray(struct.pack("=QQ", 0, group)))
 
 
 def assign(folder: int, tree: int, group: int) -> None:
-    """What the subvolume ``tree`` holds counts in ``group`` too; ``EEXIST`` where it does already."""
+    """Count the subvolume ``tree`` in ``group`` too; raises ``EEXIST`` if it is a member already."""
     fcntl.ioctl(folder, _QGROUP_ASSIGN, bytearray(struct.pack("=QQQ", 1, tree, group)))
 
 
 def limit(folder: int, group: int, ceiling: int | None) -> None:
-    """The group may hold ``ceiling`` bytes, or any number."""
+    """Limit the group to ``ceiling`` bytes; None removes the limit."""
     most = _CLEARED if ceiling is None else ceiling
     fcntl.ioctl(
         folder, _QGROUP_LIMIT, bytearray(struct.pack("=QQQQQQ", group, _MAX_REFERENCED, most, 0, 0, 0))

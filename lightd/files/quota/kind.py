@@ -1,8 +1,9 @@
-"""The Protocol of what holds volumes to their sizes; the docstrings are the contract.
+"""The Protocol of the ways to enforce volume sizes; the docstrings are the contract.
 
 ``tests/contracts/quota_checks.py`` checks every kind against it. Everything here blocks: call it in a worker
-thread. Every call may be repeated, and repairs what a crash within an earlier one left. Paths are the
-host's, and the daemon's own: a tenant owns what is in a volume, never the name of its folder.
+thread. Every call can be repeated, and repairs the result of a crash within an earlier one. Paths are paths
+of the host that only the daemon creates: a tenant controls what is in a volume, but not the name of its
+folder.
 """
 
 from typing import Final, Protocol
@@ -10,29 +11,29 @@ from typing import Final, Protocol
 from lightd.files.deleting import Pace
 
 MEGABYTE: Final = 1 << 20
-"""Sizes of volumes are told in units of so many bytes."""
+"""The unit of volume sizes, in bytes."""
 
 TRIAL: Final = ".lightd-trial-"
-"""How the names of folders begin in which a kind is tried out; those are nobody's."""
+"""The prefix of folders in which a kind is tested."""
 
 
-class Unsupported(Exception):  # noqa: N818 - names what was found
-    """A kind of quota can't be had here; ``str()`` says why, to the operator."""
+class Unsupported(Exception):  # noqa: N818 - a finding, not an error
+    """A kind of quota is not available here; the message says why, for the operator."""
 
 
 class Kind(Protocol):
-    """One way to hold volumes to their sizes."""
+    """One way to enforce volume sizes."""
 
     @property
     def name(self) -> str:
-        """What clients and operators see."""
+        """The name for clients and operators."""
 
     @property
     def enforced(self) -> bool:
-        """Whether the kernel refuses what is over the size, whatever the owner of the files does."""
+        """Whether the kernel enforces the size, whatever the owner of the files does."""
 
     def make(self, path: str, size_mb: int | None, /) -> None:
-        """``path`` is an empty folder of root's with that ceiling; none where it is None.
+        """Create ``path`` as an empty folder of root with that limit, or without one for None.
 
         Raises ``FileExistsError``, ``OSError``.
         """
@@ -41,16 +42,16 @@ class Kind(Protocol):
         """Whether the folder was made by this kind; raises ``FileNotFoundError``."""
 
     def limit(self, path: str, size_mb: int | None, /) -> None:
-        """The volume has that ceiling, none where it is None; what it holds may be over it already."""
+        """Set the limit of the volume, or remove it for None. The volume may contain more than the limit."""
 
     def usage(self, path: str, pace: Pace, /) -> int:
-        """The bytes that count against the ceiling; what ``pace`` raises ends a long look.
+        """The bytes that count towards the limit; if ``pace`` raises, a long measurement ends.
 
-        What was deleted since the last ``settle`` may still be counted for a while.
+        What was deleted since the last ``settle`` can still be counted for a while.
         """
 
     def settle(self, path: str, /) -> None:
-        """All that was written and deleted in the volume so far is counted as it should be, or soon is."""
+        """Make the usage include everything that was written and deleted so far, now or soon."""
 
     def forget(self) -> None:
-        """Nothing is remembered of volumes whose folders are gone."""
+        """Remove stored data about volumes whose folders are gone."""

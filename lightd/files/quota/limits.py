@@ -1,7 +1,7 @@
-"""How much and how many a volume may hold: bytes, and entries (files, folders, links: every name counts).
+"""The limits of a volume: bytes, and entries (files, folders, links: every name counts).
 
-A name takes room of the host's that no size counts: an inode, and its place in a folder. So each volume has a
-bound on its entries as well, as many filesystems have: one for each ``BYTES_AN_ENTRY`` of its size.
+A name uses resources of the host that no size includes: an inode, and its place in a folder. So each volume
+also has a maximum number of entries, as many file systems have: one for each ``BYTES_AN_ENTRY`` of its size.
 """
 
 from typing import Final
@@ -12,18 +12,18 @@ from lightd.files.charging import Amount
 from lightd.files.quota.kind import MEGABYTE
 
 BYTES_AN_ENTRY: Final = 16 * 1024
-"""What mkfs.ext4(8) takes by default: so volumes use up the host's inodes no sooner than its bytes."""
+"""The default of mkfs.ext4(8), so that volumes do not use up the host's inodes before its bytes."""
 
 FEWEST: Final = 20_000
-"""Entries that every volume may have: a small program with its packages has as many."""
+"""The entries that every volume can have: a small program with its packages has about as many."""
 
 UNSIZED: Final = 2_000_000
-"""Entries of a volume without a size: more than the largest known servers have, and a walk of seconds."""
+"""The entries of a volume without a size: more than the largest known servers have."""
 
 
 @attrs.frozen
 class Limit:
-    """What a volume may hold as far as lightd has to see to it; ``bytes`` is None where it hasn't."""
+    """What a volume can contain, as far as lightd enforces it; ``bytes`` is None if it does not."""
 
     bytes: int | None
     entries: int
@@ -36,22 +36,22 @@ class Limit:
 
 
 def entries_of(size_mb: int | None) -> int:
-    """The entries that a volume of that size may have."""
+    """The number of entries that a volume of that size can have."""
     if size_mb is None:
         return UNSIZED
     return max(FEWEST, size_mb * MEGABYTE // BYTES_AN_ENTRY)
 
 
 def far_of(entries: int) -> int:
-    """So many are far more than the ``entries`` that are allowed."""
+    """A number that is far more than the allowed ``entries``."""
     return entries + max(entries // 2, FEWEST)
 
 
 def most_of(limit: Limit) -> int:
-    """The names that a walk counts at most: enough to see that there are far too many."""
+    """The names after which a walk stops: enough to find that there are far too many."""
     return far_of(limit.entries) + 1
 
 
 def to_entries(used: int, most: int) -> str:
-    """How many entries are used, as a person reads it."""
+    """How many entries are used, for people."""
     return f"{used} of {most} entries (files, folders and links) are used"

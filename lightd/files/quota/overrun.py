@@ -1,12 +1,13 @@
-"""What follows from what a volume holds, in bytes and in entries. Pure.
+"""Decides what follows from the usage of a volume, in bytes and in entries. Pure.
 
-- Full: under a kind that enforces, all but the last hundredth (a megabyte at most) is used; else, more than
-  the size. It is told once, and again after less than ``CALM`` of the size was used in between.
-- Where the kernel doesn't enforce: a server whose volume is over its size and has grown since that was told,
-  by a hundredth of the size and at least a megabyte, is stopped, and again each time that it grows so much.
-- One whose volume is over twice its size (by at least ``FAR``) is killed.
-- Entries, which no kernel enforces for certain, go the same way: a step is a hundredth of them and at least
-  ``STRIDE``, and far too many are half as many again (``limits.far_of``).
+- Full: with an enforced size, less than a hundredth of it (at most a megabyte) is left; otherwise, more than
+  the size is used. This is reported once, and again after less than ``CALM`` of the size was used in between.
+- If the kernel does not enforce the size: a server whose volume exceeds its size, and has grown since the
+  report by a hundredth of the size and at least a megabyte, is stopped, and again each time it has grown by
+  as much.
+- A server whose volume uses more than twice its size (and at least ``FAR`` more) is killed.
+- Entries, which no kernel enforces reliably, are treated in the same way: a step is a hundredth of them and
+  at least ``STRIDE``, and one and a half times the limit is far too many (``limits.far_of``).
 """
 
 import math
@@ -24,7 +25,7 @@ STRIDE: Final = 1000
 
 
 class Step(Enum):
-    """What is to be done about a volume."""
+    """What to do about a volume."""
 
     NOTHING = "nothing"
     TELL = "tell"
@@ -34,14 +35,14 @@ class Step(Enum):
 
 @attrs.frozen
 class Standing:
-    """How a volume stood: whether it was told to be full, and at how many bytes."""
+    """The state of a volume: whether it was reported as full, and with how many bytes."""
 
     told: bool = False
     at: int = 0
 
 
 def judge(before: Standing, size: int, used: int, *, enforced: bool) -> tuple[Standing, Step]:
-    """How the volume stands now, and what is to be done; ``size`` and ``used`` are bytes."""
+    """The new state of the volume, and what to do; ``size`` and ``used`` are bytes."""
     if enforced:
         return _judge(before, size - min(size // 100, MEGABYTE), used, calm=size * CALM)
     step = max(size // 100, MEGABYTE)
@@ -49,7 +50,7 @@ def judge(before: Standing, size: int, used: int, *, enforced: bool) -> tuple[St
 
 
 def judge_entries(before: Standing, most: int, entries: int) -> tuple[Standing, Step]:
-    """The same for ``entries``, of which the volume may have ``most``."""
+    """The same for ``entries``, of which the volume can have ``most``."""
     step = max(most // 100, STRIDE)
     return _judge(before, most, entries, calm=most * CALM, step=step, far=far_of(most))
 

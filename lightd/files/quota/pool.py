@@ -1,14 +1,14 @@
-"""A pool: one image file on the host's disk, with a btrfs in it, mounted where the volumes are.
+"""The volume pool: one image file with a btrfs file system, mounted as the folder of volumes.
 
-- The image is allocated in whole when it is made. So it can't fill the host later, and no write in it fails
-  because the host is full. It is refused where it would leave the host less than ``RESERVE`` of its disk.
-- It is made under another name and renamed when it is complete: a crash leaves nothing that counts.
-- It is mounted over an empty folder only: without the pool a volume is missing, rather than empty. It is as
-  shut as that folder: a new filesystem lets everybody list it.
-- It is mounted where Docker sees it: not in a mount namespace that a sandbox gave to the daemon alone.
-- It stays mounted when the daemon ends: its servers run on.
-- Where the image is, it is mounted, whatever the configuration says by now: there are volumes in it.
-- It grows at a start whose configuration asks for more, with its servers running. It never shrinks.
+- The image is allocated completely when it is created. So it cannot fill the host later, and no write in it
+  fails because the host is full. It is rejected if less than ``RESERVE`` of the host's disk would stay free.
+- It is created under another name and renamed when it is complete: after a crash there is no incomplete pool.
+- It is only mounted on an empty folder: without the pool a volume is missing, instead of empty. It gets the
+  mode of that folder, because all users can list a new file system.
+- It is only mounted where Docker can see it, not in a mount namespace of the daemon's own.
+- It stays mounted when the daemon exits, because its servers keep running.
+- If the image exists, it is mounted whatever the configuration says, because it contains volumes.
+- It is enlarged at a start if the configuration asks for it, while its servers run. It never shrinks.
 """
 
 import fcntl
@@ -30,28 +30,28 @@ from lightd.files.quota.kind import MEGABYTE, Unsupported
 RESERVE: Final = 0.05
 """The part of the host's disk that a pool leaves free."""
 
-OPTIONS: Final = "loop,nodev,nosuid,noatime,nodiscard"  # discarding would give back what was allocated
+OPTIONS: Final = "loop,nodev,nosuid,noatime,nodiscard"  # discard would free what was allocated
 
-_SET_CAPACITY = 0x4C07  # of a loop device: as large as its file by now
+_SET_CAPACITY = 0x4C07  # sets the size of a loop device to that of its file
 _PATIENCE = 120.0
 
 
 @attrs.frozen
 class Pool:
-    """The image file, and the folder ``target`` where it is to be mounted; absolute, without links."""
+    """The image file, and the folder ``target`` where it is mounted; both absolute, without links."""
 
     image: Path
     target: Path
 
     def open(self, size_mb: int) -> None:
-        """The pool is mounted and at least that large; 0 leaves an image as it is, and makes none.
+        """Mount the pool, with at least that size; 0 mounts an existing image, and creates none.
 
         Raises ``Unsupported``.
         """
         try:
             self._open(size_mb)
         except subprocess.TimeoutExpired as slow:
-            raise Unsupported(f"{slow.cmd[0]} does not come to an end") from None
+            raise Unsupported(f"{slow.cmd[0]} does not end") from None
         except OSError as error:
             raise Unsupported(str(error.strerror or error)) from None
 
@@ -63,13 +63,13 @@ class Pool:
             if size_mb == 0:
                 return
             if os.geteuid() != 0:
-                raise Unsupported("only root may mount it")
+                raise Unsupported("lightd is not root, and only root can mount it")
             self._make(size_mb)
             made = True
         try:
             self._bring_up(size_mb)
         except (Unsupported, OSError, subprocess.TimeoutExpired):
-            if made:  # there is nothing in it, and it would take the place of volumes
+            if made:  # it is empty, and would be used instead of volumes at the next start
                 self.image.unlink()
             raise
 
@@ -84,31 +84,33 @@ class Pool:
             with held(os.open(device, os.O_RDWR | os.O_CLOEXEC)) as opened:
                 fcntl.ioctl(opened, _SET_CAPACITY)
         with held(os.open(self.target, FOLDER)) as top, suppress(PermissionError):  # the host mounted it
-            btrfs_calls.fill_device(top)  # whether or not it was grown by a daemon that then was killed
+            btrfs_calls.fill_device(top)  # also if a daemon was killed after it had enlarged the image
 
     @property
     def _unfinished(self) -> Path:
         return self.image.with_name(f"{self.image.name}.new")
 
     def device(self) -> str | None:
-        """The loop device through which the pool is mounted, None where it isn't.
+        """The loop device of the mounted pool, None if it is not mounted.
 
-        Raises ``Unsupported`` where something else is mounted there.
+        Raises ``Unsupported`` if something else is mounted there.
         """
         mount = _mount_of(self.target)
         if mount.point != str(self.target):
             return None
         backing = Path("/sys/class/block", os.path.basename(mount.source), "loop/backing_file")
         if not backing.exists() or backing.read_text().rstrip("\n") != str(self.image):
-            raise Unsupported("something else is mounted in the place of the pool")
+            raise Unsupported("another file system is mounted on storage.volumes_path")
         return mount.source
 
     def _check_place(self) -> None:
-        """Raise ``Unsupported`` where the pool would hide something, or be hidden from Docker."""
+        """Raise ``Unsupported`` if the pool would hide files, or would not be visible to Docker."""
         if os.listdir(self.target):
-            raise Unsupported("the folder of the volumes is not empty, and would be hidden by the pool")
+            raise Unsupported("storage.volumes_path is not empty, and the pool would hide its contents")
         if _mount_of(self.target).received:
-            raise Unsupported("lightd has a mount namespace of its own, and Docker would not see the pool")
+            raise Unsupported(
+                "lightd has its own mount namespace, where Docker cannot see the pool; mount it on the host"
+            )
 
     def _make(self, size_mb: int) -> None:
         self._check_place()
@@ -123,7 +125,7 @@ class Pool:
         disk = shutil.disk_usage(file.parent)
         room = int(disk.free - disk.total * RESERVE) // MEGABYTE
         if (size - there) // MEGABYTE > room:
-            raise Unsupported(f"the disk has room for {max(room, 0)} MB of it")
+            raise Unsupported(f"the disk only has room for {max(room, 0)} MB")
         with held(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)) as image:
             os.posix_fallocate(image, 0, size)
             os.fsync(image)
@@ -139,7 +141,7 @@ def _run(*command: str) -> None:
     try:
         ended = subprocess.run(command, capture_output=True, timeout=_PATIENCE, check=False)  # noqa: S603 - ours, without a shell
     except FileNotFoundError:
-        raise Unsupported(f"there is no {command[0]} on this host") from None
+        raise Unsupported(f"{command[0]} is not installed") from None
     if ended.returncode != 0:
         said = ended.stderr.decode(errors="replace").strip().splitlines()
         raise Unsupported(f"{command[0]} failed: {said[-1] if said else ended.returncode}")
@@ -147,7 +149,7 @@ def _run(*command: str) -> None:
 
 @attrs.frozen
 class _Mount:
-    """A line of mountinfo (proc(5)); ``received`` where its mounts come from another namespace."""
+    """A line of mountinfo (proc(5)); ``received`` if its mounts come from another namespace."""
 
     point: str
     source: str
@@ -155,7 +157,7 @@ class _Mount:
 
 
 def _mount_of(path: Path) -> _Mount:
-    """The mount that ``path`` is in; of several in one place, the last one is on top."""
+    """The mount that contains ``path``; if several are in one place, the last one is on top."""
     mounts = map(_to_mount, Path("/proc/self/mountinfo").read_text().splitlines())
     above = [mount for mount in mounts if path.is_relative_to(mount.point)]
     deepest = max(len(mount.point) for mount in above)

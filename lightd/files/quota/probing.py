@@ -1,7 +1,8 @@
-"""Which kinds of quota there are here, found by trying.
+"""Tests which kinds of quota work on this host.
 
-A kind counts if a folder that it made takes what fits and refuses what doesn't. The order: project quotas
-(the folder of the volumes stays as it is), btrfs (the host's, or the pool's), accounting (always works).
+A kind is used if a folder of that kind accepts what fits and rejects what does not. The order: project
+quotas (which do not change the folder of the volumes), btrfs (the host's, or the pool's), accounting (always
+works).
 """
 
 import os
@@ -27,17 +28,17 @@ Wish = Literal["auto", "pool", "accounted"]
 
 TRIED_MB: Final = 4
 ROOM: Final = 64 * MEGABYTE
-"""What has to be free for a trial: its failing for another reason proves nothing."""
+"""The free space that a test needs, so that it does not fail for another reason."""
 
 NOBODY: Final = 65534
 
 
 @attrs.frozen
 class Found:
-    """What there is: ``kinds``, the best first and accounting last, and ``reasons`` why there are no others.
+    """The result: ``kinds``, the best first and accounting last, and the ``reasons`` against others.
 
-    New volumes get the best, or accounting where that was ``wished`` for. ``missing`` is a sentence where
-    volumes should be there and aren't: then none may be made.
+    New volumes get the best kind, or accounting if that was ``wished``. ``missing`` is a sentence if
+    existing volumes are not mounted: then no volume can be created.
     """
 
     kinds: Sequence[Kind]
@@ -56,7 +57,7 @@ class Found:
 
 
 def probe(root: Path, image: Path, wish: Wish, pool_mb: int) -> Found:
-    """What there is for the volumes in ``root``. A pool is mounted, and made where it is wished for."""
+    """Test what is available for the volumes in ``root``. A pool is mounted, and created if wished."""
     reasons: list[str] = []
     root, image = Path(os.path.realpath(root)), Path(os.path.realpath(image))
     pooled = image.exists()
@@ -82,7 +83,7 @@ def probe(root: Path, image: Path, wish: Wish, pool_mb: int) -> Found:
 
 
 def strays_in(root: Path, known: Container[str]) -> Iterator[Path]:
-    """The folders that are named as volumes are, and aren't any that are ``known``."""
+    """Folders with the names of volumes that are not ``known``."""
     for path in root.iterdir():
         try:
             plain = str(UUID(path.name)) == path.name
@@ -93,18 +94,18 @@ def strays_in(root: Path, known: Container[str]) -> Iterator[Path]:
 
 
 def _tried(kind: Kind, root: Path) -> Kind:
-    """``kind``, which has refused what was too much; raises ``Unsupported``."""
+    """``kind``, if it has rejected what was too much; otherwise raises ``Unsupported``."""
     if os.geteuid() != 0:
-        raise Unsupported("only root may set them")
+        raise Unsupported("lightd is not root, and only root can set quotas")
     if shutil.disk_usage(root).free < ROOM:
-        raise Unsupported("the disk is too full to try")
+        raise Unsupported("the disk is too full for a test")
     path = f"{root}/{TRIAL}{secrets.token_hex(8)}"
     try:
         kind.make(path, TRIED_MB)
         if not _written(f"{path}/fits", TRIED_MB // 2):
-            raise Unsupported("what fits under a ceiling is refused")
+            raise Unsupported("a write below the limit was rejected")
         if _written(f"{path}/exceeds", TRIED_MB):
-            raise Unsupported("a ceiling was set and is not kept")
+            raise Unsupported("a write above the limit was accepted")
     finally:
         _sweep(root)
     kind.forget()
@@ -112,10 +113,10 @@ def _tried(kind: Kind, root: Path) -> Kind:
 
 
 def _written(path: str, megabytes: int) -> bool:
-    """Whether a process like a server's could write so much; root's own may not be held to a ceiling."""
+    """Whether a process of another user could write so much; limits may not apply to root."""
     with open(path, "wb") as file:
         ended = subprocess.run(
-            ["cat"],  # noqa: S607 - of whatever system this is
+            ["cat"],  # noqa: S607 - the cat of this system
             input=os.urandom(megabytes * MEGABYTE),
             stdout=file,
             stderr=subprocess.DEVNULL,
@@ -128,7 +129,7 @@ def _written(path: str, megabytes: int) -> bool:
 
 
 def _sweep(root: Path) -> None:
-    """Nothing is left of trials."""
+    """Remove the folders of tests."""
     with held(os.open(root, FOLDER)) as folder:
         for name in os.listdir(folder):
             if name.startswith(TRIAL):

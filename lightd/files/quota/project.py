@@ -1,10 +1,11 @@
-"""Project quotas of ext4 and xfs: a volume is a folder with a project of its own, which has the ceiling.
+"""Project quotas of ext4 and xfs: a volume is a folder with its own project, which has the limit.
 
-What is made in the folder inherits its project. But whoever owns a file may take it out of its project
-(ioctl_fsgetxattr(2), in the initial user namespace, where Docker's containers are): so ``enforced`` is false,
-and the watch walks. It needs Linux 5.14 (quotactl_fd(2)) and a filesystem mounted with ``prjquota``.
+Files in the folder inherit its project. But the owner of a file can remove it from its project
+(ioctl_fsgetxattr(2), in the initial user namespace, where Docker's containers are): so ``enforced`` is
+false, and the watch walks through the volume. It needs Linux 5.14 (quotactl_fd(2)) and a file system mounted
+with ``prjquota``.
 
-A project is a number that no other folder beside it has; nothing else is remembered of it.
+A project is a number that no other folder next to it has; nothing else is stored.
 """
 
 import ctypes
@@ -22,14 +23,14 @@ from lightd.files.quota.kind import MEGABYTE, Unsupported
 from lightd.files.quota.limits import entries_of
 
 FIRST: Final = 0x6C640000
-"""The least number of ours; people number theirs from 1."""
+"""The first number that lightd uses; administrators usually count from 1."""
 
 _ATTRIBUTES = struct.Struct("=IIIII8x")  # struct fsxattr: flags, extent size, extents, project, copy size
 _GET_ATTRIBUTES = 0x801C581F
 _SET_ATTRIBUTES = 0x401C5820
 _INHERIT = 0x200
 
-# struct if_dqblk: of bytes (limits in KiB) and of inodes the hard limit, the soft one, and what is used; …
+# struct if_dqblk: for bytes (limits in KiB) and for inodes the hard limit, the soft limit and the usage; …
 _QUOTA = struct.Struct("=QQQQQQQQI4x")
 _QUOTACTL_FD = 443  # the same number everywhere
 _PROJECTS = 2
@@ -54,7 +55,7 @@ class Project:
             project = self._free_number()
             os.mkdir(path, FOLDER_MODE)
             with held(os.open(path, FOLDER)) as folder:
-                _set_limit(folder, project, size_mb)  # the number may have been another's before
+                _set_limit(folder, project, size_mb)  # another volume may have had the number before
                 flags, extent, extents, _, copy = _attributes(folder)
                 wanted = _ATTRIBUTES.pack(flags | _INHERIT, extent, extents, project, copy)
                 fcntl.ioctl(folder, _SET_ATTRIBUTES, wanted)
@@ -71,10 +72,10 @@ class Project:
             return _used(folder, _attributes(folder)[3])
 
     def settle(self, _path: str) -> None:
-        """It is at once on ext4, and soon on xfs, which deletes in the background."""
+        """Nothing to do: the usage is exact at once on ext4, and soon on xfs."""
 
     def forget(self) -> None:
-        """Nothing is: a number's ceiling is set before the number is used again."""
+        """Nothing to do: a number's limit is set before the number is used again."""
 
     def _free_number(self) -> int:
         with os.scandir(self._root) as entries:
@@ -92,7 +93,9 @@ def open_project(root: str) -> Project:
             _attributes(folder)
             _used(folder, FIRST)
         except OSError as error:
-            raise Unsupported(f"the filesystem, or the kernel, has none: {error.strerror}") from None
+            raise Unsupported(
+                f"the file system or the kernel does not support it: {error.strerror}"
+            ) from None
     return Project(root)
 
 
@@ -112,7 +115,7 @@ def _used(folder: int, project: int) -> int:
     told = ctypes.create_string_buffer(_QUOTA.size)
     try:
         _quotactl(folder, _GET_QUOTA, project, told)
-    except FileNotFoundError:  # xfs knows no project before its first file
+    except FileNotFoundError:  # xfs has no project before its first file
         return 0
     used: int = _QUOTA.unpack(told.raw)[2]
     return used
@@ -124,7 +127,7 @@ def _set_limit(folder: int, project: int, size_mb: int | None) -> None:
 
 
 def to_quota(size_mb: int | None) -> bytes:
-    """What the kernel is told of the ceilings: bytes (0 is none), and entries, whose inodes it counts."""
+    """The limits in the kernel's format: bytes (0 means none) and entries, as inodes."""
     kibibytes = 0 if size_mb is None else size_mb * MEGABYTE // 1024
     inodes = entries_of(size_mb)
     return _QUOTA.pack(kibibytes, kibibytes, 0, inodes, inodes, 0, 0, 0, _LIMITS)

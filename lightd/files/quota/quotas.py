@@ -1,11 +1,11 @@
-"""The quotas of all volumes: which kind holds each, how much each holds, and whether there is room.
+"""The quotas of all volumes: the kind of each one, its usage, and whether there is room.
 
-The sizes are the journal's. What the kernel has of them is only an effect: it is set before a size is
-recorded, taken back where it couldn't be, and set anew for every volume at every start. So whatever a crash
-came between, the next start makes the disk agree with the journal.
+The journal contains the sizes. The kernel's limits are an effect: they are set before a size is recorded,
+restored if it could not be recorded, and set again for every volume at every start. After any crash, the
+next start makes the disk agree with the journal.
 
-Where lightd itself accounts, it knows of each volume what the last walk found and what it wrote since
-(``account``). Entries it always counts itself: the kernel's ceilings are on bytes.
+For volumes that lightd accounts for, it knows the result of the last walk and what it has written since
+(``account``). It always counts entries itself, because the kernel's limits are on bytes.
 """
 
 import logging
@@ -34,20 +34,21 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 AT_ONCE: Final = 4
-SETTLING: Final = 2  # at once: on a busy btrfs each may take seconds
+SETTLING: Final = 2  # at the same time: on a busy btrfs each can take seconds
 PART: Final = 40.0
 SHORTEST: Final = 2.0
 UNHURRIED: Final = 60.0
 LONGEST: Final = 300.0
 INSTANT: Final = 0.1
-"""What a look found is good enough for ``PART`` times as long as it took, within these seconds; ``UNHURRIED``
-is the least where only entries are counted. Before a write, what took no longer than ``INSTANT`` is
-looked at anew: its server may have written meanwhile."""
+"""The result of a measurement is used for ``PART`` times its duration, within these seconds;
+``UNHURRIED`` is the minimum if only entries are counted. Before a write, a volume whose measurement took at
+most ``INSTANT`` is measured again, because its server may have written meanwhile.
+"""
 
 
 @attrs.define(eq=False)
 class Quotas:
-    """All of them. ``sizes`` returns every volume with its size in megabytes, None where it has none."""
+    """The quotas of all volumes. ``sizes`` returns the size of each in megabytes, None if it has none."""
 
     root: Path
     owner: Owner
@@ -64,15 +65,15 @@ class Quotas:
     _settling: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(SETTLING))
 
     def kind_of(self, volume_id: str) -> Kind:
-        """What holds the volume to its size; accounting where its folder is missing."""
+        """The kind of the volume; accounting if its folder is missing."""
         return self._kinds.get(volume_id, self.found.kinds[-1])
 
     def account(self, volume_id: str) -> Account:
-        """What is known of the volume so far."""
+        """The account of the volume."""
         return self._accounts.setdefault(volume_id, Account())
 
     def prune(self) -> None:
-        """Nothing is known any more of volumes that there aren't any more."""
+        """Remove the accounts of volumes that do not exist any more."""
         known = self.sizes()
         for volume_id in self._accounts.keys() - known.keys():
             del self._accounts[volume_id]
@@ -80,18 +81,18 @@ class Quotas:
         for volume_id in self._kinds.keys() - known.keys() - self._making:
             del self._kinds[volume_id]
 
-    # A volume's life
+    # Creation and resizing
 
     async def restore(self) -> None:
-        """Every volume has its ceiling, and folders of volumes that never came to be are gone.
+        """Set the limits of all volumes, and remove folders of volumes whose creation was interrupted.
 
-        What can't be done is logged, and done at the next start. Only before anything is served.
+        Failures are logged and repeated at the next start. Must be called before requests are served.
         """
         for reason in self.found.reasons:
             logger.info("%s", reason)
         logger.info("new volumes have quotas of the kind %s", self.found.new.name)
         if self.found.missing is not None:
-            logger.error("%s; the servers of its volumes can't be started", self.found.missing)
+            logger.error("%s; servers of these volumes cannot be started", self.found.missing)
         await self._run(partial(self._restore, self.sizes()))
 
     def _restore(self, sizes: Mapping[str, int | None]) -> None:
@@ -108,16 +109,18 @@ class Quotas:
             try:
                 os.rmdir(stray)
             except OSError as error:
-                logger.warning("volume %s is unknown and stays: %s", stray.name, error.strerror)
+                logger.warning(
+                    "volume %s is not in the journal and was not removed: %s", stray.name, error.strerror
+                )
         self._forget()
 
     async def forget(self) -> None:
-        """Nothing is kept of volumes whose folders are gone; a later call does what can't be done now."""
+        """Remove stored data of volumes whose folders are gone; failures are left to a later call."""
         self.prune()
         try:
             await self._run(self._forget)
         except OSError as error:
-            logger.warning("what the kernel keeps of deleted volumes stays: %s", error.strerror)
+            logger.warning("quota data of deleted volumes could not be removed: %s", error.strerror)
 
     def _forget(self) -> None:
         for kind in self.found.kinds:
@@ -125,9 +128,9 @@ class Quotas:
 
     @asynccontextmanager
     async def making(self, volume_id: str, size_mb: int | None) -> AsyncIterator[None]:
-        """The volume's empty folder is there with its ceiling, its owner's alone; gone if the block fails.
+        """Create the volume's empty folder with its limit and mode 0700; removed if the block fails.
 
-        Raises ``OSError``, and ``NotMounted`` where it would not be with the others.
+        Raises ``OSError``, and ``NotMounted`` if the folder of the volumes is not mounted.
         """
         if self.found.missing is not None:
             raise errors.NotMounted(self.found.missing)
@@ -152,7 +155,7 @@ class Quotas:
         self.wanted.set()
 
     async def check_fits(self, volume_id: str, size_mb: int) -> None:
-        """Raise ``QuotaBelowUsage`` where the volume holds more than ``size_mb``. It may take long."""
+        """Raise ``QuotaBelowUsage`` if the volume contains more than ``size_mb``. Can take long."""
         before = self.sizes().get(volume_id)
         if before is not None and size_mb >= before:
             return
@@ -166,14 +169,14 @@ class Quotas:
         used = account.used.bytes if enforced else account.taken.bytes
         if used > size_mb * MEGABYTE:
             raise errors.QuotaBelowUsage(
-                f"The volume holds {to_mb(used)} MB, which is more than {size_mb} MB"
+                f"The volume contains {to_mb(used)} MB, which is more than {size_mb} MB"
             )
 
     @asynccontextmanager
     async def resizing(self, volume_id: str, size_mb: int) -> AsyncIterator[None]:
-        """The kernel has the volume's new size in the block, and keeps it if that ends well.
+        """Set the kernel's limit to the new size for the block; it is kept if the block succeeds.
 
-        Raises ``QuotaBelowUsage`` where it was filled since ``check_fits``.
+        Raises ``QuotaBelowUsage`` if the volume was filled since ``check_fits``.
         """
         async with self._resizing.setdefault(volume_id, trio.Lock()):
             kind, path, before = self.kind_of(volume_id), self._path(volume_id), self.sizes().get(volume_id)
@@ -182,9 +185,9 @@ class Quotas:
             try:
                 await self._run(partial(kind.limit, path, size_mb))
                 if before is None or size_mb < before:
-                    account.shrinking = size_mb  # nothing is granted beyond either size from now on
+                    account.shrinking = size_mb  # from now on nothing is granted beyond either size
                     self._set_limit(volume_id, account)
-                    if kind.enforced:  # it can't grow over the new size any more: what it holds now counts
+                    if kind.enforced:  # it cannot exceed the new size any more: the usage at this time counts
                         await self.check_fits(volume_id, size_mb)
                     elif account.due is not None:
                         self._check_fits(volume_id, size_mb)
@@ -198,24 +201,24 @@ class Quotas:
                         await self._run(partial(kind.limit, path, before))
         self.want(volume_id)
 
-    # What a volume holds
+    # Usage
 
     async def usage(self, volume_id: str) -> int:
-        """The bytes that the volume holds; where a walk is needed, the last one's if that is good enough."""
+        """The bytes in the volume; if a walk is needed, the result of the last one if it is recent enough."""
         kind, account = self.kind_of(volume_id), self.account(volume_id)
         if kind is self.found.kinds[-1]:
             return await self.look(volume_id) if account.stale or account.blind else account.used.bytes
         return await self._run(partial(kind.usage, self._path(volume_id), _unhurried))
 
     def entries(self, volume_id: str) -> int | None:
-        """The entries that the last walk found, None before the first one."""
+        """The entries at the last walk, None before the first one."""
         account = self.account(volume_id)
         return account.used.entries if account.done else None
 
     async def look(self, volume_id: str) -> int:
-        """The bytes that the volume holds, looked at now.
+        """Measure the bytes in the volume now.
 
-        Raises ``NotFound``, and ``NotAllowed`` where it can't be walked.
+        Raises ``NotFound``, and ``NotAllowed`` if it cannot be walked.
         """
         kind, account = self.kind_of(volume_id), self.account(volume_id)
         if not kind.enforced:
@@ -230,9 +233,9 @@ class Quotas:
         return used
 
     async def survey(self, volume_id: str) -> None:
-        """The volume was walked through, after this was asked for; raises as ``look``.
+        """Walk through the volume after this call; raises like ``look``.
 
-        Of many who ask at once, those who came before a walk began share it.
+        Concurrent callers that came before a walk began share it.
         """
         account = self.account(volume_id)
         needed = account.begun + 1
@@ -264,16 +267,17 @@ class Quotas:
         account.blind = 0
 
     def want(self, volume_id: str) -> None:
-        """The volume is looked at soon."""
+        """Ask for a measurement soon."""
         self.account(volume_id).wanted = True
         self.wanted.set()
 
     @asynccontextmanager
     async def writing(self, volume_id: str, count: int | None = 0) -> AsyncIterator[Allowance]:
-        """There is room for an entry and ``count`` bytes more, as far as lightd knows.
+        """Reserve room for an entry and ``count`` bytes, as far as lightd knows.
 
-        The allowance is for these and for what else the writer needs; where ``count`` is None, for that
-        alone. Raises ``NoSpace``; that, and one that the block raises, is shown to the viewers of a server.
+        The allowance is for these and for further requests of the writer; if ``count`` is None, only for the
+        latter. Raises ``NoSpace``, which is also reported to the viewers of a server, like one that the
+        block raises.
         """
         account = self.account(volume_id)
         limit = self._set_limit(volume_id, account)
@@ -294,14 +298,14 @@ class Quotas:
             self.want(volume_id)
 
     async def _bring_up(self, volume_id: str, account: Account) -> None:
-        """What is known of the volume is good enough to begin a write with."""
+        """Measure the volume if the account is too old to begin a write."""
         if account.due is None or account.took < INSTANT:
             await self.survey(volume_id)
         else:
             account.suspect(await self.free())
 
     def _set_limit(self, volume_id: str, account: Account) -> Limit:
-        """The limit of the volume as it is now; a size that is being made smaller counts already."""
+        """Set the current limit of the account; if a size is being reduced, the smaller one counts."""
         size_mb = self.sizes().get(volume_id)
         if account.shrinking is not None:
             size_mb = account.shrinking if size_mb is None else min(size_mb, account.shrinking)
@@ -320,7 +324,7 @@ class Quotas:
     # ---- ways
 
     async def free(self) -> int:
-        """Bytes that the disk with the volumes has free."""
+        """The free bytes of the disk with the volumes."""
         told = await self._run(partial(os.statvfs, self.root))
         return told.f_bfree * told.f_frsize
 
@@ -335,9 +339,9 @@ class Quotas:
 
 
 def to_mb(used: int) -> float:
-    """``used`` bytes in the unit of sizes, as a person reads it."""
+    """``used`` bytes in megabytes, for people."""
     return round(used / MEGABYTE, 2)
 
 
 def _unhurried(_: int) -> None:
-    """Let a short look be."""
+    """A pace that never pauses, for a short measurement."""

@@ -1,12 +1,12 @@
-"""Long looks at volumes: in one thread, in short slices, so that none waits for the end of another.
+"""Measures volumes in one thread, in short slices, so that no measurement waits for the end of another.
 
-- A look begins with a slice at once. One that ends within it (``SLICE``: about a thousand names) waits for no
-  long one. What takes longer goes round: each look gets a slice in turn, however many there are.
-- A new look and one that goes round take turns, so neither kind keeps the other waiting.
-- After a slice the thread rests as long as that took. So looks take half of a processor at most, and Python's
-  lock is free for the loop. The thread has the daemon's own priority: a niced one would be preempted while it
-  holds that lock, and the loop would wait with it.
-- A look whose caller was cancelled ends at its next slice.
+- A measurement begins with a slice immediately. One that ends within it (``SLICE``: about a thousand names)
+  does not wait for a long one. Longer ones rotate: each gets a slice in turn, however many there are.
+- New measurements and rotating ones alternate, so neither delays the other.
+- After a slice the thread pauses for as long as the slice took. So measuring uses at most half of a CPU, and
+  Python's lock is free for the event loop. The thread has the daemon's own priority: with a lower one it
+  would be preempted while it holds that lock, and the event loop would wait.
+- A measurement whose caller was cancelled ends at its next slice.
 """
 
 import threading
@@ -27,10 +27,10 @@ from lightd.files.measuring import survey
 T = TypeVar("T")
 
 SLICE: Final = 0.005
-TRIES: Final = 3  # to walk through a volume in which folders are moved
-SHORT: Final = 0.001  # a look at a small volume: nothing to rest from
+TRIES: Final = 3  # attempts to walk through a volume in which folders are moved
+SHORT: Final = 0.001  # a measurement of a small volume: no pause needed
 BETWEEN: Final = 32
-"""Names between two looks at the clock."""
+"""Names between two checks of the clock."""
 
 Steps = Generator[None, None, T]
 
@@ -45,7 +45,7 @@ class _Look(Generic[T]):
     failure: BaseException | None = None
 
     def go_on(self, until: float) -> bool:
-        """Whether it has come to its end, by the time ``until`` or a little later."""
+        """Continue until ``until`` or a little later; return whether it is finished."""
         try:
             while not self.left:
                 for _ in range(BETWEEN):
@@ -55,14 +55,14 @@ class _Look(Generic[T]):
             self.steps.close()
         except StopIteration as end:
             self.answer.append(end.value)
-        except BaseException as failure:  # noqa: BLE001 - every caller that waits for the look gets it
+        except BaseException as failure:  # noqa: BLE001 - passed on to every caller that waits for the result
             self.failure = failure
         return True
 
 
 @attrs.define(eq=False)
 class Surveyor:
-    """Made by ``open_surveyor``."""
+    """See the module; made by ``open_surveyor``."""
 
     _new: deque[_Look[Any]] = attrs.field(factory=deque)
     _round: deque[_Look[Any]] = attrs.field(factory=deque)
@@ -70,9 +70,9 @@ class Surveyor:
     _closed: bool = False
 
     async def look(self, steps: Steps[T]) -> tuple[T, float]:
-        """Return what ``steps`` return, and the seconds for which they were gone through; raises as they do.
+        """Return the result of ``steps`` and its duration in seconds; raises what they raise.
 
-        They are closed where the caller is cancelled.
+        They are closed if the caller is cancelled.
         """
         token, ended = trio.lowlevel.current_trio_token(), trio.Event()
         look = _Look(steps, lambda: token.run_sync_soon(ended.set))
@@ -90,7 +90,7 @@ class Surveyor:
         return look.answer[0], look.spent
 
     def serve(self) -> None:
-        """Go on with looks until ``close``."""
+        """Process measurements until ``close``."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._new or self._round or self._closed)
@@ -112,7 +112,7 @@ class Surveyor:
         return took
 
     def close(self) -> None:
-        """Nobody waits for a look any more."""
+        """Stop; no caller waits for a measurement any more."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -120,7 +120,7 @@ class Surveyor:
 
 @contextmanager
 def open_surveyor() -> Iterator[Surveyor]:
-    """Yield one; nothing may be looked at any more when the block is left."""
+    """Yield a surveyor; it must not be used after the block."""
     surveyor = Surveyor()
     thread = threading.Thread(target=surveyor.serve, name="lightd-surveyor")
     thread.start()
@@ -132,9 +132,9 @@ def open_surveyor() -> Iterator[Surveyor]:
 
 
 async def walk_through(surveyor: Surveyor, path: str, most: int) -> tuple[Amount, float]:
-    """What the volume at ``path`` holds, and the seconds that it took to see that.
+    """Measure the volume at ``path``; return its usage and the duration in seconds.
 
-    Raises ``NotAllowed`` where folders in it are moved all the time.
+    Raises ``NotAllowed`` if folders in it are moved all the time.
     """
     for _ in range(TRIES - 1):
         try:

@@ -1,15 +1,15 @@
-"""The watch over volumes: who looks on is told that one is full, and a runaway is stopped.
+"""Watches volumes: reports a full one to the viewers of its server, and stops a server that exceeds the size.
 
-A volume with a size is looked at while a server uses it, and soon after lightd wrote to it. Between two looks
-lies a time that is many times what the last one took (``quotas.PART``), and a fifth of that while the volume
-is full. So watching takes a small part of one processor, and of a small volume it is known within seconds
-that it is full. What follows from a look is ``overrun.judge``'s.
+A volume with a size is measured while a server uses it, and soon after lightd wrote to it. The time between
+two measurements is a multiple of the duration of the last one (``quotas.PART``), and a fifth of that while
+the volume is full. So the watch uses a small part of one CPU, and notices within seconds that a small volume
+is full. ``overrun.judge`` decides what follows.
 
-Where the kernel doesn't enforce sizes, a server may fill the disk between two looks. So what the disk has
-free is read every ``QUICK`` seconds, which costs next to nothing: a volume with a running server is looked at
-again once the disk has lost half of the room that the volume had left (``account.HASTE``).
+If the kernel does not enforce the size, a server can fill the disk between two measurements. So the free
+space of the disk is read every ``QUICK`` seconds, which costs almost nothing: a volume with a running server
+is measured again when the disk has lost half of the room that the volume had left (``account.HASTE``).
 
-Entries are counted by the same walks; where no walk is needed for the bytes, by a rare one.
+Entries are counted by the same walks, or by an occasional one if the bytes need no walk.
 """
 
 import logging
@@ -36,15 +36,15 @@ logger = logging.getLogger(__name__)
 TICK: Final = 1.0
 QUICK: Final = 0.25
 BLIND: Final = 5
-"""So many looks in a row in which the volume could not be walked, and its server is stopped."""
+"""If this many consecutive walks of a volume have failed, its server is stopped."""
 
 AT_ONCE: Final = 256
-"""Looks under way: a long one holds three descriptors."""
+"""Concurrent measurements: a long one has three open descriptors."""
 
 
 @attrs.define(eq=False)
 class Watch:
-    """Looks after ``quotas`` for as long as ``run`` runs; ``fleet`` are the containers there are."""
+    """Watches the volumes of ``quotas`` while ``run`` runs; ``fleet`` contains the containers."""
 
     quotas: Quotas
     fleet: Iterable[Member]
@@ -71,7 +71,7 @@ class Watch:
                     await self.quotas.wanted.wait()
 
     def _is_ours(self, volume_id: str, size_mb: int | None) -> bool:
-        """Whether it is for lightd to keep the volume to its size."""
+        """Whether lightd has to enforce the volume's size."""
         return size_mb is not None and not self.quotas.kind_of(volume_id).enforced
 
     def _is_due(self, volume_id: str, size_mb: int | None, runs: bool) -> bool:  # noqa: FBT001 - a private row
@@ -86,7 +86,7 @@ class Watch:
         return (runs or account.wanted) and now >= account.count_due
 
     def _is_filling(self, account: Account) -> bool:
-        """Whether the disk lost so much since the last look that it may be this volume which is full soon."""
+        """Whether the disk lost so much since the last measurement that this volume may be full soon."""
         size = account.limit.bytes or 0
         left = size - account.used.bytes
         step = left // 2 if left > 0 else size // 100
@@ -102,7 +102,9 @@ class Watch:
         except errors.NotAllowed:
             if account.blind % BLIND == 0:
                 await self._act(
-                    volume_id, Step.STOP, "Error: the volume changes so fast that it can't be measured"
+                    volume_id,
+                    Step.STOP,
+                    "Error: the volume cannot be measured, because its folders are moved all the time",
                 )
         except (errors.FileRefused, OSError) as error:
             if account.blind <= 1:
@@ -146,7 +148,7 @@ class Watch:
                 await member.handle.ref.tell(command, uuid.uuid4().hex)
 
     def _tell_full(self, volume_id: str) -> None:
-        """A write of ours was refused; whoever knows that the volume is full needn't be told."""
+        """Report a rejected write of lightd, unless the volume was already reported as full."""
         account = self.quotas.account(volume_id)
         if not account.standing.told:
             account.standing = attrs.evolve(account.standing, told=True, at=account.used.bytes)
@@ -157,7 +159,7 @@ class Watch:
             member.console.say(what)
 
     def _running(self) -> set[str]:
-        """The volumes that servers use."""
+        """The volumes that running servers use."""
         return {
             member.state.spec.volume_id
             for member in self.fleet
@@ -173,5 +175,5 @@ class Watch:
 
 
 def _is_idle(member: Member) -> bool:
-    """Return true where no process of the container runs or is about to."""
+    """Whether no process of the container runs or is about to run."""
     return member.state.traits.outcome in (Outcome.DOWN, Outcome.GONE)

@@ -34,7 +34,7 @@ async def test_tree_is_packed_and_unpacked_by_a_process_of_its_own(volume_path, 
 
 
 async def test_refusal_of_the_process_is_the_callers(volume_path, jail):
-    with pytest.raises(errors.NotFound, match='There is no "none" in the volume'):
+    with pytest.raises(errors.NotFound, match='"none" does not exist in the volume'):
         await archiving.extract(jail, parse_path("none"), ROOT, TENANT)
     with pytest.raises(errors.NotFound, match='"none"'):
         await archiving.compress(jail, [parse_path("none")], parse_path("a"), "zip", TENANT)

@@ -28,7 +28,7 @@ def test_full_volume_says_so_and_keeps_what_it_held(small_volume):
     half, path = parse_path("half"), parse_path("f")
     with open_jail(small_volume) as jail:
         packing.compress(jail, [half], parse_path("a.zip"), "zip", None, pace)
-        with pytest.raises(errors.NoSpace, match='The volume is full: "f" has no room'):
+        with pytest.raises(errors.NoSpace, match='The volume is full: "f" cannot be written'):
             operations.write_file(jail, path, b"x" * 600_000, None)
         with pytest.raises(errors.NoSpace), uploads.open_upload(jail, path, None) as arriving:
             arriving.write(b"x" * 600_000)

@@ -68,7 +68,7 @@ def directory_of(entries):
 HOSTILE = {
     "an entry of a kind that nobody knows, of 2^62 bytes": (
         lambda: header(b"Z", 2**62),
-        "The archive ends before an entry of it does",
+        "The archive is truncated",
     ),
     "a file of 2^62 bytes": (lambda: header(size=2**62) + bytes(4096), "The archive is damaged"),
     "a PAX record of 4 MB of digits": (lambda: pax(b"1" * (4 << 20)), "more than 65536 bytes of headers"),
@@ -128,7 +128,7 @@ async def test_honest_headers_fit(volume_path, jail):
 
 @pytest.mark.parametrize(
     ("limit", "said"),
-    [("SECONDS", "more than 1 seconds of processor time"), ("STEP", "no further in 1 seconds of processor")],
+    [("SECONDS", "more than 1 seconds of CPU time"), ("STEP", "no progress in 1 seconds of CPU time")],
 )
 async def test_archive_is_refused_when_its_processor_time_is_over(
     volume_path, jail, monkeypatch, limit, said
