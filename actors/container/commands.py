@@ -1,8 +1,8 @@
-"""What follows from a command. Pure.
+"""The events that a command leads to. Pure.
 
-A power action states a wish. One that is already true, or already on its way, decides nothing. A later wish
-replaces an earlier one: a stop during a restart ends in rest, a start during a stop starts again afterwards.
-Only a deletion can't be called back.
+A power action requests a state. If the container is in that state, or on the way to it, nothing is recorded.
+A later command replaces an earlier one: after a stop during a restart the process stays down, after a start
+during a stop it is started again. Only a deletion can't be cancelled.
 """
 
 from typing import assert_never
@@ -118,7 +118,7 @@ def delete(state: State) -> Events:
 
 
 def _ask_end(state: State, phase: Phase, follow: Follow) -> Events:
-    """Ask for the end of this run in the way of ``phase``, and for what follows it."""
+    """Request the end of this run, by a stop or a kill as ``phase`` says, and what follows it."""
     if state.stage is Stage.ENDING:
         if state.follow is Follow.DELETE and follow is not Follow.DELETE:
             raise replacement.deleting(state)

@@ -1,4 +1,4 @@
-"""The beginning of a container's history as the state that it adds up to. Pure."""
+"""The snapshot that replaces the oldest records of a container. Pure."""
 
 import attrs
 
@@ -8,7 +8,7 @@ from actors.kernel import journal
 
 @attrs.frozen
 class Condensed(journal.Condensed):
-    """The records of the container up to this one were replaced by the state that they add up to."""
+    """The older records of the container were replaced by the state that they led to."""
 
     state: State
 
@@ -18,9 +18,9 @@ class Condensed(journal.Condensed):
 
 
 def condense(state: State, created_at: float) -> Condensed:
-    """Return what stands for the records that add up to ``state``.
+    """Return the snapshot of ``state``.
 
-    A deleted container is remembered by its numbers alone: a new one with its id goes on from them.
+    Of a deleted container only the numbers are kept: a new container with its id continues them.
     """
     if state.phase is Phase.DELETED:
         state = State(

@@ -1,10 +1,9 @@
-"""Changing what a living container is asked to be. Pure.
+"""Changing the settings of an existing container. Pure.
 
-What lightd itself does by (``stop``, ``restart_policy``) holds at once: a restart that is due is called off
-where none is wanted any longer. The engine is asked to hold the running container to new limits; where it
-would not, those before hold again. A command, an environment, whether the root file system is read-only,
-and a limit that is taken away need a new container, which the next start makes; a start pattern is looked for
-from the next start on.
+``stop`` and ``restart_policy`` take effect at once: a restart that is due is cancelled if the new policy is
+``never``. New limits are applied to the running container; if the engine refuses them, the previous ones
+stay. The command, the environment, a read-only root file system and the removal of a limit need a new
+container, which the next start creates. A new start pattern is used from the next start on.
 """
 
 import attrs
@@ -55,7 +54,7 @@ def apply(state: State, event: events.Edited) -> State:
     spec = _to_spec(old, event)
     lifted = needs_new_container(old.limits, spec.limits)
     rewritten = _to_making(spec) != _to_making(old)
-    there = state.engine_id is not None or state.phase is Phase.STARTING  # it may be made already, unreported
+    there = state.engine_id is not None or state.phase is Phase.STARTING  # it may exist already, unreported
     limited = spec.limits != old.limits and not lifted and there
     return attrs.evolve(
         state,
@@ -66,12 +65,12 @@ def apply(state: State, event: events.Edited) -> State:
 
 
 def _to_making(spec: ContainerSpec) -> tuple[object, ...]:
-    """Return what of an edit only a new container takes on."""
+    """Return the settings that only a new container can take on."""
     return spec.startup_command, spec.environment, spec.read_only
 
 
 def needs_new_container(old: Limits, new: Limits) -> bool:
-    """Return true where a ceiling is taken away: an engine can move one, and not take it off."""
+    """Return true if a limit is removed: an engine can change a limit, but not remove it."""
     pairs = ((old.memory, new.memory), (old.cpu, new.cpu), (old.pids, new.pids))
     return any(before is not None and after is None for before, after in pairs)
 

@@ -1,6 +1,7 @@
-"""What a state of a container wants done.
+"""The work that a state of a container requires.
 
-An effect ends in an observation, and is idempotent against the engine.
+An effect is a value with everything that its execution needs. It ends in an observation and is idempotent
+against the engine.
 """
 
 import attrs
@@ -10,7 +11,7 @@ from actors.container.spec import ContainerSpec, Limits, PortBinding, StopPolicy
 
 @attrs.frozen
 class EnsureImage:
-    """Have the image in the engine; ends in ``ImageReported``."""
+    """Pull the image if it is missing; ends in ``ImageReported``."""
 
     attempt: int
     image: str
@@ -43,7 +44,7 @@ class CreateInEngine:
 
 @attrs.frozen
 class DiscardInstallation:
-    """Have nothing of a failed installation left in the engine; ends in nothing."""
+    """Remove everything of a failed installation from the engine; reports nothing."""
 
     attempt: int
     internal_id: str
@@ -51,10 +52,10 @@ class DiscardInstallation:
 
 @attrs.frozen
 class BuildCandidate:
-    """Make the new container beside the old one; ends in ``CandidateReported``.
+    """Create the new container beside the old one; ends in ``CandidateReported``.
 
     ``installation`` is the attempt that its volume was installed in, ``fresh`` are the ports that the old
-    one doesn't have.
+    one does not have.
     """
 
     attempt: int
@@ -65,7 +66,7 @@ class BuildCandidate:
 
 @attrs.frozen
 class ReplaceInEngine:
-    """Have the new container in the place of the old one; ends in ``ReplacementReported``."""
+    """Replace the old container by the new one; ends in ``ReplacementReported``."""
 
     attempt: int
     internal_id: str
@@ -74,7 +75,7 @@ class ReplaceInEngine:
 
 @attrs.frozen
 class DiscardChange:
-    """Have nothing of a change left in the engine that came to nothing; ends in nothing."""
+    """Remove everything of a failed or cancelled change from the engine; reports nothing."""
 
     attempt: int
     internal_id: str
@@ -82,7 +83,7 @@ class DiscardChange:
 
 @attrs.frozen
 class ApplyLimits:
-    """Hold the container to ``limits``; ends in ``LimitsReported``."""
+    """Apply ``limits`` to the container; ends in ``LimitsReported``."""
 
     engine_id: str
     limits: Limits
@@ -105,7 +106,7 @@ class WatchConsole:
 
 @attrs.frozen
 class StartInEngine:
-    """Start the process; ends in ``StartReported``. ``previous`` is when the last run before it started."""
+    """Start the process; ends in ``StartReported``. ``previous`` is when the run before it started."""
 
     run: int
     engine_id: str
@@ -114,7 +115,7 @@ class StartInEngine:
 
 @attrs.frozen
 class StopInEngine:
-    """Ask the process to end; ends in ``EndReported`` where it doesn't run."""
+    """Ask the process to end; ends in ``EndReported`` if it does not run. ``previous`` as above."""
 
     run: int
     engine_id: str
@@ -132,7 +133,7 @@ class WaitGrace:
 
 @attrs.frozen
 class KillInEngine:
-    """End the process at once; ends in ``EndReported``."""
+    """Kill the process; ends in ``EndReported``. ``previous`` as above."""
 
     run: int
     engine_id: str
@@ -149,7 +150,7 @@ class WaitBackoff:
 
 @attrs.frozen
 class RemoveFromEngine:
-    """Have nothing of the container left in the engine; ends in ``RemovalReported``."""
+    """Remove everything of the container from the engine; ends in ``RemovalReported``."""
 
     attempt: int
     internal_id: str

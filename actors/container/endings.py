@@ -1,6 +1,6 @@
-"""Where in the journal each container was last deleted: what came before that was meant for another one.
+"""The position in the journal of each container's last deletion; what is older concerns an earlier container.
 
-A deletion is known in the very step in which it is announced, so nobody who sees it finds it missing here.
+A deletion is noted in the step in which it is announced, before any subscriber sees it.
 """
 
 from functools import partial
@@ -12,11 +12,11 @@ from actors.kernel.journal import Recorded
 PREFIX = "container-"  # of the streams of containers, as the fleet names them
 
 Endings = dict[str, int]
-"""The position of the last deletion of each id that ever was deleted."""
+"""The position of the last deletion, by container id."""
 
 
 def note_endings(bus: Bus, endings: Endings) -> None:
-    """Have ``endings`` know of every deletion from now on."""
+    """Add every deletion from now on to ``endings``."""
     bus.on_announce.append(partial(_note, endings))
 
 

@@ -16,15 +16,15 @@ from actors.container.spec import ContainerSpec, Limits, PortBinding
 
 
 class EngineUnavailable(Exception):  # noqa: N818 - a fault of the world, named like its siblings
-    """The engine does not answer, or not as an engine does: try again later."""
+    """The engine does not answer, or not as expected: try again later."""
 
 
 class EngineRefused(Exception):  # noqa: N818 - names what the engine did
-    """The engine answered, and said no; ``str()`` is one sentence for a person, without host paths."""
+    """The engine refused a call; ``str()`` is the reason in one sentence, without host paths."""
 
 
 class Role(Enum):
-    """What one of our containers is for."""
+    """The purpose of a container."""
 
     SERVER = "server"
     INSTALLER = "installer"
@@ -35,9 +35,9 @@ class Role(Enum):
 class Snapshot:
     """One container as the engine saw it at one moment.
 
-    ``started_at`` (Unix seconds, None before the first start) tells one life of its process from another.
-    ``exit_code``, ``oom_killed`` and ``finished_at`` are those of the last life, and mean nothing while
-    ``running``. ``killed_for`` is why lightd itself ended it, for a person: it took too much of the host.
+    ``started_at`` (Unix seconds, None before the first start) identifies one life of its process.
+    ``exit_code``, ``oom_killed`` and ``finished_at`` are those of the last life and have no meaning while
+    ``running``. ``killed_for`` is a sentence that says why lightd killed it: it used too much of the host.
     """
 
     engine_id: str
@@ -61,7 +61,7 @@ class Listed:
 
 @attrs.frozen
 class Notice:
-    """Something happened to a container of this node: ``action`` is ``start``, ``die`` or ``destroy``."""
+    """A container of this node changed: ``action`` is ``start``, ``die`` or ``destroy``."""
 
     action: str
     engine_id: str
@@ -90,7 +90,7 @@ class Sample:
 class Logged:
     """A line of the engine's log, as bytes without their end.
 
-    ``at`` is when the engine took it down (Unix seconds): when it was printed, or a moment later.
+    ``at`` is when the engine logged it (Unix seconds): when it was printed, or a moment later.
     """
 
     at: float
@@ -99,14 +99,14 @@ class Logged:
 
 @attrs.frozen
 class Backlog:
-    """Lines of the engine's log, in their order. ``cut`` where older ones were asked for and left out."""
+    """Lines of the engine's log, in order. ``cut`` is true if older requested lines are left out."""
 
     lines: Sequence[Logged]
     cut: bool = False
 
 
 class Attachment(Protocol):
-    """The console of a container: what it prints, and its stdin."""
+    """The output and the stdin of a container."""
 
     async def receive(self) -> bytes:
         """Return what was printed since, waiting for it; ``b""`` at the end of the stream.
@@ -126,62 +126,61 @@ class Engine(Protocol):
     """Runs containers. ``engine_id`` is the engine's own name of one, never used for another."""
 
     async def ensure_image(self, image: str, progress: Callable[[str], None]) -> None:
-        """Make sure that ``image`` is there, pulling it when it is absent.
+        """Pull ``image`` if it is missing.
 
-        ``progress`` is called with lines for a person, at most a few a second. Raises ``EngineRefused``
-        where there is no such image.
+        ``progress`` is called with lines to show, at most a few a second. Raises ``EngineRefused`` if the
+        image does not exist.
         """
 
     async def create_installer(self, spec: ContainerSpec, attempt: int) -> str:
-        """Make the container that runs the install script of this attempt; return its engine id.
+        """Create the container that runs the install script of this attempt; return its engine id.
 
-        The one of the same attempt is found again, whatever its state; one of another is replaced.
+        An existing one of the same attempt is reused in any state; one of another attempt is replaced.
         """
 
     async def create_server(self, spec: ContainerSpec, attempt: int) -> str:
-        """Make the container of the server, not started; return its engine id.
+        """Create the container of the server without starting it; return its engine id.
 
-        The files that it starts from are written first. One that was made from the same spec in the same
-        attempt is found again, one made from another is removed and made anew. Raises ``EngineRefused``
-        where it can't be made.
+        The files that it starts from are written first. An existing one of the same spec and attempt is
+        reused; any other is removed and created again. Raises ``EngineRefused`` if it can't be created.
         """
 
     async def create_candidate(self, spec: ContainerSpec, attempt: int, fresh: Sequence[PortBinding]) -> str:
-        """Make the container that is to take the server's place, beside it, not started; return its id.
+        """Create the container that will replace the server, beside it, without starting it; return its id.
 
-        As ``create_server``, under another name. Raises ``EngineRefused`` where one of ``fresh``, the ports
-        that the server doesn't have, can't be bound on the host now.
+        As ``create_server``, under another name. Raises ``EngineRefused`` if one of ``fresh``, the ports
+        that the server does not have, can't be bound on the host now.
         """
 
     async def replace(self, internal_id: str, engine_id: str) -> None:
-        """Have this candidate be the server; the one before it is removed, running or not.
+        """Replace the server by this candidate; the previous server is removed, running or not.
 
-        Nothing where it is the server. Raises ``Missing`` where there is no such container: the server
+        No effect if it is the server already. Raises ``Missing`` if there is no such container; the server
         stays then.
         """
 
     async def update(self, engine_id: str, limits: Limits) -> None:
-        """Hold a container to ``limits``, running or not; a ceiling that is None stays as it was.
+        """Apply ``limits`` to a container, running or not; a limit that is None stays as it was.
 
-        Raises ``EngineRefused`` where they can't be had, ``Missing`` where there is no such container.
+        Raises ``EngineRefused`` if they can't be applied, ``Missing`` if there is no such container.
         """
 
     async def start(self, engine_id: str) -> None:
-        """Start the process; nothing where it runs. Raises ``EngineRefused`` where it can't be started,
-        ``Missing`` where there is no such container.
+        """Start the process; no effect if it runs. Raises ``EngineRefused`` if it can't be started,
+        ``Missing`` if there is no such container.
         """
 
     async def signal(self, engine_id: str, name: str) -> None:
-        """Send a signal (``SIGTERM``) to the process; nothing where it doesn't run or isn't there."""
+        """Send a signal (``SIGTERM``) to the process; no effect if it does not run or does not exist."""
 
     async def remove(self, internal_id: str, role: Role) -> None:
-        """Remove a container by what it is for, running or not; nothing where there is none."""
+        """Remove a container by its role, running or not; no effect if there is none."""
 
     async def remove_orphan(self, engine_id: str) -> None:
-        """Remove one very container, running or not; nothing where it is gone."""
+        """Remove exactly this container, running or not; no effect if it is gone."""
 
     async def inspect(self, engine_id: str) -> Snapshot | None:
-        """Return what is true of a container now, None where there is no such one."""
+        """Return the present state of a container, None if it does not exist."""
 
     async def list(self) -> Sequence[Listed]:
         """Return every container of this node, whatever its state."""
@@ -189,33 +188,33 @@ class Engine(Protocol):
     def attach(self, engine_id: str) -> AbstractAsyncContextManager[Attachment]:
         """Connect to the console. Attached before ``start``, every byte arrives.
 
-        Raises ``Missing`` where there is no such container.
+        Raises ``Missing`` if there is no such container.
         """
 
     async def backlog(self, engine_id: str, since: float) -> Backlog:
-        """Return the newest lines that were taken down since ``since`` (Unix seconds), a bounded amount.
+        """Return the newest lines that were logged since ``since`` (Unix seconds), a bounded amount.
 
-        A line is there once it is whole: at its end, or at that of its process. Since the very ``started_at``
-        of the last life, that is all of this life; the end of the one before may come with it. Raises
-        ``Missing`` where there is no such container.
+        A line is logged once it is complete: at its end, or when its process ends. With the ``started_at`` of
+        the last life this returns all of that life, perhaps after the end of the one before. Raises
+        ``Missing`` if there is no such container.
         """
 
     async def resize(self, engine_id: str, columns: int, rows: int) -> None:
-        """Set the size of the terminal; nothing where it doesn't run or has none."""
+        """Set the size of the terminal; no effect if it does not run or has none."""
 
     def notices(self) -> AbstractAsyncContextManager[AsyncIterator[Notice]]:
-        """Follow what happens to this node's containers, from the moment that this is entered.
+        """Follow the changes of this node's containers, from the moment that this is entered.
 
-        Ends by ``EngineUnavailable`` only. Notices may be lost or repeated: they say where to look.
+        Ends only with ``EngineUnavailable``. Notices can be lost or repeated: they say what to inspect.
         """
 
     async def sample(self, engine_ids: Sequence[str]) -> Mapping[str, Sample]:
-        """Return the counters of those containers that run."""
+        """Return the counters of those of the containers that run."""
 
     def leave(self) -> None:
-        """Keep a cancelled caller waiting no longer than a moment from now on: whoever asks is about to end.
+        """From now on, let cancelled calls return within a moment: the daemon is shutting down.
 
-        What was asked for may still happen, unseen.
+        What they requested may still happen.
         """
 
 

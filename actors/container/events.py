@@ -1,6 +1,6 @@
-"""What happened to a container: recorded; their names on disk are for ever.
+"""The events of a container. Their names on disk never change.
 
-``attempt`` numbers the installations and other changes of a container, ``run`` the lives of its process.
+``attempt`` numbers the installations and other changes of a container, ``run`` the runs of its process.
 """
 
 from enum import Enum
@@ -12,7 +12,7 @@ from actors.kernel.journal import Printed
 
 
 class Follow(Enum):
-    """What comes after the process has ended."""
+    """What follows when the process has ended."""
 
     REST = "rest"
     START = "start"
@@ -37,14 +37,14 @@ class ImageEnsured:
 
 @attrs.frozen
 class ScriptFinished:
-    """The install script ended well."""
+    """The install script succeeded."""
 
     attempt: int
 
 
 @attrs.frozen
 class Installed:
-    """The container is there and may be started."""
+    """The container was created and can be started."""
 
     attempt: int
     engine_id: str
@@ -61,14 +61,14 @@ class InstallationFailed:
 
 @attrs.frozen
 class StartRequested:
-    """A run began: the process is to be started."""
+    """A run began: the start of the process was requested."""
 
     run: int
 
 
 @attrs.frozen
 class Rebuilt:
-    """The container was missing from the engine and was made anew from its spec."""
+    """The container was missing from the engine and was created again from its spec."""
 
     engine_id: str
 
@@ -105,7 +105,7 @@ class StartFailed:
 
 @attrs.frozen
 class StopRequested:
-    """The process was asked to end in its own way, and ``follow`` comes after."""
+    """The process was asked to end by its stop policy; ``follow`` is what comes after."""
 
     run: int
     follow: Follow
@@ -113,14 +113,14 @@ class StopRequested:
 
 @attrs.frozen
 class StopTimedOut:
-    """The process did not end in time and is to be killed."""
+    """The process did not end in time and is killed."""
 
     run: int
 
 
 @attrs.frozen
 class KillRequested:
-    """The process is to be ended at once, and ``follow`` comes after."""
+    """The process is killed on request; ``follow`` is what comes after."""
 
     run: int
     follow: Follow
@@ -128,11 +128,11 @@ class KillRequested:
 
 @attrs.frozen
 class Exited(Printed):
-    """The process is gone.
+    """The process ended.
 
-    ``code`` is None where it never ran or nobody can tell; ``started_at`` and ``at`` are the engine's,
-    None where it has none. ``expected`` is true where somebody had asked for it; where nobody had, ``reason``
-    says for a person how it ended, and ``tail`` is the last that it printed.
+    ``code`` is None if it never ran or its code is unknown; ``started_at`` and ``at`` are the engine's, None
+    if it has none. ``expected`` is true if the end had been requested; if not, ``reason`` describes in a
+    sentence how it ended, and ``tail`` is its last output.
     """
 
     run: int
@@ -151,7 +151,7 @@ class Exited(Printed):
 
 @attrs.frozen
 class RestartScheduled:
-    """The process crashed at ``at`` (Unix seconds) and is to be started again after ``delay`` seconds."""
+    """The process crashed at ``at`` (Unix seconds) and is started again after ``delay`` seconds."""
 
     run: int
     delay: float
@@ -160,7 +160,7 @@ class RestartScheduled:
 
 @attrs.frozen
 class RestartsGivenUp:
-    """The process crashes in a loop and is left at rest: ``reason`` says so for a person."""
+    """The process crashes in a loop and is not started again; ``reason`` is a sentence that says so."""
 
     run: int
     reason: str
@@ -168,14 +168,14 @@ class RestartsGivenUp:
 
 @attrs.frozen
 class RestartCalledOff:
-    """The process is not to be started again after its crash."""
+    """The restart after a crash was cancelled."""
 
     run: int
 
 
 @attrs.frozen
 class FoundRunning:
-    """A process runs that lightd did not start, or no longer expected."""
+    """The process was found running although lightd had not started it or had recorded its end."""
 
     run: int
     started_at: float
@@ -190,7 +190,7 @@ class Vanished:
 
 @attrs.frozen
 class InstallationRepeated:
-    """The installation that had failed began once more."""
+    """An installation that had failed began again."""
 
     attempt: int
     image: str
@@ -199,7 +199,7 @@ class InstallationRepeated:
 
 @attrs.frozen
 class ReinstallRequested:
-    """The container is to be installed anew, its volume kept."""
+    """A reinstallation was requested; the volume is kept."""
 
     attempt: int
     image: str
@@ -208,7 +208,7 @@ class ReinstallRequested:
 
 @attrs.frozen
 class RebindRequested:
-    """The container is to be made anew with other ports."""
+    """Other ports were requested; the container is replaced."""
 
     attempt: int
     ports: tuple[PortBinding, ...]
@@ -216,28 +216,28 @@ class RebindRequested:
 
 @attrs.frozen
 class NewImageEnsured:
-    """The engine has the image that the container is to be installed anew from."""
+    """The engine has the image for the reinstallation."""
 
     attempt: int
 
 
 @attrs.frozen
 class ReinstallBegan:
-    """The process is down, and the install script may run again."""
+    """The process is down, and the install script runs again."""
 
     attempt: int
 
 
 @attrs.frozen
 class NewScriptFinished:
-    """The install script ended well once more."""
+    """The install script of the reinstallation succeeded."""
 
     attempt: int
 
 
 @attrs.frozen
 class CandidateBuilt:
-    """The new container is there as ``engine_id``, beside the old one."""
+    """The new container was created as ``engine_id``, beside the old one."""
 
     attempt: int
     engine_id: str
@@ -245,14 +245,14 @@ class CandidateBuilt:
 
 @attrs.frozen
 class ReplacementBegan:
-    """The process is down, and the new container takes the place of the old one."""
+    """The process is down, and the new container replaces the old one."""
 
     attempt: int
 
 
 @attrs.frozen
 class ResumptionDecided:
-    """Whether the process is started once the new container is in its place."""
+    """It was decided whether the process is started after the replacement."""
 
     attempt: int
     resume: bool
@@ -260,14 +260,14 @@ class ResumptionDecided:
 
 @attrs.frozen
 class Replaced:
-    """The new container is the container, and the old one is gone."""
+    """The new container has replaced the old one, which was removed."""
 
     attempt: int
 
 
 @attrs.frozen
 class ChangeFailed:
-    """A change came to nothing before it touched the process; ``fault`` is ``failed`` or ``cancelled``."""
+    """A change ended before it stopped the process; ``fault`` is ``failed`` or ``cancelled``."""
 
     attempt: int
     fault: str
@@ -276,7 +276,7 @@ class ChangeFailed:
 
 @attrs.frozen
 class ChangeAbandoned:
-    """A change came to nothing, and the container is at rest as it was.
+    """A change ended after the process was stopped; the container is offline and unchanged.
 
     ``fault`` is ``failed``, ``timeout`` or ``cancelled``.
     """
@@ -288,7 +288,7 @@ class ChangeAbandoned:
 
 @attrs.frozen
 class Edited:
-    """The container is to be this from now on; what only a new process can take on, from its next start."""
+    """The settings were changed; those that need a new process or container take effect at the next start."""
 
     startup_command: str
     start_pattern: str | None
@@ -301,14 +301,14 @@ class Edited:
 
 @attrs.frozen
 class LimitsApplied:
-    """The engine holds the container to its new limits."""
+    """The engine applies the new limits to the container."""
 
     limits: Limits
 
 
 @attrs.frozen
 class LimitsRefused:
-    """The engine would not have the new limits: those before, ``limits``, hold."""
+    """The engine refused the new limits; the previous ones, ``limits``, stay in effect."""
 
     limits: Limits
     reason: str
@@ -316,12 +316,12 @@ class LimitsRefused:
 
 @attrs.frozen
 class DeletionRequested:
-    """The container is to be removed for good."""
+    """The removal of the container began."""
 
 
 @attrs.frozen
 class Deleted:
-    """The container is gone from the engine; its ports are free."""
+    """The container was removed from the engine; its ports are free."""
 
 
 Changed = (
@@ -338,7 +338,7 @@ Changed = (
     | ChangeFailed
     | ChangeAbandoned
 )
-"""What steps of a replacement record (see ``replacement``)."""
+"""The events of a change (see ``replacement``)."""
 
 Event = (
     Created

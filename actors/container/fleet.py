@@ -1,13 +1,13 @@
-"""The fleet: one supervised actor a container, and the directory of them all.
+"""The fleet: one supervised actor for each container, and the directory of all of them.
 
-Restart is replay and reconcile. At the start every stream is replayed; whenever the engine can be reached
-again, and each minute, one list of its containers is compared with the directory, and each actor is told what
-was seen of its container. Their deciders turn differences into ordinary events. Between that, the engine's
-notices say where to look; a notice is never believed itself.
+A restart consists of replay and reconciliation. At the start every stream is replayed. Whenever the engine
+becomes reachable, and once a minute, its list of containers is compared with the directory, and each actor
+gets an observation of its container; the deciders turn differences into ordinary events. In between, the
+engine's notices say which containers to inspect; a notice itself is never taken as a fact.
 
-A container of this node that no actor has a use for is removed from the engine. One exception: a server
-that runs and that the journal doesn't know is told of and left alone. Our own interrupted work leaves no such
-thing behind; a journal that was lost does, and its players are still on.
+A container of this node that no actor needs is removed from the engine, with one exception: a running server
+that is not in the journal is logged and left alone. Interrupted work of lightd never leaves such a server,
+but a lost journal does, while its players are still connected.
 """
 
 import logging
@@ -60,7 +60,7 @@ def internal_id_of(stream: str) -> str | None:
 
 @attrs.define(eq=False)
 class Member:
-    """One container's place in the fleet. ``wake`` rings when anything that a viewer sees has changed."""
+    """One container of the fleet. ``wake`` is notified when anything that a viewer sees has changed."""
 
     internal_id: str
     handle: Handle[State, messages.Message]
@@ -70,7 +70,7 @@ class Member:
 
     @property
     def view(self) -> View[State]:
-        """What the actor last showed."""
+        """The last view that the actor published."""
         return self.handle.view
 
     @property
@@ -102,18 +102,18 @@ class Fleet:
     _inspections: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(INSPECTIONS))
 
     def get(self, internal_id: str) -> Member | None:
-        """Return the container, None where there is no such one."""
+        """Return the container, None if it does not exist."""
         member = self._members.get(internal_id)
         return member if member is not None and _exists(member) else None
 
     def __iter__(self) -> Iterator[Member]:
-        """Go through every container, the oldest first."""
+        """Iterate over all containers, oldest first."""
         return iter([member for member in self._members.values() if _exists(member)])
 
     async def create(self, spec: ContainerSpec, cause: str | None = None) -> Receipt:
-        """Begin the installation of a new container; raises as ``Ref.ask`` does.
+        """Begin the installation of a new container; raises the errors of ``Ref.ask``.
 
-        ``Rejection`` (``already_exists``) where there is one of that name.
+        Raises ``Rejection`` (``already_exists``) if the id is in use.
         """
         member = self._members.get(spec.internal_id)
         if member is None:
@@ -176,7 +176,7 @@ class Fleet:
     # What the engine says
 
     async def _follow_engine(self) -> None:
-        """Follow the notices, for ever; where they are cut off and can be had again, that is no outage."""
+        """Follow the notices until cancelled; a connection that can be opened again at once is no outage."""
         failures = 0
         while True:
             opened = False
@@ -190,7 +190,9 @@ class Fleet:
                         self._nursery.start_soon(self._look, notice)
             except EngineUnavailable as outage:
                 if opened:
-                    logger.warning("the container engine is asked again: %s", outage)
+                    logger.warning(
+                        "the connection to the container engine was lost and is opened again: %s", outage
+                    )
                 else:
                     if self.engine_up.value or not failures:
                         logger.warning("the container engine does not answer: %s", outage)
@@ -208,7 +210,7 @@ class Fleet:
                     logger.warning("the container engine could not be listed: %s", outage)
 
     async def reconcile(self) -> None:
-        """Tell every actor what the engine has of its container, and remove what nobody has a use for.
+        """Report to every actor what the engine has of its container, and remove orphans.
 
         Raises ``EngineUnavailable``.
         """
@@ -233,7 +235,8 @@ class Fleet:
         try:
             if member is None and row.running and row.role is Role.SERVER:
                 logger.warning(
-                    "%s runs in the engine, but the journal knows no such container", row.internal_id
+                    "%s runs in the engine, but the journal knows no such container",
+                    row.internal_id,
                 )
             elif member is None or _is_unused(row, member.state):
                 await self._remove_orphan(row)
@@ -246,16 +249,18 @@ class Fleet:
         async with self._inspections:
             member = self.get(row.internal_id)
             if member is not None and not _is_unused(row, member.state):
-                return  # somebody came to want it while this waited
+                return  # it is needed by now
             try:
                 await self.engine.remove_orphan(row.engine_id)
             except EngineRefused as refusal:
-                logger.warning("an orphan of %s stays: %s", row.internal_id, refusal)
+                logger.warning(
+                    "an orphan of %s could not be removed, this is retried: %s", row.internal_id, refusal
+                )
             else:
                 logger.info("removed an orphan of %s", row.internal_id)
 
     async def _look(self, notice: Notice) -> None:
-        """Look at what a notice speaks of."""
+        """Inspect the container that a notice is about."""
         member = self.get(notice.internal_id)
         if member is None or member.state.engine_id != notice.engine_id or notice.role is not Role.SERVER:
             return
@@ -267,9 +272,9 @@ class Fleet:
             return
 
     async def _inspect_bounded(self, member: Member, engine_id: str) -> None:
-        """Tell the actor what is seen; an engine that stalls on this container keeps nobody else waiting.
+        """Inspect a container and report it, holding up others for ``INSPECTION_TIMEOUT`` seconds at most.
 
-        Raises ``EngineUnavailable``, but not for an answer that is late.
+        Raises ``EngineUnavailable``, but not for a late answer.
         """
         look: Promise[None] = Promise()
         async with self._inspections:
@@ -288,7 +293,7 @@ class Fleet:
             look.set(None)
 
     def _report(self, member: Member, engine_id: str, snapshot: Snapshot | None) -> None:
-        """Tell what was seen; an end once the console was read, which this does not wait for."""
+        """Report what was seen; an end is reported in the background, once the console was read."""
         seen = messages.AbsenceReported(engine_id) if snapshot is None else messages.Inspected(snapshot)
         ours = member.state.engine_id == engine_id and member.state.traits.in_run
         if ours and (snapshot is None or not snapshot.running):
@@ -311,7 +316,7 @@ def _exists(member: Member) -> bool:
 
 
 def _is_unused(row: Listed, state: State) -> bool:
-    """Return true where nothing that the state may come to wants this container of the engine."""
+    """Return true if the container of the engine is not needed in this state or a later one."""
     if row.role is Role.INSTALLER:
         return state.stage not in (Stage.INSTALLING, Stage.CHANGING, Stage.DELETING)
     # The list may be older than the state: what was a candidate then may be the server now.
@@ -327,9 +332,9 @@ async def open_fleet(
     clock: Callable[[], float],
     log: ConsoleLog | None = None,
 ) -> AsyncIterator[Fleet]:
-    """Yield the fleet once every actor has replayed; the engine may be reached later, or never.
+    """Yield the fleet once every actor has replayed, whether or not the engine can be reached.
 
-    What is on the consoles is copied to ``log``, or kept as long as this.
+    The consoles are copied to ``log``; without one they are kept in memory.
     """
     log_writer = LogWriter(log or MemoryConsoleLog(), clock)
     async with trio.open_nursery() as nursery:

@@ -1,8 +1,8 @@
-"""What a container actor is told: commands and observations.
+"""The messages of a container actor: commands and observations.
 
-A command is imperative and may be rejected. An observation reports what was seen and never is: one that is
-stale decides nothing. ``attempt`` numbers the installations and other changes of a container, ``run`` the
-lives of its process.
+A command is imperative and can be rejected. An observation reports what was seen; it is never rejected, and
+a stale one records nothing. ``attempt`` numbers the installations and other changes of a container, ``run``
+the runs of its process.
 """
 
 import attrs
@@ -20,17 +20,17 @@ class Create:
 
 @attrs.frozen
 class Start:
-    """Have the process running."""
+    """Start the process."""
 
 
 @attrs.frozen
 class Stop:
-    """Have the process ended in its own way, killed when it takes longer than it may."""
+    """Ask the process to end by its stop policy, and kill it after the policy's timeout."""
 
 
 @attrs.frozen
 class Kill:
-    """Have the process ended at once."""
+    """Kill the process."""
 
 
 @attrs.frozen
@@ -40,7 +40,7 @@ class Restart:
 
 @attrs.frozen
 class Reinstall:
-    """Have the container installed anew, from another image or by another script where they are given."""
+    """Install the container again, from another image or with another script if they are given."""
 
     image: str | None = None
     install_script: str | None = None
@@ -48,14 +48,14 @@ class Reinstall:
 
 @attrs.frozen
 class Rebind:
-    """Have the container made anew with ``ports``."""
+    """Replace the container by one with ``ports``."""
 
     ports: tuple[PortBinding, ...]
 
 
 @attrs.frozen
 class Edit:
-    """Have the container be something else in what is given; an empty ``start_pattern`` takes it away."""
+    """Change the settings that are given; an empty ``start_pattern`` removes the pattern."""
 
     startup_command: str | None = None
     start_pattern: str | None = None
@@ -68,7 +68,7 @@ class Edit:
 
 @attrs.frozen
 class Delete:
-    """Stop, then remove the container for good."""
+    """Stop the process, then remove the container."""
 
 
 # Observations
@@ -76,7 +76,7 @@ class Delete:
 
 @attrs.frozen
 class ImageReported:
-    """The image is there, or ``error`` says why it can't be had."""
+    """The engine has the image, or ``error`` is why it could not be pulled."""
 
     attempt: int
     error: str | None = None
@@ -84,7 +84,7 @@ class ImageReported:
 
 @attrs.frozen
 class ScriptReported:
-    """The install script ended with ``code``, or ``error`` says why it could not be run."""
+    """The install script ended with ``code``, or ``error`` is why it could not be run."""
 
     attempt: int
     code: int | None = None
@@ -93,14 +93,14 @@ class ScriptReported:
 
 @attrs.frozen
 class InstallTimeElapsed:
-    """The install script has had the time it may take."""
+    """The time limit of the install script has passed."""
 
     attempt: int
 
 
 @attrs.frozen
 class CreationReported:
-    """The engine has the container as ``engine_id``, or ``error`` says why it can't be made."""
+    """The engine has the container as ``engine_id``, or ``error`` is why it could not be created."""
 
     attempt: int
     engine_id: str | None = None
@@ -109,7 +109,7 @@ class CreationReported:
 
 @attrs.frozen
 class CandidateReported:
-    """The new container is there as ``engine_id``, or ``error`` says why it can't be made."""
+    """The engine has the new container as ``engine_id``, or ``error`` is why it could not be created."""
 
     attempt: int
     engine_id: str | None = None
@@ -118,7 +118,7 @@ class CandidateReported:
 
 @attrs.frozen
 class ReplacementReported:
-    """The new container has its place, or ``error`` says why it can't have it."""
+    """The new container has replaced the old one, or ``error`` is why it could not."""
 
     attempt: int
     error: str | None = None
@@ -126,7 +126,7 @@ class ReplacementReported:
 
 @attrs.frozen
 class LimitsReported:
-    """The engine holds the container to ``limits``, or ``error`` says why it would not."""
+    """The engine applies ``limits`` to the container, or ``error`` is why it refused them."""
 
     limits: Limits
     error: str | None = None
@@ -134,9 +134,9 @@ class LimitsReported:
 
 @attrs.frozen
 class StartReported:
-    """The engine was asked to start; ``snapshot`` was taken after it, None where there is no container.
+    """The start was requested; ``snapshot`` was taken after it, None if there is no container.
 
-    ``tail`` is the last that was printed, where it has ended already.
+    ``tail`` is the last output of a process that has already ended.
     """
 
     run: int
@@ -154,7 +154,7 @@ class ReadinessReported:
 
 @attrs.frozen
 class GraceElapsed:
-    """The process has had the time it may take to stop."""
+    """The timeout of the stop policy has passed."""
 
     run: int
 
@@ -169,14 +169,14 @@ class EndReported:
 
 @attrs.frozen
 class BackoffElapsed:
-    """It is time to start the process again that crashed."""
+    """The delay before the restart of a crashed process has passed."""
 
     run: int
 
 
 @attrs.frozen
 class Inspected:
-    """The engine was looked at, some moment ago. ``tail`` is the last that a dead process printed."""
+    """The state of the engine's container a moment ago. ``tail`` is the last output of an ended process."""
 
     snapshot: Snapshot
     tail: tuple[str, ...] = ()
@@ -184,7 +184,7 @@ class Inspected:
 
 @attrs.frozen
 class AbsenceReported:
-    """The engine was looked at when this container was known as ``engine_id``, and does not have it."""
+    """The engine does not have the container ``engine_id``. ``tail`` is as in ``Inspected``."""
 
     engine_id: str
     tail: tuple[str, ...] = ()
@@ -192,7 +192,7 @@ class AbsenceReported:
 
 @attrs.frozen
 class RemovalReported:
-    """Nothing of the container is left in the engine."""
+    """The engine has removed everything of the container."""
 
     attempt: int
 

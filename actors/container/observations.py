@@ -1,8 +1,8 @@
-"""What follows from an observation. Pure.
+"""The events that an observation leads to. Pure.
 
-An observation is believed only about the thing it speaks of: its attempt, its run, its engine id, or the life
-of the process that its snapshot was taken in. Anything else is stale and decides nothing. An exit is expected
-when somebody had asked for the end of that run, whatever the order of reports.
+An observation counts only for what it is about: its attempt, its run, its engine id, or the life of the
+process in which its snapshot was taken. Any other is stale and records nothing. An exit is expected if the
+end of that run had been requested, whatever the order of the reports.
 """
 
 from typing import assert_never
@@ -49,7 +49,7 @@ def creation(state: State, report: messages.CreationReported) -> Events:
     if report.attempt != state.attempt or not (state.phase is Phase.CREATING or rebuilding):
         return ()
     if report.engine_id is None:
-        reason = report.error or "the engine made no container"
+        reason = report.error or "the engine did not create the container"
         if rebuilding:
             return _start_failed(state, reason)
         return (events.InstallationFailed(state.attempt, "failed", reason),)
@@ -72,7 +72,7 @@ def start(state: State, report: messages.StartReported) -> Events:
     if snapshot.engine_id != state.engine_id:
         return ()
     if snapshot.started_at is None or snapshot.started_at == state.previous:
-        return _start_failed(state, "the engine started nothing")
+        return _start_failed(state, "the engine did not start the process")
     started = events.Started(state.run, snapshot.started_at)
     if not snapshot.running:
         return (started, *_exited(state, snapshot, report.tail))
@@ -80,7 +80,7 @@ def start(state: State, report: messages.StartReported) -> Events:
 
 
 def _start_failed(state: State, reason: str) -> Events:
-    """Say that this run came to nothing; one that followed a crash is a crash, too."""
+    """Return that this run failed to start; a run that followed a crash counts as a crash, too."""
     failed = events.StartFailed(state.run, reason)
     return (failed, *restarts.after_failure(state, reason)) if state.restarts else (failed,)
 
@@ -164,7 +164,7 @@ def _inspected_up(state: State, report: messages.Inspected, started_at: float) -
     if not snapshot.running and started_at >= state.started_at:
         return _exited(state, snapshot, report.tail)
     if snapshot.running and started_at > state.started_at:
-        reason = "the process ended unseen, and somebody started it again"
+        reason = "the process ended unnoticed and was started again outside lightd"
         missed = events.Exited(state.run, None, False, False, state.started_at, None, reason)  # noqa: FBT003 - a record
         return (missed, *_found_running(state, state.run + 1, started_at))
     return ()
@@ -200,7 +200,7 @@ def absence(state: State, report: messages.AbsenceReported) -> Events:
 
 
 def _exited(state: State, snapshot: Snapshot | None, tail: tuple[str, ...] = ()) -> Events:
-    """Say how this run ended, that its container is gone where it is, and what follows."""
+    """Return how this run ended, that its container is missing if it is, and what follows."""
     gone: Events = ()
     if snapshot is None and state.engine_id is not None:
         gone = (events.Vanished(state.engine_id),)
@@ -220,7 +220,7 @@ def _exited(state: State, snapshot: Snapshot | None, tail: tuple[str, ...] = ())
 def _to_exit(state: State, snapshot: Snapshot | None, tail: tuple[str, ...]) -> events.Exited:
     expected = state.stage is Stage.ENDING
     if snapshot is None or snapshot.started_at in (None, state.previous):
-        reason = "" if expected else "its container was removed"
+        reason = "" if expected else "the container was removed outside lightd"
         exited = events.Exited(state.run, None, False, expected, None, None, reason)  # noqa: FBT003 - a record
     else:
         code, oom_killed = snapshot.exit_code, snapshot.oom_killed
@@ -237,7 +237,6 @@ def _to_exit(state: State, snapshot: Snapshot | None, tail: tuple[str, ...]) -> 
 
 
 def removal(state: State, report: messages.RemovalReported) -> Events:
-    """Nothing is left of the container."""
     if state.phase is not Phase.DELETING or report.attempt != state.attempt:
         return ()
     return (events.Deleted(),)

@@ -1,11 +1,11 @@
-"""Effects to engine calls to observations.
+"""Executes effects: engine calls that end in observations.
 
-Two rules keep a container whole. Calls that change it in the engine (create, start, remove) are made one at a
-time, under ``changing``: an effect that is no longer wanted has unwound before the next one touches the
-container, so a removal can't be overtaken by the creation it follows. And an engine that does not answer is
-waited for: the effect is what the state wants, and it goes on wanting it.
+Two rules keep the engine's container consistent. Calls that change it (create, start, remove) are made one at
+a time, under the lock ``changing``: a cancelled effect has unwound before the next one changes the container,
+so a removal can't overtake the creation before it. And if the engine does not answer, the call is repeated
+until it does, or until the state no longer requires the effect.
 
-An exit is told after the console was read to its end, or after ``DRAIN_TIMEOUT`` seconds.
+An exit is reported after the console was read to its end, or after ``DRAIN_TIMEOUT`` seconds.
 """
 
 from collections.abc import Awaitable, Callable
@@ -86,7 +86,7 @@ class Performer:
         assert_never(effect)
 
     async def _persist(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Return what ``call`` returns once the engine answers; every other error is its caller's."""
+        """Repeat ``call`` until the engine answers, and return its result; other errors are raised."""
         failures = 0
         while True:
             try:
@@ -111,7 +111,7 @@ class Performer:
             return messages.ScriptReported(effect.attempt, error=str(refusal))
         except Missing:
             return messages.ScriptReported(
-                effect.attempt, error="the install container was removed by someone"
+                effect.attempt, error="the install container was removed outside lightd"
             )
 
     async def _install_once(self, effect: effects.RunInstallScript) -> messages.Message:
@@ -132,7 +132,7 @@ class Performer:
         return messages.ScriptReported(effect.attempt, snapshot.exit_code)
 
     async def _read_installer(self, reader: Reader) -> None:
-        """Show what the install script prints until its stream ends, starting it where nobody has."""
+        """Start the install script unless it was started, and show its output until the stream ends."""
         engine_id, asked_at = reader.engine_id, self.clock()
         async with self.engine.attach(engine_id) as attachment:
             snapshot = await self.engine.inspect(engine_id)
@@ -179,7 +179,7 @@ class Performer:
             else:
                 return report
 
-    # Its change
+    # The change
 
     async def _build_candidate(self, effect: effects.BuildCandidate) -> messages.Message:
         async def build() -> str:
@@ -204,7 +204,9 @@ class Performer:
         except EngineRefused as refusal:
             return messages.ReplacementReported(effect.attempt, str(refusal))
         except Missing:
-            return messages.ReplacementReported(effect.attempt, "the new container was removed by someone")
+            return messages.ReplacementReported(
+                effect.attempt, "the new container was removed outside lightd"
+            )
         return messages.ReplacementReported(effect.attempt)
 
     async def _apply_limits(self, effect: effects.ApplyLimits) -> messages.Message:
@@ -217,7 +219,7 @@ class Performer:
         except EngineRefused as refusal:
             return messages.LimitsReported(effect.limits, str(refusal))
         except Missing:
-            pass  # the container that is made instead of it has them
+            pass  # the container that replaces it is created with them
         return messages.LimitsReported(effect.limits)
 
     # The process
@@ -237,14 +239,16 @@ class Performer:
             await run.attached.wait()
 
         async def start() -> Snapshot | None:
-            """Start the process unless this run has had its start, which we may not have seen."""
+            """Start the process, unless it was already started for this run."""
             nonlocal resumed
             async with self.changing:
                 snapshot = await self.engine.inspect(effect.engine_id)
                 if snapshot is None or snapshot.running:
                     return snapshot
                 if not resumed:
-                    earlier.add(snapshot.started_at)  # somebody else's, for nothing was asked for yet
+                    earlier.add(
+                        snapshot.started_at
+                    )  # not started for this run: its start was not requested yet
                     resumed = True
                 if snapshot.started_at not in earlier:
                     return snapshot
@@ -277,7 +281,7 @@ class Performer:
         return None
 
     async def _send_command(self, run: LiveRun, command: str) -> None:
-        """Queue ``command`` for the process, waiting for a console that takes it."""
+        """Queue ``command`` for the process, waiting until the console accepts input."""
         await run.attached.wait()
         while True:
             try:
@@ -312,7 +316,7 @@ class Performer:
     async def _end(
         self, effect: effects.StopInEngine | effects.KillInEngine, snapshot: Snapshot | None
     ) -> messages.Message:
-        """Report the end of a run, once its console was read where it had any."""
+        """Report the end of a run after its console was read, if the process ever ran."""
         if snapshot is None or snapshot.started_at not in (None, effect.previous):
             await self._drain(self.console.runs.get(effect.run, effect.engine_id))
         return messages.EndReported(effect.run, snapshot)

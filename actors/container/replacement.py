@@ -1,16 +1,16 @@
 """Reinstalling a container, and giving it other ports. Pure.
 
-The order that can't lose a server:
+The order of steps, in which a failure never loses the server:
 
-1. The wish is recorded; the process runs on. The new image is fetched, or the new container is built, beside
-   the old one. What can fail for want of an image, a registry or a port fails here.
-2. Once that is there, and only then, the process is asked to end; a process that is down is left so.
-3. A reinstallation runs its script now and builds the new container.
-4. The new container takes the old one's place and name, and the ports that it does not have are given back.
+1. The request is recorded; the process runs on. The new image is pulled, or the new container is created
+   beside the old one. A missing image, registry or port fails here.
+2. Only when that is done the process is asked to end; a process that is down stays down.
+3. A reinstallation now runs its script and creates the new container.
+4. The new container replaces the old one and takes its name; ports that are no longer used are released.
 
-Until 4 the old container is the container, and a failure leaves it as it was. ``stop`` and ``kill`` call a
-change off until 4 begins; from there on they say whether the process is started afterwards, as it is where
-only its ports are changed and it ran.
+Until step 4 the old container is in use, and a failure leaves it as it was. ``stop`` and ``kill`` cancel a
+change until step 4 begins; from then on they decide whether the process is started afterwards. By default it
+is if it ran and only its ports are changed.
 """
 
 from typing import assert_never
@@ -20,7 +20,7 @@ from actors.container.events import Events, Follow
 from actors.container.state import Kind, Phase, Stage, State
 from actors.kernel.decider import Rejection
 
-# Wishes
+# Commands
 
 
 def reinstall(state: State, command: messages.Reinstall) -> Events:
@@ -43,7 +43,7 @@ def rebind(state: State, command: messages.Rebind) -> Events:
 
 
 def check_unchanging(state: State) -> None:
-    """Raise ``Rejection`` where the container is not there, going, or being made."""
+    """Raise ``Rejection`` if the container does not exist, or is being installed, changed or deleted."""
     if state.stage is Stage.GONE:
         raise Rejection("not_found", "no such container")
     if state.stage is Stage.DELETING or state.follow is Follow.DELETE:
@@ -59,14 +59,14 @@ def check_unchanging(state: State) -> None:
 
 
 def cancel(state: State) -> Events:
-    """Return what calls a change off that can be called off."""
+    """Return the end of a change that can still be cancelled."""
     if state.change is None or state.phase is Phase.REPLACING:
         return ()
     return _end(state, "cancelled", "cancelled on request")
 
 
 def resume(state: State, *, resume: bool) -> Events:
-    """Return what has the process started, or not, once the new container is in its place."""
+    """Return the decision whether the process is started after the replacement."""
     if state.known_change.resume is resume:
         return ()
     return (events.ResumptionDecided(state.known_change.attempt, resume),)
@@ -90,7 +90,7 @@ def install_failed(state: State) -> Rejection:
     return Rejection("install_failed", message)
 
 
-# Reports
+# Observations
 
 
 def image(state: State, report: messages.ImageReported) -> Events:
@@ -112,7 +112,7 @@ def script(state: State, report: messages.ScriptReported) -> Events:
 
 
 def to_script_error(report: messages.ScriptReported) -> str | None:
-    """Return why the install script has not done its work, None where it has."""
+    """Return why the install script failed, None if it succeeded."""
     if report.error is None and report.code != 0:
         return f"the install script ended with exit code {report.code}"
     return report.error
@@ -135,7 +135,7 @@ def candidate(state: State, report: messages.CandidateReported) -> Events:
     if change.kind is Kind.REINSTALL and state.phase is not Phase.BUILDING:
         return ()
     if report.engine_id is None:
-        return _end(state, "failed", report.error or "the engine made no container")
+        return _end(state, "failed", report.error or "the engine did not create the container")
     return (events.CandidateBuilt(report.attempt, report.engine_id),)
 
 
@@ -155,11 +155,11 @@ def _end(state: State, fault: str, reason: str) -> Events:
     return (events.ChangeFailed(attempt, fault, reason),)
 
 
-# Going on
+# The next step
 
 
 def proceed(state: State) -> Events:
-    """Return how a change goes on that has waited for what has just happened."""
+    """Return the next step of a prepared change, if the state allows it now."""
     change = state.change
     if change is None or not change.prepared:
         return ()
@@ -173,7 +173,7 @@ def proceed(state: State) -> Events:
         case Phase.LOADING | Phase.RUNNING:
             return (events.StopRequested(state.run, Follow.CHANGE),)
         case Phase.STARTING | Phase.STOPPING | Phase.KILLING:
-            return ()  # it goes on once the process is up or down
+            return ()  # the change goes on once the process is up or down
         case Phase.REINSTALLING | Phase.BUILDING | Phase.REPLACING | Phase.DELETING | Phase.DELETED:
             return ()
         case Phase.ABSENT | Phase.PULLING | Phase.SCRIPTING | Phase.CREATING | Phase.FAILED:

@@ -1,9 +1,10 @@
-"""What follows a crash: a restart after a while, or none. Pure.
+"""Restarts after a crash. Pure.
 
-A crash is an end that nobody asked for. ``never`` leaves the process at rest; ``on-crash`` starts it again
-unless it ended with 0 and in memory, as one does that was told to on its own console; ``always`` starts it
-again whatever it ended with. Each crash in a row waits twice as long as the one before; a minute in health
-ends the row. ``max`` restarts within ``within`` seconds are a crash loop, which is called one and left alone.
+A crash is an end of the process that was not requested. With the policy ``never`` the process stays down;
+``on-crash`` starts it again unless it exited with code 0 within its memory limit, as it does when it is
+stopped by a command on its own console; ``always`` starts it again in any case. The delay doubles with each
+crash in a row, and a minute of running ends the row. ``max`` restarts within ``within`` seconds are a crash
+loop: ``RestartsGivenUp`` is recorded, and the process stays down.
 """
 
 from typing import Final
@@ -32,7 +33,7 @@ def after_exit(state: State, exited: events.Exited) -> Events:
 
 
 def after_failure(state: State, reason: str) -> Events:
-    """Return what follows a restart that came to nothing."""
+    """Return what follows a restart that failed."""
     return _after_crash(state, state.restarts, state.restarts[-1], reason)
 
 
@@ -47,16 +48,16 @@ def _after_crash(state: State, row: tuple[float, ...], at: float, reason: str) -
 
 
 def was_healthy(exited: events.Exited) -> bool:
-    """Return true where this end begins a new row: it was asked for, or came after a healthy minute."""
+    """Return true if this end begins a new row: it was requested, or came after ``HEALTHY`` seconds."""
     if exited.started_at is None or exited.at is None:
         return exited.expected
     return exited.expected or exited.at - exited.started_at >= HEALTHY
 
 
 def to_reason(code: int | None, *, oom_killed: bool) -> str:
-    """Return for a person how a process ended."""
+    """Return a sentence that says how a process ended."""
     if oom_killed:
-        return "the process was killed for using more memory than it may"
+        return "the process was killed because it exceeded its memory limit"
     if code is None:
         return "the process ended"
     if code > _SIGNALLED:

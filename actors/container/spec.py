@@ -1,4 +1,4 @@
-"""What a container is asked to be. Values only; whoever makes one has checked them."""
+"""The specification of a container. Values only; they were validated before."""
 
 import attrs
 
@@ -43,7 +43,7 @@ class Mount:
 
 @attrs.frozen
 class StopPolicy:
-    """How the process is asked to end: ``type`` is ``signal`` or ``command``.
+    """How the process is asked to end: by a ``signal`` or a ``command`` (``type``).
 
     After ``timeout`` seconds it is killed.
     """
@@ -67,11 +67,11 @@ class RestartPolicy:
 
 @attrs.frozen(cache_hash=True)
 class ContainerSpec:
-    """All that was asked for when a container was created.
+    """The specification that a container was created with.
 
-    ``environment`` holds name and value pairs, ``user`` is a numeric ``uid:gid``. ``install_timeout`` is
-    how many seconds the install script may take. ``read_only`` says whether the server may write outside of
-    its volume; None is what the engine does by itself.
+    ``environment`` holds name and value pairs, ``user`` is a numeric ``uid:gid``. ``install_timeout`` is the
+    time limit of the install script in seconds. With ``read_only`` the server can write only to its volume;
+    None is the engine's default.
     """
 
     internal_id: str

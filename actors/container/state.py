@@ -28,7 +28,7 @@ from actors.container.spec import ContainerSpec, Limits, PortBinding
 
 
 class Phase(Enum):
-    """Where a container stands."""
+    """The phase of a container in its life."""
 
     ABSENT = "absent"
     PULLING = "pulling"
@@ -107,9 +107,9 @@ class Traits:
 
 @attrs.frozen
 class Exit:
-    """How the last run ended. ``code`` is None where nobody can tell, ``at`` is Unix seconds.
+    """How the last run ended. ``code`` is None if it is unknown, ``at`` is in Unix seconds.
 
-    ``crashed`` is true where nobody had asked for it.
+    ``crashed`` is true if the end was not requested.
     """
 
     code: int | None
@@ -119,7 +119,7 @@ class Exit:
 
 
 class Kind(Enum):
-    """What a change is."""
+    """The kind of a change."""
 
     REINSTALL = "reinstall"
     REBIND = "rebind"
@@ -127,10 +127,10 @@ class Kind(Enum):
 
 @attrs.frozen
 class Change:
-    """A container that is being made anew, as ``spec``.
+    """The replacement of a container by one with ``spec``.
 
-    ``installation`` is the attempt that its volume is installed in. ``image_ensured`` and ``engine_id`` say
-    how far it is, ``resume`` whether the process is started once it is done.
+    ``installation`` is the attempt in which its volume is installed. ``image_ensured`` and ``engine_id`` are
+    its progress; with ``resume`` the process is started afterwards.
     """
 
     kind: Kind
@@ -143,20 +143,20 @@ class Change:
 
     @property
     def prepared(self) -> bool:
-        """True where nothing more can be done while the process runs."""
+        """True if the next step needs the process to be down."""
         return self.image_ensured if self.kind is Kind.REINSTALL else self.engine_id is not None
 
 
 @attrs.frozen
 class State:
-    """All that is known of one container.
+    """The recorded state of one container.
 
-    ``attempt`` is the last installation, ``attempts`` the last number that was given to one or to a change;
-    ``discarded`` is a change that came to nothing and may have left something in the engine. ``pattern`` is
-    the start pattern of this run. ``restarts`` are the moments of the crashes, since it was last healthy,
-    after which it is started again. ``outdated`` is true where the engine's container must be made anew for
-    what was edited, ``limits_before`` are those that hold until the new ones are applied. ``ended`` is the
-    position at which the container before it, of the same id, was deleted; 0 where there was none.
+    ``attempt`` is the last installation, ``attempts`` the last number given to an installation or a change;
+    ``discarded`` is a failed or cancelled change that may have left something in the engine. ``pattern`` is
+    the start pattern of this run. ``restarts`` are the times of the crashes in a row that led to a restart.
+    ``outdated`` is true if the engine's container must be created again for an edit; ``limits_before`` are
+    the limits in effect until the new ones are applied. ``ended`` is the position at which the previous
+    container of the same id was deleted, 0 if there was none.
     """
 
     phase: Phase = Phase.ABSENT
@@ -203,7 +203,7 @@ class State:
 
     @property
     def claimed(self) -> tuple[PortBinding, ...]:
-        """The ports that it has or is about to have."""
+        """The ports that it uses or is about to use."""
         if self.spec is None or self.stage in (Stage.FAILED, Stage.GONE):
             return ()
         return self.spec.ports if self.change is None else (*self.spec.ports, *self.change.spec.ports)

@@ -1,12 +1,12 @@
-"""The port pool: its actor, and the follower that gives back what containers let go of.
+"""The port pool: its actor, and the follower that releases ports which containers no longer use.
 
-The follower reads the bus: when a container was deleted, its installation failed, or its ports were changed
-or not changed, it keeps what it claims and holds nothing else. What it claims is looked up then, not read off
-the record: the newest claim is the true one, however far behind the follower is. Before that it compares the
-pool with the containers that there are, for a crash may have fallen between a lease and what it was for.
+The follower reads the bus: when a container was deleted, its installation failed, or a change of its ports
+ended, all its ports are released except those that it claims. The claim is looked up at that moment, not read
+from the record, so it is current however far behind the follower is. Before that, the follower compares the
+pool with the existing containers: the daemon may have crashed between a lease and its use.
 
-``wait_followed`` says when all that was recorded until now has been seen to, so that a new container of an
-old name can't lose its lease to the old one's deletion.
+``wait_followed`` waits until everything recorded so far was processed, so that a new container with the id of
+an old one can't lose its lease to the deletion of the old one.
 """
 
 from collections.abc import Awaitable, Callable
@@ -43,7 +43,7 @@ def _new_perform() -> Perform[str, Message]:
 
 @attrs.define(eq=False)
 class PortPool:
-    """The pool, for those who look at it and those who talk to it."""
+    """The pool's state and the reference to its actor."""
 
     _bus: Bus
     _handle: Handle[State, Message]
@@ -53,12 +53,12 @@ class PortPool:
 
     @property
     def ref(self) -> Ref[Message]:
-        """The way to talk to the pool."""
+        """The reference to the pool's actor."""
         return self._handle.ref
 
     @property
     def state(self) -> State:
-        """The pool as it is."""
+        """The present state of the pool."""
         return self._handle.view.state
 
     async def wait_followed(self) -> None:
@@ -68,13 +68,13 @@ class PortPool:
             await self._followed.wake.wait()
 
     async def _keep(self, owner: str, position: int, cause: str | None = None) -> None:
-        """Have ``owner`` hold nothing but what it claims; all of it where nobody can tell."""
+        """Release what ``owner`` holds and does not claim; nothing if the claim is unknown."""
         keys = await self._claims(owner, position)
         if keys is not None:
             await self.ref.ask(Keep(owner, keys), cause)
 
     async def _compare(self) -> None:
-        """Have nobody hold what isn't claimed, once."""
+        """Release everything that is not claimed, once."""
         if not self._compared:
             for owner in self.state.leases():
                 await self._keep(owner, 0)
@@ -93,11 +93,11 @@ class PortPool:
 
 
 async def open_portpool(bus: Bus, supervisor: Supervisor, claims: Claims) -> PortPool:
-    """Start the pool and its follower; return it once it has replayed and nobody holds what isn't claimed.
+    """Start the pool and its follower; return it once it has replayed and released what is not claimed.
 
-    Where the journal can't be written now, that is given back once it can.
-    ``claims`` tells which ports a container has or is about to have, once the record at a position is known
-    to its actor, None where nobody can tell; call this before any is created.
+    If the journal can't be written now, that is released later. ``claims`` returns the ports that a container
+    uses or is about to use, as of the record at a position, None if they are unknown. Call this before any
+    container is created.
     """
     head = bus.head
     handle = start_actor(supervisor, bus, STREAM, DECIDER, _new_perform)

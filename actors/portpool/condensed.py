@@ -1,4 +1,4 @@
-"""The beginning of the pool's history as the state that it adds up to. Pure."""
+"""The snapshot that replaces the oldest records of the pool. Pure."""
 
 import attrs
 
@@ -9,7 +9,7 @@ from actors.portpool.messages import Key
 
 @attrs.frozen
 class Port:
-    """One port of the pool, as it stood."""
+    """One port of the pool."""
 
     key: Key
     marked: bool
@@ -18,7 +18,7 @@ class Port:
 
 @attrs.frozen
 class Condensed(journal.Condensed):
-    """The records of the pool up to this one were replaced by the ports that they add up to."""
+    """The older records of the pool were replaced by the ports that they led to."""
 
     ports: tuple[Port, ...]
 
@@ -28,6 +28,6 @@ class Condensed(journal.Condensed):
 
 
 def condense(state: State, created_at: float) -> Condensed:
-    """Return what stands for the records that add up to ``state``."""
+    """Return the snapshot of ``state``."""
     ports = tuple(Port(key, entry.marked, entry.held_by) for key, entry in state.entries.items())
     return Condensed(created_at, ports)

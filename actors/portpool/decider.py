@@ -1,8 +1,8 @@
-"""Which ports may be used, and who holds them. Pure.
+"""The port pool: which ports can be used, and which container holds them. Pure.
 
-A lease is all or nothing, and its decision is one event: there is no moment in which a port is looked at and
-not yet taken. Two entries of one port and protocol collide if their addresses are the same, or if one of them
-is the wildcard of the other's family (``0.0.0.0``, ``::``): both may be in the pool, one of them may be held.
+A lease is all or nothing and is recorded as one event, so there is no gap between the check of a port and its
+lease. Two entries of the same port and protocol collide if their addresses are equal, or if one of them is
+the wildcard of the other's family (``0.0.0.0``, ``::``): both can be in the pool, but only one can be held.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,14 +32,14 @@ WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not boun
 
 @attrs.frozen
 class Entry:
-    """One port of the pool: marked as used by hand, held by a container, or free."""
+    """One port of the pool: marked manually as in use, held by a container, or free."""
 
     marked: bool = False
     held_by: str | None = None
 
     @property
     def in_use(self) -> bool:
-        """True where it is marked or held."""
+        """True if it is marked or held."""
         return self.marked or self.held_by is not None
 
 
@@ -49,7 +49,7 @@ def _to_addresses(state: "State") -> frozenset[str]:
 
 @attrs.frozen
 class State:
-    """The pool. ``addresses`` are all that its ports have, and maybe some that none has any more."""
+    """The pool. ``addresses`` are those of its ports, and perhaps of ports removed since."""
 
     entries: Mapping[Key, Entry] = attrs.field(factory=dict)
     addresses: frozenset[str] = attrs.field(
@@ -57,9 +57,9 @@ class State:
     )
 
     def colliding(self, key: Key) -> Iterator[tuple[Key, Entry]]:
-        """Go through the entries that collide with ``key``, itself among them.
+        """Iterate over the entries that collide with ``key``, including its own.
 
-        It takes as long as there are addresses, however many ports there are: a lease has many keys.
+        The time depends on the number of addresses, not of ports: a lease has many keys.
         """
         for ip in self.addresses if key[0] in WILDCARDS else (key[0], *WILDCARDS):
             other = (ip, key[1], key[2])
@@ -67,11 +67,11 @@ class State:
                 yield other, self.entries[other]
 
     def held_by(self, owner: str) -> tuple[Key, ...]:
-        """Return what ``owner`` holds."""
+        """Return the ports that ``owner`` holds."""
         return tuple(key for key, entry in self.entries.items() if entry.held_by == owner)
 
     def leases(self) -> Mapping[str, frozenset[Key]]:
-        """Return what everybody holds who holds a port."""
+        """Return the held ports by their holders."""
         held: dict[str, set[Key]] = {}
         for key, entry in self.entries.items():
             if entry.held_by is not None:
@@ -79,7 +79,7 @@ class State:
         return {owner: frozenset(keys) for owner, keys in held.items()}
 
     def free(self, protocol: str) -> list[Key]:
-        """Return the ports that could be leased now."""
+        """Return the ports that can be leased now."""
         used: dict[int, set[str]] = {}
         for (ip, port, proto), entry in self.entries.items():
             if entry.in_use and proto == protocol:
@@ -92,14 +92,14 @@ class State:
 
 
 def collides(ip: str, other: str) -> bool:
-    """Return true where a port of ``ip`` and the same port of ``other`` can't both be bound."""
+    """Return true if the same port can't be bound on both addresses."""
     if (":" in ip) != (":" in other):
         return False  # Docker binds :: for IPv6 only
     return ip == other or ip in WILDCARDS or other in WILDCARDS
 
 
 def decide(state: State, message: Message) -> tuple[Event, ...]:
-    """Return what follows from ``message``; raises ``Rejection``."""
+    """Return the events that ``message`` leads to; raises ``Rejection``."""
     match message:
         case Add():
             return _add(state, message)
@@ -163,7 +163,7 @@ def _lease(state: State, command: Lease) -> tuple[Event, ...]:
 
 
 def _holders(state: State, key: Key) -> Iterator[tuple[Key, str]]:
-    """Go through the held ports that collide with ``key``, itself among them."""
+    """Iterate over the held ports that collide with ``key``, including itself."""
     for other, entry in state.colliding(key):
         if entry.held_by is not None:
             yield other, entry.held_by
@@ -172,8 +172,10 @@ def _holders(state: State, key: Key) -> Iterator[tuple[Key, str]]:
 def _check_free(state: State, key: Key, owner: str) -> None:
     for _, entry in state.colliding(key):
         if entry.in_use and entry.held_by != owner:
-            who = f"container {entry.held_by}" if entry.held_by else "something that was marked by hand"
-            raise Rejection("port_in_use", f"port {_name(key)} is in use by {who}")
+            by = "is marked as in use: unmark it or choose another port"
+            if entry.held_by is not None:
+                by = f"is in use by container {entry.held_by}"
+            raise Rejection("port_in_use", f"port {_name(key)} {by}")
 
 
 def _check_apart(keys: tuple[Key, ...]) -> None:
@@ -220,7 +222,7 @@ def _with(state: State, changes: Iterable[tuple[Key, Entry]]) -> State:
 
 
 def effects(_: State) -> frozenset[str]:
-    """Return nothing: a pool does no work of its own."""
+    """Return nothing: the pool has no effects."""
     return frozenset()
 
 

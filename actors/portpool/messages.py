@@ -1,4 +1,4 @@
-"""What the port pool is told, and what it records."""
+"""The messages and events of the port pool."""
 
 import attrs
 
@@ -11,14 +11,14 @@ Key = tuple[str, int, str]
 
 @attrs.frozen
 class Add:
-    """Have ``keys`` in the pool, none of which may be in it."""
+    """Add ``keys`` to the pool; rejected if one of them is in it."""
 
     keys: tuple[Key, ...]
 
 
 @attrs.frozen
 class Remove:
-    """Take ``keys`` out of the pool. Held ones are a rejection, or passed over with ``skip_held``."""
+    """Remove ``keys`` from the pool. A held one is rejected, or skipped with ``skip_held``."""
 
     keys: tuple[Key, ...]
     skip_held: bool = False
@@ -26,7 +26,7 @@ class Remove:
 
 @attrs.frozen
 class Mark:
-    """Note by hand whether a port is in use."""
+    """Mark a port manually as in use or not."""
 
     key: Key
     in_use: bool
@@ -34,7 +34,7 @@ class Mark:
 
 @attrs.frozen
 class Lease:
-    """Have every one of ``keys`` held by ``owner``, or none."""
+    """Lease all of ``keys`` to ``owner``, or none."""
 
     owner: str
     keys: tuple[Key, ...]
@@ -42,7 +42,7 @@ class Lease:
 
 @attrs.frozen
 class Keep:
-    """Have nothing held by ``owner`` but ``keys``."""
+    """Release everything that ``owner`` holds except ``keys``."""
 
     owner: str
     keys: tuple[Key, ...]
@@ -56,21 +56,21 @@ Message = Add | Remove | Mark | Lease | Keep
 
 @attrs.frozen
 class PortsAdded:
-    """``keys`` came into the pool, free."""
+    """``keys`` were added to the pool, free."""
 
     keys: tuple[Key, ...]
 
 
 @attrs.frozen
 class PortsRemoved:
-    """``keys`` left the pool."""
+    """``keys`` were removed from the pool."""
 
     keys: tuple[Key, ...]
 
 
 @attrs.frozen
 class PortMarked:
-    """A port was noted as used, or as not used, by hand."""
+    """A port was marked manually as in use or not."""
 
     key: Key
     in_use: bool
@@ -78,7 +78,7 @@ class PortMarked:
 
 @attrs.frozen
 class PortsLeased:
-    """``keys`` are held by ``owner`` from now on."""
+    """``keys`` were leased to ``owner``."""
 
     owner: str
     keys: tuple[Key, ...]
@@ -86,7 +86,7 @@ class PortsLeased:
 
 @attrs.frozen
 class PortsReleased:
-    """``owner`` no longer holds ``keys``."""
+    """``keys`` of ``owner`` were released."""
 
     owner: str
     keys: tuple[Key, ...]

@@ -1,1 +1,1 @@
-"""The tokens: what each lets its bearer do, and for how long."""
+"""The tokens: what each one permits, and until when."""

@@ -25,8 +25,8 @@ async def open_tokens(
 ) -> Handle[State, Message]:
     """Start the tokens actor and return its handle once it has replayed.
 
-    ``in_use`` tells the ids of the tokens that hold something open; ``on_show`` is called with the tokens as
-    they are after every event, before whoever asked for it is answered. ``clock`` gives Unix seconds.
+    ``in_use`` returns the ids of the tokens with open sockets. ``on_show`` is called with all tokens after
+    every event, before the command is answered. ``clock`` returns Unix seconds.
     """
 
     async def sweep(_effect: str, ref: Ref[Message]) -> None:

@@ -1,4 +1,4 @@
-"""The beginning of the tokens' history as the state that it adds up to. Pure."""
+"""The snapshot that replaces the oldest records of the tokens. Pure."""
 
 import attrs
 
@@ -9,7 +9,7 @@ from actors.tokens.grant import Grant
 
 @attrs.frozen
 class Kept:
-    """One token, as it stood; see ``Token``."""
+    """One token; see ``Token``."""
 
     digest: str
     containers: tuple[str, ...] | None
@@ -23,7 +23,7 @@ class Kept:
 
 @attrs.frozen
 class Condensed(journal.Condensed):
-    """The records of the tokens up to this one were replaced by the tokens that they add up to."""
+    """The older records of the tokens were replaced by the tokens that they led to."""
 
     tokens: tuple[Kept, ...]
 
@@ -48,7 +48,7 @@ class Condensed(journal.Condensed):
 
 
 def condense(state: State, created_at: float) -> Condensed:
-    """Return what stands for the records that add up to ``state``."""
+    """Return the snapshot of ``state``."""
     return Condensed(created_at, tuple(_keep(token) for token in state.tokens.values()))
 
 

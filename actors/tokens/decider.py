@@ -1,8 +1,8 @@
-"""Which tokens there are. Pure.
+"""The minted tokens. Pure.
 
-A token for one use is spent by one event: of two uses at once the second finds it spent, whatever the order
-in which they came to the door. It is remembered afterwards, for as long as it holds a socket open and for
-``REMEMBERED`` seconds in any case: so that whoever revokes it while it opens one closes that too.
+A single-use token is spent by one event: of two simultaneous uses the second is rejected. It is remembered
+afterwards while it has an open socket, and for at least ``REMEMBERED`` seconds, so that revoking it while
+a socket is being opened closes that socket, too.
 """
 
 from collections.abc import Mapping
@@ -27,20 +27,20 @@ from actors.tokens.messages import (
 )
 
 MOST = 10_000
-"""So many tokens there may be at a time, the spent ones that are still remembered among them."""
+"""The most tokens at a time, including spent ones that are still remembered."""
 
 REMEMBERED = 300.0
 
 SWEEPING = "sweeping"
-"""The one effect: while there are tokens, they are swept now and then."""
+"""The only effect: while there are tokens, they are swept regularly."""
 
 
 @attrs.frozen
 class Token:
-    """One token. ``spent_at`` is None until its only use; times are Unix seconds.
+    """One token. ``spent_at`` is None until its only use; times are in Unix seconds.
 
-    ``position`` is where in the journal it was minted. A container that was deleted after that is none of
-    its containers any more, nor is one that was made anew under the same id.
+    ``position`` is where in the journal it was minted. It does not apply to a container that was deleted
+    after that, nor to a new container with the same id.
     """
 
     digest: str = attrs.field(repr=False)
@@ -52,9 +52,9 @@ class Token:
     position: int = 0
 
     def remaining(self, endings: Mapping[str, int]) -> Grant:
-        """Return its grant, without the containers that were deleted since it was minted.
+        """Return its grant without the containers that were deleted since it was minted.
 
-        ``endings`` has the position of the last deletion of each id, where there was one.
+        ``endings`` has the position of the last deletion by container id.
         """
         named = self.grant.containers
         if named is None or all(endings.get(name, 0) < self.position for name in named):
@@ -63,39 +63,41 @@ class Token:
         return attrs.evolve(self.grant, containers=kept)
 
     def is_outlived(self, endings: Mapping[str, int]) -> bool:
-        """Return true where it named containers, and all of them were deleted since it was minted."""
+        """Return true if it names containers and all of them were deleted since it was minted."""
         return bool(self.grant.containers) and not self.remaining(endings).containers
 
     @property
     def token_id(self) -> str:
-        """Its public name."""
+        """Its public id."""
         return to_id(self.digest)
 
     def expired(self, at: float) -> bool:
-        """Return true where its time is over."""
+        """Return true if it has expired."""
         return at >= self.expires_at
 
     def opens(self, at: float) -> bool:
-        """Return true where it lets its bearer in."""
+        """Return true if it is accepted."""
         return self.spent_at is None and not self.expired(at)
 
 
 @attrs.frozen
 class State:
-    """All tokens that are remembered, by their ids, the oldest first."""
+    """All remembered tokens by their ids, oldest first."""
 
     tokens: Mapping[str, Token] = attrs.field(factory=dict)
 
 
 def decide(state: State, message: Message) -> tuple[Event, ...]:
-    """Return what follows from ``message``; raises ``Rejection``."""
+    """Return the events that ``message`` leads to; raises ``Rejection``."""
     match message:
         case Mint():
             return _mint(state, message)
         case Spend():
             token = _find(state, message.token_id, message.at)
             if token.spent_at is not None:
-                raise Rejection("token_spent", "this token was good for one use, which it has had")
+                raise Rejection(
+                    "token_spent", "this single-use token has already been used: request a new one"
+                )
             return (TokenSpent(message.token_id, message.at),) if token.remove_on_use else ()
         case Revoke():
             _find(state, message.token_id, message.at)
@@ -168,12 +170,12 @@ def _without(state: State, gone: frozenset[str]) -> State:
 
 
 def effects(state: State) -> frozenset[str]:
-    """Return what is to be done while ``state`` lasts: without tokens, nothing."""
+    """Return the sweep if there are tokens."""
     return frozenset({SWEEPING}) if state.tokens else frozenset()
 
 
 def locate(state: State, event: Event, position: int) -> State:
-    """Return the tokens after ``event``, with where a new one stands in the journal."""
+    """Return the tokens with the journal position of a new one."""
     if not isinstance(event, TokenMinted):
         return state
     name = to_id(event.digest)

@@ -1,9 +1,9 @@
-"""What a token lets its bearer do."""
+"""What a token permits."""
 
 import attrs
 
 MASTER = "master"
-"""The id of the master token, which is no minted one."""
+"""The id of the master token, which is configured, not minted."""
 
 PERMISSIONS = (
     "console.read",
@@ -19,20 +19,20 @@ PERMISSIONS = (
 
 @attrs.frozen
 class Grant:
-    """Permissions, and the containers that they hold for; None stands for all of them.
+    """Permissions and the containers that they apply to; None means all.
 
-    What belongs to the master token alone (tokens, the configuration, the audit) is in no grant.
+    What only the master token can do (tokens, the configuration, the audit log) is in no grant.
     """
 
     containers: frozenset[str] | None = None
     permissions: frozenset[str] | None = None
 
     def allows(self, permission: str) -> bool:
-        """Return true where ``permission`` is granted for what it reaches."""
+        """Return true if ``permission`` is granted for the containers that the grant covers."""
         return self.permissions is None or permission in self.permissions
 
     def reaches(self, internal_id: str) -> bool:
-        """Return true where a container exists for the bearer."""
+        """Return true if the grant covers this container."""
         return self.containers is None or internal_id in self.containers
 
 

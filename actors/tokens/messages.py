@@ -1,8 +1,8 @@
-"""What the tokens actor is told, and what it records. A token's text comes to none of them.
+"""The messages and events of the tokens actor. None of them contains the text of a token.
 
-A digest is the SHA-256 of a token's text, as 64 hexadecimal digits. The text holds 256 random bits, so there
-is nothing to try out: no salt and no slow hash would make it harder to go back. ``to_id`` cuts a token's
-public name off the digest's beginning: whoever has it knows 96 bits of a hash, and no more of the text.
+A digest is the SHA-256 of a token's text, as 64 hexadecimal digits. The text has 256 random bits, so it can't
+be guessed, and a salt or a slow hash would not make it safer. ``to_id`` takes a token's public id from the
+beginning of the digest: it reveals 96 bits of the hash and nothing of the text.
 """
 
 import attrs
@@ -17,12 +17,12 @@ def to_id(digest: str) -> str:
     return digest[:ID_LENGTH]
 
 
-# Commands. Times are Unix seconds.
+# Commands. Times are in Unix seconds.
 
 
 @attrs.frozen
 class Mint:
-    """Have one more token, good from ``at`` to before ``expires_at``."""
+    """Create a token that is valid from ``at`` until before ``expires_at``."""
 
     digest: str
     grant: Grant
@@ -33,7 +33,7 @@ class Mint:
 
 @attrs.frozen
 class Spend:
-    """Have a token that is for one use used; nothing for one that lasts."""
+    """Use up a single-use token; no effect on others."""
 
     token_id: str
     at: float
@@ -41,7 +41,7 @@ class Spend:
 
 @attrs.frozen
 class Revoke:
-    """Have a token no more, used or not."""
+    """Revoke a token, used or not."""
 
     token_id: str
     at: float
@@ -49,7 +49,7 @@ class Revoke:
 
 @attrs.frozen
 class Sweep:
-    """Forget what has expired, and what was used a while ago and holds no socket open any more."""
+    """Remove tokens that have expired, or were used up ``REMEMBERED`` seconds ago and have no open socket."""
 
     at: float
     in_use: frozenset[str] = frozenset()
@@ -63,7 +63,7 @@ Message = Mint | Spend | Revoke | Sweep
 
 @attrs.frozen
 class TokenMinted:
-    """A token is good for what it names; None stands for all of them."""
+    """A token was created for these containers and permissions; None means all."""
 
     digest: str
     containers: tuple[str, ...] | None
@@ -75,7 +75,7 @@ class TokenMinted:
 
 @attrs.frozen
 class TokenSpent:
-    """A token for one use was used, and lets nobody in any more."""
+    """A single-use token was used and is no longer accepted."""
 
     token_id: str
     at: float
@@ -83,14 +83,14 @@ class TokenSpent:
 
 @attrs.frozen
 class TokenRevoked:
-    """A token was taken back, and what it held open ends."""
+    """A token was revoked; its open sockets are closed."""
 
     token_id: str
 
 
 @attrs.frozen
 class TokensSwept:
-    """Tokens that are of no use to anybody were forgotten."""
+    """Tokens that can no longer be used were removed."""
 
     token_ids: tuple[str, ...]
 

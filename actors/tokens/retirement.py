@@ -1,7 +1,7 @@
-"""Tokens are revoked once all the containers that they name were deleted.
+"""Revokes tokens when all containers that they name were deleted.
 
-Nothing depends on when this happens, or on whether it does before a crash: which containers a token reaches
-follows from positions in the journal alone (``Token.remaining``). This ends the sockets and frees the place.
+Access does not depend on this: which containers a token covers follows from positions in the journal
+(``Token.remaining``). This closes the sockets and makes room for other tokens.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,10 +18,10 @@ from actors.tokens.messages import Message, Revoke
 async def retire(
     bus: Bus, tokens: Handle[State, Message], endings: Mapping[str, int], clock: Callable[[], float]
 ) -> None:
-    """Revoke what is outlived, now and after each deletion, for ever.
+    """Revoke such tokens now and after each deletion, until cancelled.
 
-    ``endings`` has the position of the last deletion of each id, as soon as it is announced; ``clock`` gives
-    Unix seconds.
+    ``endings`` has the position of the last deletion by container id, as soon as it is announced; ``clock``
+    returns Unix seconds.
     """
     subscription = bus.subscribe(bus.head)
     while True:

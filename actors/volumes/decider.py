@@ -23,7 +23,7 @@ from actors.volumes.messages import (
 
 @attrs.frozen
 class Volume:
-    """One volume. ``quota_mb`` is None where it has no ceiling; ``created_at`` is Unix seconds."""
+    """One volume. ``quota_mb`` is None for no quota; ``created_at`` is in Unix seconds."""
 
     volume_id: str
     quota_mb: int | None
@@ -33,14 +33,14 @@ class Volume:
 
 @attrs.frozen
 class State:
-    """All volumes, the oldest first."""
+    """All volumes, oldest first."""
 
     volumes: Mapping[str, Volume] = attrs.field(factory=dict)
     last_uid: int = 0
 
 
 def decide(state: State, message: Message) -> tuple[Event, ...]:
-    """Return what follows from ``message``; raises ``Rejection``."""
+    """Return the events that ``message`` leads to; raises ``Rejection``."""
     known = message.volume_id in state.volumes
     match message:
         case Create():
@@ -70,9 +70,9 @@ def decide(state: State, message: Message) -> tuple[Event, ...]:
 
 
 def _to_free_user(state: State, users: tuple[int, int]) -> int:
-    """Return the user after the last one that was given away, so that one is used again as late as can be.
+    """Return the next free user after the last one assigned, so that users are reused as late as possible.
 
-    Files of a volume that was deleted may still be there.
+    Files of a deleted volume may still exist.
     """
     first, last = users
     taken = {volume.uid for volume in state.volumes.values()}
@@ -102,7 +102,7 @@ def evolve(state: State, event: Event) -> State:
 
 
 def effects(_: State) -> frozenset[str]:
-    """Return nothing: volumes do no work of their own."""
+    """Return nothing: volumes have no effects."""
     return frozenset()
 
 

@@ -1,4 +1,4 @@
-"""What the volumes actor is told, and what it records."""
+"""The messages and events of the volumes actor."""
 
 import attrs
 
@@ -7,9 +7,9 @@ import attrs
 
 @attrs.frozen
 class Create:
-    """Have a new volume. ``quota_mb`` is None where it has no ceiling; ``at`` is Unix seconds.
+    """Create a volume. ``quota_mb`` is None for no quota; ``at`` is in Unix seconds.
 
-    Where ``users`` are given, the first and the last of a range, it gets one of them for itself.
+    With ``users``, the first and the last uid of a range, it gets one of them for itself.
     """
 
     volume_id: str
@@ -20,7 +20,7 @@ class Create:
 
 @attrs.frozen
 class Assign:
-    """Have the volume get a user of its own out of a range, unless it has one."""
+    """Give the volume a user of its own from a range, unless it has one."""
 
     volume_id: str
     users: tuple[int, int]
@@ -28,7 +28,7 @@ class Assign:
 
 @attrs.frozen
 class Resize:
-    """Have another ceiling for the volume, in megabytes."""
+    """Change the quota of the volume, in megabytes."""
 
     volume_id: str
     quota_mb: int
@@ -36,7 +36,7 @@ class Resize:
 
 @attrs.frozen
 class Delete:
-    """Have the volume no more."""
+    """Delete the volume."""
 
     volume_id: str
 
@@ -49,7 +49,7 @@ Message = Create | Assign | Resize | Delete
 
 @attrs.frozen
 class VolumeCreated:
-    """The volume exists."""
+    """The volume was created."""
 
     volume_id: str
     quota_mb: int | None
@@ -58,7 +58,7 @@ class VolumeCreated:
 
 @attrs.frozen
 class VolumeResized:
-    """The volume has another ceiling."""
+    """The quota of the volume was changed."""
 
     volume_id: str
     quota_mb: int
@@ -66,14 +66,14 @@ class VolumeResized:
 
 @attrs.frozen
 class VolumeDeleted:
-    """The volume exists no more."""
+    """The volume was deleted."""
 
     volume_id: str
 
 
 @attrs.frozen
 class VolumeOwnerAssigned:
-    """The user ``uid``, and the group of the same number, is this volume's alone for as long as it exists."""
+    """The volume got the user ``uid`` and the group of the same number for itself."""
 
     volume_id: str
     uid: int

@@ -44,7 +44,7 @@ async def test_port_that_is_marked_by_hand_is_not_given_away(api):
     assert await api.refused("POST", "/containers", body) == (
         409,
         "port_in_use",
-        "port 127.0.0.1:25565/tcp is in use by something that was marked by hand",
+        "port 127.0.0.1:25565/tcp is marked as in use: unmark it or choose another port",
     )
 
 

@@ -166,7 +166,7 @@ async def test_installation_that_is_not_done_in_time_is_pending(api):
 
 async def test_memory_hog_is_told_as_one(api):
     await api.create(command="memory-hog", start_pattern="never")
-    said = "the process was killed for using more memory than it may"
+    said = "the process was killed because it exceeded its memory limit"
     assert (await api.power("start"))["error"] == said
     assert (await api.show())["exit"]["oom_killed"] is True
 

@@ -75,7 +75,7 @@ async def test_memory_hog_is_told_with_its_last_words(daemon):
     await daemon.power("start", ID)
     [crash] = await wait_event(daemon, "exited")
     assert (crash["oom_killed"], crash["expected"]) == (True, False)
-    assert crash["reason"] == "the process was killed for using more memory than it may"
+    assert crash["reason"] == "the process was killed because it exceeded its memory limit"
     assert crash["tail"][:2] == ["loading", "Ready"]
     assert (await daemon.show(ID))["exit"]["oom_killed"] is True
 

@@ -134,7 +134,7 @@ def test_container_that_can_not_be_built_leaves_the_old_one_running():
 
 def test_engine_that_made_nothing_says_so():
     (failed,) = then(REBINDING, messages.CandidateReported(2))
-    assert failed.reason == "the engine made no container"
+    assert failed.reason == "the engine did not create the container"
 
 
 def test_running_process_is_taken_down_once_everything_is_ready():

@@ -180,7 +180,7 @@ def test_container_that_was_made_is_ready_to_be_started():
     ("report", "reason"),
     [
         (messages.CreationReported(1, error="the port is taken"), "the port is taken"),
-        (messages.CreationReported(1), "the engine made no container"),
+        (messages.CreationReported(1), "the engine did not create the container"),
     ],
 )
 def test_container_that_can_not_be_made_fails_the_installation(report, reason):
@@ -288,7 +288,7 @@ def test_start_that_is_refused_says_why():
 )
 def test_start_that_started_nothing_has_failed(past, run, snapshot):
     assert then(past, messages.StartReported(run, snapshot)) == (
-        events.StartFailed(run, "the engine started nothing"),
+        events.StartFailed(run, "the engine did not start the process"),
     )
 
 

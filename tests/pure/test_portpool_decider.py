@@ -161,7 +161,7 @@ def test_bindings_collide_as_ports_of_the_pool_do(ip, other, so):
 
 
 def test_port_marked_by_hand_is_not_leased():
-    reason = "port 0.0.0.0:80/tcp is in use by something that was marked by hand"
+    reason = "port 0.0.0.0:80/tcp is marked as in use: unmark it or choose another port"
     assert refused(MARKED, Lease("a", (LOCAL,)))[0] == "port_in_use"
     assert refused(MARKED, Lease("a", (ANY,))) == ("port_in_use", reason)
 

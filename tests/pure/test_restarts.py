@@ -78,7 +78,7 @@ def test_crash_says_how_it_ended_and_what_it_printed_last():
 @pytest.mark.parametrize(
     ("code", "oom", "reason"),
     [
-        (137, True, "the process was killed for using more memory than it may"),
+        (137, True, "the process was killed because it exceeded its memory limit"),
         (139, False, "the process was ended by signal 11"),
         (0, False, "the process ended with exit code 0"),
         (None, False, "the process ended"),
@@ -194,7 +194,11 @@ def test_container_that_was_removed_is_a_crash_too():
     story = a_story()
     story.run()
     exited, vanished, scheduled = story.tell(messages.AbsenceReported(ID, TAIL))
-    assert (exited.code, exited.reason, exited.tail) == (None, "its container was removed", TAIL)
+    assert (exited.code, exited.reason, exited.tail) == (
+        None,
+        "the container was removed outside lightd",
+        TAIL,
+    )
     assert vanished == events.Vanished(ID)
     assert scheduled == events.RestartScheduled(1, 1.0, story.began)
     story.elapse()

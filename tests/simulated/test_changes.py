@@ -216,7 +216,7 @@ async def test_candidate_that_vanishes_before_its_turn_leaves_the_old_container(
         await world.tell(messages.Rebind((NEW,)))
         state = await settled(world)
         assert (state.phase, state.known_spec) == (Phase.OFFLINE, SPEC)
-        assert state.error == "the new container was removed by someone"
+        assert state.error == "the new container was removed outside lightd"
 
 
 async def test_candidate_that_nobody_wants_is_removed_and_the_server_never(autojump_clock):

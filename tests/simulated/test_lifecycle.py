@@ -143,7 +143,7 @@ async def test_install_container_that_someone_removes_fails_the_installation(aut
         (row,) = await world.engine.list()
         await world.engine.remove_orphan(row.engine_id)
         state = await world.wait(Phase.FAILED)
-        assert state.error == "the install container was removed by someone"
+        assert state.error == "the install container was removed outside lightd"
 
 
 async def test_install_script_that_can_not_be_run_fails_the_installation(autojump_clock):

@@ -22,11 +22,11 @@ def exited(run=1, code=0, oom=False, expected=False, started_at=STARTED_AT, at=S
 
 def lost(run=1, expected=False):
     """The event of a run whose container was removed: it has no exit code and no times."""
-    reason = "" if expected else "its container was removed"
+    reason = "" if expected else "the container was removed outside lightd"
     return events.Exited(run, None, False, expected, None, None, reason)
 
 
 def missed(run=1):
     """The event of a run that ended unseen before somebody started the container again."""
-    reason = "the process ended unseen, and somebody started it again"
+    reason = "the process ended unnoticed and was started again outside lightd"
     return events.Exited(run, None, False, False, STARTED_AT, None, reason)

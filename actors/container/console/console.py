@@ -1,13 +1,13 @@
 """The console of a container: its newest lines, its stdin, the size of its terminal.
 
-It lives as long as the container's place in the system, through every run and every incarnation of the actor;
-``watch`` feeds it. Writing to it never waits: a reader that is slow misses lines and is told how many.
+It exists as long as the container, through every run and every incarnation of the actor; the ``follower``
+writes to it. A write never waits: a slow reader misses lines and learns how many.
 
-Its lines are numbered from 1 for as long as the container is known. A ``Keeper`` copies them to a log, behind
-the console's back, and has the numbers go on after a restart: ``restore`` comes before the first ``write``,
+Its lines are numbered from 1 for as long as the container exists. A ``Keeper`` copies them to a log in the
+background and lets the numbers continue after a restart: ``restore`` must come before the first ``write``,
 which is why ``reading`` begins with it.
 
-At most ``INPUTS`` lines of input wait for a process that doesn't read; at that bound ``send_nowait`` raises
+At most ``INPUTS`` lines of input wait for a process that does not read; then ``send_nowait`` raises
 ``InputFull``.
 """
 
@@ -35,20 +35,20 @@ TAIL_LINES = 20
 LONGEST_TAIL_LINE = 500
 LONGEST_NOTE = 4000
 STEP = 500
-"""Lines that are made into texts in one step."""
+"""Lines that are converted to texts in one step."""
 
 
 class InputClosed(Exception):  # noqa: N818 - names the state
-    """There is no process that could read the input."""
+    """There is no process to read the input."""
 
 
 class InputFull(Exception):  # noqa: N818 - names the state
-    """The process does not read its input, and enough of it waits."""
+    """The process does not read its input, and ``INPUTS`` lines wait already."""
 
 
 @attrs.frozen
 class OrderingMarker:
-    """Where the event at ``position`` stands among the output: after so many lines and notes."""
+    """The place of the event at ``position`` in the output: after so many lines and notes."""
 
     position: int
     line: int
@@ -57,29 +57,29 @@ class OrderingMarker:
 
 @attrs.frozen
 class RunStart:
-    """A process's life on the console: its lines come after number ``line``."""
+    """The start of one life of a process on the console: its lines come after number ``line``."""
 
     life: str
     line: int
 
 
 class Keeper(Protocol):
-    """Who keeps a console's lines when its memory doesn't."""
+    """Stores the lines of a console longer than its memory does."""
 
     async def restore(self, console: "Console") -> Tail:
-        """Return the end of what was kept."""
+        """Return the end of what was stored."""
 
     def note(self, console: "Console") -> None:
-        """Have what is new on the console kept, some time."""
+        """Store what is new on the console, later."""
 
     async def read(self, console: "Console", before: int, limit: int) -> Sequence[Numbered]:
-        """Return the last kept lines with numbers below ``before``, at most ``limit``."""
+        """Return the last ``limit`` stored lines before number ``before``."""
 
 
 class Matcher(Protocol):
-    """A compiled start pattern: tells whether one of joined lines matches.
+    """A compiled start pattern: returns whether one of the joined lines matches.
 
-    ``seconds`` is the time of the processor that its searches have taken.
+    ``seconds`` is the processor time that its searches have taken.
     """
 
     seconds: float
@@ -87,19 +87,19 @@ class Matcher(Protocol):
     def __call__(self, lines: bytes, /) -> bool: ...
 
     def is_quick(self, size: int) -> bool:
-        """Return true where a call with so many bytes takes no time."""
+        """Return true if a call with ``size`` bytes takes no noticeable time."""
 
     async def search(self, lines: bytes) -> bool:
-        """Return what a call does, made where nobody waits for it."""
+        """Return the result of a call, made outside the event loop."""
 
 
 @attrs.define(eq=False)
 class Console:
     """One container's console.
 
-    ``lines`` are what the process printed, ``notes`` what lightd has to say about it to whoever looks on.
-    ``read_at`` is when output was last read (Unix seconds), None before the first. ``begun`` are the lives of
-    which the keeper may still lack something, the present one last; it has all lines up to ``kept``.
+    ``lines`` are the output of the process, ``notes`` are lightd's messages to the clients. ``read_at`` is
+    when output was last read (Unix seconds), None before the first. ``run_starts`` are the lives of which the
+    keeper may not have everything yet, the present one last; it has all lines up to ``kept``.
     """
 
     wake: Wake
@@ -127,7 +127,7 @@ class Console:
     _markers: deque[OrderingMarker] = attrs.field(factory=lambda: deque(maxlen=MARKERS))
 
     def __attrs_post_init__(self) -> None:
-        """Share one wake among all that a viewer waits for."""
+        """Share one wake among everything that a viewer waits for."""
         self.lines = Scrollback(LINES, SIZE, self.wake)
         self.notes = Ring(NOTES, SIZE, len, self.wake)
 
@@ -135,7 +135,7 @@ class Console:
 
     @property
     def reading(self) -> AbstractAsyncContextManager[None]:
-        """The right to write, one holder at a time; whoever has it goes on where the numbers ended."""
+        """The right to write, for one task at a time; the lines continue the numbers of the log."""
         return self._read()
 
     @asynccontextmanager
@@ -145,7 +145,7 @@ class Console:
             yield
 
     async def restore(self) -> None:
-        """Have the numbers, and the last lines, of what was on it before this daemon started."""
+        """Load the numbers and the last lines from before this daemon started, once."""
         if not self._restored:
             async with self._restoring:
                 await self._restore_once()
@@ -160,7 +160,7 @@ class Console:
             self._restored = True
 
     async def end(self, limit: int) -> list[Numbered]:
-        """Return the last lines with their numbers, at most ``limit``, those that only the keeper has too."""
+        """Return the last ``limit`` lines with their numbers, including stored ones."""
         await self.restore()
         async with self._telling:
             return await self._end(limit)
@@ -180,7 +180,7 @@ class Console:
         return [*await self.older(first, limit - len(found)), *found]
 
     async def older(self, before: int, limit: int) -> Sequence[Numbered]:
-        """Return the last lines with numbers below ``before`` that the keeper has, at most ``limit``."""
+        """Return the last ``limit`` stored lines before number ``before``."""
         if self.keeper is None or limit <= 0 or before <= 1:
             return ()
         return await self.keeper.read(self, before, limit)
@@ -188,7 +188,7 @@ class Console:
     # What is printed
 
     def begin(self, life: str) -> None:
-        """Let what is printed from now on belong to ``life``; nothing where it does already."""
+        """Begin ``life``: the lines from now on belong to it. No effect if it has begun."""
         if self.run_starts[-1].life != life:
             self.finish()
             self.run_starts.append(RunStart(life, self.lines.last))
@@ -220,11 +220,11 @@ class Console:
         self.put(to_block(lines))
 
     def finish(self) -> None:
-        """Append an unfinished last line: nothing will be added to it."""
+        """Append the unfinished last line, at the end of the output."""
         self.put(self._splitter.flush())
 
     def take_partial(self) -> str:
-        """Return the unfinished last line, and forget it."""
+        """Remove and return the unfinished last line."""
         return "".join(to_texts(self._splitter.flush()))
 
     def _note(self) -> None:
@@ -232,16 +232,16 @@ class Console:
             self.keeper.note(self)
 
     def say(self, note: str) -> None:
-        """Tell whoever looks on."""
+        """Send a message to the clients of this console."""
         self.notes.push([note[:LONGEST_NOTE]])
 
     def mark(self, position: int) -> None:
-        """Note that everything up to the event at ``position`` has happened by now."""
+        """Note that the output so far came before the event at ``position``."""
         if not self._markers or self._markers[-1].position < position:
             self._markers.append(OrderingMarker(position, self.lines.last, self.notes.last))
 
     def marker(self, position: int) -> OrderingMarker:
-        """Return where the event at ``position`` stands; for an old one that is the latest it can be."""
+        """Return the place of the event at ``position``; for an old one, the latest possible place."""
         found = OrderingMarker(position, self.lines.last, self.notes.last)
         for each in reversed(self._markers):
             if each.position < position:
@@ -268,11 +268,11 @@ class Console:
         return self._splitter.rest
 
     def open_input(self) -> None:
-        """Take input from now on; what nobody read is forgotten."""
+        """Accept input from now on, and drop input that was not read."""
         self._input = deque()
 
     def close_input(self) -> None:
-        """Take no more input; what nobody read is forgotten."""
+        """Accept no more input, and drop input that was not read."""
         self._input = None
 
     def send_nowait(self, data: bytes) -> None:
@@ -307,16 +307,16 @@ class Readiness:
 
     @property
     def looks(self) -> bool:
-        """There is something to look for."""
+        """True while the pattern was not found."""
         return self.matches is not None and not self.seen
 
     @property
     def seconds(self) -> float:
-        """The time of the processor that looking has taken."""
+        """The processor time that the searches have taken."""
         return 0.0 if self.matches is None else self.matches.seconds
 
     async def look(self, lines: bytes) -> bool:
-        """Return true where one of ``lines`` matches, as a person reads it; at once where that is quick."""
+        """Return true if one of ``lines``, without control sequences, matches."""
         if self.matches is not None:
             plain = to_plain(lines)
             quick = self.matches.is_quick(len(plain))
@@ -325,5 +325,5 @@ class Readiness:
 
 
 def _to_tail_line(line: str) -> str:
-    """Return the beginning of a line as a person reads it; of one that is mostly not to be read, less."""
+    """Return the beginning of a line without control sequences."""
     return to_plain(line[: 4 * LONGEST_TAIL_LINE].encode()).decode()[:LONGEST_TAIL_LINE]

@@ -1,15 +1,15 @@
-"""Reading one run's console to its end.
+"""Follows the console of one run to its end.
 
-The order of events that matters: the watch attaches, then the start is asked for, so that every byte arrives;
-the stream ends, then the engine is looked at, so that an exit is told after the last line it printed. The end
-of the stream alone proves nothing: while the engine says that the process runs, the watch attaches again, and
-its ``Reader`` makes up for what was printed in between.
+The order of events: the follower attaches before the start is requested, so that every byte is read. When the
+stream ends, it inspects the container, so that an exit is reported after the last line of output. The end of
+the stream alone proves nothing: while the engine says that the process runs, the follower attaches again, and
+its ``Reader`` catches up on what was printed in between.
 
-An exit may be told by others, and recorded before the console was read: this task was waiting for the engine,
-or for an actor that had nothing to write on. Then it reads the engine's log to its end before it goes.
+The exit can be reported by another task and recorded before the console was read, while this task waited for
+the engine or for the journal. Then the follower reads the engine's log to its end when it is cancelled.
 
-The reader waits for nobody: what it reads goes into a ring, and a console that is full of input or of readers
-that don't read slows down neither it nor the process.
+The follower never waits for readers: the output goes into a ring buffer, and neither slow readers nor
+unread input slow it or the process down.
 """
 
 from collections.abc import Callable, Container
@@ -36,9 +36,9 @@ SEARCH_LIMIT = 0.25
 """Seconds of processor that the search of one chunk may take: the process waits for it, and so does a kill.
 A pattern that is so slow with what is printed is not looked for in the rest of the chunk."""
 SHORT = 4 * 1024
-"""Bytes of output that are no matter of turns."""
+"""Bytes of output that are processed without waiting for a turn."""
 GATHER_DELAY = 0.025
-"""Seconds in which a long unfinished line may grow: it is searched from its beginning each time."""
+"""Seconds between searches of a long unfinished line, which each begin at its start."""
 
 RESIZE_INTERVAL = 0.1
 """Seconds between two calls of the engine for the size of a terminal, however often a page is resized."""
@@ -72,7 +72,7 @@ class Follower:
         self._reader = Reader(self.engine, self.console, engine_id, self.live.life, self.clock)
 
     async def run(self, ref: Ref[Message]) -> Message:
-        """Read until the process is gone; return what the engine said of it then, once the start was told."""
+        """Read until the process has ended; return what the engine reports then, after ``up``."""
         before = self.console.run_starts[-1].life
         try:
             return await self._run(ref)
@@ -84,7 +84,9 @@ class Follower:
     async def _run(self, ref: Ref[Message]) -> Message:
         pattern = self.effect.pattern if self.effect.awaited else None
         readiness = Readiness(None if pattern is None else self.compile_pattern(pattern), self.live.ready)
-        if self.live.ready and self.effect.awaited:  # told to an incarnation that may not have recorded it
+        if (
+            self.live.ready and self.effect.awaited
+        ):  # the incarnation that it was reported to may not have recorded it
             await ref.tell(ReadinessReported(self.effect.run))
         async with self.console.reading:
             ended = await self._read_to_end(readiness, ref)
@@ -95,7 +97,7 @@ class Follower:
         return attrs.evolve(ended, tail=self.console.tail_of(self.live.life))
 
     async def _read_rest(self, lives: Container[str]) -> None:
-        """Read what the log has of a run that ended unread, unless the console has gone on from ``lives``."""
+        """Read the rest of a run that has ended from the log, unless a life outside ``lives`` has begun."""
         started_at = self.live.started_at
         if not self.live.ended or started_at is None or self.live.drained.is_set():
             return
@@ -144,9 +146,9 @@ class Follower:
                 self.console.close_input()
 
     async def _make_up(self, asked_at: float, readiness: Readiness, ref: Ref[Message]) -> bool:
-        """Read what was printed before the attachment; return true where there is nothing more to come.
+        """Read what was printed before the attachment; return true if no more output follows.
 
-        A process that ended before the attachment would never end its stream.
+        The stream of a process that ended before the attachment never ends.
         """
         engine_id = self.effect.engine_id
         snapshot = await self.engine.inspect(engine_id)
@@ -159,7 +161,7 @@ class Follower:
             return True
         seen = self.effect.awaited and bool(self.console.of_this_life)
         lines = await self._reader.make_up(snapshot.started_at, asked_at)
-        if seen:  # by whom readiness may not have been recorded
+        if seen:  # the readiness may not have been recorded
             backlog = await self.engine.backlog(engine_id, snapshot.started_at)
             lines = [each.text for each in await self.console.turns.run(to_log_lines(backlog))]
         await self._look_for_readiness(to_block(lines), readiness, ref)
@@ -183,7 +185,7 @@ class Follower:
             await ref.tell(ReadinessReported(self.effect.run))
 
     async def _look(self, block: Block, readiness: Readiness) -> bool:
-        """Return true where one of the lines, or the unfinished one, is the first that matches."""
+        """Return true if one of the lines, or the unfinished one, matches."""
         slices = [*to_slices(block.data, SLICE)] if block.count else []
         if partial := self.console.partial:
             slices.append(partial)
@@ -220,7 +222,7 @@ class Follower:
             await trio.sleep(RESIZE_INTERVAL)
 
     async def _ask(self) -> Ended | None:
-        """Return what the engine says of the process that stopped printing; None where it still runs."""
+        """Return how the process ended according to the engine; None if it still runs."""
         for seconds in _POLL_DELAYS:
             await trio.sleep(seconds)
             snapshot = await self.engine.inspect(self.effect.engine_id)
