@@ -4,8 +4,14 @@ import logging
 import re
 
 import httpx
+from quart import Response
 
 from lightd.access.log_limits import BURST
+from lightd.access.scopes import Node
+from lightd.http.app import make_app
+from lightd.http.openapi.document import to_document
+from lightd.http.route import Route, Section
+from lightd.http.transport.server import Address, open_server
 from tests.api.front import HEADERS, NO_VOLUME, TOKEN, open_api
 
 PING = "/api/v1/public/ping"
@@ -151,3 +157,36 @@ async def test_paths_of_strangers_are_cut_in_the_log_and_their_lines_counted(api
     assert BURST <= sum("characters cut)" in line for line in lines) < BURST + 50
     assert max(map(len, lines)) < 400
     assert any("more requests like those before were not logged" in line for line in lines)
+
+
+async def test_route_for_any_media_type_needs_a_token_and_no_vendor_header(api):
+    async def show(_):
+        return Response("lightd_up 1\n", content_type="text/plain")
+
+    route = Route(
+        method="GET",
+        path="/metrics",
+        permission="stats",
+        subject=Node,
+        handler=show,
+        name="show_metrics",
+        summary="Metrics",
+        any_media_type=True,
+    )
+    app = make_app(api.system, None, [route])
+    bearer = {"Authorization": HEADERS["Authorization"]}
+    async with open_server(app, [Address("127.0.0.1", 0)]) as served, httpx.AsyncClient() as client:
+        url = f"http://{served.addresses[0]}"
+        for accept in ("*/*", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5", ""):
+            answer = await client.get(f"{url}/metrics", headers={**bearer, "Accept": accept})
+            assert (answer.status_code, answer.text) == (200, "lightd_up 1\n")
+        for headers, path, status, code in (
+            ({}, "/metrics", 401, "unauthorized"),
+            (bearer, "/nowhere", 403, "vendor_header_required"),
+            (bearer, "/metrics?odd=1", 400, "invalid_request"),
+        ):
+            answer = await client.get(url + path, headers=headers)
+            assert (answer.status_code, answer.json()["code"]) == (status, code)
+    document = to_document((Section("Node", "", (route,)),))["paths"]["/metrics"]["get"]
+    assert document["security"] == [{"token": []}]
+    assert "vendor_header_required" not in document["responses"]["403"]["description"]

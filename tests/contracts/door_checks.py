@@ -43,6 +43,8 @@ async def check_every_route_is_closed(ask, token):
                 continue
             tried += 1
             for headers, status, code in refused:
+                if code == "vendor_header_required" and "security" in operation:
+                    continue  # it takes any media type
                 answer = await ask(method, path, headers)
                 found = (answer.status_code, answer.json()["code"])
                 guesses = {(401, "unauthorized"), GUESSED} if tried > 1 else {(401, "unauthorized")}

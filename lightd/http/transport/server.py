@@ -12,7 +12,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import errno
-import importlib.metadata
 import logging
 import math
 import socket as sockets
@@ -32,14 +31,10 @@ from quart_trio import QuartTrio
 from lightd.access.addresses import to_key
 from lightd.http.transport import quart_adapter, refusal
 from lightd.http.transport.connection import ABORT, Connection
+from lightd.http.transport.overrides import check_versions
 from lightd.http.transport.settings import Settings
 
-HYPERCORN = "0.18.0"
-if importlib.metadata.version("hypercorn") != HYPERCORN:
-    raise ImportError(
-        f"lightd.http changes Hypercorn {HYPERCORN} from inside, "
-        f"but {importlib.metadata.version('hypercorn')} is installed"
-    )
+check_versions()
 
 logger = logging.getLogger("lightd.http")
 
