@@ -214,7 +214,7 @@ async def open_journal(path: Path) -> AsyncIterator[SqliteJournal]:
     """Yield the journal in ``path``, without the containers that were deleted long ago."""
     async with open_sqlite_journal(path, Codec(), time.time) as journal:
         with suppress(JournalUnavailable):  # a full disk: there is time until the next start
-            await journal.beside(lambda connection: forget(connection, Codec(), time.time()))
+            await journal.between_commits(lambda connection: forget(connection, Codec(), time.time()))
         yield journal
 
 

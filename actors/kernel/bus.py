@@ -47,7 +47,7 @@ class Bus:
     _announced: int = 0
     _wake: Wake = attrs.field(factory=Wake)
     _pending: deque[_Pending] = attrs.field(factory=deque)
-    _work: trio.Event = attrs.field(factory=trio.Event)
+    _work: Wake = attrs.field(factory=Wake)
     _room: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(PENDING))
     _closing: bool = False
     on_announce: list[Callable[[Recorded], None]] = attrs.field(factory=list)
@@ -71,7 +71,7 @@ class Bus:
                 msg = "the journal is being closed"
                 raise JournalUnavailable(msg)
             self._pending.append(pending)
-            self._work.set()
+            self._work.notify()
             return await pending.records.wait()
 
     def subscribe(self, after: int, stream: str | None = None) -> "Subscription":
@@ -106,7 +106,6 @@ class Bus:
         with trio.CancelScope(shield=True):  # it ends by closing, after all publishers
             while not (self._closing and not self._pending):
                 if not self._pending:
-                    self._work = trio.Event()
                     await self._work.wait()
                     continue
                 batch = list(self._pending)
@@ -195,4 +194,4 @@ async def open_bus(journal: Journal) -> AsyncIterator[Bus]:
             yield bus
         finally:
             bus._closing = True  # noqa: SLF001 - as above
-            bus._work.set()  # noqa: SLF001 - as above
+            bus._work.notify()  # noqa: SLF001 - as above

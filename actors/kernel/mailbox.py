@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 import attrs
 import trio
 
+from actors.kernel.ephemeral import Wake
 from actors.kernel.journal import Recorded
 from actors.kernel.promise import Promise
 
@@ -83,18 +84,16 @@ class Mailbox(Generic[M]):
     """The reading end, used by one actor at a time."""
 
     _queue: deque[Envelope[M]] = attrs.field(factory=deque)
-    _arrived: trio.Event = attrs.field(factory=trio.Event)
-    _room: trio.Event = attrs.field(factory=trio.Event)
+    _arrived: Wake = attrs.field(factory=Wake)
+    _room: Wake = attrs.field(factory=Wake)
     _closed: ActorGone | None = None
 
     async def receive(self) -> Envelope[M]:
         """Return the oldest envelope; wait for one if it is empty."""
         while not self._queue:
-            self._arrived = trio.Event()
             await self._arrived.wait()
         envelope = self._queue.popleft()
-        self._room.set()
-        self._room = trio.Event()
+        self._room.notify()
         return envelope
 
     def close(self, reason: ActorGone) -> None:
@@ -102,8 +101,7 @@ class Mailbox(Generic[M]):
         self._closed = reason
         while self._queue:
             self._queue.popleft().fail(reason.again())
-        self._room.set()
-        self._room = trio.Event()
+        self._room.notify()
 
     def reopen(self) -> None:
         """Accept messages again."""
@@ -113,7 +111,7 @@ class Mailbox(Generic[M]):
         if len(self._queue) >= CAPACITY:
             return False
         self._queue.append(envelope)
-        self._arrived.set()
+        self._arrived.notify()
         return True
 
     async def _wait_room(self) -> None:

@@ -99,7 +99,7 @@ class Trail:
     _begun: list[tuple[Begun, Promise[None]]] = attrs.field(factory=list)
     _ended: list[tuple[Ended, Promise[None]]] = attrs.field(factory=list)
     _pending: list[Ended] = attrs.field(factory=list)
-    _work: trio.Event = attrs.field(factory=trio.Event)
+    _work: Wake = attrs.field(factory=Wake)
     _recovered: bool = False
     _closing: bool = False
 
@@ -111,7 +111,7 @@ class Trail:
         call.number = next(self._numbers)
         written: Promise[None] = Promise()
         self._begun.append((Begun(call.number, call.asked), written))
-        self._work.set()
+        self._work.notify()
         try:
             await written.wait()
         except JournalUnavailable:
@@ -140,7 +140,7 @@ class Trail:
             written.set(None)
             return written
         self._ended.append((Ended(call.number, call.asked, outcome), written))
-        self._work.set()
+        self._work.notify()
         return written
 
     def _exceeds_refusals(self, token_id: str) -> bool:
@@ -169,7 +169,6 @@ class Trail:
         with trio.CancelScope(shield=True):  # it ends by closing, after all callers
             while not (self._closing and not self._begun and not self._ended):
                 if not self._begun and not self._ended:
-                    self._work = trio.Event()
                     with trio.move_on_after(RETRY if self._pending else float("inf")):
                         await self._work.wait()
                 await self._write_all()
@@ -270,4 +269,4 @@ async def open_trail(table: Table, clock: Callable[[], float]) -> AsyncIterator[
             yield trail
         finally:
             trail._closing = True  # noqa: SLF001 - as above
-            trail._work.set()  # noqa: SLF001 - as above
+            trail._work.notify()  # noqa: SLF001 - as above

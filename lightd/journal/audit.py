@@ -6,13 +6,13 @@ later record is. A request that was executed gets its response only after its en
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from collections.abc import Sequence
+from typing import Final
 
 import attrs
 
 from lightd.audit.entry import INTERRUPTED, Asked, Begun, Ended, Entry, Outcome
-from lightd.journal.cursors import Writer
+from lightd.journal.tables import Writer, in_transaction
 
 AUDIT: Final = """
 CREATE TABLE audit (
@@ -51,7 +51,6 @@ _PRUNE = """
     DELETE FROM audit WHERE seq IN (SELECT seq FROM audit ORDER BY seq LIMIT ?)
     AND (at < ? OR seq <= (SELECT max(seq) FROM audit) - ?)
 """
-T = TypeVar("T")
 
 
 @attrs.frozen
@@ -71,10 +70,10 @@ class SqliteAudit:
                     connection.execute(_INTERRUPT)
                     connection.execute("DELETE FROM audit_begun")
 
-                in_one(connection, work, wait=True)
+                in_transaction(connection, work, synced=True)
             return int(found)
 
-        return await self._writer.beside(interrupt)
+        return await self._writer.between_commits(interrupt)
 
     async def write(self, begun: Sequence[Begun], ended: Sequence[Ended]) -> None:
         """Write requests that begin and that have ended; see ``Table.write``."""
@@ -88,9 +87,9 @@ class SqliteAudit:
                 numbers = [(one.number,) for one in ended if one.number is not None]
                 connection.executemany("DELETE FROM audit_begun WHERE number = ?", numbers)
 
-            in_one(connection, work, wait=done)
+            in_transaction(connection, work, synced=done)
 
-        await self._writer.beside(write)
+        await self._writer.between_commits(write)
 
     async def read(self, since: int, limit: int) -> Sequence[Entry]:
         """Return entries; see ``Table.read``."""
@@ -99,30 +98,14 @@ class SqliteAudit:
             rows = connection.execute(_READ, (since, limit)).fetchall()
             return [Entry(row[0], Asked(*row[1:7]), Outcome(*row[7:])) for row in rows]
 
-        return await self._writer.beside(read)
+        return await self._writer.between_commits(read)
 
     async def prune(self, before: float, most: int, limit: int) -> int:
         """Delete the oldest entries; see ``Table.prune``."""
 
         def prune(connection: sqlite3.Connection) -> int:
-            return in_one(
-                connection, lambda: connection.execute(_PRUNE, (limit, before, most)).rowcount, wait=False
+            return in_transaction(
+                connection, lambda: connection.execute(_PRUNE, (limit, before, most)).rowcount, synced=False
             )
 
-        return await self._writer.beside(prune)
-
-
-def in_one(connection: sqlite3.Connection, work: Callable[[], T], *, wait: bool) -> T:
-    """Run ``work`` in one transaction and return its result; with ``wait`` it is synced to disk."""
-    if not wait:
-        connection.execute("PRAGMA synchronous = NORMAL")
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        done = work()
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        if not wait:
-            connection.execute("PRAGMA synchronous = FULL")
-    return done
+        return await self._writer.between_commits(prune)

@@ -39,9 +39,9 @@ from actors.portpool.decider import DECIDER as PORTPOOL
 from actors.tokens.actor import STREAM as TOKENS_STREAM
 from actors.tokens.condensed import condense as condense_tokens
 from actors.tokens.decider import DECIDER as TOKENS
-from lightd.journal.audit import in_one
 from lightd.journal.codec import Codec
 from lightd.journal.reading import BEYOND
+from lightd.journal.tables import in_transaction
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class Store(Protocol):
     async def look(self, query: str, *values: str | float) -> list[Any]:
         """Return the rows of ``query``."""
 
-    async def beside(self, work: Callable[[sqlite3.Connection], None]) -> None:
+    async def between_commits(self, work: Callable[[sqlite3.Connection], None]) -> None:
         """Run ``work(connection)`` between two commits."""
 
 
@@ -173,7 +173,7 @@ class Compactor:
         if not old or (len(old) == 1 and isinstance(old[0].event, Condensed)):
             return False
         work = await trio.to_thread.run_sync(self._fold, condenser, old)
-        await self._store.beside(work)
+        await self._store.between_commits(work)
         return True
 
     def _fold(self, condenser: Condenser, old: Sequence[Recorded]) -> Callable[[sqlite3.Connection], None]:
@@ -190,7 +190,7 @@ class Compactor:
             connection.execute(_REPLACE, row)
             connection.execute(_DROP, (old[-1].stream, view.version))
 
-        return lambda connection: in_one(connection, lambda: replace(connection), wait=False)
+        return lambda connection: in_transaction(connection, lambda: replace(connection), synced=False)
 
     async def _drop_texts(self, stream: str) -> bool:
         """Remove printed lines from one step of older exits; return false if none has any."""
@@ -198,10 +198,10 @@ class Compactor:
         changed = await trio.to_thread.run_sync(self._without_texts, rows)
 
         def change(connection: sqlite3.Connection) -> None:
-            in_one(connection, lambda: connection.executemany(_CHANGE, changed), wait=False)
+            in_transaction(connection, lambda: connection.executemany(_CHANGE, changed), synced=False)
 
         if changed:
-            await self._store.beside(change)
+            await self._store.between_commits(change)
         return bool(changed)
 
     def _without_texts(
@@ -245,7 +245,7 @@ def forget(connection: sqlite3.Connection, codec: Codec, now: float) -> int:
         connection.executemany("DELETE FROM cursors WHERE stream = ?", servers)
 
     if gone:
-        in_one(connection, work, wait=True)
+        in_transaction(connection, work, synced=True)
     return len(gone)
 
 

@@ -6,12 +6,12 @@ a saved cursor refers to, because both are written to the same write-ahead log, 
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping
-from typing import Protocol, TypeVar
+from collections.abc import Mapping
 
 import attrs
 
 from actors.remotesync.cursors import Cursor
+from lightd.journal.tables import Writer, in_transaction
 
 CURSORS = """
 CREATE TABLE cursors (
@@ -21,15 +21,6 @@ CREATE TABLE cursors (
     PRIMARY KEY (name, stream)
 ) STRICT, WITHOUT ROWID;
 """
-
-T = TypeVar("T")
-
-
-class Writer(Protocol):
-    """The open journal."""
-
-    async def beside(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Return ``work(connection)``, run between two commits. Raises ``JournalUnavailable``."""
 
 
 @attrs.frozen
@@ -45,7 +36,7 @@ class SqliteCursorStore:
             query = "SELECT stream, place FROM cursors WHERE name = ?"
             return dict(connection.execute(query, (name,)).fetchall())
 
-        found = await self._writer.beside(load)
+        found = await self._writer.between_commits(load)
         position = found.pop("", None)
         return None if position is None else Cursor(position, found)
 
@@ -56,15 +47,10 @@ class SqliteCursorStore:
         gone = [(name, stream) for stream, value in values.items() if value is None]
 
         def save(connection: sqlite3.Connection) -> None:
-            connection.execute("PRAGMA synchronous = NORMAL")
-            try:
-                connection.execute("BEGIN IMMEDIATE")
+            def work() -> None:
                 connection.executemany("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", kept)
                 connection.executemany("DELETE FROM cursors WHERE name = ? AND stream = ?", gone)
-                connection.execute("COMMIT")
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                connection.execute("PRAGMA synchronous = FULL")
 
-        await self._writer.beside(save)
+            in_transaction(connection, work, synced=False)
+
+        await self._writer.between_commits(save)

@@ -120,7 +120,7 @@ class SqliteJournal:
         """Return the rows of ``query``; does not wait for commits. Raises ``JournalUnavailable``."""
         return await self._reader.look(query, values)
 
-    async def beside(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def between_commits(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return ``work(connection)``, run between two commits; it must leave no transaction open.
 
         Raises ``JournalUnavailable``.

@@ -150,7 +150,9 @@ async def test_followers_that_are_far_behind_pass_over_what_was_condensed(journa
         assert isinstance(seen[0].event, condensed.Condensed)
         assert await scene.bus.since(CRASHING, 0, 1) == [seen[0]]
         ahead = scene.bus.subscribe(scene.bus.head - 1)
-        await scene.journal.beside(lambda db: db.execute("DELETE FROM records WHERE position = 4005"))
+        await scene.journal.between_commits(
+            lambda db: db.execute("DELETE FROM records WHERE position = 4005")
+        )
         assert await ahead.poll() == ()  # nothing there is left to see
         assert ahead.position == scene.bus.head
 
@@ -205,7 +207,7 @@ async def test_deleted_container_is_condensed_then_forgotten_but_never_the_newes
         assert (await replay(DECIDER, scene.bus, CRASHING)).state.ended == 6
         await scene.add("container-c", *gone)
         scene.clock.now += FORGOTTEN + 1
-        assert await scene.journal.beside(lambda db: forget(db, Codec(), scene.clock.now)) == 1
+        assert await scene.journal.between_commits(lambda db: forget(db, Codec(), scene.clock.now)) == 1
         assert await scene.journal.streams("") == [CRASHING, "container-c"]  # one lives, one is the newest
     async with open_scene(journal_path, scene.clock) as scene:
         assert scene.journal.head == 19
@@ -219,7 +221,7 @@ async def test_stream_that_can_not_be_read_is_left_alone(journal_path):
     async with open_scene(journal_path) as scene:
         await scene.add(CRASHING, *BEGIN)
         await scene.crashes(400)
-        await scene.journal.beside(
+        await scene.journal.between_commits(
             lambda db: db.execute("UPDATE records SET kind = 'odd' WHERE position = 2")
         )
         await scene.compactor._compact_all([CRASHING, "volumes"])
