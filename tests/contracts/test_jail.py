@@ -19,7 +19,9 @@ from tests.contracts import (
 from tests.support import soak
 from tests.support.scene import Scene, open_scene
 
-RESOLVERS = [resolve.in_kernel, resolve.by_walking]
+# On the newest Python one of them is enough: what differs there is in archives, which both have.
+OTHER = [pytest.mark.one_python] if resolve.best() is resolve.in_kernel else []
+RESOLVERS = [resolve.in_kernel, pytest.param(resolve.by_walking, marks=OTHER)]
 
 
 def checks(module: object) -> list[Callable[[Scene], None]]:

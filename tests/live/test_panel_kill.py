@@ -24,7 +24,7 @@ from tests.support.builders import a_spec
 from tests.support.daemon import PATIENCE, TOKEN
 from tests.support.doubles.panel import CUT, Answer, behave, open_panel
 
-SERVERS, CYCLES, KILLS = (200, 25, 20) if "LIGHTD_PANEL_FULL" in os.environ else (40, 10, 5)
+SERVERS, CYCLES, KILLS = (200, 25, 20) if "LIGHTD_PANEL_FULL" in os.environ else (40, 5, 5)
 SPELL = 0.3
 """Seconds, by the mean, for which the panel is up, and then as long down."""
 AGAIN = 2

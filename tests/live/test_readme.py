@@ -81,9 +81,12 @@ def test_every_command_of_the_readme_works_as_it_stands(clone):
     (clone / ".venv/bin/nox").write_text(NOX)
     (clone / ".venv/bin/nox").chmod(0o755)
     asked = [line.split()[2:] for line in run(clone, tests).splitlines() if line.startswith("nox --sessions")]
-    assert asked[:2] == [["lint", "typing", "docs"], ["tests", "newest", "--install-only"]]
-    assert [each[0] for each in asked[2:]] == ["tests", "live", "live", "tests", "newest", "cover"]
-    api, others, apart, rest = ([word for word in each[1:] if word != "--"] for each in asked[2:6])
+    assert asked[:2] == [["tests", "newest", "--install-only"], ["lint", "typing", "docs"]]
+    assert [each[0] for each in asked[2:]] == ["tests", "tests", "live", "live", "newest", "newest", "cover"]
+    api, rest, others, apart, one, other = (
+        [word for word in each[1:] if word != "--"] for each in asked[2:8]
+    )
     assert others == ["tests/live", "tests/contracts", *(f"--ignore={path}" for path in apart)]
     assert rest == [f"--ignore={path}" for path in api]
     assert all((ROOT / path).exists() for path in (*apart, *api))
+    assert f"CAN_DIFFER = {json.dumps([*one, *other])}\n" in (ROOT / "noxfile.py").read_text()

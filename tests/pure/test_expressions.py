@@ -96,13 +96,33 @@ def uses(module, line):
         for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
         if isinstance(target, ast.Name)
     }
-    return {
+    return methods_of_parameters(tree, names) | {
         node.attr
         for tree in trees().values()
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute)
         and node.attr in METHODS
         and getattr(node.value, "id", getattr(node.value, "attr", None)) in names
+    }
+
+
+def methods_of_parameters(tree, names):
+    """The methods that functions of a module call of a pattern that they are given under one of ``names``."""
+    functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    given = [
+        (functions[call.func.id], parameter.arg)
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in functions
+        for argument, parameter in zip(call.args, functions[call.func.id].args.args, strict=False)
+        if isinstance(argument, ast.Name) and argument.id in names
+    ]
+    return {
+        node.attr
+        for function, parameter in given
+        for node in ast.walk(function)
+        if isinstance(node, ast.Attribute)
+        and node.attr in METHODS
+        and getattr(node.value, "id", None) == parameter
     }
 
 
