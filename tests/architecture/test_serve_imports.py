@@ -9,6 +9,8 @@ import pytest
 from lightd.cli.unused_modules import UNUSED
 
 NOT_LOADED = UNUSED | {
+    "aiodocker",
+    "aiohttp",
     "argcomplete",
     "hpack",
     "lightd.cli.commands.run",

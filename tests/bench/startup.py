@@ -64,7 +64,7 @@ def open_fresh(folder: Path) -> Iterator[Fresh]:
     child = subprocess.Popen(
         [sys.executable, "-m", "lightd", "serve", "--config", config, "--log-format", "json"],
         stderr=subprocess.DEVNULL,
-        cwd=Path(__file__).parents[2],
+        cwd=folder,
     )
     try:
         _list_containers(port, begun + PATIENCE)

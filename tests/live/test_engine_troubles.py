@@ -11,7 +11,7 @@ import trio
 from actors.container import messages
 from actors.container.state import Phase
 from actors.kernel.journal import MemoryJournal
-from lightd.engines.docker import calls
+from lightd.engines.docker import client
 from tests.rig import engine
 from tests.simulated.world import open_daemon
 from tests.support.daemon import USER, inspect, serving, settled
@@ -165,7 +165,7 @@ async def check_others(daemon, new):
 @asynccontextmanager
 async def open_hasty(docker, tmp_path, monkeypatch):
     """A fleet that waits two seconds for an answer of its engine, which is behind a proxy."""
-    monkeypatch.setattr(calls, "DEADLINES", aiohttp.ClientTimeout(total=2))
+    monkeypatch.setattr(client, "DEADLINES", aiohttp.ClientTimeout(total=2))
     node = f"live-{uuid.uuid4()}"
     volume = tmp_path / "volumes" / str(uuid.uuid4())
     volume.mkdir(parents=True)

@@ -1,30 +1,25 @@
-"""Short calls to the Docker Engine: aiodocker beyond the bridge, and one table for its errors.
+"""Short calls to the Docker Engine: a client beyond the bridge, loaded and opened by the first call.
 
-The client is made without the engine, and works as soon as there is one. The API version is agreed on at
-the first call and again after every ``EngineUnavailable``: an engine may come back as another release.
+It is opened without the engine, and works as soon as there is one. The API version is agreed on at the first
+call and again after every ``EngineUnavailable``: an engine may come back as another release.
 """
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import aiodocker
-import aiohttp
 import attrs
 import trio
 
 from actors.container.engine import EngineUnavailable
 from lightd.engines.docker.bridge import Bridge
-from lightd.engines.docker.translate import Refused, to_version
+from lightd.engines.docker.translate import to_version
 
-# `limit`: with none free, later calls wait `connect` seconds. Streams have connections of their own.
-CONNECTIONS: Final = 32
-DEADLINES: Final = aiohttp.ClientTimeout(total=60, connect=10, sock_connect=5)
+if TYPE_CHECKING:
+    from lightd.engines.docker.client import Client
 
 LEAVING: Final = 3.0
-
-UNREACHABLE: Final = 900  # aiodocker's own status
 
 
 @attrs.define(eq=False)
@@ -32,19 +27,20 @@ class Calls:
     """Asks the engine; made by ``open_calls``."""
 
     _bridge: Bridge
-    _docker: aiodocker.Docker
+    _socket_path: str
+    _client: "Client | None" = None
     _version: str | None = None
     _agreeing: trio.Lock = attrs.field(factory=trio.Lock)
 
     async def get(self, path: str, **params: str) -> Any:  # noqa: ANN401 - JSON
         """What the engine has at ``path``. Raises ``EngineUnavailable`` or ``Refused``, like ``change``."""
         await self.version()
-        return await self._mapped(self._bridge.run, "GET", path, params, None)
+        return await self._ask(self._bridge.run, "GET", path, params)
 
     async def post(self, path: str, **params: str) -> Any:  # noqa: ANN401 - JSON
         """Have the engine do something that may be given up on; it may happen all the same."""
         await self.version()
-        return await self._mapped(self._bridge.run, "POST", path, params, None)
+        return await self._ask(self._bridge.run, "POST", path, params)
 
     async def change(
         self, method: str, path: str, data: Mapping[str, Any] | None = None, **params: str
@@ -55,7 +51,7 @@ class Calls:
         that it has ended.
         """
         await self.version()
-        return await self._mapped(self._bridge.run_to_end, method, path, params, data)
+        return await self._ask(self._bridge.run_to_end, method, path, params, data)
 
     def leave(self) -> None:
         """Wait for no answer longer than ``LEAVING`` seconds from now on."""
@@ -64,73 +60,39 @@ class Calls:
     async def version(self) -> str:
         """The agreed API version, as a path begins with it: ``v1.41``."""
         async with self._agreeing:
+            if self._client is None:
+                self._client = await self._bridge.run_to_end(_open_client, self._socket_path)
             if self._version is None:
-                answer = await self._mapped(self._bridge.run, "GET", "version", {}, None, versioned=False)
-                self._version = self._docker.api_version = to_version(answer)
+                answer = await self._ask(self._bridge.run, "GET", "version", {}, versioned=False)
+                self._version = self._client.docker.api_version = to_version(answer)
             return self._version
 
-    async def _mapped(
-        self,
-        run: Any,  # noqa: ANN401 - one of the bridge's two
-        method: str,
-        path: str,
-        params: Mapping[str, str],
-        data: Mapping[str, Any] | None,
-        *,
-        versioned: bool = True,
-    ) -> Any:  # noqa: ANN401 - JSON
-        query = partial(
-            self._docker._query_json,  # noqa: SLF001 - public ones have no deadlines, leave answers unread
-            path,
-            method,
-            params=params,
-            data=data,
-            versioned_api=versioned,
-        )
+    async def _ask(self, run: Any, *request: Any, **options: Any) -> Any:  # noqa: ANN401 - as ``Client.ask``
+        assert self._client is not None  # noqa: S101 - ``version`` has opened it
         try:
-            return await run(query)
-        except aiodocker.DockerError as error:
-            if error.status not in {UNREACHABLE, 503}:
-                raise Refused(error.status, error.message) from None
-            reason = _to_reason(error) if error.status == UNREACHABLE else error.message
-        except TimeoutError:
-            reason = "it took too long"
-        except (aiohttp.ClientError, OSError) as error:
-            reason = type(error).__name__
-        except (ValueError, TypeError, KeyError):
-            reason = "what answers is no engine"
-        self._version = None
-        raise EngineUnavailable(f"The engine does not answer: {reason}")
+            return await run(partial(self._client.ask, *request, **options))
+        except EngineUnavailable:
+            self._version = None
+            raise
+
+    async def close(self) -> None:
+        """Close the connections that are kept."""
+        if self._client is not None:
+            await self._bridge.run(self._client.close)
 
 
-def _to_reason(error: aiodocker.DockerError) -> str:
-    """Why nobody is at the socket, as the system says it: nothing is there, or it is not open to us."""
-    told: str | None = getattr(getattr(error.__context__, "os_error", None), "strerror", None)
-    return f"it can't be reached: {told}" if told else "it can't be reached"
+async def _open_client(socket_path: str) -> "Client":
+    from lightd.engines.docker import client  # noqa: PLC0415 - the asyncio thread loads it, see there
+
+    return await client.open_client(socket_path)
 
 
 @asynccontextmanager
 async def open_calls(bridge: Bridge, socket_path: str) -> AsyncIterator[Calls]:
     """A client for the engine at the socket, which need not be there yet."""
-    session = await bridge.run(_open_session, socket_path)
+    calls = Calls(bridge, socket_path)
     try:
-        yield Calls(bridge, await bridge.run(_make_docker, session))
+        yield calls
     finally:
         with trio.move_on_after(2, shield=True):
-            await bridge.run(session.close)
-
-
-async def _open_session(socket_path: str) -> aiohttp.ClientSession:
-    connector = aiohttp.UnixConnector(socket_path, limit=CONNECTIONS)
-    return aiohttp.ClientSession(connector=connector, timeout=DEADLINES, read_bufsize=1 << 20)
-
-
-async def _make_docker(session: aiohttp.ClientSession) -> aiodocker.Docker:
-    # The version stands for "not agreed on yet"; aiodocker's own "auto" asks once for each first call.
-    return aiodocker.Docker(
-        "unix://localhost",
-        connector=session.connector,
-        session=session,
-        timeout=DEADLINES,
-        api_version="v1.41",
-    )
+            await calls.close()
