@@ -11,7 +11,7 @@ from actors.container.decider import DECIDER, decide, to_effects
 from actors.container.events import Follow
 from actors.container.evolve import evolve
 from actors.container.spec import Limits
-from actors.container.state import PHASES, Change, Exit, Kind, Outcome, Phase, Stage, State
+from actors.container.state import PHASES, Change, Exit, Kind, Phase, Stage, State
 from actors.kernel.decider import Rejection
 from tests.support.builders import exited, lost, missed
 from tests.support.given import (
@@ -689,24 +689,18 @@ def test_every_event_is_in_the_table():
     assert {event for traits in PHASES.values() for event in traits.leads} == ALL_EVENTS
 
 
-def test_phases_of_each_stage_and_outcome():
-    by_stage = {stage: {phase for phase in Phase if PHASES[phase].stage is stage} for stage in Stage}
-    assert by_stage == {
-        Stage.GONE: {Phase.ABSENT, Phase.DELETED},
-        Stage.INSTALLING: {Phase.PULLING, Phase.SCRIPTING, Phase.CREATING},
-        Stage.FAILED: {Phase.FAILED},
-        Stage.DOWN: {Phase.OFFLINE, Phase.WAITING},
-        Stage.STARTING: {Phase.STARTING},
-        Stage.UP: {Phase.LOADING, Phase.RUNNING},
-        Stage.ENDING: {Phase.STOPPING, Phase.KILLING},
-        Stage.CHANGING: {Phase.REINSTALLING, Phase.BUILDING, Phase.REPLACING},
-        Stage.DELETING: {Phase.DELETING},
-    }
-    assert {phase for phase in Phase if PHASES[phase].up} == by_stage[Stage.UP] | by_stage[Stage.ENDING]
-    assert {phase for phase in Phase if PHASES[phase].outcome is Outcome.DOWN} == {
-        Phase.OFFLINE,
-        Phase.FAILED,
-    }
+@pytest.mark.parametrize("phase", list(Phase))
+def test_stage_of_a_phase_agrees_with_the_events_that_it_can_record(phase):
+    leads, traits = PHASES[phase].leads, PHASES[phase]
+    assert (traits.stage is Stage.GONE) == (events.Created in leads)
+    assert (traits.stage is Stage.INSTALLING) == (events.InstallationFailed in leads)
+    assert (traits.stage is Stage.FAILED) == (events.InstallationRepeated in leads)
+    assert (traits.stage is Stage.DOWN) == (events.FoundRunning in leads)
+    assert (traits.stage is Stage.STARTING) == (events.Started in leads)
+    assert traits.up == (events.Exited in leads)
+    assert traits.in_run == (events.KillRequested in leads)
+    assert (traits.stage is Stage.CHANGING) == (events.ChangeAbandoned in leads)
+    assert (traits.stage is Stage.DELETING) == (events.Deleted in leads)
 
 
 @pytest.mark.parametrize("phase", list(Phase))
