@@ -234,7 +234,7 @@ async def test_command_that_is_under_way_already_is_an_operation_that_ends_with_
     assert told["status"] == "failed"
 
 
-async def test_only_the_newest_of_such_operations_are_remembered(api, monkeypatch):
+async def test_operations_that_change_nothing_are_remembered_up_to_a_bound(api, monkeypatch):
     monkeypatch.setattr("lightd.api.operations.REMEMBERED", 2)
     await api.create()
     answers = [await api.power("stop") for _ in range(3)]

@@ -218,7 +218,7 @@ async def test_viewer_that_comes_back_is_told_the_events_since(api):
             assert (await console.next())["data"] == "exit"
 
 
-async def test_viewer_for_whom_nothing_to_be_shown_happened_is_told_the_state(api):
+async def test_viewer_without_missed_events_is_sent_the_state(api):
     api.faults.gates["create_server"] = trio.Event()
     await api.post("/containers", await api.a_body())
     member = api.system.fleet.get("s1")
@@ -228,7 +228,7 @@ async def test_viewer_for_whom_nothing_to_be_shown_happened_is_told_the_state(ap
         assert (await console.next())["data"] == "installing"
 
 
-async def test_stats_are_sent_when_they_changed_and_at_once_to_whoever_comes(api, monkeypatch):
+async def test_stats_are_sent_when_they_changed_and_at_once_to_a_new_viewer(api, monkeypatch):
     shown = {"memory": 1000}
 
     def sample(_container, _now):

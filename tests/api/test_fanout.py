@@ -131,7 +131,9 @@ async def a_printer(api, **options):
     return Printer(api.system.fleet.get("s1").console, **options)
 
 
-async def test_million_lines_reach_everybody_in_order_whoever_is_slow_stuck_leaving_or_resuming(watched):
+async def test_million_lines_reach_every_viewer_in_order_while_others_are_slow_stuck_leaving_or_resuming(
+    watched,
+):
     printer = await a_printer(watched)
     last = printer.console.lines.last + 50_000
     healthy, others, finished = [], [], trio.Event()
@@ -186,7 +188,7 @@ async def test_million_lines_reach_everybody_in_order_whoever_is_slow_stuck_leav
     assert sum(watcher.lines for watcher in healthy + others) > 1_000_000  # each checked for its place
 
 
-async def test_one_who_was_stuck_is_told_the_gap_and_every_event_in_it(watched, monkeypatch):
+async def test_viewer_that_was_stuck_is_sent_the_gap_and_every_event_in_it(watched, monkeypatch):
     monkeypatch.setattr(feeds, "FRAMES", 50)
     printer = await a_printer(watched, width=1000)
     member = watched.system.fleet.get("s1")
@@ -299,7 +301,7 @@ async def dawdle(_viewer):
     await trio.sleep(0.5)
 
 
-async def test_nodes_stream_tells_one_who_was_behind_every_event(watched, monkeypatch):
+async def test_nodes_stream_sends_a_viewer_that_was_behind_every_event(watched, monkeypatch):
     monkeypatch.setattr(feeds, "FRAMES", 2)
     await watched.create("s1", start_pattern="Ready")
     async with watching(watched, path="", window=4096) as slow, watching(watched, path="") as well:

@@ -181,7 +181,7 @@ async def test_creation_that_the_journal_holds_up_is_given_up_after_a_while(api,
     api.journal.gate.set()
 
 
-async def test_bug_that_shows_after_whoever_asked_has_left_is_in_the_log(api, monkeypatch, caplog):
+async def test_bug_that_shows_after_its_caller_has_left_is_logged(api, monkeypatch, caplog):
     gate = trio.Event()
 
     async def create(*_):

@@ -199,7 +199,7 @@ async def test_monitoring_is_switched_while_it_runs(api):
 
 
 @pytest.mark.parametrize("bad", [False, True])
-async def test_hangup_reloads_and_says_in_the_log_what_became_of_it(api, caplog, bad):
+async def test_hangup_reloads_and_logs_the_result(api, caplog, bad):
     caplog.set_level(logging.INFO)
     api.rewrite(monitoring={"interval_ms": 7 if bad else 200}, server={"host": "127.0.0.9"})
     await daemon._reload(api.system)

@@ -79,7 +79,7 @@ def _at_full_speed(monkeypatch):
     monkeypatch.setattr(compaction, "PAUSE_FACTOR", 0.0)
 
 
-async def test_crash_loop_is_condensed_to_the_state_that_it_adds_up_to(journal_path):
+async def test_crash_loop_is_condensed_to_its_state(journal_path):
     async with open_scene(journal_path) as scene:
         await scene.add(CRASHING, *BEGIN)
         await scene.crashes(1000)

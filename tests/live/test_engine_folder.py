@@ -42,7 +42,7 @@ def test_hand_over_without_root_is_refused_in_a_sentence(own, volume_path, monke
         folder.hand_over(str(volume_path), str(own), 1, OTHER)
 
 
-def test_files_are_readable_by_whoever_the_container_runs_as(own):
+def test_files_are_readable_by_the_containers_user(own):
     before = os.umask(0o077)
     try:
         folder.write_files(str(own), {"entrypoint.sh": "two", "install.sh": "\udce9"})

@@ -90,7 +90,7 @@ async def linked(docker, example_panel, tmp_path):
         yield daemon
 
 
-async def test_example_panel_knows_what_became_of_every_installation(example_panel, linked):
+async def test_example_panel_knows_the_result_of_every_installation(example_panel, linked):
     good, bad = f"{linked.node}-good", f"{linked.node}-bad"
     await linked.create(good, install_script="echo hello")
     volume = await linked.volume()

@@ -220,7 +220,7 @@ def test_root_is_warned_where_links_would_give_files_away(tmp_path, monkeypatch,
     assert "limits of cpu, memory, pids are not enforced" in caplog.text
 
 
-def test_process_engine_without_root_warns_whom_programs_run_as(caplog):
+def test_process_engine_without_root_warns_which_user_programs_run_as(caplog):
     host_module._warn(groups.Groups({}, groups.NEEDED), Owner(7, 8))
     assert "every program runs as 7:8" in caplog.text
     assert "are not enforced" not in caplog.text

@@ -405,7 +405,7 @@ def test_timer_of_an_earlier_run_is_stale():
 
 @pytest.mark.parametrize("past", [STOPPING, KILLING])
 @pytest.mark.parametrize("code", [0, 1, 143, 137])
-def test_exit_that_was_asked_for_is_expected_whoever_tells_of_it(past, code):
+def test_exit_that_was_asked_for_is_expected_from_any_report(past, code):
     snapshot = attrs.evolve(CLEAN, exit_code=code)
     for report in (messages.EndReported(1, snapshot), messages.Inspected(snapshot)):
         assert then(past, report) == (exited(code=code, expected=True),)

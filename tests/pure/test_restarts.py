@@ -216,7 +216,7 @@ def test_crash_at_an_unknown_time_is_dated_by_what_is_known():
     assert story.state.restarts == (moment, story.began)
 
 
-def test_restart_that_comes_to_nothing_is_tried_again_until_it_is_a_loop():
+def test_restart_that_fails_is_tried_again_until_it_is_a_loop():
     story = a_story(most=2)
     story.crash()
     story.elapse()

@@ -282,7 +282,7 @@ async def is_dropped(stream):
 FEW = {"max_connections": 3, "reserved_connections": 1, "exempt_addresses": frozenset()}
 
 
-async def test_silent_strangers_make_room_for_whoever_comes_the_oldest_first(opened):
+async def test_silent_connections_are_closed_for_new_ones_the_oldest_first(opened):
     async with opened(**FEW) as server, stranger(server, 2) as first, stranger(server, 3) as second:
         await wait_until(lambda: server.connections == 2)
         async with stranger(server, 4) as third:

@@ -447,7 +447,7 @@ async def test_start_that_is_called_off_ends_in_rest_however_slow_the_engine_is(
 
 @pytest.mark.parametrize("answer", [slowly, answering_slowly], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("step", ["attach", "inspect", "start", "remove"])
-async def test_container_that_is_deleted_while_it_starts_is_gone_for_good(autojump_clock, step, answer):
+async def test_container_that_is_deleted_while_it_starts_never_comes_back(autojump_clock, step, answer):
     async with open_world() as world:
         await world.create()
         await world.wait(Phase.OFFLINE)

@@ -236,7 +236,7 @@ class FullPage(Page):
         Page.write_nowait(self, framed)
 
 
-async def test_stats_keep_their_place_among_lines_and_events_also_for_one_who_is_behind(autojump_clock):
+async def test_stats_keep_their_place_among_lines_and_events_for_a_slow_viewer_too(autojump_clock):
     async with open_watched() as (world, stations, page), trio.open_nursery() as nursery:
         member, late = world.member(), FullPage()
         nursery.start_soon(look_on, stations, member, late)

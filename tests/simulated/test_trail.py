@@ -200,7 +200,9 @@ async def test_trail_opens_on_a_full_disk_and_numbers_of_an_earlier_life_are_not
     assert [entry.outcome.code for entry in table.entries] == [INTERRUPTED, None]
 
 
-async def test_old_and_the_many_are_forgotten_at_the_start_on_a_change_and_every_hour(table, autojump_clock):
+async def test_old_and_surplus_entries_are_forgotten_at_the_start_on_a_change_and_every_hour(
+    table, autojump_clock
+):
     day = trails.DAY
     await table.write([], [ended(at=number * day) for number in range(3000)])
     table.now = 3000 * day
