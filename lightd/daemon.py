@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -58,6 +59,7 @@ from lightd.http.app import make_app
 from lightd.http.live.hub import open_hub
 from lightd.http.panel_import import to_adopt
 from lightd.http.transport.server import Address, open_server
+from lightd.journal import identity
 from lightd.journal.audit import SqliteAudit
 from lightd.journal.codec import Codec
 from lightd.journal.compaction import Compactor, forget
@@ -139,6 +141,7 @@ async def open_system(
         open_journal(config.storage.base_path / "lightd.db") as journal,
         open_bus(journal) as bus,
         open_trail(SqliteAudit(journal), time.time) as trail,
+        open_ownership(journal, policy),
         open_engine(config, inside, policy) as engine,
         open_supervisor() as supervisor,
         open_store(config, bus, supervisor) as (volumes, folders, quotas),
@@ -216,6 +219,17 @@ async def open_journal(path: Path) -> AsyncIterator[SqliteJournal]:
         with suppress(JournalUnavailable):  # a full disk: there is time until the next start
             await journal.between_commits(lambda connection: forget(connection, Codec(), time.time()))
         yield journal
+
+
+@asynccontextmanager
+async def open_ownership(journal: SqliteJournal, policy: Policy) -> AsyncIterator[None]:
+    """Let ``policy`` know which containers the journal owns, before an engine is opened."""
+    try:
+        found = await identity.load(journal)
+    except JournalUnavailable:  # a full disk: then nothing is created either, and nothing is known as ours
+        found = identity.Identity(uuid.uuid4().hex, frozenset())
+    policy.journal_id, policy.adopted = found.journal_id, set(found.adopted)
+    yield
 
 
 @asynccontextmanager

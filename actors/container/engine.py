@@ -51,12 +51,16 @@ class Snapshot:
 
 @attrs.frozen
 class Listed:
-    """A row of the engine's list of this node's containers."""
+    """A row of the engine's list of this node's containers.
+
+    ``ours`` is false if only the node's name says so: it may be the container of another daemon.
+    """
 
     engine_id: str
     internal_id: str
     role: Role
     running: bool
+    ours: bool = True
 
 
 @attrs.frozen

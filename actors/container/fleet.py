@@ -5,9 +5,9 @@ becomes reachable, and once a minute, its list of containers is compared with th
 gets an observation of its container; the deciders turn differences into ordinary events. In between, the
 engine's notices say which containers to inspect; a notice itself is never taken as a fact.
 
-A container of this node that no actor needs is removed from the engine, with one exception: a running server
-that is not in the journal is logged and left alone. Interrupted work of lightd never leaves such a server,
-but a lost journal does, while its players are still connected.
+A container that no actor has a use for is removed from the engine if this daemon's journal says that it is a
+leftover: of a container that was deleted, or of an installation that has ended. What the journal does not
+know is logged and left alone: the journal may be lost or older, or another daemon may own the container.
 """
 
 import logging
@@ -99,6 +99,7 @@ class Fleet:
     engine_up: Latest[bool] = attrs.field(factory=lambda: Latest(value=False))
     _members: dict[str, Member] = attrs.field(factory=dict)
     endings: Endings = attrs.field(factory=dict)
+    _left_alone: set[str] = attrs.field(factory=set)
     _inspections: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(INSPECTIONS))
 
     def get(self, internal_id: str) -> Member | None:
@@ -232,18 +233,29 @@ class Fleet:
         member = self.get(row.internal_id)
         if member is not None and member.handle.quarantined:
             return
+        unknown = member is None and (not row.ours or row.internal_id not in self.endings)
+        if unknown or (member is not None and not row.ours and _is_unused(row, member.state)):
+            self._leave_alone(row)
+            return
         try:
-            if member is None and row.running and row.role is Role.SERVER:
-                logger.warning(
-                    "%s runs in the engine, but the journal knows no such container",
-                    row.internal_id,
-                )
-            elif member is None or _is_unused(row, member.state):
+            if member is None or _is_unused(row, member.state):
                 await self._remove_orphan(row)
             elif row.running or member.state.traits.up:
                 await self._inspect_bounded(member, row.engine_id)
         except EngineUnavailable as outage:
             outages.append(outage)
+
+    def _leave_alone(self, row: Listed) -> None:
+        """Log, once for each, a container that carries this daemon's name and is not in its journal."""
+        if row.engine_id in self._left_alone:
+            return
+        self._left_alone.add(row.engine_id)
+        logger.warning(
+            "%s of %s (%s) is in the engine, but the journal knows no such container: it is left alone",
+            row.role.value,
+            row.internal_id,
+            "running" if row.running else "stopped",
+        )
 
     async def _remove_orphan(self, row: Listed) -> None:
         async with self._inspections:

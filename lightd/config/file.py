@@ -44,6 +44,11 @@ def node_name(host_name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "-", host_name)[:63] or "node"
 
 
+def fresh_node(host_name: str) -> str:
+    """A new node name: the host's name and 32 random bits, so that two nodes of one host differ."""
+    return f"{node_name(host_name)[:54]}-{secrets.token_hex(4)}"
+
+
 def load(path: Path) -> sections.Configuration:
     """The configuration in the file at ``path``, as it applies to the current user.
 
@@ -72,7 +77,9 @@ def create(path: Path) -> bool:
     if is_there(path):
         return False
     with _troubles("cannot be written"):
-        temporary = _write_beside(path, sections.first_file(fresh_token(), root=os.geteuid() == 0))
+        node = fresh_node(socket.gethostname())
+        file = sections.first_file(fresh_token(), root=os.geteuid() == 0, node=node)
+        temporary = _write_beside(path, file)
         try:
             os.link(temporary, path)  # unlike a rename, this never replaces a file
         except FileExistsError:

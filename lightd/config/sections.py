@@ -314,10 +314,12 @@ def _to_json_value(_instance: object, _field: object, value: object) -> object:
             return value
 
 
-def first_file(token: str, *, root: bool = False) -> dict[str, Any]:
-    """Return the file that a first start writes: some defaults, ``token``, and no node name."""
-    file = _with_defaults(Configuration(authorization=Authorization(token=token), node=""))
-    del file["node"], file["audit"], file["docker"]["user_range"]
+def first_file(token: str, *, root: bool = False, node: str = "") -> dict[str, Any]:
+    """Return the file that a first start writes: some defaults, ``token``, and ``node`` unless empty."""
+    file = _with_defaults(Configuration(authorization=Authorization(token=token), node=node))
+    del file["audit"], file["docker"]["user_range"]
+    if not node:
+        del file["node"]
     file["server"] = {key: file["server"][key] for key in ("host", "port")}
     del file["storage"]["quota"], file["storage"]["pool_mb"]
     if root:

@@ -83,23 +83,57 @@ async def test_stop_that_the_daemon_did_not_live_to_see_goes_on(daemon):
     assert [event["data"]["expected"] for event in events if event["type"] == "exited"] == [True]
 
 
-async def test_orphan_of_this_node_is_removed_and_a_strangers_container_is_not(daemon, tmp_path):
-    stranger = Daemon(tmp_path / "stranger") if (tmp_path / "stranger").mkdir() is None else None
+def remove_journal(daemon):
+    for file in (daemon.folder / "storage").glob("lightd.db*"):
+        file.unlink()
+
+
+async def test_containers_of_a_lost_journal_are_left_alone(daemon):
+    await daemon.create("lost-runs", start_pattern="Ready")
+    await daemon.power("start", "lost-runs")
+    await daemon.create("lost-rests")
+    daemon.kill()
+    remove_journal(daemon)
+    await daemon.start()
+    await daemon.engine_up()
+    await daemon.create("s1")
+    assert daemon.in_docker() == {
+        "lightd-lost-runs": "running",
+        "lightd-lost-rests": "created",
+        "lightd-s1": "created",
+    }
+
+
+async def test_two_daemons_of_one_node_name_leave_each_others_containers_alone(daemon, tmp_path):
+    """A staging daemon, or a new version beside the old one; with one configuration."""
+    (tmp_path / "other").mkdir()
+    other = Daemon(tmp_path / "other", node=daemon.node)
     try:
-        await stranger.start()
-        await stranger.engine_up()
-        await stranger.create("strange")
-        await daemon.create("orphan")
-        daemon.kill()
-        for file in (daemon.folder / "storage").glob("lightd.db*"):
-            file.unlink()
-        await daemon.start()
-        await daemon.engine_up()
-        assert daemon.in_docker() == {}
-        assert stranger.in_docker() == {"lightd-strange": "created"}
+        await daemon.create("mine")
+        await other.start()
+        await other.engine_up()
+        await other.create("theirs")
+        answer = await other.create("mine", wait=False)
+        await settled_operation(other, answer["operation_id"], "failed", "somebody else's")
+        await other.call("DELETE", "/containers/mine", wait=60)
+        for each in (daemon, other):
+            each.kill()
+            await each.start()  # each looks at what the engine has
+            await each.engine_up()
+        assert daemon.in_docker() == {"lightd-mine": "created", "lightd-theirs": "created"}
+        assert (await daemon.power("start", "mine"))["status"] == "succeeded"
+        assert (await other.power("start", "theirs"))["status"] == "succeeded"
     finally:
-        stranger.kill()
-        engine.remove_labelled(stranger.node)
+        other.kill()
+        engine.remove_labelled(other.node)
+
+
+async def settled_operation(daemon, operation_id, status, error):
+    with trio.fail_after(60):
+        while (found := await daemon.get(f"/operations/{operation_id}"))["status"] == "pending":
+            await trio.sleep(0.05)
+    assert found["status"] == status
+    assert error in found["error"]
 
 
 async def test_killed_daemon_finds_the_true_state_of_each_of_many_containers(daemon):

@@ -1,5 +1,7 @@
 import json
 import os
+import re
+import socket
 import stat
 from pathlib import Path
 
@@ -30,11 +32,23 @@ def test_first_start_writes_a_file_that_only_its_owner_reads(tmp_path):
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    loaded = file.load(path)
     assert json.loads(path.read_text()) == sections.first_file(
-        file.load(path).authorization.token, root=os.geteuid() == 0
+        loaded.authorization.token, root=os.geteuid() == 0, node=loaded.node
     )
     assert file.load(path).storage.base_path == tmp_path / "storage"
     assert names(tmp_path) == ["config.json"]
+
+
+def test_first_files_of_one_host_have_nodes_of_their_own(tmp_path):
+    nodes = set()
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        file.create(tmp_path / name / "config.json")
+        nodes.add(file.load(tmp_path / name / "config.json").node)
+    host = file.node_name(socket.gethostname())[:54]
+    assert len(nodes) == 2
+    assert all(re.fullmatch(rf"{re.escape(host)}-[0-9a-f]{{8}}", node) for node in nodes)
 
 
 def test_first_file_of_an_ordinary_user_has_servers_be_that_user(tmp_path, monkeypatch):

@@ -112,6 +112,7 @@ async def test_outage_in_the_middle_of_a_reconcile_is_waited_for(autojump_clock,
         for internal_id in ("s1", "s2", "s3"):
             await world.running(a_spec(internal_id))
         for internal_id in ("x1", "x2"):
+            await world.deleted(internal_id)
             await world.engine.create_server(a_spec(internal_id), 1)
         failures = iter(range(3))
 
@@ -468,9 +469,11 @@ async def test_container_that_someone_restarted_has_exited_and_runs(autojump_clo
 
 async def test_orphans_of_this_node_are_removed_and_nobody_elses_are_touched(autojump_clock):
     async with fake.open_fake_engine() as engine:
+        journal = MemoryJournal(virtual_clock())
+        async with open_daemon(journal, engine) as world:
+            await world.deleted("orphan")
         await engine.create_server(a_spec("orphan"), 1)
         await engine.start(await engine.create_installer(a_spec("orphan", install_script="sleep 1000"), 1))
-        journal = MemoryJournal(virtual_clock())
         async with open_daemon(journal, engine) as world:
             await world.running(a_spec("s1"))
             stray = await engine.create_installer(a_spec("s1", install_script="sleep 1000"), 7)
@@ -480,19 +483,47 @@ async def test_orphans_of_this_node_are_removed_and_nobody_elses_are_touched(aut
             assert await heard(world)
 
 
-async def test_server_that_runs_and_is_in_no_journal_is_left_alone_until_it_ends(autojump_clock, caplog):
+async def test_containers_that_are_in_no_journal_are_left_alone_and_told_once(autojump_clock, caplog):
+    async with fake.open_fake_engine() as engine:
+        spec = a_spec("lost", install_script="sleep 1000")
+        made = [await engine.create_server(spec, 1), await engine.create_installer(spec, 1)]
+        made.append(await engine.create_candidate(spec, 1, ()))
+        async with open_daemon(MemoryJournal(virtual_clock()), engine):
+            await trio.sleep(3 * fleet_module.RECONCILE_EVERY)
+            assert {row.engine_id for row in await engine.list()} == set(made)
+        assert caplog.text.count("the journal knows no such container") == len(made)
+
+
+async def test_installer_that_may_be_another_daemons_is_left_alone(autojump_clock, monkeypatch):
+    """Nothing but the node's name says that it is ours: a version without journal ids made it, whoever's."""
+    async with open_world() as world:
+        await world.running()
+        stray = await world.engine.create_installer(a_spec("s1", install_script="sleep 1000"), 7)
+        listed = fake.FakeEngine.list
+
+        async def list_unsure(engine):
+            return [attrs.evolve(row, ours=False) for row in await listed(engine)]
+
+        monkeypatch.setattr(fake.FakeEngine, "list", list_unsure)
+        await trio.sleep(2 * fleet_module.RECONCILE_EVERY)
+        assert await world.engine.inspect(stray) is not None
+        assert world.state().phase is Phase.RUNNING
+
+
+async def test_server_that_runs_and_is_in_no_journal_is_left_alone_after_its_end_too(autojump_clock, caplog):
     async with open_world() as world:
         await world.engine.start(await world.engine.create_server(a_spec("lost"), 1))
         await trio.sleep(fleet_module.RECONCILE_EVERY + 1)
         assert world.engine.running() == ["lost"]
-        assert "lost runs in the engine" in caplog.text
+        assert "server of lost (running) is in the engine" in caplog.text
         world.engine.exit("lost", 0)
         await trio.sleep(fleet_module.RECONCILE_EVERY + 1)
-        assert await world.engine.list() == []
+        assert [row.internal_id for row in await world.engine.list()] == ["lost"]
 
 
 async def test_orphan_that_can_not_be_removed_keeps_nobody_waiting(autojump_clock):
     async with open_world() as world:
+        await world.deleted("orphan")
         await world.engine.create_server(a_spec("orphan"), 1)
 
         async def faults(call, _moment):

@@ -71,6 +71,13 @@ class World:
             view = await self.member(internal_id).wait_until(lambda view: view.state.phase is phase)
         return view.state
 
+    async def deleted(self, internal_id):
+        """Create and delete a container: what the engine has of it from then on is a leftover."""
+        await self.create(a_spec(internal_id))
+        await self.wait(Phase.OFFLINE, internal_id)
+        await self.tell(messages.Delete(), internal_id)
+        await self.wait_gone(internal_id)
+
     async def wait_gone(self, internal_id: str = "s1") -> None:
         with trio.fail_after(10_000):
             while (member := self.fleet.get(internal_id)) is not None:

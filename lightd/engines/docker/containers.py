@@ -5,6 +5,7 @@ Create, start and remove run 8 at a time: the engine gains nothing from more, an
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from enum import Enum
 from typing import Any, Final
 
 import attrs
@@ -12,6 +13,7 @@ import trio
 
 from actors.container.engine import EngineRefused, Missing
 from lightd.engines.docker import calls, recipe, translate
+from lightd.engines.docker.policy import Policy
 from lightd.engines.docker.translate import Refused
 
 CHANGES_AT_ONCE: Final = 8
@@ -20,12 +22,24 @@ NOT_FOUND: Final = 404
 CONFLICT: Final = 409
 
 
+class Ownership(Enum):
+    """Whose a container is.
+
+    ``UNSURE``: it has our node's name and no journal's id, as versions without such ids made it.
+    """
+
+    OURS = "ours"
+    UNSURE = "unsure"
+    OTHERS = "others"
+
+
 @attrs.define(eq=False)
 class Containers:
-    """The containers of the engine; ``node`` tells ours from those of others."""
+    """The containers of the engine; the journal's id and ``node`` tell ours from those of others."""
 
     _calls: calls.Calls
     _node: str
+    _policy: Policy = attrs.field(factory=Policy)
     _changing: trio.Semaphore = attrs.field(factory=lambda: trio.Semaphore(CHANGES_AT_ONCE))
 
     async def change(self, method: str, path: str, data: recipe.Json | None = None, **params: str) -> Any:  # noqa: ANN401 - JSON
@@ -51,8 +65,17 @@ class Containers:
         return found
 
     def is_ours(self, inspected: Mapping[str, Any]) -> bool:
-        """Whether a container that was looked at is this node's."""
-        return (inspected["Config"]["Labels"] or {}).get(translate.NODE) == self._node
+        """Whether a container that was looked at is this daemon's, for all that is known of it."""
+        return self.to_ownership(inspected["Config"]["Labels"] or {}, inspected["Id"]) is not Ownership.OTHERS
+
+    def to_ownership(self, labels: Mapping[str, str], engine_id: str) -> "Ownership":
+        """Whose a container with these labels is."""
+        if engine_id in self._policy.adopted:
+            return Ownership.OURS
+        journal = labels.get(translate.JOURNAL, "")
+        if journal or labels.get(translate.NODE) != self._node:
+            return Ownership.OURS if journal and journal == self._policy.journal_id else Ownership.OTHERS
+        return Ownership.UNSURE if self._policy.journal_id else Ownership.OURS
 
     async def remove(self, engine_id: str) -> None:
         """The container is gone, with the volumes that the engine made for it, running or not."""

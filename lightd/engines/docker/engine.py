@@ -3,7 +3,7 @@
 - Short calls go through ``calls`` (aiodocker beyond the bridge); consoles, events, pulls and logs are streams
   of their own, natively in Trio.
 - Names are deterministic and every container says in its labels whose it is, so what an interrupted call left
-  behind is found again. What carries the name but not our node's label isn't touched.
+  behind is found again. What carries the name but not our journal's id isn't touched (``containers``).
 - Create, start and remove run a few at a time (``containers``). Signals never wait in that line.
 """
 
@@ -32,7 +32,14 @@ from actors.container.spec import ContainerSpec, Limits, PortBinding
 from actors.kernel.turns import Turns
 from lightd.engines.container_networks import ContainerNetworks
 from lightd.engines.docker import attach, bridge, calls, pull, recipe, streams, translate
-from lightd.engines.docker.containers import CONFLICT, NOT_FOUND, Containers, refusals, someone_elses
+from lightd.engines.docker.containers import (
+    CONFLICT,
+    NOT_FOUND,
+    Containers,
+    Ownership,
+    refusals,
+    someone_elses,
+)
 from lightd.engines.docker.frames import Tail, Unframer
 from lightd.engines.docker.images import Images
 from lightd.engines.docker.layers import Layers
@@ -189,18 +196,24 @@ class DockerEngine:
         return attrs.evolve(snapshot, killed_for=self._layers.overgrown.get(engine_id, ""))
 
     async def list(self) -> Sequence[Listed]:
-        filters = json.dumps(recipe.to_filters(self._layout.node))
+        filters = json.dumps(recipe.EVERY_LIGHTD)
         try:
             rows = await self._calls.get("containers/json", all="1", filters=filters)
         except Refused as no:
             raise translate.to_fault(no) from None
-        await self._images.sweep(rows)
-        return [listed for row in rows if (listed := translate.to_listed(row))]
+        owned = [(row, self._containers.to_ownership(row["Labels"] or {}, row["Id"])) for row in rows]
+        await self._images.sweep([row for row, ownership in owned if ownership is Ownership.OURS])
+        return [
+            listed
+            for row, ownership in owned
+            if ownership is not Ownership.OTHERS
+            and (listed := translate.to_listed(row, ours=ownership is Ownership.OURS))
+        ]
 
     @asynccontextmanager
     async def notices(self) -> AsyncIterator[Notices]:
         filters = {
-            **recipe.to_filters(self._layout.node),
+            **recipe.EVERY_LIGHTD,
             "type": ["container"],
             "event": [*translate.ACTIONS],
         }
@@ -271,11 +284,14 @@ async def open_docker_engine(
     are in ``volumes_path``. ``inside`` learns where the containers' addresses are; ``policy`` is what the
     configuration says of containers now.
     """
-    layout = recipe.Layout(node, containers_path, volumes_path)
+    held = policy or Policy()
+    layout = recipe.Layout(node, containers_path, volumes_path, held.journal_id)
     async with bridge.open_bridge() as door, calls.open_calls(door, socket_path) as client:
-        held = policy or Policy()
-        network, containers = Network(client, inside or ContainerNetworks(), held), Containers(client, node)
-        images = Images(socket_path, client, containers, node)
+        network, containers = (
+            Network(client, inside or ContainerNetworks(), held),
+            Containers(client, node, held),
+        )
+        images = Images(socket_path, client, containers, layout)
         maker = Maker(layout, containers, network, held, images)
         starter, layers = Starter(layout, containers, network, held), Layers(client)
         async with trio.open_nursery() as nursery:

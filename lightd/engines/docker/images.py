@@ -17,7 +17,7 @@ import attrs
 import trio
 
 from actors.container.engine import EngineRefused, EngineUnavailable
-from lightd.engines.docker import calls, streams, translate
+from lightd.engines.docker import calls, recipe, streams, translate
 from lightd.engines.docker.containers import CONFLICT, Containers, refusals
 from lightd.engines.docker.translate import Refused
 
@@ -45,7 +45,7 @@ class Images:
     _socket_path: str
     _calls: calls.Calls
     _containers: Containers
-    _node: str
+    _layout: recipe.Layout
     _known: OrderedDict[str, Image] = attrs.field(factory=OrderedDict)
     _looking: trio.Lock = attrs.field(factory=trio.Lock)
 
@@ -82,7 +82,8 @@ class Images:
             await self._containers.remove(engine_id)
 
     async def _make(self, image_id: str) -> str:
-        name = f"lightd.image-{self._node}-{image_id.rpartition(':')[2][:12]}"
+        whose = self._layout.journal_id[:16] or self._layout.node
+        name = f"lightd.image-{whose}-{image_id.rpartition(':')[2][:12]}"
         config = {
             "Image": image_id,
             "Entrypoint": ["/bin/sh"],
@@ -90,7 +91,8 @@ class Images:
             "HostConfig": {"NetworkMode": "none"},
             "Labels": {
                 translate.MANAGED: "true",
-                translate.NODE: self._node,
+                translate.NODE: self._layout.node,
+                translate.JOURNAL: self._layout.journal_id,
                 translate.ROLE: ROLE,
             },
         }

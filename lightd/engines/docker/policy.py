@@ -1,4 +1,4 @@
-"""What the configuration says of containers, for the engine that makes them."""
+"""What the configuration says of containers, and the journal of their ownership, for the engine."""
 
 from pathlib import Path
 
@@ -15,6 +15,9 @@ class Policy:
     may write outside of its volume where its spec doesn't say so, ``tmp_mb`` the size of its ``/tmp`` then.
     ``network_mtu`` is the MTU of lightd's network in bytes, 0 for that of the host's uplink. ``registries``
     is the file with credentials of registries.
+
+    ``journal_id`` is the id of the daemon's journal, which its containers carry in a label; ``adopted`` has
+    the engine ids of containers that carry another one.
     """
 
     allowed_mounts: tuple[Path, ...] = ()
@@ -22,6 +25,8 @@ class Policy:
     tmp_mb: int = 100
     network_mtu: int = 0
     registries: Path | None = None
+    journal_id: str = ""
+    adopted: set[str] = attrs.field(factory=set)
 
     def take_on(self, docker: Docker) -> None:
         """Be what that part of the configuration says."""

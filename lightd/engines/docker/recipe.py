@@ -81,11 +81,12 @@ _PREFIXES: Final[Mapping[Role, str]] = {
 
 @attrs.frozen
 class Layout:
-    """Where things are on the host, and whose they are: ``node`` is this daemon's name among others."""
+    """Where things are on the host, and whose they are: the daemon's ``node``, and the id of its journal."""
 
     node: str
     containers_path: str
     volumes_path: str
+    journal_id: str = ""
 
     def folder(self, internal_id: str) -> str:
         """The container's own folder, ``/app/data`` in it."""
@@ -225,8 +226,12 @@ def to_mtu(network: Mapping[str, Any]) -> int:
     return int(text) if text.isdecimal() else DEFAULT_MTU
 
 
+EVERY_LIGHTD: Final[Mapping[str, list[str]]] = {"label": [f"{translate.MANAGED}=true"]}
+"""The filter that lets the containers of every lightd on the engine through."""
+
+
 def to_filters(node: str) -> Mapping[str, list[str]]:
-    """The filter that lets this node's containers through."""
+    """The filter that lets the containers of one node's name through."""
     return {"label": [f"{translate.MANAGED}=true", f"{translate.NODE}={node}"]}
 
 
@@ -235,6 +240,7 @@ def _to_labels(spec: ContainerSpec, role: Role, attempt: int, layout: Layout) ->
         translate.MANAGED: "true",
         translate.INTERNAL_ID: spec.internal_id,
         translate.NODE: layout.node,
+        translate.JOURNAL: layout.journal_id,
         translate.ROLE: role.value,
         translate.ATTEMPT: str(attempt),
         translate.FINGERPRINT: to_fingerprint(spec, attempt),

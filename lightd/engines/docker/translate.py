@@ -14,6 +14,9 @@ Json = Mapping[str, Any]
 MANAGED: Final = "lightd.managed"
 INTERNAL_ID: Final = "lightd.internal_id"
 NODE: Final = "lightd.node"
+JOURNAL: Final = "lightd.journal"
+"""The id of the journal that knows the container; older versions made containers without it."""
+
 ROLE: Final = "lightd.role"
 ATTEMPT: Final = "lightd.attempt"
 FINGERPRINT: Final = "lightd.fingerprint"
@@ -140,12 +143,12 @@ def to_since(inspected: Json, since: float) -> float:
     return max(started_at - EARLY, before or 0.0)
 
 
-def to_listed(row: Json) -> Listed | None:
+def to_listed(row: Json, *, ours: bool = True) -> Listed | None:
     """One row of the answer of ``GET /containers/json``, None where its labels don't say what it is for."""
     match row["Labels"]:
         case {"lightd.internal_id": str(internal_id), "lightd.role": ("server" | "installer") as role}:
             names: Sequence[str] = row.get("Names") or ()
-            return Listed(row["Id"], internal_id, _to_role(role, names), row["State"] in ALIVE)
+            return Listed(row["Id"], internal_id, _to_role(role, names), row["State"] in ALIVE, ours)
         case _:
             return None
 
