@@ -1,4 +1,4 @@
-"""Clients as the server tells them apart: by address."""
+"""How clients are distinguished: by address."""
 
 import ipaddress
 
@@ -6,10 +6,9 @@ from lightd.config.addresses import to_address
 
 
 def to_key(host: str) -> str:
-    """Return what all addresses of one client have in common.
+    """Return the key of the client at ``host``.
 
-    An IPv6 client has a /64, which is what one customer is given; one that comes by IPv4 over IPv6 is that
-    IPv4 address.
+    An IPv6 client is its /64, which is what one customer gets; an IPv4-mapped address is the IPv4 address.
     """
     if ":" not in host:
         return host

@@ -1,21 +1,21 @@
-"""Failed attempts at the master token, and what an address may still try.
+"""Limits wrong guesses at the master token, by address.
 
-A token that was minted has 256 random bits: no number of guesses finds one, so looking it up is never
-refused, and costs an address nothing. Guessing pays only against a master token that a person made up. So
-what is limited is the comparison with that one: ``BURST`` wrong guesses from an address, then one more every
-``EVERY`` seconds. A client counts by its address, over IPv6 by its /64.
+A minted token has 256 random bits and cannot be guessed, so looking one up is never limited. Guessing can
+only succeed against a master token that a person invented. So the comparison with that one is limited:
+``BURST`` wrong guesses from an address, then one more every ``EVERY`` seconds. Over IPv6 a client counts by
+its /64.
 
-1. One who shares his address with an attacker (a NAT, a proxy) is not locked out. Minted tokens are accepted
-   as ever. And a digest that has let its bearer in from this address before is compared as ever, so a panel
-   goes on, whatever its neighbour tries.
-2. That is no help in guessing elsewhere: from an address at which the master token was never used, the right
-   guess is refused along with the wrong ones. From one where it was, no limit could tell the right guess from
-   the panel's own request; there its length alone stands in the way, and lightd makes them with 256 bits.
-3. What is refused was compared with nothing, and costs nothing more: the wait doesn't grow.
-4. Success costs nothing, and wipes nothing out either: an attacker who also has a token gains no guesses.
-5. Memory is bounded: ``ADDRESSES`` that failed, of which the one that has been quiet longest is forgotten
-   first, and ``KNOWN`` at which the master token was used. Nobody gets into the latter by failing, so it
-   can't be flooded. Both are forgotten by a restart.
+1. A client that shares its address with an attacker (NAT, proxy) is not locked out: minted tokens are
+   accepted as before, and a digest that was valid from this address before is compared as before.
+2. That does not help an attacker elsewhere: from an address where the master token was never used, the
+   right guess is refused along with the wrong ones. From an address where it was used, no limit could
+   distinguish the right guess from the panel's own request; there only the token's length protects it
+   (lightd makes 256 bits).
+3. A refused guess is compared with nothing and does not extend the wait.
+4. Success costs nothing and resets nothing: an attacker that also has a valid token gains no guesses.
+5. Memory is bounded: ``ADDRESSES`` that failed, of which the one that was quiet longest is forgotten first,
+   and ``KNOWN`` at which the master token was used, which cannot be flooded by failures. A restart forgets
+   both.
 """
 
 import hmac
@@ -35,19 +35,19 @@ KNOWN = 1_000
 
 @attrs.define(eq=False)
 class Attempts:
-    """Who may still try. ``_paid`` has the moment at which an address's failures will all be forgotten."""
+    """The failures of each address. ``_paid`` is the time at which all of them are forgotten."""
 
     _clock: Callable[[], float] = trio.current_time
     _paid: OrderedDict[str, float] = attrs.field(factory=OrderedDict)
     _known: OrderedDict[str, str] = attrs.field(factory=OrderedDict)
 
     def wait(self, address: str) -> float:
-        """Return in how many seconds ``address`` may try again, 0 where at once."""
+        """Return the seconds until ``address`` may try again; 0 if it may now."""
         paid = self._paid.get(to_key(address)) if self._paid else None
         return 0.0 if paid is None else max(0.0, paid - self._clock() - (BURST - 1) * EVERY)
 
     def may_try(self, address: str, digest: str) -> bool:
-        """Return true where ``digest`` may be compared with that of the master token."""
+        """Return true if ``digest`` may be compared with the master token's."""
         return self.wait(address) == 0 or hmac.compare_digest(self._known.get(to_key(address), ""), digest)
 
     def failed(self, address: str) -> None:
@@ -59,7 +59,7 @@ class Attempts:
             self._paid.popitem(last=False)
 
     def succeeded(self, address: str, digest: str) -> None:
-        """Remember that ``digest`` let its bearer in from ``address``."""
+        """Remember that ``digest`` was valid from ``address``."""
         key = to_key(address)
         self._known[key] = digest
         self._known.move_to_end(key)

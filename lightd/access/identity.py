@@ -1,4 +1,4 @@
-"""Who is asking: what a valid credential turned out to be."""
+"""The identity of a client with a valid token."""
 
 import attrs
 
@@ -13,7 +13,7 @@ class Identity:
     grant: Grant = EVERYTHING
     expires_at: float | None = None
     position: int | None = None
-    """Where in the journal the token was minted, None for the master's."""
+    """The position in the journal at which the token was minted, None for the master token."""
 
     @property
     def is_master(self) -> bool:

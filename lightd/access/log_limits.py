@@ -1,9 +1,9 @@
-"""How many lines of the log one client's requests may fill.
+"""Limits the log lines of one client's requests.
 
-An operator wants to see a line for each request, and a stranger could fill a disk with them. Each source (a
-token, or an address without one) has ``BURST`` lines and then ``RATE`` a second; all addresses together have
-ten times as many. What is left out is counted, and the count is logged every ``SUMMARY`` seconds. Requests of
-the master token are all logged.
+Each request has a log line, and a client without a token could fill the disk with them. Each source (a
+token, or an address without one) has ``BURST`` lines and then ``RATE`` a second; all addresses together
+have ten times as many. Lines that are left out are counted, and the count is logged every ``SUMMARY``
+seconds. Requests of the master token are always logged.
 """
 
 import logging
@@ -21,15 +21,15 @@ logger = logging.getLogger("lightd.request")
 BURST = 100
 RATE = 5.0
 STRANGERS = ""
-"""The source that all addresses without a token have in common."""
+"""The source that all addresses without a token share."""
 SUMMARY = 10.0
 SOURCES = 4096
-"""The oldest is forgotten beyond so many, and begins anew."""
+"""The maximum number of sources; the oldest is forgotten first."""
 
 
 @attrs.define(eq=False)
 class LogLimits:
-    """Says which requests are logged. ``_paid`` has the time at which each source has all its lines again."""
+    """Decides which requests are logged. ``_paid`` is the time at which a source has all its lines again."""
 
     _clock: Callable[[], float] = trio.current_time
     _paid: OrderedDict[str, float] = attrs.field(factory=OrderedDict)
@@ -37,7 +37,7 @@ class LogLimits:
     _summary_at: float = -math.inf
 
     def admits(self, token_id: str | None, address: str) -> bool:
-        """Whether a request of this source is logged; it counts as one of its lines then."""
+        """Whether a request of this source is logged; if so, it counts as one of its lines."""
         now = self._clock()
         own = f"token {token_id}" if token_id is not None else f"address {to_key(address)}"
         fits = self._take(own, 1, now) and (token_id is not None or self._take(STRANGERS, 10, now))

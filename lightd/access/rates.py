@@ -1,16 +1,16 @@
-"""How often a minted token may start, stop and change one container.
+"""Limits how often a minted token may start, stop and change one container.
 
-Each start and each change leaves records in the journal, and work for Docker, so a client that repeats them
-as fast as it can costs everybody. The rules:
+Each start and each change writes to the journal and is work for Docker, so a client that repeats them as
+fast as it can slows all others. The rules:
 
 1. Each token has a budget for each container and each kind of action: ``burst`` at once, then one in
    ``every`` seconds. More is refused with the time after which to try again, and spends nothing.
-2. Stopping and killing have a budget of their own, so no number of starts keeps anybody from a kill. No token
-   shares that budget with another.
+2. Stopping and killing have a budget of their own, so that a kill is always possible after many starts. It
+   is not shared with other tokens.
 3. Starts and changes by tokens with ``containers`` have a second budget for each container, twice as large,
    that all those tokens share: a panel mints a token for each page, and a tenant may have many pages.
-4. The master token has no limit: it is the operator's, who starts all servers at once after a night.
-5. Memory is bounded: of more than ``REMEMBERED`` budgets the one that was used longest ago is forgotten.
+4. The master token has no limit: an operator can start all servers at once.
+5. Memory is bounded: beyond ``REMEMBERED`` budgets, the one that was used longest ago is forgotten.
 """
 
 import math
@@ -27,12 +27,12 @@ from lightd.access.identity import Identity
 
 REMEMBERED: Final = 10_000
 SHARED: Final = 2
-"""So many times a token's own budget is what all tokens with ``containers`` share."""
+"""The budget that all tokens with ``containers`` share, in multiples of a token's own."""
 
 
 @attrs.frozen
 class Budget:
-    """``burst`` actions at once, then one in ``every`` seconds. ``title`` says what it is for."""
+    """``burst`` actions at once, then one in ``every`` seconds. ``title`` is used in messages."""
 
     title: str
     burst: int
@@ -48,7 +48,7 @@ POWER: Final = MappingProxyType({"start": STARTING, "restart": STARTING, "stop":
 
 @attrs.define(eq=False)
 class Rates:
-    """What is left of the budgets: for each, the moment at which all that was spent is paid back."""
+    """The budgets: for each, the time at which everything that was spent is available again."""
 
     _clock: Callable[[], float] = trio.current_time
     _paid: OrderedDict[tuple[str, str, str], float] = attrs.field(factory=OrderedDict)

@@ -1,8 +1,8 @@
-"""How many requests and sockets one token may have under way.
+"""Limits the requests and sockets that one token has in progress.
 
-Each takes memory, and perhaps a thread, for as long as its client wants it to last. So no minted token has
-more than ``REQUESTS`` requests and ``SOCKETS`` sockets at a time, and all of them together leave room for the
-master token, which has no limit here.
+Each takes memory, and maybe a thread, for as long as its client wants. So a minted token has at most
+``REQUESTS`` requests and ``SOCKETS`` sockets at a time, and all minted tokens together at most
+``ALL_REQUESTS`` requests. The master token has no limit here.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ SOCKETS = 300
 
 @attrs.define(eq=False)
 class Shares:
-    """What is under way, by token; the master token's isn't counted."""
+    """What is in progress, by token; the master token is not counted."""
 
     _requests: Counter[str] = attrs.field(factory=Counter)
     _sockets: Counter[str] = attrs.field(factory=Counter)

@@ -1,14 +1,13 @@
-"""Which web pages a browser may let in: who opens a WebSocket, and who reads an answer (CORS).
+"""Which web pages may use the API from a browser: open a WebSocket, or read a response (CORS).
 
-1. A client without ``Origin`` is no browser, and nobody's page: a token is all it needs.
-2. A WebSocket is opened to pages of the node itself, of the panel, and of ``server.allowed_origins``. Without
-   that any page could open one, with whatever its visitor has.
-3. Answers are shared with pages of ``server.allowed_origins`` alone, and never with cookies, of which there
-   are none. Where the list is empty no answer speaks of origins.
-4. A preflight of such a page is answered before the token is asked for, as it never carries one.
-5. Without authorization no token keeps a strange page out: every request is held to 2. But a page could
-5. Without authorization no token keeps a strange page out: every request is held to 2. A page could also
-   a name of this machine then: a loopback address, ``localhost``, or what ``server.host`` says.
+1. A client without ``Origin`` is not a browser: it only needs a token.
+2. A WebSocket can be opened by pages of the node itself, of the panel, and of ``server.allowed_origins``.
+   Otherwise any page could open one with the credentials of its visitor.
+3. Responses are only shared with pages of ``server.allowed_origins``, and never with cookies, of which
+   there are none. If the list is empty, no response has CORS headers.
+4. A preflight of such a page is answered before the token is checked, as it never has one.
+5. Without authorization no token keeps a foreign page out. Then every request is checked by rule 2, and its
+   ``Host`` must name this machine: a loopback address, ``localhost``, or the value of ``server.host``.
 """
 
 from http import HTTPStatus
@@ -29,12 +28,12 @@ SENT = (
     "If-Modified-Since, If-Unmodified-Since"
 )
 SHOWN = "X-Request-Id, ETag, Accept-Ranges, Content-Range, Content-Disposition, Retry-After"
-REMEMBERED = "600"  # seconds that a browser may go by a preflight
+REMEMBERED = "600"  # seconds that a browser may cache a preflight
 
 
 @attrs.frozen
 class Origins:
-    """The origins that are let in: those ``listed`` by the operator, and the one of ``panel``, a URL."""
+    """The allowed origins: those ``listed`` in the configuration, and the one of ``panel``, a URL."""
 
     listed: tuple[str, ...]
     panel: str = ""
@@ -61,23 +60,23 @@ def _to_origin_of(url: str) -> str | None:
 
 
 def of(config: Configuration) -> Origins:
-    """The origins that ``config`` lets in."""
+    """Return the origins that ``config`` allows."""
     return Origins(config.server.allowed_origins, config.remote.url)
 
 
 def check_websocket(config: Configuration) -> None:
-    """Raise a 403 where the page that opens this WebSocket may not."""
+    """Raise a 403 if the page that opens this WebSocket is not allowed to."""
     _check(config, websocket.headers, SCHEMES.get(websocket.scheme, websocket.scheme))
 
 
 def check_request(config: Configuration) -> None:
-    """Raise a 403 where nothing but its origin tells who makes this request, and that may not."""
+    """Raise a 403 if authorization is off and the origin of this request is not allowed."""
     if not config.authorization.enabled:
         _check(config, request.headers, request.scheme)
 
 
 def check_host(config: Configuration, headers: Headers) -> None:
-    """Raise a 403 where a request without authorization calls this machine by a foreign name."""
+    """Raise a 403 if authorization is off and ``Host`` is not a name of this machine."""
     if config.authorization.enabled:
         return
     own = config.server.host.lower()
@@ -96,7 +95,7 @@ def _check(config: Configuration, headers: Headers, scheme: str) -> None:
 
 
 def to_preflight(config: Configuration) -> Response | None:
-    """Return the answer to this request if it asks whether a page of a listed origin may make another."""
+    """Return the response to a preflight of a listed origin; None for any other request."""
     origin, method = request.headers.get("Origin"), request.headers.get("Access-Control-Request-Method")
     if request.method != "OPTIONS" or origin is None or method is None or not of(config).lists(origin):
         return None
@@ -108,7 +107,7 @@ def to_preflight(config: Configuration) -> Response | None:
 
 
 def share(config: Configuration, response: ResponseTypes) -> None:
-    """Let the browser show ``response`` to the page that asked, if its origin is listed."""
+    """Add the CORS headers to ``response`` if the origin of the request is listed."""
     if not config.server.allowed_origins:
         return
     response.headers.add("Vary", "Origin")

@@ -213,9 +213,9 @@ async def test_viewer_that_was_stuck_is_sent_the_gap_and_every_event_in_it(watch
         await stuck.read_to(line)  # it is one of those at the head again
         station = next(iter(stations_of(watched).values()))
         with trio.fail_after(5):
-            while len(station.feed._live) < 2:
+            while len(station.broadcast._live) < 2:
                 await trio.sleep(0.01)
-        assert not station.feed._ring
+        assert not station.broadcast._ring
 
 
 def stations_of(api):
@@ -254,12 +254,12 @@ async def test_stalled_viewer_is_cut_off_and_its_feed_forgets_it(watched):
             for _ in range(60):
                 await well.read_to(printer.print(100))
             (station,) = stations_of(watched).values()
-            assert len(station.feed._behind) == 1
+            assert len(station.broadcast._behind) == 1
         with trio.fail_after(5):
-            while station.feed.viewers > 1:
+            while station.broadcast.viewers > 1:
                 await well.read_to(printer.print(1))
                 await trio.sleep(0.05)
-        assert not station.feed._ring
+        assert not station.broadcast._ring
     with trio.fail_after(5):
         while stations_of(watched):
             await trio.sleep(0.01)
@@ -307,10 +307,12 @@ async def test_nodes_stream_sends_a_viewer_that_was_behind_every_event(watched, 
     async with watching(watched, path="", window=4096) as slow, watching(watched, path="") as well:
         (station,) = watched.stations._node.values()
         with trio.fail_after(5):
-            while len(station.feed._live) < 2:
+            while len(station.broadcast._live) < 2:
                 await trio.sleep(0.01)
-        viewer = next(iter(station.feed._live))
-        monkeypatch.setattr(station.feed, "_live", {**station.feed._live, viewer: lambda _framed: False})
+        viewer = next(iter(station.broadcast._live))
+        monkeypatch.setattr(
+            station.broadcast, "_live", {**station.broadcast._live, viewer: lambda _framed: False}
+        )
         monkeypatch.setattr(type(viewer), "_gather", dawdle)
         for action in ("start", "kill", "start", "kill"):
             await watched.power(action)

@@ -157,7 +157,7 @@ async def test_viewers_who_may_see_everything_share_one_station_whatever_their_t
             await console.next()
         (station,) = on_air[0]._containers.values()
         with trio.fail_after(5):
-            while len(station.feed._live) < len(tokens):
+            while len(station.broadcast._live) < len(tokens):
                 await trio.sleep(0.01)
     with trio.fail_after(5):
         while on_air[0]._containers:

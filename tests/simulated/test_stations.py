@@ -187,7 +187,7 @@ async def test_bug_ends_its_feed_for_all_its_viewers_and_the_next_one_gets_anoth
             await trio.sleep(1)
             nursery.cancel_scope.cancel()
         assert (page.text, far.text) == ("again\n", "well\n")
-    assert "a feed failed" in caplog.text
+    assert "a broadcast failed" in caplog.text
 
 
 async def test_bug_that_shows_when_somebody_joins_ends_the_feed_too(autojump_clock, monkeypatch):

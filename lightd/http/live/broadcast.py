@@ -1,20 +1,20 @@
-"""A feed: frames that are made once, and go to everybody who looks on.
+"""A broadcast: frames that are encoded once and sent to all viewers.
 
 The order of events that matters:
 
-1. ``publish`` is synchronous. It offers the frame to every viewer in ``_live``, each of whom is exactly at
+1. ``publish`` is synchronous. It offers the frame to every viewer in ``_live``, each of which is exactly at
    the head, by a write that never waits; then the head has moved on. Nothing else can happen in between.
 2. A viewer whose write would block leaves ``_live`` within that same ``publish``: the frame that it did not
-   take is the next one that it reads from the ring, in its own task, up to ``JOINED`` in a write.
-3. A viewer comes back between two looks at the head: it has found nothing left to read, and no ``await``
-   stands between that and its return. So none is sent twice and none is passed over.
-4. The ring remembers for those who are behind, and nothing where nobody is. It is bounded by ``FRAMES`` and
-   ``SIZE``. A viewer that it has outrun goes on at its oldest frame, having been sent what ``lost`` makes of
-   the part in between: a ``gap`` for lines, and every event, from the journal.
+   take is the next one that it reads from the ring, in its own task, up to ``JOINED`` frames in a write.
+3. A viewer returns to ``_live`` after it has found nothing left to read, with no ``await`` in between. So
+   no frame is sent twice and none is skipped.
+4. The ring keeps frames for viewers that are behind, and nothing if there are none. It is bounded by
+   ``FRAMES`` and ``SIZE``. A viewer that it has outrun continues at its oldest frame, after it was sent
+   what ``lost`` returns for the part in between: a ``gap`` for lines, and every event, from the journal.
 5. What was published before ``end`` or ``fail`` is sent first; then ``follow`` returns or raises.
 
-A ``Cut`` says what the frames up to there add up to. Each frame has the cut that comes after it, so that what
-was outrun is known exactly. While a viewer is live, its place is the head, and noted nowhere else.
+A ``Cut`` is the position after a frame. Each frame in the ring has its cut, so that what was outrun is
+known exactly. The position of a live viewer is the head, and stored nowhere else.
 """
 
 from collections import deque
@@ -34,11 +34,11 @@ PAUSE = 0.025
 
 
 class BroadcastBroken(Exception):  # noqa: N818 - names the state
-    """A bug ended the feed."""
+    """A bug ended the broadcast."""
 
 
 class Socket(Protocol):
-    """What a viewer is written to; see ``lightd.http.transport.websocket.Socket``."""
+    """Where a viewer's frames are written; see ``lightd.http.transport.websocket.Socket``."""
 
     def write_nowait(self, framed: bytes) -> bool:
         """Take all of it, or none."""
@@ -51,14 +51,14 @@ class Socket(Protocol):
 
 @attrs.frozen
 class Cut:
-    """A place in a stream: after console line ``line`` and after the event at ``position``."""
+    """A position in a stream: after console line ``line`` and after the event at ``position``."""
 
     line: int
     position: int
 
 
 Lost = Callable[[Cut, Cut], AsyncGenerator[bytes, None]]
-"""Gives the frames that stand for all between two cuts."""
+"""Yields the frames that replace everything between two cuts."""
 
 
 @attrs.define(eq=False)
@@ -94,7 +94,7 @@ class Broadcast:
         return len(self._live) + len(self._behind)
 
     def publish(self, framed: bytes, cut: Cut) -> None:
-        """Send ``framed``, after which the stream is at ``cut``, to everybody; never waits."""
+        """Send ``framed``, after which the stream is at ``cut``, to all viewers; never waits."""
         number, before = self.head + 1, self.cut
         refused = [viewer for viewer, write_nowait in tuple(self._live.items()) if not write_nowait(framed)]
         self.head, self.cut = number, cut
@@ -128,7 +128,7 @@ class Broadcast:
         found: list[bytes] = []
         size, cut = 0, self.cut
         start = after + 1 - self.first
-        for framed, cut in islice(self._ring, start, start + JOINED):  # noqa: B007 - the last one's counts
+        for framed, cut in islice(self._ring, start, start + JOINED):  # noqa: B007 - the last one is returned
             found.append(framed)
             size += len(framed)
             if size >= JOINED_SIZE:
@@ -136,7 +136,7 @@ class Broadcast:
         return b"".join(found), after + len(found), cut
 
     def join(self, socket: Socket) -> "Viewer":
-        """Return a viewer of all that is published from now on; it has to ``follow``, and to ``leave``."""
+        """Return a viewer of all that is published from now on; call its ``follow`` and then ``leave``."""
         viewer = Viewer(self, socket, self.head, self.cut)
         self._behind.add(viewer)
         return viewer
@@ -154,7 +154,7 @@ class Broadcast:
         self._forget()
 
     def end(self) -> None:
-        """Nothing will be published any more."""
+        """End the broadcast: nothing more will be published."""
         self.ended = True
         self._behind.update(self._live)
         for viewer in self._live:
@@ -162,58 +162,58 @@ class Broadcast:
         self._live.clear()
 
     def fail(self, error: Exception) -> None:
-        """Nothing will be published any more, because of ``error``."""
+        """End the broadcast because of ``error``."""
         self.failure = error
         self.end()
 
 
 @attrs.define(eq=False)
 class Viewer:
-    """One who looks on. ``cut`` is what it was sent so far, where it isn't live."""
+    """One client. ``cut`` is its position while it isn't live."""
 
-    _feed: Broadcast
+    _broadcast: Broadcast
     socket: Socket
     _last: int
     cut: Cut
-    _stirred: trio.Event = attrs.field(factory=trio.Event)
+    _woken: trio.Event = attrs.field(factory=trio.Event)
     _written_at: float = 0.0
 
     def fall_behind(self, number: int, cut: Cut) -> None:
         """Read on at frame ``number``, which comes after ``cut``."""
         self._last, self.cut = number - 1, cut
-        self._stirred.set()
+        self._woken.set()
 
     async def follow(self) -> None:
-        """Send what is published until the feed has ended, and all of it was sent; raises what broke it."""
-        feed = self._feed
+        """Send everything until the broadcast has ended; raises ``BroadcastBroken`` if a bug ended it."""
+        broadcast = self._broadcast
         while True:
-            while self._last < feed.head:
+            while self._last < broadcast.head:
                 await self._catch_up()
-            if feed.failure is not None:
-                raise BroadcastBroken("what fills the feed has failed") from feed.failure
-            if feed.ended:
+            if broadcast.failure is not None:
+                raise BroadcastBroken("the source of the broadcast has failed") from broadcast.failure
+            if broadcast.ended:
                 return
-            self._stirred = trio.Event()
-            feed.go_live(self)
-            await self._stirred.wait()
+            self._woken = trio.Event()
+            broadcast.go_live(self)
+            await self._woken.wait()
             await self._gather()
 
     async def _catch_up(self) -> None:
-        feed = self._feed
-        if self._last + 1 < feed.first:
-            since, self.cut, self._last = self.cut, feed.before, feed.first - 1
-            async with aclosing(feed.lost(since, self.cut)) as lost:
+        broadcast = self._broadcast
+        if self._last + 1 < broadcast.first:
+            since, self.cut, self._last = self.cut, broadcast.before, broadcast.first - 1
+            async with aclosing(broadcast.lost(since, self.cut)) as lost:
                 async for framed in lost:
                     await self.socket.write(framed)
         else:
-            framed, self._last, self.cut = feed.read(self._last)
+            framed, self._last, self.cut = broadcast.read(self._last)
             await self.socket.write(framed)
         self._written_at = trio.current_time()
 
     async def _gather(self) -> None:
-        """Let frames gather where this viewer has to be written to by its own task again and again."""
-        if trio.current_time() - self._written_at < 2 * PAUSE and not self._feed.ended:
+        """Wait for more frames if this viewer's own task has written only a moment ago."""
+        if trio.current_time() - self._written_at < 2 * PAUSE and not self._broadcast.ended:
             await trio.sleep(PAUSE)
 
     def leave(self) -> None:
-        self._feed.leave(self)
+        self._broadcast.leave(self)

@@ -1,7 +1,7 @@
-"""The end of a WebSocket whose token expires, and the word that it is near.
+"""Closes a WebSocket when its token expires, and sends a warning before.
 
-A token's end is a time of day, a wait is so many seconds: the clock is looked at again every ``LOOK_AGAIN``
-seconds, so one that was set meanwhile moves the end by as much, to within that.
+The expiry is a time of day, and the clock can be set meanwhile: it is read again every ``LOOK_AGAIN``
+seconds.
 """
 
 import math
@@ -14,7 +14,7 @@ from lightd.http.live import frames
 from lightd.http.live.broadcast import Socket
 
 NOTICE = 60.0
-"""So many seconds ahead a viewer is told; at once where there are fewer left."""
+"""Seconds before the expiry when the warning is sent; at once if fewer are left."""
 
 LOOK_AGAIN = 60.0
 
@@ -23,21 +23,21 @@ LOOK_AGAIN = 60.0
 async def expiring(
     socket: Socket, scope: trio.CancelScope, expires_at: float | None, clock: Callable[[], float]
 ) -> AsyncIterator[None]:
-    """Have ``scope`` cancelled at ``expires_at`` (Unix seconds, as ``clock`` has them), unless it is None.
+    """Cancel ``scope`` at ``expires_at`` (Unix seconds, as ``clock`` returns them), unless it is None.
 
-    The viewer is told before, in a task of its own: one who reads slowly doesn't put off the end.
+    A task of its own sends the warning, so that a client that reads slowly does not delay the end.
     """
     if expires_at is None:
         yield
         return
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_tell, socket, expires_at, clock)
+        nursery.start_soon(_warn, socket, expires_at, clock)
         nursery.start_soon(_end, scope, expires_at, clock)
         yield
         nursery.cancel_scope.cancel()
 
 
-async def _tell(socket: Socket, expires_at: float, clock: Callable[[], float]) -> None:
+async def _warn(socket: Socket, expires_at: float, clock: Callable[[], float]) -> None:
     await _wait_until(expires_at - NOTICE, clock)
     seconds = max(0, math.ceil(expires_at - clock()))
     text = f"This session ends in {seconds} second{'' if seconds == 1 else 's'}: its token expires."

@@ -1,7 +1,7 @@
-"""What a WebSocket client is sent and sends: values to frames, and text to requests.
+"""The frames that a WebSocket client is sent.
 
-A server's frames are the same for all its clients (RFC 6455 section 5.2: unmasked), so a frame is made once
-and written as it is.
+A server's frames are not masked (RFC 6455 section 5.2), so they are the same for all clients: a frame is
+encoded once and written as it is.
 """
 
 import json
@@ -39,27 +39,27 @@ def to_framed(text: str) -> bytes:
 
 
 def to_console(lines: Sequence[str], first: int) -> dict[str, Any]:
-    """Return consecutive lines of the console, the first one's number with them."""
+    """Return the frame of consecutive console lines; ``first`` is the number of the first one."""
     return {"event": "console", "data": "\n".join(lines) + "\n", "line": first}
 
 
 def to_logs(lines: Sequence[str], first: int) -> dict[str, Any]:
-    """Return the end of the console, as asked for."""
+    """Return the response to ``request_logs``."""
     return {"event": "logs", "data": "".join(f"{line}\n" for line in lines), "line": first}
 
 
 def to_gap(missed: int, next_line: int) -> dict[str, Any]:
-    """Return the word that this client was too slow for ``missed`` lines."""
+    """Return the frame that says that ``missed`` lines are missing."""
     return {"event": "gap", "missed": missed, "next_line": next_line}
 
 
 def to_message(text: str) -> dict[str, Any]:
-    """Return what lightd has to say to whoever looks on."""
+    """Return a message from lightd for people."""
     return {"event": "daemon_message", "data": text}
 
 
 def to_error(text: str) -> dict[str, Any]:
-    """Return why an inbound frame was refused."""
+    """Return the reason why an inbound frame was refused."""
     return {"event": "error", "data": text}
 
 
@@ -79,24 +79,24 @@ def to_stats(stats: Stats) -> dict[str, Any]:
 
 
 def to_state(view: View[State]) -> dict[str, Any]:
-    """Return where a container stands, as the event that led there."""
+    """Return the present state of a container, as the event that led to it."""
     state = view.state
     base = {"event": "event", "seq": view.position}
     if state.stage is Stage.DOWN and state.exit is not None:
         ended = state.exit
-        told = {"code": ended.code, "oom_killed": ended.oom_killed, "crashed": ended.crashed}
-        return {**base, "data": "exit", **told}
+        outcome = {"code": ended.code, "oom_killed": ended.oom_killed, "crashed": ended.crashed}
+        return {**base, "data": "exit", **outcome}
     return {**base, "data": state.traits.frame}
 
 
 class Commentary:
-    """Puts events into words for whoever looks on; it follows one container, from ``follow`` on."""
+    """Returns messages for people about the events of one container; ``follow`` is its present state."""
 
     def __init__(self, follow: Follow = Follow.REST) -> None:
         self._restarting = follow is Follow.START
 
     def to_text(self, event: object) -> str | None:
-        """Return what is to be said of ``event``, None where it speaks for itself."""
+        """Return the message about ``event``, None if there is none."""
         match event:
             case events.StopRequested() | events.KillRequested():
                 self._restarting = event.follow is Follow.START

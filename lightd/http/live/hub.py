@@ -1,11 +1,11 @@
-"""Stations: the feeds that are on the air, one for each container that somebody looks at, and the node's own.
+"""The broadcasts that have viewers: one for each container that is watched, and the node's own.
 
-Viewers who may see different things listen to different stations: what may be seen is decided where a feed is
-filled, once, and never for a viewer. Those who may see the same share one.
+What a token may see is decided where a broadcast is filled, once, and not for each viewer. Viewers that may
+see the same share one; viewers that may see different things have different ones.
 
-A feed is there while it has viewers: nothing is framed for nobody. Its one task looks at the source,
-publishes what is new, and waits: for the source, or for a moment where lines come fast (``Pace``). Whoever
-joins has the source looked at first, in turn with that task, and so begins at a clean cut.
+A broadcast exists while it has viewers, so nothing is framed for nobody. One task polls the source,
+publishes what is new, and waits: for the source, or for a pause if lines arrive fast (``Pace``). For each
+new viewer the source is polled first, in turn with that task, so that the viewer begins at a clean cut.
 """
 
 import logging
@@ -31,37 +31,37 @@ S = TypeVar("S", bound=Source)
 
 @attrs.define(eq=False)
 class Channel(Generic[S]):
-    """One feed, its source, and the task between them."""
+    """One broadcast, its source, and the task between them."""
 
     source: S
     all: Budget
-    """What is sent of all consoles that are fast."""
-    feed: Broadcast = attrs.field(init=False)
+    """The budget that all fast consoles share."""
+    broadcast: Broadcast = attrs.field(init=False)
     listeners: int = 0
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     _looking: trio.Lock = attrs.field(factory=trio.Lock)
 
     def __attrs_post_init__(self) -> None:
-        self.feed = Broadcast(self.source.cut, self.source.lost)
+        self.broadcast = Broadcast(self.source.cut, self.source.lost)
 
     async def run(self) -> None:
-        """Publish until the source is over, or nobody listens any more; a bug ends the feed, nothing else."""
+        """Publish until the source is over or the last viewer leaves; a bug ends only this broadcast."""
         with self.scope:
             try:
                 await self._run()
-            except Exception:  # every viewer's session fails by it
-                logger.exception("a feed failed")
+            except Exception:  # the session of every viewer fails with it
+                logger.exception("a broadcast failed; its WebSockets are closed")
 
     async def _run(self) -> None:
         pace = Pace(self.all)
         while True:
-            before = self.feed.head
+            before = self.broadcast.head
             lines = await self._look()
             now = trio.current_time()
-            pause = pace.pause(lines, now, self.feed.head - before, self.feed.viewers)
+            pause = pace.pause(lines, now, self.broadcast.head - before, self.broadcast.viewers)
             if pause < LONG:  # the next line may come after the pause: then the pause wakes nobody
                 if self.source.over:
-                    self.feed.end()
+                    self.broadcast.end()
                     return
                 await self.source.wait()
             if trio.current_time() < now + pause:
@@ -73,22 +73,22 @@ class Channel(Generic[S]):
         except trio.WouldBlock:
             await self._looking.acquire()
         try:
-            return await self.source.look(self.feed.publish)
-        except Exception as error:  # nobody knows what was published: this feed is over, whoever looked
-            self.feed.fail(error)
+            return await self.source.look(self.broadcast.publish)
+        except Exception as error:  # what was published is unknown, so the broadcast ends
+            self.broadcast.fail(error)
             raise
         finally:
             self._looking.release()
 
     async def join(self, socket: Socket) -> Viewer:
-        """Return a viewer that begins at what stands: there is nothing new at the moment this returns."""
+        """Return a viewer that begins at the present state: there is nothing new when this returns."""
         await self._look()
-        return self.feed.join(socket)
+        return self.broadcast.join(socket)
 
 
 @attrs.define(eq=False)
 class Hub:
-    """All feeds that are on the air. Made by ``open_hub``."""
+    """All broadcasts. Made by ``open_hub``."""
 
     _bus: Bus
     _nursery: trio.Nursery
@@ -98,42 +98,42 @@ class Hub:
 
     @contextmanager
     def container(self, member: Member, kinds: Kinds = EVERY_KIND) -> Iterator[Channel[ContainerSource]]:
-        """Yield the station of a container for ``kinds``; it is on the air until the block is left."""
+        """Yield the channel of a container for ``kinds``; it exists until its last block is left."""
 
         def new_source() -> ContainerSource:
             return ContainerSource(self._bus, member, kinds)
 
-        with self._listen(self._containers, (member, kinds), new_source) as station:
-            yield station
+        with self._listen(self._containers, (member, kinds), new_source) as channel:
+            yield channel
 
     @contextmanager
     def node(self, containers: Reached | None = None) -> Iterator[Channel[NodeSource]]:
-        """Yield the node's own station, or the one for ``containers``, until the block is left."""
-        with self._listen(self._node, containers, lambda: NodeSource(self._bus, containers)) as station:
-            yield station
+        """Yield the channel of the node, or of ``containers``; it exists until its last block is left."""
+        with self._listen(self._node, containers, lambda: NodeSource(self._bus, containers)) as channel:
+            yield channel
 
     @contextmanager
     def _listen(
-        self, stations: dict[K, Channel[S]], key: K, new_source: Callable[[], S]
+        self, channels: dict[K, Channel[S]], key: K, new_source: Callable[[], S]
     ) -> Iterator[Channel[S]]:
-        station = stations.get(key)
-        if station is None or station.feed.ended:
-            station = stations[key] = Channel(new_source(), self._all)
-            self._nursery.start_soon(station.run)
-        station.listeners += 1
+        channel = channels.get(key)
+        if channel is None or channel.broadcast.ended:
+            channel = channels[key] = Channel(new_source(), self._all)
+            self._nursery.start_soon(channel.run)
+        channel.listeners += 1
         try:
-            yield station
+            yield channel
         finally:
-            station.listeners -= 1
-            if not station.listeners:
-                station.scope.cancel()
-                if stations.get(key) is station:
-                    del stations[key]
+            channel.listeners -= 1
+            if not channel.listeners:
+                channel.scope.cancel()
+                if channels.get(key) is channel:
+                    del channels[key]
 
 
 @asynccontextmanager
 async def open_hub(bus: Bus) -> AsyncIterator[Hub]:
-    """Yield the stations, none of them on the air; on leaving, all of them fall silent."""
+    """Yield a hub without broadcasts; on leaving, all of them are cancelled."""
     async with trio.open_nursery() as nursery:
         try:
             yield Hub(bus, nursery)

@@ -1,15 +1,15 @@
-"""When to send the next lines of a console: at once, or after more have gathered. Pure.
+"""When the next lines of a console are sent: at once, or after more have arrived. Pure.
 
-A write costs the same for one line as for a hundred, and is paid for every viewer. Up to ``SLOW`` lines a
-second nothing is gained by waiting. Up to ``FAST`` a person still reads along: a pause of 10 ms joins what
-was printed in one go, and keeps every line well under 15 ms. Beyond that nobody reads line by line, and
-25 ms make 40 writes a second of any number of lines.
+A write costs the same for one line as for a hundred, and is paid for each viewer. Up to ``SLOW`` lines a
+second waiting saves nothing. Up to ``FAST`` a person can still read along: a pause of 10 ms joins what was
+printed at once, and delays every line by less than 15 ms. Beyond that nobody reads line by line, and 25 ms
+make 40 writes a second of any number of lines.
 
-For up to ``FEW`` viewers the writes cost less than reading the console does. 5 ms are less than it is read
-apart (``lightd.engines.read_pause``), so what was read is sent at once.
+For up to ``FEW`` viewers the writes cost less than reading the console does. 5 ms are less than the time
+between two reads (``lightd.engines.read_pause``), so what was read is sent at once.
 
-A console that prints more than anybody could want is sent so much of it as its ``Budget`` has, and so is all
-that is sent of those who do: what they are too fast for is a gap.
+A console that prints too fast is sent as far as its ``Budget`` allows, and all such consoles together as
+far as theirs. The rest is a gap.
 """
 
 import math
@@ -21,20 +21,19 @@ PROMPT, SHORT, LONG = 0.005, 0.010, 0.025
 FEW = 4
 WINDOW = 1.0
 MOST = 2 * FAST * WINDOW
-"""More is not remembered: a console is quick again within a second or two after a flood."""
-
+"""The maximum count: a console is sent at once again a second or two after a flood."""
 
 FRAMES, FRAMES_AT_ONCE = 100.0, 500.0
-"""Frames of one console that don't come alone, a second and in a burst: one frame has up to 500 lines."""
+"""Frames of one console beyond one per poll, per second and in a burst; a frame has up to 500 lines."""
 ALL, ALL_AT_ONCE = 400.0, 2000.0
-"""The same for all consoles together: a tenth of a processor, or so."""
+"""The same for all consoles together: about a tenth of a processor."""
 LONGEST = 1.0
-"""Seconds between two looks at a console, however many others never rest."""
+"""The longest pause in seconds, however many other consoles print."""
 
 
 @attrs.define
 class Budget:
-    """So many frames ``a_second``, and ``at_once`` after a rest."""
+    """``a_second`` frames, and ``at_once`` in a burst."""
 
     a_second: float
     at_once: float
@@ -42,7 +41,7 @@ class Budget:
     _at: float = -math.inf
 
     def spend(self, frames: int, now: float) -> float:
-        """Return how long to wait after ``frames`` were sent ``now``, 0 where they were not too many."""
+        """Return the seconds to wait after ``frames`` were sent ``now``; 0 within the budget."""
         self._spent = max(0.0, self._spent - (now - self._at) * self.a_second) + frames
         self._at = now
         return max(0.0, min((self._spent - self.at_once) / self.a_second, LONGEST))
@@ -50,9 +49,9 @@ class Budget:
 
 @attrs.define
 class Pace:
-    """How fast a console is: ``_recent`` counts its newest lines, each fading over ``WINDOW`` seconds.
+    """The rate of a console: ``_recent`` counts its newest lines, each decaying over ``WINDOW`` seconds.
 
-    ``all`` is the budget that it shares with the others.
+    ``all`` is the budget that it shares with the other consoles.
     """
 
     all: Budget = attrs.field(factory=lambda: Budget(ALL, ALL_AT_ONCE))
@@ -61,7 +60,7 @@ class Pace:
     _at: float = -math.inf
 
     def pause(self, lines: int, now: float, frames: int = 1, viewers: int = FEW + 1) -> float:
-        """Return how long to wait after ``lines`` were sent ``now`` in ``frames``, 0 where not at all."""
+        """Return the seconds to wait after ``lines`` were sent ``now`` in ``frames``."""
         if not lines:
             return 0.0
         pause, more = self._to_pause(lines, now, viewers), frames - 1

@@ -1,8 +1,8 @@
 """WebSocket sessions: one viewer of one container, or of the whole node.
 
-A session joins the feed first and greets second: what is published while it is sent what it missed waits for
-it in the feed, so its greeting ends exactly where its feed begins. One task writes, another reads what the
-viewer sends. Nobody waits for a session.
+A session joins the broadcast first, and sends the present state and what was missed second. What is published
+meanwhile waits in the broadcast, so the first part ends exactly where the second begins. One task writes,
+another reads what the viewer sends. Nothing waits for a session.
 """
 
 import logging
@@ -45,7 +45,7 @@ logger = logging.getLogger("lightd.request")
 
 MOST_SESSIONS = 30
 RESERVED = 5
-"""Beside those, for the master token where others have them all."""
+"""In addition, for the master token."""
 Viewers = Counter[tuple[str | Reached | None, bool]]
 REVOKED = 4401
 DELETED = 4404
@@ -119,13 +119,13 @@ async def _counted(sessions: Sessions, seen: str | Reached | None) -> AsyncItera
 
 @asynccontextmanager
 async def _held(system: System, member: Member | None = None) -> AsyncIterator[Socket]:
-    """Accept the handshake and yield the socket; it is closed when its token is revoked, or expires.
+    """Accept the handshake and yield the socket; it is closed when its token is revoked or expires.
 
-    Where the token goes because its container, the one of ``member``, was deleted, that is what it is told.
+    If the token lost its container, ``member``, by a deletion, the close code is ``DELETED``.
     """
     socket, identity = await _accept(), of_request()
     with system.sockets.held(identity.token_id) as revocable:
-        if not _is_known(system, identity):  # it may have gone since it was looked at
+        if not _is_known(system, identity):  # it may have been revoked since it was checked
             revocable.cancel()
         async with expiring(socket, revocable, identity.expires_at, system.clock):
             yield socket
@@ -148,7 +148,7 @@ def _to_reason(system: System, identity: Identity) -> str:
 
 
 async def _accept() -> Socket:
-    # The sub-protocol that carries the token is chosen: a client insists on hearing it back.
+    # A client needs the sub-protocol that carries its token to be confirmed.
     offered = websocket.requested_subprotocols
     chosen = next((name for name in offered if name.startswith(SUBPROTOCOL)), None)
     await websocket.accept(headers={"X-Request-Id": g.request_id}, subprotocol=chosen)
@@ -157,8 +157,8 @@ async def _accept() -> Socket:
 
 
 @asynccontextmanager
-async def _joined(station: Channel[S], socket: Socket) -> AsyncIterator[Viewer]:
-    viewer = await station.join(socket)
+async def _joined(channel: Channel[S], socket: Socket) -> AsyncIterator[Viewer]:
+    viewer = await channel.join(socket)
     try:
         yield viewer
     finally:
@@ -177,16 +177,16 @@ async def _refuse_all(socket: Socket) -> None:
 
 
 async def _greet(source: ContainerSource, viewer: Viewer, since: int | None, since_line: int | None) -> None:
-    """Send what a page needs at once: what was missed since, else the state that stands."""
+    """Send what was missed, or the present state; then lines and statistics."""
     member, cut, kinds = source.member, viewer.cut, source.kinds
     view, stats = member.view, member.stats.value
-    told = False
+    sent_state = False
     if since is not None:
         async with aclosing(source.missed(since, view.position)) as missed:
-            async for framed, tells in missed:
+            async for framed, has_state in missed:
                 await viewer.socket.write(framed)
-                told = told or tells
-    if not told:
+                sent_state = sent_state or has_state
+    if not sent_state:
         await viewer.socket.write(frames.to_frame(frames.to_state(view)))
     line = cut.line if since_line is None or "console" not in kinds else since_line
     oldest = min(member.console.lines.first, cut.line + 1)

@@ -1,16 +1,16 @@
-"""What a feed is filled from: one container, or the whole node.
+"""What fills a broadcast: one container, or the whole node.
 
-A ``Source`` is looked at by one task at a time. When ``look`` returns, every event that is known by then was
-published, and every line that was there when it began, and no ``await`` has come since: whoever joins the
-feed at that moment continues from the view that stands. More lines than fit into a frame may be left for the
-next look, so a console that never rests can't keep whoever joins for ever.
+One task at a time calls ``look``. When it returns, every event that is known by then was published, and
+every line that was there when it began, and no ``await`` has come since: a viewer that joins at that moment
+continues from the present view. Lines that don't fit into a frame may be left for the next call, so that a
+console that never rests doesn't keep a viewer from joining.
 
 Each frame of lines but the last is followed by a turn (``actors.kernel.turns``).
 
-The order within one look: an event follows the lines and notes that were there when its container's actor
+The order within one call: an event follows the lines and notes that were there when its container's actor
 showed it, and precedes all later ones (``Console.seam``). So the line that made a server ready comes before
-the word that it is, the last line of a run before its exit, and the first of the next after its start, also
-where a pause has put all of them into one look.
+``running``, the last line of a run before its exit, and the first of the next run after its start, also if
+a pause has put all of them into one call.
 """
 
 from collections import deque
@@ -33,16 +33,16 @@ from lightd.http.live.kinds import EVERY_KIND, Kinds
 
 LINES_A_FRAME = 500
 RECORDS_A_PAGE = 100
-"""So many past events are read, framed and sent in one go: about a millisecond on the loop."""
+"""The number of past events that are read, framed and sent in one step: about a millisecond."""
 LOOKED_BACK = 50
-"""Events before the first that is shown, by which a start is known for the second half of a restart."""
+"""Events before the first one that is sent, to recognise a start as the second half of a restart."""
 FRAME = 64 * 1024
-"""Bytes of lines after which a frame is full."""
+"""The size in bytes of lines at which a frame is full."""
 
 Publish = Callable[[bytes, Cut], None]
 
 Reached = frozenset[tuple[str, int]]
-"""Containers that a token reaches: each with the position after which that id stands for this one."""
+"""Containers that a token can see, each with the position after which its id means this one."""
 
 
 class Source(Protocol):
@@ -53,11 +53,11 @@ class Source(Protocol):
 
     @property
     def over(self) -> bool:
-        """There is nothing new, and there never will be."""
+        """True if everything was published and nothing more will come."""
         ...
 
     async def look(self, publish: Publish) -> int:
-        """Publish all that is new, and return how many lines of a console it was."""
+        """Publish all that is new, and return the number of console lines."""
         ...
 
     async def wait(self) -> None:
@@ -65,15 +65,15 @@ class Source(Protocol):
         ...
 
     def lost(self, since: Cut, until: Cut) -> AsyncGenerator[bytes, None]:
-        """Give the frames that stand for all between two cuts."""
+        """Yield the frames that replace everything between two cuts."""
         ...
 
 
 @attrs.define(eq=False)
 class ContainerSource:
-    """A container's lines, notes, events and statistics: those of ``kinds``, the rest in silence.
+    """A container's lines, notes, events and statistics, as far as they are of ``kinds``.
 
-    Lines that aren't shown are passed by at the same moments, so the rest keeps its place among them.
+    Lines that aren't sent are skipped at the same moments, so that the rest keeps its order among them.
     """
 
     _bus: Bus
@@ -87,7 +87,7 @@ class ContainerSource:
     _commentary: frames.Commentary = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Begin at what stands."""
+        """Begin at the present state."""
         view, console = self.member.view, self._console
         self.cut = Cut(console.lines.last, view.position)
         self._note = console.notes.last
@@ -114,7 +114,7 @@ class ContainerSource:
             await self._console.turns.next()
 
     def _publish(self, publish: Publish, until: int) -> bool:
-        """Publish what is new, as far as a frame of lines goes; return true where nothing was left out."""
+        """Publish what is new, up to one frame of lines; return true if nothing is left."""
         while self._pending and self._pending[0].position <= self.member.view.position:
             seam = self._console.marker(self._pending[0].position)
             if not self._publish_lines(publish, seam.line):
@@ -133,7 +133,7 @@ class ContainerSource:
         return True
 
     def _publish_lines(self, publish: Publish, until: int) -> bool:
-        """Publish the next frame of lines up to ``until``; return true where that was the last."""
+        """Publish the next frame of lines up to ``until``; return true if it was the last."""
         if not self._shows_lines:
             self.cut = Cut(max(until, self.cut.line), self.cut.position)
         elif self.cut.line < until:
@@ -167,18 +167,18 @@ class ContainerSource:
 
     @property
     def over(self) -> bool:
-        """All of a deleted container was published."""
+        """True if the container is deleted and everything of it was published."""
         return self._is_current and self.member.state.phase is Phase.DELETED
 
     async def wait(self) -> None:
-        """Wait until there is something new; a checkpoint only where there isn't."""
+        """Wait until there is something new; no checkpoint if there is."""
         if self._is_current:
             await self.member.wake.wait()
 
     async def missed(self, since: int, until: int) -> AsyncGenerator[tuple[bytes, bool], None]:
-        """Give the frames of the events over position ``since`` up to ``until``, a page at a time.
+        """Yield the frames of the events after position ``since`` up to ``until``, a page at a time.
 
-        With each page comes whether it tells of a state. The next one is read after this one was taken.
+        With each page comes whether it has a state. The next page is read after this one was taken.
         """
         stream, commentary = stream_of(self.member.internal_id), frames.Commentary()
         page = await self._bus.since(stream, since, RECORDS_A_PAGE)
@@ -195,7 +195,7 @@ class ContainerSource:
             page = await self._bus.since(stream, wanted[-1].position, RECORDS_A_PAGE)
 
     async def lost(self, since: Cut, until: Cut) -> AsyncGenerator[bytes, None]:
-        """Give the word that lines are missing, then the events that came among them."""
+        """Yield a ``gap`` if lines are missing, then the events that came among them."""
         if until.line > since.line and self._shows_lines:
             yield frames.to_frame(frames.to_gap(until.line - since.line, until.line + 1))
         if until.position > since.position:
@@ -231,7 +231,7 @@ class NodeSource:
         return 0
 
     def _to_framed(self, record: Recorded) -> bytes:
-        """Return ``record`` to the viewers; empty where it isn't theirs."""
+        """Return the frame of ``record``; empty if its container is not among ``containers``."""
         internal_id = internal_id_of(record.stream)
         if internal_id is None:
             return b""
@@ -245,15 +245,15 @@ class NodeSource:
 
     @property
     def over(self) -> bool:
-        """It never is."""
+        """False: the node's stream doesn't end."""
         return False
 
     async def wait(self) -> None:
-        """Wait until there is something new; a checkpoint only where there isn't."""
+        """Wait until there is something new; no checkpoint if there is."""
         await self._events.wait()
 
     async def lost(self, since: Cut, until: Cut) -> AsyncGenerator[bytes, None]:
-        """Give every event in between, page by page."""
+        """Yield every event in between, page by page."""
         events = self.bus.subscribe(since.position)
         while events.position < until.position:
             records = await events.poll()
@@ -264,7 +264,7 @@ class NodeSource:
 
 
 def to_framed(record: Recorded, commentary: frames.Commentary) -> bytes:
-    """Return ``record`` for a container's viewers, and what is to be said of it; empty if nothing."""
+    """Return the frames of ``record`` for a container's viewers: its state and its message; maybe empty."""
     frame = to_state_frame(record)
     framed = b"" if frame is None else frames.to_frame(frame)
     text = commentary.to_text(record.event)
@@ -272,7 +272,7 @@ def to_framed(record: Recorded, commentary: frames.Commentary) -> bytes:
 
 
 def to_node_framed(record: Recorded, internal_id: str) -> bytes:
-    """Return ``record`` to the node's viewers; empty where it means nothing to them."""
+    """Return the frame of ``record`` for the node's viewers; empty if it has none."""
     if isinstance(record.event, Condensed):
         return frames.to_frame(frames.to_message(f"Earlier events of {internal_id} are no longer kept"))
     frame = to_state_frame(record)
@@ -284,7 +284,7 @@ def to_node_framed(record: Recorded, internal_id: str) -> bytes:
 def to_stretch(console: Console, after: int, until: int) -> tuple[bytes, int]:
     """Return the frames of the next lines over ``after`` up to ``until``, and the last one's number.
 
-    A ``gap`` comes first where the console has lost some of them. ``until`` must be over ``after``.
+    A ``gap`` comes first if the console has lost some of them. ``until`` must be over ``after``.
     """
     stretch = console.lines.read(after, min(LINES_A_FRAME, until - after), FRAME)
     first = min(stretch.first, until + 1)
