@@ -39,7 +39,7 @@ MEMORY: Final = 1 << 30  # bytes of address space
 SECONDS: Final = 4 * 3600  # seconds of CPU time: a hundred gigabytes packed by bzip2
 STEP: Final = 60  # seconds of CPU time for one name or one MiB
 GRACE: Final = 60  # seconds of CPU time for cleaning up, after which the kernel kills the process
-FIRST_TO_GO: Final = 500  # of 1000 (proc(5), oom_score_adj)
+OOM_SCORE: Final = 500  # of 1000 (proc(5), oom_score_adj)
 EVERY: Final = 0.5  # seconds between two lines of progress
 NICENESS: Final = 5
 MORE: Final = Amount(PIECE, 64)  # requested beyond the need, so that there is not one request for each file
@@ -111,7 +111,7 @@ def main() -> None:
 def _limit() -> None:
     os.nice(NICENESS)
     with suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
-        file.write(b"%d" % FIRST_TO_GO)
+        file.write(b"%d" % OOM_SCORE)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + GRACE))
     _refuse_on(signal.SIGXCPU, f"The archive needs more than {SECONDS} seconds of CPU time")

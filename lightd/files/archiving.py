@@ -40,7 +40,7 @@ _ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 _COMMAND: Final = (sys.executable, "-P", "-m", "lightd.files.archiver")
 _REFUSALS = {refusal.__name__: refusal for refusal in errors.FileRefused.__subclasses__()}
 
-Told = Callable[[int], None]
+Progress = Callable[[int], None]
 
 
 class ArchiverFailed(Exception):  # noqa: N818 - said of the process, which is ours
@@ -53,17 +53,17 @@ async def compress(
     output: RelativePath,
     kind: Kind,
     owner: Owner | None,
-    told: Told = lambda _: None,
+    progress: Progress = lambda _: None,
     turn: Turn | None = None,
     allowance: Allowance | None = None,
 ) -> int:
-    """Like ``packing.compress``; ``told`` is called twice a second with the number of bytes read.
+    """Like ``packing.compress``; ``progress`` is called twice a second with the number of bytes read.
 
     It works in ``turn``, if given. Raises ``InvalidArchive`` for an unsupported format.
     """
     if kind not in kinds():
         raise errors.InvalidArchive(f"Archives in the format {kind} are not supported by this node")
-    return await _run(jail, sources, output, owner, told, turn, allowance, do="compress", kind=kind)
+    return await _run(jail, sources, output, owner, progress, turn, allowance, do="compress", kind=kind)
 
 
 async def extract(
@@ -71,15 +71,15 @@ async def extract(
     archive: RelativePath,
     destination: RelativePath,
     owner: Owner | None,
-    told: Told = lambda _: None,
+    progress: Progress = lambda _: None,
     turn: Turn | None = None,
     allowance: Allowance | None = None,
     ceilings: Ceilings = CEILINGS,
 ) -> int:
-    """Like ``unpacking.extract``; ``told`` is called twice a second with the number of bytes written."""
+    """Like ``unpacking.extract``; ``progress`` is called twice a second with the number of bytes written."""
     limits = attrs.asdict(ceilings)
     job = {"do": "extract", "ceilings": limits}
-    return await _run(jail, [archive], destination, owner, told, turn, allowance, **job)
+    return await _run(jail, [archive], destination, owner, progress, turn, allowance, **job)
 
 
 async def _run(
@@ -87,7 +87,7 @@ async def _run(
     sources: Sequence[RelativePath],
     target: RelativePath,
     owner: Owner | None,
-    told: Told,
+    progress: Progress,
     turn: Turn | None,
     allowance: Allowance | None,
     **job: object,
@@ -129,7 +129,7 @@ async def _run(
                     begun.set()
                     answer = json.loads(line)
                     if "bytes" in answer:
-                        told(answer["bytes"])
+                        progress(answer["bytes"])
                     elif "wants" in answer:
                         await _grant(grants, allowance, answer)
             allowance.use(allowance.ready)  # it does not report what it used of the last grant

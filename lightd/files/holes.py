@@ -101,7 +101,7 @@ def pieces_of(contents: IO[bytes], layout: Layout) -> Iterator[tuple[int, bytes]
 
 
 @attrs.define(eq=False)
-class Filling:
+class SparseWriter:
     """Writes a new file from its beginning to its end; blocks of zeros become holes, which are not charged.
 
     Every written block is charged completely, except the rest of the last one, which is part of ``ENTRY``.

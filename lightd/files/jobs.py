@@ -48,7 +48,7 @@ class Job:
         """Cancel it; its partial result is removed. Does nothing if it has ended."""
         self._scope.cancel()
 
-    def told(self, count: int) -> None:
+    def advance(self, count: int) -> None:
         """Report that this many bytes have been processed."""
         self.bytes = count
 

@@ -66,7 +66,7 @@ class Share:
 
     def enqueue(self, turn: "Turn") -> None:
         self._rows.setdefault(turn.row, deque()).append(turn)
-        self._deal()
+        self._handle()
 
     def withdraw(self, turn: "Turn") -> None:
         """Stop waiting for the turn."""
@@ -77,7 +77,7 @@ class Share:
 
     def give_back(self, turn: "Turn") -> None:
         self._drop(turn.row)
-        self._deal()
+        self._handle()
 
     def pass_on(self, turn: "Turn") -> None:
         """Give the turn to waiting work, and wait for it again behind all other queues."""
@@ -85,7 +85,7 @@ class Share:
         turns = self._rows.setdefault(turn.row, deque())
         (turns.appendleft if self.whole else turns.append)(turn)
         self._rows.move_to_end(turn.row)
-        self._deal()
+        self._handle()
 
     def is_wanted(self, turn: "Turn") -> bool:
         """Whether other work waits that would get the turn."""
@@ -110,7 +110,7 @@ class Share:
             free = min(free, self.total - self.reserved - others)
         return free > 0 and self._held[row] < self.each
 
-    def _deal(self) -> None:
+    def _handle(self) -> None:
         passed = 0
         while passed < len(self._rows) and self.held < self.total:
             row, turns = next(iter(self._rows.items()))

@@ -17,7 +17,7 @@ from lightd.files import errors
 from lightd.files.archives import Ceilings
 from lightd.files.charging import ENTRY
 from lightd.files.deleting import Pace
-from lightd.files.holes import UNKNOWN, Filling, Layout, pieces_of
+from lightd.files.holes import UNKNOWN, Layout, SparseWriter, pieces_of
 from lightd.files.jail import FOLDER, FOLDER_MODE, PERMISSIONS, Jail, Owner, give_to, held, kind_of, look_at
 from lightd.files.paths import RelativePath
 from lightd.files.placing import CREATE, FILE_MODE, is_part_name
@@ -87,7 +87,7 @@ class Staging:
             _make_room(folder, path.name)
             self._jail.charge(ENTRY, 1)
             with held(os.open(path.name, CREATE, 0o600, dir_fd=folder)) as file:
-                filling = Filling(file, self._jail.charge)
+                filling = SparseWriter(file, self._jail.charge)
                 for at, piece in pieces_of(contents, layout):
                     self._spend(len(piece))
                     filling.write(at, piece)

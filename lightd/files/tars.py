@@ -25,16 +25,16 @@ ENDS: Final = 8  # reads past the end of a complete archive: at most two
 
 @attrs.define(eq=False)
 class Source:
-    """The stream as tarfile reads it; ``told`` is called with the size of each piece."""
+    """The stream as tarfile reads it; ``progress`` is called with the size of each piece."""
 
     _stream: IO[bytes]
-    _told: Callable[[int], None]
+    _progress: Callable[[int], None]
     _ends: int = 0
     headers: int | None = None  # bytes that are left for headers, while those are read
 
     def read(self, size: int) -> bytes:
         piece = self._stream.read(size)
-        self._told(len(piece))
+        self._progress(len(piece))
         if not piece:
             self._ends += 1
             if self._ends > ENDS:
@@ -84,7 +84,7 @@ class Member(TarInfo):
         tarfile.offset = self.offset_data + self.size + -self.size % BLOCKSIZE
 
 
-def open_tar(stream: IO[bytes], told: Callable[[int], None]) -> TarFile:
+def open_tar(stream: IO[bytes], progress: Callable[[int], None]) -> TarFile:
     """The tar in ``stream``, to be read once from its beginning."""
-    source = cast(IO[bytes], Source(stream, told))  # it is read, and nothing else
+    source = cast(IO[bytes], Source(stream, progress))  # it is read, and nothing else
     return TarFile.open(fileobj=source, mode="r|", tarinfo=Member)

@@ -27,27 +27,27 @@ def test_volume_with_room_is_left_alone():
 
 def test_full_volume_is_told_once_until_it_had_room_again():
     assert story(1001, 1001, 960, 1001, 949, 1001) == [
-        "tell", "nothing", "nothing", "nothing", "nothing", "tell",
+        "report", "nothing", "nothing", "nothing", "nothing", "report",
     ]  # fmt: skip
 
 
 def test_server_that_goes_on_growing_is_stopped_each_time_that_it_does():
-    assert story(1001, 1011, 1011.5, 1015, 1022) == ["tell", "nothing", "stop", "nothing", "stop"]
+    assert story(1001, 1011, 1011.5, 1015, 1022) == ["report", "nothing", "stop", "nothing", "stop"]
 
 
 def test_small_volume_may_grow_by_a_megabyte():
-    assert story(10.5, 11.4, 11.6, size=10 * MEGABYTE) == ["tell", "nothing", "stop"]
+    assert story(10.5, 11.4, 11.6, size=10 * MEGABYTE) == ["report", "nothing", "stop"]
 
 
 def test_server_far_over_the_size_is_killed():
-    assert story(2000, 2001) == ["tell", "kill"]
-    assert story(266, 267, size=10 * MEGABYTE) == ["tell", "kill"]
+    assert story(2000, 2001) == ["report", "kill"]
+    assert story(266, 267, size=10 * MEGABYTE) == ["report", "kill"]
     assert story(5000, 5000) == ["kill", "kill"]
 
 
 def test_overrun_that_the_kernel_enforces_is_only_told_and_a_little_earlier():
-    assert story(998, 999.5, 1000, 1000, enforced=True) == ["nothing", "tell", "nothing", "nothing"]
-    assert story(0.989, 0.991, size=MEGABYTE, enforced=True) == ["nothing", "tell"]
+    assert story(998, 999.5, 1000, 1000, enforced=True) == ["nothing", "report", "nothing", "nothing"]
+    assert story(0.989, 0.991, size=MEGABYTE, enforced=True) == ["nothing", "report"]
 
 
 @pytest.mark.parametrize("step", Step)
@@ -65,8 +65,14 @@ def names(*looks, most=20_000):
 
 
 def test_too_many_entries_are_told_then_stopped_then_killed():
-    assert names(20_000, 20_001, 21_001, 21_002, 40_001) == ["nothing", "tell", "nothing", "stop", "kill"]
-    assert names(20_001, 19_500, 20_001, 18_999, 20_001) == ["tell", "nothing", "nothing", "nothing", "tell"]
+    assert names(20_000, 20_001, 21_001, 21_002, 40_001) == ["nothing", "report", "nothing", "stop", "kill"]
+    assert names(20_001, 19_500, 20_001, 18_999, 20_001) == [
+        "report",
+        "nothing",
+        "nothing",
+        "nothing",
+        "report",
+    ]
 
 
 def test_entries_grow_with_the_size_and_never_below_a_floor():
@@ -79,7 +85,7 @@ def test_walk_goes_on_until_far_too_many_are_certain():
     for size_mb in (1, 1024, 2**40, None):
         limit = Limit(None, entries_of(size_mb))
         standing, step = judge_entries(Standing(), limit.entries, most_of(limit))
-        assert (standing.told, step) == (True, Step.KILL)
+        assert (standing.reported, step) == (True, Step.KILL)
 
 
 def test_project_quotas_bound_inodes_too():

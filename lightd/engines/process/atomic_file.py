@@ -22,7 +22,7 @@ def record(path: str, data: bytes) -> None:
         os.close(folder)
 
 
-def began(pid: int) -> str:
+def process_start(pid: int) -> str:
     """The start time of a process, in clock ticks since the boot; together with the pid it is unique."""
     with open(f"/proc/{pid}/stat", "rb") as file:
         return file.read().rpartition(b")")[2].split()[19].decode()

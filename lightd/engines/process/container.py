@@ -31,7 +31,7 @@ import attrs
 from actors.container.engine import Role, Snapshot
 from actors.container.spec import ContainerSpec, Limits, PortBinding
 from lightd.engines.docker.recipe import to_fingerprint
-from lightd.engines.process.atomic_file import began, record
+from lightd.engines.process.atomic_file import process_start, record
 
 FORMAT: Final = 1
 
@@ -242,6 +242,6 @@ def _read(path: Path) -> str | None:
 def is_alive(life: Life) -> bool:
     """Whether the process of the supervisor of ``life`` still exists."""
     try:
-        return began(life.supervisor) == life.supervisor_began
+        return process_start(life.supervisor) == life.supervisor_began
     except OSError:
         return False

@@ -36,7 +36,7 @@ async def connect(folder: Path, command: str) -> tuple[trio.SocketStream, bytes]
 
 
 @asynccontextmanager
-async def asked(folder: Path, command: str) -> AsyncIterator[trio.SocketStream]:
+async def open_command(folder: Path, command: str) -> AsyncIterator[trio.SocketStream]:
     """Like ``connect``, as a context manager that closes the stream."""
     stream, _ = await connect(folder, command)
     async with stream:

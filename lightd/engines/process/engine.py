@@ -92,7 +92,7 @@ class ProcessEngine:
             if found is not None:
                 await self._discard(found)
             engine_id = secrets.token_hex(16)
-            made = await threads.changed(container.make, self._path, engine_id, spec, role, attempt)
+            made = await threads.change(container.make, self._path, engine_id, spec, role, attempt)
             self._containers[engine_id] = made
             return engine_id
 
@@ -106,7 +106,7 @@ class ProcessEngine:
             if old := self._named(internal_id, Role.SERVER):
                 await self._discard(old)
             candidate.role = Role.SERVER
-            await threads.changed(candidate.keep)
+            await threads.change(candidate.keep)
 
     async def update(self, engine_id: str, limits: Limits) -> None:
         found = self._found(engine_id)
@@ -115,7 +115,7 @@ class ProcessEngine:
             raise EngineRefused(f"limits: this node cannot enforce {', '.join(missing)} (no cgroups)")
         async with self._change(found.internal_id):
             self._found(engine_id)
-            await threads.changed(self._update, found, limits)
+            await threads.change(self._update, found, limits)
 
     def _update(self, found: Container, limits: Limits) -> None:
         life = found.life()
@@ -129,8 +129,8 @@ class ProcessEngine:
         async with self._change(self._found(engine_id).internal_id):
             found = self._found(engine_id)
             with _patience("The supervisor of the previous run does not end"):
-                while (lock := await threads.changed(self._make_ready, found)) is None:
-                    if (await threads.seen(found.snapshot)).running:
+                while (lock := await threads.change(self._make_ready, found)) is None:
+                    if (await threads.inspect(found.snapshot)).running:
                         return
                     await trio.sleep(LOOK)
             try:
@@ -151,7 +151,7 @@ class ProcessEngine:
         try:
             folder.check_there(self._place.layout.volume(spec))
             found.snapshot()  # records the end of a run whose supervisor was killed
-            self._end_leftovers(found)
+            self._end_orphans(found)
             if found.role is not Role.INSTALLER:
                 self._check_ports(spec.ports, found)
             life = found.life()
@@ -188,7 +188,7 @@ class ProcessEngine:
             return
         number = signal.Signals[name].value
         with suppress(*control_socket.ABSENT):
-            async with control_socket.asked(found.folder, f"signal {number}"):
+            async with control_socket.open_command(found.folder, f"signal {number}"):
                 return
 
     async def resize(self, engine_id: str, columns: int, rows: int) -> None:
@@ -196,7 +196,7 @@ class ProcessEngine:
         if found is None:
             return
         with suppress(*control_socket.ABSENT):
-            async with control_socket.asked(found.folder, f"resize {columns} {rows}"):
+            async with control_socket.open_command(found.folder, f"resize {columns} {rows}"):
                 return
 
     # ---- ends
@@ -216,10 +216,10 @@ class ProcessEngine:
 
     async def _discard(self, found: Container) -> None:
         with _patience("The program does not end after SIGKILL"):
-            while await threads.seen(found.running):
+            while await threads.inspect(found.running):
                 await self.signal(found.engine_id, "SIGKILL")
                 await trio.sleep(LOOK)
-        await trio.to_thread.run_sync(self._end_leftovers, found)
+        await trio.to_thread.run_sync(self._end_orphans, found)
         await trio.to_thread.run_sync(found.discard)
         del self._containers[found.engine_id]
         for console in self._consoles.pop(found.engine_id, []):
@@ -227,7 +227,7 @@ class ProcessEngine:
         self._tell_end(found)
         self._publisher.tell("destroy", found)
 
-    def _end_leftovers(self, found: Container) -> None:
+    def _end_orphans(self, found: Container) -> None:
         with suppress(FileNotFoundError):
             paths = Plan((found.folder / "plan").read_bytes()).all("group")
             orphans.end(found.engine_id, [os.fsdecode(path) for path in paths])
@@ -235,15 +235,15 @@ class ProcessEngine:
 
     async def follow(self, found: Container) -> None:
         """Publish the end of the active run when it has been recorded."""
-        while not found.gone and (await threads.seen_at_last(found.snapshot)).running:
+        while not found.gone and (await threads.inspect_until_seen(found.snapshot)).running:
             found.living = True
             with suppress(*control_socket.ABSENT):
-                async with control_socket.asked(found.folder, "watch") as stream:
+                async with control_socket.open_command(found.folder, "watch") as stream:
                     while await stream.receive_some():
                         continue
             await trio.sleep(LOOK)
         async with self._change(found.internal_id):
-            if await threads.seen_at_last(self._clear_up, found):
+            if await threads.inspect_until_seen(self._clear_up, found):
                 self._tell_end(found)
 
     def _tell_end(self, found: Container) -> None:
@@ -257,7 +257,7 @@ class ProcessEngine:
             return found.gone
         end = found.exit()
         if end is not None and end.code is None:
-            self._end_leftovers(found)
+            self._end_orphans(found)
         return True
 
     # ---- inspection
@@ -267,11 +267,11 @@ class ProcessEngine:
         if found is None:
             await trio.lowlevel.checkpoint()
             return None
-        snapshot = await threads.seen(found.snapshot)
+        snapshot = await threads.inspect(found.snapshot)
         return None if found.gone else snapshot
 
     async def list(self) -> Sequence[Listed]:
-        return await threads.seen(self._list, tuple(self._containers.values()))
+        return await threads.inspect(self._list, tuple(self._containers.values()))
 
     def _list(self, containers: Sequence[Container]) -> Sequence[Listed]:
         return [
@@ -308,8 +308,8 @@ class ProcessEngine:
 
     async def backlog(self, engine_id: str, since: float) -> Backlog:
         found = self._found(engine_id)
-        ended = not (await threads.seen(found.snapshot)).running
-        return await threads.seen(lambda: backlog.read(found.folder / "log", since, ended=ended))
+        ended = not (await threads.inspect(found.snapshot)).running
+        return await threads.inspect(lambda: backlog.read(found.folder / "log", since, ended=ended))
 
     def leave(self) -> None:
         pass  # a reader is waited for only briefly

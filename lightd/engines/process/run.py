@@ -12,7 +12,7 @@ import time
 from typing import Final
 
 from lightd.engines.process import program
-from lightd.engines.process.atomic_file import began, record
+from lightd.engines.process.atomic_file import process_start, record
 from lightd.engines.process.connection import READ, Connection
 from lightd.engines.process.output_log import OutputLog
 from lightd.engines.process.tree import Tree, beneath
@@ -89,7 +89,7 @@ class Run:
             return
         self._pid = pid
         us = os.getpid()
-        words = (self._plan.one("life"), repr(at), us, began(us), pid)
+        words = (self._plan.one("life"), repr(at), us, process_start(us), pid)
         try:
             record(f"{self._folder}/life", " ".join(map(str, words)).encode())
         except OSError as error:  # a run without a record could not be found again
@@ -129,15 +129,15 @@ class Run:
         code = 128 + signal.SIGKILL if self._killed else status if status >= 0 else 128 - status
         oom = int(self._tree.ran_out_of_memory())
         words = (self._plan.one("life"), int(code), oom, repr(time.time()))
-        self._write_down(" ".join(map(str, words)).encode())
+        self._record_exit(" ".join(map(str, words)).encode())
         self._tree.remove()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{self._folder}/socket")
         self._listener.close()
         os.close(self._lock)
-        self._say_goodbye()
+        self._close_streams()
 
-    def _write_down(self, end: bytes) -> None:
+    def _record_exit(self, end: bytes) -> None:
         """Record the exit. If the disk is full, try again for a limited time."""
         for _ in range(TRIES):
             try:
@@ -147,7 +147,7 @@ class Run:
             else:
                 return
 
-    def _say_goodbye(self) -> None:
+    def _close_streams(self) -> None:
         """Close every stream when its reader has taken the last bytes, or after ``LINGER`` seconds."""
         deadline = time.monotonic() + LINGER
         while time.monotonic() < deadline:

@@ -13,7 +13,7 @@ Given = TypeVarTuple("Given")
 Result = TypeVar("Result")
 
 
-async def changed(function: Callable[[Unpack[Given]], Result], *args: *Given) -> Result:
+async def change(function: Callable[[Unpack[Given]], Result], *args: *Given) -> Result:
     """Run a function that changes something; an ``OSError`` becomes ``EngineRefused``."""
     try:
         return await trio.to_thread.run_sync(function, *args)
@@ -21,7 +21,7 @@ async def changed(function: Callable[[Unpack[Given]], Result], *args: *Given) ->
         raise EngineRefused(f"The host rejects the change: {error.strerror}") from None
 
 
-async def seen(function: Callable[[Unpack[Given]], Result], *args: *Given) -> Result:
+async def inspect(function: Callable[[Unpack[Given]], Result], *args: *Given) -> Result:
     """Run a function that inspects something; an ``OSError`` becomes ``EngineUnavailable``."""
     try:
         return await trio.to_thread.run_sync(function, *args)
@@ -29,10 +29,10 @@ async def seen(function: Callable[[Unpack[Given]], Result], *args: *Given) -> Re
         raise EngineUnavailable(f"The host cannot be inspected: {error.strerror}") from None
 
 
-async def seen_at_last(function: Callable[[Unpack[Given]], Result], *args: *Given) -> Result:
+async def inspect_until_seen(function: Callable[[Unpack[Given]], Result], *args: *Given) -> Result:
     """Run a function that inspects something, again and again until it succeeds."""
     while True:
         try:
-            return await seen(function, *args)
+            return await inspect(function, *args)
         except EngineUnavailable:
             await trio.sleep(AGAIN)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-STRUGGLE: Final = (
+KILL_TIMEOUT: Final = (
     10.0  # seconds to kill processes that do not end, for example in an uninterruptible system call
 )
 
@@ -24,12 +24,12 @@ class Tree:
 
     def end(self, reap: Callable[[], None]) -> None:
         """Kill all of them, including new ones; ``reap`` waits for children that have ended."""
-        deadline = time.monotonic() + STRUGGLE
+        deadline = time.monotonic() + KILL_TIMEOUT
         while self._find() and time.monotonic() < deadline:
             self._tell("cgroup.kill", b"1")
             self._tell("freezer.state", b"FROZEN")
-            self._strike(signal.SIGSTOP)
-            self._strike(signal.SIGKILL)
+            self._signal_all(signal.SIGSTOP)
+            self._signal_all(signal.SIGKILL)
             self._tell("freezer.state", b"THAWED")
             reap()
             time.sleep(0.001)
@@ -41,7 +41,7 @@ class Tree:
                 found |= {int(line) for line in file}
         return found
 
-    def _strike(self, number: int) -> None:
+    def _signal_all(self, number: int) -> None:
         """Signal the processes that still belong to the run when their pidfd is open: pids are reused."""
         held = {}
         try:

@@ -24,7 +24,7 @@ from lightd.files.charging import NOTHING, Amount
 from lightd.files.quota.limits import Limit, entries_of
 from lightd.files.quota.overrun import Standing
 
-HASTE: Final = 4.0
+URGENCY: Final = 4.0
 """The next measurement never begins before this many times the duration of the last one have passed."""
 
 UNLIMITED: Final = Limit(None, entries_of(None))
@@ -75,7 +75,7 @@ class Account:
     @property
     def rested(self) -> bool:
         """Whether the time since the last measurement is at least its duration."""
-        return trio.current_time() >= self.ended + HASTE * self.took
+        return trio.current_time() >= self.ended + URGENCY * self.took
 
     def suspect(self, free: int) -> None:
         """Record that the disk has ``free`` bytes now."""

@@ -45,9 +45,9 @@ def _named(folder: int, request: int, name: bytes) -> None:
 
 def filesystem_of(folder: int) -> uuid.UUID:
     """The id of the file system; raises ``ENOTTY`` if it is not btrfs."""
-    told = bytearray(1024)
-    fcntl.ioctl(folder, _FS_INFO, told)
-    return uuid.UUID(bytes=bytes(told[16:32]))
+    buffer = bytearray(1024)
+    fcntl.ioctl(folder, _FS_INFO, buffer)
+    return uuid.UUID(bytes=bytes(buffer[16:32]))
 
 
 def create_subvolume(folder: int, name: str) -> None:
@@ -61,9 +61,9 @@ def fill_device(folder: int) -> None:
 
 def tree_of(folder: int) -> int:
     """The number of the subvolume that contains ``folder``."""
-    told = bytearray(struct.pack("=QQ4080x", 0, FIRST_INODE))
-    fcntl.ioctl(folder, _INO_LOOKUP, told)
-    tree: int = struct.unpack_from("=Q", told)[0]
+    buffer = bytearray(struct.pack("=QQ4080x", 0, FIRST_INODE))
+    fcntl.ioctl(folder, _INO_LOOKUP, buffer)
+    tree: int = struct.unpack_from("=Q", buffer)[0]
     return tree
 
 

@@ -28,7 +28,7 @@ class Step(Enum):
     """What to do about a volume."""
 
     NOTHING = "nothing"
-    TELL = "tell"
+    REPORT = "report"
     STOP = "stop"
     KILL = "kill"
 
@@ -37,7 +37,7 @@ class Step(Enum):
 class Standing:
     """The state of a volume: whether it was reported as full, and with how many bytes."""
 
-    told: bool = False
+    reported: bool = False
     at: int = 0
 
 
@@ -61,9 +61,9 @@ def _judge(
     if used <= full:
         return (Standing() if used < calm else before), Step.NOTHING
     if used > far:
-        return Standing(told=True, at=used), Step.KILL
-    if not before.told:
-        return Standing(told=True, at=used), Step.TELL
+        return Standing(reported=True, at=used), Step.KILL
+    if not before.reported:
+        return Standing(reported=True, at=used), Step.REPORT
     if used > before.at + step:
-        return Standing(told=True, at=used), Step.STOP
+        return Standing(reported=True, at=used), Step.STOP
     return before, Step.NOTHING

@@ -67,13 +67,13 @@ class Pool:
             self._make(size_mb)
             made = True
         try:
-            self._bring_up(size_mb)
+            self._refresh(size_mb)
         except (Unsupported, OSError, subprocess.TimeoutExpired):
             if made:  # it is empty, and would be used instead of volumes at the next start
                 self.image.unlink()
             raise
 
-    def _bring_up(self, size_mb: int) -> None:
+    def _refresh(self, size_mb: int) -> None:
         grows = size_mb * MEGABYTE > self.image.stat().st_size
         if grows:
             self._allocate(self.image, size_mb * MEGABYTE)

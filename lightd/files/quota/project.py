@@ -100,9 +100,9 @@ def open_project(root: str) -> Project:
 
 
 def _attributes(folder: int) -> tuple[int, int, int, int, int]:
-    told = bytearray(_ATTRIBUTES.size)
-    fcntl.ioctl(folder, _GET_ATTRIBUTES, told)
-    flags, extent, extents, project, copy = _ATTRIBUTES.unpack(told)
+    buffer = bytearray(_ATTRIBUTES.size)
+    fcntl.ioctl(folder, _GET_ATTRIBUTES, buffer)
+    flags, extent, extents, project, copy = _ATTRIBUTES.unpack(buffer)
     return flags, extent, extents, project, copy
 
 
@@ -112,12 +112,12 @@ def _project_of(path: str) -> int:
 
 
 def _used(folder: int, project: int) -> int:
-    told = ctypes.create_string_buffer(_QUOTA.size)
+    buffer = ctypes.create_string_buffer(_QUOTA.size)
     try:
-        _quotactl(folder, _GET_QUOTA, project, told)
+        _quotactl(folder, _GET_QUOTA, project, buffer)
     except FileNotFoundError:  # xfs has no project before its first file
         return 0
-    used: int = _QUOTA.unpack(told.raw)[2]
+    used: int = _QUOTA.unpack(buffer.raw)[2]
     return used
 
 

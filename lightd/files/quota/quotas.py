@@ -285,7 +285,7 @@ class Quotas:
         try:
             if count is not None:
                 if limit.bytes is not None:
-                    await self._bring_up(volume_id, account)
+                    await self._refresh(volume_id, account)
                 await allowance.prepare(Amount(count + ENTRY, 1))
             try:
                 yield allowance
@@ -297,7 +297,7 @@ class Quotas:
         finally:
             self.want(volume_id)
 
-    async def _bring_up(self, volume_id: str, account: Account) -> None:
+    async def _refresh(self, volume_id: str, account: Account) -> None:
         """Measure the volume if the account is too old to begin a write."""
         if account.due is None or account.took < INSTANT:
             await self.survey(volume_id)
@@ -325,8 +325,8 @@ class Quotas:
 
     async def free(self) -> int:
         """The free bytes of the disk with the volumes."""
-        told = await self._run(partial(os.statvfs, self.root))
-        return told.f_bfree * told.f_frsize
+        status = await self._run(partial(os.statvfs, self.root))
+        return status.f_bfree * status.f_frsize
 
     def _path(self, volume_id: str) -> str:
         return str(self.root / volume_id)

@@ -96,11 +96,11 @@ class Surveyor:
                 self._changed.wait_for(lambda: self._new or self._round or self._closed)
                 if self._closed:
                     return
-            took = sum(self._go_on(looks.popleft()) for looks in (self._new, self._round) if looks)
+            took = sum(self._continue(looks.popleft()) for looks in (self._new, self._round) if looks)
             if took > SHORT:
                 time.sleep(took)
 
-    def _go_on(self, look: _Look[Any]) -> float:
+    def _continue(self, look: _Look[Any]) -> float:
         began = time.monotonic()
         ended = look.go_on(began + SLICE)
         took = time.monotonic() - began

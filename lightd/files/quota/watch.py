@@ -7,7 +7,7 @@ is full. ``overrun.judge`` decides what follows.
 
 If the kernel does not enforce the size, a server can fill the disk between two measurements. So the free
 space of the disk is read every ``QUICK`` seconds, which costs almost nothing: a volume with a running server
-is measured again when the disk has lost half of the room that the volume had left (``account.HASTE``).
+is measured again when the disk has lost half of the room that the volume had left (``account.URGENCY``).
 
 Entries are counted by the same walks, or by an occasional one if the bytes need no walk.
 """
@@ -124,14 +124,14 @@ class Watch:
         entries, most = account.used.entries, entries_of(size_mb)
         account.crowding, step = judge_entries(account.crowding, most, entries)
         await self._act(volume_id, step, f"Error: the volume is full: {to_entries(entries, most)}")
-        if (account.standing.told or account.crowding.told) and account.due is not None:
+        if (account.standing.reported or account.crowding.reported) and account.due is not None:
             account.due -= (account.due - trio.current_time()) * 0.8
 
     async def _act(self, volume_id: str, step: Step, what: str) -> None:
         match step:
             case Step.NOTHING:
                 return
-            case Step.TELL:
+            case Step.REPORT:
                 self._say(volume_id, what)
             case Step.STOP:
                 await self._end(volume_id, messages.Stop(), f"{what}; the server is stopped")
@@ -150,8 +150,8 @@ class Watch:
     def _tell_full(self, volume_id: str) -> None:
         """Report a rejected write of lightd, unless the volume was already reported as full."""
         account = self.quotas.account(volume_id)
-        if not account.standing.told:
-            account.standing = attrs.evolve(account.standing, told=True, at=account.used.bytes)
+        if not account.standing.reported:
+            account.standing = attrs.evolve(account.standing, reported=True, at=account.used.bytes)
             self._say(volume_id, "Error: the volume is full: a file could not be written")
 
     def _say(self, volume_id: str, what: str) -> None:

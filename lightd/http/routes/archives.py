@@ -35,7 +35,7 @@ async def compress(system: System, volume_id: str) -> Response:
             folders.open_for_archive(volume_id) as (jail, turn),
         ):
             owner = jail.owner()
-            return await archiving.compress(jail, sources, output, kind, owner, job.told, turn, allowance)
+            return await archiving.compress(jail, sources, output, kind, owner, job.advance, turn, allowance)
 
     job = await _follow(system, "compress", volume_id, work, wait)
     if job.status == "pending":
@@ -57,7 +57,7 @@ async def decompress(system: System, volume_id: str) -> Response:
             folders.open_for_archive(volume_id) as (jail, turn),
         ):
             owner = jail.owner()
-            return await archiving.extract(jail, archive, destination, owner, job.told, turn, allowance)
+            return await archiving.extract(jail, archive, destination, owner, job.advance, turn, allowance)
 
     job = await _follow(system, "decompress", volume_id, work, wait)
     if job.status == "pending":
