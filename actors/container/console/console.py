@@ -120,7 +120,7 @@ class Console:
     _splitter: LineSplitter = attrs.field(factory=LineSplitter)
     _reading: trio.Lock = attrs.field(factory=trio.Lock)
     _restoring: trio.Lock = attrs.field(factory=trio.Lock)
-    _telling: trio.Lock = attrs.field(factory=trio.Lock)
+    _reading_end: trio.Lock = attrs.field(factory=trio.Lock)
     _restored: bool = False
     _input: deque[bytes] | None = None
     _input_arrived: Wake = attrs.field(factory=Wake)
@@ -162,7 +162,7 @@ class Console:
     async def end(self, limit: int) -> list[Numbered]:
         """Return the last ``limit`` lines with their numbers, including stored ones."""
         await self.restore()
-        async with self._telling:
+        async with self._reading_end:
             return await self._end(limit)
 
     async def _end(self, limit: int) -> list[Numbered]:

@@ -1,13 +1,12 @@
-"""Where two accounts of one output meet: what was kept, the engine's log, the live stream. Pure.
+"""Finds where records of one output overlap: the console's lines, the engine's log, the stream. Pure.
 
-None of them has numbers that the others know, and only the log has times. So they are laid over each other by
-what they say: the log goes on where it repeats the end of what is kept; the stream goes on where the log
-ends, and its first lines may repeat the log's last ones. Of several places that fit equally the time decides;
-lines that are all the same and come faster than clocks tell apart may be counted one too many or too few
-there.
+They share no numbers, and only the log has times, so they are aligned by their text. The log continues where
+it repeats the end of the console; the stream continues where the log ends, and its first lines can repeat the
+last ones of the log. If several positions fit equally well, the time decides; among identical lines that are
+printed faster than the clocks distinguish, one can be repeated or missing.
 
-The log of a process that prints without end has ten thousand lines, so each of these is done in steps, and
-looks at each line a fixed number of times, whatever the lines say.
+The log of a busy process has ten thousand lines, so the work is done in steps, and each line is looked at
+a fixed number of times whatever its text.
 """
 
 from collections.abc import Sequence
@@ -20,22 +19,22 @@ from actors.container.engine import Backlog
 from actors.kernel.steps import Steps
 
 STEP: Final = 250
-"""Lines that are gone through in one step."""
+"""Lines that are processed in one step."""
 
 LATE = 1.0
-"""Seconds by which the engine may take a line down after it was read from the stream."""
+"""Seconds by which the engine may log a line after it was read from the stream."""
 
 
 @attrs.frozen
 class LogLine:
-    """A line of the console as the log tells it."""
+    """A line of the engine's log."""
 
     at: float
     text: str
 
 
 def to_log_lines(backlog: Backlog) -> Steps[list[LogLine]]:
-    """Return the lines of a backlog, those that are too long cut as the stream's are."""
+    """Return the lines of a backlog; long ones are cut as those of the stream are."""
     logged: list[LogLine] = []
     for begin in range(0, len(backlog.lines), STEP):
         lines = backlog.lines[begin : begin + STEP]

@@ -1,17 +1,16 @@
-"""What one process prints, put on the console: each line once, over any number of attachments.
+"""Puts the output of one process on the console: each line once, over any number of attachments.
 
-An attachment gives what is printed from its beginning on, without times and perhaps from the middle of a
-line. What came before is in the engine's log. So whoever attaches to a process that may have printed already
-does this, in this order: attach, read the log (``make_up``), take the stream (``take``). The log overlaps
-both what is on the console and what the stream will tell, and ``merge`` finds where.
+An attachment delivers what is printed after it was opened, without times and perhaps from the middle of
+a line. Earlier output is in the engine's log. So a process that may have printed already is read in this
+order: attach, read the log (``make_up``), read the stream (``take``). The log overlaps both the console and
+the stream, and ``merge`` finds where.
 
 The first line that the stream completes settles the second joint. If it repeats the log's last lines, they
 are left out, unless it comes so late that it must be a new one. Else it is looked up in the log again: its
 head may have been printed before the attachment, and a line that the engine took down late may stand before
 it.
 
-Where the log doesn't reach back to what is on the console, lines are lost, and the console says so in a line
-of its own.
+If the log does not reach back to what is on the console, lines are lost, and a line on the console says so.
 """
 
 from collections.abc import Callable, Sequence
@@ -60,7 +59,7 @@ class Reader:
     _head: str = ""
 
     def begin(self) -> None:
-        """Let what comes be read as it comes: the process is started after the attachment."""
+        """Read the stream from its first byte: the process is started after the attachment."""
         self.console.begin(self.life)
         self._logged = None
 
@@ -101,7 +100,7 @@ class Reader:
         return block
 
     def end(self) -> None:
-        """Put on the console what is left: nothing will be added to it."""
+        """Put the rest on the console, at the end of the output."""
         self._put(to_block([*self._held, *([self._head] if self._head else [])]))
         self._held, self._head = [], ""
         self.console.finish()

@@ -1,7 +1,7 @@
-"""The newest lines of a console, numbered from 1, as they were printed: joined.
+"""The newest lines of a console, numbered from 1 and stored as joined blocks of bytes.
 
-What is put in costs a few passes over its bytes, however many lines they are. What goes to make room goes in
-blocks, and was never looked at. Only a reader has lines made into texts, so many as it asks for.
+Adding lines costs a few passes over their bytes, however many lines they are. Old lines are dropped in whole
+blocks. Lines are converted to texts only when they are read, and only as many as are requested.
 """
 
 from collections import deque
@@ -16,7 +16,7 @@ from actors.kernel.ephemeral import Stretch, Wake
 
 BLOCK_LINES: Final = 500
 BLOCK_BYTES: Final = 32 * 1024
-"""Lines, and bytes, of one kept block at most, but for one line that is longer."""
+"""The most lines and bytes of one stored block; a single longer line is a block of its own."""
 
 
 @attrs.frozen
