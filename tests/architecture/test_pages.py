@@ -174,3 +174,16 @@ def test_class_that_a_page_of_the_design_names_is_in_the_code(page):
         if not re.search(rf"^class {name}\b|^{name} = ", code, re.MULTILINE)
         or not all(re.search(rf"\bdef {each}\b", code) for each in attribute)
     ] == []
+
+
+def to_anchors(page):
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", PAGES[page], re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_anchor_of_a_link_is_a_heading_of_its_page(page):
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", PAGES[page]):
+        path = (ROOT / page).parent.joinpath(target).resolve() if target else ROOT / page
+        assert anchor in to_anchors(str(path.relative_to(ROOT))), f"{target}#{anchor}"

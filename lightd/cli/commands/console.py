@@ -148,7 +148,7 @@ async def _resize(viewing: Viewing) -> None:
 
 @contextmanager
 def _detaching_at_once(descriptor: int) -> Iterator[None]:
-    """Within the block Ctrl-] ends a line and is not echoed."""
+    """Within the block Ctrl-] ends a line, so that it is read without Enter."""
     if not os.isatty(descriptor):
         yield
         return
