@@ -61,13 +61,15 @@ class Server:
     """Where and how the daemon listens; with port 0 the system chooses a port.
 
     ``allowed_origins`` are the web pages that may use the API from a browser. The node's own pages and those
-    of the panel may always open WebSockets.
+    of the panel may always open WebSockets. ``viewers_per_container``: how many WebSockets one container can
+    have at a time, and the node's stream for one set of tokens.
     """
 
     host: Annotated[str, rules.HOST] = "0.0.0.0"  # noqa: S104 - the documented default; a token is required
     port: Annotated[int, rules.PORT] = 8070
     tls: Tls = Tls()
     allowed_origins: Annotated[tuple[Annotated[str, rules.ORIGIN], ...], LIVE] = ()
+    viewers_per_container: Annotated[int, rules.VIEWERS, LIVE] = 30
 
 
 @attrs.frozen(kw_only=True)

@@ -178,6 +178,11 @@ class Api:
         """The types of all that happened to a container."""
         return [each["type"] for each in (await self.get(f"/containers/{internal_id}/events"))["events"]]
 
+    def allow_viewers(self, count):
+        """Let each container have so many WebSockets at a time."""
+        server = attrs.evolve(self.system.config.server, viewers_per_container=count)
+        self.system.config = attrs.evolve(self.system.config, server=server)
+
     def rewrite(self, **sections):
         """Have the file of the configuration say something else."""
         write_file(self.system.path, a_file(self.system.path.parent, **sections))

@@ -198,8 +198,8 @@ async def test_nodes_stream_tells_what_the_token_reaches(api, on_air):
             assert live.frames == running
 
 
-async def test_thirty_sockets_of_one_tenant_keep_nobody_from_the_nodes_stream(api, monkeypatch):
-    monkeypatch.setattr(session, "MOST_SESSIONS", 2)
+async def test_thirty_sockets_of_one_tenant_keep_nobody_from_the_nodes_stream(api):
+    api.allow_viewers(2)
     token, other = await mint(api, ["s1"]), await mint(api, ["s1"], [])
     async with AsyncExitStack() as stack:
         for _ in range(2):
@@ -208,6 +208,19 @@ async def test_thirty_sockets_of_one_tenant_keep_nobody_from_the_nodes_stream(ap
             assert await refused(api, "", each) == (429, "too_many_sockets")
         await stack.enter_async_context(api.console("", **by(await mint(api, ["s2"]))))
         await stack.enter_async_context(api.console(""))
+
+
+async def test_viewers_of_a_container_are_as_many_as_the_configuration_says_after_a_reload(api):
+    await api.create()
+    token = await mint(api, ["s1"])
+    reloaded = await api.reload(server={"viewers_per_container": 1})
+    assert "server.viewers_per_container" in reloaded["applied"]
+    async with api.console(**by(token)) as only:
+        await only.next()
+        assert await refused(api, "/s1", token) == (429, "too_many_sockets")
+        await api.reload(server={"viewers_per_container": 2})
+        async with api.console(**by(token)) as second:
+            await second.next()
 
 
 @pytest.mark.parametrize("containers", [["s1"], ["s1", "s2"]])

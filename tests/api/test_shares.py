@@ -56,7 +56,7 @@ async def test_sockets_of_one_token_have_a_limit_whatever_they_watch(api, monkey
 
 @pytest.mark.parametrize("path", ["s1", ""])
 async def test_master_token_opens_a_socket_where_others_have_all_that_there_are(api, monkeypatch, path):
-    monkeypatch.setattr(session, "MOST_SESSIONS", 1)
+    api.allow_viewers(1)
     monkeypatch.setattr(session, "RESERVED", 1)
     await api.create()
     token, _ = await mint(api)

@@ -9,6 +9,7 @@ from actors.remotesync import actor as remotesync
 from actors.tokens import decider as tokens
 from lightd.access import attempts, log_limits, rates, request_shares
 from lightd.api import operations, specs
+from lightd.config import sections
 from lightd.consoles import log as console_log
 from lightd.engines.docker import layers
 from lightd.files import archiver, archives, archiving, jobs, listing, tars, volumes
@@ -45,7 +46,7 @@ API = {
     "requests in progress for one minted token | {}": (request_shares.REQUESTS,),
     "WebSockets of one minted token, of one container | {}, {}": (
         request_shares.SOCKETS,
-        session.MOST_SESSIONS,
+        sections.Server().viewers_per_container,
     ),
     "There can be {} of them": (tokens.MOST,),
     "This session ends in {} seconds": (expiry.NOTICE,),

@@ -25,7 +25,7 @@ import trio
 from lightd import daemon
 from lightd.config.sections import Authorization, Configuration, Docker, Server, Storage
 from lightd.http.app import make_app
-from lightd.http.live import frames, pacing, session
+from lightd.http.live import frames, pacing
 from lightd.http.live.hub import open_hub
 from lightd.http.transport.server import Address, open_server
 from lightd.http.transport.settings import Settings
@@ -69,9 +69,8 @@ def framed(text: str, number: int) -> bytes:
 
 
 async def serve_ours(folder: Path) -> None:
-    session.MOST_SESSIONS = 10_000
     config = Configuration(
-        server=Server("127.0.0.1", 0),
+        server=Server("127.0.0.1", 0, viewers_per_container=10_000),
         authorization=Authorization(token=TOKEN),
         docker=Docker(),
         storage=Storage(folder, containers_path=folder / "containers", volumes_path=folder / "volumes"),

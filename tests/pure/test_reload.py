@@ -25,6 +25,7 @@ AT_ONCE = {
     "server.tls.cert": "/srv/other-chain.pem",  # to begin or to end TLS takes a restart: api/test_tls.py
     "server.tls.key": "/srv/other-key.pem",
     "server.allowed_origins": ["https://panel.example"],
+    "server.viewers_per_container": 100,
     "authorization.enabled": False,
     "authorization.token": "lightd_another_master_token",
     "docker.allowed_mounts": ["/srv/maps"],

@@ -43,9 +43,8 @@ S = TypeVar("S", bound=Source)
 
 logger = logging.getLogger("lightd.request")
 
-MOST_SESSIONS = 30
 RESERVED = 5
-"""In addition, for the master token."""
+"""WebSockets beside ``server.viewers_per_container``, for the master token where others have them all."""
 Viewers = Counter[tuple[str | Reached | None, bool]]
 REVOKED = 4401
 DELETED = 4404
@@ -104,8 +103,9 @@ async def _counted(sessions: Sessions, seen: str | Reached | None) -> AsyncItera
     identity, viewers = of_request(), sessions.viewers
     master = identity.is_master
     count = viewers[seen, False] + viewers[seen, True]
-    if count >= MOST_SESSIONS and not (master and viewers[seen, True] < RESERVED):
-        message = f"this container has {MOST_SESSIONS} sockets already"
+    most = sessions.system.config.server.viewers_per_container
+    if count >= most and not (master and viewers[seen, True] < RESERVED):
+        message = f"this container has {most} sockets already (server.viewers_per_container)"
         raise LimitExceeded("too_many_sockets", message, 10)
     with sessions.shares.socket(identity):
         viewers[seen, master] += 1
