@@ -13,12 +13,11 @@ from lightd.engines import image_names
 from lightd.engines.patterns import LONGEST, BadPattern, check_pattern
 from lightd.validation import rules
 from lightd.validation.reading import KEY
-from lightd.validation.rules import FLAG, Invalid, Rule, matching, number, one_of, whole
+from lightd.validation.rules import FLAG, Invalid, Rule, matching, one_of, whole
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LONGEST_TEXT = 64 * 1024
 _LONGEST_SCRIPT = 1024 * 1024
-_SMALLEST_MEMORY = 6 * 1024 * 1024  # Docker refuses less
 _NO_NUL = r"^[^\u0000]*$"
 _FILLED = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
 
@@ -151,89 +150,3 @@ class PortListBody:
         protocol: Protocol | None = None
 
     ports: tuple[Item, ...]
-
-
-@attrs.frozen
-class BindingBody:
-    """A port that a container uses."""
-
-    ip: Ip
-    port: PortNumber
-    protocol: Protocol = "tcp"
-    container_port: PortNumber | None = None
-
-
-@attrs.frozen
-class LimitsBody:
-    """A container's ceilings."""
-
-    memory: Annotated[int, whole(_SMALLEST_MEMORY, 2**60)] | None = None
-    cpu: Annotated[float, number(0.01, 1024)] | None = None
-    pids: Annotated[int, whole(1, 2**22)] | None = None
-
-
-@attrs.frozen
-class StopBody:
-    """How a container is asked to stop."""
-
-    type: Annotated[str, one_of("signal", "command")] = "signal"
-    value: Filled | None = None
-    timeout: Annotated[float, number(0, 3600)] = 10.0
-
-
-@attrs.frozen
-class RestartBody:
-    """What follows an exit."""
-
-    mode: Annotated[str, one_of("never", "on-crash", "always")] = "never"
-    max: Annotated[int, whole(1, 1000)] = 3
-    within: Annotated[float, number(1, 86400)] = 60.0
-
-
-@attrs.frozen
-class ContainerBody:
-    """All that may be asked of a new container."""
-
-    internal_id: InternalId
-    image: Image
-    volume_id: VolumeId
-    startup_command: Filled
-    start_pattern: Pattern | None = None
-    ports: tuple[BindingBody, ...] = ()
-    limits: LimitsBody = LimitsBody()
-    mount: Mounts = ()
-    install_script: Script | None = None
-    environment: Environment = ()
-    user: User | None = None
-    tty: Flag = True
-    stop: StopBody = StopBody()
-    restart_policy: RestartBody = RestartBody()
-    read_only: Flag | None = None
-
-
-@attrs.frozen
-class ReinstallBody:
-    """What a reinstallation changes."""
-
-    image: Image | None = None
-    install_script: Script | None = None
-
-
-@attrs.frozen
-class RebindBody:
-    """The ports that a container is to have instead of those it has."""
-
-    ports: tuple[BindingBody, ...]
-
-
-@attrs.frozen
-class EditBody:
-    """What of a container is to be something else; an empty pattern takes it away."""
-
-    startup_command: Filled | None = None
-    start_pattern: Pattern | None = None
-    environment: Environment | None = None
-    stop: StopBody | None = None
-    restart_policy: RestartBody | None = None
-    limits: LimitsBody | None = None
-    read_only: Flag | None = None

@@ -2,7 +2,7 @@
 
 1. ``PUBLIC`` has one row for each kind of event, with every field that is shown. It is independent of the
    journal: a new schema number or an upcast there changes nothing here, and a field that an event has gained
-   is shown only after it was added to its row.
+   is shown only after it was added to its row. The spec of a container is shown as a whole.
 2. A name or a value that was once shown is never changed or removed; fields can be added. The files in
    ``tests/golden/public`` are the reference.
 3. A field with a ``permission`` is left out for tokens that do not have it.
@@ -12,14 +12,16 @@
 from collections.abc import Callable, Mapping
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin, get_type_hints
 
 import attrs
 
 from actors.container import condensed, events
+from actors.container.spec import ContainerSpec
 from actors.kernel.journal import Recorded
 from actors.remotesync.updates import Fault, Frame, Status
 from actors.tokens.grant import Grant
+from lightd.api import container_fields
 
 
 @attrs.frozen
@@ -42,33 +44,25 @@ def _fields(*names: str) -> tuple[Field, ...]:
 _ADMIN: Final = "admin"
 """For passwords and for paths of the host."""
 
+_SECRET: Final = {container_fields.ATTRIBUTES[name] for name in container_fields.SECRET}
+_TYPES: Final = get_type_hints(ContainerSpec)
+
+
+def _of_spec(name: str) -> Field:
+    """Return a field of ``ContainerSpec``, with the parts of its value."""
+    of = get_args(_TYPES[name])[0] if get_origin(_TYPES[name]) is tuple else _TYPES[name]
+    parts = [part.name for part in attrs.fields(of)] if attrs.has(of) else []
+    return Field(name, _fields(*parts), _ADMIN if name in _SECRET else None)
+
+
 ATTEMPT, RUN, REASON = Field("attempt"), Field("run"), Field("reason")
-PORTS: Final = Field("ports", _fields("ip", "port", "protocol", "container_port"))
-LIMITS: Final = Field("limits", _fields("memory", "cpu", "pids"))
-MOUNTS: Final = Field("mounts", _fields("target", "source", "read_only"), _ADMIN)
-STOP: Final = Field("stop", _fields("type", "value", "timeout"))
-RESTART_POLICY: Final = Field("restart_policy", _fields("mode", "max", "within"))
-COMMAND: Final = Field("startup_command", permission=_ADMIN)
-SCRIPT: Final = Field("install_script", permission=_ADMIN)
-ENVIRONMENT: Final = Field("environment", permission=_ADMIN)
+PORTS, LIMITS, STOP = _of_spec("ports"), _of_spec("limits"), _of_spec("stop")
+RESTART_POLICY: Final = _of_spec("restart_policy")
+COMMAND: Final = _of_spec("startup_command")
+SCRIPT: Final = _of_spec("install_script")
+ENVIRONMENT: Final = _of_spec("environment")
 TAIL: Final = Field("tail", permission="console.read")
-SPEC: Final = Field(
-    "spec",
-    (
-        *_fields("internal_id", "image", "volume_id"),
-        COMMAND,
-        Field("start_pattern"),
-        PORTS,
-        LIMITS,
-        MOUNTS,
-        SCRIPT,
-        ENVIRONMENT,
-        *_fields("user", "tty"),
-        STOP,
-        RESTART_POLICY,
-        *_fields("install_timeout", "read_only"),
-    ),
-)
+SPEC: Final = Field("spec", tuple(_of_spec(field.name) for field in attrs.fields(ContainerSpec)))
 
 
 def _to_exit(event: events.Exited) -> dict[str, Any]:

@@ -5,8 +5,8 @@ import attrs
 from actors.container.fleet import Member
 from actors.container.spec import ContainerSpec
 from actors.kernel.decider import Rejection
-from lightd.api.bodies import ContainerBody
 from lightd.api.commands import new_operation_id
+from lightd.api.container_fields import ContainerBody
 from lightd.api.errors import ApiError, not_found
 from lightd.api.panel_exchange import Conflict
 from lightd.api.specs import to_spec

@@ -11,7 +11,6 @@
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import attrs
 import trio
@@ -21,6 +20,7 @@ from actors.container.spec import ContainerSpec
 from actors.kernel.ephemeral import Wake
 from actors.remotesync.actor import SILENCE, TIMEOUT
 from actors.remotesync.panel import to_pause
+from lightd.api.container_fields import to_request
 from lightd.api.panel_exchange import MOST_CONFLICTS, Conflict, PanelExchange
 from lightd.panel.answers import MOST_MARKS, Answer, to_reason, to_seconds
 from lightd.panel.http import LONGEST_DOCUMENT, HttpPanel, PanelUnavailable
@@ -152,27 +152,5 @@ def to_text(specs: Specs, settings: dict[str, str]) -> bytes:
 
     For a thread: an environment may have a MiB. Others go on between one container and the next.
     """
-    entries = [json.dumps(to_entry(spec), ensure_ascii=False) for spec in specs]
+    entries = [json.dumps(to_request(spec), ensure_ascii=False) for spec in specs]
     return f'{{"containers": [{", ".join(entries)}], "settings": {json.dumps(settings)}}}'.encode()
-
-
-def to_entry(spec: ContainerSpec) -> dict[str, Any]:
-    """Return ``spec`` as the body of a request that creates it."""
-    limits = attrs.asdict(spec.limits, filter=lambda _, value: value is not None)
-    entry = {
-        "internal_id": spec.internal_id,
-        "image": spec.image,
-        "volume_id": spec.volume_id,
-        "startup_command": spec.startup_command,
-        "start_pattern": spec.start_pattern,
-        "ports": [attrs.asdict(port) for port in spec.ports],
-        "limits": limits,
-        "mount": {mount.target: mount.source for mount in spec.mounts},
-        "install_script": spec.install_script,
-        "environment": dict(spec.environment),
-        "user": spec.user,
-        "tty": spec.tty,
-        "stop": attrs.asdict(spec.stop),
-        "restart_policy": attrs.asdict(spec.restart_policy),
-    }
-    return {key: value for key, value in entry.items() if value is not None}

@@ -1,13 +1,40 @@
 """The JSON Schema (2020-12) of a class, from the same rules that read it."""
 
+from collections.abc import Mapping
 from inspect import getdoc
 from typing import Any, get_args, get_origin
 
 import attrs
 
-from lightd.validation.reading import fields_of, optional, plain, rule_of
+from lightd.validation.reading import fields_of, metadata_of, optional, plain, rule_of
 
 Schema = dict[str, Any]
+
+
+@attrs.frozen(eq=False)
+class Described:
+    """In an annotation: how a field is documented.
+
+    ``description`` has its meaning and its unit. In responses it is ``always`` set, even if it is optional in
+    requests, and has the schema ``shown`` if that differs. ``clears``: an update with null removes it.
+    """
+
+    description: str = ""
+    example: object = attrs.field(default=None, kw_only=True)
+    always: bool = attrs.field(default=False, kw_only=True)
+    shown: Mapping[str, Any] | None = attrs.field(default=None, kw_only=True)
+    clears: bool = attrs.field(default=False, kw_only=True)
+
+    def add_to(self, schema: Schema) -> Schema:
+        """Return ``schema`` with the description and the example."""
+        more: Schema = {"description": self.description} if self.description else {}
+        return {**schema, **more, **({} if self.example is None else {"examples": [self.example]})}
+
+
+def described_by(annotation: Any) -> Described:  # noqa: ANN401 - an annotation can be anything
+    """Return the documentation in an annotation, an empty one without it."""
+    found = (each for each in metadata_of(annotation) if isinstance(each, Described))
+    return next(found, Described())
 
 
 def nullable(schema: Schema) -> Schema:
@@ -20,6 +47,10 @@ def nullable(schema: Schema) -> Schema:
 
 def to_schema(annotation: Any) -> Schema:  # noqa: ANN401 - an annotation can be anything
     """Return the schema of an annotation as ``lightd.validation.reading`` has them; null is left out."""
+    return described_by(annotation).add_to(_to_schema(annotation))
+
+
+def _to_schema(annotation: Any) -> Schema:  # noqa: ANN401 - as above
     rule = rule_of(annotation)
     if rule is not None:
         return rule.to_schema()
@@ -61,3 +92,22 @@ def of_class(cls: type[Any], *, nulls: frozenset[str] | None = None) -> Schema:
     if required:
         whole["required"] = required
     return {**whole, "additionalProperties": False}
+
+
+def shown(annotation: Any) -> Schema:  # noqa: ANN401 - an annotation can be anything
+    """Return the schema of a value in responses: its type, without the limits that requests have."""
+    described = described_by(annotation)
+    if described.shown is not None:
+        return described.add_to(dict(described.shown))
+    rule, inner = rule_of(annotation), plain(annotation)
+    if rule is not None:
+        return described.add_to({name: rule.schema[name] for name in ("type", "enum") if name in rule.schema})
+    if (some := optional(inner)) is not None:
+        schema = described.add_to(shown(some))
+        return schema if described.always else nullable(schema)
+    if get_origin(inner) is tuple:
+        return described.add_to({"type": "array", "items": shown(get_args(inner)[0])})
+    fields = {field.key: shown(field.annotation) for field in fields_of(inner)}
+    return described.add_to(
+        {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import trio
 
-from lightd.api.bodies import ContainerBody
+from lightd.api.container_fields import ContainerBody
 from lightd.http.wire import read
 from tests.api.front import TOKEN
 from tests.rig import engine

@@ -101,7 +101,7 @@ async def test_container_has_at_most_64_ports_however_it_comes_by_them(api):
     ports = [{"ip": "127.0.0.1", "port": number} for number in range(20_000, 20_065)]
     await api.post("/network/ports/bulk", {"ports": ports})
     body = await api.a_body(ports=ports)
-    refusal = (400, "invalid_request", "ports: must be at most 64 ports")
+    refusal = (400, "invalid_request", "ports: must be at most 64 ports (got 65)")
     assert await api.refused("POST", "/containers", body) == refusal
     conflict = await to_adopt(api.system)(body)
     assert conflict.reason == refusal[2]
@@ -113,7 +113,7 @@ async def test_container_has_at_most_64_ports_however_it_comes_by_them(api):
 async def test_container_that_has_more_ports_from_before_keeps_them(tmp_path, monkeypatch):
     ports = [{"ip": "127.0.0.1", "port": number} for number in range(20_000, 20_065)]
     with monkeypatch.context() as earlier:
-        earlier.setattr("lightd.api.specs.MOST_PORTS", 400)
+        earlier.setattr("lightd.api.container_fields.MOST_PORTS", 400)
         async with open_api(tmp_path) as api:
             await api.post("/network/ports/bulk", {"ports": ports})
             await api.create(ports=ports)

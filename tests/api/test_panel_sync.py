@@ -7,12 +7,11 @@ import trio
 from actors.kernel.backoff import Backoff
 from actors.remotesync import panel as remotesync
 from lightd.api import panel_exchange
-from lightd.api.bodies import ContainerBody
+from lightd.api.container_fields import ContainerBody, to_request
 from lightd.api.specs import to_spec
 from lightd.engines.fake import engine
 from lightd.http.wire import read
 from lightd.panel import exchange
-from lightd.panel.exchange import to_entry
 from lightd.panel.http import HttpPanel
 from lightd.validation.reading import fields_of
 from tests.api.front import open_api
@@ -243,9 +242,9 @@ async def test_panel_entry_that_can_not_be_applied_is_reported_and_changes_nothi
         await api.create("same", ports=[])
         await api.create("other", start_pattern="Ready")
         await api.create("ours")
-        same = to_entry(api.system.fleet.get("same").state.spec)
+        same = to_request(api.system.fleet.get("same").state.spec)
         del same["user"]
-        other = {**to_entry(api.system.fleet.get("other").state.spec), "image": "another", "tty": False}
+        other = {**to_request(api.system.fleet.get("other").state.spec), "image": "another", "tty": False}
         office.document = {
             "containers": [
                 {**(await api.a_body("no-volume")), "volume_id": "00000000-0000-0000-0000-000000000000"},
@@ -402,7 +401,10 @@ async def test_spec_comes_back_from_the_entry_that_is_given_of_it(tmp_path):
             install_script="echo x",
             environment={"A": "b"},
             limits={"memory": 1024**3, "cpu": 1.5},
-            mount={"/custom": str(tmp_path / "allowed")},
+            mount={
+                "/custom": str(tmp_path / "allowed"),
+                "/fixed": {"source": str(tmp_path / "allowed"), "read_only": True},
+            },
             ports=[{"ip": "127.0.0.1", "port": 25565, "container_port": 80}],
             stop={"type": "command", "value": "stop", "timeout": 7},
             start_pattern="Ready",
@@ -411,6 +413,6 @@ async def test_spec_comes_back_from_the_entry_that_is_given_of_it(tmp_path):
         await api.create("bare")
         for internal_id in ("full", "bare"):
             spec = api.system.fleet.get(internal_id).state.spec
-            body = read(ContainerBody, to_entry(spec))
+            body = read(ContainerBody, to_request(spec))
             assert await to_spec(body, api.system.config.docker) == spec
     assert attrs.evolve(spec, image=engine.RIG_IMAGE) == spec

@@ -4,7 +4,7 @@ import json
 
 import trio
 
-from lightd.api.bodies import ContainerBody
+from lightd.api.container_fields import ContainerBody
 from lightd.engines.fake import engine
 from lightd.validation.reading import fields_of
 from tests.api.front import NO_VOLUME

@@ -48,7 +48,17 @@ PURE_LIBRARY = {
 """What a pure module may use besides other pure modules."""
 
 PURE_EXTRAS = {
+    "lightd.api.bodies": set(),
+    "lightd.api.container_fields": {"signal"},
+    "lightd.api.errors": set(),
     "lightd.api.events": set(),
+    "lightd.api.mount_rules": set(),
+    "lightd.config.addresses": set(),
+    "lightd.engines.patterns": {"time", "trio"},
+    "lightd.logs.redaction": set(),
+    "lightd.validation.reading": set(),
+    "lightd.validation.rules": {"json"},
+    "lightd.validation.schema": {"inspect"},
     "lightd.engines.docker.translate": {"datetime", "json"},
     "lightd.engines.image_names": set(),
     "lightd.engines.docker.recipe": {"hashlib", "json"},
@@ -59,7 +69,8 @@ PURE_EXTRAS = {
     "lightd.cli.doctor.finding": set(),
     "lightd.cli.doctor.report": set(),
 }
-"""What is pure in the daemon. Translation reads the engine's JSON and its times; it asks no clock."""
+"""What is pure in the daemon. Translation reads the engine's JSON and its times; it asks no clock. Of
+the patterns, rules use what compiles them."""
 
 ONLY = {
     "asyncio": {"lightd.engines.docker.bridge"},

@@ -8,7 +8,7 @@ from actors.kernel import supervisor
 from actors.remotesync import actor as remotesync
 from actors.tokens import decider as tokens
 from lightd.access import attempts, log_limits, rates, request_shares
-from lightd.api import operations, specs
+from lightd.api import container_fields, operations
 from lightd.config import sections
 from lightd.consoles import log as console_log
 from lightd.engines.docker import layers
@@ -77,7 +77,7 @@ API = {
         compaction.KEPT_BYTES / MIB,
     ),
     "the last lines of the console (default: 100, maximum: {})": (history.MOST_LINES,),
-    "`ports` | at most {};": (specs.MOST_PORTS,),
+    "`ports` | at most {};": (container_fields.MOST_PORTS,),
     "After the server has run for a minute, the delay starts": (),
     "the last {} console lines": (console.TAIL_LINES,),
     "A line of more than {} KiB is cut": (lines.LONGEST / KIB,),

@@ -20,7 +20,7 @@ from actors.kernel.journal import Recorded
 from actors.remotesync.updates import to_update
 from actors.tokens.grant import EVERYTHING, Grant
 from lightd.api import events as public
-from lightd.api.representations import SECRET
+from lightd.api.container_fields import SECRET
 from lightd.http.live import frames
 from lightd.http.wire import to_text
 from lightd.journal.codec import KINDS, Codec, Kind

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightd.api import bodies, file_bodies
+from actors.container import messages
+from lightd.api import bodies, container_fields, file_bodies
 from lightd.api.decoder import LONGEST_NAME
 from lightd.api.errors import ApiError
 from lightd.http.errors import to_answer
@@ -20,7 +21,12 @@ JSON = st.recursive(
 )
 FIELDS = {
     cls: [attribute.name for attribute in attrs.fields(cls)]
-    for cls in (bodies.ContainerBody, bodies.PortRangeBody, bodies.PortListBody, bodies.StopBody)
+    for cls in (
+        container_fields.ContainerBody,
+        bodies.PortRangeBody,
+        bodies.PortListBody,
+        container_fields.StopBody,
+    )
 }
 
 
@@ -94,7 +100,7 @@ def test_any_bytes_are_accepted_or_rejected_with_a_sentence(cls, data):
             {"ports": [{"ip": "::1", "port": 1, "x": 1}]},
             "ports[0].x: unknown field (known here: ip, port, protocol)",
         ),
-        (bodies.StopBody, {"type": None}, 'type: must be "signal" or "command" (got null)'),
+        (container_fields.StopBody, {"type": None}, 'type: must be "signal" or "command" (got null)'),
         (file_bodies.FileBody, [], "the body must be a JSON object"),
         (file_bodies.FileBody, {"path": "@ a"}, "content: is missing"),
         (
@@ -111,4 +117,12 @@ def test_mistake_is_named(cls, value, said):
 def test_null_is_what_it_is_where_nothing_is_a_value():
     body = read(bodies.PortRangeBody, {"ip": None, "from": None, "ports": None})
     assert body == bodies.PortRangeBody()
-    assert read(bodies.BindingBody, {"ip": "::1", "port": 1, "container_port": None}).container_port is None
+    assert (
+        read(container_fields.BindingBody, {"ip": "::1", "port": 1, "container_port": None}).container_port
+        is None
+    )
+
+
+def test_row_of_a_field_that_can_be_edited_has_its_place_in_the_command():
+    rows = {name for name, row in container_fields.ROWS.items() if row.edit is not None}
+    assert rows == set(container_fields.EDITABLE) == {field.name for field in attrs.fields(messages.Edit)}

@@ -4,10 +4,12 @@ from typing import Any, get_args
 
 from actors.container.operations import Status
 from actors.container.state import InstallState, PowerState
+from lightd.api.container_fields import ContainerBody
 from lightd.api.events import PUBLIC
 from lightd.config import schema as config_schema
 from lightd.http.openapi.schemas import FLAG, MOMENT, NUMBER, TEXT, WHOLE, described, many, record, words
-from lightd.validation.schema import Schema, nullable
+from lightd.validation.reading import fields_of
+from lightd.validation.schema import Schema, nullable, shown
 
 QUOTA_KINDS = ("project", "btrfs", "accounted")
 PROTOCOL = words("tcp", "udp")
@@ -26,27 +28,7 @@ ROW: dict[str, Schema] = {
 }
 
 DETAILS: dict[str, Schema] = {
-    "volume_id": TEXT,
-    "startup_command": TEXT,
-    "start_pattern": nullable(TEXT),
-    "limits": record(
-        {
-            "memory": nullable(described(WHOLE, "bytes")),
-            "cpu": nullable(described(NUMBER, "cores")),
-            "pids": nullable(WHOLE),
-        }
-    ),
-    "mount": {
-        "type": "object",
-        "additionalProperties": {"oneOf": [TEXT, record({"source": TEXT, "read_only": FLAG})]},
-    },
-    "install_script": nullable(TEXT),
-    "environment": {"type": "object", "additionalProperties": TEXT},
-    "user": TEXT,
-    "tty": FLAG,
-    "read_only": nullable(described(FLAG, "null where the configuration decides")),
-    "stop": record({"type": words("signal", "command"), "value": TEXT, "timeout": NUMBER}),
-    "restart_policy": record({"mode": words("never", "on-crash", "always"), "max": WHOLE, "within": NUMBER}),
+    **{field.key: shown(field.annotation) for field in fields_of(ContainerBody) if field.key not in ROW},
     "error": nullable(described(TEXT, "why the last installation, start or change failed")),
     "exit": nullable(
         record(
@@ -67,15 +49,15 @@ def _to_configuration() -> Schema:
 
 
 def _all_shown(properties: dict[str, Any], means: str) -> Schema:
-    shown: dict[str, Schema] = {}
+    masked: dict[str, Schema] = {}
     for name, schema in properties.items():
         if name == "token":
-            shown[name] = described(TEXT, "masked except for its last four characters")
+            masked[name] = described(TEXT, "masked except for its last four characters")
         elif "properties" in schema:
-            shown[name] = _all_shown(schema["properties"], schema["description"])
+            masked[name] = _all_shown(schema["properties"], schema["description"])
         else:
-            shown[name] = schema
-    return record(shown, means=means)
+            masked[name] = schema
+    return record(masked, means=means)
 
 
 EVENT_TYPES = [public.type for public in PUBLIC.values()]

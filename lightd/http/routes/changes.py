@@ -18,11 +18,18 @@ from actors.container.operations import Operation, Status
 from actors.container.spec import Limits
 from actors.kernel.decider import Rejection
 from lightd.access import rates, scopes
-from lightd.api import bodies
-from lightd.api.bodies import EditBody, RebindBody, ReinstallBody
 from lightd.api.commands import begin_operation
+from lightd.api.container_fields import (
+    AT_NEXT_START,
+    CLEARABLE,
+    EDITABLE,
+    EditBody,
+    RebindBody,
+    ReinstallBody,
+    to_bindings,
+)
 from lightd.api.errors import ApiError, bad_request, not_found
-from lightd.api.specs import to_bindings, to_edit
+from lightd.api.specs import to_edit
 from lightd.files.jobs import Job
 from lightd.http import queries
 from lightd.http.error_codes import CHANGES, JSON
@@ -35,9 +42,6 @@ from lightd.system import System
 
 APPLYING = 10.0
 """Seconds that an edit waits for the engine to apply new limits."""
-
-EDITABLE = tuple(field.name for field in attrs.fields(messages.Edit))
-AT_NEXT_START = ("startup_command", "start_pattern", "environment", "read_only")
 
 
 async def reinstall(system: System, internal_id: str) -> Response:
@@ -55,7 +59,7 @@ async def rebind(system: System, internal_id: str) -> Response:
 
 
 async def edit(system: System, internal_id: str) -> Response:
-    body = await take_body(lambda raw: read(EditBody, _to_object(raw, "start_pattern")))
+    body = await take_body(lambda raw: read(EditBody, _to_object(raw, *CLEARABLE)))
     command = to_edit(body, system.config.docker)
     member = find(system, internal_id)
     system.rates.spend(rates.CHANGING, internal_id, of_request())
@@ -151,9 +155,7 @@ def to_operation(operation: Operation) -> dict[str, Any]:
 
 _ID = ("internal_id",)
 _WAITING = (*_ID, "wait")
-_EDITABLE = words(
-    "startup_command", "start_pattern", "environment", "stop", "restart_policy", "limits", "read_only"
-)
+_EDITABLE = words(*EDITABLE)
 
 ROUTES = (
     Route(
@@ -169,7 +171,7 @@ ROUTES = (
         curl="call -X PATCH $url/containers/server-001 "
         """-d '{"limits":{"memory":268435456,"cpu":2,"pids":64},"environment":{"MODE":"hard"}}'""",
         parameters=_ID,
-        body=Body(bodies.EditBody, required=False, nulls=frozenset({"start_pattern"})),
+        body=Body(EditBody, required=False, nulls=CLEARABLE),
         answer=record(
             {
                 "message": message("Container updated"),
@@ -191,7 +193,7 @@ ROUTES = (
         "After a failure the old container can still be used.",
         curl="""call "$url/containers/server-001/reinstall?wait=60" -d '{"install_script":"echo new\\n"}'""",
         parameters=_WAITING,
-        body=Body(bodies.ReinstallBody, required=False, nulls=frozenset()),
+        body=Body(ReinstallBody, required=False, nulls=frozenset()),
         answer=ref("Accepted"),
         errors=(*CHANGES, *JSON, "port_not_found", "port_in_use"),
     ),
@@ -208,7 +210,7 @@ ROUTES = (
         curl='call "$url/containers/server-001/rebind-network?wait=60" '
         """-d '{"ports":[{"ip":"127.0.0.1","port":25601,"container_port":25600}]}'""",
         parameters=_WAITING,
-        body=Body(bodies.RebindBody, nulls=frozenset()),
+        body=Body(RebindBody, nulls=frozenset()),
         answer=ref("Accepted"),
         errors=(*CHANGES, *JSON, "port_not_found", "port_in_use"),
     ),

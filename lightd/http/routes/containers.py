@@ -14,9 +14,8 @@ from actors.kernel.mailbox import ActorGone, Receipt
 from actors.tokens.grant import Grant
 from lightd.access import rates, scopes
 from lightd.access.visibility import sees
-from lightd.api import bodies
-from lightd.api.bodies import ContainerBody
 from lightd.api.commands import begin_operation
+from lightd.api.container_fields import ContainerBody
 from lightd.api.errors import ApiError, not_found
 from lightd.api.events import to_history_entry
 from lightd.api.representations import to_details, to_row
@@ -237,7 +236,7 @@ ROUTES = (
   "ports": [{"ip": "127.0.0.1", "port": 25600}], "limits": {"memory": 134217728, "cpu": 1, "pids": 64},
   "environment": {"MODE": "easy"}}'""",
         parameters=("wait",),
-        body=Body(bodies.ContainerBody),
+        body=Body(ContainerBody),
         answer=ref("Accepted"),
         errors=(
             *(*JSON, *RECORDS, "mount_not_allowed", "writable_root_not_allowed", "volume_not_found"),

@@ -1,0 +1,248 @@
+"""The fields of a container: each is one row of ``ContainerBody``.
+
+Derived from the rows: reading the request that creates a container, its JSON Schema, ``PATCH``, the container
+in responses and its schema, the entry for the panel, and the permission that a field needs.
+"""
+
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import Enum
+from typing import Annotated, Any, Final
+
+import attrs
+
+from actors.container import messages
+from actors.container.spec import ContainerSpec, Limits, Mount, PortBinding, RestartPolicy, StopPolicy
+from lightd.api import bodies
+from lightd.api.bodies import Filled, Flag, Image, InternalId, Ip, PortNumber, Protocol, Script, VolumeId
+from lightd.api.errors import bad_request
+from lightd.validation.reading import fields_of, metadata_of
+from lightd.validation.rules import number, one_of, whole
+from lightd.validation.schema import Described
+
+MOST_PORTS = 64
+"""Ports of one container. Each takes one of the pool and a process of Docker's (docker-proxy). Panels map
+ranges to a server, for queries, voice or passive FTP: a few dozen."""
+_SMALLEST_MEMORY = 6 * 1024 * 1024  # Docker refuses less
+
+
+class Edit(Enum):
+    """When an edit of a field applies."""
+
+    AT_ONCE = "at once"
+    AT_NEXT_START = "at the next start"
+
+
+def _keep(value: Any) -> Any:  # noqa: ANN401 - any field's value
+    return value
+
+
+def _to_plain(value: Any) -> Any:  # noqa: ANN401 - as above
+    if isinstance(value, tuple):
+        return [_to_plain(each) for each in value]
+    return attrs.asdict(value) if attrs.has(type(value)) else value
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class ContainerField(Described):
+    """The row of a field, in its annotation.
+
+    ``attribute`` is its name in ``ContainerSpec`` if it is not the one in JSON. ``to_spec`` and ``to_json``
+    convert its value. ``edit`` says when ``PATCH`` changes it, None: not at all. ``secret`` fields are shown
+    to tokens with ``admin`` only: they can contain a password or a path of the host.
+    """
+
+    attribute: str = ""
+    to_spec: Callable[[Any], Any] = _keep
+    to_json: Callable[[Any], Any] = _to_plain
+    edit: Edit | None = None
+    secret: bool = False
+
+
+@attrs.frozen
+class BindingBody:
+    """A port that a container uses."""
+
+    ip: Ip
+    port: PortNumber
+    protocol: Protocol = "tcp"
+    container_port: Annotated[PortNumber | None, Described("default: `port`", always=True)] = None
+
+
+@attrs.frozen
+class LimitsBody:
+    """A container's limits; without one, the resource is not limited."""
+
+    memory: Annotated[Annotated[int, whole(_SMALLEST_MEMORY, 2**60)] | None, Described("bytes")] = None
+    cpu: Annotated[Annotated[float, number(0.01, 1024)] | None, Described("cores")] = None
+    pids: Annotated[Annotated[int, whole(1, 2**22)] | None, Described("processes")] = None
+
+
+@attrs.frozen
+class StopBody:
+    """How a container is asked to stop; it is killed after ``timeout`` seconds."""
+
+    type: Annotated[str, one_of("signal", "command")] = "signal"
+    value: Annotated[
+        Filled | None, Described("the signal, by default SIGTERM, or the command", always=True)
+    ] = None
+    timeout: Annotated[float, number(0, 3600), Described("seconds")] = 10.0
+
+
+@attrs.frozen
+class RestartBody:
+    """What follows an exit: at most ``max`` restarts ``within`` seconds."""
+
+    mode: Annotated[str, one_of("never", "on-crash", "always")] = "never"
+    max: Annotated[int, whole(1, 1000)] = 3
+    within: Annotated[float, number(1, 86400), Described("seconds")] = 60.0
+
+
+def to_bindings(ports: Sequence[BindingBody]) -> tuple[PortBinding, ...]:
+    """Return the bindings that ``ports`` mean; raises a 400."""
+    if len(ports) > MOST_PORTS:
+        raise bad_request(f"ports: must be at most {MOST_PORTS} ports (got {len(ports)})")
+    keys = [(port.ip, port.port, port.protocol) for port in ports]
+    if len(set(keys)) < len(keys):
+        raise bad_request("ports: one is given twice")
+    return tuple(
+        PortBinding(port.ip, port.port, port.protocol, port.container_port or port.port) for port in ports
+    )
+
+
+def _to_limits(body: LimitsBody) -> Limits:
+    return Limits(body.memory, body.cpu, body.pids)
+
+
+def _to_policy(body: RestartBody) -> RestartPolicy:
+    return RestartPolicy(body.mode, body.max, body.within)
+
+
+def _to_stop(body: StopBody) -> StopPolicy:
+    if body.type == "command":
+        if body.value is None:
+            raise bad_request("stop.value: is missing; it is the command")
+        return StopPolicy("command", body.value, body.timeout)
+    value = body.value or "SIGTERM"
+    if not value.startswith("SIG") or value not in signal.Signals.__members__:
+        raise bad_request("stop.value: must be the name of a signal, such as SIGTERM")
+    return StopPolicy("signal", value, body.timeout)
+
+
+def _to_mount(mounts: Sequence[Mount]) -> dict[str, Any]:
+    """Return mounts in the shape of a request."""
+    return {
+        mount.target: {"source": mount.source, "read_only": True} if mount.read_only else mount.source
+        for mount in mounts
+    }
+
+
+_TEXTS: Final = {"type": "object", "additionalProperties": {"type": "string"}}
+_MOUNT: Final = {
+    "type": "object",
+    "properties": {"source": {"type": "string"}, "read_only": {"type": "boolean"}},
+    "required": ["source", "read_only"],
+    "additionalProperties": False,
+}
+_MOUNTS: Final = {"type": "object", "additionalProperties": {"oneOf": [{"type": "string"}, _MOUNT]}}
+_ROOT: Final = "whether it can write in its volume only; null: as `docker.read_only` of the configuration"
+
+
+@attrs.frozen
+class ContainerBody:
+    """A new container."""
+
+    internal_id: Annotated[InternalId, ContainerField(example="server-001")]
+    image: Annotated[Image, ContainerField()]
+    volume_id: Annotated[VolumeId, ContainerField()]
+    startup_command: Annotated[Filled, ContainerField(edit=Edit.AT_NEXT_START, secret=True)]
+    start_pattern: Annotated[
+        bodies.Pattern | None,
+        ContainerField("a console line that says it has started (RE2)", edit=Edit.AT_NEXT_START, clears=True),
+    ] = None
+    ports: Annotated[tuple[BindingBody, ...], ContainerField(to_spec=to_bindings)] = ()
+    limits: Annotated[LimitsBody, ContainerField(to_spec=_to_limits, edit=Edit.AT_ONCE)] = LimitsBody()
+    mount: Annotated[
+        bodies.Mounts,
+        ContainerField(attribute="mounts", to_json=_to_mount, shown=_MOUNTS, secret=True),
+    ] = ()
+    install_script: Annotated[Script | None, ContainerField(secret=True)] = None
+    environment: Annotated[
+        bodies.Environment,
+        ContainerField(to_json=dict, shown=_TEXTS, edit=Edit.AT_NEXT_START, secret=True),
+    ] = ()
+    user: Annotated[bodies.User | None, ContainerField("`uid:gid`", always=True, example="1000:1000")] = None
+    tty: Annotated[Flag, ContainerField("whether it has a terminal")] = True
+    stop: Annotated[StopBody, ContainerField(to_spec=_to_stop, edit=Edit.AT_ONCE)] = StopBody()
+    restart_policy: Annotated[RestartBody, ContainerField(to_spec=_to_policy, edit=Edit.AT_ONCE)] = (
+        RestartBody()
+    )
+    read_only: Annotated[Flag | None, ContainerField(_ROOT, edit=Edit.AT_NEXT_START)] = None
+
+
+def _to_rows() -> Iterator[tuple[str, ContainerField]]:
+    for field in fields_of(ContainerBody):
+        (row,) = (each for each in metadata_of(field.annotation) if isinstance(each, ContainerField))
+        yield field.key, row
+
+
+ROWS: Final[Mapping[str, ContainerField]] = dict(_to_rows())
+"""The row of each field by its name in JSON."""
+ATTRIBUTES: Final[Mapping[str, str]] = {name: row.attribute or name for name, row in ROWS.items()}
+"""The names of the fields in ``ContainerSpec``, by those in JSON."""
+SECRET: Final = frozenset(name for name, row in ROWS.items() if row.secret)
+EDITABLE: Final = tuple(field.name for field in attrs.fields(messages.Edit) if ROWS[field.name].edit)
+"""The fields that ``PATCH`` changes."""
+AT_NEXT_START: Final = tuple(name for name in EDITABLE if ROWS[name].edit is Edit.AT_NEXT_START)
+CLEARABLE: Final = frozenset(name for name, row in ROWS.items() if row.clears)
+"""Fields that ``PATCH`` removes if they are null or empty."""
+
+EditBody: Final[type[Any]] = attrs.make_class(
+    "EditBody",
+    {
+        field.name: attrs.field(default=None, type=field.annotation | None)
+        for field in fields_of(ContainerBody)
+        if field.key in EDITABLE
+    },
+    frozen=True,
+)
+EditBody.__doc__ = "The settings to update; each is replaced as a whole, and null removes a pattern."
+
+
+@attrs.frozen
+class ReinstallBody:
+    """What a reinstallation changes."""
+
+    image: Image | None = None
+    install_script: Script | None = None
+
+
+@attrs.frozen
+class RebindBody:
+    """The new ports of a container; they replace all its ports."""
+
+    ports: tuple[BindingBody, ...]
+
+
+def to_values(body: object) -> dict[str, Any]:
+    """Return the fields of ``body`` that are given, as attributes of ``ContainerSpec``; raises a 400."""
+    given = {field.key: getattr(body, field.name) for field in fields_of(type(body))}
+    return {ATTRIBUTES[name]: ROWS[name].to_spec(value) for name, value in given.items() if value is not None}
+
+
+def to_json(spec: ContainerSpec) -> dict[str, Any]:
+    """Return every field of ``spec`` as JSON values."""
+    return {name: row.to_json(getattr(spec, ATTRIBUTES[name])) for name, row in ROWS.items()}
+
+
+def to_request(spec: ContainerSpec) -> dict[str, Any]:
+    """Return ``spec`` as the body of a request that creates it."""
+    return _without_null(to_json(spec))
+
+
+def _without_null(fields: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _without_null(value) if isinstance(value, dict) else value
+        for name, value in fields.items()
+        if value is not None
+    }
