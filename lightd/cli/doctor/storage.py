@@ -109,7 +109,7 @@ def _read_folders(storage: Storage, subject: Subject, *, private: Sequence[str])
 
 
 def to_rights(folder: Folder, uid: int) -> Iterator[Finding]:
-    """Whether lightd, as this user, and nobody else can write in a folder. Pure."""
+    """Whether lightd, as this user, can write in a folder, and no other user can. Pure."""
     if not stat.S_ISDIR(folder.mode):
         yield _AREA.bad(
             folder.key, f"{folder.there} is not a folder", f"correct {folder.key}, or move that file"
