@@ -20,6 +20,7 @@ for module in (
     "contracts.jail_checks",
     "contracts.quota_checks",
     "contracts.upload_checks",
+    "support.changing",
     "support.given",
     "support.quota_scene",
     "support.scene",

@@ -35,8 +35,8 @@ from lightd.config import sections as config
 from lightd.journal import inspection
 from lightd.journal.sqlite import SCHEMA
 from tests.api.front import TOKEN, a_file, open_api, write_file
-from tests.pure.test_doctor import INFO, VERSION
 from tests.support.daemon import free_port
+from tests.support.doubles.engine_answers import INFO, VERSION
 from tests.support.doubles.panel import HANG, Answer, open_panel
 from tests.support.shell import Job, Shell
 

@@ -8,9 +8,9 @@ import subprocess
 import pytest
 import trio
 
-from tests.live.test_quarantine import rename_last
 from tests.rig import engine
 from tests.support.daemon import free_port, inspect, serving, settled
+from tests.support.journal_file import rename_last
 from tests.support.page import open_shell
 from tests.support.page_blocks import blocks
 from tests.support.quota_scene import unmount

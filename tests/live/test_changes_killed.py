@@ -4,7 +4,7 @@ import random
 
 import trio
 
-from tests.live.test_changes import alone, ended, holders, lease
+from tests.support.changing import alone, ended, holders, lease
 from tests.support.daemon import free_port, inspect
 
 ID = "halfway"

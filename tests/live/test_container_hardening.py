@@ -4,7 +4,6 @@ import http.client
 import os
 import platform
 import socket
-import struct
 import subprocess
 import threading
 from contextlib import asynccontextmanager, contextmanager
@@ -18,6 +17,7 @@ import trio
 from lightd.engines.docker import recipe
 from tests.rig import engine
 from tests.support.daemon import PATIENCE, USER, Daemon, inspect
+from tests.support.elf import to_program
 
 CAPABILITIES = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "FSETID": 4, "KILL": 5, "SETGID": 6, "SETUID": 7}
 """The numbers of capabilities(7)."""
@@ -142,15 +142,6 @@ def to_program_that_exits_with_its_effective_uid():
     """A static ELF: busybox, which the image is made of, gives a set-uid bit up by itself."""
     # mov eax, 107 (geteuid); syscall; mov edi, eax; mov eax, 60 (exit); syscall
     return to_program(bytes.fromhex("b86b0000000f0589c7b83c0000000f05"))
-
-
-def to_program(code):
-    """A static program of this machine code."""
-    base, head = 0x400000, 64 + 56
-    size = head + len(code)
-    ident = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
-    header = ident + struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, base + head, 64, 0, 0, 64, 56, 1, 0, 0, 0)
-    return header + struct.pack("<IIQQQQQQ", 1, 5, 0, base, base, size, size, 0x1000) + code
 
 
 async def test_start_files_of_a_server_can_not_be_written_by_its_root_either(plain, as_root):

@@ -1,25 +1,10 @@
 """One container's history is broken in a real journal: it alone is out of service until that is mended."""
 
-import sqlite3
-from contextlib import closing
-
 import trio
 
 from tests.rig import engine
 from tests.support.daemon import free_port, inspect
-
-
-def rename_last(daemon, internal_id, kind):
-    """Have the last event of a container be of another kind; return which it was of."""
-    last = (
-        "position = (SELECT max(position) FROM records WHERE stream ="
-        " (SELECT id FROM streams WHERE name = ?))"
-    )
-    stream = f"container-{internal_id}"
-    with closing(sqlite3.connect(daemon.folder / "storage/lightd.db")) as connection, connection:
-        ((before,),) = connection.execute(f"SELECT kind FROM records WHERE {last}", (stream,))
-        connection.execute(f"UPDATE records SET kind = ? WHERE {last}", (kind, stream))
-    return before
+from tests.support.journal_file import rename_last
 
 
 async def test_container_whose_history_is_broken_is_alone_in_quarantine_and_comes_back(daemon):

@@ -6,9 +6,9 @@ import platform
 
 import pytest
 
-from tests.live.test_container_hardening import to_program
 from tests.rig import engine
 from tests.support.daemon import inspect, serving
+from tests.support.elf import to_program
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 

@@ -26,23 +26,10 @@ from lightd.cli.doctor.storage import Folder, Room
 from lightd.config.sections import Remote, Storage
 from lightd.journal.inspection import Inspected
 from lightd.panel.answers import Answer
+from tests.support.doubles.engine_answers import INFO, VERSION
 
 NOW = 1_780_000_000.0
 GOOD, DOUBTFUL, BAD, UNSEEN = Verdict
-VERSION = {"Version": "20.10.24", "ApiVersion": "1.41"}
-INFO = {
-    "CgroupVersion": "2",
-    "CgroupDriver": "systemd",
-    "MemoryLimit": True,
-    "CpuCfsQuota": True,
-    "PidsLimit": True,
-    "Plugins": {"Log": ["json-file", "local"]},
-    "SecurityOptions": ["name=seccomp,profile=default"],
-    "Driver": "overlay2",
-    "InitBinary": "docker-init",
-    "InitCommit": {"ID": ""},
-    "SystemTime": "2026-05-28T20:26:40Z",
-}
 
 
 def verdicts(findings):

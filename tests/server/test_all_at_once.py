@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import pathlib
 import random
@@ -12,11 +11,11 @@ import socket as sockets
 import struct
 from collections.abc import Awaitable, Callable
 
-import attrs
 import pytest
 import trio
 
 from lightd.http.transport import server as http_server
+from tests.server.leaks import measure
 from tests.support import soak
 from tests.support.client import (
     BINARY,
@@ -181,33 +180,6 @@ async def storm(server: http_server.Server, seed: int, seconds: float) -> dict[s
     with trio.fail_after(20):
         await wait_until(lambda: server.connections == 0)
     return tally
-
-
-@attrs.frozen
-class Left:
-    descriptors: int
-    tasks: int
-    objects: int
-    """The server's own, and the sockets and channels under it."""
-
-
-def measure() -> Left:
-    gc.collect()
-    ours = (
-        "lightd.http",
-        "hypercorn",
-        "h11",
-        "wsproto",
-        "quart",
-        "trio._highlevel",
-        "trio._channel",
-        "socket",
-    )
-    return Left(
-        descriptors=len(list(pathlib.Path("/proc/self/fd").iterdir())),
-        tasks=trio.lowlevel.current_statistics().tasks_living,
-        objects=sum(str(type(each).__module__).startswith(ours) for each in gc.get_objects()),
-    )
 
 
 def resident() -> int:

@@ -13,7 +13,7 @@ from werkzeug.datastructures import Headers
 
 from lightd.http.transport import file_transfer
 from lightd.http.transport.quart_adapter import FileResponse
-from tests.server import test_encryption
+from tests.server import tls
 from tests.support.client import connect, ended, request, wait_until
 
 SIZE = 24 << 20
@@ -45,7 +45,7 @@ def stored(app, tmp_path):
 
 async def test_file_goes_both_ways_under_tls(tls_server, stored, authority):
     stored.write_bytes(os.urandom(3_000_000))
-    async with test_encryption.connect(tls_server, authority) as client:
+    async with tls.connect(tls_server, authority) as client:
         assert (await client.ask("/file")).body == stored.read_bytes()
         new = os.urandom(3_000_000)
         await client.send(request("/file", "PUT", new))

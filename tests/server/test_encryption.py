@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator
-
 import pytest
 import trio
 
-from lightd.http.transport import server as http_server
-from tests.support.certificates import Authority
-from tests.support.client import CLOSE, TEXT, Client, frame, request, wait_until
-
-
-@contextlib.asynccontextmanager
-async def connect(
-    server: http_server.Server, authority: Authority, protocols=("h2", "http/1.1")
-) -> AsyncIterator[Client]:
-    context = authority.to_context()
-    context.set_alpn_protocols(protocols)
-    tcp = await trio.open_tcp_stream(server.addresses[0].host, server.addresses[0].port)
-    stream = trio.SSLStream(tcp, context, server_hostname="localhost", https_compatible=True)
-    try:
-        await stream.do_handshake()
-        yield Client(stream)
-    finally:
-        await trio.aclose_forcefully(stream)
+from tests.server.tls import connect
+from tests.support.client import CLOSE, TEXT, frame, request, wait_until
 
 
 async def test_http_2_is_not_offered(tls_server, authority):

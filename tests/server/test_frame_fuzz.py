@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from lightd.http.transport import server as http_server
-from tests.server.test_all_at_once import measure
+from tests.server.leaks import measure
 from tests.support import soak
 from tests.support.client import BINARY, CLOSE, PING, PONG, TEXT, Client, connect, frame, wait_until
 

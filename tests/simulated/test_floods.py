@@ -12,7 +12,7 @@ from actors.container.console.console import Readiness
 from actors.container.console.follower import SHORT
 from actors.container.state import Phase
 from lightd.http.live.hub import open_hub
-from tests.simulated.test_stations import Page, look_on
+from tests.simulated.pages import Page, look_on
 from tests.simulated.world import a_spec, open_world
 
 CHUNK = 256 * 1024

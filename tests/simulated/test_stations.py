@@ -1,6 +1,5 @@
 """Stations over real actors in virtual time: what is published, in which order, and for whom at all."""
 
-import json
 from contextlib import asynccontextmanager
 
 import attrs
@@ -15,42 +14,8 @@ from lightd.http.live import frames
 from lightd.http.live.broadcast import BroadcastBroken
 from lightd.http.live.hub import open_hub
 from lightd.http.live.pacing import FEW, LONG, PROMPT
+from tests.simulated.pages import Page, look_on
 from tests.simulated.world import a_spec, open_world
-
-
-@attrs.define(eq=False)
-class Page:
-    """A socket that takes everything, and remembers when."""
-
-    frames: list = attrs.field(factory=list)
-
-    def write_nowait(self, framed):
-        now = trio.current_time()
-        self.frames += [(now, frame) for frame in to_values(framed)]
-        return True
-
-    async def write(self, framed):
-        self.write_nowait(framed)
-        await trio.lowlevel.checkpoint()
-
-    @property
-    def told(self):
-        return [frame for _, frame in self.frames]
-
-    @property
-    def text(self):
-        return "".join(frame["data"] for frame in self.told if frame["event"] == "console")
-
-
-def to_values(framed):
-    while framed:
-        size, start = framed[1], 2
-        if size == 126:
-            size, start = int.from_bytes(framed[2:4]), 4
-        elif size == 127:
-            size, start = int.from_bytes(framed[2:10]), 10
-        yield json.loads(framed[start : start + size])
-        framed = framed[start + size :]
 
 
 @asynccontextmanager
@@ -63,15 +28,6 @@ async def open_watched(spec=None):
             await wait_all_tasks_blocked()
             yield world, stations, page
             nursery.cancel_scope.cancel()
-
-
-async def look_on(stations, member, page):
-    with stations.container(member) as station:
-        viewer = await station.join(page)
-        try:
-            await viewer.follow()
-        finally:
-            viewer.leave()
 
 
 async def test_lines_and_events_keep_their_order_through_a_pause(autojump_clock):
