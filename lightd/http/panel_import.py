@@ -1,4 +1,4 @@
-"""Containers that a panel's configuration has: read, checked and created as ``POST /containers`` does it."""
+"""Imports containers from a panel's configuration: read, checked and created as by ``POST /containers``."""
 
 import attrs
 
@@ -16,11 +16,11 @@ from lightd.panel.exchange import Adopt
 from lightd.system import System
 
 OURS_ALONE = frozenset({"install_timeout"})
-"""Parts of a spec that nobody can ask for."""
+"""Fields of a spec that no request can set."""
 
 
 def to_adopt(system: System) -> Adopt:
-    """Return what makes sure that ``system`` has a container of the panel's."""
+    """Return a function that creates a container of the panel's in ``system`` if it is missing."""
 
     async def adopt(entry: object) -> Conflict | None:
         named = entry.get("internal_id") if isinstance(entry, dict) else None

@@ -19,7 +19,7 @@ _WAIT = rules.number(0, LONGEST_WAIT)
 
 
 def path() -> RelativePath:
-    """Return the path that the query names, which is not the volume itself; raises a 400."""
+    """Return the query's path, which can't be the volume itself; raises a 400."""
     text = request.args.get("path")
     if text is None:
         raise bad_request("path: is missing")
@@ -36,7 +36,7 @@ def check_names(args: MultiDict[str, str], known: Container[str]) -> None:
 
 
 def optional_whole(args: MultiDict[str, str], name: str) -> int | None:
-    """Return a whole number of ``args``, None where it isn't there."""
+    """Return a whole number of ``args``, None if it is missing; raises a 400."""
     text = args.get(name)
     if text is not None and not _WHOLE.fullmatch(text):
         raise bad_request(f"{name}: must be a whole number")
@@ -44,7 +44,7 @@ def optional_whole(args: MultiDict[str, str], name: str) -> int | None:
 
 
 def whole(name: str, default: int, low: int, high: int) -> int:
-    """Return a whole number of the query."""
+    """Return a whole number of the query, ``default`` if it is missing; raises a 400."""
     text = request.args.get(name)
     if text is None:
         return default
@@ -52,7 +52,7 @@ def whole(name: str, default: int, low: int, high: int) -> int:
 
 
 def seconds(name: str) -> float | None:
-    """Return the seconds that the query names, at most ``LONGEST_WAIT``; None where it doesn't."""
+    """Return the query's seconds, at most ``LONGEST_WAIT``; None if they are missing. Raises a 400."""
     text = request.args.get(name)
     if text is None:
         return None
@@ -60,13 +60,13 @@ def seconds(name: str) -> float | None:
 
 
 def protocol() -> str | None:
-    """Return the query's protocol, None where it names none."""
+    """Return the query's protocol, None if it is missing; raises a 400."""
     text = request.args.get("protocol")
     return None if text is None else str(by_rule("protocol", bodies.PROTOCOL, text))
 
 
 def by_rule(name: str, rule: rules.Rule, value: object) -> Any:  # noqa: ANN401 - of the rule's type
-    """Return ``value`` as ``rule`` reads it; raises a 400 that names it."""
+    """Return ``value`` as ``rule`` reads it; raises a 400 with its name."""
     try:
         return rule.read(value)
     except rules.Invalid as error:
@@ -75,20 +75,20 @@ def by_rule(name: str, rule: rules.Rule, value: object) -> Any:  # noqa: ANN401 
 
 
 def internal_id(value: str) -> str:
-    """Return a container's id from the path; raises a 400 where it can't be one."""
+    """Return a container's id from the path; raises a 400 if it is malformed."""
     return str(by_rule("internal_id", bodies.INTERNAL_ID, value))
 
 
 def volume_id(value: str) -> str:
-    """Return a volume's id from the path; raises a 400 where it can't be one."""
+    """Return a volume's id from the path; raises a 400 if it is malformed."""
     return str(by_rule("volume_id", bodies.VOLUME_ID, value))
 
 
 def port(value: str) -> int:
-    """Return a port number from the path; raises a 400 where it can't be one."""
+    """Return a port number from the path; raises a 400 if it is malformed."""
     return int(by_rule("port", bodies.PORT_NUMBER, _to_whole(value)))
 
 
 def _to_whole(text: str) -> int | str:
-    """Return the whole number that ``text`` is, else ``text``, which no rule for numbers accepts."""
+    """Return ``text`` as a whole number; if it isn't one, ``text``, which no rule for numbers accepts."""
     return int(text) if _WHOLE.fullmatch(text) else text

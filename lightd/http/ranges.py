@@ -1,4 +1,4 @@
-"""Which part of a file a request asks for, and whether it needs one at all (RFC 9110, 13 and 14). Pure."""
+"""Which part of a file is sent, or none, by the headers of a request (RFC 9110, 13 and 14). Pure."""
 
 import re
 from datetime import datetime
@@ -18,7 +18,7 @@ UNSATISFIABLE: Final = 416
 
 @attrs.frozen
 class Span:
-    """What is answered: a status, and the bytes from ``start`` to before ``stop``."""
+    """The status of the response, and the bytes from ``start`` to before ``stop``."""
 
     status: int
     start: int = 0
@@ -26,9 +26,9 @@ class Span:
 
 
 def choose(headers: Headers, size: int, etag: str, modified_at: datetime) -> Span:
-    """The answer to a GET of a file: 200, 206, 304, 412 or 416. ``etag`` has its quotes.
+    """Return the response to a GET of a file: 200, 206, 304, 412 or 416. ``etag`` has its quotes.
 
-    Several ranges, and what is no range, are answered with the whole, as a server may.
+    The response to several ranges, or to a malformed one, is the whole file, as RFC 9110 allows.
     """
     tag = etag.strip('"')
     if "If-Match" in headers:
@@ -47,7 +47,7 @@ def choose(headers: Headers, size: int, etag: str, modified_at: datetime) -> Spa
 
 
 def _in_range(condition: str | None, etag: str, modified_at: datetime) -> bool:
-    """Whether the range is wanted: the client's copy, if it says of which it has one, is of this file."""
+    """Whether the range applies: the client's copy, named in ``If-Range``, is of this version of the file."""
     if condition is None or condition == etag:
         return True
     return (date := parse_date(condition)) is not None and date == modified_at

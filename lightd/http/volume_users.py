@@ -1,4 +1,4 @@
-"""Which user a volume and its servers have, where each volume has one of its own (``docker.user``: auto)."""
+"""The user of a volume and of its servers, if each volume has one of its own (``docker.user``: auto)."""
 
 from functools import partial
 
@@ -15,23 +15,23 @@ from lightd.system import System
 
 
 def to_users(system: System) -> tuple[int, int] | None:
-    """Return the first and the last user that volumes may get, None where they get none of their own."""
+    """Return the first and the last user for volumes, None if volumes have no users of their own."""
     docker = system.config.docker
     return (docker.user_range.first, docker.user_range.last) if docker.user == AUTO else None
 
 
 async def hand_over(system: System, volume_id: str) -> None:
-    """The volume's new folder belongs to its user, where it has one of its own."""
+    """Give the volume's new folder to its user, if it has one of its own."""
     uid = system.volumes.view.state.volumes[volume_id].uid
     if uid is not None:
         await system.folders.run(volume_id, partial(give_all, owner=Owner(uid, uid)))
 
 
 async def with_user(system: System, spec: ContainerSpec) -> ContainerSpec:
-    """Return ``spec`` with the user of its volume where none was asked for; the volume must exist.
+    """Return ``spec`` with the user of its volume if it has none; the volume must exist.
 
-    A volume of an earlier configuration gets a user of its own with its first new container, unless other
-    containers are on it: then theirs. Raises a 400 for the user of another volume.
+    A volume without a user, from an earlier configuration, gets one with its first new container, unless
+    other containers use it: then it gets theirs. Raises a 400 for the user of another volume.
     """
     users, volumes = to_users(system), system.volumes.view.state.volumes
     if spec.user != str(AUTO):

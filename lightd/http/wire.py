@@ -1,4 +1,4 @@
-"""JSON in, strictly: what is missing, unknown, ill-typed or out of range is a 400 that names it."""
+"""JSON in, strictly: a missing, unknown, ill-typed or out-of-range field is a 400 that names it."""
 
 import itertools
 import json
@@ -18,18 +18,18 @@ from lightd.validation.reading import Mistakes
 T = TypeVar("T")
 
 SMALL = 512 * 1024
-"""Bytes that a route takes unless it says otherwise: far more than anybody needs who means it well."""
+"""The default limit of a body, in bytes."""
 LISTS = 1024 * 1024
-"""For the routes whose body is a list of up to ``LONGEST_LIST`` entries."""
+"""The limit for bodies with a list of up to ``LONGEST_LIST`` entries."""
 LARGE = 2 * 1024 * 1024
-"""For the routes whose body holds the whole of a file or of a script."""
+"""The limit for bodies with the text of a file or of a script."""
 EMPTY = 1024
-"""Where no body is taken: blanks and ``{}`` are none, and nothing else is looked at."""
+"""The limit for routes without a body: blanks and ``{}`` are allowed."""
 
 AT_ONCE = 16 * 1024
-"""Bytes that are read on the loop, in less than a millisecond; more than that is read in a thread."""
+"""Bytes that are parsed on the event loop, in less than a millisecond; larger bodies in a thread."""
 PARTS_AT_ONCE = 500
-"""Values and escapes in a body that is read on the loop."""
+"""The maximum of values and escapes in a body that is parsed on the event loop."""
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
@@ -60,7 +60,7 @@ def loads(body: str | bytes) -> object:
 
 
 def is_light(body: str | bytes) -> bool:
-    """Whether ``body`` takes so little time to be read that it may be on the loop."""
+    """Whether ``body`` is small enough to be parsed on the event loop."""
     if len(body) > AT_ONCE:
         return False
     data = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
@@ -78,7 +78,7 @@ def _load_at_once(text: str) -> object:
 
 
 def _check_text(value: object) -> None:
-    """Raise ``UnicodeEncodeError`` where a string holds half a surrogate pair, which is no character."""
+    """Raise ``UnicodeEncodeError`` if a string contains half a surrogate pair."""
     waiting = [value]
     while waiting:
         match waiting.pop():
@@ -116,7 +116,7 @@ def to_json(value: object, status: int = 200) -> Response:
 
 
 def to_text(value: object) -> str:
-    """Return ``value`` as JSON. Where it is long, call it in a thread."""
+    """Return ``value`` as JSON. Call it in a thread if it can be long."""
     return _encode(value)
 
 
@@ -126,7 +126,7 @@ def from_text(text: str, status: int = 200) -> Response:
 
 
 async def to_list(key: str, rows: Iterable[object], **rest: object) -> Response:
-    """Return a response with ``rows`` under ``key`` before the ``rest``, made a few rows at a time.
+    """Return a response with ``rows`` under ``key`` before the ``rest``, encoded a few rows at a time.
 
     Others have their turn in between: a list of the whole pool takes tenths of a second.
     """
@@ -144,7 +144,7 @@ async def read_body(cls: type[T], *, most: int = SMALL) -> T:
 
 
 async def take_body(take: Callable[[bytes], T], *, most: int = SMALL) -> T:
-    """Return what ``take`` makes of this request's body, in a thread where that may take long.
+    """Return ``take`` of this request's body; it runs in a thread if that can take long.
 
     Raises a 413 over ``most`` bytes, by the declared length alone, and what ``take`` raises.
     """
@@ -158,7 +158,7 @@ async def _read_bytes() -> bytes:
 
 
 async def digest(body: bytes, take: Callable[[bytes], T]) -> T:
-    """Return ``take(body)``, in a thread where that may take long."""
+    """Return ``take(body)``; it runs in a thread if that can take long."""
     if is_light(body):
         return take(body)
     limiter = _FOR_MASTER if of_request().is_master else _FOR_OTHERS
@@ -166,11 +166,11 @@ async def digest(body: bytes, take: Callable[[bytes], T]) -> T:
 
 
 _FOR_MASTER, _FOR_OTHERS = trio.CapacityLimiter(1), trio.CapacityLimiter(1)
-"""Two threads that read bodies: one is there for the master token however much the others send."""
+"""The threads that parse bodies: one is reserved for the master token."""
 
 
 async def refuse_body() -> None:
-    """Raise a 400 where this request has a body that holds anything, without parsing it."""
+    """Raise a 400 if this request has a body that is not empty; it is not parsed."""
     request.max_content_length = EMPTY
     body = await _read_bytes()
     if b"".join(body.split()) not in (b"", b"{}"):

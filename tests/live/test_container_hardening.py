@@ -265,7 +265,7 @@ async def test_no_container_reaches_lightd_by_any_address_of_its_host(hardened, 
                 printed, _ = await shell.run(to_fetch(host, port, "/api/v1/public/ping"))
                 assert printed == "" or "reset by peer" in printed, host
     assert (
-        f"{address_of(PLAIN)} is the address of a container, and is not served here"
+        f"rejected a connection from {address_of(PLAIN)}, which is the address of a container"
         in hardened.log.read_text()
     )
 

@@ -50,7 +50,7 @@ async def test_client_of_a_refused_address_is_reset_unread_and_logged_once(opene
             assert await answered(server, "127.0.0.2") == b""
         assert server.connections == 0
         assert b" 200 " in await answered(server, "127.0.0.3")
-    assert caplog.text.count("127.0.0.2 is the address of a container, and is not served here") == 1
+    assert caplog.text.count("rejected a connection from 127.0.0.2, which is the address of a container") == 1
 
 
 async def answered(server, source):

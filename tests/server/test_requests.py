@@ -8,7 +8,6 @@ import pytest
 import trio
 
 from lightd.http.transport import protocol
-from lightd.http.transport import server as http_server
 from tests.support.client import connect, ended, is_refusal, request, wait_until
 
 
@@ -271,10 +270,6 @@ async def test_exception_nobody_expected_ends_its_connection_alone(opened, monke
         assert server.failures == 1
         assert "a bug in the protocol" in caplog.text
         server._clients.failures = 0  # this one was expected
-
-
-def test_another_version_of_hypercorn_is_not_silently_accepted():
-    assert http_server.HYPERCORN == "0.18.0"
 
 
 async def test_query_of_thousands_of_parameters_is_refused_before_it_is_read(server):

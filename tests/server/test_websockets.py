@@ -52,7 +52,7 @@ async def test_client_that_closes_is_answered_and_closed_at_once(opened):
 
 
 async def test_client_that_vanishes_having_said_nothing_cancels_its_handler_at_once(opened, app, monkeypatch):
-    monkeypatch.setattr(app_calls, "LAST_WORDS", 1000.0)  # that are for what it said
+    monkeypatch.setattr(app_calls, "DISCONNECT_GRACE", 1000.0)  # that are for what it said
     async with opened(patience=60) as server:
         async with connect(server) as client:
             await client.open_websocket("/ws/listen")

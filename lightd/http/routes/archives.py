@@ -1,4 +1,4 @@
-"""The routes of archives, and of the operations that make and unpack them."""
+"""The routes of archives, and of the operations that create and extract them."""
 
 import trio
 from quart import Response
@@ -94,16 +94,16 @@ def _to_compression(raw: bytes) -> tuple[Kind, RelativePath, list[RelativePath]]
 
 
 def to_name(name: str, kind: Kind) -> str:
-    """Return ``name`` with the ending of ``kind``, which is added where it isn't there."""
+    """Return ``name`` with the file extension of ``kind``, which is added if it is missing."""
     ending = f".{kind}"
     bare = name.rstrip("/")
     return name if not bare or bare.lower().endswith(ending) else f"{bare}{ending}"
 
 
 async def _follow(system: System, kind: str, volume_id: str, work: Work, wait: float | None) -> Job:
-    """Return the job once it succeeded, or is pending when ``wait`` seconds are over.
+    """Start a job; return it when it has succeeded, or still pending after ``wait`` seconds.
 
-    Without a ``wait`` it ends with the client that asked for it. Raises what it failed with.
+    Without ``wait`` it is cancelled if the client disconnects. Raises the error that it failed with.
     """
     job = system.jobs.start(begin_operation(kind), kind, volume_id, work)
     try:

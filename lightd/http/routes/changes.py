@@ -1,6 +1,6 @@
-"""The routes that make a container anew or have it be something else, and the one that tells how it went.
+"""The routes that reinstall, rebind and edit a container, and the one that shows an operation.
 
-That one knows the volumes' operations too, by the same ids and in the same shape.
+That one finds the operations of volumes too, by the same ids.
 """
 
 from collections.abc import Iterator
@@ -85,7 +85,7 @@ async def show(system: System, operation_id: str) -> Response:
 
 
 def _to_object(raw: bytes, *nullable: str) -> object:
-    """Return the body's object, empty where there is no body; a null is a 400, "" where it may be one."""
+    """Return the object in the body, empty without a body; a null is a 400, or "" for ``nullable`` fields."""
     value = loads(raw) if raw.strip() else {}
     if not isinstance(value, dict):
         return value
@@ -115,7 +115,7 @@ async def _change(
 
 @contextmanager
 def _others_unnamed() -> Iterator[None]:
-    """Have a port that is taken not tell a token for some containers by which other one."""
+    """Leave the name of the container that holds a port out of errors for tokens for some containers."""
     try:
         yield
     except Rejection as refusal:
@@ -125,7 +125,7 @@ def _others_unnamed() -> Iterator[None]:
 
 
 async def _limit(system: System, member: Member, limits: Limits) -> None:
-    """Have ``limits`` hold, or know that they can't; nothing else was changed by then."""
+    """Apply ``limits`` to the running process, or raise; nothing else has been changed yet."""
     if member.state.engine_id is not None:
         check_engine(system)
     operation_id = begin_operation("limits")

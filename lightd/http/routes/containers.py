@@ -94,7 +94,7 @@ async def revive(system: System, internal_id: str) -> Response:
 async def events(system: System, internal_id: str) -> Response:
     since, limit = queries.whole("since", 0, 0, 2**62), queries.whole("limit", 100, 1, 1000)
     member, grant = find(system, internal_id), of_request().grant
-    if grant.containers is not None:  # what had this id before may have been somebody else's
+    if grant.containers is not None:  # a deleted container with this id may have been somebody else's
         since = max(since, member.state.ended)
     stream, printed = stream_of(internal_id), grant.allows("console.read")
     found = await system.bus.since(stream, since, limit, printed=printed)
@@ -102,10 +102,10 @@ async def events(system: System, internal_id: str) -> Response:
 
 
 def find(system: System, internal_id: str) -> Member:
-    """Return the container; raises a 400 for what can't be an id, a 404 where there is none.
+    """Return the container; raises a 400 for a malformed id, and a 404 if there is none.
 
-    There is none for a token with containers either where this one was made anew since the token was minted:
-    a request may have been let in before, and its body have come later.
+    The 404 is also for a token whose container was deleted and created again since it was minted: that can
+    happen while the body of an authenticated request is still arriving.
     """
     member = system.fleet.get(queries.internal_id(internal_id))
     if member is None or not sees(of_request(), member):
@@ -120,9 +120,9 @@ def check_engine(system: System) -> None:
 
 
 async def ask_power(system: System, member: Member, action: str) -> tuple[str, Receipt]:
-    """Have a power action decided; return its operation id and receipt.
+    """Send a power action to the container's actor; return its operation id and receipt.
 
-    Raises as ``Ref.ask``, a 429 where it is done too often, and a 503.
+    Raises as ``Ref.ask``, and ``LimitExceeded``; a 503 if the engine does not answer.
     """
     system.rates.spend(rates.POWER[action], member.internal_id, of_request())
     check_engine(system)
@@ -131,19 +131,19 @@ async def ask_power(system: System, member: Member, action: str) -> tuple[str, R
 
 
 async def ask(system: System, member: Member, command: messages.Command, operation_id: str) -> Receipt:
-    """Have ``command`` decided; raises as ``Ref.ask``, and a 404 for a container that went meanwhile."""
+    """Send ``command`` to the actor; raises as ``Ref.ask``, and a 404 if the container was deleted meanwhile."""
     with deleted_meanwhile(system, member):
         return await member.handle.ref.ask(command, operation_id)
 
 
 @contextmanager
 def deleted_meanwhile(system: System, member: Member) -> Iterator[None]:
-    """Have an actor that is gone because its container is be a 404."""
+    """Raise a 404 instead of ``ActorGone`` if the container was deleted meanwhile."""
     try:
         yield
     except ActorGone:
         if system.fleet.get(member.internal_id) is not member:
-            raise not_found("container") from None  # it was deleted before its turn came
+            raise not_found("container") from None  # it was deleted before its command was handled
         raise
 
 
@@ -162,9 +162,9 @@ def _to_power_handler(action: str) -> Callable[[System, str], Awaitable[Response
 async def to_outcome(
     system: System, member: Member, operation_id: str, receipt: Receipt, seconds: float | None
 ) -> dict[str, Any]:
-    """Return the operation's id and, where ``seconds`` are given, how it ended within them.
+    """Return the operation's id and, if ``seconds`` are given, its status after at most that time.
 
-    Ports that were given up are free by then.
+    Ports that it released are free by then.
     """
     operation = system.operations.begin(operation_id, member, receipt)
     if seconds is None:
@@ -177,7 +177,7 @@ async def to_outcome(
 
 
 def _to_events(found: Sequence[Recorded], since: int, grant: Grant) -> str:
-    """Return a page of a container's history, in a worker thread: it may have a MiB of environments."""
+    """Return a page of a container's events as JSON. Called in a thread: environments can be large."""
     shown = [to_history_entry(record, grant) for record in found]
     return to_text({"events": shown, "next": found[-1].position if found else since})
 

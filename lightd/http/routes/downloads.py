@@ -1,4 +1,4 @@
-"""The route of a file's bytes: sent as they are, of any size, and never through the daemon's memory."""
+"""The route that sends a file of any size, past the daemon's memory."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -24,7 +24,7 @@ from lightd.http.transport.quart_adapter import FileResponse, Request
 from lightd.system import System
 from lightd.validation.schema import Schema
 
-LATEST = 253_402_300_799  # the last second of the year 9999, beyond which no date can be written
+LATEST = 253_402_300_799  # the last second of the year 9999; a later date cannot be formatted
 
 
 async def download(system: System, volume_id: str) -> Response:
@@ -60,15 +60,15 @@ async def download(system: System, volume_id: str) -> Response:
 
 def _check(span: ranges.Span, file: Download, headers: Headers) -> None:
     if span.status == ranges.FAILED:
-        raise ApiError("precondition_failed", f'"{file.path}" is not the file that was meant')
+        raise ApiError("precondition_failed", f'"{file.path}" does not match the precondition')
     if span.status == ranges.UNSATISFIABLE:
         headers["Content-Range"] = f"bytes */{file.size}"
-        message = f'"{file.path}" has {file.size} bytes, and none of them is in that range'
+        message = f'"{file.path}" has {file.size} bytes, none of them in the requested range'
         raise HttpError("range_not_satisfiable", message, dict(headers))
 
 
 def to_disposition(path: RelativePath) -> str:
-    """Return the header that has a client save a file under its name (RFC 6266), once more for old ones."""
+    """Return the ``Content-Disposition`` with the file's name (RFC 6266), also for old clients."""
     plain = "".join(sign if " " <= sign <= "~" and sign not in '"\\%' else "_" for sign in path.name)
     exact = quote(path.name, safe="")
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{exact}"

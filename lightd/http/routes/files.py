@@ -1,4 +1,4 @@
-"""The routes of the files in a volume: written, listed, copied, moved, deleted, a whole one at a time."""
+"""The routes that write, list, copy, move and delete files of a volume."""
 
 from functools import partial
 
@@ -115,7 +115,7 @@ def _rename(source: RelativePath, destination: RelativePath, jail: Jail) -> None
 
 
 def _to_listing(jail: Jail, path: RelativePath, limit: int, cursor: str | None) -> str:
-    """The answer as text, for the thread: ten thousand dicts would cost more than looking at the files."""
+    """Return the response as JSON, made in the thread: dicts for ten thousand files would cost more."""
     page = list_folder(jail, path, limit, cursor)
     files = ",".join(
         f'{{"name":{to_text(entry.name)},"type":"{entry.type}","size":{entry.size},'

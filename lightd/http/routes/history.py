@@ -1,4 +1,4 @@
-"""What was on a container's console, further back than its memory."""
+"""Console lines that are older than those in memory: the route of logs, and frames for viewers."""
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
 
@@ -32,7 +32,7 @@ async def logs(system: System, internal_id: str) -> Response:
 
 
 def _to_stretches(found: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
-    """Give the lines a frame at a time: none is missing within one, and none has more than fits."""
+    """Yield the lines a frame at a time: within one no line is missing, and none is too large."""
     begin = size = 0
     for end, (number, text) in enumerate(found, 1):
         size += len(text)
@@ -43,7 +43,7 @@ def _to_stretches(found: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
 
 
 async def to_logs(console: Console, limit: int) -> bytes:
-    """Return the frame that has the end of a console: one stretch of it, in which no line is missing."""
+    """Return the ``logs`` frame with the last lines of a console, without a missing line in between."""
     found = to_unbroken(await console.end(limit))
     first = found[0][0] if found else console.lines.last + 1
     head, _, tail = to_text(frames.to_logs([], first)).partition('""')
@@ -55,9 +55,9 @@ async def to_logs(console: Console, limit: int) -> bytes:
 
 
 async def to_older(console: Console, after: int, before: int) -> AsyncGenerator[bytes, None]:
-    """Give the frames of the lines over ``after`` and below ``before``, from where the console is kept.
+    """Yield the frames of the lines between ``after`` and ``before``, from the log on disk.
 
-    A ``gap`` stands for those that nobody has, and for all but the last ``MOST_LINES``.
+    A ``gap`` replaces lines that are lost, and all but the last ``MOST_LINES``.
     """
     kept = await console.older(before, min(before - 1 - after, MOST_LINES))
     found = [line for line in kept if line[0] > after]

@@ -1,4 +1,4 @@
-"""The routes of quotas: how much a volume may hold and does hold, and another size for it."""
+"""The routes of quotas: the maximum and current size of a volume, and a new maximum."""
 
 from functools import partial
 from typing import Any
@@ -42,7 +42,7 @@ async def _resize(system: System, volume_id: str, size: int) -> None:
 
 
 async def _to_quota(system: System, volume_id: str) -> dict[str, Any]:
-    """A volume's quota as a client sees it; without a size, only what it holds is known."""
+    """Return a volume's quota as the API shows it; without a maximum, only its current size is set."""
     used = await system.quotas.usage(volume_id)
     size_mb = system.quotas.sizes().get(volume_id)
     shown: dict[str, Any] = {"size_mb": size_mb, "used_mb": to_mb(used), "available_mb": None}

@@ -1,4 +1,4 @@
-"""The routes of tokens, which are the master's alone."""
+"""The routes of tokens; they require the master token."""
 
 import re
 import secrets
@@ -28,7 +28,7 @@ from lightd.validation.rules import Invalid, Rule, one_of
 from lightd.validation.schema import Schema, nullable, to_schema
 
 SECRET = 32
-"""Bytes from the system's source of randomness in a token, which makes 43 characters of them."""
+"""The number of random bytes in a token, which are 43 characters."""
 
 MOST_CONTAINERS = 256
 LONGEST_TTL = 30 * 86_400
@@ -69,7 +69,7 @@ def _each(rule: Rule, values: list[object]) -> list[str]:
 
 @attrs.frozen
 class TokenBody:
-    """What a new token may do, and for how long. What is left out is no bound; null is no list."""
+    """The permissions and the lifetime of a new token. A field that is left out is no limit; null is a 400."""
 
     ttl: Annotated[int, Rule("a duration", _ttl, {})]
     remove_on_use: bodies.Flag = False
@@ -103,7 +103,7 @@ async def revoke(system: System, token_id: str) -> Response:
 
 
 def _live(system: System) -> list[Token]:
-    """Return the tokens that let somebody in, or hold a socket open."""
+    """Return the tokens that are valid, or that have an open WebSocket."""
     now = system.clock()
     return [
         token
@@ -127,7 +127,7 @@ def _to_shown(system: System, token: Token) -> dict[str, Any]:
 
 
 def to_rfc3339(at: float) -> str:
-    """Return Unix seconds as RFC 3339 has them, in UTC and whole seconds, the fraction cut off."""
+    """Return Unix seconds in the format of RFC 3339, in UTC, without the fraction."""
     return datetime.fromtimestamp(int(at), UTC).isoformat().removesuffix("+00:00") + "Z"
 
 

@@ -1,7 +1,7 @@
-"""The routes of uploads: a file's bytes taken as they are, of any size, in memory that stays flat.
+"""The routes of uploads: files of any size, in constant memory.
 
-An upload is written beside its place and renamed into it. One that has a name (``upload=``) may come in
-pieces; each says where it begins, and how long the whole will be.
+An upload is written to a temporary file, which is then renamed to its place. An upload with a name
+(``upload=``) can arrive in parts; each says its offset and the length of the whole file.
 """
 
 import re
@@ -37,7 +37,7 @@ from lightd.validation.schema import Schema
 
 LARGEST = 2**62
 AHEAD = Amount(2 * PIECE)
-"""What is reserved for a body of unknown length before a piece of it is written: more than a piece."""
+"""The space that is reserved before each piece of a body of unknown length: more than a piece."""
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 @attrs.frozen
 class Piece:
-    """Where a body belongs in the upload of that name; without one it is the whole file."""
+    """The position of a body in a named upload; without a name it is the whole file."""
 
     upload: str | None
     offset: int
@@ -104,7 +104,7 @@ async def _opened(
     condition: Condition,
     allowance: Allowance,
 ) -> AsyncIterator[Upload]:
-    """Yield the upload, ready for ``piece``; it is opened and closed, and its part deleted, in threads."""
+    """Yield the upload, ready for ``piece``; it is opened, closed and cleaned up in threads."""
     with ExitStack() as stack:
 
         def begin(jail: Jail) -> Upload:
@@ -123,7 +123,7 @@ async def _opened(
 
 
 async def _prepare(allowance: Allowance, arriving: Upload, length: int) -> None:
-    """There is room for all of the file, not for this piece alone; nothing is left of one just begun."""
+    """Reserve room for the whole file, not only for this part; a new upload is removed if there is none."""
     try:
         await allowance.prepare(Amount(length - arriving.offset))
     except errors.NoSpace:
@@ -136,7 +136,7 @@ async def _receive(
     run: file_transfer.Run, arriving: Upload, length: int | None, allowance: Allowance
 ) -> None:
     async def run_allowed(work: Callable[[], T]) -> T:
-        """In the thread, which all volumes share, nothing waits for room."""
+        """Reserve room before the work runs in a thread, as all volumes share the threads."""
         if request.content_length is None:
             await allowance.prepare(NOTHING, AHEAD)
         return await run(work)
@@ -152,7 +152,7 @@ async def _receive(
 
 
 def _declared(piece: Piece) -> int:
-    """The bytes for which there must be room before the upload is opened."""
+    """Return the bytes for which there must be room before the upload is opened."""
     return 0 if piece.upload is not None else request.content_length or 0
 
 

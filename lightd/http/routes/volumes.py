@@ -1,4 +1,4 @@
-"""The routes of volumes: their life. What is in them has modules of its own."""
+"""The routes that create, list, show and delete volumes."""
 
 import uuid
 from functools import partial
@@ -62,7 +62,7 @@ async def _create(system: System, volume_id: str, size: int | None) -> None:
 
 
 def find(system: System, volume_id: str) -> Volume:
-    """Return the volume; raises a 400 for what can't be an id, a 404 where there is none."""
+    """Return the volume; raises a 400 for a malformed id, and a 404 if there is none."""
     volume = system.volumes.view.state.volumes.get(queries.volume_id(volume_id))
     if volume is None:
         raise not_found("volume")
@@ -70,7 +70,7 @@ def find(system: System, volume_id: str) -> Volume:
 
 
 def _to_volume(system: System, volume: Volume) -> dict[str, Any]:
-    path = {"path": str(system.folders.path_of(volume.volume_id))}  # the host's business
+    path = {"path": str(system.folders.path_of(volume.volume_id))}  # reveals a path of the host
     return {
         "volume_id": volume.volume_id,
         "id": volume.volume_id,

@@ -1,4 +1,4 @@
-"""The calls of the application that one connection makes: each in a task of its own, beside the reader."""
+"""Calls of the application by one connection: each in a task of its own, next to the reader."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ logger = logging.getLogger("lightd.http")
 QUEUE = 4
 """Chunks of a body, or messages, that wait for the application; at the bound the client waits too."""
 
-LAST_WORDS = 2.0
-"""Seconds that a WebSocket's handler has for what its client said before it left."""
+DISCONNECT_GRACE = 2.0
+"""Seconds that a WebSocket's handler has for messages that arrived before the client disconnected."""
 
 DISCONNECTS = ("http.disconnect", "websocket.disconnect")
 
 
 @attrs.define(eq=False)
 class Calls:
-    """Runs the application's calls; what Hypercorn knows as a `TaskGroup`."""
+    """Runs the application's calls; Hypercorn's `TaskGroup`."""
 
     _nursery: trio.Nursery
     _connection: Connection
@@ -60,10 +60,10 @@ class Calls:
 
 
 class Call:
-    """One call of the application: cancelled when the client leaves; its crash is logged, not raised.
+    """One call of the application: cancelled when the client disconnects; a crash is logged, not raised.
 
-    A request has no scope of its own, as it ends with the reader; a WebSocket may end before. What was said
-    over one is done first, though who said it has left: a command is typed, and the window closed.
+    A request has no scope of its own, as it ends with the reader; a WebSocket can end before. Messages that
+    it sent before it disconnected are handled first: a command is typed, and the window closed.
     """
 
     def __init__(self, connection: Connection, scope: Scope) -> None:
@@ -73,7 +73,7 @@ class Call:
         self._moved = trio.lowlevel.ParkingLot()
         self._life = trio.CancelScope() if scope["type"] == "websocket" else contextlib.nullcontext()
         self._ended = False
-        self._heeds = False  # a message of the client's, now
+        self._is_handling = False  # a message of the client
         self._left = False
 
     async def put(self, message: ASGIReceiveEvent) -> None:
@@ -89,14 +89,16 @@ class Call:
 
     def _leave(self, life: trio.CancelScope) -> None:
         said = any(message["type"] == "websocket.receive" for message in self._messages)
-        if self._heeds or said:  # not where only the opening is unread, as by a handler that never listens
+        if (
+            self._is_handling or said
+        ):  # not where only the opening is unread, as by a handler that never listens
             self._left, life.shield = True, True
-            life.deadline = trio.current_time() + LAST_WORDS
+            life.deadline = trio.current_time() + DISCONNECT_GRACE
         else:
             life.cancel()
 
     async def receive(self) -> ASGIReceiveEvent:
-        self._heeds = False
+        self._is_handling = False
         if self._left and not self._messages and isinstance(self._life, trio.CancelScope):
             self._life.cancel()
         if not self._messages:
@@ -106,18 +108,18 @@ class Call:
             await self._moved.park()
         self._moved.unpark_all()
         message = self._messages.popleft()
-        self._heeds = message["type"] == "websocket.receive"
+        self._is_handling = message["type"] == "websocket.receive"
         return message
 
     @property
     def holds_body(self) -> bool:
-        """The body is a large one that nobody has asked for yet: it may be taken with `take_body`."""
+        """Whether the body is a large one that nobody has read yet: then `take_body` can be used."""
         return self._connection.hold.holding
 
     async def take_body(self, size: int, patience: float | None, sink: file_transfer.Sink) -> None:
         """All `size` bytes of the body are with `sink`; the connection ends with the answer.
 
-        Raises as `bulk.receive`.
+        Raises as `file_transfer.receive`.
         """
         await self._connection.hold.held.wait()
         size -= await self._take_arrived(sink)
@@ -125,7 +127,7 @@ class Call:
         await self._connection.receive_body(size, patience, sink)
 
     async def _take_arrived(self, sink: file_transfer.Sink) -> int:
-        """What came along with the head is with `sink`; return how much that was."""
+        """Write what arrived with the head to `sink`; return its size."""
         taken = 0
         while self._messages:
             message = self._messages.popleft()

@@ -1,8 +1,7 @@
-"""The application class: Quart, without what no request here has any use for.
+"""The application class: Quart without what no request here needs.
 
-Each of these is a place where Quart lets itself be changed, and was in front of every handler: sessions
-(there are no cookies), views that are no coroutines (there are none), and routing by the name of the host.
-And, before the first request: functions that build the URLs of routes, which nobody asks for.
+Sessions (there are no cookies), views that are not coroutines (there are none), routing by host name, and
+functions that build URLs of routes are left out: they cost time for every request, or at the start.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from quart_trio import QuartTrio
 from werkzeug.routing import MapAdapter
 
 NOWHERE = "lightd"
-"""Stands for the name of the host, whatever the client calls it: no route goes by it."""
+"""Replaces the name of the host, which no route depends on."""
 
 
 class NoSessions(SessionInterface):
@@ -30,7 +29,7 @@ class NoSessions(SessionInterface):
 
 
 class Rule(QuartRule):
-    """To compile them, two functions a route, would be most of the time that a start spends on routes."""
+    """A rule without functions that build URLs; compiling them would be most of the start of the routes."""
 
     def _compile_builder(self, *_: object, **__: object) -> Callable[..., tuple[str, str]]:
         return _build_nothing

@@ -2,20 +2,21 @@
 
 The rules:
 
-1. One task reads; a task for each call of the application runs beside it. No timers: the reader waits
+1. One task reads; a task for each call of the application runs next to it. No timers: the reader waits
    until the protocol's deadline, then asks the protocol what is due. It reads no faster than the
-   application takes; a client that leaves meanwhile is found by the server's sweep.
-2. The deadline holds while the reader waits for the client, and never while what came is handled. Both are
-   inside of one scope for as long as nothing is due: to open one costs as much as to parse half a request.
-   If the deadline comes in the very moment in which bytes do, they are handled first.
-3. Whoever ends the connection cancels the reader. The reader's end cancels the application's call, and
-   the last thing that happens is the closing of the socket.
-4. `life` shields all of it from the daemon's own cancellation, so that clients are told goodbye; only
-   the server cancels it, when the grace is over.
-5. A large body is not read before the application asks for it. It may take the reading over (`bulk`).
-6. Writers take turns. A write that makes no progress for `write_stall` seconds aborts the socket, and
-   so does the end of the grace; neither can be held up by a client (Hypercorn's send is shielded and
-   has no deadline: pgjones/hypercorn#262).
+   application does; a client that disconnects meanwhile is found by the server's sweep.
+2. The deadline applies while the reader waits for the client, and never while data is handled. Both are in
+   one scope as long as nothing is due: to open a scope costs as much as to parse half a request. If data
+   arrives at the very moment of the deadline, it is handled first.
+3. Whoever ends the connection cancels the reader. The end of the reader cancels the application's call, and
+   the socket is closed last.
+4. `life` shields all of it from the daemon's own cancellation, so that WebSockets are closed properly; only
+   the server cancels it, at the end of the grace period.
+5. A large body is not read before the application asks for it, which can take over the reading
+   (`file_transfer`).
+6. Writers take turns. A write that makes no progress for `write_stall` seconds aborts the socket, and so
+   does the end of the grace period; a client can delay neither (Hypercorn's send is shielded and has no
+   deadline: pgjones/hypercorn#262).
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ ABORT = struct.pack("ii", 1, 0)
 
 
 class Connection:
-    """Serves one client until either side has had enough; `run` returns when the socket is closed.
+    """Serves one client until either side ends the connection; `run` returns when the socket is closed.
 
     It takes the place of Hypercorn's `TCPServer`, which none of the rules above could be patched into.
     """
@@ -221,7 +222,7 @@ class Connection:
                     self.abort()
 
     async def receive_body(self, size: int, patience: float | None, sink: file_transfer.Sink) -> None:
-        """As `bulk.receive`: past the protocol, which the reader must not be busy with."""
+        """As `file_transfer.receive`: past the protocol, which the reader must not be busy with."""
         await file_transfer.receive(self._socket, size, patience, sink)
 
     async def write(self, data: bytes) -> None:
@@ -317,7 +318,7 @@ class Connection:
     # Ending
 
     async def _part(self) -> None:
-        """The client has had the time to read our last words.
+        """Give the client time to read the last response.
 
         Closing while bytes of the client are unread resets the connection, which can destroy them.
         """

@@ -1,11 +1,11 @@
-"""Bodies that don't pass through Python: from a file to a socket and back, in threads, a piece at a time.
+"""Bodies that bypass Python: from a file to a socket and back, in threads, a piece at a time.
 
-- A thread is held only while bytes move: what waits for the client waits in Trio. So a client that is slow,
-  or stands still, keeps nobody from a thread. One that is fast may keep its own for some milliseconds more.
-- A thread works on a handle of its own on the socket (`dup`). The connection may be closed meanwhile, and its
-  descriptor's number given to another client.
-- h11 counts what is sent, and never sees it. What is received it doesn't even count: to it that body is still
-  to come, so it ends the connection with the answer.
+- A thread is used only while bytes move; waiting for the client is done in Trio. So slow clients use no
+  thread. A fast one can keep its own for some milliseconds more.
+- A thread works on a handle of its own on the socket (`dup`). The connection may be closed meanwhile, and
+  its descriptor's number given to another client.
+- h11 counts what is sent, and never sees it. What is received it doesn't even count: to it that body is
+  still to come, so it ends the connection with the answer.
 - TCP is the pace: while the disk is slow the client's window stays shut.
 """
 

@@ -1,7 +1,7 @@
-"""The headers that every answer has, whoever gives it, the server's own refusals included.
+"""The security headers of every response, also of errors of the server itself.
 
-They leave a browser next to nothing that it may do with an answer: not guess its type, not run it, not frame
-it, not keep it. An answer that has one of these names already keeps its own.
+They restrict what a browser may do with a response: not guess its type, not run it, not frame it, not keep
+it. A response that sets one of these headers keeps its own value.
 """
 
 from __future__ import annotations
@@ -56,4 +56,4 @@ PLAIN = Guards(
     )
 )
 ENCRYPTED = Guards((*PLAIN.headers, (b"strict-transport-security", b"max-age=31536000")))
-"""Under TLS browsers are told to stay with it, for a year (RFC 6797)."""
+"""With TLS: browsers use only TLS for a year (RFC 6797)."""

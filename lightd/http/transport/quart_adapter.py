@@ -5,7 +5,7 @@ move what arrives into an unbounded buffer. Here the handler runs in the server'
 what it needs when it needs it; the client waits meanwhile. The server cancels that task when the client
 leaves, which is what quart-trio's second task was for.
 
-A large body, of a request or a response, goes past all of this (`bulk`).
+A large body, of a request or a response, goes past all of this (`file_transfer`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The answers that the server gives by itself, in the shape that every error of the API has."""
+"""Errors that the server sends by itself, in the same shape as every error of the API."""
 
 from __future__ import annotations
 

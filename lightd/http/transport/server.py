@@ -1,10 +1,9 @@
-"""The server: our own accept loop around Hypercorn's connection class.
+"""The server: our own accept loop around Hypercorn's HTTP/1.1 and WebSocket protocols.
 
 Hypercorn's own serve() is not used: there an exception in any connection ends the server
-(pgjones/hypercorn#225, #329), HTTP/2 is always on, nothing limits a client, and its shutdown can be held
-up for ever. What is kept is its HTTP/1.1 and WebSocket protocol; `protocol`, `websocket` and `connection` say
-what is changed there and why. The overrides reach into those classes, so they hold for one version
-only: an upgrade has to be looked at, with tests/server to tell whether it may pass.
+(pgjones/hypercorn#225, #329), HTTP/2 is always on, nothing limits a client, and a client can delay its
+shutdown for ever. `protocol`, `websocket` and `connection` say what is changed in its protocols and why.
+The private names that this uses, and the versions that were checked, are in `overrides`.
 """
 
 from __future__ import annotations
@@ -40,12 +39,12 @@ logger = logging.getLogger("lightd.http")
 
 ACCEPTED_AT_ONCE = 64
 UNAVAILABLE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
-"""No IPv6 on this machine, say: `localhost` is then the other address alone."""
+"""For example a machine without IPv6: then `localhost` is only 127.0.0.1."""
 EVERY_ADDRESS = "::"
 """Of both families. Each has a socket of its own: on a shared one, IPv4 clients would look like IPv6 ones."""
 KNOWN_ADDRESSES = 1000
-"""Addresses that have shown a right token, the newest of them."""
-REFUSALS_TOLD_EVERY = 60.0
+"""The number of addresses with a valid token that are remembered; the newest."""
+REFUSAL_LOG_INTERVAL = 60.0
 OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -74,7 +73,7 @@ class Server:
 
     @property
     def failures(self) -> int:
-        """How many connections were ended by an exception that nobody expected: bugs."""
+        """The number of connections that were ended by an unexpected exception, which is a bug."""
         return self._clients.failures
 
 
@@ -187,13 +186,13 @@ class Clients:
         self._settings = settings
         self._to_context = to_context
         self._refuses = refuses
-        self._refusal_told = -math.inf
+        self._refusal_logged = -math.inf
         self._dropped: set[Connection] = set()
         self._unproven: OrderedDict[Connection, None] = OrderedDict()
         self._known: OrderedDict[str, None] = OrderedDict()
 
     async def accept(self, listener: sockets.socket) -> None:
-        """Accept for ever; returns when the listener is closed."""
+        """Accept connections until the listener is closed."""
         while listener.fileno() != -1:
             try:
                 await trio.lowlevel.wait_readable(listener)
@@ -256,9 +255,9 @@ class Clients:
     def _reset(self, socket: sockets.socket, host: str) -> None:
         with socket, contextlib.suppress(OSError):
             socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, ABORT)
-        if trio.current_time() >= self._refusal_told + REFUSALS_TOLD_EVERY:
-            self._refusal_told = trio.current_time()
-            logger.warning("%s is the address of a container, and is not served here", host)
+        if trio.current_time() >= self._refusal_logged + REFUSAL_LOG_INTERVAL:
+            self._refusal_logged = trio.current_time()
+            logger.warning("rejected a connection from %s, which is the address of a container", host)
 
     def _is_greedy(self, host: str, key: str) -> bool:
         return (
@@ -307,7 +306,7 @@ class Clients:
                 connection.end_if_left()
 
     async def leave(self) -> None:
-        """No connection is left, at the latest after the grace."""
+        """End all connections, at the latest after the grace period."""
         await self._context.terminated.set()
         with trio.CancelScope(shield=True, deadline=trio.current_time() + self._settings.grace):
             for connection in tuple(self.connections):
@@ -320,8 +319,8 @@ class Clients:
             connection.life.cancel()
 
 
-class Headed(Config):
-    """Hypercorn's configuration, which makes the date of every answer anew, at most once a second."""
+class CachedHeaders(Config):
+    """Hypercorn's configuration, whose response headers (with the date) are renewed once a second."""
 
     _headers: tuple[int, list[tuple[bytes, bytes]]] = (0, [])
 
@@ -335,7 +334,7 @@ class Headed(Config):
 
 
 def _to_config(settings: Settings) -> Config:
-    config = Headed()
+    config = CachedHeaders()
     config.accesslog = None  # it would log tokens from queries
     config.errorlog = logger
     config.include_server_header = False

@@ -1,4 +1,4 @@
-"""What the edge grants to one client, and for how long."""
+"""The limits of the server: sizes, counts and times for one client."""
 
 from __future__ import annotations
 
