@@ -41,8 +41,8 @@ LENIENT: Final = (state.State, state.Change, state.Exit)
 """The classes of a snapshot. A field that is missing in an older snapshot gets its default, so the default of
 a new field must mean the behaviour before it existed. No event contains these classes."""
 
-KINDS: Final = (
-    Kind("container.created", container.Created, 2),
+_KINDS: Final = (
+    Kind("container.created", container.Created),
     Kind("container.image-ensured", container.ImageEnsured),
     Kind("container.script-finished", container.ScriptFinished),
     Kind("container.installed", container.Installed),
@@ -56,7 +56,7 @@ KINDS: Final = (
     Kind("container.stop-requested", container.StopRequested),
     Kind("container.stop-timed-out", container.StopTimedOut),
     Kind("container.kill-requested", container.KillRequested),
-    Kind("container.exited", container.Exited, 2),
+    Kind("container.exited", container.Exited),
     Kind("container.restart-scheduled", container.RestartScheduled),
     Kind("container.restarts-given-up", container.RestartsGivenUp),
     Kind("container.restart-called-off", container.RestartCalledOff),
@@ -74,12 +74,12 @@ KINDS: Final = (
     Kind("container.replaced", events.Replaced),
     Kind("container.change-failed", events.ChangeFailed),
     Kind("container.change-abandoned", events.ChangeAbandoned),
-    Kind("container.edited", events.Edited, 2),
+    Kind("container.edited", events.Edited),
     Kind("container.limits-applied", events.LimitsApplied),
     Kind("container.limits-refused", events.LimitsRefused),
     Kind("container.deletion-requested", container.DeletionRequested),
     Kind("container.deleted", container.Deleted),
-    Kind("container.condensed", condensed.Condensed, 2),
+    Kind("container.condensed", condensed.Condensed),
     Kind("portpool.ports-added", portpool.PortsAdded),
     Kind("portpool.ports-removed", portpool.PortsRemoved),
     Kind("portpool.port-marked", portpool.PortMarked),
@@ -96,6 +96,11 @@ KINDS: Final = (
     Kind("volumes.volume-resized", volumes.VolumeResized),
     Kind("volumes.volume-deleted", volumes.VolumeDeleted),
 )
+
+KINDS: Final = tuple(
+    attrs.evolve(kind, schema=1 + sum(name == kind.name for name, _ in UPCASTS)) for kind in _KINDS
+)
+"""Every kind with its current schema number: there is one upcast for each earlier schema."""
 
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 _UNWRITABLE = (AttributeError, RecursionError, TypeError, ValueError)
