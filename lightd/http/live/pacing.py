@@ -6,7 +6,8 @@ printed at once, and delays every line by less than 15 ms. Beyond that nobody re
 make 40 writes a second of any number of lines.
 
 For up to ``FEW`` viewers the writes cost less than reading the console does. 5 ms are less than the time
-between two reads (``lightd.engines.read_pause``), so what was read is sent at once.
+between two reads (``lightd.engines.read_pause``), so what was read is sent at once. Lines that no viewer is
+sent (``frames`` is 0) can wait.
 
 A console that prints too fast is sent as far as its ``Budget`` allows, and all such consoles together as
 far as theirs. The rest is a gap.
@@ -63,15 +64,15 @@ class Pace:
         """Return the seconds to wait after ``lines`` were sent ``now`` in ``frames``."""
         if not lines:
             return 0.0
-        pause, more = self._to_pause(lines, now, viewers), frames - 1
+        pause, more = self._to_pause(lines, now, few=frames > 0 and viewers <= FEW), max(frames - 1, 0)
         return max(pause, self._own.spend(more, now), self.all.spend(more, now)) if more else pause
 
-    def _to_pause(self, lines: int, now: float, viewers: int) -> float:
+    def _to_pause(self, lines: int, now: float, *, few: bool) -> float:
         recent = self._recent * math.exp((self._at - now) / WINDOW) + lines
         self._recent = min(recent, MOST)
         self._at = now
         if self._recent <= SLOW * WINDOW:
             return 0.0
-        if viewers <= FEW:
+        if few:
             return PROMPT
         return SHORT if self._recent <= FAST * WINDOW else LONG
