@@ -106,24 +106,24 @@ class Admission:
 
     async def admit(self) -> Response | None:
         """Return the response to a preflight, else None; raises what the request is refused with."""
-        headers, config = request.headers, self._system.config
+        asked = _to_request()
+        headers, config = asked.headers, self._system.config
         _begin(headers.get("X-Request-Id"))
         origins.check_host(config, headers)
-        preflight = origins.to_preflight(config)
-        if preflight is not None:
+        if asked.method == "OPTIONS" and (preflight := origins.to_preflight(config)) is not None:
             return preflight
-        if request.path not in self._open:
+        if asked.path not in self._open:
             origins.check_request(config)
             bearer = to_bearer(headers.get("Authorization"))
-            g.identity = identity = self._gate.authenticate(bearer, request.remote_addr or "")
-            _prove(request)
-            route = self._route_of(request)
+            g.identity = identity = self._gate.authenticate(bearer, asked.remote_addr or "")
+            _prove(asked)
+            route = self._route_of(asked)
             if route is None or not route.any_media_type:
                 check_media_type(",".join(headers.getlist("Accept")))
-            cast(quart_adapter.Request, request).resources.enter_context(self._shares.request(identity))
+            asked.resources.enter_context(self._shares.request(identity))
             await self._gate.spend(identity)
             FAVOURED.set(identity.is_master)
-            await self._check_scope(identity, route, request)
+            await self._check_scope(identity, route, asked)
         return None
 
     async def admit_websocket(self) -> None:
@@ -155,22 +155,34 @@ class Admission:
     async def finish(self, response: ResponseTypes) -> ResponseTypes:
         """Complete ``response`` and write the log line."""
         origins.share(self._system.config, response)
-        return self._finish(request, response)
+        return self._finish(_to_request(), response)
 
     async def finish_websocket(self, response: ResponseTypes | None) -> ResponseTypes | None:
         """Complete the response to a handshake that was refused; None if it was not."""
         return None if response is None else self._finish(websocket, response)
 
     def _finish(self, asked: Request | Websocket, response: ResponseTypes) -> ResponseTypes:
-        request_id = response.headers["X-Request-Id"] = g.request_id
-        identity = g.get("identity")
+        known = _to_context()
+        request_id = response.headers["X-Request-Id"] = known.request_id
+        identity = known.get("identity")
         if (identity is not None and identity.is_master) or self._logged.admits(
             None if identity is None else identity.token_id, asked.remote_addr or ""
         ):
-            milliseconds = round((time.perf_counter() - g.began) * 1000, 1)
+            milliseconds = round((time.perf_counter() - known.began) * 1000, 1)
             extra = {"request_id": request_id, "ms": milliseconds}
             logger.info("%s %s %d", asked.method, to_short(asked.path), response.status_code, extra=extra)
         return response
+
+
+def _to_request() -> quart_adapter.Request:
+    """Return the request itself: each use of Quart's stand-in for it looks it up again."""
+    found: quart_adapter.Request = cast(Any, request)._get_current_object()  # noqa: SLF001 - documented by Werkzeug
+    return found
+
+
+def _to_context() -> Any:  # noqa: ANN401 - it has the attributes that are set
+    """Return what ``g`` stands for; see ``_to_request``."""
+    return cast(Any, g)._get_current_object()  # noqa: SLF001 - as above
 
 
 def _prove(asked: Request | Websocket) -> None:
@@ -181,5 +193,6 @@ def _prove(asked: Request | Websocket) -> None:
 
 
 def _begin(offered: str | None) -> None:
-    g.request_id = offered if offered and _REQUEST_ID.fullmatch(offered) else new_request_id()
-    g.began = time.perf_counter()
+    known = _to_context()
+    known.request_id = offered if offered and _REQUEST_ID.fullmatch(offered) else new_request_id()
+    known.began = time.perf_counter()
