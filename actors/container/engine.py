@@ -19,6 +19,13 @@ class EngineUnavailable(Exception):  # noqa: N818 - a fault of the world, named 
     """The engine does not answer, or not as expected: try again later."""
 
 
+class EngineFault(EngineUnavailable):
+    """The engine answered, but failed at this one thing: try it again later, and go on with everything else.
+
+    ``str()`` is one sentence for a person, without host paths.
+    """
+
+
 class EngineRefused(Exception):  # noqa: N818 - names what the engine did
     """The engine refused a call; ``str()`` is the reason in one sentence, without host paths."""
 

@@ -25,7 +25,16 @@ from actors.container.console.log_writer import LogWriter
 from actors.container.console.runs import LiveRun
 from actors.container.decider import DECIDER
 from actors.container.endings import Endings, note_endings
-from actors.container.engine import Engine, EngineRefused, EngineUnavailable, Listed, Notice, Role, Snapshot
+from actors.container.engine import (
+    Engine,
+    EngineFault,
+    EngineRefused,
+    EngineUnavailable,
+    Listed,
+    Notice,
+    Role,
+    Snapshot,
+)
 from actors.container.performer import DRAIN_TIMEOUT, Performer
 from actors.container.spec import ContainerSpec
 from actors.container.state import Phase, Stage, State
@@ -242,6 +251,8 @@ class Fleet:
                 await self._remove_orphan(row)
             elif row.running or member.state.traits.up:
                 await self._inspect_bounded(member, row.engine_id)
+        except EngineFault as fault:
+            logger.warning("the container engine failed at %s: %s", row.internal_id, fault)
         except EngineUnavailable as outage:
             outages.append(outage)
 
@@ -264,7 +275,7 @@ class Fleet:
                 return  # it is needed by now
             try:
                 await self.engine.remove_orphan(row.engine_id)
-            except EngineRefused as refusal:
+            except (EngineRefused, EngineFault) as refusal:
                 logger.warning(
                     "an orphan of %s could not be removed, this is retried: %s", row.internal_id, refusal
                 )

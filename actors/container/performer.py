@@ -8,6 +8,7 @@ until it does, or until the state no longer requires the effect.
 An exit is reported after the console was read to its end, or after ``DRAIN_TIMEOUT`` seconds.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar, assert_never
 
@@ -19,10 +20,20 @@ from actors.container.console.console import Console, InputClosed, InputFull, Ma
 from actors.container.console.follower import BACKOFF, Follower
 from actors.container.console.reader import Reader
 from actors.container.console.runs import LiveRun
-from actors.container.engine import Engine, EngineRefused, EngineUnavailable, Missing, Role, Snapshot
+from actors.container.engine import (
+    Engine,
+    EngineFault,
+    EngineRefused,
+    EngineUnavailable,
+    Missing,
+    Role,
+    Snapshot,
+)
 from actors.kernel.mailbox import Ref
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 DRAIN_TIMEOUT = 2.0
 ATTACH_TIMEOUT = 10.0
@@ -88,12 +99,25 @@ class Performer:
     async def _persist(self, call: Callable[[], Awaitable[T]]) -> T:
         """Repeat ``call`` until the engine answers, and return its result; other errors are raised."""
         failures = 0
-        while True:
-            try:
-                return await call()
-            except EngineUnavailable:
-                failures += 1
-                await trio.sleep(BACKOFF.delay(failures))
+        try:
+            while True:
+                try:
+                    return await call()
+                except EngineUnavailable as outage:
+                    if isinstance(outage, EngineFault):
+                        self._report_trouble(outage)
+                    failures += 1
+                    await trio.sleep(BACKOFF.delay(failures))
+        finally:
+            self.console.trouble = ""
+
+    def _report_trouble(self, fault: EngineFault) -> None:
+        """Show why the engine does not do what this container waits for; it is tried again."""
+        reason = f"{fault} (it is tried again)"
+        if reason != self.console.trouble:
+            self.console.trouble = reason
+            self.console.say(f"Error: {reason}")
+            logger.warning("%s: %s", self.internal_id, reason)
 
     # The installation
 

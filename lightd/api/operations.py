@@ -68,7 +68,17 @@ class Operations:
             self._joined[operation.operation_id] = self._join(operation, view.state)
 
     async def find(self, operation_id: str) -> Operation | None:
-        """Return an operation as it stands now, None where there is no such one."""
+        """Return an operation as it stands now, None where there is no such one.
+
+        The error of one that is pending is what its container waits for, if that is known.
+        """
+        found = await self._find(operation_id)
+        member = None if found is None or found.settled else self._fleet.get(found.internal_id)
+        if found is None or member is None or not member.console.trouble:
+            return found
+        return attrs.evolve(found, error=member.console.trouble)
+
+    async def _find(self, operation_id: str) -> Operation | None:
         if joined := self._joined.get(operation_id):
             return joined
         for record in await self._bus.caused(operation_id):

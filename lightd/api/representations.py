@@ -38,7 +38,7 @@ def _to_details(member: Member) -> dict[str, Any]:
     return {
         **to_row(member),
         **container_fields.to_json(state.spec),
-        "error": state.error,
+        "error": state.error or member.console.trouble or None,
         "exit": None
         if state.exit is None
         else {"code": state.exit.code, "oom_killed": state.exit.oom_killed, "at": state.exit.at},

@@ -1,5 +1,7 @@
 """An engine that answers some and not others: streams cut, calls that stall, answers that come too late."""
 
+import json
+import subprocess
 import time
 import uuid
 from contextlib import asynccontextmanager
@@ -17,6 +19,8 @@ from tests.simulated.world import open_daemon
 from tests.support.daemon import USER, inspect, serving, settled
 from tests.support.docker_scene import a_spec, opened
 from tests.support.doubles.engine_proxy import open_engine_proxy
+from tests.support.page import open_shell
+from tests.support.page_blocks import blocks
 
 PROMPT = 45.0
 """Seconds that nothing takes which isn't kept waiting by a call that stalls: that takes a minute."""
@@ -39,6 +43,73 @@ async def reach(condition):
 
 async def types(daemon, internal_id="s1"):
     return [event["type"] for event in (await daemon.get(f"/containers/{internal_id}/events"))["events"]]
+
+
+# What Docker fails at
+
+PAGE = "docs/operations.md"
+BUSY = "container abc: driver failed to remove root filesystem: unlinkat /var/lib/x: device or resource busy"
+SHOWN = "driver failed to remove root filesystem"
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "shown"),
+    [
+        (500, BUSY, SHOWN),
+        (409, "removal of container abc is already in progress", "has not finished removing the container"),
+    ],
+)
+async def test_removal_that_docker_fails_at_is_retried_and_its_reason_shown(
+    proxied, tmp_path, status, message, shown
+):
+    daemon, proxy = proxied
+    await daemon.create("s1")
+    await daemon.create("s2")
+    stuck = (await daemon.show("s1"))["container_id"]
+    with proxy.failing(f"DELETE .*containers/{stuck}", status, message):
+        answer = await daemon.call("DELETE", "/containers/s1", wait=0)
+        with trio.fail_after(PROMPT):
+            while shown not in ((await daemon.show("s1"))["error"] or ""):
+                await trio.sleep(0.05)
+        operation = await daemon.get(f"/operations/{answer['operation_id']}")
+        assert operation["status"] == "pending"
+        (look,) = blocks(PAGE, "Docker cannot remove a container")
+        async with open_shell(PAGE, daemon, "s1", tmp_path / "bin") as shell:
+            assert shown in (await shell.run(look)).splitlines()[0]
+        assert shown in operation["error"]
+        await reach(lambda: shown in daemon.log.read_text())
+        assert "/var/lib" not in json.dumps(await daemon.show("s1"))
+        tried = len([request for request in proxy.requests if stuck in request])
+        assert (await daemon.power("start", "s2"))["status"] == "succeeded"  # nobody else is concerned
+    with trio.fail_after(PROMPT):
+        while (await daemon.get(f"/operations/{answer['operation_id']}"))["status"] != "succeeded":
+            await trio.sleep(0.05)
+    assert len([request for request in proxy.requests if stuck in request]) > tried
+    assert "lightd-s1" not in daemon.in_docker()
+    assert (await daemon.get(f"/operations/{answer['operation_id']}"))["error"] is None
+
+
+async def test_leftover_that_docker_cannot_remove_is_no_outage_of_the_engine(proxied):
+    daemon, proxy = proxied
+    await daemon.create("s1")
+    await daemon.create("gone")
+    left = inspect("gone")["Config"]["Labels"]
+    await daemon.call("DELETE", "/containers/gone", wait=60)
+    made = await trio.to_thread.run_sync(make_leftover, left)
+    with proxy.failing(f"DELETE .*containers/{made}", 500, BUSY):
+        daemon.kill()
+        await daemon.start()
+        await daemon.engine_up()
+        assert (await daemon.power("start", "s1"))["status"] == "succeeded"
+        await reach(lambda: "an orphan of gone could not be removed" in daemon.log.read_text())
+
+
+def make_leftover(labels):
+    command = ["docker", "create", "--name", "lightd-gone"]
+    for name, value in labels.items():
+        command += ["--label", f"{name}={value}"]
+    made = subprocess.run([*command, engine.IMAGE, "true"], capture_output=True, text=True, check=True)
+    return made.stdout.strip()
 
 
 # Streams that are cut

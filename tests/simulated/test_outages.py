@@ -11,7 +11,7 @@ from actors.container import decider as decider_module
 from actors.container import fleet as fleet_module
 from actors.container import messages
 from actors.container.console.console import INPUTS, InputClosed, InputFull
-from actors.container.engine import EngineRefused, EngineUnavailable, Role
+from actors.container.engine import EngineFault, EngineRefused, EngineUnavailable, Role
 from actors.container.events import Exited, FoundRunning, Started, Vanished
 from actors.container.fleet import internal_id_of, stream_of
 from actors.container.spec import StopPolicy
@@ -534,6 +534,47 @@ async def test_orphan_that_can_not_be_removed_keeps_nobody_waiting(autojump_cloc
         await trio.sleep(2 * fleet_module.RECONCILE_EVERY)
         await world.running()
         assert world.fleet.engine_up.value
+
+
+async def test_removal_that_the_engine_fails_at_shows_its_reason_until_it_is_done(autojump_clock, caplog):
+    async with open_world() as world:
+        member = await world.create(a_spec("s1"))
+        await world.wait(Phase.OFFLINE)
+        broken = True
+
+        async def faults(call, _moment):
+            if call.name == "remove" and broken:
+                raise EngineFault("The engine has a fault: busy")
+
+        world.engine.faults = faults
+        await world.tell(messages.Delete())
+        await trio.sleep(60)
+        assert member.console.trouble == "The engine has a fault: busy (it is tried again)"
+        assert (
+            list(member.console.notes.tail(100).items).count(
+                "Error: The engine has a fault: busy (it is tried again)"
+            )
+            == 1
+        )
+        assert caplog.text.count("s1: The engine has a fault") == 1
+        assert world.fleet.engine_up.value
+        broken = False
+        await world.wait_gone()
+        assert member.console.trouble == ""
+
+
+async def test_inspection_that_the_engine_fails_at_is_no_outage(autojump_clock, caplog):
+    async with open_world() as world:
+        await world.running(a_spec("s1"))
+
+        async def faults(call, _moment):
+            if (call.name, call.subject) == ("inspect", "s1"):
+                raise EngineFault("The engine has a fault: odd")
+
+        world.engine.faults = faults
+        await trio.sleep(3 * fleet_module.RECONCILE_EVERY)
+        assert world.fleet.engine_up.value
+        assert "the container engine failed at s1: The engine has a fault: odd" in caplog.text
 
 
 async def test_notice_about_a_strange_container_is_no_news(autojump_clock):

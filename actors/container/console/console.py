@@ -99,7 +99,8 @@ class Console:
 
     ``lines`` are the output of the process, ``notes`` are lightd's messages to the clients. ``read_at`` is
     when output was last read (Unix seconds), None before the first. ``run_starts`` are the lives of which the
-    keeper may not have everything yet, the present one last; it has all lines up to ``kept``.
+    keeper may not have everything yet, the present one last; it has all lines up to ``kept``. ``trouble`` is
+    why the engine does not do what the container waits for, empty if it does.
     """
 
     wake: Wake
@@ -117,6 +118,7 @@ class Console:
     rows: int = 30
     resized: Wake = attrs.field(factory=Wake)
     runs: Runs = attrs.field(factory=Runs)
+    trouble: str = ""
     _splitter: LineSplitter = attrs.field(factory=LineSplitter)
     _reading: trio.Lock = attrs.field(factory=trio.Lock)
     _restoring: trio.Lock = attrs.field(factory=trio.Lock)

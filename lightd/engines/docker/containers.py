@@ -11,12 +11,15 @@ from typing import Any, Final
 import attrs
 import trio
 
-from actors.container.engine import EngineRefused, Missing
+from actors.container.engine import EngineFault, EngineRefused, Missing
 from lightd.engines.docker import calls, recipe, translate
 from lightd.engines.docker.policy import Policy
 from lightd.engines.docker.translate import Refused
 
 CHANGES_AT_ONCE: Final = 8
+
+REMOVAL_SECONDS: Final = 3.0
+"""How long a removal that Docker has begun is waited for before it is reported and tried again."""
 
 NOT_FOUND: Final = 404
 CONFLICT: Final = 409
@@ -86,7 +89,12 @@ class Containers:
                 if no.status != CONFLICT:
                     raise
                 # Somebody removes it already; its name is free when that has ended.
-                await self._calls.post(translate.to_container_path(engine_id, "wait"), condition="removed")
+                with trio.move_on_after(REMOVAL_SECONDS) as patience:
+                    await self._calls.post(
+                        translate.to_container_path(engine_id, "wait"), condition="removed"
+                    )
+                if patience.cancelled_caught:
+                    raise EngineFault("Docker has not finished removing the container") from None
 
 
 def someone_elses(name: str) -> EngineRefused:

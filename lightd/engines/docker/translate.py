@@ -5,7 +5,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from actors.container.engine import EngineRefused, EngineUnavailable, Listed, Notice, Role, Sample, Snapshot
+from actors.container.engine import (
+    EngineFault,
+    EngineRefused,
+    EngineUnavailable,
+    Listed,
+    Notice,
+    Role,
+    Sample,
+    Snapshot,
+)
 from lightd.engines import image_names
 
 Json = Mapping[str, Any]
@@ -237,5 +246,5 @@ def to_refusal(message: str) -> str:
 def to_fault(no: Refused) -> EngineRefused | EngineUnavailable:
     """Whose fault an error is: the engine's own, or ours in what we asked for."""
     if no.status >= FAULT:
-        return EngineUnavailable(f"The engine has a fault: {to_refusal(no.message)}")
+        return EngineFault(f"The engine has a fault: {to_refusal(no.message)}")
     return EngineRefused(to_refusal(no.message))

@@ -29,7 +29,11 @@ ROW: dict[str, Schema] = {
 
 DETAILS: dict[str, Schema] = {
     **{field.key: shown(field.annotation) for field in fields_of(ContainerBody) if field.key not in ROW},
-    "error": nullable(described(TEXT, "why the last installation, start or change failed")),
+    "error": nullable(
+        described(
+            TEXT, "why the last installation, start or change failed, or what a pending action waits for"
+        )
+    ),
     "exit": nullable(
         record(
             {"code": nullable({"type": "integer"}), "oom_killed": FLAG, "at": nullable(MOMENT)},

@@ -6,6 +6,7 @@ go on to their end when they are let go, whether the client still waits or not. 
 Each connection carries one request: a ``Connection: close`` is added, so that nobody uses it again.
 """
 
+import json
 import re
 from contextlib import asynccontextmanager, contextmanager
 
@@ -43,6 +44,7 @@ class EngineProxy:
     behind: str
     requests: list[str] = attrs.field(factory=list)
     _rules: list[Held] = attrs.field(factory=list)
+    _faults: list[tuple[re.Pattern, int, str]] = attrs.field(factory=list)
     _streams: dict[trio.CancelScope, str] = attrs.field(factory=dict)
 
     @contextmanager
@@ -55,6 +57,16 @@ class EngineProxy:
         finally:
             self._rules.remove(held)
             held.let_go.set()
+
+    @contextmanager
+    def failing(self, pattern, status, message):
+        """Answer what matches ``pattern`` with an error, without asking the engine."""
+        fault = (re.compile(pattern), status, message)
+        self._faults.append(fault)
+        try:
+            yield
+        finally:
+            self._faults.remove(fault)
 
     def cut(self, pattern):
         """Cut every connection whose request matches ``pattern`` and has an answer; return their number."""
@@ -79,6 +91,12 @@ class EngineProxy:
         if found := LENGTH.search(head):
             while len(rest) < int(found[1]):
                 rest += await client.receive_some()
+        for pattern, status, message in self._faults:
+            if pattern.search(request):
+                text = json.dumps({"message": message}).encode()
+                head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nConnection: close\r\n"
+                await client.send_all(f"{head}Content-Length: {len(text)}\r\n\r\n".encode() + text)
+                return
         rule = next((rule for rule in self._rules if rule.pattern.search(request)), None)
         if rule is not None and not rule.answer:
             await rule.wait()
