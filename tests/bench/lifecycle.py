@@ -8,13 +8,17 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from actors.container.spec import ContainerSpec, StopPolicy
-from tests.bench import docker, figures
+from tests.bench import docker, figures, process
 from tests.bench.clients import Api
 from tests.bench.installation import open_daemon
 from tests.rig import engine
+from tests.support.daemon import Daemon
 
 STAGES = ("create to ready", "start to running", "stop", "delete")
 GOAL = 1.10
+MOST_CPU_MS = 15.0
+"""Milliseconds of CPU of lightd for a start and a stop."""
+SETTLED = 0.3
 
 
 @attrs.define
@@ -79,6 +83,27 @@ def _directly(client: docker.Docker, volume_id: str) -> Callable[[str], Sequence
     return live
 
 
+def _to_cpu(daemon: Daemon, api: Api, volume_id: str, rounds: int) -> list[float]:
+    """Milliseconds of lightd's CPU for each start and stop of one container, what follows them included."""
+    body = {
+        "internal_id": "started",
+        "image": engine.IMAGE,
+        "volume_id": volume_id,
+        "startup_command": "stdin-echo",
+        "start_pattern": "^Ready",
+        "stop": {"type": "signal", "value": "SIGKILL"},
+    }
+    assert api.call("POST", "/containers", body, wait=60)["status"] == "succeeded"
+    found = []
+    for _ in range(rounds + 1):
+        before = process.cpu_seconds(daemon.process.pid)
+        for action in ("start", "stop"):
+            api.power("started", action)
+            time.sleep(SETTLED)
+        found.append((process.cpu_seconds(daemon.process.pid) - before) * 1000)
+    return found[1:]  # the first finds nothing in any cache
+
+
 def to_laps(clock: Sequence[float]) -> Sequence[float]:
     return [(end - begin) * 1000 for begin, end in itertools.pairwise(clock)]
 
@@ -93,6 +118,8 @@ def run(report: figures.Report, *, quick: bool) -> None:
         ours.laps.clear()
         theirs.laps.clear()
         totals = figures.in_turns(5 if quick else 25, ours, theirs)
+        cpu = figures.quickest(_to_cpu(daemon, api, volume_id, 8 if quick else 20))
+        report.add(figures.Figure("lifecycle", "start and stop, CPU", cpu, "ms", goal=MOST_CPU_MS))
     for name, choose in (("create to running", figures.median), ("the same, undisturbed", figures.quickest)):
         own, beside = map(choose, totals)
         report.add(figures.Figure("lifecycle", name, own, "ms", "the bare calls", beside, GOAL))
