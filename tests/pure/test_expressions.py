@@ -32,7 +32,7 @@ def record(pattern, flags=0):
     result, frame = compiled(pattern, flags), sys._getframe(1)
     name = frame.f_globals.get("__name__", "")
     if name.split(".")[0] in ("lightd", "actors"):
-        kept.append((name, frame.f_lineno, frame.f_code.co_name, result.pattern, result.flags))
+        kept.append((name, frame.f_lineno, result.pattern, result.flags))
     return result
 
 re.compile = record
@@ -129,9 +129,8 @@ def methods_of_parameters(tree, names):
 def found():
     """Every pattern with its flags, and the methods by which it is used."""
     methods = {}
-    for module, line, function, pattern, flags in imported():
-        used = uses(module, line) if function == "<module>" else {"fullmatch", "search"}
-        methods.setdefault((pattern, flags), set()).update(used or {"fullmatch", "search"})
+    for module, line, pattern, flags in imported():
+        methods.setdefault((pattern, flags), set()).update(uses(module, line) or {"fullmatch", "search"})
     for _, method, pattern in inline():
         if method in METHODS and pattern is not None:
             methods.setdefault((pattern, 0), set()).add(method)
