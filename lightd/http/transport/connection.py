@@ -130,7 +130,7 @@ class Connection:
                     return
 
     async def _read_on(self, http: protocol.Http11) -> bytes | None:
-        """Handle what comes until something is due, then None; or what came in that moment, or the end."""
+        """Handle data until something is due, then return None; or data of that moment; b"" at the end."""
         with trio.CancelScope() as self._receiving:
             while True:
                 data = await self._listen(http)
@@ -170,7 +170,7 @@ class Connection:
             self._receiving.deadline = self._http.deadline()
 
     def end_if_left(self) -> None:
-        """The connection ends if its client has left while the reader waits for the application.
+        """End the connection if its client has disconnected while the reader waits for the application.
 
         The reader would see it only after what the client sent before, which may be when the handler is done.
         """
@@ -191,7 +191,7 @@ class Connection:
             self.on_proven()
 
     def drain(self) -> None:
-        """The shutdown begins: what is idle ends now, a request after its answer, a WebSocket with 1001."""
+        """Begin the shutdown: end now if idle, after the response of a request, or a WebSocket with 1001."""
         stream = self._http and self._http.stream
         if isinstance(stream, websocket.WebSocketStream) and self._nursery is not None:
             self._nursery.start_soon(stream.leave, 1001, "the daemon is shutting down")
@@ -210,7 +210,7 @@ class Connection:
             self._reader.cancel()
 
     async def write_file(self, part: file_transfer.Part) -> None:
-        """All of `part` is with the kernel, or the socket is aborted."""
+        """Return when the kernel has all of `part`, or the socket is aborted."""
         async with self._turn:
             if self._closed:
                 return
@@ -229,7 +229,7 @@ class Connection:
         await file_transfer.receive(self._socket, size, patience, sink)
 
     async def write(self, data: bytes) -> None:
-        """All of `data` is with the kernel, or the socket is aborted. A checkpoint only if it has to wait."""
+        """Return when the kernel has all of `data`, or the socket is aborted; no checkpoint if it fits."""
         if self._turn.value and not self.encrypted and not self._closed:
             try:
                 sent = self._socket.send(data)
@@ -271,7 +271,7 @@ class Connection:
         self._bar()
 
     def _bar(self) -> None:
-        """Direct writes are barred while another writer is at work, and where there may be none."""
+        """Forbid direct writes while another writer is at work, and where they are impossible."""
         self._barred = self._closed or not self._direct or self._turn.value == 0
 
     def _write_rest(self, rest: bytes) -> bool:
@@ -337,7 +337,7 @@ class Connection:
                         pass
 
     def abort(self) -> None:
-        """The client gets a reset; everyone who waits for this socket wakes up and the connection ends."""
+        """Reset the socket; all tasks that wait for it wake up, and the connection ends."""
         if not self._closed:
             with contextlib.suppress(OSError):
                 self._socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, ABORT)

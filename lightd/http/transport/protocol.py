@@ -1,21 +1,21 @@
-"""HTTP/1.1 on one connection: Hypercorn's h11 protocol, with what an open port needs.
+"""HTTP/1.1 on one connection: Hypercorn's h11 protocol, hardened for an open port.
 
 Each override is here for a reason; the number is the issue of pgjones/hypercorn where there is one.
 
 - no HTTP/2: neither `Upgrade: h2c` nor prior knowledge is followed (#317), and the parser that one
   unauthenticated client can crash is out of reach. An h2c upgrade is ignored, as RFC 9110, 7.8 allows.
 - a request that another server might read as another one is a 400 here: a length said in two ways, lines
-  that end or go on unclearly. Whoever relays it to us must not be made to smuggle.
-- a request that the framework would choke on (target, Host, handshake headers that are not ASCII)
-  is a 400 here, and every answer of the server itself has the API's error shape.
+  that end or go on ambiguously. Otherwise a proxy in front could be used for request smuggling.
+- a request that the framework cannot handle (target, Host, handshake headers that are not ASCII) is
+  a 400 here, and every error of the server itself has the API's shape.
 - the final ASGI message: Hypercorn tells the application of the disconnect before it is done with the
   connection; quart-trio then cancels the very task that is about to recycle it, and the connection
   stays open for ever. Here a complete response is no disconnect.
-- an answer that is there as a whole is one call and one write, where ASGI and Hypercorn make it three
-  messages, four events and two writes. For any other the head waits for the first part of the body.
+- a complete response is one call and one write, where ASGI and Hypercorn make it three messages, four
+  events and two writes. For any other response the head waits for the first part of the body.
 - a body may be a part of a file, which h11 counts and never sees.
-- `100 Continue` is sent when the application asks for the body, so that a refusal spares the client
-  the upload.
+- `100 Continue` is sent when the application asks for the body, so that a client does not upload a
+  body that is refused.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ HANDSHAKE_HEADERS = (b"connection", b"upgrade", b"sec-websocket-")
 
 
 COPIED = 16 * 1024
-"""Bytes of a body that are sent in one write with the head; a larger one is sent as it is, without a copy."""
+"""The size up to which a body is sent in one write with the head; a larger one is not copied."""
 PROVE = "lightd.prove"
-"""Where the scope's state has what is called when the client has shown a right token."""
+"""The key in the scope's state of a function to call when the client has shown a valid token."""
 Answer = Callable[[int, refusal.Headers, bytes], Awaitable[None]]
 ANSWER = "lightd.answer"
-"""Where the scope's state has the `Answer` of a request."""
+"""The key in the scope's state of the `Answer` of a request."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class HttpStream(HTTPStream):
         self._answer = answer
 
     async def answer(self, status: int, headers: refusal.Headers, body: bytes) -> None:
-        """All of the response, in place of ASGI's messages; nothing where the client has left."""
+        """Send a complete response, instead of ASGI's messages; nothing if the client has disconnected."""
         if self.closed:
             return
         if self.state is not ASGIHTTPState.REQUEST:
@@ -125,7 +125,7 @@ class Http11(H11Protocol):
     # Time
 
     def deadline(self) -> float:
-        """When `overdue` is to be called if nothing more arrives."""
+        """The time at which `overdue` must be called if nothing more arrives."""
         if isinstance(self.stream, websocket.WebSocketStream):
             return self.stream.deadline()
         if self.stream is not None:
@@ -186,7 +186,7 @@ class Http11(H11Protocol):
     # To the client
 
     async def invite_body(self) -> None:
-        """The application waits for the body: a client that asked whether to send it is told to."""
+        """Send `100 Continue` if the client waits for it: the application waits for the body."""
         if isinstance(self.connection, h11.Connection) and self.connection.client_is_waiting_for_100_continue:
             await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=[]))
 
@@ -291,7 +291,7 @@ def _fault(request: h11.Request, headers: refusal.Headers, limits: Settings) -> 
     if b"transfer-encoding" in names and (b"content-length" in names or request.http_version == b"1.0"):
         return refusal.LENGTH
     if _is_websocket(request, headers) and (b"transfer-encoding" in names or b"content-length" in names):
-        return refusal.HANDSHAKE  # frames to us, a body to whoever sees no upgrade in it
+        return refusal.HANDSHAKE  # frames to us, a body to a proxy that ignores the upgrade
     for name, value in headers:
         if name == b"host" and HOST.fullmatch(value) is None:
             return refusal.HOST

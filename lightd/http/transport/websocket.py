@@ -34,9 +34,9 @@ from lightd.http.transport.settings import Settings
 
 SOCKET = "lightd.socket"
 FRAMES_IN_A_STEP = 32
-"""So many frames that need no answer of the handler's, such as pings, are handled in one go."""
+"""The number of control frames, such as pings, that are handled in one step."""
 CONNECTED = ASGIWebsocketState.CONNECTED
-"""Looked at for every frame of every viewer: in an enumeration it would be slow to find."""
+"""A copy, because it is read for every frame of every viewer and enumerations are slow."""
 
 
 class Wire(Protocol):
@@ -48,27 +48,27 @@ class Wire(Protocol):
         """The protocol's deadline has changed."""
 
     def to_writer(self, stream: WebSocketStream) -> Callable[[bytes], bool]:
-        """What `Socket.write_nowait` is for `stream`."""
+        """Return the `Socket.write_nowait` of `stream`."""
 
     def let_direct(self) -> None:
-        """The handshake is answered: frames may be written past the protocol from now on."""
+        """Allow direct writes: the handshake is complete."""
 
     async def write(self, data: bytes) -> None:
-        """All of `data` is with the kernel, or the connection is aborted."""
+        """Return when the kernel has all of `data`, or the connection is aborted."""
 
     async def write_large(self, data: bytes) -> None:
-        """As `write`, and what the kernel holds of it is little as long as the client doesn't read."""
+        """As `write`, but the kernel buffers only little of it while the client doesn't read."""
 
     def prove(self) -> None:
-        """The client has shown a right token."""
+        """Record that the client has shown a valid token."""
 
     async def write_file(self, part: file_transfer.Part) -> None:
-        """All of `part` is with the kernel, or the connection is aborted."""
+        """Return when the kernel has all of `part`, or the connection is aborted."""
 
 
 @attrs.frozen(eq=False)
 class Socket:
-    """A WebSocket's way past the protocol: whole frames, framed once for many, straight to the kernel.
+    """Direct writes to a WebSocket: complete frames, encoded once for many clients, go to the kernel.
 
     A handler finds its own with `to_socket(websocket.scope)`. Only unmasked, uncompressed, complete
     frames may be written. Order is kept among all writers, `websocket.send` included.
@@ -77,7 +77,7 @@ class Socket:
     _wire: Wire
     _stream: WebSocketStream
     write_nowait: Callable[[bytes], bool]
-    """True: all of it was taken and will arrive in order. False: none of it was; someone has to `write`.
+    """True: all of it was taken and will arrive in order. False: none of it was; use `write`.
 
     Never waits. It is False when another writer is at work, when the client's window is full,
     under TLS, and when the socket is not open. Called for every viewer of every line, and so one plain
@@ -90,7 +90,7 @@ class Socket:
         return self._stream.is_open
 
     async def write(self, framed: bytes) -> None:
-        """All of it is with the kernel, or the socket is closed; always a checkpoint.
+        """Return when the kernel has all of it, or the socket is closed; always a checkpoint.
 
         A client that takes nothing for `Settings.write_stall` seconds is aborted, which cancels the handler.
         """
@@ -100,7 +100,7 @@ class Socket:
 
 
 def to_socket(scope: HTTPScope | WebsocketScope) -> Socket:
-    """The direct socket of a WebSocket handler: `to_socket(websocket.scope)`."""
+    """Return the direct socket of a WebSocket handler: `to_socket(websocket.scope)`."""
     return cast(Socket, scope["state"][SOCKET])
 
 
@@ -157,7 +157,7 @@ class WebSocketStream(WSStream):
         self._wire.rearm()
 
     async def leave(self, code: int, reason: str = "") -> None:
-        """The client is told why and has `linger` seconds to close too; the handler is cancelled."""
+        """Close with `code` and wait `linger` seconds for the client's close; the handler is cancelled."""
         if self.is_open:
             self.state = ASGIWebsocketState.CLOSED
             self._rearm(self._wire.settings.linger)
