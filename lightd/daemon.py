@@ -1,8 +1,7 @@
-"""The daemon: one stack of contexts whose order is the order of the shutdown, from the last to the first.
+"""The daemon: one stack of contexts, which are closed in reverse order at the shutdown.
 
-The server goes first, so that nobody asks any more; then the fleet with its actors; then the engine; then
-the bus, which commits what was handed to it; the journal at the very end. Containers run on: the next start
-finds them again.
+The server is closed first, so that no requests arrive; then the fleet with its actors, the engine, the bus,
+which commits its pending records, and the journal. Containers keep running: the next start finds them again.
 """
 
 import gc
@@ -128,7 +127,7 @@ async def _reload(system: System) -> None:
 async def open_system(
     config: Configuration, open_engine: OpenEngine = open_engine, *, path: Path | None = None
 ) -> AsyncIterator[System]:
-    """Yield the daemon without its front: replayed, and on its way to the engine.
+    """Yield the daemon without its HTTP server: its actors have replayed, the engine need not answer yet.
 
     ``path`` is the file that ``config`` came from.
     """
@@ -194,7 +193,7 @@ async def open_system(
 
 
 async def _monitor(system: System) -> None:
-    """Measure what runs for as long as the configuration wants it, as often as it says."""
+    """Collect the statistics of running containers as the configuration says; follow its changes."""
     while True:
         monitoring = system.config.monitoring
         async with trio.open_nursery() as nursery:
@@ -214,9 +213,9 @@ def _to_seconds(monitoring: Monitoring) -> float:
 
 @asynccontextmanager
 async def open_journal(path: Path) -> AsyncIterator[SqliteJournal]:
-    """Yield the journal in ``path``, without the containers that were deleted long ago."""
+    """Yield the journal at ``path``; the streams of containers that were deleted long ago are removed."""
     async with open_sqlite_journal(path, Codec(), time.time) as journal:
-        with suppress(JournalUnavailable):  # a full disk: there is time until the next start
+        with suppress(JournalUnavailable):  # a full disk: the next start tries again
             await journal.between_commits(lambda connection: forget(connection, Codec(), time.time()))
         yield journal
 
@@ -238,13 +237,13 @@ async def open_store(
 ) -> AsyncIterator[tuple[Handle[Volumes, VolumeMessage], VolumeFolders, Quotas]]:
     """Yield the volumes, their folders and their quotas, before the fleet may start a server on one.
 
-    The folders are mounted, each is in its place, and has its ceiling, as far as they can be; in this order,
-    as a ceiling is set on a folder that is in its place.
+    The folders are mounted, moved to their places and given their quotas, in this order: a quota is set on a
+    folder in its place. What fails is logged or retried later.
     """
     volumes, storage = await open_volumes(bus, supervisor), config.storage
     image = storage.base_path / "volumes.img"
     found = await trio.to_thread.run_sync(probe, storage.volumes_path, image, storage.quota, storage.pool_mb)
-    # A pool that was mounted just now has a top folder of its own.
+    # A pool that was just mounted has its own top folder.
     await trio.to_thread.run_sync(partial(settle_shared, storage, mounts=config.docker.kind.isolated))
     folders = VolumeFolders(storage.volumes_path)
     await folders.restore(volumes.view.state.volumes)
@@ -278,16 +277,16 @@ async def open_front(system: System) -> AsyncIterator[Sequence[str]]:
 
 
 GIVE_WAY = 0.0005
-"""Seconds until a busy thread lets the loop on, after each system call; the default is ten times that."""
+"""The switch interval in seconds (Python's default: 0.005): for so long a busy thread delays the loop."""
 
 
 def _settle_process() -> None:
-    """Have as many descriptors as may be, and a loop that waits for no busy thread and no long collection."""
+    """Raise the limit of descriptors; let busy threads and garbage collections delay the loop less."""
     sys.setswitchinterval(GIVE_WAY)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     gc.freeze()
-    gc.set_threshold(20_000, 50, 1000)  # full collections over a large heap are pauses that everybody sees
+    gc.set_threshold(20_000, 50, 1000)  # a full collection of a large heap blocks the loop
 
 
 def _owner(config: Configuration) -> Owner:

@@ -1,4 +1,4 @@
-"""The bodies that clients send: each field with the rule that reads it."""
+"""The bodies of requests, each field with the rule that reads it, and the rules of the API."""
 
 import ipaddress
 import re
@@ -121,14 +121,14 @@ class PortBody:
 
 @attrs.frozen
 class PortUseBody:
-    """A note made by hand."""
+    """Whether a port is marked as in use."""
 
     in_use: Flag
 
 
 @attrs.frozen
 class PortRangeBody:
-    """Many ports: a range, or a list."""
+    """Several ports: a range or a list."""
 
     ip: Ip | None = None
     first: PortNumber | None = attrs.field(default=None, metadata={KEY: "from"})
@@ -139,7 +139,7 @@ class PortRangeBody:
 
 @attrs.frozen
 class PortListBody:
-    """Ports to take out of the pool; without a protocol, the one there is, else tcp."""
+    """Ports to remove from the pool; default protocol: that of the only such entry, otherwise tcp."""
 
     @attrs.frozen
     class Item:

@@ -1,9 +1,9 @@
 """JSON of any size, read in small steps: for a thread that must not keep the interpreter from the event loop.
 
-The standard library's decoder is one call that other threads wait for: milliseconds for a MiB of numbers,
-lists or escapes. This one gives way between any two values and within a long string. It is slower, and reads
-the same, but that NaN and Infinity are no numbers, that no name may come twice in an object, and that there
-are bounds on depth, on the length of a number, and on the count of values and of names.
+The standard library's decoder is one call that holds the interpreter's lock: for milliseconds per MiB of
+numbers, lists or escapes. This one can be interrupted between any two values and within a long string. It is
+slower, and accepts the same texts except for NaN, Infinity and duplicate names; depth, the length of numbers
+and the number of values and names are limited.
 """
 
 import re

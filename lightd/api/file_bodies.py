@@ -1,4 +1,4 @@
-"""The bodies that clients send about volumes and what is in them."""
+"""The bodies of requests about volumes and their files."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from lightd.files.archives import kinds
 from lightd.validation.rules import one_of, whole
 
 MOST_PATHS = 1000
-"""Paths that one request names: each is looked at, and answered."""
+"""The maximum number of paths in one request."""
 
 Megabytes = Annotated[int, whole(1, 2**40)]
 
@@ -23,14 +23,14 @@ class VolumeBody:
 
 @attrs.frozen
 class SizeBody:
-    """Another size for a volume."""
+    """The new size of a volume."""
 
     size: Megabytes
 
 
 @attrs.frozen
 class FileBody:
-    """A file and all of its text."""
+    """A file and its whole text."""
 
     path: AnyText
     content: AnyText
@@ -45,7 +45,7 @@ class FolderBody:
 
 @attrs.frozen
 class FromToBody:
-    """What is copied or moved, and where to."""
+    """The source and the destination of a copy or a move."""
 
     source: AnyText
     destination: AnyText
@@ -61,14 +61,14 @@ class ModeBody:
 
 @attrs.frozen
 class PathsBody:
-    """What is deleted."""
+    """Paths to delete."""
 
     paths: tuple[AnyText, ...]
 
 
 @attrs.frozen
 class CompressBody:
-    """An archive to make; all of the volume where no sources are named."""
+    """An archive to create; without ``sources``, of the whole volume."""
 
     format: Annotated[str, one_of(*kinds())]
     output_name: AnyText

@@ -1,4 +1,4 @@
-"""What a client may ask to see of the host: paths in the container, each with what it shows."""
+"""The rule of mounts: paths in a container, each with the path of the host that it shows."""
 
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ SCHEMA: Final = {
 
 
 def to_mounts(value: object) -> tuple[Mount, ...]:
-    """Return the mounts that ``value`` means; raises ``ValueError`` with what is wrong."""
+    """Return the mounts that ``value`` means; raises ``ValueError`` or ``Invalid``."""
     pairs = to_pairs(value)
     if len(pairs) > _MOST_MOUNTS:
         raise Invalid(f"must not have more than {_MOST_MOUNTS} paths")

@@ -1,8 +1,8 @@
-"""Operations: what was asked of containers, under the ids that were given out for it.
+"""Operations: the outcome of each command to a container, by the id that the command carries.
 
-What was recorded is found in the journal, however long ago it was. A wish that was true already, or on its
-way, records nothing: its operation is kept here, in this life of the daemon and among the newest
-``REMEMBERED``, and ends when the container comes to rest.
+An operation whose command led to events is read from the journal. A command that changes nothing, because its
+goal is already reached or pursued, leads to no event: its operation is kept in memory, among the newest
+``REMEMBERED``, and ends when the container reaches a resting phase.
 """
 
 from collections import OrderedDict
@@ -40,7 +40,7 @@ class Operations:
     _joined: OrderedDict[str, Operation] = attrs.field(factory=OrderedDict)
 
     def begin(self, operation_id: str, member: Member, receipt: Receipt) -> Operation:
-        """Return the operation that ``receipt`` was given for."""
+        """Return the operation of the command that ``receipt`` acknowledges."""
         if receipt.recorded:
             first = receipt.recorded[0]
             begun = Operation(operation_id, to_kind(operation_id), member.internal_id, first.at)

@@ -1,11 +1,11 @@
 """The daemon's folders and files: created where missing, and closed to other users.
 
-With Docker no server passes through these folders, for Docker makes its mounts as root. So the folders of
-containers and of volumes are the daemon's alone: a container that runs as root may leave a set-uid program in
-its volume, and no other user of the host may reach it. ``volumes_path`` is shut where it stands open, that of
-an earlier version too.
-Without Docker a server is a user of the host, which passes through both to its script and to its volume.
-What lightd names itself is tightened where it stands open; of the other folders the operator is told.
+With Docker, servers do not need access to these folders, because Docker creates the mounts as root. So only
+the daemon can enter the folders of containers and volumes: a container that runs as root can leave a set-uid
+program in its volume, and no other user of the host may reach it. ``volumes_path`` is closed if it is open,
+also that of an earlier version.
+Without Docker, a server runs as a user of the host, which passes through both folders to its script and its
+volume. lightd changes the mode of files and folders that it names itself; for others it logs a warning.
 """
 
 import logging
@@ -22,9 +22,9 @@ FILES = ("lightd.db", "lightd.db-wal", "lightd.db-shm", "lightd.db.lock", "volum
 
 
 def prepare(storage: Storage, *, mounts: bool = True) -> None:
-    """The folders are there, and what is secret in them is open to nobody else; raises ``OSError``.
+    """Create the folders, and close the secret files in them to other users; raises ``OSError``.
 
-    ``mounts`` says that containers see their folders by mounts, not by their paths on the host.
+    ``mounts``: containers see their folders by mounts, not by their paths on the host.
     """
     _make("storage.base_path", storage.base_path)
     settle_shared(storage, mounts=mounts)
@@ -34,9 +34,9 @@ def prepare(storage: Storage, *, mounts: bool = True) -> None:
 
 
 def settle_shared(storage: Storage, *, mounts: bool = True) -> None:
-    """The folders of containers and of volumes are there, and as shut as servers allow.
+    """Create the folders of containers and volumes, and close them as far as servers allow.
 
-    To be called again when a file system was mounted in the place of one.
+    Call it again after a file system was mounted on one of them.
     """
     for path in (storage.containers_path, storage.volumes_path):
         path.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
@@ -54,7 +54,7 @@ def _make(key: str, path: Path) -> None:
 
 
 def _shut(path: Path) -> None:
-    """Nobody but us may pass through the folder; where it isn't ours to change, the log says so."""
+    """Close the folder to other users; log a warning if lightd may not change it."""
     status = path.stat()
     found = stat.S_IMODE(status.st_mode)
     try:
@@ -68,7 +68,7 @@ def _shut(path: Path) -> None:
 
 
 def _let_pass(path: Path) -> None:
-    """Others may pass through the folder."""
+    """Let other users pass through the folder."""
     found = stat.S_IMODE(path.stat().st_mode)
     if found | PASSED != found:
         path.chmod(found | PASSED)
@@ -78,7 +78,7 @@ def _tighten(path: Path, mode: int) -> None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return  # it isn't there yet, or is none of ours: who opens it says so
+        return  # it does not exist yet, or opening it later reports the error
     found = stat.S_IMODE(os.fstat(descriptor).st_mode)
     try:
         if found & 0o777 & ~mode:
