@@ -11,6 +11,7 @@ import argparse
 import functools
 import gc
 import getpass
+import linecache
 import logging
 import os
 import sys
@@ -172,6 +173,7 @@ def _import_daemon() -> ModuleType:
     gc.set_threshold(IMPORTED_AT_ONCE, IMPORTED_AT_ONCE, IMPORTED_AT_ONCE)
     with unused_modules.left_out():
         from lightd import daemon  # noqa: PLC0415 - see above
+    linecache.clearcache()  # it has the text of every method that attrs has generated
     return daemon
 
 
