@@ -9,6 +9,7 @@
 import os
 import sqlite3
 import time
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -28,6 +29,10 @@ _POOL: Final = """
 """
 _LAST: Final = """
     SELECT coalesce(max(position), 0), (SELECT at FROM records ORDER BY position DESC LIMIT 1) FROM records
+"""
+_CONTAINERS: Final = """
+    SELECT name, (SELECT kind FROM records WHERE stream = streams.id ORDER BY version DESC LIMIT 1)
+    FROM streams WHERE name LIKE 'container-%'
 """
 _STEPS: Final = 10_000  # of SQLite's virtual machine between two checks of the time
 
@@ -88,6 +93,34 @@ def read_pool(path: Path) -> portpool.State:
         except (sqlite3.DatabaseError, CorruptStream) as error:
             raise JournalUnreadable(str(error)) from error
     return state
+
+
+@attrs.frozen
+class Known:
+    """Which containers a journal has: their ids, its own id, and the engine ids of those that it adopted."""
+
+    containers: frozenset[str]
+    journal_id: str = ""
+    adopted: frozenset[str] = frozenset()
+
+
+def read_known(path: Path) -> Known:
+    """The containers that the journal knows; raises ``JournalUnreadable``. It blocks."""
+    with closing(_open(path)) as reader:
+        try:
+            last = reader.execute(_CONTAINERS).fetchall()
+            tables = {name for (name,) in reader.execute("SELECT name FROM sqlite_master")}
+            if not {"identity", "adopted"} <= tables:  # an older lightd wrote it
+                return Known(_to_known(last))
+            journal_id = reader.execute("SELECT journal_id FROM identity").fetchone()
+            adopted = frozenset(engine_id for (engine_id,) in reader.execute("SELECT engine_id FROM adopted"))
+        except sqlite3.DatabaseError as error:
+            raise JournalUnreadable(str(error)) from error
+    return Known(_to_known(last), "" if journal_id is None else journal_id[0], adopted)
+
+
+def _to_known(rows: Iterable[tuple[str, str]]) -> frozenset[str]:
+    return frozenset(name.removeprefix("container-") for name, kind in rows if kind != "container.deleted")
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -1,6 +1,8 @@
 """What a restart of the daemon finds: everything, with its true state."""
 
+import json
 import random
+import sys
 
 import httpx
 import pytest
@@ -102,6 +104,35 @@ async def test_containers_of_a_lost_journal_are_left_alone(daemon):
         "lightd-lost-rests": "created",
         "lightd-s1": "created",
     }
+    found = [orphan for orphan in await orphans(daemon) if orphan["node"] == daemon.node]
+    assert {(each["internal_id"], each["state"]) for each in found} == {
+        ("lost-runs", "running"),
+        ("lost-rests", "created"),
+    }
+    assert len({each["journal"] for each in found}) == 1
+    assert await doctor(daemon) == "warning"
+    removed = await lightd(daemon, "orphans", "--remove", *(each["name"] for each in found), "lightd-s1")
+    assert removed.returncode == 5  # what is in the journal is no orphan
+    assert daemon.in_docker() == {"lightd-s1": "created"}
+    assert await doctor(daemon) == "ok"
+
+
+async def lightd(daemon, *arguments):
+    command = [sys.executable, "-m", "lightd", *arguments, "--config", str(daemon.config)]
+    if "--remove" in arguments:
+        command = [*command[:3], "orphans", "--config", str(daemon.config), *arguments[1:]]
+    return await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
+
+
+async def orphans(daemon):
+    return [json.loads(line) for line in (await lightd(daemon, "orphans", "--json")).stdout.splitlines()]
+
+
+async def doctor(daemon):
+    """The verdict on whose the containers are."""
+    findings = json.loads((await lightd(daemon, "doctor", "--json")).stdout)["findings"]
+    (verdict,) = [finding["verdict"] for finding in findings if finding["name"] == "ownership"]
+    return verdict
 
 
 async def test_two_daemons_of_one_node_name_leave_each_others_containers_alone(daemon, tmp_path):
@@ -121,6 +152,7 @@ async def test_two_daemons_of_one_node_name_leave_each_others_containers_alone(d
             await each.start()  # each looks at what the engine has
             await each.engine_up()
         assert daemon.in_docker() == {"lightd-mine": "created", "lightd-theirs": "created"}
+        assert [await doctor(each) for each in (daemon, other)] == ["warning", "warning"]
         assert (await daemon.power("start", "mine"))["status"] == "succeeded"
         assert (await other.power("start", "theirs"))["status"] == "succeeded"
     finally:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - the only name it has
 
 POWER: Final = ("start", "stop", "restart", "kill")
-COMMANDS: Final = frozenset({"ps", "logs", "console", "events", *POWER, "completion", "doctor"})
+COMMANDS: Final = frozenset({"ps", "logs", "console", "events", *POWER, "completion", "doctor", "orphans"})
 MOST_LINES: Final = 10_000
 LONGEST_WAIT: Final = 300.0
 
@@ -71,6 +71,14 @@ def add(commands: "Commands") -> None:
             default=LONGEST_WAIT,
             help=f"wait at most this long (default and maximum: {LONGEST_WAIT:g}; 0: do not wait)",
         )
+
+    orphans = _command(
+        commands, "orphans", config, "list the containers in Docker that are not in the journal"
+    )
+    orphans.add_argument("--json", action="store_true", default=False, help="print JSON, one object per line")
+    orphans.add_argument(
+        "--remove", metavar="NAME", nargs="+", default=(), help="remove these of them; their volumes stay"
+    )
 
     completion = _command(commands, "completion", config, "print the completion script for a shell")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))

@@ -39,16 +39,29 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         if args.command == "completion":
             output.lines(completion.to_script(args.shell))
             return 0
-        work = _to_doctor(args, environ, output) if args.command == "doctor" else None
-        return trio.run(_attended, work or partial(_ask, args, environ, output))
+        work = _LOCAL.get(args.command, _ask)
+        return trio.run(_attended, partial(work, args, environ, output))
     except Exception as error:  # noqa: BLE001 - the last handler: every error becomes a message
         return _tell(leaves(error), output)
 
 
-def _to_doctor(args: argparse.Namespace, environ: Mapping[str, str], output: Output) -> Work:
+async def _examine(args: argparse.Namespace, environ: Mapping[str, str], output: Output) -> int:
     from lightd.cli.doctor import visit  # noqa: PLC0415 - the others need nothing of it
 
-    return partial(visit.run, args, environ, output)
+    return await visit.run(args, environ, output)
+
+
+async def _list_orphans(args: argparse.Namespace, environ: Mapping[str, str], output: Output) -> int:
+    from lightd.cli.commands import orphans  # noqa: PLC0415 - as above
+
+    return await orphans.run(args, environ, output)
+
+
+_LOCAL: Mapping[str, Callable[[argparse.Namespace, Mapping[str, str], Output], Awaitable[int]]] = {
+    "doctor": _examine,
+    "orphans": _list_orphans,
+}
+"""The commands that need no running daemon."""
 
 
 async def _ask(args: argparse.Namespace, environ: Mapping[str, str], output: Output) -> int:

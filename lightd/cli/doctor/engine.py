@@ -11,12 +11,14 @@ from typing import Any, Final
 import httpx
 import trio
 
+from lightd.cli.commands.orphans import to_orphans
 from lightd.cli.doctor import network, registries
 from lightd.cli.doctor.finding import Area, Finding, Tell
 from lightd.cli.doctor.subject import Subject
 from lightd.config.sections import Configuration
 from lightd.engines.docker import recipe
 from lightd.engines.docker.network import find_mtu
+from lightd.journal.inspection import JournalUnreadable, read_known
 
 OLDEST: Final = (1, 41)
 SLOW: Final = "systemctl restart docker"
@@ -61,6 +63,7 @@ async def _look_at_docker(configuration: Configuration, tell: Tell, now: float) 
         if configuration.docker.registries is not None:
             tell(await trio.to_thread.run_sync(registries.check, configuration.docker.registries))
         await _look_at_network(http, configuration, tell)
+        await _look_at_ownership(http, configuration, tell)
         await _look_at_images(http, configuration, str(version.get("Arch", "")), tell)
 
 
@@ -223,6 +226,25 @@ async def _look_at_network(http: httpx.AsyncClient, configuration: Configuration
     known = found.json() if found.is_success else None
     for finding in network.to_findings(known, await _rows(http, configuration), wanted):
         tell(finding)
+
+
+async def _look_at_ownership(http: httpx.AsyncClient, configuration: Configuration, tell: Tell) -> None:
+    """Whether containers of the node's name belong to another journal: two daemons, or a lost journal."""
+    try:
+        known = await trio.to_thread.run_sync(read_known, configuration.storage.base_path / "lightd.db")
+    except JournalUnreadable:
+        return  # there is none yet, or the storage's own check tells
+    strange = sorted(
+        orphan.name for orphan in to_orphans(await _rows(http, configuration), known, configuration.node)
+    )
+    if strange:
+        text = (
+            f"containers of the node {configuration.node} that are not in its journal (another daemon has its"
+            f" name, or the journal was lost): {', '.join(strange[:IMAGES])}"
+        )
+        tell(_AREA.doubtful("ownership", text, "lightd orphans (and one node name for each daemon)"))
+    else:
+        tell(_AREA.good("ownership", "all containers of this node's name are in its journal"))
 
 
 async def _rows(http: httpx.AsyncClient, configuration: Configuration) -> list[dict[str, Any]]:

@@ -1,0 +1,113 @@
+"""``lightd orphans``: list, or remove, the containers in Docker that no container of this node's journal has.
+
+It asks Docker and reads the journal, so that it works whether the daemon runs or not. Containers of another
+lightd on the same engine are listed too, with its node and the id of its journal. What is named is removed.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+import httpx
+import trio
+
+from lightd.cli.commands import screen, tables
+from lightd.cli.commands.output import Output
+from lightd.cli.commands.tables import Cell
+from lightd.cli.commands.trouble import FAILED, UNKNOWN, WRONG, Trouble
+from lightd.config import file as config_file
+from lightd.engines.docker import recipe, translate
+from lightd.journal.inspection import JournalUnreadable, Known, read_known
+
+
+@attrs.frozen
+class Orphan:
+    """A container of some lightd. ``journal`` is empty for one that a version without journal ids made."""
+
+    name: str
+    engine_id: str
+    internal_id: str
+    node: str
+    journal: str
+    state: str
+
+
+async def run(args: argparse.Namespace, environ: Mapping[str, str], output: Output) -> int:
+    """List the orphans, or remove those that are named; return the exit code."""
+    path = config_file.resolve_path(args.config, environ)
+    config = await trio.to_thread.run_sync(config_file.load, path)
+    if config.docker.engine != "docker":
+        raise Trouble(WRONG, "orphans are containers of Docker, and docker.engine is another engine")
+    try:
+        known = await trio.to_thread.run_sync(read_known, config.storage.base_path / "lightd.db")
+    except JournalUnreadable as error:
+        raise Trouble(FAILED, f"the journal in {config.storage.base_path} cannot be read: {error}") from None
+    transport = httpx.AsyncHTTPTransport(uds=str(config.docker.socket_path))
+    async with httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=60) as http:
+        try:
+            found = list(to_orphans(await _list(http), known, config.node))
+            if args.remove:
+                return await _remove(http, found, args.remove, output)
+        except httpx.HTTPError as error:
+            raise Trouble(FAILED, f"Docker does not answer: {type(error).__name__}") from None
+    if args.json:
+        for orphan in found:
+            output.json(attrs.asdict(orphan))
+    else:
+        rows = [tuple(map(Cell, map(screen.to_name, to_texts(orphan, known)))) for orphan in found]
+        output.lines(
+            tables.render(("NAME", "STATE", "NODE", "JOURNAL"), rows, width=output.width, colours=False)
+        )
+    return 0
+
+
+def to_texts(orphan: Orphan, known: Known) -> tuple[str, str, str, str]:
+    """One row of the list."""
+    journal = "this one" if orphan.journal == known.journal_id else orphan.journal[:12] or "-"
+    return orphan.name, orphan.state, orphan.node, journal
+
+
+def to_orphans(rows: Sequence[Mapping[str, Any]], known: Known, node: str) -> Iterator[Orphan]:
+    """The orphans among the rows of ``GET /containers/json``. Pure.
+
+    A container is none if it is in the journal and has the journal's id, or no id and the node's name.
+    """
+    for row in rows:
+        labels = row.get("Labels") or {}
+        journal, internal_id = labels.get(translate.JOURNAL, ""), labels.get(translate.INTERNAL_ID, "")
+        same = journal == known.journal_id or (not journal and labels.get(translate.NODE) == node)
+        if internal_id and not ((same or row["Id"] in known.adopted) and internal_id in known.containers):
+            name = str((row.get("Names") or [row["Id"][:12]])[0]).lstrip("/")
+            yield Orphan(
+                name, row["Id"], internal_id, labels.get(translate.NODE, ""), journal, str(row["State"])
+            )
+
+
+async def _list(http: httpx.AsyncClient) -> list[dict[str, Any]]:
+    answer = await http.get(
+        "/containers/json", params={"all": "1", "filters": json.dumps(recipe.EVERY_LIGHTD)}
+    )
+    rows: list[dict[str, Any]] = answer.raise_for_status().json()
+    return rows
+
+
+async def _remove(
+    http: httpx.AsyncClient, found: Sequence[Orphan], names: Sequence[str], output: Output
+) -> int:
+    code = 0
+    by_name = {orphan.name: orphan for orphan in found}
+    for name in dict.fromkeys(names):
+        if name not in by_name:
+            output.error(f"{name}: no such orphan (`lightd orphans` lists them)")
+            code = code or UNKNOWN
+            continue
+        path = translate.to_container_path(by_name[name].engine_id)
+        answer = await http.delete(f"/{path}", params={"force": "1", "v": "1"})
+        if answer.is_success or answer.status_code == 404:  # noqa: PLR2004 - it is gone
+            output.line(f"{name}: removed")
+        else:
+            output.error(f"{name}: {translate.to_refusal(answer.text)}")
+            code = FAILED
+    return code
