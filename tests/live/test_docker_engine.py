@@ -139,7 +139,7 @@ async def test_container_of_our_name_that_is_somebody_elses_is_not_touched(
             "mount: the host path of /x is not in docker.allowed_mounts",
         ),
         ({"limits": Limits(memory=1000)}, "Docker: Minimum memory limit allowed is 6MB"),
-        ({"image": "Bad Name"}, "[Ii]nvalid reference format|no image|page not found"),
+        ({"image": "Bad Name"}, "'Bad Name' is not the name of an image"),
     ],
 )
 async def test_container_that_docker_can_not_make_is_refused_in_a_sentence(

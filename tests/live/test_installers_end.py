@@ -4,6 +4,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -128,6 +129,10 @@ async def test_files_of_an_orphaned_installer_become_the_servers(open_daemon):
     for lost in (open_daemon.folder / "storage").glob("lightd.db*"):
         lost.unlink()  # with the journal, which alone knows the container
     await open_daemon.start()
+    await open_daemon.engine_up()
+    assert f"lightd.installer-{ID}" in open_daemon.in_docker()  # what no journal has is left alone
+    command = [sys.executable, "-m", "lightd", "orphans", "--config", str(open_daemon.config), "--remove"]
+    await trio.run_process([*command, f"lightd.installer-{ID}"])
     await until_no_installer(open_daemon)
     await until(lambda: (folder / "deep/suid").stat().st_uid == OWNER)
     check_harmless(folder)

@@ -13,12 +13,15 @@ import attrs
 import httpx
 import trio
 
+from actors.container.engine import Role
 from lightd.cli.commands import screen, tables
 from lightd.cli.commands.output import Output
 from lightd.cli.commands.tables import Cell
 from lightd.cli.commands.trouble import FAILED, UNKNOWN, WRONG, Trouble
 from lightd.config import file as config_file
+from lightd.config.sections import Storage
 from lightd.engines.docker import recipe, translate
+from lightd.engines.host import folder
 from lightd.journal.inspection import JournalUnreadable, Known, read_known
 
 
@@ -32,6 +35,8 @@ class Orphan:
     node: str
     journal: str
     state: str
+    role: str = ""
+    attempt: str = ""
 
 
 async def run(args: argparse.Namespace, environ: Mapping[str, str], output: Output) -> int:
@@ -49,7 +54,7 @@ async def run(args: argparse.Namespace, environ: Mapping[str, str], output: Outp
         try:
             found = list(to_orphans(await _list(http), known, config.node))
             if args.remove:
-                return await _remove(http, found, args.remove, output)
+                return await _remove(http, found, args.remove, config.storage, output)
         except httpx.HTTPError as error:
             raise Trouble(FAILED, f"Docker does not answer: {type(error).__name__}") from None
     if args.json:
@@ -81,7 +86,14 @@ def to_orphans(rows: Sequence[Mapping[str, Any]], known: Known, node: str) -> It
         if internal_id and not ((same or row["Id"] in known.adopted) and internal_id in known.containers):
             name = str((row.get("Names") or [row["Id"][:12]])[0]).lstrip("/")
             yield Orphan(
-                name, row["Id"], internal_id, labels.get(translate.NODE, ""), journal, str(row["State"])
+                name,
+                row["Id"],
+                internal_id,
+                labels.get(translate.NODE, ""),
+                journal,
+                str(row["State"]),
+                labels.get(translate.ROLE, ""),
+                labels.get(translate.ATTEMPT, ""),
             )
 
 
@@ -94,7 +106,7 @@ async def _list(http: httpx.AsyncClient) -> list[dict[str, Any]]:
 
 
 async def _remove(
-    http: httpx.AsyncClient, found: Sequence[Orphan], names: Sequence[str], output: Output
+    http: httpx.AsyncClient, found: Sequence[Orphan], names: Sequence[str], storage: Storage, output: Output
 ) -> int:
     code = 0
     by_name = {orphan.name: orphan for orphan in found}
@@ -106,8 +118,16 @@ async def _remove(
         path = translate.to_container_path(by_name[name].engine_id)
         answer = await http.delete(f"/{path}", params={"force": "1", "v": "1"})
         if answer.is_success or answer.status_code == 404:  # noqa: PLR2004 - it is gone
+            await trio.to_thread.run_sync(_hand_over, by_name[name], storage)
             output.line(f"{name}: removed")
         else:
             output.error(f"{name}: {translate.to_refusal(answer.text)}")
             code = FAILED
     return code
+
+
+def _hand_over(orphan: Orphan, storage: Storage) -> None:
+    """Give what a removed installer, which was root, left in the volume to the server's user. Blocks."""
+    if orphan.role == Role.INSTALLER.value and orphan.attempt.isdecimal():
+        own = f"{storage.containers_path}/{orphan.internal_id}"
+        folder.settle_hand_over(own, str(storage.volumes_path), int(orphan.attempt))
