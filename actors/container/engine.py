@@ -44,7 +44,8 @@ class Snapshot:
 
     ``started_at`` (Unix seconds, None before the first start) identifies one life of its process.
     ``exit_code``, ``oom_killed`` and ``finished_at`` are those of the last life and have no meaning while
-    ``running``. ``killed_for`` is a sentence that says why lightd killed it: it used too much of the host.
+    ``running``. ``oom_killed`` is true if any process in it was killed because of the memory limit, not only
+    the main one. ``killed_for`` is a sentence that says why lightd killed it: it used too much of the host.
     """
 
     engine_id: str

@@ -131,8 +131,9 @@ class Exited(Printed):
     """The process ended.
 
     ``code`` is None if it never ran or its code is unknown; ``started_at`` and ``at`` are the engine's, None
-    if it has none. ``expected`` is true if the end had been requested; if not, ``reason`` describes in a
-    sentence how it ended, and ``tail`` is its last output.
+    if it has none. ``oom_killed`` is true if the main process was killed because of the memory limit,
+    ``child_oom_killed`` if only another process in the container was. ``expected`` is true if the end had
+    been requested; if not, ``reason`` describes in a sentence how it ended, and ``tail`` is its last output.
     """
 
     run: int
@@ -143,6 +144,7 @@ class Exited(Printed):
     at: float | None
     reason: str = ""
     tail: tuple[str, ...] = ()
+    child_oom_killed: bool = False
 
     def unprinted(self) -> "Exited":
         """Return the same without ``tail``."""

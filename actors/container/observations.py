@@ -223,7 +223,9 @@ def _to_exit(state: State, snapshot: Snapshot | None, tail: tuple[str, ...]) -> 
         reason = "" if expected else "the container was removed outside lightd"
         exited = events.Exited(state.run, None, False, expected, None, None, reason)  # noqa: FBT003 - a record
     else:
-        code, oom_killed = snapshot.exit_code, snapshot.oom_killed
+        code, oom_killed = snapshot.exit_code, _is_oom_kill(state, snapshot)
+        beside = snapshot.oom_killed and not oom_killed
+        told = snapshot.killed_for or restarts.to_reason(code, oom_killed=oom_killed, child_oom_killed=beside)
         exited = events.Exited(
             state.run,
             code,
@@ -231,9 +233,20 @@ def _to_exit(state: State, snapshot: Snapshot | None, tail: tuple[str, ...]) -> 
             expected,
             snapshot.started_at,
             snapshot.finished_at,
-            "" if expected else snapshot.killed_for or restarts.to_reason(code, oom_killed=oom_killed),
+            "" if expected else told,
+            child_oom_killed=beside,
         )
     return exited if expected else attrs.evolve(exited, tail=tail)
+
+
+def _is_oom_kill(state: State, snapshot: Snapshot) -> bool:
+    """Return true if the main process was killed because of the memory limit.
+
+    Its own exit decides: the engine's flag is also set if only a child was killed. A SIGKILL that lightd sent
+    itself has another cause.
+    """
+    sigkill = snapshot.exit_code == restarts.SIGKILLED
+    return snapshot.oom_killed and sigkill and not snapshot.killed_for and state.phase is not Phase.KILLING
 
 
 def removal(state: State, report: messages.RemovalReported) -> Events:

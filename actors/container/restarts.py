@@ -1,8 +1,8 @@
 """Restarts after a crash. Pure.
 
 A crash is an end of the process that was not requested. With the policy ``never`` the process stays down;
-``on-crash`` starts it again unless it exited with code 0 within its memory limit, as it does when it is
-stopped by a command on its own console; ``always`` starts it again in any case. The delay doubles with each
+``on-crash`` starts it again unless it exited with code 0, as it does when it is stopped by a command on its
+own console; ``always`` starts it again in any case. The delay doubles with each
 crash in a row, and a minute of running ends the row. ``max`` restarts within ``within`` seconds are a crash
 loop: ``RestartsGivenUp`` is recorded, and the process stays down.
 """
@@ -18,12 +18,13 @@ HEALTHY: Final = 60.0
 BACKOFF: Final = Backoff(1.0, 60.0)
 
 _SIGNALLED: Final = 128
+SIGKILLED: Final = _SIGNALLED + 9
 
 
 def after_exit(state: State, exited: events.Exited) -> Events:
     """Return what follows ``exited``, the end of the run that ``state`` is in."""
     policy = state.known_spec.restart_policy
-    clean = exited.code == 0 and not exited.oom_killed
+    clean = exited.code == 0
     if exited.expected or policy.mode == "never" or (policy.mode == "on-crash" and clean):
         return ()
     row = () if was_healthy(exited) else state.restarts
@@ -54,10 +55,15 @@ def was_healthy(exited: events.Exited) -> bool:
     return exited.expected or exited.at - exited.started_at >= HEALTHY
 
 
-def to_reason(code: int | None, *, oom_killed: bool) -> str:
-    """Return a sentence that says how a process ended."""
+def to_reason(code: int | None, *, oom_killed: bool, child_oom_killed: bool = False) -> str:
+    """Return a sentence that says how a process ended; ``oom_killed`` and the other one as in ``Exited``."""
     if oom_killed:
         return "the process was killed because it exceeded its memory limit"
+    beside = "; another process in the container was killed for its memory" if child_oom_killed else ""
+    return _to_end(code) + beside
+
+
+def _to_end(code: int | None) -> str:
     if code is None:
         return "the process ended"
     if code > _SIGNALLED:

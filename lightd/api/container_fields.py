@@ -4,7 +4,6 @@ Derived from the rows: reading the request that creates a container, its JSON Sc
 in responses and its schema, the entry for the panel, and the permission that a field needs.
 """
 
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Annotated, Any, Final
@@ -16,6 +15,7 @@ from actors.container.spec import ContainerSpec, Limits, Mount, PortBinding, Res
 from lightd.api import bodies
 from lightd.api.bodies import Filled, Flag, Image, InternalId, Ip, PortNumber, Protocol, Script, VolumeId
 from lightd.api.errors import bad_request
+from lightd.engines.signals import DELIVERED
 from lightd.validation.reading import fields_of, metadata_of
 from lightd.validation.rules import number, one_of, whole
 from lightd.validation.schema import Described
@@ -124,8 +124,8 @@ def _to_stop(body: StopBody) -> StopPolicy:
             raise bad_request("stop.value: is missing; it is the command")
         return StopPolicy("command", body.value, body.timeout)
     value = body.value or "SIGTERM"
-    if not value.startswith("SIG") or value not in signal.Signals.__members__:
-        raise bad_request("stop.value: must be the name of a signal, such as SIGTERM")
+    if value not in DELIVERED:
+        raise bad_request(f"stop.value: must be a signal that can be delivered: {', '.join(DELIVERED)}")
     return StopPolicy("signal", value, body.timeout)
 
 

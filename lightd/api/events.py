@@ -66,7 +66,8 @@ SPEC: Final = Field("spec", tuple(_of_spec(field.name) for field in attrs.fields
 
 
 def _to_exit(event: events.Exited) -> dict[str, Any]:
-    return {"code": event.code, "oom_killed": event.oom_killed, "crashed": not event.expected}
+    beside = {"child_oom_killed": True} if event.child_oom_killed else {}
+    return {"code": event.code, "oom_killed": event.oom_killed, "crashed": not event.expected, **beside}
 
 
 def _to_failed_start(_event: events.StartFailed) -> dict[str, Any]:
@@ -130,7 +131,11 @@ PUBLIC: Final[Mapping[type, PublicEvent]] = MappingProxyType(
         events.KillRequested: PublicEvent("kill-requested", _fields("run", "follow"), "stopping"),
         events.Exited: PublicEvent(
             "exited",
-            (*_fields("run", "code", "oom_killed", "expected", "started_at", "at", "reason"), TAIL),
+            (
+                *_fields("run", "code", "oom_killed", "expected", "started_at", "at", "reason"),
+                TAIL,
+                Field("child_oom_killed"),
+            ),
             "exit",
             _to_exit,
         ),

@@ -32,9 +32,14 @@ def _edit_with_read_only(fields: Fields) -> Fields:
     return {**fields, "read_only": None}
 
 
+def _with_child_oom_killed(fields: Fields) -> Fields:
+    return {**fields, "child_oom_killed": False}
+
+
 UPCASTS: Mapping[tuple[str, int], Upcast] = {
     ("container.condensed", 1): _condensed_with_read_only,
     ("container.created", 1): _spec_with_read_only,
     ("container.edited", 1): _edit_with_read_only,
     ("container.exited", 1): _with_reason_and_tail,
+    ("container.exited", 2): _with_child_oom_killed,
 }

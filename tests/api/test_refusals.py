@@ -6,6 +6,7 @@ import trio
 
 from lightd.api.container_fields import ContainerBody
 from lightd.engines.fake import engine
+from lightd.engines.signals import DELIVERED
 from lightd.validation.reading import fields_of
 from tests.api.front import NO_VOLUME
 
@@ -22,6 +23,13 @@ WORDS = "known here: " + ", ".join(field.key for field in fields_of(ContainerBod
 NO_PATTERN = "start_pattern: is not a valid regular expression"
 A_PORT = {"ip": "127.0.0.1", "port": 1}
 PATH = "must be an absolute path without '.', '..' and ':'"
+STOP_SIGNALS = "stop.value: must be a signal that can be delivered: " + ", ".join(DELIVERED)
+# fmt: off
+NOT_DELIVERED = (
+    "ABRT", "BUS", "CHLD", "CLD", "FPE", "ILL", "IOT", "SEGV", "STOP", "SYS", "TRAP", "TSTP", "TTIN",
+    "TTOU", "RTMIN+3",
+)
+# fmt: on
 
 MISTAKES = [
     ({"odd": 1}, f"odd: unknown field ({WORDS})"),
@@ -100,9 +108,11 @@ MISTAKES = [
     ({"tty": "true"}, 'tty: must be true or false (got "true")'),
     ({"stop": {"type": "kill"}}, 'stop.type: must be "signal" or "command" (got "kill")'),
     ({"stop": {"type": "command"}}, "stop.value: is missing; it is the command"),
-    ({"stop": {"value": "TERM"}}, "stop.value: must be the name of a signal, such as SIGTERM"),
-    ({"stop": {"value": "SIG_IGN"}}, "stop.value: must be the name of a signal, such as SIGTERM"),
-    ({"stop": {"value": "SIGFOO"}}, "stop.value: must be the name of a signal, such as SIGTERM"),
+    ({"stop": {"value": "TERM"}}, STOP_SIGNALS),
+    ({"stop": {"value": "SIG_IGN"}}, STOP_SIGNALS),
+    ({"stop": {"value": "SIGFOO"}}, STOP_SIGNALS),
+    ({"stop": {"value": "15"}}, STOP_SIGNALS),
+    *(({"stop": {"value": f"SIG{name}"}}, STOP_SIGNALS) for name in NOT_DELIVERED),
     ({"stop": {"timeout": -1}}, "stop.timeout: must be between 0 and 3600 (got -1)"),
     ({"stop": {"timeout": 1e400}}, "stop.timeout: must be between 0 and 3600 (got Infinity)"),
     ({"restart_policy": {"mode": "forever"}},

@@ -80,6 +80,31 @@ async def test_memory_hog_is_told_with_its_last_words(daemon):
     assert (await daemon.show(ID))["exit"]["oom_killed"] is True
 
 
+async def test_exit_code_0_after_a_child_was_killed_for_its_memory_is_no_crash(daemon):
+    """Docker's flag is set until the next end, which has another cause."""
+    limits, policy = {"memory": 100 * 1024 * 1024}, {"mode": "on-crash"}
+    command = "echo began; [ -e twice ] || memory-hog; touch twice; echo survived; stdin-echo"
+    await daemon.create(ID, command=command, start_pattern="began", limits=limits, restart_policy=policy)
+    await daemon.power("start", ID)
+    async with daemon.console(ID) as console:
+        await console.until("console", "survived")
+        await console.send("send_command", command="exit 0")
+        ended = await console.until("event", "exit")
+        assert inspect(ID)["State"]["OOMKilled"]
+        assert (ended["code"], ended["oom_killed"], ended["child_oom_killed"]) == (0, False, True)
+        [told] = await events(daemon, "exited")
+        assert (told["oom_killed"], told["child_oom_killed"]) == (False, True)
+        assert told["reason"].endswith(
+            "exit code 0; another process in the container was killed for its memory"
+        )
+        assert await events(daemon, "restart-scheduled") == []
+        await daemon.power("start", ID)
+        engine.call("POST", f"/containers/lightd-{ID}/kill", signal="KILL")
+        await console.until("event", "exit")
+    again = (await events(daemon, "exited"))[1]
+    assert (again["code"], again["oom_killed"], again["child_oom_killed"]) == (137, False, False)
+
+
 async def test_kill_by_hand_is_a_crash_and_is_restarted(daemon):
     await daemon.create(ID, start_pattern="Ready", restart_policy={"mode": "on-crash"}, stop=STOP)
     await daemon.power("start", ID)

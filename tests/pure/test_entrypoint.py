@@ -1,6 +1,9 @@
+import signal
+
 import pytest
 
 from lightd.engines.host import entrypoint
+from lightd.engines.signals import DELIVERED
 
 SIMPLE = [
     "java -jar server.jar",
@@ -32,6 +35,15 @@ COMPOUND = [
     "",
     "# nothing",
 ]
+
+
+def test_shell_outlives_every_stop_signal_that_would_end_it():
+    """Those that do neither are left alone: a terminal that is resized sends SIGWINCH to the shell, too."""
+    numbers = {
+        int(word) for word in entrypoint.to_script("a; b", tty=False).split("'")[2].split("\n")[0].split()
+    }
+    ignored = {"SIGKILL", "SIGCONT", "SIGURG", "SIGWINCH"}
+    assert numbers == {signal.Signals[name].value for name in set(DELIVERED) - ignored}
 
 
 @pytest.mark.parametrize("command", SIMPLE)

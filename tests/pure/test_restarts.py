@@ -89,6 +89,31 @@ def test_crash_has_a_reason(code, oom, reason):
     assert exited.reason == reason
 
 
+@pytest.mark.parametrize(
+    ("code", "reason"), [(0, "exit code 0"), (1, "exit code 1"), (143, "signal 15"), (None, "ended")]
+)
+def test_crash_after_a_child_was_killed_for_its_memory_has_the_main_process_as_its_reason(code, reason):
+    (exited,) = a_story("never").crash(code=code, oom_killed=True)
+    assert (exited.code, exited.oom_killed, exited.child_oom_killed) == (code, False, True)
+    assert exited.reason.endswith(f"{reason}; another process in the container was killed for its memory")
+
+
+def test_kill_by_lightd_after_a_child_was_killed_for_its_memory_is_not_for_memory():
+    story = a_story("always")
+    story.run()
+    story.tell(messages.Kill())
+    (exited,) = story.end(code=137, oom_killed=True)
+    assert (exited.oom_killed, exited.child_oom_killed, exited.expected) == (False, True, True)
+
+
+def test_stopped_process_that_the_kernel_kills_for_its_memory_is_told_as_such():
+    story = a_story("always")
+    story.run()
+    story.tell(messages.Stop())
+    (exited,) = story.end(code=137, oom_killed=True)
+    assert (exited.oom_killed, exited.child_oom_killed) == (True, False)
+
+
 def test_end_that_was_asked_for_has_neither_a_reason_nor_last_words():
     story = a_story("always")
     story.run()
@@ -118,7 +143,8 @@ def test_exit_that_was_asked_for_is_never_a_crash_whatever_the_order_of_reports(
         ("never", 1, False, False),
         ("on-crash", 1, False, True),
         ("on-crash", 0, False, False),
-        ("on-crash", 0, True, True),
+        ("on-crash", 0, True, False),
+        ("on-crash", 137, True, True),
         ("on-crash", None, False, True),
         ("always", 0, False, True),
     ],

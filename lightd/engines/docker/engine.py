@@ -51,6 +51,7 @@ from lightd.engines.docker.sampler import Sampler
 from lightd.engines.docker.starting import Starter
 from lightd.engines.docker.translate import Refused
 from lightd.engines.host import folder, ports
+from lightd.engines.signals import DELIVERED
 
 TRIES: Final = 5  # to rename, while somebody else takes and leaves the name
 BACKLOG_BOUND: Final = 1024 * 1024
@@ -153,6 +154,8 @@ class DockerEngine:
         await self._starter.start(engine_id)
 
     async def signal(self, engine_id: str, name: str) -> None:
+        if name not in DELIVERED:  # in the journal of a version that accepted it
+            raise EngineRefused(f"Docker's init does not pass on {name}: choose another stop signal")
         with refusals(NOT_FOUND, CONFLICT):
             await self._calls.post(translate.to_container_path(engine_id, "kill"), signal=name)
 

@@ -36,7 +36,11 @@ GROUP_SIGNALS: Final = ("TINI_KILL_PROCESS_GROUP", "1")
 """The environment variable that makes tini signal the process group of its child."""
 
 # Background jobs have received the signal too; `wait` lets them end by themselves.
-_TRAP: Final = "trap 'lightd_code=$?; wait; exit $lightd_code' HUP INT QUIT TERM USR1 USR2"
+# The numbers are those of all stop signals (``lightd.engines.signals``) that would end the shell, for which
+# shells know different names.
+_TRAP: Final = (
+    "trap 'lightd_code=$?; wait; exit $lightd_code' 1 2 3 10 12 13 14 15 16 24 25 26 27 29 30 34 64"
+)
 
 # Two pipes have no common order; with one, errors appear where they happened.
 _ONE_STREAM: Final = "exec 2>&1"

@@ -45,6 +45,7 @@ OUTBOUND: Final[Mapping[str, OutboundKind]] = MappingProxyType(
                 "internal_id": TEXT,
                 "code": nullable({"type": "integer"}),
                 "oom_killed": FLAG,
+                "child_oom_killed": FLAG,
                 "crashed": FLAG,
             },
         ),
