@@ -18,7 +18,7 @@ import attrs
 from lightd.files import errors
 from lightd.files.deleting import Pace
 from lightd.files.jail import Jail, explained, held, open_names
-from lightd.files.paths import RelativePath, to_shown
+from lightd.files.paths import RelativePath, to_text
 from lightd.files.placing import is_part_name
 
 Kind = Literal["file", "directory", "symlink", "other"]
@@ -32,7 +32,7 @@ _Place = tuple[bool, str]  # the sort key of an entry: whether it is not a folde
 class Entry:
     """One entry of a folder; ``size`` in bytes, ``modified_at`` in Unix seconds, ``mode`` as ``0644``.
 
-    In ``name``, bytes that are not UTF-8 are U+FFFD: such an entry can be seen, and deleted with its folder.
+    ``name`` is as clients write it in a path (``paths.to_text``).
     """
 
     name: str
@@ -80,7 +80,7 @@ def _entries(folder: int, places: list[_Place]) -> Iterator[Entry]:
         except FileNotFoundError:
             continue
         mode = state.st_mode
-        yield Entry(to_shown(name), to_kind(mode), state.st_size, int(state.st_mtime), f"{mode & 0o7777:04o}")
+        yield Entry(to_text(name), to_kind(mode), state.st_size, int(state.st_mtime), f"{mode & 0o7777:04o}")
 
 
 def to_kind(mode: int) -> Kind:

@@ -21,6 +21,7 @@ at the destination are never followed.
 
 import errno
 import os
+import re
 import stat
 import tarfile
 import traceback
@@ -51,6 +52,7 @@ _CONTRADICTIONS = (  # errors of the system for a contradictory archive, for exa
     errno.EXDEV,
     None,  # gzip and bz2 raise an OSError without a number
 )
+_DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 _UNIX = 3  # the create_system whose modes have a meaning
 
 
@@ -138,7 +140,7 @@ def _check_directory(file: IO[bytes], ceilings: Ceilings) -> None:
 
 
 def _stage_tar_entry(staging: Staging, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-    path = parse_name(member.name)
+    path = _parse_foreign(member.name)
     if not staging.admits(path):
         return
     if member.isdir():
@@ -146,7 +148,7 @@ def _stage_tar_entry(staging: Staging, tar: tarfile.TarFile, member: tarfile.Tar
     elif member.issym():
         staging.add_link(path, member.linkname)
     elif member.islnk():
-        staging.add_hard_link(path, parse_name(member.linkname))
+        staging.add_hard_link(path, _parse_foreign(member.linkname))
     elif member.isreg() and (contents := tar.extractfile(member)) is not None:
         staging.add_file(path, member.mode, member.mtime, contents, cast(Member, member).layout)
     else:
@@ -154,7 +156,7 @@ def _stage_tar_entry(staging: Staging, tar: tarfile.TarFile, member: tarfile.Tar
 
 
 def _stage_zip_entry(staging: Staging, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
-    path = parse_name(info.filename.replace("\\", "/"))  # some tools on Windows write backslashes
+    path = _parse_foreign(info.filename.replace("\\", "/"))  # some tools on Windows write backslashes
     if not staging.admits(path):
         return
     mode = info.external_attr >> 16 if info.create_system == _UNIX else 0
@@ -169,6 +171,13 @@ def _stage_zip_entry(staging: Staging, archive: zipfile.ZipFile, info: zipfile.Z
             staging.add_file(path, stat.S_IMODE(mode), _modified_at(info), contents)
     else:
         staging.left_out += 1
+
+
+def _parse_foreign(name: str) -> RelativePath:
+    """Parse a name; an absolute path of Windows raises ``InvalidPath``, too."""
+    if _DRIVE.match(name):
+        raise errors.InvalidPath(errors.ESCAPES)
+    return parse_name(name)
 
 
 def _modified_at(info: zipfile.ZipInfo) -> float:

@@ -213,7 +213,8 @@ def sweep_parts(jail: Jail, before: float, pace: Pace, began: float = 0) -> int:
 
 
 def _named_part(path: RelativePath, name: str) -> str:
-    digest = hashlib.sha256(f"{path}\0{name}".encode()).hexdigest()
+    text = "/".join(path.parts)
+    digest = hashlib.sha256(f"{text}\0{name}".encode("utf-8", "surrogateescape")).hexdigest()
     return f".lightd-{digest[:16]}.part"
 
 

@@ -184,7 +184,7 @@ async def test_hundred_thousand_names_are_listed_page_by_page_and_none_is_opened
 
 
 async def test_name_is_shown_as_json_whatever_it_holds(api, volume):
-    names = ['"', "\\", "\n", "\x1b[31m", "\u2028", "雪", "<script>"]
+    names = ['"', "a\\", "\n", "\x1b[31m", "\u2028", "雪", "<script>"]
     for name in names:
         on_disk(volume, name).write_text("")
     shown = (await api.get(f"{route(volume)}/files"))["files"]
@@ -383,3 +383,42 @@ async def test_transfers_of_one_volume_are_bounded(api, volume, monkeypatch):
             with trio.fail_after(20):
                 while share.held:  # until a moment after the answer
                     await trio.sleep(0.01)
+
+
+ODD = [b"caf\xe9", b"caf\xe8", b"\xff", b"\\x", b"d:x", b"..\\x", "\uf0e9".encode(), b"a\\b", b"line\nbreak"]
+"""Names that a path cannot contain as they are, and some that it can."""
+
+
+def names_below(volume, folder):
+    return [os.fsencode(path.name) for path in on_disk(volume, folder).iterdir()]
+
+
+async def test_every_listed_entry_can_be_downloaded_renamed_changed_copied_and_deleted(api, volume):
+    for raw in ODD:
+        on_disk(volume, os.fsdecode(raw)).write_bytes(raw)
+    listed = (await api.get(f"{route(volume)}/files"))["files"]
+    assert len(listed) == len({entry["name"] for entry in listed}) == len(ODD)
+    for number, name in enumerate(entry["name"] for entry in listed):
+        answer = await api.ask("GET", f"{route(volume)}/files/content", params={"path": name})
+        assert answer.status_code == 200
+        assert answer.content in ODD
+        moved = f"moved {number}/{name}"
+        done = await api.post(f"{route(volume)}/rename", {"source": name, "destination": moved})
+        assert (done["source"], done["destination"]) == (name, moved)
+        body = {"path": moved, "mode": "600"}
+        assert (await api.post(f"{route(volume)}/chmod", body))["path"] == moved
+        (again,) = (await api.get(f"{route(volume)}/files", path=f"moved {number}"))["files"]
+        assert (again["name"], again["mode"]) == (name, "0600")
+        assert names_below(volume, f"moved {number}") == [answer.content]
+        await api.post(f"{route(volume)}/copy", {"source": moved, "destination": f"copy {number}"})
+        assert (await api.call("DELETE", f"{route(volume)}/files", {"paths": [moved]}))["paths"] == [moved]
+        assert names_below(volume, f"moved {number}") == []
+
+
+async def test_uploads_of_two_names_that_look_alike_are_two(api, volume):
+    for name, content in (("caf\uf0e9", b"1"), ("caf\uf0e8", b"2")):
+        params = {"path": name, "upload": "u", "length": 2}
+        await api.ask("PUT", f"{route(volume)}/files/content", params=params, content=content)
+    shown = await api.get(f"{route(volume)}/files/upload", path="caf\uf0e9", upload="u")
+    assert (shown["path"], shown["offset"]) == ("caf\uf0e9", 1)
+    assert len(held_in(volume)) == 2

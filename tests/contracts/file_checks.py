@@ -129,7 +129,7 @@ def check_listing_says_what_is_there_folders_first(scene: Scene) -> None:
         ("dir", "directory"),
         ("a.link", "symlink"),
         ("b.txt", "file"),
-        ("caf\N{REPLACEMENT CHARACTER}", "file"),
+        ("caf\uf0e9", "file"),
     ]
     assert shown.entries[2] == listing.Entry("b.txt", "file", 4, 1_700_000_000, "0600")
     assert shown.cursor is None

@@ -1,11 +1,13 @@
 """What a path may look like, decided without a disk."""
 
+import os
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lightd.files import errors
-from lightd.files.paths import ROOT, RelativePath, parse_folder, parse_path, to_shown
+from lightd.files.paths import ROOT, RelativePath, parse_folder, parse_name, parse_path, to_shown, to_text
 
 TRAVERSALS = [
     "",
@@ -104,6 +106,55 @@ def test_bytes_that_are_not_utf8_are_shown_as_replaced():
     assert str(ROOT) == "."
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("caf\udce9", "caf\uf0e9"),
+        ("caf\udce8", "caf\uf0e8"),
+        ("\\x", "\uf05cx"),
+        ("..\\x", "..\uf05cx"),
+        ("d:x", "d\uf03ax"),
+        ("C:", "C\uf03a"),
+        ("C:\udcff", "C\uf03a\uf0ff"),
+        ("\uf0e9", "\uf0ef\uf083\uf0a9"),
+        ("C:\uf05c", "C\uf03a\uf0ef\uf081\uf09c"),
+        ("a\\b", "a\\b"),
+        ("é:雪\uf015", "é:雪\uf015"),
+        ("10:30", "10:30"),
+    ],
+)
+def test_every_name_of_linux_has_a_form_that_a_path_can_contain(name, text):
+    assert to_text(name) == text
+    assert parse_path(f"folder/{text}") == RelativePath(("folder", name))
+    assert parse_path(text).text == text
+
+
+@given(st.binary(min_size=1, max_size=255).filter(lambda name: not {0, 47} & set(name)))
+@example(b"\xef\x80\xba")
+@example(b"\xc3\xa9")
+def test_name_of_any_bytes_comes_back_from_its_text(raw):
+    name = os.fsdecode(raw)
+    if name not in (".", ".."):
+        to_text(name).encode()
+        assert parse_path(to_text(name)) == RelativePath((name,))
+
+
+def test_escapes_of_other_characters_are_characters():
+    """``/``, ``.`` and NUL cannot be written as escapes."""
+    assert parse_path("\uf02e\uf02e\uf02fx\uf000") == RelativePath(("\uf02e\uf02e\uf02fx\uf000",))
+
+
+@pytest.mark.parametrize("name", ["\\x", "d:x", "..\\x", "a\\..\\b", "C:\\x"])
+def test_only_a_slash_separates_the_names_in_an_archive(name):
+    assert parse_name(name) == RelativePath((name,))
+
+
+@pytest.mark.parametrize("name", ["/x", "..", "a/../b", "a\0b"])
+def test_name_in_an_archive_never_leads_out(name):
+    with pytest.raises(errors.InvalidPath, match="traversal"):
+        parse_name(name)
+
+
 def test_path_holds_itself_and_what_is_below_it():
     assert parse_path("a/b").holds(parse_path("a/b"))
     assert parse_path("a/b").holds(parse_path("a/b/c"))
@@ -123,5 +174,5 @@ def test_parsed_path_holds_only_names(text):
         assert part not in ("", ".", "..")
         assert "/" not in part
         assert "\0" not in part
-        assert ".." not in part.split("\\")
-    assert parse_folder("/".join(path.parts)) == path
+        assert ".." not in to_text(part).split("\\")
+    assert parse_folder(path.text) == path

@@ -40,7 +40,7 @@ async def compress(system: System, volume_id: str) -> Response:
     job = await _follow(system, "compress", volume_id, work, wait)
     if job.status == "pending":
         return _pending("Compression started", job)
-    answer = {"message": "Compression successful", "archive_path": str(output), "size": job.answer}
+    answer = {"message": "Compression successful", "archive_path": output.text, "size": job.answer}
     return to_json({**answer, "operation_id": job.operation_id})
 
 
@@ -62,7 +62,7 @@ async def decompress(system: System, volume_id: str) -> Response:
     job = await _follow(system, "decompress", volume_id, work, wait)
     if job.status == "pending":
         return _pending("Decompression started", job)
-    answer = {"message": "Decompression successful", "destination": str(destination)}
+    answer = {"message": "Decompression successful", "destination": destination.text}
     return to_json({**answer, "left_out": job.answer, "operation_id": job.operation_id})
 
 

@@ -12,7 +12,7 @@ from werkzeug.http import http_date
 from lightd.access import scopes
 from lightd.api.errors import ApiError
 from lightd.files.jail import Jail
-from lightd.files.paths import RelativePath
+from lightd.files.paths import RelativePath, to_shown
 from lightd.files.reading import Download, open_download
 from lightd.http import queries, ranges
 from lightd.http.error_codes import FILES
@@ -69,8 +69,9 @@ def _check(span: ranges.Span, file: Download, headers: Headers) -> None:
 
 def to_disposition(path: RelativePath) -> str:
     """Return the ``Content-Disposition`` with the file's name (RFC 6266), also for old clients."""
-    plain = "".join(sign if " " <= sign <= "~" and sign not in '"\\%' else "_" for sign in path.name)
-    exact = quote(path.name, safe="")
+    name = to_shown(path.name)
+    plain = "".join(sign if " " <= sign <= "~" and sign not in '"\\%' else "_" for sign in name)
+    exact = quote(name, safe="")
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{exact}"
 
 

@@ -35,7 +35,7 @@ async def write(system: System, volume_id: str) -> Response:
         await folders.run(
             volume_id, lambda jail: write_file(jail, path, content, jail.owner()), allowance.charge
         )
-    return to_json({"message": "File written successfully", "path": str(path)})
+    return to_json({"message": "File written successfully", "path": path.text})
 
 
 async def make(system: System, volume_id: str) -> Response:
@@ -44,7 +44,7 @@ async def make(system: System, volume_id: str) -> Response:
     path = parse_path((await read_body(FolderBody)).path)
     async with folders.writing(volume_id, 0) as allowance:
         await folders.run(volume_id, lambda jail: make_folder(jail, path, jail.owner()), allowance.charge)
-    return to_json({"message": "Folder created successfully", "path": str(path)})
+    return to_json({"message": "Folder created successfully", "path": path.text})
 
 
 async def list_files(system: System, volume_id: str) -> Response:
@@ -61,7 +61,7 @@ async def delete_files(system: System, volume_id: str) -> Response:
     find(system, volume_id)
     paths = await take_body(_to_paths, most=LISTS)
     await folders.run_long(volume_id, lambda jail, pace: delete(jail, paths, pace))
-    return to_json({"message": "Files deleted successfully", "paths": [str(path) for path in paths]})
+    return to_json({"message": "Files deleted successfully", "paths": [path.text for path in paths]})
 
 
 async def copy_tree(system: System, volume_id: str) -> Response:
@@ -92,7 +92,7 @@ async def chmod(system: System, volume_id: str) -> Response:
     body = await read_body(ModeBody)
     path, mode = parse_path(body.path), parse_mode(body.mode)
     await folders.run(volume_id, lambda jail: change_mode(jail, path, mode))
-    return to_json({"message": "Mode changed successfully", "path": str(path), "mode": f"{mode:04o}"})
+    return to_json({"message": "Mode changed successfully", "path": path.text, "mode": f"{mode:04o}"})
 
 
 def _to_paths(raw: bytes) -> list[RelativePath]:
@@ -107,7 +107,7 @@ def _parse(body: FromToBody) -> tuple[RelativePath, RelativePath]:
 
 
 def _moved(message: str, source: RelativePath, destination: RelativePath) -> Response:
-    return to_json({"message": message, "source": str(source), "destination": str(destination)})
+    return to_json({"message": message, "source": source.text, "destination": destination.text})
 
 
 def _rename(source: RelativePath, destination: RelativePath, jail: Jail) -> None:

@@ -69,10 +69,10 @@ async def upload(system: System, volume_id: str) -> Response:
     ):
         await _receive(run, arriving, piece.length, allowance)
         if piece.length is not None and arriving.offset < piece.length:
-            part = {"path": str(path), "offset": arriving.offset, "length": piece.length}
+            part = {"path": path.text, "offset": arriving.offset, "length": piece.length}
             return to_json({"message": "Part received", **part})
         etag = await run(arriving.commit)
-    answer = {"message": "File uploaded successfully", "path": str(path), "size": arriving.offset}
+    answer = {"message": "File uploaded successfully", "path": path.text, "size": arriving.offset}
     response = to_json({**answer, "etag": etag})
     response.headers["ETag"] = etag
     return response
@@ -83,7 +83,7 @@ async def arrived(system: System, volume_id: str) -> Response:
     find(system, volume_id)
     path, name = queries.path(), _needed_name()
     offset = await folders.run(volume_id, partial(arrived_of, path=path, name=name))
-    return to_json({"path": str(path), "upload": name, "offset": offset})
+    return to_json({"path": path.text, "upload": name, "offset": offset})
 
 
 async def abandon(system: System, volume_id: str) -> Response:
@@ -92,7 +92,7 @@ async def abandon(system: System, volume_id: str) -> Response:
     path, name = queries.path(), _needed_name()
     await refuse_body()
     await folders.run(volume_id, partial(forget, path=path, name=name))
-    return to_json({"message": "Upload abandoned", "path": str(path), "upload": name})
+    return to_json({"message": "Upload abandoned", "path": path.text, "upload": name})
 
 
 @asynccontextmanager
