@@ -5,6 +5,7 @@ which commits its pending records, and the journal. Containers keep running: the
 """
 
 import gc
+import importlib
 import logging
 import os
 import resource
@@ -66,7 +67,6 @@ from lightd.journal.cursors import SqliteCursorStore
 from lightd.journal.sqlite import SqliteJournal, open_sqlite_journal
 from lightd.leasing import Claims, Leasing
 from lightd.logs.loop_delay import open_delays
-from lightd.panel.connection import Connection
 from lightd.system import System
 
 logger = logging.getLogger(__name__)
@@ -184,12 +184,22 @@ async def open_system(
         nursery.start_soon(Watch(quotas, fleet).run)
         nursery.start_soon(janitor.run)
         nursery.start_soon(trail.keep, lambda: system.config.audit, system.reloaded)
-        nursery.start_soon(Connection(system, SqliteCursorStore(journal), to_adopt(system)).run)
+        nursery.start_soon(_connect_panel, system, SqliteCursorStore(journal))
         try:
             yield system
         finally:
             engine.leave()
             nursery.cancel_scope.cancel()
+
+
+async def _connect_panel(system: System, cursors: SqliteCursorStore) -> None:
+    """Be connected with the panel as the configuration says; the client is loaded when a panel is enabled."""
+    while not system.config.remote.enabled:
+        await system.reloaded.wait()
+    await trio.to_thread.run_sync(importlib.import_module, "lightd.panel.connection")
+    from lightd.panel.connection import Connection  # noqa: PLC0415 - a thread has loaded it
+
+    await Connection(system, cursors, to_adopt(system)).run()
 
 
 async def _monitor(system: System) -> None:

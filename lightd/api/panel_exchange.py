@@ -1,5 +1,7 @@
 """The state of the exchange of configurations."""
 
+from collections.abc import Awaitable, Callable
+
 import attrs
 
 MOST_CONFLICTS = 100
@@ -11,6 +13,10 @@ class Conflict:
 
     internal_id: str | None
     reason: str
+
+
+Adopt = Callable[[object], Awaitable[Conflict | None]]
+"""Creates one container of the panel if it is missing; returns a conflict, or None."""
 
 
 @attrs.define(eq=False)

@@ -11,11 +11,13 @@ in a thread, one such search at a time for all patterns; RE2 releases the interp
 
 import re
 import time
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
-import re2
 import trio
+
+if TYPE_CHECKING:
+    import re2
 
 LONGEST = 1000
 MEMORY = 4 * 1024 * 1024
@@ -107,6 +109,8 @@ def compile_pattern(pattern: str) -> Pattern:
     """
     if len(pattern) > LONGEST:
         raise BadPattern(f"must not be longer than {LONGEST} characters")
+    import re2  # noqa: PLC0415 - 3 MiB, which a node without patterns does not need
+
     try:
         re2.compile(pattern, _options(MEMORY))
         # The ends of a line need no more memory than those of a text, but classes without the newline may.
@@ -138,7 +142,9 @@ def _to_token(token: "re.Match[str]") -> str:
     return found
 
 
-def _options(memory: int, *, never_nl: bool = False) -> re2.Options:
+def _options(memory: int, *, never_nl: bool = False) -> "re2.Options":
+    import re2  # noqa: PLC0415 - as above
+
     options = re2.Options()
     options.max_mem = memory
     options.log_errors = False

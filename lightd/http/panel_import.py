@@ -8,11 +8,10 @@ from actors.kernel.decider import Rejection
 from lightd.api.commands import new_operation_id
 from lightd.api.container_fields import ContainerBody
 from lightd.api.errors import ApiError, not_found
-from lightd.api.panel_exchange import Conflict
+from lightd.api.panel_exchange import Adopt, Conflict
 from lightd.api.specs import to_spec
 from lightd.http.volume_users import with_user
 from lightd.http.wire import read
-from lightd.panel.exchange import Adopt
 from lightd.system import System
 
 OURS_ALONE = frozenset({"install_timeout"})

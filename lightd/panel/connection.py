@@ -14,8 +14,9 @@ from actors.kernel.mailbox import ActorGone, Overloaded
 from actors.kernel.supervisor import open_supervisor
 from actors.remotesync.actor import RemoteSync
 from actors.remotesync.cursors import CursorStore
+from lightd.api.panel_exchange import Adopt
 from lightd.config.sections import Remote
-from lightd.panel.exchange import Adopt, Exchange
+from lightd.panel.exchange import Exchange
 from lightd.panel.http import open_http_panel
 from lightd.system import System
 

@@ -10,7 +10,7 @@
 
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import attrs
 import trio
@@ -21,7 +21,7 @@ from actors.kernel.ephemeral import Wake
 from actors.remotesync.actor import SILENCE, TIMEOUT
 from actors.remotesync.panel import to_pause
 from lightd.api.container_fields import to_request
-from lightd.api.panel_exchange import MOST_CONFLICTS, Conflict, PanelExchange
+from lightd.api.panel_exchange import MOST_CONFLICTS, Adopt, Conflict, PanelExchange
 from lightd.panel.answers import MOST_MARKS, Answer, to_reason, to_seconds
 from lightd.panel.http import LONGEST_DOCUMENT, HttpPanel, PanelUnavailable
 
@@ -32,9 +32,6 @@ MOST_ENTRIES = 2000
 """Containers in the panel's configuration: more than a node runs."""
 LONGEST_REASON = 300  # characters of a conflict: it may name what the panel sent
 PATH = "/config"
-
-Adopt = Callable[[object], Awaitable[Conflict | None]]
-"""Creates one container of the panel if it is missing; returns a conflict, or None."""
 
 Specs = tuple[ContainerSpec, ...]
 
