@@ -20,7 +20,7 @@ import trio
 
 from actors.container import messages
 from actors.container.console.console import Console, Matcher
-from actors.container.console.log import ConsoleLog, MemoryConsoleLog
+from actors.container.console.log import ConsoleLog
 from actors.container.console.log_writer import LogWriter
 from actors.container.console.runs import LiveRun
 from actors.container.decider import DECIDER
@@ -353,13 +353,13 @@ async def open_fleet(
     supervisor: Supervisor,
     compile_pattern: Callable[[str], Matcher],
     clock: Callable[[], float],
-    log: ConsoleLog | None = None,
+    log: ConsoleLog,
 ) -> AsyncIterator[Fleet]:
     """Yield the fleet once every actor has replayed, whether or not the engine can be reached.
 
-    The consoles are copied to ``log``; without one they are kept in memory.
+    The consoles are copied to ``log``.
     """
-    log_writer = LogWriter(log or MemoryConsoleLog(), clock)
+    log_writer = LogWriter(log, clock)
     async with trio.open_nursery() as nursery:
         fleet = Fleet(bus, engine, compile_pattern, clock, supervisor, nursery, log_writer)
         await fleet._start_all()  # noqa: SLF001 - its own tasks, in the scope that owns them

@@ -6,9 +6,7 @@ replaces all earlier ones of its stream. The only writer is the bus, which passe
 time: a batch is one commit, and each append in it is recorded completely or not at all.
 """
 
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from operator import attrgetter
+from collections.abc import Sequence
 from typing import Protocol
 
 import attrs
@@ -129,66 +127,6 @@ class Journal(Protocol):
         """Return the names of the streams that start with ``prefix``, in the order of their first record."""
 
 
-@attrs.define(eq=False)
-class MemoryJournal:
-    """A journal in memory, as long as the process runs."""
-
-    clock: Callable[[], float]
-    records: list[Recorded] = attrs.field(factory=list)
-    _streams: dict[str, list[Recorded]] = attrs.field(factory=dict)
-
-    @property
-    def head(self) -> int:
-        """The position of the last record, 0 if there is none."""
-        return len(self.records)
-
-    async def commit(self, batch: Sequence[Append]) -> Sequence[Outcome]:
-        """Record a batch; see ``Journal.commit``."""
-        at = self.clock()
-        return [self._append(append, at) for append in batch]
-
-    def _append(self, append: Append, at: float) -> Outcome:
-        version = len(self._streams.get(append.stream, ()))
-        if version != append.after:
-            return VersionConflict(append.stream, append.after, version)
-        recorded = tuple(
-            Recorded(self.head + n, append.stream, version + n, at, event, append.cause)
-            for n, event in enumerate(append.events, start=1)
-        )
-        if recorded:
-            self.records.extend(recorded)
-            self._streams.setdefault(append.stream, []).extend(recorded)
-        return recorded
-
-    async def read_stream(
-        self, stream: str, after: int = 0, limit: int = 1000, *, printed: bool = True
-    ) -> Sequence[Recorded]:
-        """Return records of one stream; see ``Journal.read_stream``."""
-        return _page(self._streams.get(stream, []), after, limit, printed=printed)
-
-    async def read_since(
-        self, stream: str, position: int = 0, limit: int = 1000, *, printed: bool = True
-    ) -> Sequence[Recorded]:
-        """Return records of one stream; see ``Journal.read_since``."""
-        records = self._streams.get(stream, [])
-        begin = bisect_right(records, position, key=attrgetter("position"))
-        return _page(records, begin, limit, printed=printed)
-
-    async def read_all(
-        self, after: int = 0, limit: int = 1000, *, printed: bool = True
-    ) -> Sequence[Recorded]:
-        """Return records of all streams; see ``Journal.read_all``."""
-        return _page(self.records, after, limit, printed=printed)
-
-    async def read_caused(self, cause: str) -> Sequence[Recorded]:
-        """Return records of one cause; see ``Journal.read_caused``."""
-        return [record for record in self.records if record.cause == cause][:100]
-
-    async def streams(self, prefix: str) -> Sequence[str]:
-        """Return the streams that start with ``prefix``; see ``Journal.streams``."""
-        return [name for name in self._streams if name.startswith(prefix)]
-
-
 def is_last(page: Sequence[Recorded], limit: int) -> bool:
     """Return whether ``page``, read with ``limit``, ended at the last record."""
     return len(page) < limit and sum(record.size for record in page) < PAGE_BYTES
@@ -198,8 +136,3 @@ def without_output(record: Recorded) -> Recorded:
     """Return ``record`` without the output that its event contains."""
     event = record.event
     return attrs.evolve(record, event=event.unprinted()) if isinstance(event, Printed) else record
-
-
-def _page(records: Sequence[Recorded], begin: int, limit: int, *, printed: bool) -> list[Recorded]:
-    page = records[begin : begin + limit]
-    return list(page) if printed else [without_output(record) for record in page]

@@ -32,20 +32,3 @@ class CursorStore(Protocol):
         What was saved survives the end of the process; a power failure can take back the newest saves, in
         order. Raises ``JournalUnavailable`` if nothing was saved.
         """
-
-
-@attrs.define(eq=False)
-class MemoryCursorStore:
-    """Cursors that are kept as long as the process runs."""
-
-    kept: dict[str, Cursor] = attrs.field(factory=dict)
-
-    async def load(self, name: str) -> Cursor | None:
-        """Return the cursor; see ``CursorStore.load``."""
-        return self.kept.get(name)
-
-    async def save(self, name: str, position: int, changed: Mapping[str, int | None]) -> None:
-        """Set the position and some versions; see ``CursorStore.save``."""
-        before = self.kept.get(name, Cursor(0)).pending
-        pending = {**before, **changed}
-        self.kept[name] = Cursor(position, {key: at for key, at in pending.items() if at is not None})

@@ -13,10 +13,10 @@ from trio_websocket import open_websocket_url
 from actors.kernel.journal import JournalUnavailable
 from lightd import daemon
 from lightd.config import file as config_file
-from lightd.engines.fake import engine as fake
-from lightd.engines.fake.faults import Moment
 from tests.contracts.api_checks import CHECKED
 from tests.support.daemon import USER, Console
+from tests.support.fake_engine import engine as fake
+from tests.support.fake_engine.faults import Moment
 
 TOKEN = "lightd_api_tests_master_token"
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Accept": "Application/vnd.pkglatv1+json"}

@@ -4,10 +4,10 @@ import attrs
 import pytest
 import trio
 
-from lightd.engines.fake import engine
 from lightd.http.panel_import import to_adopt
 from lightd.http.routes import changes
 from tests.api.front import open_api
+from tests.support.fake_engine import engine
 
 STOP = {"type": "command", "value": "stop", "timeout": 5}
 

@@ -5,8 +5,8 @@ import re
 import trio
 
 from actors.container.engine import Sample
-from lightd.engines.fake.container import FakeContainer
-from lightd.engines.fake.faults import Call
+from tests.support.fake_engine.container import FakeContainer
+from tests.support.fake_engine.faults import Call
 
 
 async def messages_until(console, last):

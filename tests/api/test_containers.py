@@ -5,8 +5,8 @@ import re
 import trio
 
 from actors.container.state import Phase
-from lightd.engines.fake import engine
 from tests.api.front import NO_VOLUME, USER, open_api
+from tests.support.fake_engine import engine
 
 
 def take_id(answer):

@@ -7,7 +7,7 @@ import pytest
 
 from lightd import daemon
 from lightd.cli import demo, main
-from lightd.engines.fake import engine as fake
+from tests.support.fake_engine import engine as fake
 
 
 async def server(process, _words):

@@ -9,13 +9,13 @@ from actors.remotesync import panel as remotesync
 from lightd.api import panel_exchange
 from lightd.api.container_fields import ContainerBody, to_request
 from lightd.api.specs import to_spec
-from lightd.engines.fake import engine
 from lightd.http.wire import read
 from lightd.panel import exchange
 from lightd.panel.http import HttpPanel
 from lightd.validation.reading import fields_of
 from tests.api.front import open_api
 from tests.support.doubles.panel import CUT, HANG, NOISE, Answer, behave, open_panel
+from tests.support.fake_engine import engine
 
 BODY = ", ".join(field.key for field in fields_of(ContainerBody))
 

@@ -5,7 +5,7 @@ import re
 import trio
 
 from lightd.access import rates
-from lightd.engines.fake import engine
+from tests.support.fake_engine import engine
 from tests.support.scoped import bearing, mint
 
 STUBBORN = {"command": "ignore-sigterm", "start_pattern": "Ready", "stop": {"timeout": 3000}}

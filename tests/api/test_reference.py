@@ -1,8 +1,8 @@
 """The lines of the reference do what they show, word for word; so does its order."""
 
-from lightd.engines.fake import engine
 from lightd.http.routes.table import SECTIONS
 from tests.api.front import TOKEN
+from tests.support.fake_engine import engine
 from tests.support.page_lines import check_every_line_works
 
 

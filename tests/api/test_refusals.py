@@ -5,10 +5,10 @@ import json
 import trio
 
 from lightd.api.container_fields import ContainerBody
-from lightd.engines.fake import engine
 from lightd.engines.signals import DELIVERED
 from lightd.validation.reading import fields_of
 from tests.api.front import NO_VOLUME
+from tests.support.fake_engine import engine
 
 GOOD = {
     "internal_id": "s1",

@@ -31,15 +31,15 @@ from actors.container.state import Phase
 from actors.kernel.journal import Append
 from lightd import daemon
 from lightd.config.sections import Authorization, Configuration, Docker, Server, Storage
-from lightd.engines.fake import engine as fake
 from lightd.journal.codec import Codec
 from lightd.journal.sqlite import open_sqlite_journal
 from lightd.logs import output
 from tests.bench import process
 from tests.support.daemon import TOKEN
+from tests.support.fake_engine import engine as fake
 
 BEGAN = fake.EPOCH + 1
-FAKES = ("*/lightd/engines/fake/*.py",)
+FAKES = ("*/tests/support/fake_engine/*.py",)
 SETTLED = 0.5
 DELAYS = "delays"
 DOOR = {"open": False, "guarded": True}

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import trio
 
-from actors.container.console.log import LogUnavailable, MemoryConsoleLog, Tail
+from actors.container.console.log import LogUnavailable, Tail
 from lightd.consoles.log import NEW, OLD, DiskConsoleLog
 from tests.contracts import console_log_checks
 from tests.contracts.console_log_checks import Bench, entry
+from tests.support.doubles.memory import MemoryConsoleLog
 
 CHECKS = {name: check for name, check in vars(console_log_checks).items() if name.startswith("check_")}
 BOUND = 10_000

@@ -8,12 +8,13 @@ import pytest
 import trio
 
 from actors.kernel.journal import Append, JournalUnavailable
-from actors.remotesync.cursors import Cursor, MemoryCursorStore
+from actors.remotesync.cursors import Cursor
 from lightd.journal import sqlite
 from lightd.journal.codec import Codec
 from lightd.journal.cursors import SqliteCursorStore
 from tests.contracts import cursor_checks
 from tests.contracts.journal_checks import starts
+from tests.support.doubles.memory import MemoryCursorStore
 
 CHECKS = {name: check for name, check in vars(cursor_checks).items() if name.startswith("check_")}
 

@@ -11,9 +11,9 @@ import trio
 
 from actors.container.spec import ContainerSpec
 from lightd.engines.docker.engine import open_docker_engine
-from lightd.engines.fake.engine import RIG_IMAGE, open_fake_engine
 from tests.contracts import engine_change_checks, engine_checks, engine_console_checks, engine_making_checks
 from tests.rig import engine as rig
+from tests.support.fake_engine.engine import RIG_IMAGE, open_fake_engine
 
 MODULES = (engine_change_checks, engine_checks, engine_console_checks, engine_making_checks)
 CHECKS = {

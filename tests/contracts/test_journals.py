@@ -13,12 +13,13 @@ import pytest
 import trio
 
 from actors.container.events import Exited, StartFailed, StartRequested
-from actors.kernel.journal import Append, CorruptStream, JournalUnavailable, MemoryJournal, is_last
+from actors.kernel.journal import Append, CorruptStream, JournalUnavailable, is_last
 from lightd.journal import sqlite
 from lightd.journal.codec import Codec, Kind
 from lightd.journal.sqlite import open_sqlite_journal
 from tests.contracts import journal_checks
 from tests.contracts.journal_checks import starts
+from tests.support.doubles.memory import MemoryJournal
 
 CHECKS = {name: check for name, check in vars(journal_checks).items() if name.startswith("check_")}
 WRITTEN = {name for name in CHECKS if "cannot_be_written" in name or "no_text" in name}

@@ -12,13 +12,13 @@ import trio
 
 from actors.container import messages
 from actors.container.state import Phase
-from actors.kernel.journal import MemoryJournal
 from lightd.engines.docker import client
 from tests.rig import engine
 from tests.simulated.world import open_daemon
 from tests.support.daemon import USER, inspect, serving, settled
 from tests.support.docker_scene import a_spec, opened
 from tests.support.doubles.engine_proxy import open_engine_proxy
+from tests.support.doubles.memory import MemoryJournal
 from tests.support.page import open_shell
 from tests.support.page_blocks import blocks
 

@@ -10,10 +10,10 @@ from actors.container.fleet import INSPECTIONS
 from actors.container.spec import Limits, PortBinding, StopPolicy
 from actors.container.state import Phase
 from actors.kernel.decider import Rejection
-from actors.kernel.journal import MemoryJournal
-from lightd.engines.fake import engine as fake
-from lightd.engines.fake.faults import Moment
 from tests.simulated.world import a_spec, open_daemon, open_world, virtual_clock
+from tests.support.doubles.memory import MemoryJournal
+from tests.support.fake_engine import engine as fake
+from tests.support.fake_engine.faults import Moment
 
 OLD = PortBinding("0.0.0.0", 25565, "tcp", 25565)
 NEW = attrs.evolve(OLD, port=25566)

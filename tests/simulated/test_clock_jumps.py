@@ -7,14 +7,13 @@ import pytest
 import trio
 
 from actors.container import messages
-from actors.container.console.log import MemoryConsoleLog
 from actors.container.events import Exited, Started
 from actors.container.state import Phase
-from actors.kernel.journal import MemoryJournal
-from lightd.engines.fake import engine as fake
-from lightd.engines.fake.faults import Moment, no_faults
 from tests.simulated import test_crash_anywhere as crashes
 from tests.simulated.world import a_spec, open_daemon, virtual_clock
+from tests.support.doubles.memory import MemoryConsoleLog, MemoryJournal
+from tests.support.fake_engine import engine as fake
+from tests.support.fake_engine.faults import Moment, no_faults
 
 HOUR = 3600.0
 NAP = 0.01

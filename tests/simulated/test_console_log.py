@@ -10,14 +10,15 @@ from trio.testing import wait_all_tasks_blocked
 from actors.container import messages
 from actors.container.console import log_writer
 from actors.container.console.console import Console
-from actors.container.console.log import LogUnavailable, MemoryConsoleLog
+from actors.container.console.log import LogUnavailable
 from actors.container.console.log_writer import FLUSH_INTERVAL, LogWriter
 from actors.container.console.reader import LOST
 from actors.container.events import Started
 from actors.container.state import Phase
 from actors.kernel.ephemeral import Wake
-from lightd.engines.fake import engine as fake
-from tests.simulated.world import FullJournal, MemoryJournal, a_spec, open_daemon, virtual_clock
+from tests.simulated.world import FullJournal, a_spec, open_daemon, virtual_clock
+from tests.support.doubles.memory import MemoryConsoleLog, MemoryJournal
+from tests.support.fake_engine import engine as fake
 
 
 @attrs.define(eq=False)

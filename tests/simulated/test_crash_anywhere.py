@@ -13,10 +13,10 @@ from actors.container import events, messages
 from actors.container.engine import Role
 from actors.container.spec import ContainerSpec, StopPolicy
 from actors.container.state import Phase
-from actors.kernel.journal import MemoryJournal
-from lightd.engines.fake import engine as fake
-from lightd.engines.fake.faults import Moment
 from tests.simulated.world import a_spec, open_daemon, virtual_clock
+from tests.support.doubles.memory import MemoryJournal
+from tests.support.fake_engine import engine as fake
+from tests.support.fake_engine.faults import Moment
 
 SPEC = a_spec(
     startup_command="stdin-echo",

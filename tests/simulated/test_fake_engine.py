@@ -7,8 +7,8 @@ import trio.testing
 
 from actors.container.engine import EngineRefused, EngineUnavailable, Role
 from actors.container.spec import ContainerSpec, PortBinding
-from lightd.engines.fake.engine import RIG_IMAGE, open_fake_engine
-from lightd.engines.fake.faults import Call, Moment
+from tests.support.fake_engine.engine import RIG_IMAGE, open_fake_engine
+from tests.support.fake_engine.faults import Call, Moment
 
 
 def a_spec(internal_id="s1", command="stdin-echo", image=RIG_IMAGE):

@@ -17,10 +17,10 @@ from actors.container.engine import EngineUnavailable, Role
 from actors.container.performer import Performer
 from actors.container.spec import StopPolicy
 from actors.container.state import Phase
-from lightd.engines.fake import engine as fake
-from lightd.engines.fake.faults import Moment
 from tests.simulated.test_fault_schedules import CHANGES, check_truth
 from tests.simulated.world import a_spec, open_world
+from tests.support.fake_engine import engine as fake
+from tests.support.fake_engine.faults import Moment
 
 DEADLINE = 60.0
 """Seconds that the engine's answer is waited for."""

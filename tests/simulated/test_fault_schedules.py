@@ -20,10 +20,10 @@ from actors.container.state import Phase, State
 from actors.kernel.decider import Rejection, replay
 from actors.kernel.journal import JournalUnavailable
 from actors.kernel.mailbox import ActorGone
-from lightd.engines.fake import engine as fake
-from lightd.engines.fake.faults import Moment
 from tests.simulated.world import REST, FullJournal, a_spec, open_daemon, virtual_clock
 from tests.support import soak
+from tests.support.fake_engine import engine as fake
+from tests.support.fake_engine.faults import Moment
 
 SEEDS = soak.times(100)
 

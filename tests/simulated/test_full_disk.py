@@ -11,15 +11,15 @@ import pytest
 import trio
 
 from actors.container import events, messages
-from actors.container.console.log import MemoryConsoleLog
 from actors.container.spec import RestartPolicy
 from actors.container.state import Phase
-from actors.kernel.journal import JournalUnavailable, MemoryJournal
+from actors.kernel.journal import JournalUnavailable
 from actors.kernel.mailbox import ActorGone
-from lightd.engines.fake import engine as fake
 from tests.simulated import test_crash_anywhere as crashes
 from tests.simulated.test_changes import NEW, OLD
 from tests.simulated.world import open_daemon, virtual_clock
+from tests.support.doubles.memory import MemoryConsoleLog, MemoryJournal
+from tests.support.fake_engine import engine as fake
 
 FULL = 60.0  # seconds between the start and the power loss
 SPEC = attrs.evolve(

@@ -11,9 +11,9 @@ from actors.container.events import Deleted, Exited, Follow
 from actors.container.spec import PortBinding, StopPolicy
 from actors.container.state import Exit, Phase
 from actors.kernel.decider import Rejection
-from lightd.engines.fake import engine
-from lightd.engines.fake.faults import Moment
 from tests.simulated.world import a_spec, open_world
+from tests.support.fake_engine import engine
+from tests.support.fake_engine.faults import Moment
 
 SLOW = 30.0
 

@@ -8,8 +8,8 @@ from actors.container import messages
 from actors.container.engine import EngineUnavailable
 from actors.container.state import Phase
 from actors.container.stats_sampler import measure
-from lightd.engines.fake import engine
 from tests.simulated.world import a_spec, open_world
+from tests.support.fake_engine import engine
 
 
 @asynccontextmanager

@@ -17,12 +17,13 @@ from actors.container.fleet import internal_id_of, stream_of
 from actors.container.spec import StopPolicy
 from actors.container.state import Phase
 from actors.kernel.decider import Rejection
-from actors.kernel.journal import JournalUnavailable, MemoryJournal
+from actors.kernel.journal import JournalUnavailable
 from actors.kernel.mailbox import ActorGone
-from lightd.engines.fake import engine as fake
-from lightd.engines.fake.container import FakeAttachment
-from lightd.engines.fake.faults import Moment
 from tests.simulated.world import FullJournal, a_spec, open_daemon, open_world, virtual_clock
+from tests.support.doubles.memory import MemoryJournal
+from tests.support.fake_engine import engine as fake
+from tests.support.fake_engine.container import FakeAttachment
+from tests.support.fake_engine.faults import Moment
 
 NAP = 0.01
 """Between two lives of the daemon."""

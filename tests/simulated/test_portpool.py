@@ -13,16 +13,16 @@ from actors.container.spec import PortBinding
 from actors.container.state import Phase
 from actors.kernel.bus import open_bus
 from actors.kernel.decider import Rejection
-from actors.kernel.journal import MemoryJournal
 from actors.kernel.supervisor import open_supervisor
 from actors.portpool.actor import open_portpool
 from actors.portpool.messages import Add, Lease
 from actors.volumes import messages as volume
 from actors.volumes.actor import open_volumes
-from lightd.engines.fake import engine as fake
 from lightd.engines.patterns import compile_pattern
 from lightd.leasing import Claims, to_key
 from tests.simulated.world import FullJournal, World, a_spec, virtual_clock
+from tests.support.doubles.memory import MemoryConsoleLog, MemoryJournal
+from tests.support.fake_engine import engine as fake
 
 PORT = ("0.0.0.0", 25565, "tcp")
 OTHER = ("0.0.0.0", 25566, "tcp")
@@ -35,7 +35,7 @@ async def open_daemon(journal, engine):
     async with (
         open_bus(journal) as bus,
         open_supervisor() as supervisor,
-        open_fleet(bus, engine, supervisor, compile_pattern, journal.clock) as fleet,
+        open_fleet(bus, engine, supervisor, compile_pattern, journal.clock, MemoryConsoleLog()) as fleet,
     ):
         claims = Claims(fleet)
         pool = await open_portpool(bus, supervisor, claims.at)

@@ -10,16 +10,17 @@ import trio
 from actors.container import events
 from actors.container.fleet import stream_of
 from actors.kernel.bus import Bus, open_bus
-from actors.kernel.journal import Append, JournalUnavailable, MemoryJournal
+from actors.kernel.journal import Append, JournalUnavailable
 from actors.kernel.supervisor import open_supervisor
 from actors.remotesync import checkpoint
 from actors.remotesync.actor import AT_ONCE, HEALTH, NAME, TIMEOUT, RemoteSync
-from actors.remotesync.cursors import Cursor, MemoryCursorStore
+from actors.remotesync.cursors import Cursor
 from actors.remotesync.delivery import DeliveryQueue, read
 from actors.remotesync.panel import Accepted, Later, Refused
 from actors.remotesync.status import RemoteStatus
 from actors.remotesync.updates import Fault, Status
 from tests.simulated.world import a_spec, virtual_clock
+from tests.support.doubles.memory import MemoryCursorStore, MemoryJournal
 from tests.support.doubles.panels import BROKEN, DOWN, FakePanel
 
 CREATED = events.Created(1, a_spec())

@@ -14,12 +14,12 @@ import trio
 from actors.container import events
 from actors.container.fleet import stream_of
 from actors.kernel.bus import open_bus
-from actors.kernel.journal import Append, MemoryJournal
+from actors.kernel.journal import Append
 from actors.remotesync.actor import NAME, RemoteSync
-from actors.remotesync.cursors import MemoryCursorStore
 from actors.remotesync.panel import Accepted, Later
 from actors.remotesync.status import RemoteStatus
 from tests.simulated.world import virtual_clock
+from tests.support.doubles.memory import MemoryCursorStore, MemoryJournal
 from tests.support.doubles.panels import BROKEN, DOWN, FakePanel
 
 SERVERS = 200

@@ -6,9 +6,9 @@ import trio
 from actors.container import events, messages
 from actors.container.spec import RestartPolicy
 from actors.container.state import Phase
-from actors.kernel.journal import MemoryJournal
-from lightd.engines.fake import engine as fake
 from tests.simulated.world import a_spec, open_daemon, open_world, virtual_clock
+from tests.support.doubles.memory import MemoryJournal
+from tests.support.fake_engine import engine as fake
 
 POLICY = RestartPolicy("on-crash", max=3, within=60.0)
 

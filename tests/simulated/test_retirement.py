@@ -6,12 +6,13 @@ from trio.testing import wait_all_tasks_blocked
 
 from actors.container.events import BecameReady, Deleted
 from actors.kernel.bus import open_bus
-from actors.kernel.journal import Append, MemoryJournal
+from actors.kernel.journal import Append
 from actors.kernel.supervisor import open_supervisor
 from actors.tokens.actor import open_tokens
 from actors.tokens.grant import EVERYTHING, Grant
 from actors.tokens.messages import Mint, to_id
 from actors.tokens.retirement import retire
+from tests.support.doubles.memory import MemoryJournal
 
 DIGESTS = [letter * 64 for letter in "abcd"]
 HOUR = 3600.0

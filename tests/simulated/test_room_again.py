@@ -14,7 +14,6 @@ import trio
 from actors.container import messages
 from actors.container.console.console import Console
 from actors.container.console.follower import Follower
-from actors.container.console.log import MemoryConsoleLog
 from actors.container.console.runs import LiveRun
 from actors.container.effects import WatchConsole
 from actors.container.events import Exited, Installed, Started
@@ -22,13 +21,14 @@ from actors.container.operations import Status
 from actors.container.spec import RestartPolicy
 from actors.container.state import Phase
 from actors.kernel.ephemeral import Wake
-from actors.kernel.journal import JournalUnavailable, MemoryJournal
+from actors.kernel.journal import JournalUnavailable
 from actors.kernel.mailbox import ActorGone, Mailbox, Ref
 from lightd.api.operations import Operations
-from lightd.engines.fake import engine as fake
-from lightd.engines.fake.container import FakeContainer
 from lightd.engines.patterns import compile_pattern
 from tests.simulated.world import a_spec, open_daemon, virtual_clock
+from tests.support.doubles.memory import MemoryConsoleLog, MemoryJournal
+from tests.support.fake_engine import engine as fake
+from tests.support.fake_engine.container import FakeContainer
 
 PROGRAMS = {
     "exits": "sleep 1; echo Ready; sleep 3; echo bye",

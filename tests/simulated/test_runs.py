@@ -9,9 +9,10 @@ from actors.container.console.runs import Runs
 from actors.container.events import StartRequested
 from actors.container.fleet import stream_of
 from actors.container.state import Phase, State
-from actors.kernel.journal import Append, MemoryJournal
-from lightd.engines.fake import engine as fake
+from actors.kernel.journal import Append
 from tests.simulated.world import a_spec, open_daemon, virtual_clock
+from tests.support.doubles.memory import MemoryJournal
+from tests.support.fake_engine import engine as fake
 
 STARTING = State(Phase.STARTING, a_spec(), engine_id="a", run=2, previous=100.0)
 LOADING = attrs.evolve(STARTING, phase=Phase.LOADING, started_at=200.0)

@@ -12,11 +12,12 @@ from actors.container.fleet import Fleet, Member, open_fleet, stream_of
 from actors.container.spec import ContainerSpec
 from actors.container.state import Phase, State
 from actors.kernel.bus import Bus, open_bus
-from actors.kernel.journal import Append, JournalUnavailable, MemoryJournal, Outcome
+from actors.kernel.journal import Append, JournalUnavailable, Outcome
 from actors.kernel.supervisor import open_supervisor
-from lightd.engines.fake import engine as fake
 from lightd.engines.patterns import compile_pattern
 from tests.support import builders
+from tests.support.doubles.memory import MemoryConsoleLog, MemoryJournal
+from tests.support.fake_engine import engine as fake
 
 REST = frozenset({Phase.OFFLINE, Phase.RUNNING, Phase.FAILED, Phase.DELETED, Phase.ABSENT})
 
@@ -125,7 +126,9 @@ async def open_daemon(
     async with (
         open_bus(journal) as bus,
         open_supervisor() as supervisor,
-        open_fleet(bus, engine, supervisor, compile_pattern, journal.clock, log) as fleet,
+        open_fleet(
+            bus, engine, supervisor, compile_pattern, journal.clock, log or MemoryConsoleLog()
+        ) as fleet,
     ):
         yield World(journal, engine, bus, fleet)
 

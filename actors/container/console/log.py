@@ -86,65 +86,6 @@ class ConsoleLog(Protocol):
         """Forget every log but those of ``keep``. Raises ``LogUnavailable``."""
 
 
-@attrs.define(eq=False)
-class MemoryConsoleLog:
-    """See ``ConsoleLog``; it outlives what is opened over it, not the process."""
-
-    bound: int = 20_000
-    _entries: dict[str, list[Entry]] = attrs.field(factory=dict)
-
-    async def restore(self, internal_id: str) -> Tail:
-        """See ``ConsoleLog.restore``."""
-        entries = self._entries.get(internal_id)
-        if not entries:
-            return Tail()
-        newest = entries[-1]
-        begins = _last_life(entries)[0].first - 1
-        lines = to_unbroken(self._lines(internal_id))[-TAIL:]
-        return Tail(
-            newest.last,
-            [text for _, text in lines],
-            newest.life,
-            begins,
-            newest.read_at,
-        )
-
-    async def append(self, entries: Sequence[Entry]) -> Mapping[str, str]:
-        """See ``ConsoleLog.append``."""
-        for entry in entries:
-            kept = self._entries.setdefault(entry.internal_id, [])
-            if new := entry.after(kept[-1].last if kept else 0):
-                kept.append(new)
-            while sum(len(each.lines) for each in kept) > self.bound and len(kept) > 1:
-                del kept[0]
-        return {}
-
-    async def read(self, internal_id: str, before: int, limit: int) -> Sequence[Numbered]:
-        """See ``ConsoleLog.read``."""
-        return [line for line in self._lines(internal_id) if line[0] < before][-limit:]
-
-    async def remove(self, internal_id: str) -> None:
-        """See ``ConsoleLog.remove``."""
-        self._entries.pop(internal_id, None)
-
-    async def sweep(self, keep: Collection[str]) -> None:
-        """See ``ConsoleLog.sweep``."""
-        for internal_id in self._entries.keys() - set(keep):
-            del self._entries[internal_id]
-
-    def _lines(self, internal_id: str) -> list[Numbered]:
-        entries = self._entries.get(internal_id, [])
-        return [line for entry in entries for line in enumerate(entry.lines, entry.first)]
-
-
-def _last_life(entries: Sequence[Entry]) -> Sequence[Entry]:
-    """Return the entries of the last life, from its first on."""
-    start = len(entries)
-    while start and entries[start - 1].life == entries[-1].life:
-        start -= 1
-    return entries[start:]
-
-
 def to_unbroken(lines: Sequence[Numbered]) -> Sequence[Numbered]:
     """Return the end of ``lines`` in which no number is missing."""
     start = len(lines) - 1

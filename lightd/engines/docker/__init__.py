@@ -1,1 +1,1 @@
-"""The engines that run containers: Docker, and a fake one in virtual time."""
+"""The engine that runs containers with Docker."""

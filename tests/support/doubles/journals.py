@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import attrs
 import trio
 
-from actors.kernel.journal import Append, JournalUnavailable, MemoryJournal, Outcome
+from actors.kernel.journal import Append, JournalUnavailable, Outcome
+from tests.support.doubles.memory import MemoryJournal
 
 
 @attrs.define(eq=False)

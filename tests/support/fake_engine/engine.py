@@ -1,7 +1,7 @@
 """An engine in Trio's virtual time: deterministic, without threads, sockets or images.
 
 It passes the same contract checks as Docker (``tests/contracts``). Containers run the programs of
-``lightd.engines.fake.programs``.
+``tests.support.fake_engine.programs``.
 
 Faults are scripted in three ways. ``faults`` is awaited before and after each call: it can sleep (delay),
 sleep for ever (hang) or raise; if it raises *after* the call, the call had its effect and the caller does
@@ -26,9 +26,9 @@ import trio
 
 from actors.container import engine
 from actors.container.spec import ContainerSpec, Limits, PortBinding
-from lightd.engines.fake import programs
-from lightd.engines.fake.container import MEMORY, FakeAttachment, FakeContainer, FakeNotices
-from lightd.engines.fake.faults import Call, Faults, Moment, no_faults
+from tests.support.fake_engine import programs
+from tests.support.fake_engine.container import MEMORY, FakeAttachment, FakeContainer, FakeNotices
+from tests.support.fake_engine.faults import Call, Faults, Moment, no_faults
 
 EPOCH: Final = 1_700_000_000.0
 """The engine's clock when it is opened (Unix seconds)."""

@@ -133,7 +133,7 @@ async def stdin_echo(process: Process, _words: Sequence[str]) -> int:
 
 async def line_printer(process: Process, words: Sequence[str]) -> int:
     count, interval = int(_number(words, 0, 0)), _number(words, 1, 1)
-    text = words[2] if len(words) > 2 else "line"  # noqa: PLR2004 - the third word
+    text = words[2] if len(words) > 2 else "line"
     number = 0
     while not count or number < count:
         number += 1

@@ -9,7 +9,7 @@ import trio
 
 from actors.container import engine
 from actors.container.spec import ContainerSpec, Limits
-from lightd.engines.fake import programs
+from tests.support.fake_engine import programs
 
 UNREAD_BOUND: Final = 1024 * 1024
 """Unread bytes of an attached reader after which the program's output blocks, as with Docker."""

@@ -1,1 +1,0 @@
-"""An engine in memory that passes the same contract checks."""
