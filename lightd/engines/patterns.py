@@ -23,6 +23,11 @@ LONGEST = 1000
 MEMORY = 4 * 1024 * 1024
 INSTRUCTIONS = 5000
 """The maximum for a new pattern, compiled; the longest that a person has written had some hundred."""
+ROUGH = 120 * 1024
+"""The memory in which a pattern of that size compiles. RE2 counts the instructions before it optimizes them,
+which takes time that grows with the square of their number: 40 s for ``x{0,1000}`` a hundred times."""
+MOST_CLASSES = 50
+r"""Classes of Unicode (``\p{L}``) in a new pattern; reading one takes a tenth of a millisecond."""
 QUICK = 0.001
 """Seconds that a search on the event loop can take."""
 SLOWEST = 1e-8
@@ -98,6 +103,9 @@ class Pattern:
 
 def check_pattern(pattern: str) -> None:
     """Raise ``BadPattern`` if ``pattern`` is invalid or exceeds the limits for new patterns."""
+    if pattern.count(r"\p") + pattern.count(r"\P") > MOST_CLASSES:
+        raise BadPattern(f"is too complex: it must not have more than {MOST_CLASSES} classes of Unicode")
+    _compile(_short(pattern), _options(ROUGH))
     if compile_pattern(pattern).instructions > INSTRUCTIONS:
         raise BadPattern(f"is too complex: it must not need more than {INSTRUCTIONS} instructions")
 
@@ -107,19 +115,29 @@ def compile_pattern(pattern: str) -> Pattern:
 
     The syntax is that of https://github.com/google/re2/wiki/Syntax.
     """
+    _compile(_short(pattern), _options(MEMORY))
+    # The ends of a line need no more memory than those of a text, but classes without the newline may.
+    return Pattern(_compile(to_lines(pattern), _options(2 * MEMORY, never_nl=True)))
+
+
+def _short(pattern: str) -> str:
     if len(pattern) > LONGEST:
         raise BadPattern(f"must not be longer than {LONGEST} characters")
+    return pattern
+
+
+def _compile(pattern: str, options: Any) -> Any:  # noqa: ANN401 - RE2 has no types
     import re2  # noqa: PLC0415 - 3 MiB, which a node without patterns does not need
 
     try:
-        re2.compile(pattern, _options(MEMORY))
-        # The ends of a line need no more memory than those of a text, but classes without the newline may.
-        compiled = re2.compile(to_lines(pattern).encode(), _options(2 * MEMORY, never_nl=True))
+        return re2.compile(pattern.encode(), options)
     except re2.error as error:
-        raise BadPattern(_reason(error)) from None
+        reason = _reason(error)
     except UnicodeEncodeError:
-        raise BadPattern("must be valid Unicode (contains half a surrogate pair)") from None
-    return Pattern(compiled)
+        reason = "must be valid Unicode (contains half a surrogate pair)"
+    if reason.startswith("pattern too large"):
+        reason = f"is too complex: it must not need more than {INSTRUCTIONS} instructions"
+    raise BadPattern(reason)
 
 
 def to_lines(pattern: str) -> str:

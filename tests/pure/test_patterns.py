@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import time
 
 import pytest
 import re2
@@ -143,6 +144,36 @@ def test_new_pattern_may_not_need_more_than_so_many_instructions():
     assert patterns.compile_pattern(heavy)(b"x")  # what is recorded goes on
     with pytest.raises(BadPattern, match=f"more than {INSTRUCTIONS} instructions"):
         check_pattern(heavy)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "x{0,1000}" * 100,
+        "(?:a|b|c){0,300}" * 50,
+        "[a-z0-9]{0,99}" * 70,
+        "(x{0,30}){0,30}" * 60,
+        r"(?i)" + r"\pL" * 330,
+        r"\p{L}" * 51 + r"\PL",
+    ],
+)
+def test_pattern_that_takes_long_to_compile_is_refused_before_it_has(pattern):
+    """RE2 took 40 seconds for the first one, and a quarter of a second for the fifth."""
+    began = time.thread_time()
+    with pytest.raises(BadPattern, match="too complex"):
+        check_pattern(pattern)
+    assert time.thread_time() - began < 2
+
+
+def test_pattern_of_the_most_instructions_is_accepted_whatever_they_are():
+    for pattern in (
+        "x{1000}x{1000}x{1000}x{900}",
+        "(?:foo|bar|baz|qu*x){480}",
+        "(()|()|x){700}",
+        "(.*foo.*){220}",
+    ):
+        assert INSTRUCTIONS * 0.7 < patterns.compile_pattern(pattern).instructions <= INSTRUCTIONS
+        check_pattern(pattern)
 
 
 def test_usual_pattern_is_quick_with_whatever_is_printed():
