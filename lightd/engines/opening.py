@@ -11,7 +11,6 @@ from lightd.config.sections import Configuration
 from lightd.engines.container_networks import ContainerNetworks
 from lightd.engines.docker.engine import open_docker_engine
 from lightd.engines.docker.policy import Policy
-from lightd.engines.process.host import open_process_engine
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +40,8 @@ def _open_docker(
 def _open_process(
     config: Configuration, _networks: ContainerNetworks, _policy: Policy
 ) -> AbstractAsyncContextManager[Engine]:
+    from lightd.engines.process.host import open_process_engine  # noqa: PLC0415 - few nodes have it
+
     return open_process_engine(state_path=config.storage.base_path / "processes", **_to_place(config))
 
 

@@ -1,18 +1,12 @@
-"""The formats of archives, and how they are opened as streams.
+"""The formats of archives, and the limits of unpacking.
 
 Formats are recognised by the first bytes of an archive, not by its name. ``tar.zst`` needs
 ``compression.zstd`` (Python 3.14) or its backport; without them it is not in ``kinds()``.
 """
 
-import bz2
-import gzip
-import importlib
-import struct
-import tarfile
-import zipfile
-import zlib
-from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import IO, Any, Final, Literal, cast
+from contextlib import suppress
+from importlib.util import find_spec
+from typing import Final, Literal
 
 import attrs
 
@@ -27,27 +21,16 @@ _BEGINNINGS: Final[dict[bytes, Kind]] = {
 }
 
 
-def _find_zstd() -> Any:  # noqa: ANN401 - one of two modules that no checker sees both of
-    """The module for zstd, None if there is none."""
+def _find_zstd() -> str | None:
+    """The name of the module for zstd, None if there is none."""
     for name in ("compression.zstd", "backports.zstd"):
-        with suppress(ModuleNotFoundError):
-            return importlib.import_module(name)
+        with suppress(ModuleNotFoundError):  # its package is not there
+            if find_spec(name):
+                return name
     return None
 
 
-_zstd: Final = _find_zstd()
-
-DAMAGED: Final[tuple[type[Exception], ...]] = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    ValueError,  # also UnicodeError
-    RuntimeError,  # zipfile: encrypted; NotImplementedError: an unsupported compression
-    *([_zstd.ZstdError] if _zstd else []),
-)
-"""What reading a damaged archive raises, besides ``OSError``."""
+ZSTD: Final = _find_zstd()
 
 
 @attrs.frozen
@@ -61,29 +44,15 @@ class Ceilings:
     depth: int = 64
 
 
+CEILINGS: Final = Ceilings()
+
+
 def kinds() -> tuple[Kind, ...]:
     """The formats that can be written and read with this Python."""
     some: tuple[Kind, ...] = ("zip", "tar", "tar.gz", "tar.bz2")
-    return (*some, "tar.zst") if _zstd else some
+    return (*some, "tar.zst") if ZSTD else some
 
 
 def to_kind(beginning: bytes) -> Kind:
     """The format of an archive with these first bytes; unknown ones are taken for a tar."""
     return next((kind for first, kind in _BEGINNINGS.items() if beginning.startswith(first)), "tar")
-
-
-def open_tar_stream(
-    file: IO[bytes], kind: Kind, mode: Literal["rb", "wb"]
-) -> AbstractContextManager[IO[bytes]]:
-    """``file`` with the compression of ``kind`` removed or added; ``file`` itself stays open."""
-    match kind:
-        case "tar.gz":
-            return cast(
-                AbstractContextManager[IO[bytes]], gzip.GzipFile(fileobj=file, mode=mode, compresslevel=6)
-            )
-        case "tar.bz2":
-            return cast(AbstractContextManager[IO[bytes]], bz2.BZ2File(file, mode))
-        case "tar.zst":
-            return cast(AbstractContextManager[IO[bytes]], _zstd.ZstdFile(file, mode))
-        case _:
-            return nullcontext(file)

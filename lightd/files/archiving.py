@@ -23,13 +23,12 @@ import attrs
 import trio
 
 from lightd.files import errors
-from lightd.files.archives import Ceilings, Kind, kinds
+from lightd.files.archives import CEILINGS, Ceilings, Kind, kinds
 from lightd.files.charging import Amount
 from lightd.files.jail import Jail, Owner
 from lightd.files.paths import RelativePath
 from lightd.files.quota.allowance import Allowance, unlimited
 from lightd.files.shares import Turn
-from lightd.files.unpacking import CEILINGS
 
 T = TypeVar("T")
 

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from lightd.files import errors
-from lightd.files.archives import Kind, open_tar_stream
+from lightd.files.archives import Kind
 from lightd.files.charging import PIECE, Charge
+from lightd.files.compression import open_tar_stream
 from lightd.files.deleting import Pace
 from lightd.files.holes import Layout, layout_of
 from lightd.files.jail import FOLDER, Jail, Owner, explained, held, open_contents

@@ -28,11 +28,12 @@ import traceback
 import zipfile
 from contextlib import suppress
 from datetime import datetime
-from typing import IO, Final, cast
+from typing import IO, cast
 
 from lightd.files import errors
-from lightd.files.archives import DAMAGED, Ceilings, open_tar_stream, to_kind
+from lightd.files.archives import CEILINGS, Ceilings, to_kind
 from lightd.files.charging import ENTRY, PIECE
+from lightd.files.compression import DAMAGED, open_tar_stream
 from lightd.files.deleting import Pace, delete_at
 from lightd.files.jail import FOLDER, Jail, Owner, explained, held, make_folder_at, open_contents
 from lightd.files.measuring import check_alone
@@ -40,8 +41,6 @@ from lightd.files.paths import RelativePath, parse_name
 from lightd.files.placing import new_part_name
 from lightd.files.staging import Staging, place
 from lightd.files.tars import Member, open_tar
-
-CEILINGS: Final = Ceilings()
 
 _CONTRADICTIONS = (  # errors of the system for a contradictory archive, for example with files below files
     errno.EEXIST,
