@@ -67,10 +67,10 @@ class Route:
 
     ``path`` is in OpenAPI's notation, ``name`` the operation id. ``permission`` is one of ``REQUIREMENTS``,
     and required for ``subject``. ``handler`` takes the system (for a WebSocket: the sessions) and the
-    parameters in the path. ``parameters`` are names in ``PARAMETERS`` (for a WebSocket: in
-    ``SOCKET_PARAMETERS``); any other query parameter is a 400. ``errors`` are codes in ``error_codes.CODES``,
-    in addition to those of every route. ``curl`` is a working shell line that uses ``call``, ``$url`` and the
-    variables that ``before`` sets.
+    parameters in the path. ``parameters`` are those outside of the path, by their names in ``PARAMETERS``
+    (for a WebSocket: in ``SOCKET_PARAMETERS``); any other query parameter is a 400. ``errors`` are codes in
+    ``error_codes.CODES``, in addition to those of every route. ``curl`` is a working shell line that uses
+    ``call``, ``$url`` and the variables that ``before`` sets.
     """
 
     method: str = attrs.field(validator=attrs.validators.in_(METHODS))
@@ -99,13 +99,13 @@ class Route:
         if self.subject is Node:
             return  # its path can name anything: a token for some containers is refused
         needed, possible = _IN_PATH[self.subject]
-        if not needed <= self.in_path <= needed | possible:
+        if not needed <= set(self.in_path) <= needed | possible:
             raise ValueError(f"{self.method} {self.path} names something else than a {self.subject.__name__}")
 
     @property
-    def in_path(self) -> frozenset[str]:
-        """The names of the parameters in the path."""
-        return frozenset(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
+    def in_path(self) -> tuple[str, ...]:
+        """The names of the parameters in the path, in its order."""
+        return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
 
     @property
     def in_query(self) -> frozenset[str]:

@@ -94,8 +94,8 @@ def _to_operation(section: Section, route: Route) -> dict[str, Any]:
     elif route.any_media_type:
         operation["security"] = [{"token": []}]
     operation["x-needs"] = route.permission
-    if route.parameters:
-        operation["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in route.parameters]
+    if names := (*route.in_path, *route.parameters):
+        operation["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in names]
     if route.body is not None:
         content = {"application/json": {"schema": ref(route.body.cls.__name__)}}
         operation["requestBody"] = {"required": route.body.required, "content": content}

@@ -131,9 +131,6 @@ def _find_job(system: System, volume_id: str, operation_id: str) -> Job:
     return job
 
 
-_VOLUME = ("volume_id",)
-
-
 def _to_pending_schema(text: str) -> Schema:
     return record({"message": message(text), "operation_id": TEXT, "status": message("pending")})
 
@@ -153,7 +150,7 @@ ROUTES = (
         text="The file extension is added to `output_name` if it is missing; without `sources`, all files are packed.",
         curl="call $url/volumes/$volume/compress "
         """-d '{"format":"tar.gz","output_name":"backup","sources":["conf","worlds"]}'""",
-        parameters=(*_VOLUME, "wait"),
+        parameters=("wait",),
         body=Body(file_bodies.CompressBody),
         answer={
             "oneOf": [
@@ -182,7 +179,7 @@ ROUTES = (
         "destination is unchanged. `left_out` is the number of skipped entries: devices, and links that lead out.",
         curl="call $url/volumes/$volume/decompress "
         """-d '{"archive_path":"backup.tar.gz","destination":"restored"}'""",
-        parameters=(*_VOLUME, "wait"),
+        parameters=("wait",),
         body=Body(file_bodies.DecompressBody),
         answer={
             "oneOf": [
@@ -208,7 +205,6 @@ ROUTES = (
         name="list_file_operations",
         summary="List archive operations",
         curl="call $url/volumes/$volume/operations",
-        parameters=_VOLUME,
         answer=record({"operations": many(ref("FileOperation"))}),
         errors=VOLUME,
     ),
@@ -223,7 +219,6 @@ ROUTES = (
         before='packing=$(call "$url/volumes/$volume/compress?wait=0" '
         """-d '{"format":"zip","output_name":"all"}' | """ + _SET + ")",
         curl="call $url/volumes/$volume/operations/$packing",
-        parameters=(*_VOLUME, "operation_id"),
         answer=ref("FileOperation"),
         errors=_OF_ONE,
     ),
@@ -237,7 +232,6 @@ ROUTES = (
         summary="Cancel an archive operation",
         text="The response is sent when it has ended. A finished operation is not changed.",
         curl="call -X DELETE $url/volumes/$volume/operations/$packing",
-        parameters=(*_VOLUME, "operation_id"),
         answer=record({"message": message("Operation ended"), **FILE_OPERATION}),
         errors=(*_OF_ONE, *JSON),
     ),

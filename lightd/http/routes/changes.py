@@ -153,8 +153,6 @@ def to_operation(operation: Operation) -> dict[str, Any]:
     }
 
 
-_ID = ("internal_id",)
-_WAITING = (*_ID, "wait")
 _EDITABLE = words(*EDITABLE)
 
 ROUTES = (
@@ -170,7 +168,6 @@ ROUTES = (
         "fields from the next start; the response says which. Removing a limit takes effect at the next start.",
         curl="call -X PATCH $url/containers/server-001 "
         """-d '{"limits":{"memory":268435456,"cpu":2,"pids":64},"environment":{"MODE":"hard"}}'""",
-        parameters=_ID,
         body=Body(EditBody, required=False, nulls=CLEARABLE),
         answer=record(
             {
@@ -192,7 +189,7 @@ ROUTES = (
         text="Creates a new container from the image; the volume's data and all fields that are not given are kept. "
         "After a failure the old container can still be used.",
         curl="""call "$url/containers/server-001/reinstall?wait=60" -d '{"install_script":"echo new\\n"}'""",
-        parameters=_WAITING,
+        parameters=("wait",),
         body=Body(ReinstallBody, required=False, nulls=frozenset()),
         answer=ref("Accepted"),
         errors=(*CHANGES, *JSON, "port_not_found", "port_in_use"),
@@ -209,7 +206,7 @@ ROUTES = (
         before="""call $url/network/ports -d '{"ip":"127.0.0.1","port":25601}'""",
         curl='call "$url/containers/server-001/rebind-network?wait=60" '
         """-d '{"ports":[{"ip":"127.0.0.1","port":25601,"container_port":25600}]}'""",
-        parameters=_WAITING,
+        parameters=("wait",),
         body=Body(RebindBody, nulls=frozenset()),
         answer=ref("Accepted"),
         errors=(*CHANGES, *JSON, "port_not_found", "port_in_use"),
@@ -226,7 +223,6 @@ ROUTES = (
         before="operation=$(call -X POST $url/containers/server-001/start | "
         'sed \'s/.*"operation_id":"\\([^"]*\\)".*/\\1/\')',
         curl="call $url/operations/$operation",
-        parameters=("operation_id",),
         answer={"oneOf": [ref("Operation"), ref("FileOperation")]},
         errors=("operation_not_found",),
     ),

@@ -182,10 +182,6 @@ def _to_events(found: Sequence[Recorded], since: int, grant: Grant) -> str:
     return to_text({"events": shown, "next": found[-1].position if found else since})
 
 
-_ID = ("internal_id",)
-_WAITING = (*_ID, "wait")
-
-
 def _power(action: str, summary: str, text: str = "") -> Route:
     return Route(
         method="POST",
@@ -197,7 +193,7 @@ def _power(action: str, summary: str, text: str = "") -> Route:
         summary=summary,
         text=text,
         curl=f'call -X POST "$url/containers/server-001/{action}?wait=60"',
-        parameters=_WAITING,
+        parameters=("wait",),
         answer=ref("Accepted"),
         errors=(*CHANGES, *JSON),
     )
@@ -270,7 +266,6 @@ ROUTES = (
         name="show_container",
         summary="Show a container",
         curl="call $url/containers/server-001",
-        parameters=_ID,
         answer=ref("Container"),
         errors=CONTAINER,
     ),
@@ -297,7 +292,7 @@ ROUTES = (
         name="list_events",
         summary="List the events of a container",
         curl='call "$url/containers/server-001/events?since=0&limit=100"',
-        parameters=(*_ID, "since", "limit"),
+        parameters=("since", "limit"),
         answer=record({"events": many(ref("Event")), "next": described(WHOLE, "the next value for `since`")}),
         errors=CONTAINER,
     ),
@@ -311,7 +306,6 @@ ROUTES = (
         summary="Take a container out of quarantine",
         text="409 if it is not in quarantine.",
         curl="call -X POST $url/containers/server-001/revive",
-        parameters=_ID,
         answer=record({"message": message("Container revived"), "internal_id": TEXT}),
         errors=(*CONTAINER, *JSON, "not_quarantined", "too_often"),
     ),
@@ -326,7 +320,7 @@ ROUTES = (
         text="Stops it, removes it from Docker and releases its ports; the volume is kept. The response is sent "
         "when it is deleted, or after one minute or `wait` seconds.",
         curl="call -X DELETE $url/containers/server-001",
-        parameters=_WAITING,
+        parameters=("wait",),
         answer=_DELETED,
         errors=(*ACTS, *JSON, "changing", "engine_unavailable"),
     ),

@@ -77,7 +77,6 @@ def to_disposition(path: RelativePath) -> str:
 
 _BYTES = "application/octet-stream"
 _ANY: Schema = {"type": "string", "format": "binary"}
-_VOLUME = ("volume_id",)
 
 ROUTES = (
     Route(
@@ -89,7 +88,7 @@ ROUTES = (
         name="download_file",
         summary="Download a file, or a range of it",
         curl='call -r 0-99 -o head.bin "$url/volumes/$volume/files/content?path=server.jar"',
-        parameters=(*_VOLUME, "path", "range", "if_match", "if_none_match"),
+        parameters=("path", "range", "if_match", "if_none_match"),
         others=(
             Answer(200, "The bytes.", _BYTES, _ANY, ("ETag", "Last-Modified", "Content-Disposition")),
             Answer(206, "The range.", _BYTES, _ANY, ("ETag", "Content-Range", "Content-Disposition")),

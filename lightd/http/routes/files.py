@@ -125,9 +125,6 @@ def _to_listing(jail: Jail, path: RelativePath, limit: int, cursor: str | None) 
     return f'{{"files":[{files}],"next":{to_text(page.cursor)}}}'
 
 
-_VOLUME = ("volume_id",)
-
-
 def _to_moved_schema(text: str) -> Schema:
     return record({"message": message(text), "source": TEXT, "destination": TEXT})
 
@@ -143,7 +140,6 @@ ROUTES = (
         summary="Write a text file",
         text="Creates parent folders; the file is replaced as a whole or not at all.",
         curl="""call $url/volumes/$volume/files -d '{"path":"conf/motd.txt","content":"Welcome\\n"}'""",
-        parameters=_VOLUME,
         body=Body(file_bodies.FileBody),
         answer=record({"message": message("File written successfully"), "path": TEXT}),
         errors=(*FILES, *JSON),
@@ -158,7 +154,6 @@ ROUTES = (
         summary="Create a folder",
         text="Creates parent folders; succeeds if the folder exists.",
         curl="""call $url/volumes/$volume/folders -d '{"path":"worlds/one"}'""",
-        parameters=_VOLUME,
         body=Body(file_bodies.FolderBody),
         answer=record({"message": message("Folder created successfully"), "path": TEXT}),
         errors=(*FILES, *JSON),
@@ -173,7 +168,7 @@ ROUTES = (
         summary="List a folder",
         text="Folders first, then files, each sorted by name.",
         curl='call "$url/volumes/$volume/files?path=conf&limit=100"',
-        parameters=(*_VOLUME, "folder", "page", "cursor"),
+        parameters=("folder", "page", "cursor"),
         answer=record(
             {"files": many(ref("File")), "next": nullable(described(TEXT, "the cursor of the next page"))}
         ),
@@ -190,7 +185,6 @@ ROUTES = (
         text="409 if the destination exists. Links are copied as links, special files are skipped. "
         "If the client disconnects, the copy is cancelled and removed.",
         curl="""call $url/volumes/$volume/copy -d '{"source":"conf","destination":"conf.old"}'""",
-        parameters=_VOLUME,
         body=Body(file_bodies.FromToBody),
         answer=_to_moved_schema("Copied successfully"),
         errors=(*FILES, *JSON),
@@ -205,7 +199,6 @@ ROUTES = (
         summary="Rename or move a file or a folder",
         text="Creates parent folders; 409 if the destination exists.",
         curl="""call $url/volumes/$volume/rename -d '{"source":"conf.old","destination":"old/conf"}'""",
-        parameters=_VOLUME,
         body=Body(file_bodies.FromToBody),
         answer=_to_moved_schema("Renamed successfully"),
         errors=(*FILES, *JSON),
@@ -220,7 +213,6 @@ ROUTES = (
         summary="Change a file's mode",
         text="`mode` is a string of three octal digits.",
         curl="""call $url/volumes/$volume/chmod -d '{"path":"conf/motd.txt","mode":"600"}'""",
-        parameters=_VOLUME,
         body=Body(file_bodies.ModeBody),
         answer=record({"message": message("Mode changed successfully"), "path": TEXT, "mode": TEXT}),
         errors=(*FILES, *JSON, "invalid_mode"),
@@ -235,7 +227,6 @@ ROUTES = (
         summary="Delete files and folders",
         text="404 if one of them does not exist; then nothing is deleted.",
         curl="""call -X DELETE $url/volumes/$volume/files -d '{"paths":["old","server.jar"]}'""",
-        parameters=_VOLUME,
         body=Body(file_bodies.PathsBody),
         answer=record({"message": message("Files deleted successfully"), "paths": many(TEXT)}),
         errors=(*FILES, *JSON),

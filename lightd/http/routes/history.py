@@ -71,8 +71,6 @@ async def to_older(console: Console, after: int, before: int) -> AsyncGenerator[
         yield frames.to_frame(frames.to_gap(before - after - 1, before))
 
 
-_ID = ("internal_id",)
-
 ROUTES = (
     Route(
         method="GET",
@@ -84,7 +82,7 @@ ROUTES = (
         summary="Show the last lines of a console",
         text="Lines are kept when lightd is restarted and when the container is created again.",
         curl='call "$url/containers/server-001/logs?lines=100"',
-        parameters=(*_ID, "lines"),
+        parameters=("lines",),
         answer=record({"lines": many(record({"line": WHOLE, "text": TEXT}))}),
         errors=CONTAINER,
     ),

@@ -128,7 +128,6 @@ def _to_row(key: Key, entry: Entry) -> dict[str, Any]:
 
 
 _NAME: dict[str, Schema] = {"ip": TEXT, "port": WHOLE, "protocol": PROTOCOL}
-_ONE = ("ip", "port", "protocol")
 _NUMBER = to_schema(bodies.PortNumber)
 
 _BULK: Schema = {
@@ -203,7 +202,7 @@ ROUTES = (
         name="show_port",
         summary="Show a port",
         curl="call $url/network/ports/127.0.0.1/25565",
-        parameters=_ONE,
+        parameters=("protocol",),
         answer=ref("Port"),
         errors=("port_not_found",),
     ),
@@ -216,7 +215,7 @@ ROUTES = (
         name="mark_port",
         summary="Mark a port as in use or free",
         curl="""call -X PUT $url/network/ports/127.0.0.1/25565/use -d '{"in_use":true}'""",
-        parameters=_ONE,
+        parameters=("protocol",),
         body=Body(bodies.PortUseBody),
         answer=record({"message": message("Port usage updated"), **_NAME, "in_use": FLAG}),
         errors=(*JSON, *RECORDS, "port_not_found", "port_in_use"),
@@ -230,7 +229,7 @@ ROUTES = (
         name="delete_port",
         summary="Remove a port from the pool",
         curl="call -X DELETE $url/network/ports/127.0.0.1/25565",
-        parameters=_ONE,
+        parameters=("protocol",),
         answer=record({"message": message("Port deleted from pool")}),
         errors=(*JSON, *RECORDS, "port_not_found", "port_in_use"),
     ),

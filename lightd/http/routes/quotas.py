@@ -65,7 +65,6 @@ ROUTES = (
         name="show_quota",
         summary="Show the maximum and current size of a volume",
         curl="call $url/volumes/$volume/quota",
-        parameters=("volume_id",),
         answer=ref("Quota"),
         errors=(*VOLUME, "file_not_found", "file_not_allowed", "overloaded"),
     ),
@@ -79,7 +78,6 @@ ROUTES = (
         summary="Resize a volume",
         text="Also while its server runs. A size below the current usage is rejected.",
         curl="""call $url/volumes/$volume/resize -d '{"size":2048}'""",
-        parameters=("volume_id",),
         body=Body(file_bodies.SizeBody),
         answer=ref("Quota"),
         errors=(

@@ -209,7 +209,6 @@ ROUTES = (
         text="Its open WebSockets are closed with 4401.",
         before="""old=$(call $url/auth/tokens -d '{"ttl":"5m"}' | sed 's/.*"id":"\\([^"]*\\)".*/\\1/')""",
         curl="call -X DELETE $url/auth/tokens/$old",
-        parameters=("token_id",),
         answer=record({"message": message("Token revoked successfully"), "id": TEXT}),
         errors=(*JSON, *RECORDS, "invalid_id", "token_not_found"),
     ),

@@ -191,7 +191,6 @@ def _to_tags(etags: ETags, header: str) -> frozenset[str] | None:
     return frozenset({ANY} if etags.star_tag else {f'"{tag}"' for tag in etags.as_set(include_weak=weak)})
 
 
-_VOLUME = ("volume_id",)
 _ETAG = described(TEXT, "changes with the contents")
 
 _STORED: Schema = {
@@ -216,7 +215,7 @@ ROUTES = (
         "target when it is complete. For a resumable upload, give it a name (`upload`) and the total size "
         "(`length`); each body is then a part that begins at `offset`, and received parts are kept for 24 hours.",
         curl='head -c 1000 /dev/zero | call -T - "$url/volumes/$volume/files/content?path=server.jar"',
-        parameters=(*_VOLUME, "path", "upload", "offset", "length", "if_match", "if_none_match"),
+        parameters=("path", "upload", "offset", "length", "if_match", "if_none_match"),
         raw_body=True,
         answer=_STORED,
         errors=(*FILES, "invalid_offset", "precondition_failed"),
@@ -233,7 +232,7 @@ ROUTES = (
         before="head -c 400 /dev/zero | call -T - "
         '"$url/volumes/$volume/files/content?path=big.jar&upload=b1&length=1000"',
         curl='call "$url/volumes/$volume/files/upload?path=big.jar&upload=b1"',
-        parameters=(*_VOLUME, "path", "upload_named"),
+        parameters=("path", "upload_named"),
         answer=record({"path": TEXT, "upload": TEXT, "offset": WHOLE}),
         errors=FILES,
     ),
@@ -246,7 +245,7 @@ ROUTES = (
         name="abandon_upload",
         summary="Cancel an upload",
         curl='call -X DELETE "$url/volumes/$volume/files/upload?path=big.jar&upload=b1"',
-        parameters=(*_VOLUME, "path", "upload_named"),
+        parameters=("path", "upload_named"),
         answer=record({"message": message("Upload abandoned"), "path": TEXT, "upload": TEXT}),
         errors=(*FILES, *JSON),
         frees_space=True,
