@@ -12,7 +12,7 @@ from typing import Final
 import attrs
 
 from lightd.audit.entry import INTERRUPTED, Asked, Begun, Ended, Entry, Outcome
-from lightd.journal.tables import Writer, in_transaction
+from lightd.journal.tables import Writer, transaction
 
 AUDIT: Final = """
 CREATE TABLE audit (
@@ -65,12 +65,9 @@ class SqliteAudit:
         def interrupt(connection: sqlite3.Connection) -> int:
             found = connection.execute("SELECT count(*) FROM audit_begun").fetchone()[0]
             if found:
-
-                def work() -> None:
+                with transaction(connection):
                     connection.execute(_INTERRUPT)
                     connection.execute("DELETE FROM audit_begun")
-
-                in_transaction(connection, work, synced=True)
             return int(found)
 
         return await self._writer.between_commits(interrupt)
@@ -80,14 +77,12 @@ class SqliteAudit:
         done = any(not one.outcome.is_refusal for one in ended)
 
         def write(connection: sqlite3.Connection) -> None:
-            def work() -> None:
+            with transaction(connection, synced=done):
                 connection.executemany(_BEGIN, [(one.number, *attrs.astuple(one.asked)) for one in begun])
                 rows = [(*attrs.astuple(one.asked), *attrs.astuple(one.outcome)) for one in ended]
                 connection.executemany(_END, rows)
                 numbers = [(one.number,) for one in ended if one.number is not None]
                 connection.executemany("DELETE FROM audit_begun WHERE number = ?", numbers)
-
-            in_transaction(connection, work, synced=done)
 
         await self._writer.between_commits(write)
 
@@ -104,8 +99,7 @@ class SqliteAudit:
         """Delete the oldest entries; see ``Table.prune``."""
 
         def prune(connection: sqlite3.Connection) -> int:
-            return in_transaction(
-                connection, lambda: connection.execute(_PRUNE, (limit, before, most)).rowcount, synced=False
-            )
+            with transaction(connection, synced=False):
+                return connection.execute(_PRUNE, (limit, before, most)).rowcount
 
         return await self._writer.between_commits(prune)

@@ -18,7 +18,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import attrs
 import trio
@@ -41,7 +41,8 @@ from actors.tokens.condensed import condense as condense_tokens
 from actors.tokens.decider import DECIDER as TOKENS
 from lightd.journal.codec import Codec
 from lightd.journal.reading import BEYOND
-from lightd.journal.tables import in_transaction
+from lightd.journal.sqlite import SqliteJournal
+from lightd.journal.tables import transaction
 
 logger = logging.getLogger(__name__)
 
@@ -80,16 +81,6 @@ _ENDED: Final = """
 """
 
 
-class Store(Protocol):
-    """A journal in SQLite (``SqliteJournal``); both methods raise ``JournalUnavailable``."""
-
-    async def look(self, query: str, *values: str | float) -> list[Any]:
-        """Return the rows of ``query``."""
-
-    async def between_commits(self, work: Callable[[sqlite3.Connection], None]) -> None:
-        """Run ``work(connection)`` between two commits."""
-
-
 @attrs.frozen
 class Condenser:
     """The decider of a stream, and the function that makes a condensed record of a state."""
@@ -116,7 +107,7 @@ def to_condenser(stream: str) -> Condenser | None:
 class Compactor:
     """Compacts the journal of ``bus`` in the background; ``run`` runs until it is cancelled."""
 
-    _store: Store
+    _store: SqliteJournal
     _bus: Bus
     _codec: Codec
     _clock: Callable[[], float]
@@ -187,10 +178,11 @@ class Compactor:
         row = (*self._codec.encode(condenser.condense(view.state, view.created_at)), view.position)
 
         def replace(connection: sqlite3.Connection) -> None:
-            connection.execute(_REPLACE, row)
-            connection.execute(_DROP, (old[-1].stream, view.version))
+            with transaction(connection, synced=False):
+                connection.execute(_REPLACE, row)
+                connection.execute(_DROP, (old[-1].stream, view.version))
 
-        return lambda connection: in_transaction(connection, lambda: replace(connection), synced=False)
+        return replace
 
     async def _drop_texts(self, stream: str) -> bool:
         """Remove printed lines from one step of older exits; return false if none has any."""
@@ -198,7 +190,8 @@ class Compactor:
         changed = await trio.to_thread.run_sync(self._without_texts, rows)
 
         def change(connection: sqlite3.Connection) -> None:
-            in_transaction(connection, lambda: connection.executemany(_CHANGE, changed), synced=False)
+            with transaction(connection, synced=False):
+                connection.executemany(_CHANGE, changed)
 
         if changed:
             await self._store.between_commits(change)
@@ -238,14 +231,12 @@ def forget(connection: sqlite3.Connection, codec: Codec, now: float) -> int:
     rows = connection.execute(_ENDED, (PREFIX, PREFIX + BEYOND, now - FORGOTTEN)).fetchall()
     gone = [(number, name) for number, name, *stored in rows if _is_deletion(codec, *stored)]
 
-    def work() -> None:
-        connection.executemany("DELETE FROM records WHERE stream = ?", [(number,) for number, _ in gone])
-        connection.executemany("DELETE FROM streams WHERE id = ?", [(number,) for number, _ in gone])
-        servers = [(name.removeprefix(PREFIX),) for _, name in gone]
-        connection.executemany("DELETE FROM cursors WHERE stream = ?", servers)
-
     if gone:
-        in_transaction(connection, work, synced=True)
+        with transaction(connection):
+            connection.executemany("DELETE FROM records WHERE stream = ?", [(number,) for number, _ in gone])
+            connection.executemany("DELETE FROM streams WHERE id = ?", [(number,) for number, _ in gone])
+            servers = [(name.removeprefix(PREFIX),) for _, name in gone]
+            connection.executemany("DELETE FROM cursors WHERE stream = ?", servers)
     return len(gone)
 
 

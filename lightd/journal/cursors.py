@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import attrs
 
 from actors.remotesync.cursors import Cursor
-from lightd.journal.tables import Writer, in_transaction
+from lightd.journal.tables import Writer, transaction
 
 CURSORS = """
 CREATE TABLE cursors (
@@ -47,10 +47,8 @@ class SqliteCursorStore:
         gone = [(name, stream) for stream, value in values.items() if value is None]
 
         def save(connection: sqlite3.Connection) -> None:
-            def work() -> None:
+            with transaction(connection, synced=False):
                 connection.executemany("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?)", kept)
                 connection.executemany("DELETE FROM cursors WHERE name = ? AND stream = ?", gone)
-
-            in_transaction(connection, work, synced=False)
 
         await self._writer.between_commits(save)

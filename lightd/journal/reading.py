@@ -41,23 +41,30 @@ BEYOND = "\U0010ffff"  # sorts after all characters of a name
 
 @attrs.define(eq=False)
 class Reader:
-    """Reads through ``_connection``; see ``Journal`` for each method."""
+    """The part of the journal that reads: see ``Journal`` for each method. All raise ``JournalUnavailable``.
+
+    Events that cannot be decoded raise ``CorruptStream``.
+    """
 
     _codec: Codec
     _connection: sqlite3.Connection
-    _reading: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1))
+    _reading: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1), init=False)
 
-    async def read_stream(self, stream: str, after: int, limit: int, *, printed: bool) -> Sequence[Recorded]:
+    async def read_stream(
+        self, stream: str, after: int = 0, limit: int = 1000, *, printed: bool = True
+    ) -> Sequence[Recorded]:
         """Return a page of one stream, after a version."""
         return await self._read(_READ_STREAM, (stream, after, limit), printed=printed)
 
     async def read_since(
-        self, stream: str, position: int, limit: int, *, printed: bool
+        self, stream: str, position: int = 0, limit: int = 1000, *, printed: bool = True
     ) -> Sequence[Recorded]:
         """Return a page of one stream, after a position."""
         return await self._read(_READ_SINCE, (stream, position, limit), printed=printed)
 
-    async def read_all(self, after: int, limit: int, *, printed: bool) -> Sequence[Recorded]:
+    async def read_all(
+        self, after: int = 0, limit: int = 1000, *, printed: bool = True
+    ) -> Sequence[Recorded]:
         """Return a page of all streams, after a position."""
         return await self._read(_READ_ALL, (after, limit), printed=printed)
 
@@ -67,10 +74,10 @@ class Reader:
 
     async def streams(self, prefix: str) -> Sequence[str]:
         """Return the names of streams with a prefix."""
-        return [name for (name,) in await self.look(_STREAMS, (prefix, prefix + BEYOND))]
+        return [name for (name,) in await self.look(_STREAMS, prefix, prefix + BEYOND)]
 
-    async def look(self, query: str, values: tuple[str | float, ...]) -> list[Any]:
-        """Return the rows of ``query``."""
+    async def look(self, query: str, *values: str | float) -> list[Any]:
+        """Return the rows of ``query``; does not wait for commits."""
         return await trio.to_thread.run_sync(self._select, query, values, limiter=self._reading)
 
     async def _read(self, query: str, values: tuple[str | int, ...], *, printed: bool) -> list[Recorded]:

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import attrs
 import trio
@@ -34,6 +34,7 @@ from actors.kernel.journal import (
 from lightd.journal.codec import Codec
 from lightd.journal.migrations import MIGRATIONS
 from lightd.journal.reading import Reader, reporting
+from lightd.journal.tables import transaction
 
 SCHEMA: Final = 5
 
@@ -66,14 +67,12 @@ class JournalBroken(JournalRefused):
 
 
 @attrs.define(eq=False)
-class SqliteJournal:
+class SqliteJournal(Reader):
     """A ``Journal`` in a database file. Created by ``open_sqlite_journal``."""
 
     _path: Path
-    _codec: Codec
     _clock: Callable[[], float]
     _writer: sqlite3.Connection
-    _reader: Reader
     _inode: int
     _head: int
     _writing: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(1))
@@ -89,36 +88,6 @@ class SqliteJournal:
         A cancellation before the commit began has an effect; after that it waits for the commit.
         """
         return await trio.to_thread.run_sync(self._commit, batch, limiter=self._writing)
-
-    async def read_stream(
-        self, stream: str, after: int = 0, limit: int = 1000, *, printed: bool = True
-    ) -> Sequence[Recorded]:
-        """Return records of one stream; see ``Journal.read_stream``. Raises ``CorruptStream``."""
-        return await self._reader.read_stream(stream, after, limit, printed=printed)
-
-    async def read_since(
-        self, stream: str, position: int = 0, limit: int = 1000, *, printed: bool = True
-    ) -> Sequence[Recorded]:
-        """Return records of one stream; see ``Journal.read_since``. Raises ``CorruptStream``."""
-        return await self._reader.read_since(stream, position, limit, printed=printed)
-
-    async def read_all(
-        self, after: int = 0, limit: int = 1000, *, printed: bool = True
-    ) -> Sequence[Recorded]:
-        """Return records of all streams; see ``Journal.read_all``. Raises ``CorruptStream``."""
-        return await self._reader.read_all(after, limit, printed=printed)
-
-    async def read_caused(self, cause: str) -> Sequence[Recorded]:
-        """Return records of one cause; see ``Journal.read_caused``. Raises ``CorruptStream``."""
-        return await self._reader.read_caused(cause)
-
-    async def streams(self, prefix: str) -> Sequence[str]:
-        """Return the streams that start with ``prefix``; see ``Journal.streams``."""
-        return await self._reader.streams(prefix)
-
-    async def look(self, query: str, *values: str | float) -> list[Any]:
-        """Return the rows of ``query``; does not wait for commits. Raises ``JournalUnavailable``."""
-        return await self._reader.look(query, values)
 
     async def between_commits(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Return ``work(connection)``, run between two commits; it must leave no transaction open.
@@ -139,14 +108,12 @@ class SqliteJournal:
         outcomes: list[Outcome] = []
         with reporting("write"):
             self._check_present()
-            with _rolled_back_on_error(self._writer):
-                self._writer.execute("BEGIN IMMEDIATE")
+            with transaction(self._writer):
                 for append in batch:
                     outcome = self._append(append, head, at)
                     if not isinstance(outcome, Exception):
                         head += len(outcome)
                     outcomes.append(outcome)
-                self._writer.execute("COMMIT")
         self._head = head
         return outcomes
 
@@ -217,7 +184,7 @@ def _open(stack: ExitStack, path: Path, codec: Codec, clock: Callable[[], float]
         head = writer.execute("SELECT coalesce(max(position), 0) FROM records").fetchone()[0]
         reader = stack.enter_context(closing(_connect(path)))
         reader.execute("PRAGMA query_only = ON")
-    return SqliteJournal(path, codec, clock, writer, Reader(codec, reader), inode, head)
+    return SqliteJournal(codec, reader, path, clock, writer, inode, head)
 
 
 @contextmanager
@@ -298,18 +265,12 @@ def _migrate(writer: sqlite3.Connection, schema: int) -> None:
         schema = 1  # that of the file
     steps += [MIGRATIONS[number] for number in range(schema, SCHEMA)]
     if steps:
-        with _rolled_back_on_error(writer):
-            script = ["BEGIN IMMEDIATE;", *steps, f"PRAGMA user_version = {SCHEMA};", "COMMIT;"]
+        script = ["BEGIN IMMEDIATE;", *steps, f"PRAGMA user_version = {SCHEMA};", "COMMIT;"]
+        try:
             writer.executescript("\n".join(script))
-
-
-@contextmanager
-def _rolled_back_on_error(writer: sqlite3.Connection) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        if writer.in_transaction:  # SQLite rolls back by itself after some errors
-            writer.execute("ROLLBACK")
+        finally:
+            if writer.in_transaction:
+                writer.execute("ROLLBACK")
 
 
 @contextmanager

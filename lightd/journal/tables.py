@@ -1,7 +1,8 @@
 """Tables in the journal's file that are not part of the journal: cursors and the audit."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -14,17 +15,17 @@ class Writer(Protocol):
         """Return ``work(connection)``, run between two commits. Raises ``JournalUnavailable``."""
 
 
-def in_transaction(connection: sqlite3.Connection, work: Callable[[], T], *, synced: bool) -> T:
-    """Run ``work`` in one transaction and return its result; ``synced``: the data is on disk then."""
+@contextmanager
+def transaction(connection: sqlite3.Connection, *, synced: bool = True) -> Iterator[None]:
+    """Run the block in one transaction; it is on disk after the block if ``synced``."""
     if not synced:
         connection.execute("PRAGMA synchronous = NORMAL")
     try:
         connection.execute("BEGIN IMMEDIATE")
-        result = work()
+        yield
         connection.execute("COMMIT")
     finally:
-        if connection.in_transaction:
+        if connection.in_transaction:  # SQLite rolls back by itself after some errors
             connection.execute("ROLLBACK")
         if not synced:
             connection.execute("PRAGMA synchronous = FULL")
-    return result
