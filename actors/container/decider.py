@@ -97,7 +97,8 @@ def _phase_effects(state: State) -> frozenset[effects.Effect]:
         case Phase.ABSENT | Phase.OFFLINE | Phase.DELETED:
             return frozenset()
         case Phase.PULLING:
-            return frozenset({effects.EnsureImage(state.attempt, state.known_spec.image)})
+            spec = state.known_spec
+            return frozenset({effects.EnsureImage(state.attempt, spec.image, spec.pull)})
         case Phase.SCRIPTING:
             return frozenset(
                 {
@@ -129,7 +130,8 @@ def _change_effects(state: State, change: Change) -> frozenset[effects.Effect]:
             }
         )
     if change.engine_id is None:
-        return frozenset({effects.BuildCandidate(change.attempt, change.installation, change.spec, ())})
+        pull = "missing" if change.spec.pull == "always" else change.spec.pull  # it was pulled before
+        return frozenset({effects.BuildCandidate(change.attempt, change.installation, change.spec, (), pull)})
     return frozenset({effects.ReplaceInEngine(change.attempt, change.spec.internal_id, change.engine_id)})
 
 
@@ -147,9 +149,9 @@ def _effects_beside(state: State) -> frozenset[effects.Effect]:
 
 def _to_preparation(state: State, change: Change) -> effects.Effect:
     if change.kind is Kind.REINSTALL:
-        return effects.EnsureImage(change.attempt, change.spec.image)
+        return effects.EnsureImage(change.attempt, change.spec.image, change.spec.pull)
     fresh = tuple(port for port in change.spec.ports if not any(map(port.collides, state.known_spec.ports)))
-    return effects.BuildCandidate(change.attempt, change.installation, change.spec, fresh)
+    return effects.BuildCandidate(change.attempt, change.installation, change.spec, fresh, change.spec.pull)
 
 
 def _process_effects(state: State, phase: _InRun) -> frozenset[effects.Effect]:

@@ -2,8 +2,11 @@
 
 ``stop`` and ``restart_policy`` take effect at once: a restart that is due is cancelled if the new policy is
 ``never``. New limits are applied to the running container; if the engine refuses them, the previous ones
-stay. The command, the environment, a read-only root file system and the removal of a limit need a new
-container, which the next start creates. A new start pattern is used from the next start on.
+stay. The command, the environment, the image, a read-only root file system and the removal of a limit need a
+new container, which the next start creates; the install script is not run, and the volume is kept. If its
+image can't be pulled, that start fails, and the old container remains in the engine until the new one is
+created: a start after the image was changed back uses it again. A new start pattern is used from the next
+start on, and a new pull policy from the next creation of a container on.
 """
 
 import attrs
@@ -19,6 +22,9 @@ def edit(state: State, command: messages.Edit) -> Events:
     check_unchanging(state)
     old = state.known_spec
     pattern = old.start_pattern if command.start_pattern is None else command.start_pattern or None
+    pull = command.pull or old.pull
+    moved = pull == "always" and not state.outdated  # the name may lead to another image by now
+    same = command.image == old.image and not moved
     edited = events.Edited(
         startup_command=command.startup_command or old.startup_command,
         start_pattern=pattern,
@@ -27,8 +33,10 @@ def edit(state: State, command: messages.Edit) -> Events:
         restart_policy=command.restart_policy or old.restart_policy,
         limits=command.limits or old.limits,
         read_only=old.read_only if command.read_only is None else command.read_only,
+        image=None if same else command.image,
+        pull=None if pull == old.pull else pull,
     )
-    if _to_spec(old, edited) == old:
+    if edited.image is None and _to_spec(old, edited) == old:
         return ()
     if state.phase is Phase.WAITING and edited.restart_policy.mode == "never":
         return (edited, events.RestartCalledOff(state.run))
@@ -45,6 +53,8 @@ def _to_spec(spec: ContainerSpec, event: events.Edited) -> ContainerSpec:
         restart_policy=event.restart_policy,
         limits=event.limits,
         read_only=event.read_only,
+        image=event.image or spec.image,
+        pull=event.pull or spec.pull,
     )
 
 
@@ -59,7 +69,7 @@ def apply(state: State, event: events.Edited) -> State:
     return attrs.evolve(
         state,
         spec=spec,
-        outdated=state.outdated or lifted or rewritten,
+        outdated=state.outdated or lifted or rewritten or event.image is not None,
         limits_before=old.limits if limited else None,
     )
 

@@ -11,10 +11,11 @@ from actors.container.spec import ContainerSpec, Limits, PortBinding, StopPolicy
 
 @attrs.frozen
 class EnsureImage:
-    """Pull the image if it is missing; ends in ``ImageReported``."""
+    """Pull the image as ``pull`` says; ends in ``ImageReported``."""
 
     attempt: int
     image: str
+    pull: str
 
 
 @attrs.frozen
@@ -55,13 +56,14 @@ class BuildCandidate:
     """Create the new container beside the old one; ends in ``CandidateReported``.
 
     ``installation`` is the attempt that its volume was installed in, ``fresh`` are the ports that the old
-    one does not have.
+    one does not have. The image is pulled as ``pull`` says.
     """
 
     attempt: int
     installation: int
     spec: ContainerSpec
     fresh: tuple[PortBinding, ...]
+    pull: str
 
 
 @attrs.frozen

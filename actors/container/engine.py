@@ -137,11 +137,11 @@ class Attachment(Protocol):
 class Engine(Protocol):
     """Runs containers. ``engine_id`` is the engine's own name of one, never used for another."""
 
-    async def ensure_image(self, image: str, progress: Callable[[str], None]) -> None:
-        """Pull ``image`` if it is missing.
+    async def ensure_image(self, image: str, pull: str, progress: Callable[[str], None]) -> None:
+        """Pull ``image``: if it is ``missing``, ``always``, or ``never``, as ``pull`` says.
 
         ``progress`` is called with lines to show, at most a few a second. Raises ``EngineRefused`` if the
-        image does not exist.
+        image can't be pulled, or is missing and must not be pulled.
         """
 
     async def create_installer(self, spec: ContainerSpec, attempt: int) -> str:
@@ -153,8 +153,9 @@ class Engine(Protocol):
     async def create_server(self, spec: ContainerSpec, attempt: int) -> str:
         """Create the container of the server without starting it; return its engine id.
 
-        The files that it starts from are written first. An existing one of the same spec and attempt is
-        reused; any other is removed and created again. Raises ``EngineRefused`` if it can't be created.
+        The files that it starts from are written first. An existing one is reused if it was created from the
+        same spec, in the same attempt and from the image that has the name now; any other is removed and
+        created again. Raises ``EngineRefused`` if it can't be created.
         """
 
     async def create_candidate(self, spec: ContainerSpec, attempt: int, fresh: Sequence[PortBinding]) -> str:

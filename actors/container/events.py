@@ -37,7 +37,7 @@ class ImageEnsured:
 
 @attrs.frozen
 class ScriptFinished:
-    """The install script succeeded."""
+    """The install script succeeded, or none is run."""
 
     attempt: int
 
@@ -192,20 +192,27 @@ class Vanished:
 
 @attrs.frozen
 class InstallationRepeated:
-    """An installation that had failed began again."""
+    """An installation that had failed began again; without ``run_script`` the install script is not run."""
 
     attempt: int
     image: str
     install_script: str | None
+    run_script: bool = True
+    pull: str = "missing"
 
 
 @attrs.frozen
 class ReinstallRequested:
-    """A reinstallation was requested; the volume is kept."""
+    """A reinstallation was requested; the volume is kept.
+
+    Without ``run_script`` the install script is not run.
+    """
 
     attempt: int
     image: str
     install_script: str | None
+    run_script: bool = True
+    pull: str = "missing"
 
 
 @attrs.frozen
@@ -225,14 +232,14 @@ class NewImageEnsured:
 
 @attrs.frozen
 class ReinstallBegan:
-    """The process is down, and the install script runs again."""
+    """The process is down, and the install script runs if it is to be run."""
 
     attempt: int
 
 
 @attrs.frozen
 class NewScriptFinished:
-    """The install script of the reinstallation succeeded."""
+    """The install script of the reinstallation succeeded, or none is run."""
 
     attempt: int
 
@@ -290,7 +297,11 @@ class ChangeAbandoned:
 
 @attrs.frozen
 class Edited:
-    """The settings were changed; those that need a new process or container take effect at the next start."""
+    """The settings were changed; those that need a new process or container take effect at the next start.
+
+    ``image`` is the image that the next start creates a container from, None if the image was not changed;
+    ``pull`` is the new pull policy, None if it was not changed.
+    """
 
     startup_command: str
     start_pattern: str | None
@@ -299,6 +310,8 @@ class Edited:
     restart_policy: RestartPolicy
     limits: Limits
     read_only: bool | None = None
+    image: str | None = None
+    pull: str | None = None
 
 
 @attrs.frozen

@@ -83,11 +83,12 @@ def locate(state: State, event: events.Event, position: int) -> State:
 def _evolve_change(state: State, phase: Phase, event: events.Changed) -> State:
     match event:
         case events.InstallationRepeated():
-            spec = attrs.evolve(state.known_spec, image=event.image, install_script=event.install_script)
-            return _begin(state, phase, event.attempt, spec)
+            again = _begin(state, phase, event.attempt, _to_reinstalled(state, event))
+            return attrs.evolve(again, run_script=event.run_script)
         case events.ReinstallRequested():
-            spec = attrs.evolve(state.known_spec, image=event.image, install_script=event.install_script)
-            return _plan(state, phase, Change(Kind.REINSTALL, event.attempt, event.attempt, spec))
+            spec, attempt = _to_reinstalled(state, event), event.attempt
+            change = Change(Kind.REINSTALL, attempt, attempt, spec, run_script=event.run_script)
+            return _plan(state, phase, change)
         case events.RebindRequested():
             spec = attrs.evolve(state.known_spec, ports=event.ports)
             return _plan(state, phase, Change(Kind.REBIND, event.attempt, state.attempt, spec))
@@ -109,6 +110,14 @@ def _evolve_change(state: State, phase: Phase, event: events.Changed) -> State:
         case events.ChangeFailed() | events.ChangeAbandoned():
             return attrs.evolve(state, phase=phase, change=None, discarded=event.attempt, error=event.reason)
     assert_never(event)
+
+
+def _to_reinstalled(
+    state: State, event: events.InstallationRepeated | events.ReinstallRequested
+) -> ContainerSpec:
+    return attrs.evolve(
+        state.known_spec, image=event.image, install_script=event.install_script, pull=event.pull
+    )
 
 
 def _begin(state: State, phase: Phase, attempt: int, spec: ContainerSpec) -> State:

@@ -40,10 +40,15 @@ class Restart:
 
 @attrs.frozen
 class Reinstall:
-    """Install the container again, from another image or with another script if they are given."""
+    """Install the container again, with another image, script or pull policy if they are given.
+
+    Without ``run_script`` the install script is not run.
+    """
 
     image: str | None = None
     install_script: str | None = None
+    run_script: bool = True
+    pull: str | None = None
 
 
 @attrs.frozen
@@ -64,6 +69,8 @@ class Edit:
     restart_policy: RestartPolicy | None = None
     limits: Limits | None = None
     read_only: bool | None = None
+    image: str | None = None
+    pull: str | None = None
 
 
 @attrs.frozen

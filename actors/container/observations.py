@@ -23,7 +23,7 @@ def image(state: State, report: messages.ImageReported) -> Events:
     if report.error is not None:
         return (events.InstallationFailed(state.attempt, "failed", report.error),)
     ensured = events.ImageEnsured(state.attempt)
-    if state.known_spec.install_script is None:
+    if state.known_spec.install_script is None or not state.run_script:
         return (ensured, events.ScriptFinished(state.attempt))
     return (ensured,)
 

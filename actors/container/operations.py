@@ -32,7 +32,8 @@ class Status(Enum):
 class Operation:
     """One thing that was asked for. Times are Unix seconds; ``error`` says why it failed or was cancelled.
 
-    ``run`` and ``attempt`` are those that it is about, None where it is about none.
+    ``run`` and ``attempt`` are those that it is about, None where it is about none. ``run_script`` is whether
+    a reinstallation runs an install script, None for any other operation.
     """
 
     operation_id: str
@@ -44,6 +45,7 @@ class Operation:
     finished_at: float | None = None
     run: int | None = None
     attempt: int | None = None
+    run_script: bool | None = None
 
     @property
     def settled(self) -> bool:
@@ -78,12 +80,10 @@ def _to_resumed(records: Sequence[Recorded]) -> int | None:
 def _after_own(operation: Operation, record: Recorded) -> Operation:
     """Return the operation after a record of its own: what it waits for, or that it is done."""
     match record.event:
-        case (
-            events.Created(attempt=attempt)
-            | events.InstallationRepeated(attempt=attempt)
-            | events.ReinstallRequested(attempt=attempt)
-            | events.RebindRequested(attempt=attempt)
-        ):
+        case events.InstallationRepeated() | events.ReinstallRequested():
+            script = record.event.run_script and record.event.install_script is not None
+            return attrs.evolve(operation, attempt=record.event.attempt, run_script=script)
+        case events.Created(attempt=attempt) | events.RebindRequested(attempt=attempt):
             return attrs.evolve(operation, attempt=attempt)
         case events.StartRequested(run=run):
             return attrs.evolve(operation, run=run)

@@ -123,10 +123,13 @@ class Performer:
 
     async def _ensure_image(self, effect: effects.EnsureImage) -> messages.Message:
         try:
-            await self._persist(lambda: self.engine.ensure_image(effect.image, self.console.say))
+            await self._persist(lambda: self._ensure(effect.image, effect.pull))
         except EngineRefused as refusal:
             return messages.ImageReported(effect.attempt, str(refusal))
         return messages.ImageReported(effect.attempt)
+
+    async def _ensure(self, image: str, pull: str) -> None:
+        await self.engine.ensure_image(image, pull, self.console.say)
 
     async def _run_install_script(self, effect: effects.RunInstallScript) -> messages.Message:
         try:
@@ -176,7 +179,7 @@ class Performer:
     async def _create(self, effect: effects.CreateInEngine) -> messages.Message:
         async def create() -> str:
             if effect.ensure_image:
-                await self.engine.ensure_image(effect.spec.image, self.console.say)
+                await self._ensure(effect.spec.image, effect.spec.pull)
             async with self.changing:
                 if effect.spec.install_script is not None:
                     await self.engine.remove(self.internal_id, Role.INSTALLER)
@@ -207,7 +210,7 @@ class Performer:
 
     async def _build_candidate(self, effect: effects.BuildCandidate) -> messages.Message:
         async def build() -> str:
-            await self.engine.ensure_image(effect.spec.image, self.console.say)
+            await self._ensure(effect.spec.image, effect.pull)
             async with self.changing:
                 await self.engine.remove(self.internal_id, Role.INSTALLER)
                 return await self.engine.create_candidate(effect.spec, effect.installation, effect.fresh)

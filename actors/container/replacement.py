@@ -5,7 +5,7 @@ The order of steps, in which a failure never loses the server:
 1. The request is recorded; the process runs on. The new image is pulled, or the new container is created
    beside the old one. A missing image, registry or port fails here.
 2. Only when that is done the process is asked to end; a process that is down stays down.
-3. A reinstallation now runs its script and creates the new container.
+3. A reinstallation now runs its script, unless it is not to be run, and creates the new container.
 4. The new container replaces the old one and takes its name; ports that are no longer used are released.
 
 Until step 4 the old container is in use, and a failure leaves it as it was. ``stop`` and ``kill`` cancel a
@@ -28,9 +28,8 @@ def reinstall(state: State, command: messages.Reinstall) -> Events:
     spec = state.known_spec
     image = spec.image if command.image is None else command.image
     script = spec.install_script if command.install_script is None else command.install_script
-    if state.phase is Phase.FAILED:
-        return (events.InstallationRepeated(state.attempts + 1, image, script),)
-    return (events.ReinstallRequested(state.attempts + 1, image, script),)
+    event = events.InstallationRepeated if state.phase is Phase.FAILED else events.ReinstallRequested
+    return (event(state.attempts + 1, image, script, command.run_script, command.pull or spec.pull),)
 
 
 def rebind(state: State, command: messages.Rebind) -> Events:
@@ -166,7 +165,7 @@ def proceed(state: State) -> Events:
     match state.phase:
         case Phase.OFFLINE | Phase.WAITING if change.kind is Kind.REBIND:
             return (events.ReplacementBegan(change.attempt),)
-        case Phase.OFFLINE | Phase.WAITING if change.spec.install_script is None:
+        case Phase.OFFLINE | Phase.WAITING if change.spec.install_script is None or not change.run_script:
             return (events.ReinstallBegan(change.attempt), events.NewScriptFinished(change.attempt))
         case Phase.OFFLINE | Phase.WAITING:
             return (events.ReinstallBegan(change.attempt),)

@@ -71,7 +71,8 @@ class ContainerSpec:
 
     ``environment`` holds name and value pairs, ``user`` is a numeric ``uid:gid``. ``install_timeout`` is the
     time limit of the install script in seconds. With ``read_only`` the server can write only to its volume;
-    None is the engine's default.
+    None is the engine's default. ``pull`` says whether its image is pulled before a container is created from
+    it: ``missing``, ``always`` or ``never``.
     """
 
     internal_id: str
@@ -90,3 +91,4 @@ class ContainerSpec:
     restart_policy: RestartPolicy = RestartPolicy()
     install_timeout: float = 3600.0
     read_only: bool | None = None
+    pull: str = "missing"

@@ -130,7 +130,8 @@ class Change:
     """The replacement of a container by one with ``spec``.
 
     ``installation`` is the attempt in which its volume is installed. ``image_ensured`` and ``engine_id`` are
-    its progress; with ``resume`` the process is started afterwards.
+    its progress; with ``resume`` the process is started afterwards. Without ``run_script`` a reinstallation
+    does not run the install script.
     """
 
     kind: Kind
@@ -140,6 +141,7 @@ class Change:
     image_ensured: bool = False
     engine_id: str | None = None
     resume: bool = False
+    run_script: bool = True
 
     @property
     def prepared(self) -> bool:
@@ -154,6 +156,7 @@ class State:
     ``attempt`` is the last installation, ``attempts`` the last number given to an installation or a change;
     ``discarded`` is a failed or cancelled change that may have left something in the engine. ``pattern`` is
     the start pattern of this run. ``restarts`` are the times of the crashes in a row that led to a restart.
+    ``run_script`` is false while an installation is repeated without its install script.
     ``outdated`` is true if the engine's container must be created again for an edit; ``limits_before`` are
     the limits in effect until the new ones are applied. ``ended`` is the position at which the previous
     container of the same id was deleted, 0 if there was none.
@@ -178,6 +181,7 @@ class State:
     outdated: bool = False
     limits_before: Limits | None = None
     ended: int = 0
+    run_script: bool = True
 
     @property
     def known_spec(self) -> ContainerSpec:

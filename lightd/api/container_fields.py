@@ -146,6 +146,7 @@ _MOUNT: Final = {
 }
 _MOUNTS: Final = {"type": "object", "additionalProperties": {"oneOf": [{"type": "string"}, _MOUNT]}}
 _ROOT: Final = "whether it can write in its volume only; null: as `docker.read_only` of the configuration"
+_PULL: Final = "whether the image is pulled before a container is created from it"
 
 
 @attrs.frozen
@@ -153,7 +154,7 @@ class ContainerBody:
     """A new container."""
 
     internal_id: Annotated[InternalId, ContainerField(example="server-001")]
-    image: Annotated[Image, ContainerField()]
+    image: Annotated[Image, ContainerField(edit=Edit.AT_NEXT_START)]
     volume_id: Annotated[VolumeId, ContainerField()]
     startup_command: Annotated[Filled, ContainerField(edit=Edit.AT_NEXT_START, secret=True)]
     start_pattern: Annotated[
@@ -178,6 +179,7 @@ class ContainerBody:
         RestartBody()
     )
     read_only: Annotated[Flag | None, ContainerField(_ROOT, edit=Edit.AT_NEXT_START)] = None
+    pull: Annotated[bodies.Pull, ContainerField(_PULL, edit=Edit.AT_ONCE)] = "missing"
 
 
 def _to_rows() -> Iterator[tuple[str, ContainerField]]:
@@ -215,6 +217,8 @@ class ReinstallBody:
 
     image: Image | None = None
     install_script: Script | None = None
+    run_script: Annotated[Flag, Described("whether the install script is run")] = True
+    pull: bodies.Pull | None = None
 
 
 @attrs.frozen

@@ -61,6 +61,7 @@ RESTART_POLICY: Final = _of_spec("restart_policy")
 COMMAND: Final = _of_spec("startup_command")
 SCRIPT: Final = _of_spec("install_script")
 ENVIRONMENT: Final = _of_spec("environment")
+REINSTALL: Final = (ATTEMPT, Field("image"), SCRIPT, Field("run_script"), Field("pull"))
 TAIL: Final = Field("tail", permission="console.read")
 SPEC: Final = Field("spec", tuple(_of_spec(field.name) for field in attrs.fields(ContainerSpec)))
 
@@ -144,10 +145,8 @@ PUBLIC: Final[Mapping[type, PublicEvent]] = MappingProxyType(
         events.RestartCalledOff: PublicEvent("restart-called-off", (RUN,)),
         events.FoundRunning: PublicEvent("found-running", _fields("run", "started_at"), "starting"),
         events.Vanished: PublicEvent("vanished", _fields("engine_id")),
-        events.InstallationRepeated: PublicEvent(
-            "installation-repeated", (ATTEMPT, Field("image"), SCRIPT), "installing"
-        ),
-        events.ReinstallRequested: PublicEvent("reinstall-requested", (ATTEMPT, Field("image"), SCRIPT)),
+        events.InstallationRepeated: PublicEvent("installation-repeated", REINSTALL, "installing"),
+        events.ReinstallRequested: PublicEvent("reinstall-requested", REINSTALL),
         events.RebindRequested: PublicEvent("rebind-requested", (ATTEMPT, PORTS)),
         events.NewImageEnsured: PublicEvent("new-image-ensured", (ATTEMPT,)),
         events.ReinstallBegan: PublicEvent("reinstall-began", (ATTEMPT,), "installing"),
@@ -169,7 +168,7 @@ PUBLIC: Final[Mapping[type, PublicEvent]] = MappingProxyType(
                 STOP,
                 RESTART_POLICY,
                 LIMITS,
-                Field("read_only"),
+                *_fields("read_only", "image", "pull"),
             ),
         ),
         events.LimitsApplied: PublicEvent("limits-applied", (LIMITS,)),

@@ -36,10 +36,35 @@ def _with_child_oom_killed(fields: Fields) -> Fields:
     return {**fields, "child_oom_killed": False}
 
 
+def _spec_with_pull(fields: Fields) -> Fields:
+    if fields.get("spec") is None:  # of a container that was deleted
+        return fields
+    return {**fields, "spec": {**fields["spec"], "pull": "missing"}}
+
+
+def _condensed_with_pull(fields: Fields) -> Fields:
+    state = _spec_with_pull(fields["state"])
+    change = state.get("change")
+    return {**fields, "state": {**state, "change": change and _spec_with_pull(change)}}
+
+
+def _edit_with_image(fields: Fields) -> Fields:
+    return {**fields, "image": None, "pull": None}
+
+
+def _with_run_script(fields: Fields) -> Fields:
+    return {**fields, "run_script": True, "pull": "missing"}
+
+
 UPCASTS: Mapping[tuple[str, int], Upcast] = {
     ("container.condensed", 1): _condensed_with_read_only,
+    ("container.condensed", 2): _condensed_with_pull,
     ("container.created", 1): _spec_with_read_only,
+    ("container.created", 2): _spec_with_pull,
     ("container.edited", 1): _edit_with_read_only,
+    ("container.edited", 2): _edit_with_image,
     ("container.exited", 1): _with_reason_and_tail,
     ("container.exited", 2): _with_child_oom_killed,
+    ("container.installation-repeated", 1): _with_run_script,
+    ("container.reinstall-requested", 1): _with_run_script,
 }

@@ -44,7 +44,9 @@ async def test_every_call_of_the_volumes_works_as_it_stands(api, tmp_path):
 
 async def test_every_other_call_of_the_page_works_as_it_stands(api):
     engine.require("curl", "jq")
-    prelude, mint, reinstall, rebind, edit, policy, operation = all_blocks("docs/api.md", "bash")
+    prelude, mint, reinstall, recreate, rebind, edit, image, policy, operation = all_blocks(
+        "docs/api.md", "bash"
+    )
     shown = [json.loads(text) for text in all_blocks("docs/api.md", "json")]
     minted, edited, told = (answer for answer in shown if not {"seq", "startup_command"} & answer.keys())
     api.engine.registry.add(NEWER)
@@ -61,10 +63,14 @@ async def test_every_other_call_of_the_page_works_as_it_stands(api):
     assert (await run(mint)).keys() == minted.keys()
     assert (await run(reinstall))["status"] == "succeeded"
     assert (await api.show("server-001"))["image"] == NEWER
+    recreated = await run(recreate)
+    assert recreated["status"] == "succeeded"
+    assert (await api.get(f"/operations/{recreated['operation_id']}"))["run_script"] is False
     assert (await run(rebind))["status"] == "succeeded"
     assert [port["port"] for port in (await api.show("server-001"))["ports"]] == [25570]
     await api.power("start", "server-001")
     assert await run(edit) == edited
+    assert (await run(image))["at_next_start"] == ["image"]
     assert (await run(policy))["applied"] == ["restart_policy"]
     assert (await api.show("server-001"))["restart_policy"] == {"mode": "on-crash", "max": 5, "within": 300}
     ended = await run(operation)
@@ -76,7 +82,7 @@ async def test_container_body_of_the_page_is_accepted_and_shows_the_defaults(api
     (shown,) = (body for text in all_blocks("docs/api.md", "json") if "tty" in (body := json.loads(text)))
     body = read(ContainerBody, shown)
     shortest = read(ContainerBody, {name: shown[name] for name in list(shown)[:4]})
-    same = ("user", "tty", "read_only", "restart_policy")
+    same = ("user", "tty", "read_only", "pull", "restart_policy")
     assert [getattr(body, name) for name in same] == [getattr(shortest, name) for name in same]
     volume_id = await api.volume()
     await api.port(25565, "0.0.0.0")

@@ -55,6 +55,55 @@ async def test_reinstallation_needs_no_body(api):
     }
 
 
+async def test_reinstallation_without_its_script_is_told_by_its_operation_and_its_event(api):
+    await api.running(install_script="echo installing")
+    for body, runs in (({"run_script": False}, False), ({}, True)):
+        answer = await change(api, "reinstall", body)
+        assert answer["status"] == "succeeded"
+        assert (await operation(api, answer))["run_script"] is runs
+        events = (await api.get("/containers/s1/events"))["events"]
+        (data,) = [event["data"] for event in events if event["operation_id"] == answer["operation_id"]]
+        assert (data["run_script"], data["install_script"]) == (runs, "echo installing")
+    lines = [entry["text"] for entry in (await api.get("/containers/s1/logs"))["lines"]]
+    assert lines.count("installing") == 2  # with the first installation
+    assert "run_script" not in await operation(api, await api.power("start"))
+
+
+async def test_image_is_edited_and_used_by_the_next_start(api):
+    api.engine.registry.add("newer:1")
+    await api.running(install_script="echo installing")
+    before = await api.show()
+    answer = await api.call("PATCH", "/containers/s1", {"image": "newer:1", "pull": "always"})
+    assert (answer["applied"], answer["at_next_start"]) == (["pull"], ["image"])
+    shown = await api.show()
+    assert (shown["image"], shown["pull"], shown["state"]) == ("newer:1", "always", "running")
+    assert shown["container_id"] == before["container_id"]
+    assert "newer:1" not in api.engine.images
+    assert (await api.power("restart"))["status"] == "succeeded"
+    assert (await api.show())["container_id"] != before["container_id"]
+    assert "newer:1" in api.engine.images
+
+
+@pytest.mark.parametrize("body", [{"image": "no-such:1"}, {"image": "newer:1", "pull": "never"}])
+async def test_image_that_can_not_be_had_fails_the_start_with_the_reason(api, body):
+    api.engine.registry.add("newer:1")
+    await api.create()
+    await api.call("PATCH", "/containers/s1", body)
+    answer = await api.power("start")
+    assert answer["status"] == "failed"
+    assert body["image"] in answer["error"]
+    assert (await api.show())["error"] == answer["error"]
+    await api.call("PATCH", "/containers/s1", {"image": engine.RIG_IMAGE, "pull": "missing"})
+    assert (await api.power("start"))["status"] == "succeeded"
+
+
+@pytest.mark.parametrize(("pull", "status"), [("missing", "succeeded"), ("never", "failed")])
+async def test_container_is_installed_as_its_pull_policy_says(api, pull, status):
+    api.engine.registry.add("newer:1")
+    body = await api.a_body(image="newer:1", pull=pull)
+    assert (await api.post("/containers", body, wait=20))["status"] == status
+
+
 async def test_missing_image_fails_a_reinstallation_and_the_server_runs_on(api):
     await api.running()
     answer = await change(api, "reinstall", {"image": "no-such:image"})
@@ -354,7 +403,13 @@ async def test_edit_of_nothing_changes_nothing(api):
 @pytest.mark.parametrize(
     ("what", "body", "named"),
     [
-        ("PATCH", {"image": "x"}, "image: unknown field"),
+        ("PATCH", {"volume_id": "x"}, "volume_id: unknown field"),
+        ("PATCH", {"run_script": False}, "run_script: unknown field"),
+        ("PATCH", {"image": "a//b:1"}, "image: must be the name of an image"),
+        ("PATCH", {"image": "x/../../containers/y"}, "image: must be the name of an image"),
+        ("PATCH", {"image": ""}, "image: must be the name of an image"),
+        ("PATCH", {"image": None}, "image: must not be null"),
+        ("PATCH", {"pull": "sometimes"}, 'pull: must be "missing", "always" or "never"'),
         ("PATCH", {"limits": None}, "limits: must not be null"),
         ("PATCH", {"startup_command": " "}, "startup_command: must not be empty"),
         ("PATCH", {"start_pattern": "("}, "start_pattern: is not a valid regular expression"),
@@ -363,7 +418,10 @@ async def test_edit_of_nothing_changes_nothing(api):
         ("PATCH", {"restart_policy": {"mode": "often"}}, "restart_policy.mode"),
         ("PATCH", [], "the body must be a JSON object"),
         ("reinstall", {"image": "a b"}, "image: must be the name of an image"),
+        ("reinstall", {"image": "a//b:1"}, "image: must be the name of an image"),
         ("reinstall", {"image": None}, "image: must not be null"),
+        ("reinstall", {"pull": "if-newer"}, 'pull: must be "missing", "always" or "never"'),
+        ("reinstall", {"run_script": "no"}, "run_script: must be true or false"),
         ("reinstall", {"ports": []}, "ports: unknown field"),
         ("rebind-network", {}, "ports: is missing"),
         ("rebind-network", None, "ports: is missing"),

@@ -53,6 +53,7 @@ async def test_all_that_was_asked_for_is_shown_with_its_defaults(api):
         "read_only": None,
         "stop": {"type": "signal", "value": "SIGTERM", "timeout": 10.0},
         "restart_policy": {"mode": "never", "max": 3, "within": 60.0},
+        "pull": "missing",
         "install_state": "ready",
         "state": "offline",
         "error": None,

@@ -236,6 +236,33 @@ async def test_container_that_only_the_panel_has_is_created(tmp_path, panel):
     assert status["pulled_at"] <= status["pushed_at"]
 
 
+async def test_image_that_was_edited_is_sent_to_the_panel(tmp_path, panel):
+    office = Office(panel)
+    async with open_connected(tmp_path, panel, sync_config=True) as api:
+        await api.create("a")
+        await api.call("PATCH", "/containers/a", {"image": "newer:1", "pull": "always"})
+        await until(
+            lambda: (
+                [(entry["image"], entry["pull"]) for entry in office.given[-1]["containers"]]
+                == [("newer:1", "always")]
+                if office.given
+                else False
+            )
+        )
+
+
+async def test_image_of_the_panel_that_is_no_name_is_a_conflict_that_names_the_field(tmp_path, panel):
+    office = Office(panel, {"containers": []})
+    async with open_connected(tmp_path, panel, sync_config=True) as api:
+        entry = {**await api.a_body("a"), "image": "x/../../containers/y"}
+        office.document = {"containers": [entry]}
+        await api.reload(remote=panel.settings(sync_config=True))
+        await until(lambda: api.system.exchanged.conflicts)
+        (conflict,) = api.system.exchanged.conflicts
+    assert conflict.internal_id == "a"
+    assert conflict.reason.startswith("image: must be the name of an image")
+
+
 async def test_panel_entry_that_can_not_be_applied_is_reported_and_changes_nothing(tmp_path, panel, caplog):
     office = Office(panel, {"containers": []})
     async with open_connected(tmp_path, panel, sync_config=True) as api:

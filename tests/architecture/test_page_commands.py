@@ -21,6 +21,7 @@ RUN_BY = {
         "live/test_engine_network.py",
         "live/test_engine_page.py",
         "live/test_engine_troubles.py",
+        "live/test_images.py",
         "live/test_operations_page.py",
         "live/test_pool_page.py",
     ],

@@ -70,7 +70,7 @@ async def run_installer(bench, script):
 
 async def check_whole_life(bench):
     engine, spec = bench.engine, bench.spec("stdin-echo", install_script="#!/bin/sh\necho installed\n")
-    await engine.ensure_image(spec.image, lambda _: None)
+    await engine.ensure_image(spec.image, "missing", lambda _: None)
     installer = await engine.create_installer(spec, 1)
     await engine.start(installer)
     assert (await wait_ended(engine, installer)).exit_code == 0

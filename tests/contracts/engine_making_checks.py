@@ -11,14 +11,14 @@ from tests.contracts.engine_checks import MIB, MISSING, read_to_end, read_until,
 
 async def check_image_that_is_there_is_not_pulled(bench):
     said = []
-    await bench.engine.ensure_image(bench.spec("stdin-echo").image, said.append)
+    await bench.engine.ensure_image(bench.spec("stdin-echo").image, "missing", said.append)
     assert said == []
 
 
 async def check_image_that_is_nowhere_is_refused(bench):
     spec = bench.spec("stdin-echo", image="127.0.0.1:1/lightd/no-such-image:1")
     with pytest.raises(EngineRefused):
-        await bench.engine.ensure_image(spec.image, lambda _: None)
+        await bench.engine.ensure_image(spec.image, "missing", lambda _: None)
     with pytest.raises(EngineRefused):
         await bench.engine.create_server(spec, 1)
     assert await bench.engine.list() == []

@@ -61,6 +61,7 @@ SPEC = ContainerSpec(
 SPEC_2 = attrs.evolve(
     SPEC, mounts=(SPEC.mounts[0], attrs.evolve(SPEC.mounts[1], read_only=True)), read_only=False
 )
+SPEC_3 = attrs.evolve(SPEC_2, pull="always")
 
 EXAMPLES = {
     ("container.created", 1): container.Created(
@@ -115,6 +116,30 @@ EXAMPLES = {
             ended=99,
         ),
     ),
+    ("container.condensed", 3): condensed.Condensed(
+        created_at=1_700_000_000.5,
+        state=State(
+            phase=Phase.STOPPING,
+            spec=SPEC_3,
+            attempt=2,
+            attempts=3,
+            engine_id="4f5a9c",
+            run=7,
+            started_at=1_700_000_100.25,
+            previous=1_700_000_050.125,
+            pattern="Done",
+            pattern_seen=True,
+            follow=container.Follow.CHANGE,
+            exit=Exit(137, oom_killed=True, at=1_700_000_090.5, crashed=True),
+            error="it was killed",
+            restarts=(1_700_000_010.0, 1_700_000_020.0),
+            change=Change(ChangeKind.REBIND, 3, 2, SPEC_3, image_ensured=True, engine_id="77aa", resume=True),
+            discarded=1,
+            outdated=True,
+            limits_before=Limits(1024, 0.5, 64),
+            ended=99,
+        ),
+    ),
     ("portpool.condensed", 1): portpool_condensed.Condensed(
         1_700_000_000.5,
         (
@@ -158,6 +183,7 @@ EXAMPLES = {
             read_only=False,
         ),
     ),
+    ("container.created", 3): container.Created(attempt=1, spec=SPEC_3),
     ("container.image-ensured", 1): container.ImageEnsured(2),
     ("container.script-finished", 1): container.ScriptFinished(2),
     ("container.installed", 1): container.Installed(2, "4f5a9c"),
@@ -205,6 +231,12 @@ EXAMPLES = {
     ("container.restart-called-off", 1): container.RestartCalledOff(3),
     ("container.installation-repeated", 1): container.InstallationRepeated(2, "games:2", "#!/bin/sh\n"),
     ("container.reinstall-requested", 1): container.ReinstallRequested(2, "games:2", "#!/bin/sh\n"),
+    ("container.installation-repeated", 2): container.InstallationRepeated(
+        2, "games:2", "#!/bin/sh\n", run_script=False, pull="never"
+    ),
+    ("container.reinstall-requested", 2): container.ReinstallRequested(
+        2, "games:2", "#!/bin/sh\n", run_script=False, pull="always"
+    ),
     ("container.rebind-requested", 1): container.RebindRequested(
         2, (PortBinding("10.0.0.7", 25566, "tcp", 25565), PortBinding("::1", 27015, "udp", 27015))
     ),
@@ -233,6 +265,17 @@ EXAMPLES = {
         restart_policy=RestartPolicy("always", 5, 120.0),
         limits=Limits(memory=2147483648, cpu=1.5, pids=512),
         read_only=True,
+    ),
+    ("container.edited", 3): container.Edited(
+        startup_command="./server --nogui",
+        start_pattern="Done",
+        environment=(("EULA", "true"),),
+        stop=StopPolicy("command", "stop", 30.5),
+        restart_policy=RestartPolicy("always", 5, 120.0),
+        limits=Limits(memory=2147483648, cpu=1.5, pids=512),
+        read_only=True,
+        image="games:2",
+        pull="always",
     ),
     ("container.limits-applied", 1): container.LimitsApplied(Limits(2147483648, 1.5, 512)),
     ("container.limits-refused", 1): container.LimitsRefused(Limits(2147483648, 1.5, 512), "too low"),

@@ -26,13 +26,13 @@ async def test_image_is_pulled_and_its_progress_told(engine):
         said = []
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(engine.ensure_image, image, said.append)
+                nursery.start_soon(engine.ensure_image, image, "missing", said.append)
                 while not any("Downloading" in line for line in said):
                     await trio.sleep(0.01)
                 registry.release.set()
             assert (said[0], said[-1]) == (f"Pulling {image}", f"Pulled {image}")
             said.clear()
-            await engine.ensure_image(image, said.append)
+            await engine.ensure_image(image, "missing", said.append)
             assert said == []
         finally:
             rig.call("DELETE", f"/images/{image}", force=1)
@@ -42,7 +42,7 @@ async def test_cancelled_pull_has_really_ended(engine):
     with open_registry() as (registry, host):
         image = f"{host}/slow/image:2"
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(engine.ensure_image, image, lambda _: None)
+            nursery.start_soon(engine.ensure_image, image, "missing", lambda _: None)
             while not registry.asked.is_set():
                 await trio.sleep(0.01)
             nursery.cancel_scope.cancel()
@@ -53,7 +53,7 @@ async def test_cancelled_pull_has_really_ended(engine):
 
 async def test_image_that_the_registry_lacks_is_refused(engine):
     with open_registry() as (_, host), pytest.raises(EngineRefused, match=r"There is no such image"):
-        await engine.ensure_image(f"{host}/other/image:1", lambda _: None)
+        await engine.ensure_image(f"{host}/other/image:1", "missing", lambda _: None)
 
 
 # Registries that want credentials
@@ -168,7 +168,7 @@ async def test_name_that_an_older_journal_holds_is_refused_before_docker_is_aske
     ):
         for image in ("a//b:1", "x/../../containers/y"):
             with pytest.raises(EngineRefused, match="is not the name of an image"):
-                await engine.ensure_image(image, lambda _: None)
+                await engine.ensure_image(image, "missing", lambda _: None)
         for engine_id in ("a/b", "..", "x/../../images/json", "a%2Fb"):
             with pytest.raises(EngineRefused):
                 await engine.inspect(engine_id)

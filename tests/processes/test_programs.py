@@ -72,7 +72,7 @@ async def test_process_engine_refuses_what_needs_docker(host):
             with pytest.raises(EngineRefused, match=words):
                 await engine.create_server(host.spec("stdin-echo", **changes), 1)
         with pytest.raises(EngineRefused, match='use "host"'):
-            await engine.ensure_image("ubuntu", print)
+            await engine.ensure_image("ubuntu", "missing", print)
         assert await engine.list() == []
 
 

@@ -52,7 +52,7 @@ def test_reinstallation_is_planned_and_the_process_runs_on():
     assert planned == (NEW_SCRIPTED,)
     state = given((*RUNNING, *planned))
     assert (state.phase, state.install_state, state.known_spec) == (Phase.RUNNING, "ready", SPEC)
-    assert effects.EnsureImage(2, "newer") in to_effects(state)
+    assert effects.EnsureImage(2, "newer", "missing") in to_effects(state)
 
 
 def test_reinstallation_keeps_what_is_not_given():
@@ -67,7 +67,7 @@ def test_other_ports_are_built_beside_the_running_process():
     assert planned == (events.RebindRequested(2, (PORT,)),)
     state = given((*RUNNING, *planned))
     new = attrs.evolve(SPEC, ports=(PORT,))
-    assert effects.BuildCandidate(2, 1, new, (PORT,)) in to_effects(state)
+    assert effects.BuildCandidate(2, 1, new, (PORT,), "missing") in to_effects(state)
     assert state.claimed == (PORT,)
     assert state.known_spec.ports == ()
 
@@ -165,6 +165,42 @@ def test_reinstallation_without_a_script_builds_at_once():
     )
 
 
+SCRIPTLESS = events.ReinstallRequested(2, "image", "install", run_script=False)
+
+
+def test_reinstallation_that_is_not_to_run_its_script_builds_at_once_and_keeps_the_script():
+    command = messages.Reinstall(install_script="install", run_script=False)
+    assert then(OFFLINE, command) == (SCRIPTLESS,)
+    past = (*OFFLINE, SCRIPTLESS)
+    past = (*past, *then(past, messages.ImageReported(2)))
+    assert past[-2:] == (events.ReinstallBegan(2), events.NewScriptFinished(2))
+    past = (*past, events.CandidateBuilt(2, NEW), events.Replaced(2))
+    assert given(past).known_spec.install_script == "install"
+    assert then(past, messages.Reinstall()) == (events.ReinstallRequested(3, "image", "install"),)
+
+
+def test_failed_installation_can_be_repeated_without_its_script():
+    command = messages.Reinstall(install_script="install", run_script=False)
+    repeated = events.InstallationRepeated(2, "image", "install", run_script=False)
+    assert then(FAILED, command) == (repeated,)
+    past = (*FAILED, repeated)
+    past = (*past, *then(past, messages.ImageReported(2)))
+    assert past[-2:] == (events.ImageEnsured(2), events.ScriptFinished(2))
+    past = (*past, events.InstallationFailed(2, "failed", "no"), events.InstallationRepeated(3, "image", "i"))
+    assert then(past, messages.ImageReported(3)) == (events.ImageEnsured(3),)
+
+
+@pytest.mark.parametrize(
+    ("asked", "built"), [("missing", "missing"), ("always", "missing"), ("never", "never")]
+)
+def test_image_of_a_reinstallation_is_pulled_once_as_its_policy_says(asked, built):
+    past = (*OFFLINE, *then(OFFLINE, messages.Reinstall(pull=asked)))
+    assert effects.EnsureImage(2, "image", asked) in to_effects(given(past))
+    past = (*past, *then(past, messages.ImageReported(2)))
+    (build,) = to_effects(given(past))
+    assert (build.pull, build.spec.pull) == (built, asked)
+
+
 @pytest.mark.parametrize("past", [STARTING, STOPPING])
 def test_process_on_its_way_arrives_first(past):
     ready = (events.RebindRequested(2, (PORT,)), events.CandidateBuilt(2, NEW))
@@ -194,7 +230,7 @@ def test_reinstallation_runs_its_script_with_the_process_down():
         effects.WaitInstall(2, 3600.0),
     }
     assert then(REINSTALLING, messages.ScriptReported(2, 0)) == (events.NewScriptFinished(2),)
-    assert to_effects(given(BUILDING)) == {effects.BuildCandidate(2, 2, script, ())}
+    assert to_effects(given(BUILDING)) == {effects.BuildCandidate(2, 2, script, (), "missing")}
     assert then(BUILDING, messages.CandidateReported(2, NEW)) == (events.CandidateBuilt(2, NEW),)
     assert to_effects(given(REPLACING)) == {effects.ReplaceInEngine(2, "s1", NEW)}
 

@@ -642,7 +642,7 @@ def test_container_that_gets_other_ports_is_not_shown_as_installing():
 def test_work_of_each_state_is_what_it_waits_for():
     watch = effects.WatchConsole(1, ID, "Ready", None, awaited=False)
     assert to_effects(given(())) == frozenset()
-    assert to_effects(given(CREATED)) == {effects.EnsureImage(1, "image")}
+    assert to_effects(given(CREATED)) == {effects.EnsureImage(1, "image", "missing")}
     assert to_effects(given(ENSURED)) == {effects.CreateInEngine(1, SPEC, ensure_image=False)}
     assert to_effects(given(OFFLINE)) == frozenset()
     assert to_effects(given(STARTING)) == {watch, effects.StartInEngine(1, ID, None)}

@@ -34,8 +34,11 @@ PORT = PortBinding("0.0.0.0", 7777, "tcp", 7777)
 CHANGES = (
     messages.Reinstall("newer", "install"),
     messages.Reinstall("newest"),
+    messages.Reinstall("newest", "install", run_script=False),
     messages.Rebind((PORT,)),
     messages.Rebind(()),
+    messages.Edit(image="newer"),
+    messages.Edit(image="image", pull="always"),
     messages.Edit(startup_command="other"),
     messages.Edit(limits=Limits(pids=5)),
     messages.Edit(limits=Limits()),

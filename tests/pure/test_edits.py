@@ -8,7 +8,7 @@ from actors.container.decider import to_effects
 from actors.container.editing import needs_new_container
 from actors.container.spec import Limits, RestartPolicy, StopPolicy
 from actors.container.state import Phase
-from tests.support.given import FAILED, ID, OFFLINE, RUNNING, SPEC, STOPPING, given, then
+from tests.support.given import CRASH, FAILED, ID, OFFLINE, RUNNING, SPEC, STOPPING, given, then
 
 LIMITED = attrs.evolve(SPEC, limits=Limits(memory=2**30, cpu=1.0, pids=100))
 BOUND = (events.Created(1, LIMITED), *RUNNING[1:])
@@ -27,6 +27,9 @@ def edited(past, command):
         messages.Edit(stop=StopPolicy(timeout=1.0)),
         messages.Edit(restart_policy=RestartPolicy("always")),
         messages.Edit(limits=Limits(pids=5)),
+        messages.Edit(image="newer"),
+        messages.Edit(pull="never"),
+        messages.Edit(image="newer", pull="always"),
     ],
 )
 @pytest.mark.parametrize("past", [OFFLINE, RUNNING, STOPPING, FAILED])
@@ -42,7 +45,13 @@ def test_empty_pattern_takes_it_away():
 
 
 @pytest.mark.parametrize(
-    "command", [messages.Edit(), messages.Edit(startup_command="run"), messages.Edit(limits=Limits())]
+    "command",
+    [
+        messages.Edit(),
+        messages.Edit(startup_command="run"),
+        messages.Edit(limits=Limits()),
+        messages.Edit(image="image", pull="missing"),
+    ],
 )
 def test_edit_to_the_present_values_records_nothing(command):
     assert then(RUNNING, command) == ()
@@ -56,7 +65,12 @@ def test_pattern_holds_from_the_next_start_on():
 
 
 @pytest.mark.parametrize(
-    "command", [messages.Edit(startup_command="other"), messages.Edit(environment=(("A", "1"),))]
+    "command",
+    [
+        messages.Edit(startup_command="other"),
+        messages.Edit(environment=(("A", "1"),)),
+        messages.Edit(image="newer"),
+    ],
 )
 def test_edit_that_needs_a_new_container_is_built_by_the_next_start(command):
     state = given(edited(OFFLINE, command))
@@ -135,3 +149,49 @@ def test_stop_that_is_under_way_goes_by_the_new_policy():
 def test_restart_policy_holds_at_once():
     past = edited(RUNNING, messages.Edit(restart_policy=RestartPolicy("always")))
     assert isinstance(then(past, messages.AbsenceReported(ID))[-1], events.RestartScheduled)
+
+
+# The image
+
+
+def test_image_is_used_from_the_next_start_on_and_the_running_process_is_left_alone():
+    past = edited(RUNNING, messages.Edit(image="newer"))
+    assert past[-1].image == "newer"
+    assert to_effects(given(past)) == to_effects(given(RUNNING))
+    past = (*past, *then(past, messages.Inspected(CRASH)), events.StartRequested(2))
+    assert given(past).known_spec.image == "newer"
+    assert to_effects(given(past)) == {effects.CreateInEngine(1, given(past).known_spec, ensure_image=True)}
+
+
+def test_name_that_is_edited_to_itself_is_pulled_again_only_if_the_policy_is_always():
+    always = edited(OFFLINE, messages.Edit(pull="always"))
+    assert not given(always).outdated
+    assert then(always, messages.Edit(environment=())) == ()
+    assert then(OFFLINE, messages.Edit(image="image")) == ()
+    state = given(edited(always, messages.Edit(image="image")))
+    assert (state.outdated, state.known_spec.image, state.known_spec.pull) == (True, "image", "always")
+    assert given(edited(OFFLINE, messages.Edit(image="image", pull="always"))) == state
+    assert then(edited(always, messages.Edit(image="image")), messages.Edit(image="image")) == ()
+
+
+def test_image_that_can_not_be_pulled_fails_the_start_and_the_former_one_can_be_started():
+    past = (*edited(OFFLINE, messages.Edit(image="newer")), events.StartRequested(1))
+    failed = events.StartFailed(1, "no such image")
+    assert then(past, messages.CreationReported(1, error="no such image")) == (failed,)
+    past = edited((*past, failed), messages.Edit(image="image"))
+    state = given((*past, events.StartRequested(2)))
+    assert to_effects(state) == {effects.CreateInEngine(1, SPEC, ensure_image=True)}
+
+
+def test_container_that_vanishes_while_it_is_created_from_the_new_image_is_created_again():
+    past = (*edited(OFFLINE, messages.Edit(image="newer")), events.StartRequested(1))
+    wanted = to_effects(given(past))
+    past = (*past, *then(past, messages.CreationReported(1, "engine-2")))
+    past = (*past, *then(past, messages.StartReported(1)))
+    assert past[-1] == events.Vanished("engine-2")
+    assert to_effects(given(past)) == wanted
+
+
+def test_image_of_a_failed_installation_is_used_when_it_is_repeated():
+    past = edited(FAILED, messages.Edit(image="newer", pull="never"))
+    assert then(past, messages.Reinstall()) == (events.InstallationRepeated(2, "newer", None, pull="never"),)

@@ -203,3 +203,14 @@ def test_id_says_what_it_is_of():
 def test_operation_without_a_reason_still_says_something():
     assert outcome("start", mine(events.StartRequested(1)), EXIT) == ("failed", "the process ended")
     assert Operation(ME, "start", "s1", 1.0).status is Status.PENDING
+
+
+@pytest.mark.parametrize("event", [events.ReinstallRequested, events.InstallationRepeated])
+@pytest.mark.parametrize(
+    ("script", "wanted", "runs"), [("s", True, True), ("s", False, False), (None, True, False)]
+)
+def test_reinstallation_says_whether_it_runs_a_script(event, script, wanted, runs):
+    record = Recorded(1, "container-s1", 1, 1.0, event(2, "image", script, wanted), ME)
+    assert fold(Operation(ME, "reinstall", "s1", 1.0), [record]).run_script is runs
+    other = Recorded(1, "container-s1", 1, 1.0, REBIND, ME)
+    assert fold(Operation(ME, "rebind", "s1", 1.0), [other]).run_script is None

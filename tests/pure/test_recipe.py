@@ -21,9 +21,10 @@ def test_names_are_the_same_for_every_attempt():
 @pytest.mark.parametrize(
     "changes", [{"environment": ()}, {"tty": False}, {"limits": Limits(pids=1)}, {"start_pattern": "x"}]
 )
-def test_fingerprint_is_of_the_whole_spec_and_the_attempt(changes):
+def test_fingerprint_is_of_the_whole_spec_but_the_pull_policy_and_the_attempt(changes):
     mine = recipe.to_fingerprint(SPEC, 1)
     assert recipe.to_fingerprint(attrs.evolve(SPEC), 1) == mine
+    assert recipe.to_fingerprint(attrs.evolve(SPEC, pull="always"), 1) == mine
     assert recipe.to_fingerprint(SPEC, 2) != mine
     assert recipe.to_fingerprint(attrs.evolve(SPEC, **changes), 1) != mine
 

@@ -72,7 +72,8 @@ class _Archive:
         return self._buffer.getvalue()
 
 
-def _working() -> bytes:
+def working() -> bytes:
+    """The tar of the image that servers run in."""
     archive = _Archive()
     for name in DIRECTORIES:
         archive.add(name, tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755)
@@ -106,7 +107,7 @@ def build() -> list[str]:
     """The test images are on the engine, as the recipe has them now; returns the names of those just made."""
     inputs = _inputs()
     made = []
-    for name, content in ((engine.IMAGE, _working), (engine.BROKEN_IMAGE, _broken)):
+    for name, content in ((engine.IMAGE, working), (engine.BROKEN_IMAGE, _broken)):
         present = engine.call("GET", f"/images/{name}/json")
         if present and (present["Config"]["Labels"] or {}).get("lightd.rig.inputs") == inputs:
             continue

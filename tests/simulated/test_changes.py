@@ -133,7 +133,14 @@ async def test_engine_that_is_gone_is_waited_for_and_the_change_goes_on(autojump
         await world.wait(Phase.RUNNING)
 
 
-@pytest.mark.parametrize("command", [messages.Rebind((NEW,)), messages.Reinstall("newer:1", "echo again")])
+COMMANDS = [
+    messages.Rebind((NEW,)),
+    messages.Reinstall("newer:1", "echo again"),
+    messages.Reinstall("newer:1", "echo again", run_script=False, pull="always"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("moment", Moment)
 @pytest.mark.parametrize("fault", [EngineUnavailable, EngineRefused, None])
 async def test_server_is_the_old_one_or_the_new_one_whatever_call_fails(
@@ -186,7 +193,9 @@ async def change_with_a_fault(command, moment, fault, nth):
             where = f"the {nth}th call, {struck}"
             changed = attrs.evolve(SPEC, ports=(NEW,))
             if isinstance(command, messages.Reinstall):
-                changed = attrs.evolve(SPEC, image="newer:1", install_script="echo again")
+                changed = attrs.evolve(
+                    SPEC, image="newer:1", install_script="echo again", pull=command.pull or "missing"
+                )
             assert state.known_spec in (SPEC, changed), where
             (row,) = await engine.list()
             assert row.role is Role.SERVER, where
@@ -202,6 +211,117 @@ async def change_with_a_fault(command, moment, fault, nth):
             assert engine._names["s1", Role.SERVER].spec == world.state().known_spec, where
             assert len(await engine.list()) == 1, where
     return bool(struck)
+
+
+# Another image at the next start
+
+
+EDITED = messages.Edit(image="newer:1")
+
+
+async def reimaged(world, command=EDITED, spec=SPEC):
+    """Change the image of a server that runs, and restart it; return its state before that."""
+    await world.running(spec)
+    before = world.state()
+    await world.tell(command)
+    assert world.state().engine_id == before.engine_id
+    assert world.engine.running() == ["s1"]
+    await world.tell(messages.Restart())
+    return before
+
+
+def made(world):
+    return world.engine._names["s1", Role.SERVER]
+
+
+async def test_image_comes_with_the_next_start_and_the_install_script_is_not_run(autojump_clock):
+    async with open_world(**REGISTRY) as world:
+        before = await reimaged(world)
+        await world.wait(Phase.STARTING)
+        state = await world.wait(Phase.RUNNING)
+        assert state.engine_id not in (None, before.engine_id)
+        assert made(world).spec == attrs.evolve(SPEC, image="newer:1") == state.known_spec
+        assert world.console().count("installing") == 1
+        assert len(await world.engine.list()) == 1
+
+
+async def test_image_that_can_not_be_pulled_fails_the_start_and_keeps_the_old_container(autojump_clock):
+    async with open_world() as world:
+        before = await reimaged(world)
+        await world.wait(Phase.STARTING)
+        state = await world.wait(Phase.OFFLINE)
+        assert state.error == "There is no image newer:1"
+        assert [row.engine_id for row in await world.engine.list()] == [before.engine_id]
+        await world.tell(messages.Edit(image=SPEC.image))
+        await world.tell(messages.Start())
+        assert (await world.wait(Phase.RUNNING)).engine_id == before.engine_id
+
+
+async def test_image_without_a_shell_fails_the_start_and_the_former_one_starts_again(autojump_clock):
+    async with open_world() as world:
+        await reimaged(world, messages.Edit(image=fake.BROKEN_IMAGE))
+        await world.wait(Phase.STARTING)
+        assert (await world.wait(Phase.OFFLINE)).exit.code == 127
+        await world.tell(messages.Edit(image=SPEC.image))
+        await world.tell(messages.Start())
+        assert (await world.wait(Phase.RUNNING)).known_spec == SPEC
+
+
+async def test_image_that_is_missing_and_never_pulled_fails_the_start(autojump_clock):
+    async with open_world(**REGISTRY) as world:
+        await reimaged(world, messages.Edit(image="newer:1", pull="never"))
+        await world.wait(Phase.STARTING)
+        state = await world.wait(Phase.OFFLINE)
+        assert state.error == "The image newer:1 is missing, and its pull policy is never"
+
+
+@pytest.mark.parametrize(("pull", "build"), [("missing", 0), ("always", 1)])
+async def test_moved_tag_is_pulled_again_if_the_policy_is_always(autojump_clock, pull, build):
+    spec = attrs.evolve(SPEC, image="newer:1")
+    async with open_world(**REGISTRY) as world:
+        await world.running(spec)
+        world.engine.builds["newer:1"] = 1
+        await world.tell(messages.Edit(image="newer:1", pull=pull))
+        await world.tell(messages.Restart())
+        await world.member().wait_until(lambda view: view.state.run == 2)
+        await world.wait(Phase.RUNNING)
+        assert made(world).build == build
+        await world.tell(messages.Reinstall(run_script=False))
+        await settled(world)
+        assert made(world).build == build
+        assert world.console().count("installing") == 1
+
+
+async def test_container_that_vanishes_while_its_image_is_changed_is_created_again(autojump_clock):
+    async with open_world(**REGISTRY) as world:
+        gone = []
+
+        async def faults(call, moment):
+            if (
+                call.name == "create_server"
+                and moment is Moment.AFTER
+                and world.state().run == 2
+                and not gone
+            ):
+                gone.append(made(world).engine_id)
+                world.engine.vanish("s1")
+
+        world.engine.faults = faults
+        await reimaged(world)
+        await world.wait(Phase.STARTING)
+        state = await world.wait(Phase.RUNNING)
+        assert gone not in ([], [state.engine_id])
+        assert made(world).spec.image == "newer:1"
+
+
+async def test_failed_script_is_not_run_by_a_reinstallation_that_is_told_so(autojump_clock):
+    async with open_world() as world:
+        await world.create(attrs.evolve(SPEC, install_script="exit 9"))
+        await world.wait(Phase.FAILED)
+        await world.tell(messages.Reinstall(run_script=False))
+        assert (await world.wait(Phase.OFFLINE)).known_spec.install_script == "exit 9"
+        await world.tell(messages.Start())
+        await world.wait(Phase.RUNNING)
 
 
 async def test_candidate_that_vanishes_before_its_turn_leaves_the_old_container(autojump_clock):

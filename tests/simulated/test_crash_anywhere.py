@@ -123,17 +123,53 @@ class Life:
         await world.wait_gone()
 
 
+@attrs.define
+class ImageLife(Life):
+    """The same of one that gets another image at its next start, and is reinstalled without its script."""
+
+    @property
+    def steps(self):
+        return (self.created, self.running, self.edited, self.renewed, self.reinstalled, self.deleted)
+
+    async def edited(self, world):
+        await world.tell(messages.Edit(image="newer:1", pull="always"))
+        assert (world.state().run, world.state().phase) == (1, Phase.RUNNING)
+
+    async def renewed(self, world):
+        if world.state().run == 1:
+            await world.tell(messages.Restart())
+        await world.member().wait_until(
+            lambda view: view.state.run == 2 and view.state.phase is Phase.RUNNING
+        )
+        check_image(world, 0)
+
+    async def reinstalled(self, world):
+        world.engine.builds["newer:1"] = 1
+        if world.state().attempts == 1:
+            await world.tell(messages.Reinstall(run_script=False))
+        await world.member().wait_until(lambda view: view.state.attempt == 2)
+        await world.wait(Phase.OFFLINE)
+        check_image(world, 1)
+        assert world.console().count("installing") <= 1
+
+
+def check_image(world, build):
+    """Check that the container was created from this image of the name."""
+    made = world.engine._containers[world.state().engine_id]
+    assert (made.spec.image, made.build, made.role) == ("newer:1", build, Role.SERVER)
+
+
 @asynccontextmanager
 async def open_story(at):
     reaper = Reaper(at)
     journal = KilledJournal(virtual_clock(), on_record=reaper.strike)
-    async with fake.open_fake_engine(faults=reaper.faults) as engine:
+    async with fake.open_fake_engine(registry=("newer:1",), faults=reaper.faults) as engine:
         yield reaper, journal, engine
 
 
-async def tell_story(at):
+async def tell_story(at, new_life=Life):
     """Return the moments of the story, what it left in the journal, and what the last run printed."""
-    life = Life()
+    life = new_life()
     async with open_story(at) as (reaper, journal, engine):
         with trio.fail_after(1000):
             while True:
@@ -163,6 +199,16 @@ async def test_daemon_killed_anywhere_comes_to_the_same_end(autojump_clock):
         _, emitted, console = await tell_story(at)
         where = f"killed at {moments[at]}, the {at}th moment"
         assert console == ["Ready"], where
+        assert names(emitted) == names(told_whole), where
+        assert ends(emitted) == ends(told_whole), where
+
+
+async def test_daemon_killed_anywhere_while_the_image_is_changed_comes_to_the_same_end(autojump_clock):
+    moments, told_whole, _ = await tell_story(None, ImageLife)
+    assert sum(isinstance(event, events.Edited) for event in told_whole) == 1
+    for at in range(len(moments)):
+        _, emitted, _ = await tell_story(at, ImageLife)
+        where = f"killed at {moments[at]}, the {at}th moment"
         assert names(emitted) == names(told_whole), where
         assert ends(emitted) == ends(told_whole), where
 

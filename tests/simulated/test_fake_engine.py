@@ -101,9 +101,9 @@ async def test_pull_takes_its_time_and_can_be_given_up(autojump_clock):
     said = []
     async with open_fake_engine(images=[], registry=["a:1"]) as engine:
         with trio.move_on_after(0.5):
-            await engine.ensure_image("a:1", said.append)
+            await engine.ensure_image("a:1", "missing", said.append)
         assert engine.images == set()
-        await engine.ensure_image("a:1", said.append)
+        await engine.ensure_image("a:1", "missing", said.append)
         assert said == ["Pulling a:1", "Pulling a:1", "Pulled a:1"]
 
 

@@ -49,10 +49,15 @@ CHANGES = (
     messages.Reinstall(fake.RIG_IMAGE, "sleep 4; echo again"),
     messages.Reinstall("no-such:image"),
     messages.Reinstall(install_script="exit 3"),
+    messages.Reinstall(install_script="exit 3", run_script=False),
     messages.Rebind(PORTS[:1]),
     messages.Rebind(PORTS[1:]),
     messages.Rebind(()),
     messages.Edit(environment=(("A", "1"),)),
+    messages.Edit(image=fake.BROKEN_IMAGE),
+    messages.Edit(image=fake.RIG_IMAGE),
+    messages.Edit(image=fake.RIG_IMAGE, pull="always"),
+    messages.Edit(image="no-such:image", pull="never"),
     messages.Edit(limits=Limits(pids=5)),
     messages.Edit(limits=Limits(memory=2**30)),
 )
@@ -73,6 +78,7 @@ LIGHTD_S = {
     "start_pattern": None,
     "stop": StopPolicy(),
     "restart_policy": RestartPolicy(),
+    "pull": "missing",
 }
 """What a container is asked to be without the engine's part in it, or that the engine changes in place."""
 
@@ -243,7 +249,7 @@ async def tell_a_story(seed, *, failures, delays, longest, misbehaving, lives, s
     trio._core._run._r.seed(seed)  # which of two tasks goes first
     faults = Faults(dice, failures, delays, longest)
     journal = FullJournal(virtual_clock())
-    async with fake.open_fake_engine(faults=faults) as engine:
+    async with fake.open_fake_engine(registry=(fake.RIG_IMAGE,), faults=faults) as engine:
         schedule = Schedule(dice, journal, engine)
         with trio.fail_after(100_000):
             async with trio.open_nursery() as nursery:

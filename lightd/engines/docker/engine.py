@@ -31,7 +31,8 @@ from actors.container.engine import (
 from actors.container.spec import ContainerSpec, Limits, PortBinding
 from actors.kernel.turns import Turns
 from lightd.engines.container_networks import ContainerNetworks
-from lightd.engines.docker import attach, bridge, calls, pull, recipe, streams, translate
+from lightd.engines.docker import attach, bridge, calls, recipe, streams, translate
+from lightd.engines.docker import pull as pulling
 from lightd.engines.docker.containers import (
     CONFLICT,
     NOT_FOUND,
@@ -93,15 +94,23 @@ class DockerEngine:
     _policy: Policy
     _turns: Turns = attrs.field(factory=Turns)
 
-    async def ensure_image(self, image: str, progress: Callable[[str], None]) -> None:
+    async def ensure_image(self, image: str, pull: str, progress: Callable[[str], None]) -> None:
         with refusals():
-            try:
-                await self._calls.get(translate.to_image_path(image))
-            except Refused as no:
-                if no.status != NOT_FOUND:
-                    raise
-                version = await self._calls.version()
-                await pull.pull(self._socket_path, version, image, progress, self._policy.registries)
+            if pull != "always" and await self._has_image(image):
+                return
+            if pull == "never":
+                raise EngineRefused(f"The image {image} is missing, and its pull policy is never")
+            version = await self._calls.version()
+            await pulling.pull(self._socket_path, version, image, progress, self._policy.registries)
+
+    async def _has_image(self, image: str) -> bool:
+        try:
+            await self._calls.get(translate.to_image_path(image))
+        except Refused as no:
+            if no.status != NOT_FOUND:
+                raise
+            return False
+        return True
 
     # ---- creation
 

@@ -49,7 +49,7 @@ class Maker:
         image = await self._look_into(spec.image)
         around = recipe.Surroundings(tmp_mb=self._policy.tmp_mb, volumes=image.volumes)
         config = recipe.to_installer(spec, attempt, self._layout, around)
-        return await self._create(spec, Role.INSTALLER, config, translate.ATTEMPT)
+        return await self._create(spec, Role.INSTALLER, config, translate.ATTEMPT, None)
 
     async def server(self, spec: ContainerSpec, attempt: int, role: Role) -> str:
         """See ``Engine.create_server`` and ``Engine.create_candidate``."""
@@ -70,7 +70,7 @@ class Maker:
             environment=(("USER", name), ("LOGNAME", name)),
         )
         config = recipe.to_server(spec, attempt, self._layout, around)
-        return await self._create(spec, role, config, translate.FINGERPRINT)
+        return await self._create(spec, role, config, translate.FINGERPRINT, image.image_id)
 
     async def _look_into(self, name: str) -> Image:
         image = await self._images.look(name)
@@ -78,8 +78,14 @@ class Maker:
             raise EngineRefused(f"The image {name} declares more than {recipe.MOST_VOLUMES} volumes")
         return image
 
-    async def _create(self, spec: ContainerSpec, role: Role, config: recipe.Json, identity: str) -> str:
-        """Make a container; one of the same name is it already where its label ``identity`` is the same."""
+    async def _create(
+        self, spec: ContainerSpec, role: Role, config: recipe.Json, identity: str, image_id: str | None
+    ) -> str:
+        """Create a container; one of the same name is reused if its label ``identity`` is the same.
+
+        If ``image_id`` is given, it must also have been created from that image: the image's name may have
+        led to another one then.
+        """
         name = recipe.to_name(spec.internal_id, role)
         await self._network.ensure()
         for _ in range(TRIES):
@@ -97,6 +103,7 @@ class Maker:
             if not self._containers.is_ours(found):
                 raise someone_elses(name)
             same = found["Config"]["Labels"].get(identity) == config["Labels"][identity]
+            same = same and image_id in (None, found["Image"])
             if same and found["State"]["Status"] not in translate.GOING:
                 return str(found["Id"])
             await self._containers.remove(found["Id"])
@@ -104,7 +111,9 @@ class Maker:
 
     async def _checked(self, engine_id: str) -> str:
         """The id of a container that has no volume of the engine's, which nothing would bound."""
-        found = await self._containers.find(engine_id)
+        found = await self._containers.look(engine_id)
+        if found is None:
+            raise EngineUnavailable("The container was removed while it was being created")
         if any(mount["Type"] == "volume" for mount in found["Mounts"]):
             await self._containers.remove(engine_id)
             raise EngineRefused("The image's volumes can't be replaced, or it was pulled again just now")

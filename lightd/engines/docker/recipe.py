@@ -123,8 +123,9 @@ def to_name(internal_id: str, role: Role) -> str:
 
 
 def to_fingerprint(spec: ContainerSpec, attempt: int) -> str:
-    """Equal for equal specs in the same attempt, and for nothing else."""
-    text = json.dumps([attrs.asdict(spec), attempt], sort_keys=True)
+    """Equal for equal specs in the same attempt, whatever their pull policies, and for nothing else."""
+    fields = {name: value for name, value in attrs.asdict(spec).items() if name != "pull"}
+    text = json.dumps([fields, attempt], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

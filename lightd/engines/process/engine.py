@@ -66,7 +66,7 @@ class ProcessEngine:
     _consoles: dict[str, list[ProcessAttachment]] = attrs.field(factory=dict)
     _changing: dict[str, trio.Lock] = attrs.field(factory=dict)
 
-    async def ensure_image(self, image: str, progress: Callable[[str], None]) -> None:  # noqa: ARG002 - nothing is pulled
+    async def ensure_image(self, image: str, pull: str, progress: Callable[[str], None]) -> None:  # noqa: ARG002 - nothing is pulled
         plan.check_image(image)
         await trio.lowlevel.checkpoint()
 

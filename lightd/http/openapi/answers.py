@@ -120,6 +120,7 @@ SCHEMAS: dict[str, Schema] = {
             "started_at": MOMENT,
             "finished_at": nullable(MOMENT),
         },
+        {"run_script": described(FLAG, "of a reinstallation: whether it runs an install script")},
         means="The status of an action on a container.",
     ),
     "FileOperation": record(FILE_OPERATION, means="The creation or extraction of an archive."),

@@ -47,7 +47,7 @@ APPLYING = 10.0
 async def reinstall(system: System, internal_id: str) -> Response:
     wait = queries.seconds("wait")
     body = await take_body(lambda raw: read(ReinstallBody, _to_object(raw)), most=LARGE)
-    command = messages.Reinstall(body.image, body.install_script)
+    command = messages.Reinstall(body.image, body.install_script, body.run_script, body.pull)
     return await _change(system, internal_id, command, "reinstall", "Container reinstall started", wait)
 
 
@@ -142,7 +142,7 @@ async def _limit(system: System, member: Member, limits: Limits) -> None:
 
 def to_operation(operation: Operation) -> dict[str, Any]:
     """Return an operation as a client sees it."""
-    return {
+    shown = {
         "operation_id": operation.operation_id,
         "kind": operation.kind,
         "internal_id": operation.internal_id,
@@ -151,6 +151,7 @@ def to_operation(operation: Operation) -> dict[str, Any]:
         "started_at": operation.started_at,
         "finished_at": operation.finished_at,
     }
+    return shown if operation.run_script is None else {**shown, "run_script": operation.run_script}
 
 
 _EDITABLE = words(*EDITABLE)
@@ -164,8 +165,10 @@ ROUTES = (
         handler=edit,
         name="edit_container",
         summary="Update settings",
-        text="Each given field is replaced as a whole. `stop`, `restart_policy` and `limits` apply immediately, the other "
-        "fields from the next start; the response says which. Removing a limit takes effect at the next start.",
+        text="Each given field is replaced as a whole. `stop`, `restart_policy`, `limits` and `pull` apply immediately, the "
+        "other fields from the next start; the response says which. Removing a limit takes effect at the next start. "
+        "With a new `image`, the next start creates the container from it, without the install script and with the "
+        "volume's data unchanged; with `pull` `always`, also if `image` is the present name.",
         curl="call -X PATCH $url/containers/server-001 "
         """-d '{"limits":{"memory":268435456,"cpu":2,"pids":64},"environment":{"MODE":"hard"}}'""",
         body=Body(EditBody, required=False, nulls=CLEARABLE),
@@ -187,7 +190,7 @@ ROUTES = (
         name="reinstall_container",
         summary="Reinstall a container",
         text="Creates a new container from the image; the volume's data and all fields that are not given are kept. "
-        "After a failure the old container can still be used.",
+        "With `run_script` false, the install script is not run. After a failure the old container can still be used.",
         curl="""call "$url/containers/server-001/reinstall?wait=60" -d '{"install_script":"echo new\\n"}'""",
         parameters=("wait",),
         body=Body(ReinstallBody, required=False, nulls=frozenset()),

@@ -222,7 +222,7 @@ ROUTES = (
         handler=create,
         name="create_container",
         summary="Create a container",
-        text="Leases its ports and starts its installation: the image is pulled if it is missing, the install script is "
+        text="Leases its ports and starts its installation: the image is pulled as `pull` says (default: if it is missing), the install script is "
         "run, the container is created. Defaults: `container_port` is `port`; `stop` sends SIGTERM and waits 10 "
         "seconds; `user` is `docker.user` of the configuration.",
         before="""call $url/network/ports -d '{"ip":"127.0.0.1","port":25600}'""",

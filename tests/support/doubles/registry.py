@@ -42,13 +42,17 @@ class Registry:
             tar.addfile(
                 entry, io.BytesIO(b"".join(hashlib.sha512(b"%d" % n).digest() for n in range(SIZE // 64)))
             )
-        layer = gzip.compress(buffer.getvalue(), mtime=0)
+        self.put(buffer.getvalue())
+
+    def put(self, tree: bytes, environment=()) -> None:
+        """Serve the image of this tar with these variables (``NAME=value``) from now on: the tag moves."""
+        layer = gzip.compress(tree, 1, mtime=0)
         config = json.dumps(
             {
                 "architecture": "amd64",
                 "os": "linux",
-                "config": {},
-                "rootfs": {"type": "layers", "diff_ids": [digest(buffer.getvalue())]},
+                "config": {"Env": list(environment)},
+                "rootfs": {"type": "layers", "diff_ids": [digest(tree)]},
             }
         ).encode()
         self.layer = digest(layer)

@@ -29,6 +29,7 @@ class FakeContainer:
     role: engine.Role
     spec: ContainerSpec
     attempt: int
+    build: int = 0
     limits: Limits = attrs.field(init=False)
     process: programs.Process | None = None
     started_at: float | None = None

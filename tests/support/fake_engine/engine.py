@@ -10,6 +10,7 @@ not know. ``go_down`` makes every call raise ``EngineUnavailable`` and ends ever
 """
 
 import itertools
+from collections import Counter
 from collections.abc import (
     AsyncIterator,
     Callable,
@@ -45,8 +46,9 @@ class FakeEngine:
     """See ``engine.Engine``; opened by ``open_fake_engine``.
 
     ``images`` are present, those of ``registry`` can be pulled in ``pull_seconds``. ``bound`` are host
-    ports, with their protocol, that another program uses; ``table`` contains the programs. ``calls`` is the
-    list of all calls so far.
+    ports, with their protocol, that another program uses. ``builds`` numbers the image that a name of the
+    registry leads to now, ``pulled`` the one that it led to when it was pulled. ``table`` contains the
+    programs. ``calls`` is the list of all calls so far.
     """
 
     _nursery: trio.Nursery
@@ -57,6 +59,8 @@ class FakeEngine:
     latency: float = 0.0
     pull_seconds: float = 1.0
     bound: set[tuple[int, str]] = attrs.field(factory=set)
+    builds: Counter[str] = attrs.field(factory=Counter)
+    pulled: Counter[str] = attrs.field(factory=Counter)
     calls: list[Call] = attrs.field(factory=list)
     _down: bool = False
     _containers: dict[str, FakeContainer] = attrs.field(factory=dict)
@@ -69,16 +73,19 @@ class FakeEngine:
 
     # ---- the Protocol
 
-    async def ensure_image(self, image: str, progress: Callable[[str], None]) -> None:
+    async def ensure_image(self, image: str, pull: str, progress: Callable[[str], None]) -> None:
         async with self._call("ensure_image", image):
-            if image in self.images:
+            if pull != "always" and image in self.images:
                 return
+            if pull == "never":
+                raise engine.EngineRefused(f"The image {image} is missing, and its pull policy is never")
             if image not in self.registry:
                 raise engine.EngineRefused(f"There is no image {image}")
             progress(f"Pulling {image}")
             await trio.sleep(self.pull_seconds)
             self._check_up()
             self.images.add(image)
+            self.pulled[image] = self.builds[image]
             progress(f"Pulled {image}")
 
     async def create_installer(self, spec: ContainerSpec, attempt: int) -> str:
@@ -91,7 +98,7 @@ class FakeEngine:
     async def create_server(self, spec: ContainerSpec, attempt: int) -> str:
         async with self._call("create_server", spec.internal_id):
             found = self._names.get((spec.internal_id, engine.Role.SERVER))
-            if found is not None and found.spec == spec and found.attempt == attempt:
+            if found is not None and self._is_of(found, spec, attempt):
                 return found.engine_id
             return self._create(engine.Role.SERVER, spec, attempt)
 
@@ -99,7 +106,7 @@ class FakeEngine:
         async with self._call("create_candidate", spec.internal_id):
             self._check_free({(port.port, port.protocol) for port in fresh})
             found = self._names.get((spec.internal_id, engine.Role.CANDIDATE))
-            if found is not None and found.spec == spec and found.attempt == attempt:
+            if found is not None and self._is_of(found, spec, attempt):
                 return found.engine_id
             return self._create(engine.Role.CANDIDATE, spec, attempt)
 
@@ -263,12 +270,16 @@ class FakeEngine:
         self._last = max(EPOCH + trio.current_time() - self._opened, self._last + 1e-5)
         return self._last
 
+    def _is_of(self, container: FakeContainer, spec: ContainerSpec, attempt: int) -> bool:
+        made = attrs.evolve(container.spec, pull=spec.pull), container.attempt, container.build
+        return made == (spec, attempt, self.pulled[spec.image])
+
     def _create(self, role: engine.Role, spec: ContainerSpec, attempt: int) -> str:
         if spec.image not in self.images:
             raise engine.EngineRefused(f"There is no image {spec.image}")
         if existing := self._names.get((spec.internal_id, role)):
             self._remove(existing)
-        container = FakeContainer(f"{next(self._numbers):012x}", role, spec, attempt)
+        container = FakeContainer(f"{next(self._numbers):012x}", role, spec, attempt, self.pulled[spec.image])
         self._containers[container.engine_id] = container
         self._names[spec.internal_id, role] = container
         return container.engine_id
