@@ -195,6 +195,12 @@ class Engine(Protocol):
     async def inspect(self, engine_id: str) -> Snapshot | None:
         """Return the present state of a container, None if it does not exist."""
 
+    async def wait_end(self, engine_id: str) -> Snapshot | None:
+        """Wait until the process does not run and the engine has finished with it; return its state then.
+
+        Returns at once if it does not run, and None if there is no such container.
+        """
+
     async def list(self) -> Sequence[Listed]:
         """Return every container of this node, whatever its state."""
 

@@ -38,7 +38,6 @@ logger = logging.getLogger(__name__)
 DRAIN_TIMEOUT = 2.0
 ATTACH_TIMEOUT = 10.0
 INSTALLER_END_TIMEOUT = 1.0
-POLL_DELAYS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 @attrs.define(eq=False)
@@ -150,7 +149,7 @@ class Performer:
             while snapshot is None:
                 await self._read_installer(reader)
                 with trio.move_on_after(INSTALLER_END_TIMEOUT):
-                    snapshot = await self._wait_end(engine_id)
+                    snapshot = await self.engine.wait_end(engine_id)
                     if snapshot is None:
                         raise Missing(engine_id)
             reader.end()
@@ -297,14 +296,15 @@ class Performer:
     async def _stop(self, effect: effects.StopInEngine) -> messages.Message | None:
         run = self.console.runs.get(effect.run, effect.engine_id)
         async with self.changing:
-            snapshot = await self._persist(lambda: self.engine.inspect(effect.engine_id))
+            pass  # a start that was requested before is through
+        if effect.policy.type == "signal":
+            await self._signal(effect.engine_id, effect.policy.value)
+        snapshot = await self._persist(lambda: self.engine.inspect(effect.engine_id))
         if snapshot is None or not snapshot.running:
             return await self._end(effect, snapshot)
         run.up.set()
         if effect.policy.type == "command":
             await self._send_command(run, effect.policy.value)
-        else:
-            await self._signal(effect.engine_id, effect.policy.value)
         return None
 
     async def _send_command(self, run: LiveRun, command: str) -> None:
@@ -330,15 +330,9 @@ class Performer:
         while True:
             await self._signal(effect.engine_id, "SIGKILL")
             with trio.move_on_after(BACKOFF.longest):
-                snapshot = await self._persist(lambda: self._wait_end(effect.engine_id))
+                snapshot = await self._persist(lambda: self.engine.wait_end(effect.engine_id))
                 break
         return await self._end(effect, snapshot)
-
-    async def _wait_end(self, engine_id: str) -> Snapshot | None:
-        looks = iter(POLL_DELAYS)
-        while (snapshot := await self.engine.inspect(engine_id)) is not None and snapshot.running:  # noqa: ASYNC110 - a notice may be lost
-            await trio.sleep(next(looks, POLL_DELAYS[-1]))
-        return snapshot
 
     async def _end(
         self, effect: effects.StopInEngine | effects.KillInEngine, snapshot: Snapshot | None

@@ -108,6 +108,29 @@ async def check_each_life_has_its_own_beginning(bench):
     assert begun[0] < begun[1]
 
 
+async def check_end_is_waited_for(bench):
+    engine, engine_id = bench.engine, await bench.engine.create_server(bench.spec("stdin-echo"), 1)
+    ends = []
+
+    async def wait():
+        ends.append(await engine.wait_end(engine_id))
+
+    await wait()
+    assert (ends[0].running, ends[0].started_at) == (False, None)
+    async with engine.attach(engine_id) as console, trio.open_nursery() as nursery:
+        await engine.start(engine_id)
+        await read_until(console, b"Ready")
+        nursery.start_soon(wait)
+        nursery.start_soon(wait)
+        await trio.sleep(0.1)
+        assert len(ends) == 1
+        await console.send(b"exit 3\n")
+        await read_to_end(console)
+    await wait()
+    assert [(end.running, end.exit_code) for end in ends[1:]] == [(False, 3)] * 3
+    assert await engine.inspect(engine_id) == ends[-1]
+
+
 async def check_exit_code_is_told(bench):
     printed, ended = await run_to_end(bench, "crash-looper 5 0.1")
     assert b"Crashing with 5" in printed

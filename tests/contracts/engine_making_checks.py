@@ -115,6 +115,7 @@ async def check_many_at_once(bench):
 async def check_missing_container_is_reported_as_missing(bench):
     engine = bench.engine
     assert await engine.inspect(MISSING) is None
+    assert await engine.wait_end(MISSING) is None
     for call in (engine.start(MISSING), engine.backlog(MISSING, 0.0)):
         with pytest.raises(Missing):
             await call

@@ -1,9 +1,9 @@
 """Follows the console of one run to its end.
 
 The order of events: the follower attaches before the start is requested, so that every byte is read. When the
-stream ends, it inspects the container, so that an exit is reported after the last line of output. The end of
-the stream alone proves nothing: while the engine says that the process runs, the follower attaches again, and
-its ``Reader`` catches up on what was printed in between.
+stream ends, it waits for the engine to finish with the process, so that an exit is reported after the last
+line of output and without a pause. The end of the stream alone proves nothing: if the process still runs
+after ``END_TIMEOUT``, the follower attaches again, and its ``Reader`` catches up on what was printed since.
 
 The exit can be reported by another task and recorded before the console was read, while this task waited for
 the engine or for the journal. Then the follower reads the engine's log to its end when it is cancelled.
@@ -44,7 +44,9 @@ RESIZE_INTERVAL = 0.1
 """Seconds between two calls of the engine for the size of a terminal, however often a page is resized."""
 
 REST_TIMEOUT = 2.0
-_POLL_DELAYS = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5)
+END_TIMEOUT = 1.0
+"""Seconds from the end of a stream within which its process ends; otherwise the stream is opened again."""
+
 BACKOFF = Backoff(0.1, 10.0)
 
 
@@ -223,15 +225,15 @@ class Follower:
 
     async def _ask(self) -> Ended | None:
         """Return how the process ended according to the engine; None if it still runs."""
-        for seconds in _POLL_DELAYS:
-            await trio.sleep(seconds)
-            snapshot = await self.engine.inspect(self.effect.engine_id)
-            if snapshot is None:
-                return AbsenceReported(self.effect.engine_id)
-            ended = not snapshot.running and snapshot.started_at not in (None, self.effect.previous)
-            if ended or self._is_another(snapshot):
-                return Inspected(snapshot)
-        return None
+        engine_id = self.effect.engine_id
+        snapshot = await self.engine.inspect(engine_id)
+        if snapshot is not None and snapshot.running and not self._is_another(snapshot):
+            with trio.move_on_after(END_TIMEOUT):
+                snapshot = await self.engine.wait_end(engine_id)
+        if snapshot is None:
+            return AbsenceReported(engine_id)
+        ended = not snapshot.running and snapshot.started_at not in (None, self.effect.previous)
+        return Inspected(snapshot) if ended or self._is_another(snapshot) else None
 
     def _is_another(self, snapshot: Snapshot) -> bool:
         return self.live.started_at not in (None, snapshot.started_at)

@@ -8,6 +8,7 @@
 """
 
 import json
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -207,6 +208,16 @@ class DockerEngine:
         snapshot = translate.to_snapshot(found)
         return attrs.evolve(snapshot, killed_for=self._layers.overgrown.get(engine_id, ""))
 
+    async def wait_end(self, engine_id: str) -> Snapshot | None:
+        while True:
+            with refusals(NOT_FOUND):
+                path = translate.to_container_path(engine_id, "wait")
+                async with self._body("POST", path, patience=math.inf) as body:
+                    await body.read()
+            snapshot = await self.inspect(engine_id)
+            if snapshot is None or not snapshot.running:
+                return snapshot
+
     async def list(self) -> Sequence[Listed]:
         filters = json.dumps(recipe.EVERY_LIGHTD)
         try:
@@ -274,9 +285,11 @@ class DockerEngine:
     # ---- the way to the engine
 
     @asynccontextmanager
-    async def _body(self, method: str, path: str) -> AsyncIterator[streams.Body]:
+    async def _body(
+        self, method: str, path: str, patience: float = streams.HANDSHAKE_SECONDS
+    ) -> AsyncIterator[streams.Body]:
         target = f"/{await self._calls.version()}/{path}"
-        async with streams.open_body(self._socket_path, method, target) as body:
+        async with streams.open_body(self._socket_path, method, target, patience=patience) as body:
             yield body
 
 

@@ -237,14 +237,19 @@ class ProcessEngine:
         """Publish the end of the active run when it has been recorded."""
         while not found.gone and (await threads.inspect_until_seen(found.snapshot)).running:
             found.living = True
-            with suppress(*control_socket.ABSENT):
-                async with control_socket.open_command(found.folder, "watch") as stream:
-                    while await stream.receive_some():
-                        continue
-            await trio.sleep(LOOK)
+            await self._watch(found)
         async with self._change(found.internal_id):
             if await threads.inspect_until_seen(self._clear_up, found):
                 self._tell_end(found)
+
+    async def _watch(self, found: Container) -> None:
+        """Wait until the supervisor of the active run closes its streams, at its end, or a moment."""
+        with suppress(*control_socket.ABSENT):
+            async with control_socket.open_command(found.folder, "watch") as stream:
+                while await stream.receive_some():
+                    continue
+                return
+        await trio.sleep(LOOK)
 
     def _tell_end(self, found: Container) -> None:
         if found.living:
@@ -269,6 +274,11 @@ class ProcessEngine:
             return None
         snapshot = await threads.inspect(found.snapshot)
         return None if found.gone else snapshot
+
+    async def wait_end(self, engine_id: str) -> Snapshot | None:
+        while (snapshot := await self.inspect(engine_id)) is not None and snapshot.running:
+            await self._watch(self._containers[engine_id])
+        return snapshot
 
     async def list(self) -> Sequence[Listed]:
         return await threads.inspect(self._list, tuple(self._containers.values()))

@@ -27,6 +27,7 @@ import trio
 
 from actors.container import engine
 from actors.container.spec import ContainerSpec, Limits, PortBinding
+from actors.kernel.ephemeral import Wake
 from tests.support.fake_engine import programs
 from tests.support.fake_engine.container import MEMORY, FakeAttachment, FakeContainer, FakeNotices
 from tests.support.fake_engine.faults import Call, Faults, Moment, no_faults
@@ -68,6 +69,7 @@ class FakeEngine:
     _held: dict[tuple[int, str], str] = attrs.field(factory=dict)
     _followers: set[trio.MemorySendChannel[engine.Notice]] = attrs.field(factory=set)
     _numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1))
+    _ended: Wake = attrs.field(factory=Wake)
     _opened: float = attrs.field(factory=trio.current_time)
     _last: float = 0.0
 
@@ -155,6 +157,15 @@ class FakeEngine:
             container = self._containers.get(engine_id)
             return None if container is None else container.to_snapshot()
 
+    async def wait_end(self, engine_id: str) -> engine.Snapshot | None:
+        async with self._call("wait_end", self._subject(engine_id)):
+            while (
+                container := self._containers.get(engine_id)
+            ) is not None and container.process is not None:
+                await self._ended.wait()
+                self._check_up()
+            return None if container is None else container.to_snapshot()
+
     async def list(self) -> Sequence[engine.Listed]:
         async with self._call("list"):
             return [container.to_listed() for container in self._containers.values()]
@@ -215,6 +226,7 @@ class FakeEngine:
         for follower in self._followers:
             follower.close()
         self._followers.clear()
+        self._ended.notify()
 
     def come_back(self) -> None:
         """Answer calls again."""
@@ -320,6 +332,7 @@ class FakeEngine:
         container.process = None
         container.exit_code, container.oom_killed = code, process.out_of_memory
         container.finished_at = self._now()
+        self._ended.notify()
         for port in [port for port, holder in self._held.items() if holder == container.engine_id]:
             del self._held[port]
         container.cut()
