@@ -7,11 +7,12 @@ import attrs
 import pytest
 import trio
 
-from actors.container.engine import EngineRefused, Role
+from actors.container.engine import EngineRefused, Missing, Role
 from actors.container.spec import Limits, Mount, PortBinding
 from lightd.engines.host import cgroups
 from tests.rig import engine as rig
 from tests.support.docker_scene import a_spec, opened, printed
+from tests.support.doubles.engine_proxy import open_engine_proxy
 
 pytestmark = pytest.mark.live
 
@@ -256,3 +257,30 @@ async def test_look_into_an_image_leaves_nothing_and_what_a_killed_daemon_left_i
     assert [listed.engine_id for listed in await engine.list()] == [made]
     found = rig.call("GET", "/containers/json", all=1, filters={"label": [f"lightd.node={node}"]})
     assert [row["Id"] for row in found] == [made]
+
+
+# ---- how often it is asked
+
+
+async def test_start_looks_at_the_container_once_before_and_once_after(docker, node, volume_path, tmp_path):
+    path = tmp_path / "engine.sock"
+    async with open_engine_proxy(path, docker) as proxy, opened(path, node, tmp_path) as engine:
+        engine_id = await engine.create_server(a_spec(volume_path), 1)
+        await engine.inspect(engine_id)
+        proxy.requests.clear()
+        async with engine.attach(engine_id):
+            assert not (await engine.inspect(engine_id)).running
+            await engine.start(engine_id)
+            assert (await engine.inspect(engine_id)).running
+            assert engine_id in await engine.sample([engine_id])
+        looks = [asked for asked in proxy.requests if asked.endswith("/json")]
+        assert len(looks) == 2
+
+
+async def test_start_after_a_change_looks_at_the_container_again(docker, node, volume_path, tmp_path):
+    async with opened(docker, node, tmp_path) as engine:
+        engine_id = await engine.create_server(a_spec(volume_path), 1)
+        await engine.inspect(engine_id)
+        await engine.remove(a_spec(volume_path).internal_id, Role.SERVER)
+        with pytest.raises(Missing):
+            await engine.start(engine_id)

@@ -21,6 +21,12 @@ CHANGES_AT_ONCE: Final = 8
 REMOVAL_SECONDS: Final = 3.0
 """How long a removal that Docker has begun is waited for before it is reported and tried again."""
 
+RECENT: Final = 0.005
+"""Seconds for which Docker's last answer about a container counts as new."""
+
+REMEMBERED: Final = 10_000
+"""Containers of which it is remembered whether they have a terminal."""
+
 NOT_FOUND: Final = 404
 CONFLICT: Final = 409
 
@@ -44,9 +50,12 @@ class Containers:
     _node: str
     _policy: Policy = attrs.field(factory=Policy)
     _changing: trio.Semaphore = attrs.field(factory=lambda: trio.Semaphore(CHANGES_AT_ONCE))
+    _latest: tuple[float, Mapping[str, Any]] | None = None
+    _terminals: dict[str, bool] = attrs.field(factory=dict)
 
     async def change(self, method: str, path: str, data: recipe.Json | None = None, **params: str) -> Any:  # noqa: ANN401 - JSON
         """As ``Calls.change``, when it is this change's turn."""
+        self._latest = None
         async with self._changing:
             return await self._calls.change(method, path, data, **params)
 
@@ -58,6 +67,10 @@ class Containers:
             if no.status == NOT_FOUND:
                 return None
             raise translate.to_fault(no) from None
+        self._latest = trio.current_time(), found
+        if len(self._terminals) >= REMEMBERED:
+            self._terminals.clear()
+        self._terminals[found["Id"]] = found["Config"]["Tty"]
         return found
 
     async def find(self, engine_id: str) -> Mapping[str, Any]:
@@ -66,6 +79,20 @@ class Containers:
         if found is None:
             raise Missing(engine_id)
         return found
+
+    async def find_again(self, engine_id: str) -> Mapping[str, Any]:
+        """As ``find``, but an answer that has just been received is returned without asking again."""
+        if self._latest is not None:
+            at, found = self._latest
+            if found["Id"] == engine_id and trio.current_time() - at <= RECENT:
+                return found
+        return await self.find(engine_id)
+
+    async def has_terminal(self, engine_id: str) -> bool:
+        """Whether a container was created with a terminal; raises as ``find`` if that is not known yet."""
+        if engine_id not in self._terminals:
+            await self.find(engine_id)
+        return self._terminals[engine_id]
 
     def is_ours(self, inspected: Mapping[str, Any]) -> bool:
         """Whether a container that was looked at is this daemon's, for all that is known of it."""
@@ -83,6 +110,7 @@ class Containers:
     async def remove(self, engine_id: str) -> None:
         """The container is gone, with the volumes that the engine made for it, running or not."""
         with refusals(NOT_FOUND):
+            self._terminals.pop(engine_id, None)
             try:
                 await self.change("DELETE", translate.to_container_path(engine_id), force="1", v="1")
             except Refused as no:

@@ -205,6 +205,7 @@ class DockerEngine:
             return None
         if found["State"]["Running"]:
             self._layers.watch(found)
+            self._sampler.learn(engine_id, found["State"]["Pid"])
         snapshot = translate.to_snapshot(found)
         return attrs.evolve(snapshot, killed_for=self._layers.overgrown.get(engine_id, ""))
 
@@ -252,7 +253,7 @@ class DockerEngine:
 
     @asynccontextmanager
     async def attach(self, engine_id: str) -> AsyncIterator[attach.DockerAttachment]:
-        tty = (await self._containers.find(engine_id))["Config"]["Tty"]
+        tty = await self._containers.has_terminal(engine_id)
         prefix = "/" + await self._calls.version()
         async with attach.open_attachment(self._socket_path, prefix, engine_id, tty=tty) as attachment:
             yield attachment

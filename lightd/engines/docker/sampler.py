@@ -1,8 +1,8 @@
 """Counters of many containers at once: one thread hop for all, whatever their number.
 
-A container's pid is asked for once a life. Where the kernel's files can't be read (a daemon that runs in a
-container itself), Docker's one-shot statistics take their place, for all of them at the same time, as each
-waits for the engine's tick of a second.
+A container's pid is asked for once a life, unless an inspection has shown it. Where the kernel's files can't
+be read (a daemon that runs in a container itself), Docker's one-shot statistics take their place, for all of
+them at the same time, as each waits for the engine's tick of a second.
 
 A container that the engine doesn't answer about within ``PATIENCE`` seconds has no counters for a while, so
 that the others have theirs.
@@ -34,13 +34,18 @@ class Sampler:
     _pids: dict[str, int] = attrs.field(factory=dict)
     _silent: dict[str, float] = attrs.field(factory=dict)
 
+    def learn(self, engine_id: str, pid: int) -> None:
+        """Know the pid of a running container without asking for it."""
+        self._pids[engine_id] = pid
+
     async def sample(self, engine_ids: Sequence[str]) -> Mapping[str, Sample]:
         """The counters of those that run."""
         known = {engine_id: self._pids[engine_id] for engine_id in engine_ids if engine_id in self._pids}
         samples = await trio.to_thread.run_sync(cgroups.read_samples, known)
         # The others are new, began another life, or ended.
         fresh = await self._each(self._find_pid, [name for name in engine_ids if name not in samples])
-        samples |= await trio.to_thread.run_sync(cgroups.read_samples, fresh)
+        if fresh:
+            samples |= await trio.to_thread.run_sync(cgroups.read_samples, fresh)
         hidden = [engine_id for engine_id in fresh if engine_id not in samples]
         self._pids = {name: pid for name, pid in (known | fresh).items() if name in samples}
         if hidden:

@@ -36,7 +36,7 @@ class Starter:
 
     async def start(self, engine_id: str) -> None:
         """See ``Engine.start``."""
-        found = await self._containers.find(engine_id)
+        found = await self._containers.find_again(engine_id)
         await trio.to_thread.run_sync(folder.check_there, translate.to_source(found, recipe.HOME))
         seen = await look_at_mounts(self._to_given(found), self._policy)
         if not found["State"]["Running"] and not is_connected(found):
