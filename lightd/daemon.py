@@ -40,7 +40,7 @@ from lightd.api.operations import Operations
 from lightd.audit.trail import open_trail
 from lightd.certificate import open_certificate
 from lightd.config.folders import prepare, settle_shared
-from lightd.config.sections import Configuration, ConfigurationError, Monitoring
+from lightd.config.sections import Configuration, ConfigurationError
 from lightd.config.version import version
 from lightd.consoles.log import DiskConsoleLog
 from lightd.engines.container_networks import ContainerNetworks
@@ -208,17 +208,13 @@ async def _monitor(system: System) -> None:
         monitoring = system.config.monitoring
         async with trio.open_nursery() as nursery:
             if monitoring.enabled:
-                nursery.start_soon(measure, system.fleet, partial(_to_seconds, monitoring))
+                nursery.start_soon(measure, system.fleet, monitoring.interval_ms / 1000)
             else:
                 for member in system.fleet:
                     member.stats.set(None)
             while system.config.monitoring == monitoring:
                 await system.reloaded.wait()
             nursery.cancel_scope.cancel()
-
-
-def _to_seconds(monitoring: Monitoring) -> float:
-    return monitoring.interval_ms / 1000
 
 
 @asynccontextmanager

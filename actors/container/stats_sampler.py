@@ -1,7 +1,5 @@
 """The meter: at an interval, one call to the engine for the statistics of all that runs."""
 
-from collections.abc import Callable
-
 import trio
 
 from actors.container.engine import EngineUnavailable, Sample
@@ -9,11 +7,11 @@ from actors.container.fleet import Fleet, Member
 from actors.container.stats import to_stats
 
 
-async def measure(fleet: Fleet, interval: Callable[[], float]) -> None:
-    """Set every running container's stats each ``interval()`` seconds, for ever."""
+async def measure(fleet: Fleet, interval: float) -> None:
+    """Set every running container's stats each ``interval`` seconds, for ever."""
     before: dict[str, Sample] = {}
     while True:
-        await trio.sleep(interval())
+        await trio.sleep(interval)
         running = {
             member.state.engine_id: member
             for member in fleet

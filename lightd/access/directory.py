@@ -10,8 +10,8 @@ from actors.container.operations import Operation
 from actors.portpool.actor import PortPool
 from actors.portpool.decider import State
 from actors.portpool.messages import Key
+from lightd.access.errors import port_not_visible
 from lightd.access.scopes import Container, Port, Volume
-from lightd.access.visibility import port_not_visible
 from lightd.api.operations import Operations
 from lightd.files.jobs import Job, Jobs
 
@@ -20,7 +20,7 @@ _OPERATION_ID = re.compile(r"[a-z]{1,20}-[0-9a-f]{32}")
 
 @attrs.frozen(eq=False)
 class NodeDirectory:
-    """A ``visibility.Directory`` of the running node."""
+    """What authorization looks up about the running node."""
 
     fleet: Fleet
     ports: PortPool

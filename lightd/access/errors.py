@@ -34,3 +34,8 @@ class LimitExceeded(AccessError):  # noqa: N818 - names the state
     def __init__(self, code: str, message: str, retry_after: int = 5) -> None:
         super().__init__(code, message)
         self.retry_after = retry_after
+
+
+def port_not_visible() -> NotVisible:
+    """Return the error for a port that is not in the pool, or none of the token's."""
+    return NotVisible("port", "Port not found in pool")

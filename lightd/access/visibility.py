@@ -4,11 +4,12 @@ A token without ``containers`` sees everything, and nothing here is looked up. F
 outside does not exist: the error is the same, whether it does or not.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Protocol, assert_never
+from collections.abc import Mapping
+from typing import assert_never
 
 from actors.container.fleet import Member
-from lightd.access.errors import NotVisible
+from lightd.access.directory import NodeDirectory
+from lightd.access.errors import NotVisible, port_not_visible
 from lightd.access.identity import Identity
 from lightd.access.scopes import (
     Container,
@@ -22,20 +23,7 @@ from lightd.access.scopes import (
 )
 
 
-class Directory(Protocol):
-    """What authorization looks up about the node; see ``directory.NodeDirectory``."""
-
-    def volumes_of(self, containers: Iterable[str]) -> frozenset[str]:
-        """Return the volumes that ``containers`` use now."""
-
-    async def subject_of(self, operation_id: str) -> Container | Volume | None:
-        """Return what an operation is about, None if there is no such operation."""
-
-    def holder_of(self, port: Port) -> str | None:
-        """Return the container that holds ``port``, None if it is free. Raises ``NotVisible``."""
-
-
-async def check(directory: Directory, identity: Identity, permission: str, subject: Subject) -> None:
+async def check(directory: NodeDirectory, identity: Identity, permission: str, subject: Subject) -> None:
     """Return if the bearer of a token may do what needs ``permission`` to ``subject``.
 
     Raises ``PermissionDenied``, or ``NotVisible`` if the subject is none of the token's.
@@ -44,7 +32,7 @@ async def check(directory: Directory, identity: Identity, permission: str, subje
     await check_visible(directory, identity, subject)
 
 
-async def check_visible(directory: Directory, identity: Identity, subject: Subject) -> None:
+async def check_visible(directory: NodeDirectory, identity: Identity, subject: Subject) -> None:
     """Raise ``NotVisible`` if ``subject`` is none of the token's."""
     containers = identity.grant.containers
     if containers is None:
@@ -71,11 +59,6 @@ async def check_visible(directory: Directory, identity: Identity, subject: Subje
                 raise port_not_visible()
         case _:
             assert_never(subject)
-
-
-def port_not_visible() -> NotVisible:
-    """Return the error for a port that is not in the pool, or none of the token's."""
-    return NotVisible("port", "Port not found in pool")
 
 
 def sees(identity: Identity, member: Member) -> bool:

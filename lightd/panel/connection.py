@@ -5,6 +5,7 @@ the daemon.
 """
 
 import random
+from functools import partial
 
 import attrs
 import trio
@@ -66,11 +67,8 @@ class Connection:
                     random.random,
                     sync.recovered,
                 )
-
-                async def work() -> None:
-                    await self._exchange(exchange)
-
                 outages = (JournalUnavailable, Overloaded, ActorGone)
+                work = partial(self._exchange, exchange)
                 supervisor.start("configuration exchange", work, outages=outages)
             await trio.sleep_forever()
 

@@ -8,10 +8,10 @@ import pytest
 
 from actors.tokens.grant import EVERYTHING, MASTER, PERMISSIONS, Grant
 from lightd.access import scopes
-from lightd.access.errors import NotVisible, PermissionDenied
+from lightd.access.errors import NotVisible, PermissionDenied, port_not_visible
 from lightd.access.identity import Identity
 from lightd.access.scopes import Container, Node, Operation, Port, Visible, Volume, check_permission
-from lightd.access.visibility import check, port_not_visible, to_streamed
+from lightd.access.visibility import check, to_streamed
 
 GAME = Identity("t", Grant(frozenset({"s1"}), frozenset({"files.write", "power"})), position=7)
 

@@ -15,7 +15,7 @@ from tests.support.fake_engine import engine
 @asynccontextmanager
 async def open_metered():
     async with open_world() as world, trio.open_nursery() as nursery:
-        nursery.start_soon(measure, world.fleet, lambda: 1.0)
+        nursery.start_soon(measure, world.fleet, 1.0)
         yield world
         nursery.cancel_scope.cancel()
 

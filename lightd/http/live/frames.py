@@ -9,6 +9,8 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
+import attrs
+
 from actors.container import events
 from actors.container.events import Follow
 from actors.container.state import Stage, State
@@ -65,17 +67,7 @@ def to_error(text: str) -> dict[str, Any]:
 
 def to_stats(stats: Stats) -> dict[str, Any]:
     """Return the statistics of a running container."""
-    return {
-        "event": "stats",
-        "cpu_usage": stats.cpu_usage,
-        "memory_usage": stats.memory_usage,
-        "memory_limit": stats.memory_limit,
-        "network_rx": stats.network_rx,
-        "network_tx": stats.network_tx,
-        "block_read": stats.block_read,
-        "block_write": stats.block_write,
-        "uptime": stats.uptime,
-    }
+    return {"event": "stats", **attrs.asdict(stats)}
 
 
 def to_state(view: View[State]) -> dict[str, Any]:

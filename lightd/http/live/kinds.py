@@ -7,17 +7,13 @@ from typing import Final, get_args
 import attrs
 
 from actors.container.state import StateFrame
+from actors.container.stats import Stats
 from actors.tokens.grant import Grant
 from lightd.access.scopes import TOKEN
 from lightd.http.openapi.schemas import FLAG, NUMBER, TEXT, WHOLE, message, record, words
 from lightd.validation.schema import Schema, nullable
 
 Kinds = frozenset[str]
-
-_MEASURES = (
-    *("cpu_usage", "memory_usage", "memory_limit", "network_rx", "network_tx"),
-    *("block_read", "block_write", "uptime"),
-)
 
 
 @attrs.frozen(eq=False)
@@ -58,7 +54,7 @@ OUTBOUND: Final[Mapping[str, OutboundKind]] = MappingProxyType(
             "stats",
             "Sent while the container runs and a value has changed. `cpu_usage` is in percent of one core, "
             "`uptime` in seconds, the others in bytes.",
-            {name: nullable(NUMBER) for name in _MEASURES},
+            {field.name: nullable(NUMBER) for field in attrs.fields(Stats)},
         ),
         "daemon_message": OutboundKind(TOKEN, "A message from lightd for people.", {"data": TEXT}),
         "logs": OutboundKind(

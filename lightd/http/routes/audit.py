@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+import attrs
 from quart import Response
 
 from lightd.access import scopes
@@ -25,15 +26,10 @@ async def show(system: System) -> Response:
 
 def to_row(entry: Entry) -> dict[str, Any]:
     """Return an entry as the API shows it."""
-    asked, outcome = entry.asked, entry.outcome
+    outcome = entry.outcome
     return {
         "seq": entry.seq,
-        "at": asked.at,
-        "token_id": asked.token_id,
-        "address": asked.address,
-        "request_id": asked.request_id,
-        "method": asked.method,
-        "route": asked.route,
+        **attrs.asdict(entry.asked),
         "subject": outcome.subject,
         "operation_id": outcome.operation_id,
         "status": outcome.status,

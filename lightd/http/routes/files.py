@@ -48,19 +48,17 @@ async def make(system: System, volume_id: str) -> Response:
 
 
 async def list_files(system: System, volume_id: str) -> Response:
-    folders = system.folders
     find(system, volume_id)
     path = parse_folder(request.args.get("path", ""))
     limit = queries.whole("limit", PAGE, 1, LARGEST)
     cursor = request.args.get("cursor")
-    return from_text(await folders.run(volume_id, lambda jail: _to_listing(jail, path, limit, cursor)))
+    return from_text(await system.folders.run(volume_id, lambda jail: _to_listing(jail, path, limit, cursor)))
 
 
 async def delete_files(system: System, volume_id: str) -> Response:
-    folders = system.folders
     find(system, volume_id)
     paths = await take_body(_to_paths, most=LISTS)
-    await folders.run_long(volume_id, lambda jail, pace: delete(jail, paths, pace))
+    await system.folders.run_long(volume_id, lambda jail, pace: delete(jail, paths, pace))
     return to_json({"message": "Files deleted successfully", "paths": [path.text for path in paths]})
 
 
@@ -87,11 +85,10 @@ async def move(system: System, volume_id: str) -> Response:
 
 
 async def chmod(system: System, volume_id: str) -> Response:
-    folders = system.folders
     find(system, volume_id)
     body = await read_body(ModeBody)
     path, mode = parse_path(body.path), parse_mode(body.mode)
-    await folders.run(volume_id, lambda jail: change_mode(jail, path, mode))
+    await system.folders.run(volume_id, lambda jail: change_mode(jail, path, mode))
     return to_json({"message": "Mode changed successfully", "path": path.text, "mode": f"{mode:04o}"})
 
 

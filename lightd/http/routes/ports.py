@@ -9,8 +9,8 @@ from actors.portpool.decider import Entry, State
 from actors.portpool.messages import Add, Key, Mark, Message, Remove
 from lightd.access import scopes
 from lightd.access.directory import to_key
+from lightd.access.errors import port_not_visible
 from lightd.access.scopes import Port
-from lightd.access.visibility import port_not_visible
 from lightd.api import bodies
 from lightd.api.commands import begin_operation
 from lightd.api.errors import ApiError, bad_request

@@ -23,16 +23,11 @@ from lightd.http.routes import (
     volumes,
 )
 
-
-def _get_sections() -> Sections:
-    return SECTIONS
-
-
 SECTIONS: Sections = (
     Section(
         "Node",
         "The daemon itself. `ping` and the page at `/docs` need no token and no vendor header and reveal nothing about the node.",
-        (*node.ROUTES, *documents.to_routes(_get_sections), *remote.ROUTES),
+        (*node.ROUTES, *documents.to_routes(lambda: SECTIONS), *remote.ROUTES),
     ),
     Section(
         "Tokens",

@@ -79,19 +79,17 @@ async def upload(system: System, volume_id: str) -> Response:
 
 
 async def arrived(system: System, volume_id: str) -> Response:
-    folders = system.folders
     find(system, volume_id)
     path, name = queries.path(), _needed_name()
-    offset = await folders.run(volume_id, partial(arrived_of, path=path, name=name))
+    offset = await system.folders.run(volume_id, partial(arrived_of, path=path, name=name))
     return to_json({"path": path.text, "upload": name, "offset": offset})
 
 
 async def abandon(system: System, volume_id: str) -> Response:
-    folders = system.folders
     find(system, volume_id)
     path, name = queries.path(), _needed_name()
     await refuse_body()
-    await folders.run(volume_id, partial(forget, path=path, name=name))
+    await system.folders.run(volume_id, partial(forget, path=path, name=name))
     return to_json({"message": "Upload abandoned", "path": path.text, "upload": name})
 
 

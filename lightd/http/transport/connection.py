@@ -166,6 +166,7 @@ class Connection:
         return b""
 
     def rearm(self) -> None:
+        """Take over the protocol's deadline, which has changed."""
         if self._http is not None and self._listening:
             self._receiving.deadline = self._http.deadline()
 
@@ -186,6 +187,7 @@ class Connection:
             await self._http.invite_body()
 
     def prove(self) -> None:
+        """Record that the client has shown a valid token."""
         if not self.proven:
             self.proven = True
             self.on_proven()
@@ -249,10 +251,12 @@ class Connection:
         await self._write_in_turn(data)
 
     async def write_large(self, data: bytes) -> None:
+        """As `write`, but the kernel buffers only little of it while the client doesn't read."""
         with file_transfer.little_unsent(self._socket):
             await self.write(cast(bytes, memoryview(data)))
 
     def to_writer(self, stream: websocket.WebSocketStream) -> Callable[[bytes], bool]:
+        """Return the `Socket.write_nowait` of `stream`."""
         send, open_state = self._socket.send, websocket.CONNECTED
 
         def write_nowait(data: bytes) -> bool:
@@ -267,6 +271,7 @@ class Connection:
         return write_nowait
 
     def let_direct(self) -> None:
+        """Allow direct writes: the handshake is complete."""
         self._direct = not self.encrypted
         self._bar()
 

@@ -25,7 +25,7 @@ import math
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import h11
 import trio
@@ -40,6 +40,9 @@ from lightd.http.transport import file_transfer, refusal, websocket
 from lightd.http.transport.headers import ENCRYPTED, PLAIN
 from lightd.http.transport.heads import H11Connection
 from lightd.http.transport.settings import Settings
+
+if TYPE_CHECKING:
+    from lightd.http.transport.connection import Connection
 
 HOST = re.compile(rb"([A-Za-z0-9._~-]*|\[[0-9A-Fa-f:.]+\])(:[0-9]{0,5})?")
 HANDSHAKE_HEADERS = (b"connection", b"upgrade", b"sec-websocket-")
@@ -112,7 +115,7 @@ class HttpStream(HTTPStream):
 class Http11(H11Protocol):
     """The requests of one connection, one after the other. `wire` is the connection below."""
 
-    def __init__(self, wire: websocket.Wire, *args: Any) -> None:  # noqa: ANN401  # Hypercorn's own, untouched
+    def __init__(self, wire: Connection, *args: Any) -> None:  # noqa: ANN401  # Hypercorn's own, untouched
         super().__init__(*args)
         self.connection = H11Connection(self.config.h11_max_incomplete_size, wire.settings.head_fields)
         self.wire = wire

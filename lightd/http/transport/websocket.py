@@ -18,7 +18,7 @@ import dataclasses
 import http
 import math
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 import trio
@@ -29,41 +29,16 @@ from wsproto.connection import ConnectionState
 from wsproto.events import CloseConnection, Message, Ping, Pong
 from wsproto.frame_protocol import CloseReason
 
-from lightd.http.transport import file_transfer, refusal
-from lightd.http.transport.settings import Settings
+from lightd.http.transport import refusal
+
+if TYPE_CHECKING:
+    from lightd.http.transport.connection import Connection
 
 SOCKET = "lightd.socket"
 FRAMES_IN_A_STEP = 32
 """The number of control frames, such as pings, that are handled in one step."""
 CONNECTED = ASGIWebsocketState.CONNECTED
 """A copy, because it is read for every frame of every viewer and enumerations are slow."""
-
-
-class Wire(Protocol):
-    """The connection below a stream."""
-
-    settings: Settings
-
-    def rearm(self) -> None:
-        """The protocol's deadline has changed."""
-
-    def to_writer(self, stream: WebSocketStream) -> Callable[[bytes], bool]:
-        """Return the `Socket.write_nowait` of `stream`."""
-
-    def let_direct(self) -> None:
-        """Allow direct writes: the handshake is complete."""
-
-    async def write(self, data: bytes) -> None:
-        """Return when the kernel has all of `data`, or the connection is aborted."""
-
-    async def write_large(self, data: bytes) -> None:
-        """As `write`, but the kernel buffers only little of it while the client doesn't read."""
-
-    def prove(self) -> None:
-        """Record that the client has shown a valid token."""
-
-    async def write_file(self, part: file_transfer.Part) -> None:
-        """Return when the kernel has all of `part`, or the connection is aborted."""
 
 
 @attrs.frozen(eq=False)
@@ -74,7 +49,7 @@ class Socket:
     frames may be written. Order is kept among all writers, `websocket.send` included.
     """
 
-    _wire: Wire
+    _wire: Connection
     _stream: WebSocketStream
     write_nowait: Callable[[bytes], bool]
     """True: all of it was taken and will arrive in order. False: none of it was; use `write`.
@@ -122,7 +97,7 @@ class MessageBuffer(WebsocketBuffer):
 
 
 class WebSocketStream(WSStream):
-    def __init__(self, wire: Wire, *args: Any) -> None:  # noqa: ANN401  # Hypercorn's own, untouched
+    def __init__(self, wire: Connection, *args: Any) -> None:  # noqa: ANN401  # Hypercorn's own, untouched
         super().__init__(*args)
         self.buffer = MessageBuffer(wire.settings.message_size)
         self.socket = Socket(wire, self, wire.to_writer(self))
