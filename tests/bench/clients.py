@@ -57,6 +57,14 @@ class Viewer:
             while piece := self._socket.recv(PIECE):
                 self.received += len(piece)
 
+    def until(self, text: bytes) -> None:
+        """Read on until ``text`` came; only where nobody else reads."""
+        found = b""
+        while text not in found:
+            piece = self._socket.recv(PIECE)
+            assert piece, "the socket was closed"
+            found = found[-len(text) :] + piece
+
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)

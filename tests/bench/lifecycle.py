@@ -1,6 +1,7 @@
 """What lightd adds to the life of a container: its own way from created to running, and the bare calls."""
 
 import itertools
+import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -9,13 +10,15 @@ import attrs
 
 from actors.container.spec import ContainerSpec, StopPolicy
 from tests.bench import docker, figures, process
-from tests.bench.clients import Api
+from tests.bench.clients import Api, Viewer
 from tests.bench.installation import open_daemon
 from tests.rig import engine
 from tests.support.daemon import Daemon
 
 STAGES = ("create to ready", "start to running", "stop", "delete")
 GOAL = 1.10
+LATER = 10.0
+"""Milliseconds after Docker has finished with a container, within which its end is told."""
 MOST_CPU_MS = 15.0
 """Milliseconds of CPU of lightd for a start and a stop."""
 SETTLED = 0.3
@@ -104,6 +107,38 @@ def _to_cpu(daemon: Daemon, api: Api, volume_id: str, rounds: int) -> list[float
     return found[1:]  # the first finds nothing in any cache
 
 
+def _wait(client: docker.Docker, engine_id: str, finished: list[float]) -> None:
+    client.wait(engine_id)
+    finished.append(time.perf_counter())
+
+
+def tell_ends(
+    api: Api, daemon: Daemon, client: docker.Docker, volume_id: str, rounds: int
+) -> Sequence[tuple[float, float]]:
+    """Return after how many milliseconds Docker had finished with each end, and a viewer was told of it."""
+    body = {"internal_id": "ends", "image": engine.IMAGE, "volume_id": volume_id}
+    body |= {"startup_command": "stdin-echo", "start_pattern": "^Ready"}
+    api.call("POST", "/containers", body, wait=60)
+    engine_id = api.call("GET", "/containers/ends")["container_id"]
+    ends = []
+    for _ in range(rounds):
+        api.power("ends", "start")
+        viewer = Viewer(daemon.url, "ends", reads=False)
+        viewer.until(b'"running"')
+        finished: list[float] = []
+        waiting = docker.Docker(daemon.folder / "bare", daemon.node)
+        thread = threading.Thread(target=_wait, args=(waiting, engine_id, finished))
+        begun = time.perf_counter()
+        thread.start()
+        client.signal(engine_id, "SIGTERM")
+        viewer.until(b'"exit"')
+        told = time.perf_counter()
+        thread.join()
+        viewer.close()
+        ends.append(((finished[0] - begun) * 1000, (told - begun) * 1000))
+    return ends
+
+
 def to_laps(clock: Sequence[float]) -> Sequence[float]:
     return [(end - begin) * 1000 for begin, end in itertools.pairwise(clock)]
 
@@ -118,14 +153,27 @@ def run(report: figures.Report, *, quick: bool) -> None:
         ours.laps.clear()
         theirs.laps.clear()
         totals = figures.in_turns(5 if quick else 25, ours, theirs)
+        ends = tell_ends(api, daemon, bare, volume_id, 5 if quick else 25)
         cpu = figures.quickest(_to_cpu(daemon, api, volume_id, 8 if quick else 20))
         report.add(figures.Figure("lifecycle", "start and stop, CPU", cpu, "ms", goal=MOST_CPU_MS))
     for name, choose in (("create to running", figures.median), ("the same, undisturbed", figures.quickest)):
         own, beside = map(choose, totals)
         report.add(figures.Figure("lifecycle", name, own, "ms", "the bare calls", beside, GOAL))
+    finished, told = (figures.median(end[number] for end in ends) for number in (0, 1))
+    report.add(
+        figures.Figure("lifecycle", "end told to a viewer", told, "ms", "Docker's wait", finished, GOAL)
+    )
+    later = figures.median(told - finished for finished, told in ends)
+    report.add(figures.Figure("lifecycle", "the same, after the wait", later, "ms", ceiling=LATER))
     for number, stage in enumerate(STAGES):
         report.add(
             figures.Figure(
-                "lifecycle", stage, ours.median(number), "ms", "the bare calls", theirs.median(number)
+                "lifecycle",
+                stage,
+                ours.median(number),
+                "ms",
+                "the bare calls",
+                theirs.median(number),
+                GOAL if stage == "stop" else None,
             )
         )

@@ -50,6 +50,18 @@ async def test_restarted_daemon_still_talks_to_the_process(daemon):
     assert (await daemon.show())["exit"]["code"] == 0
 
 
+async def test_input_in_the_first_moment_after_a_restart_reaches_the_process(daemon):
+    await daemon.create(start_pattern="Ready")
+    await daemon.power("start")
+    daemon.kill()
+    await daemon.start()
+    async with daemon.console() as console:
+        await console.send("resize", columns=90, rows=20)
+        await console.send("send_command", command="at once")
+        await console.until("console", "got: at once")
+        assert not [frame for frame in console.frames if frame["event"] == "error"]
+
+
 async def test_exit_while_the_daemon_was_down_is_found_with_its_true_code(daemon):
     await daemon.create(start_pattern="Ready")
     await daemon.power("start")

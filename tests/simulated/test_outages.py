@@ -10,7 +10,7 @@ import trio
 from actors.container import decider as decider_module
 from actors.container import fleet as fleet_module
 from actors.container import messages
-from actors.container.console.console import INPUTS, InputClosed, InputFull
+from actors.container.console.console import INPUT_TIMEOUT, INPUTS, InputClosed, InputFull
 from actors.container.engine import EngineFault, EngineRefused, EngineUnavailable, Role
 from actors.container.events import Exited, FoundRunning, Started, Vanished
 from actors.container.fleet import internal_id_of, stream_of
@@ -292,6 +292,91 @@ async def test_input_that_can_not_be_sent_closes_the_input_until_the_next_attach
         world.engine._names["s1", Role.SERVER].cut()
         await trio.sleep(2)
         assert await heard(world)
+
+
+@asynccontextmanager
+async def found_running(hold):
+    """Yield a daemon that was restarted under a running server, whose console is attached after ``hold``."""
+    attaching, journal = trio.Event(), MemoryJournal(virtual_clock())
+
+    async def late(call, moment):
+        if call.name == "attach" and moment is Moment.BEFORE and attaching.is_set():
+            await trio.sleep(hold)
+
+    async with fake.open_fake_engine(faults=late) as engine:
+        async with open_daemon(journal, engine) as world:
+            await world.running()
+        attaching.set()
+        async with open_daemon(journal, engine) as world:
+            assert world.state().power_state == "running"
+            yield world
+
+
+async def test_input_after_a_restart_waits_until_the_console_is_attached(autojump_clock):
+    async with found_running(3) as world:
+        console = world.member().console
+        with pytest.raises(InputClosed, match="is not attached"):
+            console.send_nowait(b"too early\n")
+        console.resize(100, 40)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(console.send, b"one\n")
+            await trio.sleep(1)
+            assert "one" not in world.console("s1")
+        await console.send(b"two\n")
+        await trio.sleep(1)
+        said = [line for line in world.console("s1") if line.startswith("got: ")]
+        assert said == ["got: one", "got: two"]
+        assert world.engine.terminal_size("s1") == (100, 40)
+
+
+async def test_input_is_refused_where_the_console_stays_unattached(autojump_clock):
+    async with found_running(1000) as world:
+        began = trio.current_time()
+        with pytest.raises(InputClosed, match="is not attached"):
+            await world.member().console.send(b"one\n")
+        assert trio.current_time() - began == INPUT_TIMEOUT
+        assert world.state().power_state == "running"
+
+
+async def test_input_that_waits_is_refused_when_the_container_ends_meanwhile(autojump_clock):
+    async with found_running(1000) as world:
+        await world.wait_engine()
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def send():
+                with pytest.raises(InputClosed, match="is not running"):
+                    await world.member().console.send(b"one\n")
+
+            await trio.sleep(1)
+            world.engine.exit("s1", 3)
+        assert world.state().power_state == "offline"
+
+
+async def test_input_that_waits_is_not_sent_when_its_sender_leaves(autojump_clock):
+    async with found_running(3) as world:
+        console = world.member().console
+        with trio.move_on_after(1):
+            await console.send(b"gone\n")
+        await console.send(b"here\n")
+        await trio.sleep(1)
+        assert [line for line in world.console("s1") if line.startswith("got: ")] == ["got: here"]
+
+
+async def test_input_that_waits_is_bounded_like_any_other(autojump_clock):
+    refused = []
+
+    async def send(console, line):
+        try:
+            await console.send(line)
+        except InputFull as error:
+            refused.append(error)
+
+    async with found_running(3) as world:
+        async with trio.open_nursery() as nursery:
+            for _ in range(INPUTS + 5):
+                nursery.start_soon(send, world.member().console, b"a line\n")
+        assert len(refused) in (4, 5)  # one may be on its way to the process already
 
 
 async def test_input_that_nobody_reads_is_bounded_and_a_stop_command_waits_for_room(autojump_clock):

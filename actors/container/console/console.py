@@ -9,6 +9,12 @@ which is why ``reading`` begins with it.
 
 At most ``INPUTS`` lines of input wait for a process that does not read; then ``send_nowait`` raises
 ``InputFull``.
+
+Input that comes while the process runs and its console is not attached (after a restart of lightd, or of the
+engine's connection) waits in ``send``. The order of events: the state is replayed, and the run is open; input
+may come from now on; the follower attaches and reads what was missed from the log; ``open_input``. Instead of
+the last step the run can end, and the input is refused as that of a container that does not run; or the time
+is over; or the sender is cancelled, and nothing was sent.
 """
 
 from collections import deque
@@ -38,8 +44,12 @@ STEP = 500
 """Lines that are converted to texts in one step."""
 
 
+INPUT_TIMEOUT = 5.0
+"""Seconds that input waits for the console of a running process to be attached."""
+
+
 class InputClosed(Exception):  # noqa: N818 - names the state
-    """There is no process to read the input."""
+    """There is no process to read the input, or its console is not attached."""
 
 
 class InputFull(Exception):  # noqa: N818 - names the state
@@ -272,6 +282,7 @@ class Console:
     def open_input(self) -> None:
         """Accept input from now on, and drop input that was not read."""
         self._input = deque()
+        self.wake.notify()
 
     def close_input(self) -> None:
         """Accept no more input, and drop input that was not read."""
@@ -279,6 +290,9 @@ class Console:
 
     def send_nowait(self, data: bytes) -> None:
         """Queue ``data`` for the process's stdin; raises ``InputClosed`` or ``InputFull``."""
+        if self._input is None and self.runs.going_on:
+            msg = "the console of the container is not attached (yet): try again in a moment"
+            raise InputClosed(msg)
         if self._input is None:
             msg = "the container is not running"
             raise InputClosed(msg)
@@ -287,6 +301,13 @@ class Console:
             raise InputFull(msg)
         self._input.append(data)
         self._input_arrived.notify()
+
+    async def send(self, data: bytes) -> None:
+        """As ``send_nowait``, after the console of a run was attached, within ``INPUT_TIMEOUT``."""
+        with trio.move_on_after(INPUT_TIMEOUT):
+            while self._input is None and self.runs.going_on:
+                await self.wake.wait()
+        self.send_nowait(data)
 
     async def next_input(self) -> bytes:
         """Return the next piece of input, waiting for it."""

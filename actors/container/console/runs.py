@@ -59,6 +59,11 @@ class Runs:
 
     _present: LiveRun | None = None
 
+    @property
+    def going_on(self) -> bool:
+        """True from the beginning of a run until its end was recorded."""
+        return self._present is not None and not self._present.ended
+
     def get(self, run: int, engine_id: str) -> LiveRun:
         """Return the present run where it is this one, else one that has ended and that nobody else knows."""
         present = self._present

@@ -123,7 +123,7 @@ class Inbound:
         spec = self._member.state.spec
         if spec is not None and spec.tty and len(data) > LONGEST_TTY_LINE:
             raise bad_request(f"command: must not be longer than {LONGEST_TTY_LINE} bytes")
-        self._member.console.send_nowait(data)
+        await self._member.console.send(data)
 
 
 @attrs.frozen(eq=False)
