@@ -272,9 +272,8 @@ class Performer:
                 if snapshot is None or snapshot.running:
                     return snapshot
                 if not resumed:
-                    earlier.add(
-                        snapshot.started_at
-                    )  # not started for this run: its start was not requested yet
+                    # It was not started for this run: its start was not requested yet.
+                    earlier.add(snapshot.started_at)
                     resumed = True
                 if snapshot.started_at not in earlier:
                     return snapshot

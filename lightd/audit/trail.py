@@ -90,9 +90,8 @@ class Trail:
     clock: Callable[[], float]
     lost: int = 0
     left_out: int = 0
-    _refused: OrderedDict[str, float] = attrs.field(
-        factory=OrderedDict
-    )  # when the token's allowance is full again
+    # When the token's allowance is full again.
+    _refused: OrderedDict[str, float] = attrs.field(factory=OrderedDict)
     _since_pruned: int = 0
     _grown: Wake = attrs.field(factory=Wake)
     _numbers: Iterator[int] = attrs.field(factory=lambda: count(1))

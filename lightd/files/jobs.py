@@ -113,9 +113,8 @@ class Jobs:
                 try:
                     job.answer = await work(job)
                     status = "succeeded"
-                except (
-                    Exception
-                ) as failure:  # reported to the caller, or by the operation; the daemon continues
+                except Exception as failure:
+                    # It is reported to the caller, or by the operation; the daemon continues.
                     if not job._scope.cancel_called:  # noqa: SLF001 - as above; otherwise it failed because it was cancelled
                         job.failure, status = failure, "failed"
                     if not isinstance(failure, FileRefused):

@@ -231,9 +231,8 @@ def _open_part(folder: int, part: str, path: RelativePath, charge: Charge) -> in
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise errors.NotAllowed(f'Another client is sending "{path}"') from None
-            with suppress(
-                FileNotFoundError
-            ):  # another client has committed it while this one waited for the lock
+            # Another client may have committed it while this one waited for the lock.
+            with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(file), look_at(folder, part)):
                     stack.pop_all()
                     return file

@@ -144,9 +144,8 @@ class VolumeFolders:
     root: Path
     writing: Writing = unbounded
     shares: Shares = attrs.field(factory=Shares)
-    _threads: trio.CapacityLimiter = attrs.field(
-        factory=lambda: trio.CapacityLimiter(math.inf)
-    )  # the shares have the limits
+    # The shares have the limits.
+    _threads: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(math.inf))
     _placing: WeakValueDictionary[str, Any] = attrs.field(factory=WeakValueDictionary)
 
     def path_of(self, volume_id: str) -> Path:

@@ -14,7 +14,7 @@
 import fcntl
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, suppress
 from importlib import resources
 from pathlib import Path
@@ -31,12 +31,20 @@ from actors.kernel.journal import (
     Recorded,
     VersionConflict,
 )
+from lightd.journal.audit import AUDIT
 from lightd.journal.codec import Codec
-from lightd.journal.migrations import MIGRATIONS
+from lightd.journal.cursors import CURSORS
 from lightd.journal.reading import Reader, reporting
 from lightd.journal.tables import transaction
 
 SCHEMA: Final = 5
+MIGRATIONS: Final[Mapping[int, str]] = {
+    1: "CREATE INDEX records_by_cause ON records (cause) WHERE cause IS NOT NULL;",  # for operations
+    2: CURSORS,
+    3: AUDIT,
+    4: "CREATE INDEX records_by_stream ON records (stream);",  # by position, which is the rowid
+}
+"""SQL by the schema number that it migrates from; never edited after a release."""
 
 T = TypeVar("T")
 

@@ -78,9 +78,8 @@ class HttpPanel:
             request.stream = _Body(content or b"")
             async with aclosing(await self._client.send(request, stream=True)) as response:
                 body = bytearray()
-                with (
-                    trio.CancelScope() as enough
-                ):  # it is cut from within: httpx does not close its generators
+                # The block is cancelled from within: httpx does not close its generators.
+                with trio.CancelScope() as enough:
                     async for piece in response.aiter_raw():
                         body += piece
                         if len(body) > longest:

@@ -33,9 +33,8 @@ def _try(port: PortBinding) -> None:
         if family == socket.AF_INET6:
             probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if port.protocol == "tcp":
-            probe.setsockopt(
-                socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-            )  # as Docker does: TIME_WAIT is ignored
+            # As with Docker, TIME_WAIT is ignored.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((port.ip, port.port))
         if port.protocol == "tcp":
             probe.listen(1)

@@ -7,12 +7,22 @@ from actors.container.state import InstallState, PowerState
 from lightd.api.container_fields import ContainerBody
 from lightd.api.events import PUBLIC
 from lightd.config import schema as config_schema
-from lightd.http.openapi.schemas import FLAG, MOMENT, NUMBER, TEXT, WHOLE, described, many, record, words
+from lightd.http.openapi.schemas import (
+    FLAG,
+    MOMENT,
+    NUMBER,
+    PROTOCOL,
+    TEXT,
+    WHOLE,
+    described,
+    many,
+    record,
+    words,
+)
 from lightd.validation.reading import fields_of
 from lightd.validation.schema import Schema, nullable, shown
 
 QUOTA_KINDS = ("project", "btrfs", "accounted")
-PROTOCOL = words("tcp", "udp")
 STATUS = words(*(status.value for status in Status))
 
 _PORT = {"ip": TEXT, "port": WHOLE, "protocol": PROTOCOL}

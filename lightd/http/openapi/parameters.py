@@ -4,10 +4,8 @@ from types import MappingProxyType
 
 from lightd.api import bodies
 from lightd.files.paths import LONGEST_PATH
-from lightd.http.openapi.schemas import TEXT, WHOLE, described, words
+from lightd.http.openapi.schemas import PROTOCOL, TEXT, WHOLE, described
 from lightd.validation.schema import Schema, to_schema
-
-_PROTOCOL = words("tcp", "udp")
 
 
 def _whole(low: int, high: int, default: int | None = None) -> Schema:
@@ -24,13 +22,7 @@ def _in_query(name: str, schema: Schema, means: str, *, required: bool = False) 
 
 
 def _in_header(name: str, means: str) -> Schema:
-    return {
-        "name": name,
-        "in": "header",
-        "required": False,
-        "description": means,
-        "schema": {"type": "string"},
-    }
+    return {"name": name, "in": "header", "required": False, "description": means, "schema": TEXT}
 
 
 _PATH: Schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_PATH}
@@ -65,10 +57,10 @@ PARAMETERS = MappingProxyType(
         "offset": _in_query("offset", _whole(0, 2**62, 0), "the position of this part in the file"),
         "length": _in_query("length", _whole(0, 10**18 - 1), "the size of the whole file in bytes"),
         "protocol": _in_query(
-            "protocol", _PROTOCOL, "default: that of the only entry with this address and port, otherwise tcp"
+            "protocol", PROTOCOL, "default: that of the only entry with this address and port, otherwise tcp"
         ),
         "protocol_free": _in_query(
-            "protocol", described(_PROTOCOL, "default: tcp"), "the protocol of the port"
+            "protocol", described(PROTOCOL, "default: tcp"), "the protocol of the port"
         ),
         "range": _in_header("Range", "one range of bytes, for example `bytes=0-99` or `bytes=-500`"),
         "if_match": _in_header("If-Match", "412 if the file has another ETag"),

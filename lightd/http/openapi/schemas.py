@@ -40,3 +40,6 @@ def record(fields: dict[str, Schema], optional: dict[str, Schema] | None = None,
     if fields:
         schema["required"] = list(fields)
     return {**({"description": means} if means else {}), **schema, "additionalProperties": False}
+
+
+PROTOCOL = words("tcp", "udp")

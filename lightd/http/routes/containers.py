@@ -237,13 +237,7 @@ ROUTES = (
         errors=(
             *(*JSON, *RECORDS, "mount_not_allowed", "writable_root_not_allowed", "volume_not_found"),
             *("already_exists", "no_free_user", "changing"),
-            *(
-                "port_not_found",
-                "port_in_use",
-                "engine_unavailable",
-                "container_not_found",
-                "quarantined",
-            ),
+            *("port_not_found", "port_in_use", "engine_unavailable", "container_not_found", "quarantined"),
         ),
     ),
     Route(

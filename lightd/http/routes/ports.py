@@ -18,8 +18,7 @@ from lightd.audit.trail import about
 from lightd.http import queries
 from lightd.http.error_codes import JSON, RECORDS
 from lightd.http.identity import of_request
-from lightd.http.openapi.answers import PROTOCOL
-from lightd.http.openapi.schemas import FLAG, TEXT, WHOLE, described, many, message, record, ref
+from lightd.http.openapi.schemas import FLAG, PROTOCOL, TEXT, WHOLE, described, many, message, record, ref
 from lightd.http.route import Body, Route, to_port
 from lightd.http.wire import LISTS, read_body, refuse_body, to_json, to_list
 from lightd.system import System

@@ -89,9 +89,8 @@ class Call:
 
     def _leave(self, life: trio.CancelScope) -> None:
         said = any(message["type"] == "websocket.receive" for message in self._messages)
-        if (
-            self._is_handling or said
-        ):  # not where only the opening is unread, as by a handler that never listens
+        # Not if only the opening is unread, as by a handler that never listens.
+        if self._is_handling or said:
             self._left, life.shield = True, True
             life.deadline = trio.current_time() + DISCONNECT_GRACE
         else:
