@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from types import MappingProxyType
 from typing import get_args
 
+import attrs
+
 from actors.container import events, messages
 from actors.container.decider import DECIDER
 from actors.container.engine import Snapshot
@@ -79,6 +81,10 @@ def _situations() -> Iterator[tuple[str, State]]:
     yield "offline, a change is being prepared", _reach(REBIND, since=offline)
     yield "waiting", waiting
     yield "waiting, a change is being prepared", _reach(REBIND, since=waiting)
+    interrupted = attrs.evolve(DOWN, interrupted=True)
+    restoring = _reach(messages.Inspected(interrupted), since=running)
+    yield "restoring", restoring
+    yield "restoring, a change is being prepared", _reach(REBIND, since=restoring)
     yield "starting", starting
     yield (
         "starting, its container is being created again",

@@ -144,7 +144,7 @@ async def open_system(
         open_engine(config, inside, policy) as engine,
         open_supervisor() as supervisor,
         open_store(config, bus, supervisor) as (volumes, folders, quotas),
-        open_fleet(bus, engine, supervisor, compile_pattern, time.time, log) as fleet,
+        open_fleet(bus, engine, supervisor, compile_pattern, time.time, log, lambda: policy.restore) as fleet,
         open_jobs(time.time) as jobs,
         trio.open_nursery() as nursery,
     ):
@@ -266,7 +266,11 @@ async def open_store(
 
 @asynccontextmanager
 async def open_front(system: System) -> AsyncIterator[Sequence[str]]:
-    """Yield the URLs at which ``system`` is served."""
+    """Yield the URLs at which ``system`` is served, once the states of its containers are verified.
+
+    Without an engine, or with one that hangs, they are those of the journal.
+    """
+    await system.fleet.wait_verified()
     server = system.config.server
     async with (
         open_hub(system.bus) as stations,

@@ -31,7 +31,7 @@ def start(state: State) -> Events:
             return replacement.resume(state, resume=True)
         case Phase.FAILED:
             raise replacement.install_failed(state)
-        case Phase.OFFLINE | Phase.WAITING:
+        case Phase.OFFLINE | Phase.WAITING | Phase.RESTORING:
             return (events.StartRequested(state.run + 1),)
         case Phase.STARTING | Phase.LOADING | Phase.RUNNING:
             return ()
@@ -60,7 +60,7 @@ def stop(state: State) -> Events:
             return replacement.resume(state, resume=False)
         case Phase.FAILED | Phase.OFFLINE | Phase.REINSTALLING | Phase.BUILDING:
             return replacement.cancel(state)
-        case Phase.WAITING:
+        case Phase.WAITING | Phase.RESTORING:
             return (*replacement.cancel(state), events.RestartCalledOff(state.run))
         case Phase.STARTING | Phase.LOADING | Phase.RUNNING | Phase.STOPPING:
             return (*replacement.cancel(state), *_ask_end(state, Phase.STOPPING, Follow.REST))
@@ -78,7 +78,7 @@ def kill(state: State) -> Events:
             return (*replacement.cancel(state), *_ask_end(state, Phase.KILLING, follow))
         case Phase.ABSENT | Phase.DELETED | Phase.PULLING | Phase.SCRIPTING:
             return stop(state)
-        case Phase.CREATING | Phase.FAILED | Phase.OFFLINE | Phase.WAITING:
+        case Phase.CREATING | Phase.FAILED | Phase.OFFLINE | Phase.WAITING | Phase.RESTORING:
             return stop(state)
         case Phase.REINSTALLING | Phase.BUILDING | Phase.REPLACING | Phase.DELETING:
             return stop(state)
@@ -93,7 +93,9 @@ def restart(state: State) -> Events:
             return _ask_end(state, Phase.STOPPING, Follow.START)
         case Phase.ABSENT | Phase.DELETED | Phase.PULLING | Phase.SCRIPTING | Phase.CREATING:
             return start(state)
-        case Phase.FAILED | Phase.OFFLINE | Phase.WAITING | Phase.STOPPING | Phase.KILLING:
+        case Phase.FAILED | Phase.OFFLINE | Phase.WAITING | Phase.RESTORING:
+            return start(state)
+        case Phase.STOPPING | Phase.KILLING:
             return start(state)
         case Phase.REINSTALLING | Phase.BUILDING | Phase.REPLACING | Phase.DELETING:
             return start(state)
@@ -112,7 +114,7 @@ def delete(state: State) -> Events:
             return ()
         case Phase.PULLING | Phase.SCRIPTING | Phase.CREATING | Phase.FAILED | Phase.OFFLINE:
             return (events.DeletionRequested(),)
-        case Phase.WAITING | Phase.REINSTALLING | Phase.BUILDING | Phase.REPLACING:
+        case Phase.WAITING | Phase.RESTORING | Phase.REINSTALLING | Phase.BUILDING | Phase.REPLACING:
             return (events.DeletionRequested(),)
     assert_never(state.phase)
 

@@ -70,6 +70,8 @@ def _decide(state: State, message: messages.Message) -> Events:
             return observations.grace(state, message)
         case messages.BackoffElapsed():
             return observations.backoff(state, message)
+        case messages.RestoreDecided():
+            return observations.restore(state, message)
         case messages.EndReported():
             return observations.end(state, message)
         case messages.Inspected():
@@ -94,8 +96,8 @@ def to_effects(state: State) -> frozenset[effects.Effect]:
 
 def _phase_effects(state: State) -> frozenset[effects.Effect]:
     match state.phase:
-        case Phase.ABSENT | Phase.OFFLINE | Phase.DELETED:
-            return frozenset()
+        case Phase.ABSENT | Phase.OFFLINE | Phase.RESTORING | Phase.DELETED:
+            return frozenset()  # the fleet restores, a few containers at a time
         case Phase.PULLING:
             spec = state.known_spec
             return frozenset({effects.EnsureImage(state.attempt, spec.image, spec.pull)})

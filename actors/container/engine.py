@@ -46,6 +46,7 @@ class Snapshot:
     ``exit_code``, ``oom_killed`` and ``finished_at`` are those of the last life and have no meaning while
     ``running``. ``oom_killed`` is true if any process in it was killed because of the memory limit, not only
     the main one. ``killed_for`` is a sentence that says why lightd killed it: it used too much of the host.
+    ``interrupted`` is true if the process did not end by itself: the engine or the host was shut down.
     """
 
     engine_id: str
@@ -55,6 +56,7 @@ class Snapshot:
     exit_code: int | None = None
     oom_killed: bool = False
     killed_for: str = ""
+    interrupted: bool = False
 
 
 @attrs.frozen
@@ -193,7 +195,10 @@ class Engine(Protocol):
         """Remove exactly this container, running or not; no effect if it is gone."""
 
     async def inspect(self, engine_id: str) -> Snapshot | None:
-        """Return the present state of a container, None if it does not exist."""
+        """Return the present state of a container, None if it does not exist.
+
+        Raises ``EngineUnavailable`` while the engine shuts down and may itself have ended the process.
+        """
 
     async def wait_end(self, engine_id: str) -> Snapshot | None:
         """Wait until the process does not run and the engine has finished with it; return its state then.

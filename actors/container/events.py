@@ -133,7 +133,8 @@ class Exited(Printed):
     ``code`` is None if it never ran or its code is unknown; ``started_at`` and ``at`` are the engine's, None
     if it has none. ``oom_killed`` is true if the main process was killed because of the memory limit,
     ``child_oom_killed`` if only another process in the container was. ``expected`` is true if the end had
-    been requested; if not, ``reason`` describes in a sentence how it ended, and ``tail`` is its last output.
+    been requested, or if the engine or the host was shut down; if not, it is a crash, and ``tail`` is its
+    last output. ``reason`` describes in a sentence how it ended, and is empty if the end had been requested.
     """
 
     run: int
@@ -169,8 +170,15 @@ class RestartsGivenUp:
 
 
 @attrs.frozen
+class RestoreScheduled:
+    """The process ended with the engine or the host, and is started again as soon as it is its turn."""
+
+    run: int
+
+
+@attrs.frozen
 class RestartCalledOff:
-    """The restart after a crash was cancelled."""
+    """The restart after a crash, or the restore, was cancelled."""
 
     run: int
 
@@ -373,6 +381,7 @@ Event = (
     | Exited
     | RestartScheduled
     | RestartsGivenUp
+    | RestoreScheduled
     | RestartCalledOff
     | FoundRunning
     | Vanished

@@ -68,6 +68,7 @@ def evolve(state: State, event: events.Event) -> State:
             | events.ScriptFinished()
             | events.BecameReady()
             | events.StopTimedOut()
+            | events.RestoreScheduled()
             | events.Deleted()
         ):
             return attrs.evolve(state, phase=phase)
@@ -98,8 +99,8 @@ def _evolve_change(state: State, phase: Phase, event: events.Changed) -> State:
         case events.CandidateBuilt():
             return _with(state, phase, attrs.evolve(state.known_change, engine_id=event.engine_id))
         case events.ReinstallBegan() | events.ReplacementBegan():
-            waiting = state.phase is Phase.WAITING and state.known_change.kind is Kind.REBIND
-            change = attrs.evolve(state.known_change, resume=state.known_change.resume or waiting)
+            due = state.phase in (Phase.WAITING, Phase.RESTORING) and state.known_change.kind is Kind.REBIND
+            change = attrs.evolve(state.known_change, resume=state.known_change.resume or due)
             return attrs.evolve(_with(state, phase, change), restarts=())
         case events.ResumptionDecided():
             return _with(state, phase, attrs.evolve(state.known_change, resume=event.resume))

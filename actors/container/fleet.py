@@ -12,7 +12,7 @@ know is logged and left alone: the journal may be lost or older, or another daem
 
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import attrs
@@ -22,7 +22,6 @@ from actors.container import messages
 from actors.container.console.console import Console, Matcher
 from actors.container.console.log import ConsoleLog
 from actors.container.console.log_writer import LogWriter
-from actors.container.console.runs import LiveRun
 from actors.container.decider import DECIDER
 from actors.container.endings import Endings, note_endings
 from actors.container.engine import (
@@ -36,6 +35,7 @@ from actors.container.engine import (
     Snapshot,
 )
 from actors.container.performer import DRAIN_TIMEOUT, Performer
+from actors.container.restore import restore as restore_interrupted
 from actors.container.spec import ContainerSpec
 from actors.container.state import Phase, Stage, State
 from actors.container.stats import Stats
@@ -44,7 +44,8 @@ from actors.kernel.backoff import Backoff
 from actors.kernel.bus import Bus
 from actors.kernel.ephemeral import Latest, Wake
 from actors.kernel.handle import Handle, start_actor
-from actors.kernel.mailbox import Receipt
+from actors.kernel.journal import JournalUnavailable
+from actors.kernel.mailbox import ActorGone, Overloaded, Receipt
 from actors.kernel.promise import Promise
 from actors.kernel.supervisor import Supervisor
 
@@ -55,6 +56,10 @@ RECONCILE_EVERY = 60.0
 BACKOFF = Backoff(0.1, 5.0)
 INSPECTIONS = 8
 INSPECTION_TIMEOUT = 2.0
+FIRST_LOOK_TIMEOUT = 5.0
+"""Seconds that the start of the daemon waits for what the engine reports of its containers."""
+ATTEMPT_TIMEOUT = 3.0
+"""Seconds that a caller waits for an attempt to connect to the engine."""
 
 
 def stream_of(internal_id: str) -> str:
@@ -108,6 +113,11 @@ class Fleet:
     engine_up: Latest[bool] = attrs.field(factory=lambda: Latest(value=False))
     _members: dict[str, Member] = attrs.field(factory=dict)
     endings: Endings = attrs.field(factory=dict)
+    reconciled: Wake = attrs.field(factory=Wake)
+    _connected: bool = False
+    _attempts: int = 0
+    _reports: int = 0
+    _sought: trio.Event = attrs.field(factory=trio.Event)
     _left_alone: set[str] = attrs.field(factory=set)
     _inspections: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(INSPECTIONS))
 
@@ -119,6 +129,35 @@ class Fleet:
     def __iter__(self) -> Iterator[Member]:
         """Iterate over all containers, oldest first."""
         return iter([member for member in self._members.values() if _exists(member)])
+
+    @property
+    def verified(self) -> bool:
+        """True if the engine answers and every actor knows what it reported since the connection was opened.
+
+        ``reconciled`` is notified whenever this becomes true, and when a container is to be restored.
+        """
+        return self._connected and not self._reports
+
+    async def wait_verified(self) -> None:
+        """Wait until the states are those of the engine, or the engine has been found not to answer.
+
+        That takes ``FIRST_LOOK_TIMEOUT`` seconds at most.
+        """
+        with trio.move_on_after(FIRST_LOOK_TIMEOUT):
+            while not self.verified and not (self._attempts and not self.engine_up.value):
+                await self.reconciled.wait()
+
+    async def reach_engine(self) -> bool:
+        """Return whether the engine answers; where it did not, connect at once and wait for the result.
+
+        That takes ``ATTEMPT_TIMEOUT`` seconds at most.
+        """
+        attempts = self._attempts
+        with trio.move_on_after(ATTEMPT_TIMEOUT):
+            while not self.engine_up.value and self._attempts == attempts:
+                self._sought.set()
+                await self.reconciled.wait()
+        return self.engine_up.value
 
     async def create(self, spec: ContainerSpec, cause: str | None = None) -> Receipt:
         """Begin the installation of a new container; raises the errors of ``Ref.ask``.
@@ -157,6 +196,8 @@ class Fleet:
                 self.endings[internal_id] = view.state.ended
             if not view.state.traits.up:
                 member.stats.set(None)
+            if view.state.phase is Phase.RESTORING:
+                self.reconciled.notify()
             if view.state.phase is Phase.DELETED and member.handle.settled.is_set():
                 self._log_writer.discard(console)
                 self._unregister(member)
@@ -196,6 +237,8 @@ class Fleet:
                     logger.info("the container engine answers")
                     self.engine_up.set(value=True)
                     failures, opened = 0, True
+                    self._connected = True
+                    self._end_attempt()
                     async for notice in notices:
                         self._nursery.start_soon(self._look, notice)
             except EngineUnavailable as outage:
@@ -207,8 +250,22 @@ class Fleet:
                     if self.engine_up.value or not failures:
                         logger.warning("the container engine does not answer: %s", outage)
                     self.engine_up.set(value=False)
+                    self._end_attempt()
+            finally:
+                self._connected = False
             failures += 1
-            await trio.sleep(BACKOFF.delay(failures))
+            await self._pause(BACKOFF.delay(failures))
+
+    def _end_attempt(self) -> None:
+        self._attempts += 1
+        self.reconciled.notify()
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait before the next attempt to connect: only ``BACKOFF.first`` seconds once it is sought."""
+        self._sought = trio.Event()
+        await trio.sleep(BACKOFF.first)
+        with trio.move_on_after(seconds - BACKOFF.first):
+            await self._sought.wait()
 
     async def _reconcile_regularly(self) -> None:
         while True:
@@ -316,22 +373,23 @@ class Fleet:
             look.set(None)
 
     def _report(self, member: Member, engine_id: str, snapshot: Snapshot | None) -> None:
-        """Report what was seen; an end is reported in the background, once the console was read."""
+        """Report what was seen, in the background; an end is reported once the console was read."""
+        self._reports += 1
+        self._nursery.start_soon(self._deliver, member, engine_id, snapshot)
+
+    async def _deliver(self, member: Member, engine_id: str, snapshot: Snapshot | None) -> None:
         seen = messages.AbsenceReported(engine_id) if snapshot is None else messages.Inspected(snapshot)
         ours = member.state.engine_id == engine_id and member.state.traits.in_run
         if ours and (snapshot is None or not snapshot.running):
             run = member.console.runs.get(member.state.run, engine_id)
-            self._nursery.start_soon(_report_drained, member, run, seen)
-        else:
-            member.handle.ref.tell_nowait(seen)
-
-
-async def _report_drained(
-    member: Member, run: LiveRun, seen: messages.Inspected | messages.AbsenceReported
-) -> None:
-    with trio.move_on_after(DRAIN_TIMEOUT):
-        await run.drained.wait()
-    member.handle.ref.tell_nowait(attrs.evolve(seen, tail=member.console.tail_of(run.life)))
+            with trio.move_on_after(DRAIN_TIMEOUT):
+                await run.drained.wait()
+            seen = attrs.evolve(seen, tail=member.console.tail_of(run.life))
+        with suppress(ActorGone, Overloaded, JournalUnavailable):  # the next reconciliation reports it again
+            await member.handle.ref.ask(seen)
+        self._reports -= 1
+        if self.verified:
+            self.reconciled.notify()
 
 
 def _exists(member: Member) -> bool:
@@ -354,10 +412,12 @@ async def open_fleet(
     compile_pattern: Callable[[str], Matcher],
     clock: Callable[[], float],
     log: ConsoleLog,
+    restore: Callable[[], bool] = lambda: True,
 ) -> AsyncIterator[Fleet]:
     """Yield the fleet once every actor has replayed, whether or not the engine can be reached.
 
-    The consoles are copied to ``log``.
+    The consoles are copied to ``log``. ``restore`` says whether processes that ended with the engine or the
+    host are started again.
     """
     log_writer = LogWriter(log, clock)
     async with trio.open_nursery() as nursery:
@@ -365,6 +425,7 @@ async def open_fleet(
         await fleet._start_all()  # noqa: SLF001 - its own tasks, in the scope that owns them
         for task in (fleet._follow_engine, fleet._reconcile_regularly, log_writer.run):  # noqa: SLF001 - as above
             nursery.start_soon(partial(task))
+        nursery.start_soon(restore_interrupted, fleet, restore)
         try:
             yield fleet
         finally:

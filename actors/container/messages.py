@@ -182,6 +182,14 @@ class BackoffElapsed:
 
 
 @attrs.frozen
+class RestoreDecided:
+    """It is the turn of a process that is to be restored; it stays down if ``allowed`` is false."""
+
+    run: int
+    allowed: bool
+
+
+@attrs.frozen
 class Inspected:
     """The state of the engine's container a moment ago. ``tail`` is the last output of an ended process."""
 
@@ -218,6 +226,7 @@ Observation = (
     | GraceElapsed
     | EndReported
     | BackoffElapsed
+    | RestoreDecided
     | Inspected
     | AbsenceReported
     | RemovalReported

@@ -5,7 +5,7 @@ process in which its snapshot was taken. Any other is stale and records nothing.
 end of that run had been requested, whatever the order of the reports.
 """
 
-from typing import assert_never
+from typing import Final, assert_never
 
 import attrs
 
@@ -13,6 +13,9 @@ from actors.container import events, messages, replacement, restarts
 from actors.container.engine import Snapshot
 from actors.container.events import Events, Follow
 from actors.container.state import Phase, Stage, State
+
+INTERRUPTED: Final = "the container engine or the host was shut down"
+"""How a process ended that is to be restored."""
 
 # The installation
 
@@ -105,9 +108,9 @@ def readiness(state: State, report: messages.ReadinessReported) -> Events:
             return ()
         case Phase.ABSENT | Phase.PULLING | Phase.SCRIPTING | Phase.CREATING | Phase.FAILED:
             return ()
-        case Phase.OFFLINE | Phase.WAITING | Phase.REINSTALLING | Phase.BUILDING | Phase.REPLACING:
+        case Phase.OFFLINE | Phase.WAITING | Phase.RESTORING:
             return ()
-        case Phase.DELETING | Phase.DELETED:
+        case Phase.REINSTALLING | Phase.BUILDING | Phase.REPLACING | Phase.DELETING | Phase.DELETED:
             return ()
     assert_never(state.phase)
 
@@ -124,6 +127,12 @@ def backoff(state: State, report: messages.BackoffElapsed) -> Events:
     return ()
 
 
+def restore(state: State, report: messages.RestoreDecided) -> Events:
+    if state.phase is not Phase.RESTORING or report.run != state.run:
+        return ()
+    return (events.StartRequested(state.run + 1) if report.allowed else events.RestartCalledOff(state.run),)
+
+
 def end(state: State, report: messages.EndReported) -> Events:
     if state.stage is not Stage.ENDING or report.run != state.run:
         return ()
@@ -137,7 +146,7 @@ def inspected(state: State, report: messages.Inspected) -> Events:
     if snapshot.engine_id != state.engine_id or snapshot.started_at is None:
         return ()
     match state.phase:
-        case Phase.OFFLINE | Phase.WAITING:
+        case Phase.OFFLINE | Phase.WAITING | Phase.RESTORING:
             return _inspected_at_rest(state, snapshot.running, snapshot.started_at)
         case Phase.LOADING | Phase.RUNNING:
             return _inspected_up(state, report, snapshot.started_at)
@@ -186,7 +195,7 @@ def absence(state: State, report: messages.AbsenceReported) -> Events:
     if report.engine_id != state.engine_id:
         return ()
     match state.phase:
-        case Phase.OFFLINE | Phase.WAITING:
+        case Phase.OFFLINE | Phase.WAITING | Phase.RESTORING:
             return (events.Vanished(report.engine_id),)
         case Phase.LOADING | Phase.RUNNING | Phase.STOPPING | Phase.KILLING:
             return _exited(state, None, report.tail)
@@ -206,6 +215,8 @@ def _exited(state: State, snapshot: Snapshot | None, tail: tuple[str, ...] = ())
         gone = (events.Vanished(state.engine_id),)
     exited = _to_exit(state, snapshot, tail)
     match state.follow:
+        case Follow.REST if state.stage is not Stage.ENDING and exited.expected:
+            return (exited, events.RestoreScheduled(state.run))
         case Follow.REST:
             return (exited, *gone, *restarts.after_exit(state, exited))
         case Follow.CHANGE:
@@ -218,9 +229,11 @@ def _exited(state: State, snapshot: Snapshot | None, tail: tuple[str, ...] = ())
 
 
 def _to_exit(state: State, snapshot: Snapshot | None, tail: tuple[str, ...]) -> events.Exited:
-    expected = state.stage is Stage.ENDING
+    expected, reason = state.stage is Stage.ENDING, ""
+    if not expected and snapshot is not None and snapshot.interrupted:
+        expected, reason = True, INTERRUPTED
     if snapshot is None or snapshot.started_at in (None, state.previous):
-        reason = "" if expected else "the container was removed outside lightd"
+        reason = reason if expected else "the container was removed outside lightd"
         exited = events.Exited(state.run, None, False, expected, None, None, reason)  # noqa: FBT003 - a record
     else:
         code, oom_killed = snapshot.exit_code, _is_oom_kill(state, snapshot)
@@ -233,7 +246,7 @@ def _to_exit(state: State, snapshot: Snapshot | None, tail: tuple[str, ...]) -> 
             expected,
             snapshot.started_at,
             snapshot.finished_at,
-            "" if expected else told,
+            reason if expected else told,
             child_oom_killed=beside,
         )
     return exited if expected else attrs.evolve(exited, tail=tail)

@@ -163,11 +163,13 @@ def proceed(state: State) -> Events:
     if change is None or not change.prepared:
         return ()
     match state.phase:
-        case Phase.OFFLINE | Phase.WAITING if change.kind is Kind.REBIND:
+        case Phase.OFFLINE | Phase.WAITING | Phase.RESTORING if change.kind is Kind.REBIND:
             return (events.ReplacementBegan(change.attempt),)
-        case Phase.OFFLINE | Phase.WAITING if change.spec.install_script is None or not change.run_script:
+        case Phase.OFFLINE | Phase.WAITING | Phase.RESTORING if (
+            change.spec.install_script is None or not change.run_script
+        ):
             return (events.ReinstallBegan(change.attempt), events.NewScriptFinished(change.attempt))
-        case Phase.OFFLINE | Phase.WAITING:
+        case Phase.OFFLINE | Phase.WAITING | Phase.RESTORING:
             return (events.ReinstallBegan(change.attempt),)
         case Phase.LOADING | Phase.RUNNING:
             return (events.StopRequested(state.run, Follow.CHANGE),)

@@ -37,6 +37,7 @@ class Phase(Enum):
     FAILED = "failed"
     OFFLINE = "offline"
     WAITING = "waiting"
+    RESTORING = "restoring"
     STARTING = "starting"
     LOADING = "loading"
     RUNNING = "running"
@@ -255,6 +256,20 @@ def _beside(phase: Phase) -> Row:
     }
 
 
+def _due(phase: Phase) -> Row:
+    """Return what can happen while the process is down and is about to be started again."""
+    return {
+        **_beside(phase),
+        events.ReinstallBegan: Phase.REINSTALLING,
+        events.ReplacementBegan: Phase.REPLACING,
+        events.StartRequested: Phase.STARTING,
+        events.FoundRunning: Phase.LOADING,
+        events.Vanished: phase,
+        events.RestartCalledOff: Phase.OFFLINE,
+        events.DeletionRequested: Phase.DELETING,
+    }
+
+
 def _to_traits(phase: Phase) -> Traits:
     """Return the entry of ``phase``; a ``match``, so that a phase without one fails type checking."""
     match phase:
@@ -287,21 +302,14 @@ def _to_traits(phase: Phase) -> Traits:
                 events.Vanished: Phase.OFFLINE,
                 events.RestartScheduled: Phase.WAITING,
                 events.RestartsGivenUp: Phase.OFFLINE,
+                events.RestoreScheduled: Phase.RESTORING,
                 events.DeletionRequested: Phase.DELETING,
             }
             return Traits(Stage.DOWN, "offline", "ready", "ready", Outcome.DOWN, leads)
         case Phase.WAITING:
-            leads = {
-                **_beside(Phase.WAITING),
-                events.ReinstallBegan: Phase.REINSTALLING,
-                events.ReplacementBegan: Phase.REPLACING,
-                events.StartRequested: Phase.STARTING,
-                events.FoundRunning: Phase.LOADING,
-                events.Vanished: Phase.WAITING,
-                events.RestartCalledOff: Phase.OFFLINE,
-                events.DeletionRequested: Phase.DELETING,
-            }
-            return Traits(Stage.DOWN, "offline", "ready", "ready", Outcome.CRASHED, leads)
+            return Traits(Stage.DOWN, "offline", "ready", "ready", Outcome.CRASHED, _due(Phase.WAITING))
+        case Phase.RESTORING:
+            return Traits(Stage.DOWN, "offline", "ready", "ready", None, _due(Phase.RESTORING))
         case Phase.STARTING:
             leads = {
                 **_beside(Phase.STARTING),

@@ -142,6 +142,7 @@ PUBLIC: Final[Mapping[type, PublicEvent]] = MappingProxyType(
         ),
         events.RestartScheduled: PublicEvent("restart-scheduled", _fields("run", "delay", "at")),
         events.RestartsGivenUp: PublicEvent("restarts-given-up", (RUN, REASON)),
+        events.RestoreScheduled: PublicEvent("restore-scheduled", (RUN,)),
         events.RestartCalledOff: PublicEvent("restart-called-off", (RUN,)),
         events.FoundRunning: PublicEvent("found-running", _fields("run", "started_at"), "starting"),
         events.Vanished: PublicEvent("vanished", _fields("engine_id")),

@@ -88,7 +88,8 @@ class Docker:
     ``allow_writable_root`` a client may ask for a server that does otherwise. With the user "auto" each
     volume gets a user of its own out of ``user_range``. ``network_mtu`` is the MTU of lightd's network in
     bytes; with 0 it is that of the host's default route. ``registries`` is a file with credentials of
-    registries, by host, as ``docker login`` writes it.
+    registries, by host, as ``docker login`` writes it. ``restore``: servers that ran when the engine or the
+    host was shut down are started again.
     """
 
     engine: Annotated[str, rules.ENGINE] = "docker"
@@ -101,6 +102,7 @@ class Docker:
     allow_writable_root: Annotated[bool, FLAG, LIVE] = False
     network_mtu: Annotated[int, rules.MTU, LIVE] = 0
     registries: Annotated[Path | None, rules.FILE, LIVE] = None
+    restore: Annotated[bool, FLAG, LIVE] = True
 
     @property
     def kind(self) -> EngineKind:

@@ -59,6 +59,7 @@ _KINDS: Final = (
     Kind("container.exited", container.Exited),
     Kind("container.restart-scheduled", container.RestartScheduled),
     Kind("container.restarts-given-up", container.RestartsGivenUp),
+    Kind("container.restore-scheduled", container.RestoreScheduled),
     Kind("container.restart-called-off", container.RestartCalledOff),
     Kind("container.found-running", container.FoundRunning),
     Kind("container.vanished", container.Vanished),

@@ -20,6 +20,7 @@ WITH_A_BODY = {
     "actors.container.console.console",
     "actors.container.endings",
     "actors.container.fleet",
+    "actors.container.restore",
     "actors.container.stats_sampler",
     "actors.container.performer",
     "actors.container.console.reader",

@@ -228,6 +228,7 @@ EXAMPLES = {
     ),
     ("container.restart-scheduled", 1): container.RestartScheduled(3, 4.0, 1_700_000_009.5),
     ("container.restarts-given-up", 1): container.RestartsGivenUp(5, "crash loop: it ended"),
+    ("container.restore-scheduled", 1): container.RestoreScheduled(3),
     ("container.restart-called-off", 1): container.RestartCalledOff(3),
     ("container.installation-repeated", 1): container.InstallationRepeated(2, "games:2", "#!/bin/sh\n"),
     ("container.reinstall-requested", 1): container.ReinstallRequested(2, "games:2", "#!/bin/sh\n"),

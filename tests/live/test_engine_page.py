@@ -72,26 +72,24 @@ async def test_servers_run_on_through_a_restart_of_an_engine_with_live_restore(
     assert (await second_daemon.show(ID))["state"] == "running"
 
 
-async def test_servers_that_ended_without_live_restore_are_found_and_started(
+async def test_servers_that_ended_without_live_restore_are_started_again_as_the_log_and_the_events_say(
     second, second_daemon, second_shell
 ):
-    restart, mend = blocks(PAGE, "The engine is restarted")
+    restart, look = blocks(PAGE, "The engine is restarted")
     second.settings.write_text(json.dumps({"live-restore": False}))
     await second_daemon.create(ID, start_pattern="Ready")
     await second_daemon.power("start", ID)
     before = inspect(ID)["State"]["Pid"]
     assert "Live Restore Enabled: false" in await second_shell.run(restart)
-    shown = await settled(second_daemon, ID, state="offline")
-    assert shown["exit"]["code"] == inspect(ID)["State"]["ExitCode"]
-    await second_daemon.engine_up()
-    found, answer = (await second_shell.run(mend)).strip().splitlines()
-    assert found == ID
-    assert json.loads(answer)["internal_id"] == ID
+    await told(second_daemon, "restoring ")
     await settled(second_daemon, ID, state="running")
+    logged, event = (await second_shell.run(look)).strip().splitlines()
+    assert f"restoring {ID}: " in logged
+    assert event == "restore-scheduled"
     assert inspect(ID)["State"]["Pid"] not in (0, before)
     history = (await second_daemon.get(f"/containers/{ID}/events"))["events"]
     ends = [event["data"] for event in history if event["type"] == "exited"]
-    assert [end["expected"] for end in ends] == [False]
+    assert [end["expected"] for end in ends] == [True]
 
 
 async def test_engine_that_hangs_is_told_from_one_that_does_not_and_writes_where(

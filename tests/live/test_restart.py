@@ -68,11 +68,19 @@ async def test_exit_while_the_daemon_was_down_is_found_with_its_true_code(daemon
     daemon.kill()
     engine.call("POST", "/containers/lightd-s1/kill", signal="KILL")
     await daemon.start()
-    await daemon.engine_up()
-    shown = await settled(daemon, state="offline")
-    assert shown["exit"]["code"] == 137
+    shown = await daemon.show()
+    assert (shown["state"], shown["exit"]["code"]) == ("offline", 137)
     events = (await daemon.get("/containers/s1/events"))["events"]
     assert [event["type"] for event in events].count("exited") == 1
+
+
+async def test_start_is_accepted_as_soon_as_the_daemon_answers(daemon):
+    await daemon.create(start_pattern="Ready")
+    for _ in range(4):
+        daemon.kill()
+        await daemon.start()
+        assert (await daemon.post("/containers/s1/start", wait=60))["status"] == "succeeded"
+        await daemon.power("kill")
 
 
 async def test_container_that_was_removed_behind_our_back_is_made_anew_at_the_next_start(daemon):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import trio
 
 from actors.container.engine import Role
 from actors.container.spec import Limits
-from lightd.engines.process import groups
+from lightd.engines.process import container, groups
 from lightd.engines.process.atomic_file import record
 from lightd.engines.process.orphans import _marked
 from tests.contracts.engine_checks import read_to_end, read_until, wait_ended
@@ -106,6 +107,20 @@ async def test_supervisor_that_was_killed_while_nobody_looked_is_cleared_up_afte
     async with host.opened() as engine:
         assert (await engine.inspect(engine_id)).exit_code is None
         await wait_empty(engine_id)
+
+
+async def test_run_that_a_reboot_of_the_host_ended_is_interrupted(host, grouped, monkeypatch):
+    async with host.opened() as engine:
+        engine_id = await started(host, engine, SCATTERED)
+        os.kill(host.supervisor_of(engine_id), signal.SIGKILL)
+        await wait_empty(engine_id)
+        assert not (await engine.inspect(engine_id)).interrupted
+    monkeypatch.setattr(container, "booted_at", time.time)
+    async with host.opened() as engine:
+        assert (await engine.inspect(engine_id)).interrupted
+        await engine.start(engine_id)
+        monkeypatch.undo()
+        assert not (await engine.inspect(engine_id)).interrupted
 
 
 async def test_installer_leaves_nothing_running(host, grouped):

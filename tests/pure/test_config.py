@@ -52,6 +52,7 @@ def test_file_of_a_first_start_has_every_key_of_the_contract():
             "user": "988:988",
             "read_only": True,
             "tmp_mb": 100,
+            "restore": True,
             "allow_writable_root": False,
             "network_mtu": 0,
             "registries": "",

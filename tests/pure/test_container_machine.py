@@ -15,6 +15,7 @@ from actors.container import effects, events, messages
 from actors.container.decider import DECIDER
 from actors.container.engine import Snapshot
 from actors.container.events import Follow
+from actors.container.observations import INTERRUPTED
 from actors.container.spec import ContainerSpec, Limits, PortBinding, RestartPolicy
 from actors.container.state import PHASES, Phase, Stage
 from actors.kernel.decider import Rejection, replay
@@ -138,7 +139,8 @@ class ContainerMachine(RuleBasedStateMachine):
         if isinstance(event, events.Exited):
             mine = [e for e in self.events if getattr(e, "run", None) == event.run]
             assert not any(isinstance(e, events.Exited) for e in mine), "an exit is told once a run"
-            assert event.expected == any(isinstance(e, ASKED_TO_END) for e in mine)
+            asked = any(isinstance(e, ASKED_TO_END) for e in mine)
+            assert event.expected == (asked or event.reason == INTERRUPTED)
             lives = [e.started_at for e in self.events if isinstance(e, events.Exited) and e.started_at]
             assert event.started_at not in lives, "a life ends once"
             if event.code is not None:
@@ -151,6 +153,8 @@ class ContainerMachine(RuleBasedStateMachine):
             assert any(isinstance(e, events.StartRequested) for e in emitted) == (follow is Follow.START)
             scheduled = any(isinstance(e, events.RestartScheduled) for e in emitted)
             assert not scheduled or not exits[0].expected
+            restored = any(isinstance(e, events.RestoreScheduled) for e in emitted)
+            assert restored == (exits[0].reason == INTERRUPTED)
             assert any(isinstance(e, events.DeletionRequested) for e in emitted) == (follow is Follow.DELETE)
 
     # Users
@@ -265,6 +269,19 @@ class ContainerMachine(RuleBasedStateMachine):
     def process_ends(self, code):
         self.engine.exit(code)
 
+    @precondition(lambda self: self.engine.running)
+    @rule(code=CODES)
+    def engine_is_shut_down(self, code):
+        self.engine.exit(code)
+        self.engine.container = attrs.evolve(self.engine.container, interrupted=True)
+
+    @rule(allowed=st.booleans())
+    def restore_is_decided(self, allowed):
+        restoring = self.state.phase is Phase.RESTORING
+        self.tell(messages.RestoreDecided(self.state.run, allowed))
+        if restoring:
+            assert self.state.phase in (Phase.STARTING, Phase.OFFLINE, Phase.REPLACING, Phase.REINSTALLING)
+
     @precondition(lambda self: self.engine.container is not None)
     @rule(rarely=st.integers(0, 3))
     def container_vanishes(self, rarely):
@@ -306,6 +323,7 @@ class ContainerMachine(RuleBasedStateMachine):
                 messages.ReplacementReported(99),
                 messages.LimitsReported(Limits(pids=99)),
                 messages.BackoffElapsed(99),
+                messages.RestoreDecided(99, allowed=True),
             ]
         )
     )

@@ -48,6 +48,7 @@ SILENT = [
     events.DeletionRequested(),
     events.RestartScheduled(1, 2.0, 9.0),
     events.RestartsGivenUp(1, "why"),
+    events.RestoreScheduled(1),
     events.RestartCalledOff(1),
     events.ReinstallRequested(2, "image", None),
     events.RebindRequested(2, ()),
@@ -103,7 +104,7 @@ def test_every_phase_is_a_state_that_stands(phase):
     assert shown.keys() == {"event", "seq", "data"}
     assert shown["seq"] == 4
     ended = frames.to_state(View(State(phase, SPEC, exit=Exit(1, oom_killed=True, at=None)), position=4))
-    assert (ended["data"] == "exit") is (phase in (Phase.OFFLINE, Phase.WAITING))
+    assert (ended["data"] == "exit") is (phase in (Phase.OFFLINE, Phase.WAITING, Phase.RESTORING))
 
 
 RESTART = events.StopRequested(1, Follow.START)

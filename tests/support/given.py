@@ -12,6 +12,7 @@ from actors.container import events
 from actors.container.decider import DECIDER, decide
 from actors.container.engine import Snapshot
 from actors.container.events import Follow
+from actors.container.observations import INTERRUPTED
 from actors.container.spec import PortBinding, RestartPolicy, StopPolicy
 from actors.container.state import Phase
 from actors.kernel.decider import Rejection, replay
@@ -45,6 +46,11 @@ CRASHED = (
     events.Exited(1, 1, False, False, T1, T1 + 50, "the process ended with exit code 1"),
 )
 WAITING = (*CRASHED, events.RestartScheduled(1, 1.0, T1 + 50))
+RESTORING = (
+    *RUNNING,
+    events.Exited(1, 255, False, True, T1, T1 + 50, INTERRUPTED),
+    events.RestoreScheduled(1),
+)
 NEW_SCRIPTED = events.ReinstallRequested(2, "newer", "install")
 PREPARING = (*RUNNING, NEW_SCRIPTED)
 REBINDING = (*RUNNING, events.RebindRequested(2, (PORT,)))
@@ -68,6 +74,7 @@ PASTS = {
     Phase.FAILED: FAILED,
     Phase.OFFLINE: OFFLINE,
     Phase.WAITING: WAITING,
+    Phase.RESTORING: RESTORING,
     Phase.STARTING: STARTING,
     Phase.LOADING: LOADING,
     Phase.RUNNING: RUNNING,
@@ -85,6 +92,7 @@ UP_NOW = Snapshot(ID, True, T1)
 NEVER_RAN = Snapshot(ID, False)
 CLEAN = Snapshot(ID, False, T1, T1 + 50, 0)
 CRASH = Snapshot(ID, False, T1, T1 + 50, 1)
+CUT_OFF = Snapshot(ID, False, T1, T1 + 50, 255, interrupted=True)
 OOM = Snapshot(ID, False, T1, T1 + 50, 137, True)
 
 CRASHING = "container-a"

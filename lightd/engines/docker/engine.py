@@ -44,6 +44,7 @@ from lightd.engines.docker.containers import (
 )
 from lightd.engines.docker.frames import Tail, Unframer
 from lightd.engines.docker.images import Images
+from lightd.engines.docker.interruptions import Interruptions
 from lightd.engines.docker.layers import Layers
 from lightd.engines.docker.logged import to_logged
 from lightd.engines.docker.making import Maker
@@ -92,6 +93,7 @@ class DockerEngine:
     _maker: Maker
     _starter: Starter
     _layers: Layers
+    _interruptions: Interruptions
     _policy: Policy
     _turns: Turns = attrs.field(factory=Turns)
 
@@ -174,6 +176,7 @@ class DockerEngine:
         if found is not None and self._containers.is_ours(found):
             await self._containers.remove(found["Id"])
             self._layers.forget(found["Id"])
+            self._interruptions.forget(found["Id"])
         if role is Role.SERVER:
             await trio.to_thread.run_sync(folder.clear, self._layout.folder(internal_id))
         elif role is Role.INSTALLER:
@@ -207,6 +210,8 @@ class DockerEngine:
             self._layers.watch(found)
             self._sampler.learn(engine_id, found["State"]["Pid"])
         snapshot = translate.to_snapshot(found)
+        if not snapshot.running:
+            snapshot = await self._interruptions.judge(snapshot)
         return attrs.evolve(snapshot, killed_for=self._layers.overgrown.get(engine_id, ""))
 
     async def wait_end(self, engine_id: str) -> Snapshot | None:
@@ -247,7 +252,10 @@ class DockerEngine:
         await self._network.look()
         with refusals():
             async with self._body("GET", f"events?{query}") as body:
-                yield Notices(streams.Messages(body))
+                try:
+                    yield Notices(streams.Messages(body))
+                finally:
+                    self._interruptions.lost_at = time.time()
 
     # ---- consoles
 
@@ -334,6 +342,7 @@ async def open_docker_engine(
                 maker,
                 starter,
                 layers,
+                Interruptions(socket_path, client),
                 held,
             )
             nursery.cancel_scope.cancel()

@@ -14,7 +14,8 @@ class Policy:
     ``allowed_mounts`` are the folders of the host that containers may see. ``read_only`` is whether a server
     may write outside of its volume where its spec doesn't say so, ``tmp_mb`` the size of its ``/tmp`` then.
     ``network_mtu`` is the MTU of lightd's network in bytes, 0 for that of the host's uplink. ``registries``
-    is the file with credentials of registries.
+    is the file with credentials of registries. ``restore``: servers that ended with the engine or the host
+    are started again.
 
     ``journal_id`` is the id of the daemon's journal, which its containers carry in a label; ``adopted`` has
     the engine ids of containers that carry another one.
@@ -25,6 +26,7 @@ class Policy:
     tmp_mb: int = 100
     network_mtu: int = 0
     registries: Path | None = None
+    restore: bool = True
     journal_id: str = ""
     adopted: set[str] = attrs.field(factory=set)
 
@@ -35,3 +37,4 @@ class Policy:
         self.tmp_mb = docker.tmp_mb
         self.network_mtu = docker.network_mtu
         self.registries = docker.registries
+        self.restore = docker.restore

@@ -6,8 +6,10 @@ when its context is left; for the engine that is the end of what it was asked fo
 """
 
 import json
+import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from socket import SO_PEERCRED, SOL_SOCKET
 from typing import Any, Final
 
 import attrs
@@ -19,6 +21,7 @@ from lightd.engines.docker.translate import Refused
 
 HANDSHAKE_SECONDS: Final = 20.0
 CHUNK: Final = 64 * 1024
+_CREDENTIALS: Final = struct.Struct("iII")
 LINE_BOUND: Final = 1024 * 1024
 """Bytes of one JSON message; the engine's are hundreds. A longer one is no engine's answer."""
 
@@ -102,6 +105,19 @@ async def open_raw(path: str, target: str) -> AsyncIterator[tuple[trio.SocketStr
             await _check_accepted(answer, Body(socket, connection))
             raise EngineUnavailable("The engine does not give a raw stream")
         yield socket, connection.trailing_data[0]
+
+
+async def ping(path: str) -> int:
+    """Have the engine answer on a new connection; return the pid of the process that listens, 0 if unknown.
+
+    Raises as ``open_body`` does.
+    """
+    async with _connected(path) as socket:
+        connection, answer = await _asked(socket, "GET", "/_ping", [], HANDSHAKE_SECONDS)
+        await _check_accepted(answer, Body(socket, connection))
+        credentials = socket.socket.getsockopt(SOL_SOCKET, SO_PEERCRED, _CREDENTIALS.size)
+        pid: int = _CREDENTIALS.unpack(credentials)[0]
+        return pid
 
 
 @asynccontextmanager

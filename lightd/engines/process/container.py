@@ -31,6 +31,7 @@ import attrs
 from actors.container.engine import Role, Snapshot
 from actors.container.spec import ContainerSpec, Limits, PortBinding
 from lightd.engines.docker.recipe import to_fingerprint
+from lightd.engines.host.lives import SETTLING, booted_at
 from lightd.engines.process.atomic_file import process_start, record
 
 FORMAT: Final = 1
@@ -130,6 +131,7 @@ class Container:
             finished_at=end.finished_at,
             exit_code=end.code,
             oom_killed=end.oom_killed,
+            interrupted=life.started_at < booted_at() and end.finished_at < booted_at() + SETTLING,
         )
 
     def _note_loss(self, life: Life) -> Exit:

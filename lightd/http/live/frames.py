@@ -112,6 +112,8 @@ class Commentary:
                 return "Container replaced by a new one"
             case events.RestartScheduled():
                 return f"Container crashed, it is started again in {event.delay:g} seconds"
+            case events.RestoreScheduled():
+                return "The container engine or the host was shut down, the container is started again"
             case Condensed():
                 return "Earlier events are no longer kept"
             case _:

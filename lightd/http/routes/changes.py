@@ -105,7 +105,7 @@ async def _change(
 ) -> Response:
     member = find(system, internal_id)
     system.rates.spend(rates.CHANGING, internal_id, of_request())
-    check_engine(system)
+    await check_engine(system)
     operation_id = begin_operation(kind)
     with deleted_meanwhile(system, member), _others_unnamed():
         receipt = await system.change_container(member, command, operation_id)
@@ -127,7 +127,7 @@ def _others_unnamed() -> Iterator[None]:
 async def _limit(system: System, member: Member, limits: Limits) -> None:
     """Apply ``limits`` to the running process, or raise; nothing else has been changed yet."""
     if member.state.engine_id is not None:
-        check_engine(system)
+        await check_engine(system)
     operation_id = begin_operation("limits")
     await ask(system, member, messages.Edit(limits=limits), operation_id)
     with trio.move_on_after(APPLYING) as patience:

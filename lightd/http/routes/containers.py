@@ -46,7 +46,7 @@ async def create(system: System) -> Response:
     wait = queries.seconds("wait")
     spec = await to_spec(await read_body(ContainerBody, most=LARGE), system.config.docker)
     about(spec.internal_id)
-    check_engine(system)
+    await check_engine(system)
     if spec.volume_id not in system.volumes.view.state.volumes:
         raise not_found("volume")
     spec = await with_user(system, spec)
@@ -72,7 +72,7 @@ async def delete(system: System, internal_id: str) -> Response:
     wait = queries.seconds("wait")
     await refuse_body()
     member = find(system, internal_id)
-    check_engine(system)
+    await check_engine(system)
     operation_id = begin_operation("delete")
     receipt = await ask(system, member, messages.Delete(), operation_id)
     seconds = DELETE_WAIT if wait is None else wait
@@ -113,9 +113,9 @@ def find(system: System, internal_id: str) -> Member:
     return member
 
 
-def check_engine(system: System) -> None:
-    """Raise a 503 while the container engine does not answer."""
-    if not system.fleet.engine_up.value:
+async def check_engine(system: System) -> None:
+    """Raise a 503 if the container engine does not answer, now or within a few seconds."""
+    if not await system.fleet.reach_engine():
         raise engine_unavailable()
 
 
@@ -125,7 +125,7 @@ async def ask_power(system: System, member: Member, action: str) -> tuple[str, R
     Raises as ``Ref.ask``, and ``LimitExceeded``; a 503 if the engine does not answer.
     """
     system.rates.spend(rates.POWER[action], member.internal_id, of_request())
-    check_engine(system)
+    await check_engine(system)
     operation_id = begin_operation(action)
     return operation_id, await ask(system, member, POWER[action](), operation_id)
 

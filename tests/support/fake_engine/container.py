@@ -37,6 +37,7 @@ class FakeContainer:
     exit_code: int | None = None
     oom_killed: bool = False
     killed_for: str = ""
+    interrupted: bool = False
     size: tuple[int, int] | None = None
     log: deque[tuple[float, bytes]] = attrs.field(factory=deque)
     log_size: int = 0
@@ -59,6 +60,7 @@ class FakeContainer:
             exit_code=self.exit_code,
             oom_killed=self.oom_killed,
             killed_for=self.killed_for,
+            interrupted=self.interrupted and self.process is None,
         )
 
     def to_listed(self) -> engine.Listed:

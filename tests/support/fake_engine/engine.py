@@ -223,6 +223,7 @@ class FakeEngine:
             container.cut()
             if containers_too and container.process is not None:
                 self._end(container, container.process, 137)
+                container.interrupted = True
         for follower in self._followers:
             follower.close()
         self._followers.clear()
@@ -307,7 +308,7 @@ class FakeEngine:
         if container.spec.image == BROKEN_IMAGE:
             text = NO_SHELL
         process = programs.Process(dict(container.spec.environment), lambda data: self._emit(container, data))
-        container.process, container.started_at = process, self._now()
+        container.process, container.started_at, container.interrupted = process, self._now(), False
         self._tell("start", container)
         self._nursery.start_soon(self._live, container, process, text)
 
