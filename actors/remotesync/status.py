@@ -1,9 +1,12 @@
 """What is known of the panel: its health, and the updates that are pending."""
 
+from typing import TYPE_CHECKING
+
 import attrs
 
-from actors.remotesync.checkpoint import Checkpoints
-from actors.remotesync.delivery import DeliveryQueue
+if TYPE_CHECKING:  # a node without a panel has a status too, but needs none of the rest
+    from actors.remotesync.checkpoint import Checkpoints
+    from actors.remotesync.delivery import DeliveryQueue
 
 
 @attrs.define(eq=False)
@@ -18,10 +21,10 @@ class RemoteStatus:
     last_ok: float | None = None
     last_error: str | None = None
     refused: int = 0
-    queues: dict[str, DeliveryQueue] = attrs.field(factory=dict)
-    checkpoints: Checkpoints | None = None
+    queues: "dict[str, DeliveryQueue]" = attrs.field(factory=dict)
+    checkpoints: "Checkpoints | None" = None
 
-    def begin(self, checkpoints: Checkpoints) -> None:
+    def begin(self, checkpoints: "Checkpoints") -> None:
         """Start over with ``checkpoints``: the panel was enabled again, and can be another one."""
         self.healthy = None
         self.checkpoints = checkpoints

@@ -10,6 +10,8 @@ from lightd.cli.unused_modules import UNUSED
 
 NOT_LOADED = UNUSED | {
     "actors.remotesync.actor",
+    "actors.remotesync.checkpoint",
+    "actors.remotesync.delivery",
     "aiodocker",
     "aiohttp",
     "argcomplete",
