@@ -3,12 +3,16 @@
 import random
 import uuid
 
+import attrs
 import pytest
 import trio
 
+from actors.container.engine import EngineUnavailable
 from tests.rig import engine, images
 from tests.support.changing import alone, ended
 from tests.support.daemon import inspect
+from tests.support.docker_scene import a_spec, opened
+from tests.support.doubles.engine_proxy import open_engine_proxy
 from tests.support.doubles.registry import open_registry
 from tests.support.page import open_shell
 from tests.support.page_blocks import blocks
@@ -202,6 +206,33 @@ async def test_container_that_is_removed_while_it_is_created_is_created_again(da
     assert (await daemon.power("start", ID))["status"] == "succeeded"
     assert [line for line in await lines(daemon) if "version" in line][-1] == "version 2"
     await check_data(daemon, volume)
+
+
+async def test_container_that_is_removed_before_it_was_looked_at_is_an_outage_and_not_a_crash(
+    docker, tmp_path
+):
+    node, name, path = f"live-{uuid.uuid4()}", "removed-at-once", tmp_path / "engine.sock"
+    volume = tmp_path / "volumes" / str(uuid.uuid4())
+    volume.mkdir(parents=True)
+    spec = attrs.evolve(a_spec(volume), internal_id=name)
+    try:
+        async with open_engine_proxy(path, docker) as proxy, opened(path, node, tmp_path) as made:
+            with proxy.holding(f"POST .*containers/create.*lightd-{name}", answer=True) as held:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(_expect_outage, made, spec)
+                    await held.arrived.wait()
+                    await trio.to_thread.run_sync(
+                        lambda: engine.call("DELETE", f"/containers/lightd-{name}", force=1)
+                    )
+                    held.let_go.set()
+            assert await made.create_server(spec, 1) == inspect(name)["Id"]
+    finally:
+        engine.remove_labelled(node)
+
+
+async def _expect_outage(made, spec):
+    with pytest.raises(EngineUnavailable, match="was removed while it was being created"):
+        await made.create_server(spec, 1)
 
 
 async def test_image_is_moved_and_set_back_as_the_page_says(daemon, moving, tmp_path):
