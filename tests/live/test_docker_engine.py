@@ -96,6 +96,15 @@ async def test_resizing_is_seen_by_the_program(engine, volume_path):
     assert found.split()[-2:] in ([b"33", b"77"], [b"30", b"120"])  # the program may have begun after it
 
 
+async def test_signal_of_an_older_journal_that_cannot_be_delivered_is_refused(engine, volume_path):
+    engine_id = await engine.create_server(a_spec(volume_path, "stdin-echo"), 1)
+    await engine.start(engine_id)
+    with pytest.raises(EngineRefused, match="SIGABRT: choose another stop signal"):
+        await engine.signal(engine_id, "SIGABRT")
+    await engine.signal(engine_id, "SIGKILL")
+    assert (await engine.wait_end(engine_id)).exit_code == 137
+
+
 async def test_server_may_write_its_volume_but_not_where_it_starts_from(engine, volume_path):
     command = "touch /home/container/mine && echo yes; touch /app/data/mine || echo no; id -u; pwd"
     lines = (await printed(engine, await engine.create_server(a_spec(volume_path, command), 1))).split("\r\n")
