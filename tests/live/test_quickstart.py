@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.rig import engine
-from tests.support.daemon import Daemon
+from tests.support.daemon import Daemon, free_port
 
 PAGE = Path(__file__).parents[2] / "docs" / "quickstart.md"
 
@@ -21,7 +21,9 @@ def blocks(page):
 
 @pytest.fixture
 def quickstart(docker, tmp_path):
-    daemon = Daemon(tmp_path, settings={"server": {"host": "127.0.0.1", "port": 18_070}})
+    port = free_port()
+    daemon = Daemon(tmp_path, settings={"server": {"host": "127.0.0.1", "port": port}})
+    daemon.url = f"http://127.0.0.1:{port}"
     yield daemon
     engine.remove_labelled(daemon.node)
 
@@ -36,10 +38,11 @@ def test_every_call_of_the_quick_start_works_as_it_stands(quickstart):
             *others,
         ]
     )
+    script = script.replace("25565", str(free_port()))
     environment = {
         **os.environ,
         "IMAGE": engine.IMAGE,
-        "URL": "http://127.0.0.1:18070",
+        "URL": quickstart.url,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     done = subprocess.run(
