@@ -1,14 +1,17 @@
 """Nothing outside of a volume grows without limit: tried by servers, installers and images."""
 
+import io
+import tarfile
 import uuid
 
 import attrs
 import pytest
 import trio
 
-from actors.container.engine import Role
+from actors.container.engine import EngineRefused, Role
 from lightd.engines.docker import layers, recipe, translate
 from tests.rig import engine as rig
+from tests.rig import images
 from tests.support.daemon import PATIENCE, inspect, serving
 from tests.support.docker_scene import a_spec, opened, printed
 
@@ -176,3 +179,75 @@ async def test_volumes_of_an_image_are_small_and_leave_nothing(docker, node, vol
         assert size <= 51
         assert "checked" not in text
         assert (await until_ended(engine, engine_id)).exit_code == 0
+
+
+# ---- the files of an image that Docker opens at each start
+
+
+def an_image(files):
+    """Make an image of the test image's files and ``files``: entries of a tar, with what they contain."""
+    packed, names = io.BytesIO(), [entry.name for entry, _ in files]
+    with (
+        tarfile.open(fileobj=io.BytesIO(images.working())) as given,
+        tarfile.open(fileobj=packed, mode="w") as archive,
+    ):
+        for entry in given:
+            if entry.name not in names:
+                archive.addfile(entry, given.extractfile(entry) if entry.isreg() else None)
+        for entry, content in files:
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    name, changes = f"lightd-rig-{uuid.uuid4().hex[:8]}", ["ENV PATH=/bin:/usr/bin:/sbin"]
+    rig.call(
+        "POST", "/images/create", body=packed.getvalue(), fromSrc="-", repo=name, tag="1", changes=changes
+    )
+    return f"{name}:1"
+
+
+def an_entry(name, kind=tarfile.REGTYPE, link=""):
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.linkname, entry.mode = kind, link, 0o644
+    return entry
+
+
+FIFO = (an_entry("etc/pipe", tarfile.FIFOTYPE), b"")
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ([(an_entry("etc/passwd", tarfile.FIFOTYPE), b"")], "neither a file"),
+        ([(an_entry("etc/group", tarfile.FIFOTYPE), b"")], "/etc/group is neither a file"),
+        ([FIFO, (an_entry("etc/passwd", tarfile.SYMTYPE, "pipe"), b"")], "neither a file"),
+        ([FIFO, (an_entry("etc/passwd", tarfile.SYMTYPE, "../bin/../etc/pipe"), b"")], "neither a file"),
+        ([(an_entry("etc/passwd", tarfile.SYMTYPE, "/etc/passwd"), b"")], "can't be looked at"),
+        ([(an_entry("etc/passwd"), b"a:::\n" * 50_000)], "larger than"),
+    ],
+    ids=["fifo", "group", "link", "dots", "loop", "large"],
+)
+async def test_image_whose_users_docker_can_not_read_is_refused(
+    docker, node, volume_path, tmp_path, files, reason
+):
+    """A start of one with a FIFO never ended, nor did any later call about it."""
+    name = an_image(files)
+    try:
+        async with opened(docker, node, tmp_path) as engine:
+            with pytest.raises(EngineRefused, match=reason):
+                await engine.create_server(a_spec(volume_path, image=name), 1)
+            with pytest.raises(EngineRefused, match=reason):
+                await engine.create_installer(a_spec(volume_path, image=name), 1)
+            assert await engine.list() == []
+    finally:
+        rig.call("DELETE", f"/images/{name}", force="1")
+
+
+@pytest.mark.parametrize("link", ["users", "/etc/users", "./users"])
+async def test_image_whose_users_are_elsewhere_has_them(docker, node, volume_path, tmp_path, link):
+    users = b"somebody:x:988:988::/:/bin/sh\n"
+    name = an_image([(an_entry("etc/users"), users), (an_entry("etc/passwd", tarfile.SYMTYPE, link), b"")])
+    try:
+        async with opened(docker, node, tmp_path) as engine:
+            spec = a_spec(volume_path, "whoami", image=name, user="988:988")
+            assert await printed(engine, await engine.create_server(spec, 1)) == "somebody\r\n"
+    finally:
+        rig.call("DELETE", f"/images/{name}", force="1")

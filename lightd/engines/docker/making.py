@@ -58,10 +58,9 @@ class Maker:
         own, owner = self._layout.folder(spec.internal_id), Owner.from_user(spec.user)
         script = entrypoint.to_script(spec.startup_command, tty=spec.tty)
         image = await self._look_into(spec.image)
-        files = names.to_files(image.passwd, image.group, owner, spec.volume_id, recipe.HOME)
+        files, name = await trio.to_thread.run_sync(_name_user, image, owner, spec.volume_id)
         await _on_host(folder.write_files, own, {folder.ENTRYPOINT: script, **files})
         await _on_host(folder.hand_over, self._layout.volume(spec), own, attempt, owner)
-        name = names.to_user_name(image.passwd, owner.uid)
         around = recipe.Surroundings(
             read_only=self._policy.read_only if spec.read_only is None else spec.read_only,
             tmp_mb=self._policy.tmp_mb,
@@ -118,6 +117,12 @@ class Maker:
             await self._containers.remove(engine_id)
             raise EngineRefused("The image's volumes can't be replaced, or it was pulled again just now")
         return engine_id
+
+
+def _name_user(image: Image, owner: Owner, volume_id: str) -> tuple[dict[str, bytes], str]:
+    """The files that name the user, and the name. The image's own may have 100,000 lines."""
+    files = names.to_files(image.passwd, image.group, owner, volume_id, recipe.HOME)
+    return files, names.to_user_name(image.passwd, owner.uid)
 
 
 async def _on_host(function: Callable[..., None], *args: object) -> None:

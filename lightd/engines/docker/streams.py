@@ -7,7 +7,7 @@ when its context is left; for the engine that is the end of what it was asked fo
 
 import json
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from socket import SO_PEERCRED, SOL_SOCKET
 from typing import Any, Final
@@ -90,6 +90,14 @@ async def open_body(
         body = Body(socket, connection)
         await _check_accepted(answer, body)
         yield body
+
+
+async def read_headers(path: str, target: str) -> Mapping[str, str]:
+    """The headers of the answer to a ``HEAD``, their names in lower case; raises as ``open_body`` does."""
+    async with _connected(path) as socket:
+        connection, answer = await _asked(socket, "HEAD", target, [], HANDSHAKE_SECONDS)
+        await _check_accepted(answer, Body(socket, connection))
+        return {name.decode(): value.decode() for name, value in answer.headers}
 
 
 @asynccontextmanager
