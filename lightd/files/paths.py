@@ -21,7 +21,10 @@ from lightd.files import errors
 
 LONGEST_PATH = 4095  # bytes: PATH_MAX without its NUL
 LONGEST_NAME = 255  # bytes: NAME_MAX
+LONGEST_TEXT = 4 * LONGEST_PATH
+"""Characters of a path as clients write it. Half a MiB of ``a/`` would take a tenth of a second to parse."""
 
+TOO_LONG = f"Invalid path: it is longer than {LONGEST_PATH} bytes"
 _DRIVE = re.compile(r"[A-Za-z]:")
 _ROOTED = re.compile(r"\\|[A-Za-z]:")  # an absolute path or a drive letter on Windows
 _SEPARATORS = re.compile(r"[/\\]")
@@ -75,6 +78,8 @@ def parse_path(text: str) -> RelativePath:
 
 def parse_folder(text: str) -> RelativePath:
     """Like ``parse_path``, for a folder that can be the root: ``""`` or ``.``."""
+    if len(text) > LONGEST_TEXT:
+        raise errors.InvalidPath(TOO_LONG)
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -97,7 +102,7 @@ def parse_name(text: str, to_name: Callable[[str], str] = str) -> RelativePath:
     parts = tuple(to_name(part) for part in names if part not in ("", "."))
     sizes = [len(part.encode("utf-8", "surrogateescape")) for part in parts]
     if sum(sizes) + len(sizes) - 1 > LONGEST_PATH:
-        raise errors.InvalidPath(f"Invalid path: it is longer than {LONGEST_PATH} bytes")
+        raise errors.InvalidPath(TOO_LONG)
     if max(sizes, default=0) > LONGEST_NAME:
         raise errors.InvalidPath(f"Invalid path: a name in it is longer than {LONGEST_NAME} bytes")
     return RelativePath(parts)

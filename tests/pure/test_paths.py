@@ -7,7 +7,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lightd.files import errors
-from lightd.files.paths import ROOT, RelativePath, parse_folder, parse_name, parse_path, to_shown, to_text
+from lightd.files.paths import (
+    LONGEST_TEXT,
+    ROOT,
+    RelativePath,
+    parse_folder,
+    parse_name,
+    parse_path,
+    to_shown,
+    to_text,
+)
 
 TRAVERSALS = [
     "",
@@ -176,3 +185,11 @@ def test_parsed_path_holds_only_names(text):
         assert "\0" not in part
         assert ".." not in to_text(part).split("\\")
     assert parse_folder(path.text) == path
+
+
+def test_text_of_a_path_is_bounded_before_it_is_parsed():
+    """Half a MiB of it blocked the event loop for a tenth of a second."""
+    assert parse_path("./" * (LONGEST_TEXT // 2 - 1) + "a") == RelativePath(("a",))
+    for text in ("./" * LONGEST_TEXT + "a", "a" + "/" * LONGEST_TEXT, "a/" * 250_000):
+        with pytest.raises(errors.InvalidPath, match="longer than 4095 bytes"):
+            parse_path(text)
