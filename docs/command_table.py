@@ -42,8 +42,9 @@ POWER: MappingProxyType[str, messages.Command] = MappingProxyType(
         "delete": messages.Delete(),
     }
 )
+ADOPT = messages.Adopt(SPEC, 1, Snapshot("e1", running=True, started_at=100.0))
 CHANGES: MappingProxyType[str, messages.Command] = MappingProxyType(
-    {"create": messages.Create(SPEC), "reinstall": REINSTALL, "rebind": REBIND, "edit": EDIT}
+    {"create": messages.Create(SPEC), "adopt": ADOPT, "reinstall": REINSTALL, "rebind": REBIND, "edit": EDIT}
 )
 
 
@@ -129,6 +130,8 @@ AFTERWARDS = MappingProxyType(
 WORDS: MappingProxyType[type[object], str] = MappingProxyType(
     {
         events.Created: "the installation begins",
+        events.Adopted: "the container is taken over as it is",
+        events.FoundRunning: "its process runs",
         events.InstallationFailed: "the installation is cancelled",
         events.StartRequested: "the process is started",
         events.StartFailed: "the start is cancelled",

@@ -36,6 +36,7 @@ from actors.volumes.actor import open_volumes
 from actors.volumes.decider import State as Volumes
 from actors.volumes.messages import Message as VolumeMessage
 from lightd.access.sessions import OpenSockets
+from lightd.adoption import Keeper, to_reserved
 from lightd.api.operations import Operations
 from lightd.audit.trail import open_trail
 from lightd.certificate import open_certificate
@@ -64,6 +65,7 @@ from lightd.journal.audit import SqliteAudit
 from lightd.journal.codec import Codec
 from lightd.journal.compaction import Compactor, forget
 from lightd.journal.cursors import SqliteCursorStore
+from lightd.journal.inventory import Inventory, open_inventory
 from lightd.journal.sqlite import SqliteJournal, open_sqlite_journal
 from lightd.leasing import Claims, Leasing
 from lightd.logs.loop_delay import open_delays
@@ -140,10 +142,10 @@ async def open_system(
         open_journal(config.storage.base_path / "lightd.db") as journal,
         open_bus(journal) as bus,
         open_trail(SqliteAudit(journal), time.time) as trail,
-        open_ownership(journal, policy),
+        open_ownership(config, journal, policy) as inventory,
         open_engine(config, inside, policy) as engine,
         open_supervisor() as supervisor,
-        open_store(config, bus, supervisor) as (volumes, folders, quotas),
+        open_store(config, bus, supervisor, inventory) as (volumes, folders, quotas),
         open_fleet(bus, engine, supervisor, compile_pattern, time.time, log, lambda: policy.restore) as fleet,
         open_jobs(time.time) as jobs,
         trio.open_nursery() as nursery,
@@ -170,6 +172,8 @@ async def open_system(
             policy=policy,
             clock=time.time,
             delays=delays,
+            inventory=inventory,
+            claim=partial(_claim, journal, policy),
             path=path,
             sockets=sockets,
         )
@@ -179,6 +183,10 @@ async def open_system(
             outages=(JournalUnavailable, ActorGone, Overloaded),
         )
         nursery.start_soon(_monitor, system)
+        if inventory is not None:
+            system.reserved = await trio.to_thread.run_sync(to_reserved, inventory)
+            keeper = Keeper(system, inventory)
+            supervisor.start("inventory", keeper.run, outages=(JournalUnavailable, OSError))
         compactor = Compactor(journal, bus, Codec(), time.time)
         supervisor.start("compaction", compactor.run, outages=(JournalUnavailable,))
         nursery.start_soon(Watch(quotas, fleet).run)
@@ -200,6 +208,12 @@ async def _connect_panel(system: System, cursors: SqliteCursorStore) -> None:
     from lightd.panel.connection import Connection  # noqa: PLC0415 - a thread has loaded it
 
     await Connection(system, cursors, to_adopt(system)).run()
+
+
+async def _claim(journal: SqliteJournal, policy: Policy, engine_id: str) -> None:
+    """Record that a container of another journal is this one's. Raises ``JournalUnavailable``."""
+    await identity.adopt(journal, engine_id)
+    policy.adopted.add(engine_id)
 
 
 async def _monitor(system: System) -> None:
@@ -227,19 +241,38 @@ async def open_journal(path: Path) -> AsyncIterator[SqliteJournal]:
 
 
 @asynccontextmanager
-async def open_ownership(journal: SqliteJournal, policy: Policy) -> AsyncIterator[None]:
-    """Let ``policy`` know which containers the journal owns, before an engine is opened."""
+async def open_ownership(
+    config: Configuration, journal: SqliteJournal, policy: Policy
+) -> AsyncIterator[Inventory | None]:
+    """Let ``policy`` know which containers the journal owns, before an engine is opened.
+
+    Yield the inventory, None if it cannot be opened or the engine needs none.
+    """
+    inventory = None
     try:
         found = await identity.load(journal)
     except JournalUnavailable:  # a full disk: then nothing is created either, and nothing is known as ours
         found = identity.Identity(uuid.uuid4().hex, frozenset())
+    else:
+        if config.docker.kind.isolated:
+            inventory = await trio.to_thread.run_sync(_open_inventory, config, found.journal_id)
     policy.journal_id, policy.adopted = found.journal_id, set(found.adopted)
-    yield
+    if inventory is not None:
+        policy.earlier = inventory.earlier
+    yield inventory
+
+
+def _open_inventory(config: Configuration, journal_id: str) -> Inventory | None:
+    try:
+        return open_inventory(config.storage.base_path, journal_id)
+    except OSError as error:
+        logger.warning("nothing can be adopted: the inventory cannot be opened: %s", error.strerror)
+        return None
 
 
 @asynccontextmanager
 async def open_store(
-    config: Configuration, bus: Bus, supervisor: Supervisor
+    config: Configuration, bus: Bus, supervisor: Supervisor, inventory: Inventory | None
 ) -> AsyncIterator[tuple[Handle[Volumes, VolumeMessage], VolumeFolders, Quotas]]:
     """Yield the volumes, their folders and their quotas, before the fleet may start a server on one.
 
@@ -259,6 +292,9 @@ async def open_store(
 
     with open_surveyor() as surveyor:
         quotas = Quotas(storage.volumes_path, _owner(config), found, sizes, surveyor)
+        if inventory is not None:
+            stored = await trio.to_thread.run_sync(lambda: list(inventory.volumes()))
+            quotas.kept = {volume.volume_id for volume in stored}
         await quotas.restore()
         folders.writing = quotas.writing
         yield volumes, folders, quotas

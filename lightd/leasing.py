@@ -84,6 +84,7 @@ class _Request:
     cause: str
     decide: Callable[[], Awaitable[Receipt]]
     held: ExitStack
+    add: bool = False
     receipt: Promise[Receipt] = attrs.field(factory=Promise)
     _abandoned: bool = False
 
@@ -119,16 +120,19 @@ class Leasing:
         cause: str,
         decide: Callable[[], Awaitable[Receipt]],
         held: ExitStack | None = None,
+        *,
+        add: bool = False,
     ) -> Receipt:
         """Lease ``ports`` for a container and return the receipt of ``decide``; both happen or neither.
 
+        With ``add``, ports that are missing in the pool are added to it, and stay in it.
         ``held`` is closed after the decision, however long that takes. Raises ``Overloaded`` after
         ``commands.DECISION_TIMEOUT`` seconds (the command may still be decided later); ``Rejection``
         (``changing``, ``port_not_found``, ``port_in_use``); and what ``decide`` raises.
         """
         with held or ExitStack() as stack:
             keys = stack.enter_context(self.claims.leasing(internal_id, ports))
-            request = _Request(internal_id, keys, cause, decide, stack.pop_all())
+            request = _Request(internal_id, keys, cause, decide, stack.pop_all(), add)
             self._nursery.start_soon(self._handle, request)
         with trio.move_on_after(commands.DECISION_TIMEOUT):
             return await request.wait()
@@ -146,7 +150,7 @@ class Leasing:
         await self._ports.wait_followed()
         await self._release_unclaimed(request.cause)
         if request.keys:
-            await self._ports.ref.ask(Lease(request.internal_id, request.keys), request.cause)
+            await self._ports.ref.ask(Lease(request.internal_id, request.keys, request.add), request.cause)
         try:
             return await request.decide()
         except (Rejection, JournalUnavailable, Overloaded):

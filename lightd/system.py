@@ -1,7 +1,7 @@
 """The handles of a running daemon, and the operations that need more than one of them."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -43,8 +43,13 @@ from lightd.files.janitor import Janitor
 from lightd.files.jobs import Jobs
 from lightd.files.quota.quotas import Quotas
 from lightd.files.volumes import VolumeFolders
+from lightd.journal.inventory import Inventory
 from lightd.leasing import Leasing
 from lightd.logs.loop_delay import Delays
+
+
+async def _claim_nothing(_engine_id: str) -> None:
+    """Do nothing: the engine knows of no other journals."""
 
 
 @attrs.define(eq=False)
@@ -53,7 +58,9 @@ class System:
 
     ``delays`` measures how long the event loop is blocked. ``path`` is the file of ``config``, None without
     one; ``reloaded`` is notified when another configuration replaces it. ``certificate`` is None for
-    plain HTTP.
+    plain HTTP. ``inventory`` is None if the engine is not Docker or the journal could not be read at the
+    start. ``claim`` records that a container of the engine, which another journal's daemon made, is this
+    one's. ``reserved`` are users of volumes that the journal may not know.
     """
 
     config: Configuration
@@ -74,6 +81,9 @@ class System:
     policy: Policy
     clock: Callable[[], float]
     delays: Delays
+    inventory: Inventory | None = None
+    claim: Callable[[str], Awaitable[None]] = _claim_nothing
+    reserved: frozenset[int] = frozenset()
     path: Path | None = None
     certificate: Certificate | None = None
     remote_status: RemoteStatus = attrs.field(factory=RemoteStatus)
@@ -108,6 +118,22 @@ class System:
         return await self.leasing.decide(
             internal_id, spec.ports, cause, lambda: self.fleet.create(spec, cause), held
         )
+
+    async def adopt_container(
+        self, spec: ContainerSpec, cause: str, decide: Callable[[], Awaitable[Receipt]]
+    ) -> Receipt:
+        """Lease the ports of ``spec`` and adopt it with ``decide``; both happen or neither.
+
+        Ports that are missing in the pool are added to it. Raises as ``create_container``.
+        """
+        if spec.internal_id in self.leasing.claims or self.fleet.get(spec.internal_id) is not None:
+            raise Rejection("already_exists", f"container {spec.internal_id} exists already")
+        if spec.volume_id in self._emptying:
+            raise Rejection("volume_not_found", "no such volume")
+        held = ExitStack()
+        self._filling[spec.volume_id] += 1
+        held.callback(self._filling.subtract, [spec.volume_id])
+        return await self.leasing.decide(spec.internal_id, spec.ports, cause, decide, held, add=True)
 
     async def change_container(
         self, member: Member, command: messages.Reinstall | messages.Rebind, cause: str

@@ -19,6 +19,14 @@ def create(state: State, command: messages.Create) -> Events:
     raise Rejection("already_exists", f"container {command.spec.internal_id} exists already")
 
 
+def adopt(state: State, command: messages.Adopt) -> Events:
+    if state.stage is not Stage.GONE:
+        raise Rejection("already_exists", f"container {command.spec.internal_id} exists already")
+    attempt, snapshot = max(command.attempt, state.attempts + 1), command.snapshot
+    previous = None if snapshot.running else snapshot.started_at
+    return (events.Adopted(attempt, snapshot.engine_id, previous, command.spec),)
+
+
 def start(state: State) -> Events:
     match state.phase:
         case Phase.ABSENT | Phase.DELETED:

@@ -32,6 +32,8 @@ def _decide(state: State, message: messages.Message) -> Events:
     match message:
         case messages.Create():
             return commands.create(state, message)
+        case messages.Adopt():
+            return _adopt(state, message)
         case messages.Start():
             return commands.start(state)
         case messages.Stop():
@@ -81,6 +83,12 @@ def _decide(state: State, message: messages.Message) -> Events:
         case messages.RemovalReported():
             return observations.removal(state, message)
     assert_never(message)
+
+
+def _adopt(state: State, message: messages.Adopt) -> Events:
+    adopted = commands.adopt(state, message)
+    after = replay(DECIDER, state, adopted)
+    return (*adopted, *observations.inspected(after, messages.Inspected(message.snapshot)))
 
 
 # Work

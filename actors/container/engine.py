@@ -63,7 +63,8 @@ class Snapshot:
 class Listed:
     """A row of the engine's list of this node's containers.
 
-    ``ours`` is false if only the node's name says so: it may be the container of another daemon.
+    ``ours`` is false if the engine does not know that this journal's daemon made it: it may be the container
+    of another daemon. ``leftover`` is true for an installer of a journal that this daemon had before.
     """
 
     engine_id: str
@@ -71,6 +72,7 @@ class Listed:
     role: Role
     running: bool
     ours: bool = True
+    leftover: bool = False
 
 
 @attrs.frozen

@@ -29,6 +29,19 @@ class Created:
 
 
 @attrs.frozen
+class Adopted:
+    """A container of a lost journal was taken over as it is, with the spec that was stored for it.
+
+    ``previous`` is when its process last started, None if it runs or never ran.
+    """
+
+    attempt: int
+    engine_id: str
+    previous: float | None
+    spec: ContainerSpec
+
+
+@attrs.frozen
 class ImageEnsured:
     """The engine has the image."""
 
@@ -365,6 +378,7 @@ Changed = (
 
 Event = (
     Created
+    | Adopted
     | ImageEnsured
     | ScriptFinished
     | Installed

@@ -16,6 +16,9 @@ def evolve(state: State, event: events.Event) -> State:
     match event:
         case events.Created():
             return _begin(state, phase, event.attempt, event.spec)
+        case events.Adopted():
+            begun = _begin(state, phase, event.attempt, event.spec)
+            return attrs.evolve(begun, engine_id=event.engine_id, previous=event.previous)
         case events.Installed():
             return attrs.evolve(state, phase=phase, engine_id=event.engine_id)
         case events.InstallationFailed():

@@ -7,7 +7,8 @@ engine's notices say which containers to inspect; a notice itself is never taken
 
 A container that no actor has a use for is removed from the engine if this daemon's journal says that it is a
 leftover: of a container that was deleted, or of an installation that has ended. What the journal does not
-know is logged and left alone: the journal may be lost or older, or another daemon may own the container.
+know is logged and left alone: the journal may be lost or older, or another daemon may own the container. Only
+an installer of this daemon's lost journal is removed: it is root in a volume, and nothing waits for its end.
 """
 
 import logging
@@ -164,12 +165,26 @@ class Fleet:
 
         Raises ``Rejection`` (``already_exists``) if the id is in use.
         """
-        member = self._members.get(spec.internal_id)
-        if member is None:
+        if spec.internal_id not in self._members:
             self._log_writer.discard_old(spec.internal_id)
-            member = self._register(spec.internal_id)
+        return await self._begin(spec.internal_id, messages.Create(spec), cause)
+
+    async def adopt(self, command: messages.Adopt, cause: str | None = None) -> Receipt:
+        """Take over a container of a lost journal, and inspect it; raises as ``create``."""
+        receipt = await self._begin(command.spec.internal_id, command, cause)
+        member = self._members.get(command.spec.internal_id)
+        if member is not None:  # its end between the snapshot and the record had no addressee
+            with suppress(EngineUnavailable):
+                await self._inspect_bounded(member, command.snapshot.engine_id)
+        return receipt
+
+    async def _begin(
+        self, internal_id: str, command: messages.Create | messages.Adopt, cause: str | None
+    ) -> Receipt:
+        """Send the first command of a container to its actor, which is registered if it is missing."""
+        member = self._members.get(internal_id) or self._register(internal_id)
         try:
-            return await member.handle.ref.ask(messages.Create(spec), cause)
+            return await member.handle.ref.ask(command, cause)
         except Exception:  # a cancelled one may still be decided
             if not _exists(member):
                 self._unregister(member)
@@ -300,11 +315,12 @@ class Fleet:
         if member is not None and member.handle.quarantined:
             return
         unknown = member is None and (not row.ours or row.internal_id not in self.endings)
-        if unknown or (member is not None and not row.ours and _is_unused(row, member.state)):
+        doubtful = member is not None and not row.ours and _is_unused(row, member.state)
+        if (unknown or doubtful) and not row.leftover:
             self._leave_alone(row)
             return
         try:
-            if member is None or _is_unused(row, member.state):
+            if row.leftover or member is None or _is_unused(row, member.state):
                 await self._remove_orphan(row)
             elif row.running or member.state.traits.up:
                 await self._inspect_bounded(member, row.engine_id)
@@ -328,7 +344,7 @@ class Fleet:
     async def _remove_orphan(self, row: Listed) -> None:
         async with self._inspections:
             member = self.get(row.internal_id)
-            if member is not None and not _is_unused(row, member.state):
+            if not row.leftover and member is not None and not _is_unused(row, member.state):
                 return  # it is needed by now
             try:
                 await self.engine.remove_orphan(row.engine_id)

@@ -19,6 +19,18 @@ class Create:
 
 
 @attrs.frozen
+class Adopt:
+    """Take over a container of a lost journal, which the engine has as ``snapshot`` says.
+
+    It was made from ``spec``; ``attempt`` is the last one that is known of it.
+    """
+
+    spec: ContainerSpec
+    attempt: int
+    snapshot: Snapshot
+
+
+@attrs.frozen
 class Start:
     """Start the process."""
 
@@ -212,7 +224,7 @@ class RemovalReported:
     attempt: int
 
 
-Command = Create | Start | Stop | Kill | Restart | Reinstall | Rebind | Edit | Delete
+Command = Create | Adopt | Start | Stop | Kill | Restart | Reinstall | Rebind | Edit | Delete
 Observation = (
     ImageReported
     | ScriptReported

@@ -274,7 +274,7 @@ def _to_traits(phase: Phase) -> Traits:
     """Return the entry of ``phase``; a ``match``, so that a phase without one fails type checking."""
     match phase:
         case Phase.ABSENT:
-            leads: Row = {events.Created: Phase.PULLING}
+            leads: Row = {events.Created: Phase.PULLING, events.Adopted: Phase.OFFLINE}
             return Traits(Stage.GONE, "offline", "ready", "deleted", Outcome.GONE, leads)
         case Phase.PULLING:
             leads = {events.ImageEnsured: Phase.SCRIPTING, **_BUILDING}
@@ -364,7 +364,7 @@ def _to_traits(phase: Phase) -> Traits:
             leads = {events.Deleted: Phase.DELETED}
             return Traits(Stage.DELETING, "offline", "ready", "stopping", None, leads)
         case Phase.DELETED:
-            leads = {events.Created: Phase.PULLING}
+            leads = {events.Created: Phase.PULLING, events.Adopted: Phase.OFFLINE}
             return Traits(Stage.GONE, "offline", "ready", "deleted", Outcome.GONE, leads)
     assert_never(phase)
 

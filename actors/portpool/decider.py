@@ -150,16 +150,15 @@ def _mark(state: State, command: Mark) -> tuple[Event, ...]:
 
 def _lease(state: State, command: Lease) -> tuple[Event, ...]:
     taken = dict.fromkeys(command.keys)
-    wanted: list[Key] = []
-    for key in taken:
-        entry = state.entries.get(key)
-        if entry is None:
-            raise Rejection("port_not_found", f"Port not found in pool: {_name(key)}")
-        if entry.held_by != command.owner:
-            _check_free(state, key, command.owner)
-            wanted.append(key)
+    missing = tuple(key for key in taken if key not in state.entries)
+    if missing and not command.add:
+        raise Rejection("port_not_found", f"Port not found in pool: {_name(missing[0])}")
+    wanted = tuple(key for key in taken if key in missing or state.entries[key].held_by != command.owner)
+    for key in wanted:
+        _check_free(state, key, command.owner)
     _check_apart(tuple(taken))
-    return (PortsLeased(command.owner, tuple(wanted)),) if wanted else ()
+    added = (PortsAdded(missing),) if missing else ()
+    return (*added, PortsLeased(command.owner, wanted)) if wanted else ()
 
 
 def _holders(state: State, key: Key) -> Iterator[tuple[Key, str]]:

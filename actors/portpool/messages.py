@@ -34,10 +34,11 @@ class Mark:
 
 @attrs.frozen
 class Lease:
-    """Lease all of ``keys`` to ``owner``, or none."""
+    """Lease all of ``keys`` to ``owner``, or none; with ``add``, those that are missing are added first."""
 
     owner: str
     keys: tuple[Key, ...]
+    add: bool = False
 
 
 @attrs.frozen

@@ -59,6 +59,7 @@ class Failure(Protocol):
 STATUSES: Mapping[type, Status] = MappingProxyType(
     {
         events.Created: Status("installing"),
+        events.Adopted: Status("ready"),
         events.ScriptFinished: Status("installing"),  # its container is being created
         events.Installed: Status("ready"),
         events.InstallationFailed: Status("failed"),

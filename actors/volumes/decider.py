@@ -8,6 +8,7 @@ import attrs
 
 from actors.kernel.decider import Decider, Rejection
 from actors.volumes.messages import (
+    Adopt,
     Assign,
     Create,
     Delete,
@@ -49,13 +50,15 @@ def decide(state: State, message: Message) -> tuple[Event, ...]:
             created = VolumeCreated(message.volume_id, message.quota_mb, message.at)
             if message.users is None:
                 return (created,)
-            return (created, VolumeOwnerAssigned(message.volume_id, _to_free_user(state, message.users)))
+            return (created, VolumeOwnerAssigned(message.volume_id, _to_free_user(state, message)))
+        case Adopt():
+            return _adopt(state, message)
         case Assign():
             if not known:
                 raise Rejection("not_found", "no such volume")
             if state.volumes[message.volume_id].uid is not None:
                 return ()
-            return (VolumeOwnerAssigned(message.volume_id, _to_free_user(state, message.users)),)
+            return (VolumeOwnerAssigned(message.volume_id, _to_free_user(state, message)),)
         case Resize():
             if not known:
                 raise Rejection("not_found", "no such volume")
@@ -69,13 +72,29 @@ def decide(state: State, message: Message) -> tuple[Event, ...]:
     assert_never(message)
 
 
-def _to_free_user(state: State, users: tuple[int, int]) -> int:
+def _adopt(state: State, message: Adopt) -> tuple[Event, ...]:
+    if message.volume_id in state.volumes:
+        raise Rejection("already_exists", f"volume {message.volume_id} exists already")
+    created = VolumeCreated(message.volume_id, message.quota_mb, message.at)
+    if message.uid is None:
+        return (created,)
+    for other in state.volumes.values():
+        if other.uid == message.uid:
+            raise Rejection(
+                "not_adoptable",
+                f"user {message.uid} of volume {message.volume_id} is that of volume {other.volume_id} now",
+            )
+    return (created, VolumeOwnerAssigned(message.volume_id, message.uid))
+
+
+def _to_free_user(state: State, message: Create | Assign) -> int:
     """Return the next free user after the last one assigned, so that users are reused as late as possible.
 
     Files of a deleted volume may still exist.
     """
-    first, last = users
-    taken = {volume.uid for volume in state.volumes.values()}
+    assert message.users is not None  # noqa: S101 - checked by the caller
+    first, last = message.users
+    taken = {volume.uid for volume in state.volumes.values()} | message.reserved
     begin = state.last_uid + 1 if first <= state.last_uid < last else first
     for uid in chain(range(begin, last + 1), range(first, begin)):
         if uid not in taken:

@@ -9,21 +9,34 @@ import attrs
 class Create:
     """Create a volume. ``quota_mb`` is None for no quota; ``at`` is in Unix seconds.
 
-    With ``users``, the first and the last uid of a range, it gets one of them for itself.
+    With ``users``, the first and the last uid of a range, it gets one of them for itself, but none of
+    ``reserved``.
     """
 
     volume_id: str
     quota_mb: int | None
     at: float
     users: tuple[int, int] | None = None
+    reserved: frozenset[int] = frozenset()
+
+
+@attrs.frozen
+class Adopt:
+    """Take over a volume of a lost journal, with its user ``uid`` if it has one of its own."""
+
+    volume_id: str
+    quota_mb: int | None
+    at: float
+    uid: int | None
 
 
 @attrs.frozen
 class Assign:
-    """Give the volume a user of its own from a range, unless it has one."""
+    """Give the volume a user of its own from a range, unless it has one; none of ``reserved``."""
 
     volume_id: str
     users: tuple[int, int]
+    reserved: frozenset[int] = frozenset()
 
 
 @attrs.frozen
@@ -41,7 +54,7 @@ class Delete:
     volume_id: str
 
 
-Message = Create | Assign | Resize | Delete
+Message = Create | Adopt | Assign | Resize | Delete
 
 
 # Events

@@ -17,7 +17,7 @@ from lightd.api.bodies import Filled, Flag, Image, InternalId, Ip, PortNumber, P
 from lightd.api.errors import bad_request
 from lightd.engines.signals import DELIVERED
 from lightd.validation.reading import fields_of, metadata_of
-from lightd.validation.rules import number, one_of, whole
+from lightd.validation.rules import matching, number, one_of, whole
 from lightd.validation.schema import Described
 
 MOST_PORTS = 64
@@ -147,6 +147,13 @@ _MOUNT: Final = {
 _MOUNTS: Final = {"type": "object", "additionalProperties": {"oneOf": [{"type": "string"}, _MOUNT]}}
 _ROOT: Final = "whether it can write in its volume only; null: as `docker.read_only` of the configuration"
 _PULL: Final = "whether the image is pulled before a container is created from it"
+
+
+@attrs.frozen
+class AdoptContainerBody:
+    """A container in the engine that a lost journal had."""
+
+    container_id: Annotated[str, matching("the engine's id of a container", r"[0-9a-z][0-9a-z-]{0,127}")]
 
 
 @attrs.frozen

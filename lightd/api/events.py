@@ -115,6 +115,7 @@ def _to_json(value: Any, fields: tuple[Field, ...], grant: Grant) -> Any:  # noq
 PUBLIC: Final[Mapping[type, PublicEvent]] = MappingProxyType(
     {
         events.Created: PublicEvent("created", (ATTEMPT, SPEC), "installing"),
+        events.Adopted: PublicEvent("adopted", (*_fields("attempt", "engine_id", "previous"), SPEC), "ready"),
         events.ImageEnsured: PublicEvent("image-ensured", (ATTEMPT,)),
         events.ScriptFinished: PublicEvent("script-finished", (ATTEMPT,)),
         events.Installed: PublicEvent("installed", _fields("attempt", "engine_id"), "ready"),

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import attrs
 
-from lightd.api.bodies import AnyText
+from lightd.api.bodies import AnyText, VolumeId
 from lightd.files.archives import kinds
 from lightd.validation.rules import one_of, whole
 
@@ -18,6 +18,14 @@ Megabytes = Annotated[int, whole(1, 2**40)]
 class VolumeBody:
     """A new volume."""
 
+    size: Megabytes | None = None
+
+
+@attrs.frozen
+class AdoptVolumeBody:
+    """A volume of a lost journal; ``size`` replaces its known size."""
+
+    volume_id: VolumeId
     size: Megabytes | None = None
 
 

@@ -44,6 +44,7 @@ CODES = MappingProxyType(
         "file_not_found": Code(404, "no file at this path"),
         "not_found": Code(404, "it was deleted in the meantime"),
         "already_exists": Code(409, "the id is in use"),
+        "not_adoptable": Code(409, "there is nothing that can be adopted; the message says why"),
         "no_free_user": Code(409, "every user of docker.user_range has a volume"),
         "installing": Code(409, "the container is being installed"),
         "changing": Code(409, "the container is being changed"),

@@ -44,7 +44,9 @@ async def with_user(system: System, spec: ContainerSpec) -> ContainerSpec:
             if member.state.spec is not None and member.state.spec.volume_id == spec.volume_id:
                 return attrs.evolve(spec, user=member.state.spec.user)
         docker = system.config.docker
-        command = messages.Assign(spec.volume_id, (docker.user_range.first, docker.user_range.last))
+        command = messages.Assign(
+            spec.volume_id, (docker.user_range.first, docker.user_range.last), system.reserved
+        )
         await settle(partial(system.volumes.ref.ask, command, begin_operation()))
     volume = system.volumes.view.state.volumes.get(spec.volume_id)
     if volume is None or volume.uid is None:

@@ -43,6 +43,7 @@ a new field must mean the behaviour before it existed. No event contains these c
 
 _KINDS: Final = (
     Kind("container.created", container.Created),
+    Kind("container.adopted", container.Adopted),
     Kind("container.image-ensured", container.ImageEnsured),
     Kind("container.script-finished", container.ScriptFinished),
     Kind("container.installed", container.Installed),

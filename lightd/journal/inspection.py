@@ -34,6 +34,11 @@ _CONTAINERS: Final = """
     SELECT name, (SELECT kind FROM records WHERE stream = streams.id ORDER BY version DESC LIMIT 1)
     FROM streams WHERE name LIKE 'container-%'
 """
+_VOLUMES: Final = """
+    SELECT kind, json_extract(CAST(data AS TEXT), '$.volume_id')
+    FROM records JOIN streams ON records.stream = streams.id
+    WHERE name = 'volumes' AND kind IN ('volumes.volume-created', 'volumes.volume-deleted') ORDER BY version
+"""
 _STEPS: Final = 10_000  # of SQLite's virtual machine between two checks of the time
 
 
@@ -97,11 +102,15 @@ def read_pool(path: Path) -> portpool.State:
 
 @attrs.frozen
 class Known:
-    """Which containers a journal has: their ids, its own id, and the engine ids of those that it adopted."""
+    """What a journal has: the ids of its containers and volumes, and its own id.
+
+    ``adopted`` are the engine ids of containers that it adopted.
+    """
 
     containers: frozenset[str]
     journal_id: str = ""
     adopted: frozenset[str] = frozenset()
+    volumes: frozenset[str] = frozenset()
 
 
 def read_known(path: Path) -> Known:
@@ -109,14 +118,16 @@ def read_known(path: Path) -> Known:
     with closing(_open(path)) as reader:
         try:
             last = reader.execute(_CONTAINERS).fetchall()
+            kinds = {volume_id: kind for kind, volume_id in reader.execute(_VOLUMES)}
+            volumes = frozenset(each for each, kind in kinds.items() if kind == "volumes.volume-created")
             tables = {name for (name,) in reader.execute("SELECT name FROM sqlite_master")}
             if not {"identity", "adopted"} <= tables:  # an older lightd wrote it
-                return Known(_to_known(last))
+                return Known(_to_known(last), volumes=volumes)
             journal_id = reader.execute("SELECT journal_id FROM identity").fetchone()
             adopted = frozenset(engine_id for (engine_id,) in reader.execute("SELECT engine_id FROM adopted"))
         except sqlite3.DatabaseError as error:
             raise JournalUnreadable(str(error)) from error
-    return Known(_to_known(last), "" if journal_id is None else journal_id[0], adopted)
+    return Known(_to_known(last), "" if journal_id is None else journal_id[0], adopted, volumes)
 
 
 def _to_known(rows: Iterable[tuple[str, str]]) -> frozenset[str]:

@@ -280,6 +280,7 @@ EXAMPLES = {
     ),
     ("container.limits-applied", 1): container.LimitsApplied(Limits(2147483648, 1.5, 512)),
     ("container.limits-refused", 1): container.LimitsRefused(Limits(2147483648, 1.5, 512), "too low"),
+    ("container.adopted", 1): container.Adopted(3, "4f5a9c", 1_700_000_010.25, SPEC_3),
     ("container.found-running", 1): container.FoundRunning(4, 1_700_000_010.25),
     ("container.vanished", 1): container.Vanished("4f5a9c"),
     ("container.deletion-requested", 1): container.DeletionRequested(),

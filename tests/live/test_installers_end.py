@@ -128,6 +128,9 @@ async def test_files_of_an_orphaned_installer_become_the_servers(open_daemon):
     open_daemon.kill()
     for lost in (open_daemon.folder / "storage").glob("lightd.db*"):
         lost.unlink()  # with the journal, which alone knows the container
+    before = (open_daemon.folder / "storage/inventory").glob("journal-*")
+    for earlier in before:
+        earlier.unlink()  # as if another daemon had made it
     await open_daemon.start()
     await open_daemon.engine_up()
     assert f"lightd.installer-{ID}" in open_daemon.in_docker()  # what no journal has is left alone
@@ -136,6 +139,23 @@ async def test_files_of_an_orphaned_installer_become_the_servers(open_daemon):
     await until_no_installer(open_daemon)
     await until(lambda: (folder / "deep/suid").stat().st_uid == OWNER)
     check_harmless(folder)
+
+
+async def test_installer_of_the_daemons_lost_journal_is_removed_and_its_files_become_the_servers(open_daemon):
+    """It is root in its volume, and nothing would end it; the server that it was for stays."""
+    await open_daemon.create(ID)
+    await open_daemon.post(f"/containers/{ID}/reinstall", {"install_script": PLANT + "sleep 1000"}, wait=0)
+    folder = volume_of(open_daemon, (await open_daemon.show(ID))["volume_id"])
+    await until((folder / "planted").exists)
+    open_daemon.kill()
+    for lost in (open_daemon.folder / "storage").glob("lightd.db*"):
+        lost.unlink()
+    await open_daemon.start()
+    await open_daemon.engine_up()
+    await until_no_installer(open_daemon)
+    await until(lambda: (folder / "deep/suid").stat().st_uid == OWNER)
+    check_harmless(folder)
+    assert open_daemon.in_docker() == {f"lightd-{ID}": "created"}
 
 
 async def test_another_user_of_the_host_reaches_nothing_in_a_volume(open_daemon):

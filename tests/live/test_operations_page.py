@@ -125,7 +125,7 @@ def put_certificate(folder, end):
 
 async def test_daemon_starts_from_its_backup_and_leaves_alone_what_is_younger(installed, page_shell):
     engine.require("sqlite3", "docker")
-    lost, back_up, restore = blocks(PAGE, "One engine, several nodes")
+    adopt, _, back_up, restore = blocks(PAGE, "One engine, several nodes")
     await installed.create("ops-older", start_pattern="Ready")
     await installed.power("start", "ops-older")
     await page_shell.run(back_up)
@@ -147,13 +147,26 @@ async def test_daemon_starts_from_its_backup_and_leaves_alone_what_is_younger(in
     await page_shell.run("systemctl restart lightd")
     await installed.engine_up()
     assert installed.in_docker()[f"lightd-{ID}"] == "exited"  # not removed, though it does not run
-    said = await page_shell.run(lost)
-    assert f"server of {ID} (running) is in the engine, but the journal knows no such container" in said
-    assert said.splitlines()[-1] == f"lightd-{ID}: removed"
+    said = await page_shell.run(adopt)
+    assert said.splitlines()[-1] == f"lightd-{ID}: adopted"
     assert re.search(rf"^lightd-{ID} +exited +{installed.node} +this one$", said, re.MULTILINE)
     assert "lightd-ops-older" not in said
-    assert inspect("ops-older")["State"]["Status"] == "running"
-    assert installed.in_docker() == {"lightd-ops-older": "running"}
+    assert (await installed.power("start", ID))["status"] == "succeeded"
+    assert installed.in_docker() == {"lightd-ops-older": "running", f"lightd-{ID}": "running"}
+
+
+async def test_container_of_a_lost_journal_is_removed_and_its_volume_adopted(installed, page_shell):
+    _, remove, _, _ = blocks(PAGE, "One engine, several nodes")
+    await installed.create(ID)
+    volume = (await installed.show(ID))["volume_id"]
+    installed.kill()
+    for file in (installed.folder / "storage").glob("lightd.db*"):
+        file.unlink()
+    await installed.start()
+    await installed.engine_up()
+    said = await page_shell.run(f"volume={volume}\n{remove}")
+    assert said.splitlines() == [f"lightd-{ID}: removed", f"{volume}: adopted"]
+    assert [each["volume_id"] for each in (await installed.get("/volumes"))["volumes"]] == [volume]
 
 
 # Bad days that take no engine of their own

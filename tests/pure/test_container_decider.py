@@ -128,6 +128,33 @@ def test_name_can_be_used_again_after_its_deletion_and_the_attempts_count_on():
     assert then(DELETED, messages.Create(SPEC)) == (events.Created(2, SPEC),)
 
 
+ADOPTED = events.Adopted(4, ID, None, SPEC)
+
+
+def test_running_container_of_a_lost_journal_is_adopted_and_found_running():
+    adopted = then((), messages.Adopt(PLAIN, 3, UP_NOW))
+    found = (events.FoundRunning(1, T1), events.BecameReady(1))
+    assert adopted == (events.Adopted(3, ID, None, PLAIN), *found)
+    assert given(adopted).phase is Phase.RUNNING
+    assert to_effects(given((ADOPTED,))) == frozenset()
+
+
+def test_container_that_ran_before_its_adoption_is_offline_and_its_last_life_no_run():
+    (adopted,) = then(DELETED, messages.Adopt(SPEC, 1, attrs.evolve(UP_NOW, running=False)))
+    assert adopted == events.Adopted(2, ID, T1, SPEC)
+    assert then((*DELETED, adopted), messages.Inspected(UP_NOW)) == ()  # an old report
+    state = given((*DELETED, adopted))
+    assert (state.phase, state.engine_id, state.attempts, state.previous) == (Phase.OFFLINE, ID, 2, T1)
+
+
+def test_container_is_adopted_once():
+    assert refused(OFFLINE, messages.Adopt(SPEC, 1, UP_NOW)) == "already_exists"
+
+
+def test_adopted_container_that_was_removed_is_created_again_at_its_next_start():
+    assert then((ADOPTED,), messages.AbsenceReported(ID)) == (events.Vanished(ID),)
+
+
 def test_new_life_of_a_name_knows_nothing_of_the_old_one_but_its_numbers():
     past = (*EXITED, events.DeletionRequested(), events.Deleted(), events.Created(2, PLAIN))
     assert given(past) == State(Phase.PULLING, PLAIN, attempt=2, attempts=2, run=1, previous=T1)
@@ -750,7 +777,13 @@ def reachable():
     """Return every (phase, event) that messages can lead to, and every state."""
     seen, edges = {to_shape(DECIDER.initial)}, set()
     frontier = [DECIDER.initial]
-    commands = [*COMMANDS, messages.Create(SCRIPTED), messages.Create(PLAIN), messages.Create(LOOPING)]
+    commands = [
+        *COMMANDS,
+        messages.Adopt(PLAIN, 1, UP_NOW),
+        messages.Create(SCRIPTED),
+        messages.Create(PLAIN),
+        messages.Create(LOOPING),
+    ]
     while frontier:
         state = frontier.pop()
         for message in [*commands, *OBSERVATIONS]:

@@ -331,3 +331,11 @@ def test_lease_does_not_go_through_the_pool():
     state = State(entries, addresses=frozenset({"10.0.0.1", "10.0.0.2"}))
     wanted = tuple(("10.0.0.1", port, "tcp") for port in range(1, 65))
     assert decide(state, Lease("s1", wanted)) == (PortsLeased("s1", wanted),)
+
+
+def test_lease_of_an_adopted_container_adds_the_ports_that_are_missing():
+    lease = Lease("b", (NEXT, V6), add=True)
+    assert then(POOL, lease) == (PortsAdded((V6,)), PortsLeased("b", (NEXT, V6)))
+    assert then((), lease) == (PortsAdded((NEXT, V6)), PortsLeased("b", (NEXT, V6)))
+    held = (PortsAdded((ANY,)), PortsLeased("a", (ANY,)))
+    assert refused(held, Lease("b", (LOCAL,), add=True))[0] == "port_in_use"

@@ -5,6 +5,7 @@ import pytest
 from actors.kernel.decider import Rejection, replay
 from actors.volumes.decider import DECIDER, State, Volume, decide, effects
 from actors.volumes.messages import (
+    Adopt,
     Assign,
     Create,
     Delete,
@@ -114,3 +115,26 @@ def test_volume_keeps_its_user_when_it_is_resized_and_the_range_changes():
 def test_older_volume_can_be_given_a_user():
     assert decide(given(CREATED), Assign("v1", USERS)) == (VolumeOwnerAssigned("v1", 900),)
     assert refused((), Assign("v1", USERS)) == ("not_found", "no such volume")
+
+
+def test_volume_of_a_lost_journal_is_adopted_once_with_its_user():
+    adopted = (VolumeCreated("v1", 512, 1.0), VolumeOwnerAssigned("v1", 900_003))
+    assert decide(given(()), Adopt("v1", 512, 1.0, 900_003)) == adopted
+    assert decide(given(()), Adopt("v1", 512, 1.0, None)) == CREATED
+    assert refused(adopted, Adopt("v1", 512, 1.0, 900_003))[0] == "already_exists"
+
+
+def test_volume_whose_user_another_volume_has_by_now_is_not_adopted():
+    past = (*CREATED, VolumeOwnerAssigned("v1", 900_003))
+    assert refused(past, Adopt("v2", None, 1.0, 900_003)) == (
+        "not_adoptable",
+        "user 900003 of volume v2 is that of volume v1 now",
+    )
+
+
+def test_user_of_a_volume_that_may_be_adopted_is_given_to_no_other():
+    users, reserved = (900_000, 900_002), frozenset({900_000, 900_002})
+    created = decide(given(()), Create("v1", None, 1.0, users, reserved))
+    assert created[1] == VolumeOwnerAssigned("v1", 900_001)
+    assert decide(given(CREATED), Assign("v1", users, reserved)) == (created[1],)
+    assert refused(created, Create("v2", None, 1.0, users, reserved))[0] == "no_free_user"

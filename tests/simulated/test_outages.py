@@ -597,6 +597,27 @@ async def test_installer_that_may_be_another_daemons_is_left_alone(autojump_cloc
         assert world.state().phase is Phase.RUNNING
 
 
+@pytest.mark.parametrize("known", [False, True])
+async def test_installer_of_a_journal_that_the_daemon_lost_is_removed(autojump_clock, monkeypatch, known):
+    """Also if a container of its id is being installed again."""
+    async with open_world() as world:
+        spec = a_spec("s1", install_script="sleep 1000")
+        if known:
+            await world.create(spec)
+            await world.wait(Phase.SCRIPTING)
+        stray = await world.engine.create_installer(attrs.evolve(spec, internal_id="lost"), 7)
+        listed = fake.FakeEngine.list
+
+        async def list_lost(engine):
+            rows = [row for row in await listed(engine) if row.engine_id == stray]
+            return [attrs.evolve(row, internal_id="s1", ours=False, leftover=True) for row in rows]
+
+        monkeypatch.setattr(fake.FakeEngine, "list", list_lost)
+        await trio.sleep(2 * fleet_module.RECONCILE_EVERY)
+        assert await world.engine.inspect(stray) is None
+        assert not known or world.state().phase is Phase.SCRIPTING
+
+
 async def test_server_that_runs_and_is_in_no_journal_is_left_alone_after_its_end_too(autojump_clock, caplog):
     async with open_world() as world:
         await world.engine.start(await world.engine.create_server(a_spec("lost"), 1))

@@ -9,8 +9,10 @@ import trio
 from tests.rig import engine
 
 PAGE = Path(__file__).parents[2] / "docs/reference.md"
-REFUSED = {"POST /containers/{internal_id}/revive": 22}
-"""The container is not in quarantine: curl's exit code for an error's status."""
+REFUSED = dict.fromkeys(
+    ("POST /containers/{internal_id}/revive", "POST /containers/adopt", "POST /volumes/adopt"), 22
+)
+"""No container is in quarantine, and no journal was lost: curl's exit code for an error's status."""
 
 
 def blocks():

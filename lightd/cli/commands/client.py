@@ -28,11 +28,23 @@ class Client:
     address: Address
     _http: httpx.AsyncClient
 
-    async def ask(self, method: str, path: str, *, patience: float = PATIENCE, **params: str | float) -> Any:  # noqa: ANN401 - JSON
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        patience: float = PATIENCE,
+        body: object = None,
+        **params: str | float,
+    ) -> Any:  # noqa: ANN401 - JSON
         """The JSON of the response; raises ``Trouble``."""
         try:
             answer = await self._http.request(
-                method, path, params=params or None, timeout=httpx.Timeout(patience, connect=CONNECTING)
+                method,
+                path,
+                params=params or None,
+                json=body,
+                timeout=httpx.Timeout(patience, connect=CONNECTING),
             )
         except httpx.TimeoutException:
             raise Trouble(UNREACHABLE, f"timeout: the daemon at {self.address.url} did not answer") from None

@@ -1,20 +1,22 @@
-"""``lightd orphans``: list, or remove, the containers in Docker that no container of this node's journal has.
+"""``lightd orphans``: list, adopt or remove what is on this node and not in its journal.
 
-It asks Docker and reads the journal, so that it works whether the daemon runs or not. Containers of another
-lightd on the same engine are listed too, with its node and the id of its journal. What is named is removed.
+These are containers in Docker, and the folders of volumes. The command asks Docker and reads the journal:
+listing and removing also work while the daemon is stopped; adopting is a request to the daemon. Containers of
+another lightd on the same engine are listed too, with its node and the id of its journal.
 """
 
 import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import httpx
 import trio
 
 from actors.container.engine import Role
-from lightd.cli.commands import screen, tables
+from lightd.cli.commands import address, screen, tables
+from lightd.cli.commands.client import open_client
 from lightd.cli.commands.output import Output
 from lightd.cli.commands.tables import Cell
 from lightd.cli.commands.trouble import FAILED, UNKNOWN, WRONG, Trouble
@@ -22,6 +24,7 @@ from lightd.config import file as config_file
 from lightd.config.sections import Storage
 from lightd.engines.docker import recipe, translate
 from lightd.engines.host import folder
+from lightd.files.quota.probing import strays_in
 from lightd.journal.inspection import JournalUnreadable, Known, read_known
 
 
@@ -39,8 +42,13 @@ class Orphan:
     attempt: str = ""
 
 
+NO_SUCH: Final = "no such orphan (`lightd orphans` lists them)"
+VOLUME: Final = "volume"
+"""The state of an orphan that is the folder of a volume."""
+
+
 async def run(args: argparse.Namespace, environ: Mapping[str, str], output: Output) -> int:
-    """List the orphans, or remove those that are named; return the exit code."""
+    """List the orphans, or adopt or remove those that are named; return the exit code."""
     path = config_file.resolve_path(args.config, environ)
     config = await trio.to_thread.run_sync(config_file.load, path)
     if config.docker.engine != "docker":
@@ -53,6 +61,9 @@ async def run(args: argparse.Namespace, environ: Mapping[str, str], output: Outp
     async with httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=60) as http:
         try:
             found = list(to_orphans(await _list(http), known, config.node))
+            found += await trio.to_thread.run_sync(_list_volumes, config.storage, known)
+            if args.adopt:
+                return await _adopt(args, environ, found, output)
             if args.remove:
                 return await _remove(http, found, args.remove, config.storage, output)
         except httpx.HTTPError as error:
@@ -97,6 +108,45 @@ def to_orphans(rows: Sequence[Mapping[str, Any]], known: Known, node: str) -> It
             )
 
 
+def _list_volumes(storage: Storage, known: Known) -> list[Orphan]:
+    """The folders of volumes that the journal does not know."""
+    try:
+        return [
+            Orphan(path.name, "", "", "", "", VOLUME)
+            for path in sorted(strays_in(storage.volumes_path, known.volumes))
+        ]
+    except OSError as error:
+        raise Trouble(FAILED, f"cannot list {storage.volumes_path}: {error.strerror}") from None
+
+
+async def _adopt(
+    args: argparse.Namespace, environ: Mapping[str, str], found: Sequence[Orphan], output: Output
+) -> int:
+    code = 0
+    by_name = {orphan.name: orphan for orphan in found}
+    async with open_client(address.find(args, environ)) as client:
+        for name in dict.fromkeys(args.adopt):
+            if name not in by_name:
+                output.error(f"{name}: {NO_SUCH}")
+                code = code or UNKNOWN
+                continue
+            try:
+                await client.ask("POST", **to_request(by_name[name]))
+            except Trouble as trouble:
+                output.error(f"{name}: {trouble}")
+                code = code or trouble.code
+            else:
+                output.line(f"{name}: adopted")
+    return code
+
+
+def to_request(orphan: Orphan) -> dict[str, Any]:
+    """The path and the body of the request that adopts it. Pure."""
+    if orphan.state == VOLUME:
+        return {"path": "/volumes/adopt", "body": {"volume_id": orphan.name}}
+    return {"path": "/containers/adopt", "body": {"container_id": orphan.engine_id}}
+
+
 async def _list(http: httpx.AsyncClient) -> list[dict[str, Any]]:
     answer = await http.get(
         "/containers/json", params={"all": "1", "filters": json.dumps(recipe.EVERY_LIGHTD)}
@@ -112,8 +162,12 @@ async def _remove(
     by_name = {orphan.name: orphan for orphan in found}
     for name in dict.fromkeys(names):
         if name not in by_name:
-            output.error(f"{name}: no such orphan (`lightd orphans` lists them)")
+            output.error(f"{name}: {NO_SUCH}")
             code = code or UNKNOWN
+            continue
+        if by_name[name].state == VOLUME:
+            output.error(f"{name}: a volume is not removed here: adopt it, then delete it through the API")
+            code = FAILED
             continue
         path = translate.to_container_path(by_name[name].engine_id)
         answer = await http.delete(f"/{path}", params={"force": "1", "v": "1"})

@@ -73,11 +73,20 @@ def add(commands: "Commands") -> None:
         )
 
     orphans = _command(
-        commands, "orphans", config, "list the containers in Docker that are not in the journal"
+        commands,
+        "orphans",
+        daemon,
+        "list the containers in Docker, and the volumes, that are not in the journal",
     )
-    orphans.add_argument("--json", action="store_true", default=False, help="print JSON, one object per line")
     orphans.add_argument(
-        "--remove", metavar="NAME", nargs="+", default=(), help="remove these of them; their volumes stay"
+        "--adopt",
+        metavar="NAME",
+        nargs="+",
+        default=(),
+        help="adopt these containers and volumes as they are",
+    )
+    orphans.add_argument(
+        "--remove", metavar="NAME", nargs="+", default=(), help="remove these containers; their volumes stay"
     )
 
     completion = _command(commands, "completion", config, "print the completion script for a shell")

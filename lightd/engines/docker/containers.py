@@ -11,7 +11,7 @@ from typing import Any, Final
 import attrs
 import trio
 
-from actors.container.engine import EngineFault, EngineRefused, Missing
+from actors.container.engine import EngineFault, EngineRefused, Missing, Role
 from lightd.engines.docker import calls, recipe, translate
 from lightd.engines.docker.policy import Policy
 from lightd.engines.docker.translate import Refused
@@ -34,7 +34,8 @@ CONFLICT: Final = 409
 class Ownership(Enum):
     """Whose a container is.
 
-    ``UNSURE``: it has our node's name and no journal's id, as versions without such ids made it.
+    ``UNSURE``: it is used if the journal knows it, and never removed as a leftover. It was adopted, or it has
+    our node's name and no journal's id, as versions without such ids made it.
     """
 
     OURS = "ours"
@@ -101,11 +102,16 @@ class Containers:
     def to_ownership(self, labels: Mapping[str, str], engine_id: str) -> "Ownership":
         """Whose a container with these labels is."""
         if engine_id in self._policy.adopted:
-            return Ownership.OURS
+            return Ownership.UNSURE
         journal = labels.get(translate.JOURNAL, "")
         if journal or labels.get(translate.NODE) != self._node:
             return Ownership.OURS if journal and journal == self._policy.journal_id else Ownership.OTHERS
         return Ownership.UNSURE if self._policy.journal_id else Ownership.OURS
+
+    def is_leftover(self, labels: Mapping[str, str]) -> bool:
+        """Whether a container with these labels is an installer of a journal that this daemon lost."""
+        installer = labels.get(translate.ROLE) == Role.INSTALLER.value
+        return installer and labels.get(translate.JOURNAL) in self._policy.earlier
 
     async def remove(self, engine_id: str) -> None:
         """The container is gone, with the volumes that the engine made for it, running or not."""

@@ -233,10 +233,11 @@ class DockerEngine:
         owned = [(row, self._containers.to_ownership(row["Labels"] or {}, row["Id"])) for row in rows]
         await self._images.sweep([row for row, ownership in owned if ownership is Ownership.OURS])
         return [
-            listed
+            attrs.evolve(listed, leftover=leftover)
             for row, ownership in owned
-            if ownership is not Ownership.OTHERS
-            and (listed := translate.to_listed(row, ours=ownership is Ownership.OURS))
+            if (leftover := self._containers.is_leftover(row["Labels"] or {}))
+            or ownership is not Ownership.OTHERS
+            if (listed := translate.to_listed(row, ours=ownership is Ownership.OURS))
         ]
 
     @asynccontextmanager

@@ -18,7 +18,7 @@ class Policy:
     are started again.
 
     ``journal_id`` is the id of the daemon's journal, which its containers carry in a label; ``adopted`` has
-    the engine ids of containers that carry another one.
+    the engine ids of containers that carry another one, ``earlier`` the ids of journals that the daemon lost.
     """
 
     allowed_mounts: tuple[Path, ...] = ()
@@ -29,6 +29,7 @@ class Policy:
     restore: bool = True
     journal_id: str = ""
     adopted: set[str] = attrs.field(factory=set)
+    earlier: frozenset[str] = frozenset()
 
     def take_on(self, docker: Docker) -> None:
         """Be what that part of the configuration says."""

@@ -10,7 +10,8 @@ For volumes that lightd accounts for, it knows the result of the last walk and w
 
 import logging
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+import stat
+from collections.abc import AsyncIterator, Callable, Container, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -48,7 +49,10 @@ most ``INSTANT`` is measured again, because its server may have written meanwhil
 
 @attrs.define(eq=False)
 class Quotas:
-    """The quotas of all volumes. ``sizes`` returns the size of each in megabytes, None if it has none."""
+    """The quotas of all volumes. ``sizes`` returns the size of each in megabytes, None if it has none.
+
+    ``kept`` are volumes that are unknown, but no leftovers: their empty folders are not removed.
+    """
 
     root: Path
     owner: Owner
@@ -57,6 +61,7 @@ class Quotas:
     surveyor: Surveyor
     wanted: trio.Event = attrs.field(factory=trio.Event)
     full: Callable[[str], None] = lambda _: None
+    kept: Container[str] = ()
     _accounts: dict[str, Account] = attrs.field(factory=dict)
     _kinds: dict[str, Kind] = attrs.field(factory=dict)
     _making: set[str] = attrs.field(factory=set)
@@ -106,6 +111,8 @@ class Quotas:
             except OSError as error:
                 logger.error("the quota of volume %s could not be set: %s", volume_id, error.strerror)  # noqa: TRY400 - as above
         for stray in strays_in(self.root, sizes):
+            if stray.name in self.kept:
+                continue
             try:
                 os.rmdir(stray)
             except OSError as error:
@@ -150,6 +157,26 @@ class Quotas:
             except Exception:
                 await self._run(partial(os.rmdir, path))
                 raise
+        finally:
+            self._making.discard(volume_id)
+        self.wanted.set()
+
+    async def adopt(self, volume_id: str, size_mb: int | None) -> None:
+        """Limit a folder that exists already; raises ``NotFound`` if it does not, and as ``making``."""
+        if self.found.missing is not None:
+            raise errors.NotMounted(self.found.missing)
+        path = self._path(volume_id)
+
+        def limit() -> Kind:
+            if not stat.S_ISDIR(os.lstat(path).st_mode):
+                raise FileNotFoundError(path)
+            kind = self.found.kind_at(path)
+            kind.limit(path, size_mb)
+            return kind
+
+        self._making.add(volume_id)
+        try:
+            self._kinds[volume_id] = await self._run(limit)
         finally:
             self._making.discard(volume_id)
         self.wanted.set()

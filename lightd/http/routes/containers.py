@@ -14,8 +14,9 @@ from actors.kernel.mailbox import ActorGone, Receipt
 from actors.tokens.grant import Grant
 from lightd.access import rates, scopes
 from lightd.access.visibility import sees
+from lightd.adoption import adopt_container
 from lightd.api.commands import begin_operation
-from lightd.api.container_fields import ContainerBody
+from lightd.api.container_fields import AdoptContainerBody, ContainerBody
 from lightd.api.errors import ApiError, not_found
 from lightd.api.events import to_history_entry
 from lightd.api.representations import to_details, to_row
@@ -29,6 +30,7 @@ from lightd.http.openapi.schemas import TEXT, WHOLE, described, many, message, r
 from lightd.http.route import Body, Route
 from lightd.http.volume_users import with_user
 from lightd.http.wire import LARGE, from_text, read_body, refuse_body, to_json, to_list, to_text
+from lightd.journal.inventory import Inventory
 from lightd.system import System
 from lightd.validation.schema import Schema
 
@@ -56,6 +58,22 @@ async def create(system: System) -> Response:
     answer = {"message": message, "internal_id": spec.internal_id, "state": "installing"}
     member = find(system, spec.internal_id)
     return to_json({**answer, **await to_outcome(system, member, operation_id, receipt, wait)})
+
+
+async def adopt(system: System) -> Response:
+    body = await read_body(AdoptContainerBody)
+    await check_engine(system)
+    operation_id = begin_operation("adopt")
+    internal_id, _ = await adopt_container(system, to_inventory(system), body.container_id, operation_id)
+    about(internal_id)
+    return to_json({"message": "Container adopted", "internal_id": internal_id})
+
+
+def to_inventory(system: System) -> Inventory:
+    """Return the inventory; raises a 409 if there is none."""
+    if system.inventory is None:
+        raise ApiError("not_adoptable", "this daemon keeps no inventory of containers (the log says why)")
+    return system.inventory
 
 
 async def list_all(system: System) -> Response:
@@ -238,6 +256,25 @@ ROUTES = (
             *(*JSON, *RECORDS, "mount_not_allowed", "writable_root_not_allowed", "volume_not_found"),
             *("already_exists", "no_free_user", "changing"),
             *("port_not_found", "port_in_use", "engine_unavailable", "container_not_found", "quarantined"),
+        ),
+    ),
+    Route(
+        method="POST",
+        path="/containers/adopt",
+        permission="admin",
+        subject=scopes.Node,
+        handler=adopt,
+        name="adopt_container",
+        summary="Adopt a container of a lost journal",
+        text="Takes over a container that the daemon created before its journal was lost, as it is, with its volume "
+        "and its ports; `container_id` is Docker's. A running process is not affected. `lightd orphans` lists "
+        "such containers.",
+        curl='call $url/containers/adopt -d \'{"container_id":"4c01db0b339c"}\'',
+        body=Body(AdoptContainerBody),
+        answer=record({"message": message("Container adopted"), "internal_id": TEXT}),
+        errors=(
+            *(*JSON, *RECORDS, "not_adoptable", "already_exists", "changing", "port_in_use", "quarantined"),
+            *("volume_not_found", "volume_not_mounted", "file_not_found", "engine_unavailable"),
         ),
     ),
     Route(

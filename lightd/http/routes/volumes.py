@@ -9,6 +9,7 @@ from quart import Response
 from actors.volumes import messages
 from actors.volumes.decider import Volume
 from lightd.access import scopes
+from lightd.adoption import adopt_volume
 from lightd.api import file_bodies
 from lightd.api.commands import begin_operation, settle
 from lightd.api.errors import not_found
@@ -19,8 +20,9 @@ from lightd.http.error_codes import JSON, RECORDS, VOLUME
 from lightd.http.identity import of_request
 from lightd.http.openapi.schemas import many, message, record, ref
 from lightd.http.route import Body, Route
+from lightd.http.routes.containers import to_inventory
 from lightd.http.volume_users import hand_over, to_users
-from lightd.http.wire import loads, read, refuse_body, take_body, to_json, to_list
+from lightd.http.wire import loads, read, read_body, refuse_body, take_body, to_json, to_list
 from lightd.system import System
 
 
@@ -30,6 +32,14 @@ async def create(system: System) -> Response:
     about(volume_id)
     await settle(partial(_create, system, volume_id, body.size))
     return to_json(_to_volume(system, find(system, volume_id)), 201)
+
+
+async def adopt(system: System) -> Response:
+    body = await read_body(file_bodies.AdoptVolumeBody)
+    about(body.volume_id)
+    cause = begin_operation("adopt")
+    await settle(partial(adopt_volume, system, to_inventory(system), body.volume_id, body.size, cause))
+    return to_json(_to_volume(system, find(system, body.volume_id)))
 
 
 async def list_all(system: System) -> Response:
@@ -56,7 +66,7 @@ def _read_volume(raw: bytes) -> VolumeBody:
 
 async def _create(system: System, volume_id: str, size: int | None) -> None:
     async with system.quotas.making(volume_id, size):
-        command = messages.Create(volume_id, size, system.clock(), to_users(system))
+        command = messages.Create(volume_id, size, system.clock(), to_users(system), system.reserved)
         await system.volumes.ref.ask(command, begin_operation())
     await hand_over(system, volume_id)
 
@@ -95,6 +105,24 @@ ROUTES = (
         answer=ref("Volume"),
         status=201,
         errors=(*JSON, *RECORDS, "no_space", "no_free_user", "volume_not_mounted"),
+    ),
+    Route(
+        method="POST",
+        path="/volumes/adopt",
+        permission="admin",
+        subject=scopes.Node,
+        handler=adopt,
+        name="adopt_volume",
+        summary="Adopt a volume of a lost journal",
+        text="Registers a volume whose folder exists, with its content. It keeps its size, unless another one is given, "
+        "and its user, if the daemon stored them. `lightd orphans` lists such volumes.",
+        curl='call $url/volumes/adopt -d \'{"volume_id":"a3f1c2d4-0000-4000-8000-5e6f708192a3"}\'',
+        body=Body(file_bodies.AdoptVolumeBody),
+        answer=ref("Volume"),
+        errors=(
+            *(*VOLUME, *JSON, *RECORDS, "not_adoptable", "already_exists", "file_not_found"),
+            "volume_not_mounted",
+        ),
     ),
     Route(
         method="GET",
