@@ -250,6 +250,8 @@ class DockerEngine:
         # From now on, by the clock that we share: the engine answers a moment before it listens.
         since = f"{time.time():.9f}"
         query = urlencode({"filters": json.dumps(filters), "since": since})
+        with refusals():
+            await streams.ping(self._socket_path)  # without an engine, the client for calls is not loaded yet
         await self._network.look()
         with refusals():
             async with self._body("GET", f"events?{query}") as body:
