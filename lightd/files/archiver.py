@@ -24,6 +24,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from typing import IO, Any, Final, NoReturn
 
 import attrs
@@ -159,8 +160,10 @@ def _work(job: dict[str, Any]) -> int:
     paths = [RelativePath(tuple(parts)) for parts in job["sources"]]
     target = RelativePath(tuple(job["target"]))
     if job["do"] == "compress":
-        return packing.compress(jail, paths, target, job["kind"], owner, _Progress())
-    return unpacking.extract(jail, paths[0], target, owner, _Progress(), Ceilings(**job["ceilings"]))
+        compress = partial(packing.compress, whole=True) if job["whole"] else packing.compress
+        return compress(jail, paths, target, job["kind"], owner, _Progress())
+    ceilings = Ceilings(**job["ceilings"]) if job["ceilings"] else None
+    return unpacking.extract(jail, paths[0], target, owner, _Progress(), ceilings)
 
 
 def _tell(**line: object) -> None:

@@ -1,7 +1,12 @@
-"""The formats of archives, and the limits of unpacking.
+"""The formats of archives, the limits of unpacking, and the mark of lightd's own archives.
 
-Formats are recognised by the first bytes of an archive, not by its name. ``tar.zst`` needs
-``compression.zstd`` (Python 3.14) or its backport; without them it is not in ``kinds()``.
+``tar.zst`` needs ``compression.zstd`` (Python 3.14) or its backport; without them it is not in ``kinds()``.
+
+An archive that lightd creates has a mark: a comment, in the PAX global header of a tar or at the end of a
+zip. It has other ceilings (``OWN``), because everything that was packed must come back; its names are the
+bytes that they were, and its links can lead anywhere. Anyone can write this mark. It allows nothing that a
+tenant cannot do without it: what is written is charged to the volume in any case, and the memory and CPU time
+of the process are limited.
 """
 
 from contextlib import suppress
@@ -11,14 +16,6 @@ from typing import Final, Literal
 import attrs
 
 Kind = Literal["zip", "tar", "tar.gz", "tar.bz2", "tar.zst"]
-
-_BEGINNINGS: Final[dict[bytes, Kind]] = {
-    b"PK\x03\x04": "zip",
-    b"PK\x05\x06": "zip",  # an empty archive
-    b"\x1f\x8b": "tar.gz",
-    b"BZh": "tar.bz2",
-    b"\x28\xb5\x2f\xfd": "tar.zst",
-}
 
 
 def _find_zstd() -> str | None:
@@ -33,6 +30,17 @@ def _find_zstd() -> str | None:
 ZSTD: Final = _find_zstd()
 
 
+ANY: Final = 1 << 62
+"""No limit: more than a file system can have."""
+
+DEPTH: Final = 256
+"""Levels in lightd's own archives: two descriptors are open for each while folders are merged."""
+
+MARK: Final = "lightd"
+MARK_OF_VOLUME: Final = "lightd: everything in the volume"
+"""The comments of lightd's own archives; the second one is for those that whole-volume archives leave out."""
+
+
 @attrs.frozen
 class Ceilings:
     """The limits of unpacking; ``ratio`` is relative to the archive's size, above ``ratio_from``."""
@@ -45,14 +53,15 @@ class Ceilings:
 
 
 CEILINGS: Final = Ceilings()
+OWN: Final = Ceilings(ANY, ANY, ANY, ANY, DEPTH)
 
 
 def kinds() -> tuple[Kind, ...]:
-    """The formats that can be written and read with this Python."""
+    """The formats that can be written with this Python."""
     some: tuple[Kind, ...] = ("zip", "tar", "tar.gz", "tar.bz2")
     return (*some, "tar.zst") if ZSTD else some
 
 
-def to_kind(beginning: bytes) -> Kind:
-    """The format of an archive with these first bytes; unknown ones are taken for a tar."""
-    return next((kind for first, kind in _BEGINNINGS.items() if beginning.startswith(first)), "tar")
+def readable() -> str:
+    """The formats that can be unpacked, for an error message."""
+    return ", ".join((*kinds(), "tar.xz"))

@@ -23,7 +23,7 @@ import attrs
 import trio
 
 from lightd.files import errors
-from lightd.files.archives import CEILINGS, Ceilings, Kind, kinds
+from lightd.files.archives import Ceilings, Kind, kinds
 from lightd.files.charging import Amount
 from lightd.files.jail import Jail, Owner
 from lightd.files.paths import RelativePath
@@ -55,6 +55,8 @@ async def compress(
     progress: Progress = lambda _: None,
     turn: Turn | None = None,
     allowance: Allowance | None = None,
+    *,
+    whole: bool = False,
 ) -> int:
     """Like ``packing.compress``; ``progress`` is called twice a second with the number of bytes read.
 
@@ -62,7 +64,8 @@ async def compress(
     """
     if kind not in kinds():
         raise errors.InvalidArchive(f"Archives in the format {kind} are not supported by this node")
-    return await _run(jail, sources, output, owner, progress, turn, allowance, do="compress", kind=kind)
+    job = {"do": "compress", "kind": kind, "whole": whole}
+    return await _run(jail, sources, output, owner, progress, turn, allowance, **job)
 
 
 async def extract(
@@ -73,10 +76,10 @@ async def extract(
     progress: Progress = lambda _: None,
     turn: Turn | None = None,
     allowance: Allowance | None = None,
-    ceilings: Ceilings = CEILINGS,
+    ceilings: Ceilings | None = None,
 ) -> int:
     """Like ``unpacking.extract``; ``progress`` is called twice a second with the number of bytes written."""
-    limits = attrs.asdict(ceilings)
+    limits = ceilings and attrs.asdict(ceilings)
     job = {"do": "extract", "ceilings": limits}
     return await _run(jail, [archive], destination, owner, progress, turn, allowance, **job)
 

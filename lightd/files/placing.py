@@ -35,12 +35,17 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @contextmanager
-def replacing(jail: Jail, path: RelativePath, owner: Owner | None) -> Iterator[int]:
+def replacing(jail: Jail, path: RelativePath, owner: Owner | None, *, new: bool = False) -> Iterator[int]:
     """A descriptor for writing; after the block, the contents are the file ``path`` and synced to the disk.
 
-    Missing folders are created. If the block raises, the path is not changed.
+    Missing folders are created. If the block raises, the path is not changed. Raises ``Exists`` if it must be
+    ``new`` and is not, before the block or after it.
     """
     with held(jail.make_folders(path.parent, owner)) as folder:
+        if new:
+            with suppress(FileNotFoundError):
+                look_at(folder, path.name)
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
         mode = mode_to_keep(jail, folder, path)
         part = new_part_name()
         jail.charge(ENTRY, 1)
@@ -50,7 +55,10 @@ def replacing(jail: Jail, path: RelativePath, owner: Owner | None) -> Iterator[i
                 give_to(file, owner, mode)
                 os.fsync(file)
                 with jail.placing:
-                    os.rename(part, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+                    if new:
+                        rename_to_new(folder, part, folder, path.name)
+                    else:
+                        os.rename(part, path.name, src_dir_fd=folder, dst_dir_fd=folder)
             finally:
                 with suppress(FileNotFoundError):
                     os.unlink(part, dir_fd=folder)

@@ -3,6 +3,8 @@
 Symbolic links are remembered and created last. A link stays inside if it is relative and contains ``..``
 only before its first name, at most as many as there are folders above it: this is exact, because those
 folders are not links.
+
+Permissions and times of folders are remembered, too, until their contents are complete and in their place.
 """
 
 import os
@@ -27,22 +29,38 @@ HEADER: Final = (
 )
 
 
+HOME: Final = "/home/container"
+"""Where the server of the volume sees it: absolute links below it stay inside."""
+
+
+@attrs.frozen
+class _Link:
+    target: str
+    modified_at: int | None
+
+
 @attrs.define(eq=False)
 class Staging:
-    """What was unpacked so far; ``left_out`` counts skipped entries. Methods can raise ``OSError``."""
+    """What was unpacked so far; ``left_out`` counts skipped entries. Methods can raise ``OSError``.
+
+    Times are in nanoseconds since 1970. A mode or a time can be None, if the archive does not have it.
+    ``any_link``: links are created wherever they lead.
+    """
 
     _jail: Jail
     _owner: Owner | None
     _pace: Pace
-    _ceilings: Ceilings
+    ceilings: Ceilings
     _archive_size: int
     left_out: int = 0
+    any_link: bool = False
     _entries: int = 0
     _bytes: int = 0
     _holes: int = 0  # bytes of files that are only holes in the archive
     _read: int = 0
-    _folders: int = 0
-    _links: dict[RelativePath, str] = attrs.field(factory=dict)
+    _made: int = 0  # parent folders without an entry
+    _links: dict[str, _Link] = attrs.field(factory=dict)
+    _folders: dict[str, tuple[int | None, int | None]] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self._jail = attrs.evolve(self._jail, pace=self._made_folder)
@@ -50,33 +68,32 @@ class Staging:
     def _made_folder(self, _: int) -> None:
         """Count a parent folder that was created for an entry; it may have no entry of its own."""
         self._pace(0)
-        self._folders += 1
-        if self._folders > self._ceilings.entries:
-            raise errors.InvalidArchive(f"The archive has more than {self._ceilings.entries} folders")
+        self._made += 1
+        if self._made > self.ceilings.entries:
+            raise errors.InvalidArchive(f"The archive has more than {self.ceilings.entries} folders")
 
     def admits(self, path: RelativePath) -> bool:
         """Whether an entry is created at ``path``; the root exists already. Counts it."""
         self._pace(0)
         self._entries += 1
-        if self._entries > self._ceilings.entries:
-            raise errors.InvalidArchive(f"The archive has more than {self._ceilings.entries} entries")
-        if len(path.parts) > self._ceilings.depth:
-            raise errors.InvalidArchive(f"The archive has more than {self._ceilings.depth} levels")
+        if self._entries > self.ceilings.entries:
+            raise errors.InvalidArchive(f"The archive has more than {self.ceilings.entries} entries")
+        if len(path.parts) > self.ceilings.depth:
+            raise errors.InvalidArchive(f"The archive has more than {self.ceilings.depth} levels")
         if any(is_part_name(part) for part in path.parts):
             self.left_out += 1
             return False
         return bool(path.parts)
 
-    def add_folder(self, path: RelativePath, mode: int) -> None:
-        found = self._jail.make_folders(path, self._owner)
-        with held(found), held(os.open(".", FOLDER, dir_fd=found)) as folder:
-            give_to(folder, self._owner, (mode or FOLDER_MODE) | stat.S_IRWXU)
+    def add_folder(self, path: RelativePath, mode: int | None, modified_at: int | None = None) -> None:
+        with held(self._jail.make_folders(path, self._owner)):
+            self._folders["/".join(path.parts)] = mode, modified_at
 
     def add_file(
         self,
         path: RelativePath,
-        mode: int,
-        modified_at: float,
+        mode: int | None,
+        modified_at: int | None,
         contents: IO[bytes],
         layout: Layout = UNKNOWN,
     ) -> None:
@@ -84,7 +101,7 @@ class Staging:
         self._holes += layout.size - min(layout.stored, layout.size)
         self._check_size()
         with held(self._jail.make_folders(path.parent, self._owner)) as folder:
-            _make_room(folder, path.name)
+            self._make_room(folder, path)
             self._jail.charge(ENTRY, 1)
             with held(os.open(path.name, CREATE, 0o600, dir_fd=folder)) as file:
                 filling = SparseWriter(file, self._jail.charge)
@@ -92,12 +109,15 @@ class Staging:
                     self._spend(len(piece))
                     filling.write(at, piece)
                 filling.end_at(layout.size)
-                give_to(file, self._owner, mode & PERMISSIONS or FILE_MODE)
-                with suppress(OverflowError, ValueError):  # a time that is out of range
-                    os.utime(file, (modified_at, modified_at))
+                give_to(file, self._owner, FILE_MODE if mode is None else mode)
+                _set_time(file, modified_at)
 
     def add_hard_link(self, path: RelativePath, target: RelativePath) -> None:
-        """Add ``path`` as another name of ``target``, a file that was added before."""
+        """Add ``path`` as another name of ``target``, a file or link that was added before."""
+        link = self._links.get("/".join(target.parts))
+        if link is not None:
+            self.add_link(path, link.target, link.modified_at)
+            return
         if not target.parts:
             raise errors.InvalidArchive(f'The hard link "{path}" in the archive has no target')
         with (
@@ -107,31 +127,59 @@ class Staging:
             if not stat.S_ISREG(look_at(old, target.name).st_mode):
                 raise errors.InvalidArchive(f'The hard link "{path}" in the archive has no target')
             if path != target:
-                _make_room(new, path.name)
+                self._make_room(new, path)
                 self._jail.charge(ENTRY, 1)
                 os.link(target.name, path.name, src_dir_fd=old, dst_dir_fd=new, follow_symlinks=False)
 
-    def add_link(self, path: RelativePath, target: str) -> None:
-        if stays_inside(path, target):
-            self._links[path] = target
-        else:
+    def add_link(self, path: RelativePath, target: str, modified_at: int | None = None) -> None:
+        if not (self.any_link or stays_inside(path, target) or is_below_home(target)):
             self.left_out += 1
+            return
+        with held(self._jail.make_folders(path.parent, self._owner)) as folder:
+            self._make_room(folder, path)
+            self._jail.charge(ENTRY, 1)
+        self._links["/".join(path.parts)] = _Link(target, modified_at)
 
     def make_links(self) -> None:
         """Create the links that were added; must be called last."""
-        for path, target in self._links.items():
+        for text, link in self._links.items():
+            path = RelativePath(tuple(text.split("/")))
+            self._pace(0)
             with held(self._jail.make_folders(path.parent, self._owner)) as folder:
-                self._jail.charge(ENTRY, 1)
-                os.symlink(target, path.name, dir_fd=folder)
+                os.symlink(link.target, path.name, dir_fd=folder)
                 if self._owner is not None:
                     uid, gid = self._owner.uid, self._owner.gid
                     os.chown(path.name, uid, gid, dir_fd=folder, follow_symlinks=False)
+                _set_time(path.name, link.modified_at, folder)
+
+    def finish_folders(self, target: int) -> None:
+        """Set permissions and times of the folders, which were moved to ``target``.
+
+        The tenant can have replaced one meanwhile, by another folder of the volume or a link to one: then
+        that one is changed. A folder that is not there any more, or cannot be changed, is left as it is.
+        """
+        jail = attrs.evolve(self._jail, root=target)
+        for text in sorted(self._folders, key=lambda text: text.count("/"), reverse=True):
+            self._pace(0)
+            mode, modified_at = self._folders[text]
+            with (
+                suppress(OSError, errors.FileRefused),
+                held(jail.find_folder(RelativePath(tuple(text.split("/"))))) as folder,
+            ):
+                os.chmod(f"/proc/self/fd/{folder}", (FOLDER_MODE if mode is None else mode) & PERMISSIONS)
+                _set_time(f"/proc/self/fd/{folder}", modified_at)
+
+    def _make_room(self, folder: int, path: RelativePath) -> None:
+        """Remove a file or link at ``path``, in ``folder``: of two, the later one is kept."""
+        self._links.pop("/".join(path.parts), None)
+        with suppress(FileNotFoundError):
+            os.unlink(path.name, dir_fd=folder)
 
     def read(self, count: int) -> None:
         """Count bytes that were read of a tar's stream: contents, headers, and skipped parts."""
         self._pace(0)
         self._read += count
-        self._check(self._read - self._ceilings.entries * HEADER)
+        self._check(self._read - self.ceilings.entries * HEADER)
 
     def _spend(self, count: int) -> None:
         self._pace(count)
@@ -141,16 +189,22 @@ class Staging:
 
     def _check_size(self) -> None:
         """Reject files that are too large, including their holes, because a client can read those later."""
-        if self._bytes + self._holes > self._ceilings.bytes:
-            raise errors.InvalidArchive(f"The archive holds more than {self._ceilings.bytes} bytes")
+        if self._bytes + self._holes > self.ceilings.bytes:
+            raise errors.InvalidArchive(f"The archive holds more than {self.ceilings.bytes} bytes")
 
     def _check(self, count: int) -> None:
-        if count > self._ceilings.bytes:
-            raise errors.InvalidArchive(f"The archive holds more than {self._ceilings.bytes} bytes")
-        if count > max(self._ceilings.ratio_from, self._archive_size * self._ceilings.ratio):
+        if count > self.ceilings.bytes:
+            raise errors.InvalidArchive(f"The archive holds more than {self.ceilings.bytes} bytes")
+        if count > max(self.ceilings.ratio_from, self._archive_size * self.ceilings.ratio):
             raise errors.InvalidArchive(
-                f"The archive holds more than {self._ceilings.ratio} times its own size"
+                f"The archive holds more than {self.ceilings.ratio} times its own size"
             )
+
+
+def is_below_home(target: str) -> bool:
+    """Whether an absolute link with the text ``target`` leads into the volume, as its server sees it."""
+    names = target.split("/")
+    return "/".join(names[:3]) == HOME and ".." not in names and "\0" not in target
 
 
 def stays_inside(path: RelativePath, target: str) -> bool:
@@ -210,7 +264,13 @@ def _kind_at(folder: int, name: str) -> str | None:
         return None
 
 
-def _make_room(folder: int, name: str) -> None:
-    """Remove an entry with that name: of two, the later one is kept."""
-    with suppress(FileNotFoundError):
-        os.unlink(name, dir_fd=folder)
+def _set_time(file: int | str, modified_at: int | None, folder: int | None = None) -> None:
+    """Set the time of a descriptor or a path; of a link itself if it is in ``folder``."""
+    if modified_at is None:
+        return
+    times = modified_at, modified_at
+    with suppress(OverflowError, ValueError):  # a time that is out of range
+        if folder is None:
+            os.utime(file, ns=times)
+        else:
+            os.utime(file, ns=times, dir_fd=folder, follow_symlinks=False)

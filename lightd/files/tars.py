@@ -8,6 +8,7 @@
   whole and parses them with regular expressions. Here, they are limited to ``HEADERS`` bytes.
 """
 
+import re
 from collections.abc import Callable
 from tarfile import BLOCKSIZE, RECORDSIZE, TarFile, TarInfo
 from typing import IO, Any, Final, Self, cast
@@ -19,6 +20,8 @@ from lightd.files.holes import UNKNOWN, Layout
 
 HEADERS: Final = 64 << 10
 """The maximum size of the headers of one entry: enough for a path and a map of thousands of holes."""
+
+_TIME: Final = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{0,99}))?")
 
 ENDS: Final = 8  # reads past the end of a complete archive: at most two
 
@@ -52,6 +55,15 @@ class Member(TarInfo):
     """An entry with limited headers; the file has ``layout``, and ``size`` is its size in the tar."""
 
     layout: Layout = UNKNOWN
+
+    @property
+    def modified_at(self) -> int | None:
+        """The time of the last modification in nanoseconds, None if it is no valid time."""
+        found = _TIME.fullmatch(str(self.pax_headers.get("mtime", "")))
+        if found is None:
+            return int(self.mtime) * 10**9 if abs(self.mtime) < 1 << 40 else None
+        sign, seconds, rest = found.groups(default="")
+        return int(sign + "1") * (int(seconds) * 10**9 + int(rest[:9].ljust(9, "0")))
 
     @classmethod
     def fromtarfile(cls, tarfile: TarFile) -> Self:

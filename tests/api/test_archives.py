@@ -63,6 +63,44 @@ async def test_all_of_the_volume_is_packed_where_nothing_is_named(api, filled):
     assert held_in(filled) == ["all.zip", "other", "tree"]
 
 
+@pytest.mark.parametrize("kind", archives.kinds())
+async def test_archive_of_the_volume_holds_no_earlier_one_and_replaces_none(api, filled, kind):
+    first = {"format": kind, "output_name": "monday"}
+    await api.post(f"{route(filled)}/compress", first)
+    before = on_disk(filled, f"monday.{kind}").read_bytes()
+    answer = await api.refused("POST", f"{route(filled)}/compress", first)
+    assert answer == (409, "file_exists", f'"monday.{kind}" exists already')
+    assert on_disk(filled, f"monday.{kind}").read_bytes() == before
+    part = {"format": kind, "output_name": "part", "sources": ["tree"]}
+    await api.post(f"{route(filled)}/compress", part)
+    await api.post(f"{route(filled)}/compress", {"format": kind, "output_name": "tuesday"})
+    body = {"archive_path": f"tuesday.{kind}", "destination": "back"}
+    await api.post(f"{route(filled)}/decompress", body)
+    back = sorted(path.name for path in on_disk(filled, "back").iterdir())
+    assert back == ["other", f"part.{kind}", "tree"]
+    assert await api.post(f"{route(filled)}/compress", part)  # of a selection, it replaces the older one
+
+
+async def test_links_and_names_come_back_through_the_routes(api, filled):
+    tree = on_disk(filled, "tree")
+    (tree / "sdk64").symlink_to("/home/container/linux64")
+    (tree / "up").symlink_to("../../..")
+    (tree / os.fsdecode(b"caf\xe9")).write_text("1")
+    (tree / os.fsdecode(b"caf\xe8")).write_text("2")
+    (tree / "d:x").mkdir(mode=0o711)
+    os.utime(tree / "d:x", ns=(1, 1_700_000_000_123_456_789))
+    for kind in archives.kinds():
+        await api.post(f"{route(filled)}/compress", {"format": kind, "output_name": "a", "sources": ["tree"]})
+        done = await api.post(
+            f"{route(filled)}/decompress", {"archive_path": f"a.{kind}", "destination": kind}
+        )
+        assert done["left_out"] == 0
+        back = on_disk(filled, f"{kind}/tree")
+        assert sorted(path.name for path in back.iterdir()) == sorted(path.name for path in tree.iterdir())
+        assert str((back / "sdk64").readlink()) == "/home/container/linux64"
+        assert (back / "d:x").stat().st_mtime_ns == 1_700_000_000_123_456_789
+
+
 async def test_extraction_of_no_archive_is_refused_and_leaves_nothing(api, filled):
     with tarfile.open(on_disk(filled, "evil"), "w") as tar:
         tar.addfile(tarfile.TarInfo("../out"), io.BytesIO())

@@ -7,7 +7,7 @@ from pathlib import Path
 from lightd.files import errors, unpacking
 from lightd.files.archives import Ceilings
 from lightd.files.paths import RelativePath, parse_path
-from tests.contracts.crafted import craft
+from tests.contracts.crafted import craft, mark
 from tests.support.scene import SECRET, TENANT, Scene, held_in, photograph, unhurried, wipe
 
 CEILINGS = Ceilings(entries=1000, bytes=64 << 20, ratio=200, ratio_from=1 << 20, depth=64)
@@ -38,7 +38,27 @@ def check_no_crafted_archive_reaches_out_or_leaves_half_of_itself(scene: Scene) 
     assert len(attacks) >= LEAST
 
 
-def look_through(volume: Path, named: str) -> None:
+def check_crafted_archive_with_the_mark_of_lightd_reaches_no_further(scene: Scene) -> None:
+    """Its links can lead anywhere, as those that a tenant makes; nothing is written or read through them."""
+    before = photograph(scene.outside)
+    tried = 0
+    for crafted in map(mark, craft(scene.outside)):
+        if crafted is None:
+            continue
+        wipe(scene.volume)
+        (scene.volume / "the.archive").write_bytes(crafted.content)
+        named = f"{crafted.attack} in a marked {crafted.kind}"
+        try:
+            unpacking.extract(scene.jail, parse_path("the.archive"), parse_path("back"), TENANT, unhurried)
+        except errors.FileRefused:
+            assert held_in(scene.volume) == ["honest.txt", "the.archive"], named
+        look_through(scene.volume, named, any_link=True)
+        assert photograph(scene.outside) == before, named
+        tried += 1
+    assert tried >= LEAST
+
+
+def look_through(volume: Path, named: str, *, any_link: bool = False) -> None:
     """Files, folders and links that stay; no bit that gives power, nothing of the canary's, no part."""
     for folder, folders, files in os.walk(volume):
         for name in folders + files:
@@ -47,7 +67,7 @@ def look_through(volume: Path, named: str) -> None:
             assert stat.S_IFMT(state.st_mode) in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK), named
             assert not name.startswith(".lightd-"), named
             if stat.S_ISLNK(state.st_mode):
-                assert os.path.realpath(path).startswith(str(volume)), named
+                assert any_link or os.path.realpath(path).startswith(str(volume)), named
                 continue
             assert not state.st_mode & 0o7000, named
             if stat.S_ISREG(state.st_mode) and state.st_size < 1 << 20 and name != "the.archive":

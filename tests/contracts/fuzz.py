@@ -153,7 +153,7 @@ class Fuzzer:
             return "left out"
         kind = self.random.choice(("file", "file", "folder", "link", "hard link"))
         if kind == "file":
-            staging.add_file(path, 0o7777, 1e9, io.BytesIO(b"planted"))
+            staging.add_file(path, 0o7777, 10**18, io.BytesIO(b"planted"))
         elif kind == "folder":
             staging.add_folder(path, 0o7777)
         elif kind == "link":

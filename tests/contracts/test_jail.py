@@ -14,6 +14,7 @@ from tests.contracts import (
     jail_checks,
     lease_checks,
     sparse_checks,
+    tree_checks,
     upload_checks,
 )
 from tests.support import soak
@@ -59,6 +60,12 @@ def test_file_operations_never_leave_the_jail(scene, check):
     ids=named,
 )
 def test_operation_does_what_it_says(scene, check):
+    check(scene)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("check", checks(tree_checks), ids=named)
+def test_tree_comes_back_from_its_archive(scene, check):
     check(scene)
 
 

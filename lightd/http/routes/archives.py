@@ -35,7 +35,9 @@ async def compress(system: System, volume_id: str) -> Response:
             folders.open_for_archive(volume_id) as (jail, turn),
         ):
             owner = jail.owner()
-            return await archiving.compress(jail, sources, output, kind, owner, job.advance, turn, allowance)
+            return await archiving.compress(
+                jail, sources, output, kind, owner, job.advance, turn, allowance, whole=sources == [ROOT]
+            )
 
     job = await _follow(system, "compress", volume_id, work, wait)
     if job.status == "pending":
@@ -147,7 +149,8 @@ ROUTES = (
         handler=compress,
         name="compress",
         summary="Create an archive",
-        text="The file extension is added to `output_name` if it is missing; without `sources`, all files are packed.",
+        text="The file extension is added to `output_name` if it is missing. Without `sources`, the whole volume is packed, "
+        "except earlier archives of the whole volume, and an existing `output_name` is a 409; with `sources` it is replaced.",
         curl="call $url/volumes/$volume/compress "
         """-d '{"format":"tar.gz","output_name":"backup","sources":["conf","worlds"]}'""",
         parameters=("wait",),
@@ -175,8 +178,9 @@ ROUTES = (
         handler=decompress,
         name="decompress",
         summary="Extract an archive",
-        text="The format is detected from the contents. Folders are merged, files are replaced; after a failure the "
-        "destination is unchanged. `left_out` is the number of skipped entries: devices, and links that lead out.",
+        text="The format is detected from the contents: zip, tar (also gz, bz2, xz, zst), or a single compressed file. Folders "
+        "are merged, files are replaced; after a failure the destination is unchanged. `left_out` is the number of skipped "
+        "entries: devices, FIFOs, and links in another program's archive that lead out.",
         curl="call $url/volumes/$volume/decompress "
         """-d '{"archive_path":"backup.tar.gz","destination":"restored"}'""",
         parameters=("wait",),
