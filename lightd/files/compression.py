@@ -46,7 +46,7 @@ def open_stream(
         case "bz2":
             opened = bz2.BZ2File(file, mode)
         case "xz":
-            opened = lzma.LZMAFile(file, mode)
+            opened = lzma.LZMAFile(file, mode)  # noqa: SIM115 - closed by the caller, like the others
         case "zst" if _zstd is None:
             raise errors.InvalidArchive("This node cannot unpack zst: it needs Python 3.14 or backports.zstd")
         case "zst":
