@@ -135,3 +135,26 @@ async def test_engine_that_hangs_on_one_container_is_told_from_one_that_hangs(
     assert {row.split()[-1] for row in said[1:3]} == {f"lightd-{ID}", f"lightd-{OTHER}"}
     assert "hangs" not in said
     assert said[-1] == "hangs on this one"
+
+
+async def test_servers_run_on_through_an_upgrade_of_the_engine_and_a_change_of_its_settings(
+    second, second_daemon, second_shell
+):
+    (upgrade,) = blocks(PAGE, "Docker is upgraded, or daemon.json is changed")
+    second.settings.write_text(json.dumps({"live-restore": True}))
+    await second_shell.run("systemctl restart docker")
+    await second_daemon.engine_up()
+    await second_daemon.create(ID, start_pattern="Ready")
+    await second_daemon.power("start", ID)
+    before = inspect(ID)["State"]["Pid"]
+    changed = {"live-restore": True, "log-driver": "json-file", "default-shm-size": "8M"}
+    second.settings.write_text(json.dumps(changed))
+    assert re.fullmatch(r"\d+\.\d+.*", (await second_shell.run(upgrade)).splitlines()[-1])
+    await second_daemon.engine_up()
+    await settled(second_daemon, ID, state="running")
+    after = inspect(ID)
+    assert after["State"]["Pid"] == before
+    assert after["HostConfig"]["LogConfig"]["Type"] == "local"
+    async with second_daemon.console(ID) as console:
+        await console.send("send_command", command="still here")
+        await console.until("console", "got: still here")
