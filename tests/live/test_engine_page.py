@@ -158,3 +158,24 @@ async def test_servers_run_on_through_an_upgrade_of_the_engine_and_a_change_of_i
     async with second_daemon.console(ID) as console:
         await console.send("send_command", command="still here")
         await console.until("console", "got: still here")
+
+
+async def test_servers_run_again_after_an_upgrade_of_an_engine_without_live_restore(
+    second, second_daemon, second_shell
+):
+    (upgrade,) = blocks(PAGE, "Docker is upgraded, or daemon.json is changed")
+    second.settings.write_text(json.dumps({"live-restore": False}))
+    await second_shell.run("systemctl restart docker")
+    await second_daemon.engine_up()
+    await second_daemon.create(ID, start_pattern="Ready")
+    await second_daemon.power("start", ID)
+    await second_shell.run(upgrade)
+    with trio.fail_after(60):
+        while (await types(second_daemon)).count("became-ready") < 2:
+            await trio.sleep(0.1)
+    assert (await types(second_daemon)).count("exited") == 1
+    assert (await second_daemon.show(ID))["state"] == "running"
+
+
+async def types(daemon):
+    return [event["type"] for event in (await daemon.get(f"/containers/{ID}/events"))["events"]]
