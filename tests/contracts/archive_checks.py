@@ -1,16 +1,22 @@
 """What packing and unpacking promise: the same tree again, and nothing anywhere else whatever is unpacked."""
 
+import bz2
+import gzip
 import io
+import lzma
 import os
+import re
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 
 import pytest
 
-from lightd.files import archives, errors, packing, unpacking
+from lightd.files import archives, errors, packing, unpacking, zips
 from lightd.files.archives import Ceilings
 from lightd.files.paths import ROOT, RelativePath, parse_path
 from tests.support.scene import SECRET, TENANT, Scene, held_in, unhurried, wipe
@@ -238,3 +244,105 @@ def check_unpacking_merges_folders_replaces_files_and_stops_before_it_mixes_kind
     extract(scene, ROOT)
     assert not (scene.volume / "l").is_symlink()
     assert (scene.volume / "d/both").read_text() == "newer"
+
+
+def plant_windows_zip(scene: Scene, *entries: tuple[bytes, bytes, int, bytes], system: int = 0) -> None:
+    """A zip whose ``entries`` are a raw name without a flag, contents, attributes, and extra fields."""
+    with zipfile.ZipFile(scene.volume / "the.archive", "w") as archive:
+        for name, content, attributes, extra in entries:
+            info = zips.OwnInfo(os.fsdecode(name))
+            info.create_system, info.external_attr, info.extra = system, attributes, extra
+            archive.writestr(info, content)
+    raw = (scene.volume / "the.archive").read_bytes()
+    for at in [found.start() for found in re.finditer(b"PK\x01\x02", raw)]:
+        raw = raw[: at + 8] + b"\0\0" + raw[at + 10 :]
+    for at in [found.start() for found in re.finditer(b"PK\x03\x04", raw)]:
+        raw = raw[: at + 6] + b"\0\0" + raw[at + 8 :]
+    (scene.volume / "the.archive").write_bytes(raw)
+
+
+def unicode_path(raw: bytes, name: str) -> bytes:
+    data = struct.pack("<BL", 1, zlib.crc32(raw)) + name.encode()
+    return struct.pack("<HH", 0x7075, len(data)) + data
+
+
+def check_names_in_a_zip_are_those_that_the_archiver_meant(scene: Scene) -> None:
+    gbk = "\u4e2d\u6587.txt".encode("gbk")
+    plant_windows_zip(
+        scene,
+        (b"caf\xc3\xa9.txt", b"UTF-8 without the flag", 0, b""),
+        (b"caf\x82.txt", b"code page 437", 0, b""),
+        (gbk, b"field 0x7075", 0, unicode_path(gbk, "\u4e2d\u6587.txt")),
+        (b"old", b"field 0x7075 for another name", 0, unicode_path(b"older", "wrong")),
+        system=3,
+    )
+    extract(scene, parse_path("back"))
+    back = scene.volume / "back"
+    assert held_in(back) == ["caf\xe9.txt", "old", "\u4e2d\u6587.txt"]
+    assert (back / "caf\xe9.txt").read_text() == "code page 437"  # the later one of two with one name
+
+
+def check_folders_of_windows_are_folders_and_a_backslash_of_unix_is_a_character(scene: Scene) -> None:
+    entries = (
+        (b"world\\", b"", 0x10, b""),
+        (b"world\\region\\r.mca", b"x", 0x20, b""),
+        (b"empty", b"", 0x10, b""),
+        (b"plain", b"", 0x20, b""),
+    )
+    plant_windows_zip(scene, *entries)
+    extract(scene, parse_path("back"))
+    back = scene.volume / "back"
+    assert held_in(back) == ["empty", "plain", "world"]
+    assert (back / "empty").is_dir()
+    assert (back / "plain").is_file()
+    assert (back / "world/region/r.mca").read_text() == "x"
+    plant_windows_zip(
+        scene, (b"a\\b", b"1", 0o100644 << 16, b""), (b"..\\x", b"2", 0o100644 << 16, b""), system=3
+    )
+    extract(scene, parse_path("unix"))
+    assert held_in(scene.volume / "unix") == ["..\\x", "a\\b"]
+
+
+def check_compressed_file_becomes_a_file(scene: Scene) -> None:
+    for ending, packed in (
+        ("gz", gzip.compress(b"content")),
+        ("xz", lzma.compress(b"content")),
+        ("bz2", bz2.compress(b"content")),
+        ("gz", gzip.compress(b"con") + gzip.compress(b"tent")),
+    ):
+        archive = scene.volume / f"server.log.{ending}"
+        archive.write_bytes(packed)
+        archive.chmod(0o640)
+        os.utime(archive, (1e9, 1e9))
+        path = parse_path(archive.name)
+        unpacking.extract(scene.jail, path, parse_path("back"), TENANT, unhurried)
+        made = scene.volume / "back/server.log"
+        assert made.read_bytes() == b"content"
+        assert (made.stat().st_mode & 0o777, made.stat().st_mtime) == (0o640, 1e9)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:xz") as tar:
+        tar.addfile(tarfile.TarInfo("f"))
+    (scene.volume / "the.archive").write_bytes(buffer.getvalue())
+    extract(scene, parse_path("xz"))
+    assert held_in(scene.volume / "xz") == ["f"]
+
+
+def check_encrypted_and_unknown_formats_are_named_in_the_error(scene: Scene) -> None:
+    def refuse(content: bytes, said: str) -> None:
+        (scene.volume / "the.archive").write_bytes(content)
+        with pytest.raises(errors.InvalidArchive, match=said):
+            extract(scene, parse_path("back"))
+        assert held_in(scene.volume) == ["the.archive"]
+
+    plant_zip(scene, ("f", b"x", 0o100644))
+    whole = (scene.volume / "the.archive").read_bytes()
+    refuse(b"7z\xbc\xaf\x27\x1c" + bytes(100), "in the format 7z; supported are zip, tar")
+    refuse(b"Rar!\x1a\x07\x01\0" + bytes(100), "in the format RAR")
+    at = whole.index(b"PK\x01\x02")
+    refuse(whole[: at + 8] + b"\1" + whole[at + 9 :], '"f" in the archive is encrypted')
+    refuse(whole[: at + 10] + b"\x09" + whole[at + 11 :], '"f" in the archive is compressed with Deflate64')
+    end = whole.index(b"PK\x05\x06")
+    refuse(whole[: end + 4] + b"\2" + whole[end + 5 :], "part of a split zip")
+    (scene.volume / "the.archive").write_bytes(b"#!/bin/sh\nexit\n" + whole)  # it extracts itself
+    extract(scene, parse_path("back"))
+    assert held_in(scene.volume / "back") == ["f"]
