@@ -21,14 +21,17 @@ async def until(condition):
 
 async def test_only_an_unrestricted_admin_adopts(api):
     await api.create()
-    bodies = {"/containers/adopt": {"container_id": "c1"}, "/volumes/adopt": {"volume_id": "0" * 8}}
+    bodies = {
+        "/orphans/containers/adopt": {"container_id": "c1"},
+        "/orphans/volumes/adopt": {"volume_id": "0" * 8},
+    }
     for containers, permissions in ((["s1"], ["admin"]), (None, ["power"])):
         token = await mint(api, containers, permissions)
         for path, body in bodies.items():
             assert (
                 await api.ask("POST", path, body, headers={**HEADERS, **bearing(token)})
             ).status_code == 403
-    refused = await api.ask("POST", "/containers/adopt", {"container_id": "../../x"})
+    refused = await api.ask("POST", "/orphans/containers/adopt", {"container_id": "../../x"})
     assert refused.json()["code"] == "invalid_request"
 
 
@@ -63,5 +66,5 @@ async def test_damaged_file_is_not_adopted(api):
     assert engine_id not in [found.engine_id for found in opened.containers()]
     assert volume not in [found.volume_id for found in opened.volumes()]
     assert opened.earlier == {api.system.inventory.journal_id}
-    refused = await api.ask("POST", "/containers/adopt", {"container_id": engine_id})
+    refused = await api.ask("POST", "/orphans/containers/adopt", {"container_id": engine_id})
     assert refused.json()["code"] == "not_adoptable"

@@ -144,7 +144,7 @@ async def test_other_answer_is_not_taken_for_lightds(tmp_path):
 
 
 async def test_daemon_that_hangs_is_code_3(tmp_path, monkeypatch):
-    monkeypatch.setattr(client.Client.ask, "__kwdefaults__", {"patience": 0.1})
+    monkeypatch.setattr(client.Client.ask, "__kwdefaults__", {"patience": 0.1, "body": None})
 
     async def hang(_stream):
         await trio.sleep_forever()

@@ -94,7 +94,7 @@ async def test_running_and_stopped_container_of_a_lost_journal_are_adopted_as_th
     ports = (await daemon.get("/network/ports"))["ports"]
     assert [(each["port"], each["used_by"]) for each in ports] == [(port, RUNS)]
     audit = (await daemon.get("/audit"))["entries"]
-    assert {entry["route"] for entry in audit} >= {"/containers/adopt"}
+    assert {entry["route"] for entry in audit} >= {"/orphans/containers/adopt"}
 
     async with daemon.console(RUNS) as console:
         await console.send("send_command", command="again")
@@ -133,7 +133,7 @@ async def test_adoption_changes_nothing_twice_or_where_a_port_or_an_id_is_in_use
     await daemon.call("DELETE", "/containers/other", wait=60)
     await orphans(daemon, "--adopt", f"lightd-{ID}")
     engine_id = (await daemon.show(ID))["container_id"]
-    again = await daemon.post("/containers/adopt", {"container_id": engine_id}, 409)
+    again = await daemon.post("/orphans/containers/adopt", {"container_id": engine_id}, 409)
     assert again["code"] == "already_exists"
     assert await types(daemon, ID) == ["adopted"]
 
@@ -143,7 +143,7 @@ async def test_container_that_was_removed_meanwhile_is_not_adopted(daemon):
     engine_id = (await daemon.show(ID))["container_id"]
     await lose_journal(daemon)
     engine.call("DELETE", f"/containers/{engine_id}", force=1)
-    refused = await daemon.post("/containers/adopt", {"container_id": engine_id}, 409)
+    refused = await daemon.post("/orphans/containers/adopt", {"container_id": engine_id}, 409)
     assert refused["code"] == "not_adoptable"
     assert (await daemon.get("/containers"))["containers"] == []
 
@@ -192,6 +192,10 @@ async def test_volume_of_a_lost_journal_is_adopted_with_its_content(daemon, stor
     await daemon.create(ID, "cat world.dat; stdin-echo", volume_id=volume, start_pattern="Ready")
     await daemon.power("start", ID)
     assert "a world" in json.dumps(await daemon.get(f"/containers/{ID}/logs"))
-    assert (await daemon.post("/volumes/adopt", {"volume_id": volume}, 409))["code"] == "already_exists"
+    assert (await daemon.post("/orphans/volumes/adopt", {"volume_id": volume}, 409))[
+        "code"
+    ] == "already_exists"
     missing = "00000000-0000-4000-8000-000000000000"
-    assert (await daemon.post("/volumes/adopt", {"volume_id": missing}, 404))["code"] == "file_not_found"
+    assert (await daemon.post("/orphans/volumes/adopt", {"volume_id": missing}, 404))[
+        "code"
+    ] == "file_not_found"

@@ -10,7 +10,12 @@ from tests.rig import engine
 
 PAGE = Path(__file__).parents[2] / "docs/reference.md"
 REFUSED = dict.fromkeys(
-    ("POST /containers/{internal_id}/revive", "POST /containers/adopt", "POST /volumes/adopt"), 22
+    (
+        "POST /containers/{internal_id}/revive",
+        "POST /orphans/containers/adopt",
+        "POST /orphans/volumes/adopt",
+    ),
+    22,
 )
 """No container is in quarantine, and no journal was lost: curl's exit code for an error's status."""
 

@@ -143,8 +143,8 @@ async def _adopt(
 def to_request(orphan: Orphan) -> dict[str, Any]:
     """The path and the body of the request that adopts it. Pure."""
     if orphan.state == VOLUME:
-        return {"path": "/volumes/adopt", "body": {"volume_id": orphan.name}}
-    return {"path": "/containers/adopt", "body": {"container_id": orphan.engine_id}}
+        return {"path": "/orphans/volumes/adopt", "body": {"volume_id": orphan.name}}
+    return {"path": "/orphans/containers/adopt", "body": {"container_id": orphan.engine_id}}
 
 
 async def _list(http: httpx.AsyncClient) -> list[dict[str, Any]]:

@@ -260,7 +260,7 @@ ROUTES = (
     ),
     Route(
         method="POST",
-        path="/containers/adopt",
+        path="/orphans/containers/adopt",
         permission="admin",
         subject=scopes.Node,
         handler=adopt,
@@ -269,7 +269,7 @@ ROUTES = (
         text="Takes over a container that the daemon created before its journal was lost, as it is, with its volume "
         "and its ports; `container_id` is Docker's. A running process is not affected. `lightd orphans` lists "
         "such containers.",
-        curl='call $url/containers/adopt -d \'{"container_id":"4c01db0b339c"}\'',
+        curl='call $url/orphans/containers/adopt -d \'{"container_id":"4c01db0b339c"}\'',
         body=Body(AdoptContainerBody),
         answer=record({"message": message("Container adopted"), "internal_id": TEXT}),
         errors=(

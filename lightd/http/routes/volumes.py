@@ -108,7 +108,7 @@ ROUTES = (
     ),
     Route(
         method="POST",
-        path="/volumes/adopt",
+        path="/orphans/volumes/adopt",
         permission="admin",
         subject=scopes.Node,
         handler=adopt,
@@ -116,7 +116,7 @@ ROUTES = (
         summary="Adopt a volume of a lost journal",
         text="Registers a volume whose folder exists, with its content. It keeps its size, unless another one is given, "
         "and its user, if the daemon stored them. `lightd orphans` lists such volumes.",
-        curl='call $url/volumes/adopt -d \'{"volume_id":"a3f1c2d4-0000-4000-8000-5e6f708192a3"}\'',
+        curl='call $url/orphans/volumes/adopt -d \'{"volume_id":"a3f1c2d4-0000-4000-8000-5e6f708192a3"}\'',
         body=Body(file_bodies.AdoptVolumeBody),
         answer=ref("Volume"),
         errors=(
