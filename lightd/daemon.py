@@ -13,7 +13,6 @@ import signal
 import sys
 import threading
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -251,8 +250,8 @@ async def open_ownership(
     inventory = None
     try:
         found = await identity.load(journal)
-    except JournalUnavailable:  # a full disk: then nothing is created either, and nothing is known as ours
-        found = identity.Identity(uuid.uuid4().hex, frozenset())
+    except JournalUnavailable:  # a full disk at the first start: the node's name decides, as it did before
+        found = identity.Identity("", frozenset())
     else:
         if config.docker.kind.isolated:
             inventory = await trio.to_thread.run_sync(_open_inventory, config, found.journal_id)

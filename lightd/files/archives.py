@@ -4,9 +4,8 @@
 
 An archive that lightd creates has a mark: a comment, in the PAX global header of a tar or at the end of a
 zip. It has other ceilings (``OWN``), because everything that was packed must come back; its names are the
-bytes that they were, and its links can lead anywhere. Anyone can write this mark. It allows nothing that a
-tenant cannot do without it: what is written is charged to the volume in any case, and the memory and CPU time
-of the process are limited.
+bytes that they were, and its links can lead anywhere. Anyone can write this mark. What is written is
+charged to the volume with it and without it, and the memory and CPU time of the process are limited.
 """
 
 from contextlib import suppress
@@ -33,6 +32,9 @@ ZSTD: Final = _find_zstd()
 ANY: Final = 1 << 62
 """No limit: more than a file system can have."""
 
+LARGEST: Final = 1 << 44
+"""Bytes of what lightd's own archive unpacks to, holes included: the largest file of ext4."""
+
 DEPTH: Final = 256
 """Levels in lightd's own archives: two descriptors are open for each while folders are merged."""
 
@@ -53,7 +55,7 @@ class Ceilings:
 
 
 CEILINGS: Final = Ceilings()
-OWN: Final = Ceilings(ANY, ANY, ANY, ANY, DEPTH)
+OWN: Final = Ceilings(ANY, LARGEST, ANY, ANY, DEPTH)
 
 
 def kinds() -> tuple[Kind, ...]:

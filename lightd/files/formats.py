@@ -8,7 +8,7 @@ import io
 import os
 import tarfile
 import zipfile
-from typing import IO, Final, Literal, cast
+from typing import IO, Final, Literal
 
 import attrs
 
@@ -16,6 +16,7 @@ from lightd.files import archives, errors
 from lightd.files.compression import DAMAGED, Compression, open_stream
 
 BLOCK: Final = 512  # bytes of a tar's header
+LOOKED_INTO: Final = 64 * 1024  # bytes of a compressed archive in which its first two blocks must be
 
 _ZIPS: Final = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")  # the second one is empty, the third one split
 _COMPRESSIONS: Final[dict[bytes, Compression]] = {
@@ -108,11 +109,8 @@ def is_of_volume(file: int) -> bool:
         return os.pread(file, len(end), max(os.fstat(file).st_size - len(end), 0)) == end
     if compression := _find_compression(beginning):
         try:
-            with (
-                io.FileIO(os.dup(file)) as again,
-                open_stream(cast(IO[bytes], again), compression, "rb") as stream,
-            ):
-                again.seek(0)
+            # No more of it is read: any number of empty pieces may come before the first byte.
+            with open_stream(io.BytesIO(os.pread(file, LOOKED_INTO, 0)), compression, "rb") as stream:
                 beginning = stream.read(2 * BLOCK)
         except (OSError, MemoryError, errors.InvalidArchive):
             return False

@@ -22,7 +22,7 @@ KEY = "key"
 """The metadata of a field that has another name in JSON, such as a word of Python."""
 LONGEST_LIST = 10_000
 LONGEST_MISTAKE = 300  # characters: it may quote the value
-MOST_MISTAKES = 1000
+MOST_MISTAKES = 100
 """A list is read no further after so many."""
 
 _Reader = Callable[[object, str, Mistakes], Any]
@@ -151,6 +151,8 @@ def _to_object_reader(cls: type[Any]) -> _Reader:
         for key in value:
             if key not in keys:
                 mistakes[prefix + shown_key(key)] = f"unknown field (known here: {known})"
+                if len(mistakes) >= MOST_MISTAKES:
+                    break
         given: dict[str, Any] = {}
         for field, read_field, nested in fields:
             at, before = prefix + field.key, len(mistakes)

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from actors.container.engine import Snapshot
-from lightd.engines.docker.interruptions import Life, is_interrupted
+from actors.container.engine import EngineUnavailable, Snapshot
+from lightd.engines.docker import streams
+from lightd.engines.docker.interruptions import Interruptions, Life, is_interrupted
+from lightd.engines.docker.translate import Refused
 from lightd.engines.host import lives
 
 BOOTED, BEGAN = 1000.0, 2000.0
@@ -57,3 +59,12 @@ def test_start_of_a_process_is_known_by_its_name():
     assert lives.booted_at() < began
     assert lives.began_at(os.getpid(), "another name") is None
     assert lives.began_at(0, name) is None
+
+
+async def test_engine_that_does_not_describe_itself_is_an_outage(monkeypatch):
+    async def refuse(_path):
+        raise Refused(503, "starting")
+
+    monkeypatch.setattr(streams, "ping", refuse)
+    with pytest.raises(EngineUnavailable, match="starting"):
+        await Interruptions("/nowhere", None).judge(ended(1500, 2001))

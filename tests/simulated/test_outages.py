@@ -336,6 +336,9 @@ async def test_input_is_refused_where_the_console_stays_unattached(autojump_cloc
         with pytest.raises(InputClosed, match="is not attached"):
             await world.member().console.send(b"one\n")
         assert trio.current_time() - began == INPUT_TIMEOUT
+        with pytest.raises(InputClosed, match="is not attached"):
+            await world.member().console.send(b"two\n")
+        assert trio.current_time() - began == INPUT_TIMEOUT
         assert world.state().power_state == "running"
 
 

@@ -135,6 +135,7 @@ class Console:
     _reading_end: trio.Lock = attrs.field(factory=trio.Lock)
     _restored: bool = False
     _input: deque[bytes] | None = None
+    _overdue: bool = False
     _input_arrived: Wake = attrs.field(factory=Wake)
     _markers: deque[OrderingMarker] = attrs.field(factory=lambda: deque(maxlen=MARKERS))
 
@@ -282,6 +283,7 @@ class Console:
     def open_input(self) -> None:
         """Accept input from now on, and drop input that was not read."""
         self._input = deque()
+        self._overdue = False
         self.wake.notify()
 
     def close_input(self) -> None:
@@ -303,10 +305,16 @@ class Console:
         self._input_arrived.notify()
 
     async def send(self, data: bytes) -> None:
-        """As ``send_nowait``, after the console of a run was attached, within ``INPUT_TIMEOUT``."""
-        with trio.move_on_after(INPUT_TIMEOUT):
-            while self._input is None and self.runs.going_on:
-                await self.wake.wait()
+        """As ``send_nowait``, after the console of a run was attached, within ``INPUT_TIMEOUT``.
+
+        After that time was waited in vain once, later lines are refused at once until the console is
+        attached: what a viewer sends after them, such as a kill, does not wait for each of them.
+        """
+        if not self._overdue:
+            with trio.move_on_after(INPUT_TIMEOUT) as patience:
+                while self._input is None and self.runs.going_on:
+                    await self.wake.wait()
+            self._overdue = patience.cancelled_caught
         self.send_nowait(data)
 
     async def next_input(self) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import attrs
 import trio
 
-from actors.container.engine import EngineFault, EngineRefused, Missing, Role
+from actors.container.engine import EngineFault, EngineRefused, EngineUnavailable, Missing, Role
 from lightd.engines.docker import calls, recipe, translate
 from lightd.engines.docker.policy import Policy
 from lightd.engines.docker.translate import Refused
@@ -57,8 +57,11 @@ class Containers:
     async def change(self, method: str, path: str, data: recipe.Json | None = None, **params: str) -> Any:  # noqa: ANN401 - JSON
         """As ``Calls.change``, when it is this change's turn."""
         self._latest = None
-        async with self._changing:
-            return await self._calls.change(method, path, data, **params)
+        try:
+            async with self._changing:
+                return await self._calls.change(method, path, data, **params)
+        finally:
+            self._latest = None  # what was looked at meanwhile may be older
 
     async def look(self, name: str) -> Mapping[str, Any] | None:
         """What the engine says of a container, None where there is none; raises as ``Engine.inspect``."""
@@ -67,7 +70,8 @@ class Containers:
         except Refused as no:
             if no.status == NOT_FOUND:
                 return None
-            raise translate.to_fault(no) from None
+            fault = translate.to_fault(no)  # a look has no effect that could be refused: it is tried again
+            raise fault if isinstance(fault, EngineUnavailable) else EngineFault(str(fault)) from None
         self._latest = trio.current_time(), found
         if len(self._terminals) >= REMEMBERED:
             self._terminals.clear()
@@ -111,7 +115,8 @@ class Containers:
     def is_leftover(self, labels: Mapping[str, str]) -> bool:
         """Whether a container with these labels is an installer of a journal that this daemon lost."""
         installer = labels.get(translate.ROLE) == Role.INSTALLER.value
-        return installer and labels.get(translate.JOURNAL) in self._policy.earlier
+        ours = labels.get(translate.NODE) == self._node
+        return installer and ours and labels.get(translate.JOURNAL) in self._policy.earlier
 
     async def remove(self, engine_id: str) -> None:
         """The container is gone, with the volumes that the engine made for it, running or not."""

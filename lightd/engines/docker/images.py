@@ -10,6 +10,7 @@ would keep the start, and each later call about the container, from ever ending.
 import base64
 import io
 import json
+import logging
 import tarfile
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -19,10 +20,12 @@ from urllib.parse import urlencode
 import attrs
 import trio
 
-from actors.container.engine import EngineRefused, EngineUnavailable
+from actors.container.engine import EngineFault, EngineRefused, EngineUnavailable
 from lightd.engines.docker import calls, recipe, streams, translate
 from lightd.engines.docker.containers import CONFLICT, NOT_FOUND, Containers, refusals
 from lightd.engines.docker.translate import Refused
+
+logger = logging.getLogger(__name__)
 
 LONGEST: Final = 128 * 1024
 REMEMBERED: Final = 64
@@ -83,7 +86,10 @@ class Images:
         """Of the listed containers, those that a killed daemon made to look into an image are removed."""
         left = [row["Id"] for row in rows if (row["Labels"] or {}).get(translate.ROLE) == ROLE]
         for engine_id in () if self._looking.locked() else left:
-            await self._containers.remove(engine_id)
+            try:
+                await self._containers.remove(engine_id)
+            except (EngineFault, EngineRefused) as error:
+                logger.warning("Docker does not remove %s, made to look into an image: %s", engine_id, error)
 
     async def _make(self, image_id: str) -> str:
         whose = self._layout.journal_id[:16] or self._layout.node

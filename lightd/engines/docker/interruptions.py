@@ -23,7 +23,7 @@ from typing import Final
 
 import attrs
 
-from actors.container.engine import Snapshot
+from actors.container.engine import EngineUnavailable, Snapshot
 from lightd.engines.docker import calls, streams, translate
 from lightd.engines.docker.translate import Refused
 from lightd.engines.host import lives
@@ -87,7 +87,11 @@ class Interruptions:
             return ended
         at, interrupted = self._judged.get(ended.engine_id, (None, False))
         if at != ended.started_at:
-            interrupted = is_interrupted(ended, await self._to_life(ended.started_at))
+            try:
+                life = await self._to_life(ended.started_at)
+            except Refused as no:  # while it starts, too: asked again at the next look
+                raise EngineUnavailable(f"Docker does not describe itself: {no.message}") from None
+            interrupted = is_interrupted(ended, life)
             self._judged[ended.engine_id] = ended.started_at, interrupted
         return attrs.evolve(ended, interrupted=interrupted)
 
