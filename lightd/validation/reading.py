@@ -22,8 +22,10 @@ KEY = "key"
 """The metadata of a field that has another name in JSON, such as a word of Python."""
 LONGEST_LIST = 10_000
 LONGEST_MISTAKE = 300  # characters: it may quote the value
-MOST_MISTAKES = 100
+MOST_MISTAKES = 1000
 """A list is read no further after so many."""
+MOST_UNKNOWN = 100
+"""Unknown keys of one object that are reported."""
 
 _Reader = Callable[[object, str, Mistakes], Any]
 
@@ -148,10 +150,12 @@ def _to_object_reader(cls: type[Any]) -> _Reader:
             mistakes[path or "(the whole file)"] = f"must be an object (got {shown(value)})"
             return read_object({}, path, {})
         prefix = f"{path}." if path else ""
+        unknown = 0
         for key in value:
             if key not in keys:
                 mistakes[prefix + shown_key(key)] = f"unknown field (known here: {known})"
-                if len(mistakes) >= MOST_MISTAKES:
+                unknown += 1
+                if unknown >= MOST_UNKNOWN:
                     break
         given: dict[str, Any] = {}
         for field, read_field, nested in fields:

@@ -20,7 +20,7 @@ WHOLE = ("match", "fullmatch")
 SMALL, LARGE = 4 * 1024, 16 * 1024
 NOTICED = 0.03
 """Seconds of CPU. What is linear takes less at ``LARGE``, a quadratic search ten times as much."""
-CHARACTERS = "1aZ " + "".join(map(chr, range(0x3000)))
+CHARACTERS = "1aZ " + "".join(map(chr, range(0x3000))) + "\uf03a"
 SUPERLINEAR = 2.5 * LARGE / SMALL
 
 RECORDER = """

@@ -34,6 +34,7 @@ AT_ONCE = {
     "docker.read_only": False,
     "docker.tmp_mb": 64,
     "docker.allow_writable_root": True,
+    "docker.restore": False,
     "docker.network_mtu": 1400,
     "docker.registries": "/srv/registries.json",
     "audit.keep_days": 7,

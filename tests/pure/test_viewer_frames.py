@@ -31,6 +31,7 @@ SHOWN = {
         "crashed": True,
     },
     events.StartFailed(1, "why"): {"data": "exit", "code": None, "oom_killed": False, "crashed": True},
+    events.Adopted(1, "e", None, SPEC): {"data": "ready"},
     events.InstallationRepeated(2, "image", None): {"data": "installing"},
     events.ReinstallBegan(2): {"data": "installing"},
     events.Replaced(2): {"data": "ready"},
