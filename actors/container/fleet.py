@@ -167,24 +167,23 @@ class Fleet:
         """
         if spec.internal_id not in self._members:
             self._log_writer.discard_old(spec.internal_id)
-        return await self._begin(spec.internal_id, messages.Create(spec), cause)
+        receipt, _ = await self._begin(spec.internal_id, messages.Create(spec), cause)
+        return receipt
 
     async def adopt(self, command: messages.Adopt, cause: str | None = None) -> Receipt:
         """Take over a container of a lost journal, and inspect it; raises as ``create``."""
-        receipt = await self._begin(command.spec.internal_id, command, cause)
-        member = self._members.get(command.spec.internal_id)
-        if member is not None:  # its end between the snapshot and the record had no addressee
-            with suppress(EngineUnavailable):
-                await self._inspect_bounded(member, command.snapshot.engine_id)
+        receipt, member = await self._begin(command.spec.internal_id, command, cause)
+        with suppress(EngineUnavailable):  # its end between the snapshot and the record had no addressee
+            await self._inspect_bounded(member, command.snapshot.engine_id)
         return receipt
 
     async def _begin(
         self, internal_id: str, command: messages.Create | messages.Adopt, cause: str | None
-    ) -> Receipt:
+    ) -> tuple[Receipt, Member]:
         """Send the first command of a container to its actor, which is registered if it is missing."""
         member = self._members.get(internal_id) or self._register(internal_id)
         try:
-            return await member.handle.ref.ask(command, cause)
+            return await member.handle.ref.ask(command, cause), member
         except Exception:  # a cancelled one may still be decided
             if not _exists(member):
                 self._unregister(member)

@@ -121,6 +121,8 @@ def test_volume_of_a_lost_journal_is_adopted_once_with_its_user():
     adopted = (VolumeCreated("v1", 512, 1.0), VolumeOwnerAssigned("v1", 900_003))
     assert decide(given(()), Adopt("v1", 512, 1.0, 900_003)) == adopted
     assert decide(given(()), Adopt("v1", 512, 1.0, None)) == CREATED
+    another = (VolumeCreated("v2", None, 1.0), VolumeOwnerAssigned("v2", 900_004))
+    assert decide(given(another), Adopt("v1", 512, 1.0, 900_003)) == adopted
     assert refused(adopted, Adopt("v1", 512, 1.0, 900_003))[0] == "already_exists"
 
 
