@@ -1,6 +1,7 @@
 """Power actions, and what ``wait`` tells of how they ended."""
 
 import re
+from contextlib import asynccontextmanager
 
 import trio
 
@@ -72,7 +73,9 @@ async def test_start_that_the_engine_refuses_has_failed_and_says_why(api):
     assert (await api.power("start"))["status"] == "succeeded"
 
 
-async def test_start_that_somebody_stops_is_cancelled_and_says_by_what(api):
+@asynccontextmanager
+async def starting(api):
+    """Yield once a server that never becomes ready runs; at the end the list has the answer to its start."""
     await api.create(start_pattern="never")
     answers = []
 
@@ -82,21 +85,18 @@ async def test_start_that_somebody_stops_is_cancelled_and_says_by_what(api):
     async with trio.open_nursery() as nursery:
         nursery.start_soon(start)
         await api.system.fleet.get("s1").wait_until(lambda view: view.state.started_at is not None)
+        yield answers
+
+
+async def test_start_that_somebody_stops_is_cancelled_and_says_by_what(api):
+    async with starting(api) as answers:
         await api.power("kill")
     assert answers[0]["status"] == "cancelled"
     assert re.fullmatch(r"cancelled on request \(kill-[0-9a-f]{32}\)", answers[0]["error"])
 
 
 async def test_start_that_a_deletion_overtakes_is_cancelled(api):
-    await api.create(start_pattern="never")
-    answers = []
-
-    async def start():
-        answers.append(await api.power("start"))
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(start)
-        await api.system.fleet.get("s1").wait_until(lambda view: view.state.started_at is not None)
+    async with starting(api) as answers:
         api.faults.gates["signal"] = api.faults.gates["remove"] = trio.Event()
         await api.call("DELETE", "/containers/s1", wait=0)
         await api.power("kill", wait=0)

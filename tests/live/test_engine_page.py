@@ -137,15 +137,20 @@ async def test_engine_that_hangs_on_one_container_is_told_from_one_that_hangs(
     assert said[-1] == "hangs on this one"
 
 
-async def test_servers_run_on_through_an_upgrade_of_the_engine_and_a_change_of_its_settings(
-    second, second_daemon, second_shell
-):
-    (upgrade,) = blocks(PAGE, "Docker is upgraded, or daemon.json is changed")
-    second.settings.write_text(json.dumps({"live-restore": True}))
+async def run_server_on(second, second_daemon, second_shell, settings):
+    """Restart the engine with ``settings``, and have one server running on it."""
+    second.settings.write_text(json.dumps(settings))
     await second_shell.run("systemctl restart docker")
     await second_daemon.engine_up()
     await second_daemon.create(ID, start_pattern="Ready")
     await second_daemon.power("start", ID)
+
+
+async def test_servers_run_on_through_an_upgrade_of_the_engine_and_a_change_of_its_settings(
+    second, second_daemon, second_shell
+):
+    (upgrade,) = blocks(PAGE, "Docker is upgraded, or daemon.json is changed")
+    await run_server_on(second, second_daemon, second_shell, {"live-restore": True})
     before = inspect(ID)["State"]["Pid"]
     changed = {"live-restore": True, "log-driver": "json-file", "default-shm-size": "8M"}
     second.settings.write_text(json.dumps(changed))
@@ -164,11 +169,7 @@ async def test_servers_run_again_after_an_upgrade_of_an_engine_without_live_rest
     second, second_daemon, second_shell
 ):
     (upgrade,) = blocks(PAGE, "Docker is upgraded, or daemon.json is changed")
-    second.settings.write_text(json.dumps({"live-restore": False}))
-    await second_shell.run("systemctl restart docker")
-    await second_daemon.engine_up()
-    await second_daemon.create(ID, start_pattern="Ready")
-    await second_daemon.power("start", ID)
+    await run_server_on(second, second_daemon, second_shell, {"live-restore": False})
     await second_shell.run(upgrade)
     with trio.fail_after(60):
         while (await types(second_daemon)).count("became-ready") < 2:

@@ -5,10 +5,12 @@ import pytest
 import trio
 
 from actors.container import messages
+from actors.container.console.console import Console, InputClosed
 from actors.container.console.runs import Runs
 from actors.container.events import StartRequested
 from actors.container.fleet import stream_of
 from actors.container.state import Phase, State
+from actors.kernel.ephemeral import Wake
 from actors.kernel.journal import Append
 from tests.simulated.world import a_spec, open_daemon, virtual_clock
 from tests.support.doubles.memory import MemoryJournal
@@ -115,3 +117,16 @@ async def test_command_beside_a_resumed_start_does_not_start_the_process_again(a
             await world.tell(messages.Edit(environment=(("A", "1"),)))
             assert (await world.wait(Phase.OFFLINE)).exit.code == 3
     assert [call.name for call in engine.calls].count("start") == 1
+
+
+async def test_input_waits_again_in_the_run_after_one_whose_console_stayed_unattached(autojump_clock):
+    console, state = Console(Wake()), LOADING
+    console.runs.follow(state, replayed=False)
+    with pytest.raises(InputClosed, match="is not attached"):
+        await console.send(b"one\n")
+    console.runs.follow(attrs.evolve(state, run=state.run + 1), replayed=False)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(console.send, b"two\n")
+        await trio.sleep(1)
+        console.open_input()
+    assert await console.next_input() == b"two\n"

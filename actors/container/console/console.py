@@ -27,7 +27,7 @@ import trio
 
 from actors.container.console.lines import Block, LineSplitter, to_block, to_plain, to_texts
 from actors.container.console.log import TAIL, Numbered, Tail
-from actors.container.console.runs import Runs
+from actors.container.console.runs import LiveRun, Runs
 from actors.container.console.scrollback import Scrollback
 from actors.kernel.ephemeral import Ring, Stretch, Wake
 from actors.kernel.turns import Turns
@@ -135,7 +135,7 @@ class Console:
     _reading_end: trio.Lock = attrs.field(factory=trio.Lock)
     _restored: bool = False
     _input: deque[bytes] | None = None
-    _overdue: bool = False
+    _overdue: LiveRun | None = None
     _input_arrived: Wake = attrs.field(factory=Wake)
     _markers: deque[OrderingMarker] = attrs.field(factory=lambda: deque(maxlen=MARKERS))
 
@@ -283,7 +283,7 @@ class Console:
     def open_input(self) -> None:
         """Accept input from now on, and drop input that was not read."""
         self._input = deque()
-        self._overdue = False
+        self._overdue = None
         self.wake.notify()
 
     def close_input(self) -> None:
@@ -307,14 +307,14 @@ class Console:
     async def send(self, data: bytes) -> None:
         """As ``send_nowait``, after the console of a run was attached, within ``INPUT_TIMEOUT``.
 
-        After that time was waited in vain once, later lines are refused at once until the console is
-        attached: what a viewer sends after them, such as a kill, does not wait for each of them.
+        If that time has passed once in a run, later lines are refused at once until the console is attached:
+        what a viewer sends after them, such as a kill, does not wait for each of them.
         """
-        if not self._overdue:
-            with trio.move_on_after(INPUT_TIMEOUT) as patience:
-                while self._input is None and self.runs.going_on:
-                    await self.wake.wait()
-            self._overdue = patience.cancelled_caught
+        with trio.move_on_after(INPUT_TIMEOUT) as patience:
+            while self._input is None and self.runs.going_on not in (None, self._overdue):
+                await self.wake.wait()
+        if patience.cancelled_caught:
+            self._overdue = self.runs.going_on
         self.send_nowait(data)
 
     async def next_input(self) -> bytes:

@@ -60,9 +60,9 @@ class Runs:
     _present: LiveRun | None = None
 
     @property
-    def going_on(self) -> bool:
-        """True from the beginning of a run until its end was recorded."""
-        return self._present is not None and not self._present.ended
+    def going_on(self) -> LiveRun | None:
+        """The present run, from its beginning until its end was recorded."""
+        return None if self._present is None or self._present.ended else self._present
 
     def get(self, run: int, engine_id: str) -> LiveRun:
         """Return the present run where it is this one, else one that has ended and that nobody else knows."""

@@ -1,5 +1,7 @@
 """The routes of archives, and of the operations that create and extract them."""
 
+from collections.abc import Awaitable, Callable
+
 import trio
 from quart import Response
 
@@ -10,8 +12,11 @@ from lightd.api.errors import ApiError, bad_request, not_found
 from lightd.api.file_bodies import MOST_PATHS, CompressBody, DecompressBody
 from lightd.files import archiving
 from lightd.files.archives import Kind
-from lightd.files.jobs import Job, Work
+from lightd.files.jail import Jail
+from lightd.files.jobs import Job
 from lightd.files.paths import ROOT, RelativePath, parse_folder, parse_path
+from lightd.files.quota.allowance import Allowance
+from lightd.files.shares import Turn
 from lightd.http import queries
 from lightd.http.error_codes import FILES, JSON, VOLUME
 from lightd.http.openapi.answers import FILE_OPERATION
@@ -22,22 +27,20 @@ from lightd.http.wire import LISTS, loads, read, read_body, refuse_body, take_bo
 from lightd.system import System
 from lightd.validation.schema import Schema
 
+Work = Callable[[Jail, Job, Turn, Allowance], Awaitable[int]]
+"""The work of a job, with the volume opened for it."""
+
 
 async def compress(system: System, volume_id: str) -> Response:
-    folders = system.folders
     wait = queries.seconds("wait")
     find(system, volume_id)
     kind, output, sources = await take_body(_to_compression, most=LISTS)
 
-    async def work(job: Job) -> int:
-        async with (
-            folders.writing(volume_id, 0) as allowance,
-            folders.open_for_archive(volume_id) as (jail, turn),
-        ):
-            owner = jail.owner()
-            return await archiving.compress(
-                jail, sources, output, kind, owner, job.advance, turn, allowance, whole=sources == [ROOT]
-            )
+    def work(jail: Jail, job: Job, turn: Turn, allowance: Allowance) -> Awaitable[int]:
+        owner, whole = jail.owner(), sources == [ROOT]
+        return archiving.compress(
+            jail, sources, output, kind, owner, job.advance, turn, allowance, whole=whole
+        )
 
     job = await _follow(system, "compress", volume_id, work, wait)
     if job.status == "pending":
@@ -47,19 +50,13 @@ async def compress(system: System, volume_id: str) -> Response:
 
 
 async def decompress(system: System, volume_id: str) -> Response:
-    folders = system.folders
     wait = queries.seconds("wait")
     find(system, volume_id)
     body = await read_body(DecompressBody)
     archive, destination = parse_path(body.archive_path), parse_folder(body.destination)
 
-    async def work(job: Job) -> int:
-        async with (
-            folders.writing(volume_id, 0) as allowance,
-            folders.open_for_archive(volume_id) as (jail, turn),
-        ):
-            owner = jail.owner()
-            return await archiving.extract(jail, archive, destination, owner, job.advance, turn, allowance)
+    def work(jail: Jail, job: Job, turn: Turn, allowance: Allowance) -> Awaitable[int]:
+        return archiving.extract(jail, archive, destination, jail.owner(), job.advance, turn, allowance)
 
     job = await _follow(system, "decompress", volume_id, work, wait)
     if job.status == "pending":
@@ -107,7 +104,15 @@ async def _follow(system: System, kind: str, volume_id: str, work: Work, wait: f
 
     Without ``wait`` it is cancelled if the client disconnects. Raises the error that it failed with.
     """
-    job = system.jobs.start(begin_operation(kind), kind, volume_id, work)
+
+    async def run(job: Job) -> int:
+        async with (
+            system.folders.writing(volume_id, 0) as allowance,
+            system.folders.open_for_archive(volume_id) as (jail, turn),
+        ):
+            return await work(jail, job, turn, allowance)
+
+    job = system.jobs.start(begin_operation(kind), kind, volume_id, run)
     try:
         with trio.move_on_after(float("inf") if wait is None else wait):
             await job.done.wait()

@@ -267,9 +267,10 @@ ROUTES = (
         name="adopt_container",
         summary="Adopt a container of a lost journal",
         text="Takes over a container that the daemon created before its journal was lost, as it is, with its volume "
-        "and its ports; `container_id` is Docker's. A running process is not affected. `lightd orphans` lists "
+        "and its ports; `container_id` is Docker's, in full. A running process is not affected. `lightd orphans` lists "
         "such containers.",
-        curl='call $url/orphans/containers/adopt -d \'{"container_id":"4c01db0b339c"}\'',
+        curl="call $url/orphans/containers/adopt "
+        """-d '{"container_id":"4c01db0b339c7e5d0a2f6b8c9d1e3f405162738495a6b7c8d9e0f1a2b3c4d5e6"}'""",
         body=Body(AdoptContainerBody),
         answer=record({"message": message("Container adopted"), "internal_id": TEXT}),
         errors=(

@@ -8,8 +8,8 @@ The rules:
 2. The deadline applies while the reader waits for the client, and never while data is handled. Both are in
    one scope as long as nothing is due: to open a scope costs as much as to parse half a request. If data
    arrives at the very moment of the deadline, it is handled first.
-3. Whoever ends the connection cancels the reader. The end of the reader cancels the application's call, and
-   the socket is closed last.
+3. A task that ends the connection cancels the reader. When the reader ends, the application's call is
+   cancelled, and the socket is closed last.
 4. `life` shields all of it from the daemon's own cancellation, so that WebSockets are closed properly; only
    the server cancels it, at the end of the grace period.
 5. A large body is not read before the application asks for it, which can take over the reading
