@@ -21,7 +21,7 @@ from lightd.api.events import PUBLIC, Field
 from lightd.http import error_codes
 from lightd.http.live.inbound import INBOUND
 from lightd.http.live.kinds import OUTBOUND
-from lightd.http.openapi import document
+from lightd.http.openapi import document, samples
 from lightd.http.route import Route
 from lightd.http.routes import table
 from lightd.journal.codec import KINDS
@@ -155,7 +155,7 @@ def reference() -> Iterator[str]:
         "by `api/test_reference.py`, and with a real Docker Engine by `live/test_document.py`. They use "
         "these definitions:"
     )
-    yield f"```bash\nurl=http://localhost:8070 token=lightd_…\n{document.PRELUDE}\n```"
+    yield f"```bash\n{samples.PRELUDES['Shell']}\n```"
     for section in table.SECTIONS:
         yield f"## {section.name}\n\n{section.text}"
         for route in section.routes:
@@ -211,7 +211,7 @@ def _route(route: Route) -> Iterator[str]:
     yield f"### `{route.method} {route.path}`"
     needs = "" if route.is_open else f"Needs: {route.permission}."
     yield " ".join(filter(None, (f"{route.summary}.", route.text, needs)))
-    yield f"```bash\n{document.to_sample(route)}\n```"
+    yield f"```bash\n{samples.to_shell(route)}\n```"
     found: dict[int, list[str]] = {}
     for code in dict.fromkeys(route.errors):
         found.setdefault(error_codes.CODES[code].status, []).append(f"`{code}`")

@@ -14,6 +14,7 @@ from lightd.engines.patterns import LONGEST, BadPattern, check_pattern
 from lightd.validation import rules
 from lightd.validation.reading import KEY
 from lightd.validation.rules import FLAG, Invalid, Rule, matching, one_of, whole
+from lightd.validation.schema import Described
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LONGEST_TEXT = 64 * 1024
@@ -93,20 +94,41 @@ ENVIRONMENT = Rule(
     obvious=True,
 )
 
-InternalId = Annotated[str, INTERNAL_ID]
-VolumeId = Annotated[str, VOLUME_ID]
-PortNumber = Annotated[int, PORT_NUMBER]
-Protocol = Annotated[str, PROTOCOL]
-Ip = Annotated[str, IP]
+InternalId = Annotated[
+    str, INTERNAL_ID, Described("the container's id, chosen by the client", example="server-001")
+]
+VolumeId = Annotated[
+    str, VOLUME_ID, Described("the volume's id", example="a3f1c2d4-0000-4000-8000-5e6f708192a3")
+]
+PortNumber = Annotated[int, PORT_NUMBER, Described("the port of the host", unit="number", example=25565)]
+Protocol = Annotated[str, PROTOCOL, Described("the transport protocol", example="tcp")]
+Ip = Annotated[str, IP, Described("the IP address of the host that the port belongs to", example="127.0.0.1")]
 Text = Annotated[str, _TEXT]
 Filled = Annotated[str, FILLED]
 AnyText = Annotated[str, Rule("a string", rules.text, {"type": "string"}, obvious=True)]
 Flag = Annotated[bool, FLAG]
-Image = Annotated[str, matching(image_names.MEANS, image_names.PATTERN)]
-Pull = Annotated[str, one_of("missing", "always", "never")]
+Image = Annotated[
+    str,
+    matching(image_names.MEANS, image_names.PATTERN),
+    Described("the image of the container", example="ghcr.io/parkervcp/yolks:java_21"),
+]
+Pull = Annotated[
+    str,
+    one_of("missing", "always", "never"),
+    Described("when the image is pulled before a container is created from it", example="missing"),
+]
 Pattern = Annotated[str, PATTERN]
-Script = Annotated[str, _text(_LONGEST_SCRIPT)]
-Environment = Annotated[Any, ENVIRONMENT]
+Script = Annotated[
+    str,
+    _text(_LONGEST_SCRIPT),
+    Described(
+        "a script that is run in the volume before the first start; `#!` names its interpreter",
+        example="#!/bin/sh\necho eula=true > eula.txt\n",
+    ),
+]
+Environment = Annotated[
+    Any, ENVIRONMENT, Described("the environment variables of its processes", example={"MODE": "easy"})
+]
 User = Annotated[str, matching("a numeric uid or uid:gid", r"[0-9]{1,9}(?::[0-9]{1,9})?")]
 Mounts = Annotated[Any, Rule("an object", mount_rules.to_mounts, mount_rules.SCHEMA)]
 
@@ -124,7 +146,7 @@ class PortBody:
 class PortUseBody:
     """Whether a port is marked as in use."""
 
-    in_use: Flag
+    in_use: Annotated[Flag, Described("true: no container can lease it", example=True)]
 
 
 @attrs.frozen
@@ -150,4 +172,4 @@ class PortListBody:
         port: PortNumber
         protocol: Protocol | None = None
 
-    ports: tuple[Item, ...]
+    ports: Annotated[tuple[Item, ...], Described("the ports to remove")]

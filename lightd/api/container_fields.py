@@ -12,7 +12,7 @@ import attrs
 
 from actors.container import messages
 from actors.container.spec import ContainerSpec, Limits, Mount, PortBinding, RestartPolicy, StopPolicy
-from lightd.api import bodies
+from lightd.api import bodies, mount_rules
 from lightd.api.bodies import Filled, Flag, Image, InternalId, Ip, PortNumber, Protocol, Script, VolumeId
 from lightd.api.errors import bad_request
 from lightd.engines.signals import DELIVERED
@@ -66,36 +66,67 @@ class BindingBody:
     ip: Ip
     port: PortNumber
     protocol: Protocol = "tcp"
-    container_port: Annotated[PortNumber | None, Described("default: `port`", always=True)] = None
+    container_port: Annotated[
+        PortNumber | None,
+        Described("the port that the program listens on in the container; default: `port`", always=True),
+    ] = None
 
 
 @attrs.frozen
 class LimitsBody:
     """A container's limits; without one, the resource is not limited."""
 
-    memory: Annotated[Annotated[int, whole(_SMALLEST_MEMORY, 2**60)] | None, Described("bytes")] = None
-    cpu: Annotated[Annotated[float, number(0.01, 1024)] | None, Described("cores")] = None
-    pids: Annotated[Annotated[int, whole(1, 2**22)] | None, Described("processes")] = None
+    memory: Annotated[
+        Annotated[int, whole(_SMALLEST_MEMORY, 2**60)] | None,
+        Described("the memory of all its processes; null: unlimited", unit="bytes", example=1073741824),
+    ] = None
+    cpu: Annotated[
+        Annotated[float, number(0.01, 1024)] | None,
+        Described("the processor time that it can use; null: unlimited", unit="cores", example=1.5),
+    ] = None
+    pids: Annotated[
+        Annotated[int, whole(1, 2**22)] | None,
+        Described("its processes and threads; null: unlimited", unit="processes", example=256),
+    ] = None
 
 
 @attrs.frozen
 class StopBody:
     """How a container is asked to stop; it is killed after ``timeout`` seconds."""
 
-    type: Annotated[str, one_of("signal", "command")] = "signal"
+    type: Annotated[
+        str,
+        one_of("signal", "command"),
+        Described("whether a signal is sent to its process, or a line is written to its console"),
+    ] = "signal"
     value: Annotated[
-        Filled | None, Described("the signal, by default SIGTERM, or the command", always=True)
+        Filled | None,
+        Described("the signal, by default SIGTERM, or the command", always=True, example="SIGTERM"),
     ] = None
-    timeout: Annotated[float, number(0, 3600), Described("seconds")] = 10.0
+    timeout: Annotated[
+        float,
+        number(0, 3600),
+        Described("the time after which it is killed", unit="seconds", example=10),
+    ] = 10.0
 
 
 @attrs.frozen
 class RestartBody:
     """What follows an exit: at most ``max`` restarts ``within`` seconds."""
 
-    mode: Annotated[str, one_of("never", "on-crash", "always")] = "never"
-    max: Annotated[int, whole(1, 1000)] = 3
-    within: Annotated[float, number(1, 86400), Described("seconds")] = 60.0
+    mode: Annotated[
+        str,
+        one_of("never", "on-crash", "always"),
+        Described("after which exits it is started again; never after a stop or a kill", example="on-crash"),
+    ] = "never"
+    max: Annotated[
+        int, whole(1, 1000), Described("the most restarts in `within`", unit="restarts", example=3)
+    ] = 3
+    within: Annotated[
+        float,
+        number(1, 86400),
+        Described("the period in which restarts are counted", unit="seconds", example=60),
+    ] = 60.0
 
 
 def to_bindings(ports: Sequence[BindingBody]) -> tuple[PortBinding, ...]:
@@ -138,55 +169,76 @@ def _to_mount(mounts: Sequence[Mount]) -> dict[str, Any]:
 
 
 _TEXTS: Final = {"type": "object", "additionalProperties": {"type": "string"}}
-_MOUNT: Final = {
-    "type": "object",
-    "properties": {"source": {"type": "string"}, "read_only": {"type": "boolean"}},
-    "required": ["source", "read_only"],
-    "additionalProperties": False,
-}
-_MOUNTS: Final = {"type": "object", "additionalProperties": {"oneOf": [{"type": "string"}, _MOUNT]}}
 _ROOT: Final = "whether it can write in its volume only; null: as `docker.read_only` of the configuration"
-_PULL: Final = "whether the image is pulled before a container is created from it"
 
 
 @attrs.frozen
 class AdoptContainerBody:
     """A container in the engine that a lost journal had."""
 
-    container_id: Annotated[str, matching("the engine's id of a container", r"[0-9a-z][0-9a-z-]{0,127}")]
+    container_id: Annotated[
+        str,
+        matching("the engine's id of a container", r"[0-9a-z][0-9a-z-]{0,127}"),
+        Described(example="4c01db0b339c7e5d0a2f6b8c9d1e3f405162738495a6b7c8d9e0f1a2b3c4d5e6"),
+    ]
 
 
 @attrs.frozen
 class ContainerBody:
     """A new container."""
 
-    internal_id: Annotated[InternalId, ContainerField(example="server-001")]
+    internal_id: Annotated[InternalId, ContainerField()]
     image: Annotated[Image, ContainerField(edit=Edit.AT_NEXT_START)]
     volume_id: Annotated[VolumeId, ContainerField()]
-    startup_command: Annotated[Filled, ContainerField(edit=Edit.AT_NEXT_START, secret=True)]
+    startup_command: Annotated[
+        Filled,
+        ContainerField(
+            "the shell command that starts the server, run in `/home/container`, which is the volume",
+            example="exec java -Xmx1G -jar server.jar nogui",
+            edit=Edit.AT_NEXT_START,
+            secret=True,
+        ),
+    ]
     start_pattern: Annotated[
         bodies.Pattern | None,
-        ContainerField("a console line that says it has started (RE2)", edit=Edit.AT_NEXT_START, clears=True),
+        ContainerField(
+            "a console line that matches it says that the server has started (RE2)",
+            example=r"\)! For help, type",
+            edit=Edit.AT_NEXT_START,
+            clears=True,
+        ),
     ] = None
-    ports: Annotated[tuple[BindingBody, ...], ContainerField(to_spec=to_bindings)] = ()
+    ports: Annotated[
+        tuple[BindingBody, ...],
+        ContainerField(f"the ports that it holds, at most {MOST_PORTS}", to_spec=to_bindings),
+    ] = ()
     limits: Annotated[LimitsBody, ContainerField(to_spec=_to_limits, edit=Edit.AT_ONCE)] = LimitsBody()
     mount: Annotated[
         bodies.Mounts,
-        ContainerField(attribute="mounts", to_json=_to_mount, shown=_MOUNTS, secret=True),
+        ContainerField(
+            "folders of the host, each beneath `docker.allowed_mounts`, by their path in the container",
+            example={"/maps": {"source": "/srv/maps", "read_only": True}},
+            attribute="mounts",
+            to_json=_to_mount,
+            shown=mount_rules.SHOWN,
+            secret=True,
+        ),
     ] = ()
     install_script: Annotated[Script | None, ContainerField(secret=True)] = None
     environment: Annotated[
         bodies.Environment,
         ContainerField(to_json=dict, shown=_TEXTS, edit=Edit.AT_NEXT_START, secret=True),
     ] = ()
-    user: Annotated[bodies.User | None, ContainerField("`uid:gid`", always=True, example="1000:1000")] = None
-    tty: Annotated[Flag, ContainerField("whether it has a terminal")] = True
+    user: Annotated[
+        bodies.User | None, ContainerField("the user of its processes", always=True, example="988:988")
+    ] = None
+    tty: Annotated[Flag, ContainerField("whether it has a terminal", example=True)] = True
     stop: Annotated[StopBody, ContainerField(to_spec=_to_stop, edit=Edit.AT_ONCE)] = StopBody()
     restart_policy: Annotated[RestartBody, ContainerField(to_spec=_to_policy, edit=Edit.AT_ONCE)] = (
         RestartBody()
     )
-    read_only: Annotated[Flag | None, ContainerField(_ROOT, edit=Edit.AT_NEXT_START)] = None
-    pull: Annotated[bodies.Pull, ContainerField(_PULL, edit=Edit.AT_ONCE)] = "missing"
+    read_only: Annotated[Flag | None, ContainerField(_ROOT, example=True, edit=Edit.AT_NEXT_START)] = None
+    pull: Annotated[bodies.Pull, ContainerField(edit=Edit.AT_ONCE)] = "missing"
 
 
 def _to_rows() -> Iterator[tuple[str, ContainerField]]:
@@ -224,7 +276,7 @@ class ReinstallBody:
 
     image: Image | None = None
     install_script: Script | None = None
-    run_script: Annotated[Flag, Described("whether the install script is run")] = True
+    run_script: Annotated[Flag, Described("whether the install script is run", example=True)] = True
     pull: bodies.Pull | None = None
 
 
@@ -232,7 +284,7 @@ class ReinstallBody:
 class RebindBody:
     """The new ports of a container; they replace all its ports."""
 
-    ports: tuple[BindingBody, ...]
+    ports: Annotated[tuple[BindingBody, ...], Described(f"its new ports, at most {MOST_PORTS}")]
 
 
 def to_values(body: object) -> dict[str, Any]:

@@ -9,6 +9,8 @@ _RESERVED_TARGETS = ("/home/container", "/app/data", "/proc", "/sys", "/dev")
 _MOST_MOUNTS = 64  # each is looked at, before every start
 _A_PATH = r"^(?:/(?!\.{1,2}(?:/|$))[^/:\u0000]+)+/*$"
 
+_SOURCE: Final = "the path of the host"
+_READ_ONLY: Final = "whether the container can only read it"
 SCHEMA: Final = {
     "type": "object",
     "description": "paths in the container, each with the path of the host that it shows, "
@@ -17,12 +19,17 @@ SCHEMA: Final = {
     "maxProperties": _MOST_MOUNTS,
     "additionalProperties": {
         "oneOf": [
-            {"type": "string", "pattern": _A_PATH},
+            {"type": "string", "description": _SOURCE, "pattern": _A_PATH, "examples": ["/srv/maps"]},
             {
                 "type": "object",
                 "properties": {
-                    "source": {"type": "string", "pattern": _A_PATH},
-                    "read_only": {"type": "boolean", "default": False},
+                    "source": {
+                        "type": "string",
+                        "description": _SOURCE,
+                        "pattern": _A_PATH,
+                        "examples": ["/srv/maps"],
+                    },
+                    "read_only": {"type": "boolean", "description": _READ_ONLY, "default": False},
                 },
                 "required": ["source"],
                 "additionalProperties": False,
@@ -30,6 +37,25 @@ SCHEMA: Final = {
         ]
     },
 }
+
+SHOWN: Final = {
+    "type": "object",
+    "additionalProperties": {
+        "oneOf": [
+            {"type": "string", "description": _SOURCE},
+            {
+                "type": "object",
+                "properties": {
+                    "source": {"type": "string", "description": _SOURCE, "examples": ["/srv/maps"]},
+                    "read_only": {"type": "boolean", "description": _READ_ONLY, "examples": [True]},
+                },
+                "required": ["source", "read_only"],
+                "additionalProperties": False,
+            },
+        ]
+    },
+}
+"""The schema of mounts in responses, without the limits of requests."""
 
 
 def to_mounts(value: object) -> tuple[Mount, ...]:

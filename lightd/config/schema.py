@@ -10,12 +10,13 @@ import sys
 from typing import Any
 
 from lightd.config import sections
+from lightd.config.meanings import with_meanings
 from lightd.validation.schema import of_class
 
 
 def to_document() -> dict[str, Any]:
     """Return the whole schema as JSON values."""
-    document = of_class(sections.Configuration)
+    document = with_meanings(of_class(sections.Configuration), sections.example())
     required = [name for name in document["required"] if name not in sections.GIVEN_BY_THE_HOST]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -11,10 +11,11 @@ import attrs
 
 @attrs.frozen
 class Code:
-    """One error code."""
+    """One error code; ``example`` is an error as the daemon sends it, if that is not ``means``."""
 
     status: int
     means: str
+    example: str = ""
 
 
 CODES = MappingProxyType(

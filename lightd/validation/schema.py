@@ -10,31 +10,44 @@ from lightd.validation.reading import fields_of, metadata_of, optional, plain, r
 
 Schema = dict[str, Any]
 
+UNIT = "x-unit"
+"""The keyword with the unit of a number: JSON Schema has none."""
+
 
 @attrs.frozen(eq=False)
 class Described:
     """In an annotation: how a field is documented.
 
-    ``description`` has its meaning and its unit. In responses it is ``always`` set, even if it is optional in
-    requests, and has the schema ``shown`` if that differs. ``clears``: an update with null removes it.
+    ``description`` is its meaning, ``unit`` the unit of a number (``number`` for a port, a position and
+    others that count nothing), ``example`` a value that could occur. In responses it is ``always`` set, even
+    if it is optional in requests, and has the schema ``shown`` if that differs. ``clears``: an update with
+    null removes it.
     """
 
     description: str = ""
+    unit: str = attrs.field(default="", kw_only=True)
     example: object = attrs.field(default=None, kw_only=True)
     always: bool = attrs.field(default=False, kw_only=True)
     shown: Mapping[str, Any] | None = attrs.field(default=None, kw_only=True)
     clears: bool = attrs.field(default=False, kw_only=True)
 
     def add_to(self, schema: Schema) -> Schema:
-        """Return ``schema`` with the description and the example."""
-        more: Schema = {"description": self.description} if self.description else {}
-        return {**schema, **more, **({} if self.example is None else {"examples": [self.example]})}
+        """Return ``schema`` with the description, the unit and the example, each if it is given."""
+        more: Schema = {"description": self.description, UNIT: self.unit}
+        if self.example is not None:
+            more["examples"] = [self.example]
+        return {**schema, **{name: value for name, value in more.items() if value}}
 
 
-def described_by(annotation: Any) -> Described:  # noqa: ANN401 - an annotation can be anything
-    """Return the documentation in an annotation, an empty one without it."""
-    found = (each for each in metadata_of(annotation) if isinstance(each, Described))
-    return next(found, Described())
+def described_by(annotation: Any) -> list[Described]:  # noqa: ANN401 - an annotation can be anything
+    """Return the documentation in an annotation; where two differ, the later one applies."""
+    return [each for each in metadata_of(annotation) if isinstance(each, Described)]
+
+
+def _described(annotation: Any, schema: Schema) -> Schema:  # noqa: ANN401 - as above
+    for each in described_by(annotation):
+        schema = each.add_to(schema)
+    return schema
 
 
 def nullable(schema: Schema) -> Schema:
@@ -47,7 +60,11 @@ def nullable(schema: Schema) -> Schema:
 
 def to_schema(annotation: Any) -> Schema:  # noqa: ANN401 - an annotation can be anything
     """Return the schema of an annotation as ``lightd.validation.reading`` has them; null is left out."""
-    return described_by(annotation).add_to(_to_schema(annotation))
+    schema = _described(annotation, _to_schema(annotation))
+    rule = rule_of(annotation)
+    if rule is not None and not rule.obvious and schema["description"] != rule.means:
+        schema["description"] += f" ({rule.means})"
+    return schema
 
 
 def _to_schema(annotation: Any) -> Schema:  # noqa: ANN401 - as above
@@ -65,6 +82,10 @@ def _to_schema(annotation: Any) -> Schema:  # noqa: ANN401 - as above
     if attrs.has(annotation):
         return of_class(annotation)
     raise TypeError(f"{annotation!r} has no rule, so it has no schema")
+
+
+def _summary(cls: type[Any]) -> str:
+    return " ".join((getdoc(cls) or "").split()).replace("``", "`")
 
 
 def of_class(cls: type[Any], *, nulls: frozenset[str] | None = None) -> Schema:
@@ -86,7 +107,7 @@ def of_class(cls: type[Any], *, nulls: frozenset[str] | None = None) -> Schema:
             required.append(field.key)
     whole: Schema = {
         "type": "object",
-        "description": " ".join((getdoc(cls) or "").split()),
+        "description": _summary(cls),
         "properties": properties,
     }
     if required:
@@ -97,17 +118,18 @@ def of_class(cls: type[Any], *, nulls: frozenset[str] | None = None) -> Schema:
 def shown(annotation: Any) -> Schema:  # noqa: ANN401 - an annotation can be anything
     """Return the schema of a value in responses: its type, without the limits that requests have."""
     described = described_by(annotation)
-    if described.shown is not None:
-        return described.add_to(dict(described.shown))
     rule, inner = rule_of(annotation), plain(annotation)
-    if rule is not None:
-        return described.add_to({name: rule.schema[name] for name in ("type", "enum") if name in rule.schema})
-    if (some := optional(inner)) is not None:
-        schema = described.add_to(shown(some))
-        return schema if described.always else nullable(schema)
-    if get_origin(inner) is tuple:
-        return described.add_to({"type": "array", "items": shown(get_args(inner)[0])})
-    fields = {field.key: shown(field.annotation) for field in fields_of(inner)}
-    return described.add_to(
-        {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
-    )
+    if (replaced := next((each.shown for each in described if each.shown is not None), None)) is not None:
+        schema = dict(replaced)
+    elif rule is not None:
+        schema = {name: rule.schema[name] for name in ("type", "enum") if name in rule.schema}
+    elif (some := optional(inner)) is not None:
+        schema = shown(some)
+        schema = schema if any(each.always for each in described) else nullable(schema)
+    elif get_origin(inner) is tuple:
+        schema = {"type": "array", "items": shown(get_args(inner)[0])}
+    else:
+        fields = {field.key: shown(field.annotation) for field in fields_of(inner)}
+        schema = {"type": "object", "properties": fields, "required": list(fields)}
+        schema = {"description": _summary(inner), **schema, "additionalProperties": False}
+    return _described(annotation, schema)

@@ -25,6 +25,7 @@ from lightd.http.transport.websocket import Socket
 from lightd.http.wire import digest, loads, read
 from lightd.system import System
 from lightd.validation.rules import one_of, whole
+from lightd.validation.schema import Described
 
 B = TypeVar("B")
 
@@ -37,29 +38,33 @@ LONGEST_TTY_LINE = 4095  # bytes, its end included: N_TTY_BUF_SIZE - 1, Linux's 
 class SendCommand:
     """A line for the process."""
 
-    command: bodies.Text
+    command: Annotated[bodies.Text, Described("one line, without its end", example="say Hello")]
 
 
 @attrs.frozen
 class Power:
     """A power action."""
 
-    action: Annotated[str, one_of(*containers.POWER)]
+    action: Annotated[str, one_of(*containers.POWER), Described("what is done", example="restart")]
 
 
 @attrs.frozen
 class RequestLogs:
     """The end of the console."""
 
-    lines: Annotated[int, whole(1, history.MOST_LINES)] = 100
+    lines: Annotated[
+        int,
+        whole(1, history.MOST_LINES),
+        Described("how many of the last lines are sent", unit="lines", example=100),
+    ] = 100
 
 
 @attrs.frozen
 class Resize:
     """The size of the terminal."""
 
-    columns: Annotated[int, whole(1, 1000)]
-    rows: Annotated[int, whole(1, 1000)]
+    columns: Annotated[int, whole(1, 1000), Described("its width", unit="characters", example=120)]
+    rows: Annotated[int, whole(1, 1000), Described("its height", unit="lines", example=40)]
 
 
 @attrs.define(eq=False)

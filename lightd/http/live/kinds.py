@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
 import attrs
 
 from actors.container.state import StateFrame
-from actors.container.stats import Stats
 from actors.tokens.grant import Grant
 from lightd.access.scopes import TOKEN
-from lightd.http.openapi.schemas import FLAG, NUMBER, TEXT, WHOLE, message, record, words
+from lightd.http.openapi.schemas import FLAG, NUMBER, TEXT, WHOLE, described, message, record, words
 from lightd.validation.schema import Schema, nullable
 
 Kinds = frozenset[str]
@@ -24,10 +23,39 @@ class OutboundKind:
     means: str
     fields: Mapping[str, Schema]
     optional: Mapping[str, Schema] = MappingProxyType({})
+    example: Mapping[str, Any] = MappingProxyType({})
 
     def to_schema(self, name: str) -> Schema:
         """Return the JSON Schema of a frame with this ``event``."""
-        return record({"event": message(name), **self.fields}, dict(self.optional), self.means)
+        fields = {"event": message(name), **self.fields}
+        return record(fields, dict(self.optional), self.means, dict(self.example))
+
+
+_LINES: Final = described(TEXT, "the lines, each ending in `\\n`", example="[12:00:00] Done (4.2s)!\n")
+
+
+def _bytes(means: str, example: int) -> Schema:
+    return described(WHOLE, means, unit="bytes", example=example)
+
+
+STATS: Final[Mapping[str, Schema]] = MappingProxyType(
+    {
+        "cpu_usage": described(
+            {**NUMBER, "minimum": 0},
+            "the processor time that it uses; 100 is one core",
+            unit="percent",
+            example=37.5,
+        ),
+        "memory_usage": _bytes("the memory of its processes, without the page cache", 412876800),
+        "memory_limit": _bytes("the most memory that it can use", 1073741824),
+        "network_rx": _bytes("what it has received since its start", 1284503),
+        "network_tx": _bytes("what it has sent since its start", 8820114),
+        "block_read": _bytes("what it has read from disks since its start", 73400320),
+        "block_write": _bytes("what it has written to disks since its start", 1048576),
+        "uptime": described(WHOLE, "the time since its start", unit="seconds", example=3600),
+    }
+)
+"""The schema of each field of ``Stats``."""
 
 
 OUTBOUND: Final[Mapping[str, OutboundKind]] = MappingProxyType(
@@ -35,38 +63,59 @@ OUTBOUND: Final[Mapping[str, OutboundKind]] = MappingProxyType(
         "event": OutboundKind(
             TOKEN,
             "The state has changed. `internal_id` is only present in the node's stream.",
-            {"data": words(*get_args(StateFrame))},
+            {"data": described(words(*get_args(StateFrame)), "the new state", example="running")},
             {
                 "seq": WHOLE,
                 "internal_id": TEXT,
-                "code": nullable({"type": "integer"}),
+                "code": nullable(
+                    described(
+                        {"type": "integer"},
+                        "of an exit: the exit code of the process; null if it is unknown",
+                        unit="number",
+                        example=0,
+                    )
+                ),
                 "oom_killed": FLAG,
-                "child_oom_killed": FLAG,
-                "crashed": FLAG,
+                "child_oom_killed": described(
+                    FLAG, "of an exit: whether the kernel killed another of its processes", example=True
+                ),
+                "crashed": described(
+                    FLAG, "of an exit: whether it was neither stopped nor killed by a client", example=False
+                ),
             },
+            {"seq": 4711, "internal_id": "server-001"},
         ),
         "console": OutboundKind(
             "console.read",
             "Console lines, each ending in `\\n`; `line` is the number of the first one.",
-            {"data": TEXT, "line": WHOLE},
+            {"data": _LINES, "line": WHOLE},
         ),
         "stats": OutboundKind(
             "stats",
             "Sent while the container runs and a value has changed. `cpu_usage` is in percent of one core, "
             "`uptime` in seconds, the others in bytes.",
-            {field.name: nullable(NUMBER) for field in attrs.fields(Stats)},
+            {name: nullable(schema) for name, schema in STATS.items()},
         ),
-        "daemon_message": OutboundKind(TOKEN, "A message from lightd for people.", {"data": TEXT}),
+        "daemon_message": OutboundKind(
+            TOKEN,
+            "A message from lightd for people.",
+            {"data": described(TEXT, "the message", example="Container started")},
+        ),
         "logs": OutboundKind(
-            "console.read", "The response to `request_logs`.", {"data": TEXT, "line": WHOLE}
+            "console.read", "The response to `request_logs`.", {"data": _LINES, "line": WHOLE}
         ),
         "gap": OutboundKind(
             "console.read",
             "Lines are missing, because this client was too slow or they were lost.",
-            {"missed": WHOLE, "next_line": WHOLE},
+            {
+                "missed": described(WHOLE, "how many lines are missing", unit="lines", example=12),
+                "next_line": described(WHOLE, "the number of the next line", unit="number", example=1053),
+            },
         ),
         "error": OutboundKind(
-            TOKEN, "A frame from the client was rejected; the connection stays open.", {"data": TEXT}
+            TOKEN,
+            "A frame from the client was rejected; the connection stays open.",
+            {"data": described(TEXT, "why", example="command: must be one line")},
         ),
     }
 )

@@ -4,6 +4,7 @@ from typing import Any, get_args
 
 from actors.container.operations import Status
 from actors.container.state import InstallState, PowerState
+from lightd.api import bodies
 from lightd.api.container_fields import ContainerBody
 from lightd.api.events import PUBLIC
 from lightd.config import schema as config_schema
@@ -11,6 +12,7 @@ from lightd.http.openapi.schemas import (
     FLAG,
     MOMENT,
     NUMBER,
+    OF_FIELD,
     PROTOCOL,
     TEXT,
     WHOLE,
@@ -19,42 +21,82 @@ from lightd.http.openapi.schemas import (
     record,
     words,
 )
+from lightd.http.openapi.vocabulary import NAMED, VOLUME
+from lightd.logs.redaction import mask
 from lightd.validation.reading import fields_of
-from lightd.validation.schema import Schema, nullable, shown
+from lightd.validation.schema import Schema, nullable, of_class, shown, to_schema
 
 QUOTA_KINDS = ("project", "btrfs", "accounted")
 STATUS = words(*(status.value for status in Status))
 
-_PORT = {"ip": TEXT, "port": WHOLE, "protocol": PROTOCOL}
+PORT: dict[str, Schema] = {
+    "ip": TEXT,
+    "port": {"type": "integer", "minimum": 1, "maximum": 65535},
+    "protocol": PROTOCOL,
+}
 
 ROW: dict[str, Schema] = {
     "internal_id": TEXT,
-    "container_id": nullable(described(TEXT, "Docker's id; null while there is no container")),
-    "install_state": words(*get_args(InstallState)),
-    "state": words(*get_args(PowerState)),
-    "image": nullable(described(TEXT, "null if its history can't be read")),
-    "ports": many(record({**_PORT, "container_port": WHOLE})),
-    "quarantined": described(FLAG, "its actor crashed repeatedly; `revive` takes it out of quarantine"),
+    "container_id": nullable(described(TEXT, "Docker's id of the container; null while there is none")),
+    "install_state": described(
+        words(*get_args(InstallState)), "how far its installation is", example="ready"
+    ),
+    "state": described(words(*get_args(PowerState)), "the state of its process", example="running"),
+    "image": nullable(
+        described(
+            TEXT,
+            "the image of the container; null if its history can't be read",
+            example="ghcr.io/parkervcp/yolks:java_21",
+        )
+    ),
+    "ports": described(
+        many(record({**PORT, "container_port": PORT["port"]}, means="One of its ports.")),
+        "the ports that it holds",
+    ),
+    "quarantined": described(
+        FLAG, "its actor crashed repeatedly; `revive` takes it out of quarantine", example=False
+    ),
 }
 
 DETAILS: dict[str, Schema] = {
     **{field.key: shown(field.annotation) for field in fields_of(ContainerBody) if field.key not in ROW},
     "error": nullable(
         described(
-            TEXT, "why the last installation, start or change failed, or what a pending action waits for"
+            TEXT,
+            "why the last installation, start or change failed, or what a pending action waits for",
+            example="the image busybox:nope does not exist",
         )
     ),
     "exit": nullable(
         record(
-            {"code": nullable({"type": "integer"}), "oom_killed": FLAG, "at": nullable(MOMENT)},
-            means="how the last run ended; `code` is null if it is unknown",
+            {
+                "code": nullable(
+                    described(
+                        {"type": "integer"},
+                        "the exit code of its process; null if it is unknown",
+                        unit="number",
+                        example=0,
+                    )
+                ),
+                "oom_killed": FLAG,
+                "at": nullable(MOMENT),
+            },
+            means="how the last run ended; null if there was none",
         )
     ),
-    "started_at": nullable(MOMENT),
+    "started_at": nullable(described(MOMENT, "when its process was started; null while there is none")),
     "created_at": nullable(MOMENT),
     "updated_at": nullable(MOMENT),
-    "version": described(WHOLE, "the number of its events"),
+    "version": described(WHOLE, "the number of its events", unit="events", example=7),
 }
+
+
+_QUOTA_KIND = described(
+    words(*QUOTA_KINDS),
+    "how the size is enforced: by the kernel (`project`, `btrfs`) or by lightd (`accounted`)",
+    example="project",
+)
+MEGABYTES = "MB of 1,048,576 bytes"
 
 
 def _to_configuration() -> Schema:
@@ -66,7 +108,11 @@ def _all_shown(properties: dict[str, Any], means: str) -> Schema:
     masked: dict[str, Schema] = {}
     for name, schema in properties.items():
         if name == "token":
-            masked[name] = described(TEXT, "masked except for its last four characters")
+            masked[name] = described(
+                TEXT,
+                f"{schema['description']}; masked except for its last four characters",
+                example=mask("lightd_not-shown-saved"),
+            )
         elif "properties" in schema:
             masked[name] = _all_shown(schema["properties"], schema["description"])
         else:
@@ -77,26 +123,33 @@ def _all_shown(properties: dict[str, Any], means: str) -> Schema:
 EVENT_TYPES = [public.type for public in PUBLIC.values()]
 
 FILE_OPERATION: dict[str, Schema] = {
-    "operation_id": TEXT,
+    "operation_id": described(
+        TEXT, NAMED["operation_id"].description, example="compress-2c26b46b68ffc68ff99b453c1d304134"
+    ),
     "kind": words("compress", "decompress"),
     "volume_id": TEXT,
     "status": STATUS,
-    "bytes": described(WHOLE, "processed so far"),
+    "bytes": described(WHOLE, "how much has been processed", unit="bytes", example=1048576),
     "error": nullable(TEXT),
     "started_at": MOMENT,
     "finished_at": nullable(MOMENT),
 }
+SUCCEEDED: dict[str, Any] = {"status": "succeeded", "error": None}
 
 SCHEMAS: dict[str, Schema] = {
     "Error": record(
         {
-            "error": described(TEXT, "one sentence for people"),
-            "code": described(TEXT, "a stable code for programs"),
+            "error": described(TEXT, "one sentence for people", example="there is no such container"),
+            "code": described(TEXT, "a stable code for programs", example="container_not_found"),
         },
         means="Every error has this form.",
     ),
     "InternalError": record(
-        {"error": TEXT, "code": words("internal_error"), "request_id": described(TEXT, "the id in the log")},
+        {
+            "error": described(TEXT, "one sentence for people", example="internal error"),
+            "code": words("internal_error"),
+            "request_id": TEXT,
+        },
         means="An internal error, without details.",
     ),
     "ContainerRow": record(ROW, means="A container in the list."),
@@ -104,18 +157,26 @@ SCHEMAS: dict[str, Schema] = {
         ROW,
         DETAILS,
         means="A container in detail. If its history can't be read, only the fields of a row are present.",
+        example={**dict.fromkeys(DETAILS, OF_FIELD), "error": None, "exit": None},
     ),
     "Accepted": record(
         {"message": TEXT, "internal_id": TEXT, "operation_id": TEXT},
-        {"status": STATUS, "error": TEXT, "state": words("installing")},
+        {
+            "status": described(STATUS, "the result of the operation, with `wait`", example="succeeded"),
+            "error": described(TEXT, "why it failed, or what it waits for; only if there is such a reason"),
+            "state": described(words("installing"), "the state of a new container"),
+        },
         means="An action was accepted. With `wait`: its result, or `pending` if the time was over.",
+        example={"status": "succeeded"},
     ),
     "Event": record(
         {
-            "seq": described(WHOLE, "its position in the journal; a value for `since`"),
-            "type": words(*EVENT_TYPES),
+            "seq": WHOLE,
+            "type": described(words(*EVENT_TYPES), "what happened", example="became-ready"),
             "at": MOMENT,
-            "data": {"type": "object", "description": "the fields of its type, see docs/events.md"},
+            "data": described(
+                {"type": "object"}, "the fields of its type, see docs/events.md", example={"run": 3}
+            ),
             "operation_id": nullable(described(TEXT, "the operation that caused it, if any")),
         },
         means="An event of a container.",
@@ -130,47 +191,94 @@ SCHEMAS: dict[str, Schema] = {
             "started_at": MOMENT,
             "finished_at": nullable(MOMENT),
         },
-        {"run_script": described(FLAG, "of a reinstallation: whether it runs an install script")},
+        {
+            "run_script": described(
+                FLAG, "of a reinstallation: whether it runs an install script", example=True
+            )
+        },
         means="The status of an action on a container.",
+        example=SUCCEEDED,
     ),
-    "FileOperation": record(FILE_OPERATION, means="The creation or extraction of an archive."),
+    "FileOperation": record(
+        FILE_OPERATION, means="The creation or extraction of an archive.", example=SUCCEEDED
+    ),
     "Volume": record(
         {
             "volume_id": TEXT,
-            "id": described(TEXT, "the same as `volume_id`"),
+            "id": described(TEXT, "the same as `volume_id`", example=VOLUME),
             "created_at": MOMENT,
-            "quota_mb": nullable(described(WHOLE, "its maximum size; null: unlimited")),
-            "quota_kind": words(*QUOTA_KINDS),
+            "quota_mb": nullable(
+                described(WHOLE, "its maximum size; null: unlimited", unit=MEGABYTES, example=1024)
+            ),
+            "quota_kind": _QUOTA_KIND,
         },
-        {"path": described(TEXT, "on the host; only for tokens with `admin`")},
+        {
+            "path": described(
+                TEXT,
+                "its path on the host; only for tokens with `admin`",
+                example=f"/var/lib/lightd/volumes/{VOLUME}",
+            )
+        },
         means="A folder with the files of a server.",
     ),
     "Quota": record(
         {
-            "size_mb": nullable(WHOLE),
-            "used_mb": NUMBER,
-            "available_mb": nullable(NUMBER),
-            "percentage_used": nullable(NUMBER),
-            "kind": described(words(*QUOTA_KINDS), "how the size is enforced"),
-            "entries_used": nullable(described(WHOLE, "files, folders and links; null: not counted yet")),
-            "entries_limit": described(WHOLE, "how many of them it may have"),
+            "size_mb": nullable(
+                described(WHOLE, "its maximum size; null: unlimited", unit=MEGABYTES, example=1024)
+            ),
+            "used_mb": described(NUMBER, "its present size", unit=MEGABYTES, example=312.5),
+            "available_mb": nullable(
+                described(
+                    NUMBER, "how much it can still grow; null: unlimited", unit=MEGABYTES, example=711.5
+                )
+            ),
+            "percentage_used": nullable(
+                described(NUMBER, "its present size; null: unlimited", unit="percent", example=30.52)
+            ),
+            "kind": _QUOTA_KIND,
+            "entries_used": nullable(
+                described(
+                    WHOLE, "its files, folders and links; null: not counted yet", unit="entries", example=1840
+                )
+            ),
+            "entries_limit": described(
+                WHOLE, "how many of them it may have", unit="entries", example=1000000
+            ),
         },
         means="The maximum and current size of a volume; without a maximum, only `used_mb` is set.",
     ),
     "File": record(
         {
             "name": TEXT,
-            "type": words("file", "directory", "symlink", "other"),
-            "size": described(WHOLE, "bytes"),
-            "modified_at": {"type": "integer", "description": "Unix seconds"},
-            "mode": described(TEXT, "octal, for example `0644`"),
+            "type": described(words("file", "directory", "symlink", "other"), "what it is"),
+            "size": described(WHOLE, "the size of its contents", unit="bytes", example=1240),
+            "modified_at": described(
+                {"type": "integer"}, "when its contents last changed", unit="Unix seconds", example=1767225600
+            ),
+            "mode": TEXT,
         },
         means="An entry of a folder.",
     ),
-    "PortName": record(_PORT, means="The name of a port."),
+    "PortName": record(PORT, means="The name of a port."),
     "Port": record(
-        {**_PORT, "in_use": FLAG, "used_by": nullable(described(TEXT, "the container that holds it"))},
+        {**PORT, "in_use": FLAG, "used_by": nullable(TEXT)},
         means="A port of the port pool.",
+        example={"used_by": None},
+    ),
+    "PortRange": record(
+        {
+            "ip": to_schema(bodies.Ip),
+            "from": described(PORT["port"], "the first port", unit="number", example=25570),
+            "to": described(
+                PORT["port"], "the last port, not less than `from`", unit="number", example=25579
+            ),
+        },
+        {"protocol": {**PROTOCOL, "default": "tcp"}},
+        means="A range of ports.",
+    ),
+    "PortList": record(
+        {"ports": described(many(of_class(bodies.PortBody)), "the ports, each once")},
+        means="A list of ports.",
     ),
     "Configuration": _to_configuration(),
 }

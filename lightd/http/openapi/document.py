@@ -4,6 +4,8 @@ Bodies come from the classes that read them, errors from the codes of each route
 own classes. ``to_document`` returns the same in every Python version, so the stored page can be compared.
 """
 
+import re
+from collections.abc import Iterable
 from functools import cache
 from http import HTTPStatus
 from typing import Any
@@ -11,15 +13,16 @@ from typing import Any
 from lightd.access import scopes
 from lightd.config.version import version
 from lightd.http import error_codes
+from lightd.http.openapi import samples
 from lightd.http.openapi.answers import SCHEMAS
+from lightd.http.openapi.examples import finished, to_example
 from lightd.http.openapi.frames import WEBSOCKET
 from lightd.http.openapi.parameters import PARAMETERS
+from lightd.http.openapi.samples import MEDIA_TYPE
 from lightd.http.openapi.schemas import ref
-from lightd.http.route import Answer, Route, Section, Sections
+from lightd.http.openapi.vocabulary import NAMED, VOLUME
+from lightd.http.route import Answer, Body, Route, Section, Sections
 from lightd.validation.schema import Schema, of_class
-
-MEDIA_TYPE = "Application/vnd.pkglatv1+json"
-PRELUDE = f'call() {{ curl -sS --fail-with-body -H "Authorization: Bearer $token" -H "Accept: {MEDIA_TYPE}" "$@"; }}'
 
 TEXT = f"""The HTTP API of lightd, which runs game servers in Docker on one machine. Panels and scripts use it.
 
@@ -30,10 +33,11 @@ Every route except `ping` and `/docs` requires `Authorization: Bearer lightd_…
 def to_document(sections: Sections) -> dict[str, Any]:
     """Return the document of the routes in ``sections``. It is cached: do not modify it."""
     paths: dict[str, dict[str, Any]] = {}
+    schemas = {**SCHEMAS, **_bodies(sections)}
     for section in sections:
         for route in section.routes:
-            paths.setdefault(route.path, {})[route.method.lower()] = _to_operation(section, route)
-    return {
+            paths.setdefault(route.path, {})[route.method.lower()] = _to_operation(section, route, schemas)
+    document = {
         "openapi": "3.1.0",
         "info": {
             "title": "lightd",
@@ -42,7 +46,7 @@ def to_document(sections: Sections) -> dict[str, Any]:
             "description": TEXT,
             "license": {"name": "MIT", "identifier": "MIT"},
         },
-        "servers": [{"url": "/"}],
+        "servers": [{"url": ".", "description": "The address that this document was fetched from."}],
         "tags": [{"name": section.name, "description": section.text} for section in sections],
         "security": [{"token": [], "vendor": []}],
         "paths": paths,
@@ -61,18 +65,17 @@ def to_document(sections: Sections) -> dict[str, Any]:
                 },
             },
             "parameters": dict(PARAMETERS),
-            "headers": {
-                "X-Request-Id": {
-                    "description": "The id of the request, also in the log.",
-                    "schema": {"type": "string"},
-                },
-            },
+            "headers": dict(HEADERS),
+            "examples": {code: _to_error_example(code) for code in _CODES},
             "responses": {"Refused": _refused()},
-            "schemas": {**SCHEMAS, **_bodies(sections)},
+            "schemas": schemas,
         },
-        "x-shell": PRELUDE,
+        "x-preludes": dict(samples.PRELUDES),
+        "x-address": samples.ADDRESS,
         "x-websocket": WEBSOCKET,
     }
+    found: dict[str, Any] = finished(document, schemas)
+    return found
 
 
 def _bodies(sections: Sections) -> dict[str, Schema]:
@@ -85,7 +88,34 @@ def _bodies(sections: Sections) -> dict[str, Schema]:
     return found
 
 
-def _to_operation(section: Section, route: Route) -> dict[str, Any]:
+_CODES = {**error_codes.CODES, **error_codes.SERVER_CODES}
+
+
+def _to_error_example(code: str) -> dict[str, Any]:
+    each = _CODES[code]
+    value = {"error": each.example or each.means, "code": code}
+    if each.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        value["request_id"] = str(NAMED["request_id"].example)
+    return {"summary": each.means, "value": value}
+
+
+def _to_header(means: str, example: str) -> dict[str, Any]:
+    return {"description": means, "schema": {"type": "string"}, "example": example}
+
+
+_ETAG = '"1a2b3c-3e8-18f0c4e2a"'
+HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-Id": _to_header("The id of the request, also in the log.", "5f1c7d0e9b2a4c36"),
+    "ETag": _to_header("Changes with the contents of the file.", _ETAG),
+    "Last-Modified": _to_header("When the contents last changed.", "Thu, 01 Jan 2026 00:00:00 GMT"),
+    "Content-Disposition": _to_header("The name of the file.", 'attachment; filename="server.jar"'),
+    "Content-Range": _to_header("The range, and the size of the whole file, in bytes.", "bytes 0-99/1000"),
+    "Retry-After": _to_header("When to try again, in seconds.", "10"),
+}
+"""The headers of responses."""
+
+
+def _to_operation(section: Section, route: Route, schemas: dict[str, Schema]) -> dict[str, Any]:
     operation: dict[str, Any] = {"operationId": route.name, "tags": [section.name], "summary": route.summary}
     if route.text:
         operation["description"] = route.text
@@ -97,8 +127,11 @@ def _to_operation(section: Section, route: Route) -> dict[str, Any]:
     if names := (*route.in_path, *route.parameters):
         operation["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in names]
     if route.body is not None:
-        content = {"application/json": {"schema": ref(route.body.cls.__name__)}}
-        operation["requestBody"] = {"required": route.body.required, "content": content}
+        operation["requestBody"] = {
+            "description": schemas[route.body.cls.__name__]["description"],
+            "required": route.body.required,
+            "content": {"application/json": _to_body(route, route.body, schemas)},
+        }
     if route.raw_body:
         schema = {"type": "string", "format": "binary"}
         operation["requestBody"] = {
@@ -106,14 +139,27 @@ def _to_operation(section: Section, route: Route) -> dict[str, Any]:
             "required": False,
             "content": {"application/octet-stream": {"schema": schema}},
         }
-    operation["responses"] = _to_responses(route)
-    operation["x-codeSamples"] = [{"lang": "Shell", "label": "curl", "source": to_sample(route)}]
+    operation["responses"] = _to_responses(route, schemas)
+    operation["x-codeSamples"] = samples.to_samples(route)
     return operation
 
 
-def to_sample(route: Route) -> str:
-    """Return the entry's shell lines."""
-    return f"{route.before}\n{route.curl}" if route.before else route.curl
+def _to_body(route: Route, body: Body, schemas: dict[str, Schema]) -> dict[str, Any]:
+    schema = ref(body.cls.__name__)
+    example = samples.to_body_example(route, {"volume": VOLUME})
+    forms = schemas[body.cls.__name__].get("oneOf", ())
+    if not forms:
+        return {"schema": schema, "example": to_example(schema, schemas) if example is None else example}
+    others = {_to_name(form): {"value": to_example(form, schemas)} for form in forms}
+    return {"schema": schema, "examples": others}
+
+
+def _to_name(form: Schema) -> str:
+    """Return the name of one of several forms: of its schema, or of its constant message."""
+    if "$ref" in form:
+        name: str = form["$ref"].rpartition("/")[2]
+        return name
+    return re.sub(r"\W+", "-", form["properties"]["message"]["const"].lower())
 
 
 _OF_PERMISSION: dict[str, tuple[str, ...]] = {
@@ -135,25 +181,39 @@ def codes_of(route: Route) -> dict[int, list[str]]:
     return dict(sorted(found.items()))
 
 
-def _to_responses(route: Route) -> dict[str, Any]:
+def _to_responses(route: Route, schemas: dict[str, Schema]) -> dict[str, Any]:
     answers = list(route.others)
     if route.answer is not None:
         means = "Created." if route.status == HTTPStatus.CREATED else "Success."
         answers.insert(0, Answer(route.status, means, "application/json", route.answer))
-    responses: dict[str, Any] = {str(answer.status): _to_response(answer) for answer in answers}
+    responses: dict[str, Any] = {str(answer.status): _to_response(answer, schemas) for answer in answers}
     for status, codes in codes_of(route).items():
         responses[str(status)] = _to_error(status, codes)
     responses["default"] = {"$ref": "#/components/responses/Refused"}
     return responses
 
 
-def _to_response(answer: Answer) -> dict[str, Any]:
-    headers: dict[str, Any] = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
-    headers |= {name: {"schema": {"type": "string"}} for name in answer.headers}
-    response: dict[str, Any] = {"description": answer.means, "headers": headers}
+def _to_response(answer: Answer, schemas: dict[str, Schema]) -> dict[str, Any]:
+    response: dict[str, Any] = {"description": answer.means, "headers": _to_headers(*answer.headers)}
     if answer.media is not None:
-        response["content"] = {answer.media: {"schema": answer.schema}}
+        response["content"] = {answer.media: {"schema": answer.schema, **_to_examples(answer, schemas)}}
     return response
+
+
+def _to_headers(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *names)}
+
+
+def _to_examples(answer: Answer, schemas: dict[str, Schema]) -> dict[str, Any]:
+    if "oneOf" in answer.schema:
+        return {
+            "examples": {
+                _to_name(form): {"value": to_example(form, schemas)} for form in answer.schema["oneOf"]
+            }
+        }
+    if answer.schema.get("format") == "binary":
+        return {}
+    return {"example": to_example(answer.schema, schemas)}
 
 
 def _to_error(status: int, codes: list[str]) -> dict[str, Any]:
@@ -162,7 +222,21 @@ def _to_error(status: int, codes: list[str]) -> dict[str, Any]:
         schema = ref("InternalError")
     else:
         schema = {**ref("Error"), "properties": {"code": {"enum": codes}}}
-    return {"description": text, "content": {"application/json": {"schema": schema}}}
+    headers = ("Retry-After",) if status in _LATER else ()
+    return {
+        "description": text,
+        "headers": _to_headers(*headers),
+        "content": _to_error_content(schema, codes),
+    }
+
+
+_LATER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+"""The statuses after which a client can try again."""
+
+
+def _to_error_content(schema: Schema, codes: Iterable[str]) -> dict[str, Any]:
+    found = {code: {"$ref": f"#/components/examples/{code}"} for code in codes}
+    return {"application/json": {"schema": schema, "examples": found}}
 
 
 def _refused() -> dict[str, Any]:
@@ -171,4 +245,8 @@ def _refused() -> dict[str, Any]:
     )
     schema = {**ref("Error"), "properties": {"code": {"enum": list(error_codes.SERVER_CODES)}}}
     text = f"Errors of the server, before a request reaches a route:\n\n{codes}"
-    return {"description": text, "content": {"application/json": {"schema": schema}}}
+    return {
+        "description": text,
+        "headers": _to_headers(),
+        "content": _to_error_content(schema, error_codes.SERVER_CODES),
+    }

@@ -13,6 +13,7 @@ from importlib import resources
 
 import attrs
 
+from lightd.http.openapi import asyncapi
 from lightd.http.openapi.document import to_document
 from lightd.http.route import Sections
 
@@ -34,6 +35,12 @@ def to_body(sections: Sections) -> bytes:
 
 
 @cache
+def to_async_body() -> bytes:
+    """Return the AsyncAPI document as JSON in UTF-8; all responses share it."""
+    return _to_json(asyncapi.to_document()).encode()
+
+
+@cache
 def to_packed(body: bytes) -> bytes:
     """Return ``body``, the document's or the page's, compressed; all responses share it."""
     return gzip.compress(body, 9, mtime=0)
@@ -42,14 +49,18 @@ def to_packed(body: bytes) -> bytes:
 @cache
 def to_text(sections: Sections) -> str:
     """Return the document as JSON."""
-    return json.dumps(to_document(sections), separators=(",", ":"), ensure_ascii=False)
+    return _to_json(to_document(sections))
+
+
+def _to_json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 @cache
 def to_page(sections: Sections) -> Page:
     """Return the page."""
     style, script = _read("page.css"), _read("page.js")
-    parts = {"@STYLE@": style, "@SCRIPT@": script, "@DOCUMENT@": to_embedded(to_text(sections))}
+    parts = {"@STYLE@": style, "@SCRIPT@": script, "@DOCUMENT@": to_embedded(to_document(sections))}
     html = _read("page.html")
     for place, text in parts.items():
         html = html.replace(place, text)
@@ -60,9 +71,26 @@ def to_page(sections: Sections) -> Page:
     return Page(html, policy, html.encode())
 
 
-def to_embedded(text: str) -> str:
-    """Return JSON that is safe inside a script element."""
+def to_embedded(value: object) -> str:
+    """Return ``value`` as JSON for the script: safe inside its element, with exact integers."""
+    text = _to_json(_exact(value))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+LARGEST_EXACT = 2**53 - 1
+"""JavaScript rounds larger integers (Number.MAX_SAFE_INTEGER): the script gets them as strings."""
+
+
+def _exact(value: object) -> object:
+    match value:
+        case dict():
+            return {name: _exact(each) for name, each in value.items()}
+        case list():
+            return [_exact(each) for each in value]
+        case int() if abs(value) > LARGEST_EXACT:
+            return str(value)
+        case _:
+            return value
 
 
 def _read(name: str) -> str:

@@ -4,77 +4,120 @@ from types import MappingProxyType
 
 from lightd.api import bodies
 from lightd.files.paths import LONGEST_PATH
-from lightd.http.openapi.schemas import PROTOCOL, TEXT, WHOLE, described
-from lightd.validation.schema import Schema, to_schema
+from lightd.http.openapi.schemas import PROTOCOL, TEXT, described
+from lightd.http.openapi.vocabulary import OPERATION, VOLUME
+from lightd.validation.schema import UNIT, Schema, to_schema
 
 
-def _whole(low: int, high: int, default: int | None = None) -> Schema:
-    schema: Schema = {"type": "integer", "minimum": low, "maximum": high}
+def _whole(unit: str, low: int, high: int, default: int | None = None) -> Schema:
+    schema: Schema = {"type": "integer", "minimum": low, "maximum": high, UNIT: unit}
     return schema if default is None else {**schema, "default": default}
 
 
-def _in_path(name: str, schema: Schema, means: str) -> Schema:
-    return {"name": name, "in": "path", "required": True, "description": means, "schema": schema}
+def _parameter(
+    place: str, name: str, schema: Schema, means: str, example: object, *, required: bool
+) -> Schema:
+    found = {"name": name, "in": place, "required": required, "description": means}
+    return {**found, "schema": schema, "example": example}
 
 
-def _in_query(name: str, schema: Schema, means: str, *, required: bool = False) -> Schema:
-    return {"name": name, "in": "query", "required": required, "description": means, "schema": schema}
+def _in_path(name: str, schema: Schema, means: str, example: object) -> Schema:
+    return _parameter("path", name, schema, means, example, required=True)
 
 
-def _in_header(name: str, means: str) -> Schema:
-    return {"name": name, "in": "header", "required": False, "description": means, "schema": TEXT}
+def _in_query(name: str, schema: Schema, means: str, example: object, *, required: bool = False) -> Schema:
+    return _parameter("query", name, schema, means, example, required=required)
+
+
+def _in_header(name: str, means: str, example: str) -> Schema:
+    return _parameter("header", name, TEXT, means, example, required=False)
 
 
 _PATH: Schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_PATH}
 _UPLOAD: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
+_LARGEST = 2**62
 
 PARAMETERS = MappingProxyType(
     {
-        "internal_id": _in_path("internal_id", to_schema(bodies.InternalId), "the container"),
-        "volume_id": _in_path("volume_id", {**to_schema(bodies.VolumeId), "format": "uuid"}, "the volume"),
-        "operation_id": _in_path(
-            "operation_id", {"type": "string", "pattern": "^[a-z]{1,20}-[0-9a-f]{32}$"}, "the operation"
+        "internal_id": _in_path("internal_id", to_schema(bodies.InternalId), "the container", "server-001"),
+        "volume_id": _in_path(
+            "volume_id", {**to_schema(bodies.VolumeId), "format": "uuid"}, "the volume", VOLUME
         ),
-        "token_id": _in_path("token_id", {"type": "string", "pattern": "^[0-9a-f]+$"}, "the token"),
-        "ip": _in_path("ip", to_schema(bodies.Ip), "the address"),
-        "port": _in_path("port", to_schema(bodies.PortNumber), "the port"),
+        "operation_id": _in_path(
+            "operation_id",
+            {"type": "string", "pattern": "^[a-z]{1,20}-[0-9a-f]{32}$"},
+            "the operation",
+            OPERATION,
+        ),
+        "token_id": _in_path(
+            "token_id", {"type": "string", "pattern": "^[0-9a-f]+$"}, "the token", "9f86d081884c7d65"
+        ),
+        "ip": _in_path("ip", to_schema(bodies.Ip), "the address", "127.0.0.1"),
+        "port": _in_path("port", to_schema(bodies.PortNumber), "the port", 25565),
         "wait": _in_query(
             "wait",
-            {"type": "number", "minimum": 0, "maximum": 300},
+            {"type": "number", "minimum": 0, "maximum": 300, UNIT: "seconds"},
             "wait until the action has finished, for at most this many seconds",
+            60,
         ),
-        "since": _in_query("since", _whole(0, 2**62, 0), "only entries after this `seq`"),
-        "limit": _in_query("limit", _whole(1, 1000, 100), "the maximum number of results"),
-        "lines": _in_query("lines", _whole(1, 10_000, 100), "the maximum number of results"),
+        "since": _in_query("since", _whole("number", 0, _LARGEST, 0), "only entries after this `seq`", 4711),
+        "limit": _in_query("limit", _whole("entries", 1, 1000, 100), "the maximum number of results", 100),
+        "lines": _in_query("lines", _whole("lines", 1, 10_000, 100), "the maximum number of results", 100),
         "folder": _in_query(
-            "path", {"type": "string", "maxLength": LONGEST_PATH}, "the folder (default: the volume itself)"
+            "path",
+            {"type": "string", "maxLength": LONGEST_PATH},
+            "the folder (default: the volume itself)",
+            "config",
         ),
-        "page": _in_query("limit", _whole(1, 10_000, 1000), "the maximum number of results"),
-        "cursor": _in_query("cursor", {"type": "string"}, "`next` of the previous page"),
-        "path": _in_query("path", _PATH, "the file, relative to the volume", required=True),
-        "upload": _in_query("upload", _UPLOAD, "a name for the upload, chosen by the client"),
-        "upload_named": _in_query("upload", _UPLOAD, "the upload's name", required=True),
-        "offset": _in_query("offset", _whole(0, 2**62, 0), "the position of this part in the file"),
-        "length": _in_query("length", _whole(0, 10**18 - 1), "the size of the whole file in bytes"),
+        "page": _in_query("limit", _whole("entries", 1, 10_000, 1000), "the maximum number of results", 100),
+        "cursor": _in_query("cursor", {"type": "string"}, "`next` of the previous page", "ZnNlcnZlci5qYXI"),
+        "path": _in_query(
+            "path", _PATH, "the file, relative to the volume", "config/server.properties", required=True
+        ),
+        "upload": _in_query("upload", _UPLOAD, "a name for the upload, chosen by the client", "b1"),
+        "upload_named": _in_query("upload", _UPLOAD, "the upload's name", "b1", required=True),
+        "offset": _in_query(
+            "offset", _whole("bytes", 0, _LARGEST, 0), "the position of this part in the file", 400
+        ),
+        "length": _in_query("length", _whole("bytes", 0, 10**18 - 1), "the size of the whole file", 1000),
         "protocol": _in_query(
-            "protocol", PROTOCOL, "default: that of the only entry with this address and port, otherwise tcp"
+            "protocol",
+            PROTOCOL,
+            "default: that of the only entry with this address and port, otherwise tcp",
+            "tcp",
         ),
         "protocol_free": _in_query(
-            "protocol", described(PROTOCOL, "default: tcp"), "the protocol of the port"
+            "protocol", {**PROTOCOL, "default": "tcp"}, "the protocol of the port", "udp"
         ),
-        "range": _in_header("Range", "one range of bytes, for example `bytes=0-99` or `bytes=-500`"),
-        "if_match": _in_header("If-Match", "412 if the file has another ETag"),
+        "range": _in_header(
+            "Range", "one range of bytes: `bytes=0-99`, or `bytes=-500` for the end", "bytes=0-99"
+        ),
+        "if_match": _in_header("If-Match", "412 if the file has another ETag", '"1a2b3c-3e8-18f0c4e2a"'),
         "if_none_match": _in_header(
-            "If-None-Match", "`*`: only if the file does not exist; an ETag: 304 for a download"
+            "If-None-Match", "`*`: only if the file does not exist; an ETag: 304 for a download", "*"
         ),
     }
 )
 
 SOCKET_PARAMETERS: MappingProxyType[str, Schema] = MappingProxyType(
     {
-        "token": described(TEXT, "the token; or in `Authorization`, or as the sub-protocol `lightd.<token>`"),
-        "since": described(WHOLE, "first send the events after this `seq`"),
-        "since_line": described(WHOLE, "first send the lines after this one; only for a single container"),
+        "token": described(
+            TEXT,
+            "the token; it can be in `Authorization` instead, or be the sub-protocol `lightd.<token>`",
+            example="lightd_Zk3v0Wq8uJ1rT5xYbN7cP2sD4fG6hK9mA_eQ-iLoUyR",
+        ),
+        "since": described(
+            _whole("number", 0, 10**18 - 1),
+            "first send the events after this `seq`",
+            unit="number",
+            example=4711,
+        ),
+        "since_line": described(
+            _whole("number", 0, 10**18 - 1),
+            "first send the lines after this one; only for a single container",
+            unit="number",
+            example=1040,
+        ),
     }
 )
 """The parameters in the query of a WebSocket."""

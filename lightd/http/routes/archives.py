@@ -19,7 +19,7 @@ from lightd.files.quota.allowance import Allowance
 from lightd.files.shares import Turn
 from lightd.http import queries
 from lightd.http.error_codes import FILES, JSON, VOLUME
-from lightd.http.openapi.answers import FILE_OPERATION
+from lightd.http.openapi.answers import FILE_OPERATION, SUCCEEDED
 from lightd.http.openapi.schemas import TEXT, WHOLE, described, many, message, record, ref
 from lightd.http.route import Body, Route
 from lightd.http.routes.volumes import find
@@ -139,7 +139,14 @@ def _find_job(system: System, volume_id: str, operation_id: str) -> Job:
 
 
 def _to_pending_schema(text: str) -> Schema:
-    return record({"message": message(text), "operation_id": TEXT, "status": message("pending")})
+    return record(
+        {
+            "message": message(text),
+            "operation_id": FILE_OPERATION["operation_id"],
+            "status": message("pending"),
+        },
+        means="With `wait`, if the work was not done by then.",
+    )
 
 
 _OF_ONE = (*VOLUME, "operation_not_found")
@@ -165,9 +172,11 @@ ROUTES = (
                 record(
                     {
                         "message": message("Compression successful"),
-                        "archive_path": TEXT,
-                        "size": described(WHOLE, "bytes"),
-                        "operation_id": TEXT,
+                        "archive_path": described(
+                            TEXT, "the path of the archive, relative to the volume", example="backup.tar.gz"
+                        ),
+                        "size": described(WHOLE, "the size of the archive", unit="bytes", example=1048576),
+                        "operation_id": FILE_OPERATION["operation_id"],
                     }
                 ),
                 _to_pending_schema("Compression started"),
@@ -195,9 +204,13 @@ ROUTES = (
                 record(
                     {
                         "message": message("Decompression successful"),
-                        "destination": TEXT,
-                        "left_out": WHOLE,
-                        "operation_id": TEXT,
+                        "destination": described(
+                            TEXT, "the folder, relative to the volume", example="restored"
+                        ),
+                        "left_out": described(
+                            WHOLE, "how many entries were skipped", unit="entries", example=0
+                        ),
+                        "operation_id": FILE_OPERATION["operation_id"],
                     }
                 ),
                 _to_pending_schema("Decompression started"),
@@ -214,7 +227,9 @@ ROUTES = (
         name="list_file_operations",
         summary="List archive operations",
         curl="call $url/volumes/$volume/operations",
-        answer=record({"operations": many(ref("FileOperation"))}),
+        answer=record(
+            {"operations": described(many(ref("FileOperation")), "the operations, the oldest first")}
+        ),
         errors=VOLUME,
     ),
     Route(
@@ -241,7 +256,7 @@ ROUTES = (
         summary="Cancel an archive operation",
         text="The response is sent when it has ended. A finished operation is not changed.",
         curl="call -X DELETE $url/volumes/$volume/operations/$packing",
-        answer=record({"message": message("Operation ended"), **FILE_OPERATION}),
+        answer=record({"message": message("Operation ended"), **FILE_OPERATION}, example=SUCCEEDED),
         errors=(*_OF_ONE, *JSON),
     ),
 )

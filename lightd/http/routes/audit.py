@@ -9,6 +9,7 @@ from lightd.access import scopes
 from lightd.audit.entry import Entry
 from lightd.http import queries
 from lightd.http.openapi.schemas import MOMENT, TEXT, WHOLE, described, many, record
+from lightd.http.openapi.vocabulary import NAMED
 from lightd.http.route import Route
 from lightd.http.wire import to_json
 from lightd.system import System
@@ -50,24 +51,53 @@ ROUTES = (
         parameters=("since", "limit"),
         answer=record(
             {
-                "entries": many(
-                    record(
-                        {
-                            "seq": described(WHOLE, "a value for `since`"),
-                            "at": MOMENT,
-                            "token_id": described(TEXT, "`master`, or the id of a minted token"),
-                            "address": nullable(TEXT),
-                            "request_id": TEXT,
-                            "method": TEXT,
-                            "route": TEXT,
-                            "subject": nullable(TEXT),
-                            "operation_id": nullable(TEXT),
-                            "status": nullable(described(WHOLE, "null if there was no response")),
-                            "code": nullable(TEXT),
-                        }
-                    )
+                "entries": described(
+                    many(
+                        record(
+                            {
+                                "seq": described(
+                                    WHOLE,
+                                    "the number of the entry; a value for `since`",
+                                    unit="number",
+                                    example=120,
+                                ),
+                                "at": MOMENT,
+                                "token_id": described(
+                                    TEXT, "`master`, or the id of a minted token", example="9f86d081884c7d65"
+                                ),
+                                "address": nullable(
+                                    described(TEXT, "the IP address of the client", example="192.0.2.7")
+                                ),
+                                "request_id": TEXT,
+                                "method": described(
+                                    TEXT, "the method; for a frame `WS` and its event", example="POST"
+                                ),
+                                "route": described(
+                                    TEXT,
+                                    "the path as in this document",
+                                    example="/containers/{internal_id}/start",
+                                ),
+                                "subject": nullable(
+                                    described(
+                                        TEXT, "what the call was about, if anything", example="server-001"
+                                    )
+                                ),
+                                "operation_id": nullable(described(TEXT, NAMED["operation_id"].description)),
+                                "status": nullable(
+                                    described(
+                                        WHOLE,
+                                        "the HTTP status of the response; null if there was none",
+                                        unit="number",
+                                        example=200,
+                                    )
+                                ),
+                                "code": nullable(described(TEXT, "the code of the error, if it was one")),
+                            }
+                        )
+                    ),
+                    "the calls, the oldest first",
                 ),
-                "next": WHOLE,
+                "next": described(WHOLE, NAMED["next"].description, unit="number", example=120),
             }
         ),
     ),

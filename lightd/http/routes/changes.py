@@ -177,7 +177,8 @@ ROUTES = (
                 "message": message("Container updated"),
                 "applied": many(_EDITABLE),
                 "at_next_start": many(_EDITABLE),
-            }
+            },
+            example={"applied": ["limits"], "at_next_start": ["environment"]},
         ),
         errors=(*CHANGES, *JSON, "limits_refused", "writable_root_not_allowed"),
     ),

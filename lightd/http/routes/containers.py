@@ -287,7 +287,7 @@ ROUTES = (
         name="list_containers",
         summary="List all containers",
         curl="call $url/containers",
-        answer=record({"containers": many(ref("ContainerRow"))}),
+        answer=record({"containers": described(many(ref("ContainerRow")), "the containers")}),
     ),
     Route(
         method="GET",
@@ -325,7 +325,9 @@ ROUTES = (
         summary="List the events of a container",
         curl='call "$url/containers/server-001/events?since=0&limit=100"',
         parameters=("since", "limit"),
-        answer=record({"events": many(ref("Event")), "next": described(WHOLE, "the next value for `since`")}),
+        answer=record(
+            {"events": described(many(ref("Event")), "the events, the oldest first"), "next": WHOLE}
+        ),
         errors=CONTAINER,
     ),
     Route(

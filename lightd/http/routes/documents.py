@@ -1,4 +1,4 @@
-"""The routes of the OpenAPI document: as JSON for programs, and as an HTML page for people.
+"""The routes of the OpenAPI and AsyncAPI documents: as JSON for programs, and as an HTML page for people.
 
 Each is made and compressed once. All responses share that memory. The page is open to everybody, as a browser
 can't send the headers that the other routes need.
@@ -10,8 +10,8 @@ import trio
 from quart import Response, request
 
 from lightd.access import scopes
-from lightd.http.openapi.page import to_body, to_packed, to_page
-from lightd.http.openapi.schemas import TEXT
+from lightd.http.openapi.page import to_async_body, to_body, to_packed, to_page
+from lightd.http.openapi.schemas import TEXT, described
 from lightd.http.route import Answer, Route, Sections
 from lightd.system import System
 
@@ -46,6 +46,10 @@ def to_routes(get_sections: Callable[[], Sections]) -> tuple[Route, ...]:
         body = await trio.to_thread.run_sync(to_body, get_sections())
         return await _to_response(body, "application/json")
 
+    async def frames(_: System) -> Response:
+        body = await trio.to_thread.run_sync(to_async_body)
+        return await _to_response(body, "application/json")
+
     async def page(_: System) -> Response:
         found = await trio.to_thread.run_sync(to_page, get_sections())
         response = await _to_response(found.body, "text/html; charset=utf-8")
@@ -63,8 +67,28 @@ def to_routes(get_sections: Callable[[], Sections]) -> tuple[Route, ...]:
             handler=document,
             name="show_document",
             summary="This document as JSON",
+            text="Its server address is relative: it is the address that the document was fetched from.",
             curl="call $url/openapi.json",
-            answer={"type": "object", "description": "OpenAPI 3.1"},
+            answer={
+                "type": "object",
+                "description": "The OpenAPI 3.1 document.",
+                "examples": [{"openapi": "3.1.0", "info": {"title": "lightd"}}],
+            },
+        ),
+        Route(
+            method="GET",
+            path="/asyncapi.json",
+            permission=scopes.TOKEN,
+            subject=scopes.Visible,
+            handler=frames,
+            name="show_frames",
+            summary="The frames of the WebSockets as an AsyncAPI document",
+            curl="call $url/asyncapi.json",
+            answer={
+                "type": "object",
+                "description": "The AsyncAPI 3 document.",
+                "examples": [{"asyncapi": "3.0.0", "info": {"title": "lightd"}}],
+            },
         ),
         Route(
             method="GET",
@@ -76,6 +100,8 @@ def to_routes(get_sections: Callable[[], Sections]) -> tuple[Route, ...]:
             summary="This document as an HTML page",
             text="A single page that loads no other resources.",
             curl="curl -sS $url/docs",
-            others=(Answer(200, "The page.", "text/html", TEXT),),
+            others=(
+                Answer(200, "The page.", "text/html", described(TEXT, "HTML", example="<!doctype html>…")),
+            ),
         ),
     )

@@ -167,7 +167,16 @@ ROUTES = (
         curl='call "$url/volumes/$volume/files?path=conf&limit=100"',
         parameters=("folder", "page", "cursor"),
         answer=record(
-            {"files": many(ref("File")), "next": nullable(described(TEXT, "the cursor of the next page"))}
+            {
+                "files": many(ref("File")),
+                "next": nullable(
+                    described(
+                        TEXT,
+                        "the value for `cursor` that continues; null: this was the last page",
+                        example="ZnNlcnZlci5qYXI",
+                    )
+                ),
+            }
         ),
         errors=(*FILES, "invalid_cursor"),
     ),

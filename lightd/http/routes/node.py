@@ -3,7 +3,7 @@
 from quart import Response
 
 from lightd.access import scopes
-from lightd.http.openapi.schemas import TEXT, message, record
+from lightd.http.openapi.schemas import TEXT, described, message, record
 from lightd.http.route import Route
 from lightd.http.wire import to_json
 from lightd.system import System
@@ -23,6 +23,12 @@ ROUTES = (
         name="ping",
         summary="Check that the daemon is running",
         curl="curl -sS $url/api/v1/public/ping",
-        answer=record({"status": message("ok"), "message": message("Lightd is running"), "version": TEXT}),
+        answer=record(
+            {
+                "status": described(message("ok"), "always `ok`"),
+                "message": described(message("Lightd is running"), "the same for people"),
+                "version": TEXT,
+            }
+        ),
     ),
 )

@@ -18,11 +18,12 @@ from lightd.audit.trail import about
 from lightd.http import queries
 from lightd.http.error_codes import JSON, RECORDS
 from lightd.http.identity import of_request
-from lightd.http.openapi.schemas import FLAG, PROTOCOL, TEXT, WHOLE, described, many, message, record, ref
+from lightd.http.openapi.answers import PORT
+from lightd.http.openapi.schemas import FLAG, TEXT, WHOLE, described, many, message, record, ref
 from lightd.http.route import Body, Route, to_port
 from lightd.http.wire import LISTS, read_body, refuse_body, to_json, to_list
 from lightd.system import System
-from lightd.validation.schema import Schema, of_class, to_schema
+from lightd.validation.schema import Schema
 
 
 async def ask(system: System, message: Message) -> None:
@@ -126,18 +127,9 @@ def _to_row(key: Key, entry: Entry) -> dict[str, Any]:
     return {**_to_name(key), "in_use": entry.in_use, "used_by": entry.held_by}
 
 
-_NAME: dict[str, Schema] = {"ip": TEXT, "port": WHOLE, "protocol": PROTOCOL}
-_NUMBER = to_schema(bodies.PortNumber)
-
 _BULK: Schema = {
     "description": "A range or a list of ports.",
-    "oneOf": [
-        record(
-            {"ip": to_schema(bodies.Ip), "from": _NUMBER, "to": described(_NUMBER, "not less than `from`")},
-            {"protocol": {**PROTOCOL, "default": "tcp"}},
-        ),
-        record({"ports": described(many(of_class(bodies.PortBody)), "without duplicates")}),
-    ],
+    "oneOf": [ref("PortRange"), ref("PortList")],
 }
 
 ROUTES = (
@@ -151,7 +143,7 @@ ROUTES = (
         summary="Add a port",
         curl="""call $url/network/ports -d '{"ip":"127.0.0.1","port":25565,"protocol":"tcp"}'""",
         body=Body(bodies.PortBody),
-        answer=record({"message": message("Port added to pool"), **_NAME}),
+        answer=record({"message": message("Port added to pool"), **PORT}),
         errors=(*JSON, *RECORDS, "port_exists"),
     ),
     Route(
@@ -164,7 +156,12 @@ ROUTES = (
         summary="Add several ports, all or none",
         curl="""call $url/network/ports/bulk -d '{"ip":"127.0.0.1","from":25570,"to":25579,"protocol":"udp"}'""",
         body=Body(bodies.PortRangeBody, schema=_BULK),
-        answer=record({"added": many(ref("PortName")), "count": WHOLE}),
+        answer=record(
+            {
+                "added": described(many(ref("PortName")), "the ports that were added"),
+                "count": described(WHOLE, "how many they are", unit="ports", example=1),
+            }
+        ),
         errors=(*JSON, *RECORDS, "port_exists"),
     ),
     Route(
@@ -216,7 +213,7 @@ ROUTES = (
         curl="""call -X PUT $url/network/ports/127.0.0.1/25565/use -d '{"in_use":true}'""",
         parameters=("protocol",),
         body=Body(bodies.PortUseBody),
-        answer=record({"message": message("Port usage updated"), **_NAME, "in_use": FLAG}),
+        answer=record({"message": message("Port usage updated"), **PORT, "in_use": FLAG}),
         errors=(*JSON, *RECORDS, "port_not_found", "port_in_use"),
     ),
     Route(
@@ -245,7 +242,13 @@ ROUTES = (
         curl="call $url/network/ports/bulk-delete "
         """-d '{"ports":[{"ip":"127.0.0.1","port":25570},{"ip":"127.0.0.1","port":25571}]}'""",
         body=Body(bodies.PortListBody),
-        answer=record({"message": TEXT, "deleted_count": WHOLE, "skipped": many(ref("PortName"))}),
+        answer=record(
+            {
+                "message": described(TEXT, "what was done, for people", example="Deleted 2 ports from pool"),
+                "deleted_count": described(WHOLE, "how many were removed", unit="ports", example=2),
+                "skipped": many(ref("PortName")),
+            }
+        ),
         errors=(*JSON, *RECORDS),
     ),
 )

@@ -9,6 +9,7 @@ from lightd.access import scopes
 from lightd.api.errors import bad_request
 from lightd.config.sections import ConfigurationError
 from lightd.http.openapi.schemas import FLAG, MOMENT, TEXT, WHOLE, described, many, message, record, ref
+from lightd.http.openapi.vocabulary import AT
 from lightd.http.route import Route
 from lightd.http.wire import refuse_body, to_json
 from lightd.system import System
@@ -61,21 +62,44 @@ def to_status(system: System) -> dict[str, Any]:
 _STATUS = record(
     {
         "enabled": FLAG,
-        "healthy": FLAG,
-        "last_ok": nullable(MOMENT),
-        "last_error": nullable(TEXT),
-        "backlog": described(WHOLE, "pending updates"),
-        "oldest_pending_at": nullable(MOMENT),
-        "cursor": nullable(described(WHOLE, "the position in the journal up to which updates were sent")),
-        "refused": described(WHOLE, "updates that the panel rejected with a 4xx"),
+        "healthy": described(FLAG, "whether the last call to the panel succeeded", example=True),
+        "last_ok": nullable(described(MOMENT, "when a call last succeeded; null: never", example=AT)),
+        "last_error": nullable(
+            described(TEXT, "why a call last failed; null: none has", example="the panel does not answer")
+        ),
+        "backlog": described(WHOLE, "the pending updates", unit="updates", example=0),
+        "oldest_pending_at": nullable(
+            described(
+                MOMENT, "when the oldest pending update was recorded; null: none is pending", example=AT
+            )
+        ),
+        "cursor": nullable(
+            described(
+                WHOLE,
+                "the position in the journal up to which updates were sent",
+                unit="number",
+                example=4711,
+            )
+        ),
+        "refused": described(WHOLE, "updates that the panel rejected with a 4xx", unit="updates", example=0),
         "config": record(
             {
-                "pulled_at": nullable(MOMENT),
-                "pushed_at": nullable(MOMENT),
-                "conflicts": many(record({"internal_id": nullable(TEXT), "reason": TEXT})),
-            }
+                "pulled_at": nullable(
+                    described(MOMENT, "when the panel's configuration was last read; null: never", example=AT)
+                ),
+                "pushed_at": nullable(
+                    described(MOMENT, "when the node's was last sent; null: never", example=AT)
+                ),
+                "conflicts": described(
+                    many(record({"internal_id": nullable(TEXT), "reason": TEXT})),
+                    "what could not be taken from the panel's configuration",
+                    example=[],
+                ),
+            },
+            means="the exchange of containers with the panel (`remote.sync_config`)",
         ),
-    }
+    },
+    example={"last_error": None, "oldest_pending_at": None},
 )
 
 ROUTES = (
@@ -105,8 +129,10 @@ ROUTES = (
         answer=record(
             {
                 "message": message("Configuration reloaded successfully"),
-                "applied": many(TEXT),
-                "restart_required": many(TEXT),
+                "applied": described(many(TEXT), "the keys that apply now", example=["remote.enabled"]),
+                "restart_required": described(
+                    many(TEXT), "the keys that apply after a restart", example=["server.port"]
+                ),
             }
         ),
         errors=("malformed_json", "invalid_configuration"),

@@ -131,11 +131,17 @@ def to_rfc3339(at: float) -> str:
     return datetime.fromtimestamp(int(at), UTC).isoformat().removesuffix("+00:00") + "Z"
 
 
-_UNTIL: Schema = {"type": "string", "format": "date-time", "description": "RFC 3339 in UTC, with a `Z`"}
+_UNTIL: Schema = {
+    "type": "string",
+    "format": "date-time",
+    "description": "when it expires, in the format of RFC 3339, in UTC with a `Z`",
+    "examples": ["2026-01-01T01:00:00Z"],
+}
 _TTL_SCHEMA: Schema = {
     "type": "string",
     "pattern": "^[1-9][0-9]{0,6}[smhd]$",
-    "description": "a whole number with a unit (s, m, h or d), between 1s and 30d",
+    "description": "how long it is valid: a whole number with a unit (s, m, h or d), between 1s and 30d",
+    "examples": ["1h"],
 }
 _CONTAINERS: Schema = {**many(to_schema(bodies.InternalId)), "maxItems": 256}
 _PERMISSIONS = many(words(*PERMISSIONS))
@@ -159,14 +165,24 @@ ROUTES = (
                 {"ttl": _TTL_SCHEMA},
                 {
                     "remove_on_use": {**FLAG, "default": False},
-                    "containers": described(_CONTAINERS, "other containers are a 404 for it"),
-                    "permissions": described(_PERMISSIONS, "other permissions are denied"),
+                    "containers": described(
+                        _CONTAINERS, "the containers that it can see; others are a 404 for it"
+                    ),
+                    "permissions": described(_PERMISSIONS, "what it may do; other permissions are denied"),
                 },
                 "The permissions and the lifetime of a new token.",
             ),
         ),
         answer=record(
-            {"token": described(TEXT, "shown only in this response"), "expires_at": _UNTIL, "id": TEXT}
+            {
+                "token": described(
+                    TEXT,
+                    "the token; shown only in this response",
+                    example="lightd_Zk3v0Wq8uJ1rT5xYbN7cP2sD4fG6hK9mA_eQ-iLoUyR",
+                ),
+                "expires_at": _UNTIL,
+                "id": TEXT,
+            }
         ),
         errors=(*JSON, *RECORDS, "too_many_tokens"),
     ),
@@ -181,19 +197,24 @@ ROUTES = (
         curl="call $url/auth/tokens",
         answer=record(
             {
-                "tokens": many(
-                    record(
-                        {
-                            "id": TEXT,
-                            "created_at": MOMENT,
-                            "expires_at": _UNTIL,
-                            "remove_on_use": FLAG,
-                            "spent": FLAG,
-                            "containers": nullable(many(TEXT)),
-                            "permissions": nullable(many(TEXT)),
-                            "sockets": described(WHOLE, "number of open WebSockets"),
-                        }
-                    )
+                "tokens": described(
+                    many(
+                        record(
+                            {
+                                "id": TEXT,
+                                "created_at": MOMENT,
+                                "expires_at": _UNTIL,
+                                "remove_on_use": FLAG,
+                                "spent": described(FLAG, "whether its only use is over", example=False),
+                                "containers": nullable(many(TEXT)),
+                                "permissions": nullable(many(TEXT)),
+                                "sockets": described(
+                                    WHOLE, "its open WebSockets", unit="WebSockets", example=1
+                                ),
+                            }
+                        )
+                    ),
+                    "the tokens",
                 )
             }
         ),

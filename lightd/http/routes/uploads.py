@@ -189,7 +189,7 @@ def _to_tags(etags: ETags, header: str) -> frozenset[str] | None:
     return frozenset({ANY} if etags.star_tag else {f'"{tag}"' for tag in etags.as_set(include_weak=weak)})
 
 
-_ETAG = described(TEXT, "changes with the contents")
+_ETAG = described(TEXT, "changes with the contents", example='"1a2b3c-3e8-18f0c4e2a"')
 
 _STORED: Schema = {
     "oneOf": [

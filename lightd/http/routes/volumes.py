@@ -18,7 +18,7 @@ from lightd.audit.trail import about
 from lightd.http import queries
 from lightd.http.error_codes import JSON, RECORDS, VOLUME
 from lightd.http.identity import of_request
-from lightd.http.openapi.schemas import many, message, record, ref
+from lightd.http.openapi.schemas import described, many, message, record, ref
 from lightd.http.route import Body, Route
 from lightd.http.routes.containers import to_inventory
 from lightd.http.volume_users import hand_over, to_users
@@ -133,7 +133,7 @@ ROUTES = (
         name="list_volumes",
         summary="List all volumes",
         curl="call $url/volumes",
-        answer=record({"volumes": many(ref("Volume"))}),
+        answer=record({"volumes": described(many(ref("Volume")), "the volumes")}),
     ),
     Route(
         method="GET",
