@@ -15,7 +15,7 @@ import attrs
 import trio
 
 from lightd.files.errors import Busy, FileRefused
-from lightd.files.shares import FAVOURED
+from lightd.files.shares import PRIVILEGED
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Job:
     operation_id: str
     kind: str
     volume_id: str
-    favoured: bool
+    privileged: bool
     started_at: float
     status: Status = "pending"
     bytes: int = 0
@@ -90,11 +90,13 @@ class Jobs:
 
     def start(self, operation_id: str, kind: str, volume_id: str, work: Work) -> Job:
         """Start ``work``; its result is the answer. Raises ``Busy`` if too many jobs wait for the volume."""
-        favoured = FAVOURED.get()
-        pending = [job for job in self.of(volume_id) if job.status == "pending" and job.favoured == favoured]
+        privileged = PRIVILEGED.get()
+        pending = [
+            job for job in self.of(volume_id) if job.status == "pending" and job.privileged == privileged
+        ]
         if len(pending) >= UNDER_WAY + WAITING:
             raise Busy(f"This volume has too many archives: {UNDER_WAY} at once, and {WAITING} more wait")
-        job = Job(operation_id, kind, volume_id, favoured, self._clock())
+        job = Job(operation_id, kind, volume_id, privileged, self._clock())
         self._jobs[operation_id] = job
         self._nursery.start_soon(self._run, job, work)
         return job

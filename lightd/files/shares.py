@@ -21,16 +21,16 @@ import trio
 
 from lightd.files import errors
 
-FAVOURED: Final = ContextVar("favoured", default=False)
+PRIVILEGED: Final = ContextVar("privileged", default=False)
 """Whether the current request has the master token."""
 
 
 @attrs.frozen
-class Row:
+class Queue:
     """One queue: the work for one volume, with or without the master token."""
 
     volume_id: str
-    favoured: bool
+    privileged: bool
 
 
 @attrs.define(eq=False)
@@ -48,84 +48,84 @@ class Share:
     reserved: int = 0
     whole: bool = False
     held: int = attrs.field(default=0, init=False)
-    _held: Counter[Row] = attrs.field(factory=Counter)
-    _rows: OrderedDict[Row, "deque[Turn]"] = attrs.field(factory=OrderedDict)
+    _held: Counter[Queue] = attrs.field(factory=Counter)
+    _queues: OrderedDict[Queue, "deque[Turn]"] = attrs.field(factory=OrderedDict)
 
-    def join(self, volume_id: str, *, favoured: bool | None = None, begun: bool = False) -> "Turn":
+    def join(self, volume_id: str, *, privileged: bool | None = None, begun: bool = False) -> "Turn":
         """A turn, available at once or waited for. Raises ``Busy`` if too many wait, unless ``begun``.
 
-        ``favoured`` is that of the current request by default.
+        ``privileged`` is that of the current request by default.
         """
-        turn = Turn(self, Row(volume_id, FAVOURED.get() if favoured is None else favoured))
+        turn = Turn(self, Queue(volume_id, PRIVILEGED.get() if privileged is None else privileged))
         self.enqueue(turn)
-        if not (begun or turn.given) and len(self._rows[turn.row]) > self.waiting:
+        if not (begun or turn.given) and len(self._queues[turn.queue]) > self.waiting:
             turn.leave()
             bounds = f"{self.each} at once, and {self.waiting} more wait"
             raise errors.Busy(f"This volume has too many {self.what}: {bounds}")
         return turn
 
     def enqueue(self, turn: "Turn") -> None:
-        self._rows.setdefault(turn.row, deque()).append(turn)
+        self._queues.setdefault(turn.queue, deque()).append(turn)
         self._handle()
 
     def withdraw(self, turn: "Turn") -> None:
         """Stop waiting for the turn."""
-        row = self._rows[turn.row]
-        row.remove(turn)
-        if not row:
-            del self._rows[turn.row]
+        queue = self._queues[turn.queue]
+        queue.remove(turn)
+        if not queue:
+            del self._queues[turn.queue]
 
     def give_back(self, turn: "Turn") -> None:
-        self._drop(turn.row)
+        self._drop(turn.queue)
         self._handle()
 
     def pass_on(self, turn: "Turn") -> None:
         """Give the turn to waiting work, and wait for it again behind all other queues."""
-        self._drop(turn.row)
-        turns = self._rows.setdefault(turn.row, deque())
+        self._drop(turn.queue)
+        turns = self._queues.setdefault(turn.queue, deque())
         (turns.appendleft if self.whole else turns.append)(turn)
-        self._rows.move_to_end(turn.row)
+        self._queues.move_to_end(turn.queue)
         self._handle()
 
     def is_wanted(self, turn: "Turn") -> bool:
         """Whether other work waits that would get the turn."""
-        self._held[turn.row] -= 1
+        self._held[turn.queue] -= 1
         self.held -= 1
         try:
-            return any(self._may(row) for row in self._rows if not self.whole or row != turn.row)
+            return any(self._may(queue) for queue in self._queues if not self.whole or queue != turn.queue)
         finally:
-            self._held[turn.row] += 1
+            self._held[turn.queue] += 1
             self.held += 1
 
-    def _drop(self, row: Row) -> None:
+    def _drop(self, queue: Queue) -> None:
         self.held -= 1
-        self._held[row] -= 1
-        if self._held[row] == 0:
-            del self._held[row]
+        self._held[queue] -= 1
+        if self._held[queue] == 0:
+            del self._held[queue]
 
-    def _may(self, row: Row) -> bool:
+    def _may(self, queue: Queue) -> bool:
         free = self.total - self.held
-        if not row.favoured:
-            others = sum(count for other, count in self._held.items() if not other.favoured)
+        if not queue.privileged:
+            others = sum(count for other, count in self._held.items() if not other.privileged)
             free = min(free, self.total - self.reserved - others)
-        return free > 0 and self._held[row] < self.each
+        return free > 0 and self._held[queue] < self.each
 
     def _handle(self) -> None:
         passed = 0
-        while passed < len(self._rows) and self.held < self.total:
-            row, turns = next(iter(self._rows.items()))
-            if not self._may(row):
-                self._rows.move_to_end(row)
+        while passed < len(self._queues) and self.held < self.total:
+            queue, turns = next(iter(self._queues.items()))
+            if not self._may(queue):
+                self._queues.move_to_end(queue)
                 passed += 1
                 continue
             passed = 0
             self.held += 1
-            self._held[row] += 1
+            self._held[queue] += 1
             turns.popleft().give()
             if turns:
-                self._rows.move_to_end(row)
+                self._queues.move_to_end(queue)
             else:
-                del self._rows[row]
+                del self._queues[queue]
 
 
 @attrs.define(eq=False)
@@ -133,7 +133,7 @@ class Turn:
     """A turn of ``Share.join``; its owner must leave it, even if it was never granted."""
 
     share: Share
-    row: Row
+    queue: Queue
     _given: trio.Event = attrs.field(factory=trio.Event)
     _left: bool = False
 

@@ -37,7 +37,7 @@ from lightd.files.deleting import Pace, delete_at
 from lightd.files.jail import Guard, Jail, held, open_jail
 from lightd.files.quota.allowance import Allowance, unlimited
 from lightd.files.resolve import LOOK
-from lightd.files.shares import FAVOURED, Share, Turn
+from lightd.files.shares import PRIVILEGED, Share, Turn
 from lightd.files.uploads import sweep_parts
 
 T = TypeVar("T")
@@ -82,11 +82,11 @@ class Shares:
 
 
 @attrs.frozen(eq=False)
-class Lane:
-    """A volume of a transfer, and whether its turns are ``favoured``."""
+class Transfer:
+    """An upload or a download: its volume, and whether its turns are ``privileged``."""
 
     volume_id: str
-    favoured: bool
+    privileged: bool
 
 
 @attrs.define(eq=False)
@@ -115,8 +115,8 @@ class _Pacer:
     async def _step(self) -> None:
         await trio.lowlevel.checkpoint_if_cancelled()
         if self.turn.share is not self.long:
-            row, short = self.turn.row, self.turn
-            self.turn = self.long.join(row.volume_id, favoured=row.favoured)
+            queue, short = self.turn.queue, self.turn
+            self.turn = self.long.join(queue.volume_id, privileged=queue.privileged)
             short.leave()
             await self.turn.wait()
         elif self.long.is_wanted(self.turn):
@@ -230,14 +230,14 @@ class VolumeFolders:
         turn = self.shares.long.join(volume_id)
         return await self._work(turn, self._in_jail(volume_id, in_jail, charge))
 
-    async def run_piece(self, lane: Lane, work: Callable[[], T]) -> T:
+    async def run_piece(self, transfer: Transfer, work: Callable[[], T]) -> T:
         """Return ``work()`` from a thread: a piece of a transfer, whose descriptors are open already."""
-        turn = self.shares.pieces.join(lane.volume_id, favoured=lane.favoured, begun=True)
+        turn = self.shares.pieces.join(transfer.volume_id, privileged=transfer.privileged, begun=True)
         return await self._work(turn, lambda _: work())
 
-    def lane(self, volume_id: str) -> Lane:
-        """The lane of a transfer for ``run_piece``, which can continue outside of its request."""
-        return Lane(volume_id, FAVOURED.get())
+    def transfer(self, volume_id: str) -> Transfer:
+        """A transfer of the current request for ``run_piece``; it can continue outside of the request."""
+        return Transfer(volume_id, PRIVILEGED.get())
 
     @asynccontextmanager
     async def open_for_archive(self, volume_id: str) -> AsyncIterator[tuple[Jail, Turn]]:

@@ -24,7 +24,7 @@ from lightd.access.log_limits import LogLimits
 from lightd.access.request_shares import Shares
 from lightd.access.scopes import check_permission
 from lightd.access.visibility import check_visible
-from lightd.files.shares import FAVOURED
+from lightd.files.shares import PRIVILEGED
 from lightd.http import audited, errors, origins, queries
 from lightd.http.credentials import check_media_type, to_bearer, to_candidates, to_offered
 from lightd.http.live.hub import Hub
@@ -122,7 +122,7 @@ class Admission:
                 check_media_type(",".join(headers.getlist("Accept")))
             asked.resources.enter_context(self._shares.request(identity))
             await self._gate.spend(identity)
-            FAVOURED.set(identity.is_master)
+            PRIVILEGED.set(identity.is_master)
             await self._check_scope(identity, route, asked)
         return None
 

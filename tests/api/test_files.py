@@ -375,7 +375,7 @@ async def test_transfers_of_one_volume_are_bounded(api, volume, monkeypatch):
     where = f"{route(volume)}/files/content?path=f"
     for share, ask in ((shares.uploads, ("PUT", b"new")), (shares.downloads, ("GET", None))):
         method, content = ask
-        turn = share.join(volume["id"], favoured=True)
+        turn = share.join(volume["id"], privileged=True)
         answer = await api.ask(method, where, content=content)
         assert (answer.status_code, answer.json()["code"]) == (429, "volume_busy")
         turn.leave()

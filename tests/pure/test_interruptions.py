@@ -7,15 +7,15 @@ import pytest
 
 from actors.container.engine import EngineUnavailable, Snapshot
 from lightd.engines.docker import streams
-from lightd.engines.docker.interruptions import Interruptions, Life, is_interrupted
+from lightd.engines.docker.interruptions import EngineRun, Interruptions, is_interrupted
 from lightd.engines.docker.translate import Refused
-from lightd.engines.host import lives
+from lightd.engines.host import start_times
 
 BOOTED, BEGAN = 1000.0, 2000.0
-DOCKER = Life(BOOTED, BEGAN)
-PODMAN = Life(BOOTED)
-RESTORING = Life(BOOTED, BEGAN, restores=True)
-CONNECTED = Life(BOOTED, BEGAN, lost_at=1990.0)
+DOCKER = EngineRun(BOOTED, BEGAN)
+PODMAN = EngineRun(BOOTED)
+RESTORING = EngineRun(BOOTED, BEGAN, restores=True)
+CONNECTED = EngineRun(BOOTED, BEGAN, lost_at=1990.0)
 
 
 def ended(started_at, finished_at, code=143, **more):
@@ -23,9 +23,9 @@ def ended(started_at, finished_at, code=143, **more):
 
 
 @pytest.mark.parametrize(
-    ("snapshot", "life", "interrupted"),
+    ("snapshot", "engine_run", "interrupted"),
     [
-        pytest.param(ended(2010, 2020), DOCKER, False, id="a life of this dockerd"),
+        pytest.param(ended(2010, 2020), DOCKER, False, id="a run of this dockerd"),
         pytest.param(ended(1500, 2001, 255), DOCKER, True, id="found dead by dockerd"),
         pytest.param(ended(1500, 2001, 1), DOCKER, True, id="ended by dockerd as it began"),
         pytest.param(ended(1500, 9000, 1), DOCKER, False, id="outlived dockerd, and ended much later"),
@@ -49,16 +49,18 @@ def ended(started_at, finished_at, code=143, **more):
         pytest.param(ended(1500, None), DOCKER, False, id="no end is known"),
     ],
 )
-def test_end_is_an_interruption_where_the_engine_or_the_host_ended_the_process(snapshot, life, interrupted):
-    assert is_interrupted(snapshot, life) is interrupted
+def test_end_is_an_interruption_where_the_engine_or_the_host_ended_the_process(
+    snapshot, engine_run, interrupted
+):
+    assert is_interrupted(snapshot, engine_run) is interrupted
 
 
 def test_start_of_a_process_is_known_by_its_name():
     name = Path(f"/proc/{os.getpid()}/comm").read_text().strip()
-    began = lives.began_at(os.getpid(), name)
-    assert lives.booted_at() < began
-    assert lives.began_at(os.getpid(), "another name") is None
-    assert lives.began_at(0, name) is None
+    began = start_times.process_started_at(os.getpid(), name)
+    assert start_times.booted_at() < began
+    assert start_times.process_started_at(os.getpid(), "another name") is None
+    assert start_times.process_started_at(0, name) is None
 
 
 async def test_engine_that_does_not_describe_itself_is_an_outage(monkeypatch):
@@ -68,3 +70,25 @@ async def test_engine_that_does_not_describe_itself_is_an_outage(monkeypatch):
     monkeypatch.setattr(streams, "ping", refuse)
     with pytest.raises(EngineUnavailable, match="starting"):
         await Interruptions("/nowhere", None).judge(ended(1500, 2001))
+
+
+class WithoutBridge:
+    async def get(self, path):
+        raise Refused(404, f"no {path}")
+
+
+async def test_judgement_is_kept_as_long_as_the_engine_lists_the_container(monkeypatch, tmp_path):
+    asked = []
+
+    async def answer(path):
+        asked.append(path)
+        return os.getpid()
+
+    monkeypatch.setattr(streams, "ping", answer)
+    interruptions = Interruptions(str(tmp_path / "docker.sock"), WithoutBridge())
+    end = ended(1500, 2001)
+    for listed, judgements in (({end.engine_id}, 1), (set(), 1), ({end.engine_id}, 2)):
+        await interruptions.judge(end)
+        await interruptions.judge(end)
+        assert len(asked) == judgements
+        interruptions.keep(listed)

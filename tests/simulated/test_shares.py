@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from lightd.files.errors import Busy
-from lightd.files.shares import FAVOURED, Share
+from lightd.files.shares import PRIVILEGED, Share
 
 
 def a_share(**bounds):
@@ -53,29 +53,29 @@ def test_master_has_turns_of_its_own_and_leaves_some_to_the_others():
     share = a_share(total=3, each=3, reserved=1)
     rest = [share.join("a") for _ in range(3)]
     assert given(rest) == [True, True, False]
-    master = [share.join("a", favoured=True) for _ in range(3)]
+    master = [share.join("a", privileged=True) for _ in range(3)]
     assert given(master) == [True, False, False]
     rest[0].leave()
     assert sum(given(rest[1:])) + sum(given(master)) == 3
     for turn in (*rest, *master):
         turn.leave()
     assert share.held == 0
-    master = [share.join(volume, favoured=True) for volume in "abcd"]
+    master = [share.join(volume, privileged=True) for volume in "abcd"]
     late = share.join("a")
     master[0].leave()
     master[1].leave()
     assert late.given
 
 
-def test_request_says_whether_it_is_favoured():
+def test_request_says_whether_it_is_privileged():
     share = a_share(each=1)
     share.join("a")
     assert not share.join("a").given
-    FAVOURED.set(True)
+    PRIVILEGED.set(True)
     try:
         assert share.join("a").given
     finally:
-        FAVOURED.set(False)
+        PRIVILEGED.set(False)
 
 
 def test_waiter_that_left_is_forgotten():
@@ -88,7 +88,7 @@ def test_waiter_that_left_is_forgotten():
     assert behind.given
     behind.leave()
     assert share.held == 0
-    assert share._rows == {}
+    assert share._queues == {}
     assert share._held == {}
 
 

@@ -176,7 +176,6 @@ class DockerEngine:
         if found is not None and self._containers.is_ours(found):
             await self._containers.remove(found["Id"])
             self._layers.forget(found["Id"])
-            self._interruptions.forget(found["Id"])
         if role is Role.SERVER:
             await trio.to_thread.run_sync(folder.clear, self._layout.folder(internal_id))
         elif role is Role.INSTALLER:
@@ -230,6 +229,7 @@ class DockerEngine:
             rows = await self._calls.get("containers/json", all="1", filters=filters)
         except Refused as no:
             raise translate.to_fault(no) from None
+        self._interruptions.keep({row["Id"] for row in rows})
         owned = [(row, self._containers.to_ownership(row["Labels"] or {}, row["Id"])) for row in rows]
         await self._images.sweep([row for row, ownership in owned if ownership is Ownership.OURS])
         return [

@@ -18,6 +18,7 @@ Other engines, such as Podman, have no process that containers depend on: there 
 """
 
 import signal
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -26,23 +27,24 @@ import attrs
 from actors.container.engine import EngineUnavailable, Snapshot
 from lightd.engines.docker import calls, streams, translate
 from lightd.engines.docker.translate import Refused
-from lightd.engines.host import lives
-from lightd.engines.host.lives import SETTLING
+from lightd.engines.host import start_times
+from lightd.engines.host.start_times import SETTLING
 
 UNKNOWN: Final = 255
 """Docker's exit code for a process whose end nobody saw."""
 
 _SIGNALLED: Final = 128
 _SIGNALS: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGKILL, signal.SIGTERM)
-TOLD_TO_END: Final = frozenset({0, UNKNOWN, *(_SIGNALLED + end for end in _SIGNALS)})
+SHUTDOWN_EXIT_CODES: Final = frozenset({0, UNKNOWN, *(_SIGNALLED + end for end in _SIGNALS)})
+"""Exit codes of processes that may have been told to end."""
 
 
 @attrs.frozen
-class Life:
-    """The present life of the engine; times in Unix seconds.
+class EngineRun:
+    """The present run of the engine; times in Unix seconds.
 
     ``began_at`` is None if that is not known, ``restores`` is true with live-restore. ``lost_at`` is when
-    lightd lost its connection to the life before, None if it had none.
+    lightd lost its connection to the run before, None if it had none.
     """
 
     booted_at: float
@@ -51,27 +53,31 @@ class Life:
     lost_at: float | None = None
 
 
-def is_interrupted(ended: Snapshot, life: Life) -> bool:
+def is_interrupted(ended: Snapshot, engine_run: EngineRun) -> bool:
     """Return whether the engine or the host ended this process. Pure."""
     if ended.started_at is None or ended.finished_at is None:
         return False
-    began_at = life.booted_at if life.began_at is None else max(life.booted_at, life.began_at)
+    began_at = (
+        engine_run.booted_at
+        if engine_run.began_at is None
+        else max(engine_run.booted_at, engine_run.began_at)
+    )
     if ended.started_at >= began_at:
         return False
-    rebooted, unseen = ended.started_at < life.booted_at, ended.exit_code == UNKNOWN
+    rebooted, unseen = ended.started_at < engine_run.booted_at, ended.exit_code == UNKNOWN
     if ended.finished_at >= began_at:
-        return unseen or (ended.finished_at < began_at + SETTLING and (rebooted or not life.restores))
-    if rebooted or life.restores:
+        return unseen or (ended.finished_at < began_at + SETTLING and (rebooted or not engine_run.restores))
+    if rebooted or engine_run.restores:
         return rebooted
-    if life.lost_at is not None and life.lost_at > ended.started_at:
-        return ended.finished_at <= life.lost_at
+    if engine_run.lost_at is not None and engine_run.lost_at > ended.started_at:
+        return ended.finished_at <= engine_run.lost_at
     no_memory = ended.oom_killed and ended.exit_code == _SIGNALLED + signal.SIGKILL
-    return ended.exit_code in TOLD_TO_END and not no_memory
+    return ended.exit_code in SHUTDOWN_EXIT_CODES and not no_memory
 
 
 @attrs.define(eq=False)
 class Interruptions:
-    """Judges the ends of processes; each of them once."""
+    """Determines for each process that has ended whether it was interrupted; once for each process."""
 
     _socket_path: str
     _calls: calls.Calls
@@ -88,33 +94,35 @@ class Interruptions:
         at, interrupted = self._judged.get(ended.engine_id, (None, False))
         if at != ended.started_at:
             try:
-                life = await self._to_life(ended.started_at)
+                engine_run = await self._to_engine_run(ended.started_at)
             except Refused as no:  # while it starts, too: asked again at the next look
                 raise EngineUnavailable(f"Docker does not describe itself: {no.message}") from None
-            interrupted = is_interrupted(ended, life)
+            interrupted = is_interrupted(ended, engine_run)
             self._judged[ended.engine_id] = ended.started_at, interrupted
         return attrs.evolve(ended, interrupted=interrupted)
 
-    def forget(self, engine_id: str) -> None:
-        """Forget a container that is removed."""
-        self._judged.pop(engine_id, None)
+    def keep(self, engine_ids: Collection[str]) -> None:
+        """Forget all other containers, also those that others removed."""
+        self._judged = {key: judged for key, judged in self._judged.items() if key in engine_ids}
 
-    async def _to_life(self, started_at: float) -> Life:
-        """Return what is needed of the engine's life to judge a process that began at ``started_at``."""
+    async def _to_engine_run(self, started_at: float) -> EngineRun:
+        """Return what is needed of the engine's run to judge a process that began at ``started_at``."""
         pid = await streams.ping(self._socket_path)
-        booted_at, began_at = lives.booted_at(), self._look_for_dockerd(pid)
+        booted_at, began_at = start_times.booted_at(), self._look_for_dockerd(pid)
         if began_at is None:
             began_at = await self._to_bridge()
         restores = began_at is not None and started_at < began_at and await self._restores()
-        return Life(booted_at, began_at, restores, self.lost_at)
+        return EngineRun(booted_at, began_at, restores, self.lost_at)
 
     def _look_for_dockerd(self, pid: int) -> float | None:
         """Return when ``dockerd`` began: the process at the socket, or that of the file beside the socket."""
-        found = lives.began_at(pid, "dockerd")
+        found = start_times.process_started_at(pid, "dockerd")
         if found is not None:
             return found
         try:
-            return lives.began_at(int(Path(self._socket_path).with_name("docker.pid").read_text()), "dockerd")
+            return start_times.process_started_at(
+                int(Path(self._socket_path).with_name("docker.pid").read_text()), "dockerd"
+            )
         except (OSError, ValueError):
             return None
 

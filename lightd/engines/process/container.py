@@ -31,7 +31,7 @@ import attrs
 from actors.container.engine import Role, Snapshot
 from actors.container.spec import ContainerSpec, Limits, PortBinding
 from lightd.engines.docker.recipe import to_fingerprint
-from lightd.engines.host.lives import SETTLING, booted_at
+from lightd.engines.host.start_times import SETTLING, booted_at
 from lightd.engines.process.atomic_file import process_start, record
 
 FORMAT: Final = 1
@@ -41,7 +41,7 @@ _LOCK: Final = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
 @attrs.frozen
-class Life:
+class Run:
     """One run of a program, as recorded by its supervisor."""
 
     number: int
@@ -99,12 +99,12 @@ class Container:
             return self.attempt == attempt
         return self.fingerprint == to_fingerprint(spec, attempt)
 
-    def life(self) -> Life | None:
+    def last_run(self) -> Run | None:
         words = _read(self.folder / "life")
         if words is None:
             return None
         number, at, supervisor, begin, program = words.split()
-        return Life(int(number), float(at), int(supervisor), begin, int(program))
+        return Run(int(number), float(at), int(supervisor), begin, int(program))
 
     def exit(self) -> Exit | None:
         words = _read(self.folder / "exit")
@@ -117,28 +117,28 @@ class Container:
         """The current state. A run whose supervisor was killed is recorded as ended."""
         under_way = self.running()  # first: an exit is recorded before the lock is released
         with self._looking:
-            life, end = self.life(), self.exit()
-            if life is None:
+            run, end = self.last_run(), self.exit()
+            if run is None:
                 return Snapshot(self.engine_id, running=False)
-            if end is None or end.number != life.number:
+            if end is None or end.number != run.number:
                 if under_way:
-                    return Snapshot(self.engine_id, running=True, started_at=life.started_at)
-                end = self._note_loss(life)
+                    return Snapshot(self.engine_id, running=True, started_at=run.started_at)
+                end = self._note_loss(run)
         return Snapshot(
             self.engine_id,
             running=False,
-            started_at=life.started_at,
+            started_at=run.started_at,
             finished_at=end.finished_at,
             exit_code=end.code,
             oom_killed=end.oom_killed,
-            interrupted=life.started_at < booted_at() and end.finished_at < booted_at() + SETTLING,
+            interrupted=run.started_at < booted_at() and end.finished_at < booted_at() + SETTLING,
         )
 
-    def _note_loss(self, life: Life) -> Exit:
-        end = Exit(life.number, None, oom_killed=False, finished_at=max(time.time(), life.started_at))
+    def _note_loss(self, run: Run) -> Exit:
+        end = Exit(run.number, None, oom_killed=False, finished_at=max(time.time(), run.started_at))
         if not self.gone:
             with contextlib.suppress(OSError):  # for example a full disk: the exit code is lost in any case
-                record(str(self.folder / "exit"), f"{life.number} ? 0 {end.finished_at!r}".encode())
+                record(str(self.folder / "exit"), f"{run.number} ? 0 {end.finished_at!r}".encode())
         return end
 
     def limits(self) -> Limits:
@@ -241,9 +241,9 @@ def _read(path: Path) -> str | None:
         return None
 
 
-def is_alive(life: Life) -> bool:
-    """Whether the process of the supervisor of ``life`` still exists."""
+def is_alive(run: Run) -> bool:
+    """Whether the process of the supervisor of ``run`` still exists."""
     try:
-        return process_start(life.supervisor) == life.supervisor_began
+        return process_start(run.supervisor) == run.supervisor_began
     except OSError:
         return False

@@ -28,11 +28,11 @@ def read_samples(containers: Mapping[str, Container]) -> dict[str, Sample]:
     host_memory = cgroups.read_host_memory()
     found = {}
     for engine_id, container in containers.items():
-        life, end = container.life(), container.exit()
-        if life is None or (end is not None and end.number == life.number) or not is_alive(life):
+        run, end = container.last_run(), container.exit()
+        if run is None or (end is not None and end.number == run.number) or not is_alive(run):
             continue
-        sample = _read_groups(engine_id, life.program, host_memory)
-        found[engine_id] = sample or _read_processes(life.supervisor, host_memory)
+        sample = _read_groups(engine_id, run.program, host_memory)
+        found[engine_id] = sample or _read_processes(run.supervisor, host_memory)
     return found
 
 

@@ -118,9 +118,9 @@ class ProcessEngine:
             await threads.change(self._update, found, limits)
 
     def _update(self, found: Container, limits: Limits) -> None:
-        life = found.life()
-        if life is not None and found.snapshot().running:
-            self._groups.limit(f"{found.engine_id}-{life.number}", limits)
+        run = found.last_run()
+        if run is not None and found.snapshot().running:
+            self._groups.limit(f"{found.engine_id}-{run.number}", limits)
         found.change_limits(limits)
 
     # ---- runs
@@ -154,8 +154,8 @@ class ProcessEngine:
             self._end_orphans(found)
             if found.role is not Role.INSTALLER:
                 self._check_ports(spec.ports, found)
-            life = found.life()
-            number = 1 if life is None else life.number + 1
+            run = found.last_run()
+            number = 1 if run is None else run.number + 1
             paths = self._groups.make(f"{found.engine_id}-{number}", self._to_limits(found))
             fields = plan.to_fields(spec, found.role, self._place, found.engine_id, number, paths)
             (found.folder / "plan").write_bytes(plan.to_bytes(fields))

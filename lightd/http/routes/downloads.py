@@ -32,7 +32,7 @@ async def download(system: System, volume_id: str) -> Response:
     find(system, volume_id)
     path = queries.path()
     resources = cast(Request, request).resources
-    lane = folders.lane(volume_id)
+    transfer = folders.transfer(volume_id)
     turn = folders.shares.downloads.join(volume_id)
     resources.callback(turn.leave)
     await turn.wait()
@@ -54,7 +54,7 @@ async def download(system: System, volume_id: str) -> Response:
     headers["Content-Disposition"] = to_disposition(path)
     if span.status == ranges.PARTIAL:
         headers["Content-Range"] = f"bytes {span.start}-{span.stop - 1}/{file.size}"
-    run = cast(file_transfer.Run, partial(folders.run_piece, lane))
+    run = cast(file_transfer.Run, partial(folders.run_piece, transfer))
     return FileResponse(file_transfer.Part(file.descriptor, span.start, span.stop, run), span.status, headers)
 
 

@@ -61,7 +61,7 @@ async def upload(system: System, volume_id: str) -> Response:
     condition = Condition(
         _to_tags(request.if_match, "If-Match"), _to_tags(request.if_none_match, "If-None-Match")
     )
-    run = cast(file_transfer.Run, partial(folders.run_piece, folders.lane(volume_id)))
+    run = cast(file_transfer.Run, partial(folders.run_piece, folders.transfer(volume_id)))
     async with (
         folders.uploading(volume_id),
         folders.writing(volume_id, _declared(piece)) as allowance,
@@ -117,7 +117,7 @@ async def _opened(
             yield arriving
         finally:
             with trio.CancelScope(shield=True):
-                await folders.run_piece(folders.lane(volume_id), stack.close)
+                await folders.run_piece(folders.transfer(volume_id), stack.close)
 
 
 async def _prepare(allowance: Allowance, arriving: Upload, length: int) -> None:

@@ -16,7 +16,7 @@ def booted_at() -> float:
     return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def began_at(pid: int, name: str, proc: Path = Path("/proc")) -> float | None:
+def process_started_at(pid: int, name: str, proc: Path = Path("/proc")) -> float | None:
     """When the process ``pid`` began, in Unix seconds; None if there is none, or it has another name."""
     try:
         stat = (proc / str(pid) / "stat").read_text()
