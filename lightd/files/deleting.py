@@ -54,7 +54,9 @@ def delete_at(folder: int, name: str, pace: Pace) -> None:
                         raise
                 else:
                     return
-        raise errors.NotAllowed("The folder is filled faster than it can be deleted") from None
+        raise errors.NotAllowed(
+            "The folder is filled faster than it can be deleted: stop what writes there, and try again"
+        ) from None
 
 
 def _empty(folder: int, top: int, depth: int, pace: Pace) -> bool:

@@ -132,7 +132,9 @@ def open_jail(
     try:
         root = os.open(folder, resolve.LOOK | os.O_DIRECTORY)
     except OSError:
-        raise errors.NotFound("The volume's folder is missing") from None
+        raise errors.NotFound(
+            "The volume's folder is missing: mount its disk, or restore the folder"
+        ) from None
     with held(root):
         yield Jail(root, resolver or resolve.best(), placing or threading.Lock(), pace, charge)
 
@@ -173,7 +175,9 @@ def to_refusal(error: OSError, path: RelativePath) -> Exception:
         case errno.ELOOP:
             return errors.WrongKind(f'"{path}" leads through too many symbolic links')
         case errno.ENOSPC | errno.EDQUOT | errno.EFBIG | errno.EMLINK:
-            return errors.NoSpace(f'The volume is full: "{path}" cannot be written')
+            return errors.NoSpace(
+                f'The volume is full: "{path}" cannot be written; delete files, or enlarge the volume'
+            )
         case errno.EPERM | errno.EACCES | errno.EROFS | errno.EBUSY | errno.ETXTBSY:
             return errors.NotAllowed(f'Access to "{path}" is not allowed')
         case errno.EAGAIN:

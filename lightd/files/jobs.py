@@ -95,7 +95,8 @@ class Jobs:
             job for job in self.of(volume_id) if job.status == "pending" and job.privileged == privileged
         ]
         if len(pending) >= UNDER_WAY + WAITING:
-            raise Busy(f"This volume has too many archives: {UNDER_WAY} at once, and {WAITING} more wait")
+            bounds = f"{UNDER_WAY} at once, and {WAITING} more wait"
+            raise Busy(f"This volume has too many archives: {bounds}; try again later")
         job = Job(operation_id, kind, volume_id, privileged, self._clock())
         self._jobs[operation_id] = job
         self._nursery.start_soon(self._run, job, work)

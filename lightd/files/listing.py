@@ -104,5 +104,7 @@ def _parse_cursor(cursor: str | None) -> _Place | None:
     except ValueError:
         place = b""
     if place[:1] not in (b"d", b"f"):
-        raise errors.InvalidCursor("The cursor is not from a listing of this node")
+        raise errors.InvalidCursor(
+            "The cursor is not from a listing of this node: list from the beginning, without a cursor"
+        )
     return place[:1] == b"f", os.fsdecode(place[1:])

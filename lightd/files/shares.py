@@ -61,7 +61,7 @@ class Share:
         if not (begun or turn.given) and len(self._queues[turn.queue]) > self.waiting:
             turn.leave()
             bounds = f"{self.each} at once, and {self.waiting} more wait"
-            raise errors.Busy(f"This volume has too many {self.what}: {bounds}")
+            raise errors.Busy(f"This volume has too many {self.what}: {bounds}; try again later")
         return turn
 
     def enqueue(self, turn: "Turn") -> None:

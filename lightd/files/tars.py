@@ -41,7 +41,7 @@ class Source:
         if not piece:
             self._ends += 1
             if self._ends > ENDS:
-                raise errors.InvalidArchive("The archive is truncated")
+                raise errors.InvalidArchive("The archive is truncated: upload it again")
         if self.headers is not None:
             self.headers -= len(piece)
             if self.headers < 0:

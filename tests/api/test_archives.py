@@ -258,7 +258,7 @@ async def test_two_archives_wait_in_a_volume_and_a_third_is_a_429(api, filled):
     body = {"format": "zip", "output_name": "small"}
     for path, asked in (("compress", body), ("decompress", {"archive_path": "a", "destination": ""})):
         answer = await api.ask("POST", f"{route(filled)}/{path}?wait=0", asked)
-        said = "This volume has too many archives: 1 at once, and 2 more wait"
+        said = "This volume has too many archives: 1 at once, and 2 more wait; try again later"
         assert (answer.status_code, answer.json()) == (429, {"error": said, "code": "volume_busy"})
         assert int(answer.headers["Retry-After"]) > 0
     other = await api.volume()

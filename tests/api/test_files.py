@@ -312,7 +312,7 @@ async def test_volume_that_is_asked_for_more_than_may_wait_answers_429(api, volu
         answer = await client.get(f"{route(volume)}/files")
         statuses.append(answer.status_code)
         if answer.status_code == 429:
-            said = "This volume has too many file operations: 4 at once, and 3 more wait"
+            said = "This volume has too many file operations: 4 at once, and 3 more wait; try again later"
             assert answer.json() == {"error": said, "code": "volume_busy"}
             assert int(answer.headers["Retry-After"]) > 0
 

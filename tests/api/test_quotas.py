@@ -131,7 +131,11 @@ async def test_quota_of_a_volume_that_is_not_there_is_a_404(accounted):
     account.due = None  # that was long ago
     for method, route, body in [("GET", "quota", None), ("POST", "resize", {"size": 2})]:
         refused = await accounted.refused(method, f"/volumes/{volume['id']}/{route}", body)
-        assert refused == (404, "file_not_found", "The volume's folder is missing")
+        assert refused == (
+            404,
+            "file_not_found",
+            "The volume's folder is missing: mount its disk, or restore the folder",
+        )
 
 
 async def test_size_that_could_not_be_recorded_is_not_there(accounted):
@@ -149,7 +153,11 @@ async def test_write_into_a_full_volume_is_a_507_and_what_is_in_it_stays(account
     text = "x" * 700_000
     await accounted.post(f"{path}/files", {"path": "a", "content": text})
     refused = await accounted.refused("POST", f"{path}/files", {"path": "b", "content": text})
-    assert refused == (507, "no_space", "The volume is full: 0.67 of 1 MB are used")
+    assert refused == (
+        507,
+        "no_space",
+        "The volume is full: 0.67 of 1 MB are used; delete files, or enlarge it",
+    )
     assert [path.name for path in on_disk(volume).iterdir()] == ["a"]
     await grow(accounted, volume, 1, "b")
     assert (await accounted.refused("POST", f"{path}/folders", {"path": "c"}))[:2] == (507, "no_space")

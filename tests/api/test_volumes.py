@@ -120,7 +120,7 @@ async def test_volume_whose_folder_is_missing_says_so_and_can_be_deleted(api):
     assert await api.refused("GET", f"{path}/files") == (
         404,
         "file_not_found",
-        "The volume's folder is missing",
+        "The volume's folder is missing: mount its disk, or restore the folder",
     )
     await api.call("DELETE", path)
 

@@ -112,4 +112,6 @@ def unlimited() -> Allowance:
     async def look() -> None:
         return
 
-    return Allowance(Account(), look, lambda _: errors.NoSpace("The volume is full"))
+    return Allowance(
+        Account(), look, lambda _: errors.NoSpace("The volume is full: delete files, or enlarge it")
+    )

@@ -346,7 +346,7 @@ class Quotas:
             held = to_entries(account.used.entries, account.limit.entries)
         else:
             held = f"{to_mb(account.used.bytes)} of {self.sizes().get(volume_id)} MB are used"
-        return errors.NoSpace(f"The volume is full: {held}")
+        return errors.NoSpace(f"The volume is full: {held}; delete files, or enlarge it")
 
     # ---- ways
 
@@ -362,7 +362,9 @@ class Quotas:
         try:
             return await trio.to_thread.run_sync(work, limiter=limiter or self._limiter)
         except FileNotFoundError:
-            raise errors.NotFound("The volume's folder is missing") from None
+            raise errors.NotFound(
+                "The volume's folder is missing: mount its disk, or restore the folder"
+            ) from None
 
 
 def to_mb(used: int) -> float:

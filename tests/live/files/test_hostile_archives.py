@@ -68,7 +68,7 @@ def directory_of(entries):
 HOSTILE = {
     "an entry of a kind that nobody knows, of 2^62 bytes": (
         lambda: header(b"Z", 2**62),
-        "The archive is truncated",
+        "The archive is truncated: upload it again",
     ),
     "a file of 2^62 bytes": (lambda: header(size=2**62) + bytes(4096), "The archive is damaged"),
     "a PAX record of 4 MB of digits": (lambda: pax(b"1" * (4 << 20)), "more than 65536 bytes of headers"),
