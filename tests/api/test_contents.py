@@ -14,6 +14,7 @@ from lightd.files import uploads as files_uploads
 from lightd.http.routes.uploads import LARGEST
 from tests.api.front import HEADERS, on_disk
 from tests.rig import engine
+from tests.support.daemon import NO_AUTHORITIES
 
 LARGE = 3_000_000
 NAMES = ["plain.txt", 'a "quoted" \\ name%.txt', "line\r\nbreak: x", "weiß 雪.txt", ";=,", " "]
@@ -449,7 +450,7 @@ async def test_two_writes_to_one_version_have_one_winner(api, volume):
     statuses = []
 
     async def write(number):
-        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+        async with httpx.AsyncClient(trust_env=False, verify=NO_AUTHORITIES, timeout=60) as client:
             answer = await client.put(
                 api.url + content(volume),
                 params={"path": "f"},

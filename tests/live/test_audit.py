@@ -3,7 +3,7 @@
 import httpx
 import trio
 
-from tests.support.daemon import HEADERS, PATIENCE
+from tests.support.daemon import HEADERS, NO_AUTHORITIES, PATIENCE
 
 ID = "audited"
 
@@ -19,7 +19,10 @@ async def test_call_under_way_when_the_daemon_was_killed_is_in_the_next_daemons_
 
         async def stop():
             async with httpx.AsyncClient(
-                headers={**HEADERS, "X-Request-Id": "the-stop"}, trust_env=False, timeout=60
+                headers={**HEADERS, "X-Request-Id": "the-stop"},
+                trust_env=False,
+                verify=NO_AUTHORITIES,
+                timeout=60,
             ) as client:
                 try:
                     await client.post(

@@ -12,10 +12,9 @@ import httpx
 import pytest
 import trio
 
-from tests.contracts.api_checks import CHECKED
 from tests.rig import engine
 from tests.support import soak
-from tests.support.daemon import HEADERS, Daemon, free_port, inspect
+from tests.support.daemon import Daemon, free_port, inspect, open_client
 
 # A request whose server is killed leaves its body's generator to the garbage collector.
 pytestmark = [
@@ -62,11 +61,9 @@ class Panel:
     async def call(self, method, path, body=None, **params):
         """The answer's status, None where there was none."""
         try:
-            async with httpx.AsyncClient(trust_env=False, event_hooks=CHECKED, timeout=20) as client:
+            async with open_client(timeout=20) as client:
                 url = self.daemon.url + path
-                return (
-                    await client.request(method, url, json=body, headers=HEADERS, params=params)
-                ).status_code
+                return (await client.request(method, url, json=body, params=params)).status_code
         except httpx.TransportError:
             return None
 

@@ -7,7 +7,7 @@ import httpx
 
 from tests.rig import engine
 from tests.support.changing import alone, ended, holders, lease
-from tests.support.daemon import free_port, inspect
+from tests.support.daemon import NO_AUTHORITIES, free_port, inspect
 
 ID = "changing"
 MIB = 1024 * 1024
@@ -17,7 +17,7 @@ STOP = {"type": "command", "value": "stop", "timeout": 20}
 async def answer(port):
     """What an HTTP server on the host's port says, None where there is none."""
     try:
-        async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+        async with httpx.AsyncClient(trust_env=False, verify=NO_AUTHORITIES, timeout=60) as client:
             return (await client.get(f"http://127.0.0.1:{port}/")).text.strip()
     except httpx.TransportError:
         return None

@@ -9,7 +9,7 @@ import trio
 import trustme
 
 from tests.rig import engine
-from tests.support.daemon import HEADERS, Daemon, free_port, inspect, settled
+from tests.support.daemon import HEADERS, NO_AUTHORITIES, Daemon, free_port, inspect, settled
 from tests.support.page import open_shell
 from tests.support.page_blocks import blocks
 
@@ -26,7 +26,7 @@ async def until(condition):
 
 
 async def status_with(daemon, token):
-    async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_AUTHORITIES, timeout=60) as client:
         headers = {**HEADERS, "Authorization": f"Bearer {token}"}
         return (await client.get(f"{daemon.url}/containers", headers=headers)).status_code
 

@@ -1,12 +1,10 @@
 """The engine goes away and comes back; the daemon serves on and says nothing false."""
 
-import httpx
 import pytest
 import trio
 
-from tests.contracts.api_checks import CHECKED
 from tests.rig import engine
-from tests.support.daemon import HEADERS, USER, Daemon, free_port
+from tests.support.daemon import USER, Daemon, free_port, open_client
 from tests.support.doubles.engine_door import open_engine_door
 
 
@@ -25,7 +23,7 @@ async def behind_a_door(docker, tmp_path):
 
 
 async def start(daemon):
-    async with httpx.AsyncClient(headers=HEADERS, trust_env=False, event_hooks=CHECKED, timeout=60) as client:
+    async with open_client() as client:
         return await client.post(f"{daemon.url}/containers/s1/start", params={"wait": 30})
 
 

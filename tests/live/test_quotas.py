@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from tests.rig import engine
-from tests.support.daemon import HEADERS, Daemon, serving
+from tests.support.daemon import HEADERS, NO_AUTHORITIES, Daemon, serving
 from tests.support.pool import POOL, a_volume, image_of, in_mount_table, volumes_of
 from tests.support.quota_scene import unmount
 
@@ -134,7 +134,12 @@ async def test_volumes_made_under_kill_minus_nine_are_whole_or_not_there(pooled)
 
     def post():
         return httpx.post(
-            f"{pooled.url}/volumes", json={"size": 8}, headers=HEADERS, timeout=60, trust_env=False
+            f"{pooled.url}/volumes",
+            json={"size": 8},
+            headers=HEADERS,
+            timeout=60,
+            trust_env=False,
+            verify=NO_AUTHORITIES,
         )
 
     async def ask():

@@ -8,10 +8,9 @@ import httpx
 import pytest
 import trio
 
-from tests.contracts.api_checks import CHECKED
 from tests.rig import engine
 from tests.support.crowd import Crowd
-from tests.support.daemon import HEADERS, Daemon, free_port, inspect, settled
+from tests.support.daemon import Daemon, free_port, inspect, open_client, settled
 
 
 async def test_running_server_survives_kill_minus_nine_and_its_console_goes_on(daemon):
@@ -209,8 +208,8 @@ async def quick_start(daemon, number, port):
     async def insist(method, path, body=None, fine=()):
         while True:
             try:
-                async with httpx.AsyncClient(trust_env=False, event_hooks=CHECKED, timeout=20) as client:
-                    answer = await client.request(method, daemon.url + path, json=body, headers=HEADERS)
+                async with open_client(timeout=20) as client:
+                    answer = await client.request(method, daemon.url + path, json=body)
             except httpx.TransportError:
                 await trio.sleep(0.05)
                 continue

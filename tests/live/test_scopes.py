@@ -4,7 +4,7 @@ import httpx
 import trio
 from trio_websocket import open_websocket_url
 
-from tests.support.daemon import HEADERS, PATIENCE, Console
+from tests.support.daemon import HEADERS, NO_AUTHORITIES, PATIENCE, Console
 
 MINE, OTHER = "scope-mine", "scope-other"
 SERVER = "echo secret is $SECRET | wc -c; exec stdin-echo"
@@ -18,7 +18,9 @@ class Browser:
 
     async def ask(self, method, path, body=None):
         headers = {**HEADERS, "Authorization": f"Bearer {self._token}"}
-        async with httpx.AsyncClient(headers=headers, timeout=PATIENCE, trust_env=False) as client:
+        async with httpx.AsyncClient(
+            headers=headers, timeout=PATIENCE, trust_env=False, verify=NO_AUTHORITIES
+        ) as client:
             return await client.request(method, self._daemon.url + path, json=body)
 
     async def status(self, method, path, body=None):

@@ -14,13 +14,11 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-import httpx
 import pytest
 import trio
 
 from lightd.http.routes import table
-from tests.contracts.api_checks import CHECKED
-from tests.support.daemon import HEADERS
+from tests.support.daemon import open_client
 from tests.support.scene import SECRET, photograph
 
 SECONDS = float(os.environ.get("LIGHTD_RACE_SECONDS", "20"))
@@ -220,9 +218,7 @@ class Client:
         )
 
     async def run(self, until, succeeded):
-        async with httpx.AsyncClient(
-            headers=HEADERS, timeout=60, trust_env=False, event_hooks=CHECKED
-        ) as http:
+        async with open_client() as http:
             while (now := trio.current_time()) < until or (
                 now < until + LONGER and succeeded < ROUTES - NEVER
             ):

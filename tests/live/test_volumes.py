@@ -5,13 +5,11 @@
 
 import os
 
-import httpx
 import pytest
 import trio
 
 from tests.bench.process import resident
-from tests.contracts.api_checks import CHECKED
-from tests.support.daemon import HEADERS
+from tests.support.daemon import open_client
 
 SERVER = "volumes-live"
 SIZE = int(os.environ.get("LIGHTD_LARGE_MIB", "512")) << 20
@@ -22,9 +20,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files aw
 
 
 def client_of(daemon):
-    return httpx.AsyncClient(
-        base_url=daemon.url, headers=HEADERS, timeout=60, trust_env=False, event_hooks=CHECKED
-    )
+    return open_client(base_url=daemon.url)
 
 
 def on_disk(daemon, volume):

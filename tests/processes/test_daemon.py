@@ -6,7 +6,7 @@ import httpx
 import pytest
 import trio
 
-from tests.support.daemon import HEADERS, USER, Daemon
+from tests.support.daemon import HEADERS, NO_AUTHORITIES, USER, Daemon
 
 
 def to_settings():
@@ -137,6 +137,6 @@ async def test_image_of_docker_fails_the_creation_and_says_why(process_daemon):
 async def test_another_engine_needs_a_restart(process_daemon):
     config = process_daemon.config.read_text().replace('"engine": "process"', '"engine": "docker"')
     process_daemon.config.write_text(config)
-    async with httpx.AsyncClient(headers=HEADERS, trust_env=False) as client:
+    async with httpx.AsyncClient(headers=HEADERS, trust_env=False, verify=NO_AUTHORITIES) as client:
         answer = (await client.post(f"{process_daemon.url}/remote/config/reload")).json()
     assert answer["restart_required"] == ["docker.engine"]

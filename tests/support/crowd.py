@@ -4,9 +4,8 @@ import attrs
 import httpx
 import trio
 
-from tests.contracts.api_checks import CHECKED
 from tests.rig import engine
-from tests.support.daemon import HEADERS, PATIENCE, Daemon
+from tests.support.daemon import PATIENCE, Daemon, open_client
 
 AT_ONCE = 8
 
@@ -54,9 +53,7 @@ class Crowd:
     async def wait_true(self) -> None:
         """Wait until the daemon says of each what Docker does; the first answer may be long in coming."""
         expected = {name: "running" if runs else "offline" for name, runs in self.in_docker().items()}
-        async with httpx.AsyncClient(
-            headers=HEADERS, timeout=PATIENCE, trust_env=False, event_hooks=CHECKED
-        ) as client:
+        async with open_client() as client:
             with trio.fail_after(PATIENCE):
                 while await self._shown(client) != expected:
                     await trio.sleep(0.02)
