@@ -1,7 +1,7 @@
 """What CI runs, each part by its name: ``nox --list``.
 
-Run from the project's own environment (``.venv``, made by ``tests/rig/run``) the sessions use that one;
-run from elsewhere each makes its own. ``tests`` and ``newest`` always make one for their Python.
+Run from the project's own environment (``.venv``, made by ``tests/rig/run``) the sessions use that one,
+except ``tests`` or ``newest`` if it is for another Python; run from elsewhere each makes its own.
 `tests/rig/run tests` runs ``tests``, ``newest`` and ``live`` at the same time, and some of them in parts,
 each with its name in ``LIGHTD_PART``. tests/README.md says what each session is for.
 """
@@ -64,6 +64,14 @@ def _inside_the_project() -> bool:
 
 
 BACKEND = "none" if _inside_the_project() else None
+HERE = _oldest_and_newest()
+OLDEST = HERE[0] if HERE else None
+NEWEST = HERE[-1] if HERE else None
+
+
+def _backend(python: str | None) -> str | None:
+    """The project's own environment where it has this Python: a second one would have the same packages."""
+    return BACKEND if python in (None, f"{sys.version_info.major}.{sys.version_info.minor}") else None
 
 
 def _run(session: nox.Session, *arguments: str, **options: object) -> None:
@@ -96,19 +104,16 @@ def _pytest(
     )
 
 
-HERE = _oldest_and_newest()
-
-
-@nox.session(python=HERE[:1] or None)
+@nox.session(python=OLDEST, venv_backend=_backend(OLDEST))
 def tests(session: nox.Session) -> None:
     """All that needs no Docker, on the oldest Python here, measured."""
     _pytest(session, f"tests-{session.python}", "not live and not bench", LIGHTD_ALL_ROUTES="yes")
 
 
-@nox.session(python=HERE[1:] or HERE or None)
+@nox.session(python=NEWEST, venv_backend=_backend(NEWEST))
 def newest(session: nox.Session) -> None:
     """Of that, on the newest Python here, what can differ between versions; not measured."""
-    if len(HERE) < len(("oldest", "newest")):
+    if OLDEST == NEWEST:
         session.skip("only one Python is here, and `tests` has it")
     marked = "not live and not bench and not soak and not one_python"
     _pytest(session, f"newest-{session.python}", marked, *CAN_DIFFER, measured=False)

@@ -4,6 +4,7 @@ import logging
 import re
 
 import httpx
+import pytest
 from quart import Response
 
 from lightd.access.log_limits import BURST
@@ -13,6 +14,8 @@ from lightd.http.openapi.document import to_document
 from lightd.http.route import Route, Section
 from lightd.http.transport.server import Address, open_server
 from tests.api.front import HEADERS, NO_VOLUME, TOKEN, open_api
+
+pytestmark = pytest.mark.one_python
 
 PING = "/api/v1/public/ping"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

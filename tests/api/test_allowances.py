@@ -13,6 +13,8 @@ from lightd.files.quota import limits
 from lightd.files.quota.kind import MEGABYTE
 from tests.api.front import on_disk
 
+pytestmark = pytest.mark.one_python
+
 SIZE = 10
 CLOSE = SIZE * MEGABYTE + MEGABYTE // 2
 """No volume of ``SIZE`` may get so large."""

@@ -12,6 +12,8 @@ from lightd.files import archives, archiving, jobs
 from lightd.http.routes.archives import to_name
 from tests.api.front import HEADERS, held_in, minted, on_disk, open_api, route
 
+pytestmark = pytest.mark.one_python
+
 
 @pytest.fixture
 async def filled(api):

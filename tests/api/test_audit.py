@@ -3,6 +3,7 @@
 import re
 from functools import partial
 
+import pytest
 import trio
 
 from actors.kernel.journal import JournalUnavailable
@@ -10,6 +11,8 @@ from lightd.http import app as application
 from lightd.http import audited
 from lightd.http.live.hub import open_hub
 from tests.api.front import HEADERS, NO_VOLUME, TOKEN, open_api
+
+pytestmark = pytest.mark.one_python
 
 VALUES = {"internal_id": "nobody", "volume_id": NO_VOLUME, "ip": "127.0.0.1", "port": "1"}
 

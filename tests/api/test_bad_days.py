@@ -15,6 +15,8 @@ from actors.kernel.supervisor import RestartIntensity
 from actors.portpool.messages import PortsLeased
 from tests.api.front import open_api
 
+pytestmark = pytest.mark.one_python
+
 DOWN = {"error": "the container engine does not answer", "code": "engine_unavailable"}
 
 

@@ -9,6 +9,8 @@ from lightd.http.routes import changes
 from tests.api.front import open_api
 from tests.support.fake_engine import engine
 
+pytestmark = pytest.mark.one_python
+
 STOP = {"type": "command", "value": "stop", "timeout": 5}
 
 

@@ -17,6 +17,8 @@ from lightd.http.transport import server
 from tests.api.front import TOKEN, open_api
 from tests.rig import engine
 
+pytestmark = pytest.mark.one_python
+
 PIECE = 256 * 1024
 STRETCH = 500
 

@@ -5,6 +5,8 @@ import pytest
 from actors.container.console.scrollback import Scrollback
 from tests.api.front import open_api
 
+pytestmark = pytest.mark.one_python
+
 
 async def print_lines(api, count):
     """Have ``count`` lines printed by a process that then waits."""

@@ -1,10 +1,13 @@
 """Tokens and the containers that were made anew under the ids that they name."""
 
+import pytest
 import trio
 
 from lightd.http.live import session
 from tests.api.front import open_api
 from tests.support.scoped import bearing, mint
+
+pytestmark = pytest.mark.one_python
 
 
 async def statuses(api, token, volume_id=None):

@@ -1,11 +1,14 @@
 """Ports and the containers that hold them."""
 
+import pytest
 import trio
 import trio.testing
 
 from actors.container import events
 from actors.container.fleet import Fleet
 from lightd.api import commands
+
+pytestmark = pytest.mark.one_python
 
 ADDRESS = {"ip": "127.0.0.1", "port": 25565}
 PATH = "/network/ports/127.0.0.1/25565"

@@ -17,6 +17,8 @@ from tests.api.front import open_api
 from tests.support.doubles.panel import CUT, HANG, NOISE, Answer, behave, open_panel
 from tests.support.fake_engine import engine
 
+pytestmark = pytest.mark.one_python
+
 BODY = ", ".join(field.key for field in fields_of(ContainerBody))
 
 

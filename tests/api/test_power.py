@@ -3,11 +3,14 @@
 import re
 from contextlib import asynccontextmanager
 
+import pytest
 import trio
 
 from lightd.access import rates
 from tests.support.fake_engine import engine
 from tests.support.scoped import bearing, mint
+
+pytestmark = pytest.mark.one_python
 
 STUBBORN = {"command": "ignore-sigterm", "start_pattern": "Ready", "stop": {"timeout": 3000}}
 

@@ -13,6 +13,8 @@ from lightd.files.quota import quotas, surveyor
 from lightd.files.quota.kind import MEGABYTE
 from tests.api.front import ACCOUNTED, NO_VOLUME, on_disk, open_api
 
+pytestmark = pytest.mark.one_python
+
 
 @pytest.fixture
 def watchful(monkeypatch):

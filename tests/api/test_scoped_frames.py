@@ -10,6 +10,8 @@ from lightd.http.live import session
 from tests.api.front import TOKEN
 from tests.support.scoped import mint, read_frames
 
+pytestmark = pytest.mark.one_python
+
 SENT = {
     "send_command": {"command": "say hi"},
     "resize": {"columns": 100, "rows": 20},

@@ -13,6 +13,8 @@ from lightd.http.routes.table import ROUTES
 from tests.api.front import NO_VOLUME, TOKEN
 from tests.support.scoped import bearing, mint, read_routes, to_written
 
+pytestmark = pytest.mark.one_python
+
 OPEN = {route.path for route in ROUTES if route.is_open}
 NO_OPERATION = f"start-{'0' * 32}"
 

@@ -11,6 +11,8 @@ from lightd.access.attempts import BURST
 from lightd.http.live import session
 from tests.api.front import HEADERS, TOKEN, open_api
 
+pytestmark = pytest.mark.one_python
+
 VENDOR = {"Accept": HEADERS["Accept"]}
 
 

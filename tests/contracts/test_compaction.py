@@ -28,6 +28,8 @@ from tests.support.given import BEGIN, CRASHING, WORDS, a_crash
 
 SPEC = BEGIN[0].spec
 
+pytestmark = pytest.mark.one_python
+
 
 @attrs.define
 class Clock:

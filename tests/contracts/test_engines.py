@@ -37,6 +37,7 @@ def specs(volumes=None, **asked):
     return spec
 
 
+@pytest.mark.one_python
 @pytest.mark.parametrize("latency", [0.0, 0.003])
 @pytest.mark.parametrize("name", CHECKS)
 async def test_fake_engine(name, latency, autojump_clock):
@@ -54,6 +55,7 @@ async def test_process_engine(name, process_host):
             await CHECKS[name](engine_checks.Bench(engine, spec))
 
 
+@pytest.mark.one_python
 @pytest.mark.skipif(os.geteuid() != 0, reason="all of this module is run by an ordinary user already")
 @pytest.mark.parametrize("name", CHECKS)
 def test_process_engine_of_an_ordinary_user(name, process_host):

@@ -18,15 +18,21 @@ from tests.contracts import (
     upload_checks,
 )
 from tests.support import soak
-from tests.support.scene import Scene, open_scene
+from tests.support.scene import open_scene
 
-# On the newest Python one of them is enough: what differs there is in archives, which both have.
+# What can differ on the newest Python is in archives, and one way to resolve a path is enough for that.
 OTHER = [pytest.mark.one_python] if resolve.best() is resolve.in_kernel else []
 RESOLVERS = [resolve.in_kernel, pytest.param(resolve.by_walking, marks=OTHER)]
+ARCHIVES = (archive_checks, crafted_checks, sparse_checks, tree_checks)
 
 
-def checks(module: object) -> list[Callable[[Scene], None]]:
-    return [check for name, check in vars(module).items() if name.startswith("check_")]
+def checks(*modules: object) -> list[object]:
+    return [
+        pytest.param(check, marks=() if module in ARCHIVES else pytest.mark.one_python)
+        for module in modules
+        for name, check in vars(module).items()
+        if name.startswith("check_")
+    ]
 
 
 def named(value: Callable[..., object]) -> str:
@@ -41,23 +47,13 @@ def scene(request, tmp_path):
         yield scene
 
 
-@pytest.mark.parametrize(
-    "check", [*checks(jail_checks), *checks(crafted_checks), *checks(lease_checks)], ids=named
-)
+@pytest.mark.parametrize("check", checks(jail_checks, crafted_checks, lease_checks), ids=named)
 def test_file_operations_never_leave_the_jail(scene, check):
     check(scene)
 
 
 @pytest.mark.parametrize(
-    "check",
-    [
-        *checks(file_checks),
-        *checks(upload_checks),
-        *checks(archive_checks),
-        *checks(sparse_checks),
-        *checks(crowd_checks),
-    ],
-    ids=named,
+    "check", checks(file_checks, upload_checks, archive_checks, sparse_checks, crowd_checks), ids=named
 )
 def test_operation_does_what_it_says(scene, check):
     check(scene)

@@ -1,6 +1,7 @@
 """Tokens for less than everything, and what the page of the API says of them."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 from tests.api.front import HEADERS
@@ -16,6 +17,7 @@ def read_tables():
     return [[line.strip("| ").split(" | ") for line in table.splitlines()[2:]] for table in tables]
 
 
+@cache
 def read_routes():
     """What each route needs, and whether it is closed to tokens with containers: by the page."""
     rows = {}
@@ -26,6 +28,7 @@ def read_routes():
     return rows
 
 
+@cache
 def read_frames(column):
     """What each kind of frame needs, by the page: of those that come in (1) or go out (2)."""
     return {
