@@ -105,6 +105,56 @@ async def test_commands_reach_the_process_in_their_order(daemon):
     assert answers == [f"got: n{number}" for number in range(10)]
 
 
+async def test_line_that_was_drawn_over_is_what_a_person_reads(daemon):
+    """A line editor draws a prompt before each line; patterns, viewers, logs and crash tails are without it."""
+    shown = r'printf "> \r\033[K\033[32m[INFO]: Done\033[0m\n"; for n in 10 50 100; do printf "\r$n%%"; done'
+    for internal_id, tty in (("terminal", True), ("pipe", False)):
+        command = f"{shown}; echo; read -r line; exit 3"
+        await daemon.create(internal_id, command=command, tty=tty, start_pattern=r"^\[INFO\]: Done")
+        async with daemon.console(internal_id) as console:
+            await daemon.power("start", internal_id)
+            await console.until("event", "running")
+            await console.send("send_command", command="x")
+            await console.until("event", "exit")
+        assert console.text.startswith("\x1b[32m[INFO]: Done\x1b[0m\n100%\n")
+        logs = (await daemon.get(f"/containers/{internal_id}/logs"))["lines"]
+        assert [line["text"] for line in logs][:2] == ["\x1b[32m[INFO]: Done\x1b[0m", "100%"]
+        events = (await daemon.get(f"/containers/{internal_id}/events"))["events"]
+        tail = next(event["data"]["tail"] for event in events if event["type"] == "exited")
+        assert tail[:2] == ["[INFO]: Done", "100%"]
+
+
+RAW = r"""
+stty -icanon -icrnl -echo
+echo Ready
+line=
+while :; do
+    key=$(dd bs=1 count=1 2>/dev/null | od -An -tx1 | tr -d " ")
+    if [ "$key" = 0d ]; then
+        [ "$line" = 73746f70 ] && echo Bye && exit 0
+        echo "ran $line"
+        line=
+    else
+        line=$line$key
+    fi
+done
+"""
+"""A program with its own line editor: only the Enter key, 0d, runs what was typed."""
+
+
+async def test_command_and_stop_are_run_by_a_program_that_reads_keys(daemon):
+    stop = {"type": "command", "value": "stop", "timeout": 60}
+    await daemon.create(command=RAW, start_pattern="Ready", stop=stop)
+    await daemon.power("start")
+    async with daemon.console() as console:
+        await console.send("send_command", command="ab\n")
+        await console.until("console", "ran 6162\n")
+        await daemon.power("stop")
+        ended = await console.until("event", "exit")
+    assert (ended["code"], ended["crashed"]) == (0, False)
+    assert "Bye" in console.text
+
+
 async def test_power_works_over_the_socket(daemon):
     await daemon.create(start_pattern="Ready")
     async with daemon.console() as console:

@@ -7,12 +7,24 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.container.console import lines as module
-from actors.container.console.lines import LONGEST, LineSplitter, to_block, to_slices, to_texts
+from actors.container.console.lines import (
+    LONGEST,
+    LineSplitter,
+    to_block,
+    to_input,
+    to_pieces,
+    to_slices,
+    to_texts,
+)
 from actors.container.console.lines import to_plain as to_plain_bytes
+from actors.container.console.screen import to_drawn
+from actors.kernel import steps
 
 
 def to_plain(text):
-    return to_plain_bytes(text.encode()).decode()
+    """What a start pattern is searched in, for whole lines of output."""
+    block = LineSplitter().feed(f"{text}\n".encode())
+    return to_plain_bytes(block.data).decode()
 
 
 class Splitter(LineSplitter):
@@ -28,7 +40,7 @@ class Splitter(LineSplitter):
 
     @property
     def partial(self):
-        return self.rest.decode("utf-8", "replace")
+        return self.unfinished
 
 
 def fed(chunks):
@@ -56,19 +68,78 @@ def naive_pieces(line, longest):
     return [*pieces, line]
 
 
+def naive_drawn(line, longest):
+    """A line with carriage returns as a person sees it, character by character; and what was cut off."""
+    cells, column, cut = [], 0, []
+    for character in line.decode("utf-8", "replace").rstrip("\r"):
+        if character == "\r":
+            column = 0
+        elif character == "\t":
+            stop = column + 8 - column % 8
+            if column == len(cells) and stop <= longest:
+                cells += ["\t", *[""] * (stop - column - 1)]
+            column = min(stop, max(len(cells), 255), longest)
+        else:
+            width = 2 if character == "😀" else 1
+            if column + width > longest:
+                taken = longest - column
+                naive_put(cells, column, [character, ""][:taken])
+                cut.append("".join(cells))
+                cells, column = [], 0
+                naive_put(cells, 0, [character, ""][taken:width])
+                column = width - taken
+                continue
+            naive_put(cells, column, [character, ""][:width])
+            column += width
+    text = "".join(cells)
+    return cut, "".join(cells[:column]) + "".join(cells[column:]).rstrip(" ") if column < len(cells) else text
+
+
+def naive_put(cells, column, new):
+    cells += [" "] * (column - len(cells))
+    for end in (column, column + len(new)):
+        if end < len(cells) and cells[end] == "":
+            start = max(n for n in range(end) if cells[n] or n == 0)
+            stop = next((n for n in range(end, len(cells)) if cells[n]), len(cells))
+            cells[start:stop] = " " * (stop - start)
+    cells[column : column + len(new)] = new
+
+
+def naive_line(line, longest, *, ended):
+    """The pieces of a line, and its last one."""
+    texts = []
+    while True:
+        if re.search(rb"\r[^\r\n]", line[:longest]):
+            cut, text = naive_drawn(line, longest)
+            alone = not texts and not cut
+            for each in [*cut, text] if ended else cut:
+                texts += [piece.decode() for piece in naive_pieces(each.encode(), longest)]
+            return (texts[:-1], texts[-1], alone) if ended else (texts, text, alone)
+        if len(line) <= longest:
+            return texts, line.decode("utf-8", "replace").rstrip("\r"), not texts
+        piece = naive_pieces(line, longest)[0]
+        line = line[len(piece) :]
+        texts.append(piece.decode("utf-8", "replace").rstrip("\r"))
+
+
 def naive(data, longest):
     *whole, rest = data.split(b"\n")
     lines = []
     for line in whole:
-        texts = [piece.decode("utf-8", "replace").rstrip("\r") for piece in naive_pieces(line, longest)]
-        lines += [text for text in texts if text or len(texts) == 1]
-    *cut, rest = naive_pieces(rest, longest)
-    lines += [text for piece in cut if (text := piece.decode("utf-8", "replace").rstrip("\r"))]
-    return lines, rest.decode("utf-8", "replace")
+        texts, last, alone = naive_line(line, longest, ended=True)
+        lines += [text for text in texts if text]
+        lines += [last] * bool(last or alone)
+    texts, last, _ = naive_line(rest, longest, ended=False)
+    return lines + [text for text in texts if text], last
 
+
+HALF = re.compile(rb"(?:\xc3|\xe2\x82?|\xf0(?:\x9f\x98?)?)\Z")
+"""The beginning of a character at the end of the output, which is not shown yet."""
 
 texts = st.text(alphabet=st.sampled_from("ab\r\n \té€😀"), max_size=40).map(str.encode)
-noise = st.binary(max_size=40)
+noise = st.lists(st.sampled_from([b"\xff", b"\x80", b"\xc3", b"\xe2\x82", b"a\rb", b"\n"]), max_size=20).map(
+    b"".join
+)
 SHORT = 16
 """In place of ``LONGEST``, so that examples stay small."""
 
@@ -89,10 +160,15 @@ def test_lines_are_those_of_the_naive_model_however_the_stream_is_chunked(data, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "LONGEST", SHORT)
         lines, splitter = fed(chunked(data, sizes))
-        assert (lines, splitter.partial) == naive(data, SHORT)
+        whole, unfinished = naive(data, SHORT)
+        assert lines == whole
+        if not HALF.search(data):
+            assert splitter.partial == unfinished
 
 
-@given(st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\r\n"), max_size=30))
+@given(
+    st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\b\r\n\x1b"), max_size=30)
+)
 def test_character_cut_at_any_chunk_border_stays_whole(text):
     lines, _ = fed([bytes([byte]) for byte in f"{text}\n".encode()])
     assert lines == [text]
@@ -146,6 +222,14 @@ def test_cutting_looks_at_each_byte_a_bounded_number_of_times(monkeypatch):
     assert len(looked_at) == 99
 
 
+@pytest.mark.parametrize(("tty", "end"), [(True, b"\r"), (False, b"\n")])
+def test_input_ends_each_line_as_the_enter_key_does(tty, end):
+    assert to_input("stop", tty=tty) == b"stop" + end
+    assert to_input("stop\r\n", tty=tty) == b"stop" + end
+    assert to_input("save\r\nstop\n\n", tty=tty) == b"save" + end + b"stop" + end
+    assert to_input("", tty=tty) == end
+
+
 # As a person reads it
 
 
@@ -165,7 +249,7 @@ def test_text_erased_by_backspaces_is_not_read():
 
 
 def test_carriage_returns_and_other_controls_are_taken_out_and_tabs_stay():
-    assert to_plain("10%\r20%\x07\x00\tdone\x7f") == "10%20%\tdone"
+    assert to_plain("10%\r20%\x07\x00\tdone\x7f\r") == "20%\tdone"
 
 
 def test_titles_and_other_control_strings_are_taken_out():
@@ -216,20 +300,89 @@ def test_hostile_lines_take_time_in_proportion_to_their_length():
 
 
 def naive_plain(line):
-    """A line as a person reads it, character by character."""
-    kept = []
-    for character in re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]?|\x1b[ -/]*[0-Z^_`-~]?", "", line):
-        if character != "\b":
-            kept.append(character)
-        elif kept:
-            kept.pop()
-    return re.sub(r"[\x00-\x07\x0b-\x1f\x7f]", "", "".join(kept))
+    """A line as a person sees it, character by character."""
+    cells, column, backed = [], 0, False
+    for character in re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]?|\x1b[ -/]*[0-Z^_`-~]?", "", line).rstrip("\r"):
+        backed = character == "\b"
+        if backed:
+            column = max(0, column - 1)
+        elif character == "\r":
+            column = 0
+        else:
+            cells[column : column + 1] = character
+            column += 1
+    return "".join(cells[:column] if backed else cells)
 
 
-@given(st.lists(st.text(alphabet="\b\b\bab€\r\x1b[mK\x07\t", max_size=20), min_size=1, max_size=4))
+@given(st.lists(st.text(alphabet="\b\b\bab€\r\x1b[m", max_size=20), min_size=1, max_size=4))
 @example(["a\b\b", "abcdef\b\b\b\b\b\b\b", "abcdefgh\b\b\b\b\b\b"])
 def test_joined_lines_read_as_each_of_them_does(lines):
     assert to_plain("\n".join(lines)).split("\n") == [naive_plain(line) for line in lines]
+
+
+controls = st.lists(
+    st.sampled_from(
+        [
+            b"a",
+            b"bc ",
+            b"\r",
+            b"\b",
+            b"\n",
+            b"\t",
+            b"\x1b[",
+            b"\x1b]0;t",
+            b"\x07",
+            b"\x1b\\",
+            b"\x1b",
+            b"\x1bP",
+            b"\xff",
+        ]
+        + [
+            b"\x1b[%s%c" % (number, final)
+            for number in (b"", b"1", b"2", b"31", b"0")
+            for final in b"KJCDGPX@mHsuA"
+        ]
+        + [
+            b"\x1b7",
+            b"\x1b8",
+            b"\x1b(B",
+            b"\x1b[?25l",
+            b"\x1b[>4u",
+            "é".encode(),
+            "漢".encode(),
+            "e\u0301".encode(),
+        ]
+        + [b"\x1b[" + b"0" * 70 + b"K", b"\x1b[1" + b" " * 70, b"\x1b[" + b"1" * 63]
+    ),
+    max_size=40,
+).map(b"".join)
+
+
+@given(controls, sizes)
+def test_lines_are_the_same_however_the_stream_is_chunked(data, sizes):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "LONGEST", SHORT)
+        whole, one = fed([data])
+        patch.setattr(module, "LOOKS", 0)
+        patch.setattr(module, "SLICE", 10)
+        lines, splitter = fed(chunked(data, sizes))
+        assert (lines, splitter.partial) == (whole, one.partial)
+        assert splitter.flush() == one.flush()
+
+
+def test_lines_that_are_drawn_over_are_processed_in_short_steps():
+    count, size = 0, 10_000
+    for _ in LineSplitter().steps(b"> \rx\n" * size):
+        count += 1
+    assert count >= size * 10 / 500
+
+
+@given(controls)
+def test_line_of_the_log_is_that_of_the_stream_and_stays_as_it_is(data):
+    lines, _ = fed([data + b"\n"])
+    assert [text for line in (data + b"\n").split(b"\n")[:-1] for text in steps.run(to_pieces(line))] == lines
+    assert fed([f"{line}\n".encode() for line in lines])[0] == lines
+    assert [to_drawn(line, LONGEST) for line in lines] == lines
 
 
 @given(st.binary(max_size=60))

@@ -64,6 +64,10 @@ UNITS = [
     b"aaaaaaaa\b\b\b\b\b\b\b\b",
     b"\b",
     b"\r\x1b[K10%",
+    b"a\r",
+    b"\b\r",
+    b"> \rx\n",
+    b"aaaaaaaa\x1b[8D\x1b[P\x1b[@",
     b"\r",
     b"\0",
     b"\xff\n",
@@ -90,6 +94,18 @@ async def test_flood_of_whatever_takes_the_loop_in_short_steps(autojump_clock, u
         emit(b"\nnever\n")
         await world.wait(Phase.RUNNING)
         nursery.cancel_scope.cancel()
+
+
+async def test_program_that_draws_over_its_line_without_end_is_read_with_pauses(autojump_clock):
+    async with open_world() as world:
+        emit = await starting(world, "^Done$")
+        began = trio.current_time()
+        for _ in range(4):
+            emit(b"a\r" * (CHUNK // 2))
+            await trio.lowlevel.checkpoint()
+        emit(b"\x1b[KDone\n")
+        await world.wait(Phase.RUNNING)
+        assert 0.25 <= trio.current_time() - began <= 2
 
 
 @pytest.mark.parametrize("line", [b"Done", b"\x1b[32mDone\x1b[0m\r", b"Donee\b"])

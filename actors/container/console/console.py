@@ -30,6 +30,7 @@ from actors.container.console.log import TAIL, Numbered, Tail
 from actors.container.console.runs import LiveRun, Runs
 from actors.container.console.scrollback import Scrollback
 from actors.kernel.ephemeral import Ring, Stretch, Wake
+from actors.kernel.steps import Steps, run
 from actors.kernel.turns import Turns
 
 LINES = 10_000
@@ -214,13 +215,13 @@ class Console:
 
     def write(self, chunk: bytes) -> Block:
         """Append what the process printed, and return the lines that it completed."""
-        block = self.split(chunk)
+        block = run(self.split(chunk))
         self.put(block)
         return block
 
-    def split(self, chunk: bytes) -> Block:
+    def split(self, chunk: bytes) -> Steps[Block]:
         """Return the lines that ``chunk`` completes, not on the console yet."""
-        return self._splitter.feed(chunk)
+        return self._splitter.steps(chunk)
 
     def put(self, block: Block) -> None:
         """Put whole lines on the console."""
@@ -276,9 +277,14 @@ class Console:
         return tuple(_to_tail_line(line) for line in last.items)
 
     @property
-    def partial(self) -> bytes:
+    def drawn(self) -> int:
+        """What it has cost so far to draw the lines that the program draws over; see ``screen.Row.work``."""
+        return self._splitter.work
+
+    @property
+    def partial(self) -> str:
         """The unfinished last line."""
-        return self._splitter.rest
+        return self._splitter.unfinished
 
     def open_input(self) -> None:
         """Accept input from now on, and drop input that was not read."""

@@ -40,6 +40,12 @@ SHORT = 4 * 1024
 GATHER_DELAY = 0.025
 """Seconds between searches of a long unfinished line, which each begin at its start."""
 
+FREE = 5_000
+"""Work of one chunk, as ``Console.drawn`` counts it, without a pause."""
+REST, LONGEST_REST = 2e-6, 0.25
+"""Seconds of pause for one unit of work: about what it takes, so that a program that draws over its lines
+without end uses half of the time; and the longest pause."""
+
 RESIZE_INTERVAL = 0.1
 """Seconds between two calls of the engine for the size of a terminal, however often a page is resized."""
 
@@ -174,7 +180,10 @@ class Follower:
             while chunk := await attachment.receive():
                 if len(chunk) > SHORT:
                     await self.console.turns.next()
+                drawn = self.console.drawn
                 block = await self._reader.take(chunk)
+                if self.console.drawn - drawn > FREE:
+                    await trio.sleep(min((self.console.drawn - drawn) * REST, LONGEST_REST))
                 await self._look_for_readiness(block, readiness, ref)
                 if readiness.looks and len(self.console.partial) > SHORT:
                     await trio.sleep(GATHER_DELAY)
@@ -190,7 +199,7 @@ class Follower:
         """Return true if one of the lines, or the unfinished one, matches."""
         slices = [*to_slices(block.data, SLICE)] if block.count else []
         if partial := self.console.partial:
-            slices.append(partial)
+            slices.append(partial.encode())
         spent = readiness.seconds
         for lines in slices:
             if len(lines) > SHORT:

@@ -8,12 +8,19 @@ stay joined, in a ``Block``, and what is done with all of them is a fixed number
 ``to_texts`` makes an object of each line; its callers bound how many.
 """
 
+import codecs
 import re
 from collections.abc import Iterator, Sequence
 
 import attrs
 
+from actors.container.console.screen import REDRAW, STEP, Row
+from actors.kernel.steps import Steps, run
+
 LONGEST = 16 * 1024
+SLICE = 32 * 1024
+LOOKS = 20_000
+"""Control characters that are looked at in one step."""
 
 # ECMA-48: CSI sequences, then the string controls (OSC, DCS, SOS, PM, APC) up to their end, then the rest.
 # A sequence ends with its line.
@@ -21,10 +28,7 @@ _ESCAPES = re.compile(
     rb"\x1b(?:\[[0-?]*[ -/]*[@-~]?|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?"
     rb"|[PX^_][^\x1b\n]*(?:\x1b\\)?|[ -/]*[0-~]?)"
 )
-_ERASED = re.compile(r"(?:[^\x08\n]\x08)+")
-_RUNS = re.compile(r"[^\x08\n]+|\x08+|\n")
-_ROUNDS = 3
-"""How often an erased character that stands beside its backspace is taken out; the rest goes run by run."""
+_ENDS = re.compile(r"\r\n|\r|\n")
 
 _CONTROLS = bytes(code for code in (*range(0x20), 0x7F) if chr(code) not in "\t\n")
 
@@ -64,33 +68,85 @@ def to_texts(block: Block) -> list[str]:
 
 @attrs.define(eq=False)
 class LineSplitter:
-    """Cuts a stream of bytes into lines, without their ends; the same ones however the stream is chunked."""
+    """Cuts a stream of bytes into lines, without their ends; the same ones however the stream is chunked.
 
+    A line that the program has drawn over (``screen.REDRAW``) is what a person sees of it; others are kept as
+    they came.
+    """
+
+    work: int = 0
+    """What the drawing has cost so far; see ``Row.work``."""
     _rest: bytes = b""
+    _row: Row | None = None
     _cut: bool = False
 
     @property
-    def rest(self) -> bytes:
-        """The last line as far as it has come, empty where it has not begun."""
-        return self._rest
+    def unfinished(self) -> str:
+        """The last line as far as it has come, without the half of a character; empty if it has not begun."""
+        if self._row is not None:
+            return self._row.text
+        return codecs.getincrementaldecoder("utf-8")("replace").decode(self._rest).rstrip("\r")
 
     def feed(self, chunk: bytes) -> Block:
         """Return the lines that ``chunk`` completes."""
+        return run(self.steps(chunk))
+
+    def steps(self, chunk: bytes) -> Steps[Block]:
+        """As ``feed``, in steps."""
+        blocks: list[Block] = []
+        if self._row is not None:
+            line, found, chunk = chunk.partition(b"\n")
+            blocks.append((yield from self._draw(line)))
+            if not found:
+                return blocks[0]
+            blocks.append(self._end_line())
         head, found, rest = (self._rest + chunk).rpartition(b"\n")
-        runs = list(self._runs(head)) if found else []
-        self._rest = rest
-        if len(rest) > LONGEST:
-            *pieces, self._rest = _pieces(rest)
-            runs.append(_shown(pieces))
-            self._cut = True
-        return join(runs)
+        if found:
+            self._rest = b""
+            for lines in self._long_ones(head):
+                blocks += [(yield from lines)]
+        blocks.append((yield from self._begin(rest)))
+        return join(blocks)
 
     def flush(self) -> Block:
         """Return the unfinished last line, where there is one, and forget it."""
-        rest, self._rest, self._cut = self._rest, b"", False
-        return _shown([rest])
+        block = self._end_line()
+        return block if block.data else NOTHING
 
-    def _runs(self, head: bytes) -> Iterator[Block]:
+    def _end_line(self) -> Block:
+        """Return the line that has come, and begin the next one."""
+        pieces = [self._rest] if self._row is None else _encoded(self._row.finish())
+        block = _shown(pieces) if self._row is None or self._cut else _to_block(pieces)
+        self._rest, self._row, self._cut = b"", None, False
+        return block
+
+    def _begin(self, line: bytes) -> Steps[Block]:
+        """Take the beginning of a line, or the next part of one that was cut; return the pieces cut off."""
+        pieces: list[bytes] = []
+        start = 0
+        while not (drawn := REDRAW.search(line, start, start + LONGEST)) and len(line) - start > LONGEST:
+            end = _boundary(line, start + LONGEST)
+            pieces.append(line[start:end])
+            start = end
+            yield
+        self._cut = self._cut or bool(pieces)
+        if not drawn:
+            self._rest = line[start:]
+            return _shown(pieces)
+        self._rest, self._row = b"", Row(LONGEST)
+        return join([_shown(pieces), (yield from self._draw(line[start:]))])
+
+    def _draw(self, data: bytes) -> Steps[Block]:
+        """Draw ``data`` on the unfinished line; return the pieces cut off."""
+        assert self._row is not None  # noqa: S101 - for the type checker
+        before = self._row.work
+        yield from self._row.feed(data)
+        self.work += self._row.work - before
+        lines, self._row.lines = self._row.lines, []
+        self._cut = self._cut or bool(lines)
+        return _shown(_encoded(lines))
+
+    def _long_ones(self, head: bytes) -> Iterator[Steps[Block]]:
         """Give the lines of ``head``: those that are short together, and each that is too long in pieces."""
         begin = at = 0
         while at <= len(head):
@@ -102,23 +158,67 @@ class LineSplitter:
                 end = head.rfind(b"\n", at, at + LONGEST + 1)
             if end < 0:  # the line at ``at`` is too long, or the rest of one
                 if begin < at:
-                    yield _whole(head[begin : at - 1])
+                    yield self._whole(head[begin : at - 1])
                 end = head.find(b"\n", at)
                 end = len(head) if end < 0 else end
-                yield _shown(_pieces(head[at:end]))
-                self._cut = False
+                yield self._one(head[at:end])
                 begin = end + 1
             at = end + 1
         if begin <= len(head):
-            yield _whole(head[begin:])
+            yield self._whole(head[begin:])
+
+    def _one(self, line: bytes) -> Steps[Block]:
+        """Return a whole line, in pieces if it is too long."""
+        pieces = yield from self._begin(line)
+        return join([pieces, self._end_line()])
+
+    def _whole(self, data: bytes) -> Steps[Block]:
+        """Return short lines, those that were drawn over as a person sees them."""
+        if data.count(b"\x1b") + data.count(b"\r") < LOOKS:
+            return (yield from self._redrawn(data))
+        blocks: list[Block] = []
+        for piece in to_slices(data, SLICE):
+            blocks.append((yield from self._redrawn(piece)))
+            yield
+        return join(blocks)
+
+    def _redrawn(self, data: bytes) -> Steps[Block]:
+        """As ``_whole``, the first look at all of them in one step."""
+        found, pieces, at, work = REDRAW.search(data), list[bytes](), 0, 0
+        while found:
+            start = max(data.rfind(b"\n", at, found.start()) + 1, at)
+            end = data.find(b"\n", found.end())
+            end = len(data) if end < 0 else end
+            if start > at:
+                pieces.append(data[at : start - 1])
+            row = Row(LONGEST)
+            yield from row.feed(data[start:end])
+            pieces += _encoded(row.finish())
+            work += row.work
+            self.work += row.work
+            if work > STEP:
+                yield
+                work = 0
+            at = end + 1
+            found = REDRAW.search(data, at) if at <= len(data) else None
+        if at <= len(data):
+            pieces.append(data[at:])
+        return _to_block(pieces)
 
 
-def to_pieces(line: bytes) -> list[str]:
+def to_pieces(line: bytes) -> Steps[list[str]]:
     """Return what a ``LineSplitter`` makes of one whole line, given without its end."""
-    return to_texts(Block(1, line) if len(line) <= LONGEST else _shown(_pieces(line)))
+    if len(line) <= LONGEST and not REDRAW.search(line):
+        return to_texts(Block(1, line))
+    return to_texts((yield from LineSplitter().steps(line + b"\n")))
 
 
-def _whole(data: bytes) -> Block:
+def _encoded(lines: Sequence[str]) -> list[bytes]:
+    return [piece for line in lines for piece in _pieces(line.encode("utf-8", "replace"))]
+
+
+def _to_block(pieces: list[bytes]) -> Block:
+    data = b"\n".join(pieces)
     return Block(data.count(b"\n") + 1, data)
 
 
@@ -153,36 +253,26 @@ def _boundary(data: bytes, cut: int) -> int:
 
 
 def to_plain(data: bytes) -> bytes:
-    """Return lines as a person reads them: no colours, cursor moves, carriage returns; backspaces erased.
+    """Return the text of lines that a ``LineSplitter`` has made, without colours and other sequences.
 
-    What comes is valid UTF-8, and has as many lines as before.
+    It is valid UTF-8, and has as many lines as before.
     """
     if not data.isascii():
         data = data.decode("utf-8", "replace").encode()
     if b"\x1b" in data:
         data = _ESCAPES.sub(b"", data)
-    if b"\b" in data:
-        data = _erase(data.decode()).encode()
     return data.translate(None, _CONTROLS)
 
 
-def _erase(text: str) -> str:
-    """Return ``text`` without each character that a backspace follows; nothing before a line's beginning."""
-    for _ in range(_ROUNDS):
-        text, found = _ERASED.subn("", text)
-        if not found:
-            return text
-    shown: list[str] = []
-    line: list[str] = []
-    for run in _RUNS.findall(text):
-        if run[0] == "\b":
-            del line[max(0, len(line) - len(run)) :]
-        elif run == "\n":
-            shown += [*line, run]
-            line = []
-        else:
-            line += run
-    return "".join([*shown, *line])
+def to_input(text: str, *, tty: bool) -> bytes:
+    """Return the lines of ``text`` as a program reads them, each with its end.
+
+    On a terminal a line ends with what the Enter key sends, a carriage return. The terminal turns it into a
+    newline (ICRNL), unless the program reads the keys themselves, and then it waits for this key. On a pipe
+    the end is a newline.
+    """
+    enter = "\r" if tty else "\n"
+    return "".join(f"{line}{enter}" for line in _ENDS.split(text.rstrip("\r\n"))).encode()
 
 
 def to_slices(data: bytes, size: int) -> Iterator[bytes]:

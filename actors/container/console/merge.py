@@ -38,7 +38,8 @@ def to_log_lines(backlog: Backlog) -> Steps[list[LogLine]]:
     logged: list[LogLine] = []
     for begin in range(0, len(backlog.lines), STEP):
         lines = backlog.lines[begin : begin + STEP]
-        logged += [LogLine(logged.at, text) for logged in lines for text in to_pieces(logged.line)]
+        for each in lines:
+            logged += [LogLine(each.at, text) for text in (yield from to_pieces(each.line))]
         yield
     return logged
 

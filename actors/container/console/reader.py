@@ -90,7 +90,7 @@ class Reader:
 
     async def take(self, chunk: bytes) -> Block:
         """Put on the console what the stream logged, and return the lines that it completed."""
-        block = self.console.split(chunk)
+        block = await self.console.turns.run(self.console.split(chunk))
         if self._logged is not None and block.count:
             most = max(len(self._logged) + 1, HELD)
             lines, rest = block.split(most - len(self._held))
