@@ -177,7 +177,9 @@ def _process_effects(state: State, phase: _InRun) -> frozenset[effects.Effect]:
             return frozenset(
                 {
                     watch,
-                    effects.StopInEngine(state.run, state.engine_id, policy, state.previous),
+                    effects.StopInEngine(
+                        state.run, state.engine_id, policy, state.previous, state.known_spec.tty
+                    ),
                     effects.WaitGrace(state.run, policy.timeout),
                 }
             )

@@ -117,12 +117,16 @@ class StartInEngine:
 
 @attrs.frozen
 class StopInEngine:
-    """Ask the process to end; ends in ``EndReported`` if it does not run. ``previous`` as above."""
+    """Ask the process to end; ends in ``EndReported`` if it does not run. ``previous`` as above.
+
+    A command is typed on a terminal if ``tty``, else written to a pipe.
+    """
 
     run: int
     engine_id: str
     policy: StopPolicy
     previous: float | None
+    tty: bool = True
 
 
 @attrs.frozen

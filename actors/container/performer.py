@@ -18,6 +18,7 @@ import trio
 from actors.container import effects, messages
 from actors.container.console.console import Console, InputClosed, InputFull, Matcher
 from actors.container.console.follower import BACKOFF, Follower
+from actors.container.console.lines import to_input
 from actors.container.console.reader import Reader
 from actors.container.console.runs import LiveRun
 from actors.container.engine import (
@@ -303,15 +304,15 @@ class Performer:
             return await self._end(effect, snapshot)
         run.up.set()
         if effect.policy.type == "command":
-            await self._send_command(run, effect.policy.value)
+            await self._send_command(run, to_input(effect.policy.value, tty=effect.tty))
         return None
 
-    async def _send_command(self, run: LiveRun, command: str) -> None:
+    async def _send_command(self, run: LiveRun, command: bytes) -> None:
         """Queue ``command`` for the process, waiting until the console accepts input."""
         await run.attached.wait()
         while True:
             try:
-                self.console.send_nowait(command.rstrip("\n").encode() + b"\n")
+                self.console.send_nowait(command)
             except (InputClosed, InputFull):
                 await trio.sleep(BACKOFF.first)
             else:

@@ -169,7 +169,7 @@ class Api:
 
     async def running(self, **fields):
         await self.create(**{"start_pattern": "Ready", **fields})
-        assert (await self.power("start"))["status"] == "succeeded"
+        assert (await self.power("start", fields.get("internal_id", "s1")))["status"] == "succeeded"
 
     async def show(self, internal_id="s1"):
         return await self.get(f"/containers/{internal_id}")

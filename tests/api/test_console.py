@@ -288,3 +288,20 @@ async def test_commands_that_a_viewer_sent_before_it_left_are_carried_out(api):
     shown = "".join(frame["data"] for frame in watching.frames if frame["event"] == "console")
     typed = re.findall(r"got: last words (\d+)\n", shown)
     assert typed == [str(number) for number in range(12)]
+
+
+async def test_enter_reaches_a_program_that_reads_keys_and_one_that_reads_lines(api):
+    for internal_id, command, tty in (
+        ("raw", "raw-echo", True),
+        ("cooked", "stdin-echo", True),
+        ("pipe", "stdin-echo", False),
+    ):
+        stop = {"type": "command", "value": "stop", "timeout": 30}
+        await api.running(internal_id=internal_id, command=command, tty=tty, stop=stop)
+        async with api.console(internal_id) as console:
+            await console.send("send_command", command="hello\n")
+            await console.until("console", "got: hello\n")
+            await api.power("stop", internal_id)
+            ended = await console.until("event", "exit")
+        assert (ended["code"], ended["crashed"]) == (0, False)
+        assert "Stopping\n" in console.text

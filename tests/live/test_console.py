@@ -106,7 +106,7 @@ async def test_commands_reach_the_process_in_their_order(daemon):
 
 
 async def test_line_that_was_drawn_over_is_what_a_person_reads(daemon):
-    """A line editor draws a prompt before each line; patterns, viewers, logs and crash tails are without it."""
+    """A line editor draws a prompt before each line, which patterns, viewers, logs and tails are without."""
     shown = r'printf "> \r\033[K\033[32m[INFO]: Done\033[0m\n"; for n in 10 50 100; do printf "\r$n%%"; done'
     for internal_id, tty in (("terminal", True), ("pipe", False)):
         command = f"{shown}; echo; read -r line; exit 3"

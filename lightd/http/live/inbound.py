@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 import attrs
 import trio
 
+from actors.container.console.lines import to_input
 from actors.container.fleet import Member
 from actors.tokens.grant import Grant
 from lightd.access.errors import LimitExceeded
@@ -124,9 +125,10 @@ class Inbound:
         line = frame.command.removesuffix("\n").removesuffix("\r")
         if "\n" in line or "\r" in line:  # a terminal makes either an end of a line
             raise bad_request("command: must be one line")
-        data = line.encode() + b"\n"
         spec = self._member.state.spec
-        if spec is not None and spec.tty and len(data) > LONGEST_TTY_LINE:
+        tty = spec is not None and spec.tty
+        data = to_input(line, tty=tty)
+        if tty and len(data) > LONGEST_TTY_LINE:
             raise bad_request(f"command: must not be longer than {LONGEST_TTY_LINE} bytes")
         await self._member.console.send(data)
 

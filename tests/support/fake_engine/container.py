@@ -137,7 +137,8 @@ class FakeAttachment:
             raise engine.EngineUnavailable("The console is closed")
         if self._container.process is None:
             return
-        if self._container.tty:
+        if self._container.tty and not self._container.process.raw:
+            data = data.replace(b"\r", b"\n")
             self._container.emit(self._now(), data)
         await self._container.process.send(data)
 

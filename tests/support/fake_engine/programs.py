@@ -47,6 +47,8 @@ class Process:
     _scope: trio.CancelScope = attrs.field(factory=trio.CancelScope, init=False)
     _killed_by: int | None = attrs.field(default=None, init=False)
     out_of_memory: bool = attrs.field(default=False, init=False)
+    raw: bool = attrs.field(default=False, init=False)
+    """True for a program that reads the keys of its terminal: no echo, and Enter is a carriage return."""
 
     async def write(self, data: bytes) -> None:
         """Print bytes unchanged; waits while an attached reader does not read them."""
@@ -58,7 +60,7 @@ class Process:
 
     async def read_line(self) -> str:
         """The next line of stdin without its end; waits for it."""
-        while (end := self._stdin.find(b"\n")) < 0:
+        while (end := self._stdin.find(b"\r" if self.raw else b"\n")) < 0:
             await self._change()
         line = self._stdin[:end].decode(errors="replace")
         del self._stdin[: end + 1]
@@ -129,6 +131,12 @@ async def stdin_echo(process: Process, _words: Sequence[str]) -> int:
         await process.print(f"got: {line}")
     await process.print("Stopping")
     return 0
+
+
+async def raw_echo(process: Process, words: Sequence[str]) -> int:
+    """``stdin-echo`` for a program with its own line editor."""
+    process.raw = True
+    return await stdin_echo(process, words)
 
 
 async def line_printer(process: Process, words: Sequence[str]) -> int:
@@ -232,6 +240,7 @@ PROGRAMS: Final[Mapping[str, Program]] = {
     "line-printer": line_printer,
     "memory-hog": memory_hog,
     "prompt": prompt,
+    "raw-echo": raw_echo,
     "sleep": sleep,
     "stdin-echo": stdin_echo,
 }
