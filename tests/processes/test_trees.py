@@ -1,5 +1,6 @@
 """All of a run ends with it: what left its group, its session and its parents too; in groups or not."""
 
+import fcntl
 import os
 import signal
 import time
@@ -8,13 +9,15 @@ from pathlib import Path
 import pytest
 import trio
 
-from actors.container.engine import Role
-from actors.container.spec import Limits
+from actors.container.engine import EngineRefused, Role
+from actors.container.spec import Limits, PortBinding
 from lightd.engines.process import container, groups
+from lightd.engines.process import engine as engine_module
 from lightd.engines.process.atomic_file import record
 from lightd.engines.process.orphans import _marked
 from tests.contracts.engine_checks import read_to_end, read_until, wait_ended
 from tests.rig.engine import give_up
+from tests.support.daemon import free_port
 
 SYS_PTRACE = 19  # its bit, as in linux/capability.h
 
@@ -171,3 +174,40 @@ async def test_pid_that_somebody_else_has_by_now_is_not_believed(host):
         record(str(life), " ".join([*words[:2], "1", *words[3:]]).encode())
         assert await engine.sample([engine_id]) == {}
         record(str(life), " ".join(words).encode())
+
+
+@pytest.mark.parametrize("settled", [engine_module.SETTLED, 0.0], ids=["released", "kept"])
+async def test_port_of_a_run_that_has_ended_is_free_once_its_supervisor_is_gone(host, monkeypatch, settled):
+    """A supervisor records the exit first, and releases its lock later."""
+    monkeypatch.setattr(engine_module, "SETTLED", settled)
+    port = free_port()
+    binding = PortBinding("127.0.0.1", port, "tcp", port)
+    async with host.opened() as engine:
+        first = await started(host, engine, "stdin-echo", ports=(binding,))
+        await engine.signal(first, "SIGKILL")
+        await wait_ended(engine, first)
+        second = await engine.create_server(host.spec("stdin-echo", ports=(binding,)), 1)
+        with (host.state / first / "lock").open("r+b") as lock:
+            await hold(lock)
+            if settled:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(engine.start, second)
+                    await trio.sleep(0.2)
+                    assert not (await engine.inspect(second)).running
+                    lock.close()
+                assert (await engine.inspect(second)).running
+            else:
+                with pytest.raises(EngineRefused, match=f"Port {port}/tcp is in use"):
+                    await engine.start(second)
+
+
+async def hold(lock):
+    """Take the lock of a run as its supervisor does; it may still be held by the supervisor."""
+    with trio.fail_after(30):
+        while True:
+            try:
+                fcntl.fcntl(lock, fcntl.F_OFD_SETLK, container._LOCK)
+            except BlockingIOError:
+                await trio.sleep(0.01)
+            else:
+                return

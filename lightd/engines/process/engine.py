@@ -11,6 +11,7 @@ cancellation: they are short, and must not be left half done.
 import os
 import secrets
 import signal
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -50,6 +51,9 @@ from lightd.engines.process.program import Plan
 
 LOOK: Final = 0.02
 PATIENCE: Final = 20.0  # seconds to wait for the kernel
+SETTLED: Final = 5.0  # seconds to wait for the supervisor of a run that begins or has ended
+    5.0  # seconds that a supervisor has from the start of a run, or from its exit, to the next step
+)
 
 
 @attrs.define(eq=False)
@@ -178,7 +182,7 @@ class ProcessEngine:
         """Raise ``EngineRefused`` if another container or program uses one of the ports."""
         for other in [each for each in self._containers.values() if each is not starting_]:
             held = [port for port in wanted if any(port.collides(theirs) for theirs in other.spec.ports)]
-            if held and other.role is Role.SERVER and other.running():
+            if held and other.role is Role.SERVER and _is_active(other):
                 raise EngineRefused(f"Port {held[0].port}/{held[0].protocol} is in use on the host")
         ports.check_free(wanted)
 
@@ -353,3 +357,13 @@ def _patience(trouble: str) -> Iterator[None]:
             yield
     except trio.TooSlowError:
         raise EngineUnavailable(trouble) from None
+
+
+def _is_active(found: Container) -> bool:
+    """Whether a run is active. Waits until one that has ended or begins now is over or running."""
+    deadline = time.monotonic() + SETTLED
+    while found.running():
+        if found.snapshot().running or time.monotonic() > deadline:
+            return True
+        time.sleep(0.005)
+    return False
