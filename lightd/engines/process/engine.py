@@ -52,8 +52,6 @@ from lightd.engines.process.program import Plan
 LOOK: Final = 0.02
 PATIENCE: Final = 20.0  # seconds to wait for the kernel
 SETTLED: Final = 5.0  # seconds to wait for the supervisor of a run that begins or has ended
-    5.0  # seconds that a supervisor has from the start of a run, or from its exit, to the next step
-)
 
 
 @attrs.define(eq=False)
