@@ -77,7 +77,9 @@ INTERNAL_ID = matching(
 VOLUME_ID = matching("a lower-case UUID", r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 PROTOCOL = one_of("tcp", "udp")
 PORT_NUMBER = whole(1, 65535)
-_ADDRESS = {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
+# A pattern, as generators of clients lose the type of a string with one of two formats.
+_V4, _V6 = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}", r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%[^%]+)?"
+_ADDRESS = {"type": "string", "pattern": f"^(?:{_V4}|{_V6})$"}
 IP = Rule("an IP address", _to_ip, _ADDRESS, obvious=True)
 FILLED = Rule("a string", _to_filled, {**_TEXT.schema, "pattern": _FILLED}, obvious=True)
 PATTERN = Rule(

@@ -64,7 +64,7 @@ def to_document(sections: Sections) -> dict[str, Any]:
                     "description": f"Must contain `{MEDIA_TYPE}` (in any case, alone or in a list). It is not a secret.",
                 },
             },
-            "parameters": dict(PARAMETERS),
+            "parameters": {_to_key(name): schema for name, schema in PARAMETERS.items()},
             "headers": dict(HEADERS),
             "examples": {code: _to_error_example(code) for code in _CODES},
             "responses": {"Refused": _refused()},
@@ -76,6 +76,11 @@ def to_document(sections: Sections) -> dict[str, Any]:
     }
     found: dict[str, Any] = finished(document, schemas)
     return found
+
+
+def _to_key(name: str) -> str:
+    """Return the name of a parameter in the document: not one that a schema has in another case, for Go."""
+    return f"{name}_parameter"
 
 
 def _bodies(sections: Sections) -> dict[str, Schema]:
@@ -125,7 +130,7 @@ def _to_operation(section: Section, route: Route, schemas: dict[str, Schema]) ->
         operation["security"] = [{"token": []}]
     operation["x-needs"] = route.permission
     if names := (*route.in_path, *route.parameters):
-        operation["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in names]
+        operation["parameters"] = [{"$ref": f"#/components/parameters/{_to_key(name)}"} for name in names]
     if route.body is not None:
         operation["requestBody"] = {
             "description": schemas[route.body.cls.__name__]["description"],
@@ -155,11 +160,12 @@ def _to_body(route: Route, body: Body, schemas: dict[str, Schema]) -> dict[str, 
 
 
 def _to_name(form: Schema) -> str:
-    """Return the name of one of several forms: of its schema, or of its constant message."""
+    """Return the name of one of several forms: of its schema, its constant message, or its required fields."""
     if "$ref" in form:
         name: str = form["$ref"].rpartition("/")[2]
         return name
-    return re.sub(r"\W+", "-", form["properties"]["message"]["const"].lower())
+    text = form["properties"].get("message", {}).get("const") or " ".join(form["required"])
+    return re.sub(r"\W+", "-", text.lower())
 
 
 _OF_PERMISSION: dict[str, tuple[str, ...]] = {

@@ -57,7 +57,7 @@ def _type_of(schema: Schema) -> str | None:
 
 
 def finished(value: Any, schemas: Mapping[str, Schema]) -> Any:  # noqa: ANN401 - any part of a document
-    """Return a part of the document with ``EXAMPLE`` replaced by a whole example, and large integers marked."""
+    """Return a part of the document: ``EXAMPLE`` is replaced by a whole example, large numbers are marked."""
     if isinstance(value, list):
         return [finished(each, schemas) for each in value]
     if not isinstance(value, dict):
@@ -69,4 +69,8 @@ def finished(value: Any, schemas: Mapping[str, Schema]) -> Any:  # noqa: ANN401 
         low, high = value.get("minimum", 0), value.get("maximum", LARGEST_SHORT + 1)
         if max(-low, high) > LARGEST_SHORT:
             found.setdefault("format", "int64")
+    if _type_of(value) == "number":
+        found["format"] = (
+            "double"  # some generators take half of its digits otherwise: of Unix seconds two minutes
+        )
     return found

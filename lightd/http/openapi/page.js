@@ -79,7 +79,7 @@ function kind(schema) {
   if (several) return several.map((each) => (each.$ref ? each.$ref.split("/").pop() : kind(each))).join(" or ");
   const types = [].concat(schema.type || "anything");
   if (types[0] === "array") return `list of ${schema.items.$ref ? schema.items.$ref.split("/").pop() : kind(schema.items)}`;
-  return types.join(" or ") + (schema.format && schema.format !== "int64" ? ` (${schema.format})` : "");
+  return types.join(" or ") + (schema.format && !["int64", "double"].includes(schema.format) ? ` (${schema.format})` : "");
 }
 
 // A bound that JavaScript would round is a string here.
