@@ -7,6 +7,8 @@ import string
 import pytest
 import trio
 
+from tests.api.front import PATIENCE
+
 SOCKETS = 20
 FRAMES = 18  # a socket may send 20 a second
 EVENTS = [
@@ -95,11 +97,15 @@ async def test_flood_of_garbage_is_limited_and_costs_its_sender_alone(api, path)
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(read)
-            async with trio.open_nursery() as flooding:
-                flooding.start_soon(flood)
-                for number in range(10):
-                    await neighbour.send("send_command", command=f"line {number}")
-                    await neighbour.until("console", f"line {number}")
+            nursery.start_soon(flood)
+            for number in range(10):
+                await neighbour.send("send_command", command=f"line {number}")
+                await neighbour.until("console", f"line {number}")
+            with trio.fail_after(PATIENCE):
+                while len(flooder.frames) < 60:
+                    await trio.sleep(0.01)
             nursery.cancel_scope.cancel()
+        await trio.aclose_forcefully(flooder._connection._stream)  # its turn to say goodbye would come late
         if path:
             assert any("20 messages a second" in each.get("data", "") for each in flooder.frames)
+        assert len(flooder.frames) < 2000  # it is read no faster than the limit: all would take 100 seconds

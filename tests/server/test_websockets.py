@@ -240,6 +240,33 @@ async def test_pings_to_a_client_that_reads_no_pongs_end_it(opened):
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize(
+    "flood",
+    [frame(PING, b""), frame(PONG, b""), frame(0, b"", final=False)],
+    ids=["pings", "pongs", "fragments"],
+)
+async def test_client_that_floods_a_socket_with_small_frames_is_read_slowly(server, flood):
+    """Each takes time of the event loop, and hundreds of sockets could take all of it."""
+    async with connect(server) as client, connect(server) as other:
+        await client.open_websocket("/ws/echo")
+        if flood[0] == 0:
+            await client.send(frame(TEXT, b"a", final=False))
+        await client.send(flood * 5000 + frame(PING, b"last"))
+        answers = []
+
+        async def read():
+            while True:
+                answers.append(await client.read_frame())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read)
+            for _ in range(20):
+                assert (await other.ask("/")).status == 200
+                await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+        assert (PONG, b"last") not in answers  # all of them would take 90 seconds
+
+
 async def test_handler_that_only_sends_does_not_freeze_the_loop_when_its_client_leaves(server):
     async with connect(server) as client:
         await client.open_websocket("/ws/flood")

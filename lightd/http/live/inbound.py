@@ -31,6 +31,7 @@ from lightd.validation.schema import Described
 B = TypeVar("B")
 
 MESSAGES = 20  # a second
+TOO_MANY = "too_many_messages"
 LINES_A_MESSAGE = 1000  # asked for at once; more count as more messages
 LONGEST_TTY_LINE = 4095  # bytes, its end included: N_TTY_BUF_SIZE - 1, Linux's n_tty(4)
 
@@ -92,6 +93,8 @@ class Inbound:
             if refusal is None:
                 raise
             await self._socket.write(frames.to_frame(frames.to_error(refusal.message)))
+            if refusal.code == TOO_MANY:
+                await trio.sleep(1 / MESSAGES)  # the client waits meanwhile: a refusal takes time too
 
     def _recorded(self, kind: "InboundKind[Any]", value: dict[str, Any]) -> AbstractAsyncContextManager[None]:
         if kind.to_record is None:
@@ -104,7 +107,7 @@ class Inbound:
         self._allowance = min(MESSAGES, self._allowance + (now - self._taken_at) * MESSAGES)
         self._taken_at = now
         if self._allowance < messages:
-            raise LimitExceeded("too_many_messages", f"more than {MESSAGES} messages a second")
+            raise LimitExceeded(TOO_MANY, f"more than {MESSAGES} messages a second")
         self._allowance -= messages
 
     async def power(self, frame: Power) -> None:

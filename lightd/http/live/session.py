@@ -30,7 +30,7 @@ from lightd.http.live import frames
 from lightd.http.live.broadcast import Cut, Viewer
 from lightd.http.live.expiry import expiring
 from lightd.http.live.hub import Channel, Hub
-from lightd.http.live.inbound import Inbound
+from lightd.http.live.inbound import MESSAGES, Inbound
 from lightd.http.live.kinds import OUTBOUND, kinds_for
 from lightd.http.live.source import ContainerSource, Reached, Source, to_stretch
 from lightd.http.route import WEBSOCKET, Route
@@ -174,6 +174,7 @@ async def _refuse_all(socket: Socket) -> None:
     while True:
         await websocket.receive()
         await socket.write(frames.to_frame(frames.to_error("the node's stream takes no frames")))
+        await trio.sleep(1 / MESSAGES)
 
 
 async def _greet(source: ContainerSource, viewer: Viewer, since: int | None, since_line: int | None) -> None:

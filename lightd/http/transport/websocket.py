@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 
 SOCKET = "lightd.socket"
 FRAMES_IN_A_STEP = 32
-"""The number of control frames, such as pings, that are handled in one step."""
+"""The number of frames that are handled in one step."""
+FRAMES_AT_ONCE = 500
+FRAMES_A_SECOND = 50
+"""A client that sends more frames of any kind is read more slowly: each takes a moment of the event loop."""
 CONNECTED = ASGIWebsocketState.CONNECTED
 """A copy, because it is read for every frame of every viewer and enumerations are slow."""
 
@@ -105,6 +108,9 @@ class WebSocketStream(WSStream):
         self._answered = trio.Event()
         self._unanswered_pings = 0
         self._deadline = math.inf
+        self._frames = 0
+        self._frames_left = float(FRAMES_AT_ONCE)
+        self._counted_at = trio.current_time()
 
     @property
     def is_open(self) -> bool:
@@ -160,9 +166,10 @@ class WebSocketStream(WSStream):
         return self.connection.state in (ConnectionState.OPEN, ConnectionState.LOCAL_CLOSING)
 
     async def _handle_events(self) -> None:
-        for number, event in enumerate(self.connection.events(), start=1):
-            if number % FRAMES_IN_A_STEP == 0:
-                await trio.lowlevel.checkpoint()  # one read may hold ten thousand of them
+        for event in self.connection.events():
+            self._frames += 1
+            if self._frames == FRAMES_IN_A_STEP:
+                await self._pace()  # one read may hold ten thousand of them
             if isinstance(event, CloseConnection):
                 await self._handle_close(event)
                 return
@@ -181,6 +188,14 @@ class WebSocketStream(WSStream):
                     message = self.buffer.to_message()
                     self.buffer.clear()
                     await self.app_put(message)
+
+    async def _pace(self) -> None:
+        """Wait if the client has sent more than ``FRAMES_A_SECOND`` for a while; always a checkpoint."""
+        now = trio.current_time()
+        earned = (now - self._counted_at) * FRAMES_A_SECOND
+        self._frames_left = min(self._frames_left + earned, FRAMES_AT_ONCE) - self._frames
+        self._counted_at, self._frames = now, 0
+        await trio.sleep(max(-self._frames_left, 0) / FRAMES_A_SECOND)
 
     async def _handle_close(self, event: CloseConnection) -> None:
         if self.connection.state is ConnectionState.OPEN:
