@@ -149,6 +149,7 @@ async def open_system(
         open_jobs(time.time) as jobs,
         trio.open_nursery() as nursery,
     ):
+        quotas.threads = engine.threads
         claims, sockets = Claims(fleet), OpenSockets()
         janitor = Janitor(folders, lambda: volumes.view.state.volumes, time.time, quotas.forget)
         ports = await open_portpool(bus, supervisor, claims.at)
@@ -295,7 +296,7 @@ async def open_store(
             stored = await trio.to_thread.run_sync(lambda: list(inventory.volumes()))
             quotas.kept = {volume.volume_id for volume in stored}
         await quotas.restore()
-        folders.writing = quotas.writing
+        folders.writing, quotas.open_files = quotas.writing, folders.open_files
         yield volumes, folders, quotas
 
 

@@ -237,6 +237,13 @@ class Engine(Protocol):
     async def sample(self, engine_ids: Sequence[str]) -> Mapping[str, Sample]:
         """Return the counters of those of the containers that run."""
 
+    def threads(self, volume_id: str) -> Sequence[int]:
+        """Return the ids of the threads of all processes that use the volume, as the host numbers them.
+
+        It includes installers. It is empty if nothing runs, or where the engine does not know. It blocks for
+        a moment and can be called in any thread.
+        """
+
     def leave(self) -> None:
         """From now on, let cancelled calls return within a moment: the daemon is shutting down.
 

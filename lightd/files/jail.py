@@ -61,6 +61,26 @@ class Owner:
         return (state.st_uid, state.st_gid) == (self.uid, self.gid)
 
 
+@attrs.define(eq=False)
+class OpenFiles:
+    """The files of one volume that are open for a client: a tenant can delete them, and they take room still.
+
+    ``descriptors`` can be read by any thread.
+    """
+
+    descriptors: set[int] = attrs.field(factory=set)
+
+    @contextmanager
+    def held(self, descriptor: int) -> Iterator[int]:
+        """As the function ``held``, for a descriptor that is listed during the block."""
+        with held(descriptor):
+            self.descriptors.add(descriptor)
+            try:
+                yield descriptor
+            finally:
+                self.descriptors.discard(descriptor)
+
+
 @attrs.frozen(eq=False)
 class Jail:
     """A folder that no path leads out of, opened by ``open_jail``. Callers close returned descriptors.
@@ -75,6 +95,7 @@ class Jail:
     placing: Guard = attrs.field(factory=threading.Lock)
     pace: Callable[[int], None] = lambda _: None
     charge: Charge = free
+    open_files: OpenFiles = attrs.field(factory=OpenFiles)
 
     def owner(self) -> Owner:
         """The owner of the volume's folder: the server's user, if it was given to it already."""
@@ -127,6 +148,7 @@ def open_jail(
     placing: Guard | None = None,
     pace: Callable[[int], None] = lambda _: None,
     charge: Charge = free,
+    open_files: OpenFiles | None = None,
 ) -> Iterator[Jail]:
     """Open the jail of the host's ``folder``, which must not be a link itself. Raises ``NotFound``."""
     try:
@@ -136,7 +158,8 @@ def open_jail(
             "The volume's folder is missing: mount its disk, or restore the folder"
         ) from None
     with held(root):
-        yield Jail(root, resolver or resolve.best(), placing or threading.Lock(), pace, charge)
+        best, lock = resolver or resolve.best(), placing or threading.Lock()
+        yield Jail(root, best, lock, pace, charge, open_files or OpenFiles())
 
 
 @contextmanager

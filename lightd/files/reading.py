@@ -51,7 +51,7 @@ def open_download(jail: Jail, path: RelativePath) -> Iterator[Download]:
     """Open the regular file ``path``, following links inside. Raises ``WrongKind`` and ``NotFound``."""
     with explained(path), held(jail.find(path)) as found:
         contents = open_contents(found, path)
-    with held(contents):
+    with jail.open_files.held(contents):
         state = os.fstat(contents)
         with explained(path):
             check_alone(jail, state, path)

@@ -155,7 +155,8 @@ def open_upload(
             mode = mode_to_keep(jail, folder, path)
             condition.check(folder, path)
             part = new_part_name() if name is None else _named_part(path, name)
-            file = stack.enter_context(held(_open_part(folder, part, path, jail.charge)))
+            opened = _open_part(folder, part, path, jail.charge)
+            file = stack.enter_context(jail.open_files.held(opened))
             arrived = os.fstat(file).st_size
         upload = Upload(
             path,

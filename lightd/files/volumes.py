@@ -34,7 +34,7 @@ import trio
 from lightd.files import errors
 from lightd.files.charging import Charge, free
 from lightd.files.deleting import Pace, delete_at
-from lightd.files.jail import Guard, Jail, held, open_jail
+from lightd.files.jail import Guard, Jail, OpenFiles, held, open_jail
 from lightd.files.quota.allowance import Allowance, unlimited
 from lightd.files.resolve import LOOK
 from lightd.files.shares import PRIVILEGED, Share, Turn
@@ -147,6 +147,7 @@ class VolumeFolders:
     # The shares have the limits.
     _threads: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(math.inf))
     _placing: WeakValueDictionary[str, Any] = attrs.field(factory=WeakValueDictionary)
+    _open_files: WeakValueDictionary[str, OpenFiles] = attrs.field(factory=WeakValueDictionary)
 
     def path_of(self, volume_id: str) -> Path:
         """Return the host's path of a volume; ``volume_id`` is a checked UUID."""
@@ -270,12 +271,18 @@ class VolumeFolders:
 
     def _in_jail(self, volume_id: str, work: Callable[[Jail], T], charge: Charge) -> Callable[[Pace], T]:
         path, guard = self.path_of(volume_id), self._guard(volume_id)
+        opened = self._open_files.setdefault(volume_id, OpenFiles())
 
         def in_jail(pace: Pace) -> T:
-            with open_jail(path, placing=guard, pace=pace, charge=charge) as jail:
+            with open_jail(path, placing=guard, pace=pace, charge=charge, open_files=opened) as jail:
                 return work(jail)
 
         return in_jail
+
+    def open_files(self, volume_id: str) -> Collection[int]:
+        """The descriptors of the volume's files that are open for clients. Can be called in any thread."""
+        opened = self._open_files.get(volume_id)
+        return () if opened is None else tuple(opened.descriptors)
 
     def _guard(self, volume_id: str) -> Guard:
         """The lock of the volume, shared by all concurrent users of the volume."""

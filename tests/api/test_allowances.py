@@ -2,6 +2,7 @@
 
 import io
 import os
+import socket
 import tarfile
 import zipfile
 from functools import partial
@@ -11,7 +12,7 @@ import trio
 
 from lightd.files.quota import limits
 from lightd.files.quota.kind import MEGABYTE
-from tests.api.front import on_disk
+from tests.api.front import HEADERS, on_disk
 
 pytestmark = pytest.mark.one_python
 
@@ -67,6 +68,46 @@ async def test_upload_of_unknown_length_ends_at_the_limit_and_leaves_nothing(acc
     assert max(peak) <= CLOSE
     assert held_in(sized) == ["kept"]
     assert (await put(accounted, sized, endless(6, peak, sized))).status_code == 200
+
+
+@pytest.mark.parametrize("way", ["download", "upload"])
+async def test_deleted_file_counts_while_a_client_downloads_or_uploads_it(accounted, sized, way):
+    """Otherwise each of 64 slow downloads could hold another file of the volume's size."""
+    going = trio.Event()
+
+    async def slow():
+        yield os.urandom(8 * MEGABYTE)
+        going.set()
+        await trio.sleep_forever()
+
+    async with trio.open_nursery() as nursery:
+        if way == "download":
+            fill(sized, "big", 8)
+            os.truncate(on_disk(sized, "big"), 1 << 30)
+            path = f"/volumes/{sized['id']}/files/content"
+            host, port = accounted.url.removeprefix("http://").split(":")
+            client = await trio.open_tcp_stream(host, int(port))
+            head = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
+            await client.send_all(f"GET {path}?path=big HTTP/1.1\r\nHost: x\r\n{head}\r\n".encode())
+            assert b"200" in await client.receive_some(100)
+            nursery.start_soon(trio.sleep_forever)
+        else:
+            nursery.start_soon(put, accounted, sized, slow())
+            await going.wait()
+            with trio.fail_after(20):
+                while used(sized) < 7 * MEGABYTE:
+                    await trio.sleep(0.01)
+        for path in on_disk(sized).iterdir():
+            path.unlink()
+        answer = await put(accounted, sized, bytes(4 * MEGABYTE), path="other")
+        assert (answer.status_code, answer.json()["code"]) == (507, "no_space")
+        nursery.cancel_scope.cancel()
+    if way == "download":
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        await client.aclose()
+    with trio.fail_after(20):
+        while (await put(accounted, sized, bytes(4 * MEGABYTE), path="other")).status_code != 200:
+            await trio.sleep(0.05)
 
 
 async def test_declared_length_over_the_room_is_refused_before_the_body_is_read(accounted, sized):

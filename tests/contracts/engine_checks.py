@@ -4,6 +4,8 @@ Each check gets a ``Bench``: the engine, and specs that it can run. Their comman
 ``tests/rig/servers``, which the fake engine has too. Times are waited for, never asserted.
 """
 
+import os
+import uuid
 from collections.abc import Callable
 
 import attrs
@@ -129,6 +131,23 @@ async def check_end_is_waited_for(bench):
     await wait()
     assert [(end.running, end.exit_code) for end in ends[1:]] == [(False, 3)] * 3
     assert await engine.inspect(engine_id) == ends[-1]
+
+
+async def check_threads_are_those_of_the_running_containers_of_a_volume(bench):
+    engine, spec = bench.engine, bench.spec("stdin-echo")
+    engine_id = await engine.create_server(spec, 1)
+    assert list(engine.threads(spec.volume_id)) == []
+    async with engine.attach(engine_id) as console:
+        await engine.start(engine_id)
+        await read_until(console, b"Ready")
+        await engine.inspect(engine_id)
+        for thread in engine.threads(spec.volume_id):
+            os.kill(thread, 0)
+        assert list(engine.threads(str(uuid.uuid4()))) == []
+        await console.send(b"exit 0\n")
+        await read_to_end(console)
+    await wait_ended(engine, engine_id)
+    assert list(engine.threads(spec.volume_id)) == []
 
 
 async def check_exit_code_is_told(bench):

@@ -9,6 +9,7 @@ import attrs
 import pytest
 import trio
 
+from actors.container.engine import Role
 from actors.container.spec import ContainerSpec
 from lightd.engines.docker.engine import open_docker_engine
 from tests.contracts import engine_change_checks, engine_checks, engine_console_checks, engine_making_checks
@@ -53,6 +54,15 @@ async def test_process_engine(name, process_host):
         async with process_host.opened() as engine:
             spec = specs(process_host.volumes, image="host", user=process_host.user)
             await CHECKS[name](engine_checks.Bench(engine, spec))
+
+
+async def test_process_engine_knows_the_threads_of_a_volume(process_host):
+    async with process_host.opened() as engine:
+        spec = specs(process_host.volumes, image="host", user=process_host.user)("stdin-echo")
+        engine_id = await engine.create_server(spec, 1)
+        await engine.start(engine_id)
+        assert len(engine.threads(spec.volume_id)) >= 1
+        await engine.remove(spec.internal_id, Role.SERVER)
 
 
 @pytest.mark.one_python

@@ -186,6 +186,42 @@ async def test_runaway_is_stopped_where_the_kernel_does_not_help(accounting):
     assert 8 < quota["used_mb"] < 40
 
 
+HIDDEN = {
+    "open": "exec 3>hidden; rm hidden; while :; do head -c 1048576 /dev/zero >&3; sleep 0.2; done",
+    "many": (
+        "f() { exec 3>hidden; rm hidden; head -c 1048576 /dev/zero >&3; sleep 1000; };"
+        " while :; do f & sleep 0.2; done"
+    ),
+}
+
+
+@pytest.mark.parametrize("how", HIDDEN)
+async def test_server_that_hides_its_bytes_in_deleted_files_is_stopped_like_any_other(accounting, how):
+    volume = await a_volume(accounting, 8)
+    await accounting.create("quota-hide", command=HIDDEN[how], volume_id=volume, stop={"timeout": 1})
+    async with accounting.console("quota-hide") as console:
+        await accounting.power("start", "quota-hide")
+        await console.until("daemon_message", "Error: the volume is full")
+        assert list((volumes_of(accounting) / volume).iterdir()) == []
+        assert (await accounting.get(f"/volumes/{volume}/quota"))["used_mb"] > 8
+        body = {"path": "x", "content": ""}
+        refused = await accounting.post(f"/volumes/{volume}/files", body, status=507)
+        assert refused["code"] == "no_space"
+        await console.until("daemon_message", "the server is stopped")
+        await console.until("event", "exit")
+    await accounting.post(f"/volumes/{volume}/files", body)
+    assert (await accounting.get(f"/volumes/{volume}/quota"))["used_mb"] < 1
+
+
+async def test_installer_that_hides_its_bytes_in_deleted_files_is_stopped_too(accounting):
+    volume = await a_volume(accounting, 8)
+    script = f"cd /mnt/server; {HIDDEN['open']}"
+    await accounting.create("quota-hide", wait=False, volume_id=volume, install_script=script)
+    async with accounting.console("quota-hide") as console:
+        await console.until("daemon_message", "Error: the volume is full")
+    await accounting.call("DELETE", "/containers/quota-hide")
+
+
 async def test_start_on_a_missing_volume_folder_is_refused(accounting):
     volume = await a_volume(accounting, 8)
     await accounting.create("quota-miss", volume_id=volume)

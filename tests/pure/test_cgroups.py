@@ -107,3 +107,17 @@ def test_host_without_block_counters_has_the_others(version_2, missing):
 def test_garbage_is_left_out(version_1):
     write(version_1, {"proc/7/net/dev": "one\ntwo\n eth0: what\n"})
     assert cgroups.read_samples({ID: 7}, version_1) == {}
+
+
+def test_threads_are_those_of_the_containers_cgroup(version_1, version_2):
+    group = f"docker/{ID}"
+    write(version_1, {"proc/7/cgroup": f"5:freezer:/{group}\n4:memory:/{group}\n"})
+    write(version_1, {f"sys/fs/cgroup/memory/{group}/tasks": "7\n8\n"})
+    assert cgroups.read_threads(ID, 7, version_1) == [7, 8]
+    group = f"system.slice/docker-{ID}.scope"
+    write(version_2, {"proc/7/cgroup": f"0::/{group}\n"})
+    assert cgroups.read_threads(ID, 7, version_2) == []
+    write(version_2, {f"sys/fs/cgroup/{group}/cgroup.threads": "7\n9\n"})
+    assert cgroups.read_threads(ID, 7, version_2) == [7, 9]
+    for other in (("another", 7), (ID, 8)):
+        assert cgroups.read_threads(*other, version_2) == []

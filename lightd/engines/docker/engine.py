@@ -50,6 +50,7 @@ from lightd.engines.docker.logged import to_logged
 from lightd.engines.docker.making import Maker
 from lightd.engines.docker.network import Network
 from lightd.engines.docker.policy import Policy
+from lightd.engines.docker.running import Running
 from lightd.engines.docker.sampler import Sampler
 from lightd.engines.docker.starting import Starter
 from lightd.engines.docker.translate import Refused
@@ -95,6 +96,7 @@ class DockerEngine:
     _layers: Layers
     _interruptions: Interruptions
     _policy: Policy
+    _running: Running = attrs.field(factory=Running)
     _turns: Turns = attrs.field(factory=Turns)
 
     async def ensure_image(self, image: str, pull: str, progress: Callable[[str], None]) -> None:
@@ -140,7 +142,7 @@ class DockerEngine:
             if found is not None:
                 if not self._containers.is_ours(found):
                     raise someone_elses(name)
-                await self._containers.remove(found["Id"])
+                await self._remove(found["Id"])
             try:
                 await self._containers.change(
                     "POST", translate.to_container_path(engine_id, "rename"), name=name
@@ -163,7 +165,9 @@ class DockerEngine:
     # ---- life
 
     async def start(self, engine_id: str) -> None:
-        await self._starter.start(engine_id)
+        labels = await self._starter.start(engine_id)
+        if labels.get(translate.ROLE) == Role.INSTALLER.value:
+            await self.inspect(engine_id)  # its limits are enforced from now on; a server is inspected anyway
 
     async def signal(self, engine_id: str, name: str) -> None:
         if name not in DELIVERED:  # in the journal of a version that accepted it
@@ -174,8 +178,7 @@ class DockerEngine:
     async def remove(self, internal_id: str, role: Role) -> None:
         found = await self._containers.look(recipe.to_name(internal_id, role))
         if found is not None and self._containers.is_ours(found):
-            await self._containers.remove(found["Id"])
-            self._layers.forget(found["Id"])
+            await self._remove(found["Id"])
         if role is Role.SERVER:
             await trio.to_thread.run_sync(folder.clear, self._layout.folder(internal_id))
         elif role is Role.INSTALLER:
@@ -183,10 +186,15 @@ class DockerEngine:
 
     async def remove_orphan(self, engine_id: str) -> None:
         found = await self._containers.look(engine_id)
-        await self._containers.remove(engine_id)
+        await self._remove(engine_id)
         labels = {} if found is None else found["Config"]["Labels"]
         if labels.get(translate.ROLE) == Role.INSTALLER.value:
             await self._settle(labels[translate.INTERNAL_ID], int(labels[translate.ATTEMPT]))
+
+    async def _remove(self, engine_id: str) -> None:
+        await self._containers.remove(engine_id)
+        self._layers.forget(engine_id)
+        self._running.forget(engine_id)
 
     async def _settle(self, internal_id: str, attempt: int | None = None) -> None:
         """However the installer ended, the files that it left belong to the server's user (``folder``)."""
@@ -207,6 +215,7 @@ class DockerEngine:
             return None
         if found["State"]["Running"]:
             self._layers.watch(found)
+            self._running.learn(found)
             self._sampler.learn(engine_id, found["State"]["Pid"])
         snapshot = translate.to_snapshot(found)
         if not snapshot.running:
@@ -290,6 +299,9 @@ class DockerEngine:
 
     async def sample(self, engine_ids: Sequence[str]) -> Mapping[str, Sample]:
         return await self._sampler.sample(engine_ids)
+
+    def threads(self, volume_id: str) -> Sequence[int]:
+        return self._running.threads(volume_id)
 
     def leave(self) -> None:
         self._calls.leave()

@@ -6,14 +6,17 @@ to have one. Docker bounds neither what it writes there nor the files that Docke
 measures both while the container runs, and kills it beyond what its label says.
 
 With root's rights the upper folder of overlayfs is walked, at most ``MOST_FILES`` names of it; elsewhere
-Docker is asked, which takes longer. A walk is followed by a pause of ``PAUSES`` times as long, and of a
-second at least, so a container may have written more by the time it is killed.
+Docker is asked, which takes longer. Files that were deleted and are still used are added
+(``lightd.files.unlinked``). Each container is measured again after a pause of ``PAUSES`` times as long as
+that took, and of a second at least, so it may have written more by the time it is killed. One that takes
+long to measure does not delay the next measurement of another.
 """
 
 import logging
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import attrs
@@ -22,26 +25,36 @@ import trio
 from actors.container.engine import EngineUnavailable
 from lightd.engines.docker import calls, translate
 from lightd.engines.docker.translate import Refused
+from lightd.engines.host import cgroups
+from lightd.files.errors import FileRefused
 from lightd.files.jail import FOLDER, held
+from lightd.files.unlinked import exhaust, survey_unlinked
 
 logger = logging.getLogger("lightd.engines.docker")
 
 SHORTEST: Final = 1.0
+BETWEEN: Final = 0.25  # seconds between two checks of what is due
 PAUSES: Final = 10
 MEGABYTE: Final = 1024**2
 MOST_FILES: Final = 200_000
 """Names outside of the volume. More are as many as too many bytes: they take the host's inodes."""
 
 DEEPEST: Final = 200
+BEYOND: Final = 1 << 62
+"""More bytes than any bound."""
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Layer:
-    """Where a container writes: the host's folder, None where it can't be read; files beside; its bound."""
+    """Where a container writes: the host's folder, None where it can't be read; files beside; its bound.
+
+    ``due`` is when it is measured next, on Trio's clock.
+    """
 
     upper: str | None
     files: Sequence[str]
     bound_mb: int
+    due: float = 0.0
 
 
 @attrs.define(eq=False)
@@ -76,13 +89,17 @@ class Layers:
             if not self._watched:
                 self._more = trio.Event()
                 await self._more.wait()
-            began = trio.current_time()
             for engine_id, layer in list(self._watched.items()):
+                began = trio.current_time()
+                if began < layer.due:
+                    continue
                 try:
                     await self._look(engine_id, layer)
                 except EngineUnavailable:
                     break
-            await trio.sleep(max(SHORTEST, PAUSES * (trio.current_time() - began)))
+                ended = trio.current_time()
+                layer.due = ended + max(SHORTEST, PAUSES * (ended - began))
+            await trio.sleep(BETWEEN)
 
     async def _look(self, engine_id: str, layer: Layer) -> None:
         try:
@@ -90,7 +107,9 @@ class Layers:
             if not found["State"]["Running"]:
                 self._watched.pop(engine_id, None)
                 return
-            if await self._measure(engine_id, layer) <= layer.bound_mb * MEGABYTE:
+            used = await self._measure(engine_id, layer)
+            used += await trio.to_thread.run_sync(measure_unlinked, engine_id, found["State"]["Pid"])
+            if used <= layer.bound_mb * MEGABYTE:
                 return
             self.overgrown[engine_id] = (
                 f"the container was killed: it wrote more than {layer.bound_mb} MB or {MOST_FILES} files"
@@ -122,6 +141,20 @@ def measure(upper: str, files: Sequence[str]) -> int:
         return total + _Walk().measure(folder, 0)
 
 
+def measure_unlinked(engine_id: str, pid: int) -> int:
+    """The bytes of files without a name in a running container's root file system; ``pid`` is its process.
+
+    They are more than any bound if they are too many to be counted.
+    """
+    try:
+        steps = survey_unlinked(f"/proc/{pid}/root", partial(cgroups.read_threads, engine_id, pid))
+        return exhaust(steps).bytes
+    except FileRefused:
+        return BEYOND
+    except OSError:
+        return 0  # it has ended, or lightd is not root
+
+
 @attrs.define
 class _Walk:
     names: int = 0
@@ -132,7 +165,7 @@ class _Walk:
             for entry in entries:
                 self.names += 1
                 if self.names > MOST_FILES or depth > DEEPEST:
-                    return 1 << 62
+                    return BEYOND
                 with suppress(OSError):
                     total += entry.stat(follow_symlinks=False).st_blocks * 512
                     if entry.is_dir(follow_symlinks=False):

@@ -34,8 +34,8 @@ class Starter:
     _network: Network
     _policy: Policy
 
-    async def start(self, engine_id: str) -> None:
-        """See ``Engine.start``."""
+    async def start(self, engine_id: str) -> Mapping[str, str]:
+        """See ``Engine.start``; returns the container's labels."""
         found = await self._containers.find_again(engine_id)
         await trio.to_thread.run_sync(folder.check_there, translate.to_source(found, recipe.HOME))
         seen = await look_at_mounts(self._to_given(found), self._policy)
@@ -45,6 +45,7 @@ class Starter:
             await self._start(engine_id)
             if seen:
                 await self._check_shown(engine_id, seen)
+        return found["Config"]["Labels"] or {}
 
     async def _start(self, engine_id: str, *, reconnected: bool = False) -> None:
         try:

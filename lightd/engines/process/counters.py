@@ -7,7 +7,7 @@ parent, in the end the supervisor. Blocks.
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,7 @@ import attrs
 
 from actors.container.engine import Sample
 from lightd.engines.host import cgroups
-from lightd.engines.process.container import Container, is_alive
+from lightd.engines.process.container import Container, Run, is_alive
 from lightd.engines.process.tree import beneath
 
 TICK: Final = os.sysconf("SC_CLK_TCK")
@@ -28,12 +28,29 @@ def read_samples(containers: Mapping[str, Container]) -> dict[str, Sample]:
     host_memory = cgroups.read_host_memory()
     found = {}
     for engine_id, container in containers.items():
-        run, end = container.last_run(), container.exit()
-        if run is None or (end is not None and end.number == run.number) or not is_alive(run):
+        run = _active(container)
+        if run is None:
             continue
         sample = _read_groups(engine_id, run.program, host_memory)
         found[engine_id] = sample or _read_processes(run.supervisor, host_memory)
     return found
+
+
+def read_threads(containers: Iterable[Container]) -> list[int]:
+    """The ids of the threads of all processes of running containers."""
+    found = []
+    for run in filter(None, map(_active, containers)):
+        for pid in beneath(run.supervisor):
+            with suppress(OSError):
+                found += [int(name) for name in os.listdir(f"/proc/{pid}/task")]
+    return found
+
+
+def _active(container: Container) -> Run | None:
+    """The run that is active, None if there is none."""
+    run, end = container.last_run(), container.exit()
+    ended = run is None or (end is not None and end.number == run.number) or not is_alive(run)
+    return None if ended else run
 
 
 def _read_groups(engine_id: str, program: int, host_memory: int) -> Sample | None:

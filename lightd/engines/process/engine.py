@@ -301,6 +301,11 @@ class ProcessEngine:
         known = {name: self._containers[name] for name in engine_ids if name in self._containers}
         return await trio.to_thread.run_sync(counters.read_samples, known)
 
+    def threads(self, volume_id: str) -> Sequence[int]:
+        return counters.read_threads(
+            [each for each in tuple(self._containers.values()) if each.spec.volume_id == volume_id]
+        )
+
     # ---- consoles
 
     @asynccontextmanager

@@ -1,6 +1,6 @@
 """Quotas by lightd's own accounting: volumes are ordinary folders, measured by walking through them.
 
-A walk does not count files that were deleted but are still open.
+A walk does not find files that were deleted but are still used: ``quotas`` adds them (``files.unlinked``).
 """
 
 import os

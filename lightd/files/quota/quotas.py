@@ -11,7 +11,7 @@ For volumes that lightd accounts for, it knows the result of the last walk and w
 import logging
 import os
 import stat
-from collections.abc import AsyncIterator, Callable, Container, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Container, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from lightd.files.quota.kind import MEGABYTE, Kind
 from lightd.files.quota.limits import Limit, entries_of, most_of, to_entries
 from lightd.files.quota.probing import Found, strays_in
 from lightd.files.quota.surveyor import Surveyor, walk_through
+from lightd.files.unlinked import survey_unlinked
 
 T = TypeVar("T")
 
@@ -51,7 +52,9 @@ most ``INSTANT`` is measured again, because its server may have written meanwhil
 class Quotas:
     """The quotas of all volumes. ``sizes`` returns the size of each in megabytes, None if it has none.
 
-    ``kept`` are volumes that are unknown, but no leftovers: their empty folders are not removed.
+    ``kept`` are volumes that are unknown, but no leftovers: their empty folders are not removed. ``threads``
+    returns the threads of the processes that use a volume (``Engine.threads``), ``open_files`` the daemon's
+    own descriptors of its files (``VolumeFolders.open_files``); both are called in a thread.
     """
 
     root: Path
@@ -62,6 +65,8 @@ class Quotas:
     wanted: trio.Event = attrs.field(factory=trio.Event)
     full: Callable[[str], None] = lambda _: None
     kept: Container[str] = ()
+    threads: Callable[[str], Collection[int]] = lambda _: ()
+    open_files: Callable[[str], Collection[int]] = lambda _: ()
     _accounts: dict[str, Account] = attrs.field(factory=dict)
     _kinds: dict[str, Kind] = attrs.field(factory=dict)
     _making: set[str] = attrs.field(factory=set)
@@ -279,7 +284,7 @@ class Quotas:
         account.begun += 1
         account.wanted = False
         try:
-            found, account.took = await walk_through(self.surveyor, self._path(volume_id), most_of(limit))
+            found, account.took = await self._measure(volume_id, limit)
         except errors.FileRefused:
             account.blind += 1
             raise
@@ -292,6 +297,20 @@ class Quotas:
         account.found(Amount(account.used.bytes, found.entries) if enforced else found, known)
         account.done = account.begun
         account.blind = 0
+
+    async def _measure(self, volume_id: str, limit: Limit) -> tuple[Amount, float]:
+        """Measure what has a name, then what has none any more.
+
+        In this order a file that loses its name meanwhile counts once or twice, but is not missed.
+        """
+        path = self._path(volume_id)
+        named, took = await walk_through(self.surveyor, path, most_of(limit))
+        if limit.bytes is None:
+            return named, took
+        users = partial(self.threads, volume_id), partial(self.open_files, volume_id)
+        steps = survey_unlinked(path, *users)
+        unlinked, more = await self.surveyor.look(steps)
+        return named + unlinked, took + more
 
     def want(self, volume_id: str) -> None:
         """Ask for a measurement soon."""

@@ -141,7 +141,12 @@ async def walk_through(surveyor: Surveyor, path: str, most: int) -> tuple[Amount
             return await surveyor.look(_steps(path, most))
         except errors.NotAllowed:
             continue
-    return await surveyor.look(_steps(path, most))
+    try:
+        return await surveyor.look(_steps(path, most))
+    except errors.NotAllowed:
+        raise errors.NotAllowed(
+            "The volume cannot be measured, because its folders are moved all the time"
+        ) from None
 
 
 def _steps(path: str, most: int) -> Steps[Amount]:

@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 TICK: Final = 1.0
 QUICK: Final = 0.25
 BLIND: Final = 5
-"""If this many consecutive walks of a volume have failed, its server is stopped."""
+"""If this many consecutive measurements of a volume have failed, its server is stopped."""
 
 AT_ONCE: Final = 256
 """Concurrent measurements: a long one has three open descriptors."""
@@ -99,13 +99,9 @@ class Watch:
                 await self.quotas.look(volume_id)
             if not self._is_ours(volume_id, size_mb) and trio.current_time() >= account.count_due:
                 await self.quotas.survey(volume_id)
-        except errors.NotAllowed:
+        except errors.NotAllowed as error:
             if account.blind % BLIND == 0:
-                await self._act(
-                    volume_id,
-                    Step.STOP,
-                    "Error: the volume cannot be measured, because its folders are moved all the time",
-                )
+                await self._act(volume_id, Step.STOP, f"Error: {error}")
         except (errors.FileRefused, OSError) as error:
             if account.blind <= 1:
                 logger.warning("volume %s could not be measured: %s", volume_id, error)

@@ -211,6 +211,9 @@ class FakeEngine:
             found = (self._containers.get(engine_id) for engine_id in engine_ids)
             return {c.engine_id: c.to_sample(self._now()) for c in found if c is not None and c.process}
 
+    def threads(self, volume_id: str) -> Sequence[int]:
+        return ()
+
     def leave(self) -> None:
         pass  # a cancelled caller never waits
 
