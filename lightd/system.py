@@ -46,6 +46,12 @@ from lightd.files.volumes import VolumeFolders
 from lightd.journal.inventory import Inventory
 from lightd.leasing import Leasing
 from lightd.logs.loop_delay import Delays
+from lightd.node import Node, to_node
+
+
+def _to_node(system: "System") -> Node:
+    storage = system.config.storage
+    return to_node(system.fleet.engine, {"data": storage.base_path, "volumes": storage.volumes_path})
 
 
 async def _claim_nothing(_engine_id: str) -> None:
@@ -60,7 +66,8 @@ class System:
     one; ``reloaded`` is notified when another configuration replaces it. ``certificate`` is None for
     plain HTTP. ``inventory`` is None if the engine is not Docker or the journal could not be read at the
     start. ``claim`` records that a container of the engine, which another journal's daemon made, is this
-    one's. ``reserved`` are users of volumes that the journal may not know.
+    one's. ``reserved`` are users of volumes that the journal may not know. ``node`` has facts
+    about the machine and the engine.
     """
 
     config: Configuration
@@ -84,6 +91,8 @@ class System:
     inventory: Inventory | None = None
     claim: Callable[[str], Awaitable[None]] = _claim_nothing
     reserved: frozenset[int] = frozenset()
+    started_at: float = attrs.field(default=attrs.Factory(lambda self: self.clock(), takes_self=True))
+    node: Node = attrs.field(default=attrs.Factory(_to_node, takes_self=True))
     path: Path | None = None
     certificate: Certificate | None = None
     remote_status: RemoteStatus = attrs.field(factory=RemoteStatus)

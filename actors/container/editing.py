@@ -1,12 +1,12 @@
 """Changing the settings of an existing container. Pure.
 
-``stop`` and ``restart_policy`` take effect at once: a restart that is due is cancelled if the new policy is
-``never``. New limits are applied to the running container; if the engine refuses them, the previous ones
-stay. The command, the environment, the image, a read-only root file system and the removal of a limit need a
-new container, which the next start creates; the install script is not run, and the volume is kept. If its
-image can't be pulled, that start fails, and the old container remains in the engine until the new one is
-created: a start after the image was changed back uses it again. A new start pattern is used from the next
-start on, and a new pull policy from the next creation of a container on.
+``stop``, ``restart_policy``, ``labels`` and ``display_name`` take effect at once: a restart that is due is
+cancelled if the new policy is ``never``. New limits are applied to the running container; if the engine
+refuses them, the previous ones stay. The command, the environment, the image, a read-only root file system
+and the removal of a limit need a new container, which the next start creates; the install script is not run,
+and the volume is kept. If its image can't be pulled, that start fails, and the old container remains in the
+engine until the new one is created: a start after the image was changed back uses it again. A new start
+pattern is used from the next start on, and a new pull policy from the next creation of a container on.
 """
 
 import attrs
@@ -35,6 +35,8 @@ def edit(state: State, command: messages.Edit) -> Events:
         read_only=old.read_only if command.read_only is None else command.read_only,
         image=None if same else command.image,
         pull=None if pull == old.pull else pull,
+        labels=None if command.labels == old.labels else command.labels,
+        display_name=None if command.display_name == old.display_name else command.display_name,
     )
     if edited.image is None and _to_spec(old, edited) == old:
         return ()
@@ -55,6 +57,8 @@ def _to_spec(spec: ContainerSpec, event: events.Edited) -> ContainerSpec:
         read_only=event.read_only,
         image=event.image or spec.image,
         pull=event.pull or spec.pull,
+        labels=spec.labels if event.labels is None else event.labels,
+        display_name=spec.display_name if event.display_name is None else event.display_name,
     )
 
 

@@ -89,7 +89,8 @@ class Notice:
 class Sample:
     """Counters of one running container. Times in seconds, the rest in bytes.
 
-    ``cpu_time`` is the processor time used since the start, ``at`` a monotonic clock.
+    ``cpu_time`` is the processor time used since the start, ``at`` a monotonic clock. ``pids`` is the
+    number of processes (of threads, where the kernel counts them), None if it is not counted.
     """
 
     at: float
@@ -100,6 +101,7 @@ class Sample:
     network_tx: int
     block_read: int
     block_write: int
+    pids: int | None = None
 
 
 @attrs.frozen
@@ -233,6 +235,9 @@ class Engine(Protocol):
 
         Ends only with ``EngineUnavailable``. Notices can be lost or repeated: they say what to inspect.
         """
+
+    async def version(self) -> str:
+        """Return the engine's own version, as its users know it."""
 
     async def sample(self, engine_ids: Sequence[str]) -> Mapping[str, Sample]:
         """Return the counters of those of the containers that run."""

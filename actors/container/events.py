@@ -321,7 +321,7 @@ class Edited:
     """The settings were changed; those that need a new process or container take effect at the next start.
 
     ``image`` is the image that the next start creates a container from, None if the image was not changed;
-    ``pull`` is the new pull policy, None if it was not changed.
+    ``pull``, ``labels`` and ``display_name`` are None if they were not changed.
     """
 
     startup_command: str
@@ -333,6 +333,8 @@ class Edited:
     read_only: bool | None = None
     image: str | None = None
     pull: str | None = None
+    labels: tuple[tuple[str, str], ...] | None = None
+    display_name: str | None = None
 
 
 @attrs.frozen

@@ -40,6 +40,7 @@ from actors.container.restore import restore as restore_interrupted
 from actors.container.spec import ContainerSpec
 from actors.container.state import Phase, Stage, State
 from actors.container.stats import Stats
+from actors.container.stats_history import StatsHistory
 from actors.kernel.actor import View
 from actors.kernel.backoff import Backoff
 from actors.kernel.bus import Bus
@@ -82,6 +83,7 @@ class Member:
     console: Console
     stats: Latest[Stats | None]
     wake: Wake
+    history: StatsHistory = attrs.field(factory=StatsHistory)
 
     @property
     def view(self) -> View[State]:

@@ -72,7 +72,10 @@ class Rebind:
 
 @attrs.frozen
 class Edit:
-    """Change the settings that are given; an empty ``start_pattern`` removes the pattern."""
+    """Change the settings that are given.
+
+    An empty ``start_pattern`` removes the pattern, an empty ``display_name`` the name.
+    """
 
     startup_command: str | None = None
     start_pattern: str | None = None
@@ -83,6 +86,8 @@ class Edit:
     read_only: bool | None = None
     image: str | None = None
     pull: str | None = None
+    labels: tuple[tuple[str, str], ...] | None = None
+    display_name: str | None = None
 
 
 @attrs.frozen

@@ -72,7 +72,8 @@ class ContainerSpec:
     ``environment`` holds name and value pairs, ``user`` is a numeric ``uid:gid``. ``install_timeout`` is the
     time limit of the install script in seconds. With ``read_only`` the server can write only to its volume;
     None is the engine's default. ``pull`` says whether its image is pulled before a container is created from
-    it: ``missing``, ``always`` or ``never``.
+    it: ``missing``, ``always`` or ``never``. ``labels`` are name and value pairs, sorted by their names, and
+    ``display_name`` is a name for people, empty for none: the engine is given neither.
     """
 
     internal_id: str
@@ -92,3 +93,5 @@ class ContainerSpec:
     install_timeout: float = 3600.0
     read_only: bool | None = None
     pull: str = "missing"
+    labels: tuple[tuple[str, str], ...] = ()
+    display_name: str = ""

@@ -1,4 +1,7 @@
-"""The meter: at an interval, one call to the engine for the statistics of all that runs."""
+"""The sampler: at an interval, one call to the engine for the statistics of all that runs.
+
+The history of each container is made from the same samples.
+"""
 
 import trio
 
@@ -8,7 +11,7 @@ from actors.container.stats import to_stats
 
 
 async def measure(fleet: Fleet, interval: float) -> None:
-    """Set every running container's stats each ``interval`` seconds, for ever."""
+    """Set every running container's stats each ``interval`` seconds, until cancelled."""
     before: dict[str, Sample] = {}
     while True:
         await trio.sleep(interval)
@@ -31,4 +34,6 @@ async def measure(fleet: Fleet, interval: float) -> None:
 
 def _show(member: Member, before: Sample | None, sample: Sample, now: float) -> None:
     if member.state.traits.up:
-        member.stats.set(to_stats(before, sample, now - (member.state.started_at or now)))
+        stats = to_stats(before, sample, now - (member.state.started_at or now))
+        member.stats.set(stats)
+        member.history.add(now, stats, sample.pids)

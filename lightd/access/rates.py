@@ -1,4 +1,4 @@
-"""Limits how often a minted token may start, stop and change one container.
+"""Limits how often a token may start, stop, change, and send commands to one container.
 
 Each start and each change writes to the journal and is work for Docker, so a client that repeats them as
 fast as it can slows all others. The rules:
@@ -9,7 +9,8 @@ fast as it can slows all others. The rules:
    is not shared with other tokens.
 3. Starts and changes by tokens with ``containers`` have a second budget for each container, twice as large,
    that all those tokens share: a panel mints a token for each page, and a tenant may have many pages.
-4. The master token has no limit: an operator can start all servers at once.
+4. The master token has no limit, so that an operator can start all servers at once; except for commands,
+   whose limit is that of a WebSocket, which is the same for every token.
 5. Memory is bounded: beyond ``REMEMBERED`` budgets, the one that was used longest ago is forgotten.
 """
 
@@ -26,23 +27,30 @@ from lightd.access.errors import LimitExceeded
 from lightd.access.identity import Identity
 
 REMEMBERED: Final = 10_000
+ROUNDING: Final = 1e-6
+"""Seconds: sums of fractions are not exact."""
 SHARED: Final = 2
 """The budget that all tokens with ``containers`` share, in multiples of a token's own."""
 
 
 @attrs.frozen
 class Budget:
-    """``burst`` actions at once, then one in ``every`` seconds. ``title`` is used in messages."""
+    """``burst`` actions at once, then one in ``every`` seconds. ``title`` is used in messages.
+
+    ``master`` is true if it also limits the master token.
+    """
 
     title: str
     burst: int
     every: float
     shared: bool = True
+    master: bool = False
 
 
 STARTING: Final = Budget("started or restarted", 20, 5.0)
 ENDING: Final = Budget("stopped or killed", 20, 0.5, shared=False)
 CHANGING: Final = Budget("changed", 20, 5.0)
+SENDING: Final = Budget("sent commands", 20, 0.05, master=True)
 POWER: Final = MappingProxyType({"start": STARTING, "restart": STARTING, "stop": ENDING, "kill": ENDING})
 
 
@@ -53,9 +61,9 @@ class Rates:
     _clock: Callable[[], float] = trio.current_time
     _paid: OrderedDict[tuple[str, str, str], float] = attrs.field(factory=OrderedDict)
 
-    def spend(self, budget: Budget, subject: str, identity: Identity) -> None:
-        """Spend one action of ``budget`` on ``subject``; raises ``LimitExceeded``."""
-        if identity.is_master:
+    def spend(self, budget: Budget, subject: str, identity: Identity, actions: int = 1) -> None:
+        """Spend ``actions`` of ``budget`` on ``subject``, at most its ``burst``; raises ``LimitExceeded``."""
+        if identity.is_master and not budget.master:
             return
         keys = [((budget.title, subject, identity.token_id), budget.burst)]
         if budget.shared and identity.grant.containers is not None:
@@ -63,10 +71,11 @@ class Rates:
         now = self._clock()
         for key, burst in keys:
             every = budget.every * budget.burst / burst
-            if (wait := self._paid.get(key, now) - now - (burst - 1) * every) > 0:
+            if (wait := self._paid.get(key, now) - now - (burst - actions) * every) > ROUNDING:
                 raise _too_often(budget, wait)
         for key, burst in keys:
-            self._paid[key] = max(now, self._paid.get(key, now)) + budget.every * budget.burst / burst
+            every = budget.every * budget.burst / burst
+            self._paid[key] = max(now, self._paid.get(key, now)) + actions * every
             self._paid.move_to_end(key)
         while len(self._paid) > REMEMBERED:
             self._paid.popitem(last=False)

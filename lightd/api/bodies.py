@@ -2,10 +2,11 @@
 
 import ipaddress
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import attrs
 
+from actors.container.state import PowerState
 from lightd.api import mount_rules
 from lightd.api.mount_rules import to_pairs
 from lightd.config.addresses import to_address
@@ -19,6 +20,16 @@ from lightd.validation.schema import Described
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LONGEST_TEXT = 64 * 1024
 _LONGEST_SCRIPT = 1024 * 1024
+MOST_LABELS = 32
+LONGEST_LABEL = 255
+LONGEST_NAME = 100
+LABEL_MEANS = "1 to 63 letters, digits, '.', '_', '/' and '-', beginning and ending with a letter or digit"
+LABEL_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?"
+_LABEL = re.compile(LABEL_NAME)
+_CONTROL = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069"
+"""Control characters, separators of lines, and those that change the direction of text."""
+_UNPRINTABLE = re.compile(f"[{_CONTROL}]")
+LABEL_FILTER = rf"{LABEL_NAME}(?:=[^{_CONTROL}]{{0,{LONGEST_LABEL}}})?"
 _NO_NUL = r"^[^\u0000]*$"
 _FILLED = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
 
@@ -70,12 +81,37 @@ def _to_environment(value: object) -> tuple[tuple[str, str], ...]:
     return pairs
 
 
+def _to_plain(value: object, longest: int, of: str = "") -> str:
+    if not isinstance(value, str) or _UNPRINTABLE.search(value):
+        raise Invalid(f"{of}must be a string without control characters")
+    if len(value) > longest:
+        raise Invalid(f"{of}must not be longer than {longest} characters (got {len(value)})")
+    return value
+
+
+def _to_labels(value: object) -> tuple[tuple[str, str], ...]:
+    pairs = to_pairs(value)
+    if len(pairs) > MOST_LABELS:
+        raise Invalid(f"must be at most {MOST_LABELS} labels (got {len(pairs)})")
+    for name, _ in pairs:
+        if not _LABEL.fullmatch(name):
+            raise Invalid(f"{name[:80]!r} is not the name of a label: {LABEL_MEANS}")
+    labels = [(name, _to_plain(text, LONGEST_LABEL, f"the value of {name} ")) for name, text in pairs]
+    return tuple(sorted(labels))
+
+
+def _to_display_name(value: object) -> str:
+    return _to_plain(value, LONGEST_NAME).strip()
+
+
 INTERNAL_ID = matching(
     "1 to 63 letters, digits, '_', '.' or '-', beginning with a letter or digit",
     r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}",
 )
 VOLUME_ID = matching("a lower-case UUID", r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 PROTOCOL = one_of("tcp", "udp")
+POWER_STATE = one_of(*get_args(PowerState))
+LABEL = matching(f"the name of a label, or name=value; a name is {LABEL_MEANS}", LABEL_FILTER)
 PORT_NUMBER = whole(1, 65535)
 # A pattern, as generators of clients lose the type of a string with one of two formats.
 _V4, _V6 = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}", r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%[^%]+)?"
@@ -132,6 +168,34 @@ Environment = Annotated[
     Any, ENVIRONMENT, Described("the environment variables of its processes", example={"MODE": "easy"})
 ]
 User = Annotated[str, matching("a numeric uid or uid:gid", r"[0-9]{1,9}(?::[0-9]{1,9})?")]
+Labels = Annotated[
+    Any,
+    Rule(
+        "an object",
+        _to_labels,
+        {
+            "type": "object",
+            "maxProperties": MOST_LABELS,
+            "propertyNames": {"pattern": f"^(?:{LABEL_NAME})$"},
+            "additionalProperties": {
+                "type": "string",
+                "maxLength": LONGEST_LABEL,
+                "pattern": f"^[^{_CONTROL}]*$",
+            },
+        },
+        obvious=True,
+    ),
+    Described("names and values of the client's own, to find containers by", example={"customer": "42"}),
+]
+DisplayName = Annotated[
+    str,
+    Rule(
+        "a string",
+        _to_display_name,
+        {"type": "string", "maxLength": LONGEST_NAME, "pattern": f"^[^{_CONTROL}]*$"},
+        obvious=True,
+    ),
+]
 Mounts = Annotated[Any, Rule("an object", mount_rules.to_mounts, mount_rules.SCHEMA)]
 
 

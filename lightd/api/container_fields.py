@@ -43,6 +43,10 @@ def _to_plain(value: Any) -> Any:  # noqa: ANN401 - as above
     return attrs.asdict(value) if attrs.has(type(value)) else value
 
 
+def _or_null(text: str) -> str | None:
+    return text or None
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class ContainerField(Described):
     """The row of a field, in its annotation.
@@ -239,6 +243,13 @@ class ContainerBody:
     )
     read_only: Annotated[Flag | None, ContainerField(_ROOT, example=True, edit=Edit.AT_NEXT_START)] = None
     pull: Annotated[bodies.Pull, ContainerField(edit=Edit.AT_ONCE)] = "missing"
+    labels: Annotated[bodies.Labels, ContainerField(to_json=dict, shown=_TEXTS, edit=Edit.AT_ONCE)] = ()
+    display_name: Annotated[
+        bodies.DisplayName | None,
+        ContainerField(
+            "a name for people", example="Survival", to_json=_or_null, edit=Edit.AT_ONCE, clears=True
+        ),
+    ] = None
 
 
 def _to_rows() -> Iterator[tuple[str, ContainerField]]:

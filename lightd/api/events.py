@@ -170,7 +170,7 @@ PUBLIC: Final[Mapping[type, PublicEvent]] = MappingProxyType(
                 STOP,
                 RESTART_POLICY,
                 LIMITS,
-                *_fields("read_only", "image", "pull"),
+                *_fields("read_only", "image", "pull", "labels", "display_name"),
             ),
         ),
         events.LimitsApplied: PublicEvent("limits-applied", (LIMITS,)),

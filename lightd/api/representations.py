@@ -24,6 +24,8 @@ def to_row(member: Member) -> dict[str, Any]:
         "image": None if spec is None else spec.image,
         "ports": [] if spec is None else [_to_port(port) for port in spec.ports],
         "quarantined": member.handle.quarantined,
+        "labels": {} if spec is None else dict(spec.labels),
+        "display_name": (spec and spec.display_name) or None,
     }
 
 

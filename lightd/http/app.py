@@ -74,13 +74,13 @@ def _to_view(
     route: Route, context: System | Sessions, current: Request | Websocket
 ) -> Callable[..., Awaitable[Any]]:
     """Return the handler of ``route``, behind a check of the names in the query; an open route has none."""
-    handler, known = route.handler, route.in_query
+    handler, known, repeatable = route.handler, route.in_query, route.repeatable
     if route.is_open:
         return partial(handler, context)
 
     def view(**arguments: str) -> Awaitable[Any]:
         if current.query_string:
-            queries.check_names(current.args, known)
+            queries.check_names(current.args, known, repeatable)
         return handler(context, **arguments)
 
     return view

@@ -37,7 +37,7 @@ def install(app: QuartTrio, system: System, routes: Mapping[str, Route]) -> None
         if request.method in CHANGING and request.routing_exception is None:
             call = _to_call(system)
             rule = request.url_rule
-            call.urgent = rule is not None and routes[rule.endpoint].frees_space
+            call.urgent = rule is not None and routes[rule.endpoint].urgent
             g.call = call
             follow(call)
             await trail.begin(call)

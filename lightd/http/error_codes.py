@@ -66,6 +66,7 @@ CODES = MappingProxyType(
         "invalid_offset": Code(409, "the part does not begin where the previous one ended"),
         "token_spent": Code(409, "the single-use token was already used"),
         "too_many_tokens": Code(409, "the maximum number of tokens is reached"),
+        "input_refused": Code(409, "the process takes no input, or has too much of it waiting"),
         "cancelled": Code(409, "the operation was cancelled on request"),
         "precondition_failed": Code(412, "the file does not match the precondition"),
         "range_not_satisfiable": Code(416, "the file has no bytes in this range"),
@@ -110,7 +111,6 @@ SERVER_CODES = MappingProxyType(
 
 FRAME_CODES = MappingProxyType(
     {
-        "input_refused": Code(409, "the process takes no input, or has too much of it waiting"),
         "too_many_messages": Code(429, "more frames a second than one socket may send"),
         "too_many_sockets": Code(429, "the container, or the token, has as many sockets open as it may"),
     }

@@ -26,12 +26,14 @@ def path() -> RelativePath:
     return parse_path(text)
 
 
-def check_names(args: MultiDict[str, str], known: Container[str]) -> None:
-    """Raise a 400 if ``args`` have a name that isn't ``known``, or one twice."""
+def check_names(
+    args: MultiDict[str, str], known: Container[str], repeatable: Container[str] = frozenset()
+) -> None:
+    """Raise a 400 if ``args`` have a name that isn't ``known``, or one twice that isn't ``repeatable``."""
     for name in args:
         if name not in known:
             raise bad_request(f"{name[:80]}: unknown query parameter")
-        if len(args.getlist(name)) > 1:
+        if name not in repeatable and len(args.getlist(name)) > 1:
             raise bad_request(f"{name}: is given twice")
 
 

@@ -92,8 +92,9 @@ class Route:
     errors: tuple[str, ...] = ()
     any_media_type: bool = False
     """Served whatever the ``Accept`` header is, for clients that can't send the vendor's media type."""
-    frees_space: bool = False
-    """Carried out also while the audit can't be written, as it makes room on a disk that may be full."""
+    urgent: bool = False
+    """Carried out also while the audit can't be written: it makes room on a disk that may be full, or is what
+    an operator sends to a server then."""
 
     def __attrs_post_init__(self) -> None:
         if self.subject is Node:
@@ -114,6 +115,14 @@ class Route:
             return frozenset(self.parameters)
         found = (PARAMETERS[name] for name in self.parameters)
         return frozenset(each["name"] for each in found if each["in"] == "query")
+
+    @property
+    def repeatable(self) -> frozenset[str]:
+        """The names of the parameters that the query can have several times."""
+        if self.method == WEBSOCKET:
+            return frozenset()
+        found = (PARAMETERS[name] for name in self.parameters)
+        return frozenset(each["name"] for each in found if each["schema"].get("type") == "array")
 
     @property
     def rule(self) -> str:

@@ -56,13 +56,33 @@ def _with_run_script(fields: Fields) -> Fields:
     return {**fields, "run_script": True, "pull": "missing"}
 
 
+def _spec_with_labels(fields: Fields) -> Fields:
+    if fields.get("spec") is None:  # of a container that was deleted
+        return fields
+    return {**fields, "spec": {**fields["spec"], "labels": [], "display_name": ""}}
+
+
+def _condensed_with_labels(fields: Fields) -> Fields:
+    state = _spec_with_labels(fields["state"])
+    change = state.get("change")
+    return {**fields, "state": {**state, "change": change and _spec_with_labels(change)}}
+
+
+def _edit_with_labels(fields: Fields) -> Fields:
+    return {**fields, "labels": None, "display_name": None}
+
+
 UPCASTS: Mapping[tuple[str, int], Upcast] = {
+    ("container.adopted", 1): _spec_with_labels,
     ("container.condensed", 1): _condensed_with_read_only,
     ("container.condensed", 2): _condensed_with_pull,
+    ("container.condensed", 3): _condensed_with_labels,
     ("container.created", 1): _spec_with_read_only,
     ("container.created", 2): _spec_with_pull,
+    ("container.created", 3): _spec_with_labels,
     ("container.edited", 1): _edit_with_read_only,
     ("container.edited", 2): _edit_with_image,
+    ("container.edited", 3): _edit_with_labels,
     ("container.exited", 1): _with_reason_and_tail,
     ("container.exited", 2): _with_child_oom_killed,
     ("container.installation-repeated", 1): _with_run_script,

@@ -42,13 +42,23 @@ async def test_every_call_of_the_volumes_works_as_it_stands(api, tmp_path):
     assert len(routes) == 14
 
 
+def to_names(value):
+    """The names in a JSON value, without the values; of a list, those in its first entry."""
+    if isinstance(value, dict):
+        return {name: to_names(each) for name, each in value.items()}
+    return to_names(value[0]) if isinstance(value, list) and value else None
+
+
 async def test_every_other_call_of_the_page_works_as_it_stands(api):
     engine.require("curl", "jq")
-    prelude, mint, reinstall, recreate, rebind, edit, image, policy, operation = all_blocks(
+    prelude, page, filtered, node, mint, command, stats, *changes, operation = all_blocks(
         "docs/api.md", "bash"
     )
+    reinstall, recreate, rebind, edit, image, policy = changes
     shown = [json.loads(text) for text in all_blocks("docs/api.md", "json")]
-    minted, edited, told = (answer for answer in shown if not {"seq", "startup_command"} & answer.keys())
+    node_shown, minted, sent, measured, edited, told = (
+        answer for answer in shown if not {"seq", "startup_command"} & answer.keys()
+    )
     api.engine.registry.add(NEWER)
     await api.port(25570, "0.0.0.0")
     await api.create("server-001", start_pattern="Ready")
@@ -60,7 +70,14 @@ async def test_every_other_call_of_the_page_works_as_it_stands(api):
         assert done.returncode == 0, block
         return json.loads(done.stdout)
 
+    assert await run(page) == {"containers": [], "next": None}
+    assert await run(filtered) == {"containers": []}
+    assert to_names(await run(node)) == to_names(node_shown)
     assert (await run(mint)).keys() == minted.keys()
+    assert await run(command) == sent
+    while not (found := await run(stats))["current"]:
+        await trio.sleep(0.1)
+    assert to_names(found) == to_names(measured)
     assert (await run(reinstall))["status"] == "succeeded"
     assert (await api.show("server-001"))["image"] == NEWER
     recreated = await run(recreate)
@@ -82,7 +99,7 @@ async def test_container_body_of_the_page_is_accepted_and_shows_the_defaults(api
     (shown,) = (body for text in all_blocks("docs/api.md", "json") if "tty" in (body := json.loads(text)))
     body = read(ContainerBody, shown)
     shortest = read(ContainerBody, {name: shown[name] for name in list(shown)[:4]})
-    same = ("user", "tty", "read_only", "pull", "restart_policy")
+    same = ("user", "tty", "read_only", "pull", "labels", "display_name", "restart_policy")
     assert [getattr(body, name) for name in same] == [getattr(shortest, name) for name in same]
     volume_id = await api.volume()
     await api.port(25565, "0.0.0.0")

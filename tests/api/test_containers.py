@@ -54,6 +54,8 @@ async def test_all_that_was_asked_for_is_shown_with_its_defaults(api):
         "stop": {"type": "signal", "value": "SIGTERM", "timeout": 10.0},
         "restart_policy": {"mode": "never", "max": 3, "within": 60.0},
         "pull": "missing",
+        "labels": {},
+        "display_name": None,
         "install_state": "ready",
         "state": "offline",
         "error": None,
@@ -114,6 +116,8 @@ async def test_list_has_a_row_for_each_in_the_order_of_their_creation(api):
         "image": engine.RIG_IMAGE,
         "ports": [{"ip": "127.0.0.1", "port": 25565, "protocol": "tcp", "container_port": 25565}],
         "quarantined": False,
+        "labels": {},
+        "display_name": None,
     }
 
 

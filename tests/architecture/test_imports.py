@@ -43,8 +43,8 @@ functions, and knows no clock, chance, disk, network or event loop."""
 
 PURE_LIBRARY = {
     "abc", "attrs", "bisect", "codecs", "collections", "contextlib", "enum", "functools", "heapq",
-    "ipaddress", "itertools", "math", "operator", "re", "re2", "shlex", "string", "textwrap", "types",
-    "typing", "unicodedata",
+    "ipaddress", "itertools", "math", "operator", "re", "re2", "shlex", "string", "struct", "textwrap",
+    "types", "typing", "unicodedata",
 }  # fmt: skip
 """What a pure module may use besides other pure modules."""
 

@@ -2,18 +2,20 @@
 
 import pytest
 
-from actors.container import restarts, spec
+from actors.container import restarts, spec, stats_history
 from actors.container.console import console, lines
 from actors.kernel import supervisor
 from actors.remotesync import actor as remotesync
 from actors.tokens import decider as tokens
+from lightd import node
 from lightd.access import attempts, log_limits, rates, request_shares
-from lightd.api import container_fields, operations
+from lightd.api import bodies, console_input, container_fields, operations
 from lightd.config import sections
 from lightd.consoles import log as console_log
 from lightd.engines.docker import layers
 from lightd.files import archiver, archives, archiving, jobs, listing, tars, volumes
 from lightd.files.quota import limits, quotas, surveyor
+from lightd.http import listing as paging
 from lightd.http import queries, wire
 from lightd.http.live import expiry, inbound, session, source
 from lightd.http.routes import audit, history
@@ -86,7 +88,16 @@ API = {
         console.SIZE / MIB,
     ),
     "and {} to 4 MiB on disk": (console_log.FILE / MIB,),
-    "a line is at most {} bytes with its end": (inbound.LONGEST_TTY_LINE,),
+    "a line is at most {} bytes with its end": (console_input.LONGEST_TTY_LINE,),
+    "sends up to {} commands in their order": (console_input.MOST_COMMANDS,),
+    "Each token can send {} commands at once to a container, then 20 a second": (rates.SENDING.burst,),
+    "up to {} names and values of your own": (bodies.MOST_LABELS,),
+    "a value is up to {} characters without control": (bodies.LONGEST_LABEL,),
+    "a name for people, up to {} characters": (bodies.LONGEST_NAME,),
+    "With `?limit=` (1 to {}) or": (paging.MOST,),
+    "The default `limit` of a page is {}": (paging.USUAL,),
+    "are the last hour in steps of `step` seconds, at most {}": (stats_history.POINTS,),
+    "`host` is at most {} seconds old, and the version of the engine {}": (node.FRESH, node.VERSION_FRESH),
     "At most {} lines wait for a process that does not read": (console.INPUTS,),
     "A message is at most {} KiB": (SERVER.message_size / KIB,),
     "A connection can send {} messages per second": (inbound.MESSAGES,),

@@ -171,6 +171,10 @@ async def check_installers_notices_are_told_as_such(bench):
     assert (notice.action, notice.role) == ("start", Role.INSTALLER)
 
 
+async def check_version_begins_with_a_number(bench):
+    assert (await bench.engine.version())[0].isdigit()
+
+
 async def check_samples_are_of_those_that_run(bench):
     engine, limits = bench.engine, Limits(memory=64 * MIB)
     running = await engine.create_server(bench.spec("line-printer 0 0.01", limits=limits), 1)
@@ -180,6 +184,7 @@ async def check_samples_are_of_those_that_run(bench):
     assert first.keys() == {running}
     assert first[running].memory_limit == 64 * MIB
     assert 0 < first[running].memory_usage <= 64 * MIB
+    assert first[running].pids is None or 1 <= first[running].pids < 20
     async with engine.attach(running) as console:
         await read_until(console, b"line 20")
     later = await engine.sample([running])

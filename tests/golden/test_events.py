@@ -62,6 +62,9 @@ SPEC_2 = attrs.evolve(
     SPEC, mounts=(SPEC.mounts[0], attrs.evolve(SPEC.mounts[1], read_only=True)), read_only=False
 )
 SPEC_3 = attrs.evolve(SPEC_2, pull="always")
+SPEC_4 = attrs.evolve(
+    SPEC_3, labels=(("customer", "42"), ("games.example/kind", "überleben")), display_name="Überleben 🎮"
+)
 
 EXAMPLES = {
     ("container.created", 1): container.Created(
@@ -140,6 +143,30 @@ EXAMPLES = {
             ended=99,
         ),
     ),
+    ("container.condensed", 4): condensed.Condensed(
+        created_at=1_700_000_000.5,
+        state=State(
+            phase=Phase.STOPPING,
+            spec=SPEC_4,
+            attempt=2,
+            attempts=3,
+            engine_id="4f5a9c",
+            run=7,
+            started_at=1_700_000_100.25,
+            previous=1_700_000_050.125,
+            pattern="Done",
+            pattern_seen=True,
+            follow=container.Follow.CHANGE,
+            exit=Exit(137, oom_killed=True, at=1_700_000_090.5, crashed=True),
+            error="it was killed",
+            restarts=(1_700_000_010.0, 1_700_000_020.0),
+            change=Change(ChangeKind.REBIND, 3, 2, SPEC_4, image_ensured=True, engine_id="77aa", resume=True),
+            discarded=1,
+            outdated=True,
+            limits_before=Limits(1024, 0.5, 64),
+            ended=99,
+        ),
+    ),
     ("portpool.condensed", 1): portpool_condensed.Condensed(
         1_700_000_000.5,
         (
@@ -184,6 +211,7 @@ EXAMPLES = {
         ),
     ),
     ("container.created", 3): container.Created(attempt=1, spec=SPEC_3),
+    ("container.created", 4): container.Created(attempt=1, spec=SPEC_4),
     ("container.image-ensured", 1): container.ImageEnsured(2),
     ("container.script-finished", 1): container.ScriptFinished(2),
     ("container.installed", 1): container.Installed(2, "4f5a9c"),
@@ -278,9 +306,23 @@ EXAMPLES = {
         image="games:2",
         pull="always",
     ),
+    ("container.edited", 4): container.Edited(
+        startup_command="./server --nogui",
+        start_pattern="Done",
+        environment=(("EULA", "true"),),
+        stop=StopPolicy("command", "stop", 30.5),
+        restart_policy=RestartPolicy("always", 5, 120.0),
+        limits=Limits(memory=2147483648, cpu=1.5, pids=512),
+        read_only=True,
+        image="games:2",
+        pull="always",
+        labels=(("customer", "42"),),
+        display_name="Überleben 🎮",
+    ),
     ("container.limits-applied", 1): container.LimitsApplied(Limits(2147483648, 1.5, 512)),
     ("container.limits-refused", 1): container.LimitsRefused(Limits(2147483648, 1.5, 512), "too low"),
     ("container.adopted", 1): container.Adopted(3, "4f5a9c", 1_700_000_010.25, SPEC_3),
+    ("container.adopted", 2): container.Adopted(3, "4f5a9c", 1_700_000_010.25, SPEC_4),
     ("container.found-running", 1): container.FoundRunning(4, 1_700_000_010.25),
     ("container.vanished", 1): container.Vanished("4f5a9c"),
     ("container.deletion-requested", 1): container.DeletionRequested(),

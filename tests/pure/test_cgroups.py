@@ -31,11 +31,14 @@ def version_1(machine):
     write(
         machine,
         {
-            "proc/7/cgroup": f"5:cpuacct,cpu:/{group}\n4:memory:/{group}\n2:blkio:/{group}\n0::/\n",
+            "proc/7/cgroup": (
+                f"5:cpuacct,cpu:/{group}\n4:memory:/{group}\n3:pids:/{group}\n2:blkio:/{group}\n0::/\n"
+            ),
             f"sys/fs/cgroup/cpuacct/{group}/cpuacct.usage": "2500000000\n",
             f"sys/fs/cgroup/memory/{group}/memory.usage_in_bytes": "1000000\n",
             f"sys/fs/cgroup/memory/{group}/memory.limit_in_bytes": "9223372036854771712\n",
             f"sys/fs/cgroup/memory/{group}/memory.stat": "inactive_file 1\ntotal_inactive_file 400000\n",
+            f"sys/fs/cgroup/pids/{group}/pids.current": "5\n",
             f"sys/fs/cgroup/blkio/{group}/blkio.throttle.io_service_bytes": (
                 "8:0 Read 10\n8:0 Write 20\n8:0 Sync 30\n8:16 Read 1\n8:16 Write 2\nTotal 33\n"
             ),
@@ -55,6 +58,7 @@ def version_2(machine):
             f"sys/fs/cgroup/{group}/memory.current": "1000000\n",
             f"sys/fs/cgroup/{group}/memory.max": "500000\n",
             f"sys/fs/cgroup/{group}/memory.stat": "anon 7\ninactive_file 400000\n",
+            f"sys/fs/cgroup/{group}/pids.current": "5\n",
             f"sys/fs/cgroup/{group}/io.stat": (
                 "8:0 rbytes=10 wbytes=20 rios=1 wios=1 dbytes=0 dios=0\n8:16 rbytes=1 wbytes=2\n"
             ),
@@ -72,17 +76,18 @@ def numbers(sample):
         sample.network_tx,
         sample.block_read,
         sample.block_write,
+        sample.pids,
     )
 
 
 def test_cgroup_version_1_is_read(version_1):
     samples = cgroups.read_samples({ID: 7}, version_1)
-    assert numbers(samples[ID]) == (2.5, 600_000, 2_048_000, 2005, 306, 11, 22)
+    assert numbers(samples[ID]) == (2.5, 600_000, 2_048_000, 2005, 306, 11, 22, 5)
 
 
 def test_cgroup_version_2_is_read(version_2):
     samples = cgroups.read_samples({ID: 7}, version_2)
-    assert numbers(samples[ID]) == (2.5, 600_000, 500_000, 2005, 306, 11, 22)
+    assert numbers(samples[ID]) == (2.5, 600_000, 500_000, 2005, 306, 11, 22, 5)
 
 
 def test_no_limit_of_version_2_is_the_hosts_memory(version_2):
@@ -94,12 +99,15 @@ def test_pid_that_is_somebody_elses_by_now_is_left_out(version_2):
     assert cgroups.read_samples({"another": 7, ID: 8}, version_2) == {}
 
 
-@pytest.mark.parametrize("missing", ["io.stat", "cpu.stat"])
-def test_host_without_block_counters_has_the_others(version_2, missing):
+@pytest.mark.parametrize("missing", ["io.stat", "pids.current", "cpu.stat"])
+def test_host_without_some_counters_has_the_others(version_2, missing):
     (version_2 / f"sys/fs/cgroup/system.slice/docker-{ID}.scope/{missing}").unlink()
     samples = cgroups.read_samples({ID: 7}, version_2)
     if missing == "io.stat":
         assert samples[ID].block_read == samples[ID].block_write == 0
+    elif missing == "pids.current":
+        assert samples[ID].pids is None
+        assert samples[ID].block_read == 11
     else:
         assert samples == {}
 

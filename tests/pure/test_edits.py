@@ -30,6 +30,8 @@ def edited(past, command):
         messages.Edit(image="newer"),
         messages.Edit(pull="never"),
         messages.Edit(image="newer", pull="always"),
+        messages.Edit(labels=(("a", "1"),)),
+        messages.Edit(display_name="One"),
     ],
 )
 @pytest.mark.parametrize("past", [OFFLINE, RUNNING, STOPPING, FAILED])
@@ -51,6 +53,7 @@ def test_empty_pattern_takes_it_away():
         messages.Edit(startup_command="run"),
         messages.Edit(limits=Limits()),
         messages.Edit(image="image", pull="missing"),
+        messages.Edit(labels=(), display_name=""),
     ],
 )
 def test_edit_to_the_present_values_records_nothing(command):

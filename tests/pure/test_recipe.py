@@ -21,12 +21,18 @@ def test_names_are_the_same_for_every_attempt():
 @pytest.mark.parametrize(
     "changes", [{"environment": ()}, {"tty": False}, {"limits": Limits(pids=1)}, {"start_pattern": "x"}]
 )
-def test_fingerprint_is_of_the_whole_spec_but_the_pull_policy_and_the_attempt(changes):
+def test_fingerprint_is_of_the_attempt_and_of_what_a_container_is_made_of(changes):
     mine = recipe.to_fingerprint(SPEC, 1)
     assert recipe.to_fingerprint(attrs.evolve(SPEC), 1) == mine
-    assert recipe.to_fingerprint(attrs.evolve(SPEC, pull="always"), 1) == mine
+    other = attrs.evolve(SPEC, pull="always", labels=(("a", "1"),), display_name="One")
+    assert recipe.to_fingerprint(other, 1) == mine
     assert recipe.to_fingerprint(SPEC, 2) != mine
     assert recipe.to_fingerprint(attrs.evolve(SPEC, **changes), 1) != mine
+
+
+def test_fingerprint_is_that_of_earlier_versions():
+    made = "425ef7cdbe71627a80ff1191266f413b3b7fcf88451e83cc948e39684b9953e7"
+    assert recipe.to_fingerprint(SPEC, 1) == made
 
 
 def test_labels_say_who_it_is():

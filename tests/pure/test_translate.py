@@ -99,8 +99,9 @@ def test_one_shot_sample():
                 {"op": "Total", "value": 11},
             ]
         },
+        "pids_stats": {"current": 9},
     }
-    assert translate.to_sample(stats, 7.0, 8000) == Sample(7.0, 2.5, 600, 8000, 11, 22, 5, 6)
+    assert translate.to_sample(stats, 7.0, 8000) == Sample(7.0, 2.5, 600, 8000, 11, 22, 5, 6, 9)
 
 
 def test_one_shot_sample_of_version_2_without_network_or_disk():

@@ -1,5 +1,6 @@
 """The meter: what runs is measured, what doesn't is not, and an engine that is away is waited for."""
 
+import itertools
 from contextlib import asynccontextmanager
 
 import trio
@@ -7,6 +8,7 @@ import trio
 from actors.container import messages
 from actors.container.engine import EngineUnavailable
 from actors.container.state import Phase
+from actors.container.stats_history import STEP
 from actors.container.stats_sampler import measure
 from tests.simulated.world import a_spec, open_world
 from tests.support.fake_engine import engine
@@ -31,6 +33,33 @@ async def test_running_container_is_measured_each_second(autojump_clock):
         stats = member.stats.value
         assert (stats.uptime, stats.cpu_usage, stats.memory_usage) == (10, 1.0, 32 * 1024 * 1024)
         assert samplings(world) == 10
+
+
+async def test_history_has_a_gap_where_the_engine_was_away_or_the_server_down(autojump_clock):
+    async with open_metered() as world:
+        member = await world.running()
+        began = world.fleet.clock()
+        await trio.sleep(30)
+
+        async def faults(call, _moment):
+            if call.name == "sample":
+                raise EngineUnavailable("gone")
+
+        world.engine.faults = faults
+        await trio.sleep(60)
+        world.engine.faults = engine.no_faults
+        await trio.sleep(30)
+        await world.tell(messages.Stop())
+        await world.wait(Phase.OFFLINE)
+        await trio.sleep(60)
+        await world.tell(messages.Start())
+        await world.wait(Phase.RUNNING)
+        await trio.sleep(30)
+        ats = [point.at - began for point in member.history.read(world.fleet.clock())]
+        gaps = [later - at for at, later in itertools.pairwise(ats) if later - at > STEP]
+        assert len(gaps) == 2
+        assert all(40 <= gap <= 80 for gap in gaps)
+        assert {point.pids for point in member.history.read(world.fleet.clock())} == {2}
 
 
 async def test_many_containers_are_measured_by_one_call(autojump_clock):

@@ -950,3 +950,72 @@ async def test_container_that_is_not_there_is_none(autojump_clock):
         member = await world.create()
         with pytest.raises(Rejection):
             await member.handle.ref.ask(messages.Create(a_spec()))
+
+
+async def test_input_is_written_when_the_call_that_waits_for_it_returns(autojump_clock):
+    async with open_world() as world:
+        member = await world.running()
+        await member.console.write_input(b"one\n", b"two\n")
+        await trio.sleep(1)
+        assert [line for line in world.console("s1") if line.startswith("got: ")] == ["got: one", "got: two"]
+
+
+async def fill(console):
+    """Fill the stdin of a process that doesn't read, until the next line waits in the queue."""
+    for _ in range(20):
+        console.send_nowait(b"x" * 10_000 + b"\n")
+    await trio.sleep(1)
+
+
+async def test_input_that_is_not_written_in_time_is_dropped_and_counted(autojump_clock):
+    async with open_world(programs_too={"deaf": deaf}) as world:
+        console = (await world.running(a_spec(startup_command="deaf"))).console
+        await console.write_input(b"first\n")
+        await fill(console)
+        waiting = len(console._input)
+        began = trio.current_time()
+        with pytest.raises(InputFull, match=r"does not read its input \(0 of 2 lines were written\)"):
+            await console.write_input(b"late\n", b"later\n")
+        assert trio.current_time() - began == INPUT_TIMEOUT
+        assert len(console._input) == waiting
+
+
+async def test_line_that_is_being_written_when_the_time_is_over_can_not_be_withdrawn(autojump_clock):
+    async with open_world(programs_too={"deaf": deaf}) as world:
+        console = (await world.running(a_spec(startup_command="deaf", tty=False))).console
+        with pytest.raises(InputFull, match=r"\([1-9] of 20 lines were written\)"):
+            await console.write_input(*[b"x" * 10_000 + b"\n"] * 20)
+        assert not console._input
+
+
+async def test_input_that_does_not_fit_is_refused_whole(autojump_clock):
+    async with open_world(programs_too={"deaf": deaf}) as world:
+        console = (await world.running(a_spec(startup_command="deaf"))).console
+        await trio.sleep(1)
+        with pytest.raises(InputFull):
+            await console.write_input(*[b"x\n"] * (INPUTS + 1))
+        assert not console._input
+
+
+async def test_input_that_waits_fails_with_the_end_of_the_process(autojump_clock):
+    async with open_world(programs_too={"deaf": deaf}) as world:
+        console = (await world.running(a_spec(startup_command="deaf"))).console
+        await fill(console)
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def send():
+                with pytest.raises(InputClosed, match=r"before the input was written \(0 of 1 lines were\)"):
+                    await console.write_input(b"late\n")
+
+            await trio.sleep(1)
+            world.engine.exit("s1", 3)
+
+
+async def test_input_of_a_sender_that_leaves_is_written_nevertheless(autojump_clock):
+    async with open_world() as world:
+        console = (await world.running()).console
+        with trio.move_on_after(0):
+            await console.write_input(b"left\n")
+        await trio.sleep(1)
+        assert "got: left" in world.console("s1")

@@ -7,7 +7,7 @@ from actors.tokens.grant import EVERYTHING, MASTER, Grant
 from lightd.access import rates
 from lightd.access.errors import LimitExceeded
 from lightd.access.identity import Identity
-from lightd.access.rates import CHANGING, ENDING, STARTING, Rates
+from lightd.access.rates import CHANGING, ENDING, SENDING, STARTING, Rates
 
 TENANT = Identity("tenant", Grant(frozenset({"a"}), frozenset({"power"})), 1.0, 1)
 PAGES = [Identity(f"page{number}", Grant(frozenset({"a"})), 1.0, 1) for number in range(5)]
@@ -63,6 +63,30 @@ async def test_many_tokens_of_one_tenant_share_a_budget_that_is_not_the_panels(a
 
 async def test_master_has_no_limit(autojump_clock):
     assert spend_all(Rates(), STARTING, Identity(MASTER)) == (1000, None)
+
+
+async def test_commands_of_the_master_are_limited_as_on_a_socket(autojump_clock):
+    table, master = Rates(), Identity(MASTER)
+    count, refusal = spend_all(table, SENDING, master)
+    assert count == SENDING.burst == 20
+    assert (
+        refusal.message
+        == "this is sent commands too often: the limit is 20 times at once, then every 0.05 seconds"
+    )
+    await trio.sleep(1)
+    assert spend_all(table, SENDING, master)[0] == 20
+
+
+async def test_several_actions_are_spent_all_or_none(autojump_clock):
+    table = Rates()
+    table.spend(SENDING, "a", TENANT, 15)
+    with pytest.raises(LimitExceeded):
+        table.spend(SENDING, "a", TENANT, 6)
+    table.spend(SENDING, "a", TENANT, 5)
+    with pytest.raises(LimitExceeded):
+        table.spend(SENDING, "a", TENANT)
+    await trio.sleep(1)
+    table.spend(SENDING, "a", TENANT, 20)
 
 
 async def test_budget_that_was_used_longest_ago_is_forgotten(autojump_clock, monkeypatch):

@@ -129,4 +129,4 @@ async def test_input_waits_again_in_the_run_after_one_whose_console_stayed_unatt
         nursery.start_soon(console.send, b"two\n")
         await trio.sleep(1)
         console.open_input()
-    assert await console.next_input() == b"two\n"
+    assert (await console.next_input()).data == b"two\n"

@@ -8,7 +8,8 @@ background and lets the numbers continue after a restart: ``restore`` must come 
 which is why ``reading`` begins with it.
 
 At most ``INPUTS`` lines of input wait for a process that does not read; then ``send_nowait`` raises
-``InputFull``.
+``InputFull``. Each line is an ``Input``, whose ``written`` says when it was handed to the console's stream.
+Input that waits when the input is closed is dropped, and its ``written`` fails.
 
 Input that comes while the process runs and its console is not attached (after a restart of lightd, or of the
 engine's connection) waits in ``send``. The order of events: the state is replayed, and the run is open; input
@@ -30,6 +31,7 @@ from actors.container.console.log import TAIL, Numbered, Tail
 from actors.container.console.runs import LiveRun, Runs
 from actors.container.console.scrollback import Scrollback
 from actors.kernel.ephemeral import Ring, Stretch, Wake
+from actors.kernel.promise import Promise
 from actors.kernel.steps import Steps, run
 from actors.kernel.turns import Turns
 
@@ -46,7 +48,8 @@ STEP = 500
 
 
 INPUT_TIMEOUT = 5.0
-"""Seconds that input waits for the console of a running process to be attached."""
+"""Seconds that input waits for the console of a running process to be attached, and then to be written."""
+UNREAD = "the container does not read its input"
 
 
 class InputClosed(Exception):  # noqa: N818 - names the state
@@ -55,6 +58,18 @@ class InputClosed(Exception):  # noqa: N818 - names the state
 
 class InputFull(Exception):  # noqa: N818 - names the state
     """The process does not read its input, and ``INPUTS`` lines wait already."""
+
+
+@attrs.frozen(eq=False)
+class Input:
+    """A piece of input. ``written`` is set once it was written; ``InputClosed`` if it is dropped."""
+
+    data: bytes
+    written: Promise[None] = attrs.field(factory=Promise)
+
+    def drop(self) -> None:
+        """Let ``written`` fail, unless it was written."""
+        self.written.fail(InputClosed("the console was closed before the input was written"))
 
 
 @attrs.frozen
@@ -135,7 +150,7 @@ class Console:
     _restoring: trio.Lock = attrs.field(factory=trio.Lock)
     _reading_end: trio.Lock = attrs.field(factory=trio.Lock)
     _restored: bool = False
-    _input: deque[bytes] | None = None
+    _input: deque[Input] | None = None
     _overdue: LiveRun | None = None
     _input_arrived: Wake = attrs.field(factory=Wake)
     _markers: deque[OrderingMarker] = attrs.field(factory=lambda: deque(maxlen=MARKERS))
@@ -288,29 +303,33 @@ class Console:
 
     def open_input(self) -> None:
         """Accept input from now on, and drop input that was not read."""
+        self.close_input()
         self._input = deque()
         self._overdue = None
         self.wake.notify()
 
     def close_input(self) -> None:
         """Accept no more input, and drop input that was not read."""
-        self._input = None
+        dropped, self._input = self._input, None
+        for piece in dropped or ():
+            piece.drop()
 
-    def send_nowait(self, data: bytes) -> None:
-        """Queue ``data`` for the process's stdin; raises ``InputClosed`` or ``InputFull``."""
+    def send_nowait(self, *lines: bytes) -> list[Input]:
+        """Queue ``lines`` for the process's stdin, all or none; raises ``InputClosed`` or ``InputFull``."""
         if self._input is None and self.runs.going_on:
             msg = "the console of the container is not attached (yet): try again in a moment"
             raise InputClosed(msg)
         if self._input is None:
             msg = "the container is not running"
             raise InputClosed(msg)
-        if len(self._input) >= INPUTS:
-            msg = "the container does not read its input"
-            raise InputFull(msg)
-        self._input.append(data)
+        if len(self._input) + len(lines) > INPUTS:
+            raise InputFull(UNREAD)
+        pieces = [Input(line) for line in lines]
+        self._input.extend(pieces)
         self._input_arrived.notify()
+        return pieces
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, *lines: bytes) -> list[Input]:
         """As ``send_nowait``, after the console of a run was attached, within ``INPUT_TIMEOUT``.
 
         If that time has passed once in a run, later lines are refused at once until the console is attached:
@@ -321,9 +340,30 @@ class Console:
                 await self.wake.wait()
         if patience.cancelled_caught:
             self._overdue = self.runs.going_on
-        self.send_nowait(data)
+        return self.send_nowait(*lines)
 
-    async def next_input(self) -> bytes:
+    async def write_input(self, *lines: bytes) -> None:
+        """As ``send``, and wait until all of them were written to the console.
+
+        Raises ``InputFull`` after ``INPUT_TIMEOUT``: what waits then is dropped, and the line that is being
+        written may still arrive. A caller that is cancelled drops nothing.
+        """
+        pieces, written = await self.send(*lines), 0
+        try:
+            with trio.move_on_after(INPUT_TIMEOUT):
+                for piece in pieces:
+                    await piece.written.wait()
+                    written += 1
+                return
+        except InputClosed as closed:
+            raise InputClosed(f"{closed} ({written} of {len(pieces)} lines were)") from None
+        waiting = self._input or deque()
+        for piece in pieces:
+            if piece in waiting:
+                waiting.remove(piece)
+        raise InputFull(f"{UNREAD} ({written} of {len(pieces)} lines were written)")
+
+    async def next_input(self) -> Input:
         """Return the next piece of input, waiting for it."""
         while not self._input:
             await self._input_arrived.wait()

@@ -213,7 +213,12 @@ class Follower:
     async def _feed(self, attachment: Attachment) -> None:
         try:
             while True:
-                await attachment.send(await self.console.next_input())
+                piece = await self.console.next_input()
+                try:
+                    await attachment.send(piece.data)
+                    piece.written.set(None)
+                finally:
+                    piece.drop()
         except EngineUnavailable:
             self.console.close_input()
 

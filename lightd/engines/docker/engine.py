@@ -297,6 +297,10 @@ class DockerEngine:
 
     # ---- counters
 
+    async def version(self) -> str:
+        with refusals():
+            return str((await self._calls.get("version"))["Version"])
+
     async def sample(self, engine_ids: Sequence[str]) -> Mapping[str, Sample]:
         return await self._sampler.sample(engine_ids)
 

@@ -209,6 +209,7 @@ def to_sample(stats: Json, at: float, host_memory: int) -> Sample:
         network_tx=sum(network["tx_bytes"] for network in networks),
         block_read=sum(block["value"] for block in blocks if block["op"].lower() == "read"),
         block_write=sum(block["value"] for block in blocks if block["op"].lower() == "write"),
+        pids=(stats.get("pids_stats") or {}).get("current"),
     )
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from actors.container.engine import Sample
 
@@ -32,16 +33,16 @@ def read_samples(pids: Mapping[str, int], root: Path = ROOT) -> dict[str, Sample
 
 def read_sample(engine_id: str, pid: int, host_memory: int, root: Path) -> Sample:
     """The statistics of one container; raises ``LookupError`` if the pid is not its process."""
-    process = root / "proc" / str(pid)
-    groups = to_groups((process / "cgroup").read_text())
+    process = f"{root}/proc/{pid}"
+    groups = to_groups(_read(f"{process}/cgroup"))
     if not any(engine_id in group for group in groups.values()):
         raise LookupError(engine_id)
-    received, sent = to_network((process / "net/dev").read_text())
-    mounted = root / "sys/fs/cgroup"
+    received, sent = to_network(_read(f"{process}/net/dev"))
+    mounted = f"{root}/sys/fs/cgroup"
     if "memory" in groups:
-        cpu, usage, limit, blocks = _read_version_1(groups, mounted)
+        cpu, usage, limit, blocks, pids = _read_version_1(groups, mounted)
     else:
-        cpu, usage, limit, blocks = _read_version_2(mounted / groups[""].lstrip("/"))
+        cpu, usage, limit, blocks, pids = _read_version_2(mounted + groups[""])
     return Sample(
         at=time.monotonic(),
         cpu_time=cpu,
@@ -51,6 +52,7 @@ def read_sample(engine_id: str, pid: int, host_memory: int, root: Path) -> Sampl
         network_tx=sent,
         block_read=blocks[0],
         block_write=blocks[1],
+        pids=pids,
     )
 
 
@@ -71,33 +73,51 @@ def read_threads(engine_id: str, pid: int, root: Path = ROOT) -> list[int]:
 
 def read_host_memory(root: Path = ROOT) -> int:
     """The host's memory in bytes."""
-    return to_fields((root / "proc/meminfo").read_text().replace(":", "").splitlines())["MemTotal"] * 1024
+    return to_fields(_read(f"{root}/proc/meminfo").replace(":", "").splitlines())["MemTotal"] * 1024
 
 
-def _read_version_1(
-    groups: Mapping[str, str], mounted: Path
-) -> tuple[float, int, int | None, tuple[int, int]]:
-    cpu = mounted / "cpuacct" / groups["cpuacct"].lstrip("/")
-    memory = mounted / "memory" / groups["memory"].lstrip("/")
-    blocks = mounted / "blkio" / groups.get("blkio", "").lstrip("/") / "blkio.throttle.io_service_bytes"
-    inactive = to_fields((memory / "memory.stat").read_text().splitlines()).get("total_inactive_file", 0)
+_Counters = tuple[float, int, int | None, tuple[int, int], int | None]
+"""The processor time, the memory and its limit, what was read and written, the number of processes."""
+
+
+def _read_version_1(groups: Mapping[str, str], mounted: str) -> _Counters:
+    memory = f"{mounted}/memory{groups['memory']}"
+    inactive = to_fields(_read(f"{memory}/memory.stat").splitlines()).get("total_inactive_file", 0)
     return (
-        int((cpu / "cpuacct.usage").read_text()) / 1e9,
-        max(0, int((memory / "memory.usage_in_bytes").read_text()) - inactive),
-        to_limit((memory / "memory.limit_in_bytes").read_text()),
-        to_blocks_1(blocks.read_text() if blocks.exists() else ""),
+        int(_read(f"{mounted}/cpuacct{groups['cpuacct']}/cpuacct.usage")) / 1e9,
+        max(0, int(_read(f"{memory}/memory.usage_in_bytes")) - inactive),
+        to_limit(_read(f"{memory}/memory.limit_in_bytes")),
+        to_blocks_1(_read_if_there(f"{mounted}/blkio{groups.get('blkio', '')}/{_BLOCKS_1}")),
+        to_count(_read_if_there(f"{mounted}/pids{groups.get('pids', '')}/pids.current")),
     )
 
 
-def _read_version_2(group: Path) -> tuple[float, int, int | None, tuple[int, int]]:
-    blocks = group / "io.stat"
-    inactive = to_fields((group / "memory.stat").read_text().splitlines()).get("inactive_file", 0)
+def _read_version_2(group: str) -> _Counters:
+    inactive = to_fields(_read(f"{group}/memory.stat").splitlines()).get("inactive_file", 0)
     return (
-        to_fields((group / "cpu.stat").read_text().splitlines())["usage_usec"] / 1e6,
-        max(0, int((group / "memory.current").read_text()) - inactive),
-        to_limit((group / "memory.max").read_text()),
-        to_blocks_2(blocks.read_text() if blocks.exists() else ""),
+        to_fields(_read(f"{group}/cpu.stat").splitlines())["usage_usec"] / 1e6,
+        max(0, int(_read(f"{group}/memory.current")) - inactive),
+        to_limit(_read(f"{group}/memory.max")),
+        to_blocks_2(_read_if_there(f"{group}/io.stat")),
+        to_count(_read_if_there(f"{group}/pids.current")),
     )
+
+
+_BLOCKS_1: Final = "blkio.throttle.io_service_bytes"
+
+
+def _read(path: str) -> str:
+    """The text of a file of the kernel."""
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a Path takes several times as long
+        return file.readall().decode()
+
+
+def _read_if_there(path: str) -> str:
+    """The text of a file, empty if the kernel does not have it."""
+    try:
+        return _read(path)
+    except FileNotFoundError:
+        return ""
 
 
 # ---- file formats
@@ -124,6 +144,11 @@ def to_fields(lines: Iterable[str]) -> dict[str, int]:
 def to_limit(text: str) -> int | None:
     """A memory limit in bytes, None if there is none; version 1 writes a very large number for that."""
     return None if text.strip() == "max" else int(text)
+
+
+def to_count(text: str) -> int | None:
+    """A number, None without one."""
+    return int(text) if text else None
 
 
 def to_network(text: str) -> tuple[int, int]:

@@ -63,11 +63,12 @@ def _read_groups(engine_id: str, program: int, host_memory: int) -> Sample | Non
 
 def _read_processes(supervisor: int, host_memory: int) -> Sample:
     ticks = sum(_read_ticks(supervisor)[2:])
-    pages = read = written = 0
+    pages = read = written = count = 0
     for pid in beneath(supervisor):
         with suppress(OSError, ValueError, IndexError):
             ticks += sum(_read_ticks(pid))
             pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+            count += 1
         with suppress(OSError, ValueError, KeyError):
             lines = Path(f"/proc/{pid}/io").read_text().replace(":", "").splitlines()
             fields = cgroups.to_fields(lines)
@@ -81,6 +82,7 @@ def _read_processes(supervisor: int, host_memory: int) -> Sample:
         network_tx=0,
         block_read=read,
         block_write=written,
+        pids=count,
     )
 
 

@@ -31,6 +31,7 @@ from actors.container.engine import (
     Snapshot,
 )
 from actors.container.spec import ContainerSpec, Limits, PortBinding
+from lightd.config.version import version
 from lightd.engines.host import folder, ports
 from lightd.engines.process import (
     backlog,
@@ -296,6 +297,10 @@ class ProcessEngine:
     async def notices(self) -> AsyncIterator[Notices]:
         with self._publisher.followed() as notices:
             yield notices
+
+    async def version(self) -> str:
+        await trio.lowlevel.checkpoint()
+        return version()
 
     async def sample(self, engine_ids: Sequence[str]) -> Mapping[str, Sample]:
         known = {name: self._containers[name] for name in engine_ids if name in self._containers}

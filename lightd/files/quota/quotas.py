@@ -242,6 +242,16 @@ class Quotas:
             return await self.look(volume_id) if account.stale or account.blind else account.used.bytes
         return await self._run(partial(kind.usage, self._path(volume_id), _unhurried))
 
+    async def known_usage(self, volume_id: str) -> int | None:
+        """The bytes in the volume as far as they are known without a walk, None before the first one.
+
+        Raises ``NotFound`` and ``OSError``.
+        """
+        kind, account = self.kind_of(volume_id), self.account(volume_id)
+        if kind is self.found.kinds[-1]:
+            return account.used.bytes if account.done else None
+        return await self._run(partial(kind.usage, self._path(volume_id), _unhurried))
+
     def entries(self, volume_id: str) -> int | None:
         """The entries at the last walk, None before the first one."""
         account = self.account(volume_id)

@@ -11,12 +11,12 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 import attrs
 import trio
 
-from actors.container.console.lines import to_input
 from actors.container.fleet import Member
 from actors.tokens.grant import Grant
 from lightd.access.errors import LimitExceeded
 from lightd.access.scopes import check_grant
 from lightd.api import bodies
+from lightd.api.console_input import to_line
 from lightd.api.errors import bad_request
 from lightd.http import audited
 from lightd.http.errors import to_answer
@@ -33,7 +33,6 @@ B = TypeVar("B")
 MESSAGES = 20  # a second
 TOO_MANY = "too_many_messages"
 LINES_A_MESSAGE = 1000  # asked for at once; more count as more messages
-LONGEST_TTY_LINE = 4095  # bytes, its end included: N_TTY_BUF_SIZE - 1, Linux's n_tty(4)
 
 
 @attrs.frozen
@@ -125,15 +124,8 @@ class Inbound:
 
     async def send_command(self, frame: SendCommand) -> None:
         """Write one line to the process's input."""
-        line = frame.command.removesuffix("\n").removesuffix("\r")
-        if "\n" in line or "\r" in line:  # a terminal makes either an end of a line
-            raise bad_request("command: must be one line")
         spec = self._member.state.spec
-        tty = spec is not None and spec.tty
-        data = to_input(line, tty=tty)
-        if tty and len(data) > LONGEST_TTY_LINE:
-            raise bad_request(f"command: must not be longer than {LONGEST_TTY_LINE} bytes")
-        await self._member.console.send(data)
+        await self._member.console.send(to_line(frame.command, tty=spec is not None and spec.tty))
 
 
 @attrs.frozen(eq=False)

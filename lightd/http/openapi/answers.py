@@ -5,6 +5,7 @@ from typing import Any, get_args
 from actors.container.operations import Status
 from actors.container.state import InstallState, PowerState
 from lightd.api import bodies
+from lightd.api.console_input import MOST_COMMANDS
 from lightd.api.container_fields import ContainerBody
 from lightd.api.events import PUBLIC
 from lightd.config import schema as config_schema
@@ -35,6 +36,12 @@ PORT: dict[str, Schema] = {
     "protocol": PROTOCOL,
 }
 
+COMMAND = described(
+    to_schema(bodies.Text), "one line for the process; a newline at its end is ignored", example="say hello"
+)
+
+_BODY = {field.key: field.annotation for field in fields_of(ContainerBody)}
+
 ROW: dict[str, Schema] = {
     "internal_id": TEXT,
     "container_id": nullable(described(TEXT, "Docker's id of the container; null while there is none")),
@@ -56,10 +63,11 @@ ROW: dict[str, Schema] = {
     "quarantined": described(
         FLAG, "its actor crashed repeatedly; `revive` takes it out of quarantine", example=False
     ),
+    **{name: shown(_BODY[name]) for name in ("labels", "display_name")},
 }
 
 DETAILS: dict[str, Schema] = {
-    **{field.key: shown(field.annotation) for field in fields_of(ContainerBody) if field.key not in ROW},
+    **{name: shown(annotation) for name, annotation in _BODY.items() if name not in ROW},
     "error": nullable(
         described(
             TEXT,
@@ -279,6 +287,17 @@ SCHEMAS: dict[str, Schema] = {
     "PortList": record(
         {"ports": described(many(of_class(bodies.PortBody)), "the ports, each once")},
         means="A list of ports.",
+    ),
+    "OneCommand": record({"command": COMMAND}, means="One command."),
+    "Commands": record(
+        {
+            "commands": described(
+                {**many(COMMAND), "minItems": 1, "maxItems": MOST_COMMANDS},
+                "several lines, which are sent in this order",
+                example=["save-all", "say saved"],
+            )
+        },
+        means="Several commands.",
     ),
     "Configuration": _to_configuration(),
 }

@@ -1,10 +1,11 @@
 """The parameters of paths, queries and headers, by the names that entries use."""
 
 from types import MappingProxyType
+from typing import Annotated
 
 from lightd.api import bodies
 from lightd.files.paths import LONGEST_PATH
-from lightd.http.openapi.schemas import PROTOCOL, TEXT, described
+from lightd.http.openapi.schemas import PROTOCOL, TEXT, described, many
 from lightd.http.openapi.vocabulary import OPERATION, VOLUME
 from lightd.validation.schema import UNIT, Schema, to_schema
 
@@ -70,6 +71,27 @@ PARAMETERS = MappingProxyType(
             "config",
         ),
         "page": _in_query("limit", _whole("entries", 1, 10_000, 1000), "the maximum number of results", 100),
+        "page_limit": _in_query(
+            "limit",
+            _whole("entries", 1, 1000),
+            "the maximum number of results (default: all; 100 with `after`)",
+            100,
+        ),
+        "after": _in_query(
+            "after", {"type": "string", "maxLength": 200}, "`next` of the previous page", "server-001"
+        ),
+        "label": _in_query(
+            "label",
+            many(to_schema(Annotated[str, bodies.LABEL])),
+            "only containers with this label: `name`, or `name=value`. Can be repeated: all of them are needed",
+            ["customer=42"],
+        ),
+        "state": _in_query(
+            "state",
+            many(to_schema(Annotated[str, bodies.POWER_STATE])),
+            "only containers in this `state`. Can be repeated: one of them is enough",
+            ["running"],
+        ),
         "cursor": _in_query("cursor", {"type": "string"}, "`next` of the previous page", "ZnNlcnZlci5qYXI"),
         "path": _in_query(
             "path", _PATH, "the file, relative to the volume", "config/server.properties", required=True

@@ -165,7 +165,7 @@ ROUTES = (
         handler=edit,
         name="edit_container",
         summary="Update settings",
-        text="Each given field is replaced as a whole. `stop`, `restart_policy`, `limits` and `pull` apply immediately, the "
+        text="Each given field is replaced as a whole. `stop`, `restart_policy`, `limits`, `pull`, `labels` and `display_name` apply immediately, the "
         "other fields from the next start; the response says which. Removing a limit takes effect at the next start. "
         "With a new `image`, the next start creates the container from it, without the install script and with the "
         "volume's data unchanged; with `pull` `always`, also if `image` is the present name.",

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Any
 
 import trio
@@ -26,10 +27,11 @@ from lightd.http import queries
 from lightd.http.error_codes import ACTS, CHANGES, CONTAINER, JSON, RECORDS
 from lightd.http.errors import engine_unavailable
 from lightd.http.identity import of_request
+from lightd.http.listing import FILTERS, PAGE, to_answer, to_filter, to_listing
 from lightd.http.openapi.schemas import TEXT, WHOLE, described, many, message, record, ref
 from lightd.http.route import Body, Route
 from lightd.http.volume_users import with_user
-from lightd.http.wire import LARGE, from_text, read_body, refuse_body, to_json, to_list, to_text
+from lightd.http.wire import LARGE, from_text, read_body, refuse_body, to_json, to_text
 from lightd.journal.inventory import Inventory
 from lightd.system import System
 from lightd.validation.schema import Schema
@@ -77,9 +79,9 @@ def to_inventory(system: System) -> Inventory:
 
 
 async def list_all(system: System) -> Response:
-    reaches = of_request().grant.reaches
-    members = [each for each in system.fleet if reaches(each.internal_id)]
-    return await to_list("containers", map(to_row, members))
+    reaches, matches = of_request().grant.reaches, to_filter()
+    members = [each for each in system.fleet if reaches(each.internal_id) and matches(each)]
+    return await to_listing("containers", members, to_row, attrgetter("internal_id"))
 
 
 async def show(system: System, internal_id: str) -> Response:
@@ -285,9 +287,12 @@ ROUTES = (
         subject=scopes.Visible,
         handler=list_all,
         name="list_containers",
-        summary="List all containers",
-        curl="call $url/containers",
-        answer=record({"containers": described(many(ref("ContainerRow")), "the containers")}),
+        summary="List containers",
+        text="All of them, the oldest first, or those with some labels and in some states. With `limit` or `after`: a "
+        "page, sorted by `internal_id`.",
+        curl='call "$url/containers?state=running&limit=100"',
+        parameters=(*FILTERS, *PAGE),
+        answer=to_answer("containers", ref("ContainerRow")),
     ),
     Route(
         method="GET",

@@ -236,6 +236,6 @@ ROUTES = (
         body=Body(file_bodies.PathsBody),
         answer=record({"message": message("Files deleted successfully"), "paths": many(TEXT)}),
         errors=(*FILES, *JSON),
-        frees_space=True,
+        urgent=True,
     ),
 )

@@ -18,6 +18,7 @@ from lightd.audit.trail import about
 from lightd.http import queries
 from lightd.http.error_codes import JSON, RECORDS
 from lightd.http.identity import of_request
+from lightd.http.listing import PAGE, to_answer, to_listing
 from lightd.http.openapi.answers import PORT
 from lightd.http.openapi.schemas import FLAG, TEXT, WHOLE, described, many, message, record, ref
 from lightd.http.route import Body, Route, to_port
@@ -58,8 +59,8 @@ async def delete_many(system: System) -> Response:
 
 async def list_all(system: System) -> Response:
     reached, entries = of_request().grant.containers, system.ports.state.entries.items()
-    shown = (each for each in entries if reached is None or each[1].held_by in reached)
-    return await to_list("ports", (_to_row(key, entry) for key, entry in shown))
+    shown = [each for each in entries if reached is None or each[1].held_by in reached]
+    return await to_listing("ports", shown, lambda each: _to_row(*each), lambda each: _to_cursor(each[0]))
 
 
 async def pick(system: System) -> Response:
@@ -123,6 +124,10 @@ def _to_name(key: Key) -> dict[str, Any]:
     return {"ip": key[0], "port": key[1], "protocol": key[2]}
 
 
+def _to_cursor(key: Key) -> str:
+    return f"{key[0]}/{key[1]:05}/{key[2]}"
+
+
 def _to_row(key: Key, entry: Entry) -> dict[str, Any]:
     return {**_to_name(key), "in_use": entry.in_use, "used_by": entry.held_by}
 
@@ -171,9 +176,11 @@ ROUTES = (
         subject=scopes.Visible,
         handler=list_all,
         name="list_ports",
-        summary="List all ports",
-        curl="call $url/network/ports",
-        answer=record({"ports": many(ref("Port"))}),
+        summary="List ports",
+        text="All of them; with `limit` or `after` a page, sorted by address, number and protocol.",
+        curl='call "$url/network/ports?limit=100"',
+        parameters=PAGE,
+        answer=to_answer("ports", ref("Port")),
     ),
     Route(
         method="GET",

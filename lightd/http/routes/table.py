@@ -9,6 +9,7 @@ from lightd.http.routes import (
     archives,
     audit,
     changes,
+    console_input,
     containers,
     documents,
     downloads,
@@ -18,6 +19,7 @@ from lightd.http.routes import (
     ports,
     quotas,
     remote,
+    statistics,
     tokens,
     uploads,
     volumes,
@@ -72,7 +74,7 @@ SECTIONS: Sections = (
         "call returns when the action has finished. Start, stop, restart and kill set the wanted state: if it is already "
         "reached, nothing changes, and a later one replaces an earlier one. A container in quarantine answers 503 until it "
         "is revived.",
-        (*containers.ROUTES, *history.ROUTES, *changes.ROUTES),
+        (*containers.ROUTES, *history.ROUTES, *console_input.ROUTES, *statistics.ROUTES, *changes.ROUTES),
     ),
 )
 """The sections of the document, in its order."""

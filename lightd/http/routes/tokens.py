@@ -4,6 +4,7 @@ import re
 import secrets
 from datetime import UTC, datetime
 from functools import partial
+from operator import attrgetter
 from typing import Annotated, Any
 
 import attrs
@@ -20,6 +21,7 @@ from lightd.api.commands import begin_operation, settle
 from lightd.api.errors import bad_request
 from lightd.audit.trail import about
 from lightd.http.error_codes import JSON, RECORDS
+from lightd.http.listing import PAGE, to_answer, to_page
 from lightd.http.openapi.schemas import FLAG, MOMENT, TEXT, WHOLE, described, many, message, record, words
 from lightd.http.route import Body, Route
 from lightd.http.wire import from_text, read_body, refuse_body, to_json, to_text
@@ -89,7 +91,8 @@ async def mint(system: System) -> Response:
 
 
 async def list_live(system: System) -> Response:
-    shown = {"tokens": [_to_shown(system, token) for token in _live(system)]}
+    tokens, rest = await to_page(_live(system), attrgetter("token_id"))
+    shown = {"tokens": [_to_shown(system, token) for token in tokens], **rest}
     return from_text(await trio.to_thread.run_sync(to_text, shown))
 
 
@@ -195,28 +198,22 @@ ROUTES = (
         name="list_tokens",
         summary="List valid tokens, without their secrets",
         curl="call $url/auth/tokens",
-        answer=record(
-            {
-                "tokens": described(
-                    many(
-                        record(
-                            {
-                                "id": TEXT,
-                                "created_at": MOMENT,
-                                "expires_at": _UNTIL,
-                                "remove_on_use": FLAG,
-                                "spent": described(FLAG, "whether its only use is over", example=False),
-                                "containers": nullable(many(TEXT)),
-                                "permissions": nullable(many(TEXT)),
-                                "sockets": described(
-                                    WHOLE, "its open WebSockets", unit="WebSockets", example=1
-                                ),
-                            }
-                        )
-                    ),
-                    "the tokens",
-                )
-            }
+        text="All of them, the oldest first; with `limit` or `after` a page, sorted by `id`.",
+        parameters=PAGE,
+        answer=to_answer(
+            "tokens",
+            record(
+                {
+                    "id": TEXT,
+                    "created_at": MOMENT,
+                    "expires_at": _UNTIL,
+                    "remove_on_use": FLAG,
+                    "spent": described(FLAG, "whether its only use is over", example=False),
+                    "containers": nullable(many(TEXT)),
+                    "permissions": nullable(many(TEXT)),
+                    "sockets": described(WHOLE, "its open WebSockets", unit="WebSockets", example=1),
+                }
+            ),
         ),
     ),
     Route(

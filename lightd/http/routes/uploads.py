@@ -246,6 +246,6 @@ ROUTES = (
         parameters=("path", "upload_named"),
         answer=record({"message": message("Upload abandoned"), "path": TEXT, "upload": TEXT}),
         errors=(*FILES, *JSON),
-        frees_space=True,
+        urgent=True,
     ),
 )

@@ -2,6 +2,7 @@
 
 import uuid
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from quart import Response
@@ -18,11 +19,12 @@ from lightd.audit.trail import about
 from lightd.http import queries
 from lightd.http.error_codes import JSON, RECORDS, VOLUME
 from lightd.http.identity import of_request
-from lightd.http.openapi.schemas import described, many, message, record, ref
+from lightd.http.listing import PAGE, to_answer, to_listing
+from lightd.http.openapi.schemas import message, record, ref
 from lightd.http.route import Body, Route
 from lightd.http.routes.containers import to_inventory
 from lightd.http.volume_users import hand_over, to_users
-from lightd.http.wire import loads, read, read_body, refuse_body, take_body, to_json, to_list
+from lightd.http.wire import loads, read, read_body, refuse_body, take_body, to_json
 from lightd.system import System
 
 
@@ -46,7 +48,7 @@ async def list_all(system: System) -> Response:
     volumes, containers = system.volumes.view.state.volumes, of_request().grant.containers
     reached = volumes.keys() if containers is None else system.directory.volumes_of(containers)
     shown = [volume for volume_id, volume in volumes.items() if volume_id in reached]
-    return await to_list("volumes", (_to_volume(system, volume) for volume in shown))
+    return await to_listing("volumes", shown, partial(_to_volume, system), attrgetter("volume_id"))
 
 
 async def show(system: System, volume_id: str) -> Response:
@@ -131,9 +133,11 @@ ROUTES = (
         subject=scopes.Visible,
         handler=list_all,
         name="list_volumes",
-        summary="List all volumes",
+        summary="List volumes",
+        text="All of them, the oldest first; with `limit` or `after` a page, sorted by `volume_id`.",
         curl="call $url/volumes",
-        answer=record({"volumes": described(many(ref("Volume")), "the volumes")}),
+        parameters=PAGE,
+        answer=to_answer("volumes", ref("Volume")),
     ),
     Route(
         method="GET",

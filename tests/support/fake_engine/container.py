@@ -78,6 +78,7 @@ class FakeContainer:
             network_tx=int(age) * 500,
             block_read=4096,
             block_write=0,
+            pids=2,
         )
 
     def emit(self, at: float, data: bytes) -> None:

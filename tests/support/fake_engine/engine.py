@@ -28,6 +28,7 @@ import trio
 from actors.container import engine
 from actors.container.spec import ContainerSpec, Limits, PortBinding
 from actors.kernel.ephemeral import Wake
+from lightd.engines.docker.recipe import NOT_MADE
 from tests.support.fake_engine import programs
 from tests.support.fake_engine.container import MEMORY, FakeAttachment, FakeContainer, FakeNotices
 from tests.support.fake_engine.faults import Call, Faults, Moment, no_faults
@@ -206,6 +207,10 @@ class FakeEngine:
             finally:
                 self._followers.discard(send)
 
+    async def version(self) -> str:
+        async with self._call("version"):
+            return "1.2.3"
+
     async def sample(self, engine_ids: Sequence[str]) -> Mapping[str, engine.Sample]:
         async with self._call("sample"):
             found = (self._containers.get(engine_id) for engine_id in engine_ids)
@@ -287,7 +292,8 @@ class FakeEngine:
         return self._last
 
     def _is_of(self, container: FakeContainer, spec: ContainerSpec, attempt: int) -> bool:
-        made = attrs.evolve(container.spec, pull=spec.pull), container.attempt, container.build
+        ignored = {name: getattr(spec, name) for name in NOT_MADE}
+        made = attrs.evolve(container.spec, **ignored), container.attempt, container.build
         return made == (spec, attempt, self.pulled[spec.image])
 
     def _create(self, role: engine.Role, spec: ContainerSpec, attempt: int) -> str:

@@ -2,7 +2,8 @@
 
 They behave like the programs with the same names in ``tests/rig/servers``, so that one test can run on both
 engines. Any other command is read as a small script: ``echo``, ``sleep``, ``exit``, ``cat`` and the programs
-themselves, separated by ``;``, ``&&`` or newlines, or repeated by ``while true; do …; done``.
+themselves, separated by ``;``, ``&&`` or newlines, or repeated by ``while true; do …; done``. A script that
+ends in ``while read -r line; do …; done`` prints each line that it reads.
 """
 
 import re
@@ -246,6 +247,7 @@ PROGRAMS: Final[Mapping[str, Program]] = {
 }
 
 _STATEMENTS = re.compile(r"&&|;|\n")
+_READING = re.compile(r"(.*;)?\s*while read -r line;\s*do\s.*;\s*done", re.DOTALL)
 _ENDLESS = re.compile(r"while (?:true|:);\s*+do\s++(.*);\s*+done", re.DOTALL)
 
 
@@ -255,6 +257,8 @@ def to_program(text: str, programs: Mapping[str, Program]) -> Program:
         return programs[text]
     if endless := _ENDLESS.fullmatch(text.strip()):
         return _repeat(to_program(endless[1], programs))
+    if reading := _READING.fullmatch(text.strip()):
+        return _read_after(to_program(reading[1] or "", programs))
     words = _to_words(text)
     if words is not None and words[:2] in (["bash", "-c"], ["sh", "-c"]):
         return to_program(" ".join(words[2:3]), programs)
@@ -275,6 +279,15 @@ def _repeat(program: Program) -> Program:
             await trio.sleep(MOMENT)
 
     return endless
+
+
+def _read_after(program: Program) -> Program:
+    async def reading(process: Process, words: Sequence[str]) -> NoReturn:
+        await program(process, words)
+        while True:
+            await process.print(f"got: {await process.read_line()}")
+
+    return reading
 
 
 async def _run_statement(process: Process, statement: str, programs: Mapping[str, Program]) -> int:
