@@ -37,10 +37,18 @@ def _keep(value: Any) -> Any:  # noqa: ANN401 - any field's value
     return value
 
 
+_FIELDS: Final = {
+    kind: tuple(field.name for field in attrs.fields(kind))
+    for kind in (Limits, PortBinding, RestartPolicy, StopPolicy)
+}
+"""The fields of the classes in a ``ContainerSpec``, which ``attrs.asdict`` finds again for every value."""
+
+
 def _to_plain(value: Any) -> Any:  # noqa: ANN401 - as above
     if isinstance(value, tuple):
         return [_to_plain(each) for each in value]
-    return attrs.asdict(value) if attrs.has(type(value)) else value
+    names = _FIELDS.get(type(value))
+    return {name: getattr(value, name) for name in names} if names else value
 
 
 def _or_null(text: str) -> str | None:

@@ -27,11 +27,11 @@ from lightd.access.visibility import check_visible
 from lightd.files.shares import PRIVILEGED
 from lightd.http import audited, errors, origins, queries
 from lightd.http.credentials import check_media_type, to_bearer, to_candidates, to_offered
+from lightd.http.identity import to_context, to_request
 from lightd.http.live.hub import Hub
 from lightd.http.live.session import Sessions
 from lightd.http.route import WEBSOCKET, Route
 from lightd.http.routes import table
-from lightd.http.transport import quart_adapter
 from lightd.http.transport.application import Application
 from lightd.http.transport.protocol import PROVE
 from lightd.http.transport.refusal import new_request_id
@@ -79,8 +79,9 @@ def _to_view(
         return partial(handler, context)
 
     def view(**arguments: str) -> Awaitable[Any]:
-        if current.query_string:
-            queries.check_names(current.args, known, repeatable)
+        asked: Request | Websocket = cast(Any, current)._get_current_object()  # noqa: SLF001 - documented by Werkzeug
+        if asked.query_string:
+            queries.check_names(asked.args, known, repeatable)
         return handler(context, **arguments)
 
     return view
@@ -106,7 +107,7 @@ class Admission:
 
     async def admit(self) -> Response | None:
         """Return the response to a preflight, else None; raises what the request is refused with."""
-        asked = _to_request()
+        asked = to_request()
         headers, config = asked.headers, self._system.config
         _begin(headers.get("X-Request-Id"))
         origins.check_host(config, headers)
@@ -120,10 +121,11 @@ class Admission:
             route = self._route_of(asked)
             if route is None or not route.any_media_type:
                 check_media_type(",".join(headers.getlist("Accept")))
-            asked.resources.enter_context(self._shares.request(identity))
-            await self._gate.spend(identity)
             PRIVILEGED.set(identity.is_master)
-            await self._check_scope(identity, route, asked)
+            if not identity.is_master:  # which has no limits, and is never spent
+                asked.resources.enter_context(self._shares.request(identity))
+                await self._gate.spend(identity)
+                await self._check_scope(identity, route, asked)
         return None
 
     async def admit_websocket(self) -> None:
@@ -155,34 +157,30 @@ class Admission:
     async def finish(self, response: ResponseTypes) -> ResponseTypes:
         """Complete ``response`` and write the log line."""
         origins.share(self._system.config, response)
-        return self._finish(_to_request(), response)
+        return self._finish(to_request(), response)
 
     async def finish_websocket(self, response: ResponseTypes | None) -> ResponseTypes | None:
         """Complete the response to a handshake that was refused; None if it was not."""
         return None if response is None else self._finish(websocket, response)
 
     def _finish(self, asked: Request | Websocket, response: ResponseTypes) -> ResponseTypes:
-        known = _to_context()
+        known = to_context()
         request_id = response.headers["X-Request-Id"] = known.request_id
         identity = known.get("identity")
         if (identity is not None and identity.is_master) or self._logged.admits(
             None if identity is None else identity.token_id, asked.remote_addr or ""
         ):
             milliseconds = round((time.perf_counter() - known.began) * 1000, 1)
-            extra = {"request_id": request_id, "ms": milliseconds}
-            logger.info("%s %s %d", asked.method, to_short(asked.path), response.status_code, extra=extra)
+            _log((asked.method, to_short(asked.path), response.status_code), request_id, milliseconds)
         return response
 
 
-def _to_request() -> quart_adapter.Request:
-    """Return the request itself: each use of Quart's stand-in for it looks it up again."""
-    found: quart_adapter.Request = cast(Any, request)._get_current_object()  # noqa: SLF001 - documented by Werkzeug
-    return found
-
-
-def _to_context() -> Any:  # noqa: ANN401 - it has the attributes that are set
-    """Return what ``g`` stands for; see ``_to_request``."""
-    return cast(Any, g)._get_current_object()  # noqa: SLF001 - as above
+def _log(values: tuple[object, ...], request_id: str, milliseconds: float) -> None:
+    """Write the log line; ``logger.info`` would look for its caller in the stack, which takes as long."""
+    if logger.isEnabledFor(logging.INFO):
+        extra = {"request_id": request_id, "ms": milliseconds}
+        place = (logger.name, logging.INFO, __file__, 0)
+        logger.handle(logger.makeRecord(*place, "%s %s %d", values, None, extra=extra))
 
 
 def _prove(asked: Request | Websocket) -> None:
@@ -193,6 +191,6 @@ def _prove(asked: Request | Websocket) -> None:
 
 
 def _begin(offered: str | None) -> None:
-    known = _to_context()
+    known = to_context()
     known.request_id = offered if offered and _REQUEST_ID.fullmatch(offered) else new_request_id()
     known.began = time.perf_counter()

@@ -11,14 +11,14 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any, Final
 
-from quart import Response, g, request, websocket
+from quart import Response, g, websocket
 from quart.typing import ResponseTypes
 from quart_trio import QuartTrio
 
 from lightd.audit.entry import UNANSWERED, Asked, to_text
 from lightd.audit.trail import Call, follow
 from lightd.http.errors import Answer, to_answer
-from lightd.http.identity import of_request
+from lightd.http.identity import of_request, to_context, to_request
 from lightd.http.route import Route
 from lightd.system import System
 
@@ -34,6 +34,7 @@ def install(app: QuartTrio, system: System, routes: Mapping[str, Route]) -> None
 
     @app.before_request
     async def begin() -> None:
+        request = to_request()
         if request.method in CHANGING and request.routing_exception is None:
             call = _to_call(system)
             rule = request.url_rule
@@ -44,14 +45,14 @@ def install(app: QuartTrio, system: System, routes: Mapping[str, Route]) -> None
 
     @app.after_request
     async def end(response: ResponseTypes) -> ResponseTypes:
-        if request.method in CHANGING and _is_known(response):
+        if to_request().method in CHANGING and _is_known(response):
             call = g.get("call") or _to_call(system)
             await trail.end(call, response.status_code, await _to_code(response))
         return response
 
     @app.teardown_request
     async def leave(_error: BaseException | None) -> None:
-        if call := g.get("call"):
+        if call := to_context().get("call"):
             trail.end_nowait(call, None, UNANSWERED)
 
 
@@ -79,6 +80,7 @@ def _is_known(response: ResponseTypes) -> bool:
 
 
 def _to_call(system: System) -> Call:
+    request = to_request()
     asked = _to_asked(system, request.method, request.path, request.remote_addr)
     values: Iterable[Any] = (request.view_args or {}).values()
     return Call(asked, to_text("/".join(map(str, values))) or None)

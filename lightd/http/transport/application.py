@@ -6,11 +6,14 @@ functions that build URLs of routes are left out: they cost time for every reque
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from quart.ctx import RequestContext
 from quart.routing import QuartRule
 from quart.sessions import NullSession, SessionInterface
+from quart.typing import ResponseTypes
+from quart.wrappers import Response
 from quart.wrappers.base import BaseRequestWebsocket
 from quart_trio import QuartTrio
 from werkzeug.routing import MapAdapter
@@ -45,6 +48,37 @@ class Application(QuartTrio):
 
     def ensure_async(self, func: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
         return func
+
+    async def full_dispatch_request(self, request_context: RequestContext | None = None) -> ResponseTypes:
+        """As Quart's, without signals (nobody receives them), blueprints and sessions (there are none)."""
+        result: Any = None
+        before: Sequence[Any] = self.before_request_funcs[None]
+        after: Sequence[Any] = self.after_request_funcs[None]
+        try:
+            for function in before:
+                if (result := await function()) is not None:
+                    break
+            else:
+                result = await self.dispatch_request(request_context)
+        except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - as Quart's
+            result = await self.handle_user_exception(error)
+        response: ResponseTypes = result if isinstance(result, Response) else await self.make_response(result)
+        for function in reversed(after):
+            response = await function(response)
+        return response
+
+    async def do_teardown_request(
+        self,
+        exc: BaseException | None,
+        request_context: RequestContext | None = None,  # noqa: ARG002 - Quart passes it
+    ) -> None:
+        """As ``full_dispatch_request``, for what ends a request."""
+        functions: Sequence[Any] = self.teardown_request_funcs[None]
+        for function in reversed(functions):
+            await function(exc)
+
+    async def do_teardown_appcontext(self, exc: BaseException | None) -> None:
+        """Do nothing: there are neither functions for it nor receivers of its signal."""
 
     def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
         if request is None:
