@@ -108,9 +108,17 @@ async def test_list_has_a_row_for_each_in_the_order_of_their_creation(api):
     await api.power("start", "a")
     rows = (await api.get("/containers"))["containers"]
     assert [(row["internal_id"], row["state"]) for row in rows] == [("b", "offline"), ("a", "running")]
+    assert rows[1]["cpu_usage"] is None or rows[1]["memory_usage"] > 0
+    shown = await api.show("b")
     assert rows[0] == {
+        "cpu_usage": None,
+        "memory_usage": None,
+        "volume_id": shown["volume_id"],
+        "exit": None,
+        "started_at": None,
+        "created_at": shown["created_at"],
         "internal_id": "b",
-        "container_id": (await api.show("b"))["container_id"],
+        "container_id": shown["container_id"],
         "install_state": "ready",
         "state": "offline",
         "image": engine.RIG_IMAGE,

@@ -64,17 +64,7 @@ ROW: dict[str, Schema] = {
         FLAG, "its actor crashed repeatedly; `revive` takes it out of quarantine", example=False
     ),
     **{name: shown(_BODY[name]) for name in ("labels", "display_name")},
-}
-
-DETAILS: dict[str, Schema] = {
-    **{name: shown(annotation) for name, annotation in _BODY.items() if name not in ROW},
-    "error": nullable(
-        described(
-            TEXT,
-            "why the last installation, start or change failed, or what a pending action waits for",
-            example="the image busybox:nope does not exist",
-        )
-    ),
+    "volume_id": nullable(described(TEXT, "its volume; null if its history can't be read")),
     "exit": nullable(
         record(
             {
@@ -88,12 +78,31 @@ DETAILS: dict[str, Schema] = {
                 ),
                 "oom_killed": FLAG,
                 "at": nullable(MOMENT),
+                "crashed": described(FLAG, "whether the end was not requested", example=False),
             },
             means="how the last run ended; null if there was none",
         )
     ),
     "started_at": nullable(described(MOMENT, "when its process was started; null while there is none")),
     "created_at": nullable(MOMENT),
+}
+USAGE: dict[str, Schema] = {
+    "cpu_usage": nullable(
+        described(NUMBER, "null while it does not run", unit="percent of one core", example=12.5)
+    ),
+    "memory_usage": nullable(described(WHOLE, "null while it does not run", unit="bytes", example=419430400)),
+}
+"""Fields of a row that a token needs ``stats`` for."""
+
+DETAILS: dict[str, Schema] = {
+    **{name: shown(annotation) for name, annotation in _BODY.items() if name not in ROW},
+    "error": nullable(
+        described(
+            TEXT,
+            "why the last installation, start or change failed, or what a pending action waits for",
+            example="the image busybox:nope does not exist",
+        )
+    ),
     "updated_at": nullable(MOMENT),
     "version": described(WHOLE, "the number of its events", unit="events", example=7),
 }
@@ -160,7 +169,7 @@ SCHEMAS: dict[str, Schema] = {
         },
         means="An internal error, without details.",
     ),
-    "ContainerRow": record(ROW, means="A container in the list."),
+    "ContainerRow": record(ROW, USAGE, means="A container in the list."),
     "Container": record(
         ROW,
         DETAILS,

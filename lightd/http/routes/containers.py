@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -79,9 +80,9 @@ def to_inventory(system: System) -> Inventory:
 
 
 async def list_all(system: System) -> Response:
-    reaches, matches = of_request().grant.reaches, to_filter()
-    members = [each for each in system.fleet if reaches(each.internal_id) and matches(each)]
-    return await to_listing("containers", members, to_row, attrgetter("internal_id"))
+    grant, matches = of_request().grant, to_filter()
+    members = [each for each in system.fleet if grant.reaches(each.internal_id) and matches(each)]
+    return await to_listing("containers", members, partial(to_row, grant=grant), attrgetter("internal_id"))
 
 
 async def show(system: System, internal_id: str) -> Response:
