@@ -9,28 +9,27 @@ the daemon could handle signals; 141 standard output was closed.
 
 import argparse
 import functools
-import gc
-import getpass
-import linecache
-import logging
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-import trio
-
-from actors.kernel.journal import JournalUnavailable
-from lightd import certificate
-from lightd.cli import stdio, unused_modules
+from lightd.cli import stdio
 from lightd.cli.commands import parsers
+from lightd.cli.commands.suggesting import Parser
 from lightd.cli.commands.trouble import FAILED, WRONG
-from lightd.cli.exception_groups import leaves
 from lightd.config import file, rules, sections
 from lightd.config.engines import ENGINES
-from lightd.config.version import version
-from lightd.logs import output
+
+if TYPE_CHECKING:
+    import logging
+
+    from lightd.logs import output
+
+# Every command waits for the imports of this module: the daemon's, Trio and logging are imported where they
+# are used (tests/architecture/test_command_imports.py).
 
 # httpx has its own command line, which imports rich if it is installed: that would slow down every start.
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: it can't be imported
@@ -38,8 +37,6 @@ sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: i
 INTERRUPTED = 130  # 128 + SIGINT, as in a shell
 IMPORTED_AT_ONCE = 5000  # new objects between two garbage collections, while the daemon is imported
 LONGEST_LINE = 4096  # bytes of standard input that are read for a token
-
-_log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,7 +76,7 @@ def _obey(arguments: Sequence[str] | None) -> int:
 
 
 def _to_parser() -> argparse.ArgumentParser:
-    everywhere = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    everywhere = Parser(add_help=False, argument_default=argparse.SUPPRESS)
     everywhere.add_argument(
         "--config",
         metavar="PATH",
@@ -90,13 +87,13 @@ def _to_parser() -> argparse.ArgumentParser:
         choices=["json", "console"],
         help="the format of log lines (default: console on a terminal, otherwise json)",
     )
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="lightd",
         description="Run game servers in Docker on this machine and expose them over HTTP and WebSocket.",
         parents=[everywhere],
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"lightd {version()}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     parser.add_argument(
         "--token",
         choices=list(_TOKEN_ACTIONS),
@@ -124,6 +121,16 @@ def _to_parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Version(argparse.Action):
+    """Prints the version, which takes time to find out, only if it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> None:  # noqa: ANN401 - argparse's
+        from lightd.config.version import version  # noqa: PLC0415 - see above
+
+        stdio.tell(f"lightd {version()}\n")
+        parser.exit()
+
+
 def _answer_shell(parser: argparse.ArgumentParser) -> None:
     """Answer a shell that asks for completions, and exit; return if no shell asks."""
     from lightd.cli.commands import completion  # noqa: PLC0415 - no daemon waits for it to load
@@ -137,7 +144,7 @@ def _for_people(args: argparse.Namespace) -> int:
     return run.run(args, os.environ)
 
 
-def _log_format(args: argparse.Namespace) -> output.Format:
+def _log_format(args: argparse.Namespace) -> "output.Format":
     chosen: output.Format | None = args.log_format
     return chosen or ("console" if sys.stderr.isatty() else "json")
 
@@ -149,18 +156,27 @@ def _existing(path: Path) -> sections.Configuration:
     return file.load(path)
 
 
-def _serve(path: Path, log_format: output.Format) -> int:
+def _serve(path: Path, log_format: "output.Format") -> int:
+    import logging  # noqa: PLC0415 - only for the daemon
+
+    import trio  # noqa: PLC0415 - as above
+
+    from lightd import certificate  # noqa: PLC0415 - as above
+    from lightd.logs import output  # noqa: PLC0415 - as above
+
+    log = logging.getLogger(__name__)
     created = file.create(path)
     configuration = file.load(path)
     certificate.read(configuration.server.tls)
     daemon = _import_daemon()
     with output.configure(log_format, logging.INFO):
         if created:
-            _log.info("created %s with a new token; to print it: lightd --token what", path)
+            log.info("created %s with a new token; to print it: lightd --token what", path)
         try:
-            trio.run(functools.partial(daemon.run, configuration, path=path, started=_tell_addresses))
+            tell = functools.partial(_tell_addresses, log)
+            trio.run(functools.partial(daemon.run, configuration, path=path, started=tell))
         except Exception as error:  # noqa: BLE001 - the last handler; the log masks the secrets in it
-            _tell_failure(error)
+            _tell_failure(log, error)
             return FAILED
     return 0
 
@@ -170,6 +186,11 @@ def _import_daemon() -> ModuleType:
 
     What is imported stays, so looking for garbage among it every 700 objects would only take time.
     """
+    import gc  # noqa: PLC0415 - only for the daemon
+    import linecache  # noqa: PLC0415 - as above
+
+    from lightd.cli import unused_modules  # noqa: PLC0415 - as above
+
     gc.set_threshold(IMPORTED_AT_ONCE, IMPORTED_AT_ONCE, IMPORTED_AT_ONCE)
     with unused_modules.left_out():
         from lightd import daemon  # noqa: PLC0415 - see above
@@ -177,20 +198,24 @@ def _import_daemon() -> ModuleType:
     return daemon
 
 
-def _tell_failure(error: Exception) -> None:
+def _tell_failure(log: "logging.Logger", error: Exception) -> None:
     """Log why the daemon ended: one sentence for what an operator can fix, the traceback for a bug."""
+    from actors.kernel.journal import JournalUnavailable  # noqa: PLC0415 - as the daemon
+    from lightd.cli.exception_groups import leaves  # noqa: PLC0415 - as the daemon
     from lightd.journal.sqlite import JournalRefused  # noqa: PLC0415 - as the daemon
 
     found = leaves(error)
     if all(isinstance(leaf, OSError | JournalRefused | JournalUnavailable) for leaf in found):
         for leaf in found:
-            _log.critical("lightd cannot run: %s", leaf)
+            log.critical("lightd cannot run: %s", leaf)
     else:
-        _log.critical("lightd failed", exc_info=error)
+        log.critical("lightd failed", exc_info=error)
 
 
-def _tell_addresses(addresses: Sequence[str]) -> None:
-    _log.info("listening on %s", ", ".join(addresses), extra={"version": version()})
+def _tell_addresses(log: "logging.Logger", addresses: Sequence[str]) -> None:
+    from lightd.config.version import version  # noqa: PLC0415 - only for the daemon
+
+    log.info("listening on %s", ", ".join(addresses), extra={"version": version()})
 
 
 def _demo(args: argparse.Namespace) -> int:
@@ -227,6 +252,8 @@ def _set_token(path: Path) -> int:
 def _ask_token() -> str:
     if not sys.stdin.isatty():
         return sys.stdin.buffer.readline(LONGEST_LINE).decode(errors="replace").rstrip("\r\n")
+    import getpass  # noqa: PLC0415 - on a terminal only
+
     try:
         return getpass.getpass("New token: ")
     except EOFError:

@@ -3,6 +3,7 @@ import pytest
 from lightd.http import app
 from lightd.http.live import session
 from tests.api.front import ACCOUNTED, open_api
+from tests.support.shell import Shell
 
 
 @pytest.fixture
@@ -10,6 +11,12 @@ async def api(tmp_path):
     """A served daemon on a fake engine."""
     async with open_api(tmp_path) as api:
         yield api
+
+
+@pytest.fixture
+def shell(api, tmp_path):
+    """Runs commands of ``lightd`` that ask that daemon."""
+    return Shell(api.url, tmp_path)
 
 
 @pytest.fixture

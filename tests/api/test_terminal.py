@@ -17,8 +17,8 @@ import pytest
 import trio
 
 from lightd.cli.commands import run
-from lightd.cli.commands.console import to_end
 from lightd.cli.commands.output import to_output
+from lightd.cli.commands.sentences import to_end
 from lightd.cli.stdio import Unwritten
 from tests.api.front import PATIENCE, a_file, open_api, write_file
 from tests.support.terminal import on_terminal
@@ -132,15 +132,15 @@ async def test_console_says_how_a_process_ended(findable, environ):
         await terminal.until("press Ctrl-] or Ctrl-D to detach")
         await terminal.until("Ready")
         terminal.type("exit 4\n")
-        await terminal.until("[lightd] The process ended with exit code 4 (crash)\r\n")
+        await terminal.until("[lightd] The server crashed with exit code 4\r\n")
         terminal.type("\x1d")
         assert await terminal.code() == 0
 
 
 def test_end_that_nobody_saw_and_one_for_want_of_memory_are_told_as_that():
-    assert to_end({"event": "event", "data": "exit", "code": None}) == "The process ended"
+    assert to_end({"event": "event", "data": "exit", "code": None}) == "the server exited"
     told = to_end({"event": "event", "data": "exit", "code": 137, "oom_killed": True, "crashed": False})
-    assert told == "The process ended with exit code 137, out of memory"
+    assert told == "the server exited with exit code 137 (out of memory)"
 
 
 async def test_piped_input_is_sent_to_its_end(findable, environ):
@@ -189,12 +189,9 @@ async def test_colours_are_used_on_a_terminal_and_not_with_no_color(findable, en
             assert await terminal.code() == 0
             await terminal.until("running")
         assert "\x1b" not in terminal.text
-    assert (await piped(environ, "lightd ps"))[1].splitlines()[1].split() == [
-        "s1",
-        "running",
-        "lightd-rig:latest",
-        "-",
-    ]
+    shown = (await piped(environ, "lightd ps"))[1].splitlines()[1].split()
+    assert shown[:2] == ["s1", "lightd-rig:latest"]
+    assert "running" in shown
 
 
 async def test_narrow_terminal_loses_nothing(findable, environ):
@@ -202,8 +199,7 @@ async def test_narrow_terminal_loses_nothing(findable, environ):
     async with on_terminal(environ, *LIGHTD, "ps", columns=40) as terminal:
         assert await terminal.code() == 0
         await terminal.until("ID")
-    shown = "".join(line[:14].strip() for line in terminal.text.splitlines()[1:])
-    assert "a-container" in shown.replace("\x1b", "")
+    assert "a-container-with-a-rather-long-name" in terminal.text
 
 
 # ---- pipes

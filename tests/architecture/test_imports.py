@@ -67,7 +67,12 @@ PURE_EXTRAS = {
     "lightd.engines.host.entrypoint": set(),
     "lightd.engines.docker.logged": {"datetime"},
     "lightd.consoles.records": set(),
+    "lightd.cli.commands.cells": set(),
+    "lightd.cli.commands.filters": set(),
+    "lightd.cli.commands.formats": set(),
     "lightd.cli.commands.screen": set(),
+    "lightd.cli.commands.sentences": set(),
+    "lightd.cli.commands.tables": set(),
     "lightd.cli.doctor.finding": set(),
     "lightd.cli.doctor.report": set(),
 }
@@ -83,7 +88,6 @@ ONLY = {
     "hypercorn": {"lightd.http"},
     "cattrs": {"lightd.journal.codec"},
     "sqlite3": {"lightd.journal"},
-    "rich": {"lightd.cli.commands.tables"},
     "argcomplete": {"lightd.cli.commands.completion"},
 }
 """A library, and the only modules (or packages) that import it."""

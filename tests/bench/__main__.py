@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.bench import (
     audit,
     authentication,
+    commands,
     fanout,
     figures,
     flood,
@@ -28,6 +29,7 @@ from tests.bench import (
 
 BENCHES = {
     "authentication": authentication.run,
+    "commands": commands.run,
     "lifecycle": lifecycle.run,
     "fanout": fanout.run,
     "flood": flood.run,

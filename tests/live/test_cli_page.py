@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.support.daemon import TOKEN
+from tests.rig.engine import IMAGE
+from tests.support.daemon import TOKEN, free_port
 
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 ID = "cli-page-001"
+OTHER = "cli-page-002"
 
 
 @pytest.fixture
@@ -27,6 +29,7 @@ def operator_shell(daemon, tmp_path):
     environ = {key: value for key, value in os.environ.items() if not key.startswith("LIGHTD_")}
     environ["PATH"] = f"{Path(sys.executable).parent}:{environ['PATH']}"
     environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    environ |= {"IMAGE": IMAGE, "PORT": str(free_port())}
     environ["URL"] = f"http://127.0.0.1:{port}"
     if shutil.which("lightd", path=environ["PATH"]) is None:
         pytest.fail("lightd is not installed beside this Python")
@@ -48,10 +51,10 @@ def operator_shell(daemon, tmp_path):
 async def test_every_command_of_the_page_works_as_it_stands(daemon, operator_shell):
     await daemon.create(ID, start_pattern="Ready")
     blocks = re.findall(r"```bash\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 9
     told = {}
     for block in blocks:
-        for line in block.replace("server-001", ID).strip().splitlines():
+        for line in block.replace("server-001", ID).replace("server-002", OTHER).strip().splitlines():
             done = await operator_shell(line)
             allowed = (0, 141) if "| head" in line else (0,)
             assert done.returncode in allowed, (line, done.stdout, done.stderr)
@@ -62,7 +65,10 @@ async def test_every_command_of_the_page_works_as_it_stands(daemon, operator_she
     assert told[f"lightd restart {ID} --wait 60"] == f"{ID}: restarted\n"
     assert "Ready" in told[f"lightd logs {ID} -n 20"]
     assert "got: hello" in (await operator_shell(f"lightd logs {ID}")).stdout.decode()
-    assert "created" in told[f"lightd events {ID}"]
+    assert f"{ID}  created from {IMAGE}; the installation began" in told[f"lightd events {ID}"]
+    assert (daemon.folder / "copy.txt").read_text() == "hello\n"
+    assert told[f"lightd rm {OTHER} --force --volumes"] == f"{OTHER}\n"
+    assert "0.0.0.0:25700-25709/tcp" in told["lightd ports"]
     assert "stopped" in told[f"lightd stop {ID} && echo stopped"].splitlines()
     report = json.loads((daemon.folder / "report.json").read_text())
     found = {(each["area"], each["name"]): each["verdict"] for each in report["findings"]}

@@ -1,64 +1,112 @@
 """A client of the daemon's API: it returns the JSON of a response, or raises ``Trouble``.
 
-It ignores proxies from the environment and follows no redirects, because the token is for one address.
+It ignores proxies from the environment and follows no redirects, because the token is for one address. It
+uses the standard library only and no event loop, so that a command starts quickly.
 """
 
+import json
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
-from typing import Any, Final
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from typing import Any, BinaryIO, Final
+from urllib.parse import urlencode, urlsplit
 
 import attrs
-import httpx
 
-from lightd.cli.commands.address import Address
+from lightd.cli.commands.address import Address, to_port
 from lightd.cli.commands.trouble import FAILED, REFUSED, UNKNOWN, UNREACHABLE, WRONG, Trouble
 
 MEDIA_TYPE: Final = "Application/vnd.pkglatv1+json"
 NO_CONNECTION: Final = "cannot connect to the daemon"
 CONNECTING: Final = 5.0
 PATIENCE: Final = 30.0
+_UNKNOWN: Final = frozenset({"container_not_found", "volume_not_found", "token_not_found", "port_not_found"})
 
 
-@attrs.define(eq=False)
+@attrs.frozen
 class Client:
-    """Sends requests to the daemon at ``address``; create it with ``open_client``."""
+    """Sends requests to the daemon at ``address``, each over a connection of its own. Blocks."""
 
     address: Address
-    _http: httpx.AsyncClient
 
-    async def ask(
+    def ask(
         self,
         method: str,
         path: str,
+        /,
         *,
         patience: float = PATIENCE,
         body: object = None,
         **params: str | float,
     ) -> Any:  # noqa: ANN401 - JSON
-        """The JSON of the response; raises ``Trouble``."""
+        """The JSON of the response; raises ``Trouble``. ``patience`` is in seconds without a byte."""
+        data = None if body is None else json.dumps(body).encode()
+        with self._responding(method, path, params, data, patience) as response:
+            return self._read(path, response)
+
+    def upload(self, path: str, source: BinaryIO, length: int, /, **params: str) -> Any:  # noqa: ANN401 - JSON
+        """Send ``length`` bytes of ``source`` in a PUT request; the JSON of the response, or ``Trouble``."""
+        with self._responding("PUT", path, params, source, PATIENCE, length) as response:
+            return self._read(path, response)
+
+    @contextmanager
+    def download(self, path: str, /, **params: str) -> Iterator[HTTPResponse]:
+        """A response whose body is read piece by piece; raises ``Trouble``, also within the block."""
+        with self._responding("GET", path, params, None, PATIENCE) as response:
+            if response.status != HTTPStatus.OK:
+                self._read(path, response)
+            yield response
+
+    @contextmanager
+    def _responding(
+        self,
+        method: str,
+        path: str,
+        params: dict[str, Any],
+        body: bytes | BinaryIO | None,
+        patience: float,
+        length: int | None = None,
+    ) -> Iterator[HTTPResponse]:
+        parts = urlsplit(self.address.url)
+        headers = {"Authorization": f"Bearer {self.address.token}", "Accept": MEDIA_TYPE}
+        if body is not None:
+            headers["Content-Type"] = "application/json" if length is None else "application/octet-stream"
+        if length is not None:
+            headers["Content-Length"] = str(length)
+        query = f"?{urlencode(params)}" if params else ""
+        connection = _to_connection(self.address)
         try:
-            answer = await self._http.request(
-                method,
-                path,
-                params=params or None,
-                json=body,
-                timeout=httpx.Timeout(patience, connect=CONNECTING),
-            )
-        except httpx.TimeoutException:
+            connection.connect()
+            connection.sock.settimeout(patience)
+            with suppress(BrokenPipeError, ConnectionResetError):  # a rejected body: the response says why
+                connection.request(method, f"{parts.path}{path}{query}", body, headers)
+            yield connection.getresponse()
+        except TimeoutError:
             raise Trouble(UNREACHABLE, f"timeout: the daemon at {self.address.url} did not answer") from None
-        except httpx.HTTPError as error:
+        except (OSError, HTTPException) as error:
             raise unreachable(self.address, error) from None
+        finally:
+            connection.close()
+
+    def _read(self, path: str, response: HTTPResponse) -> Any:  # noqa: ANN401 - JSON
         try:
-            said = answer.json()
+            said = json.loads(response.read())
         except ValueError:
             said = None
         if not isinstance(said, dict):
             raise Trouble(UNREACHABLE, f"the server at {self.address.url} is not lightd")
-        if answer.is_success:
+        if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
             return said
-        raise to_trouble(answer.status_code, said)
+        raise to_trouble(response.status, said, path)
+
+
+def _to_connection(address: Address) -> HTTPConnection:
+    host, port = urlsplit(address.url).hostname or "", to_port(address.url)
+    if address.url.startswith("https:"):
+        return HTTPSConnection(host, port, timeout=CONNECTING, context=to_context(address))
+    return HTTPConnection(host, port, timeout=CONNECTING)
 
 
 def unreachable(address: Address, error: Exception) -> Trouble:
@@ -76,22 +124,33 @@ def _reason(error: Exception) -> str:
     """The first message in ``error`` or its causes."""
     cause: BaseException | None = error
     while cause is not None:
-        if str(cause):
-            return str(cause)
+        if message := getattr(cause, "strerror", None) or str(cause):
+            return str(message)
         cause = cause.__cause__ or cause.__context__
     return type(error).__name__
 
 
-def to_trouble(status: int, said: dict[str, Any]) -> Trouble:
-    """The error that an unsuccessful response means. Pure."""
+def to_trouble(status: int, said: dict[str, Any], path: str) -> Trouble:
+    """The error that an unsuccessful response to a request for ``path`` means. Pure."""
     sentence = str(said.get("error", f"the daemon answered {status}"))
     if "request_id" in said:
         sentence = f"{sentence} (request {said['request_id']} in the daemon's log)"
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return Trouble(REFUSED, f"rejected by the daemon: {sentence}")
-    if said.get("code") == "container_not_found":
-        return Trouble(UNKNOWN, sentence)
-    return Trouble(FAILED, sentence)
+        return Trouble(REFUSED, f"rejected by the daemon: {sentence}", said)
+    if said.get("code") in _UNKNOWN:
+        return Trouble(UNKNOWN, _named(sentence, path), said)
+    if "operation_id" in said:
+        return Trouble(FAILED, f"{said.get('message')}: {sentence}", said)
+    return Trouble(FAILED, sentence, said)
+
+
+def _named(sentence: str, path: str) -> str:
+    """``no such container: ID``, if the path of the request has the id."""
+    match path.split("/"):
+        case ["", "containers" | "volumes" | "ws", name, *_] | ["", "auth", "tokens", name]:
+            return f"{sentence}: {name}"
+        case _:
+            return sentence
 
 
 def to_context(address: Address) -> ssl.SSLContext:
@@ -107,14 +166,3 @@ def to_context(address: Address) -> ssl.SSLContext:
         reason = getattr(error, "strerror", None) or error
         which = "server.tls.cert" if address.ca is None else f"--ca {address.ca}"
         raise Trouble(WRONG, f"cannot use {which}: {reason}") from None
-
-
-@asynccontextmanager
-async def open_client(address: Address) -> AsyncIterator[Client]:
-    """A client of the daemon at ``address``; connects on the first request."""
-    headers = {"Authorization": f"Bearer {address.token}", "Accept": MEDIA_TYPE}
-    verify = to_context(address) if address.url.startswith("https:") else False
-    async with httpx.AsyncClient(
-        base_url=address.url, headers=headers, verify=verify, trust_env=False, follow_redirects=False
-    ) as http:
-        yield Client(address, http)

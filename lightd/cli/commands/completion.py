@@ -10,9 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-import httpx
-
-from lightd.cli.commands import address, client
+from lightd.cli.commands import address
+from lightd.cli.commands.client import Client
 from lightd.cli.commands.trouble import Trouble
 from lightd.config.sections import ConfigurationError
 
@@ -39,13 +38,9 @@ def to_ids(prefix: str, parsed_args: argparse.Namespace, **_: Any) -> Sequence[s
     """The container ids that begin with ``prefix``; none if the daemon cannot be reached."""
     try:
         said_so_far = {"config": None, "url": None, "token_file": None, "ca": None, **vars(parsed_args)}
-        found = address.find(argparse.Namespace(**said_so_far), os.environ)
-        verify = client.to_context(found) if found.url.startswith("https:") else False
-        headers = {"Authorization": f"Bearer {found.token}", "Accept": client.MEDIA_TYPE}
-        said = httpx.get(
-            f"{found.url}/containers", headers=headers, verify=verify, timeout=PATIENCE, trust_env=False
-        ).json()
+        client = Client(address.find(argparse.Namespace(**said_so_far), os.environ))
+        said = client.ask("GET", "/containers", patience=PATIENCE)
         ids = [str(row["internal_id"]) for row in said["containers"]]
-    except (Trouble, ConfigurationError, httpx.HTTPError, ValueError, LookupError, TypeError):
+    except (Trouble, ConfigurationError, LookupError, TypeError):
         return []
     return [each for each in ids if each.startswith(prefix) and ID.fullmatch(each)]

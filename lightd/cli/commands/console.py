@@ -24,9 +24,11 @@ import trio
 
 from lightd.cli.commands import logs, screen
 from lightd.cli.commands.client import Client
+from lightd.cli.commands.live import Frame, Live
 from lightd.cli.commands.output import DIM, Output
+from lightd.cli.commands.sentences import to_end
 from lightd.cli.commands.trouble import FAILED
-from lightd.cli.commands.viewing import Frame, Viewing
+from lightd.cli.commands.viewing import Viewing
 
 LINES: Final = 20
 DETACH: Final = b"\x1d"
@@ -63,23 +65,19 @@ class Attended:
                 self.printed.take(frame)
 
     def _tell(self, sentence: str) -> None:
-        text = f"[lightd] {screen.to_name(sentence)}"
+        text = f"[lightd] {screen.to_name(sentence[:1].upper() + sentence[1:])}"
         self.output.line(f"{DIM}{text}{screen.RESET}" if self.output.colours else text)
 
 
-def to_end(frame: Frame) -> str:
-    """How a process ended, as a sentence. Pure."""
-    code = frame.get("code")
-    told = "The process ended" if code is None else f"The process ended with exit code {code}"
-    memory = ", out of memory" if frame.get("oom_killed") else ""
-    return f"{told}{memory}{' (crash)' if frame.get('crashed') else ''}"
-
-
-async def run(args: argparse.Namespace, client: Client, output: Output) -> int:
-    """Print the console and send what is typed, until one side ends."""
-    limit = LINES if args.lines is None else args.lines
+def run(args: argparse.Namespace, client: Client, output: Output) -> Live:
+    """Print the end of the console, and return what attaches to it."""
     console = Attended(output, logs.Printed(output, args.json), args.json)
-    await logs.show_end(client, args.id, limit, console.printed)
+    logs.show_end(client, args.id, LINES if args.lines is None else args.lines, console.printed)
+    return partial(_attach, args, client, output, console)
+
+
+async def _attach(args: argparse.Namespace, client: Client, output: Output, console: Attended) -> int:
+    """Print the console and send what is typed, until one side ends."""
     viewing = Viewing(client.address, f"/ws/{args.id}", console.printed.to_query, console.take, output.note)
     if output.width is not None:
         viewing.joined = partial(_resize, viewing)

@@ -1,22 +1,22 @@
 """``lightd events [ID] [-f]``: past events from the journal, and new ones."""
 
 import argparse
-import json
 import time
 from collections import deque
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 import attrs
 
 from lightd.cli.commands import screen
 from lightd.cli.commands.client import Client
+from lightd.cli.commands.live import Frame, Live
 from lightd.cli.commands.output import Output
-from lightd.cli.commands.viewing import Frame, Viewing
+from lightd.cli.commands.sentences import to_sentence
 
 EVENTS: Final = 100
 PAGE: Final = 1000
-_LONGEST: Final = 80  # characters of one value
 _KNOWN = {"event", "data", "seq", "internal_id"}
 
 
@@ -57,33 +57,38 @@ class Told:
         return {} if self.seq is None else {"since": self.seq}
 
 
-async def run(args: argparse.Namespace, client: Client, output: Output) -> int:
+def run(args: argparse.Namespace, client: Client, output: Output) -> int | Live:
     """Show the last events; with ``--follow`` the changes of state that come."""
     limit = args.lines if args.lines is not None else 0 if args.follow else EVENTS
     told = Told(output, args.json, args.id)
     if limit:
-        for entry in await history(client, args.id, limit):
+        for entry in history(client, args.id, limit):
             told.tell(entry)
             told.seq = entry["seq"]
     elif args.id is not None:
-        await client.ask("GET", f"/containers/{args.id}")
-    if args.follow:
-        path = "/ws" if args.id is None else f"/ws/{args.id}"
-        await Viewing(client.address, path, told.to_query, told.take, output.note).follow()
-        output.note(f"container {args.id} was deleted")
+        client.ask("GET", f"/containers/{args.id}")
+    return partial(_follow, args.id, client, output, told) if args.follow else 0
+
+
+async def _follow(internal_id: str | None, client: Client, output: Output, told: Told) -> int:
+    from lightd.cli.commands.viewing import Viewing  # noqa: PLC0415 - loads Trio and the WebSocket library
+
+    path = "/ws" if internal_id is None else f"/ws/{internal_id}"
+    await Viewing(client.address, path, told.to_query, told.take, output.note).follow()
+    output.note(f"container {internal_id} was deleted")
     return 0
 
 
-async def history(client: Client, internal_id: str | None, limit: int) -> list[dict[str, Any]]:
+def history(client: Client, internal_id: str | None, limit: int) -> list[dict[str, Any]]:
     """The last ``limit`` events of the container, or of all containers, in order."""
     ids = [internal_id]
     if internal_id is None:
-        ids = [row["internal_id"] for row in (await client.ask("GET", "/containers"))["containers"]]
+        ids = [row["internal_id"] for row in client.ask("GET", "/containers")["containers"]]
     found: list[dict[str, Any]] = []
     for each in ids:
         last: deque[dict[str, Any]] = deque(maxlen=limit)
         since = 0
-        while page := await client.ask("GET", f"/containers/{each}/events", since=since, limit=PAGE):
+        while page := client.ask("GET", f"/containers/{each}/events", since=since, limit=PAGE):
             last.extend({"internal_id": each, **entry} for entry in page["events"])
             since = page["next"]
             if not page["events"]:
@@ -93,22 +98,7 @@ async def history(client: Client, internal_id: str | None, limit: int) -> list[d
 
 
 def to_line(entry: Mapping[str, Any]) -> str:
-    """An event as one line: time, container, type and data."""
+    """An event as one line: time, container, and what happened."""
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry["at"]))
-    details = " ".join(f"{key}={to_value(value)}" for key, value in entry["data"].items())
-    whole = f"{at}  {entry['internal_id']}  {entry['type']}  {details}"
+    whole = f"{at}  {entry['internal_id']}  {to_sentence(entry['type'], entry['data'])}"
     return screen.to_name(whole).rstrip()
-
-
-def to_value(value: object) -> str:
-    """A value of an event, shortened: a list as its length, an object as its number of keys."""
-    match value:
-        case list():
-            return f"[{len(value)}]"
-        case dict():
-            return f"{{{len(value)}}}"
-        case str() if value.isprintable() and value and " " not in value:
-            text = value
-        case _:
-            text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

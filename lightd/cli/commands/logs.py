@@ -2,14 +2,15 @@
 
 import argparse
 import json
+from functools import partial
 from typing import Any
 
 import attrs
 
 from lightd.cli.commands import screen
 from lightd.cli.commands.client import Client
+from lightd.cli.commands.live import Frame, Live
 from lightd.cli.commands.output import Output
-from lightd.cli.commands.viewing import Frame, Viewing
 
 LINES = 100
 
@@ -54,22 +55,26 @@ class Printed:
         return screen.to_line(text, colours=self._output.colours)
 
 
-async def run(args: argparse.Namespace, client: Client, output: Output) -> int:
+def run(args: argparse.Namespace, client: Client, output: Output) -> int | Live:
     """Print the last lines; with ``--follow`` also new ones, until the container is deleted."""
-    limit = LINES if args.lines is None else args.lines
     printed = Printed(output, args.json)
-    await show_end(client, args.id, limit, printed)
-    if args.follow:
-        viewing = Viewing(client.address, f"/ws/{args.id}", printed.to_query, printed.take, output.note)
-        await viewing.follow()
-        output.note(f"container {args.id} was deleted")
+    show_end(client, args.id, LINES if args.lines is None else args.lines, printed)
+    return partial(_follow, args.id, client, output, printed) if args.follow else 0
+
+
+async def _follow(internal_id: str, client: Client, output: Output, printed: Printed) -> int:
+    from lightd.cli.commands.viewing import Viewing  # noqa: PLC0415 - loads Trio and the WebSocket library
+
+    viewing = Viewing(client.address, f"/ws/{internal_id}", printed.to_query, printed.take, output.note)
+    await viewing.follow()
+    output.note(f"container {internal_id} was deleted")
     return 0
 
 
-async def show_end(client: Client, internal_id: str, limit: int, printed: Printed) -> None:
+def show_end(client: Client, internal_id: str, limit: int, printed: Printed) -> None:
     """Print the last ``limit`` lines, and remember the number of the last line even if ``limit`` is 0."""
     path = f"/containers/{internal_id}/logs"
-    lines: list[dict[str, Any]] = (await client.ask("GET", path, lines=max(limit, 1)))["lines"]
+    lines: list[dict[str, Any]] = client.ask("GET", path, lines=max(limit, 1))["lines"]
     if limit:
         printed.end(lines)
     else:

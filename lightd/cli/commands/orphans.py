@@ -7,16 +7,20 @@ another lightd on the same engine are listed too, with its node and the id of it
 
 import argparse
 import json
+import socket
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import attrs
-import httpx
-import trio
 
 from actors.container.engine import Role
-from lightd.cli.commands import address, screen, tables
-from lightd.cli.commands.client import open_client
+from lightd.cli.commands import address, screen
+from lightd.cli.commands.client import Client
 from lightd.cli.commands.output import Output
 from lightd.cli.commands.tables import Cell
 from lightd.cli.commands.trouble import FAILED, UNKNOWN, WRONG, Trouble
@@ -42,40 +46,55 @@ class Orphan:
     attempt: str = ""
 
 
+PATIENCE: Final = 60.0
 NO_SUCH: Final = "no such orphan (`lightd orphans` lists them)"
 VOLUME: Final = "volume"
 """The state of an orphan that is the folder of a volume."""
 
 
-async def run(args: argparse.Namespace, environ: Mapping[str, str], output: Output) -> int:
+class _Engine(HTTPConnection):
+    """Docker, at its socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(host="engine", timeout=PATIENCE)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(PATIENCE)
+        self.sock.connect(str(self._path))
+
+    def ask(self, method: str, path: str, **params: str) -> tuple[int, str]:
+        """The status and the body of the response; raises ``Trouble``."""
+        try:
+            self.request(method, f"{path}?{urlencode(params)}")
+            response = self.getresponse()
+            return response.status, response.read().decode()
+        except (OSError, HTTPException) as error:
+            raise Trouble(FAILED, f"Docker does not answer: {type(error).__name__}") from None
+
+
+def run(args: argparse.Namespace, environ: Mapping[str, str], output: Output) -> int:
     """List the orphans, or adopt or remove those that are named; return the exit code."""
-    path = config_file.resolve_path(args.config, environ)
-    config = await trio.to_thread.run_sync(config_file.load, path)
+    config = config_file.load(config_file.resolve_path(args.config, environ))
     if config.docker.engine != "docker":
         raise Trouble(WRONG, "orphans are containers of Docker, and docker.engine is another engine")
     try:
-        known = await trio.to_thread.run_sync(read_known, config.storage.base_path / "lightd.db")
+        known = read_known(config.storage.base_path / "lightd.db")
     except JournalUnreadable as error:
         raise Trouble(FAILED, f"the journal in {config.storage.base_path} cannot be read: {error}") from None
-    transport = httpx.AsyncHTTPTransport(uds=str(config.docker.socket_path))
-    async with httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=60) as http:
-        try:
-            found = list(to_orphans(await _list(http), known, config.node))
-            found += await trio.to_thread.run_sync(_list_volumes, config.storage, known)
-            if args.adopt:
-                return await _adopt(args, environ, found, output)
-            if args.remove:
-                return await _remove(http, found, args.remove, config.storage, output)
-        except httpx.HTTPError as error:
-            raise Trouble(FAILED, f"Docker does not answer: {type(error).__name__}") from None
+    with closing(_Engine(config.docker.socket_path)) as engine:
+        found = [*to_orphans(_list(engine), known, config.node), *_list_volumes(config.storage, known)]
+        if args.adopt:
+            return _adopt(args, environ, found, output)
+        if args.remove:
+            return _remove(engine, found, args.remove, config.storage, output)
     if args.json:
         for orphan in found:
             output.json(attrs.asdict(orphan))
     else:
         rows = [tuple(map(Cell, map(screen.to_name, to_texts(orphan, known)))) for orphan in found]
-        output.lines(
-            tables.render(("NAME", "STATE", "NODE", "JOURNAL"), rows, width=output.width, colours=False)
-        )
+        output.table(("NAME", "STATE", "NODE", "JOURNAL"), rows)
     return 0
 
 
@@ -119,44 +138,45 @@ def _list_volumes(storage: Storage, known: Known) -> list[Orphan]:
         raise Trouble(FAILED, f"cannot list {storage.volumes_path}: {error.strerror}") from None
 
 
-async def _adopt(
+def _adopt(
     args: argparse.Namespace, environ: Mapping[str, str], found: Sequence[Orphan], output: Output
 ) -> int:
     code = 0
     by_name = {orphan.name: orphan for orphan in found}
-    async with open_client(address.find(args, environ)) as client:
-        for name in dict.fromkeys(args.adopt):
-            if name not in by_name:
-                output.error(f"{name}: {NO_SUCH}")
-                code = code or UNKNOWN
-                continue
-            try:
-                await client.ask("POST", **to_request(by_name[name]))
-            except Trouble as trouble:
-                output.error(f"{name}: {trouble}")
-                code = code or trouble.code
-            else:
-                output.line(f"{name}: adopted")
+    client = Client(address.find(args, environ))
+    for name in dict.fromkeys(args.adopt):
+        if name not in by_name:
+            output.error(f"{name}: {NO_SUCH}")
+            code = code or UNKNOWN
+            continue
+        try:
+            path, body = to_request(by_name[name])
+            client.ask("POST", path, body=body)
+        except Trouble as trouble:
+            output.error(f"{name}: {trouble}")
+            code = code or trouble.code
+        else:
+            output.line(f"{name}: adopted")
     return code
 
 
-def to_request(orphan: Orphan) -> dict[str, Any]:
+def to_request(orphan: Orphan) -> tuple[str, dict[str, str]]:
     """The path and the body of the request that adopts it. Pure."""
     if orphan.state == VOLUME:
-        return {"path": "/orphans/volumes/adopt", "body": {"volume_id": orphan.name}}
-    return {"path": "/orphans/containers/adopt", "body": {"container_id": orphan.engine_id}}
+        return "/orphans/volumes/adopt", {"volume_id": orphan.name}
+    return "/orphans/containers/adopt", {"container_id": orphan.engine_id}
 
 
-async def _list(http: httpx.AsyncClient) -> list[dict[str, Any]]:
-    answer = await http.get(
-        "/containers/json", params={"all": "1", "filters": json.dumps(recipe.EVERY_LIGHTD)}
-    )
-    rows: list[dict[str, Any]] = answer.raise_for_status().json()
+def _list(engine: _Engine) -> list[dict[str, Any]]:
+    status, body = engine.ask("GET", "/containers/json", all="1", filters=json.dumps(recipe.EVERY_LIGHTD))
+    if status != HTTPStatus.OK:
+        raise Trouble(FAILED, f"Docker cannot list containers: {translate.to_refusal(body)}")
+    rows: list[dict[str, Any]] = json.loads(body)
     return rows
 
 
-async def _remove(
-    http: httpx.AsyncClient, found: Sequence[Orphan], names: Sequence[str], storage: Storage, output: Output
+def _remove(
+    engine: _Engine, found: Sequence[Orphan], names: Sequence[str], storage: Storage, output: Output
 ) -> int:
     code = 0
     by_name = {orphan.name: orphan for orphan in found}
@@ -166,16 +186,16 @@ async def _remove(
             code = code or UNKNOWN
             continue
         if by_name[name].state == VOLUME:
-            output.error(f"{name}: a volume is not removed here: adopt it, then delete it through the API")
+            output.error(f"{name}: a volume is not removed here: adopt it, then use `lightd volumes rm`")
             code = FAILED
             continue
         path = translate.to_container_path(by_name[name].engine_id)
-        answer = await http.delete(f"/{path}", params={"force": "1", "v": "1"})
-        if answer.is_success or answer.status_code == 404:  # noqa: PLR2004 - it is gone
-            await trio.to_thread.run_sync(_hand_over, by_name[name], storage)
+        status, body = engine.ask("DELETE", f"/{path}", force="1", v="1")
+        if status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND}:
+            _hand_over(by_name[name], storage)
             output.line(f"{name}: removed")
         else:
-            output.error(f"{name}: {translate.to_refusal(answer.text)}")
+            output.error(f"{name}: {translate.to_refusal(body)}")
             code = FAILED
     return code
 

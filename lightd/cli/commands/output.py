@@ -7,13 +7,14 @@ Untrusted text is filtered by ``screen`` before it gets here; JSON is written as
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TextIO
 
 import attrs
 
-from lightd.cli.commands import screen
+from lightd.cli.commands import screen, tables
+from lightd.cli.commands.tables import Cell
 from lightd.cli.stdio import Unwritten
 
 DIM = "\x1b[2m"
@@ -42,6 +43,10 @@ class Output:
             self.out.flush()
         except OSError as error:
             raise Unwritten(*error.args) from None
+
+    def table(self, titles: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+        """Write a table that is as wide as the terminal at most."""
+        self.lines(tables.render(titles, rows, width=self.width, colours=self.colours))
 
     def json(self, value: object) -> None:
         """Write one line of JSON."""

@@ -1,19 +1,37 @@
 """The arguments of the client commands. A command's module is imported when the command is run."""
 
 import argparse
+import os
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
+from lightd.cli.commands import filters, formats, settings
+from lightd.cli.commands.suggesting import Parser
 from lightd.cli.commands.trouble import EPILOG
 
 if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - the only name it has
+    Commands = argparse._SubParsersAction[Parser]  # noqa: SLF001 - the only name it has
 
 POWER: Final = ("start", "stop", "restart", "kill")
-COMMANDS: Final = frozenset({"ps", "logs", "console", "events", *POWER, "completion", "doctor", "orphans"})
+MODULES: Final = MappingProxyType(
+    {
+        **{name: name for name in ("ps", "logs", "console", "events", "create", "edit")},
+        **{name: name for name in ("volumes", "ports", "audit")},
+        **dict.fromkeys(POWER, "power"),
+        "rm": "remove",
+        "inspect": "show",
+        "cp": "copying",
+        "token": "tokens",
+    }
+)
+"""The commands that ask a daemon, and the modules of this package whose ``run`` they are."""
+COMMANDS: Final = frozenset({*MODULES, "completion", "doctor", "orphans"})
 MOST_LINES: Final = 10_000
 LONGEST_WAIT: Final = 300.0
+LONGEST_INSTALLATION: Final = 3600.0
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _CONFIG_HELP = "the configuration file (default: $LIGHTD_CONFIG, else ./config.json)"
@@ -21,62 +39,275 @@ _CONFIG_HELP = "the configuration file (default: $LIGHTD_CONFIG, else ./config.j
 
 def add(commands: "Commands") -> None:
     """Add the client commands to ``commands``."""
-    config = _parent()
-    config.add_argument("--config", metavar="PATH", help=_CONFIG_HELP)
-    daemon = _parent(config)
-    daemon.add_argument(
-        "--url",
-        default=None,
-        help="address of the daemon (default: $LIGHTD_URL, else from the configuration)",
-    )
-    daemon.add_argument(
-        "--token-file",
-        metavar="FILE",
-        default=None,
-        help="file that contains the token (default: the token in the configuration)",
-    )
-    daemon.add_argument(
-        "--ca", metavar="FILE", default=None, help="trust the certificates in FILE instead of the system's"
-    )
-    daemon.add_argument("--json", action="store_true", default=False, help="print JSON, one object per line")
+    config, daemon = _config_options(), _daemon_options(default=None)
+    _add_ps(commands, daemon)
+    _add_consoles(commands, daemon)
+    for name in POWER:
+        power = _command(
+            commands,
+            name,
+            daemon,
+            f"{name} containers and wait until it is done",
+            f"lightd {name} server-001",
+        )
+        _id(power, plural=True, nargs="+")
+        _wait(power, LONGEST_WAIT)
+    _add_create(commands, daemon)
+    _add_others(commands, daemon)
+    _add_node(commands, daemon)
 
-    ps = _command(commands, "ps", daemon, "list the containers")
-    ps.add_argument("-q", "--quiet", action="store_true", default=False, help="print only the ids")
+    completion = _command(
+        commands,
+        "completion",
+        config,
+        "print the completion script for a shell",
+        "source <(lightd completion bash)",
+    )
+    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
 
-    logs = _command(commands, "logs", daemon, "print the last lines of a container's console")
+    doctor = _command(
+        commands,
+        "doctor",
+        config,
+        "check this machine and its configuration, and say how to fix problems",
+        "lightd doctor",
+    )
+    _flag(doctor, "--json", help="print one JSON object")
+
+
+def _add_ps(commands: "Commands", daemon: Parser) -> None:
+    ps = _command(
+        commands,
+        "ps",
+        daemon,
+        "list the containers",
+        "lightd ps",
+        "lightd ps --filter status=crashed",
+        "lightd stop $(lightd ps -q --filter status=running)",
+    )
+    _flag(ps, "-a", "--all", help="accepted for users of docker: all containers are listed in any case")
+    _flag(ps, "-q", "--quiet", help="print only the ids")
+    ps.add_argument(
+        "-f",
+        "--filter",
+        metavar="KEY=VALUE",
+        type=_checked(filters.parse),
+        action="append",
+        default=[],
+        help=f"list only what matches; keys: {', '.join(filters.KEYS)}. It can be repeated",
+    )
+    ps.add_argument("--format", choices=("table", "json"), default="table", help="json is the same as --json")
+
+
+def _add_consoles(commands: "Commands", daemon: Parser) -> None:
+    logs = _command(
+        commands,
+        "logs",
+        daemon,
+        "print the last lines of a container's console",
+        "lightd logs server-001 -f",
+    )
     _id(logs)
-    logs.add_argument("-f", "--follow", action="store_true", default=False, help="keep printing new lines")
+    _flag(logs, "-f", "--follow", help="keep printing new lines")
     _lines(logs, "start with the last N lines (default: 100)")
 
     console = _command(
-        commands, "console", daemon, "attach to a container's console; Ctrl-] or Ctrl-D detaches"
+        commands,
+        "console",
+        daemon,
+        "attach to a container's console; Ctrl-] or Ctrl-D detaches",
+        "lightd console server-001",
+        "echo 'say hello' | lightd console server-001",
     )
     _id(console)
     _lines(console, "start with the last N lines (default: 20)")
 
-    events = _command(commands, "events", daemon, "print the events of one container, or of all containers")
-    _id(events, nargs="?", default=None)
-    events.add_argument(
-        "-f", "--follow", action="store_true", default=False, help="keep printing new changes of state"
+    events = _command(
+        commands,
+        "events",
+        daemon,
+        "print the events of one container, or of all containers",
+        "lightd events server-001",
+        "lightd events -f",
     )
+    _id(events, nargs="?", default=None)
+    _flag(events, "-f", "--follow", help="keep printing new changes of state")
     _lines(events, "print the last N events (default: 100, with --follow: 0)")
 
-    for name in POWER:
-        power = _command(commands, name, daemon, f"{name} containers and wait until it is done")
-        _id(power, plural=True, nargs="+")
-        power.add_argument(
-            "--wait",
-            metavar="SECONDS",
-            type=_seconds,
-            default=LONGEST_WAIT,
-            help=f"wait at most this long (default and maximum: {LONGEST_WAIT:g}; 0: do not wait)",
+
+def _add_create(commands: "Commands", daemon: Parser) -> None:
+    create = _command(
+        commands,
+        "create",
+        daemon,
+        "create a container with a new volume and its ports",
+        "lightd create mc --image eclipse-temurin:21-jre --port 25565 --memory 2G --start \\\n"
+        "      -- java -jar server.jar nogui",
+        usage="lightd create [options] NAME --image IMAGE [--] COMMAND ...",
+    )
+    create.add_argument("id", metavar="NAME", type=_internal_id, help="id of the new container")
+    create.add_argument(
+        "-p",
+        "--port",
+        "--publish",
+        metavar="PORT",
+        type=_checked(settings.to_ports),
+        action="append",
+        help="[IP:]PORT[:CONTAINER_PORT][/udp], also ranges; added to the pool if necessary. Repeatable",
+    )
+    _settings(create, image_required=True)
+    create.add_argument("--size", metavar="SIZE", type=_size, help="the maximum size of the volume (5G)")
+    create.add_argument(
+        "-v", "--volume", metavar="VOLUME_ID", type=_internal_id, help="use this volume instead of a new one"
+    )
+    create.add_argument(
+        "--install-script", metavar="FILE", type=_text_of, help="the script that installs the server"
+    )
+    _flag(create, "--start", help="start the container when it is installed")
+    _wait(create, LONGEST_INSTALLATION)
+
+    edit = _command(
+        commands,
+        "edit",
+        daemon,
+        "change the settings of a container, by options or in an editor",
+        "lightd edit mc --memory 4G",
+        "lightd edit mc",
+        usage="lightd edit [options] ID [--] [COMMAND ...]",
+    )
+    _id(edit)
+    _settings(edit, image_required=False)
+    edit.add_argument(
+        "--env-rm", metavar="NAME", action="append", help="remove a variable. It can be repeated"
+    )
+
+
+def _settings(parser: Parser, *, image_required: bool) -> None:
+    """Add the options for fields that ``create`` sets and ``edit`` changes."""
+    add = parser.add_argument
+    add("--image", metavar="IMAGE", required=image_required, default=None, help="the Docker image")
+    add("--pull", choices=("missing", "always", "never"), default=None, help="when the image is pulled")
+    add("-m", "--memory", metavar="SIZE", type=_size, default=None, help="the memory limit (512M, 2G)")
+    add("--cpus", metavar="N", type=float, default=None, help="the CPU limit in cores (1.5)")
+    add("--pids-limit", metavar="N", type=int, default=None, help="the maximum number of processes")
+    add(
+        "-e",
+        "--env",
+        metavar="NAME=VALUE",
+        type=_variable,
+        action="append",
+        help="set a variable; NAME alone: as it is here. It can be repeated",
+    )
+    add("--env-file", metavar="FILE", action="append", help="set the variables in a file")
+    add("--start-pattern", metavar="REGEX", default=None, help="the console line that says it has started")
+    add("--stop-signal", metavar="SIGNAL", default=None, help="stop it with this signal")
+    add("--stop-command", metavar="COMMAND", default=None, help="stop it with this line on its console")
+    add("--stop-timeout", metavar="SECONDS", type=float, default=None, help="then kill it after this time")
+    add("--restart", choices=("never", "on-crash", "always"), default=None, help="what follows an exit")
+    parser.set_defaults(startup=[])
+
+
+def _add_others(commands: "Commands", daemon: Parser) -> None:
+    remove = _command(commands, "rm", daemon, "delete containers", "lightd rm server-001 --volumes")
+    _id(remove, plural=True, nargs="+")
+    _flag(remove, "-f", "--force", help="also if it is running: it is stopped first")
+    _flag(remove, "-v", "--volumes", help="delete their volumes, with all files, too")
+    _wait(remove, LONGEST_WAIT)
+
+    inspect = _command(
+        commands,
+        "inspect",
+        daemon,
+        "print all that is known of containers, as JSON",
+        "lightd inspect server-001",
+    )
+    _id(inspect, plural=True, nargs="+")
+
+    copy = _command(
+        commands,
+        "cp",
+        daemon,
+        "copy files and folders between this machine and the volume of a container",
+        "lightd cp server.jar server-001:server.jar",
+        "lightd cp server-001:logs .",
+    )
+    copy.add_argument("source", metavar="SRC", help="a path, or ID:PATH")
+    copy.add_argument("destination", metavar="DST", help="a path, or ID:PATH")
+
+
+def _add_node(commands: "Commands", daemon: Parser) -> None:
+    volumes = _command(
+        commands,
+        "volumes",
+        daemon,
+        "list, create and delete volumes",
+        "lightd volumes",
+        "lightd volumes create --size 5G",
+        "lightd volumes rm VOLUME_ID",
+    )
+    _flag(volumes, "-q", "--quiet", help="print only the ids")
+    actions = _actions(volumes)
+    actions("ls", "list the volumes (the default)")
+    actions("create", "create a volume").add_argument(
+        "--size", metavar="SIZE", type=_size, default=None, help="its maximum size (5G; default: no limit)"
+    )
+    actions("rm", "delete volumes and their files").add_argument(
+        "volume_ids", metavar="VOLUME_ID", nargs="+", type=_internal_id
+    )
+
+    ports = _command(
+        commands,
+        "ports",
+        daemon,
+        "list, add and remove ports of the pool",
+        "lightd ports",
+        "lightd ports add 25565-25600 27015/udp",
+    )
+    actions = _actions(ports)
+    actions("ls", "list the ports (the default)")
+    for name, summary in (("add", "add ports to the pool"), ("rm", "remove ports from the pool")):
+        actions(name, summary).add_argument(
+            "ports",
+            metavar="PORT",
+            nargs="+",
+            type=_checked(settings.to_ports),
+            help="[IP:]PORT[-PORT][/udp]",
         )
+
+    token = _command(
+        commands,
+        "token",
+        daemon,
+        "list, create and revoke tokens",
+        "lightd token",
+        "lightd token new --ttl 1h --container server-001 --permission console.read",
+        "lightd token rm TOKEN_ID",
+    )
+    actions = _actions(token)
+    actions("ls", "list the valid tokens (the default)")
+    new = actions("new", "create a token and print it")
+    new.add_argument(
+        "--ttl", metavar="TIME", default="1d", help="how long it is valid (15m, 12h; default: 1d)"
+    )
+    new.add_argument(
+        "--container", metavar="ID", action="append", type=_internal_id, help="only for this container"
+    )
+    new.add_argument("--permission", metavar="NAME", action="append", help="only with this permission")
+    _flag(new, "--once", help="it can be used once")
+    actions("rm", "revoke tokens").add_argument("token_ids", metavar="TOKEN_ID", nargs="+", type=_internal_id)
+
+    audit = _command(
+        commands, "audit", daemon, "print the calls that changed something", "lightd audit -n 20"
+    )
+    _lines(audit, "print the last N calls (default: 100)")
+    audit.add_argument("--since", metavar="SEQ", type=int, default=0, help="only those after this number")
 
     orphans = _command(
         commands,
         "orphans",
         daemon,
         "list the containers in Docker, and the volumes, that are not in the journal",
+        "lightd orphans",
     )
     orphans.add_argument(
         "--adopt",
@@ -89,34 +320,86 @@ def add(commands: "Commands") -> None:
         "--remove", metavar="NAME", nargs="+", default=(), help="remove these containers; their volumes stay"
     )
 
-    completion = _command(commands, "completion", config, "print the completion script for a shell")
-    completion.add_argument("shell", choices=("bash", "zsh", "fish"))
 
-    doctor = _command(
-        commands, "doctor", config, "check this machine and its configuration, and say how to fix problems"
+def _actions(parser: Parser) -> Callable[[str, str], Parser]:
+    """Add actions to a command; returns what adds one."""
+    actions = parser.add_subparsers(dest="action", metavar="action", parser_class=Parser)
+    parser.set_defaults(action="ls")
+    daemon = _daemon_options(default=argparse.SUPPRESS)
+
+    def add(name: str, summary: str) -> Parser:
+        return actions.add_parser(
+            name, parents=[daemon], allow_abbrev=False, help=summary, description=summary
+        )
+
+    return add
+
+
+def _config_options() -> Parser:
+    parser = Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    parser.add_argument("--config", metavar="PATH", help=_CONFIG_HELP)
+    return parser
+
+
+def _daemon_options(default: str | None) -> Parser:
+    """The options that say which daemon is asked. Actions get no defaults: these would hide the command's."""
+    parser = Parser(add_help=False, parents=[_config_options()])
+    parser.add_argument(
+        "--url",
+        default=default,
+        help="address of the daemon (default: $LIGHTD_URL, else from the configuration)",
     )
-    doctor.add_argument("--json", action="store_true", default=False, help="print one JSON object")
-
-
-def _parent(*above: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS, parents=list(above))
+    parser.add_argument(
+        "--token-file",
+        metavar="FILE",
+        default=default,
+        help="file that contains the token (default: the token in the configuration)",
+    )
+    parser.add_argument(
+        "--ca", metavar="FILE", default=default, help="trust the certificates in FILE instead of the system's"
+    )
+    parser.add_argument(
+        "--json", action="store_true", default=default or False, help="print JSON, one object per line"
+    )
+    return parser
 
 
 def _command(
-    commands: "Commands", name: str, parent: argparse.ArgumentParser, summary: str
-) -> argparse.ArgumentParser:
+    commands: "Commands",
+    name: str,
+    parent: Parser,
+    summary: str,
+    *examples: str,
+    usage: str | None = None,
+) -> Parser:
+    shown = "".join(f"  {example}\n" for example in examples)
     return commands.add_parser(
         name,
         parents=[parent],
         allow_abbrev=False,
         help=summary,
+        usage=usage,
         description=f"{summary[0].upper()}{summary[1:]}.",
-        epilog=EPILOG,
+        epilog=f"examples:\n{shown}\n{EPILOG}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
 
-def _id(parser: argparse.ArgumentParser, *, plural: bool = False, **settings: object) -> None:
+def _flag(parser: Parser, *names: str, **settings: str) -> None:
+    parser.add_argument(*names, action="store_true", default=False, **settings)  # type: ignore[arg-type]  # the help
+
+
+def _wait(parser: Parser, longest: float) -> None:
+    parser.add_argument(
+        "--wait",
+        metavar="SECONDS",
+        type=_checked(lambda text: _to_seconds(text, longest)),
+        default=longest,
+        help=f"wait at most this long (default and maximum: {longest:g}; 0: do not wait)",
+    )
+
+
+def _id(parser: Parser, *, plural: bool = False, **settings: object) -> None:
     name = "ids" if plural else "id"
     action = parser.add_argument(name, metavar="ID", type=_internal_id, help="id of a container", **settings)  # type: ignore[arg-type]  # nargs, default
     action.completer = _to_ids  # type: ignore[attr-defined]  # argcomplete's way to be told
@@ -128,14 +411,49 @@ def _to_ids(prefix: str, parsed_args: argparse.Namespace, **_: object) -> Sequen
     return completion.to_ids(prefix, parsed_args)
 
 
-def _lines(parser: argparse.ArgumentParser, summary: str) -> None:
+def _lines(parser: Parser, summary: str) -> None:
     parser.add_argument("-n", "--lines", metavar="N", type=_count, default=None, help=summary)
 
 
 def _internal_id(text: str) -> str:
     if not _ID.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a valid container id (allowed: A-Z a-z 0-9 _ . -)")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid id (allowed: A-Z a-z 0-9 _ . -)")
     return text
+
+
+def _checked(convert: Callable[[str], Any]) -> Callable[[str], Any]:
+    """``convert`` with its ``ValueError`` as the error of an argument."""
+
+    def check(text: str) -> Any:  # noqa: ANN401 - the type of any argument
+        try:
+            return convert(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return check
+
+
+def _size(text: str) -> int:
+    try:
+        return formats.from_size(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a size as in 512M or 2G (got {text})") from None
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name:
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE (got {text})")
+    if not equals and name not in os.environ:
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE: there is no variable {name} here")
+    return name, value if equals else os.environ[name]
+
+
+def _text_of(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"cannot read {path}: {error}") from None
 
 
 def _count(text: str) -> int:
@@ -144,7 +462,7 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _seconds(text: str) -> float:
-    if not re.fullmatch(r"\d{1,3}(\.\d{1,3})?", text, re.ASCII) or float(text) > LONGEST_WAIT:
-        raise argparse.ArgumentTypeError(f"must be between 0 and {LONGEST_WAIT:g} seconds (got {text})")
+def _to_seconds(text: str, longest: float) -> float:
+    if not re.fullmatch(r"\d{1,4}(\.\d{1,3})?", text, re.ASCII) or float(text) > longest:
+        raise ValueError(f"must be between 0 and {longest:g} seconds (got {text})")
     return float(text)

@@ -6,86 +6,70 @@ command ends without a message.
 
 import argparse
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
-
-import trio
+from importlib import import_module
+from types import FrameType
 
 from lightd.cli import stdio
-from lightd.cli.commands import address, completion, console, events, logs, power, ps
-from lightd.cli.commands.client import Client, open_client
+from lightd.cli.commands import address, live, parsers
+from lightd.cli.commands.client import Client
+from lightd.cli.commands.live import Live
 from lightd.cli.commands.output import Output, to_output
 from lightd.cli.commands.trouble import FAILED, SIGNALLED, Trouble
 from lightd.cli.exception_groups import leaves
 from lightd.config.sections import ConfigurationError
 
-Command = Callable[[argparse.Namespace, Client, Output], Awaitable[int]]
-Work = Callable[[], Awaitable[int]]
-
-COMMANDS: Mapping[str, Command] = {
-    "ps": ps.run,
-    "logs": logs.run,
-    "console": console.run,
-    "events": events.run,
-    **dict.fromkeys(power.DONE, power.run),
-}
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+Command = Callable[[argparse.Namespace, Client, Output], int | Live]
 
 
 def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Run the command in ``args``; return the exit code. Raises ``ConfigurationError``."""
     output = to_output(environ)
     try:
-        if args.command == "completion":
-            output.lines(completion.to_script(args.shell))
-            return 0
-        work = _LOCAL.get(args.command, _ask)
-        return trio.run(_attended, partial(work, args, environ, output))
+        with _ending_at_signals():
+            outcome = perform(args, environ, output)
+            return outcome if isinstance(outcome, int) else live.run(outcome)
     except Exception as error:  # noqa: BLE001 - the last handler: every error becomes a message
         return _tell(leaves(error), output)
 
 
-async def _examine(args: argparse.Namespace, environ: Mapping[str, str], output: Output) -> int:
-    from lightd.cli.doctor import visit  # noqa: PLC0415 - the others need nothing of it
+def perform(args: argparse.Namespace, environ: Mapping[str, str], output: Output) -> int | Live:
+    """Do the part of a command that needs no event loop; return the exit code, or the rest of it."""
+    match args.command:
+        case "completion":
+            from lightd.cli.commands import completion  # noqa: PLC0415 - when it is run
 
-    return await visit.run(args, environ, output)
+            output.lines(completion.to_script(args.shell))
+            return 0
+        case "doctor":
+            from lightd.cli.doctor import visit  # noqa: PLC0415 - as above
 
+            return partial(visit.run, args, environ, output)
+        case "orphans":
+            from lightd.cli.commands import orphans  # noqa: PLC0415 - as above
 
-async def _list_orphans(args: argparse.Namespace, environ: Mapping[str, str], output: Output) -> int:
-    from lightd.cli.commands import orphans  # noqa: PLC0415 - as above
-
-    return await orphans.run(args, environ, output)
-
-
-_LOCAL: Mapping[str, Callable[[argparse.Namespace, Mapping[str, str], Output], Awaitable[int]]] = {
-    "doctor": _examine,
-    "orphans": _list_orphans,
-}
-"""The commands that need no running daemon."""
-
-
-async def _ask(args: argparse.Namespace, environ: Mapping[str, str], output: Output) -> int:
-    async with open_client(address.find(args, environ)) as client:
-        return await COMMANDS[args.command](args, client, output)
+            return orphans.run(args, environ, output)
+        case name:
+            command: Command = import_module(f"lightd.cli.commands.{parsers.MODULES[name]}").run
+            return command(args, Client(address.find(args, environ)), output)
 
 
-async def _attended(work: Work) -> int:
-    """Return the result of ``work``, or the exit code of the signal that ended it."""
-    code = 0
-    async with trio.open_nursery() as nursery:
+@contextmanager
+def _ending_at_signals() -> Iterator[None]:
+    """Within the block, a signal that ends the command ends it with an exit code."""
 
-        async def mind() -> None:
-            nonlocal code
-            with trio.open_signal_receiver(*_ENDING) as signals:
-                number = await anext(signals)
-            code = SIGNALLED + number
-            nursery.cancel_scope.cancel()
+    def end(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(SIGNALLED + number)
 
-        nursery.start_soon(mind)
-        await trio.lowlevel.checkpoint()  # the signals are handled from here on
-        code = await work()
-        nursery.cancel_scope.cancel()
-    return code
+    ignored = {number for number in live.ENDING if signal.getsignal(number) is signal.SIG_IGN}  # as by nohup
+    before = {number: signal.signal(number, end) for number in live.ENDING if number not in ignored}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _tell(errors: list[BaseException], output: Output) -> int:

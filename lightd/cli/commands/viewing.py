@@ -12,7 +12,7 @@ import json
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 import attrs
@@ -22,10 +22,10 @@ from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnec
 from actors.kernel.backoff import Backoff
 from lightd.cli.commands.address import Address, to_port
 from lightd.cli.commands.client import CONNECTING, to_context, to_trouble, unreachable
+from lightd.cli.commands.live import Frame
 from lightd.cli.commands.trouble import FAILED, REFUSED, UNREACHABLE, Trouble
 from lightd.cli.exception_groups import leaves
 
-Frame = dict[str, Any]
 Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 BEAT: Final = 20.0
@@ -161,7 +161,7 @@ class Viewing:
             said = json.loads(rejected.body or b"")
         except ValueError:
             said = {}
-        raise to_trouble(rejected.status_code, said if isinstance(said, dict) else {})
+        raise to_trouble(rejected.status_code, said if isinstance(said, dict) else {}, self.path)
 
 
 async def _connect(address: Address, context: ssl.SSLContext | None) -> Stream:

@@ -3,7 +3,7 @@
 import errno
 import os
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from functools import partial
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ import trio
 
 from actors.portpool.decider import collides
 from lightd.cli.commands import address
-from lightd.cli.commands.client import NO_CONNECTION, open_client
+from lightd.cli.commands.client import NO_CONNECTION, Client
 from lightd.cli.commands.trouble import REFUSED, UNREACHABLE, Trouble
 from lightd.cli.doctor import listeners
 from lightd.cli.doctor.finding import Area, Finding, Tell
@@ -69,31 +69,35 @@ async def _look_at_own(
     here = address.Address(
         address.to_url(server), configuration.authorization.token, pinned=address.to_pinned(server)
     )
-    async with open_client(here) as client:
-        try:
-            version = (await client.ask("GET", "/api/v1/public/ping", patience=PATIENCE)).get("version")
-        except Trouble as trouble:
-            told = str(trouble)
-            if UNTRUSTED in told:
-                text = f"the certificate of the server at {here.url} is not trusted for that name"
-                tell(
-                    _AREA.unseen(
-                        "server.port", text, "lightd ps --url https://<its name> --ca FILE --token-file FILE"
-                    )
+
+    def ask(path: str) -> Awaitable[Any]:
+        call = partial(Client(here).ask, "GET", path, patience=PATIENCE)
+        return trio.to_thread.run_sync(call, abandon_on_cancel=True)
+
+    try:
+        version = (await ask("/api/v1/public/ping")).get("version")
+    except Trouble as trouble:
+        told = str(trouble)
+        if UNTRUSTED in told:
+            text = f"the certificate of the server at {here.url} is not trusted for that name"
+            tell(
+                _AREA.unseen(
+                    "server.port", text, "lightd ps --url https://<its name> --ca FILE --token-file FILE"
                 )
-                return None
-            silent = trouble.code != UNREACHABLE or NO_CONNECTION not in told
-            why = partial(_to_own, subject, found, told, silent=silent)
-            tell(await trio.to_thread.run_sync(why, abandon_on_cancel=True))
+            )
             return None
-        tell(_AREA.good("server.port", f"lightd {version} answers at {here.url}"))
-        try:
-            rows = (await client.ask("GET", "/network/ports", patience=PATIENCE))["ports"]
-        except Trouble as trouble:
-            if trouble.code == REFUSED:
-                text = "the running daemon uses another token than the configuration file"
-                tell(_AREA.bad("token", text, "systemctl reload lightd (or send SIGHUP to its process)"))
-            return None
+        silent = trouble.code != UNREACHABLE or NO_CONNECTION not in told
+        why = partial(_to_own, subject, found, told, silent=silent)
+        tell(await trio.to_thread.run_sync(why, abandon_on_cancel=True))
+        return None
+    tell(_AREA.good("server.port", f"lightd {version} answers at {here.url}"))
+    try:
+        rows = (await ask("/network/ports"))["ports"]
+    except Trouble as trouble:
+        if trouble.code == REFUSED:
+            text = "the running daemon uses another token than the configuration file"
+            tell(_AREA.bad("token", text, "systemctl reload lightd (or send SIGHUP to its process)"))
+        return None
     return [to_pooled(row) for row in rows]
 
 

@@ -1,0 +1,55 @@
+"""``lightd ports [ls | add | rm]``: the ports of the pool."""
+
+import argparse
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from lightd.cli.commands import screen
+from lightd.cli.commands.client import Client
+from lightd.cli.commands.output import Output
+from lightd.cli.commands.tables import Cell
+
+TITLES: Final = ("PORT", "USED BY")
+
+
+def run(args: argparse.Namespace, client: Client, output: Output) -> int:
+    """Do what ``args.action`` says; the default is to list."""
+    if args.action in {"add", "rm"}:
+        keys = [
+            {name: port[name] for name in ("ip", "port", "protocol")} for each in args.ports for port in each
+        ]
+        if args.action == "add":
+            answer = client.ask("POST", "/network/ports/bulk", body={"ports": keys})
+            text = f"{answer['count']} ports were added"
+        else:
+            answer = client.ask("POST", "/network/ports/bulk-delete", body={"ports": keys})
+            kept = f"; {len(answer['skipped'])} are in use and were kept" if answer["skipped"] else ""
+            text = f"{answer['deleted_count']} ports were removed{kept}"
+        output.json(answer) if args.json else output.line(text)
+        return 0
+    ports: list[dict[str, Any]] = client.ask("GET", "/network/ports")["ports"]
+    if args.json:
+        for port in ports:
+            output.json(port)
+    else:
+        output.table(TITLES, [[Cell(screen.to_name(text)) for text in row] for row in to_rows(ports)])
+    return 0
+
+
+def to_rows(ports: Iterable[Mapping[str, Any]]) -> list[Sequence[str]]:
+    """The rows of the table: ports in a row with the same user are one range. Pure."""
+    keys = sorted((p["ip"], p["protocol"], p["port"], _to_user(p)) for p in ports)
+    rows: list[Sequence[str]] = []
+    while keys:
+        ip, protocol, port, user = keys[0]
+        count = 1
+        while keys[count : count + 1] == [(ip, protocol, port + count, user)]:
+            count += 1
+        del keys[:count]
+        numbers = str(port) if count == 1 else f"{port}-{port + count - 1}"
+        rows.append((f"{f'[{ip}]' if ':' in ip else ip}:{numbers}/{protocol}", user))
+    return rows
+
+
+def _to_user(port: Mapping[str, Any]) -> str:
+    return str(port.get("used_by") or ("in use" if port["in_use"] else "-"))

@@ -1,0 +1,33 @@
+"""``lightd rm ID…``: delete containers, and with ``--volumes`` their volumes."""
+
+import argparse
+
+from lightd.cli.commands.client import PATIENCE, Client
+from lightd.cli.commands.output import Output
+from lightd.cli.commands.trouble import FAILED, PENDING, UNKNOWN, Trouble
+
+
+def run(args: argparse.Namespace, client: Client, output: Output) -> int:
+    """Delete each container; return the exit code of the first one that failed, or 0."""
+    codes = [_delete(internal_id, args, client, output) for internal_id in dict.fromkeys(args.ids)]
+    return next((code for code in codes if code), 0)
+
+
+def _delete(internal_id: str, args: argparse.Namespace, client: Client, output: Output) -> int:
+    path = f"/containers/{internal_id}"
+    try:
+        found = client.ask("GET", path)
+        if found["state"] != "offline" and not args.force:
+            output.error(f"{internal_id} is {found['state']}: stop it first, or use --force")
+            return FAILED
+        answer = client.ask("DELETE", path, patience=args.wait + PATIENCE, wait=f"{args.wait:g}")
+        if answer.get("status") == "pending":
+            output.error(f"{internal_id}: not deleted within {args.wait:g} seconds; the deletion goes on")
+            return PENDING
+        if args.volumes and found.get("volume_id"):
+            client.ask("DELETE", f"/volumes/{found['volume_id']}")
+    except Trouble as trouble:
+        output.error(str(trouble) if trouble.code == UNKNOWN else f"{internal_id}: {trouble}")
+        return trouble.code
+    output.line(internal_id)
+    return 0

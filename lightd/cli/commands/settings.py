@@ -1,0 +1,104 @@
+"""The options of ``lightd create`` and ``lightd edit`` as fields of a container. Pure but for ``--env-file``.
+
+Names and forms of the options are docker's where docker has the thing.
+"""
+
+import argparse
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from lightd.cli.commands.trouble import WRONG, Trouble
+from lightd.config.rules import HIGHEST_PORT
+
+ANY: Final = "0.0.0.0"  # noqa: S104 - as docker's: a port is published at every address of the host
+_PORT: Final = re.compile(
+    r"""
+    (?: (?: \[(?P<six>[0-9a-f:.]+)\] | (?P<four>[0-9]+(?:\.[0-9]+){3}) ) : )?
+    (?P<first>[0-9]{1,5}) (?: - (?P<last>[0-9]{1,5}) )?
+    (?: : (?P<inside>[0-9]{1,5}) (?: - (?P<inside_last>[0-9]{1,5}) )? )?
+    (?: / (?P<protocol>tcp|udp) )?
+    """,
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
+)
+_MOST_PORTS: Final = 1000
+
+
+def to_ports(text: str) -> list[dict[str, Any]]:
+    """The ports that ``[IP:]HOST[-HOST][:CONTAINER[-CONTAINER]][/PROTOCOL]`` means; raises ``ValueError``."""
+    found = _PORT.fullmatch(text)
+    if found is None:
+        raise ValueError("must be [IP:]PORT[:CONTAINER_PORT][/udp], or ranges of ports")
+    first, inside = int(found["first"]), int(found["inside"] or found["first"])
+    count = int(found["last"] or first) - first + 1
+    if not 0 < count <= _MOST_PORTS or int(found["inside_last"] or inside + count - 1) != inside + count - 1:
+        raise ValueError("must be ranges of the same length, of at most 1000 ports")
+    if min(first, inside) < 1 or max(first, inside) + count - 1 > HIGHEST_PORT:
+        raise ValueError("must be between 1 and 65535")
+    base = {"ip": found["six"] or found["four"] or ANY, "protocol": (found["protocol"] or "tcp").lower()}
+    return [{**base, "port": first + n, "container_port": inside + n} for n in range(count)]
+
+
+def to_environment(args: argparse.Namespace) -> dict[str, str]:
+    """The variables of ``--env-file`` and ``--env``; raises ``Trouble`` for a file that can't be read."""
+    found: dict[str, str] = {}
+    for path in args.env_file or ():
+        try:
+            text = Path(path).read_text(encoding="utf-8-sig")
+        except (OSError, ValueError) as error:
+            raise Trouble(WRONG, f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+        found.update(_to_variables(text))
+    found.update(args.env or ())
+    return found
+
+
+def _to_variables(text: str) -> Iterator[tuple[str, str]]:
+    for line in text.splitlines():
+        name, equals, value = line.strip().partition("=")
+        if name and equals and not name.startswith("#"):
+            yield name, value
+
+
+def to_command(words: Sequence[str]) -> str:
+    """The startup command that the words after ``--`` mean: one word is a command of a shell as it stands."""
+    return words[0] if len(words) == 1 else shlex.join(words)
+
+
+def to_fields(args: argparse.Namespace, before: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that the options set, in the form of the API. Limits and variables add to ``before``."""
+    fields: dict[str, Any] = {
+        "image": args.image,
+        "pull": args.pull,
+        "start_pattern": args.start_pattern,
+        "startup_command": to_command(args.startup) if args.startup else None,
+    }
+    limits = {"memory": args.memory, "cpu": args.cpus, "pids": args.pids_limit}
+    if given := {name: value for name, value in limits.items() if value is not None}:
+        kept = {name: value for name, value in (before.get("limits") or {}).items() if value is not None}
+        fields["limits"] = {**kept, **given}
+    if environment := to_environment(args):
+        fields["environment"] = {**(before.get("environment") or {}), **environment}
+    if args.restart is not None:
+        fields["restart_policy"] = {**(before.get("restart_policy") or {}), "mode": args.restart}
+    if stop := _to_stop(args):
+        kept = before.get("stop") or {}
+        fields["stop"] = {**kept, **stop}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _to_stop(args: argparse.Namespace) -> dict[str, Any]:
+    stop: dict[str, Any] = {}
+    if args.stop_command is not None:
+        stop |= {"type": "command", "value": args.stop_command}
+    if args.stop_signal is not None:
+        stop |= {"type": "signal", "value": to_signal(args.stop_signal)}
+    if args.stop_timeout is not None:
+        stop["timeout"] = args.stop_timeout
+    return stop
+
+
+def to_signal(name: str) -> str:
+    """``INT`` and ``SIGINT`` as the API has it."""
+    return name.upper() if name.upper().startswith("SIG") else f"SIG{name.upper()}"
