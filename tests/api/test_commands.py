@@ -172,7 +172,7 @@ async def test_logs_shows_the_end(api, shell):
 
 
 async def hostile(process, _words):
-    await process.print("\x1b[31mred\x1b[0m \x1b]0;owned\x07\x1b[2J\x9b2J")
+    await process.print("\x1b[31mred\x1b[0m \x1b]0;owned\x07\x1b[?1049h\x9b2J")
     while await process.read_line() != "stop":
         pass
     return 0

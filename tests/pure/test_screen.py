@@ -36,7 +36,7 @@ ORDERS = re.compile(r"\x1b(?!\[[0-9;:]*m)|[\x00-\x08\x0a-\x1a\x1c-\x1f\x7f-\x9f\
 def test_no_order_gets_through(name, colours):
     line = screen.to_line(f"before{HOSTILE[name]}after", colours=colours)
     assert not ORDERS.search(line)
-    assert line.startswith("befor")
+    assert line.endswith("after") if name in {"clear", "nested"} else line.startswith("befor")
     assert colours or "\x1b" not in line
 
 
@@ -64,10 +64,18 @@ def test_plain_text_stays_as_it_is():
         assert screen.to_line(text, colours=True) == text
 
 
-def test_redrawn_prompt_reads_as_its_text():
-    assert screen.to_line("\r\x1b[K> \b\b[12:00] joined", colours=False) == "[12:00] joined"
-    assert screen.to_line("10%\r20%\r", colours=False) == "10%␍20%"
-    assert screen.to_line("\x1b[31mab\b\b\b\bx", colours=True) == "\x1b[31mx\x1b[0m"
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\r\x1b[K> \b\b[12:00] joined", "[12:00] joined"),
+        ("10%\r20%\r", "20%"),
+        ("\x1b[31mab\b\b\b\bx", "xb"),
+        ("before\x1b[2J\x1b[Hafter", "after"),
+    ],
+)
+def test_line_that_its_program_drew_over_reads_as_a_person_sees_it(text, shown):
+    assert screen.to_line(text, colours=False) == shown
+    assert not ORDERS.search(screen.to_line(text, colours=True))
 
 
 def test_lone_surrogate_can_be_written():
@@ -77,7 +85,7 @@ def test_lone_surrogate_can_be_written():
 
 @pytest.mark.parametrize(
     "name",
-    ["clear", "title", "clipboard", "report", "keyboard", "private", "eight-bit", "eight-bit-title", "reset"],
+    ["title", "clipboard", "report", "keyboard", "private", "eight-bit", "eight-bit-title", "reset"],
 )
 def test_order_leaves_nothing_of_itself(name):
     assert screen.to_line(f"before{HOSTILE[name]}after", colours=False) == "beforeafter"

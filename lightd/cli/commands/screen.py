@@ -15,6 +15,9 @@ import re
 import unicodedata
 from typing import Final
 
+from actors.container.console.lines import LONGEST
+from actors.container.console.screen import to_drawn
+
 RESET: Final = "\x1b[0m"
 
 _STRANGE = re.compile(
@@ -29,7 +32,6 @@ _STRANGE = re.compile(
     re.VERBOSE,
 )
 _COLOUR = re.compile(r"[0-9;:]{0,64}")
-_RETURNED = "\u240d"
 
 
 def to_name(text: str) -> str:
@@ -44,18 +46,14 @@ def _spelled(character: str) -> str:
 
 
 def to_line(text: str, *, colours: bool) -> str:
-    """A console line with no control characters but tabs and, with ``colours``, SGR; backspaces are applied.
+    """A console line with no control characters but tabs and, with ``colours``, SGR.
 
-    A carriage return within a line is shown as its symbol, so that no text is overwritten.
+    A line that its program has drawn over, with carriage returns or otherwise, is shown as a person sees it.
     """
     if text.isascii() and text.isprintable():
         return text
-    shown = _STRANGE.sub(_to_colour if colours else "", text)
-    if "\b" in shown:
-        shown = _erased(shown)
-    if "\r" in shown:
-        shown = _RETURNED.join(part for part in shown.split("\r") if part)
-    shown = shown.encode("utf-8", "replace").decode()
+    shown = _STRANGE.sub(_to_colour if colours else "", to_drawn(text, LONGEST))
+    shown = shown.replace("\b", "").replace("\r", "").encode("utf-8", "replace").decode()
     return shown + RESET if "\x1b" in shown else shown
 
 
@@ -63,13 +61,3 @@ def _to_colour(found: re.Match[str]) -> str:
     if found["final"] == "m" and not found["between"] and _COLOUR.fullmatch(found["parameters"]):
         return f"\x1b[{found['parameters']}m"
     return ""
-
-
-def _erased(text: str) -> str:
-    kept: list[str] = []
-    for piece in re.findall(r"\x1b\[[0-9;:]*m|[\s\S]", text):
-        if piece != "\b":
-            kept.append(piece)
-        elif kept and len(kept[-1]) == 1:
-            kept.pop()
-    return "".join(kept)
