@@ -38,7 +38,7 @@ from lightd.access.sessions import OpenSockets
 from lightd.adoption import Keeper, to_reserved
 from lightd.api.operations import Operations
 from lightd.audit.trail import open_trail
-from lightd.certificate import open_certificate
+from lightd.config.certificate import open_certificate
 from lightd.config.folders import prepare, settle_shared
 from lightd.config.sections import Configuration, ConfigurationError
 from lightd.config.version import version

@@ -24,7 +24,6 @@ from actors.tokens.messages import Message as TokenMessage
 from actors.volumes.decider import State as Volumes
 from actors.volumes.messages import Delete as DeleteVolume
 from actors.volumes.messages import Message as VolumeMessage
-from lightd import certificate
 from lightd.access.directory import NodeDirectory
 from lightd.access.rates import Rates
 from lightd.access.sessions import OpenSockets
@@ -32,12 +31,14 @@ from lightd.api.commands import settle
 from lightd.api.operations import Operations
 from lightd.api.panel_exchange import PanelExchange
 from lightd.audit.trail import Trail
-from lightd.certificate import Certificate
+from lightd.config import certificate
 from lightd.config import file as config_file
+from lightd.config.certificate import Certificate
 from lightd.config.reload import Reloaded, merge
 from lightd.config.sections import Configuration, ConfigurationError
 from lightd.engines.container_networks import ContainerNetworks
 from lightd.engines.docker.policy import Policy
+from lightd.engines.host.description import Node, to_node
 from lightd.files.jail import Owner
 from lightd.files.janitor import Janitor
 from lightd.files.jobs import Jobs
@@ -46,7 +47,6 @@ from lightd.files.volumes import VolumeFolders
 from lightd.journal.inventory import Inventory
 from lightd.leasing import Leasing
 from lightd.logs.loop_delay import Delays
-from lightd.node import Node, to_node
 
 
 def _to_node(system: "System") -> Node:

@@ -161,7 +161,7 @@ def _serve(path: Path, log_format: "output.Format") -> int:
 
     import trio  # noqa: PLC0415 - as above
 
-    from lightd import certificate  # noqa: PLC0415 - as above
+    from lightd.config import certificate  # noqa: PLC0415 - as above
     from lightd.logs import output  # noqa: PLC0415 - as above
 
     log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from actors.container.engine import EngineUnavailable
-from lightd import node
+from lightd.engines.host import description
 from lightd.http.routes.node import _to_delays
 from lightd.logs.loop_delay import BLOCKED, Delays
 from tests.support.fake_engine.engine import Call
@@ -62,7 +62,7 @@ async def test_many_requests_for_the_node_ask_the_engine_once(api):
 
 
 async def test_engine_that_hangs_at_its_version_holds_up_the_node_for_a_moment_only(api, monkeypatch):
-    monkeypatch.setattr(node, "PATIENCE", 0.1)
+    monkeypatch.setattr(description, "PATIENCE", 0.1)
     api.faults.gates["version"] = trio.Event()
     assert (await api.get("/node"))["engine"]["version"] is None
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 import trio
 
-from lightd import certificate
+from lightd.config import certificate
 from tests.api.front import HEADERS, open_api
 from tests.support.certificates import Authority, serial_of
 from tests.support.client import Client, request

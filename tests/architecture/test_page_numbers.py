@@ -7,12 +7,12 @@ from actors.container.console import console, lines
 from actors.kernel import supervisor
 from actors.remotesync import actor as remotesync
 from actors.tokens import decider as tokens
-from lightd import node
 from lightd.access import attempts, log_limits, rates, request_shares
 from lightd.api import bodies, console_input, container_fields, operations
 from lightd.config import sections
 from lightd.consoles import log as console_log
 from lightd.engines.docker import layers
+from lightd.engines.host import description
 from lightd.files import archiver, archives, archiving, jobs, listing, tars, volumes
 from lightd.files.quota import limits, quotas, surveyor
 from lightd.http import listing as paging
@@ -97,7 +97,10 @@ API = {
     "With `?limit=` (1 to {}) or": (paging.MOST,),
     "The default `limit` of a page is {}": (paging.USUAL,),
     "are the last hour in steps of `step` seconds, at most {}": (stats_history.POINTS,),
-    "`host` is at most {} seconds old, and the version of the engine {}": (node.FRESH, node.VERSION_FRESH),
+    "`host` is at most {} seconds old, and the version of the engine {}": (
+        description.FRESH,
+        description.VERSION_FRESH,
+    ),
     "At most {} lines wait for a process that does not read": (console.INPUTS,),
     "A message is at most {} KiB": (SERVER.message_size / KIB,),
     "A connection can send {} messages per second": (inbound.MESSAGES,),

@@ -7,7 +7,7 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 
-from lightd import certificate
+from lightd.config import certificate
 from lightd.config.sections import ConfigurationError, Tls
 
 

@@ -8,7 +8,7 @@ import pytest
 import trio
 from quart_trio import QuartTrio
 
-from lightd import certificate
+from lightd.config import certificate
 from lightd.config.sections import Tls
 from lightd.http.transport import server as http_server
 from lightd.http.transport import settings
