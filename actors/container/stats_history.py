@@ -4,7 +4,7 @@
    the last of the totals and of the uptime.
 2. A step without a sample is missing: the container did not run, the engine did not answer, lightd did not
    run, or ``monitoring`` is off.
-3. The size is bounded: ``POINTS`` steps of ``SIZE`` bytes in one buffer, 20 KB for a whole hour, and nothing
+3. The size is bounded: ``POINTS`` steps of ``SIZE`` bytes in one buffer, 22 KB for a whole hour, and nothing
    before the first sample. Nothing is stored on disk.
 4. Steps are of the wall clock. If it is set back, the steps after it are dropped.
 """
