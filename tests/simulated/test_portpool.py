@@ -31,14 +31,13 @@ OTHER_BINDING = attrs.evolve(BINDING, port=25566)
 
 
 @asynccontextmanager
-async def open_daemon(journal, engine):
+async def open_daemon(journal, engine, to_claims=Claims):
     async with (
         open_bus(journal) as bus,
         open_supervisor() as supervisor,
         open_fleet(bus, engine, supervisor, compile_pattern, journal.clock, MemoryConsoleLog()) as fleet,
     ):
-        claims = Claims(fleet)
-        pool = await open_portpool(bus, supervisor, claims.at)
+        pool = await open_portpool(bus, supervisor, to_claims(fleet).at)
         yield World(journal, engine, bus, fleet), pool
 
 
@@ -102,6 +101,28 @@ async def test_new_container_of_an_old_name_does_not_lose_its_ports_to_the_old_o
         await trio.sleep(10)
         await pool.wait_followed()
         assert owner(pool) == "s1"
+
+
+class UnknownClaims(Claims):
+    """As those of containers whose actors are quarantined."""
+
+    async def at(self, internal_id, position):
+        await super().at(internal_id, position)
+
+
+async def test_ports_are_kept_while_it_is_unknown_what_their_container_claims(autojump_clock):
+    journal = FullJournal(virtual_clock())
+    async with fake.open_fake_engine() as engine:
+        async with open_daemon(journal, engine, UnknownClaims) as (world, pool):
+            await pool.ref.ask(Add((PORT, OTHER)))
+            await create(world, pool)
+            await world.wait(Phase.OFFLINE)
+            await world.tell(messages.Delete())
+            await world.wait_gone()
+            await pool.wait_followed()
+            assert owner(pool) == "s1"
+        async with open_daemon(journal, engine) as (_, pool):
+            assert owner(pool) is None
 
 
 async def test_release_belongs_to_the_operation_that_led_to_it(autojump_clock):
