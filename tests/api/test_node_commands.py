@@ -6,6 +6,7 @@ import stat
 import sys
 
 import pytest
+import trio
 
 from lightd.cli.commands.client import Client
 from lightd.cli.commands.trouble import Trouble
@@ -327,3 +328,35 @@ async def test_node_command_asks_the_daemon_that_is_named_before_or_after_its_ac
         job = Job()
         await shell.run(job, *line)
         assert job.code == 0, job.err.getvalue()
+
+
+# ---- statistics
+
+
+async def test_stats_are_printed_once_where_there_is_no_terminal(api, shell):
+    await api.running()
+    await api.create("s2")
+    with trio.fail_after(20):
+        while (await api.get("/stats"))["containers"][0]["current"] is None:
+            await trio.sleep(0.05)
+    code, out, err = await shell("stats")
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()] == ["ID", "s1"]
+    assert [line.split()[0] for line in (await shell("stats", "-a"))[1].splitlines()] == ["ID", "s1", "s2"]
+    assert [line.split()[0] for line in (await shell("stats", "s2"))[1].splitlines()] == ["ID", "s2"]
+    (row,) = map(json.loads, (await shell("stats", "--no-stream", "--json"))[1].splitlines())
+    assert row["current"]["memory_usage"] > 0
+    assert await shell("stats", "ghost") == (5, "", "lightd: no such container: ghost\n")
+    head, *lines = (await shell("top"))[1].splitlines()
+    assert " 1 of 2 containers running" in head
+    assert [line.split()[0] for line in lines] == ["ID", "s1", "s2"]
+
+
+async def test_top_leaves_out_the_node_for_a_token_that_may_not_see_it(api, shell, tmp_path):
+    await api.create("s1")
+    minted = await api.post("/auth/tokens", {"ttl": "1h", "containers": ["s1"]})
+    (tmp_path / "limited").write_text(minted["token"])
+    (tmp_path / "limited").chmod(0o600)
+    job = Job()
+    await shell.run(job, "top", "--url", api.url, "--token-file", str(tmp_path / "limited"))
+    assert (job.code, [line.split()[0] for line in job.out.getvalue().splitlines()]) == (0, ["ID", "s1"])

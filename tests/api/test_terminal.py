@@ -357,3 +357,14 @@ async def test_daemon_puts_nothing_but_ids_into_a_line(environ, tmp_path):
     assert code == 0
     ids = [word for word in out.split() if not word.startswith("-")]
     assert ids == ["s1", "other"]
+
+
+async def test_stats_are_drawn_again_and_leave_the_terminal_as_it_was(findable, environ):
+    await findable.running()
+    async with on_terminal(environ, *LIGHTD, "stats", "--interval", "0.1") as terminal:
+        await terminal.until("\x1b[?1049h")
+        await terminal.until("\x1b[32mrunning", times=2)
+        terminal.process.send_signal(signal.SIGINT)
+        assert await terminal.code() == 130
+        await terminal.until("\x1b[?1049l")
+    assert "Traceback" not in terminal.text

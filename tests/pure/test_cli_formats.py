@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lightd.api.events import PUBLIC
-from lightd.cli.commands import cells, filters, formats, ports, ps, sentences, settings, tables
+from lightd.cli.commands import cells, filters, formats, ports, ps, sentences, settings, stats, tables
 from lightd.cli.commands.tables import Cell
 from lightd.cli.commands.trouble import Trouble
 
@@ -138,6 +138,55 @@ def test_status_says_what_matters_most_and_since_when(found, shown):
     assert formats.to_status(found, NOW) == shown
 
 
+def test_display_name_is_the_last_column():
+    assert ps.to_cells(row(display_name="My\x1b server"), NOW, named=True)[-1].text == "My\\x1b server"
+    assert ps.to_cells(row(), NOW, named=True)[-1].text == "-"
+
+
+MEASURED = {
+    "cpu_usage": 12.345,
+    "memory_usage": 2**29,
+    "memory_limit": 2**30,
+    "network_rx": 1024,
+    "network_tx": 0,
+    "block_read": 0,
+    "block_write": 1,
+    "uptime": 125,
+    "pids": 34,
+}
+NODE = {
+    "node": "n1",
+    "version": "1.2",
+    "engine": {"available": True},
+    "host": {"load": [0.5, 1, 2], "cpus": 2, "memory": {"total": 2**30, "available": 2**29}},
+    "containers": {"running": 1, "total": 2},
+}
+
+
+def test_statistics_of_a_container_have_the_form_of_docker():
+    shown = [
+        cell.text for cell in stats.to_cells({"internal_id": "s1", "state": "running", "current": MEASURED})
+    ]
+    used = ["12.3%", "512MiB / 1GiB", "50.0%", "1KiB / 0B", "0B / 1B", "34"]
+    assert shown == ["s1", *used, "running 2 minutes"]
+    unmeasured = {"internal_id": "s1", "state": "offline", "current": None}
+    assert [cell.text for cell in stats.to_cells(unmeasured)] == ["s1", *"------", "offline"]
+    without = {**MEASURED, "pids": None, "memory_limit": 0}
+    shown = stats.to_cells({"internal_id": "s1", "state": "running", "current": without})
+    assert [shown[3].text, shown[6].text] == ["-", "-"]
+
+
+def test_summary_of_the_node_leaves_out_what_is_not_known():
+    told = "n1, lightd 1.2; load 0.50 1.00 2.00 on 2 cores; memory 512MiB of 1GiB; 1 of 2 containers running"
+    assert stats.to_summary(NODE) == told
+    blind = {**NODE, "host": None, "engine": {"available": False}}
+    assert stats.to_summary(blind) == "n1, lightd 1.2; 1 of 2 containers running; the engine does not answer"
+
+
+def test_page_is_drawn_from_the_top_and_has_as_many_lines_as_the_terminal():
+    assert stats.to_page("abcdef\nb\nc\n", 3) == "\x1b[Habcdef\x1b[K\r\nb\x1b[K\r\n\x1b[J"
+
+
 def test_cell_of_a_crash_is_red():
     (cell,) = [cell for cell in ps.to_cells(row(exit=ended()), NOW) if "crashed" in cell.text]
     assert cell.style == "red"
@@ -146,7 +195,9 @@ def test_cell_of_a_crash_is_red():
 # ---- filters
 
 
-LABELLED = row(labels={"game": "mc", "tier": "free"}, name="My server", exit=ended(), ports=[port(25565)])
+LABELLED = row(
+    labels={"game": "mc", "tier": "free"}, display_name="My server", exit=ended(), ports=[port(25565)]
+)
 
 
 @pytest.mark.parametrize(
@@ -292,13 +343,27 @@ def test_port_option_that_is_none_is_refused(text):
 
 
 def options(**given):
-    names = ("image", "pull", "start_pattern", "memory", "cpus", "pids_limit", "env", "env_file", "restart")
+    names = (
+        "label",
+        "display_name",
+        "image",
+        "pull",
+        "start_pattern",
+        "memory",
+        "cpus",
+        "pids_limit",
+        "env",
+        "env_file",
+        "restart",
+    )
     stop = ("stop_signal", "stop_command", "stop_timeout")
     return argparse.Namespace(**{**dict.fromkeys((*names, *stop)), "startup": [], **given})
 
 
 def test_options_become_the_fields_of_the_api():
     given = options(
+        label=[("game", "mc")],
+        display_name="My server",
         image="x",
         memory=2**30,
         cpus=1.5,
@@ -308,6 +373,8 @@ def test_options_become_the_fields_of_the_api():
         startup=["a b", "c"],
     )
     assert settings.to_fields(given, {}) == {
+        "labels": {"game": "mc"},
+        "display_name": "My server",
         "image": "x",
         "startup_command": "'a b' c",
         "limits": {"memory": 2**30, "cpu": 1.5},

@@ -29,7 +29,7 @@ FIELDS: Final = (
     "stop",
     "restart_policy",
     "read_only",
-    "name",
+    "display_name",
     "labels",
 )
 """The fields that ``PATCH`` changes; those that the daemon does not show are left out."""
@@ -84,7 +84,7 @@ def to_changes(shown: Mapping[str, Any], read: Mapping[str, Any]) -> dict[str, A
     changed = {name: value for name, value in read.items() if name not in shown or shown[name] != value}
     return {
         name: {key: each for key, each in value.items() if each is not None}
-        if isinstance(value, dict) and name != "environment"
+        if isinstance(value, dict) and name not in {"environment", "labels"}
         else value
         for name, value in changed.items()
     }

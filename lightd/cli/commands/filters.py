@@ -21,7 +21,9 @@ def _label(row: Mapping[str, Any], value: str) -> bool:
 _MATCHES: Final[Mapping[str, Callable[[Mapping[str, Any], str], bool]]] = MappingProxyType(
     {
         "id": lambda row, value: value in str(row["internal_id"]),
-        "name": lambda row, value: value in str(row["internal_id"]) or value in str(row.get("name") or ""),
+        "name": lambda row, value: (
+            value in str(row["internal_id"]) or value in str(row.get("display_name") or "")
+        ),
         "image": lambda row, value: value in (row["image"], str(row["image"]).rpartition(":")[0]),
         "status": lambda row, value: value in (to_state(row), row["state"], row["install_state"]),
         "exited": lambda row, value: str((row.get("exit") or {}).get("code")) == value,

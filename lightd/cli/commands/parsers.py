@@ -19,9 +19,10 @@ POWER: Final = ("start", "stop", "restart", "kill")
 MODULES: Final = MappingProxyType(
     {
         **{name: name for name in ("ps", "logs", "console", "events", "create", "edit")},
-        **{name: name for name in ("volumes", "ports", "audit")},
+        **{name: name for name in ("volumes", "ports", "audit", "stats")},
         **dict.fromkeys(POWER, "power"),
         "rm": "remove",
+        "top": "stats",
         "inspect": "show",
         "cp": "copying",
         "token": "tokens",
@@ -199,6 +200,8 @@ def _settings(parser: Parser, *, image_required: bool) -> None:
         help="set a variable; NAME alone: as it is here. It can be repeated",
     )
     add("--env-file", metavar="FILE", action="append", help="set the variables in a file")
+    add("-l", "--label", metavar="NAME=VALUE", type=_label, action="append", help="set a label. Repeatable")
+    add("--display-name", metavar="TEXT", default=None, help="a name for people")
     add("--start-pattern", metavar="REGEX", default=None, help="the console line that says it has started")
     add("--stop-signal", metavar="SIGNAL", default=None, help="stop it with this signal")
     add("--stop-command", metavar="COMMAND", default=None, help="stop it with this line on its console")
@@ -213,6 +216,28 @@ def _add_others(commands: "Commands", daemon: Parser) -> None:
     _flag(remove, "-f", "--force", help="also if it is running: it is stopped first")
     _flag(remove, "-v", "--volumes", help="delete their volumes, with all files, too")
     _wait(remove, LONGEST_WAIT)
+
+    stats = _command(
+        commands,
+        "stats",
+        daemon,
+        "show what containers use, again and again",
+        "lightd stats --no-stream",
+    )
+    _id(stats, plural=True, nargs="*", default=[])
+    _flag(stats, "-a", "--all", help="also those that do not run")
+    top = _command(
+        commands, "top", daemon, "show the node, and the containers that use most first", "lightd top"
+    )
+    for parser, seconds in ((stats, 1.0), (top, 2.0)):
+        _flag(parser, "--no-stream", help="print it once")
+        parser.add_argument(
+            "--interval",
+            metavar="SECONDS",
+            type=_checked(lambda text: _to_seconds(text, LONGEST_WAIT)),
+            default=seconds,
+            help=f"draw it again after this time (default: {seconds:g})",
+        )
 
     inspect = _command(
         commands,
@@ -447,6 +472,13 @@ def _variable(text: str) -> tuple[str, str]:
     if not equals and name not in os.environ:
         raise argparse.ArgumentTypeError(f"must be NAME=VALUE: there is no variable {name} here")
     return name, value if equals else os.environ[name]
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    if not name:
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE (got {text})")
+    return name, value
 
 
 def _text_of(path: str) -> str:

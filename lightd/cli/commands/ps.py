@@ -25,6 +25,8 @@ STYLES: Final = MappingProxyType(
     }
 )
 TITLES: Final = ("ID", "IMAGE", "CREATED", "STATUS", "CPU", "MEMORY", "PORTS")
+NAME: Final = "NAME"
+"""The last column if a container has a display name."""
 
 
 def run(args: argparse.Namespace, client: Client, output: Output) -> int:
@@ -38,11 +40,13 @@ def run(args: argparse.Namespace, client: Client, output: Output) -> int:
     elif args.quiet:
         output.lines("".join(f"{screen.to_name(row['internal_id'])}\n" for row in rows))
     else:
-        output.table(TITLES, [to_cells(row, time.time()) for row in rows])
+        named = any(row.get("display_name") for row in rows)
+        shown = [to_cells(row, time.time(), named=named) for row in rows]
+        output.table((*TITLES, NAME) if named else TITLES, shown)
     return 0
 
 
-def to_cells(row: Mapping[str, Any], now: float) -> Sequence[Cell]:
+def to_cells(row: Mapping[str, Any], now: float, *, named: bool = False) -> Sequence[Cell]:
     """One container's row."""
     created_at = row.get("created_at")
     cpu, memory = row.get("cpu_usage"), row.get("memory_usage")
@@ -54,6 +58,10 @@ def to_cells(row: Mapping[str, Any], now: float) -> Sequence[Cell]:
         "-" if cpu is None else f"{cpu:.1f}%",
         "-" if memory is None else formats.to_size(memory),
         formats.to_ports(row["ports"]) or "-",
+        *([row.get("display_name") or "-"] if named else []),
     )
-    styles = ("", "", "", STYLES.get(formats.to_state(row), ""), "", "", "")
-    return [Cell(screen.to_name(str(text)), style) for text, style in zip(texts, styles, strict=True)]
+    style = STYLES.get(formats.to_state(row), "")
+    return [
+        Cell(screen.to_name(str(text)), style if title == "STATUS" else "")
+        for title, text in zip((*TITLES, NAME), texts, strict=False)
+    ]

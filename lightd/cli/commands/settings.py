@@ -78,6 +78,10 @@ def to_fields(args: argparse.Namespace, before: Mapping[str, Any]) -> dict[str, 
     if given := {name: value for name, value in limits.items() if value is not None}:
         kept = {name: value for name, value in (before.get("limits") or {}).items() if value is not None}
         fields["limits"] = {**kept, **given}
+    if args.display_name is not None:
+        fields["display_name"] = args.display_name
+    if args.label:
+        fields["labels"] = {**(before.get("labels") or {}), **dict(args.label)}
     if environment := to_environment(args):
         fields["environment"] = {**(before.get("environment") or {}), **environment}
     if args.restart is not None:
