@@ -11,11 +11,10 @@ import attrs
 
 @attrs.frozen
 class Code:
-    """One error code; ``example`` is an error as the daemon sends it, if that is not ``means``."""
+    """One error code."""
 
     status: int
     means: str
-    example: str = ""
 
 
 CODES = MappingProxyType(

@@ -69,7 +69,8 @@ class Route:
     and required for ``subject``. ``handler`` takes the system (for a WebSocket: the sessions) and the
     parameters in the path. ``parameters`` are those outside of the path, by their names in ``PARAMETERS``
     (for a WebSocket: in ``SOCKET_PARAMETERS``); any other query parameter is a 400. ``errors`` are codes in
-    ``error_codes.CODES``, in addition to those of every route. ``curl`` is a working shell line that uses
+    ``error_codes.CODES``, in addition to those of every route. ``example`` has the values that the example of
+    its ``answer`` has instead of those of the schema. ``curl`` is a working shell line that uses
     ``call``, ``$url`` and the variables that ``before`` sets.
     """
 
@@ -87,6 +88,7 @@ class Route:
     body: Body | None = None
     raw_body: bool = False
     answer: Schema | None = None
+    example: Mapping[str, Any] = MappingProxyType({})
     status: int = 200
     others: tuple[Answer, ...] = ()
     errors: tuple[str, ...] = ()

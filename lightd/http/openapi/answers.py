@@ -237,6 +237,7 @@ SCHEMAS: dict[str, Schema] = {
             )
         },
         means="A folder with the files of a server.",
+        example={"path": OF_FIELD},
     ),
     "Quota": record(
         {

@@ -15,6 +15,7 @@ from lightd.config.version import version
 from lightd.http import error_codes
 from lightd.http.openapi import samples
 from lightd.http.openapi.answers import SCHEMAS
+from lightd.http.openapi.errors import MESSAGES
 from lightd.http.openapi.examples import finished, to_example
 from lightd.http.openapi.frames import WEBSOCKET
 from lightd.http.openapi.parameters import PARAMETERS
@@ -98,7 +99,7 @@ _CODES = {**error_codes.CODES, **error_codes.SERVER_CODES}
 
 def _to_error_example(code: str) -> dict[str, Any]:
     each = _CODES[code]
-    value = {"error": each.example or each.means, "code": code}
+    value = {"error": MESSAGES.get(code, each.means), "code": code}
     if each.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         value["request_id"] = str(NAMED["request_id"].example)
     return {"summary": each.means, "value": value}
@@ -192,7 +193,10 @@ def _to_responses(route: Route, schemas: dict[str, Schema]) -> dict[str, Any]:
     if route.answer is not None:
         means = "Created." if route.status == HTTPStatus.CREATED else "Success."
         answers.insert(0, Answer(route.status, means, "application/json", route.answer))
-    responses: dict[str, Any] = {str(answer.status): _to_response(answer, schemas) for answer in answers}
+    responses = {str(answer.status): _to_response(answer, schemas) for answer in answers}
+    if route.example:
+        content = responses[str(route.status)]["content"]["application/json"]
+        content["example"] = {**content["example"], **route.example}
     for status, codes in codes_of(route).items():
         responses[str(status)] = _to_error(status, codes)
     responses["default"] = {"$ref": "#/components/responses/Refused"}

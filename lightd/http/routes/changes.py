@@ -36,7 +36,14 @@ from lightd.http.error_codes import CHANGES, JSON
 from lightd.http.identity import of_request
 from lightd.http.openapi.schemas import many, message, record, ref, words
 from lightd.http.route import Body, Route
-from lightd.http.routes.containers import ask, check_engine, deleted_meanwhile, find, to_outcome
+from lightd.http.routes.containers import (
+    ask,
+    check_engine,
+    deleted_meanwhile,
+    find,
+    to_accepted,
+    to_outcome,
+)
 from lightd.http.wire import LARGE, loads, read, take_body, to_json
 from lightd.system import System
 
@@ -196,6 +203,7 @@ ROUTES = (
         parameters=("wait",),
         body=Body(ReinstallBody, required=False, nulls=frozenset()),
         answer=ref("Accepted"),
+        example=to_accepted("Container reinstall started", "reinstall"),
         errors=(*CHANGES, *JSON, "port_not_found", "port_in_use"),
     ),
     Route(
@@ -213,6 +221,7 @@ ROUTES = (
         parameters=("wait",),
         body=Body(RebindBody, nulls=frozenset()),
         answer=ref("Accepted"),
+        example=to_accepted("Network rebinding started", "rebind"),
         errors=(*CHANGES, *JSON, "port_not_found", "port_in_use"),
     ),
     Route(

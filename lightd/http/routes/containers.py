@@ -30,6 +30,7 @@ from lightd.http.errors import engine_unavailable
 from lightd.http.identity import of_request
 from lightd.http.listing import FILTERS, PAGE, to_answer, to_filter, to_listing
 from lightd.http.openapi.schemas import TEXT, WHOLE, described, many, message, record, ref
+from lightd.http.openapi.vocabulary import OPERATION
 from lightd.http.route import Body, Route
 from lightd.http.volume_users import with_user
 from lightd.http.wire import LARGE, from_text, read_body, refuse_body, to_json, to_text
@@ -203,6 +204,11 @@ def _to_events(found: Sequence[Recorded], since: int, grant: Grant) -> str:
     return to_text({"events": shown, "next": found[-1].position if found else since})
 
 
+def to_accepted(message: str, kind: str) -> dict[str, str]:
+    """Return what the example of an action's response has of its own."""
+    return {"message": message, "operation_id": f"{kind}-{OPERATION.rpartition('-')[2]}"}
+
+
 def _power(action: str, summary: str, text: str = "") -> Route:
     return Route(
         method="POST",
@@ -216,6 +222,7 @@ def _power(action: str, summary: str, text: str = "") -> Route:
         curl=f'call -X POST "$url/containers/server-001/{action}?wait=60"',
         parameters=("wait",),
         answer=ref("Accepted"),
+        example=to_accepted(f"Container {action} initiated", action),
         errors=(*CHANGES, *JSON),
     )
 
@@ -255,6 +262,7 @@ ROUTES = (
         parameters=("wait",),
         body=Body(ContainerBody),
         answer=ref("Accepted"),
+        example={**to_accepted("Container creation started", "install"), "state": "installing"},
         errors=(
             *(*JSON, *RECORDS, "mount_not_allowed", "writable_root_not_allowed", "volume_not_found"),
             *("already_exists", "no_free_user", "changing"),
