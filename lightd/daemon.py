@@ -309,7 +309,7 @@ async def open_front(system: System) -> AsyncIterator[Sequence[str]]:
     await system.fleet.wait_verified()
     server = system.config.server
     async with (
-        open_hub(system.bus) as stations,
+        open_hub(system.bus, system.fleet.name_of) as stations,
         open_certificate(lambda: system.config.server.tls) as certificate,
         open_server(
             make_app(system, stations),

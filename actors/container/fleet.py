@@ -129,6 +129,12 @@ class Fleet:
         member = self._members.get(internal_id)
         return member if member is not None and _exists(member) else None
 
+    def name_of(self, internal_id: str) -> str:
+        """Return the display name of a container, empty if it has none or does not exist."""
+        member = self.get(internal_id)
+        spec = None if member is None else member.state.spec
+        return "" if spec is None else spec.display_name
+
     def __iter__(self) -> Iterator[Member]:
         """Iterate over all containers, oldest first."""
         return iter([member for member in self._members.values() if _exists(member)])

@@ -148,6 +148,20 @@ async def test_viewer_that_leaves_is_not_counted_any_more(api):
                 await connection.get_message()
 
 
+async def test_nodes_stream_has_the_display_names_that_containers_have_now(api):
+    async with api.console("") as node:
+        await api.create("a", start_pattern="Ready", display_name="Survival")
+        await api.create("b")
+        await api.call("PATCH", "/containers/a", {"display_name": "Creative"})
+        await api.power("start", "a")
+        await node.until("event", "running")
+    named = [(frame["internal_id"], frame.get("display_name")) for frame in node.frames]
+    before, after, other = ("a", "Survival"), ("a", "Creative"), ("b", None)
+    assert named == [before, before, other, other, after, after]
+    async with api.console("a") as console:
+        assert "display_name" not in await console.next()
+
+
 async def test_node_has_a_stream_of_every_containers_events(api):
     async with api.console("") as node:
         await node.send("power", action="kill")

@@ -92,6 +92,7 @@ class Hub:
 
     _bus: Bus
     _nursery: trio.Nursery
+    _name_of: Callable[[str], str]
     _all: Budget = attrs.field(factory=lambda: Budget(ALL, ALL_AT_ONCE))
     _containers: dict[tuple[Member, Kinds], Channel[ContainerSource]] = attrs.field(factory=dict)
     _node: dict[Reached | None, Channel[NodeSource]] = attrs.field(factory=dict)
@@ -109,7 +110,9 @@ class Hub:
     @contextmanager
     def node(self, containers: Reached | None = None) -> Iterator[Channel[NodeSource]]:
         """Yield the channel of the node, or of ``containers``; it exists until its last block is left."""
-        with self._listen(self._node, containers, lambda: NodeSource(self._bus, containers)) as channel:
+        with self._listen(
+            self._node, containers, lambda: NodeSource(self._bus, containers, self._name_of)
+        ) as channel:
             yield channel
 
     @contextmanager
@@ -132,10 +135,13 @@ class Hub:
 
 
 @asynccontextmanager
-async def open_hub(bus: Bus) -> AsyncIterator[Hub]:
-    """Yield a hub without broadcasts; on leaving, all of them are cancelled."""
+async def open_hub(bus: Bus, name_of: Callable[[str], str] = lambda _: "") -> AsyncIterator[Hub]:
+    """Yield a hub without broadcasts; on leaving, all of them are cancelled.
+
+    ``name_of`` returns the display name of a container, empty if it has none.
+    """
     async with trio.open_nursery() as nursery:
         try:
-            yield Hub(bus, nursery)
+            yield Hub(bus, nursery, name_of)
         finally:
             nursery.cancel_scope.cancel()

@@ -62,11 +62,12 @@ OUTBOUND: Final[Mapping[str, OutboundKind]] = MappingProxyType(
     {
         "event": OutboundKind(
             TOKEN,
-            "The state has changed. `internal_id` is only present in the node's stream.",
+            "The state has changed. `internal_id` and `display_name` are only present in the node's stream.",
             {"data": described(words(*get_args(StateFrame)), "the new state", example="running")},
             {
                 "seq": WHOLE,
                 "internal_id": TEXT,
+                "display_name": described(TEXT, "its name for people, if it has one", example="Survival"),
                 "code": nullable(
                     described(
                         {"type": "integer"},

@@ -21,7 +21,7 @@ from typing import Protocol
 import attrs
 
 from actors.container.console.console import Console
-from actors.container.events import Deleted
+from actors.container.events import Adopted, Created, Deleted
 from actors.container.fleet import Member, internal_id_of, stream_of
 from actors.container.state import Phase
 from actors.kernel.bus import Bus, Subscription
@@ -205,12 +205,20 @@ class ContainerSource:
                         yield framed
 
 
+def _nameless(_internal_id: str) -> str:
+    return ""
+
+
 @attrs.define(eq=False)
 class NodeSource:
-    """Every container's events, or those of some ``containers``, up to the deletion of each."""
+    """Every container's events, or those of some ``containers``, up to the deletion of each.
+
+    ``name_of`` returns the display name that a container has now, empty for none.
+    """
 
     bus: Bus
     containers: Reached | None = None
+    name_of: Callable[[str], str] = _nameless
     _begins: dict[str, int] = attrs.field(factory=dict)
     _ends: dict[str, int] = attrs.field(factory=dict)
     cut: Cut = attrs.field(init=False)
@@ -241,7 +249,9 @@ class NodeSource:
                 return b""
             if isinstance(record.event, Deleted):
                 self._ends[internal_id] = record.position
-        return to_node_framed(record, internal_id)
+        event = record.event  # of the first one the actor may not have shown its state yet
+        name = event.spec.display_name if isinstance(event, Created | Adopted) else self.name_of(internal_id)
+        return to_node_framed(record, internal_id, name)
 
     @property
     def over(self) -> bool:
@@ -271,14 +281,15 @@ def to_framed(record: Recorded, commentary: frames.Commentary) -> bytes:
     return framed if text is None else framed + frames.to_frame(frames.to_message(text))
 
 
-def to_node_framed(record: Recorded, internal_id: str) -> bytes:
+def to_node_framed(record: Recorded, internal_id: str, display_name: str = "") -> bytes:
     """Return the frame of ``record`` for the node's viewers; empty if it has none."""
     if isinstance(record.event, Condensed):
         return frames.to_frame(frames.to_message(f"Earlier events of {internal_id} are no longer kept"))
     frame = to_state_frame(record)
     if frame is None:
         return b""
-    return frames.to_frame({**frame, "internal_id": internal_id})
+    named = {"display_name": display_name} if display_name else {}
+    return frames.to_frame({**frame, "internal_id": internal_id, **named})
 
 
 def to_stretch(console: Console, after: int, until: int) -> tuple[bytes, int]:
