@@ -1,42 +1,42 @@
 """Lines for the stdin of a container's process, as a WebSocket frame or a request gives them."""
 
-from typing import Annotated
+from typing import Final
 
 import attrs
 
 from actors.container.console.lines import to_input
 from lightd.api import bodies
 from lightd.api.errors import bad_request
-from lightd.validation.schema import Described
 
 LONGEST_TTY_LINE = 4095  # bytes, its end included: N_TTY_BUF_SIZE - 1, Linux's n_tty(4)
 MOST_COMMANDS = 20
 """Commands of one request: as many as can be sent at once (``lightd.access.rates.SENDING``)."""
 
 
+ABSENT: Final = "\0"
+"""The default of a command: none that is given contains a NUL character."""
+
+
 @attrs.frozen
 class CommandBody:
     """Lines for the process: ``command`` or ``commands``."""
 
-    command: Annotated[
-        bodies.Text | None, Described("one line; a newline at its end is ignored", example="say hello")
-    ] = None
-    commands: Annotated[
-        tuple[bodies.Text, ...] | None,
-        Described("several lines, in this order", example=["save-all", "say saved"]),
-    ] = None
+    command: bodies.Text = ABSENT
+    commands: tuple[bodies.Text, ...] = (ABSENT,)
 
 
 def to_lines(body: CommandBody, *, tty: bool) -> list[bytes]:
     """Return the lines of input that ``body`` means, at least one; raises a 400."""
-    if body.command is not None and body.commands is not None:
-        raise bad_request("commands: can't be combined with command")
-    if body.command is not None:
+    if body.commands == (ABSENT,):
+        if body.command == ABSENT:
+            raise bad_request("command: is missing")
         return [to_line(body.command, tty=tty)]
-    if not body.commands:
-        raise bad_request("command: is missing")
-    if len(body.commands) > MOST_COMMANDS:
-        raise bad_request(f"commands: must be at most {MOST_COMMANDS} (got {len(body.commands)})")
+    if body.command != ABSENT:
+        raise bad_request("commands: can't be combined with command")
+    if not 1 <= len(body.commands) <= MOST_COMMANDS:
+        raise bad_request(
+            f"commands: must be between 1 and {MOST_COMMANDS} commands (got {len(body.commands)})"
+        )
     return [to_line(each, f"commands[{index}]", tty=tty) for index, each in enumerate(body.commands)]
 
 

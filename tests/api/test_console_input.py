@@ -36,9 +36,12 @@ REFUSED = [
     ({"command": "a\u0000"}, "command: must not contain a NUL character"),
     ({"command": 5}, "command: must be a string (got 5)"),
     ({}, "command: is missing"),
-    ({"commands": []}, "command: is missing"),
+    ({"commands": []}, "commands: must be between 1 and 20 commands (got 0)"),
+    ({"command": None}, "command: must be a string (got null)"),
+    ({"command": "x", "commands": None}, "commands: must be a list (got null)"),
+    ({"command": "x", "commands": []}, "commands: can't be combined with command"),
     ({"command": "x", "commands": ["y"]}, "commands: can't be combined with command"),
-    ({"commands": ["x"] * (MOST_COMMANDS + 1)}, "commands: must be at most 20 (got 21)"),
+    ({"commands": ["x"] * (MOST_COMMANDS + 1)}, "commands: must be between 1 and 20 commands (got 21)"),
 ]
 
 
