@@ -1,8 +1,9 @@
-"""Limits the requests and sockets that one token has in progress.
+"""Limits the requests and sockets that one token has in progress, and the answers that are not read.
 
 Each takes memory, and maybe a thread, for as long as its client wants. So a minted token has at most
 ``REQUESTS`` requests and ``SOCKETS`` sockets at a time, and all minted tokens together at most
-``ALL_REQUESTS`` requests. The master token has no limit here.
+``ALL_REQUESTS`` requests. Answers over ``SMALL`` bytes that are being sent to slow clients are at most
+``UNREAD`` bytes for one token and ``ALL_UNREAD`` bytes for all. The master token has no limit here.
 """
 
 from collections import Counter
@@ -18,6 +19,9 @@ from lightd.access.identity import Identity
 REQUESTS = 100
 ALL_REQUESTS = 1000
 SOCKETS = 300
+SMALL = 64 * 1024
+UNREAD = 32 * 1024**2
+ALL_UNREAD = 512 * 1024**2
 
 
 @attrs.define(eq=False)
@@ -26,6 +30,7 @@ class Shares:
 
     _requests: Counter[str] = attrs.field(factory=Counter)
     _sockets: Counter[str] = attrs.field(factory=Counter)
+    _unread: Counter[str] = attrs.field(factory=Counter)
 
     @contextmanager
     def request(self, identity: Identity) -> Iterator[None]:
@@ -41,6 +46,22 @@ class Shares:
             yield
 
     @contextmanager
+    def answer(self, identity: Identity, size: int) -> Iterator[None]:
+        """Count an answer of ``size`` bytes until it is sent and the block ends; raises as ``request``.
+
+        A token's only answer may have any size, and half of the room for all is kept for those.
+        """
+        if identity.is_master or size <= SMALL:
+            yield
+            return
+        others = bool(self._unread[identity.token_id])
+        if self._unread.total() + size > ALL_UNREAD // (2 if others else 1):
+            raise Overloaded(f"{ALL_UNREAD >> 20} MiB of answers are not read, which is the maximum")
+        message = f"this token has {UNREAD >> 20} MiB of answers that its clients do not read"
+        with _counted(self._unread, identity.token_id, UNREAD, "too_many_requests", message, size):
+            yield
+
+    @contextmanager
     def socket(self, identity: Identity) -> Iterator[None]:
         """Count a socket of ``identity`` until the block is left; raises ``LimitExceeded``."""
         if identity.is_master:
@@ -52,13 +73,15 @@ class Shares:
 
 
 @contextmanager
-def _counted(counts: Counter[str], token_id: str, most: int, code: str, message: str) -> Iterator[None]:
-    if counts[token_id] >= most:
+def _counted(
+    counts: Counter[str], token_id: str, most: int, code: str, message: str, amount: int = 1
+) -> Iterator[None]:
+    if counts[token_id] and counts[token_id] + amount > most:
         raise LimitExceeded(code, message)
-    counts[token_id] += 1
+    counts[token_id] += amount
     try:
         yield
     finally:
-        counts[token_id] -= 1
+        counts[token_id] -= amount
         if not counts[token_id]:
             del counts[token_id]

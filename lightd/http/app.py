@@ -18,6 +18,8 @@ from quart import Request, Response, Websocket, g, request, websocket
 from quart.typing import ResponseTypes
 from quart_trio import QuartTrio
 
+from actors.kernel.mailbox import Overloaded
+from lightd.access.errors import LimitExceeded
 from lightd.access.gate import Gate
 from lightd.access.identity import Identity
 from lightd.access.log_limits import LogLimits
@@ -32,6 +34,7 @@ from lightd.http.live.hub import Hub
 from lightd.http.live.session import Sessions
 from lightd.http.route import WEBSOCKET, Route
 from lightd.http.routes import table
+from lightd.http.transport import quart_adapter
 from lightd.http.transport.application import Application
 from lightd.http.transport.protocol import PROVE
 from lightd.http.transport.refusal import new_request_id
@@ -155,9 +158,23 @@ class Admission:
             await check_visible(self._system.directory, identity, route.to_subject(asked.view_args or {}))
 
     async def finish(self, response: ResponseTypes) -> ResponseTypes:
-        """Complete ``response`` and write the log line."""
+        """Complete ``response`` and write the log line; one that is too large to wait is refused."""
+        asked = to_request()
+        response = self._hold(asked, response)
         origins.share(self._system.config, response)
-        return self._finish(to_request(), response)
+        return self._finish(asked, response)
+
+    def _hold(self, asked: quart_adapter.Request, response: ResponseTypes) -> ResponseTypes:
+        """Count ``response`` until it is sent; return another one if its token has too much unsent."""
+        identity = to_context().get("identity")
+        in_memory = asked.method == "GET" and not isinstance(response, quart_adapter.FileResponse)
+        if identity is None or not in_memory:
+            return response
+        try:
+            asked.resources.enter_context(self._shares.answer(identity, response.content_length or 0))
+        except (LimitExceeded, Overloaded) as error:
+            return errors.to_response(cast(errors.Answer, errors.to_answer(error)))
+        return response
 
     async def finish_websocket(self, response: ResponseTypes | None) -> ResponseTypes | None:
         """Complete the response to a handshake that was refused; None if it was not."""

@@ -1,11 +1,14 @@
 """One token takes no more than its share of what all have in common; the master token is served anyway."""
 
+import socket
+from contextlib import asynccontextmanager
+
 import pytest
 import trio
 
 from lightd.access import request_shares
 from lightd.http.live import session
-from tests.api.front import HEADERS, PATIENCE
+from tests.api.front import HEADERS, PATIENCE, open_api
 
 
 async def mint(api):
@@ -66,3 +69,78 @@ async def test_master_token_opens_a_socket_where_others_have_all_that_there_are(
         async with api.console(path):
             refused = await api.shake_hands(f"/ws/{path}".rstrip("/"), headers=HEADERS)
             assert refused.status_code == 429
+
+
+@asynccontextmanager
+async def unread_listing(api, headers):
+    """A listing of some megabytes whose client does not read it."""
+    volume = await api.volume()
+    folder = api.system.folders.path_of(volume)
+    for number in range(9000):
+        (folder / ("\x01" * 200 + f"{number}")).touch()
+    host, port = api.url.removeprefix("http://").split(":")
+    client = trio.socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    await client.connect((host, int(port)))
+    async with trio.SocketStream(client) as stream:
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        target = f"/volumes/{volume}/files?limit=10000"
+        await stream.send_all(f"GET {target} HTTP/1.1\r\nHost: x\r\n{head}\r\n".encode())
+        assert (await stream.receive_some(100)).startswith(b"HTTP/1.1 200")
+        yield f"{target}&path=."
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+
+async def test_answers_that_are_not_read_have_a_limit_for_each_token(api, monkeypatch):
+    monkeypatch.setattr(request_shares, "UNREAD", 12 << 20)
+    token, greedy = await mint(api)
+    _, other = await mint(api)
+    await api.create()
+    async with unread_listing(api, greedy) as target:
+        refused = await api.ask("GET", target, headers=greedy)
+        assert (refused.status_code, refused.json()["code"]) == (429, "too_many_requests")
+        assert "that its clients do not read" in refused.json()["error"]
+        assert refused.headers["Retry-After"]
+        assert (await api.ask("GET", "/containers", headers=greedy)).status_code == 200  # a small one
+        for headers in (other, HEADERS):
+            assert (await api.ask("GET", target, headers=headers)).status_code == 200
+        monkeypatch.setattr(request_shares, "ALL_UNREAD", 1 << 20)
+        refused = await api.ask("GET", target, headers=other)
+        assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
+        assert (await api.ask("GET", target)).status_code == 200
+        monkeypatch.setattr(request_shares, "SMALL", 0)
+        async with api.console(token=f"?token={token}") as console:
+            await console.send("request_logs")
+            assert "not read" in (await console.until("error"))["data"]
+    monkeypatch.undo()
+    with trio.fail_after(PATIENCE):
+        while (await api.ask("GET", target, headers=greedy)).status_code != 200:
+            await trio.sleep(0.01)
+
+
+async def test_viewer_waits_for_old_lines_while_its_token_has_too_many_answers_unread(tmp_path, monkeypatch):
+    async with open_api(tmp_path) as api:
+        await api.create(command="line-printer 1000 0; stdin-echo", start_pattern="Ready")
+        await api.power("start")
+    monkeypatch.setattr(request_shares, "UNREAD", 12 << 20)
+    async with open_api(tmp_path) as api, trio.open_nursery() as nursery:
+        token, greedy = await mint(api)
+        lines = []
+
+        async def watch():
+            async with api.console(token=f"?token={token}", query="&since_line=10") as console:
+                lines.append("opened")
+                await console.until("console", "Ready")
+                lines.extend(console.text.splitlines())
+
+        async with unread_listing(api, greedy):
+            nursery.start_soon(watch)
+            with trio.fail_after(PATIENCE):
+                while not lines:
+                    await trio.sleep(0.01)
+            await trio.sleep(0.1)
+            assert lines == ["opened"]
+        with trio.fail_after(PATIENCE):
+            while len(lines) < 990:
+                await trio.sleep(0.01)
+        assert lines[1] == "line 11"

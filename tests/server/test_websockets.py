@@ -7,7 +7,7 @@ import json
 import pytest
 import trio
 
-from lightd.http.transport import app_calls
+from lightd.http.transport import app_calls, websocket
 from tests.support.client import (
     BINARY,
     CLOSE,
@@ -265,6 +265,17 @@ async def test_client_that_floods_a_socket_with_small_frames_is_read_slowly(serv
                 await trio.sleep(0.01)
             nursery.cancel_scope.cancel()
         assert (PONG, b"last") not in answers  # all of them would take 90 seconds
+
+
+async def test_client_that_never_stops_flooding_is_closed(opened, monkeypatch):
+    """Its own close would be read hours later, behind megabytes of frames."""
+    monkeypatch.setattr(websocket, "FLOOD", 0.2)
+    async with opened(linger=0.2) as server:
+        async with connect(server) as client:
+            await client.open_websocket("/ws/echo")
+            with trio.move_on_after(0.5):
+                await client.send(frame(PONG, b"") * 500_000)
+        await wait_until(lambda: server.connections == 0)
 
 
 async def test_handler_that_only_sends_does_not_freeze_the_loop_when_its_client_leaves(server):

@@ -4,7 +4,7 @@ A frame that is refused is answered by an ``error`` frame.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Generic, TypeVar
 
@@ -70,12 +70,16 @@ class Resize:
 
 @attrs.define(eq=False)
 class Inbound:
-    """Carries out the frames of one viewer, at most ``MESSAGES`` a second."""
+    """Carries out the frames of one viewer, at most ``MESSAGES`` a second.
+
+    ``hold`` counts the bytes of an answer during a block; it raises ``LimitExceeded`` and ``Overloaded``.
+    """
 
     _system: System
     _member: Member
     _socket: Socket
     _grant: Grant
+    _hold: Callable[[int], AbstractContextManager[None]]
     _allowance: float = MESSAGES
     _taken_at: float = attrs.field(factory=trio.current_time)
 
@@ -116,7 +120,9 @@ class Inbound:
     async def request_logs(self, frame: RequestLogs) -> None:
         """Send the end of the console."""
         self._spend((frame.lines - 1) // LINES_A_MESSAGE)
-        await self._socket.write(await history.to_logs(self._member.console, frame.lines))
+        framed = await history.to_logs(self._member.console, frame.lines)
+        with self._hold(len(framed)):
+            await self._socket.write(framed)
 
     async def resize(self, frame: Resize) -> None:
         """Set the size of the terminal."""

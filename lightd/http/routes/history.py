@@ -18,6 +18,14 @@ from lightd.http.wire import from_text, to_text
 from lightd.system import System
 
 MOST_LINES = 10_000
+ROOM_A_LINE = 8 * 1024
+STORED = 8 * 1024 * 1024
+"""Bytes of memory that a line, and a whole log on disk, take at most: more than it has characters."""
+
+
+def to_room(lines: int) -> int:
+    """The memory in bytes that so many stored lines take at most."""
+    return min(lines * ROOM_A_LINE, STORED)
 
 
 async def logs(system: System, internal_id: str) -> Response:

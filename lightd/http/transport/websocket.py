@@ -40,6 +40,8 @@ FRAMES_IN_A_STEP = 32
 FRAMES_AT_ONCE = 500
 FRAMES_A_SECOND = 50
 """A client that sends more frames of any kind is read more slowly: each takes a moment of the event loop."""
+FLOOD = 10.0
+"""Seconds after which a client that still sends more is closed: its own close is behind what it sent."""
 CONNECTED = ASGIWebsocketState.CONNECTED
 """A copy, because it is read for every frame of every viewer and enumerations are slow."""
 
@@ -111,6 +113,7 @@ class WebSocketStream(WSStream):
         self._frames = 0
         self._frames_left = float(FRAMES_AT_ONCE)
         self._counted_at = trio.current_time()
+        self._flood_ends = math.inf
 
     @property
     def is_open(self) -> bool:
@@ -168,8 +171,8 @@ class WebSocketStream(WSStream):
     async def _handle_events(self) -> None:
         for event in self.connection.events():
             self._frames += 1
-            if self._frames == FRAMES_IN_A_STEP:
-                await self._pace()  # one read may hold ten thousand of them
+            if self._frames == FRAMES_IN_A_STEP and not await self._pace():
+                return  # one read may hold ten thousand of them
             if isinstance(event, CloseConnection):
                 await self._handle_close(event)
                 return
@@ -189,13 +192,22 @@ class WebSocketStream(WSStream):
                     self.buffer.clear()
                     await self.app_put(message)
 
-    async def _pace(self) -> None:
-        """Wait if the client has sent more than ``FRAMES_A_SECOND`` for a while; always a checkpoint."""
+    async def _pace(self) -> bool:
+        """Wait if the client has sent more than ``FRAMES_A_SECOND`` for a while; always a checkpoint.
+
+        Return whether it can go on; otherwise the WebSocket was closed.
+        """
         now = trio.current_time()
         earned = (now - self._counted_at) * FRAMES_A_SECOND
         self._frames_left = min(self._frames_left + earned, FRAMES_AT_ONCE) - self._frames
         self._counted_at, self._frames = now, 0
+        if self._frames_left >= 0:
+            self._flood_ends = now + FLOOD
+        elif now >= self._flood_ends:
+            await self.leave(CloseReason.POLICY_VIOLATION, "too many frames")
+            return False
         await trio.sleep(max(-self._frames_left, 0) / FRAMES_A_SECOND)
+        return True
 
     async def _handle_close(self, event: CloseConnection) -> None:
         if self.connection.state is ConnectionState.OPEN:
