@@ -146,6 +146,41 @@ async def test_server_with_a_writable_root_is_bounded_too_also_by_a_new_daemon(
         assert "outside of its volume" in (await until_ended(engine, engine_id)).killed_for
 
 
+@pytest.mark.parametrize(
+    ("replace", "reason"),
+    [
+        ("rm /etc/passwd; mkfifo /etc/passwd", "The container's /etc/passwd is neither"),
+        ("rm /etc/group; mkfifo /etc/pipe; ln -s pipe /etc/group", "The container's /etc/group is neither"),
+        ("dd if=/dev/zero of=/etc/passwd bs=1M count=1", "The container's /etc/passwd is larger than"),
+    ],
+    ids=["fifo", "link", "large"],
+)
+async def test_server_that_replaced_the_files_that_docker_reads_is_not_started_again(
+    docker, node, volume_path, tmp_path, replace, reason
+):
+    """Such a start never ended, nor did any later call about the container, also its removal."""
+    spec = a_spec(volume_path, f"({replace}) 2>/dev/null; exit 0", user="0:0", read_only=False)
+    async with opened(docker, node, tmp_path) as engine:
+        engine_id = await engine.create_server(spec, 1)
+        await engine.start(engine_id)
+        await until_ended(engine, engine_id)
+        with pytest.raises(EngineRefused, match=reason):
+            await engine.start(engine_id)
+        await engine.remove(spec.internal_id, Role.SERVER)
+        assert await engine.list() == []
+
+
+async def test_server_with_a_writable_root_that_replaced_nothing_is_started_again(
+    docker, node, volume_path, tmp_path
+):
+    spec = a_spec(volume_path, "rm /etc/group; exit 0", user="0:0", read_only=False)
+    async with opened(docker, node, tmp_path) as engine:
+        engine_id = await engine.create_server(spec, 1)
+        for _ in range(2):
+            await engine.start(engine_id)
+            assert (await until_ended(engine, engine_id)).exit_code == 0
+
+
 # ---- the volumes of images
 
 

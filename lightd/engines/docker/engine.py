@@ -54,6 +54,7 @@ from lightd.engines.docker.running import Running
 from lightd.engines.docker.sampler import Sampler
 from lightd.engines.docker.starting import Starter
 from lightd.engines.docker.translate import Refused
+from lightd.engines.docker.user_files import UserFiles
 from lightd.engines.host import folder, ports
 from lightd.engines.signals import DELIVERED
 
@@ -344,9 +345,10 @@ async def open_docker_engine(
             Network(client, inside or ContainerNetworks(), held),
             Containers(client, node, held),
         )
-        images = Images(socket_path, client, containers, layout)
+        files = UserFiles(socket_path, client)
+        images = Images(socket_path, client, containers, layout, files)
         maker = Maker(layout, containers, network, held, images)
-        starter, layers = Starter(layout, containers, network, held), Layers(client)
+        starter, layers = Starter(layout, containers, network, held, files), Layers(client)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(layers.run)
             sampler = Sampler(client)

@@ -2,35 +2,29 @@
 
 Docker shows an image's files only through a container, so one is made for each image, never started, and
 removed. Its role is its own, so it is neither listed nor told of as a server's or an installer's; one that a
-killed daemon left behind is removed by ``sweep``. The files are a tenant's: an image is refused where one of
-them is larger than ``LONGEST`` bytes or is no file. Docker opens both at each start, and one that is a FIFO
-would keep the start, and each later call about the container, from ever ending.
+killed daemon left behind is removed by ``sweep``. An image is refused whose files Docker can't read
+(``user_files``).
 """
 
-import base64
 import io
-import json
 import logging
 import tarfile
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import urlencode
 
 import attrs
 import trio
 
 from actors.container.engine import EngineFault, EngineRefused, EngineUnavailable
 from lightd.engines.docker import calls, recipe, streams, translate
-from lightd.engines.docker.containers import CONFLICT, NOT_FOUND, Containers, refusals
+from lightd.engines.docker.containers import CONFLICT, Containers, refusals
 from lightd.engines.docker.translate import Refused
+from lightd.engines.docker.user_files import PATHS, UserFiles
 
 logger = logging.getLogger(__name__)
 
-LONGEST: Final = 128 * 1024
 REMEMBERED: Final = 64
-TYPE: Final = 0x8F280000  # the bits of a type in Go's os.FileMode; a regular file has none of them
-LINK: Final = 1 << 27
 ROLE: Final = "image"
 """The role of a container that is made to look into an image: no ``Role``, for it is nobody's server."""
 
@@ -53,6 +47,7 @@ class Images:
     _calls: calls.Calls
     _containers: Containers
     _layout: recipe.Layout
+    _files: UserFiles
     _known: OrderedDict[str, Image] = attrs.field(factory=OrderedDict)
     _looking: trio.Lock = attrs.field(factory=trio.Lock)
 
@@ -73,7 +68,7 @@ class Images:
         volumes = tuple(sorted((found.get("Config") or {}).get("Volumes") or ()))
         engine_id = await self._make(image_id)
         try:
-            paths = [await self._locate(engine_id, path) for path in ("/etc/passwd", "/etc/group")]
+            paths = [await self._files.locate(engine_id, path, "image") for path in PATHS]
             passwd, group = [await self._read(engine_id, path) for path in paths]
             if await self._containers.look(engine_id) is None:  # then its files only seem to be missing
                 raise EngineUnavailable("The container that an image was looked into was removed meanwhile")
@@ -118,45 +113,15 @@ class Images:
         raise EngineUnavailable(f"The name {name} is taken again and again")
 
     async def _read(self, engine_id: str, path: str) -> bytes:
-        """The file at a ``path`` from ``_locate``; nothing without one."""
+        """The file at a ``path`` from ``UserFiles.locate``; nothing without one."""
         if not path:
             return b""
         packed = b""
-        async with streams.open_body(
-            self._socket_path, "GET", await self._to_target(engine_id, path)
-        ) as body:
+        target = await self._files.to_target(engine_id, path)
+        async with streams.open_body(self._socket_path, "GET", target) as body:
             async for piece in body:
                 packed += piece
         return await trio.to_thread.run_sync(unpack, packed)
-
-    async def _locate(self, engine_id: str, path: str) -> str:
-        """The path of a file of the image's without links, empty where there is none.
-
-        Raises ``EngineRefused`` where it is something else or too long. No file is opened: Docker opens
-        ``/etc/group`` itself for each file that it sends.
-        """
-        at = path
-        for _ in range(2):
-            try:
-                headers = await streams.read_headers(self._socket_path, await self._to_target(engine_id, at))
-                found = json.loads(base64.b64decode(headers["x-docker-container-path-stat"]))
-            except Refused as no:
-                if no.status == NOT_FOUND:
-                    return ""
-                raise EngineRefused(f"The image's {path} can't be looked at") from None
-            mode = int(found["mode"])
-            if mode & TYPE == 0:
-                if int(found["size"]) > LONGEST:
-                    raise EngineRefused(f"The image's {path} is larger than {LONGEST // 1024} KiB")
-                return at
-            if mode & TYPE != LINK:
-                break
-            at = str(found["linkTarget"])
-        raise EngineRefused(f"The image's {path} is neither a file nor a link to one")
-
-    async def _to_target(self, engine_id: str, path: str) -> str:
-        path_of = translate.to_container_path(engine_id, "archive")
-        return f"/{await self._calls.version()}/{path_of}?{urlencode({'path': path})}"
 
 
 def unpack(packed: bytes) -> bytes:

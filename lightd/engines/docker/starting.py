@@ -4,6 +4,9 @@ Docker resolves the names of mounts at each start, so what was looked at can be 
 container that sees anything else is killed at once; its start is refused either way
 (``lightd.engines.host.mounts``).
 
+The files in which Docker looks up the user are checked if an earlier run could replace them
+(``user_files``).
+
 A container whose network was removed is connected to the new one and started again (``network``).
 """
 
@@ -19,6 +22,7 @@ from lightd.engines.docker.containers import CONFLICT, NOT_FOUND, Containers, re
 from lightd.engines.docker.network import Network, is_connected, is_removed
 from lightd.engines.docker.policy import Policy
 from lightd.engines.docker.translate import Refused
+from lightd.engines.docker.user_files import UserFiles
 from lightd.engines.host import folder, mounts
 
 Given = Sequence[tuple[str, str]]
@@ -33,14 +37,18 @@ class Starter:
     _containers: Containers
     _network: Network
     _policy: Policy
+    _files: UserFiles
 
     async def start(self, engine_id: str) -> Mapping[str, str]:
         """See ``Engine.start``; returns the container's labels."""
         found = await self._containers.find_again(engine_id)
         await trio.to_thread.run_sync(folder.check_there, translate.to_source(found, recipe.HOME))
         seen = await look_at_mounts(self._to_given(found), self._policy)
-        if not found["State"]["Running"] and not is_connected(found):
-            await self._network.reconnect(engine_id)
+        if not found["State"]["Running"]:
+            if _ran_with_writable_root(found):
+                await self._files.check(engine_id)
+            if not is_connected(found):
+                await self._network.reconnect(engine_id)
         with trio.CancelScope(shield=bool(seen)):
             await self._start(engine_id)
             if seen:
@@ -92,6 +100,13 @@ class Starter:
                 "POST", translate.to_container_path(engine_id, "kill"), signal="SIGKILL"
             )
         raise EngineRefused(f"{reason}: the container was killed")
+
+
+def _ran_with_writable_root(found: Mapping[str, Any]) -> bool:
+    """Whether an earlier run of an inspected container could replace files of its image."""
+    return (
+        not found["HostConfig"].get("ReadonlyRootfs") and translate.to_snapshot(found).started_at is not None
+    )
 
 
 async def look_at_mounts(given: Given, policy: Policy) -> Sequence[mounts.Seen]:
