@@ -126,6 +126,8 @@ def ended(code=137, *, crashed=True, oom=False, at=NOW - 180):
         (row(exit=ended(oom=True)), "crashed (137, out of memory) 3 minutes ago"),
         (row(exit=ended(None, at=None)), "crashed"),
         (row(exit=ended(0, crashed=False)), "exited (0) 3 minutes ago"),
+        (row(exit=ended(0)), "exited (0) 3 minutes ago"),
+        (row(exit=ended(143, crashed=False)), "exited (143) 3 minutes ago"),
         (row(state="running", exit=ended(), started_at=NOW - 120), "running 2 minutes"),
         (row(state="starting", started_at=NOW), "starting less than a second"),
         (row(state="starting"), "starting"),

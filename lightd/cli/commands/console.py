@@ -1,31 +1,39 @@
 """``lightd console ID``: a live console with input, one line at a time.
 
-The terminal keeps its mode and its own line editing; only its second end-of-line character becomes Ctrl-], so
-that this key detaches immediately. Lines are filtered by ``screen``, which keeps colours and nothing else.
-Frames contain whole lines, so full-screen programs would not work in any case.
+On a terminal there is an input line of our own (``prompt``, ``line_editor``), with a history in a file that
+only this user can read. Lines are filtered by ``screen``, which keeps colours and nothing else; full-screen
+programs do not work. What is typed is shown by the terminal of the process, as its echo; of a process without
+one (``tty`` is false) it is printed here.
 
-If input is not a terminal, it is sent to its end, at a rate that the daemon accepts; then one more request
-is sent, whose response shows that every line before it was accepted.
+If input or output is not a terminal, the terminal keeps its mode and its own line editing; only its second
+end-of-line character becomes Ctrl-], so that this key detaches immediately. If input is not a terminal, it is
+sent to its end, at a rate that the daemon accepts; then one more request is sent, whose response shows that
+every line before it was accepted.
 """
 
 import argparse
 import errno
+import math
 import os
 import signal
 import sys
 import termios
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Final
+from pathlib import Path
+from typing import Any, Final, assert_never
 
 import attrs
 import trio
 
 from lightd.cli.commands import logs, screen
 from lightd.cli.commands.client import Client
+from lightd.cli.commands.keys import KeyDecoder
+from lightd.cli.commands.line_editor import MOST, LineEditor, Wish
 from lightd.cli.commands.live import Frame, Live
 from lightd.cli.commands.output import DIM, Output
+from lightd.cli.commands.prompt import MARK, NO_PASTES, PASTES, Prompt
 from lightd.cli.commands.sentences import to_end
 from lightd.cli.commands.trouble import FAILED
 from lightd.cli.commands.viewing import Viewing
@@ -33,8 +41,9 @@ from lightd.cli.commands.viewing import Viewing
 LINES: Final = 20
 DETACH: Final = b"\x1d"
 PACE: Final = 0.06  # seconds per line: the daemon accepts 20 frames per second
+HISTORY: Final = "lightd/console_history"
 _LARGEST_SIZE: Final = 1000
-_CC: Final = 6  # index of the control characters in a terminal's attributes
+_IFLAG, _LFLAG, _CC = 0, 3, 6  # indices in a terminal's attributes
 
 
 @attrs.define(eq=False)
@@ -44,8 +53,10 @@ class Attended:
     output: Output
     printed: logs.Printed
     json: bool = False
+    prompt: Prompt | None = None
     refused: bool = False
     taken: trio.Event = attrs.field(factory=trio.Event)
+    _unfinished: int = 0  # the number of the line that the prompt shows
 
     def take(self, frame: Frame) -> None:
         """Print a frame."""
@@ -61,8 +72,29 @@ class Attended:
                 self.output.error(str(frame["data"]))
             case "logs":
                 self.taken.set()
+            case "console" if frame.get("partial"):
+                self._begin(frame)
             case _:
+                if self.prompt is not None and self._ends(frame):
+                    self.prompt.unfinished = ""
                 self.printed.take(frame)
+
+    def _begin(self, frame: Frame) -> None:
+        """Show the line that the server has not finished."""
+        if self.prompt is not None and frame["line"] > (self.printed.last or 0):
+            self._unfinished = frame["line"]
+            self.prompt.unfinished = screen.to_line(str(frame["data"]), colours=self.output.colours)
+            self.prompt.draw()
+
+    def _ends(self, frame: Frame) -> bool:
+        """Whether a frame has the unfinished line as a whole, or leaves it behind."""
+        match frame["event"]:
+            case "console":
+                return int(frame["line"]) + str(frame["data"]).count("\n") > self._unfinished
+            case "gap":
+                return int(frame["next_line"]) > self._unfinished
+            case _:
+                return False
 
     def _tell(self, sentence: str) -> None:
         text = f"[lightd] {screen.to_name(sentence[:1].upper() + sentence[1:])}"
@@ -71,33 +103,105 @@ class Attended:
 
 def run(args: argparse.Namespace, client: Client, output: Output) -> Live:
     """Print the end of the console, and return what attaches to it."""
+    prompt = None
+    echoes = True
+    if os.isatty(0) and output.width is not None and not args.json and os.environ.get("TERM") != "dumb":
+        echoes = bool(client.ask("GET", f"/containers/{args.id}").get("tty", True))
+        prompt = Prompt(sys.stdout, LineEditor(read_history(to_history(os.environ))))
     console = Attended(output, logs.Printed(output, args.json), args.json)
     logs.show_end(client, args.id, LINES if args.lines is None else args.lines, console.printed)
-    return partial(_attach, args, client, output, console)
+    if prompt is None:
+        return partial(_attach, args, client, console)
+    above = attrs.evolve(output, out=prompt, err=prompt)  # neither tears the input line
+    edited = Attended(above, logs.Printed(above, last=console.printed.last), prompt=prompt)
+    return partial(_attach_with_prompt, args, client, edited, prompt, echoes=echoes)
 
 
-async def _attach(args: argparse.Namespace, client: Client, output: Output, console: Attended) -> int:
-    """Print the console and send what is typed, until one side ends."""
+async def _attach(args: argparse.Namespace, client: Client, console: Attended) -> int:
+    """Print the console and send the input, until one side ends."""
+    output = console.output
     viewing = Viewing(client.address, f"/ws/{args.id}", console.printed.to_query, console.take, output.note)
     if output.width is not None:
         viewing.joined = partial(_resize, viewing)
-    detached = False
     with _detaching_at_once(0):
         if os.isatty(0):
             output.note(f"attached to {args.id}; press Ctrl-] or Ctrl-D to detach (the server keeps running)")
-        async with trio.open_nursery() as nursery:
-
-            async def type_in() -> None:
-                nonlocal detached
-                await _send_input(viewing, console)
-                detached = True
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(type_in)
-            await viewing.follow()
-            nursery.cancel_scope.cancel()
+        detached = await _until_one_ends(viewing, partial(_send_input, viewing, console))
     output.note("detached" if detached else f"container {args.id} was deleted")
     return FAILED if console.refused and not os.isatty(0) else 0
+
+
+async def _attach_with_prompt(
+    args: argparse.Namespace, client: Client, console: Attended, prompt: Prompt, *, echoes: bool
+) -> int:
+    """As ``_attach``, with an input line of our own."""
+    output = console.output
+    viewing = Viewing(client.address, f"/ws/{args.id}", console.printed.to_query, console.take, output.note)
+    viewing.joined = partial(_resize, viewing, prompt)
+    typed, commands = trio.open_memory_channel[str](math.inf)
+
+    async def send() -> None:
+        async for command in commands:
+            if not echoes:
+                output.line(screen.to_name(f"{MARK}{command}"))
+            await viewing.send("send_command", command=command)
+            await trio.sleep(PACE)
+
+    async def edit() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send)
+            await _edit(prompt, typed)
+            nursery.cancel_scope.cancel()
+
+    with _raw(prompt):
+        output.note(f"attached to {args.id}; press Ctrl-] or Ctrl-D to detach (the server keeps running)")
+        detached = await _until_one_ends(viewing, edit)
+    sys.stderr.write(f"lightd: {'detached' if detached else f'container {args.id} was deleted'}\n")
+    return 0
+
+
+async def _until_one_ends(viewing: Viewing, read: Callable[[], Awaitable[None]]) -> bool:
+    """Follow the console and read input; return whether the input ended first."""
+    detached = False
+    async with trio.open_nursery() as nursery:
+
+        async def type_in() -> None:
+            nonlocal detached
+            await read()
+            detached = True
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(type_in)
+        await viewing.follow()
+        nursery.cancel_scope.cancel()
+    return detached
+
+
+async def _edit(prompt: Prompt, typed: trio.MemorySendChannel[str]) -> None:
+    """Edit the input line until a key detaches or the terminal is gone; pass its commands to ``typed``."""
+    editor, decoder, history = prompt.editor, KeyDecoder(), to_history(os.environ)
+    while data := await _read():
+        for key in decoder.feed(data):
+            match editor.press(key):
+                case None:
+                    pass
+                case Wish.SUBMIT:
+                    before = len(editor.history), editor.history[-1:]
+                    for command in editor.take():
+                        typed.send_nowait(command)
+                    if (len(editor.history), editor.history[-1:]) != before:
+                        append_history(history, editor.history[-1])
+                case Wish.DETACH:
+                    return
+                case Wish.INTERRUPT:
+                    signal.raise_signal(signal.SIGINT)
+                case Wish.CLEAR:
+                    prompt.clear()
+                case Wish.SUSPEND:
+                    _suspend(prompt)
+                case wish:
+                    assert_never(wish)
+        prompt.draw()
 
 
 async def _send_input(viewing: Viewing, console: Attended) -> None:
@@ -131,10 +235,15 @@ async def _read() -> bytes:
     except OSError as error:
         if error.errno != errno.EPERM:  # a regular file, which is always readable
             raise
-    return os.read(0, 65536)
+    try:
+        return os.read(0, 65536)
+    except OSError as error:
+        if error.errno == errno.EIO:  # the terminal is gone
+            return b""
+        raise
 
 
-async def _resize(viewing: Viewing) -> None:
+async def _resize(viewing: Viewing, prompt: Prompt | None = None) -> None:
     """Set the console's size to that of this terminal, now and on every change."""
     with trio.open_signal_receiver(signal.SIGWINCH) as changes:
         while True:
@@ -142,6 +251,50 @@ async def _resize(viewing: Viewing) -> None:
             columns, rows = (min(max(each, 1), _LARGEST_SIZE) for each in size)
             await viewing.send("resize", columns=columns, rows=rows)
             await anext(changes)
+            if prompt is not None:
+                prompt.draw()
+
+
+# ---- the terminal
+
+
+@contextmanager
+def _raw(prompt: Prompt) -> Iterator[None]:
+    """Within the block, every key is read as it is pressed, and the prompt is drawn."""
+    before = termios.tcgetattr(0)
+    _to_raw(prompt)
+    try:
+        yield
+    finally:
+        prompt.leave()
+        _to_mode(prompt, before)
+
+
+def _to_raw(prompt: Prompt) -> None:
+    mode = termios.tcgetattr(0)
+    mode[_IFLAG] &= ~(termios.ICRNL | termios.INLCR | termios.IXON)
+    mode[_LFLAG] &= ~(termios.ICANON | termios.ECHO | termios.ISIG | termios.IEXTEN)
+    termios.tcsetattr(0, termios.TCSADRAIN, mode)
+    prompt.out.write(PASTES)
+    prompt.draw()
+
+
+def _to_mode(prompt: Prompt, mode: list[Any]) -> None:
+    prompt.out.write(NO_PASTES)
+    prompt.out.flush()
+    termios.tcsetattr(0, termios.TCSADRAIN, mode)
+
+
+def _suspend(prompt: Prompt) -> None:
+    """Stop this process, as Ctrl-Z does elsewhere, with the terminal in its usual mode."""
+    raw = termios.tcgetattr(0)
+    usual = [*raw]
+    usual[_IFLAG] |= termios.ICRNL | termios.IXON
+    usual[_LFLAG] |= termios.ICANON | termios.ECHO | termios.ISIG | termios.IEXTEN
+    prompt.leave()
+    _to_mode(prompt, usual)
+    os.killpg(0, signal.SIGTSTP)  # without a shell that could continue it, this does nothing
+    _to_raw(prompt)
 
 
 @contextmanager
@@ -158,3 +311,30 @@ def _detaching_at_once(descriptor: int) -> Iterator[None]:
         yield
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+# ---- the history
+
+
+def to_history(environ: Mapping[str, str]) -> Path:
+    """The file of the history: in ``$XDG_STATE_HOME``, by default ``~/.local/state``."""
+    state = environ.get("XDG_STATE_HOME") or f"{environ.get('HOME') or '.'}/.local/state"
+    return Path(state) / HISTORY
+
+
+def read_history(path: Path) -> list[str]:
+    """The lines of the file, the oldest first; empty if it cannot be read."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    return [line.replace("\\n", "\n") for line in lines[-MOST:]]
+
+
+def append_history(path: Path, line: str) -> None:
+    """Add a line to the file, which only this user can read; a file that cannot be written is left out."""
+    with suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        with open(os.open(path, flags, 0o600), "a", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
+            file.write(line.replace("\n", "\\n") + "\n")

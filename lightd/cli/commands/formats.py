@@ -86,8 +86,13 @@ def to_state(row: Mapping[str, Any]) -> str:
         return str(row["install_state"])
     ended = row.get("exit")
     if row["state"] == "offline" and ended:
-        return "crashed" if ended.get("crashed") else "exited"
+        return "crashed" if is_crash(ended) else "exited"
     return str(row["state"])
+
+
+def is_crash(ended: Mapping[str, Any]) -> bool:
+    """Whether people call it a crash: the end was not requested, and its code is not 0."""
+    return bool(ended.get("crashed", not ended.get("expected", True))) and ended.get("code") != 0
 
 
 def to_status(row: Mapping[str, Any], now: float) -> str:

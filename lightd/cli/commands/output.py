@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TextIO
+from typing import Protocol
 
 import attrs
 
@@ -20,6 +20,19 @@ from lightd.cli.stdio import Unwritten
 DIM = "\x1b[2m"
 
 
+class Stream(Protocol):
+    """Where text can be written, for example a file."""
+
+    def write(self, text: str, /) -> object:
+        """Take ``text``."""
+
+    def flush(self) -> None:
+        """Print what was taken; raises ``OSError``."""
+
+    def isatty(self) -> bool:
+        """Whether a person sees it."""
+
+
 @attrs.frozen
 class Output:
     """Where a command writes. ``width`` is that of the terminal, None without one.
@@ -27,8 +40,8 @@ class Output:
     Every method that writes to standard output can raise ``Unwritten``.
     """
 
-    out: TextIO
-    err: TextIO
+    out: Stream
+    err: Stream
     colours: bool
     width: int | None
 

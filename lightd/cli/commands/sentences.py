@@ -47,9 +47,8 @@ def _to_request(what: str) -> Callable[[Data], str]:
 
 def to_end(data: Data) -> str:
     """How a process ended: ``data`` is that of the event ``exited``, or the frame ``exit``."""
-    crashed = data.get("crashed", not data.get("expected", True))
     code = data.get("code")
-    told = f"the server {'crashed' if crashed else 'exited'}"
+    told = f"the server {'crashed' if formats.is_crash(data) else 'exited'}"
     told += "" if code is None else f" with exit code {code}"
     told += " (out of memory)" if data.get("oom_killed") else ""
     told += " (another of its processes ran out of memory)" if data.get("child_oom_killed") else ""
