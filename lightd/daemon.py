@@ -67,6 +67,7 @@ from lightd.journal.cursors import SqliteCursorStore
 from lightd.journal.inventory import Inventory, open_inventory
 from lightd.journal.sqlite import SqliteJournal, open_sqlite_journal
 from lightd.leasing import Claims, Leasing
+from lightd.logs.container_states import open_states_log
 from lightd.logs.loop_delay import open_delays
 from lightd.system import System
 
@@ -144,6 +145,7 @@ async def open_system(
         open_ownership(config, journal, policy) as inventory,
         open_engine(config, inside, policy) as engine,
         open_supervisor() as supervisor,
+        open_states_log(bus, supervisor),
         open_store(config, bus, supervisor, inventory) as (volumes, folders, quotas),
         open_fleet(bus, engine, supervisor, compile_pattern, time.time, log, lambda: policy.restore) as fleet,
         open_jobs(time.time) as jobs,

@@ -11,6 +11,7 @@ import trio
 from actors.container import messages
 from actors.container.fleet import Fleet, Member
 from actors.container.spec import ContainerSpec
+from actors.container.state import Stage
 from actors.kernel.bus import Bus
 from actors.kernel.decider import Rejection
 from actors.kernel.ephemeral import Wake
@@ -117,8 +118,7 @@ class System:
         releases it.
         """
         internal_id = spec.internal_id
-        if internal_id in self.leasing.claims or self.fleet.get(internal_id) is not None:
-            raise Rejection("already_exists", f"container {internal_id} exists already")
+        self._check_unused(internal_id)
         if spec.volume_id in self._emptying or spec.volume_id not in self.volumes.view.state.volumes:
             raise Rejection("volume_not_found", "no such volume")
         held = ExitStack()
@@ -128,6 +128,21 @@ class System:
             internal_id, spec.ports, cause, lambda: self.fleet.create(spec, cause), held
         )
 
+    def _check_unused(self, internal_id: str) -> None:
+        """Raise ``Rejection`` if there is a container with this id, or one is being created."""
+        member = self.fleet.get(internal_id)
+        if member is None and internal_id not in self.leasing.claims:
+            return
+        message = f"container {internal_id} exists already"
+        if member is not None and member.state.stage is Stage.FAILED:
+            message += (
+                f"; its installation failed: {member.state.error}. To create it with other settings, delete"
+                f" it first: DELETE /containers/{internal_id} (the volume and its files are kept). To repeat"
+                " the installation, perhaps with another image or install_script:"
+                f" POST /containers/{internal_id}/reinstall"
+            )
+        raise Rejection("already_exists", message)
+
     async def adopt_container(
         self, spec: ContainerSpec, cause: str, decide: Callable[[], Awaitable[Receipt]]
     ) -> Receipt:
@@ -135,8 +150,7 @@ class System:
 
         Ports that are missing in the pool are added to it. Raises as ``create_container``.
         """
-        if spec.internal_id in self.leasing.claims or self.fleet.get(spec.internal_id) is not None:
-            raise Rejection("already_exists", f"container {spec.internal_id} exists already")
+        self._check_unused(spec.internal_id)
         if spec.volume_id in self._emptying:
             raise Rejection("volume_not_found", "no such volume")
         held = ExitStack()

@@ -1,6 +1,12 @@
-"""The specification of a container. Values only; they were validated before."""
+"""The specification of a container. Values only; they were validated before.
+
+Scripts, commands and patterns are read as ``plain_text``, also those that older versions recorded as given.
+"""
 
 import attrs
+from attrs.converters import optional
+
+from actors.container.plain_text import to_command, to_text
 
 WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 
@@ -49,7 +55,7 @@ class StopPolicy:
     """
 
     type: str = "signal"
-    value: str = "SIGTERM"
+    value: str = attrs.field(default="SIGTERM", converter=to_command)
     timeout: float = 10.0
 
 
@@ -79,12 +85,12 @@ class ContainerSpec:
     internal_id: str
     image: str
     volume_id: str
-    startup_command: str
-    start_pattern: str | None = None
+    startup_command: str = attrs.field(converter=to_text)
+    start_pattern: str | None = attrs.field(default=None, converter=optional(to_command))
     ports: tuple[PortBinding, ...] = ()
     limits: Limits = Limits()
     mounts: tuple[Mount, ...] = ()
-    install_script: str | None = None
+    install_script: str | None = attrs.field(default=None, converter=optional(to_text))
     environment: tuple[tuple[str, str], ...] = ()
     user: str = "988:988"
     tty: bool = True

@@ -46,7 +46,8 @@ class RemoteSync:
     """Sends what happens on ``node`` to ``panel``; ``run`` runs until it is cancelled.
 
     ``clock`` returns Unix seconds, ``chance`` a random number from 0 to 1. With ``latest``, an update is
-    skipped if a newer one of the same server is pending.
+    skipped if a newer one of the same server is pending. With ``runs``, starts and ends of processes are
+    sent as well.
     """
 
     node: str
@@ -57,6 +58,7 @@ class RemoteSync:
     chance: Callable[[], float]
     status: RemoteStatus
     latest: bool = False
+    runs: bool = False
     recovered: Wake = attrs.field(factory=Wake)
     _slots: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(AT_ONCE))
     _breaker: CircuitBreaker = attrs.field(init=False)
@@ -97,7 +99,7 @@ class RemoteSync:
         while page := await self.bus.history(PREFIX + server, seen, PAGE):
             seen = page[-1].version
             for record in page:
-                if record.position <= position and to_update(record) is not None:
+                if record.position <= position and to_update(record, runs=self.runs) is not None:
                     queue.extend(record)
         return queue
 
@@ -105,7 +107,7 @@ class RemoteSync:
         subscription = self.bus.subscribe(checkpoints.position)
         while True:
             for record in await subscription.next():
-                update = to_update(record)
+                update = to_update(record, runs=self.runs)
                 if update is None:
                     continue
                 queue = self.status.queues.get(update.server)
@@ -143,7 +145,7 @@ class RemoteSync:
         """Send a page of the queue; return the failure if it concerns this server alone, else None."""
         async with self._slots:
             await self._breaker.wait_closed()
-            entries = await read(self.bus, queue, latest=self.latest)
+            entries = await read(self.bus, queue, latest=self.latest, runs=self.runs)
             if not entries:
                 queue.clear()
             for number, entry in enumerate(entries):

@@ -11,7 +11,7 @@ import attrs
 
 from actors.kernel.bus import Bus
 from actors.kernel.journal import Condensed, Recorded
-from actors.remotesync.updates import PREFIX, Update, to_update
+from actors.remotesync.updates import PREFIX, Run, Update, to_update
 
 PAGE = 32
 
@@ -71,10 +71,11 @@ class DeliveryQueue:
         self.oldest_at = entry.at if following is None else following.at
 
 
-async def read(bus: Bus, queue: DeliveryQueue, *, latest: bool) -> Sequence[Entry]:
-    """Return the next entries of ``queue``, at most a page; with ``latest`` only the newest one.
+async def read(bus: Bus, queue: DeliveryQueue, *, latest: bool, runs: bool = False) -> Sequence[Entry]:
+    """Return the next entries of ``queue``, at most a page; with ``latest`` only the newest ones.
 
-    Empty if the journal no longer has the records.
+    With ``runs`` also those about starts and ends of processes: the newest one is in addition to the newest
+    of the others. Empty if the journal no longer has the records.
     """
     found: list[Entry] = []
     version = queue.version
@@ -83,16 +84,16 @@ async def read(bus: Bus, queue: DeliveryQueue, *, latest: bool) -> Sequence[Entr
         if not page:
             break
         version = page[-1].version
-        found += _to_entries(page, queue.until)
+        found += _to_entries(page, queue.until, runs=runs)
         if latest:
             found = _newest(found)
     return found
 
 
-def _to_entries(page: Sequence[Recorded], until: int) -> list[Entry]:
+def _to_entries(page: Sequence[Recorded], until: int, *, runs: bool) -> list[Entry]:
     # A condensed record can stand for pending updates, and for some after ``until``.
     wanted = [record for record in page if record.version <= until or isinstance(record.event, Condensed)]
-    updates = [(record, to_update(record)) for record in wanted]
+    updates = [(record, to_update(record, runs=runs)) for record in wanted]
     return [
         Entry(record.position, record.version, record.at, update)
         for record, update in updates
@@ -101,4 +102,9 @@ def _to_entries(page: Sequence[Recorded], until: int) -> list[Entry]:
 
 
 def _newest(entries: Sequence[Entry]) -> list[Entry]:
-    return [attrs.evolve(entry, count=sum(each.count for each in entries)) for entry in entries[-1:]]
+    newest: dict[bool, Entry] = {}
+    for entry in entries:
+        about_run = isinstance(entry.update.frames[0], Run)
+        before = newest.pop(about_run, None)
+        newest[about_run] = attrs.evolve(entry, count=entry.count + (0 if before is None else before.count))
+    return list(newest.values())

@@ -32,7 +32,22 @@ class Fault:
     reason: str
 
 
-Frame = Status | Fault
+@attrs.frozen
+class Run:
+    """The process was started or has ended: ``event`` is ``start``, ``stop`` or ``crash``.
+
+    ``at`` is in Unix seconds. ``code`` is None if it is unknown; ``reason`` is a sentence, and empty for an
+    end that was requested.
+    """
+
+    event: str
+    at: float
+    code: int | None = None
+    oom_killed: bool = False
+    reason: str = ""
+
+
+Frame = Status | Fault | Run
 
 
 @attrs.frozen
@@ -73,8 +88,13 @@ STATUSES: Mapping[type, Status] = MappingProxyType(
 """The events that lead to an update. For a ``Failure`` its reason is sent as well."""
 
 
-def to_update(recorded: Recorded) -> Update | None:
-    """Return the update for the panel that ``recorded`` leads to, None if it leads to none."""
+def to_update(recorded: Recorded, *, runs: bool = False) -> Update | None:
+    """Return the update for the panel that ``recorded`` leads to, None if it leads to none.
+
+    Starts and ends of processes lead to one only with ``runs``.
+    """
+    if runs and (run := _to_run(recorded)) is not None:
+        return Update(recorded.stream.removeprefix(PREFIX), (run,))
     status = STATUSES.get(type(recorded.event))
     if isinstance(recorded.event, Condensed) and recorded.event.state.stage is not Stage.GONE:
         status = Status(recorded.event.state.install_state)  # that of the records it stands for
@@ -84,3 +104,16 @@ def to_update(recorded: Recorded) -> Update | None:
     if isinstance(recorded.event, Failure):
         return Update(server, (status, Fault(recorded.event.fault, recorded.event.reason)))
     return Update(server, (status,))
+
+
+def _to_run(recorded: Recorded) -> Run | None:
+    match recorded.event:
+        case events.Started() | events.FoundRunning():
+            return Run("start", recorded.at)
+        case events.Exited() as ended:
+            event = "stop" if ended.expected else "crash"
+            return Run(event, recorded.at, ended.code, ended.oom_killed, ended.reason)
+        case events.StartFailed(reason=reason):
+            return Run("crash" if recorded.cause is None else "stop", recorded.at, reason=reason)
+        case _:
+            return None

@@ -6,6 +6,7 @@ from typing import Annotated, Any, get_args
 
 import attrs
 
+from actors.container.plain_text import to_command, to_text
 from actors.container.state import PowerState
 from lightd.api import mount_rules
 from lightd.api.mount_rules import to_pairs
@@ -36,7 +37,7 @@ _FILLED = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
 
 def _text(longest: int) -> Rule:
     def convert(value: object) -> str:
-        text = rules.text(value)
+        text = to_text(rules.text(value))
         if "\0" in text:
             raise Invalid("must not contain a NUL character")
         if len(text) > longest:
@@ -51,7 +52,7 @@ _TEXT = _text(_LONGEST_TEXT)
 
 
 def _to_filled(value: object) -> str:
-    text: str = _TEXT.convert(value)
+    text = to_command(_TEXT.convert(value))
     if not text.strip():
         raise Invalid("must not be empty")
     return text
@@ -63,7 +64,7 @@ def _to_ip(value: object) -> str:
 
 
 def _to_pattern(value: object) -> str:
-    pattern: str = _TEXT.convert(value)
+    pattern = to_command(_TEXT.convert(value))
     try:
         check_pattern(pattern)
     except BadPattern as error:

@@ -19,7 +19,7 @@ import attrs
 from actors.container import condensed, events
 from actors.container.spec import ContainerSpec
 from actors.kernel.journal import Recorded
-from actors.remotesync.updates import Fault, Frame, Status
+from actors.remotesync.updates import Fault, Frame, Run, Status
 from actors.tokens.grant import Grant
 from lightd.api import container_fields
 
@@ -204,10 +204,15 @@ def to_state_frame(record: Recorded) -> dict[str, Any] | None:
     return {"event": "event", "seq": record.position, "data": public.state, **more}
 
 
-def to_panel_body(server: str, frame: Frame) -> dict[str, str]:
+def to_panel_body(server: str, frame: Frame) -> dict[str, Any]:
     """Return the JSON body of one update of ``server`` for the panel's ``POST /update``."""
     match frame:
         case Status():
             return {"event": "update", "server": server, "status": frame.status}
         case Fault():
             return {"event": "update", "server": server, "error": frame.error, "data": frame.reason}
+        case Run(event="start"):
+            return {"event": "start", "server": server, "at": frame.at}
+        case Run():
+            end = {"code": frame.code, "oom_killed": frame.oom_killed, "data": frame.reason}
+            return {"event": frame.event, "server": server, "at": frame.at, **end}

@@ -66,6 +66,7 @@ CODES = MappingProxyType(
         "token_spent": Code(409, "the single-use token was already used"),
         "too_many_tokens": Code(409, "the maximum number of tokens is reached"),
         "input_refused": Code(409, "the process takes no input, or has too much of it waiting"),
+        "operation_failed": Code(409, "the action failed while the request waited for it; `error` says why"),
         "cancelled": Code(409, "the operation was cancelled on request"),
         "precondition_failed": Code(412, "the file does not match the precondition"),
         "range_not_satisfiable": Code(416, "the file has no bytes in this range"),
@@ -131,6 +132,8 @@ RECORDS = ("journal_unavailable", "overloaded")
 CONTAINER = ("invalid_id", "container_not_found")
 ACTS = (*CONTAINER, "not_found", "deleting", "quarantined", *RECORDS)
 CHANGES = (*ACTS, "installing", "changing", "install_failed", "engine_unavailable", "too_often")
+ENDED = ("operation_failed", "cancelled")
+"""How an action that a request waits for can end without success."""
 VOLUME = ("invalid_id", "volume_not_found")
 FILES = (
     *VOLUME,

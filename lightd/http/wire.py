@@ -43,7 +43,7 @@ ROWS = 500  # of a list that are encoded in one go
 def loads(body: str | bytes) -> object:
     """Return the JSON value of ``body``; raises a 400."""
     try:
-        text = body if isinstance(body, str) else body.decode()
+        text = body if isinstance(body, str) else body.decode("utf-8-sig")  # RFC 8259, 8.1: a mark is ignored
         value = _load_at_once(text) if is_light(body) else decoder.decode(text)
         if "\\u" in text or isinstance(body, str):
             _check_text(value)

@@ -8,7 +8,8 @@
    lines for ``GATHER`` seconds, because waking it costs five times as much as a line.
 4. The length of a line is limited: the number of characters that are cut off is written in their place.
 5. A log call writes ``REPEATS`` lines, and then ``REPEATS_RATE`` per second; the number of lines left out is
-   the field ``left_out`` of the next one. Requests are limited per client (``lightd.access.log_limits``).
+   the field ``left_out`` of the next one. Requests are limited per client (``lightd.access.log_limits``), the
+   states of containers per container (``lightd.logs.container_states``).
 6. Control characters are escaped: text from a tenant in a log line cannot control an operator's terminal.
 """
 
@@ -38,18 +39,23 @@ LONGEST_FIELD = 1024
 LONGEST_TRACE = 32 * 1024
 REPEATS = 200
 REPEATS_RATE = 10.0
-REQUESTS = "lightd.request"
+LIMITED = frozenset({"lightd.request", "lightd.container"})
+"""Loggers whose lines are limited where they are written."""
 GATHER = 0.05  # seconds
 SHUTDOWN_FLUSH = 2.0  # seconds that closing waits for the last lines to be taken
 
 # What every record has; what a record has beyond these is an extra field.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
-    ord("\n"): "\\n",
-    ord("\r"): "\\r",
-    ord("\t"): "\\t",
-}
+_FORMATS = (0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A), 0xFEFF)
+"""Characters that end a line or change the direction of the text after them, in terminals and editors."""
+_CONTROL = (
+    {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+    | {code: f"\\u{code:04x}" for code in _FORMATS}
+    | {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
+)
+_CONTROL_IN_JSON = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), *_FORMATS)}
+"""What the encoder leaves as it is: it escapes the first 32 itself."""
 
 
 def configure(format: Format, level: int | str, stream: TextIO | None = None) -> "Output":  # noqa: A002 - its name
@@ -78,7 +84,7 @@ class JsonFormatter(logging.Formatter):
             line[f"{key}_" if key in line or key == "exception" else key] = value
         if trace := _trace(record):
             line["exception"] = trace
-        return _to_json(line)
+        return _to_json(line).translate(_CONTROL_IN_JSON)
 
 
 class ConsoleFormatter(logging.Formatter):
@@ -178,7 +184,7 @@ class Output(logging.Handler):
 
     def _may_repeat(self, record: logging.LogRecord) -> bool:
         """Whether the log call of ``record`` has not filled its share of the log."""
-        if record.name == REQUESTS:
+        if record.name in LIMITED:
             return True
         call = record.pathname, record.lineno
         full, left_out = self._calls.get(call, (0.0, 0))

@@ -53,6 +53,7 @@ class Connection:
                 random.random,
                 system.remote_status,
                 settings.catch_up == "latest",
+                settings.events,
             )
             supervisor.start(
                 "remote sync", sync.run, outages=(JournalUnavailable,), on_quarantine=self._note_quarantine

@@ -74,7 +74,7 @@ async def test_panel_is_told_of_an_installation(tmp_path, panel):
 async def test_panel_is_told_of_a_failure_and_why(tmp_path, panel):
     async with open_connected(tmp_path, panel) as api:
         body = await api.a_body(install_script="exit 3")
-        assert (await api.post("/containers", body, wait=20))["status"] == "failed"
+        await api.post("/containers", body, wait=20, status=409)
         await until(lambda: len(panel.accepted) == 3)
     assert statuses(panel) == ["installing", "failed", "failed"]
     assert panel.accepted[-1].body["data"]
@@ -445,3 +445,58 @@ async def test_spec_comes_back_from_the_entry_that_is_given_of_it(tmp_path):
             body = read(ContainerBody, to_request(spec))
             assert await to_spec(body, api.system.config.docker) == spec
     assert attrs.evolve(spec, image=engine.RIG_IMAGE) == spec
+
+
+# Starts, stops and crashes
+
+
+def runs(panel, server="s1"):
+    bodies = [request.body for request in panel.by_server()[server]]
+    return [(body["event"], body.get("code")) for body in bodies if body["event"] != "update"]
+
+
+async def test_panel_is_told_of_starts_stops_and_crashes_if_it_asks_for_them(tmp_path, panel):
+    async with open_connected(tmp_path, panel, events=True) as api:
+        await api.running()
+        await api.power("stop")
+        await api.power("start")
+        await api.power("kill")
+        await until(lambda: len(runs(panel)) == 4)
+        assert runs(panel) == [("start", None), ("stop", 143), ("start", None), ("stop", 137)]
+        assert statuses(panel)[:3] == ["installing", "installing", "ready"]
+
+
+async def test_panel_that_does_not_ask_is_told_of_none(tmp_path, panel):
+    async with open_connected(tmp_path, panel) as api:
+        await api.running()
+        await api.power("stop")
+        await until(lambda: api.system.remote_status.backlog == 0 and statuses(panel)[-1:] == ["ready"])
+        assert runs(panel) == []
+        api.rewrite(remote=panel.settings(events=True))
+        assert "remote.events" in (await api.post("/remote/config/reload"))["applied"]
+        await api.power("start")
+        await until(lambda: runs(panel) == [("start", None)])
+
+
+async def test_crash_is_told_with_its_code_and_its_reason(tmp_path, panel):
+    async with open_connected(tmp_path, panel, events=True) as api:
+        await api.create(command="echo broken; exit 3", start_pattern="never")
+        await api.power("start", status=409)
+        await until(lambda: len(runs(panel)) == 2)
+        assert runs(panel) == [("start", None), ("crash", 3)]
+        (crash,) = [each.body for each in panel.accepted if each.body["event"] == "crash"]
+        assert crash["data"] == "the process ended with exit code 3"
+        assert crash["oom_killed"] is False
+
+
+async def test_newest_run_is_sent_beside_the_newest_update(tmp_path, panel):
+    async with open_connected(tmp_path, panel, events=True, catch_up="latest") as api:
+        await until(lambda: api.system.remote_status.healthy)
+        panel.down()
+        await api.running()
+        for action in ("stop", "start", "stop"):
+            await api.power(action)
+        await panel.up()
+        await until(lambda: runs(panel)[-1:] == [("stop", 143)] and statuses(panel).count("ready") == 1)
+        await until(lambda: api.system.remote_status.backlog == 0)
+        assert len(runs(panel)) < 6

@@ -59,7 +59,7 @@ async def test_action_that_has_not_ended_in_time_is_pending(api):
 
 async def test_start_that_ends_in_a_crash_has_failed_and_says_how(api):
     await api.create(command="echo broken; exit 3", start_pattern="never")
-    answer = await api.power("start")
+    answer = await api.power("start", status=409)
     assert answer["status"] == "failed"
     assert answer["error"] == "the process ended with exit code 3"
 
@@ -68,7 +68,7 @@ async def test_start_that_the_engine_refuses_has_failed_and_says_why(api):
     await api.port(25565)
     api.engine.bound.add((25565, "tcp"))
     await api.create(ports=[{"ip": "127.0.0.1", "port": 25565}])
-    answer = await api.power("start")
+    answer = await api.power("start", status=409)
     assert (answer["status"], answer["error"]) == ("failed", "Port 25565/tcp is in use on the host")
     shown = await api.show()
     assert (shown["state"], shown["error"]) == ("offline", answer["error"])
@@ -83,7 +83,7 @@ async def starting(api):
     answers = []
 
     async def start():
-        answers.append(await api.power("start"))
+        answers.append(await api.power("start", status=409))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(start)
@@ -133,7 +133,7 @@ async def test_installation_that_a_deletion_overtakes_is_cancelled(api):
     answers = []
 
     async def create():
-        answers.append(await api.post("/containers", body, wait=20))
+        answers.append(await api.post("/containers", body, wait=20, status=409))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(create)
@@ -152,12 +152,16 @@ async def test_failed_installation_gives_its_ports_back_and_says_why(api):
         ({"install_script": "exit 3"}, "the install script ended with exit code 3"),
     ]:
         body = await api.a_body(ports=[address]) | fields
-        answer = await api.post("/containers", body, wait=20)
+        answer = await api.post("/containers", body, wait=20, status=409)
         assert (answer["status"], answer["error"]) == ("failed", why)
         assert (await api.get("/network/ports/127.0.0.1/25565"))["in_use"] is False
         shown = await api.show()
         assert (shown["install_state"], shown["state"], shown["error"]) == ("failed", "offline", why)
-        assert (await api.refused("POST", "/containers", body))[:2] == (409, "already_exists")
+        again = await api.refused("POST", "/containers", body)
+        assert again[:2] == (409, "already_exists")
+        assert why in again[2]
+        assert "DELETE /containers/s1 (the volume and its files are kept)" in again[2]
+        assert "POST /containers/s1/reinstall" in again[2]
         await api.call("DELETE", "/containers/s1")
 
 
@@ -170,13 +174,13 @@ async def test_installation_that_is_not_done_in_time_is_pending(api):
 async def test_memory_hog_is_told_as_one(api):
     await api.create(command="memory-hog", start_pattern="never")
     said = "the process was killed because it exceeded its memory limit"
-    assert (await api.power("start"))["error"] == said
+    assert (await api.power("start", status=409))["error"] == said
     assert (await api.show())["exit"]["oom_killed"] is True
 
 
 async def test_image_without_a_shell_fails_the_start(api):
     await api.create(image=engine.BROKEN_IMAGE, start_pattern="Ready")
-    assert (await api.power("start"))["status"] == "failed"
+    assert (await api.power("start", status=409))["status"] == "failed"
     assert (await api.show())["exit"]["code"] == 127
 
 

@@ -71,7 +71,7 @@ async def test_rebinding_that_failed_says_why_and_who_has_the_port(installed, pa
     began = inspect(ID)["State"]["StartedAt"]
     binding = {"ports": [{"ip": "127.0.0.1", "port": TAKEN}]}
     with socket.create_server(("127.0.0.1", TAKEN)):
-        await installed.post(f"/containers/{ID}/rebind-network", binding, wait=60)
+        await installed.post(f"/containers/{ID}/rebind-network", binding, 409, wait=60)
         (operation,), rest = to_answers(await page_shell.run(look))
     assert (operation["kind"], operation["status"]) == ("rebind", "failed")
     assert operation["error"] == f"Port {TAKEN}/tcp is in use on the host"
@@ -88,7 +88,7 @@ async def test_reinstallation_that_failed_says_why_and_the_old_container_starts(
     (look,) = blocks(PAGE, "A reinstallation or a rebinding fails")
     await installed.create(ID, start_pattern="Ready")
     before = inspect(ID)["Id"]
-    await installed.post(f"/containers/{ID}/reinstall", {"install_script": "exit 3"}, wait=60)
+    await installed.post(f"/containers/{ID}/reinstall", {"install_script": "exit 3"}, 409, wait=60)
     (operation,), rest = to_answers(await page_shell.run(look))
     assert (operation["kind"], operation["status"]) == ("reinstall", "failed")
     assert operation["error"] == "the install script ended with exit code 3"

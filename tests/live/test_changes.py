@@ -61,7 +61,9 @@ async def test_missing_image_leaves_the_server_running(daemon):
     await daemon.create(ID, start_pattern="Ready")
     await daemon.power("start", ID)
     before = inspect(ID)["State"]
-    answered = await daemon.post(f"/containers/{ID}/reinstall", {"image": "lightd-no-such-image:1"}, wait=60)
+    answered = await daemon.post(
+        f"/containers/{ID}/reinstall", {"image": "lightd-no-such-image:1"}, 409, wait=60
+    )
     assert answered["status"] == "failed"
     assert "lightd-no-such-image" in answered["error"]
     shown = await daemon.show(ID)
@@ -76,7 +78,7 @@ async def test_failing_script_leaves_the_old_container_to_be_started(daemon):
     await daemon.power("start", ID)
     before = inspect(ID)["Id"]
     answered = await daemon.post(
-        f"/containers/{ID}/reinstall", {"install_script": "echo broken; exit 3"}, wait=60
+        f"/containers/{ID}/reinstall", {"install_script": "echo broken; exit 3"}, 409, wait=60
     )
     assert answered["status"] == "failed"
     assert answered["error"] == "the install script ended with exit code 3"
@@ -172,7 +174,7 @@ async def test_taken_port_leaves_the_server_serving_on_the_old_one(daemon):
         await daemon.power("start", ID)
         before = inspect(ID)["State"]["StartedAt"]
         answered = await daemon.post(
-            f"/containers/{ID}/rebind-network", {"ports": [{"ip": "127.0.0.1", "port": new}]}, wait=60
+            f"/containers/{ID}/rebind-network", {"ports": [{"ip": "127.0.0.1", "port": new}]}, 409, wait=60
         )
     assert answered["status"] == "failed"
     assert answered["error"] == f"Port {new}/tcp is in use on the host"

@@ -118,7 +118,7 @@ async def test_image_that_can_not_be_pulled_fails_the_start_and_the_old_containe
     volume = await begin(daemon, old)
     before = inspect(ID)["Id"]
     await edit(daemon, image="127.0.0.1:1/lightd/no-such-image:1")
-    answer = await daemon.power("restart", ID)
+    answer = await daemon.power("restart", ID, status=409)
     assert answer["status"] == "failed"
     assert "The image 127.0.0.1:1/lightd/no-such-image:1 can't be pulled" in answer["error"]
     shown = await daemon.show(ID)
@@ -134,7 +134,7 @@ async def test_image_without_a_shell_fails_the_start_and_the_former_image_starts
     old = tagged(1)
     volume = await begin(daemon, old)
     await edit(daemon, image=engine.BROKEN_IMAGE)
-    answer = await daemon.power("restart", ID)
+    answer = await daemon.power("restart", ID, status=409)
     assert answer["status"] == "failed"
     assert answer["error"] == "the process ended with exit code 127"
     assert "exec /bin/sh failed" in (await lines(daemon))[-1]

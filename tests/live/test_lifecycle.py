@@ -158,6 +158,7 @@ async def test_missing_image_fails_the_installation(daemon):
             "volume_id": await daemon.volume(),
             "startup_command": "true",
         },
+        409,
         wait=60,
     )
     assert answer["status"] == "failed"
@@ -169,7 +170,7 @@ async def test_port_that_the_host_uses_already_fails_the_start_and_can_be_tried_
         port = taken.getsockname()[1]
         await daemon.post("/network/ports", {"ip": "127.0.0.1", "port": port})
         await daemon.create(start_pattern="Ready", ports=[{"ip": "127.0.0.1", "port": port}])
-        answer = await daemon.power("start")
+        answer = await daemon.power("start", status=409)
         assert answer["status"] == "failed"
         assert str(port) in answer["error"]
     assert (await daemon.power("start"))["status"] == "succeeded"
@@ -177,6 +178,6 @@ async def test_port_that_the_host_uses_already_fails_the_start_and_can_be_tried_
 
 async def test_image_without_a_shell_fails_the_start(daemon):
     await daemon.create(image=engine.BROKEN_IMAGE, start_pattern="Ready")
-    answer = await daemon.power("start")
+    answer = await daemon.power("start", status=409)
     assert answer["status"] == "failed"
     assert (await daemon.show())["state"] == "offline"

@@ -95,7 +95,7 @@ async def test_volume_that_is_not_mounted_keeps_its_server_offline(pooled):
     image_of(pooled).write_bytes(b"broken" * 100_000)
     await pooled.start()
     await pooled.engine_up()
-    answer = await pooled.power("start", "quota-gone")
+    answer = await pooled.power("start", "quota-gone", status=409)
     assert answer["status"] == "failed"
     assert answer["error"] == f"volume {volume} is not mounted: its folder is missing"
     shown = await pooled.show("quota-gone")

@@ -306,3 +306,16 @@ def test_log_call_that_repeats_fills_no_disk_and_says_how_much_was_left_out(monk
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert len(lines) == output.REPEATS + 1
     assert lines[-1]["left_out"] == 2999 - output.REPEATS
+
+
+@pytest.mark.parametrize("kind", ["json", "console"])
+def test_character_that_controls_a_terminal_or_turns_text_around_is_escaped_in_both_formats(kind):
+    codes = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, 0x202E, 0x2066, 0x200F, 0x061C, 0xFEFF)
+    text = "".join(map(chr, codes))
+    line = written(kind, lambda: log.info("said %s", text, extra={"name_": text, "more": {"a": [text]}}))
+    assert line.endswith("\n")
+    assert line.rstrip("\n").isprintable()
+    if kind == "json":
+        found = json.loads(line)
+        assert found["message"] == f"said {text}"
+        assert (found["name_"], found["more"]) == (text, {"a": [text]})

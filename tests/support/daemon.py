@@ -240,8 +240,8 @@ class Daemon:
             assert answer["status"] == "succeeded", answer
         return answer
 
-    async def power(self, action, internal_id="s1", wait=60):
-        return await self.post(f"/containers/{internal_id}/{action}", wait=wait)
+    async def power(self, action, internal_id="s1", wait=60, status=200):
+        return await self.post(f"/containers/{internal_id}/{action}", status=status, wait=wait)
 
     async def show(self, internal_id="s1"):
         return await self.get(f"/containers/{internal_id}")

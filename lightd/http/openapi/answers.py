@@ -159,6 +159,16 @@ SCHEMAS: dict[str, Schema] = {
             "error": described(TEXT, "one sentence for people", example="there is no such container"),
             "code": described(TEXT, "a stable code for programs", example="container_not_found"),
         },
+        {
+            "message": described(
+                TEXT, "with `operation_id`: what failed, for example `Container start failed`"
+            ),
+            "internal_id": TEXT,
+            "operation_id": described(
+                TEXT, "of an action that failed or was cancelled while the request waited"
+            ),
+            "status": words("failed", "cancelled"),
+        },
         means="Every error has this form.",
     ),
     "InternalError": record(
@@ -179,11 +189,16 @@ SCHEMAS: dict[str, Schema] = {
     "Accepted": record(
         {"message": TEXT, "internal_id": TEXT, "operation_id": TEXT},
         {
-            "status": described(STATUS, "the result of the operation, with `wait`", example="succeeded"),
-            "error": described(TEXT, "why it failed, or what it waits for; only if there is such a reason"),
+            "status": described(
+                words("succeeded", "pending"),
+                "with `wait`: it succeeded, or the time was over",
+                example="succeeded",
+            ),
+            "error": described(TEXT, "what a pending operation waits for; only if that is known"),
             "state": described(words("installing"), "the state of a new container"),
         },
-        means="An action was accepted. With `wait`: its result, or `pending` if the time was over.",
+        means="An action was accepted. With `wait`: it succeeded, or is `pending` because the time was over; "
+        "an action that failed is a 409.",
         example={"status": "succeeded"},
     ),
     "Event": record(

@@ -32,7 +32,7 @@ from lightd.api.errors import ApiError, bad_request, not_found
 from lightd.api.specs import to_edit
 from lightd.files.jobs import Job
 from lightd.http import queries
-from lightd.http.error_codes import CHANGES, JSON
+from lightd.http.error_codes import CHANGES, ENDED, JSON
 from lightd.http.identity import of_request
 from lightd.http.openapi.schemas import many, message, record, ref, words
 from lightd.http.route import Body, Route
@@ -43,6 +43,7 @@ from lightd.http.routes.containers import (
     find,
     to_accepted,
     to_outcome,
+    to_response,
 )
 from lightd.http.wire import LARGE, loads, read, take_body, to_json
 from lightd.system import System
@@ -116,8 +117,7 @@ async def _change(
     operation_id = begin_operation(kind)
     with deleted_meanwhile(system, member), _others_unnamed():
         receipt = await system.change_container(member, command, operation_id)
-    answer = {"message": message, "internal_id": internal_id}
-    return to_json({**answer, **await to_outcome(system, member, operation_id, receipt, wait)})
+    return to_response(message, internal_id, await to_outcome(system, member, operation_id, receipt, wait))
 
 
 @contextmanager
@@ -204,7 +204,7 @@ ROUTES = (
         body=Body(ReinstallBody, required=False, nulls=frozenset()),
         answer=ref("Accepted"),
         example=to_accepted("Container reinstall started", "reinstall"),
-        errors=(*CHANGES, *JSON, "port_not_found", "port_in_use"),
+        errors=(*CHANGES, *JSON, *ENDED, "port_not_found", "port_in_use"),
     ),
     Route(
         method="POST",
@@ -222,7 +222,7 @@ ROUTES = (
         body=Body(RebindBody, nulls=frozenset()),
         answer=ref("Accepted"),
         example=to_accepted("Network rebinding started", "rebind"),
-        errors=(*CHANGES, *JSON, "port_not_found", "port_in_use"),
+        errors=(*CHANGES, *JSON, *ENDED, "port_not_found", "port_in_use"),
     ),
     Route(
         method="GET",

@@ -25,7 +25,7 @@ from lightd.api.representations import to_details, to_row
 from lightd.api.specs import to_spec
 from lightd.audit.trail import about
 from lightd.http import queries
-from lightd.http.error_codes import ACTS, CHANGES, CONTAINER, JSON, RECORDS
+from lightd.http.error_codes import ACTS, CHANGES, CONTAINER, ENDED, JSON, RECORDS, STATUSES
 from lightd.http.errors import engine_unavailable
 from lightd.http.identity import of_request
 from lightd.http.listing import FILTERS, PAGE, to_answer, to_filter, to_listing
@@ -58,10 +58,9 @@ async def create(system: System) -> Response:
     spec = await with_user(system, spec)
     operation_id = begin_operation("install")
     receipt = await system.create_container(spec, operation_id)
-    message = "Container creation started"
-    answer = {"message": message, "internal_id": spec.internal_id, "state": "installing"}
     member = find(system, spec.internal_id)
-    return to_json({**answer, **await to_outcome(system, member, operation_id, receipt, wait)})
+    outcome = await to_outcome(system, member, operation_id, receipt, wait)
+    return to_response("Container creation started", spec.internal_id, outcome, state="installing")
 
 
 async def adopt(system: System) -> Response:
@@ -175,8 +174,8 @@ def _to_power_handler(action: str) -> Callable[[System, str], Awaitable[Response
         await refuse_body()
         member = find(system, internal_id)
         operation_id, receipt = await ask_power(system, member, action)
-        answer = {"message": f"Container {action} initiated", "internal_id": internal_id}
-        return to_json({**answer, **await to_outcome(system, member, operation_id, receipt, wait)})
+        outcome = await to_outcome(system, member, operation_id, receipt, wait)
+        return to_response(f"Container {action} initiated", internal_id, outcome)
 
     return power
 
@@ -196,6 +195,24 @@ async def to_outcome(
         await system.ports.wait_followed()
     outcome = {"operation_id": operation_id, "status": operation.status.value}
     return outcome if operation.error is None else {**outcome, "error": operation.error}
+
+
+_UNSUCCESSFUL = {"failed": "operation_failed", "cancelled": "cancelled"}
+
+
+def to_response(message: str, internal_id: str, outcome: dict[str, Any], **rest: str) -> Response:
+    """Return the response to an action with this outcome: ``message`` and ``rest`` if it did not fail yet.
+
+    The last word of ``message`` says that it has begun. One that failed or was cancelled while the client
+    waited is a 409 with the reason.
+    """
+    status = outcome.get("status", "")
+    code = _UNSUCCESSFUL.get(status)
+    if code is None:
+        return to_json({"message": message, "internal_id": internal_id, **rest, **outcome})
+    message = f"{message.rpartition(' ')[0]} {status}"
+    said = {"error": f"it was {status} without a reason", "code": code}
+    return to_json({**said, "message": message, "internal_id": internal_id, **outcome}, STATUSES[code])
 
 
 def _to_events(found: Sequence[Recorded], since: int, grant: Grant) -> str:
@@ -223,7 +240,7 @@ def _power(action: str, summary: str, text: str = "") -> Route:
         parameters=("wait",),
         answer=ref("Accepted"),
         example=to_accepted(f"Container {action} initiated", action),
-        errors=(*CHANGES, *JSON),
+        errors=(*CHANGES, *JSON, *ENDED),
     )
 
 
@@ -267,6 +284,7 @@ ROUTES = (
             *(*JSON, *RECORDS, "mount_not_allowed", "writable_root_not_allowed", "volume_not_found"),
             *("already_exists", "no_free_user", "changing"),
             *("port_not_found", "port_in_use", "engine_unavailable", "container_not_found", "quarantined"),
+            *ENDED,
         ),
     ),
     Route(

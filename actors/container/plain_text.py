@@ -1,0 +1,25 @@
+"""Text as it was meant, also if an editor or a form of another system wrote it. Pure.
+
+A script, a command or a pattern from Windows has a carriage return before each end of a line, and perhaps a
+byte order mark before its first character; shells and expressions take both for text. White space after the
+end of a command is invisible, and so nobody means it.
+"""
+
+import re
+
+_MARKS = re.compile("^\ufeff+", re.MULTILINE)
+
+
+def to_text(text: str) -> str:
+    """Return ``text`` with line feeds for all ends of lines, and without byte order marks before a line."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _MARKS.sub("", text) if "\ufeff" in text else text
+
+
+def to_command(text: str) -> str:
+    """Return ``to_text`` without the white space at its end, unless that is escaped with a backslash."""
+    text = to_text(text)
+    kept = text.rstrip()
+    escaped = (len(kept) - len(kept.rstrip("\\"))) % 2
+    return text[: len(kept) + escaped]
