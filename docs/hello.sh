@@ -3,7 +3,11 @@
 # Run it in the folder of config.json. IMAGE: the image to use; URL: the address of the daemon.
 set -euo pipefail
 
-token=$(lightd --token what | cut -d' ' -f3) url=${URL:-http://localhost:8070}
+for _ in $(seq 20); do # the first start of lightd is about to write the configuration
+    token=$(lightd --token what 2>/dev/null | cut -d' ' -f3) && break
+    sleep 1
+done
+url=${URL:-http://localhost:8070}
 call() {
     curl -sS --fail-with-body --retry 20 --retry-connrefused --retry-delay 1 -w '\n' \
         -H "Authorization: Bearer $token" -H "Accept: Application/vnd.pkglatv1+json" "$@"

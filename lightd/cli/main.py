@@ -61,6 +61,9 @@ def _obey(arguments: Sequence[str] | None) -> int:
     path = file.resolve_path(args.config, os.environ)
     try:
         if args.token is not None:
+            path, elsewhere = file.find_path(args.config, os.environ)
+            if elsewhere:
+                print(f"lightd: using the configuration {path}", file=sys.stderr)
             return _TOKEN_ACTIONS[args.token](path)
         if args.command == "demo":
             return _demo(args)
@@ -69,10 +72,14 @@ def _obey(arguments: Sequence[str] | None) -> int:
         return _serve(path, _log_format(args))
     except KeyboardInterrupt:
         return INTERRUPTED
+    except sections.ConfigurationMissing as missing:
+        print(f"lightd: {missing}", file=sys.stderr)
     except sections.ConfigurationError as error:
+        if args.command in parsers.COMMANDS:
+            path, _ = file.find_path(args.config, os.environ)
         for mistake in error.mistakes:
             print(f"{path}: {mistake}", file=sys.stderr)
-        return WRONG
+    return WRONG
 
 
 def _to_parser() -> argparse.ArgumentParser:
@@ -80,7 +87,8 @@ def _to_parser() -> argparse.ArgumentParser:
     everywhere.add_argument(
         "--config",
         metavar="PATH",
-        help="the configuration file (default: $LIGHTD_CONFIG, else ./config.json); created if missing",
+        help="the configuration file (default: $LIGHTD_CONFIG, else ./config.json); `serve` creates it if it "
+        "is missing, other commands also look in /etc/lightd and /var/lib/lightd",
     )
     everywhere.add_argument(
         "--log-format",
@@ -149,19 +157,13 @@ def _log_format(args: argparse.Namespace) -> "output.Format":
     return chosen or ("console" if sys.stderr.isatty() else "json")
 
 
-def _existing(path: Path) -> sections.Configuration:
-    """The configuration at ``path``, which is created first if it is missing."""
-    if file.create(path):
-        print(f"{path}: created with a new token", file=sys.stderr)
-    return file.load(path)
-
-
 def _serve(path: Path, log_format: "output.Format") -> int:
     import logging  # noqa: PLC0415 - only for the daemon
 
     import trio  # noqa: PLC0415 - as above
 
     from lightd.config import certificate  # noqa: PLC0415 - as above
+    from lightd.config.exposure import to_exposure  # noqa: PLC0415 - as above
     from lightd.logs import output  # noqa: PLC0415 - as above
 
     log = logging.getLogger(__name__)
@@ -172,6 +174,8 @@ def _serve(path: Path, log_format: "output.Format") -> int:
     with output.configure(log_format, logging.INFO):
         if created:
             log.info("created %s with a new token; to print it: lightd --token what", path)
+        if exposed := to_exposure(configuration.server):
+            log.warning("%s; set server.tls, or server.host to 127.0.0.1 behind a proxy with TLS", exposed)
         try:
             tell = functools.partial(_tell_addresses, log)
             trio.run(functools.partial(daemon.run, configuration, path=path, started=tell))
@@ -225,12 +229,21 @@ def _demo(args: argparse.Namespace) -> int:
 
 
 def _print_token(path: Path) -> int:
-    stdio.tell(f"Current Token: {_existing(path).authorization.token}\n")
+    stdio.tell(f"Current Token: {file.load(path).authorization.token}\n")
     return 0
 
 
+def _check_others(path: Path) -> None:
+    """Raise ``ConfigurationError`` if something in the file is wrong that a new token does not correct."""
+    try:
+        file.load(path)
+    except sections.ConfigurationError as error:
+        if any(not mistake.startswith("authorization.token: ") for mistake in error.mistakes):
+            raise
+
+
 def _reset_token(path: Path) -> int:
-    _existing(path)
+    _check_others(path)
     token = file.fresh_token()
     file.replace_token(path, token)
     stdio.tell(f"Token reset successfully!\nNew Token: {token}\n")
@@ -238,7 +251,7 @@ def _reset_token(path: Path) -> int:
 
 
 def _set_token(path: Path) -> int:
-    _existing(path)
+    _check_others(path)
     try:
         token = rules.TOKEN.read(_ask_token())
     except ValueError:
@@ -251,7 +264,7 @@ def _set_token(path: Path) -> int:
 
 def _ask_token() -> str:
     if not sys.stdin.isatty():
-        return sys.stdin.buffer.readline(LONGEST_LINE).decode(errors="replace").rstrip("\r\n")
+        return sys.stdin.buffer.readline(LONGEST_LINE).decode("utf-8-sig", "replace").rstrip("\r\n")
     import getpass  # noqa: PLC0415 - on a terminal only
 
     try:

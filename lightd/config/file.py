@@ -22,6 +22,8 @@ from typing import Any
 from lightd.config import sections
 
 MODE = 0o600
+PLACES = (Path("/etc/lightd/config.json"), Path("/var/lib/lightd/config.json"))
+"""Where a configuration is looked for after ``./config.json``, by all commands but ``serve``."""
 READABLE_BY_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -32,6 +34,28 @@ def resolve_path(cli_value: str | None, environ: Mapping[str, str]) -> Path:
     to the directory that the operator named.
     """
     return Path(cli_value or environ.get("LIGHTD_CONFIG") or "config.json").absolute()
+
+
+def find_path(cli_value: str | None, environ: Mapping[str, str]) -> tuple[Path, bool]:
+    """The path of an existing configuration, and whether it is one of ``PLACES``, which nobody named.
+
+    It is that of ``resolve_path``, unless that is the default and there is no such file. Raises
+    ``ConfigurationError`` if there is none; nothing is written.
+    """
+    path = resolve_path(cli_value, environ)
+    if is_there(path):
+        return path, False
+    looked = [path]
+    if not cli_value and not environ.get("LIGHTD_CONFIG"):
+        for place in PLACES:
+            if is_there(place):
+                return place, True
+        looked += PLACES
+    where = " or ".join(map(str, looked))
+    raise sections.ConfigurationMissing(
+        f"there is no configuration at {where}: `lightd serve` writes one when it is started for the first "
+        "time; --config PATH names another place"
+    )
 
 
 def fresh_token() -> str:

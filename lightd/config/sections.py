@@ -12,6 +12,7 @@ Reading and writing the file is in ``config.file``.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -48,6 +49,10 @@ class ConfigurationError(Exception):
         self.mistakes = mistakes
 
 
+class ConfigurationMissing(ConfigurationError):  # noqa: N818 - names what was found
+    """There is no configuration file."""
+
+
 @attrs.frozen
 class Tls:
     """The certificate (with its chain) and its private key, two PEM files; without them, plain HTTP."""
@@ -65,7 +70,7 @@ class Server:
     have at a time, and the node's stream for one set of tokens.
     """
 
-    host: Annotated[str, rules.HOST] = "0.0.0.0"  # noqa: S104 - the documented default; a token is required
+    host: Annotated[str, rules.HOST] = "127.0.0.1"
     port: Annotated[int, rules.PORT] = 8070
     tls: Tls = Tls()
     allowed_origins: Annotated[tuple[Annotated[str, rules.ORIGIN], ...], LIVE] = ()
@@ -149,7 +154,8 @@ class Audit:
 class Remote:
     """The panel; its URL and token are required if it is enabled.
 
-    ``catch_up`` says what a panel receives after an outage: all updates, or each server's latest state.
+    ``catch_up`` says what a panel receives after an outage: all updates, or each server's latest state. With
+    ``events`` it also receives each start, stop and crash of a server.
     """
 
     enabled: Annotated[bool, FLAG, LIVE] = False
@@ -157,6 +163,7 @@ class Remote:
     token: Annotated[str, rules.PANEL_TOKEN, LIVE] = attrs.field(default="", repr=mask)
     sync_config: Annotated[bool, FLAG, LIVE] = False
     catch_up: Annotated[str, rules.CATCH_UP, LIVE] = "all"
+    events: Annotated[bool, FLAG, LIVE] = False
 
 
 @attrs.frozen(kw_only=True)
@@ -235,6 +242,10 @@ def from_json(value: object, directory: Path, node: str) -> Configuration:
     return configuration
 
 
+EXAMPLE_TOKEN: Final = "lightd_change-me.lightd--token-reset"  # noqa: S105 - everybody knows it
+EXAMPLE_PANEL_TOKEN: Final = "lightd_the-token-that-the-panel-gave"  # noqa: S105 - as above
+
+
 def _contradictions(configuration: Configuration) -> Iterator[tuple[str, str]]:
     """Keys that are valid on their own but contradict each other."""
     host, remote, storage = configuration.server.host, configuration.remote, configuration.storage
@@ -243,6 +254,17 @@ def _contradictions(configuration: Configuration) -> Iterator[tuple[str, str]]:
         yield (
             "server.host",
             f"must be a loopback address while authorization.enabled is false (got {shown(host)})",
+        )
+    token = configuration.authorization.token or ""  # None if it is a mistake itself
+    if "changeme" in re.sub("[^a-z]", "", token.lower()):
+        yield (
+            "authorization.token",
+            "is the placeholder of the example, which everybody knows: `lightd --token reset` writes another",
+        )
+    if remote.enabled and remote.token == EXAMPLE_PANEL_TOKEN:
+        yield (
+            "remote.token",
+            "is the placeholder of the example: use the one that the panel shows for this node",
         )
     if tls.cert is not None and tls.key is None:
         yield "server.tls.key", "is required if server.tls.cert is set"
@@ -325,7 +347,7 @@ def first_file(token: str, *, root: bool = False, node: str = "") -> dict[str, A
     if not node:
         del file["node"]
     file["server"] = {key: file["server"][key] for key in ("host", "port")}
-    del file["storage"]["quota"], file["storage"]["pool_mb"]
+    del file["storage"]["quota"], file["storage"]["pool_mb"], file["remote"]["events"]
     if root:
         file["docker"]["user"] = str(AUTO)
     return file
@@ -335,9 +357,9 @@ def example() -> dict[str, Any]:
     """Return a file with every key: ``config/config.example.json``."""
     return _with_defaults(
         Configuration(
-            authorization=Authorization(token="lightd_change-me.lightd--token-reset"),  # noqa: S106 - a placeholder
+            authorization=Authorization(token=EXAMPLE_TOKEN),
             docker=Docker(user=AUTO),
-            remote=Remote(url="https://panel.example/api", token="lightd_the-token-that-the-panel-gave"),  # noqa: S106 - as above
+            remote=Remote(url="https://panel.example/api", token=EXAMPLE_PANEL_TOKEN),
             node="node-1",
         )
     )

@@ -12,8 +12,9 @@ from lightd.cli import main
 from lightd.cli.commands import address, client, completion, events, logs, ps
 from lightd.cli.commands.output import Output
 from lightd.cli.commands.trouble import Trouble
+from lightd.config import file as config_file
 from lightd.config.sections import Server
-from tests.api.front import TOKEN, open_api
+from tests.api.front import TOKEN, open_api, write_file
 from tests.support.shell import Job, Paper, Shell
 
 HEAD = "ID  IMAGE  CREATED  STATUS  CPU  MEMORY  PORTS\n"
@@ -109,8 +110,11 @@ async def test_token_that_is_refused_is_code_4(api, shell):
     api.rewrite(authorization={"enabled": True, "token": "lightd_another_token_altogether"})
     await api.post("/remote/config/reload")
     code, _, err = await shell("ps")
-    assert (code, err) == (4, "lightd: rejected by the daemon: a valid token is needed\n")
+    where = f"{shell.folder / 'token'} is not, or no longer, one of its tokens"
+    said = f"lightd: rejected by the daemon at {api.url}: a valid token is needed; the one in {where}\n"
+    assert (code, err) == (4, said)
     assert (await shell("logs", "s1"))[0] == 4
+    assert (await shell("logs", "s1", "-f"))[2] == said
 
 
 async def test_engine_that_is_down_is_code_1(api, shell):
@@ -281,6 +285,55 @@ async def test_address_and_the_token_come_from_the_configuration(api, tmp_path):
     environ = {"LIGHTD_URL": f"http://localhost:{port}", "LIGHTD_CONFIG": str(path)}
     await Shell(api.url, tmp_path).run(job, "ps", environ=environ)
     assert job.code == 0
+
+
+async def test_rejected_token_of_a_configuration_names_both_and_says_what_to_do(api, tmp_path):
+    port = int(api.url.rpartition(":")[2])
+    path = tmp_path / "stale.json"
+    server = {"host": "127.0.0.1", "port": port}
+    write_file(path, {"authorization": {"token": "lightd_another_token_altogether"}, "server": server})
+    job = Job()
+    await Shell(api.url, tmp_path).run(job, "ps", "--config", str(path))
+    assert job.code == 4
+    assert f"rejected by the daemon at {api.url}: " in job.err.getvalue()
+    assert f"the one in {path} is not its token" in job.err.getvalue()
+    assert "--config" in job.err.getvalue()
+    assert "systemctl reload lightd" in job.err.getvalue()
+
+
+async def test_daemon_that_is_not_there_is_named_with_the_configuration_that_has_its_address(tmp_path):
+    path = tmp_path / "down.json"
+    write_file(path, {"authorization": {"token": TOKEN}, "server": {"host": "127.0.0.1", "port": 1}})
+    job = Job()
+    await Shell("", tmp_path).run(job, "ps", "--config", str(path))
+    assert job.code == 3
+    assert f"at http://127.0.0.1:1, the address in {path}: " in job.err.getvalue()
+
+
+async def test_configuration_that_nobody_named_is_looked_for_and_said(api, tmp_path, monkeypatch):
+    port = int(api.url.rpartition(":")[2])
+    first, second = tmp_path / "etc" / "config.json", tmp_path / "lib" / "config.json"
+    monkeypatch.setattr(config_file, "PLACES", (first, second))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config.json").rename(tmp_path / "aside.json")
+    second.parent.mkdir()
+    server = {"host": "127.0.0.1", "port": port}
+    write_file(second, {"authorization": {"token": TOKEN}, "server": server})
+    job = Job()
+    await Shell(api.url, tmp_path).run(job, "ps", "--json")
+    assert job.told == (0, "", f"lightd: using the configuration {second}\n")
+    job = Job()
+    await Shell(api.url, tmp_path).run(job, "ps", environ={"LIGHTD_CONFIG": str(tmp_path / "no.json")})
+    assert job.code == 2
+    assert f"there is no configuration at {tmp_path / 'no.json'}: " in job.err.getvalue()
+    second.unlink()
+    job = Job()
+    await Shell(api.url, tmp_path).run(job, "ps")
+    assert job.code == 2
+    said = f"no configuration at {tmp_path / 'config.json'} or {first} or {second}: `lightd serve` writes one"
+    assert said in job.err.getvalue()
+    assert not (tmp_path / "config.json").exists()
+    (tmp_path / "aside.json").rename(tmp_path / "config.json")
 
 
 def find(tmp_path, *arguments, environ=None):

@@ -12,6 +12,7 @@ from functools import partial
 import attrs
 import pytest
 import trio
+import trio.lowlevel
 
 from lightd.cli.commands.client import Client
 from lightd.cli.commands.trouble import Trouble
@@ -28,7 +29,7 @@ from lightd.cli.doctor import (
     visit,
 )
 from lightd.cli.doctor.checkup import Check, examine
-from lightd.cli.doctor.finding import Verdict
+from lightd.cli.doctor.finding import Area, Verdict
 from lightd.cli.doctor.subject import Subject
 from lightd.config import file as config_file
 from lightd.config import sections as config
@@ -178,7 +179,85 @@ async def test_socket_that_is_not_open_to_us_is_red_and_names_the_group(subject,
 async def test_engine_that_hangs_is_a_red_line(double, subject):
     double.hanging = True
     (finding,) = await examine({"engine": visit.CHECKS["engine"]}, subject, seconds=0.2)
-    assert (finding.verdict, finding.mend) == (BAD, "systemctl restart docker")
+    assert (finding.verdict, finding.mend) == (BAD, engine.SLOW)
+    assert finding.mend.startswith("if `docker version` does not answer either: ")
+
+
+async def test_engine_that_is_slow_raises_no_alarm(double, subject, monkeypatch):
+    slowly = engine._get
+
+    async def get(http, path):
+        await trio.sleep(0.5)
+        return await slowly(http, path)
+
+    monkeypatch.setattr(engine, "_get", get)
+    monkeypatch.setattr(engine, "SKEW", 0.3)
+    found = await examine({"engine": visit.CHECKS["engine"]}, subject, seconds=20)
+    assert {finding.verdict for finding in found} <= {GOOD, DOUBTFUL}
+
+
+async def test_check_that_found_something_before_it_took_too_long_is_slow_and_no_alarm(subject):
+    async def slow(_subject, tell):
+        tell(Area("engine").good("version", "Docker answers"))
+        await trio.sleep_forever()
+
+    first, last = await examine({"engine": Check(slow, "systemctl restart docker")}, subject, seconds=0.2)
+    assert (first.verdict, last.verdict, last.mend) == (GOOD, UNSEEN, "")
+    assert "may be too busy" in last.text
+
+
+async def test_finding_gives_a_check_more_time(subject, autojump_clock):
+    async def slow(_subject, tell):
+        for n in range(5):
+            await trio.sleep(9)
+            tell(Area("storage").good(f"part {n}", "fine"))
+
+    found = await examine({"storage": Check(slow, "")}, subject, seconds=10)
+    assert [finding.verdict for finding in found] == [GOOD] * 5
+
+
+async def test_ticks_that_the_machine_was_too_busy_for_do_not_count(subject):
+    async def starved(_subject, tell):
+        for _ in range(10):
+            time.sleep(0.1)  # noqa: ASYNC251 - it keeps the loop from ticking in time
+            await trio.lowlevel.checkpoint()
+        await trio.sleep(0.01)
+        tell(Area("engine").good("version", "Docker answers"))
+
+    (finding,) = await examine({"engine": Check(starved, "")}, subject, seconds=0.6)
+    assert finding.verdict is GOOD
+
+
+async def test_checks_that_compute_run_after_those_that_wait(subject):
+    order = []
+
+    def check(name):
+        async def look(_subject, _tell):
+            await trio.sleep(0.05)
+            order.append(name)
+
+        return look
+
+    await examine({"a": Check(check("computes"), "", computes=True), "b": Check(check("waits"), "")}, subject)
+    assert order == ["waits", "computes"]
+
+
+async def test_plain_http_on_a_public_address_is_a_warning(tmp_path):
+    found = await look(visit.CHECKS["configuration"], a_subject(tmp_path, server={"host": "0.0.0.0"}))
+    assert found["server.host"].verdict is DOUBTFUL
+    assert "plain HTTP" in found["server.host"].text
+    assert "server.host" not in await look(visit.CHECKS["configuration"], a_subject(tmp_path))
+
+
+async def test_doctor_reads_the_configuration_where_the_service_has_it(tmp_path, monkeypatch):
+    place = tmp_path / "lib" / "config.json"
+    place.parent.mkdir()
+    monkeypatch.setattr(config_file, "PLACES", (place,))
+    monkeypatch.chdir(tmp_path)
+    config_file.create(place)
+    assert configuration.to_subject(None, {}).path == place
+    place.unlink()
+    assert configuration.to_subject(None, {}).path == tmp_path / "config.json"
 
 
 async def test_process_engine_isolates_nothing_and_it_is_said(subject):

@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import pty
-import stat
 import subprocess
 import sys
 import types
@@ -14,7 +13,7 @@ import trio
 
 import lightd
 from lightd.cli import main as cli
-from lightd.config import file
+from lightd.config import file, sections
 from lightd.config.version import version
 
 TOKEN = "lightd_0123456789abcdef"
@@ -66,13 +65,46 @@ def test_token_what_prints_the_token_and_nothing_else(run, config_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, f"Current Token: {TOKEN}\n", "")
 
 
-def test_first_command_writes_the_file(run, tmp_path):
-    done = run("--token", "what")
-    path = tmp_path / "config.json"
-    token = json.loads(path.read_text())["authorization"]["token"]
-    assert (done.returncode, done.stdout) == (0, f"Current Token: {token}\n")
-    assert done.stderr == f"{path}: created with a new token\n"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+@pytest.mark.parametrize("action", ["what", "reset", "set"])
+@pytest.mark.parametrize("option", [[], ["--config", "other.json"], ["--config", "no/such/folder.json"]])
+def test_no_command_but_serve_writes_a_file(run, tmp_path, action, option):
+    done = run("--token", action, *option, stdin=f"{TOKEN}\n", LIGHTD_CONFIG="" if option else "mine.json")
+    path = tmp_path / (option[-1] if option else "mine.json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"lightd: there is no configuration at {path}: `lightd serve` writes one when it is started for the "
+        "first time; --config PATH names another place\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("action", ["what", "reset"])
+def test_configuration_of_the_service_is_found_and_named(tmp_path, monkeypatch, capsys, action):
+    service = tmp_path / "service.json"
+    monkeypatch.setattr(file, "PLACES", (tmp_path / "no.json", service))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LIGHTD_CONFIG", raising=False)
+    file.create(service)
+    assert cli.main(["--token", action]) == 0
+    out, err = capsys.readouterr()
+    assert file.load(service).authorization.token in out
+    assert err == f"lightd: using the configuration {service}\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["service.json"]
+
+
+def test_placeholder_is_refused_and_reset_replaces_it(run, config_path):
+    document = json.loads(config_path.read_text())
+    document["authorization"]["token"] = sections.EXAMPLE_TOKEN
+    config_path.write_text(json.dumps(document))
+    for arguments in (["serve"], ["--token", "what"], ["ps"]):
+        done = run(*arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(
+            f"{config_path}: authorization.token: is the placeholder of the example"
+        )
+    assert run("--token", "set", stdin=f"{sections.EXAMPLE_TOKEN}\n").returncode == 2
+    assert run("--token", "reset").returncode == 0
+    assert run("--token", "what").returncode == 0
 
 
 def test_reset_makes_a_new_token(run, config_path):
@@ -133,8 +165,8 @@ def test_option_wins_over_the_environment(run, config_path, tmp_path):
     done = run("--config", "config.json", "--token", "what", LIGHTD_CONFIG=str(other))
     assert done.stdout == f"Current Token: {TOKEN}\n"
     assert not other.exists()
-    run("--token", "what", LIGHTD_CONFIG=str(other))
-    assert other.exists()
+    done = run("--token", "what", LIGHTD_CONFIG=str(other))
+    assert (done.returncode, str(other) in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +212,8 @@ def test_directory_that_is_not_there_is_not_made(run, tmp_path):
 
 
 def test_daemon_without_authorization_refuses_to_listen_beyond_loopback(run, config_path):
-    config_path.write_text(json.dumps({"authorization": {"enabled": False, "token": TOKEN}}))
+    open_to_all = {"authorization": {"enabled": False, "token": TOKEN}, "server": {"host": "0.0.0.0"}}
+    config_path.write_text(json.dumps(open_to_all))
     done = run()
     assert done.returncode == 2
     assert done.stderr.startswith(f"{config_path}: server.host: must be a loopback address")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lightd.config import file, rules, schema
 from lightd.config import sections as config
 from lightd.config.engines import ENGINES
+from lightd.config.exposure import to_exposure
 from lightd.engines.opening import OPENERS
 
 HERE = Path("/srv/lightd")
@@ -43,7 +44,7 @@ def test_token_is_the_only_key_that_must_be_given():
 def test_file_of_a_first_start_has_every_key_of_the_contract():
     assert config.first_file(TOKEN) == {
         "version": "0.1.0",
-        "server": {"host": "0.0.0.0", "port": 8070},
+        "server": {"host": "127.0.0.1", "port": 8070},
         "authorization": {"enabled": True, "token": TOKEN},
         "docker": {
             "engine": "docker",
@@ -115,6 +116,7 @@ def test_panel_that_is_enabled_has_its_address_and_token():
 
 def test_example_is_valid_and_shows_every_key():
     example = json.loads((ROOT / "config/config.example.json").read_text())
+    example["authorization"]["token"] = TOKEN
     assert config.to_json(read(example)).keys() == example.keys()
     for key, section in config.to_json(read(example)).items():
         if isinstance(section, dict):
@@ -163,7 +165,8 @@ def test_every_mistake_is_told_with_its_path():
 
 
 def test_contradiction_is_told_along_with_the_other_mistakes():
-    assert mistakes({"server": {"port": True}, "authorization": {"enabled": False, "token": TOKEN}}) == [
+    server = {"port": True, "host": "0.0.0.0"}
+    assert mistakes({"server": server, "authorization": {"enabled": False, "token": TOKEN}}) == [
         "server.port: must be a whole number between 0 and 65535 (got true)",
         'server.host: must be a loopback address while authorization.enabled is false (got "0.0.0.0")',
     ]
@@ -487,3 +490,65 @@ def test_pool_needs_a_size_and_a_folder_apart_from_its_image():
 
 def test_every_engine_that_can_be_configured_can_be_opened():
     assert OPENERS.keys() == ENGINES.keys()
+
+
+# ---- a first hour without traps
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        config.EXAMPLE_TOKEN,
+        "lightd_change-me-change-me",
+        "lightd_CHANGE_ME_0123456789",
+        "lightd_changeme0123456789",
+    ],
+)
+def test_placeholder_is_no_token(token):
+    (mistake,) = mistakes({"authorization": {"token": token}})
+    assert mistake.startswith("authorization.token: is the placeholder of the example")
+    assert "lightd --token reset" in mistake
+    assert token not in mistake
+
+
+def test_placeholder_of_the_panel_is_no_token_of_a_panel_that_is_enabled():
+    remote = {"url": "https://panel.example", "token": config.EXAMPLE_PANEL_TOKEN}
+    assert read(file_with(remote=remote)).remote.token == config.EXAMPLE_PANEL_TOKEN
+    assert mistakes(file_with(remote={**remote, "enabled": True})) == [
+        "remote.token: is the placeholder of the example: use the one that the panel shows for this node"
+    ]
+
+
+def test_example_is_refused_until_it_has_a_token_of_its_own():
+    assert [mistake.partition(":")[0] for mistake in mistakes(config.example())] == ["authorization.token"]
+
+
+@pytest.mark.parametrize(
+    ("host", "exposed"),
+    [
+        ("127.0.0.1", False),
+        ("::1", False),
+        ("localhost", False),
+        ("10.1.2.3", False),
+        ("192.168.0.9", False),
+        ("172.31.0.1", False),
+        ("100.64.0.1", False),
+        ("fd00::1", False),
+        ("0.0.0.0", True),
+        ("::", True),
+        ("203.0.113.9", True),
+        ("172.32.0.1", True),
+        ("2001:db8::1", True),
+        ("node.example.org", True),
+    ],
+)
+def test_plain_http_on_a_public_address_is_an_exposure(host, exposed):
+    server = read(file_with(server={"host": host})).server
+    assert (to_exposure(server) is not None) is exposed
+    tls = {"cert": "a.pem", "key": "b.pem"}
+    assert to_exposure(read(file_with(server={"host": host, "tls": tls})).server) is None
+
+
+def test_configuration_that_names_an_address_keeps_it():
+    assert read(file_with(server={"host": "0.0.0.0"})).server.host == "0.0.0.0"
+    assert read(file_with()).server.host == "127.0.0.1"

@@ -46,6 +46,7 @@ AT_ONCE = {
     "remote.token": "lightd_another_panels_token",
     "remote.sync_config": True,
     "remote.catch_up": "latest",
+    "remote.events": True,
 }
 WITH_A_RESTART = {
     "node": "host-2",

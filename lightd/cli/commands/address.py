@@ -30,12 +30,17 @@ class Address:
 
     ``ca`` is a file of certificates to trust instead of the system's. ``pinned`` is the daemon's own
     certificate (PEM), known from its configuration: then only that one is trusted, under any host name.
+    ``token_path`` is the file that the token was read from; ``configuration`` that of the configuration, None
+    if it was not needed, and ``elsewhere`` is true if it is not where the command was told to look.
     """
 
     url: str
     token: str = attrs.field(repr=mask)
     ca: Path | None = None
     pinned: str | None = None
+    token_path: Path | None = None
+    configuration: Path | None = None
+    elsewhere: bool = False
 
 
 def find(args: argparse.Namespace, environ: Mapping[str, str]) -> Address:
@@ -46,12 +51,13 @@ def find(args: argparse.Namespace, environ: Mapping[str, str]) -> Address:
     if url is not None:
         url = _checked(url)
     token = None if token_file is None else read_token(Path(token_file))
-    pinned = None
+    pinned, path, elsewhere = None, None, False
     if url is None or token is None:
-        path = config_file.resolve_path(args.config, environ)
-        if not config_file.is_there(path):
-            missing = "--url and --token-file" if url is None else "--token-file"
-            raise Trouble(WRONG, f"no configuration at {path}: name one with --config, or use {missing}")
+        try:
+            path, elsewhere = config_file.find_path(args.config, environ)
+        except sections.ConfigurationMissing as missing:
+            options = "--url and --token-file" if url is None else "--token-file"
+            raise Trouble(WRONG, f"{missing}; or use {options}") from None
         configuration = config_file.load(path)
         if token is None:
             if url is not None and not is_same(url, to_url(configuration.server)):
@@ -59,7 +65,8 @@ def find(args: argparse.Namespace, environ: Mapping[str, str]) -> Address:
             token = configuration.authorization.token
         if url is None:
             url, pinned = to_url(configuration.server), to_pinned(configuration.server)
-    return Address(url, token, None if args.ca is None else Path(args.ca), pinned)
+    ca = None if args.ca is None else Path(args.ca)
+    return Address(url, token, ca, pinned, path if token_file is None else Path(token_file), path, elsewhere)
 
 
 def to_url(server: sections.Server) -> str:
@@ -126,7 +133,7 @@ def read_token(path: Path) -> str:
                 raise Trouble(
                     WRONG, f"{path} contains a token and can be read by other users: chmod 600 {path}"
                 )
-            text = file.read(_LONGEST).decode("utf-8", "replace").strip()
+            text = file.read(_LONGEST).decode("utf-8-sig", "replace").strip()
     except OSError as error:
         raise Trouble(WRONG, f"cannot read {path}: {error.strerror}") from None
     try:

@@ -99,7 +99,7 @@ class Client:
             raise Trouble(UNREACHABLE, f"the server at {self.address.url} is not lightd")
         if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
             return said
-        raise to_trouble(response.status, said, path)
+        raise to_trouble(response.status, said, path, self.address)
 
 
 def _to_connection(address: Address) -> HTTPConnection:
@@ -117,7 +117,8 @@ def unreachable(address: Address, error: Exception) -> Trouble:
         if "CERTIFICATE_VERIFY_FAILED" in reason
         else ""
     )
-    return Trouble(UNREACHABLE, f"{NO_CONNECTION} at {address.url}: {reason}{advice}")
+    where = "" if address.configuration is None else f", the address in {address.configuration}"
+    return Trouble(UNREACHABLE, f"{NO_CONNECTION} at {address.url}{where}: {reason}{advice}")
 
 
 def _reason(error: Exception) -> str:
@@ -130,13 +131,16 @@ def _reason(error: Exception) -> str:
     return type(error).__name__
 
 
-def to_trouble(status: int, said: dict[str, Any], path: str) -> Trouble:
+def to_trouble(status: int, said: dict[str, Any], path: str, address: Address) -> Trouble:
     """The error that an unsuccessful response to a request for ``path`` means. Pure."""
     sentence = str(said.get("error", f"the daemon answered {status}"))
     if "request_id" in said:
         sentence = f"{sentence} (request {said['request_id']} in the daemon's log)"
-    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return Trouble(REFUSED, f"rejected by the daemon: {sentence}", said)
+    rejected = f"rejected by the daemon at {address.url}"
+    if status == HTTPStatus.UNAUTHORIZED:
+        return Trouble(REFUSED, f"{rejected}: {sentence}; {_to_advice(address)}", said)
+    if status == HTTPStatus.FORBIDDEN:
+        return Trouble(REFUSED, f"{rejected}: {sentence}", said)
     if said.get("code") in _UNKNOWN:
         return Trouble(UNKNOWN, _named(sentence, path), said)
     if "operation_id" in said:
@@ -151,6 +155,16 @@ def _named(sentence: str, path: str) -> str:
             return f"{sentence}: {name}"
         case _:
             return sentence
+
+
+def _to_advice(address: Address) -> str:
+    """How to fix that the daemon does not accept the token."""
+    if address.token_path is None or address.token_path != address.configuration:
+        return f"the one in {address.token_path} is not, or no longer, one of its tokens"
+    return (
+        f"the one in {address.configuration} is not its token: the daemon uses another configuration (name it"
+        " with --config), or has not read this one again since it was changed (systemctl reload lightd)"
+    )
 
 
 def to_context(address: Address) -> ssl.SSLContext:

@@ -76,7 +76,10 @@ class _Engine(HTTPConnection):
 
 def run(args: argparse.Namespace, environ: Mapping[str, str], output: Output) -> int:
     """List the orphans, or adopt or remove those that are named; return the exit code."""
-    config = config_file.load(config_file.resolve_path(args.config, environ))
+    path, elsewhere = config_file.find_path(args.config, environ)
+    if elsewhere:
+        output.note(f"using the configuration {path}")
+    config = config_file.load(path)
     if config.docker.engine != "docker":
         raise Trouble(WRONG, "orphans are containers of Docker, and docker.engine is another engine")
     try:

@@ -53,7 +53,10 @@ def perform(args: argparse.Namespace, environ: Mapping[str, str], output: Output
             return orphans.run(args, environ, output)
         case name:
             command: Command = import_module(f"lightd.cli.commands.{parsers.MODULES[name]}").run
-            return command(args, Client(address.find(args, environ)), output)
+            found = address.find(args, environ)
+            if found.elsewhere:
+                output.note(f"using the configuration {found.configuration}")
+            return command(args, Client(found), output)
 
 
 @contextmanager

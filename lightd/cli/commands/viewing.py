@@ -161,7 +161,8 @@ class Viewing:
             said = json.loads(rejected.body or b"")
         except ValueError:
             said = {}
-        raise to_trouble(rejected.status_code, said if isinstance(said, dict) else {}, self.path)
+        fields = said if isinstance(said, dict) else {}
+        raise to_trouble(rejected.status_code, fields, self.path, self.address)
 
 
 async def _connect(address: Address, context: ssl.SSLContext | None) -> Stream:

@@ -11,8 +11,12 @@ import trio
 from lightd.cli.doctor.finding import Area, Finding, Tell
 from lightd.cli.doctor.subject import Subject
 from lightd.config import file, sections
+from lightd.config.exposure import to_exposure
 
 SLOW: Final = "check the disk that contains the configuration"
+EXPOSED: Final = (
+    "set server.tls, or server.host to 127.0.0.1 behind a proxy with TLS (docs/operations.md, TLS)"
+)
 _AREA = Area("configuration")
 
 
@@ -20,6 +24,7 @@ def to_subject(cli_value: str | None, environ: Mapping[str, str]) -> Subject:
     """The node with that configuration. Blocks; writes nothing."""
     path, now = file.resolve_path(cli_value, environ), time.time()
     try:
+        path, _ = file.find_path(cli_value, environ)
         return Subject(path, file.load(path), now=now)
     except sections.ConfigurationError as error:
         if not file.is_there(path) and path.parent.is_dir():
@@ -64,6 +69,8 @@ async def look(subject: Subject, tell: Tell) -> None:
                 )
             )
 
+    if subject.configuration is not None and (exposed := to_exposure(subject.configuration.server)):
+        tell(_AREA.doubtful("server.host", exposed, EXPOSED))
     if subject.configuration is not None and subject.uid != 0:
         for finding in to_user(subject.configuration.docker, subject.uid, subject.gid):
             tell(finding)

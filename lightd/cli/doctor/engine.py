@@ -5,6 +5,7 @@ import os
 import stat
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,10 @@ from lightd.engines.docker.network import find_mtu
 from lightd.journal.inspection import JournalUnreadable, read_known
 
 OLDEST: Final = (1, 41)
-SLOW: Final = "systemctl restart docker"
+SLOW: Final = (
+    "if `docker version` does not answer either: journalctl -u docker, then systemctl restart docker "
+    "(servers stop, unless live-restore is set)"
+)
 WITHOUT: Final = 'to run without Docker, set docker.engine to "process"'
 NO_IMAGE: Final = "lightd-doctor.invalid/none:none"
 IMAGES: Final = 20
@@ -38,10 +42,15 @@ async def look(subject: Subject, tell: Tell) -> None:
         text = f"the {name} engine provides no isolation: a server can do everything that its user can"
         tell(_AREA.doubtful("kind", text, 'if Docker is available, set docker.engine to "docker"'))
     if name in _LOOKS:
-        await _LOOKS[name](configuration, tell, subject.now)
+        await _LOOKS[name](configuration, tell, partial(_to_time, subject.now, trio.current_time()))
 
 
-async def _look_at_docker(configuration: Configuration, tell: Tell, now: float) -> None:
+def _to_time(now: float, then: float) -> float:
+    """The present time: it was ``now`` at ``then`` of Trio's clock."""
+    return now + trio.current_time() - then
+
+
+async def _look_at_docker(configuration: Configuration, tell: Tell, clock: Callable[[], float]) -> None:
     path = configuration.docker.socket_path
     unreachable = await _knock(path)
     if unreachable is not None:
@@ -49,7 +58,8 @@ async def _look_at_docker(configuration: Configuration, tell: Tell, now: float) 
         return
     transport = httpx.AsyncHTTPTransport(uds=str(path))
     async with httpx.AsyncClient(transport=transport, base_url="http://engine", timeout=None) as http:  # noqa: S113 - each check has a deadline
-        version, info = await _get(http, "/version"), await _get(http, "/info")
+        version, asked_at = await _get(http, "/version"), clock()
+        info = await _get(http, "/info")
         if version is None or info is None:
             tell(
                 _AREA.bad(
@@ -57,7 +67,7 @@ async def _look_at_docker(configuration: Configuration, tell: Tell, now: float) 
                 )
             )
             return
-        for finding in to_findings(version, info, now):
+        for finding in to_findings(version, info, asked_at, clock() - asked_at):
             tell(finding)
         await _look_at_paths(http, configuration, tell)
         if configuration.docker.registries is not None:
@@ -90,7 +100,7 @@ async def _knock(path: Path) -> Finding | None:
         return _AREA.bad("socket", f"this user may not connect to {path}", f"{mend}; {WITHOUT}")
     except OSError as error:
         return _AREA.bad(
-            "socket", f"cannot connect to {path}: {error.strerror or error}", "systemctl restart docker"
+            "socket", f"cannot connect to {path}: {error.strerror or error}", "systemctl start docker"
         )
     await stream.aclose()
     return None
@@ -114,8 +124,10 @@ async def _get(http: httpx.AsyncClient, path: str) -> dict[str, Any] | None:
     return said if isinstance(said, dict) else None
 
 
-def to_findings(version: Mapping[str, Any], info: Mapping[str, Any], now: float) -> Iterator[Finding]:
-    """What ``GET /version`` and ``GET /info`` mean. Pure."""
+def to_findings(
+    version: Mapping[str, Any], info: Mapping[str, Any], now: float, took: float = 0.0
+) -> Iterator[Finding]:
+    """What ``GET /version`` and ``GET /info`` mean; the second was sent at ``now``. Pure."""
     api, name = str(version.get("ApiVersion", "")), str(version.get("Version", "?"))
     numbers = tuple(int(part) if part.isdigit() else 0 for part in api.split("."))
     if numbers < OLDEST:
@@ -143,7 +155,7 @@ def to_findings(version: Mapping[str, Any], info: Mapping[str, Any], now: float)
         yield _AREA.bad("init", "the init binary that containers are started with is missing", mend)
     else:
         yield _AREA.good("init", f"containers are started with {info['InitBinary']} as their init")
-    yield from _to_clock(str(info.get("SystemTime", "")), now)
+    yield from _to_clock(str(info.get("SystemTime", "")), now, took)
 
 
 def _to_cgroup(info: Mapping[str, Any]) -> Finding:
@@ -182,11 +194,12 @@ def _to_driver(driver: str) -> Finding:
     )
 
 
-def _to_clock(told: str, now: float) -> Iterator[Finding]:
+def _to_clock(told: str, now: float, took: float) -> Iterator[Finding]:
     try:
         skew = datetime.fromisoformat(told).timestamp() - now
     except ValueError:
         return
+    skew = skew if skew < 0 else max(0.0, skew - took)
     if abs(skew) > SKEW:
         text = (
             f"Docker's clock is {abs(skew):.0f} seconds {'ahead of' if skew > 0 else 'behind'} this machine's"
@@ -277,7 +290,7 @@ async def _look_at_images(
         tell(_AREA.good("images", f"all images are for this architecture ({ours})"))
 
 
-_LOOKS: Final[Mapping[str, Callable[[Configuration, Tell, float], Awaitable[None]]]] = {
+_LOOKS: Final[Mapping[str, Callable[[Configuration, Tell, Callable[[], float]], Awaitable[None]]]] = {
     "docker": _look_at_docker
 }
 """What is checked of an engine beyond its isolation."""

@@ -5,6 +5,8 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlsplit
 
+import trio
+
 from lightd.cli.doctor.finding import Area, Finding, Tell
 from lightd.cli.doctor.subject import Subject
 from lightd.config.rules import is_loopback
@@ -26,12 +28,14 @@ async def look(subject: Subject, tell: Tell) -> None:
         tell(_AREA.good("url", "no panel is configured (remote.enabled is false)"))
         return
     async with open_http_panel(remote.url, remote.token) as panel:
+        began = trio.current_time()
         try:
             answer = await panel.ask("GET", "/health")
         except PanelUnavailable as trouble:
             tell(to_unreachable(remote, str(trouble)))
             return
-    for finding in to_findings(remote, answer, subject.now):
+    took = trio.current_time() - began
+    for finding in to_findings(remote, answer, subject.now, took):
         tell(finding)
 
 
@@ -45,8 +49,8 @@ def to_unreachable(remote: Remote, reason: str) -> Finding:
     )
 
 
-def to_findings(remote: Remote, answer: Answer, now: float) -> Iterator[Finding]:
-    """The findings for the response of the panel's health check. Pure."""
+def to_findings(remote: Remote, answer: Answer, now: float, took: float = 0.0) -> Iterator[Finding]:
+    """The findings for the response of the panel's health check, asked for at ``now``. Pure."""
     parts = urlsplit(remote.url)
     if parts.scheme == "https":
         yield _AREA.good("tls", "the panel's certificate is trusted")
@@ -67,6 +71,7 @@ def to_findings(remote: Remote, answer: Answer, now: float) -> Iterator[Finding]
         skew = parsedate_to_datetime(answer.headers["date"]).timestamp() - now
     except (KeyError, ValueError):
         return
+    skew = skew if skew < 0 else max(0.0, skew - took)
     if abs(skew) > SKEW:
         text = f"the panel's clock is {abs(skew):.0f} seconds {'ahead' if skew > 0 else 'behind'}"
         yield _AREA.bad("clock", text, "timedatectl set-ntp true, on both machines")

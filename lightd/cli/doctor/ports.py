@@ -21,8 +21,8 @@ from lightd.cli.doctor.subject import Subject
 from lightd.config.sections import Configuration
 from lightd.journal.inspection import JournalUnreadable, read_pool
 
-SLOW: Final = "systemctl restart lightd: it accepts connections but does not answer"
-PATIENCE: Final = 3.0
+SLOW: Final = "look for processes that hang: ps -eo pid,stat,comm | grep ' D'"
+PATIENCE: Final = 12.0
 SHOWN: Final = 5
 UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
 _AREA = Area("ports")

@@ -18,7 +18,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "panel": Check(panel.look, panel.SLOW),
     "clock": Check(clock.look, clock.SLOW, needs_configuration=False),
     "limits": Check(limits.look, limits.SLOW, needs_configuration=False),
-    "software": Check(software.look, software.SLOW, needs_configuration=False),
+    "software": Check(software.look, software.SLOW, needs_configuration=False, computes=True),
 }
 
 
