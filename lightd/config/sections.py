@@ -243,7 +243,6 @@ def from_json(value: object, directory: Path, node: str) -> Configuration:
 
 
 EXAMPLE_TOKEN: Final = "lightd_change-me.lightd--token-reset"  # noqa: S105 - everybody knows it
-EXAMPLE_PANEL_TOKEN: Final = "lightd_the-token-that-the-panel-gave"  # noqa: S105 - as above
 
 
 def _contradictions(configuration: Configuration) -> Iterator[tuple[str, str]]:
@@ -260,11 +259,6 @@ def _contradictions(configuration: Configuration) -> Iterator[tuple[str, str]]:
         yield (
             "authorization.token",
             "is the placeholder of the example, which everybody knows: `lightd --token reset` writes another",
-        )
-    if remote.enabled and remote.token == EXAMPLE_PANEL_TOKEN:
-        yield (
-            "remote.token",
-            "is the placeholder of the example: use the one that the panel shows for this node",
         )
     if tls.cert is not None and tls.key is None:
         yield "server.tls.key", "is required if server.tls.cert is set"
@@ -359,7 +353,7 @@ def example() -> dict[str, Any]:
         Configuration(
             authorization=Authorization(token=EXAMPLE_TOKEN),
             docker=Docker(user=AUTO),
-            remote=Remote(url="https://panel.example/api", token=EXAMPLE_PANEL_TOKEN),
+            remote=Remote(url="https://panel.example/api", token="lightd_the-token-that-the-panel-gave"),  # noqa: S106 - a placeholder
             node="node-1",
         )
     )

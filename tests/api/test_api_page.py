@@ -103,7 +103,7 @@ async def test_container_body_of_the_page_is_accepted_and_shows_the_defaults(api
     assert [getattr(body, name) for name in same] == [getattr(shortest, name) for name in same]
     volume_id = await api.volume()
     await api.port(25565, "0.0.0.0")
-    await api.post("/containers?wait=60", {**shown, "volume_id": volume_id, "mount": {}})
+    await api.post("/containers?wait=60", {**shown, "volume_id": volume_id, "mount": {}}, status=409)
     created = await api.show("server-001")
     assert created["stop"] == shown["stop"]
     assert created["ports"] == shown["ports"]

@@ -511,14 +511,6 @@ def test_placeholder_is_no_token(token):
     assert token not in mistake
 
 
-def test_placeholder_of_the_panel_is_no_token_of_a_panel_that_is_enabled():
-    remote = {"url": "https://panel.example", "token": config.EXAMPLE_PANEL_TOKEN}
-    assert read(file_with(remote=remote)).remote.token == config.EXAMPLE_PANEL_TOKEN
-    assert mistakes(file_with(remote={**remote, "enabled": True})) == [
-        "remote.token: is the placeholder of the example: use the one that the panel shows for this node"
-    ]
-
-
 def test_example_is_refused_until_it_has_a_token_of_its_own():
     assert [mistake.partition(":")[0] for mistake in mistakes(config.example())] == ["authorization.token"]
 
