@@ -35,10 +35,7 @@ LONGEST_WAIT: Final = 300.0
 LONGEST_INSTALLATION: Final = 3600.0
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-_CONFIG_HELP = (
-    "the configuration file (default: $LIGHTD_CONFIG, else ./config.json, /etc/lightd/config.json or "
-    "/var/lib/lightd/config.json)"
-)
+_CONFIG_HELP = "the configuration (default: $LIGHTD_CONFIG, ./config.json, /etc/lightd or /var/lib/lightd)"
 
 
 def add(commands: "Commands") -> None:
