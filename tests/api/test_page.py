@@ -32,9 +32,9 @@ async def play(folder, html, *arguments):
     return json.loads(done.stdout)
 
 
-@pytest.fixture
-async def told(tmp_path):
-    return await play(tmp_path, to_page(SECTIONS).html)
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    return trio.run(play, tmp_path_factory.mktemp("page"), to_page(SECTIONS).html)
 
 
 async def test_page_shows_every_route_with_its_line_and_its_errors(told):
@@ -70,6 +70,7 @@ async def test_search_goes_by_every_word_and_is_undone(told):
 async def test_words_of_a_search_are_marked_in_what_it_finds_until_it_ends(told):
     assert told["marked"] == ["revive"]
     assert told["unfolded"]
+    assert (told["sections"], told["restored"]) == (1, 0)
     assert told["marks"] == 0
     assert told["same"]
 

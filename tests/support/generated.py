@@ -26,6 +26,7 @@ LIFE = {
     "ports": 3,
     "created": "succeeded",
     "started": "succeeded",
+    "commands": 3,
     "state": "running",
     "memory": None,
     "missing": "container_not_found",

@@ -5,6 +5,7 @@ const main = document.getElementById("main");
 const index = document.getElementById("index");
 const contents = document.getElementById("contents");
 const rows = [];
+const sections = [];
 const samples = [];
 const MOST_OPENED = 8; // results of a search that are opened, to show what was found
 
@@ -197,8 +198,11 @@ function add(id, cls, summary, inside, label) {
 }
 
 function section(title, parts, made) {
-  main.append(make("section", null, make("h2", null, title), ...parts, ...made.map((each) => each.details)));
-  index.append(make("div", null, make("h2", null, title), make("ul", null, ...made.map((each) => each.link))));
+  const inMain = make("section", null, make("h2", null, title), ...parts, ...made.map((each) => each.details));
+  const inIndex = make("div", null, make("h2", null, title), make("ul", null, ...made.map((each) => each.link)));
+  main.append(inMain);
+  index.append(inIndex);
+  sections.push({ inMain, inIndex, made });
 }
 
 function here(source) {
@@ -275,6 +279,12 @@ function unmark(node) {
   }
 }
 
+// What is folded around the marked words of a row.
+function closed(details) {
+  const inner = Array.from(details.querySelectorAll("details")).filter((each) => each.querySelector("mark"));
+  return [details, ...inner].filter((each) => !each.open);
+}
+
 let opened = [];
 let marked = [];
 
@@ -290,7 +300,10 @@ function search(words) {
   }
   marked = found;
   marked.forEach((details) => mark(details, wanted));
-  opened = found.length <= MOST_OPENED ? found.filter((details) => !details.open) : [];
+  for (const { inMain, inIndex, made } of sections) {
+    inMain.hidden = inIndex.hidden = wanted.length > 0 && made.every(({ details }) => details.hidden);
+  }
+  opened = found.length <= MOST_OPENED ? found.flatMap(closed) : [];
   opened.forEach((details) => { details.open = true; });
   document.getElementById("count").textContent = wanted.length ? `${found.length} found` : "";
 }

@@ -71,6 +71,15 @@ func main() {
 	check(err)
 	started, err := api.StartContainerWithResponse(background, id, &client.StartContainerParams{Wait: &seconds})
 	check(err)
+	var one, several client.CommandBody
+	check(one.FromOneCommand(client.OneCommand{Command: "say one"}))
+	check(several.FromCommands(client.Commands{Commands: []string{"say two", "say three"}}))
+	commands := 0
+	for _, body := range []client.CommandBody{one, several} {
+		sent, err := api.SendCommandWithResponse(background, id, body)
+		check(err)
+		commands += int(need(sent.JSON200, sent.Body).Count)
+	}
 	shown, err := api.ShowContainerWithResponse(background, id)
 	check(err)
 	lines := 10
@@ -93,15 +102,16 @@ func main() {
 
 	container := need(shown.JSON200, shown.Body)
 	found, err := json.Marshal(map[string]any{
-		"ports":   ports,
-		"created": need(created.JSON200, created.Body).Status,
-		"started": need(started.JSON200, started.Body).Status,
-		"state":   container.State,
-		"memory":  container.Limits.Memory,
-		"logs":    texts,
-		"missing": need(missing.JSON404, missing.Body).Code,
-		"stopped": need(stopped.JSON200, stopped.Body).Status,
-		"deleted": end.Message,
+		"ports":    ports,
+		"created":  need(created.JSON200, created.Body).Status,
+		"started":  need(started.JSON200, started.Body).Status,
+		"commands": commands,
+		"state":    container.State,
+		"memory":   container.Limits.Memory,
+		"logs":     texts,
+		"missing":  need(missing.JSON404, missing.Body).Code,
+		"stopped":  need(stopped.JSON200, stopped.Body).Status,
+		"deleted":  end.Message,
 	})
 	check(err)
 	fmt.Println(string(found))

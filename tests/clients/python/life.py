@@ -11,6 +11,7 @@ from lightd_client.api.containers import (
     create_container,
     delete_container,
     kill_container,
+    send_command,
     show_container,
     show_logs,
     start_container,
@@ -18,8 +19,10 @@ from lightd_client.api.containers import (
 from lightd_client.api.ports import add_ports
 from lightd_client.api.volumes import create_volume
 from lightd_client.models import (
+    Commands,
     ContainerBody,
     ContainerBodyPortsItem,
+    OneCommand,
     PortBody,
     PortBodyProtocol,
     PortList,
@@ -63,6 +66,8 @@ with client as client:
     )
     created = ok(create_container.sync(client=client, body=body, wait=120))
     started = ok(start_container.sync(ID, client=client, wait=120))
+    forms = OneCommand("say one"), Commands(["say two", "say three"])
+    sent = [ok(send_command.sync(ID, client=client, body=each)).count for each in forms]
     shown = ok(show_container.sync(ID, client=client))
     logs = ok(show_logs.sync(ID, client=client, lines=10))
     missing = show_container.sync("nobody", client=client)
@@ -75,6 +80,7 @@ print(
             "ports": sum(counts),
             "created": created.status,
             "started": started.status,
+            "commands": sum(sent),
             "state": shown.state,
             "memory": shown.limits.memory,
             "logs": [line.text for line in logs.lines],

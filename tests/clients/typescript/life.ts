@@ -35,6 +35,11 @@ const created = await ok(client.POST("/containers", {
   },
 }));
 const started = await ok(client.POST("/containers/{internal_id}/start", { params: wait }));
+const one: components["schemas"]["OneCommand"] = { command: "say one" };
+const several: components["schemas"]["Commands"] = { commands: ["say two", "say three"] };
+const here = { path: { internal_id: id } };
+const sent = await ok(client.POST("/containers/{internal_id}/command", { params: here, body: one }));
+const more = await ok(client.POST("/containers/{internal_id}/command", { params: here, body: several }));
 const shown = await ok(client.GET("/containers/{internal_id}", { params: { path: { internal_id: id } } }));
 const logs = await ok(client.GET("/containers/{internal_id}/logs", { params: { path: { internal_id: id }, query: { lines: 10 } } }));
 const missing = await client.GET("/containers/{internal_id}", { params: { path: { internal_id: "nobody" } } });
@@ -44,6 +49,7 @@ console.log(JSON.stringify({
   ports: ranged.count + listed.count,
   created: created.status,
   started: started.status,
+  commands: sent.count + more.count,
   state: shown.state,
   memory: shown.limits?.memory ?? null,
   logs: logs.lines.map((line) => line.text),
