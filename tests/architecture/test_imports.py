@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -108,8 +109,13 @@ PURE = {
 } - WITH_A_BODY | (PURE_EXTRAS.keys() & SYSTEM.keys())
 
 
-def imported(name: str) -> Iterator[str]:
+@cache
+def imported(name: str) -> frozenset[str]:
     """Full dotted names of all that a module imports, wherever in it the import stands."""
+    return frozenset(_read_imports(name))
+
+
+def _read_imports(name: str) -> Iterator[str]:
     path = SYSTEM[name]
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_text())):
