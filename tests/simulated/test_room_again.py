@@ -49,14 +49,19 @@ class Trouble:
     beside: str = ""
     engine: fake.FakeEngine | None = None
     until: float | None = None
+    begun: trio.Event = attrs.field(factory=trio.Event)
 
     @property
     def on(self):
         return self.until is not None and trio.current_time() < self.until
 
+    def begin(self):
+        self.until = trio.current_time() + self.seconds
+        self.begun.set()
+
     async def reign(self):
-        while self.until is None:
-            await trio.sleep(0.01)
+        await self.begun.wait()
+        await trio.sleep(0.01)
         if self.beside == "the engine is down":
             self.engine.go_down()
         await trio.sleep_until(self.until)
@@ -69,7 +74,7 @@ class FillingJournal(MemoryJournal):
 
     async def commit(self, batch):
         if self.trouble.left <= 0 and self.trouble.until is None:
-            self.trouble.until = trio.current_time() + self.trouble.seconds
+            self.trouble.begin()
         if self.trouble.on:
             raise JournalUnavailable("the disk is full")
         self.trouble.left -= 1
