@@ -136,7 +136,7 @@ async def test_frame_without_its_permission_is_an_error_and_the_socket_stays(api
                 now = member.view.position, member.console.lines.last, member.console.columns
                 assert now == before, permission
     assert member.console.columns == 100
-    assert "got: say hi" in [text for _, text in await member.console.end(100)]
+    assert "got: say hi" in [line.text for line in await member.console.end(100)]
 
 
 async def test_viewer_that_may_not_read_is_not_told_what_it_sends(api):

@@ -17,9 +17,14 @@ def entry(first, *lines, life="a:1", missed=0, internal_id="s1"):
     return Entry(internal_id, life, 1_700_000_000.0 + first, first, lines, missed)
 
 
+async def read(log, internal_id, before, limit):
+    """The numbers and texts of what the log has."""
+    return [(line.number, line.text) for line in await log.read(internal_id, before, limit)]
+
+
 async def check_log_of_a_container_that_never_printed_is_empty(bench):
     assert await bench.log.restore("s1") == Tail()
-    assert list(await bench.log.read("s1", 100, 10)) == []
+    assert await read(bench.log, "s1", 100, 10) == []
     await bench.log.remove("s1")
 
 
@@ -30,14 +35,14 @@ async def check_appended_lines_are_there_for_the_next_daemon(bench):
     assert (tail.last, list(tail.lines)) == (3, ["one", "two", "three"])
     assert (tail.life, tail.begins, tail.read_at) == ("a:1", 0, 1_700_000_003.0)
     await log.append([entry(4, "four")])
-    assert list(await log.read("s1", 100, 3)) == [(2, "two"), (3, "three"), (4, "four")]
-    assert list(await log.read("s1", 3, 100)) == [(1, "one"), (2, "two")]
+    assert await read(log, "s1", 100, 3) == [(2, "two"), (3, "three"), (4, "four")]
+    assert await read(log, "s1", 3, 100) == [(1, "one"), (2, "two")]
 
 
 async def check_logs_are_told_apart(bench):
     await bench.log.append([entry(1, "one"), entry(1, "other", internal_id="s2"), entry(2, "two")])
-    assert list(await bench.log.read("s1", 9, 9)) == [(1, "one"), (2, "two")]
-    assert list(await bench.log.read("s2", 9, 9)) == [(1, "other")]
+    assert await read(bench.log, "s1", 9, 9) == [(1, "one"), (2, "two")]
+    assert await read(bench.log, "s2", 9, 9) == [(1, "other")]
 
 
 async def check_any_text_comes_back_as_it_was(bench):
@@ -62,7 +67,7 @@ async def check_tail_is_of_a_bounded_length(bench):
 
 async def check_hole_is_left_open(bench):
     await bench.log.append([entry(1, "one"), entry(5, "five", "six", missed=3)])
-    assert list(await bench.log.read("s1", 9, 9)) == [(1, "one"), (5, "five"), (6, "six")]
+    assert await read(bench.log, "s1", 9, 9) == [(1, "one"), (5, "five"), (6, "six")]
     tail = await bench.reopen().restore("s1")
     assert (tail.last, list(tail.lines)) == (6, ["five", "six"])
 
@@ -94,7 +99,7 @@ async def check_lines_that_are_appended_again_are_there_once(bench):
     for log in (bench.log, bench.reopen()):
         await log.append([entry(1, "one", "two")])
         await log.append([entry(2, "two", "three")])
-    assert list(await bench.log.read("s1", 9, 9)) == [(1, "one"), (2, "two"), (3, "three")]
+    assert await read(bench.log, "s1", 9, 9) == [(1, "one"), (2, "two"), (3, "three")]
 
 
 async def check_removed_log_begins_anew(bench):
@@ -103,7 +108,7 @@ async def check_removed_log_begins_anew(bench):
     assert await bench.log.restore("s1") == Tail()
     assert (await bench.log.restore("s2")).last == 1
     await bench.log.append([entry(1, "new")])
-    assert list(await bench.reopen().read("s1", 9, 9)) == [(1, "new")]
+    assert await read(bench.reopen(), "s1", 9, 9) == [(1, "new")]
 
 
 async def check_sweep_leaves_those_that_are_kept(bench):
@@ -112,3 +117,24 @@ async def check_sweep_leaves_those_that_are_kept(bench):
     await bench.log.sweep(["s1"])
     assert [(await bench.log.restore(name)).last for name in ("s1", "s2")] == [1, 0]
     assert (await bench.reopen().restore("s2")).last == 0
+
+
+async def check_time_of_each_line_comes_back(bench):
+    known = attrs.evolve(
+        entry(3, "three", "four", "five"), times=[1_700_000_000.5, 1_700_000_000.5, 1_700_000_001.25]
+    )
+    await bench.log.append([entry(1, "one", "two"), known])
+    times = [1_700_000_001.0, 1_700_000_001.0, 1_700_000_000.5, 1_700_000_000.5, 1_700_000_001.25]
+    log = bench.reopen()
+    assert list((await log.restore("s1")).times) == times
+    assert [line.at for line in await log.read("s1", 100, 100)] == times
+    assert [line.at for line in await log.read("s1", 5, 2)] == times[2:4]
+    assert [line.at for line in await log.read("s1", 3, 1)] == times[1:2]
+
+
+async def check_unfinished_line_is_there_until_more_was_printed(bench):
+    await bench.log.append([entry(1, "one"), attrs.evolve(entry(2), unfinished="Choose World: ")])
+    tail = await bench.reopen().restore("s1")
+    assert (tail.last, tail.life, tail.unfinished) == (1, "a:1", "Choose World: ")
+    await bench.log.append([entry(2, "Choose World: 5")])
+    assert (await bench.reopen().restore("s1")).unfinished == ""

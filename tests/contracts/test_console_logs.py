@@ -11,7 +11,7 @@ import trio
 from actors.container.console.log import LogUnavailable, Tail
 from lightd.consoles.log import NEW, OLD, DiskConsoleLog
 from tests.contracts import console_log_checks
-from tests.contracts.console_log_checks import Bench, entry
+from tests.contracts.console_log_checks import Bench, entry, read
 from tests.support.doubles.memory import MemoryConsoleLog
 
 CHECKS = {name: check for name, check in vars(console_log_checks).items() if name.startswith("check_")}
@@ -43,7 +43,7 @@ async def fill(log, first, last, at_once=10):
 async def test_log_in_memory_is_bounded_too():
     log = MemoryConsoleLog(bound=100)
     await fill(log, 1, 1000)
-    found = await log.read("s1", 10_000, 10_000)
+    found = await read(log, "s1", 10_000, 10_000)
     assert found == [(n, f"line {n}") for n in range(901, 1001)]
 
 
@@ -52,7 +52,7 @@ async def test_log_takes_a_bounded_place_and_holds_the_newest(disk_log):
     folder = disk_log.root / "s1"
     assert sorted(path.name for path in folder.iterdir()) == [NEW, OLD]
     assert all(path.stat().st_size <= BOUND for path in folder.iterdir())
-    found = await disk_log.read("s1", 10_000, 10_000)
+    found = await read(disk_log, "s1", 10_000, 10_000)
     assert found == [(n, f"line {n}") for n in range(found[0][0], 5001)]
     assert sum(len(f"{n} {text}\n") for n, text in found) > BOUND / 2
 
@@ -105,7 +105,7 @@ async def test_half_written_record_is_dropped_wherever_it_was_cut(disk_log, cut)
     tail = await disk_log.restore("s1")
     assert list(tail.lines) == [f"line {n}" for n in range(1, tail.last + 1)]
     await fill(disk_log, tail.last + 1, 4, at_once=1)
-    assert await disk_log.read("s1", 9, 9) == [(n, f"line {n}") for n in range(1, 5)]
+    assert await read(disk_log, "s1", 9, 9) == [(n, f"line {n}") for n in range(1, 5)]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ async def test_garbage_of_a_power_failure_is_passed_over(disk_log, garbage):
     disk_log = DiskConsoleLog(disk_log.root)
     assert (await disk_log.restore("s1")).last == 3
     await fill(disk_log, 4, 4)
-    assert [number for number, _ in await disk_log.read("s1", 99, 99)] == [1, 2, 3, 4]
+    assert [line.number for line in await disk_log.read("s1", 99, 99)] == [1, 2, 3, 4]
 
 
 async def test_file_without_any_end_is_begun_anew(disk_log):
@@ -141,10 +141,10 @@ async def test_full_disk_is_told_and_leaves_no_half_of_an_entry(disk_log):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert failed == {"s1": "File too large"}
-    assert [number for number, _ in await disk_log.read("s1", 99, 99)] == [1, 2, 3]
+    assert [line.number for line in await disk_log.read("s1", 99, 99)] == [1, 2, 3]
     assert (await disk_log.restore("s2")).last == 1
     await fill(disk_log, 4, 4)
-    assert [number for number, _ in await disk_log.read("s1", 99, 99)] == [1, 2, 3, 4]
+    assert [line.number for line in await disk_log.read("s1", 99, 99)] == [1, 2, 3, 4]
 
 
 async def test_files_that_somebody_took_away_are_made_again(disk_log):
@@ -155,7 +155,7 @@ async def test_files_that_somebody_took_away_are_made_again(disk_log):
     (disk_log.root / "s1").rmdir()
     assert (await disk_log.append([entry(5, "five")])).keys() == {"s1"}
     await fill(disk_log, 5, 5)
-    assert await disk_log.read("s1", 9, 9) == [(5, "line 5")]
+    assert await read(disk_log, "s1", 9, 9) == [(5, "line 5")]
 
 
 async def test_log_that_can_t_be_read_says_so(disk_log):
@@ -199,4 +199,4 @@ async def test_append_goes_on_when_its_caller_is_cancelled(disk_log):
     while await disk_log.restore("s1") == Tail():
         await trio.sleep(0.001)
     await disk_log.append([entry(1, "one")])
-    assert await disk_log.read("s1", 9, 9) == [(1, "one")]
+    assert await read(disk_log, "s1", 9, 9) == [(1, "one")]

@@ -1,6 +1,7 @@
 """The WebSocket on a real container: what a page sees, and what it may ask for."""
 
 import json
+import time
 
 import httpx
 import pytest
@@ -103,6 +104,80 @@ async def test_commands_reach_the_process_in_their_order(daemon):
         await console.until("console", "got: n9")
     answers = [line for line in console.text.splitlines() if line.startswith("got")]
     assert answers == [f"got: n{number}" for number in range(10)]
+
+
+@pytest.mark.parametrize("tty", [True, False])
+async def test_unfinished_line_is_shown_until_it_is_finished(daemon, tty):
+    command = r'echo Ready; printf "Choose World: "; read -r world; echo "got: $world"; read -r line'
+    await daemon.create(command=command, start_pattern="Ready", tty=tty)
+    async with daemon.console() as console:
+        await daemon.power("start")
+        frame = await console.until("console", "Choose World: ")
+    assert (frame["data"], frame["line"], frame["partial"]) == ("Choose World: ", 2, True)
+    assert abs(frame["at"] - time.time()) < 60
+    lines = (await daemon.get("/containers/s1/logs"))["lines"]
+    assert [(line["line"], line["text"], line.get("partial", False)) for line in lines] == [
+        (1, "Ready", False),
+        (2, "Choose World: ", True),
+    ]
+    async with daemon.console(query="&since_line=1") as console:
+        again = await console.until("console")
+        assert (again["data"], again["line"], again["partial"]) == ("Choose World: ", 2, True)
+        await console.send("request_logs", lines=5)
+        logs = await console.until("logs")
+        assert (logs["data"], logs["partial"]) == ("Ready\nChoose World: ", True)
+        await console.send("send_command", command="5")
+        await console.until("console", "got: 5\n")
+    lines = (await daemon.get("/containers/s1/logs"))["lines"]
+    whole = "Choose World: 5" if tty else "Choose World: got: 5"  # the echo, with its end
+    assert (lines[1]["line"], lines[1]["text"]) == (2, whole)
+
+
+async def test_progress_bar_is_shown_in_place_and_not_too_often(daemon):
+    command = (
+        "echo Ready; read -r line; n=0; while [ $n -lt 400 ]; do "
+        r'n=$((n+1)); printf "\r$n"; usleep 8000; done; echo'
+    )
+    await daemon.create(command=command, start_pattern="Ready")
+    await daemon.power("start")
+    async with daemon.console() as console:
+        await console.send("send_command", command="go")
+        began = time.monotonic()
+        await console.until("console", "400\n")
+        seconds = time.monotonic() - began
+    partial = [frame for frame in console.frames if frame.get("partial")]
+    assert 5 <= len(partial) <= 10 * seconds + 1
+    assert len({frame["line"] for frame in partial}) == 1
+    assert [frame["data"] for frame in console.frames if frame["event"] == "console"][-1] == "400\n"
+
+
+async def test_unfinished_line_and_times_are_known_to_the_next_daemon(daemon):
+    command = (
+        'echo Ready; printf "Choose World: "; read -r world; '
+        'sleep 2; echo "late $(date +%s)"; printf "Again? "; read -r line'
+    )
+    await daemon.create(command=command, start_pattern="Ready")
+    await daemon.power("start")
+    async with daemon.console() as console:
+        await console.until("console", "Choose World: ")
+    first = (await daemon.get("/containers/s1/logs"))["lines"]
+    assert daemon.stop() == 0
+    await daemon.start()
+    async with daemon.console(query="&since_line=1") as console:
+        frame = await console.until("console")
+        assert (frame["data"], frame["line"], frame["partial"]) == ("Choose World: ", 2, True)
+        await console.send("send_command", command="5")
+        await console.until("console", "Choose World: 5\n")
+    assert daemon.stop() == 0
+    await trio.sleep(6)  # it prints meanwhile
+    await daemon.start()
+    async with daemon.console(query="&since_line=2") as console:
+        await console.until("console", "late ")
+    lines = (await daemon.get("/containers/s1/logs"))["lines"]
+    assert [line["text"] for line in lines[:2]] == ["Ready", "Choose World: 5"]
+    assert lines[0] == first[0]
+    printed = int(lines[2]["text"].removeprefix("late "))
+    assert -0.1 <= lines[2]["at"] - printed < 2 <= time.time() - printed
 
 
 async def test_line_that_was_drawn_over_is_what_a_person_reads(daemon):

@@ -7,8 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from actors.container.console import scrollback as module
 from actors.container.console.lines import LineSplitter
-from actors.container.console.scrollback import Scrollback
-from actors.kernel.ephemeral import Stretch
+from actors.container.console.scrollback import Lines, Scrollback
 
 texts = st.lists(st.text(alphabet="ab", max_size=12), max_size=12)
 
@@ -90,9 +89,9 @@ TestScrollback.settings = settings(max_examples=100, stateful_step_count=30, dea
 def test_line_over_the_size_is_kept_while_it_is_the_newest():
     lines = Scrollback(items=3, size=4)
     lines.push(["far too long"])
-    assert lines.read(0, 9) == Stretch(1, ["far too long"])
+    assert lines.read(0, 9) == Lines(1, ["far too long"], times=[None])
     lines.push(["b"])
-    assert lines.read(0, 9) == Stretch(2, ["b"], missed=1)
+    assert lines.read(0, 9) == Lines(2, ["b"], 1, [None])
 
 
 @pytest.mark.parametrize("line", [b"y\n", b"\n", b"x" * 199 + b"\n", b"\r\n", b"x" * 40_000 + b"\n"])

@@ -26,7 +26,7 @@ async def test_last_words_are_of_one_run_though_the_rest_of_the_one_before_is_re
 async def test_unfinished_line_is_appended_at_the_end_of_the_stream():
     console = Console(Wake())
     assert to_texts(console.write(b"one\ntwo")) == ["one"]
-    assert console.partial == "two"
+    assert console.unfinished == "two"
     console.finish()
     console.finish()
     assert list(console.lines.tail(10).items) == ["one", "two"]

@@ -57,10 +57,15 @@ class Log(MemoryConsoleLog):
         return await work
 
     def numbers(self, internal_id="s1"):
-        return [number for number, _ in self._lines(internal_id)]
+        return [line.number for line in self._lines(internal_id)]
 
     def texts(self, internal_id="s1"):
-        return [text for _, text in self._lines(internal_id)]
+        return [line.text for line in self._lines(internal_id)]
+
+
+async def end(console, limit):
+    """The numbers and texts of the last lines."""
+    return [(line.number, line.text) for line in await console.end(limit)]
 
 
 @attrs.define
@@ -237,16 +242,16 @@ async def test_numbers_go_on_and_the_last_lines_are_there(desk, autojump_clock):
     async with again.reading:
         again.write(b"new\n")
     assert (again.lines.first, again.lines.last) == (201, 701)
-    assert await again.end(2) == [(700, "line 700"), (701, "new")]
-    assert [number for number, _ in await again.end(10_000)] == list(range(1, 702))
-    assert [number for number, _ in await again.older(201, 3)] == [198, 199, 200]
+    assert await end(again, 2) == [(700, "line 700"), (701, "new")]
+    assert [line.number for line in await again.end(10_000)] == list(range(1, 702))
+    assert [line.number for line in await again.older(201, 3)] == [198, 199, 200]
     assert list(await again.older(1, 3)) == []
 
 
 async def test_console_that_nobody_keeps_has_its_memory(desk, autojump_clock):
     console = Console(Wake())
     console.append(["one"])
-    assert await console.end(10) == [(1, "one")]
+    assert await end(console, 10) == [(1, "one")]
     assert list(await console.older(5, 5)) == []
 
 
@@ -262,7 +267,7 @@ async def test_numbers_are_never_given_twice_even_where_the_log_can_t_be_read(
         again.write(b"new\n")
     assert again.lines.last > 1_700_000_000_000
     if fault == "broken":
-        assert await again.end(2) == [(again.lines.last, "new")]
+        assert await end(again, 2) == [(again.lines.last, "new")]
     assert "cannot be read" in caplog.text
     setattr(desk.log, fault, 0.0)
     await trio.sleep(3000)
@@ -329,8 +334,8 @@ async def test_console_goes_on_after_the_daemon_s_end(autojump_clock, log):
                 await trio.sleep(7.77)
                 found = await world.member().console.end(10_000)
             await trio.sleep(1.23)
-    assert [text for _, text in found] == [f"line {n}" for n in range(1, len(found) + 1)]
-    assert [number for number, _ in found] == list(range(1, len(found) + 1))
+    assert [line.text for line in found] == [f"line {n}" for n in range(1, len(found) + 1)]
+    assert [line.number for line in found] == list(range(1, len(found) + 1))
     assert len(found) > 800
 
 
@@ -365,7 +370,7 @@ async def test_console_goes_on_in_a_container_that_was_made_anew(autojump_clock,
         await world.wait(Phase.OFFLINE)
         await world.tell(messages.Start())
         await world.wait(Phase.RUNNING)
-        assert await member.console.end(10) == [(1, "installed"), (2, "Ready"), (3, "Ready")]
+        assert await end(member.console, 10) == [(1, "installed"), (2, "Ready"), (3, "Ready")]
 
 
 async def test_log_of_the_engine_that_was_rotated_is_told_of(autojump_clock, log):
@@ -381,9 +386,9 @@ async def test_log_of_the_engine_that_was_rotated_is_told_of(autojump_clock, log
             await world.wait_engine()
             await trio.sleep(2)
             found = await world.member().console.end(10_000)
-    texts = [text for _, text in found]
+    texts = [line.text for line in found]
     assert texts.count(LOST) == 1
-    numbers = [number for number, _ in found]
+    numbers = [line.number for line in found]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
@@ -397,7 +402,7 @@ async def test_deleted_container_s_log_goes_and_a_new_one_of_its_name_begins_at_
         await trio.sleep(1)
         assert log._entries == {}
         member = await world.running()
-        assert (await member.console.end(10))[0] == (1, "Ready")
+        assert (await end(member.console, 10))[0] == (1, "Ready")
 
 
 async def test_leftovers_of_a_deletion_are_swept_at_the_next_start(autojump_clock, log):

@@ -174,8 +174,8 @@ async def tell_story(command, trouble, truth, monkeypatch):
         assert ends[0] is Status.SUCCEEDED, where
         assert ends[1] is not Status.PENDING, where
         kept = await world.member().console.end(100_000)
-        assert [number for number, _ in kept] == list(range(1, len(truth.printed) + 1)), where
-        assert [text for _, text in kept] == truth.printed, where
+        assert [line.number for line in kept] == list(range(1, len(truth.printed) + 1)), where
+        assert [line.text for line in kept] == truth.printed, where
         return trouble.until is not None
 
 

@@ -134,7 +134,7 @@ async def test_bug_ends_its_feed_for_all_its_viewers_and_the_next_one_gets_anoth
                     viewers.start_soon(look_on, stations, member, page)
                     viewers.start_soon(look_on, stations, member, Page())
                     await wait_all_tasks_blocked()
-                    broken.setattr(frames, "to_console", lambda lines, first: 1 / 0)
+                    broken.setattr(frames, "to_console", lambda *_: 1 / 0)
                     member.console.write(b"lost\n")
             nursery.start_soon(look_on, stations, member, page)
             await wait_all_tasks_blocked()
@@ -153,7 +153,7 @@ async def test_bug_that_shows_when_somebody_joins_ends_the_feed_too(autojump_clo
             async with trio.open_nursery() as viewers:
                 viewers.start_soon(look_on, stations, member, Page())
                 await wait_all_tasks_blocked()
-                monkeypatch.setattr(frames, "to_console", lambda lines, first: 1 / 0)
+                monkeypatch.setattr(frames, "to_console", lambda *_: 1 / 0)
                 with stations.container(member) as station:
                     member.console.write(b"lost\n")
                     await station._looking.acquire()

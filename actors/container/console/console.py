@@ -26,11 +26,12 @@ from typing import Protocol
 import attrs
 import trio
 
-from actors.container.console.lines import Block, LineSplitter, to_block, to_plain, to_texts
-from actors.container.console.log import TAIL, Numbered, Tail
+from actors.container.console.lines import LONGEST, Block, LineSplitter, to_block, to_plain, to_texts
+from actors.container.console.log import TAIL, Numbered, Tail, to_time
 from actors.container.console.runs import LiveRun, Runs
-from actors.container.console.scrollback import Scrollback
-from actors.kernel.ephemeral import Ring, Stretch, Wake
+from actors.container.console.screen import REDRAW, draw
+from actors.container.console.scrollback import Lines, Scrollback
+from actors.kernel.ephemeral import Ring, Wake
 from actors.kernel.promise import Promise
 from actors.kernel.steps import Steps, run
 from actors.kernel.turns import Turns
@@ -46,6 +47,10 @@ LONGEST_NOTE = 4000
 STEP = 500
 """Lines that are converted to texts in one step."""
 
+
+UNFINISHED_DELAY = 0.12
+"""Seconds from a change of the unfinished line until it is shown: its end may come at once. So a program that
+changes it all the time, such as a progress bar, is shown eight times a second."""
 
 INPUT_TIMEOUT = 5.0
 """Seconds that input waits for the console of a running process to be attached, and then to be written."""
@@ -127,6 +132,11 @@ class Console:
     when output was last read (Unix seconds), None before the first. ``run_starts`` are the lives of which the
     keeper may not have everything yet, the present one last; it has all lines up to ``kept``. ``trouble`` is
     why the engine does not do what the container waits for, empty if it does.
+
+    The unfinished line is the one after the newest of ``lines``. ``head`` is its beginning if that was read
+    over an earlier attachment; ``held`` is true while lines before it are not on the console yet.
+    ``unfinished_edition`` counts its changes; on the clock of Trio, ``unfinished_began`` is when it began,
+    and ``unfinished_since`` is when the oldest change came that no viewer was sent; both can be None.
     """
 
     wake: Wake
@@ -145,6 +155,11 @@ class Console:
     resized: Wake = attrs.field(factory=Wake)
     runs: Runs = attrs.field(factory=Runs)
     trouble: str = ""
+    head: str = ""
+    held: bool = False
+    unfinished_edition: int = 0
+    unfinished_began: float | None = None
+    unfinished_since: float | None = None
     _splitter: LineSplitter = attrs.field(factory=LineSplitter)
     _reading: trio.Lock = attrs.field(factory=trio.Lock)
     _restoring: trio.Lock = attrs.field(factory=trio.Lock)
@@ -182,10 +197,13 @@ class Console:
     async def _restore_once(self) -> None:
         if not self._restored and self.keeper is not None:
             tail = await self.keeper.restore(self)
-            self.lines.resume(Stretch(tail.last - len(tail.lines) + 1, tail.lines))
+            lines = [await self.turns.run(draw(line, LONGEST)) for line in tail.lines]
+            self.lines.resume(Lines(tail.last - len(lines) + 1, lines, times=tail.times))
             self.run_starts = deque([RunStart(tail.life, tail.begins)], maxlen=MARKERS)
             self.read_at, self.kept, self.kept_life = tail.read_at, tail.last, tail.life
             self.kept_volume = self.lines.volume
+            self.head = tail.unfinished
+            self._note_unfinished(began=True)
             self._restored = True
 
     async def end(self, limit: int) -> list[Numbered]:
@@ -203,16 +221,20 @@ class Console:
             if step > STEP:
                 await self.turns.next()
                 step = kept.block.count
-            found += enumerate(to_texts(kept.block), kept.first)
-        if found and found[0][0] < first:
-            del found[: first - found[0][0]]
+            found += [Numbered(*line, kept.at) for line in enumerate(to_texts(kept.block), kept.first)]
+        if found and found[0].number < first:
+            del found[: first - found[0].number]
         return [*await self.older(first, limit - len(found)), *found]
 
     async def older(self, before: int, limit: int) -> Sequence[Numbered]:
         """Return the last ``limit`` stored lines before number ``before``."""
         if self.keeper is None or limit <= 0 or before <= 1:
             return ()
-        return await self.keeper.read(self, before, limit)
+        stored = list(await self.keeper.read(self, before, limit))
+        for index, line in enumerate(stored):  # an earlier version stored lines as they came
+            if REDRAW.search(line.text.encode("utf-8", "replace")):
+                stored[index] = line._replace(text=await self.turns.run(draw(line.text, LONGEST)))
+        return stored
 
     # What is printed
 
@@ -238,23 +260,66 @@ class Console:
         """Return the lines that ``chunk`` completes, not on the console yet."""
         return self._splitter.steps(chunk)
 
-    def put(self, block: Block) -> None:
-        """Put whole lines on the console."""
+    def put(self, block: Block, at: float | None = None) -> None:
+        """Put whole lines on the console, printed at ``at`` (Unix seconds), and note the one after them."""
         if block.count:
-            self.lines.put(block)
+            self.lines.put(block, at)
             self._note()
+        self._note_unfinished(began=bool(block.count))
 
-    def append(self, lines: Sequence[str]) -> None:
-        """Put whole lines on the console."""
-        self.put(to_block(lines))
+    def append(self, lines: Sequence[str], times: Sequence[float | None] = ()) -> None:
+        """Put whole lines on the console, which were printed at ``times``."""
+        if lines:
+            self.lines.push(lines, times)
+            self._note()
+        self._note_unfinished(began=bool(lines))
 
     def finish(self) -> None:
         """Append the unfinished last line, at the end of the output."""
-        self.put(self._splitter.flush())
+        rest = to_texts(self._splitter.flush())
+        head, self.head, self.held = self.head, "", False
+        if head:
+            rest = [head + "".join(rest[:1]), *rest[1:]]
+        self.put(to_block(rest), self.unfinished_at)
 
-    def take_partial(self) -> str:
+    def take_unfinished(self) -> str:
         """Remove and return the unfinished last line."""
-        return "".join(to_texts(self._splitter.flush()))
+        unfinished = self.head + "".join(to_texts(self._splitter.flush()))
+        self.head = ""
+        return unfinished
+
+    # The unfinished line
+
+    @property
+    def unfinished(self) -> str:
+        """The last line as far as it has come; empty if it has not begun, or its number is not known."""
+        return "" if self.held else self.head + self._splitter.unfinished
+
+    def _note_unfinished(self, *, began: bool) -> None:
+        """Note a change of the unfinished line, which may have begun with it; wake the viewers once."""
+        if not self.head and not self._splitter.has_begun:
+            self.unfinished_began = self.unfinished_since = None
+            return
+        self.unfinished_edition += 1
+        now = trio.current_time()
+        if began or self.unfinished_began is None:
+            self.unfinished_began = self.unfinished_since = now
+            self.wake.notify()
+        elif self.unfinished_since is None:
+            self.unfinished_since = now
+            self.wake.notify()
+
+    def to_shown(self) -> Numbered | None:
+        """Return the unfinished line if it has waited for its end for ``UNFINISHED_DELAY``, else None."""
+        began = self.unfinished_began
+        if self.held or began is None or trio.current_time() < began + UNFINISHED_DELAY:
+            return None
+        return Numbered(self.lines.last + 1, self.unfinished, self.unfinished_at)
+
+    @property
+    def unfinished_at(self) -> float | None:
+        """When the unfinished line was last changed (Unix seconds), None if that is not known."""
+        return None if self.read_at is None else to_time(self.read_at)
 
     def _note(self) -> None:
         if self.keeper is not None:
@@ -295,11 +360,6 @@ class Console:
     def drawn(self) -> int:
         """What it has cost so far to draw the lines that the program draws over; see ``screen.Row.work``."""
         return self._splitter.work
-
-    @property
-    def partial(self) -> str:
-        """The unfinished last line."""
-        return self._splitter.unfinished
 
     def open_input(self) -> None:
         """Accept input from now on, and drop input that was not read."""

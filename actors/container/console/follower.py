@@ -185,7 +185,7 @@ class Follower:
                 if self.console.drawn - drawn > FREE:
                     await trio.sleep(min((self.console.drawn - drawn) * REST, LONGEST_REST))
                 await self._look_for_readiness(block, readiness, ref)
-                if readiness.looks and len(self.console.partial) > SHORT:
+                if readiness.looks and len(self.console.unfinished) > SHORT:
                     await trio.sleep(GATHER_DELAY)
         except EngineUnavailable:
             return  # the end of the stream, however it comes, proves nothing
@@ -198,8 +198,8 @@ class Follower:
     async def _look(self, block: Block, readiness: Readiness) -> bool:
         """Return true if one of the lines, or the unfinished one, matches."""
         slices = [*to_slices(block.data, SLICE)] if block.count else []
-        if partial := self.console.partial:
-            slices.append(partial.encode())
+        if unfinished := self.console.unfinished:
+            slices.append(unfinished.encode())
         spent = readiness.seconds
         for lines in slices:
             if len(lines) > SHORT:

@@ -81,6 +81,11 @@ class LineSplitter:
     _cut: bool = False
 
     @property
+    def has_begun(self) -> bool:
+        """True if there is an unfinished line."""
+        return bool(self._rest) or self._row is not None
+
+    @property
     def unfinished(self) -> str:
         """The last line as far as it has come, without the half of a character; empty if it has not begun."""
         if self._row is not None:

@@ -6,14 +6,20 @@ in one container of the engine.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import attrs
 
 TAIL = 500
 """Lines of a ``Tail`` at most."""
 
-Numbered = tuple[int, str]
+
+class Numbered(NamedTuple):
+    """A line, its number, and when it was printed (Unix seconds), None if that is not known."""
+
+    number: int
+    text: str
+    at: float | None = None
 
 
 class LogUnavailable(Exception):  # noqa: N818 - a fault of the world, named like its siblings
@@ -22,7 +28,10 @@ class LogUnavailable(Exception):  # noqa: N818 - a fault of the world, named lik
 
 @attrs.frozen
 class Entry:
-    """Consecutive lines of one life; ``missed`` were lost before them. ``read_at``: all were read by then."""
+    """Consecutive lines of one life; ``missed`` were lost before them. ``read_at``: all were read by then.
+
+    ``times`` are when the lines were printed, if that is known; ``unfinished`` is the line after them.
+    """
 
     internal_id: str
     life: str
@@ -30,6 +39,8 @@ class Entry:
     first: int
     lines: Sequence[str]
     missed: int = 0
+    times: Sequence[float | None] = ()
+    unfinished: str = ""
 
     @property
     def last(self) -> int:
@@ -43,14 +54,17 @@ class Entry:
             return self
         if known >= len(self.lines):
             return None
-        return attrs.evolve(self, first=last + 1, lines=self.lines[known:], missed=0)
+        return attrs.evolve(
+            self, first=last + 1, lines=self.lines[known:], missed=0, times=self.times[known:]
+        )
 
 
 @attrs.frozen
 class Tail:
     """The end of a log: its newest lines without a hole, of which the last has the number ``last``.
 
-    Those over number ``begins`` were printed in ``life``, and read by ``read_at``.
+    Those over number ``begins`` were printed in ``life``, and read by ``read_at``. ``times`` are when the
+    lines were printed, if that is known. ``unfinished`` is the line of that life that was printed after them.
     """
 
     last: int = 0
@@ -58,6 +72,8 @@ class Tail:
     life: str = ""
     begins: int = 0
     read_at: float | None = None
+    times: Sequence[float | None] = ()
+    unfinished: str = ""
 
 
 class ConsoleLog(Protocol):
@@ -86,9 +102,14 @@ class ConsoleLog(Protocol):
         """Forget every log but those of ``keep``. Raises ``LogUnavailable``."""
 
 
+def to_time(at: float) -> float:
+    """Return a time as lines have it, in whole milliseconds."""
+    return round(at, 3)
+
+
 def to_unbroken(lines: Sequence[Numbered]) -> Sequence[Numbered]:
     """Return the end of ``lines`` in which no number is missing."""
     start = len(lines) - 1
-    while start > 0 and lines[start - 1][0] == lines[start][0] - 1:
+    while start > 0 and lines[start - 1].number == lines[start].number - 1:
         start -= 1
     return lines[max(start, 0) :]

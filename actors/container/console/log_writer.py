@@ -52,6 +52,7 @@ class LogWriter:
     clock: Callable[[], float]
     turns: Turns = attrs.field(factory=Turns)
     _rest: float = 0.0
+    _known: set[Console] = attrs.field(factory=set)
     _due: dict[Console, None] = attrs.field(factory=dict)
     _to_remove: set[str] = attrs.field(factory=set)
     _woken: trio.Event = attrs.field(factory=trio.Event)
@@ -61,6 +62,7 @@ class LogWriter:
 
     async def restore(self, console: Console) -> Tail:
         """Return the end of the log; if it can't be read, an empty one above all numbers in use."""
+        self._known.add(console)
         reason: object = f"no answer within {RESTORE_TIMEOUT:g} seconds"
         with trio.move_on_after(RESTORE_TIMEOUT):
             try:
@@ -91,6 +93,7 @@ class LogWriter:
     def discard(self, console: Console) -> None:
         """Remove the log of a console, and write no more of it."""
         self._due.pop(console, None)
+        self._known.discard(console)
         console.keeper = None
         self.discard_old(console.internal_id)
 
@@ -124,9 +127,11 @@ class LogWriter:
                 await trio.sleep(BACKOFF.delay(failures))
 
     async def flush_at_shutdown(self) -> None:
-        """Write what is new, within ``SHUTDOWN_FLUSH`` seconds, although cancelled."""
+        """Write what is new, and unfinished lines, within ``SHUTDOWN_FLUSH`` seconds, although cancelled."""
         with trio.move_on_after(SHUTDOWN_FLUSH, shield=True):
             await self.copy()
+            if entries := [entry for console in self._known if (entry := _to_unfinished(console))]:
+                await self.log.append(entries)
 
     async def copy(self) -> bool:
         """Write what is new and remove discarded logs; return false if some of it failed."""
@@ -212,12 +217,22 @@ def to_entries(console: Console) -> list[Entry]:
     ends = [start.line for start in console.run_starts][1:]
     for start, end in zip(console.run_starts, [*ends, stretch.last], strict=True):
         first = max(begins + 1, stretch.first)
-        lines = stretch.items[first - stretch.first : max(end + 1 - stretch.first, 0)]
+        part = slice(first - stretch.first, max(end + 1 - stretch.first, 0))
+        lines, times = stretch.items[part], stretch.times[part]
         if lines or (start is console.run_starts[-1] and start.life != console.kept_life):
-            entries.append(Entry(console.internal_id, start.life, read_at, first, lines, missed))
+            entries.append(Entry(console.internal_id, start.life, read_at, first, lines, missed, times))
             missed = 0
         begins = max(begins, end)
     return entries
+
+
+def _to_unfinished(console: Console) -> Entry | None:
+    """Return the unfinished line of a console, None if there is none or the line before it is not stored."""
+    text, last = console.unfinished, console.lines.last
+    if not text or console.kept != last:
+        return None
+    life, read_at = console.run_starts[-1].life, console.read_at or 0.0
+    return Entry(console.internal_id, life, read_at, last + 1, (), unfinished=text)
 
 
 def _note_copied(console: Console, last: int, volume: int, life: str) -> None:

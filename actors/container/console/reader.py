@@ -21,6 +21,7 @@ import trio
 
 from actors.container.console.console import Console
 from actors.container.console.lines import Block, join, to_block
+from actors.container.console.log import to_time
 from actors.container.console.merge import LogLine, find_begin, find_end, to_log_lines
 from actors.container.engine import Backlog, Engine, EngineUnavailable, Missing
 
@@ -56,7 +57,6 @@ class Reader:
     _held: list[str] = attrs.field(factory=list)
     _start: int = 0
     _compared: int = 0
-    _head: str = ""
 
     def begin(self) -> None:
         """Read the stream from its first byte: the process is started after the attachment."""
@@ -70,22 +70,23 @@ class Reader:
         """
         console = self.console
         console.begin(self.life)
-        head, self._head, self._held = self._head, "", []
-        head += console.take_partial()
+        self._held, console.held = [], False
         kept, read_at = console.of_this_life, console.read_at or 0.0
         backlog = await self._backlog(started_at, read_at - OVERLAP if kept else started_at)
         logged, index = await self._lay_over(kept, backlog, read_at)
         if index is None and self._since > started_at:
             backlog = await self._backlog(started_at, started_at)
             logged, index = await self._lay_over(kept, backlog, read_at)
-        lines = [each.text for each in logged[index or 0 :]]
+        new = list(logged[index or 0 :])
         if (index is None and logged) or (not kept and backlog.cut):
-            lines.insert(0, LOST)
-        self._head = "" if lines else head
+            new.insert(0, LogLine(new[0].at if new else self.clock(), LOST))
+        lines = [each.text for each in new]
+        head = console.take_unfinished()
+        console.head = "" if lines else head  # if its end came, it is in the log
         self._logged = [each.text for each in logged if each.at >= asked_at - EARLY]
         self._start = self._compared = 0
-        self._put(to_block(lines))
-        self._made_up_at = self.clock()
+        console.append(lines, [to_time(each.at) for each in new])
+        console.read_at = self._made_up_at = self.clock()
         return lines
 
     async def take(self, chunk: bytes) -> Block:
@@ -96,13 +97,17 @@ class Reader:
             lines, rest = block.split(most - len(self._held))
             self._held += lines
             block = join([to_block(await self._settle(self._logged)), rest])
+            self.console.held = bool(self._held)
         self._put(block)
         return block
 
     def end(self) -> None:
         """Put the rest on the console, at the end of the output."""
-        self._put(to_block([*self._held, *([self._head] if self._head else [])]))
-        self._held, self._head = [], ""
+        if self._held:
+            self._held[0] = self.console.head + self._held[0]
+            self.console.head = ""
+        self._put(to_block(self._held))
+        self._held = []
         self.console.finish()
 
     async def _lay_over(
@@ -121,10 +126,10 @@ class Reader:
         live, self._held, self._logged = self._held, [], None
         lines = live[repeated:]
         if not repeated:
-            lines = await self._complete(live) or [self._head + live[0], *live[1:]]
+            lines = await self._complete(live) or [self.console.head + live[0], *live[1:]]
         elif self.clock() - self._made_up_at > WAITING:  # what it repeats would have been there at once
             lines = await self._complete(live) or lines
-        self._head = ""
+        self.console.head = ""
         return lines
 
     async def _count_repeated(self, logged: Sequence[str]) -> int:
@@ -165,5 +170,5 @@ class Reader:
         return await self.engine.backlog(self.engine_id, self._since)
 
     def _put(self, block: Block) -> None:
-        self.console.put(block)
         self.console.read_at = self.clock()
+        self.console.put(block, to_time(self.console.read_at))

@@ -309,11 +309,16 @@ class Row:
 
 def to_drawn(text: str, most: int) -> str:
     """Return one whole line as a person sees it."""
+    return run(draw(text, most))
+
+
+def draw(text: str, most: int) -> Steps[str]:
+    """As ``to_drawn``, in steps."""
     data = text.encode("utf-8", "replace")
     if not REDRAW.search(data):
         return text
     row = Row(most)
-    run(row.feed(data))
+    yield from row.feed(data)
     return "".join(row.finish())
 
 

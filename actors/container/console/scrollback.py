@@ -4,9 +4,10 @@ Adding lines costs a few passes over their bytes, however many lines they are. O
 blocks. Lines are converted to texts only when they are read, and only as many as are requested.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import groupby, islice
 from typing import Final
 
 import attrs
@@ -21,15 +22,23 @@ BLOCK_BYTES: Final = 32 * 1024
 
 @attrs.frozen
 class Kept:
-    """A block, and the number of its last line."""
+    """A block, the number of its last line, and when it was printed (Unix seconds), None if not known."""
 
     last: int
     block: Block
+    at: float | None = None
 
     @property
     def first(self) -> int:
         """The number of its first line."""
         return self.last - self.block.count + 1
+
+
+@attrs.frozen
+class Lines(Stretch[str]):
+    """Lines, and when each was printed."""
+
+    times: Sequence[float | None] = ()
 
 
 @attrs.define(eq=False)
@@ -60,12 +69,16 @@ class Scrollback:
         """The number of the oldest line that is still kept; ``last + 1`` where none is."""
         return self._first
 
-    def push(self, lines: Sequence[str]) -> None:
-        """Append ``lines`` and wake the readers once."""
-        self.put(to_block(lines))
+    def push(self, lines: Sequence[str], times: Sequence[float | None] = ()) -> None:
+        """Append ``lines``, which were printed at ``times``, or at times that nobody knows."""
+        begin = 0
+        for at, same in groupby(times or [None] * len(lines)):
+            end = begin + len(list(same))
+            self.put(to_block(lines[begin:end]), at)
+            begin = end
 
-    def put(self, block: Block) -> None:
-        """Append the lines of ``block`` and wake the readers once."""
+    def put(self, block: Block, at: float | None = None) -> None:
+        """Append the lines of ``block``, printed at ``at``, and wake the readers once."""
         if not block.count:
             return
         self.volume += len(block.data) + 1
@@ -81,7 +94,7 @@ class Scrollback:
         self._last += block.count - count
         for piece in _to_pieces(data):
             self._last += piece.count
-            self._kept.append(Kept(self._last, piece))
+            self._kept.append(Kept(self._last, piece, at))
             self._held += len(piece.data)
         self._make_room()
         self.wake.notify()
@@ -92,29 +105,33 @@ class Scrollback:
             self._held -= len(self._kept.popleft().block.data)
         self._first = max(oldest, self._kept[0].first)
 
-    def resume(self, stretch: Stretch[str]) -> None:
+    def resume(self, lines: Lines) -> None:
         """Begin with what an earlier one had, under its numbers; only before the first ``push``."""
-        self._last = stretch.first - 1
-        self._first = stretch.first
-        self.push(stretch.items)
+        self._last = lines.first - 1
+        self._first = lines.first
+        self.push(lines.items, lines.times)
 
-    def read(self, after: int, limit: int, size: int | None = None) -> Stretch[str]:
+    def read(self, after: int, limit: int, size: int | None = None, within: float = math.inf) -> Lines:
         """Return at most ``limit`` lines with numbers over ``after``, and how many of them are lost.
 
         A number beyond the newest line is taken for the newest. Lines of more than ``size`` bytes in all
-        are no more than those of one block.
+        are no more than those of one block. All were printed less than ``within`` seconds from the first.
         """
         after = min(after, self._last)
         first = max(after + 1, self._first)
         lines: list[str] = []
+        times: list[float | None] = []
         left = self._held + 1 if size is None else size
         for kept in self._from(first):
+            if times and are_apart(times[0], kept.at, within):
+                break
             begin = first + len(lines) - kept.first
             lines += to_texts(kept.block)[begin : begin + limit - len(lines)]
+            times += [kept.at] * (len(lines) - len(times))
             left -= len(kept.block.data)
             if len(lines) >= limit or left <= 0:
                 break
-        return Stretch(first, lines, missed=first - after - 1)
+        return Lines(first, lines, first - after - 1, times)
 
     def _from(self, first: int) -> Iterator[Kept]:
         """Give the blocks from the one with line ``first`` on, looked for from the end that is nearer."""
@@ -134,9 +151,16 @@ class Scrollback:
         """
         return list(self._from(max(self._last - limit + 1, self._first)))
 
-    def tail(self, limit: int) -> Stretch[str]:
+    def tail(self, limit: int) -> Lines:
         """Return the newest lines, at most ``limit``."""
         return self.read(max(self._last - limit, self._first - 1), limit)
+
+
+def are_apart(one: float | None, other: float | None, seconds: float) -> bool:
+    """Return true if two times differ by ``seconds`` or more, or if only one of them is known."""
+    if one is None or other is None:
+        return one is not other and seconds < math.inf
+    return abs(other - one) >= seconds
 
 
 def _find_last(data: bytes, count: int, limit: int) -> int:

@@ -25,7 +25,7 @@ class Printed:
 
     def end(self, lines: list[dict[str, Any]]) -> None:
         """Print the last existing lines; new lines continue from there."""
-        self.last = lines[-1]["line"] if lines else 0
+        self.last = to_last(lines)
         shown = [self._shown(line["line"], line["text"]) for line in lines]
         self._output.lines("".join(f"{line}\n" for line in shown))
 
@@ -58,7 +58,8 @@ class Printed:
 def run(args: argparse.Namespace, client: Client, output: Output) -> int | Live:
     """Print the last lines; with ``--follow`` also new ones, until the container is deleted."""
     printed = Printed(output, args.json)
-    show_end(client, args.id, LINES if args.lines is None else args.lines, printed)
+    limit = LINES if args.lines is None else args.lines
+    show_end(client, args.id, limit, printed, unfinished=not args.follow)
     return partial(_follow, args.id, client, output, printed) if args.follow else 0
 
 
@@ -71,11 +72,20 @@ async def _follow(internal_id: str, client: Client, output: Output, printed: Pri
     return 0
 
 
-def show_end(client: Client, internal_id: str, limit: int, printed: Printed) -> None:
-    """Print the last ``limit`` lines, and remember the number of the last line even if ``limit`` is 0."""
+def show_end(
+    client: Client, internal_id: str, limit: int, printed: Printed, *, unfinished: bool = False
+) -> None:
+    """Print the last ``limit`` lines, and remember the number of the last line even if ``limit`` is 0.
+
+    The unfinished line is only printed if ``unfinished``: otherwise it follows when it is finished.
+    """
     path = f"/containers/{internal_id}/logs"
     lines: list[dict[str, Any]] = client.ask("GET", path, lines=max(limit, 1))["lines"]
     if limit:
-        printed.end(lines)
-    else:
-        printed.last = lines[-1]["line"] if lines else 0
+        printed.end([line for line in lines if unfinished or not line.get("partial")])
+    printed.last = to_last(lines)
+
+
+def to_last(lines: list[dict[str, Any]]) -> int:
+    """Return the number of the last line that is finished; 0 if there is none. Pure."""
+    return lines[-1]["line"] - lines[-1].get("partial", False) if lines else 0

@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from actors.container import events
+from actors.container.console.log import Numbered
 from actors.container.events import Follow
 from actors.container.state import Stage, State
 from actors.container.stats import Stats
@@ -40,14 +41,30 @@ def to_framed(text: str) -> bytes:
     return head + payload
 
 
-def to_console(lines: Sequence[str], first: int) -> dict[str, Any]:
-    """Return the frame of consecutive console lines; ``first`` is the number of the first one."""
-    return {"event": "console", "data": "\n".join(lines) + "\n", "line": first}
+def to_console(lines: Sequence[str], first: int, at: float | None = None) -> dict[str, Any]:
+    """Return the frame of consecutive console lines; ``first`` is the number of the first one.
+
+    It was printed at ``at`` (Unix seconds).
+    """
+    return {"event": "console", "data": "\n".join(lines) + "\n", "line": first, **_to_at(at)}
 
 
-def to_logs(lines: Sequence[str], first: int) -> dict[str, Any]:
-    """Return the response to ``request_logs``."""
-    return {"event": "logs", "data": "".join(f"{line}\n" for line in lines), "line": first}
+def to_unfinished(line: Numbered) -> dict[str, Any]:
+    """Return the frame of the unfinished line.
+
+    It has no newline: a client that counts them does not count this line.
+    """
+    return {"event": "console", "data": line.text, "line": line.number, **_to_at(line.at), "partial": True}
+
+
+def to_logs(lines: Sequence[str], first: int, at: float | None = None) -> dict[str, Any]:
+    """Return the response to ``request_logs``; the first line was printed at ``at``."""
+    data = "".join(f"{line}\n" for line in lines)
+    return {"event": "logs", "data": data, "line": first, **_to_at(at)}
+
+
+def _to_at(at: float | None) -> dict[str, float]:
+    return {} if at is None else {"at": at}
 
 
 def to_gap(missed: int, next_line: int) -> dict[str, Any]:

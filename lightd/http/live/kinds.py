@@ -31,6 +31,8 @@ class OutboundKind:
         return record(fields, dict(self.optional), self.means, dict(self.example))
 
 
+AT: Final = described(NUMBER, "when the first line was printed", unit="Unix seconds", example=1767225600.25)
+PARTIAL: Final = described(FLAG, "only true: the last line is unfinished", example=True)
 _LINES: Final = described(TEXT, "the lines, each ending in `\\n`", example="[12:00:00] Done (4.2s)!\n")
 
 
@@ -88,8 +90,11 @@ OUTBOUND: Final[Mapping[str, OutboundKind]] = MappingProxyType(
         ),
         "console": OutboundKind(
             "console.read",
-            "Console lines, each ending in `\\n`; `line` is the number of the first one.",
+            "Console lines, each ending in `\\n`; `line` is the number of the first one. With `partial` it "
+            "is the unfinished line after them, without an end; the next frame with this number replaces it.",
             {"data": _LINES, "line": WHOLE},
+            {"at": AT, "partial": PARTIAL},
+            {"at": 1767225600.25},
         ),
         "stats": OutboundKind(
             "stats",
@@ -103,7 +108,11 @@ OUTBOUND: Final[Mapping[str, OutboundKind]] = MappingProxyType(
             {"data": described(TEXT, "the message", example="Container started")},
         ),
         "logs": OutboundKind(
-            "console.read", "The response to `request_logs`.", {"data": _LINES, "line": WHOLE}
+            "console.read",
+            "The response to `request_logs`. With `partial` the last line is unfinished, and has no end.",
+            {"data": _LINES, "line": WHOLE},
+            {"at": AT, "partial": PARTIAL},
+            {"at": 1767225600.25},
         ),
         "gap": OutboundKind(
             "console.read",

@@ -203,7 +203,7 @@ async def _greet(
     """Send what was missed, or the present state; then lines and statistics."""
     member, cut, kinds = source.member, viewer.cut, source.kinds
     view, stats = member.view, member.stats.value
-    sent_state = False
+    unfinished, sent_state = source.to_unfinished(cut.line), False
     if since is not None:
         async with aclosing(source.missed(since, view.position)) as missed:
             async for framed, has_state in missed:
@@ -224,6 +224,8 @@ async def _greet(
     while line < cut.line:
         framed, line = to_stretch(member.console, line, cut.line)
         await viewer.socket.write(framed)
+    if unfinished:
+        await viewer.socket.write(unfinished)
     if stats is not None and "stats" in kinds:
         await viewer.socket.write(frames.to_frame(frames.to_stats(stats)))
 

@@ -13,14 +13,17 @@ showed it, and precedes all later ones (``Console.seam``). So the line that made
 a pause has put all of them into one call.
 """
 
+import math
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Protocol
 
 import attrs
+import trio
 
-from actors.container.console.console import Console
+from actors.container.console.console import UNFINISHED_DELAY, Console
+from actors.container.console.log import Numbered
 from actors.container.events import Adopted, Created, Deleted
 from actors.container.fleet import Member, internal_id_of, stream_of
 from actors.container.state import Phase
@@ -38,6 +41,8 @@ LOOKED_BACK = 50
 """Events before the first one that is sent, to recognise a start as the second half of a restart."""
 FRAME = 64 * 1024
 """The size in bytes of lines at which a frame is full."""
+WITHIN = 1.0
+"""Seconds between the first and the last line of a frame, at most: it has the time of the first."""
 
 Publish = Callable[[bytes, Cut], None]
 
@@ -84,6 +89,8 @@ class ContainerSource:
     _stats: int = attrs.field(init=False)
     _events: Subscription = attrs.field(init=False)
     _pending: deque[Recorded] = attrs.field(factory=deque)
+    _unfinished: int = 0
+    _shown: Numbered = attrs.field(factory=lambda: Numbered(0, ""))
     _commentary: frames.Commentary = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -128,6 +135,7 @@ class ContainerSource:
             return False
         if (last := self._console.lines.last) - self.cut.line <= LINES_A_FRAME:
             self._publish_lines(publish, last)
+        self._publish_unfinished(publish)
         self._publish_notes(publish, self._console.notes.last)
         self._publish_stats(publish)
         return True
@@ -141,6 +149,32 @@ class ContainerSource:
             self.cut = Cut(line, self.cut.position)
             publish(framed, self.cut)
         return self.cut.line >= until
+
+    @property
+    def _unfinished_due(self) -> float:
+        """When the unfinished line is sent as it is now, on the clock of Trio; infinite if it was."""
+        console = self._console
+        if console.unfinished_edition == self._unfinished or console.held or not self._shows_lines:
+            return math.inf
+        since = console.unfinished_since  # None: it was sent by another source
+        return -math.inf if since is None else since + UNFINISHED_DELAY
+
+    def _publish_unfinished(self, publish: Publish) -> None:
+        """Publish the unfinished line if it is due, and viewers have it otherwise."""
+        console, number = self._console, self.cut.line + 1
+        if number <= console.lines.last or trio.current_time() < self._unfinished_due:
+            return
+        self._unfinished, console.unfinished_since = console.unfinished_edition, None
+        before = self._shown.text if self._shown.number == number else ""
+        self._shown = Numbered(number, console.unfinished, console.unfinished_at)
+        if self._shown.text != before:
+            publish(frames.to_frame(frames.to_unfinished(self._shown)), self.cut)
+
+    def to_unfinished(self, line: int) -> bytes:
+        """Return the frame of the unfinished line after number ``line``, as viewers have it; may be empty."""
+        if self._shown.number != line + 1 or not self._shown.text:
+            return b""
+        return frames.to_frame(frames.to_unfinished(self._shown))
 
     def _publish_notes(self, publish: Publish, until: int) -> None:
         if self._note < until:
@@ -173,7 +207,12 @@ class ContainerSource:
     async def wait(self) -> None:
         """Wait until there is something new; no checkpoint if there is."""
         if self._is_current:
-            await self.member.wake.wait()
+            due = self._unfinished_due
+            if due == math.inf:
+                await self.member.wake.wait()
+            else:
+                with trio.move_on_at(due):
+                    await self.member.wake.wait()
 
     async def missed(self, since: int, until: int) -> AsyncGenerator[tuple[bytes, bool], None]:
         """Yield the frames of the events after position ``since`` up to ``until``, a page at a time.
@@ -203,6 +242,8 @@ class ContainerSource:
                 async for framed, _ in missed:
                     if framed:
                         yield framed
+        if framed := self.to_unfinished(until.line):
+            yield framed
 
 
 def _nameless(_internal_id: str) -> str:
@@ -297,10 +338,10 @@ def to_stretch(console: Console, after: int, until: int) -> tuple[bytes, int]:
 
     A ``gap`` comes first if the console has lost some of them. ``until`` must be over ``after``.
     """
-    stretch = console.lines.read(after, min(LINES_A_FRAME, until - after), FRAME)
+    stretch = console.lines.read(after, min(LINES_A_FRAME, until - after), FRAME, WITHIN)
     first = min(stretch.first, until + 1)
     items = stretch.items[: until + 1 - first]
     framed = frames.to_frame(frames.to_gap(first - after - 1, first)) if first > after + 1 else b""
     if items:
-        framed += frames.to_frame(frames.to_console(items, first))
+        framed += frames.to_frame(frames.to_console(items, first, stretch.times[0]))
     return framed, first + len(items) - 1

@@ -1,21 +1,25 @@
 """Console lines that are older than those in memory: the route of logs, and frames for viewers."""
 
+import math
 from collections.abc import AsyncGenerator, Iterator, Sequence
 
 from quart import Response
 
 from actors.container.console.console import Console
 from actors.container.console.log import Numbered, to_unbroken
+from actors.container.console.scrollback import are_apart
 from lightd.access import scopes
 from lightd.http import queries
 from lightd.http.error_codes import CONTAINER
 from lightd.http.live import frames
-from lightd.http.live.source import FRAME, LINES_A_FRAME
-from lightd.http.openapi.schemas import TEXT, WHOLE, many, record
+from lightd.http.live.kinds import PARTIAL
+from lightd.http.live.source import FRAME, LINES_A_FRAME, WITHIN
+from lightd.http.openapi.schemas import MOMENT, TEXT, WHOLE, described, many, record
 from lightd.http.route import Route
 from lightd.http.routes import containers
 from lightd.http.wire import from_text, to_text
 from lightd.system import System
+from lightd.validation.schema import nullable
 
 MOST_LINES = 10_000
 ROOM_A_LINE = 8 * 1024
@@ -31,34 +35,62 @@ def to_room(lines: int) -> int:
 async def logs(system: System, internal_id: str) -> Response:
     limit = queries.whole("lines", 100, 1, MOST_LINES)
     console = containers.find(system, internal_id).console
-    found = await console.end(limit)
+    found, unfinished = await _end(console, limit)
     parts = []
     for lines in _to_stretches(found):
         await console.turns.next()
-        parts.append(to_text([{"line": number, "text": text} for number, text in lines])[1:-1])
+        parts.append(to_text([_to_json(line) for line in lines])[1:-1])
+    if unfinished is not None:
+        parts.append(to_text({**_to_json(unfinished), "partial": True}))
     return from_text(f'{{"lines":[{",".join(parts)}]}}')
 
 
-def _to_stretches(found: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
-    """Yield the lines a frame at a time: within one no line is missing, and none is too large."""
+def _to_json(line: Numbered) -> dict[str, object]:
+    return {"line": line.number, "text": line.text, "at": line.at}
+
+
+async def _end(console: Console, limit: int) -> tuple[Sequence[Numbered], Numbered | None]:
+    """Return the last ``limit`` lines, and the unfinished one, which is one of them if it is shown."""
+    found = await console.end(limit)
+    unfinished = console.to_shown()
+    if unfinished is None or not unfinished.text:
+        return found, None
+    if found and found[-1].number != unfinished.number - 1:  # lines have come since
+        return found, None
+    return found[len(found) + 1 - limit :] if len(found) == limit else found, unfinished
+
+
+def _to_stretches(found: Sequence[Numbered], within: float = math.inf) -> Iterator[Sequence[Numbered]]:
+    """Yield the lines a frame at a time: within one no line is missing, and none is too large.
+
+    All lines of one were printed less than ``within`` seconds from the first.
+    """
     begin = size = 0
-    for end, (number, text) in enumerate(found, 1):
-        size += len(text)
+    for end, line in enumerate(found, 1):
+        size += len(line.text)
         full = size >= FRAME or end - begin == LINES_A_FRAME
-        if full or end == len(found) or found[end][0] != number + 1:
+        last = full or end == len(found) or found[end].number != line.number + 1
+        if last or are_apart(found[begin].at, found[end].at, within):
             yield found[begin:end]
             begin, size = end, 0
 
 
 async def to_logs(console: Console, limit: int) -> bytes:
-    """Return the ``logs`` frame with the last lines of a console, without a missing line in between."""
-    found = to_unbroken(await console.end(limit))
-    first = found[0][0] if found else console.lines.last + 1
-    head, _, tail = to_text(frames.to_logs([], first)).partition('""')
+    """Return the ``logs`` frame with the last lines of a console, without a missing line in between.
+
+    The unfinished line is at its end, without a newline.
+    """
+    lines, unfinished = await _end(console, limit)
+    found = to_unbroken(lines)
+    last = [] if unfinished is None else [unfinished]
+    first = next(iter([*found[:1], *last]), Numbered(console.lines.last + 1, ""))
+    frame = {**frames.to_logs([], first.number, first.at), **({"partial": True} if last else {})}
+    head, _, tail = to_text(frame).partition('""')
     parts = []
-    for lines in _to_stretches(found):
+    for some in _to_stretches(found):
         await console.turns.next()
-        parts.append(to_text("".join([f"{text}\n" for _, text in lines]))[1:-1])
+        parts.append(to_text("".join([f"{line.text}\n" for line in some]))[1:-1])
+    parts += [to_text(line.text)[1:-1] for line in last]
     return frames.to_framed(f'{head}"{"".join(parts)}"{tail}')
 
 
@@ -68,16 +100,18 @@ async def to_older(console: Console, after: int, before: int) -> AsyncGenerator[
     A ``gap`` replaces lines that are lost, and all but the last ``MOST_LINES``.
     """
     kept = await console.older(before, min(before - 1 - after, MOST_LINES))
-    found = [line for line in kept if line[0] > after]
-    for lines in _to_stretches(found):
-        number = lines[0][0]
+    found = [line for line in kept if line.number > after]
+    for lines in _to_stretches(found, WITHIN):
+        number = lines[0].number
         if number > after + 1:
             yield frames.to_frame(frames.to_gap(number - after - 1, number))
-        yield frames.to_frame(frames.to_console([text for _, text in lines], number))
-        after = lines[-1][0]
+        yield frames.to_frame(frames.to_console([line.text for line in lines], number, lines[0].at))
+        after = lines[-1].number
     if after + 1 < before:
         yield frames.to_frame(frames.to_gap(before - after - 1, before))
 
+
+_AT = nullable(described(MOMENT, "when it was printed; null if that is not known"))
 
 ROUTES = (
     Route(
@@ -91,7 +125,9 @@ ROUTES = (
         text="Lines are kept when lightd is restarted and when the container is created again.",
         curl='call "$url/containers/server-001/logs?lines=100"',
         parameters=("lines",),
-        answer=record({"lines": many(record({"line": WHOLE, "text": TEXT}))}),
+        answer=record(
+            {"lines": many(record({"line": WHOLE, "text": TEXT, "at": _AT}, {"partial": PARTIAL}))}
+        ),
         errors=CONTAINER,
     ),
 )

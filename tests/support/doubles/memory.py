@@ -105,10 +105,12 @@ class MemoryConsoleLog:
         lines = to_unbroken(self._lines(internal_id))[-TAIL:]
         return Tail(
             newest.last,
-            [text for _, text in lines],
+            [line.text for line in lines],
             newest.life,
             begins,
             newest.read_at,
+            [line.at for line in lines],
+            newest.unfinished,
         )
 
     async def append(self, entries: Sequence[Entry]) -> Mapping[str, str]:
@@ -123,7 +125,7 @@ class MemoryConsoleLog:
 
     async def read(self, internal_id: str, before: int, limit: int) -> Sequence[Numbered]:
         """See ``ConsoleLog.read``."""
-        return [line for line in self._lines(internal_id) if line[0] < before][-limit:]
+        return [line for line in self._lines(internal_id) if line.number < before][-limit:]
 
     async def remove(self, internal_id: str) -> None:
         """See ``ConsoleLog.remove``."""
@@ -136,7 +138,15 @@ class MemoryConsoleLog:
 
     def _lines(self, internal_id: str) -> list[Numbered]:
         entries = self._entries.get(internal_id, [])
-        return [line for entry in entries for line in enumerate(entry.lines, entry.first)]
+        return [
+            Numbered(number, text, at)
+            for entry in entries
+            for (number, text), at in zip(
+                enumerate(entry.lines, entry.first),
+                entry.times or [entry.read_at] * len(entry.lines),
+                strict=True,
+            )
+        ]
 
 
 def _page(records: Sequence[Recorded], begin: int, limit: int, *, printed: bool) -> list[Recorded]:
