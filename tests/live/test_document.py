@@ -7,7 +7,7 @@ from tests.contracts.door_checks import check_every_route_is_closed, check_no_ro
 from tests.rig import engine
 from tests.support.adversary import attack
 from tests.support.daemon import TOKEN
-from tests.support.page_lines import check_every_line_works
+from tests.support.page_lines import check_every_line_works, check_every_sample_works
 
 PULLING = ("create_container", "reinstall_container")  # images that nobody has are looked for far away
 
@@ -26,6 +26,14 @@ async def test_every_line_of_the_reference_works_on_a_real_engine(daemon, tmp_pa
     folder = tmp_path / "shell"
     folder.mkdir()
     assert len(await check_every_line_works(daemon.url, TOKEN, folder, engine.IMAGE)) > 45
+    assert daemon.in_docker() == {}
+
+
+@pytest.mark.parametrize("lang", ["Python", "JavaScript"])
+async def test_every_sample_in_another_language_works_on_a_real_engine(daemon, tmp_path, lang):
+    folder = tmp_path / "samples"
+    folder.mkdir()
+    assert await check_every_sample_works(lang, daemon.url, TOKEN, folder, engine.IMAGE) > 45
     assert daemon.in_docker() == {}
 
 

@@ -137,6 +137,15 @@ def _all_shown(properties: dict[str, Any], means: str) -> Schema:
     return record(masked, means=means)
 
 
+def _to_fields() -> str:
+    """Return the fields of the events, by their type."""
+    return "; ".join(
+        f"`{row.type}` {', '.join(f'`{field.name}`' for field in row.fields)}"
+        for row in PUBLIC.values()
+        if row.fields
+    )
+
+
 EVENT_TYPES = [public.type for public in PUBLIC.values()]
 
 FILE_OPERATION: dict[str, Schema] = {
@@ -207,7 +216,9 @@ SCHEMAS: dict[str, Schema] = {
             "type": described(words(*EVENT_TYPES), "what happened", example="became-ready"),
             "at": MOMENT,
             "data": described(
-                {"type": "object"}, "the fields of its type, see docs/events.md", example={"run": 3}
+                {"type": "object"},
+                f"the fields of its type, see docs/events.md: {_to_fields()}",
+                example={"run": 3},
             ),
             "operation_id": nullable(described(TEXT, "the operation that caused it, if any")),
         },

@@ -61,11 +61,11 @@ func main() {
 	seconds := float64(120)
 	pattern := "Ready"
 	var body client.ContainerBody
-	check(json.Unmarshal([]byte(fmt.Sprintf(`{"ports":[{"ip":"127.0.0.1","port":%d}]}`, first)), &body))
+	check(json.Unmarshal([]byte(fmt.Sprintf(`{"ports":[{"ip":"127.0.0.1","port":%d}],"stop":{"type":"command","value":"stop"}}`, first)), &body))
 	body.InternalId = id
 	body.Image = image
 	body.VolumeId = volume.VolumeId
-	body.StartupCommand = `echo Ready; while read -r line; do echo "got: $line"; done`
+	body.StartupCommand = `echo Ready; while read -r line; do [ "$line" = stop ] && exit; echo "got: $line"; done`
 	body.StartPattern = &pattern
 	created, err := api.CreateContainerWithResponse(background, &client.CreateContainerParams{Wait: &seconds}, body)
 	check(err)
@@ -91,7 +91,7 @@ func main() {
 	}
 	missing, err := api.ShowContainerWithResponse(background, "nobody")
 	check(err)
-	stopped, err := api.KillContainerWithResponse(background, id, &client.KillContainerParams{Wait: &seconds})
+	stopped, err := api.StopContainerWithResponse(background, id, &client.StopContainerParams{Wait: &seconds})
 	check(err)
 	deleted, err := api.DeleteContainerWithResponse(background, id, &client.DeleteContainerParams{})
 	check(err)

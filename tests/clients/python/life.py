@@ -10,11 +10,11 @@ from lightd_client import AuthenticatedClient
 from lightd_client.api.containers import (
     create_container,
     delete_container,
-    kill_container,
     send_command,
     show_container,
     show_logs,
     start_container,
+    stop_container,
 )
 from lightd_client.api.ports import add_ports
 from lightd_client.api.volumes import create_volume
@@ -22,6 +22,8 @@ from lightd_client.models import (
     Commands,
     ContainerBody,
     ContainerBodyPortsItem,
+    ContainerBodyStop,
+    ContainerBodyStopType,
     OneCommand,
     PortBody,
     PortBodyProtocol,
@@ -33,6 +35,7 @@ from lightd_client.models import (
 URL, TOKEN, IMAGE, PORT = sys.argv[1:]
 ID = "python-001"
 FIRST = int(PORT)
+COMMAND = 'echo Ready; while read -r line; do [ "$line" = stop ] && exit; echo "got: $line"; done'
 
 client = AuthenticatedClient(
     base_url=URL,
@@ -60,7 +63,8 @@ with client as client:
         internal_id=ID,
         image=IMAGE,
         volume_id=volume.volume_id,
-        startup_command='echo Ready; while read -r line; do echo "got: $line"; done',
+        startup_command=COMMAND,
+        stop=ContainerBodyStop(type_=ContainerBodyStopType.COMMAND, value="stop"),
         start_pattern="Ready",
         ports=[ContainerBodyPortsItem("127.0.0.1", FIRST)],
     )
@@ -71,7 +75,7 @@ with client as client:
     shown = ok(show_container.sync(ID, client=client))
     logs = ok(show_logs.sync(ID, client=client, lines=10))
     missing = show_container.sync("nobody", client=client)
-    stopped = ok(kill_container.sync(ID, client=client, wait=120))
+    stopped = ok(stop_container.sync(ID, client=client, wait=120))
     deleted = ok(delete_container.sync(ID, client=client))
 
 print(

@@ -29,7 +29,8 @@ const created = await ok(client.POST("/containers", {
     internal_id: id,
     image,
     volume_id: volume.volume_id,
-    startup_command: "echo Ready; while read -r line; do echo \"got: $line\"; done",
+    startup_command: 'echo Ready; while read -r line; do [ "$line" = stop ] && exit; echo "got: $line"; done',
+    stop: { type: "command", value: "stop" },
     start_pattern: "Ready",
     ports: [{ ip: "127.0.0.1", port: first, protocol: "tcp" }],
   },
@@ -43,7 +44,7 @@ const more = await ok(client.POST("/containers/{internal_id}/command", { params:
 const shown = await ok(client.GET("/containers/{internal_id}", { params: { path: { internal_id: id } } }));
 const logs = await ok(client.GET("/containers/{internal_id}/logs", { params: { path: { internal_id: id }, query: { lines: 10 } } }));
 const missing = await client.GET("/containers/{internal_id}", { params: { path: { internal_id: "nobody" } } });
-const stopped = await ok(client.POST("/containers/{internal_id}/kill", { params: wait }));
+const stopped = await ok(client.POST("/containers/{internal_id}/stop", { params: wait }));
 const deleted = await ok(client.DELETE("/containers/{internal_id}", { params: { path: { internal_id: id } } }));
 console.log(JSON.stringify({
   ports: ranged.count + listed.count,
