@@ -317,7 +317,7 @@ SCHEMAS: dict[str, Schema] = {
                 PORT["port"], "the last port, not less than `from`", unit="number", example=25579
             ),
         },
-        {"protocol": {**PROTOCOL, "default": "tcp"}},
+        {"protocol": nullable({**PROTOCOL, "default": "tcp"})},
         means="A range of ports.",
     ),
     "PortList": record(
