@@ -174,6 +174,7 @@ async def test_route_for_any_media_type_needs_a_token_and_no_vendor_header(api):
         handler=show,
         name="show_metrics",
         summary="Metrics",
+        curl="call $url/metrics",
         any_media_type=True,
     )
     app = make_app(api.system, None, [route])
