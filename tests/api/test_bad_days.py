@@ -206,8 +206,15 @@ async def test_container_whose_history_is_broken_is_shown_and_its_name_stays_tak
             "image": None,
             "ports": [],
             "quarantined": True,
+            "labels": {},
+            "display_name": None,
+            "volume_id": None,
+            "exit": None,
+            "started_at": None,
+            "created_at": (await api.show())["created_at"],
         }
-        assert await api.get("/containers") == {"containers": [row]}
+        listed = {**row, "cpu_usage": None, "memory_usage": None}
+        assert await api.get("/containers") == {"containers": [listed]}
         assert await api.get("/containers/s1") == row
         assert (await api.refused("POST", "/containers", await api.a_body()))[:2] == (409, "already_exists")
         assert (await api.refused("POST", "/containers/s1/start"))[:2] == (503, "quarantined")

@@ -33,7 +33,7 @@ async def test_server_is_started_restarted_and_stopped(api):
     assert (await api.power("stop"))["status"] == "succeeded"
     shown = await api.show()
     assert shown["state"] == "offline"
-    assert shown["exit"].keys() == {"code", "oom_killed", "at"}
+    assert shown["exit"].keys() == {"code", "oom_killed", "at", "crashed"}
     assert (shown["exit"]["code"], shown["exit"]["oom_killed"]) == (143, False)
     assert shown["exit"]["at"] > shown["started_at"]
 
