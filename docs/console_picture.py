@@ -36,6 +36,8 @@ ROWS: Final = 24
 LIMIT: Final = 60.0  # seconds for one command
 DETACH: Final = "\x1d"
 STYLES: Final = {"2": "#8b949e", "31": "#ff7b72", "32": "#7ee787", "33": "#e3b341", "36": "#79c0ff"}
+ERASED: Final = re.compile(r"(?:\x1b\[(\d+)A)?\r\x1b\[J")
+MODE: Final = re.compile(r"\x1b\[\?\d+[hl]")
 SGR: Final = re.compile(r"\x1b\[([\d;]*)m")
 
 
@@ -120,7 +122,18 @@ def record() -> list[str]:
         text = run(environ, "start hello")
         text += run(environ, "console hello", ("keeps running)", "say hi\n"), ("got: say hi", DETACH))
         text += run(environ, "stop hello")
-    return [line.rstrip() for line in text.replace("\r", "").splitlines()]
+    return [line.rstrip() for line in to_left(text).replace("\r", "").splitlines()]
+
+
+def to_left(text: str) -> str:
+    """What is left on the terminal: not the input line, which the console erases before it prints."""
+    first, *rest = ERASED.split(MODE.sub("", text))
+    left = first
+    for rows, printed in zip(rest[::2], rest[1::2], strict=True):
+        for _ in range(int(rows or 0) + 1):
+            left = left[: left.rfind("\n", 0, -1 if left.endswith("\n") else None) + 1]
+        left += printed
+    return left
 
 
 def to_spans(line: str) -> Iterator[tuple[str, str]]:

@@ -156,7 +156,8 @@ async def _attach_with_prompt(
     with _raw(prompt):
         output.note(f"attached to {args.id}; press Ctrl-] or Ctrl-D to detach (the server keeps running)")
         detached = await _until_one_ends(viewing, edit)
-    sys.stderr.write(f"lightd: {'detached' if detached else f'container {args.id} was deleted'}\n")
+    below = attrs.evolve(output, err=sys.stderr)
+    below.note("detached" if detached else f"container {args.id} was deleted")
     return 0
 
 
