@@ -504,11 +504,17 @@ async def test_shell_gets_the_ids_that_the_daemon_has(api, shell):
     await api.create("s2")
     token_file = shell.line("ps")[-1]
     args = argparse.Namespace(url=api.url, token_file=token_file)
-    find = partial(completion.to_ids, "s", args)
-    assert await trio.to_thread.run_sync(find) == ["s1", "s2"]
-    assert await trio.to_thread.run_sync(partial(completion.to_ids, "x", args)) == []
-    assert completion.to_ids("s", argparse.Namespace(url="nonsense")) == []
-    assert completion.to_ids("s", argparse.Namespace(url="http://127.0.0.1:1", token_file=token_file)) == []
+    where = ("/containers", "internal_id")
+
+    async def find(prefix, args, *where):
+        return await trio.to_thread.run_sync(completion.to_ids, prefix, args, *where)
+
+    assert await find("s", args, *where) == ["s1", "s2"]
+    assert await find("x", args, *where) == []
+    assert len(await find("", args, "/volumes", "volume_id")) == 2
+    assert await find("s", argparse.Namespace(url="nonsense"), *where) == []
+    away = argparse.Namespace(url="http://127.0.0.1:1", token_file=token_file)
+    assert await find("s", away, *where) == []
 
 
 @pytest.mark.parametrize("name", completion.SHELLS)

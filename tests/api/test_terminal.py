@@ -307,6 +307,11 @@ complete_line() {
         ("lightd re", ["restart"]),
         ("lightd logs s", ["s1", "s2"]),
         ("lightd stop s1 s", ["s1", "s2"]),
+        ("lightd rm s", ["s1", "s2"]),
+        ("lightd edit s", ["s1", "s2"]),
+        ("lightd cp s", ["s1:", "s2:"]),
+        ("lightd volumes cr", ["create"]),
+        ("lightd create x --pull ne", ["never"]),
         ("lightd completion f", ["fish"]),
     ],
 )

@@ -1,14 +1,11 @@
 """The arguments of the client commands. A command's module is imported when the command is run."""
 
 import argparse
-import os
-import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from lightd.cli.commands import filters, formats, settings
+from lightd.cli.commands import filters, settings, values
 from lightd.cli.commands.suggesting import Parser
 from lightd.cli.commands.trouble import EPILOG
 
@@ -30,11 +27,9 @@ MODULES: Final = MappingProxyType(
 )
 """The commands that ask a daemon, and the modules of this package whose ``run`` they are."""
 COMMANDS: Final = frozenset({*MODULES, "completion", "doctor", "orphans"})
-MOST_LINES: Final = 10_000
 LONGEST_WAIT: Final = 300.0
 LONGEST_INSTALLATION: Final = 3600.0
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _CONFIG_HELP = "the configuration (default: $LIGHTD_CONFIG, ./config.json, /etc/lightd or /var/lib/lightd)"
 
 
@@ -92,7 +87,7 @@ def _add_ps(commands: "Commands", daemon: Parser) -> None:
         "-f",
         "--filter",
         metavar="KEY=VALUE",
-        type=_checked(filters.parse),
+        type=values.checked(filters.parse),
         action="append",
         default=[],
         help=f"list only what matches; keys: {', '.join(filters.KEYS)}. It can be repeated",
@@ -146,23 +141,32 @@ def _add_create(commands: "Commands", daemon: Parser) -> None:
         "      -- java -jar server.jar nogui",
         usage="lightd create [options] NAME --image IMAGE [--] COMMAND ...",
     )
-    create.add_argument("id", metavar="NAME", type=_internal_id, help="id of the new container")
+    create.add_argument("id", metavar="NAME", type=values.internal_id, help="id of the new container")
     create.add_argument(
         "-p",
         "--port",
         "--publish",
         metavar="PORT",
-        type=_checked(settings.to_ports),
+        type=values.checked(settings.to_ports),
         action="append",
         help="[IP:]PORT[:CONTAINER_PORT][/udp], also ranges; added to the pool if necessary. Repeatable",
     )
     _settings(create, image_required=True)
-    create.add_argument("--size", metavar="SIZE", type=_size, help="the maximum size of the volume (5G)")
     create.add_argument(
-        "-v", "--volume", metavar="VOLUME_ID", type=_internal_id, help="use this volume instead of a new one"
+        "--size", metavar="SIZE", type=values.size, help="the maximum size of the volume (5G)"
     )
     create.add_argument(
-        "--install-script", metavar="FILE", type=_text_of, help="the script that installs the server"
+        "-v",
+        "--volume",
+        metavar="VOLUME_ID",
+        type=values.internal_id,
+        help="use this volume instead of a new one",
+    )
+    create.add_argument(
+        "--install-script",
+        metavar="FILE",
+        type=values.text_of,
+        help="the script that installs the server",
     )
     _flag(create, "--start", help="start the container when it is installed")
     _wait(create, LONGEST_INSTALLATION)
@@ -188,19 +192,33 @@ def _settings(parser: Parser, *, image_required: bool) -> None:
     add = parser.add_argument
     add("--image", metavar="IMAGE", required=image_required, default=None, help="the Docker image")
     add("--pull", choices=("missing", "always", "never"), default=None, help="when the image is pulled")
-    add("-m", "--memory", metavar="SIZE", type=_size, default=None, help="the memory limit (512M, 2G)")
+    add(
+        "-m",
+        "--memory",
+        metavar="SIZE",
+        type=values.size,
+        default=None,
+        help="the memory limit (512M, 2G)",
+    )
     add("--cpus", metavar="N", type=float, default=None, help="the CPU limit in cores (1.5)")
     add("--pids-limit", metavar="N", type=int, default=None, help="the maximum number of processes")
     add(
         "-e",
         "--env",
         metavar="NAME=VALUE",
-        type=_variable,
+        type=values.variable,
         action="append",
         help="set a variable; NAME alone: as it is here. It can be repeated",
     )
     add("--env-file", metavar="FILE", action="append", help="set the variables in a file")
-    add("-l", "--label", metavar="NAME=VALUE", type=_label, action="append", help="set a label. Repeatable")
+    add(
+        "-l",
+        "--label",
+        metavar="NAME=VALUE",
+        type=values.label,
+        action="append",
+        help="set a label. Repeatable",
+    )
     add("--display-name", metavar="TEXT", default=None, help="a name for people")
     add("--start-pattern", metavar="REGEX", default=None, help="the console line that says it has started")
     add("--stop-signal", metavar="SIGNAL", default=None, help="stop it with this signal")
@@ -234,7 +252,7 @@ def _add_others(commands: "Commands", daemon: Parser) -> None:
         parser.add_argument(
             "--interval",
             metavar="SECONDS",
-            type=_checked(lambda text: _to_seconds(text, LONGEST_WAIT)),
+            type=values.checked(lambda text: values.to_seconds(text, LONGEST_WAIT)),
             default=seconds,
             help=f"draw it again after this time (default: {seconds:g})",
         )
@@ -256,8 +274,9 @@ def _add_others(commands: "Commands", daemon: Parser) -> None:
         "lightd cp server.jar server-001:server.jar",
         "lightd cp server-001:logs .",
     )
-    copy.add_argument("source", metavar="SRC", help="a path, or ID:PATH")
-    copy.add_argument("destination", metavar="DST", help="a path, or ID:PATH")
+    for name, metavar in (("source", "SRC"), ("destination", "DST")):
+        place = copy.add_argument(name, metavar=metavar, help="a path, or ID:PATH")
+        _complete(place, "/containers", "internal_id", end=":")
 
 
 def _add_node(commands: "Commands", daemon: Parser) -> None:
@@ -274,11 +293,16 @@ def _add_node(commands: "Commands", daemon: Parser) -> None:
     actions = _actions(volumes)
     actions("ls", "list the volumes (the default)")
     actions("create", "create a volume").add_argument(
-        "--size", metavar="SIZE", type=_size, default=None, help="its maximum size (5G; default: no limit)"
+        "--size",
+        metavar="SIZE",
+        type=values.size,
+        default=None,
+        help="its maximum size (5G; default: no limit)",
     )
-    actions("rm", "delete volumes and their files").add_argument(
-        "volume_ids", metavar="VOLUME_ID", nargs="+", type=_internal_id
+    gone = actions("rm", "delete volumes and their files").add_argument(
+        "volume_ids", metavar="VOLUME_ID", nargs="+", type=values.internal_id
     )
+    _complete(gone, "/volumes", "volume_id")
 
     ports = _command(
         commands,
@@ -295,7 +319,7 @@ def _add_node(commands: "Commands", daemon: Parser) -> None:
             "ports",
             metavar="PORT",
             nargs="+",
-            type=_checked(settings.to_ports),
+            type=values.checked(settings.to_ports),
             help="[IP:]PORT[-PORT][/udp]",
         )
 
@@ -315,11 +339,18 @@ def _add_node(commands: "Commands", daemon: Parser) -> None:
         "--ttl", metavar="TIME", default="1d", help="how long it is valid (15m, 12h; default: 1d)"
     )
     new.add_argument(
-        "--container", metavar="ID", action="append", type=_internal_id, help="only for this container"
+        "--container",
+        metavar="ID",
+        action="append",
+        type=values.internal_id,
+        help="only for this container",
     )
     new.add_argument("--permission", metavar="NAME", action="append", help="only with this permission")
     _flag(new, "--once", help="it can be used once")
-    actions("rm", "revoke tokens").add_argument("token_ids", metavar="TOKEN_ID", nargs="+", type=_internal_id)
+    gone = actions("rm", "revoke tokens").add_argument(
+        "token_ids", metavar="TOKEN_ID", nargs="+", type=values.internal_id
+    )
+    _complete(gone, "/auth/tokens", "id")
 
     audit = _command(
         commands, "audit", daemon, "print the calls that changed something", "lightd audit -n 20"
@@ -418,83 +449,30 @@ def _wait(parser: Parser, longest: float) -> None:
     parser.add_argument(
         "--wait",
         metavar="SECONDS",
-        type=_checked(lambda text: _to_seconds(text, longest)),
+        type=values.checked(lambda text: values.to_seconds(text, longest)),
         default=longest,
         help=f"wait at most this long (default and maximum: {longest:g}; 0: do not wait)",
     )
 
 
-def _id(parser: Parser, *, plural: bool = False, **settings: object) -> None:
+def _id(parser: Parser, *, plural: bool = False, **settings: Any) -> None:  # noqa: ANN401 - argparse's
     name = "ids" if plural else "id"
-    action = parser.add_argument(name, metavar="ID", type=_internal_id, help="id of a container", **settings)  # type: ignore[arg-type]  # nargs, default
-    action.completer = _to_ids  # type: ignore[attr-defined]  # argcomplete's way to be told
+    action = parser.add_argument(
+        name, metavar="ID", type=values.internal_id, help="id of a container", **settings
+    )
+    _complete(action, "/containers", "internal_id")
 
 
-def _to_ids(prefix: str, parsed_args: argparse.Namespace, **_: object) -> Sequence[str]:
-    from lightd.cli.commands import completion  # noqa: PLC0415 - when a shell asks
+def _complete(action: argparse.Action, path: str, key: str, end: str = "") -> None:
+    """Let shells complete the argument to the ids in the list at ``path``, each with ``end``."""
 
-    return completion.to_ids(prefix, parsed_args)
+    def complete(prefix: str, parsed_args: argparse.Namespace, **_: object) -> Sequence[str]:
+        from lightd.cli.commands import completion  # noqa: PLC0415 - when a shell asks
+
+        return [each + end for each in completion.to_ids(prefix, parsed_args, path, key)]
+
+    action.completer = complete  # type: ignore[attr-defined]  # argcomplete's way to be told
 
 
 def _lines(parser: Parser, summary: str) -> None:
-    parser.add_argument("-n", "--lines", metavar="N", type=_count, default=None, help=summary)
-
-
-def _internal_id(text: str) -> str:
-    if not _ID.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a valid id (allowed: A-Z a-z 0-9 _ . -)")
-    return text
-
-
-def _checked(convert: Callable[[str], Any]) -> Callable[[str], Any]:
-    """``convert`` with its ``ValueError`` as the error of an argument."""
-
-    def check(text: str) -> Any:  # noqa: ANN401 - the type of any argument
-        try:
-            return convert(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return check
-
-
-def _size(text: str) -> int:
-    try:
-        return formats.from_size(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a size as in 512M or 2G (got {text})") from None
-
-
-def _variable(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name:
-        raise argparse.ArgumentTypeError(f"must be NAME=VALUE (got {text})")
-    if not equals and name not in os.environ:
-        raise argparse.ArgumentTypeError(f"must be NAME=VALUE: there is no variable {name} here")
-    return name, value if equals else os.environ[name]
-
-
-def _label(text: str) -> tuple[str, str]:
-    name, _, value = text.partition("=")
-    if not name:
-        raise argparse.ArgumentTypeError(f"must be NAME=VALUE (got {text})")
-    return name, value
-
-
-def _text_of(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise argparse.ArgumentTypeError(f"cannot read {path}: {error}") from None
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= MOST_LINES):
-        raise argparse.ArgumentTypeError(f"must be between 0 and {MOST_LINES} (got {text})")
-    return int(text)
-
-
-def _to_seconds(text: str, longest: float) -> float:
-    if not re.fullmatch(r"\d{1,4}(\.\d{1,3})?", text, re.ASCII) or float(text) > longest:
-        raise ValueError(f"must be between 0 and {longest:g} seconds (got {text})")
-    return float(text)
+    parser.add_argument("-n", "--lines", metavar="N", type=values.count, default=None, help=summary)
