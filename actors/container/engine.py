@@ -189,8 +189,8 @@ class Engine(Protocol):
         ``Missing`` if there is no such container.
         """
 
-    async def signal(self, engine_id: str, name: str) -> None:
-        """Send a signal (``SIGTERM``) to the process; no effect if it does not run or does not exist."""
+    async def signal(self, engine_id: str, name: str) -> bool:
+        """Send a signal (``SIGTERM``) to the process; return false if none runs."""
 
     async def remove(self, internal_id: str, role: Role) -> None:
         """Remove a container by its role, running or not; no effect if there is none."""

@@ -369,6 +369,11 @@ class Fleet:
             return
         if notice.action == "start" and member.state.stage is not Stage.DOWN:
             return
+        run = member.console.runs.going_on
+        if notice.action == "die" and run is not None and run.followed:
+            with trio.move_on_after(DRAIN_TIMEOUT):  # its follower reports the end
+                await member.wait_until(lambda _: member.console.runs.going_on is not run)
+                return
         try:
             await self._inspect_bounded(member, notice.engine_id)
         except EngineUnavailable:

@@ -297,8 +297,9 @@ class Performer:
         run = self.console.runs.get(effect.run, effect.engine_id)
         async with self.changing:
             pass  # a start that was requested before is through
-        if effect.policy.type == "signal":
-            await self._signal(effect.engine_id, effect.policy.value)
+        if effect.policy.type == "signal" and await self._signal(effect.engine_id, effect.policy.value):
+            run.up.set()
+            return None  # the follower reports how it ends
         snapshot = await self._persist(lambda: self.engine.inspect(effect.engine_id))
         if snapshot is None or not snapshot.running:
             return await self._end(effect, snapshot)
@@ -318,11 +319,13 @@ class Performer:
             else:
                 return
 
-    async def _signal(self, engine_id: str, name: str) -> None:
+    async def _signal(self, engine_id: str, name: str) -> bool:
+        """Send a signal; return true if a process got it."""
         try:
-            await self._persist(lambda: self.engine.signal(engine_id, name))
+            return await self._persist(lambda: self.engine.signal(engine_id, name))
         except EngineRefused as refusal:
             self.console.say(f"Error: {refusal}")
+            return False
 
     async def _kill(self, effect: effects.KillInEngine) -> messages.Message:
         async with self.changing:

@@ -1,5 +1,6 @@
 """Streams of an engine that breaks off, lies or hangs; played by a script on a real socket."""
 
+import os
 from contextlib import asynccontextmanager
 
 import pytest
@@ -95,6 +96,51 @@ async def test_engine_that_takes_too_long_does_not_answer(socket_path):
         with pytest.raises(EngineUnavailable, match="in time"):
             async with streams.open_body(socket, "GET", "/events", patience=0):
                 pass
+
+
+@pytest.mark.parametrize(
+    ("script", "body"),
+    [
+        ((b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", b"{}"), b"{}"),
+        ((b"HTTP/1.0 200 OK\r\n\r\n{", b"}"), b"{}"),
+        ((b"HTTP/1.1 204 No Content\r\n\r\n",), b""),
+        ((CHUNKED, chunk(b"one")[:4], chunk(b"one")[4:] + chunk(b"two"), b"0\r\n\r\n"), b"onetwo"),
+        ((CHUNKED, b"3;extension\r\none\r\n", b"0\r\nTrailer: x\r\n\r\n"), b"one"),
+    ],
+)
+async def test_short_answer_is_read_whole(socket_path, script, body):
+    async with played(socket_path, *script) as socket:
+        answer = await streams.ask(socket, "GET", "/version")
+    assert (answer.body, answer.pid) == (body, os.getpid())
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}",),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: three\r\n\r\n{}",),
+        (CHUNKED, chunk(b"one")),
+        (CHUNKED, b"what\r\n"),
+        (b"HTTP/1.1 what\r\n\r\n",),
+        (b"HTTP/1.1",),
+        (b"SSH-2.0-OpenSSH 9\r\n",),
+        (),
+    ],
+)
+async def test_short_answer_that_is_cut_or_malformed_is_an_engine_that_does_not_answer(socket_path, script):
+    async with played(socket_path, *script) as socket:
+        with pytest.raises(EngineUnavailable, match="cut the connection off"):
+            await streams.ask(socket, "GET", "/version")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"), [(b'{"message":"no"}', "no"), (b"not so", "not so"), (b"[]", "[]")]
+)
+async def test_refusal_of_a_short_call_has_its_status_and_words(socket_path, body, message):
+    async with played(socket_path, b"HTTP/1.1 404 No\r\n\r\n" + body) as socket:
+        with pytest.raises(Refused) as refused:
+            await streams.ask(socket, "GET", "/version")
+    assert (refused.value.status, refused.value.message) == (404, message)
 
 
 async def test_console_begins_with_what_came_along_with_the_answer(socket_path):

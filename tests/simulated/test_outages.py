@@ -14,6 +14,7 @@ from actors.container.console.console import INPUT_TIMEOUT, INPUTS, InputClosed,
 from actors.container.engine import EngineFault, EngineRefused, EngineUnavailable, Role
 from actors.container.events import Exited, FoundRunning, Started, Vanished
 from actors.container.fleet import internal_id_of, stream_of
+from actors.container.performer import DRAIN_TIMEOUT
 from actors.container.spec import StopPolicy
 from actors.container.state import Phase
 from actors.kernel.decider import Rejection
@@ -22,7 +23,7 @@ from actors.kernel.mailbox import ActorGone
 from tests.simulated.world import FullJournal, a_spec, open_daemon, open_world, virtual_clock
 from tests.support.doubles.memory import MemoryJournal
 from tests.support.fake_engine import engine as fake
-from tests.support.fake_engine.container import FakeAttachment
+from tests.support.fake_engine.container import FakeAttachment, FakeContainer
 from tests.support.fake_engine.faults import Moment
 
 NAP = 0.01
@@ -209,6 +210,35 @@ async def test_notice_that_can_not_be_followed_up_is_made_up_for_by_the_watch(au
 
         world.engine.faults = faults
         assert (await world.wait(Phase.OFFLINE)).exit.code == 3
+
+
+async def test_exit_is_asked_about_once_by_the_follower_of_its_console(autojump_clock):
+    async with open_world() as world:
+        await world.running()
+        asked = len(world.engine.calls)
+        world.engine.exit("s1", 3)
+        assert (await world.wait(Phase.OFFLINE)).exit.code == 3
+        await trio.sleep(10)
+        assert [call.name for call in world.engine.calls[asked:]] == ["wait_end"]
+
+
+async def test_stop_by_a_signal_that_was_delivered_is_followed_by_the_console_alone(autojump_clock):
+    async with open_world() as world:
+        await world.running()
+        asked = len(world.engine.calls)
+        await world.tell(messages.Stop())
+        await world.wait(Phase.OFFLINE)
+        assert [call.name for call in world.engine.calls[asked:]] == ["signal", "wait_end"]
+
+
+async def test_exit_behind_a_stream_that_does_not_end_is_found_by_its_notice(autojump_clock, monkeypatch):
+    async with open_world() as world:
+        await world.running()
+        monkeypatch.setattr(FakeContainer, "cut", lambda _: None)
+        began = trio.current_time()
+        world.engine.exit("s1", 3)
+        assert (await world.wait(Phase.OFFLINE)).exit.code == 3
+        assert trio.current_time() - began <= 2 * DRAIN_TIMEOUT + 1
 
 
 async def test_start_whose_answer_was_lost_is_not_done_twice(autojump_clock):

@@ -131,7 +131,7 @@ class Follower:
                 ended = None
             if ended is not None:
                 return ended
-            self._fresh = False
+            self._fresh = self.live.followed = False
             failures = 1 if trio.current_time() - began > BACKOFF.longest else failures + 1
             await trio.sleep(BACKOFF.delay(failures))
 
@@ -144,6 +144,7 @@ class Follower:
                 elif await self._make_up(asked_at, readiness, ref):
                     return
                 self.console.open_input()
+                self.live.followed = True
                 self.live.attached.set()
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._feed, attachment)
@@ -240,10 +241,10 @@ class Follower:
     async def _ask(self) -> Ended | None:
         """Return how the process ended according to the engine; None if it still runs."""
         engine_id = self.effect.engine_id
-        snapshot = await self.engine.inspect(engine_id)
-        if snapshot is not None and snapshot.running and not self._is_another(snapshot):
-            with trio.move_on_after(END_TIMEOUT):
-                snapshot = await self.engine.wait_end(engine_id)
+        with trio.move_on_after(END_TIMEOUT) as patience:
+            snapshot = await self.engine.wait_end(engine_id)
+        if patience.cancelled_caught:
+            snapshot = await self.engine.inspect(engine_id)
         if snapshot is None:
             return AbsenceReported(engine_id)
         ended = not snapshot.running and snapshot.started_at not in (None, self.effect.previous)

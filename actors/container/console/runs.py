@@ -32,7 +32,8 @@ class LiveRun:
 
     ``fresh`` is true where the start of the process can't have been requested from the engine before. The
     events: ``attached`` once the console is read, ``up`` once the process was started, ``drained`` once
-    the console was read to its end. ``ready`` is true once the start pattern was seen. ``started_at`` is when
+    the console was read to its end. ``ready`` is true once the start pattern was seen, ``followed`` while the
+    console is read, or the engine is asked how the process behind it has ended. ``started_at`` is when
     the process started (Unix seconds, the engine's clock), None while that is not recorded; ``ended`` is true
     once the end of the run is.
     """
@@ -43,6 +44,7 @@ class LiveRun:
     started_at: float | None = None
     ended: bool = False
     ready: bool = False
+    followed: bool = False
     attached: trio.Event = attrs.field(factory=trio.Event)
     up: trio.Event = attrs.field(factory=trio.Event)
     drained: trio.Event = attrs.field(factory=trio.Event)

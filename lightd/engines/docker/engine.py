@@ -1,14 +1,13 @@
 """The Docker Engine as ``actors.container.engine`` wants it (Engine API 1.41 and later).
 
-- Short calls go through ``calls`` (aiodocker beyond the bridge); consoles, events, pulls and logs are streams
-  of their own, natively in Trio.
+- Short calls go through ``calls``: those that change something with aiodocker, the others natively in Trio.
+  Consoles, events, pulls and logs are streams of their own, natively in Trio as well.
 - Names are deterministic and every container says in its labels whose it is, so what an interrupted call left
   behind is found again. What carries the name but not our journal's id isn't touched (``containers``).
 - Create, start and remove run a few at a time (``containers``). Signals never wait in that line.
 """
 
 import json
-import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -170,11 +169,16 @@ class DockerEngine:
         if labels.get(translate.ROLE) == Role.INSTALLER.value:
             await self.inspect(engine_id)  # its limits are enforced from now on; a server is inspected anyway
 
-    async def signal(self, engine_id: str, name: str) -> None:
+    async def signal(self, engine_id: str, name: str) -> bool:
         if name not in DELIVERED:  # in the journal of a version that accepted it
             raise EngineRefused(f"Docker's init does not pass on {name}: choose another stop signal")
-        with refusals(NOT_FOUND, CONFLICT):
+        try:
             await self._calls.post(translate.to_container_path(engine_id, "kill"), signal=name)
+        except Refused as no:
+            if no.status in {NOT_FOUND, CONFLICT}:
+                return False
+            raise translate.to_fault(no) from None
+        return True
 
     async def remove(self, internal_id: str, role: Role) -> None:
         found = await self._containers.look(recipe.to_name(internal_id, role))
@@ -226,9 +230,8 @@ class DockerEngine:
     async def wait_end(self, engine_id: str) -> Snapshot | None:
         while True:
             with refusals(NOT_FOUND):
-                path = translate.to_container_path(engine_id, "wait")
-                async with self._body("POST", path, patience=math.inf) as body:
-                    await body.read()
+                path = f"/{await self._calls.version()}/{translate.to_container_path(engine_id, 'wait')}"
+                await streams.ask(self._socket_path, "POST", path)
             snapshot = await self.inspect(engine_id)
             if snapshot is None or not snapshot.running:
                 return snapshot
@@ -260,8 +263,6 @@ class DockerEngine:
         # From now on, by the clock that we share: the engine answers a moment before it listens.
         since = f"{time.time():.9f}"
         query = urlencode({"filters": json.dumps(filters), "since": since})
-        with refusals():
-            await streams.ping(self._socket_path)  # without an engine, the client for calls is not loaded yet
         await self._network.look()
         with refusals():
             async with self._body("GET", f"events?{query}") as body:

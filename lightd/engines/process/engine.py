@@ -185,14 +185,15 @@ class ProcessEngine:
                 raise EngineRefused(f"Port {held[0].port}/{held[0].protocol} is in use on the host")
         ports.check_free(wanted)
 
-    async def signal(self, engine_id: str, name: str) -> None:
+    async def signal(self, engine_id: str, name: str) -> bool:
         found = self._containers.get(engine_id)
         if found is None:
-            return
+            return False
         number = signal.Signals[name].value
         with suppress(*control_socket.ABSENT):
             async with control_socket.open_command(found.folder, f"signal {number}"):
-                return
+                return True
+        return False
 
     async def resize(self, engine_id: str, columns: int, rows: int) -> None:
         found = self._containers.get(engine_id)

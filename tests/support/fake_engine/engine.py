@@ -137,11 +137,13 @@ class FakeEngine:
             if container.process is None:
                 self._start(container)
 
-    async def signal(self, engine_id: str, name: str) -> None:
+    async def signal(self, engine_id: str, name: str) -> bool:
         async with self._call("signal", self._subject(engine_id)):
             container = self._containers.get(engine_id)
-            if container is not None and container.process is not None:
-                container.process.deliver(name)
+            if container is None or container.process is None:
+                return False
+            container.process.deliver(name)
+            return True
 
     async def remove(self, internal_id: str, role: engine.Role) -> None:
         async with self._call("remove", internal_id):
