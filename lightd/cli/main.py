@@ -158,8 +158,14 @@ def _log_format(args: argparse.Namespace) -> "output.Format":
 
 
 def _serve(path: Path, log_format: "output.Format") -> int:
-    import logging  # noqa: PLC0415 - only for the daemon
+    """Run the daemon until it is stopped.
 
+    What is imported for it stays, so looking for garbage among it every 700 objects would only take time.
+    """
+    import gc  # noqa: PLC0415 - only for the daemon
+    import logging  # noqa: PLC0415 - as above
+
+    gc.set_threshold(IMPORTED_AT_ONCE, IMPORTED_AT_ONCE, IMPORTED_AT_ONCE)
     import trio  # noqa: PLC0415 - as above
 
     from lightd.config import certificate  # noqa: PLC0415 - as above
@@ -186,16 +192,11 @@ def _serve(path: Path, log_format: "output.Format") -> int:
 
 
 def _import_daemon() -> ModuleType:
-    """Import the daemon, which the other commands need not wait for.
-
-    What is imported stays, so looking for garbage among it every 700 objects would only take time.
-    """
-    import gc  # noqa: PLC0415 - only for the daemon
-    import linecache  # noqa: PLC0415 - as above
+    """Import the daemon, which the other commands need not wait for."""
+    import linecache  # noqa: PLC0415 - only for the daemon
 
     from lightd.cli import unused_modules  # noqa: PLC0415 - as above
 
-    gc.set_threshold(IMPORTED_AT_ONCE, IMPORTED_AT_ONCE, IMPORTED_AT_ONCE)
     with unused_modules.left_out():
         from lightd import daemon  # noqa: PLC0415 - see above
     linecache.clearcache()  # it has the text of every method that attrs has generated

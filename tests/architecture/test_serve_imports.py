@@ -55,6 +55,12 @@ def test_module_that_was_left_out_can_be_imported_afterwards():
     assert subprocess.check_output([sys.executable, "-c", rendered], text=True) == "42\n"
 
 
+def test_module_of_a_package_that_was_left_out_can_be_imported_from_it_afterwards():
+    program = "from lightd.cli import main; main._import_daemon(); from logging import config"
+    shown = f"{program}; print(config.dictConfig.__module__)"
+    assert subprocess.check_output([sys.executable, "-c", shown], text=True) == "logging.config\n"
+
+
 @pytest.mark.parametrize("name", sorted(UNUSED))
 def test_unused_module_is_one_that_the_libraries_have(name):
     """An entry that is no module any more would be left out of nothing."""
