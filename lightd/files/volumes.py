@@ -187,8 +187,16 @@ class VolumeFolders:
 
     async def sweep_deleted(self, known: Callable[[], Collection[str]]) -> None:
         """Remove the files of deleted volumes; failures are logged and left to the next call."""
+        try:
+            set_aside = await self._set_aside()
+        except OSError as error:
+            reason = error.strerror
+            logger.warning(
+                "deleted volumes were not removed: the folder of the volumes cannot be read: %s", reason
+            )
+            return
         async with trio.open_nursery() as nursery:  # a huge one does not delay the others
-            for volume_id in await self._set_aside():
+            for volume_id in set_aside:
                 if volume_id not in known():
                     work = partial(self._remove, self._aside(volume_id))
                     nursery.start_soon(self._attempt, volume_id, work)

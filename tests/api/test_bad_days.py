@@ -190,6 +190,23 @@ async def test_quarantined_container_still_has_its_console(api):
     assert "lines" in await api.get("/containers/s1/logs")
 
 
+async def test_folder_of_the_volumes_that_is_gone_for_a_while_does_not_end_the_daemon(api, caplog):
+    await api.running()
+    folder = api.system.config.storage.volumes_path
+    elsewhere = folder.with_name("elsewhere")
+    folder.rename(elsewhere)
+    api.system.janitor.call()
+    with trio.fail_after(20):
+        while "the folder of the volumes cannot be read" not in caplog.text:
+            await trio.sleep(0.01)
+    assert (await api.get("/node"))["host"]["disks"]["volumes"] is None
+    assert (await api.show())["state"] == "running"
+    elsewhere.rename(folder)
+    volume = await api.volume()
+    await api.call("DELETE", f"/volumes/{volume}")
+    assert (await api.show())["state"] == "running"
+
+
 async def test_container_whose_history_is_broken_is_shown_and_its_name_stays_taken(tmp_path, monkeypatch):
     async with open_api(tmp_path) as api:
         await api.create()

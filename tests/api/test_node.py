@@ -3,8 +3,8 @@
 import pytest
 import trio
 
-from actors.container.engine import EngineUnavailable
-from lightd.engines.host import description
+from actors.container.engine import EngineFault, EngineRefused, EngineUnavailable
+from lightd.engines.host import description, facts
 from lightd.http.routes.node import _to_delays
 from lightd.logs.loop_delay import BLOCKED, Delays
 from tests.support.fake_engine.engine import Call
@@ -50,9 +50,26 @@ async def test_engine_that_is_away_has_no_version(api):
     assert (await api.get("/node"))["engine"] == {"kind": "docker", "available": False, "version": None}
 
 
-async def test_engine_that_fails_at_its_version_has_none(api):
-    api.faults.errors["version"] = EngineUnavailable("not now")
+@pytest.mark.parametrize("error", [EngineUnavailable("not now"), EngineRefused("no"), EngineFault("broken")])
+async def test_engine_that_fails_at_its_version_has_none(api, error):
+    api.faults.errors["version"] = error
     assert (await api.get("/node"))["engine"] == {"kind": "docker", "available": True, "version": None}
+
+
+async def test_host_whose_files_can_not_be_read_is_null(api, monkeypatch):
+    def read(_folders):
+        raise KeyError("MemAvailable")
+
+    monkeypatch.setattr(facts, "read", read)
+    found = await api.get("/node")
+    assert (found["host"], found["containers"]["total"]) == (None, 0)
+
+
+async def test_version_of_an_engine_that_answers_again_is_shown_at_once(api):
+    api.faults.errors["version"] = EngineUnavailable("not now")
+    assert (await api.get("/node"))["engine"]["version"] is None
+    api.faults.errors.clear()
+    assert (await api.get("/node"))["engine"]["version"] == "1.2.3"
 
 
 async def test_many_requests_for_the_node_ask_the_engine_once(api):

@@ -87,6 +87,14 @@ def test_events_that_we_follow_are_notices():
     assert translate.to_notice(message | {"Type": "network"}) is None
 
 
+def test_version_of_the_engine_is_read_where_an_engine_answers():
+    assert translate.to_engine_version({"Version": "20.10.24", "ApiVersion": "1.41"}) == "20.10.24"
+    assert len(translate.to_engine_version({"Version": "x" * 1000})) == 100
+    for answer in ({}, {"Version": 5}, [], None, "20"):
+        with pytest.raises(EngineUnavailable):
+            translate.to_engine_version(answer)
+
+
 def test_one_shot_sample():
     stats = {
         "cpu_stats": {"cpu_usage": {"total_usage": 2_500_000_000}},

@@ -301,7 +301,7 @@ class DockerEngine:
 
     async def version(self) -> str:
         with refusals():
-            return str((await self._calls.get("version"))["Version"])
+            return translate.to_engine_version(await self._calls.get("version"))
 
     async def sample(self, engine_ids: Sequence[str]) -> Mapping[str, Sample]:
         return await self._sampler.sample(engine_ids)

@@ -114,6 +114,15 @@ def to_version(answer: object) -> str:
             raise EngineUnavailable("The engine does not answer: what answers is no engine")
 
 
+def to_engine_version(answer: object) -> str:
+    """The version of the engine itself, at most 100 characters; raises as ``to_version``."""
+    match answer:
+        case {"Version": str(version)}:
+            return version[:100]
+        case _:
+            raise EngineUnavailable("The engine does not answer: what answers is no engine")
+
+
 def to_seconds(time: str) -> float | None:
     """Unix seconds of a time as Docker writes it (RFC 3339, nanoseconds cut to micro-), None for none."""
     return None if time in {"", NEVER} else datetime.fromisoformat(time).timestamp()

@@ -12,7 +12,7 @@ from typing import Final, Generic, TypeVar
 import attrs
 import trio
 
-from actors.container.engine import Engine, EngineUnavailable
+from actors.container.engine import Engine, EngineRefused, EngineUnavailable
 from lightd.engines.host import facts
 from lightd.engines.host.facts import Facts
 
@@ -26,9 +26,9 @@ PATIENCE: Final = 2.0
 
 @attrs.define(eq=False)
 class Cached(Generic[T]):
-    """A value that is used for ``seconds`` and then read again, by one caller at a time."""
+    """A value that is used for ``seconds`` and then read again, by one caller at a time; None is not kept."""
 
-    _read: Callable[[], Awaitable[T]]
+    _read: Callable[[], Awaitable[T | None]]
     _seconds: float
     _value: T | None = None
     _due: float = -math.inf
@@ -40,30 +40,34 @@ class Cached(Generic[T]):
             async with self._reading:
                 if trio.current_time() >= self._due:
                     self._value = await self._read()
-                    self._due = trio.current_time() + self._seconds
+                    if self._value is not None:
+                        self._due = trio.current_time() + self._seconds
         return self._value
 
 
 @attrs.define(eq=False)
 class Node:
-    """The host, with the disks of some folders, and the engine's version (None while it does not answer)."""
+    """The host, with the disks of some folders, and the engine's version; None where it can't be read."""
 
     host: Cached[Facts]
-    engine_version: Cached[str | None]
+    engine_version: Cached[str]
 
 
 def to_node(engine: Engine, folders: Mapping[str, Path]) -> Node:
     """Return the node of ``engine``; nothing is read yet."""
     limiter = trio.CapacityLimiter(1)
 
-    async def read_host() -> Facts:
+    async def read_host() -> Facts | None:
         read = partial(facts.read, folders)
-        return await trio.to_thread.run_sync(read, abandon_on_cancel=True, limiter=limiter)
+        try:
+            return await trio.to_thread.run_sync(read, abandon_on_cancel=True, limiter=limiter)
+        except (OSError, ValueError, LookupError):
+            return None
 
     async def ask_version() -> str | None:
         try:
             return await engine.version()
-        except EngineUnavailable:
+        except (EngineUnavailable, EngineRefused):
             return None
 
     return Node(Cached(read_host, FRESH), Cached(ask_version, VERSION_FRESH))

@@ -131,8 +131,8 @@ class Quotas:
         self.prune()
         try:
             await self._run(self._forget)
-        except OSError as error:
-            logger.warning("quota data of deleted volumes could not be removed: %s", error.strerror)
+        except (OSError, errors.FileRefused) as error:
+            logger.warning("quota data of deleted volumes could not be removed: %s", error)
 
     def _forget(self) -> None:
         for kind in self.found.kinds:
