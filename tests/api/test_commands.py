@@ -173,6 +173,10 @@ async def test_logs_shows_the_end(api, shell):
     assert (await shell("logs", "s1", "-n", "0"))[1] == ""
     said = [json.loads(line) for line in (await shell("logs", "s1", "--json", "-n", "1"))[1].splitlines()]
     assert [(line["line"], line["text"]) for line in said] == [(5, "line 5")]
+    out = (await shell("logs", "s1", "-t", "-n", "1"))[1]
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z  line 5\n", out), out
+    assert logs.to_moment(1700000000.5) == "2023-11-14T22:13:20.500Z"
+    assert len(logs.to_moment(None)) == len(logs.to_moment(0.0))
 
 
 async def hostile(process, _words):

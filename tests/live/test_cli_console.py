@@ -20,6 +20,8 @@ while read -r line; do
         flood) n=0; while [ $n -lt 300 ]; do n=$((n+1)); echo "flood $n"; sleep 0.005; done ;;
         progress) printf '10%%\r20%%\r30%%\n' ;;
         red) printf '\033[31mred\033[0m\033]0;title\007\n' ;;
+        ask) printf 'name: '; read -r name; echo "hi $name" ;;
+        load) printf '10%%'; sleep 1; printf '\r20%%'; sleep 1; printf '\r100%%\n' ;;
         stop) exit 0 ;;
         *) echo "got: $line" ;;
     esac
@@ -99,6 +101,22 @@ async def test_carriage_returns_colours_and_titles_are_shown_as_a_terminal_would
         assert "\x1b[31mred\x1b[0m" in terminal.text
         assert "\x1b]0;" not in terminal.text
         assert not any("10%" in line for line in seen(terminal).everything)
+
+
+async def test_unfinished_line_stands_above_the_input_line(attached):
+    async with attached() as terminal:
+        terminal.type("ask\r")
+        with trio.fail_after(PATIENCE):
+            while seen(terminal).lines[-2:] != ["name:", ">"]:
+                await trio.sleep(0.05)
+        terminal.type("bob\rload\r")
+        await until_seen(terminal, "hi bob")
+        with trio.fail_after(PATIENCE):
+            while seen(terminal).lines[-2:] != ["20%", ">"]:
+                await trio.sleep(0.05)
+        await until_seen(terminal, "100%")
+        shown = seen(terminal).everything
+        assert [line for line in shown if "name" in line or "%" in line] == ["name: bob", "100%"]
 
 
 async def test_history_paste_and_wide_characters_reach_the_server(attached, tmp_path):

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import time
 from functools import partial
 from typing import Any
 
@@ -22,11 +23,12 @@ class Printed:
     _output: Output
     _json: bool = False
     last: int | None = None
+    _timestamps: bool = False
 
     def end(self, lines: list[dict[str, Any]]) -> None:
         """Print the last existing lines; new lines continue from there."""
         self.last = to_last(lines)
-        shown = [self._shown(line["line"], line["text"]) for line in lines]
+        shown = [self._shown(line["line"], line["text"], line.get("at")) for line in lines]
         self._output.lines("".join(f"{line}\n" for line in shown))
 
     def take(self, frame: Frame) -> None:
@@ -40,7 +42,8 @@ class Printed:
             ]
             if new:
                 self.last = new[-1][0]
-                self._output.lines("".join(f"{self._shown(*line)}\n" for line in new))
+                at = frame.get("at")
+                self._output.lines("".join(f"{self._shown(*line, at)}\n" for line in new))
         elif frame["event"] == "gap":
             self.last = max(self.last or 0, frame["next_line"] - 1)
             self._output.note(f"{frame['missed']} lines are missing here")
@@ -49,15 +52,16 @@ class Printed:
         """The query with which the next connection continues."""
         return {} if self.last is None else {"since_line": self.last}
 
-    def _shown(self, number: int, text: str) -> str:
+    def _shown(self, number: int, text: str, at: float | None) -> str:
         if self._json:
-            return json.dumps({"line": number, "text": text})
-        return screen.to_line(text, colours=self._output.colours)
+            return json.dumps({"line": number, "text": text, "at": at})
+        shown = screen.to_line(text, colours=self._output.colours)
+        return f"{to_moment(at)}  {shown}" if self._timestamps else shown
 
 
 def run(args: argparse.Namespace, client: Client, output: Output) -> int | Live:
     """Print the last lines; with ``--follow`` also new ones, until the container is deleted."""
-    printed = Printed(output, args.json)
+    printed = Printed(output, args.json, timestamps=args.timestamps)
     limit = LINES if args.lines is None else args.lines
     show_end(client, args.id, limit, printed, unfinished=not args.follow)
     return partial(_follow, args.id, client, output, printed) if args.follow else 0
@@ -89,3 +93,10 @@ def show_end(
 def to_last(lines: list[dict[str, Any]]) -> int:
     """Return the number of the last line that is finished; 0 if there is none. Pure."""
     return lines[-1]["line"] - lines[-1].get("partial", False) if lines else 0
+
+
+def to_moment(at: float | None) -> str:
+    """A moment in Unix seconds as RFC 3339 in UTC with milliseconds, ``-`` if it is not known. Pure."""
+    if at is None:
+        return f"{'-':24}"
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(at))}.{int(at % 1 * 1000):03}Z"

@@ -105,6 +105,7 @@ def _add_consoles(commands: "Commands", daemon: Parser) -> None:
     )
     _id(logs)
     _flag(logs, "-f", "--follow", help="keep printing new lines")
+    _flag(logs, "-t", "--timestamps", help="begin each line with the time at which it was printed, in UTC")
     _lines(logs, "start with the last N lines (default: 100)")
 
     console = _command(
