@@ -71,7 +71,7 @@ class Request:
 
 _KEPT = re.compile(r"""(\w+)=\$\((.*) \| sed 's/\.\*"(\w+)":"\\\(\[\^"\]\*\\\)"\.\*/\\1/'\)""", re.DOTALL)
 _ZEROS = re.compile(r"head -c (\d+) /dev/zero \| (.*)", re.DOTALL)
-_DEFAULT = re.compile(r"\$\{\w+:-([^}]*)\}")
+_DEFAULT = re.compile(r"\$\{\w+:-([^{}]*)\}")
 _VARIABLE = re.compile(r"\$(\w+)")
 
 
