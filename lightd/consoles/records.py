@@ -20,6 +20,7 @@ _READ: Final = b"#read"
 _AT: Final = b"#at"
 _UNFINISHED: Final = b"#unfinished"
 _LONGEST_NUMBER: Final = 18
+_NEAR: Final = 64 * 1024
 _TIME: Final = re.compile(rb"\d{1,12}(?:\.\d{1,9})?")
 
 
@@ -92,7 +93,7 @@ def to_lines(data: bytes, before: int, limit: int) -> list[Numbered]:
     """
     found: list[Numbered] = []
     timed = 0  # of ``found``, those at the beginning of which the time is known
-    end = data.rfind(b"\n")
+    end = _find_end(data, before)
     while end >= 0 and (len(found) < limit or timed < len(found)):
         start = data.rfind(b"\n", 0, end) + 1
         head, _, text = data[start:end].partition(b" ")
@@ -106,6 +107,29 @@ def to_lines(data: bytes, before: int, limit: int) -> list[Numbered]:
             timed = len(found)
         end = start - 1
     return found[::-1]
+
+
+def _find_end(data: bytes, before: int) -> int:
+    """Return the end of a record that no line with a number below ``before`` follows; -1 if there is none."""
+    low, high = 0, len(data)
+    while high - low > _NEAR:
+        middle = (low + high) // 2
+        number = _find_number(data, middle, high)
+        if number is None or number >= before:
+            high = middle
+        else:
+            low = middle
+    end = data.find(b"\n", high)
+    return data.rfind(b"\n") if end < 0 else end
+
+
+def _find_number(data: bytes, start: int, end: int) -> int | None:
+    """Return the number of the first line that begins in this part of ``data``; None if there is none."""
+    while (start := data.find(b"\n", start, end) + 1) > 0:
+        number = _to_number(data[start : start + _LONGEST_NUMBER + 1].partition(b" ")[0])
+        if number is not None:
+            return number
+    return None
 
 
 def to_tail(data: bytes) -> Tail:

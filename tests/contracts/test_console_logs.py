@@ -57,6 +57,33 @@ async def test_log_takes_a_bounded_place_and_holds_the_newest(disk_log):
     assert sum(len(f"{n} {text}\n") for n, text in found) > BOUND / 2
 
 
+async def test_any_page_of_a_long_log_is_found(tmp_path):
+    log = DiskConsoleLog(tmp_path / "logs")
+    await log.append([entry(1, *["x" * 10_000] * 20)])
+    await fill(log, 21, 30_000, at_once=500)
+    await log.append([entry(40_000, *["y"] * 5000, missed=9999)])
+    for before in (
+        1,
+        2,
+        15,
+        21,
+        22,
+        500,
+        9_999,
+        20_001,
+        29_999,
+        30_001,
+        35_000,
+        40_000,
+        40_001,
+        44_999,
+        10**6,
+    ):
+        found = await read(log, "s1", before, 3)
+        numbers = [n for n in (*range(1, 30_001), *range(40_000, 45_000)) if n < before][-3:]
+        assert [number for number, _ in found] == numbers
+
+
 async def test_end_of_a_log_is_found_across_its_two_files(disk_log):
     await fill(disk_log, 1, 700)
     assert (disk_log.root / "s1" / OLD).exists()

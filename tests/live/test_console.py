@@ -180,6 +180,19 @@ async def test_unfinished_line_and_times_are_known_to_the_next_daemon(daemon):
     assert -0.1 <= lines[2]["at"] - printed < 2 <= time.time() - printed
 
 
+async def test_lines_are_found_by_expression_and_time(daemon):
+    await daemon.create(command="line-printer 20000 0; echo Ready; read -r line", start_pattern="Ready")
+    await daemon.power("start")
+    for _ in range(2):
+        found = await daemon.get("/containers/s1/logs", grep="^line 1?5000$", since="1h")
+        assert [line["text"] for line in found["lines"]] == ["line 5000", "line 15000"]
+        assert (await daemon.get("/containers/s1/logs", until="1h"))["lines"] == []
+        assert daemon.stop() == 0
+        await daemon.start()
+    answer = await daemon.call("GET", "/containers/s1/logs", status=400, grep="(")
+    assert "grep" in str(answer)
+
+
 async def test_line_that_was_drawn_over_is_what_a_person_reads(daemon):
     """A line editor draws a prompt before each line, which patterns, viewers, logs and tails are without."""
     shown = r'printf "> \r\033[K\033[32m[INFO]: Done\033[0m\n"; for n in 10 50 100; do printf "\r$n%%"; done'

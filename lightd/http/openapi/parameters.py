@@ -4,6 +4,7 @@ from types import MappingProxyType
 from typing import Annotated
 
 from lightd.api import bodies
+from lightd.engines.patterns import LONGEST
 from lightd.files.paths import LONGEST_PATH
 from lightd.http.openapi.schemas import PROTOCOL, TEXT, described, many
 from lightd.http.openapi.vocabulary import OPERATION, VOLUME
@@ -37,6 +38,10 @@ def _in_header(name: str, means: str, example: str) -> Schema:
 _PATH: Schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_PATH}
 _UPLOAD: Schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"}
 _LARGEST = 2**62
+_TIME = (
+    "Unix seconds, a date (`2026-01-31`), a time (`2026-01-31T12:00:00Z`), or a duration before now "
+    "(`90s`, `1h30m`)"
+)
 
 PARAMETERS = MappingProxyType(
     {
@@ -64,6 +69,14 @@ PARAMETERS = MappingProxyType(
         "since": _in_query("since", _whole("number", 0, _LARGEST, 0), "only entries after this `seq`", 4711),
         "limit": _in_query("limit", _whole("entries", 1, 1000, 100), "the maximum number of results", 100),
         "lines": _in_query("lines", _whole("lines", 1, 10_000, 100), "the maximum number of results", 100),
+        "grep": _in_query(
+            "grep",
+            {"type": "string", "maxLength": LONGEST},
+            "only lines whose text, without colours, matches this RE2 expression",
+            "joined the game$",
+        ),
+        "since_time": _in_query("since", TEXT, f"only lines printed from this time on: {_TIME}", "10m"),
+        "until_time": _in_query("until", TEXT, f"only lines printed before this time: {_TIME}", "30s"),
         "folder": _in_query(
             "path",
             {"type": "string", "maxLength": LONGEST_PATH},

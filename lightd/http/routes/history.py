@@ -17,6 +17,7 @@ from lightd.http.live.source import FRAME, LINES_A_FRAME, WITHIN
 from lightd.http.openapi.schemas import MOMENT, TEXT, WHOLE, described, many, record
 from lightd.http.route import Route
 from lightd.http.routes import containers
+from lightd.http.routes.log_search import read_wanted, search
 from lightd.http.wire import from_text, to_text
 from lightd.system import System
 from lightd.validation.schema import nullable
@@ -35,7 +36,8 @@ def to_room(lines: int) -> int:
 async def logs(system: System, internal_id: str) -> Response:
     limit = queries.whole("lines", 100, 1, MOST_LINES)
     console = containers.find(system, internal_id).console
-    found, unfinished = await _end(console, limit)
+    wanted = await read_wanted(system.clock())
+    found, unfinished = await (_end(console, limit) if wanted.everything else search(console, limit, wanted))
     parts = []
     for lines in _to_stretches(found):
         await console.turns.next()
@@ -122,9 +124,10 @@ ROUTES = (
         handler=logs,
         name="show_logs",
         summary="Show the last lines of a console",
-        text="Lines are kept when lightd is restarted and when the container is created again.",
+        text="Lines are kept when lightd is restarted and when the container is created again. `grep`, `since` and "
+        "`until` select lines; the last ones of them are returned. At most the newest 250,000 lines are searched.",
         curl='call "$url/containers/server-001/logs?lines=100"',
-        parameters=("lines",),
+        parameters=("lines", "grep", "since_time", "until_time"),
         answer=record(
             {"lines": many(record({"line": WHOLE, "text": TEXT, "at": _AT}, {"partial": PARTIAL}))}
         ),
