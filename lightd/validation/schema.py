@@ -80,12 +80,19 @@ def _to_schema(annotation: Any) -> Schema:  # noqa: ANN401 - as above
         rule = rule_of(items)
         return several if rule is None or rule.alone is None else {"anyOf": [several, {"const": rule.alone}]}
     if attrs.has(annotation):
-        return of_class(annotation)
+        return {**of_class(annotation), **_title(annotation.__qualname__)}
     raise TypeError(f"{annotation!r} has no rule, so it has no schema")
 
 
 def _summary(cls: type[Any]) -> str:
     return " ".join((getdoc(cls) or "").split()).replace("``", "`")
+
+
+def _title(name: str, *, shown: bool = False) -> Schema:
+    """Return the title of a part of a body, by which the API's document makes it a schema of its own."""
+    if "Body" not in name:
+        return {}
+    return {"title": name.removesuffix("Body") if shown else name.replace(".", "")}
 
 
 def of_class(cls: type[Any], *, nulls: frozenset[str] | None = None) -> Schema:
@@ -132,4 +139,5 @@ def shown(annotation: Any) -> Schema:  # noqa: ANN401 - an annotation can be any
         fields = {field.key: shown(field.annotation) for field in fields_of(inner)}
         schema = {"type": "object", "properties": fields, "required": list(fields)}
         schema = {"description": _summary(inner), **schema, "additionalProperties": False}
+        schema |= _title(inner.__qualname__, shown=True)
     return _described(annotation, schema)

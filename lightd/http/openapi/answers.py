@@ -20,12 +20,13 @@ from lightd.http.openapi.schemas import (
     described,
     many,
     record,
+    ref,
     words,
 )
 from lightd.http.openapi.vocabulary import NAMED, VOLUME
 from lightd.logs.redaction import mask
 from lightd.validation.reading import fields_of
-from lightd.validation.schema import Schema, nullable, of_class, shown, to_schema
+from lightd.validation.schema import Schema, nullable, shown, to_schema
 
 QUOTA_KINDS = ("project", "btrfs", "accounted")
 STATUS = words(*(status.value for status in Status))
@@ -57,7 +58,7 @@ ROW: dict[str, Schema] = {
         )
     ),
     "ports": described(
-        many(record({**PORT, "container_port": PORT["port"]}, means="One of its ports.")),
+        many(ref("Binding")),
         "the ports that it holds",
     ),
     "quarantined": described(
@@ -321,7 +322,7 @@ SCHEMAS: dict[str, Schema] = {
         means="A range of ports.",
     ),
     "PortList": record(
-        {"ports": described(many(of_class(bodies.PortBody)), "the ports, each once")},
+        {"ports": described(many(ref("PortBody")), "the ports, each once")},
         means="A list of ports.",
     ),
     "OneCommand": record({"command": COMMAND}, means="One command."),
@@ -335,5 +336,6 @@ SCHEMAS: dict[str, Schema] = {
         },
         means="Several commands.",
     ),
+    "Binding": record({**PORT, "container_port": PORT["port"]}, means="A port that a container holds."),
     "Configuration": _to_configuration(),
 }

@@ -16,7 +16,7 @@ from lightd.http import error_codes
 from lightd.http.openapi import samples
 from lightd.http.openapi.answers import SCHEMAS
 from lightd.http.openapi.errors import MESSAGES
-from lightd.http.openapi.examples import finished, to_example
+from lightd.http.openapi.examples import finished, to_example, with_named
 from lightd.http.openapi.frames import WEBSOCKET
 from lightd.http.openapi.parameters import PARAMETERS
 from lightd.http.openapi.samples import MEDIA_TYPE
@@ -34,7 +34,7 @@ Every route except `ping` and `/docs` requires `Authorization: Bearer lightd_…
 def to_document(sections: Sections) -> dict[str, Any]:
     """Return the document of the routes in ``sections``. It is cached: do not modify it."""
     paths: dict[str, dict[str, Any]] = {}
-    schemas = {**SCHEMAS, **_bodies(sections)}
+    schemas = with_named({**SCHEMAS, **_bodies(sections)})
     for section in sections:
         for route in section.routes:
             paths.setdefault(route.path, {})[route.method.lower()] = _to_operation(section, route, schemas)

@@ -1,4 +1,4 @@
-"""Examples of values, composed from the examples of their fields.
+"""Examples of values, composed from those of their fields, and what else generators of clients need.
 
 An example of an object has its required fields. A field without an example is an error, which a test finds.
 """
@@ -6,7 +6,7 @@ An example of an object has its required fields. A field without an example is a
 from collections.abc import Mapping
 from typing import Any
 
-from lightd.http.openapi.schemas import EXAMPLE, OF_FIELD
+from lightd.http.openapi.schemas import EXAMPLE, OF_FIELD, ref
 from lightd.validation.schema import Schema
 
 LARGEST_SHORT = 2**31 - 1
@@ -54,6 +54,30 @@ def _to_object(schema: Schema, schemas: Mapping[str, Schema], where: str) -> dic
 def _type_of(schema: Schema) -> str | None:
     types = schema.get("type")
     return types[0] if isinstance(types, list) else types
+
+
+def with_named(schemas: Mapping[str, Schema]) -> dict[str, Schema]:
+    """Return ``schemas`` and, as further ones, the objects with a title in them, which refer to those now.
+
+    Generators of clients make a type of each schema; of an object within another one some make none.
+    """
+    named: dict[str, Schema] = {}
+
+    def extract(value: Any, *, top: bool = False) -> Any:  # noqa: ANN401 - any part of a schema
+        if isinstance(value, list):
+            return [extract(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        found = {name: extract(each) for name, each in value.items()}
+        title = found.get("title")
+        if top or not isinstance(title, str):
+            return found
+        del found["title"]
+        named.setdefault(title, found)
+        return {**ref(title), "description": found["description"]}
+
+    kept = {name: extract(schema, top=True) for name, schema in schemas.items()}
+    return {**named, **kept}
 
 
 def finished(value: Any, schemas: Mapping[str, Schema]) -> Any:  # noqa: ANN401 - any part of a document

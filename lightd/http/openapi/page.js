@@ -121,7 +121,8 @@ function fields(schema) {
 }
 
 function field_(name, schema, required) {
-  const nested = fields(schema);
+  const named = [schema, schema.items || {}].find((each) => each.$ref);
+  const nested = fields(named ? resolve(named) : schema);
   return make("li", null,
     make("code", null, name), " ", typed(schema), needs(required),
     ...(schema.description ? [" – ", ...inline(schema.description)] : []),

@@ -44,9 +44,8 @@ func main() {
 
 	var ranged, listed client.PortRangeBody
 	udp := client.PortBodyProtocol("udp")
+	list := client.PortList{Ports: []client.PortBody{{Ip: "127.0.0.1", Port: first, Protocol: &udp}}}
 	check(ranged.FromPortRange(client.PortRange{Ip: "127.0.0.1", From: first, To: first + 1}))
-	list := client.PortList{}
-	check(json.Unmarshal([]byte(fmt.Sprintf(`{"ports":[{"ip":"127.0.0.1","port":%d,"protocol":"%s"}]}`, first, udp)), &list))
 	check(listed.FromPortList(list))
 	var ports int64
 	for _, body := range []client.PortRangeBody{ranged, listed} {
@@ -60,13 +59,16 @@ func main() {
 
 	seconds := float64(120)
 	pattern := "Ready"
-	var body client.ContainerBody
-	check(json.Unmarshal([]byte(fmt.Sprintf(`{"ports":[{"ip":"127.0.0.1","port":%d}],"stop":{"type":"command","value":"stop"}}`, first)), &body))
-	body.InternalId = id
-	body.Image = image
-	body.VolumeId = volume.VolumeId
-	body.StartupCommand = `echo Ready; while read -r line; do [ "$line" = stop ] && exit; echo "got: $line"; done`
-	body.StartPattern = &pattern
+	command, stop := client.StopBodyType("command"), "stop"
+	body := client.ContainerBody{
+		InternalId:     id,
+		Image:          image,
+		VolumeId:       volume.VolumeId,
+		StartupCommand: `echo Ready; while read -r line; do [ "$line" = stop ] && exit; echo "got: $line"; done`,
+		StartPattern:   &pattern,
+		Ports:          &[]client.BindingBody{{Ip: "127.0.0.1", Port: first}},
+		Stop:           &client.StopBody{Type: &command, Value: &stop},
+	}
 	created, err := api.CreateContainerWithResponse(background, &client.CreateContainerParams{Wait: &seconds}, body)
 	check(err)
 	started, err := api.StartContainerWithResponse(background, id, &client.StartContainerParams{Wait: &seconds})

@@ -19,16 +19,16 @@ from lightd_client.api.containers import (
 from lightd_client.api.ports import add_ports
 from lightd_client.api.volumes import create_volume
 from lightd_client.models import (
+    BindingBody,
     Commands,
     ContainerBody,
-    ContainerBodyPortsItem,
-    ContainerBodyStop,
-    ContainerBodyStopType,
     OneCommand,
     PortBody,
     PortBodyProtocol,
     PortList,
     PortRange,
+    StopBody,
+    StopBodyType,
     VolumeBody,
 )
 
@@ -64,9 +64,9 @@ with client as client:
         image=IMAGE,
         volume_id=volume.volume_id,
         startup_command=COMMAND,
-        stop=ContainerBodyStop(type_=ContainerBodyStopType.COMMAND, value="stop"),
+        stop=StopBody(type_=StopBodyType.COMMAND, value="stop"),
         start_pattern="Ready",
-        ports=[ContainerBodyPortsItem("127.0.0.1", FIRST)],
+        ports=[BindingBody("127.0.0.1", FIRST)],
     )
     created = ok(create_container.sync(client=client, body=body, wait=120))
     started = ok(start_container.sync(ID, client=client, wait=120))
