@@ -101,7 +101,7 @@ async def test_whole_life_is_told_with_the_lines_before_the_word(api):
 async def test_crash_is_told_as_one(api):
     await api.create(command="echo one; echo two; exit 7", start_pattern="never")
     async with api.console() as console:
-        await api.power("start")
+        await api.power("start", status=409)
         ended = await console.until("event", "exit")
     assert (ended["code"], ended["crashed"]) == (7, True)
     assert console.text == "one\ntwo\n"

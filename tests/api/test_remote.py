@@ -29,6 +29,7 @@ async def test_running_configuration_is_shown_without_its_tokens(tmp_path):
         "token": "lightd_…1234",
         "sync_config": False,
         "catch_up": "all",
+        "events": False,
     }
     assert shown["docker"]["user"] == USER
     assert shown["storage"]["base_path"] == str(tmp_path / "storage")

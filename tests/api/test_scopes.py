@@ -390,7 +390,7 @@ async def test_volume_is_reached_for_as_long_as_a_container_of_the_token_is_on_i
 
 async def test_container_that_failed_to_install_has_its_volume_seen_still(api):
     body = await api.a_body(image="no/such:image")
-    await api.post("/containers", body, wait=20)
+    await api.post("/containers", body, wait=20, status=409)
     headers = bearing(await mint(api, ["s1"], ["files.read"]))
     assert (await api.ask("GET", f"/volumes/{body['volume_id']}/files", headers=headers)).status_code == 200
 

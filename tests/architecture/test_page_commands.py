@@ -15,6 +15,7 @@ RUN_BY = {
     "docs/api.md": ["api/test_api_page.py"],
     "docs/cli.md": ["live/test_cli_page.py"],
     "docs/engines.md": ["live/test_pool_page.py"],
+    "docs/installation.md": ["live/test_installation.py"],
     "docs/operations.md": [
         "live/test_bad_days_page.py",
         "live/test_docker_pull.py",
