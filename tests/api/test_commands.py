@@ -97,6 +97,13 @@ async def test_container_that_is_not_there_is_code_5(shell, command):
     assert err.endswith("no such container: ghost\n")
 
 
+@pytest.mark.parametrize("command", ["logs", "inspect", "stop", "rm", "edit"])
+async def test_container_that_is_misspelled_is_answered_with_the_one_that_is_like_it(api, shell, command):
+    await api.create("server-001")
+    code, _, err = await shell(command, "servr-001")
+    assert (code, err) == (5, "lightd: no such container: servr-001; did you mean server-001?\n")
+
+
 @pytest.mark.parametrize("command", [["ps"], ["logs", "x"], ["events"], ["stop", "x"], ["console", "x"]])
 async def test_daemon_that_is_not_there_is_code_3(tmp_path, command):
     shell = Shell("http://127.0.0.1:1", tmp_path)

@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urlsplit
 import attrs
 
 from lightd.cli.commands.address import Address, to_port
+from lightd.cli.commands.suggesting import to_hint
 from lightd.cli.commands.trouble import FAILED, REFUSED, UNKNOWN, UNREACHABLE, WRONG, Trouble
 
 MEDIA_TYPE: Final = "Application/vnd.pkglatv1+json"
@@ -43,8 +44,23 @@ class Client:
     ) -> Any:  # noqa: ANN401 - JSON
         """The JSON of the response; raises ``Trouble``. ``patience`` is in seconds without a byte."""
         data = None if body is None else json.dumps(body).encode()
-        with self._responding(method, path, params, data, patience) as response:
-            return self._read(path, response)
+        try:
+            with self._responding(method, path, params, data, patience) as response:
+                return self._read(path, response)
+        except Trouble as trouble:
+            if trouble.answer.get("code") != "container_not_found":
+                raise
+            hint = self._find_similar(path)
+            raise Trouble(trouble.code, f"{trouble}{hint}", trouble.answer) from None
+
+    def _find_similar(self, path: str) -> str:
+        """A hint at the container whose id is like the one in ``path``, which does not exist."""
+        try:
+            with self._responding("GET", "/containers", {}, None, PATIENCE) as response:
+                rows = self._read("/containers", response)["containers"]
+        except (Trouble, LookupError):
+            return ""
+        return to_hint(path.split("/")[2], [str(row["internal_id"]) for row in rows])
 
     def upload(self, path: str, source: BinaryIO, length: int, /, **params: str) -> Any:  # noqa: ANN401 - JSON
         """Send ``length`` bytes of ``source`` in a PUT request; the JSON of the response, or ``Trouble``."""

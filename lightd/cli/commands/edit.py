@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from lightd.cli.commands import settings
+from lightd.cli.commands import screen, settings
 from lightd.cli.commands.client import Client
 from lightd.cli.commands.output import Output
 from lightd.cli.commands.trouble import FAILED, Trouble
@@ -98,7 +98,8 @@ def _send(args: argparse.Namespace, client: Client, output: Output, fields: Mapp
         )
         return 0
     if answer["applied"]:
-        output.line(f"{args.id}: changed: {', '.join(answer['applied'])}")
+        output.line(screen.to_name(f"{args.id}: changed: {', '.join(answer['applied'])}"))
     if answer["at_next_start"]:
-        output.line(f"{args.id}: changed at the next start: {', '.join(answer['at_next_start'])}")
+        later = ", ".join(answer["at_next_start"])
+        output.line(screen.to_name(f"{args.id}: changed at the next start: {later}"))
     return 0

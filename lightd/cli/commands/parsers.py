@@ -140,7 +140,7 @@ def _add_create(commands: "Commands", daemon: Parser) -> None:
         "create a container with a new volume and its ports",
         "lightd create mc --image eclipse-temurin:21-jre --port 25565 --memory 2G --start \\\n"
         "      -- java -jar server.jar nogui",
-        usage="lightd create [options] NAME --image IMAGE [--] COMMAND ...",
+        usage="lightd create [options] NAME --image IMAGE -- COMMAND ...",
     )
     create.add_argument("id", metavar="NAME", type=values.internal_id, help="id of the new container")
     create.add_argument(
@@ -179,7 +179,7 @@ def _add_create(commands: "Commands", daemon: Parser) -> None:
         "change the settings of a container, by options or in an editor",
         "lightd edit mc --memory 4G",
         "lightd edit mc",
-        usage="lightd edit [options] ID [--] [COMMAND ...]",
+        usage="lightd edit [options] ID [-- COMMAND ...]",
     )
     _id(edit)
     _settings(edit, image_required=False)

@@ -32,7 +32,7 @@ class Parser(argparse.ArgumentParser):
     def refuse(self, argument: str) -> NoReturn:
         """End the command because of an argument that is not known."""
         known = [] if not argument.startswith("-") else list(self._option_string_actions)
-        self.error(f"unrecognized argument: {argument}{_hint(argument.partition('=')[0], known)}")
+        self.error(f"unrecognized argument: {argument}{to_hint(argument.partition('=')[0], known)}")
 
     def error(self, message: str) -> NoReturn:
         """Print the usage and ``message``, and exit with code 2."""
@@ -47,11 +47,12 @@ class Parser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: Any) -> None:  # noqa: ANN401 - argparse's
         """Raise an error with a suggestion instead of the list of all commands."""
         if action.dest in {"command", "action"} and value not in (action.choices or ()):
-            self.error(f"unknown {action.dest}: {value}{_hint(value, action.choices or ())}")
+            self.error(f"unknown {action.dest}: {value}{to_hint(value, action.choices or ())}")
         super()._check_value(action, value)
 
 
-def _hint(given: str, known: Iterable[str]) -> str:
+def to_hint(given: str, known: Iterable[str]) -> str:
+    """``; did you mean X?`` for the known word that is most like ``given``, empty if none is like it."""
     from difflib import get_close_matches  # noqa: PLC0415 - only for a mistake
 
     found = get_close_matches(given, list(known), n=1)

@@ -36,7 +36,7 @@ def _mint(args: argparse.Namespace, client: Client, output: Output) -> int:
     if args.json:
         output.json(made)
     else:
-        output.line(str(made["token"]))
+        output.line(screen.to_name(str(made["token"])))
         output.note(
             f"token {made['id']} expires at {made['expires_at']}; `lightd token rm {made['id']}` revokes it"
         )

@@ -20,7 +20,7 @@ def run(args: argparse.Namespace, client: Client, output: Output) -> int:
         case "create":
             size = {} if args.size is None else {"size": max(1, args.size // 2**20)}
             made = client.ask("POST", "/volumes", body=size)
-            output.json(made) if args.json else output.line(str(made["volume_id"]))
+            output.json(made) if args.json else output.line(screen.to_name(str(made["volume_id"])))
             return 0
         case "rm":
             return _remove(args, client, output)
