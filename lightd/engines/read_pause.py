@@ -11,7 +11,7 @@ from typing import Final
 
 import attrs
 
-PAUSE: Final = 0.008
+PAUSE: Final = 0.007
 SILENCE: Final = 0.012
 """Seconds between two reads from which on a console counts as silent."""
 SMALL: Final = 64 * 1024

@@ -135,6 +135,8 @@ class Scrollback:
 
     def _from(self, first: int) -> Iterator[Kept]:
         """Give the blocks from the one with line ``first`` on, looked for from the end that is nearer."""
+        if self._kept and self._kept[-1].first <= first:
+            return iter((self._kept[-1],))  # what a viewer that is up to date wants
         if first - self._first < self._last - first:
             return (kept for kept in self._kept if kept.last >= first)
         skipped = 0

@@ -21,11 +21,12 @@ from actors.kernel.journal import Condensed
 
 _TEXT = 0x81  # FIN and the opcode of a text frame
 _SHORT, _MEDIUM = 126, 1 << 16
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def to_frame(value: object) -> bytes:
     """Return ``value`` as JSON in one complete text frame."""
-    return to_framed(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
+    return to_framed(_encode(value))
 
 
 def to_framed(text: str) -> bytes:
