@@ -1,17 +1,20 @@
 """The errors in the document's examples are those that the daemon gives, its frames those that are sent."""
 
 import json
+import sys
 
 import jsonschema_rs
 import pytest
+import trio
 
 from lightd.http import errors
 from lightd.http.live.inbound import INBOUND
 from lightd.http.live.kinds import OUTBOUND
-from lightd.http.openapi import asyncapi
+from lightd.http.openapi import asyncapi, frames, samples
 from lightd.http.openapi.errors import MESSAGES
 from lightd.http.transport import refusal
-from tests.api.front import HEADERS, NO_VOLUME
+from tests.api.front import HEADERS, NO_VOLUME, TOKEN
+from tests.rig import engine
 from tests.support.page_lines import has_form
 
 NOBODY = {**HEADERS, "Authorization": "Bearer lightd_nobody_has_this_token"}
@@ -154,6 +157,24 @@ async def test_frames_that_are_sent_are_those_of_the_asyncapi_document(api):
             assert has_form(
                 frame, asyncapi.to_document()["components"]["messages"][event]["examples"][0]["payload"]
             )
+
+
+async def test_sample_of_the_websocket_in_python_works_as_it_stands(api, tmp_path):
+    await api.running(internal_id="server-001")
+    source = frames.SAMPLES["Python"].replace(
+        samples.ADDRESS.removeprefix("http"), api.url.removeprefix("http")
+    )
+    path = tmp_path / "watch.py"
+    path.write_text(source.replace(samples.TOKEN, TOKEN))
+    done = await trio.run_process([sys.executable, "-W", "error", str(path)], capture_stdout=True)
+    assert "'event': 'logs'" in done.stdout.decode().splitlines()[-1]
+
+
+async def test_sample_of_the_websocket_in_javascript_is_javascript(tmp_path):
+    engine.require("node")
+    path = tmp_path / "watch.mjs"
+    path.write_text(frames.SAMPLES["JavaScript"])
+    await trio.run_process(["node", "--check", str(path)])
 
 
 async def test_asyncapi_document_is_served_to_those_who_may(api):

@@ -36,7 +36,7 @@ RUN_BY = {
 
 BY_HEADING = {"docs/operations.md", "docs/remote.md"}
 COMMANDS = {"bash", "sh", "ini", "fstab", "python", "js"}
-OTHERS = {"json", "http", "text"}
+OTHERS = {"json", "jsonc", "http", "text"}
 ELSEWHERE = {
     "lightd console hello": "live/test_readme.py",
     "lightd demo": "live/test_demo.py",
