@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from tests.support.fork_server import to_unmeasured
+
 HEAVY = {
     "actors.kernel.actor",
     "aiodocker",
@@ -76,7 +78,7 @@ def imported(url, tmp_path):
         if environ:
             text = f"lightd {arguments[0]} {' '.join(where)} s"
             environ |= {"COMP_LINE": text, "COMP_POINT": str(len(text)), "_ARGCOMPLETE_IFS": "\n"}
-        environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **environ}
+        environ = {**to_unmeasured(), "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **environ}
         done = subprocess.run(line, env=environ, cwd=tmp_path, capture_output=True, text=True, check=False)
         names = [text.rpartition("|")[2].strip() for text in done.stderr.splitlines() if "|" in text]
         return done.returncode, set(names)

@@ -1,7 +1,6 @@
 """Schemathesis over the document: requests that it allows and that it doesn't, at a daemon that serves.
 
-Run as a program of its own: what it loads stays out of the tests, and measuring its lines would double its
-time. What it found is in the failure.
+Run as a program of its own: what it loads stays out of the tests. What it found is in the failure.
 """
 
 import os
@@ -10,7 +9,7 @@ import sys
 import trio
 
 from tests.support import soak
-from tests.support.fork_server import MEASURED
+from tests.support.fork_server import to_unmeasured
 
 PROGRAM = "import sys; from schemathesis.cli import schemathesis; sys.exit(schemathesis())"
 SEED = "20240229"  # the same requests every time
@@ -43,9 +42,8 @@ async def attack(url, token, folder, *phases, examples=soak.FACTOR, tags=TAGS, e
         command += ["--include-tag", name]
     for name in exclude:
         command += ["--exclude-operation-id", name]
-    environ = {name: value for name, value in os.environ.items() if name not in MEASURED}
     done = await trio.run_process(
-        command, cwd=folder, env=environ, capture_stdout=True, capture_stderr=True, check=False
+        command, cwd=folder, env=to_unmeasured(), capture_stdout=True, capture_stderr=True, check=False
     )
     said = done.stdout.decode() + done.stderr.decode()
     assert done.returncode == 0, said[-20_000:]

@@ -19,6 +19,11 @@ import attrs
 MEASURED = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
 
 
+def to_unmeasured():
+    """The environment without what has a Python measure its lines, which doubles the time it takes."""
+    return {name: value for name, value in os.environ.items() if name not in MEASURED}
+
+
 @attrs.define(eq=False)
 class Copy:
     """A daemon: as much of ``subprocess.Popen`` as tests ask one for."""
@@ -106,9 +111,8 @@ class ForkServer:
 @contextmanager
 def open_fork_server():
     """Yield a fork server; at the end its daemons are on their own."""
-    environ = {name: value for name, value in os.environ.items() if name not in MEASURED}
     command = [sys.executable, "-m", __name__]
-    with subprocess.Popen(command, stdin=-1, stdout=-1, bufsize=0, env=environ) as process:
+    with subprocess.Popen(command, stdin=-1, stdout=-1, bufsize=0, env=to_unmeasured()) as process:
         yield ForkServer(process)
 
 

@@ -19,6 +19,7 @@ from lightd.http.openapi import asyncapi
 from lightd.http.openapi.document import to_document
 from lightd.http.routes.table import SECTIONS
 from tests.rig import engine
+from tests.support.fork_server import to_unmeasured
 
 CLIENTS = Path(__file__).parents[1] / "clients"
 NAMES = [route.name for section in SECTIONS for route in section.routes]
@@ -42,7 +43,7 @@ async def run(*command, folder, **environment):
     done = await trio.run_process(
         command,
         cwd=folder,
-        env={**os.environ, "PATH": path, **environment},
+        env={**to_unmeasured(), "PATH": path, **environment},
         capture_stdout=True,
         capture_stderr=True,
         check=False,
