@@ -132,7 +132,8 @@ class Quotas:
         try:
             await self._run(self._forget)
         except (OSError, errors.FileRefused) as error:
-            logger.warning("quota data of deleted volumes could not be removed: %s", error)
+            reason = error.strerror if isinstance(error, OSError) else error
+            logger.warning("quota data of deleted volumes could not be removed: %s", reason)
 
     def _forget(self) -> None:
         for kind in self.found.kinds:
