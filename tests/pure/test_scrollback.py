@@ -107,3 +107,12 @@ def test_chunk_of_whatever_lines_leaves_the_newest_under_their_numbers(line):
     assert all(each.block.count <= module.BLOCK_LINES for each in lines._kept)
     assert sum(len(each.block.data) for each in lines._kept) <= lines.size
     assert len(kept.items) == 10_000 or sum(map(len, kept.items)) > 900_000
+
+
+def test_lines_of_other_times_are_left_for_the_next_read():
+    lines = Scrollback(100, 10_000)
+    lines.push(["a", "b", "c", "d", "e"], [1.0, 1.0, 1.5, 2.0, None])
+    assert lines.read(0, 9, within=1.0) == Lines(1, ["a", "b", "c"], times=[1.0, 1.0, 1.5])
+    assert lines.read(3, 9, within=1.0) == Lines(4, ["d"], times=[2.0])
+    assert lines.read(4, 9, within=1.0) == Lines(5, ["e"], times=[None])
+    assert lines.read(0, 9).times == [1.0, 1.0, 1.5, 2.0, None]

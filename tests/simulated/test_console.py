@@ -2,6 +2,7 @@
 
 from actors.container.console.console import MARKERS, Console
 from actors.container.console.lines import to_texts
+from actors.container.console.log import Numbered, Tail
 from actors.container.spec import ContainerSpec
 from actors.container.state import Phase, State
 from actors.kernel.ephemeral import Wake
@@ -56,3 +57,38 @@ async def test_event_of_which_the_place_is_forgotten_comes_no_later_than_the_nex
         console.mark(position)
     assert console.marker(1).line == console.marker(MARKERS).line == MARKERS
     assert console.marker(2 * MARKERS - 1).line == 2 * MARKERS - 1
+
+
+class Earlier:
+    """The log of a version that stored lines as they came."""
+
+    async def restore(self, _console):
+        return Tail(3, ["two", "> \r\x1b[Kthree"], times=[1.0, None])
+
+    async def read(self, _console, before, limit):
+        return [Numbered(1, "10%\r20%"), Numbered(2, "two")][: before - 1][-limit:]
+
+    def note(self, console):
+        pass
+
+
+async def test_lines_of_an_earlier_version_are_shown_as_a_person_sees_them():
+    console = Console(Wake(), "s1", Earlier())
+    await console.restore()
+    assert console.lines.tail(5).items == ["two", "three"]
+    assert [(line.number, line.text, line.at) for line in await console.end(5)] == [
+        (1, "20%", None),
+        (2, "two", 1.0),
+        (3, "three", None),
+    ]
+
+
+async def test_beginning_of_a_line_that_another_attachment_read_is_a_part_of_it():
+    console = Console(Wake())
+    console.head = "Choose "
+    console.write(b"World: ")
+    assert console.unfinished == "Choose World: "
+    console.finish()
+    console.head = "alone"
+    console.finish()
+    assert console.lines.tail(5).items == ["Choose World: ", "alone"]

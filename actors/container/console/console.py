@@ -232,6 +232,8 @@ class Console:
             return ()
         stored = list(await self.keeper.read(self, before, limit))
         for index, line in enumerate(stored):  # an earlier version stored lines as they came
+            if not index % STEP:
+                await self.turns.next()
             if REDRAW.search(line.text.encode("utf-8", "replace")):
                 stored[index] = line._replace(text=await self.turns.run(draw(line.text, LONGEST)))
         return stored
