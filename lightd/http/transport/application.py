@@ -6,10 +6,10 @@ functions that build URLs of routes are left out: they cost time for every reque
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
-from quart.ctx import RequestContext
 from quart.routing import QuartRule
 from quart.sessions import NullSession, SessionInterface
 from quart.typing import ResponseTypes
@@ -18,6 +18,8 @@ from quart.wrappers.base import BaseRequestWebsocket
 from quart_trio import QuartTrio
 from werkzeug.routing import MapAdapter
 
+WITH_CONTEXT: Final = "ctx" in inspect.signature(QuartTrio.handle_user_exception).parameters
+"""Quart 0.23, which needs Python 3.13, passes the context to its methods first; 0.22 last, or not at all."""
 NOWHERE = "lightd"
 """Replaces the name of the host, which no route depends on."""
 
@@ -49,7 +51,7 @@ class Application(QuartTrio):
     def ensure_async(self, func: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
         return func
 
-    async def full_dispatch_request(self, request_context: RequestContext | None = None) -> ResponseTypes:
+    async def full_dispatch_request(self, context: Any = None) -> ResponseTypes:  # noqa: ANN401 - of a release
         """As Quart's, without signals (nobody receives them), blueprints and sessions (there are none)."""
         result: Any = None
         before: Sequence[Any] = self.before_request_funcs[None]
@@ -59,25 +61,23 @@ class Application(QuartTrio):
                 if (result := await function()) is not None:
                     break
             else:
-                result = await self.dispatch_request(request_context)
+                result = await self.dispatch_request(context)
         except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - as Quart's
-            result = await self.handle_user_exception(error)
+            handle: Callable[..., Awaitable[Any]] = self.handle_user_exception
+            result = await (handle(context, error) if WITH_CONTEXT else handle(error))
         response: ResponseTypes = result if isinstance(result, Response) else await self.make_response(result)
         for function in reversed(after):
             response = await function(response)
         return response
 
-    async def do_teardown_request(
-        self,
-        exc: BaseException | None,
-        request_context: RequestContext | None = None,  # noqa: ARG002 - Quart passes it
-    ) -> None:
+    async def do_teardown_request(self, *given: Any) -> None:  # noqa: ANN401 - the context, and an error or None
         """As ``full_dispatch_request``, for what ends a request."""
+        exc = next((each for each in given if isinstance(each, BaseException)), None)
         functions: Sequence[Any] = self.teardown_request_funcs[None]
         for function in reversed(functions):
             await function(exc)
 
-    async def do_teardown_appcontext(self, exc: BaseException | None) -> None:
+    async def do_teardown_appcontext(self, *_: object) -> None:
         """Do nothing: there are neither functions for it nor receivers of its signal."""
 
     def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
