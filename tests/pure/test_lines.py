@@ -161,9 +161,10 @@ def test_lines_are_those_of_the_naive_model_however_the_stream_is_chunked(data, 
         patch.setattr(module, "LONGEST", SHORT)
         lines, splitter = fed(chunked(data, sizes))
         whole, unfinished = naive(data, SHORT)
-        assert lines == whole
-        if not HALF.search(data):
-            assert splitter.partial == unfinished
+        if HALF.search(data):  # the model shows it at once, and may cut the line there
+            assert lines == whole[: len(lines)]
+        else:
+            assert (lines, splitter.partial) == (whole, unfinished)
 
 
 @given(

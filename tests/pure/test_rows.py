@@ -1,6 +1,8 @@
 """A line that its program draws over: what a person sees, and at what cost."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actors.container.console import screen
 from actors.container.console.screen import COLOURS, COLUMNS, MARKS, Row, to_drawn
@@ -159,6 +161,45 @@ def test_line_that_was_not_drawn_over_stays_as_it_is():
     line = "\x1b]0;t\x07\x1b[31mred\x1b[m \x1b[?25l"
     assert to_drawn(line, MOST) is line
     assert to_drawn("> \r\x1b[KDone", MOST) == "Done"
+
+
+ERASING = ("\r", "\x1b[K", "\x1b[2K", "\x1b[0J", "\x1b[2J", "\x1b[1G", "\x1b[G")
+PIECES = (
+    *(*ERASING, "\r", "\r", "\x1b[5G", "\b", "\t", "10%", "x", "a longer text", "漢", "e\u0301"),
+    *("\x1b[31m", "\x1b[0m", "\x1b[m", "\x1b[1;44m", "\x1b[38;5;1m", "\x1b[" + "1;" * 40 + "m", "\x1b[?1m"),
+    *("\x1b7", "\x1b8", "\x1b[s", "\x1b[u", "\x1b]0;t", "\x07", "\x1b\\", "\x1b", "\x1b[", "\x1b[?25l"),
+    *("\x1b[3X", "\x1b[P", "\x1b[@", "\x1b[C", "\x1b[ m"),
+)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=40), st.lists(st.sampled_from(ERASING), max_size=20))
+def test_redraws_that_come_at_once_look_as_if_they_came_one_by_one(pieces, ending):
+    """What a part of the output covers or erases itself is not drawn."""
+    data = "".join([*pieces, *ending, "end"])
+    assert drawn(data) == drawn_in_pieces(data)
+
+
+@given(st.lists(st.sampled_from(["\r", "\r", "a", "bc", "def", "0123456789"]), max_size=60))
+def test_plain_texts_that_cover_one_another_look_as_if_they_came_one_by_one(pieces):
+    data = "".join(pieces)
+    assert drawn(data) == drawn_in_pieces(data)
+
+
+@pytest.mark.parametrize(
+    ("redraw", "seen"),
+    [
+        ("\r\x1b[K\x1b[32m{}%\x1b[0m", "\x1b[32m9999%\x1b[0m"),
+        ("\r{}%", "9999%"),
+        ("\x1b[2K\r{} of 9", "9999 of 9"),
+        ("\x1b[1G\x1b[0K{}", "9999"),
+    ],
+)
+def test_redraws_without_a_pause_are_little_work(redraw, seen):
+    data = "".join(redraw.format(number) for number in range(10_000)).encode()
+    row = Row(16 * 1024)
+    steps.run(row.feed(data))
+    assert row.finish() == [seen]
+    assert row.work < len(data) / 50
 
 
 HOSTILE = {

@@ -101,7 +101,7 @@ async def test_program_that_draws_over_its_line_without_end_is_read_with_pauses(
         emit = await starting(world, "^Done$")
         began = trio.current_time()
         for _ in range(4):
-            emit(b"a\r" * (CHUNK // 2))
+            emit(b"a\b" * (CHUNK // 2))
             await trio.lowlevel.checkpoint()
         emit(b"\x1b[KDone\n")
         await world.wait(Phase.RUNNING)

@@ -59,6 +59,12 @@ _TOKEN = re.compile(
     r"|[ -/]*(?P<other>[0-~]?))"
     r"|[\x00-\x1f\x7f]"
 )
+_EMPTIED = re.compile(r"\r\x1b\[[02]?[KJ]|\x1b\[2K(?:\r|\x1b\[1?G)|\x1b\[1?G\x1b\[[02]?[KJ]")
+"""After it the line is empty, and the cursor at its beginning."""
+_KEPT = re.compile(r"\x1b(?!\[)|\x1b\[[0-?]*[ -/]*[su]")
+"""What has an effect beyond an empty line: a saved cursor, and texts that other sequences end."""
+_COLOUR = re.compile(r"\x1b\[([0-9;:]{0,64})m")
+_PLAIN = re.compile(r"[\r -~]*")
 _STANDARD = re.compile(r"[0-9;:]*")
 """Parameters of the sequences of ECMA-48; others belong to the sequences of one kind of terminal."""
 
@@ -106,7 +112,7 @@ class Row:
         """Draw ``data``, which has no newline."""
         due = self.work + STEP
         for begin in range(0, len(data), SLICE):
-            text = self._rest + self._decoder.decode(data[begin : begin + SLICE])
+            text = self._latest(self._rest + self._decoder.decode(data[begin : begin + SLICE]))
             self._rest = ""
             for token in _TOKEN.finditer(text):
                 if token.end() >= len(text) - 1 and _is_unfinished(token, text):
@@ -118,6 +124,34 @@ class Row:
                 if self.work >= due:
                     yield
                     due = self.work + STEP
+
+    def _latest(self, text: str) -> str:
+        """Return the part of ``text`` that matters for what is seen; colours before it are applied.
+
+        A program that redraws its line without a pause does so thousands of times between two looks at it.
+        """
+        at = 0
+        for found in _EMPTIED.finditer(text):
+            at = found.start()
+        if at and len(self._cells) + 2 * at <= self.most and not _KEPT.search(text, 0, at):
+            self._colour_all(_COLOUR.findall(text, 0, at))
+            self.work += at // CELLS
+            text = text[at:]
+        if "\r" in text and self._column + len(text) <= self.most and _PLAIN.fullmatch(text):
+            self.work += len(text) // CELLS
+            text = _uncovered(text)
+        return text
+
+    def _colour_all(self, all_parameters: list[str]) -> None:
+        """Apply sequences of colours; those before the last one that resets them do not matter."""
+        if all_parameters and not self._coloured:
+            self._control("m", all_parameters[0])
+        at = len(all_parameters)
+        while at and all_parameters[at - 1].strip("0"):
+            at -= 1
+        self._pen = "" if at else self._pen
+        for parameters in all_parameters[at:]:
+            self._control("m", parameters)
 
     def finish(self) -> list[str]:
         """Return the line, and the pieces that were cut off before it."""
@@ -305,6 +339,18 @@ class Row:
             self._pens[self._column : self._column] = [""] * count
             del self._cells[self.most :]
             del self._pens[self.most :]
+
+
+def _uncovered(text: str) -> str:
+    """Return plain ``text`` without what later parts of it, each after a carriage return, are drawn over."""
+    first, *parts = text.split("\r")
+    kept = [parts.pop()]
+    longest = len(kept[0])
+    for part in reversed(parts):
+        if len(part) > longest:
+            longest = len(part)
+            kept.append(part)
+    return "\r".join([first, *reversed(kept)])
 
 
 def to_drawn(text: str, most: int) -> str:
