@@ -11,7 +11,9 @@ from lightd.http import errors
 from lightd.http.live.inbound import INBOUND
 from lightd.http.live.kinds import OUTBOUND
 from lightd.http.openapi import asyncapi, frames, samples
+from lightd.http.openapi.document import to_document
 from lightd.http.openapi.errors import MESSAGES
+from lightd.http.routes.table import SECTIONS
 from lightd.http.transport import refusal
 from tests.api.front import HEADERS, NO_VOLUME, TOKEN
 from tests.rig import engine
@@ -88,6 +90,14 @@ async def test_error_of_an_example_is_the_one_that_the_daemon_gives(api):
         "POST", "/containers", {**(await api.a_body("server-001")), "volume_id": volume}
     )
     assert (status, code, message) == (409, "already_exists", MESSAGES[code])
+
+
+async def test_error_of_an_action_that_failed_has_the_form_of_its_example(api):
+    body = await api.a_body("server-001", image="busybox:nope")
+    answer = await api.ask("POST", "/containers", body, params={"wait": 60})
+    assert (answer.status_code, answer.json()["code"]) == (409, "operation_failed")
+    example = to_document(SECTIONS)["components"]["examples"]["operation_failed"]["value"]
+    assert has_form(answer.json(), example)
 
 
 async def test_errors_of_tokens_in_examples_are_those_that_the_daemon_gives(api):

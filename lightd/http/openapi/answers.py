@@ -166,7 +166,7 @@ SUCCEEDED: dict[str, Any] = {"status": "succeeded", "error": None}
 SCHEMAS: dict[str, Schema] = {
     "Error": record(
         {
-            "error": described(TEXT, "one sentence for people", example="there is no such container"),
+            "error": described(TEXT, "one sentence for people", example="no such container"),
             "code": described(TEXT, "a stable code for programs", example="container_not_found"),
         },
         {

@@ -15,13 +15,13 @@ from lightd.config.version import version
 from lightd.http import error_codes
 from lightd.http.openapi import samples
 from lightd.http.openapi.answers import SCHEMAS
-from lightd.http.openapi.errors import MESSAGES
+from lightd.http.openapi.errors import FIELDS, MESSAGES
 from lightd.http.openapi.examples import finished, to_example, with_named
 from lightd.http.openapi.frames import WEBSOCKET
 from lightd.http.openapi.parameters import PARAMETERS
 from lightd.http.openapi.samples import MEDIA_TYPE
 from lightd.http.openapi.schemas import ref
-from lightd.http.openapi.vocabulary import NAMED, VOLUME
+from lightd.http.openapi.vocabulary import VOLUME
 from lightd.http.route import Answer, Body, Route, Section, Sections
 from lightd.validation.schema import Schema, of_class
 
@@ -99,9 +99,7 @@ _CODES = {**error_codes.CODES, **error_codes.SERVER_CODES}
 
 def _to_error_example(code: str) -> dict[str, Any]:
     each = _CODES[code]
-    value = {"error": MESSAGES.get(code, each.means), "code": code}
-    if each.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        value["request_id"] = str(NAMED["request_id"].example)
+    value = {"error": MESSAGES.get(code, each.means), "code": code, **FIELDS.get(code, {})}
     return {"summary": each.means, "value": value}
 
 

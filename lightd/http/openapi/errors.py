@@ -3,7 +3,23 @@
 A code without a row has its meaning from ``error_codes`` as its example.
 """
 
+from collections.abc import Mapping
 from types import MappingProxyType
+
+from lightd.http.openapi.vocabulary import OPERATION
+
+FIELDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "internal_error": {"request_id": "5f1c7d0e9b2a4c36"},
+        "operation_failed": {
+            "message": "Container start failed",
+            "internal_id": "server-001",
+            "operation_id": OPERATION,
+            "status": "failed",
+        },
+    }
+)
+"""The fields that an error has beside its sentence and its code."""
 
 MESSAGES = MappingProxyType(
     {
@@ -27,6 +43,7 @@ MESSAGES = MappingProxyType(
         "file_not_found": '"config/server.properties" does not exist in the volume',
         "not_found": "no such volume",
         "already_exists": "container server-001 exists already",
+        "operation_failed": "the image busybox:nope does not exist",
         "changing": "container server-001 is being reinstalled",
         "install_failed": "the installation of container server-001 failed: the image does not exist",
         "not_quarantined": "container server-001 is not in quarantine",
