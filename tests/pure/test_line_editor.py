@@ -245,6 +245,10 @@ def test_history_file_is_private_and_survives(tmp_path):
     console.append_history(path, "two\nlines")
     assert console.read_history(path) == ["one", "two\nlines"]
     assert path.stat().st_mode & 0o777 == 0o600
+    path.write_text("".join(f"{number}\n" for number in range(2 * MOST + 1)))
+    assert console.read_history(path)[0] == str(MOST + 1)
+    assert len(path.read_text().splitlines()) == MOST
+    assert path.stat().st_mode & 0o777 == 0o600
     assert console.to_history({"XDG_STATE_HOME": "/s", "HOME": "/h"}).parts[:2] == ("/", "s")
     console.append_history(tmp_path / "one" / "is" / "x", "y")
     (tmp_path / "file").write_text("")

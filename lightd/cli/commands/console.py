@@ -18,7 +18,7 @@ import os
 import signal
 import sys
 import termios
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -267,8 +267,10 @@ def _raw(prompt: Prompt) -> Iterator[None]:
     try:
         yield
     finally:
-        prompt.leave()
-        _to_mode(prompt, before)
+        with suppress(OSError):  # the terminal is gone
+            prompt.leave()
+        with suppress(OSError, termios.error):
+            _to_mode(prompt, before)
 
 
 def _to_raw(prompt: Prompt) -> None:
@@ -281,9 +283,9 @@ def _to_raw(prompt: Prompt) -> None:
 
 
 def _to_mode(prompt: Prompt, mode: list[Any]) -> None:
+    termios.tcsetattr(0, termios.TCSADRAIN, mode)
     prompt.out.write(NO_PASTES)
     prompt.out.flush()
-    termios.tcsetattr(0, termios.TCSADRAIN, mode)
 
 
 def _suspend(prompt: Prompt) -> None:
@@ -329,7 +331,19 @@ def read_history(path: Path) -> list[str]:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
+    if len(lines) > 2 * MOST:
+        _shorten(path, lines[-MOST:])
     return [line.replace("\\n", "\n") for line in lines[-MOST:]]
+
+
+def _shorten(path: Path, lines: Sequence[str]) -> None:
+    """Replace the file by one with these lines only."""
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    with suppress(OSError):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with open(os.open(part, flags, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
+            file.writelines(f"{line}\n" for line in lines)
+        part.replace(path)
 
 
 def append_history(path: Path, line: str) -> None:
