@@ -165,7 +165,7 @@ async def test_console_speaks_json_to_a_script(findable, environ):
                 await trio.sleep(0.01)
         await findable.power("start")
         await terminal.until('{"message": "Server started"}')
-        await terminal.until('"text": "Ready"}')
+        await terminal.until('"text": "Ready", "at": ')
 
 
 async def test_line_that_is_refused_is_code_1(findable, environ):
