@@ -47,7 +47,7 @@ async def test_crash_loop_is_found_with_its_code_its_reason_and_its_last_lines(i
     )
     await installed.create("bad-day-well", start_pattern="Ready")
     for internal_id in (ID, "bad-day-well"):
-        await installed.power("start", internal_id)
+        await installed.power("start", internal_id, status=None)
     with trio.fail_after(60):
         while not ((await installed.show(ID))["error"] or "").startswith("crash loop:"):
             await trio.sleep(0.05)

@@ -26,7 +26,7 @@ async def test_crash_loop_is_restarted_ends_and_is_told(daemon):
     policy = {"mode": "on-crash", "max": 2, "within": 60}
     await daemon.create(ID, command="crash-looper 7 0.2", start_pattern="Ready", restart_policy=policy)
     async with daemon.console(ID) as console:
-        await daemon.power("start", ID)
+        await daemon.power("start", ID, status=None)
         given_up = await console.until("daemon_message", "crash loop")
         said = [frame["data"] for frame in console.frames if frame["event"] == "daemon_message"]
     once = ["starting", "running", "exit"]
@@ -50,7 +50,7 @@ async def test_crash_loop_is_restarted_ends_and_is_told(daemon):
 async def test_policy_always_starts_again_after_a_clean_exit_too(daemon):
     policy = {"mode": "always", "max": 5, "within": 60}
     await daemon.create(ID, start_pattern="Ready", restart_policy=policy)
-    await daemon.power("start", ID)
+    await daemon.power("start", ID, status=None)
     async with daemon.console(ID) as console:
         await console.send("send_command", command="exit 0")
         ended = await console.until("event", "exit")
@@ -63,7 +63,7 @@ async def test_policy_always_starts_again_after_a_clean_exit_too(daemon):
 
 async def test_clean_exit_is_no_crash_to_on_crash(daemon):
     await daemon.create(ID, start_pattern="Ready", restart_policy={"mode": "on-crash"})
-    await daemon.power("start", ID)
+    await daemon.power("start", ID, status=None)
     async with daemon.console(ID) as console:
         await console.send("send_command", command="exit 0")
         await console.until("event", "exit")
@@ -72,7 +72,7 @@ async def test_clean_exit_is_no_crash_to_on_crash(daemon):
 
 async def test_memory_hog_is_told_with_its_last_words(daemon):
     await daemon.create(ID, command="echo loading; memory-hog", limits={"memory": 32 * 1024 * 1024})
-    await daemon.power("start", ID)
+    await daemon.power("start", ID, status=None)
     [crash] = await wait_event(daemon, "exited")
     assert (crash["oom_killed"], crash["expected"]) == (True, False)
     assert crash["reason"] == "the process was killed because it exceeded its memory limit"
@@ -85,7 +85,7 @@ async def test_exit_code_0_after_a_child_was_killed_for_its_memory_is_no_crash(d
     limits, policy = {"memory": 100 * 1024 * 1024}, {"mode": "on-crash"}
     command = "echo began; [ -e twice ] || memory-hog; touch twice; echo survived; stdin-echo"
     await daemon.create(ID, command=command, start_pattern="began", limits=limits, restart_policy=policy)
-    await daemon.power("start", ID)
+    await daemon.power("start", ID, status=None)
     async with daemon.console(ID) as console:
         await console.until("console", "survived")
         await console.send("send_command", command="exit 0")
@@ -98,7 +98,7 @@ async def test_exit_code_0_after_a_child_was_killed_for_its_memory_is_no_crash(d
             "exit code 0; another process in the container was killed for its memory"
         )
         assert await events(daemon, "restart-scheduled") == []
-        await daemon.power("start", ID)
+        await daemon.power("start", ID, status=None)
         engine.call("POST", f"/containers/lightd-{ID}/kill", signal="KILL")
         await console.until("event", "exit")
     again = (await events(daemon, "exited"))[1]
@@ -107,7 +107,7 @@ async def test_exit_code_0_after_a_child_was_killed_for_its_memory_is_no_crash(d
 
 async def test_kill_by_hand_is_a_crash_and_is_restarted(daemon):
     await daemon.create(ID, start_pattern="Ready", restart_policy={"mode": "on-crash"}, stop=STOP)
-    await daemon.power("start", ID)
+    await daemon.power("start", ID, status=None)
     pid = inspect(ID)["State"]["Pid"]
     async with daemon.console(ID) as console:
         engine.call("POST", f"/containers/lightd-{ID}/kill", signal="KILL")
@@ -123,7 +123,7 @@ async def test_stop_during_the_wait_is_the_end_of_it(daemon):
     policy = {"mode": "on-crash", "max": 9, "within": 60}
     await daemon.create(ID, command="crash-looper 1 0", start_pattern="Ready", restart_policy=policy)
     async with daemon.console(ID) as console:
-        await daemon.power("start", ID)
+        await daemon.power("start", ID, status=None)  # it can crash before it was seen to be ready
         await console.until("daemon_message", "started again")
         answered = await daemon.power("stop", ID)
     assert answered["status"] == "succeeded"

@@ -104,7 +104,7 @@ async def test_volume_that_is_not_mounted_keeps_its_server_offline(pooled):
     refused = await pooled.post("/volumes", {"size": 8}, status=409)
     assert refused["code"] == "volume_not_mounted"
     body = {"internal_id": "quota-new", "image": engine.IMAGE, "volume_id": volume, "startup_command": "true"}
-    answer = await pooled.post("/containers", body, wait=60)
+    answer = await pooled.post("/containers", body, 409, wait=60)
     assert "is not mounted" in answer["error"]
     pooled.stop()
     good.rename(image_of(pooled))
@@ -226,6 +226,6 @@ async def test_start_on_a_missing_volume_folder_is_refused(accounting):
     volume = await a_volume(accounting, 8)
     await accounting.create("quota-miss", volume_id=volume)
     (volumes_of(accounting) / volume).rmdir()
-    answer = await accounting.power("start", "quota-miss")
+    answer = await accounting.power("start", "quota-miss", status=409)
     assert answer["error"] == f"volume {volume} is not mounted: its folder is missing"
     assert not (volumes_of(accounting) / volume).exists()
