@@ -17,7 +17,7 @@ from tests.support.client import BINARY, CLOSE, PING, PONG, TEXT, Client, connec
 SECONDS = soak.times(8)
 FUZZERS = 12
 LARGEST = 64 * 1024
-CODES = {0, 1000, 1002, 1003, 1005, 1007, 1009, 1011}
+CODES = {0, 1000, 1002, 1003, 1005, 1007, 1008, 1009, 1011}
 TEXTS = [
     "",
     "x",

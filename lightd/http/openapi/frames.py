@@ -27,6 +27,7 @@ CLOSED: dict[str, str] = {
     "1001": "the daemon is stopping",
     "1002": "a frame was malformed",
     "1007": "a text frame was not UTF-8",
+    "1008": "the client sent more than 50 frames of any kind per second for too long",
     "1009": "a message was larger than 64 KiB",
     "1011": "the client did not answer two pings, or an internal error",
     str(REVOKED): "the token was replaced, was revoked or has expired",
