@@ -155,6 +155,7 @@ sizes = st.lists(st.integers(1, 9) | st.integers(10, 100), min_size=1, max_size=
 @given(streams, sizes)
 @example(b"x" * SHORT + b"\r\n" + b"y\n", [1, 100])
 @example(b"x" * SHORT * 2 + b"\n\n", [SHORT + 1])
+@example(b"a\r\t\t", [1])
 @example(b"ab\n\n" + b"x" * SHORT * 2 + b"\nc\nd\n" + b"y" * SHORT * 3 + b"\n", [100])
 def test_lines_are_those_of_the_naive_model_however_the_stream_is_chunked(data, sizes):
     with pytest.MonkeyPatch.context() as patch:

@@ -81,6 +81,8 @@ def drawn_in_pieces(data):
         ("a\tb\rx\ty", "x\ty"),
         ("a\tb\x1b[4Gx", "a  x    b"),
         ("abcdefghij\r\tx", "abcdefghxj"),
+        ("a\r\t\t", "a"),
+        ("a\r\t\tx", "a               x"),
         ("漢字\b\bx", "漢x"),
         ("漢字\bx", "漢 x"),
         ("漢字\rx", "x 字"),

@@ -98,6 +98,11 @@ class LineSplitter:
 
     def steps(self, chunk: bytes) -> Steps[Block]:
         """As ``feed``, in steps."""
+        if self._row is None and not self._cut and len(self._rest) + len(chunk) <= LONGEST:
+            data = self._rest + chunk
+            if not _is_drawn_over(data):
+                head, found, self._rest = data.rpartition(b"\n")
+                return _to_block([head]) if found else NOTHING
         blocks: list[Block] = []
         if self._row is not None:
             line, found, chunk = chunk.partition(b"\n")
@@ -189,6 +194,8 @@ class LineSplitter:
 
     def _redrawn(self, data: bytes) -> Steps[Block]:
         """As ``_whole``, the first look at all of them in one step."""
+        if not _is_drawn_over(data):
+            return _to_block([data])
         found, pieces, at, work = REDRAW.search(data), list[bytes](), 0, 0
         while found:
             start = max(data.rfind(b"\n", at, found.start()) + 1, at)
@@ -209,6 +216,13 @@ class LineSplitter:
         if at <= len(data):
             pieces.append(data[at:])
         return _to_block(pieces)
+
+
+def _is_drawn_over(data: bytes) -> bool:
+    """Return whether ``REDRAW`` is in ``data``; looks for what most output does not have first."""
+    if b"\x1b" not in data and b"\b" not in data and data.count(b"\r") == data.count(b"\r\n"):
+        return False
+    return REDRAW.search(data) is not None
 
 
 def to_pieces(line: bytes) -> Steps[list[str]]:

@@ -287,7 +287,7 @@ class Row:
     def _tabulate(self) -> None:
         """Move to the next tab stop; at the end of the text, the tab is a part of it."""
         size = TAB - self._column % TAB
-        if self._column >= len(self._cells) and self._column + size <= self.most:
+        if self._column == len(self._cells) and self._column + size <= self.most:
             self._put(["\t", *[""] * (size - 1)])
         else:
             self._move(self._column + size)
