@@ -14,6 +14,7 @@ RUN_BY = {
     "README.md": ["live/test_readme.py"],
     "docs/api.md": ["api/test_api_page.py"],
     "docs/cli.md": ["live/test_cli_page.py"],
+    "docs/eggs.md": ["pure/test_egg_command.py"],
     "docs/engines.md": ["live/test_pool_page.py"],
     "docs/installation.md": ["live/test_installation.py"],
     "docs/operations.md": [

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from lightd.cli.commands import filters, settings, values
+from lightd.cli.commands import egg_arguments, filters, settings, values
 from lightd.cli.commands.suggesting import Parser
 from lightd.cli.commands.trouble import EPILOG
 
@@ -26,7 +26,7 @@ MODULES: Final = MappingProxyType(
     }
 )
 """The commands that ask a daemon, and the modules of this package whose ``run`` they are."""
-COMMANDS: Final = frozenset({*MODULES, "completion", "doctor", "orphans"})
+COMMANDS: Final = frozenset({*MODULES, "completion", "doctor", "egg", "orphans"})
 LONGEST_WAIT: Final = 300.0
 LONGEST_INSTALLATION: Final = 3600.0
 
@@ -51,6 +51,16 @@ def add(commands: "Commands") -> None:
     _add_create(commands, daemon)
     _add_others(commands, daemon)
     _add_node(commands, daemon)
+
+    egg = _command(
+        commands,
+        "egg",
+        config,
+        "check an egg file, convert it, and try its configuration files; without a daemon",
+        "lightd egg check egg-paper.json -e SERVER_JARFILE=paper.jar",
+        "lightd egg render egg-paper.json server.properties --port 25565 < server.properties",
+    )
+    egg_arguments.add(egg)
 
     completion = _command(
         commands,

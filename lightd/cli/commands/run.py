@@ -47,6 +47,10 @@ def perform(args: argparse.Namespace, environ: Mapping[str, str], output: Output
             from lightd.cli.doctor import visit  # noqa: PLC0415 - as above
 
             return partial(visit.run, args, environ, output)
+        case "egg":
+            from lightd.cli.commands import egg  # noqa: PLC0415 - as above
+
+            return egg.run(args, output)
         case "orphans":
             from lightd.cli.commands import orphans  # noqa: PLC0415 - as above
 

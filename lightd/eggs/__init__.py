@@ -1,0 +1,5 @@
+"""Eggs: descriptions of games in the formats of Pterodactyl and Pelican. Pure: nothing here opens a file.
+
+``formats`` reads an egg file, ``rules`` checks the values of its variables, ``placeholders`` fills in what it
+leaves open, and ``rendering`` changes the configuration files of a game as it says.
+"""

@@ -1,0 +1,290 @@
+"""Configuration files that are trees: JSON, YAML and TOML, with paths such as ``a.b[0].*.c``."""
+
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+import attrs
+import re2
+
+from lightd.eggs.egg import Replacement
+from lightd.eggs.rendering.values import ROOM, UnreadableError, to_new, to_text, to_typed
+
+WILDCARD: Final = "*"
+DEEPEST: Final = 50
+_NAME: Final = re2.compile(r"([^\[\]]*)((?:\[[0-9]{1,6}\])*)")
+_INDENT: Final = re2.compile(r"[\[{]\s*?\n([ \t]+)\S")
+
+Key = str | int
+Plain = Any  # what JSON, YAML and TOML are read as
+
+
+@attrs.define
+class Changes:
+    """What a file's replacements did: whether any changed it, and which do not fit to it."""
+
+    changed: bool = False
+    misfits: list[str] = attrs.field(factory=list)
+
+
+def to_path(match: str) -> list[Key]:
+    """Return the keys of a path; an index is an ``int``. ``~1`` stands for a dot in a key."""
+    path: list[Key] = []
+    for part in match.split("."):
+        found = _NAME.fullmatch(part)
+        if found is None:
+            path.append(_to_key(part))
+            continue
+        if found[1] or not found[2]:
+            path.append(_to_key(found[1]))
+        path += [int(index) for index in found[2].strip("[]").split("][") if index]
+    return path
+
+
+def _to_key(part: str) -> str:
+    return part.replace("~1", ".").replace("~0", "~")
+
+
+def replace(root: Plain, replacements: Sequence[Replacement]) -> Changes:
+    """Make the replacements in a tree of maps and lists."""
+    changes = Changes()
+    room = ROOM
+    for each in replacements:
+        fits = True
+        for parent, key in _find(root, to_path(each.match), creating=not each.if_value):
+            room -= len(each.value) + len(each.match)
+            if room < 0:
+                raise UnreadableError(f"would become {ROOM} characters longer")
+            if parent is None:
+                fits = False
+            else:
+                changes.changed |= _set(parent, key, each)
+        if not fits:
+            changes.misfits.append(each.match)
+    return changes
+
+
+def _find(node: Plain, path: Sequence[Key], *, creating: bool) -> Iterator[tuple[Any, Any]]:
+    """Yield the parent and the key of each place; None as the parent where the path does not fit."""
+    if len(path) > DEEPEST:
+        yield None, None
+        return
+    for position, key in enumerate(path[:-1]):
+        if key == WILDCARD:
+            for child in list(_children(node)):
+                if _is_node(child):
+                    yield from _find(child, path[position + 1 :], creating=creating)
+            return
+        child = _get(node, key)
+        if child is None:
+            if not creating:
+                return
+            child = _make(node, key, path[position + 1])
+        if not _is_node(child):
+            yield None, None
+            return
+        node = child
+    if path[-1] == WILDCARD:
+        yield from ((node, key) for key in list(_keys(node)))
+        return
+    place = _to_place(node, path[-1])
+    yield (None, None) if place is None else (node, place)
+
+
+def _is_node(value: Plain) -> bool:
+    return isinstance(value, dict | list)
+
+
+def _children(node: Plain) -> Iterator[Any]:
+    return iter(node.values() if isinstance(node, dict) else node)
+
+
+def _keys(node: Plain) -> Iterator[Any]:
+    return iter(node if isinstance(node, dict) else range(len(node)))
+
+
+def _to_place(node: Plain, key: Key) -> Plain:
+    """The key in this map, or the index in this list, one behind its end included; None if it has none."""
+    if isinstance(node, dict):
+        return _to_present_key(node, key)
+    index = int(key) if str(key).isdecimal() else -1
+    return index if 0 <= index <= len(node) else None
+
+
+def _to_present_key(node: Plain, key: Key) -> Plain:
+    """YAML has keys that are numbers."""
+    if key not in node and isinstance(key, str) and key.isdecimal() and int(key) in node:
+        return int(key)
+    return key if key in node else str(key)
+
+
+def _get(node: Plain, key: Key) -> Plain:
+    place = _to_place(node, key)
+    if isinstance(node, dict):
+        return node.get(place)
+    return node[place] if place is not None and place < len(node) else None
+
+
+def _make(node: Plain, key: Key, following: Key) -> Plain:
+    place = _to_place(node, key)
+    if place is None:
+        return None
+    child: Plain = [] if isinstance(following, int) or following.isdecimal() else {}
+    _put(node, place, child)
+    return _get(node, key)
+
+
+def _put(node: Plain, place: Plain, value: Plain) -> None:
+    if isinstance(node, list) and place == len(node):
+        node.append(value)
+    else:
+        node[place] = value
+
+
+def _set(node: Plain, place: Plain, replacement: Replacement) -> bool:
+    there = place in node if isinstance(node, dict) else place < len(node)
+    present = node[place] if there else None
+    text = to_text(present) if there else None
+    new = to_new(text, replacement)
+    if new is None or (there and text is None and replacement.if_value):
+        return False
+    typed = to_typed(present, new)
+    if there and type(typed) is type(_to_simple(present)) and typed == present:
+        return False
+    _put(node, place, _quoted_as(present, typed))
+    return True
+
+
+def _quoted_as(present: Plain, new: Plain) -> Plain:
+    """The text with the quotes of the present one, if that is YAML."""
+    kind = type(present)
+    return kind(new) if kind.__name__ in ("SingleQuotedScalarString", "DoubleQuotedScalarString") else new
+
+
+def _to_simple(value: Plain) -> Plain:
+    """A value without what a library adds to its type to remember how it was written."""
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return value
+
+
+# ---- JSON
+
+
+def render_json(text: str, replacements: Sequence[Replacement]) -> tuple[str, list[str]]:
+    """Return the new text, and the paths that do not fit."""
+    begin, rest = ("\ufeff", text[1:]) if text.startswith("\ufeff") else ("", text)
+    try:
+        root = json.loads(rest) if rest.strip() else {}
+    except (ValueError, RecursionError) as error:
+        raise UnreadableError(f"is not valid JSON: {error}"[:200]) from None
+    if not _is_node(root):
+        raise UnreadableError("must contain an object or a list")
+    changes = replace(root, replacements)
+    if not changes.changed:
+        return text, changes.misfits
+    found = _INDENT.search(rest)
+    indent: str | int = found[1] if found else 4
+    end = rest[len(rest.rstrip()) :] or "\n"
+    return begin + json.dumps(root, indent=indent, ensure_ascii=False) + end, changes.misfits
+
+
+# ---- YAML and TOML
+
+
+def render_yaml(text: str, replacements: Sequence[Replacement]) -> tuple[str, list[str]]:
+    """As ``render_json``; comments, quotes and the order of keys stay."""
+    import ruamel.yaml  # noqa: PLC0415 - a daemon without such files does not load it
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415 - as above
+
+    yaml = ruamel.yaml.YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 1 << 20
+    yaml.indent(*_to_yaml_indent(text))
+    try:
+        check_yaml(yaml, text)
+        root = yaml.load(text)
+    except UnreadableError:
+        raise
+    except (
+        YAMLError,
+        ValueError,
+        RecursionError,
+        NotImplementedError,
+        AttributeError,
+        TypeError,
+        KeyError,
+    ) as error:
+        raise UnreadableError(
+            f"is not valid YAML: {getattr(error, 'problem', None) or type(error).__name__}"
+        ) from None
+    if root is None:
+        root = ruamel.yaml.comments.CommentedMap()
+    if not _is_node(root):
+        raise UnreadableError("must contain a map or a list")
+    changes = replace(root, replacements)
+    if not changes.changed:
+        return text, changes.misfits
+    written = io.StringIO()
+    yaml.dump(root, written)
+    return written.getvalue(), changes.misfits
+
+
+def check_yaml(yaml: Plain, text: str, most: int = 10_000) -> None:
+    """Raise ``UnreadableError`` for aliases, several documents, and for what is too deep or too much."""
+    import ruamel.yaml  # noqa: PLC0415 - as above
+
+    depth = documents = 0
+    for count, event in enumerate(yaml.parse(io.StringIO(text))):
+        documents += isinstance(event, ruamel.yaml.DocumentStartEvent)
+        depth += isinstance(event, ruamel.yaml.CollectionStartEvent)
+        depth -= isinstance(event, ruamel.yaml.CollectionEndEvent)
+        if isinstance(event, ruamel.yaml.AliasEvent):
+            raise UnreadableError(f"has the alias *{event.anchor}: aliases are not supported")
+        if documents > 1:
+            raise UnreadableError("has more than one document")
+        if depth > DEEPEST or count > most:
+            raise UnreadableError(f"has more than {DEEPEST} levels or {most} values")
+
+
+def _to_yaml_indent(text: str) -> tuple[int, int, int]:
+    """How the first nested map and the first nested list of a text are indented: ruamel's three numbers."""
+    mapping, sequence, offset = 0, 0, 0
+    before = ""
+    for line in text.splitlines():
+        stripped = line.lstrip(" ")
+        if not stripped or stripped.startswith("#"):
+            continue
+        deeper = len(line) - len(stripped) - (len(before) - len(before.lstrip(" ")))
+        if before.rstrip().endswith(":"):
+            if stripped.startswith("- ") and not sequence and deeper >= 0:
+                offset, sequence = deeper, deeper + 2
+            elif not mapping and deeper > 0:
+                mapping = deeper
+        before = line
+    return mapping or 2, sequence or 4, offset if sequence else 2
+
+
+def render_toml(text: str, replacements: Sequence[Replacement]) -> tuple[str, list[str]]:
+    """As ``render_json``; comments and the order of keys stay."""
+    import tomlkit  # noqa: PLC0415 - as above
+    from tomlkit.exceptions import TOMLKitError  # noqa: PLC0415 - as above
+
+    try:
+        root = tomlkit.parse(text)
+    except (TOMLKitError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise UnreadableError(f"is not valid TOML: {error}"[:200]) from None
+    try:
+        changes = replace(root, replacements)
+        return (tomlkit.dumps(root) if changes.changed else text), changes.misfits
+    except (TOMLKitError, ValueError, TypeError) as error:
+        raise UnreadableError(f"cannot be changed: {error}"[:200]) from None
+
+
+RENDERERS: Final[dict[str, Callable[[str, Sequence[Replacement]], tuple[str, list[str]]]]] = {
+    "json": render_json,
+    "yaml": render_yaml,
+    "toml": render_toml,
+}

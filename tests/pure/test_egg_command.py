@@ -1,0 +1,135 @@
+"""``lightd egg``: what it prints, its exit codes, and the blocks of docs/eggs.md."""
+
+import io
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from lightd.cli.main import main
+from tests.support.example_egg import EGG
+
+PAGE = (Path(__file__).parents[2] / "docs/eggs.md").read_text()
+FILES = {
+    "server.properties": {
+        "parser": "properties",
+        "find": {"motd": "{{env.MOTD}}", "port": "{{server.build.default.port}}"},
+    }
+}
+MOTD = {"env_variable": "MOTD", "default_value": "\x1b[2Jhi", "rules": "max:8"}
+
+
+@pytest.fixture
+def egg(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = {**EGG["config"], "files": FILES, "logs": {"custom": True}}
+    Path("hello.json").write_text(
+        json.dumps({**EGG, "config": config, "variables": [MOTD], "file_denylist": ["*.jar"]})
+    )
+    Path("missing.json").write_text(json.dumps(EGG))
+
+
+def give(monkeypatch, data):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+def test_check_prints_each_part_of_the_egg_safely(egg, capsys):
+    assert main(["egg", "check", "hello.json", "--image", "Java 17"]) == 0
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    titles = [line.split()[0] for line in printed.splitlines()]
+    assert titles == [
+        *(
+            "name",
+            "image",
+            "command",
+            "install",
+            "ready",
+            "stop",
+            "variable",
+            "file",
+            "denied",
+            "hint",
+            "ignored",
+        )
+    ]
+    assert "image     ~example.org/java:17" in printed
+    assert "ignored   config.logs" in printed
+
+
+def test_check_fails_where_something_must_be_filled_in(egg, capsys):
+    assert main(["egg", "check", "missing.json", "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["missing"] == ["NAME (Name) must have a value (it is '')"]
+    assert (report["format"], report["stop"]) == ("PTDL_v2", {"command": None, "signal": "SIGINT"})
+    assert main(["egg", "check", "missing.json", "-e", "NAME=Bob"]) == 0
+
+
+def test_egg_without_an_installer_or_a_ready_message_is_checked(egg, capsys, monkeypatch):
+    plain = {**EGG, "scripts": {}, "variables": [], "config": {"stop": "quit"}}
+    give(monkeypatch, json.dumps(plain).encode())
+    assert main(["egg", "check", "-"]) == 0
+    printed = capsys.readouterr().out
+    assert "ready     as soon as it runs\nstop      the command quit\n" in printed
+    assert "install" not in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["check", "none.json"], "none.json: cannot be read: No such file or directory"),
+        (["check", "bad.json"], "bad.json: meta.version: must be one of"),
+        (["check", "hello.json", "-e", "MOTD=123456789"], "MOTD (MOTD) must satisfy the rule max:8"),
+        (["check", "hello.json", "-e", "X=1"], "X: the egg has no such variable"),
+        (["check", "stop.json"], "stop.json: config.stop: must be a command or ^SIGNAL"),
+        (
+            ["render", "hello.json", "other"],
+            "other: the egg changes no such file (it changes: server.properties)",
+        ),
+        (["render", "stop.json", "other"], "other: the egg changes no such file (it changes: none)"),
+    ],
+)
+def test_mistake_is_named(egg, capsys, arguments, said):
+    Path("bad.json").write_text("{}")
+    Path("stop.json").write_text(json.dumps({**EGG, "variables": [], "config": {"stop": "^SIGNOT"}}))
+    assert main(["egg", *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_export_is_an_egg_again(egg, capsys, monkeypatch):
+    assert main(["egg", "export", "hello.json"]) == 0
+    written = capsys.readouterr().out
+    give(monkeypatch, written.encode())
+    assert main(["egg", "export", "-"]) == 0
+    assert capsys.readouterr().out == written
+
+
+def test_render_prints_the_file_and_what_did_not_fit(egg, capsysbinary, monkeypatch):
+    files = {"a.json": {"parser": "json", "find": {"a.b": "1", "c": "2"}}}
+    Path("tree.json").write_text(json.dumps({**EGG, "variables": [], "config": {"files": files, "stop": ""}}))
+    give(monkeypatch, b'{"a": 5}')
+    assert main(["egg", "render", "tree.json", "a.json"]) == 0
+    printed = capsysbinary.readouterr()
+    assert json.loads(printed.out) == {"a": 5, "c": 2}
+    assert b"a.json: a.b does not fit to this file" in printed.err
+    give(monkeypatch, b"{")
+    assert main(["egg", "render", "tree.json", "a.json"]) == 1
+    assert b"a.json: is not valid JSON" in capsysbinary.readouterr().err
+
+
+def test_every_block_of_the_page_works(egg, capsys, monkeypatch):
+    blocks = re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
+    assert len(blocks) == 3
+    for block in blocks:
+        before, pipe, command = block.rpartition("|")
+        program, *arguments = shlex.split(command)
+        if pipe:
+            echo, text = shlex.split(before)
+            assert echo == "echo"
+            give(monkeypatch, f"{text}\n".encode())
+        assert program == "lightd"
+        assert main(arguments) == 0
+    assert capsys.readouterr().out.endswith("motd=new\nport=25566\n")
