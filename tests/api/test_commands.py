@@ -182,6 +182,9 @@ async def test_logs_shows_the_end(api, shell):
     assert [(line["line"], line["text"]) for line in said] == [(5, "line 5")]
     out = (await shell("logs", "s1", "-t", "-n", "1"))[1]
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z  line 5\n", out), out
+    assert (await shell("logs", "s1", "--grep", "line [24]", "--since", "1h"))[1] == "line 2\nline 4\n"
+    assert (await shell("logs", "s1", "--until", "1h"))[1] == ""
+    assert (await shell("logs", "s1", "-f", "--grep", "x"))[0] == 2
     assert logs.to_moment(1700000000.5) == "2023-11-14T22:13:20.500Z"
     assert len(logs.to_moment(None)) == len(logs.to_moment(0.0))
 

@@ -12,6 +12,7 @@ from lightd.cli.commands import screen
 from lightd.cli.commands.client import Client
 from lightd.cli.commands.live import Frame, Live
 from lightd.cli.commands.output import Output
+from lightd.cli.commands.trouble import WRONG, Trouble
 
 LINES = 100
 
@@ -63,7 +64,12 @@ def run(args: argparse.Namespace, client: Client, output: Output) -> int | Live:
     """Print the last lines; with ``--follow`` also new ones, until the container is deleted."""
     printed = Printed(output, args.json, timestamps=args.timestamps)
     limit = LINES if args.lines is None else args.lines
-    show_end(client, args.id, limit, printed, unfinished=not args.follow)
+    chosen = {
+        name: getattr(args, name) for name in ("grep", "since", "until") if getattr(args, name) is not None
+    }
+    if chosen and args.follow:
+        raise Trouble(WRONG, "--grep, --since and --until select lines that exist: they exclude --follow")
+    show_end(client, args.id, limit, printed, unfinished=not args.follow, **chosen)
     return partial(_follow, args.id, client, output, printed) if args.follow else 0
 
 
@@ -77,14 +83,16 @@ async def _follow(internal_id: str, client: Client, output: Output, printed: Pri
 
 
 def show_end(
-    client: Client, internal_id: str, limit: int, printed: Printed, *, unfinished: bool = False
+    client: Client, internal_id: str, limit: int, printed: Printed, *, unfinished: bool = False, **chosen: str
 ) -> None:
     """Print the last ``limit`` lines, and remember the number of the last line even if ``limit`` is 0.
 
-    The unfinished line is only printed if ``unfinished``: otherwise it follows when it is finished.
+    ``chosen`` are the parameters of the route that select lines. The unfinished line is only printed if
+    ``unfinished``: otherwise it follows when it is finished.
     """
     path = f"/containers/{internal_id}/logs"
-    lines: list[dict[str, Any]] = client.ask("GET", path, lines=max(limit, 1))["lines"]
+    params: dict[str, Any] = {"lines": max(limit, 1), **chosen}
+    lines: list[dict[str, Any]] = client.ask("GET", path, **params)["lines"]
     if limit:
         printed.end([line for line in lines if unfinished or not line.get("partial")])
     printed.last = to_last(lines)
