@@ -74,7 +74,9 @@ async def test_reinstallation_ends_as_its_script_does_whenever_the_daemon_is_kil
 async def test_operations_are_told_by_a_daemon_that_was_not_there(daemon):
     await daemon.create(ID, start_pattern="Ready", stop=STOP)
     asked = [await daemon.power("start", ID)]
-    failed = await daemon.post(f"/containers/{ID}/reinstall", {"image": "lightd-no-such-image:1"}, wait=60)
+    failed = await daemon.post(
+        f"/containers/{ID}/reinstall", {"image": "lightd-no-such-image:1"}, 409, wait=60
+    )
     asked += [failed, await daemon.power("stop", ID), await daemon.power("start", ID)]
     asked.append(await daemon.post(f"/containers/{ID}/reinstall", {"install_script": "sleep 1000"}))
     while (await daemon.show(ID))["install_state"] != "installing":
