@@ -112,6 +112,8 @@ async def check_every_sample_works(lang, url, token, folder, image):
         for route in routes
     ]
     prelude = samples.PRELUDES[lang].replace(samples.ADDRESS, url).replace(samples.TOKEN, token)
+    name = f"samples-{lang.lower()}"  # the lines for the shell may run beside it, with the same engine
+    written = [source.replace("server-001", name) for source in written]
     program, command = _PROGRAMS[lang](prelude, written, refused)
     path = folder / program[0]
     path.write_text(program[1])
