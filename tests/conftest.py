@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 
 import pytest
 import trustme
@@ -11,6 +12,10 @@ from tests.support.certificates import Authority
 # Where Python is told to keep nothing compiled, each daemon and command that a test starts would compile all
 # of lightd anew, which takes about as long as all else of its start.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# A shell starts what runs in the background with SIGINT ignored, as `tests/rig/run` does with each part. Our
+# commands respect that, so tests would interrupt them in vain.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 for module in (
     "contracts.archive_checks",

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from lightd.cli.unused_modules import UNUSED
+from tests.support.fork_server import to_unmeasured
 
 NOT_LOADED = UNUSED | {
     "actors.remotesync.actor",
@@ -40,7 +41,9 @@ print(*(name for name, module in sys.modules.items() if module))
 
 @pytest.fixture(scope="module")
 def loaded():
-    return set(subprocess.check_output([sys.executable, "-c", LOADED], text=True).split())
+    return set(
+        subprocess.check_output([sys.executable, "-c", LOADED], text=True, env=to_unmeasured()).split()
+    )
 
 
 @pytest.mark.parametrize("name", sorted(NOT_LOADED))

@@ -76,8 +76,8 @@ def naive_drawn(line, longest):
             column = 0
         elif character == "\t":
             stop = column + 8 - column % 8
-            if column >= len(cells) and stop <= longest:
-                cells += [*[" "] * (column - len(cells)), "\t", *[""] * (stop - column - 1)]
+            if column == len(cells) and stop <= longest:
+                cells += ["\t", *[""] * (stop - column - 1)]
             column = min(stop, max(len(cells), 255), longest)
         else:
             width = 2 if character == "😀" else 1

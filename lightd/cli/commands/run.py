@@ -5,19 +5,16 @@ command ends without a message.
 """
 
 import argparse
-import signal
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
-from types import FrameType
 
 from lightd.cli import stdio
-from lightd.cli.commands import address, live, parsers
+from lightd.cli.commands import address, interrupts, live, parsers
 from lightd.cli.commands.client import Client
 from lightd.cli.commands.live import Live
 from lightd.cli.commands.output import Output, to_output
-from lightd.cli.commands.trouble import FAILED, SIGNALLED, Trouble
+from lightd.cli.commands.trouble import FAILED, Trouble
 from lightd.cli.exception_groups import leaves
 from lightd.config.sections import ConfigurationError
 
@@ -28,7 +25,7 @@ def run(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Run the command in ``args``; return the exit code. Raises ``ConfigurationError``."""
     output = to_output(environ)
     try:
-        with _ending_at_signals():
+        with interrupts.ending():
             outcome = perform(args, environ, output)
             return outcome if isinstance(outcome, int) else live.run(outcome)
     except Exception as error:  # noqa: BLE001 - the last handler: every error becomes a message
@@ -61,22 +58,6 @@ def perform(args: argparse.Namespace, environ: Mapping[str, str], output: Output
             if found.elsewhere:
                 output.note(f"using the configuration {found.configuration}")
             return command(args, Client(found), output)
-
-
-@contextmanager
-def _ending_at_signals() -> Iterator[None]:
-    """Within the block, a signal that ends the command ends it with an exit code."""
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(SIGNALLED + number)
-
-    ignored = {number for number in live.ENDING if signal.getsignal(number) is signal.SIG_IGN}  # as by nohup
-    before = {number: signal.signal(number, end) for number in live.ENDING if number not in ignored}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _tell(errors: list[BaseException], output: Output) -> int:

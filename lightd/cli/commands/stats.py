@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import attrs
 
-from lightd.cli.commands import formats, ps, screen, tables
+from lightd.cli.commands import formats, interrupts, ps, screen, tables
 from lightd.cli.commands.client import Client
 from lightd.cli.commands.output import Output
 from lightd.cli.commands.tables import Cell
@@ -40,6 +40,7 @@ def run(args: argparse.Namespace, client: Client, output: Output) -> int:
         return 0
     with _drawing(output, draws=not args.json):
         while True:
+            interrupts.check()
             if args.json:
                 _print(args, client, output)
             else:
@@ -85,10 +86,6 @@ def _ask(args: argparse.Namespace, client: Client) -> list[dict[str, Any]]:
         if internal_id not in by_id:
             raise Trouble(UNKNOWN, f"no such container: {internal_id}")
     return [by_id[internal_id] for internal_id in dict.fromkeys(args.ids)]
-
-
-def _to_place(row: Row) -> tuple[float, str]:
-    return -(row["current"] or {"cpu_usage": -1.0})["cpu_usage"], str(row["internal_id"])
 
 
 def _to_text(args: argparse.Namespace, client: Client, output: Output) -> str:

@@ -69,7 +69,7 @@ class Request:
     keeps: tuple[str, str] | None = None
 
 
-_KEPT = re.compile(r"""(\w+)=\$\((.*) \| sed 's/\.\*"(\w+)":"\\\(\[\^"\]\*\\\)"\.\*/\\1/'\)""", re.DOTALL)
+_KEPT = re.compile(r"""\A(\w+)=\$\((.*) \| sed 's/\.\*"(\w+)":"\\\(\[\^"\]\*\\\)"\.\*/\\1/'\)""", re.DOTALL)
 _ZEROS = re.compile(r"head -c (\d+) /dev/zero \| (.*)", re.DOTALL)
 _DEFAULT = re.compile(r"\$\{\w+:-([^{}]*)\}")
 _VARIABLE = re.compile(r"\$(\w+)")

@@ -30,7 +30,7 @@ GREP_LIMIT: Final = 2.0
 
 _SECONDS: Final = re.compile(r"\d{1,12}(?:\.\d{1,9})?")
 _DURATION: Final = re.compile(r"(?:\d{1,9}(?:\.\d{1,9})?[smhd])+")
-_PART: Final = re.compile(r"([\d.]+)([smhd])")
+_PART: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhd])")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[ +-]\d\d:\d\d)?)?")
 _MEANS: Final = (

@@ -1,0 +1,33 @@
+"""Signals that end a command."""
+
+import os
+import signal
+import sys
+
+import pytest
+
+from lightd.cli.commands import interrupts
+
+
+class Swallowing:
+    """Python drops what is raised while this is destroyed."""
+
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_signal_ends_a_command_with_its_code():
+    with pytest.raises(SystemExit, match="130"), interrupts.ending():
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_signal_that_came_while_something_was_destroyed_ends_the_command_a_little_later(monkeypatch):
+    dropped = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda found: dropped.append(found.exc_type))
+    with interrupts.ending():
+        interrupts.check()
+        Swallowing()
+        assert dropped == [SystemExit]
+        with pytest.raises(SystemExit, match="143"):
+            interrupts.check()
+    interrupts.check()
