@@ -22,7 +22,7 @@ fail() { say "$*" >&2; exit 1; }
 systemd() { [ -d /run/systemd/system ] && [ "${SERVICE:-1}" = 1 ]; }
 
 packages() { # install packages of the distribution
-    command -v apt-get >/dev/null || fail "install first: $*"
+    command -v apt-get >/dev/null || fail "apt-get is missing; install these packages first: $*"
     say "installing $* with apt-get"
     apt-get -q update >/dev/null
     DEBIAN_FRONTEND=noninteractive apt-get -qy install "$@" >/dev/null
@@ -89,8 +89,8 @@ finish() {
             ! answers 2>/dev/null || break
             sleep 1
         done
-        answers || fail "lightd does not answer yet: journalctl -u lightd"
-        say "lightd $("$BIN/lightd" --version | cut -d' ' -f2) runs as the service lightd; next: lightd doctor"
+        answers || fail "lightd did not answer within a minute; the log (journalctl -u lightd) says why"
+        say "lightd $("$BIN/lightd" --version | cut -d' ' -f2) runs as the service lightd; next: sudo lightd doctor"
     else
         say "lightd is installed; systemd does not run here, so start it yourself:"
         say "  mkdir -p $DATA && lightd serve --config $DATA/config.json"
