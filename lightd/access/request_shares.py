@@ -55,9 +55,13 @@ class Shares:
             yield
             return
         others = bool(self._unread[identity.token_id])
-        if self._unread.total() + size > ALL_UNREAD // (2 if others else 1):
-            raise Overloaded(f"{ALL_UNREAD >> 20} MiB of answers are not read, which is the maximum")
-        message = f"this token has {UNREAD >> 20} MiB of answers that its clients do not read"
+        most = ALL_UNREAD // (2 if others else 1)
+        if self._unread.total() + size > most:
+            raise Overloaded(f"clients do not read {most >> 20} MiB of answers, the maximum: try again later")
+        message = (
+            f"this token has {UNREAD >> 20} MiB of answers that its clients do not read: read them, or close"
+            " their connections"
+        )
         with _counted(self._unread, identity.token_id, UNREAD, "too_many_requests", message, size):
             yield
 

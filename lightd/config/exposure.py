@@ -36,6 +36,6 @@ def to_exposure(server: Server) -> str | None:
     if not public:
         return None
     return (
-        f"lightd listens on {server.host} over plain HTTP: everybody on the way can read the tokens, the "
-        "consoles and the files"
+        f"lightd listens on {server.host} over plain HTTP: anyone on the network path can read the tokens, "
+        "the consoles and the files"
     )

@@ -58,7 +58,7 @@ class Import:
 def read(data: bytes) -> Import:
     """Return the egg in the content of a file. Raises ``EggError``."""
     if len(data) > LARGEST:
-        raise EggError(f"the file must not be larger than {LARGEST} bytes (it has {len(data)})")
+        raise EggError(f"the file must not be larger than {LARGEST} bytes")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -118,7 +118,7 @@ async def test_token_that_is_refused_is_code_4(api, shell):
     await api.post("/remote/config/reload")
     code, _, err = await shell("ps")
     where = f"{shell.folder / 'token'} is not, or no longer, one of its tokens"
-    said = f"lightd: rejected by the daemon at {api.url}: a valid token is needed; the one in {where}\n"
+    said = f"lightd: rejected by the daemon at {api.url}: a valid token is needed; the token in {where}\n"
     assert (code, err) == (4, said)
     assert (await shell("logs", "s1"))[0] == 4
     assert (await shell("logs", "s1", "-f"))[2] == said
@@ -310,7 +310,7 @@ async def test_rejected_token_of_a_configuration_names_both_and_says_what_to_do(
     await Shell(api.url, tmp_path).run(job, "ps", "--config", str(path))
     assert job.code == 4
     assert f"rejected by the daemon at {api.url}: " in job.err.getvalue()
-    assert f"the one in {path} is not its token" in job.err.getvalue()
+    assert f"the token in {path} is not its token" in job.err.getvalue()
     assert "--config" in job.err.getvalue()
     assert "systemctl reload lightd" in job.err.getvalue()
 

@@ -159,8 +159,8 @@ async def test_edit_in_an_editor_sends_what_was_changed(api, shell, tmp_path, mo
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("path.write_text('{')", "this is not JSON"),
-        ("path.write_text('[]')", "this is not a JSON object"),
+        ("path.write_text('{')", "the edited text is not JSON"),
+        ("path.write_text('[]')", "the edited text is not a JSON object"),
         ('path.write_text(\'{"pull": "often"}\')', "pull: must be"),
         ("sys.exit(3)", "failed: "),
     ],

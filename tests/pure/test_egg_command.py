@@ -114,7 +114,7 @@ def test_render_prints_the_file_and_what_did_not_fit(egg, capsysbinary, monkeypa
     assert main(["egg", "render", "tree.json", "a.json"]) == 0
     printed = capsysbinary.readouterr()
     assert json.loads(printed.out) == {"a": 5, "c": 2}
-    assert b"a.json: a.b does not fit to this file" in printed.err
+    assert b"a.json: a.b does not fit this file" in printed.err
     give(monkeypatch, b"{")
     assert main(["egg", "render", "tree.json", "a.json"]) == 1
     assert b"a.json: is not valid JSON" in capsysbinary.readouterr().err

@@ -176,10 +176,10 @@ def _named(sentence: str, path: str) -> str:
 def _to_advice(address: Address) -> str:
     """How to fix that the daemon does not accept the token."""
     if address.token_path is None or address.token_path != address.configuration:
-        return f"the one in {address.token_path} is not, or no longer, one of its tokens"
+        return f"the token in {address.token_path} is not, or no longer, one of its tokens"
     return (
-        f"the one in {address.configuration} is not its token: the daemon uses another configuration (name it"
-        " with --config), or has not read this one again since it was changed (systemctl reload lightd)"
+        f"the token in {address.configuration} is not its token: the daemon uses another configuration (name"
+        " it with --config), or has not read this one again since it was changed (systemctl reload lightd)"
     )
 
 

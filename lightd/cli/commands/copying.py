@@ -93,7 +93,7 @@ class Copy:
         for entry in listing:
             name = str(entry["name"])
             if "/" in name or name in {"", ".", ".."}:
-                raise Trouble(FAILED, f"the daemon listed a name that is none: {name}")
+                raise Trouble(FAILED, f"the daemon listed an invalid file name: {name}")
             inner = f"{path}/{name}" if path else name
             match entry["type"]:
                 case "directory":

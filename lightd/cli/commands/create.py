@@ -140,7 +140,9 @@ def _install(args: argparse.Namespace, body: Mapping[str, Any], making: Making) 
         found = client.ask("GET", path)
     if found["status"] in {"failed", "cancelled"}:
         _show_end(args.id, making)
-        raise Trouble(FAILED, f"{args.id}: the installation {found['status']}: {found.get('error')}")
+        how = "failed" if found["status"] == "failed" else "was cancelled"
+        reason = f": {found['error']}" if found.get("error") else ""
+        raise Trouble(FAILED, f"{args.id}: the installation {how}{reason}")
     return found
 
 

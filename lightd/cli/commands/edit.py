@@ -73,9 +73,9 @@ def _edit(draft: Path, text: str, shown: Mapping[str, Any]) -> dict[str, Any]:
     try:
         read = json.loads(edited)
     except ValueError as error:
-        raise Trouble(FAILED, f"this is not JSON: {error}") from None
+        raise Trouble(FAILED, f"the edited text is not JSON: {error}") from None
     if not isinstance(read, dict):
-        raise Trouble(FAILED, "this is not a JSON object")
+        raise Trouble(FAILED, "the edited text is not a JSON object")
     return to_changes(shown, read)
 
 

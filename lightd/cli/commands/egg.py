@@ -98,7 +98,7 @@ def _render(egg: Egg, args: argparse.Namespace, output: Output) -> int:
     if rendered.problem:
         raise Trouble(FAILED, f"{file.path}: {rendered.problem}")
     for misfit in rendered.misfits:
-        output.note(f"{file.path}: {misfit} does not fit to this file")
+        output.note(f"{file.path}: {misfit} does not fit this file")
     sys.stdout.flush()
     sys.stdout.buffer.write(rendered.data)
     sys.stdout.buffer.flush()

@@ -120,7 +120,7 @@ def _add_consoles(commands: "Commands", daemon: Parser) -> None:
     logs.add_argument("--grep", metavar="REGEX", help="only lines that match (RE2)")
     for name, side in (("--since", "since"), ("--until", "until")):
         logs.add_argument(
-            name, metavar="TIME", help=f"only lines {side} then: 2026-01-31T12:00:00Z, 90s, 1h30m"
+            name, metavar="TIME", help=f"only lines {side} then: 2026-01-31T12:00:00Z, or 90s, 1h30m (ago)"
         )
 
     console = _command(
@@ -165,7 +165,8 @@ def _add_create(commands: "Commands", daemon: Parser) -> None:
         metavar="PORT",
         type=values.checked(settings.to_ports),
         action="append",
-        help="[IP:]PORT[:CONTAINER_PORT][/udp], also ranges; added to the pool if necessary. Repeatable",
+        help="[IP:]PORT[:CONTAINER_PORT][/udp], also ranges; added to the pool if necessary. "
+        "It can be repeated",
     )
     _settings(create, image_required=True)
     create.add_argument(
@@ -199,7 +200,7 @@ def _add_create(commands: "Commands", daemon: Parser) -> None:
     _id(edit)
     _settings(edit, image_required=False)
     edit.add_argument(
-        "--env-rm", metavar="NAME", action="append", help="remove a variable. It can be repeated"
+        "--env-rm", metavar="NAME", action="append", help="remove an environment variable. It can be repeated"
     )
 
 
@@ -217,30 +218,30 @@ def _settings(parser: Parser, *, image_required: bool) -> None:
         help="the memory limit (512M, 2G)",
     )
     add("--cpus", metavar="N", type=float, default=None, help="the CPU limit in cores (1.5)")
-    add("--pids-limit", metavar="N", type=int, default=None, help="the maximum number of processes")
+    add("--pids-limit", metavar="N", type=int, default=None, help="the most processes and threads")
     add(
         "-e",
         "--env",
         metavar="NAME=VALUE",
         type=values.variable,
         action="append",
-        help="set a variable; NAME alone: as it is here. It can be repeated",
+        help="set an environment variable; NAME alone: its value in this shell. It can be repeated",
     )
-    add("--env-file", metavar="FILE", action="append", help="set the variables in a file")
+    add("--env-file", metavar="FILE", action="append", help="set the variables in a file, one a line")
     add(
         "-l",
         "--label",
         metavar="NAME=VALUE",
         type=values.label,
         action="append",
-        help="set a label. Repeatable",
+        help="set a label. It can be repeated",
     )
     add("--display-name", metavar="TEXT", default=None, help="a name for people")
-    add("--start-pattern", metavar="REGEX", default=None, help="the console line that says it has started")
+    add("--start-pattern", metavar="REGEX", default=None, help="the line that says it has started (RE2)")
     add("--stop-signal", metavar="SIGNAL", default=None, help="stop it with this signal")
     add("--stop-command", metavar="COMMAND", default=None, help="stop it with this line on its console")
-    add("--stop-timeout", metavar="SECONDS", type=float, default=None, help="then kill it after this time")
-    add("--restart", choices=("never", "on-crash", "always"), default=None, help="what follows an exit")
+    add("--stop-timeout", metavar="SECONDS", type=float, default=None, help="kill it if it takes longer")
+    add("--restart", choices=("never", "on-crash", "always"), default=None, help="when it is started again")
     parser.set_defaults(startup=[])
 
 
@@ -359,7 +360,7 @@ def _add_node(commands: "Commands", daemon: Parser) -> None:
         metavar="ID",
         action="append",
         type=values.internal_id,
-        help="only for this container",
+        help="only for this container. It can be repeated",
     )
     new.add_argument("--permission", metavar="NAME", action="append", help="only with this permission")
     _flag(new, "--once", help="it can be used once")
@@ -372,7 +373,7 @@ def _add_node(commands: "Commands", daemon: Parser) -> None:
         commands, "audit", daemon, "print the calls that changed something", "lightd audit -n 20"
     )
     _lines(audit, "print the last N calls (default: 100)")
-    audit.add_argument("--since", metavar="SEQ", type=int, default=0, help="only those after this number")
+    audit.add_argument("--since", metavar="SEQ", type=int, default=0, help="only calls after this `seq`")
 
     orphans = _command(
         commands,

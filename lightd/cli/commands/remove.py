@@ -22,7 +22,11 @@ def _delete(internal_id: str, args: argparse.Namespace, client: Client, output: 
             return FAILED
         answer = client.ask("DELETE", path, patience=args.wait + PATIENCE, wait=f"{args.wait:g}")
         if answer.get("status") == "pending":
-            output.error(f"{internal_id}: not deleted within {args.wait:g} seconds; the deletion goes on")
+            kept = ""
+            if args.volumes and (volume_id := found.get("volume_id")):
+                kept = f"; delete its volume afterwards: lightd volumes rm {volume_id}"
+            text = f"not deleted within {args.wait:g} seconds; the deletion goes on"
+            output.error(f"{internal_id}: {text}{kept}")
             return PENDING
         if args.volumes and found.get("volume_id"):
             client.ask("DELETE", f"/volumes/{found['volume_id']}")

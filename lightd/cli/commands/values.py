@@ -16,7 +16,8 @@ ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 def internal_id(text: str) -> str:
     """A valid id of a container, a volume or a token."""
     if not ID.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a valid id (allowed: A-Z a-z 0-9 _ . -)")
+        allowed = "1 to 63 of A-Z a-z 0-9 _ . -, beginning with a letter or digit"
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid id (allowed: {allowed})")
     return text
 
 

@@ -35,7 +35,7 @@ AT_ONCE: Final = 64 * 1024
 """Bytes of JSON that are parsed on the event loop, in half a millisecond; more in a thread."""
 
 UNAVAILABLE: Final = 503
-NO_ENGINE: Final = "The engine does not answer: what answers is no engine"
+NO_ENGINE: Final = "The engine does not answer: another program answers at its socket"
 
 
 @attrs.define(eq=False)

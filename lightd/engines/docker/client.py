@@ -51,7 +51,7 @@ class Client:
         except (aiohttp.ClientError, OSError) as error:
             reason = type(error).__name__
         except (ValueError, TypeError, KeyError):
-            reason = "what answers is no engine"
+            reason = "another program answers at its socket"
         raise EngineUnavailable(f"The engine does not answer: {reason}")
 
     async def close(self) -> None:

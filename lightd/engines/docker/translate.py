@@ -111,7 +111,7 @@ def to_version(answer: object) -> str:
             major, minor = min(tuple(map(int, version.split("."))), NEWEST)
             return f"v{major}.{minor}"
         case _:
-            raise EngineUnavailable("The engine does not answer: what answers is no engine")
+            raise EngineUnavailable("The engine does not answer: another program answers at its socket")
 
 
 def to_engine_version(answer: object) -> str:
@@ -120,7 +120,7 @@ def to_engine_version(answer: object) -> str:
         case {"Version": str(version)}:
             return version[:100]
         case _:
-            raise EngineUnavailable("The engine does not answer: what answers is no engine")
+            raise EngineUnavailable("The engine does not answer: another program answers at its socket")
 
 
 def to_seconds(time: str) -> float | None:

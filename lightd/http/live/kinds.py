@@ -48,7 +48,7 @@ STATS: Final[Mapping[str, Schema]] = MappingProxyType(
             unit="percent",
             example=37.5,
         ),
-        "memory_usage": _bytes("the memory of its processes, without the page cache", 412876800),
+        "memory_usage": _bytes("the memory, without inactive file pages, as Docker counts it", 412876800),
         "memory_limit": _bytes("the most memory that it can use", 1073741824),
         "network_rx": _bytes("what it has received since its start", 1284503),
         "network_tx": _bytes("what it has sent since its start", 8820114),

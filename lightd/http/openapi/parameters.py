@@ -56,7 +56,7 @@ PARAMETERS = MappingProxyType(
             OPERATION,
         ),
         "token_id": _in_path(
-            "token_id", {"type": "string", "pattern": "^[0-9a-f]+$"}, "the token", "9f86d081884c7d65"
+            "token_id", {"type": "string", "pattern": "^[0-9a-f]+$"}, "the token", "9f86d081884c7d659a2feaa0"
         ),
         "ip": _in_path("ip", to_schema(bodies.Ip), "the address", "127.0.0.1"),
         "port": _in_path("port", to_schema(bodies.PortNumber), "the port", 25565),

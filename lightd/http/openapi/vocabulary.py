@@ -48,7 +48,7 @@ NAMED: Final[Mapping[str, Described]] = MappingProxyType(
         "event": _text("the kind of the frame", "console"),
         "files": Described("the entries of the folder"),
         "finished_at": _moment("when it ended; null while it runs", LATER),
-        "id": _text("its id", "9f86d081884c7d65"),
+        "id": _text("its id", "9f86d081884c7d659a2feaa0"),
         "in_use": Described("true: no container can lease it", example=False),
         "internal_id": _text("the container's id", "server-001"),
         "ip": _text("the IP address of the host that the port belongs to", "127.0.0.1"),

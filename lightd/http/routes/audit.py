@@ -63,7 +63,9 @@ ROUTES = (
                                 ),
                                 "at": MOMENT,
                                 "token_id": described(
-                                    TEXT, "`master`, or the id of a minted token", example="9f86d081884c7d65"
+                                    TEXT,
+                                    "`master`, or the id of a minted token",
+                                    example="9f86d081884c7d659a2feaa0",
                                 ),
                                 "address": nullable(
                                     described(TEXT, "the IP address of the client", example="192.0.2.7")

@@ -171,5 +171,5 @@ async def _grep(lines: Sequence[Numbered], pattern: Pattern) -> list[Numbered]:
 
 async def _matches(pattern: Pattern, text: bytes) -> bool:
     if pattern.seconds > GREP_LIMIT:
-        raise bad_request("grep: takes too long with these lines: use a simpler expression or since")
+        raise bad_request("grep: takes too long with these lines: use a simpler expression or `since`")
     return pattern(text) if pattern.is_quick(len(text)) else await pattern.search(text)
