@@ -89,7 +89,7 @@ API = {
     ),
     "and {} to 4 MiB on disk": (console_log.FILE / MIB,),
     "a line is at most {} bytes with its end": (console_input.LONGEST_TTY_LINE,),
-    "sends up to {} commands in their order": (console_input.MOST_COMMANDS,),
+    "sends up to {} commands in this order": (console_input.MOST_COMMANDS,),
     "Each token can send {} commands at once to a container, then 20 a second": (rates.SENDING.burst,),
     "up to {} names and values of your own": (bodies.MOST_LABELS,),
     "a value is up to {} characters without control": (bodies.LONGEST_LABEL,),
@@ -97,7 +97,7 @@ API = {
     "With `?limit=` (1 to {}) or": (paging.MOST,),
     "The default `limit` of a page is {}": (paging.USUAL,),
     "are the last hour in steps of `step` seconds, at most {}": (stats_history.POINTS,),
-    "`host` is at most {} seconds old, and the version of the engine {}": (
+    "`host` is cached for {} seconds, and the version of the engine for {} seconds": (
         description.FRESH,
         description.VERSION_FRESH,
     ),
