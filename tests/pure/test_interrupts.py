@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -31,3 +32,27 @@ def test_signal_that_came_while_something_was_destroyed_ends_the_command_a_littl
         with pytest.raises(SystemExit, match="143"):
             interrupts.check()
     interrupts.check()
+
+
+def interrupted(*numbers):
+    """Send these signals within a deferring block; returns whether its end was reached."""
+    done = []
+    with suppress(SystemExit), interrupts.deferred():
+        for number in numbers:
+            os.kill(os.getpid(), number)
+        done.append("made")
+    return bool(done)
+
+
+def test_signal_in_a_deferring_block_ends_the_command_after_it():
+    with interrupts.ending():
+        assert interrupted()
+        interrupts.check()
+        assert interrupted(signal.SIGINT)
+        with pytest.raises(SystemExit, match="130"):
+            interrupts.check()
+
+
+def test_second_signal_in_a_deferring_block_ends_the_command_at_once():
+    with interrupts.ending():
+        assert not interrupted(signal.SIGINT, signal.SIGTERM)

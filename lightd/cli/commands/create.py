@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 import attrs
 
-from lightd.cli.commands import screen, settings
+from lightd.cli.commands import interrupts, screen, settings
 from lightd.cli.commands.client import PATIENCE, Client
 from lightd.cli.commands.output import Output
 from lightd.cli.commands.trouble import FAILED, PENDING, WRONG, Trouble
@@ -104,35 +104,38 @@ def run(args: argparse.Namespace, client: Client, output: Output) -> int:
 
 def _make_volume(args: argparse.Namespace, making: Making) -> str:
     size = {} if args.size is None else {"size": max(1, args.size // 2**20)}
-    volume_id = str(making.client.ask("POST", "/volumes", body=size)["volume_id"])
-    making.made(f"volume {volume_id}", lambda: making.client.ask("DELETE", f"/volumes/{volume_id}"))
+    with interrupts.deferred():
+        volume_id = str(making.client.ask("POST", "/volumes", body=size)["volume_id"])
+        making.made(f"volume {volume_id}", lambda: making.client.ask("DELETE", f"/volumes/{volume_id}"))
     return volume_id
 
 
 def _make_port(port: Mapping[str, Any], making: Making) -> None:
     body = {name: port[name] for name in ("ip", "port", "protocol")}
-    try:
-        making.client.ask("POST", "/network/ports", body=body)
-    except Trouble as trouble:
-        if trouble.answer.get("code") != "port_exists":
-            raise
-        return
     path = f"/network/ports/{port['ip']}/{port['port']}"
-    making.made(
-        f"port {port['port']}/{port['protocol']}",
-        lambda: making.client.ask("DELETE", path, protocol=port["protocol"]),
-    )
+    with interrupts.deferred():
+        try:
+            making.client.ask("POST", "/network/ports", body=body)
+        except Trouble as trouble:
+            if trouble.answer.get("code") != "port_exists":
+                raise
+            return
+        making.made(
+            f"port {port['port']}/{port['protocol']}",
+            lambda: making.client.ask("DELETE", path, protocol=port["protocol"]),
+        )
 
 
 def _install(args: argparse.Namespace, body: Mapping[str, Any], making: Making) -> Mapping[str, Any]:
     """Create the container and wait until it is installed; the operation. Raises ``Trouble`` if it failed."""
     client, until = making.client, time.monotonic() + args.wait
     making.output.note(f"installing {args.id} from {body.get('image')}")
-    answer: dict[str, Any] = client.ask("POST", "/containers", body=body)
-    making.made(
-        f"container {args.id}",
-        lambda: client.ask("DELETE", f"/containers/{args.id}", patience=STEP + PATIENCE, wait=STEP),
-    )
+    with interrupts.deferred():
+        answer: dict[str, Any] = client.ask("POST", "/containers", body=body)
+        making.made(
+            f"container {args.id}",
+            lambda: client.ask("DELETE", f"/containers/{args.id}", patience=STEP + PATIENCE, wait=STEP),
+        )
     path = f"/operations/{answer['operation_id']}"
     found: dict[str, Any] = client.ask("GET", path)
     while found["status"] == "pending" and time.monotonic() < until:

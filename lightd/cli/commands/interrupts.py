@@ -9,6 +9,7 @@ from lightd.cli.commands.live import ENDING
 from lightd.cli.commands.trouble import SIGNALLED
 
 _received: list[int] = []
+_deferring: list[bool] = []
 
 
 @contextmanager
@@ -17,7 +18,8 @@ def ending() -> Iterator[None]:
 
     def end(number: int, _frame: FrameType | None) -> None:
         _received.append(number)
-        raise SystemExit(SIGNALLED + number)
+        if not _deferring or len(_received) > 1:
+            raise SystemExit(SIGNALLED + number)
 
     ignored = {number for number in ENDING if signal.getsignal(number) is signal.SIG_IGN}  # as by nohup
     before = {number: signal.signal(number, end) for number in ENDING if number not in ignored}
@@ -36,3 +38,17 @@ def check() -> None:
     """
     if _received:
         raise SystemExit(SIGNALLED + _received[0])
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Let a signal end the command only after the block: what the block makes can be undone then.
+
+    A second signal ends it at once.
+    """
+    _deferring.append(True)
+    try:
+        yield
+    finally:
+        _deferring.pop()
+    check()
