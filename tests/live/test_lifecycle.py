@@ -2,6 +2,8 @@
 
 import socket
 
+import trio
+
 from tests.rig import engine
 from tests.support.daemon import USER, free_port, inspect
 
@@ -133,7 +135,9 @@ async def test_install_script_that_fails_gives_the_ports_back_and_says_why(daemo
     shown = await daemon.show()
     assert shown["install_state"] == "failed"
     assert "exit code 3" in shown["error"]
-    assert (await daemon.get(f"/network/ports/127.0.0.1/{address['port']}"))["in_use"] is False
+    with trio.fail_after(60):  # the event is told first
+        while (await daemon.get(f"/network/ports/127.0.0.1/{address['port']}"))["in_use"]:
+            await trio.sleep(0.05)
     refused = await daemon.post("/containers/s1/start", status=409)
     assert refused["code"] == "install_failed"
 
