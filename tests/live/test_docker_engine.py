@@ -105,6 +105,16 @@ async def test_signal_of_an_older_journal_that_cannot_be_delivered_is_refused(en
     assert (await engine.wait_end(engine_id)).exit_code == 137
 
 
+async def test_ended_container_is_not_asked_for_the_threads_that_use_its_volume(engine, volume_path):
+    engine_id = await engine.create_server(a_spec(volume_path, "stdin-echo"), 1)
+    await engine.start(engine_id)
+    await engine.inspect(engine_id)
+    assert engine.threads(volume_path.name)
+    rig.call("POST", f"/containers/{engine_id}/kill")
+    await engine.wait_end(engine_id)
+    assert (engine.threads(volume_path.name), engine._running._found) == ([], {})
+
+
 async def test_server_may_write_its_volume_but_not_where_it_starts_from(engine, volume_path):
     command = "touch /home/container/mine && echo yes; touch /app/data/mine || echo no; id -u; pwd"
     lines = (await printed(engine, await engine.create_server(a_spec(volume_path, command), 1))).split("\r\n")

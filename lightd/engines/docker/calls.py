@@ -1,9 +1,9 @@
 """Short calls to the Docker Engine.
 
-What changes something is asked for with aiodocker, in a thread of its own (``bridge``): a call that has begun
-goes on to its end there, whoever is cancelled. The thread loads the library at the first of these calls. What
-can be given up at any time, such as every question, is asked natively in Trio (``streams``): that takes less
-than half of the processor time, and a daemon that starts only asks.
+Calls that change something go through aiodocker in its own thread (``bridge``). There a call runs to its end,
+even if the task that waits for it is cancelled. The thread loads the library at the first such call. Calls
+that can be abandoned at any time, such as every query, are made natively in Trio (``streams``). This takes
+less than half of the processor time, and a daemon that starts only makes queries.
 
 The API version is agreed on at the first call and again after every ``EngineUnavailable``: an engine may come
 back as another release.
@@ -22,7 +22,7 @@ import trio
 from actors.container.engine import EngineUnavailable
 from lightd.engines.docker import streams
 from lightd.engines.docker.bridge import Bridge
-from lightd.engines.docker.translate import Refused, to_version
+from lightd.engines.docker.translate import NO_ENGINE, Refused, to_version
 
 if TYPE_CHECKING:
     from lightd.engines.docker.client import Client
@@ -35,7 +35,6 @@ AT_ONCE: Final = 64 * 1024
 """Bytes of JSON that are parsed on the event loop, in half a millisecond; more in a thread."""
 
 UNAVAILABLE: Final = 503
-NO_ENGINE: Final = "The engine does not answer: another program answers at its socket"
 
 
 @attrs.define(eq=False)

@@ -12,7 +12,7 @@ import aiohttp
 import attrs
 
 from actors.container.engine import EngineUnavailable
-from lightd.engines.docker.translate import Refused
+from lightd.engines.docker.translate import ANOTHER, Refused
 
 # `limit`: with none free, later calls wait `connect` seconds. Streams have connections of their own.
 CONNECTIONS: Final = 32
@@ -51,7 +51,7 @@ class Client:
         except (aiohttp.ClientError, OSError) as error:
             reason = type(error).__name__
         except (ValueError, TypeError, KeyError):
-            reason = "another program answers at its socket"
+            reason = ANOTHER
         raise EngineUnavailable(f"The engine does not answer: {reason}")
 
     async def close(self) -> None:

@@ -216,6 +216,8 @@ class DockerEngine:
 
     async def inspect(self, engine_id: str) -> Snapshot | None:
         found = await self._containers.look(engine_id)
+        if found is None or not found["State"]["Running"]:
+            self._running.forget(engine_id)
         if found is None:
             return None
         if found["State"]["Running"]:

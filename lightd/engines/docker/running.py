@@ -22,7 +22,7 @@ class Running:
         self._found[inspected["Id"]] = volume_id, inspected["State"]["Pid"]
 
     def forget(self, engine_id: str) -> None:
-        """The container was removed."""
+        """The container does not run any more, or was removed."""
         self._found.pop(engine_id, None)
 
     def threads(self, volume_id: str) -> list[int]:

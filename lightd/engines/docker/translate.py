@@ -44,6 +44,8 @@ FAULT: Final = 500
 EARLY: Final = 2.0
 """Seconds by which a process may begin before Docker says so, on a busy host."""
 
+ANOTHER: Final = "another program answers at its socket"
+NO_ENGINE: Final = f"The engine does not answer: {ANOTHER}"
 NEVER: Final = "0001-01-01T00:00:00Z"
 """Go's zero time: what Docker writes where there is none."""
 
@@ -111,7 +113,7 @@ def to_version(answer: object) -> str:
             major, minor = min(tuple(map(int, version.split("."))), NEWEST)
             return f"v{major}.{minor}"
         case _:
-            raise EngineUnavailable("The engine does not answer: another program answers at its socket")
+            raise EngineUnavailable(NO_ENGINE)
 
 
 def to_engine_version(answer: object) -> str:
@@ -120,7 +122,7 @@ def to_engine_version(answer: object) -> str:
         case {"Version": str(version)}:
             return version[:100]
         case _:
-            raise EngineUnavailable("The engine does not answer: another program answers at its socket")
+            raise EngineUnavailable(NO_ENGINE)
 
 
 def to_seconds(time: str) -> float | None:
