@@ -1,8 +1,8 @@
-"""Text as it was meant, also if an editor or a form of another system wrote it. Pure.
+"""Removes what an editor or a form on another system adds to a text. Pure.
 
-A script, a command or a pattern from Windows has a carriage return before each end of a line, and perhaps a
-byte order mark before its first character; shells and expressions take both for text. White space after the
-end of a command is invisible, and so nobody means it.
+A script, a command or a pattern from Windows has a carriage return before each newline, and perhaps a byte
+order mark at its beginning. Shells and regular expressions treat both as text. White space at the end of a
+command is invisible, so it is removed, too.
 """
 
 import re

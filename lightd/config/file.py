@@ -37,7 +37,7 @@ def resolve_path(cli_value: str | None, environ: Mapping[str, str]) -> Path:
 
 
 def find_path(cli_value: str | None, environ: Mapping[str, str]) -> tuple[Path, bool]:
-    """The path of an existing configuration, and whether it is one of ``PLACES``, which nobody named.
+    """The path of an existing configuration, and whether it is a default one of ``PLACES``.
 
     It is that of ``resolve_path``, unless that is the default and there is no such file. Raises
     ``ConfigurationError`` if there is none; nothing is written.

@@ -70,7 +70,7 @@ class Scrollback:
         return self._first
 
     def push(self, lines: Sequence[str], times: Sequence[float | None] = ()) -> None:
-        """Append ``lines``, which were printed at ``times``, or at times that nobody knows."""
+        """Append ``lines``, which were printed at ``times``; without these, the times are unknown."""
         begin = 0
         for at, same in groupby(times or [None] * len(lines)):
             end = begin + len(list(same))

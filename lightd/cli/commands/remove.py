@@ -25,7 +25,7 @@ def _delete(internal_id: str, args: argparse.Namespace, client: Client, output: 
             kept = ""
             if args.volumes and (volume_id := found.get("volume_id")):
                 kept = f"; delete its volume afterwards: lightd volumes rm {volume_id}"
-            text = f"not deleted within {args.wait:g} seconds; the deletion goes on"
+            text = f"not deleted within {args.wait:g} seconds; the deletion continues"
             output.error(f"{internal_id}: {text}{kept}")
             return PENDING
         if args.volumes and found.get("volume_id"):

@@ -122,13 +122,13 @@ def to_name(internal_id: str, role: Role) -> str:
     return _PREFIXES[role] + internal_id
 
 
-NOT_MADE: Final = frozenset({"pull", "labels", "display_name"})
-"""The fields of a spec that a container is the same without."""
+NOT_IN_ENGINE: Final = frozenset({"pull", "labels", "display_name"})
+"""The fields of a spec that the engine is not given: a change of them needs no new container."""
 
 
 def to_fingerprint(spec: ContainerSpec, attempt: int) -> str:
-    """Equal for equal specs in the same attempt, whatever ``NOT_MADE`` of them is, and for nothing else."""
-    fields = {name: value for name, value in attrs.asdict(spec).items() if name not in NOT_MADE}
+    """Return a text that is equal for specs that differ at most in ``NOT_IN_ENGINE``, and for one attempt."""
+    fields = {name: value for name, value in attrs.asdict(spec).items() if name not in NOT_IN_ENGINE}
     text = json.dumps([fields, attempt], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

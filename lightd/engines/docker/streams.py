@@ -1,7 +1,7 @@
 """Streams of the Docker Engine, natively in Trio: an h11 handshake on its socket, then what follows.
 
-``ask`` is for short answers: it reads until the engine closes the connection, as it was asked to, and cuts
-the answer up then. That takes a third of the time of h11, which is told of every piece.
+``ask`` is for short answers: it asks the engine to close the connection, reads until then, and parses the
+whole answer at once. That takes a third of the time of h11, which parses each piece as it arrives.
 
 Long streams don't go through aiodocker: there, one too many in the connection pool makes every later call
 wait for ever, and a cancelled one leaks its socket. Here each has a connection of its own, which is closed

@@ -28,7 +28,7 @@ import trio
 from actors.container import engine
 from actors.container.spec import ContainerSpec, Limits, PortBinding
 from actors.kernel.ephemeral import Wake
-from lightd.engines.docker.recipe import NOT_MADE
+from lightd.engines.docker.recipe import NOT_IN_ENGINE
 from tests.support.fake_engine import programs
 from tests.support.fake_engine.container import MEMORY, FakeAttachment, FakeContainer, FakeNotices
 from tests.support.fake_engine.faults import Call, Faults, Moment, no_faults
@@ -294,7 +294,7 @@ class FakeEngine:
         return self._last
 
     def _is_of(self, container: FakeContainer, spec: ContainerSpec, attempt: int) -> bool:
-        ignored = {name: getattr(spec, name) for name in NOT_MADE}
+        ignored = {name: getattr(spec, name) for name in NOT_IN_ENGINE}
         made = attrs.evolve(container.spec, **ignored), container.attempt, container.build
         return made == (spec, attempt, self.pulled[spec.image])
 
