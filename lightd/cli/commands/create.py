@@ -48,15 +48,16 @@ class Making:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is None:
             return
-        removed = []
-        for name, undo in reversed(self._made):
-            try:
-                undo()
-                removed.append(name)
-            except Trouble as trouble:
-                self.output.error(f"{name} could not be removed again: {trouble}")
-        if removed:
-            self.output.note(f"removed again: {', '.join(removed)}")
+        with interrupts.deferred():
+            removed = []
+            for name, undo in reversed(self._made):
+                try:
+                    undo()
+                    removed.append(name)
+                except Trouble as trouble:
+                    self.output.error(f"{name} could not be removed again: {trouble}")
+            if removed:
+                self.output.note(f"removed again: {', '.join(removed)}")
 
 
 def run(args: argparse.Namespace, client: Client, output: Output) -> int:
@@ -140,6 +141,7 @@ def _install(args: argparse.Namespace, body: Mapping[str, Any], making: Making) 
     found: dict[str, Any] = client.ask("GET", path)
     while found["status"] == "pending" and time.monotonic() < until:
         time.sleep(PAUSE)
+        interrupts.check()
         found = client.ask("GET", path)
     if found["status"] in {"failed", "cancelled"}:
         _show_end(args.id, making)

@@ -42,7 +42,7 @@ def check() -> None:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Let a signal end the command only after the block: what the block makes can be undone then.
+    """Let a signal end the command only after the block: what the block makes or removes is complete then.
 
     A second signal ends it at once.
     """
