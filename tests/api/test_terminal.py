@@ -83,6 +83,28 @@ async def test_console_shows_takes_lines_and_is_left_running(findable, environ, 
     assert (await findable.show())["state"] == "running"
 
 
+async def test_line_that_was_entered_just_before_detaching_is_sent(findable, environ):
+    await findable.running()
+    async with on_terminal(environ, *LIGHTD, "console", "s1") as terminal:
+        await terminal.until("Ready")
+        terminal.type("one\rtwo\r\x1d")
+        assert await terminal.code() == 0
+    with trio.fail_after(PATIENCE):
+        while "got: two" not in str(await findable.get("/containers/s1/logs")):
+            await trio.sleep(0.01)
+    logs = (await findable.get("/containers/s1/logs"))["lines"]
+    assert [line["text"] for line in logs if line["text"].startswith("got")] == ["got: one", "got: two"]
+
+
+async def test_lines_that_could_not_be_sent_before_detaching_are_counted(findable, environ):
+    await findable.running()
+    async with on_terminal(environ, *LIGHTD, "console", "s1") as terminal:
+        await terminal.until("Ready")
+        terminal.type("\x1b[200~" + "line\n" * 500 + "\x1b[201~\r\x1d")
+        await terminal.until(" lines were not sent")
+        assert await terminal.code() == 0
+
+
 async def test_console_is_as_large_as_its_terminal(findable, environ):
     await findable.running()
     async with on_terminal(environ, *LIGHTD, "console", "s1", columns=91, rows=33) as terminal:

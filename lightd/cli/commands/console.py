@@ -41,6 +41,7 @@ from lightd.cli.commands.viewing import Viewing
 LINES: Final = 20
 DETACH: Final = b"\x1d"
 PACE: Final = 0.06  # seconds per line: the daemon accepts 20 frames per second
+LEAVING: Final = 2.0  # seconds in which lines that were entered are still sent when a key detaches
 HISTORY: Final = "lightd/console_history"
 _LARGEST_SIZE: Final = 1000
 _IFLAG, _LFLAG, _CC = 0, 3, 6  # indices in a terminal's attributes
@@ -139,24 +140,31 @@ async def _attach_with_prompt(
     viewing = Viewing(client.address, f"/ws/{args.id}", console.printed.to_query, console.take, output.note)
     viewing.joined = partial(_resize, viewing, prompt)
     typed, commands = trio.open_memory_channel[str](math.inf)
+    sending = 0
 
     async def send() -> None:
+        nonlocal sending
         async for command in commands:
             if not echoes:
                 output.line(screen.to_name(f"{MARK}{command}"))
+            sending = 1
             await viewing.send("send_command", command=command)
+            sending = 0
             await trio.sleep(PACE)
 
     async def edit() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(send)
-            await _edit(prompt, typed)
-            nursery.cancel_scope.cancel()
+            with typed:
+                await _edit(prompt, typed)
+            nursery.cancel_scope.deadline = trio.current_time() + LEAVING
 
     with _raw(prompt):
         output.note(f"attached to {args.id}; press Ctrl-] or Ctrl-D to detach (the server keeps running)")
         detached = await _until_one_ends(viewing, edit)
     below = attrs.evolve(output, err=sys.stderr)
+    if unsent := sending + commands.statistics().current_buffer_used:
+        below.error(f"{unsent} {'line was' if unsent == 1 else 'lines were'} not sent")
     below.note("detached" if detached else f"container {args.id} was deleted")
     return 0
 
