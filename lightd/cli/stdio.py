@@ -32,6 +32,16 @@ def tell(text: str) -> None:
         raise Unwritten(*error.args) from None
 
 
+def tell_bytes(data: bytes) -> None:
+    """As ``tell``, for the content of a file."""
+    tell("")
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        raise Unwritten(*error.args) from None
+
+
 def give_up(error: OSError) -> int:
     """The exit code after a failed write; discards what is still buffered.
 

@@ -2,8 +2,10 @@
 
 import io
 import json
+import os
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -118,6 +120,23 @@ def test_render_prints_the_file_and_what_did_not_fit(egg, capsysbinary, monkeypa
     give(monkeypatch, b"{")
     assert main(["egg", "render", "tree.json", "a.json"]) == 1
     assert b"a.json: is not valid JSON" in capsysbinary.readouterr().err
+
+
+def test_render_reads_the_egg_and_the_file_from_different_places(egg, capsys, monkeypatch):
+    give(monkeypatch, Path("hello.json").read_bytes())
+    assert main(["egg", "render", "-", "server.properties"]) == 2
+    said = "standard input has the egg, so it cannot have server.properties: name the egg's file"
+    assert said in capsys.readouterr().err
+
+
+def test_file_that_cannot_be_printed_is_one_sentence(egg):
+    line = f"{sys.executable} -m lightd egg render hello.json server.properties </dev/null >/dev/full"
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run(["bash", "-c", line], env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "lightd: cannot write the output: No space left on device\n",
+    )
 
 
 def test_every_block_of_the_page_works(egg, capsys, monkeypatch):

@@ -6,6 +6,7 @@ import uuid
 from pathlib import Path
 from typing import Any, Final
 
+from lightd.cli import stdio
 from lightd.cli.commands import screen
 from lightd.cli.commands.output import Output
 from lightd.cli.commands.trouble import FAILED, WRONG, Trouble
@@ -92,6 +93,10 @@ def _render(egg: Egg, args: argparse.Namespace, output: Output) -> int:
     if file is None:
         known = ", ".join(each.path for each in egg.files) or "none"
         raise Trouble(WRONG, f"{args.path}: the egg changes no such file (it changes: {known})")
+    if args.file == "-":
+        raise Trouble(
+            WRONG, f"standard input has the egg, so it cannot have {args.path}: name the egg's file"
+        )
     values, _ = check.to_values(egg, _given(args))
     server = Server(str(uuid.UUID(int=0)), EVERYWHERE, args.port, args.memory, INTERFACE, values)
     rendered = render(file, sys.stdin.buffer.read(), server)
@@ -99,7 +104,5 @@ def _render(egg: Egg, args: argparse.Namespace, output: Output) -> int:
         raise Trouble(FAILED, f"{file.path}: {rendered.problem}")
     for misfit in rendered.misfits:
         output.note(f"{file.path}: {misfit} does not fit this file")
-    sys.stdout.flush()
-    sys.stdout.buffer.write(rendered.data)
-    sys.stdout.buffer.flush()
+    stdio.tell_bytes(rendered.data)
     return 0
