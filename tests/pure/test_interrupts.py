@@ -5,11 +5,13 @@ import io
 import os
 import signal
 import sys
+import types
 from contextlib import suppress
 
 import pytest
 
-from lightd.cli.commands import create, interrupts
+from lightd.cli import main
+from lightd.cli.commands import create, edit, interrupts
 from lightd.cli.commands.create import Making
 from lightd.cli.commands.output import Output
 from lightd.cli.commands.trouble import FAILED, Trouble
@@ -59,6 +61,17 @@ def test_signal_that_was_dropped_ends_the_wait_for_an_installation(monkeypatch):
     with pytest.raises(SystemExit, match="143"), interrupts.ending():
         create._install(args, {}, Making(client, output))
     assert client.asked == 1
+
+
+def test_signal_while_settings_are_edited_names_the_file_that_is_left(tmp_path, monkeypatch):
+    monkeypatch.setenv("VISUAL", "sh -c 'kill -TERM $PPID; sleep 60' --")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    client, err = types.SimpleNamespace(ask=lambda *_: {"image": "x"}), io.StringIO()
+    args = main._to_parser().parse_args(["edit", "mc"])
+    with pytest.raises(SystemExit, match="143"), interrupts.ending():
+        edit.run(args, client, Output(io.StringIO(), err, colours=False, width=None))
+    (draft,) = tmp_path.iterdir()
+    assert err.getvalue() == f"lightd: interrupted; your text is in {draft}\n"
 
 
 def interrupted(*numbers):

@@ -54,6 +54,9 @@ def run(args: argparse.Namespace, client: Client, output: Output) -> int:
         code = _send(args, client, output, fields) if fields else 0
     except Trouble as trouble:
         raise Trouble(trouble.code, f"{trouble}; your text is in {draft}") from None
+    except SystemExit:  # a signal
+        output.note(f"interrupted; your text is in {draft}")
+        raise
     draft.unlink()
     if not fields:
         output.note("nothing was changed")
