@@ -571,7 +571,18 @@ def test_doctor_is_a_command(tmp_path, monkeypatch, capsys):
         (["create", "x", "--image", "y", "--memory", "lots"], "must be a size as in 512M or 2G (got lots)"),
         (["create", "x", "--image", "y", "--env", "NO_SUCH_VARIABLE_HERE"], "there is no variable"),
         (["create", "x", "--image", "y", "--port", "1-2:1-3"], "must be ranges of the same length"),
-        (["create", "x", "--image", "y", "--install-script", "/missing"], "cannot read /missing"),
+        (
+            ["create", "x", "--image", "y", "--install-script", "/missing"],
+            "cannot read /missing: No such file or directory",
+        ),
+        (
+            ["edit", "x", "--env-file", "/missing"],
+            "argument --env-file: cannot read /missing: No such file or directory",
+        ),
+        (
+            ["edit", "x", "--stop-command", "stop", "--stop-signal", "INT"],
+            "argument --stop-signal: not allowed with argument --stop-command",
+        ),
     ],
 )
 def test_mistake_is_answered_with_the_usage_of_its_command_and_a_suggestion(line, says, capsys):

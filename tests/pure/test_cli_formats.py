@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from lightd.api.events import PUBLIC
-from lightd.cli.commands import cells, filters, formats, ports, ps, sentences, settings, stats, tables
+from lightd.cli.commands import cells, filters, formats, ports, ps, sentences, settings, stats, tables, values
 from lightd.cli.commands.tables import Cell
-from lightd.cli.commands.trouble import Trouble
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "public"
 NOW = 1_700_000_000.0
@@ -410,7 +409,7 @@ def test_single_word_of_a_command_is_a_command_of_a_shell():
 def test_variables_of_a_file_are_overridden_by_options(tmp_path):
     path = tmp_path / "env"
     path.write_text("\ufeff# comment\nA=1\n\nB=two = 2\nbroken\n", encoding="utf-8")
-    given = options(env_file=[str(path)], env=[("A", "3")])
+    given = options(env_file=[values.text_of(str(path))], env=[("A", "3")])
     assert settings.to_environment(given) == {"A": "3", "B": "two = 2"}
-    with pytest.raises(Trouble, match=r"cannot read .*missing: No such file"):
-        settings.to_environment(options(env_file=[str(tmp_path / "missing")]))
+    with pytest.raises(argparse.ArgumentTypeError, match=r"cannot read .*missing: No such file"):
+        values.text_of(str(tmp_path / "missing"))

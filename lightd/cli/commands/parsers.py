@@ -227,7 +227,13 @@ def _settings(parser: Parser, *, image_required: bool) -> None:
         action="append",
         help="set an environment variable; NAME alone: its value in this shell. It can be repeated",
     )
-    add("--env-file", metavar="FILE", action="append", help="set the variables in a file, one a line")
+    add(
+        "--env-file",
+        metavar="FILE",
+        type=values.text_of,
+        action="append",
+        help="set the variables in a file, one a line",
+    )
     add(
         "-l",
         "--label",
@@ -238,8 +244,9 @@ def _settings(parser: Parser, *, image_required: bool) -> None:
     )
     add("--display-name", metavar="TEXT", default=None, help="a name for people")
     add("--start-pattern", metavar="REGEX", default=None, help="the line that says it has started (RE2)")
-    add("--stop-signal", metavar="SIGNAL", default=None, help="stop it with this signal")
-    add("--stop-command", metavar="COMMAND", default=None, help="stop it with this line on its console")
+    stop = parser.add_mutually_exclusive_group().add_argument
+    stop("--stop-signal", metavar="SIGNAL", default=None, help="stop it with this signal")
+    stop("--stop-command", metavar="COMMAND", default=None, help="stop it with this line on its console")
     add("--stop-timeout", metavar="SECONDS", type=float, default=None, help="kill it if it takes longer")
     add("--restart", choices=("never", "on-crash", "always"), default=None, help="when it is started again")
     parser.set_defaults(startup=[])

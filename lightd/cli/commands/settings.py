@@ -1,4 +1,4 @@
-"""The options of ``lightd create`` and ``lightd edit`` as fields of a container. Pure but for ``--env-file``.
+"""The options of ``lightd create`` and ``lightd edit`` as fields of a container. Pure.
 
 Names and forms of the options are docker's where docker has the thing.
 """
@@ -7,10 +7,8 @@ import argparse
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
-from lightd.cli.commands.trouble import WRONG, Trouble
 from lightd.config.rules import HIGHEST_PORT
 
 ANY: Final = "0.0.0.0"  # noqa: S104 - as docker's: a port is published at every address of the host
@@ -42,13 +40,9 @@ def to_ports(text: str) -> list[dict[str, Any]]:
 
 
 def to_environment(args: argparse.Namespace) -> dict[str, str]:
-    """The variables of ``--env-file`` and ``--env``; raises ``Trouble`` for a file that can't be read."""
+    """The variables of ``--env-file``, whose texts are given, and of ``--env``."""
     found: dict[str, str] = {}
-    for path in args.env_file or ():
-        try:
-            text = Path(path).read_text(encoding="utf-8-sig")
-        except (OSError, ValueError) as error:
-            raise Trouble(WRONG, f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    for text in args.env_file or ():
         found.update(_to_variables(text))
     found.update(args.env or ())
     return found

@@ -64,7 +64,8 @@ def text_of(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
-        raise argparse.ArgumentTypeError(f"cannot read {path}: {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise argparse.ArgumentTypeError(f"cannot read {path}: {reason}") from None
 
 
 def count(text: str) -> int:
