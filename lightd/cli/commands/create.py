@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 import attrs
 
-from lightd.cli.commands import interrupts, screen, settings
+from lightd.cli.commands import interrupts, parsers, screen, settings, volumes
 from lightd.cli.commands.client import PATIENCE, Client
 from lightd.cli.commands.output import Output
 from lightd.cli.commands.trouble import FAILED, PENDING, WRONG, Trouble
@@ -104,9 +104,8 @@ def run(args: argparse.Namespace, client: Client, output: Output) -> int:
 
 
 def _make_volume(args: argparse.Namespace, making: Making) -> str:
-    size = {} if args.size is None else {"size": max(1, args.size // 2**20)}
     with interrupts.deferred():
-        volume_id = str(making.client.ask("POST", "/volumes", body=size)["volume_id"])
+        volume_id = str(volumes.create(args.size, making.client)["volume_id"])
         making.made(f"volume {volume_id}", lambda: making.client.ask("DELETE", f"/volumes/{volume_id}"))
     return volume_id
 
@@ -162,7 +161,7 @@ def _show_end(internal_id: str, making: Making) -> None:
 
 
 def _start(args: argparse.Namespace, client: Client, output: Output) -> int:
-    wait = min(args.wait, 300.0)
+    wait = min(args.wait, parsers.LONGEST_WAIT)
     try:
         answer = client.ask(
             "POST", f"/containers/{args.id}/start", patience=wait + PATIENCE, wait=f"{wait:g}"

@@ -88,11 +88,10 @@ def history(client: Client, internal_id: str | None, limit: int) -> list[dict[st
     for each in ids:
         last: deque[dict[str, Any]] = deque(maxlen=limit)
         since = 0
-        while page := client.ask("GET", f"/containers/{each}/events", since=since, limit=PAGE):
+        path = f"/containers/{each}/events"
+        while (page := client.ask("GET", path, since=since, limit=PAGE))["events"]:
             last.extend({"internal_id": each, **entry} for entry in page["events"])
             since = page["next"]
-            if not page["events"]:
-                break
         found.extend(last)
     return sorted(found, key=lambda entry: int(entry["seq"]))[-limit:]
 

@@ -5,7 +5,8 @@ Ages, sizes and ports have docker's form. The texts can contain names from the d
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
 from typing import Any, Final
 
 MINUTE: Final = 60
@@ -59,19 +60,29 @@ def from_size(text: str) -> int:
 
 def to_ports(ports: Iterable[Mapping[str, Any]]) -> str:
     """Ports, ranges of them as one: ``0.0.0.0:25565-25584->25565-25584/tcp, [::]:80->8080/tcp``."""
-    return ", ".join(_to_ranges(ports))
+    return ", ".join(
+        f"{to_host(first, count)}->{_to_range(first['container_port'], count)}/{first['protocol']}"
+        for first, count in in_a_row(ports, lambda port: port["container_port"] - port["port"])
+    )
 
 
-def _to_ranges(ports: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    keys = sorted((str(p["ip"]), str(p["protocol"]), p["port"], p["container_port"]) for p in ports)
-    while keys:
-        ip, protocol, port, inside = keys[0]
-        count = 1
-        while keys[count : count + 1] == [(ip, protocol, port + count, inside + count)]:
-            count += 1
-        del keys[:count]
-        host = f"[{ip}]" if ":" in ip else ip
-        yield f"{host}:{_to_range(port, count)}->{_to_range(inside, count)}/{protocol}"
+def in_a_row(
+    ports: Iterable[Mapping[str, Any]], same: Callable[[Mapping[str, Any]], object]
+) -> Iterator[tuple[Mapping[str, Any], int]]:
+    """The first of each range of ports for which ``same`` is the same, and how many there are."""
+    ordered = sorted(ports, key=lambda port: (port["ip"], port["protocol"], port["port"]))
+    for _, group in groupby(
+        enumerate(ordered),
+        lambda each: (each[1]["ip"], each[1]["protocol"], each[1]["port"] - each[0], same(each[1])),
+    ):
+        found = [port for _, port in group]
+        yield found[0], len(found)
+
+
+def to_host(first: Mapping[str, Any], count: int) -> str:
+    """The address and the numbers of ``count`` ports: ``[::]:80-82``."""
+    ip = f"[{first['ip']}]" if ":" in first["ip"] else first["ip"]
+    return f"{ip}:{_to_range(first['port'], count)}"
 
 
 def _to_range(first: int, count: int) -> str:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from lightd.cli.commands import screen
+from lightd.cli.commands import formats, screen
 from lightd.cli.commands.client import Client
 from lightd.cli.commands.output import Output
 from lightd.cli.commands.tables import Cell
@@ -38,17 +38,10 @@ def run(args: argparse.Namespace, client: Client, output: Output) -> int:
 
 def to_rows(ports: Iterable[Mapping[str, Any]]) -> list[Sequence[str]]:
     """The rows of the table: ports in a row with the same user are one range. Pure."""
-    keys = sorted((p["ip"], p["protocol"], p["port"], _to_user(p)) for p in ports)
-    rows: list[Sequence[str]] = []
-    while keys:
-        ip, protocol, port, user = keys[0]
-        count = 1
-        while keys[count : count + 1] == [(ip, protocol, port + count, user)]:
-            count += 1
-        del keys[:count]
-        numbers = str(port) if count == 1 else f"{port}-{port + count - 1}"
-        rows.append((f"{f'[{ip}]' if ':' in ip else ip}:{numbers}/{protocol}", user))
-    return rows
+    return [
+        (f"{formats.to_host(first, count)}/{first['protocol']}", _to_user(first))
+        for first, count in formats.in_a_row(ports, _to_user)
+    ]
 
 
 def _to_user(port: Mapping[str, Any]) -> str:

@@ -1,6 +1,10 @@
-"""``lightd rm ID…``: delete containers, and with ``--volumes`` their volumes."""
+"""``lightd rm ID…``: delete containers, and with ``--volumes`` their volumes.
+
+``delete`` is for ``lightd volumes rm`` and ``lightd token rm``.
+"""
 
 import argparse
+from collections.abc import Sequence
 
 from lightd.cli.commands.client import PATIENCE, Client
 from lightd.cli.commands.output import Output
@@ -35,3 +39,17 @@ def _delete(internal_id: str, args: argparse.Namespace, client: Client, output: 
         return trouble.code
     output.line(internal_id)
     return 0
+
+
+def delete(ids: Sequence[str], path: str, client: Client, output: Output) -> int:
+    """Delete what has these ids below ``path``; return the exit code of the first that failed, or 0."""
+    code = 0
+    for each in dict.fromkeys(ids):
+        try:
+            client.ask("DELETE", f"{path}/{each}")
+        except Trouble as trouble:
+            output.error(str(trouble) if each in str(trouble) else f"{each}: {trouble}")
+            code = code or trouble.code
+        else:
+            output.line(each)
+    return code

@@ -137,8 +137,8 @@ def to_cells(row: Row) -> Sequence[Cell]:
         )
     age = "" if now is None else formats.to_age(now["uptime"])
     status = f"{row['state']} {age[:1].lower()}{age[1:]}".rstrip()
-    names = (row["internal_id"], *texts, status)
-    return [Cell(screen.to_name(name), style if name is status else "") for name in names]
+    plain = [Cell(screen.to_name(text)) for text in (row["internal_id"], *texts)]
+    return [*plain, Cell(screen.to_name(status), style)]
 
 
 def to_page(text: str, rows: int) -> str:

@@ -5,11 +5,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from lightd.cli.commands import formats, screen
+from lightd.cli.commands import formats, remove, screen
 from lightd.cli.commands.client import Client
 from lightd.cli.commands.output import Output
 from lightd.cli.commands.tables import Cell
-from lightd.cli.commands.trouble import Trouble
 
 TITLES: Final = ("TOKEN ID", "CREATED", "EXPIRES", "CONTAINERS", "PERMISSIONS")
 
@@ -20,7 +19,7 @@ def run(args: argparse.Namespace, client: Client, output: Output) -> int:
         case "new":
             return _mint(args, client, output)
         case "rm":
-            return _revoke(args, client, output)
+            return remove.delete(args.token_ids, "/auth/tokens", client, output)
         case _:
             return _list(args, client, output)
 
@@ -41,19 +40,6 @@ def _mint(args: argparse.Namespace, client: Client, output: Output) -> int:
             f"token {made['id']} expires at {made['expires_at']}; `lightd token rm {made['id']}` revokes it"
         )
     return 0
-
-
-def _revoke(args: argparse.Namespace, client: Client, output: Output) -> int:
-    code = 0
-    for token_id in dict.fromkeys(args.token_ids):
-        try:
-            client.ask("DELETE", f"/auth/tokens/{token_id}")
-        except Trouble as trouble:
-            output.error(str(trouble))
-            code = code or trouble.code
-        else:
-            output.line(token_id)
-    return code
 
 
 def _list(args: argparse.Namespace, client: Client, output: Output) -> int:

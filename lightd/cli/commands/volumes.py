@@ -5,11 +5,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from lightd.cli.commands import formats, screen
+from lightd.cli.commands import formats, remove, screen
 from lightd.cli.commands.client import Client
 from lightd.cli.commands.output import Output
 from lightd.cli.commands.tables import Cell
-from lightd.cli.commands.trouble import Trouble
 
 TITLES: Final = ("VOLUME ID", "SIZE", "CREATED", "USED BY")
 
@@ -18,14 +17,20 @@ def run(args: argparse.Namespace, client: Client, output: Output) -> int:
     """Do what ``args.action`` says; the default is to list."""
     match args.action:
         case "create":
-            size = {} if args.size is None else {"size": max(1, args.size // 2**20)}
-            made = client.ask("POST", "/volumes", body=size)
+            made = create(args.size, client)
             output.json(made) if args.json else output.line(screen.to_name(str(made["volume_id"])))
             return 0
         case "rm":
-            return _remove(args, client, output)
+            return remove.delete(args.volume_ids, "/volumes", client, output)
         case _:
             return _list(args, client, output)
+
+
+def create(size: int | None, client: Client) -> Mapping[str, Any]:
+    """Create a volume of at most ``size`` bytes, rounded down to MiB; return the response."""
+    body = {} if size is None else {"size": max(1, size // 2**20)}
+    made: dict[str, Any] = client.ask("POST", "/volumes", body=body)
+    return made
 
 
 def _list(args: argparse.Namespace, client: Client, output: Output) -> int:
@@ -59,16 +64,3 @@ def to_cells(volume: Mapping[str, Any], users: Mapping[str, Sequence[str]], now:
         ", ".join(sorted(users.get(volume["volume_id"], ()))) or "-",
     )
     return [Cell(screen.to_name(str(text))) for text in texts]
-
-
-def _remove(args: argparse.Namespace, client: Client, output: Output) -> int:
-    code = 0
-    for volume_id in dict.fromkeys(args.volume_ids):
-        try:
-            client.ask("DELETE", f"/volumes/{volume_id}")
-        except Trouble as trouble:
-            output.error(f"{volume_id}: {trouble}" if volume_id not in str(trouble) else str(trouble))
-            code = code or trouble.code
-        else:
-            output.line(volume_id)
-    return code
