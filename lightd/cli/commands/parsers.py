@@ -168,7 +168,7 @@ def _add_create(commands: "Commands", daemon: Parser) -> None:
         help="[IP:]PORT[:CONTAINER_PORT][/udp], also ranges; added to the pool if necessary. "
         "It can be repeated",
     )
-    _settings(create, image_required=True)
+    settings.add(create, image_required=True)
     create.add_argument(
         "--size", metavar="SIZE", type=values.size, help="the maximum size of the volume (5G)"
     )
@@ -198,58 +198,10 @@ def _add_create(commands: "Commands", daemon: Parser) -> None:
         usage="lightd edit [options] ID [-- COMMAND ...]",
     )
     _id(edit)
-    _settings(edit, image_required=False)
+    settings.add(edit, image_required=False)
     edit.add_argument(
         "--env-rm", metavar="NAME", action="append", help="remove an environment variable. It can be repeated"
     )
-
-
-def _settings(parser: Parser, *, image_required: bool) -> None:
-    """Add the options for fields that ``create`` sets and ``edit`` changes."""
-    add = parser.add_argument
-    add("--image", metavar="IMAGE", required=image_required, default=None, help="the Docker image")
-    add("--pull", choices=("missing", "always", "never"), default=None, help="when the image is pulled")
-    add(
-        "-m",
-        "--memory",
-        metavar="SIZE",
-        type=values.size,
-        default=None,
-        help="the memory limit (512M, 2G)",
-    )
-    add("--cpus", metavar="N", type=float, default=None, help="the CPU limit in cores (1.5)")
-    add("--pids-limit", metavar="N", type=int, default=None, help="the most processes and threads")
-    add(
-        "-e",
-        "--env",
-        metavar="NAME=VALUE",
-        type=values.variable,
-        action="append",
-        help="set an environment variable; NAME alone: its value in this shell. It can be repeated",
-    )
-    add(
-        "--env-file",
-        metavar="FILE",
-        type=values.text_of,
-        action="append",
-        help="set the variables in a file, one a line",
-    )
-    add(
-        "-l",
-        "--label",
-        metavar="NAME=VALUE",
-        type=values.label,
-        action="append",
-        help="set a label. It can be repeated",
-    )
-    add("--display-name", metavar="TEXT", default=None, help="a name for people")
-    add("--start-pattern", metavar="REGEX", default=None, help="the line that says it has started (RE2)")
-    stop = parser.add_mutually_exclusive_group().add_argument
-    stop("--stop-signal", metavar="SIGNAL", default=None, help="stop it with this signal")
-    stop("--stop-command", metavar="COMMAND", default=None, help="stop it with this line on its console")
-    add("--stop-timeout", metavar="SECONDS", type=float, default=None, help="kill it if it takes longer")
-    add("--restart", choices=("never", "on-crash", "always"), default=None, help="when it is started again")
-    parser.set_defaults(startup=[])
 
 
 def _add_others(commands: "Commands", daemon: Parser) -> None:

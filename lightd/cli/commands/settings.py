@@ -1,4 +1,4 @@
-"""The options of ``lightd create`` and ``lightd edit`` as fields of a container. Pure.
+"""The options that ``lightd create`` and ``lightd edit`` share, and the fields of a container that they mean.
 
 Names and forms of the options are docker's where docker has the thing.
 """
@@ -9,6 +9,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from lightd.cli.commands import values
+from lightd.cli.commands.suggesting import Parser
 from lightd.config.rules import HIGHEST_PORT
 
 ANY: Final = "0.0.0.0"  # noqa: S104 - as docker's: a port is published at every address of the host
@@ -22,6 +24,56 @@ _PORT: Final = re.compile(
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
 _MOST_PORTS: Final = 1000
+
+
+def add(parser: Parser, *, image_required: bool) -> None:
+    """Add the options for fields that ``create`` sets and ``edit`` changes."""
+    option = parser.add_argument
+    option("--image", metavar="IMAGE", required=image_required, default=None, help="the Docker image")
+    option("--pull", choices=("missing", "always", "never"), default=None, help="when the image is pulled")
+    option(
+        "-m",
+        "--memory",
+        metavar="SIZE",
+        type=values.size,
+        default=None,
+        help="the memory limit (512M, 2G)",
+    )
+    option("--cpus", metavar="N", type=float, default=None, help="the CPU limit in cores (1.5)")
+    option("--pids-limit", metavar="N", type=int, default=None, help="the most processes and threads")
+    option(
+        "-e",
+        "--env",
+        metavar="NAME=VALUE",
+        type=values.variable,
+        action="append",
+        help="set an environment variable; NAME alone: its value in this shell. It can be repeated",
+    )
+    option(
+        "--env-file",
+        metavar="FILE",
+        type=values.text_of,
+        action="append",
+        help="set the variables in a file, one a line",
+    )
+    option(
+        "-l",
+        "--label",
+        metavar="NAME=VALUE",
+        type=values.label,
+        action="append",
+        help="set a label. It can be repeated",
+    )
+    option("--display-name", metavar="TEXT", default=None, help="a name for people")
+    option("--start-pattern", metavar="REGEX", default=None, help="the line that says it has started (RE2)")
+    stop = parser.add_mutually_exclusive_group().add_argument
+    stop("--stop-signal", metavar="SIGNAL", default=None, help="stop it with this signal")
+    stop("--stop-command", metavar="COMMAND", default=None, help="stop it with this line on its console")
+    option("--stop-timeout", metavar="SECONDS", type=float, default=None, help="kill it if it takes longer")
+    option(
+        "--restart", choices=("never", "on-crash", "always"), default=None, help="when it is started again"
+    )
+    parser.set_defaults(startup=[])
 
 
 def to_ports(text: str) -> list[dict[str, Any]]:
