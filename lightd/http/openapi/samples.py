@@ -138,34 +138,31 @@ def _to_source(write: Callable[[Request, bool], str], route: Route) -> str:
 
 
 def _to_python(request: Request, shows: bool) -> str:  # noqa: FBT001 - of the one table
-    more = []
-    if request.body is not None:
-        more.append(f"json={_to_literal(request.body, _PYTHON_WORDS)}")
-    if request.zeros is not None:
-        more.append(f"content=bytes({request.zeros})")
-    if request.headers:
-        more.append(f"headers={json.dumps(dict(request.headers))}")
+    options = _to_options(request, "=", f"content=bytes({request.zeros})", _PYTHON_WORDS)
     path = _to_path(request.path, 'f"', r"{\1}", '"')
-    call = f"call({', '.join([json.dumps(request.method), path, *more])})"
+    call = f"call({', '.join([json.dumps(request.method), path, *options])})"
     if request.keeps is not None:
         return f'{request.keeps[0]} = {call}["{request.keeps[1]}"]'
     return f"print({call})" if shows else call
 
 
 def _to_javascript(request: Request, shows: bool) -> str:  # noqa: FBT001 - of the one table
-    more = []
-    if request.body is not None:
-        more.append(f"json: {_to_literal(request.body, {})}")
-    if request.zeros is not None:
-        more.append(f"body: new Uint8Array({request.zeros})")
-    if request.headers:
-        more.append(f"headers: {json.dumps(dict(request.headers))}")
+    options = _to_options(request, ": ", f"body: new Uint8Array({request.zeros})", {})
     path = _to_path(request.path, "`", r"${\1}", "`")
-    options = [f"{{ {', '.join(more)} }}"] if more else []
-    call = f"await call({', '.join([json.dumps(request.method), path, *options])})"
+    last = [f"{{ {', '.join(options)} }}"] if options else []
+    call = f"await call({', '.join([json.dumps(request.method), path, *last])})"
     if request.keeps is not None:
         return f"const {request.keeps[0]} = ({call}).{request.keeps[1]};"
     return f"console.log({call});" if shows else f"{call};"
+
+
+def _to_options(request: Request, sign: str, zeros: str, words: Mapping[str, str]) -> list[str]:
+    """Return what ``request`` has beside its method and its path; ``sign`` is between a name and its value."""
+    return [
+        *([] if request.body is None else [f"json{sign}{_to_literal(request.body, words)}"]),
+        *([] if request.zeros is None else [zeros]),
+        *([f"headers{sign}{json.dumps(dict(request.headers))}"] if request.headers else []),
+    ]
 
 
 _PYTHON_WORDS = MappingProxyType({"true": "True", "false": "False", "null": "None"})

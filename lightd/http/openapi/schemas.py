@@ -38,6 +38,11 @@ def many(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
+def either(*forms: Schema, means: str = "") -> Schema:
+    """Return the schema of a value that has one of several forms."""
+    return {**({"description": means} if means else {}), "oneOf": list(forms)}
+
+
 def record(
     fields: dict[str, Schema],
     optional: dict[str, Schema] | None = None,

@@ -20,7 +20,7 @@ from lightd.files.shares import Turn
 from lightd.http import queries
 from lightd.http.error_codes import FILES, JSON, VOLUME
 from lightd.http.openapi.answers import FILE_OPERATION, SUCCEEDED
-from lightd.http.openapi.schemas import TEXT, WHOLE, described, many, message, record, ref
+from lightd.http.openapi.schemas import TEXT, WHOLE, described, either, many, message, record, ref
 from lightd.http.route import Body, Route
 from lightd.http.routes.volumes import find
 from lightd.http.wire import LISTS, loads, read, read_body, refuse_body, take_body, to_json
@@ -138,14 +138,18 @@ def _find_job(system: System, volume_id: str, operation_id: str) -> Job:
     return job
 
 
-def _to_pending_schema(text: str) -> Schema:
-    return record(
-        {
-            "message": message(text),
-            "operation_id": FILE_OPERATION["operation_id"],
-            "status": message("pending"),
-        },
-        means="With `wait`, if the work was not done by then.",
+def _to_answer(what: str, fields: dict[str, Schema]) -> Schema:
+    operation_id = FILE_OPERATION["operation_id"]
+    return either(
+        record({"message": message(f"{what} successful"), **fields, "operation_id": operation_id}),
+        record(
+            {
+                "message": message(f"{what} started"),
+                "operation_id": operation_id,
+                "status": message("pending"),
+            },
+            means="With `wait`, if the work was not done by then.",
+        ),
     )
 
 
@@ -167,21 +171,15 @@ ROUTES = (
         """-d '{"format":"tar.gz","output_name":"backup","sources":["conf","worlds"]}'""",
         parameters=("wait",),
         body=Body(file_bodies.CompressBody),
-        answer={
-            "oneOf": [
-                record(
-                    {
-                        "message": message("Compression successful"),
-                        "archive_path": described(
-                            TEXT, "the path of the archive, relative to the volume", example="backup.tar.gz"
-                        ),
-                        "size": described(WHOLE, "the size of the archive", unit="bytes", example=1048576),
-                        "operation_id": FILE_OPERATION["operation_id"],
-                    }
+        answer=_to_answer(
+            "Compression",
+            {
+                "archive_path": described(
+                    TEXT, "the path of the archive, relative to the volume", example="backup.tar.gz"
                 ),
-                _to_pending_schema("Compression started"),
-            ]
-        },
+                "size": described(WHOLE, "the size of the archive", unit="bytes", example=1048576),
+            },
+        ),
         errors=(*FILES, *JSON, "invalid_archive", "cancelled"),
     ),
     Route(
@@ -199,23 +197,13 @@ ROUTES = (
         """-d '{"archive_path":"backup.tar.gz","destination":"restored"}'""",
         parameters=("wait",),
         body=Body(file_bodies.DecompressBody),
-        answer={
-            "oneOf": [
-                record(
-                    {
-                        "message": message("Decompression successful"),
-                        "destination": described(
-                            TEXT, "the folder, relative to the volume", example="restored"
-                        ),
-                        "left_out": described(
-                            WHOLE, "how many entries were skipped", unit="entries", example=0
-                        ),
-                        "operation_id": FILE_OPERATION["operation_id"],
-                    }
-                ),
-                _to_pending_schema("Decompression started"),
-            ]
-        },
+        answer=_to_answer(
+            "Decompression",
+            {
+                "destination": described(TEXT, "the folder, relative to the volume", example="restored"),
+                "left_out": described(WHOLE, "how many entries were skipped", unit="entries", example=0),
+            },
+        ),
         errors=(*FILES, *JSON, "invalid_archive", "cancelled"),
     ),
     Route(

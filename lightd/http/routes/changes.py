@@ -34,7 +34,7 @@ from lightd.files.jobs import Job
 from lightd.http import queries
 from lightd.http.error_codes import CHANGES, ENDED, JSON
 from lightd.http.identity import of_request
-from lightd.http.openapi.schemas import many, message, record, ref, words
+from lightd.http.openapi.schemas import either, many, message, record, ref, words
 from lightd.http.route import Body, Route
 from lightd.http.routes.containers import (
     ask,
@@ -236,7 +236,7 @@ ROUTES = (
         before="operation=$(call -X POST $url/containers/server-001/start | "
         'sed \'s/.*"operation_id":"\\([^"]*\\)".*/\\1/\')',
         curl="call $url/operations/$operation",
-        answer={"oneOf": [ref("Operation"), ref("FileOperation")]},
+        answer=either(ref("Operation"), ref("FileOperation")),
         errors=("operation_not_found",),
     ),
 )

@@ -6,12 +6,11 @@ from lightd.access import rates, scopes
 from lightd.api.console_input import CommandBody, to_lines
 from lightd.http.error_codes import CONTAINER, JSON
 from lightd.http.identity import of_request
-from lightd.http.openapi.schemas import TEXT, described, message, record, ref
+from lightd.http.openapi.schemas import TEXT, described, either, message, record, ref
 from lightd.http.route import Body, Route
 from lightd.http.routes.containers import find
 from lightd.http.wire import read_body, to_json
 from lightd.system import System
-from lightd.validation.schema import Schema
 
 
 async def send(system: System, internal_id: str) -> Response:
@@ -24,10 +23,7 @@ async def send(system: System, internal_id: str) -> Response:
     return to_json({"message": "Command sent", "internal_id": internal_id, "count": len(lines)})
 
 
-_BODY: Schema = {
-    "description": "One command, or several in their order.",
-    "oneOf": [ref("OneCommand"), ref("Commands")],
-}
+_BODY = either(ref("OneCommand"), ref("Commands"), means="One command, or several in their order.")
 
 ROUTES = (
     Route(

@@ -29,14 +29,13 @@ from lightd.http.error_codes import ACTS, CHANGES, CONTAINER, ENDED, JSON, RECOR
 from lightd.http.errors import engine_unavailable
 from lightd.http.identity import of_request
 from lightd.http.listing import FILTERS, PAGE, to_answer, to_filter, to_listing
-from lightd.http.openapi.schemas import TEXT, WHOLE, described, many, message, record, ref
+from lightd.http.openapi.schemas import TEXT, WHOLE, described, either, many, message, record, ref
 from lightd.http.openapi.vocabulary import OPERATION
 from lightd.http.route import Body, Route
 from lightd.http.volume_users import with_user
 from lightd.http.wire import LARGE, from_text, read_body, refuse_body, to_json, to_text
 from lightd.journal.inventory import Inventory
 from lightd.system import System
-from lightd.validation.schema import Schema
 
 DELETE_WAIT = 60.0
 
@@ -244,19 +243,17 @@ def _power(action: str, summary: str, text: str = "") -> Route:
     )
 
 
-_DELETED: Schema = {
-    "oneOf": [
-        record({"message": message("Container deleted successfully"), "operation_id": TEXT}),
-        record(
-            {
-                "message": message("Container deletion started"),
-                "operation_id": TEXT,
-                "status": message("pending"),
-            },
-            {"error": TEXT},
-        ),
-    ]
-}
+_DELETED = either(
+    record({"message": message("Container deleted successfully"), "operation_id": TEXT}),
+    record(
+        {
+            "message": message("Container deletion started"),
+            "operation_id": TEXT,
+            "status": message("pending"),
+        },
+        {"error": TEXT},
+    ),
+)
 
 ROUTES = (
     Route(

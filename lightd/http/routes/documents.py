@@ -39,16 +39,35 @@ def takes_gzip(accepted: str) -> bool:
     return False
 
 
+def _to_route(
+    title: str, version: str, to_document: Callable[[], bytes], *, name: str, summary: str, text: str = ""
+) -> Route:
+    """Return the route of a document in the format ``title``; ``version`` is that of the format."""
+    key = title.partition(" ")[0].lower()
+
+    async def show(_: System) -> Response:
+        return await _to_response(await trio.to_thread.run_sync(to_document), "application/json")
+
+    return Route(
+        method="GET",
+        path=f"/{key}.json",
+        permission=scopes.TOKEN,
+        subject=scopes.Visible,
+        handler=show,
+        name=name,
+        summary=summary,
+        text=text,
+        curl=f"call $url/{key}.json",
+        answer={
+            "type": "object",
+            "description": f"The {title} document.",
+            "examples": [{key: version, "info": {"title": "lightd"}}],
+        },
+    )
+
+
 def to_routes(get_sections: Callable[[], Sections]) -> tuple[Route, ...]:
     """Return these routes; the document describes the routes of the sections that ``get_sections`` returns."""
-
-    async def document(_: System) -> Response:
-        body = await trio.to_thread.run_sync(to_body, get_sections())
-        return await _to_response(body, "application/json")
-
-    async def frames(_: System) -> Response:
-        body = await trio.to_thread.run_sync(to_async_body)
-        return await _to_response(body, "application/json")
 
     async def page(_: System) -> Response:
         found = await trio.to_thread.run_sync(to_page, get_sections())
@@ -59,36 +78,20 @@ def to_routes(get_sections: Callable[[], Sections]) -> tuple[Route, ...]:
         return response
 
     return (
-        Route(
-            method="GET",
-            path="/openapi.json",
-            permission=scopes.TOKEN,
-            subject=scopes.Visible,
-            handler=document,
+        _to_route(
+            "OpenAPI 3.1",
+            "3.1.0",
+            lambda: to_body(get_sections()),
             name="show_document",
             summary="This document as JSON",
             text="Its server address is relative: it is the address that the document was fetched from.",
-            curl="call $url/openapi.json",
-            answer={
-                "type": "object",
-                "description": "The OpenAPI 3.1 document.",
-                "examples": [{"openapi": "3.1.0", "info": {"title": "lightd"}}],
-            },
         ),
-        Route(
-            method="GET",
-            path="/asyncapi.json",
-            permission=scopes.TOKEN,
-            subject=scopes.Visible,
-            handler=frames,
+        _to_route(
+            "AsyncAPI 3",
+            "3.0.0",
+            to_async_body,
             name="show_frames",
             summary="The frames of the WebSockets as an AsyncAPI document",
-            curl="call $url/asyncapi.json",
-            answer={
-                "type": "object",
-                "description": "The AsyncAPI 3 document.",
-                "examples": [{"asyncapi": "3.0.0", "info": {"title": "lightd"}}],
-            },
         ),
         Route(
             method="GET",

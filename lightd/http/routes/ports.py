@@ -20,11 +20,10 @@ from lightd.http.error_codes import JSON, RECORDS
 from lightd.http.identity import of_request
 from lightd.http.listing import PAGE, to_answer, to_listing
 from lightd.http.openapi.answers import PORT
-from lightd.http.openapi.schemas import FLAG, TEXT, WHOLE, described, many, message, record, ref
+from lightd.http.openapi.schemas import FLAG, TEXT, WHOLE, described, either, many, message, record, ref
 from lightd.http.route import Body, Route, to_port
 from lightd.http.wire import LISTS, read_body, refuse_body, to_json, to_list
 from lightd.system import System
-from lightd.validation.schema import Schema
 
 
 async def ask(system: System, message: Message) -> None:
@@ -132,10 +131,7 @@ def _to_row(key: Key, entry: Entry) -> dict[str, Any]:
     return {**_to_name(key), "in_use": entry.in_use, "used_by": entry.held_by}
 
 
-_BULK: Schema = {
-    "description": "A range or a list of ports.",
-    "oneOf": [ref("PortRange"), ref("PortList")],
-}
+_BULK = either(ref("PortRange"), ref("PortList"), means="A range or a list of ports.")
 
 ROUTES = (
     Route(

@@ -26,14 +26,13 @@ from lightd.files.uploads import ANY, Condition, Upload, arrived_of, forget, ope
 from lightd.files.volumes import VolumeFolders
 from lightd.http import queries
 from lightd.http.error_codes import FILES, JSON
-from lightd.http.openapi.schemas import TEXT, WHOLE, described, message, record
+from lightd.http.openapi.schemas import TEXT, WHOLE, described, either, message, record
 from lightd.http.route import Route
 from lightd.http.routes.volumes import find
 from lightd.http.transport import file_transfer
 from lightd.http.transport.quart_adapter import Request
 from lightd.http.wire import refuse_body, to_json
 from lightd.system import System
-from lightd.validation.schema import Schema
 
 LARGEST = 2**62
 AHEAD = Amount(2 * PIECE)
@@ -191,14 +190,10 @@ def _to_tags(etags: ETags, header: str) -> frozenset[str] | None:
 
 _ETAG = described(TEXT, "changes with the contents", example='"1a2b3c-3e8-18f0c4e2a"')
 
-_STORED: Schema = {
-    "oneOf": [
-        record(
-            {"message": message("File uploaded successfully"), "path": TEXT, "size": WHOLE, "etag": _ETAG}
-        ),
-        record({"message": message("Part received"), "path": TEXT, "offset": WHOLE, "length": WHOLE}),
-    ]
-}
+_STORED = either(
+    record({"message": message("File uploaded successfully"), "path": TEXT, "size": WHOLE, "etag": _ETAG}),
+    record({"message": message("Part received"), "path": TEXT, "offset": WHOLE, "length": WHOLE}),
+)
 
 ROUTES = (
     Route(
