@@ -279,6 +279,13 @@ async def test_revocation_by_what_is_no_token_id_is_a_400(api):
     assert (await api.refused("GET", "/auth/tokens", odd=1))[:2] == (400, "invalid_request")
 
 
+async def test_token_id_that_the_document_allows_is_one_for_the_daemon(api):
+    schema = (await api.get("/openapi.json"))["components"]["parameters"]["token_id_parameter"]["schema"]
+    for token_id in ("a" * 23, "a" * 24, "a" * 25, "A" * 24):
+        _, code, _ = await api.refused("DELETE", f"/auth/tokens/{token_id}")
+        assert bool(re.search(schema["pattern"], token_id)) == (code == "token_not_found")
+
+
 async def test_tokens_are_known_after_a_restart_and_their_text_lies_nowhere(tmp_path, caplog):
     async with open_api(tmp_path) as api:
         lasting, spent, revoked = await mint(api), await mint(api, remove_on_use=True), await mint(api)

@@ -3,6 +3,7 @@
 from types import MappingProxyType
 from typing import Annotated
 
+from actors.tokens.messages import ID_LENGTH
 from lightd.api import bodies
 from lightd.engines.patterns import LONGEST
 from lightd.files.paths import LONGEST_PATH
@@ -56,7 +57,10 @@ PARAMETERS = MappingProxyType(
             OPERATION,
         ),
         "token_id": _in_path(
-            "token_id", {"type": "string", "pattern": "^[0-9a-f]+$"}, "the token", "9f86d081884c7d659a2feaa0"
+            "token_id",
+            {"type": "string", "pattern": f"^[0-9a-f]{{{ID_LENGTH}}}$"},
+            "the token",
+            "9f86d081884c7d659a2feaa0",
         ),
         "ip": _in_path("ip", to_schema(bodies.Ip), "the address", "127.0.0.1"),
         "port": _in_path("port", to_schema(bodies.PortNumber), "the port", 25565),

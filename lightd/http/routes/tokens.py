@@ -146,7 +146,7 @@ _TTL_SCHEMA: Schema = {
     "description": "how long it is valid: a whole number with a unit (s, m, h or d), between 1s and 30d",
     "examples": ["1h"],
 }
-_CONTAINERS: Schema = {**many(to_schema(bodies.InternalId)), "maxItems": 256}
+_CONTAINERS: Schema = {**many(to_schema(bodies.InternalId)), "maxItems": MOST_CONTAINERS}
 _PERMISSIONS = many(words(*PERMISSIONS))
 
 ROUTES = (
