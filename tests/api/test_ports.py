@@ -151,6 +151,9 @@ async def test_bulk_that_cannot_be_is_refused(api):
         ({**BULK, "first": 1}, "first: unknown field (known here: ip, from, to, protocol, ports)"),
         ({**BULK, "ports": []}, "ports: stands alone, without ip, from, to and protocol"),
         ({"ports": [], "protocol": "udp"}, "ports: stands alone, without ip, from, to and protocol"),
+        ({**BULK, "ports": None}, "ports: stands alone, without ip, from, to and protocol"),
+        ({"ports": [], "ip": None}, "ports: stands alone, without ip, from, to and protocol"),
+        ({"ports": None}, "ports: must be a list (got null)"),
         ({"ports": [{"ip": "x", "port": 1}]}, 'ports[0].ip: must be an IP address (got "x")'),
         ({"ports": [{"ip": "::1", "port": 1}, {"ip": "0::1", "port": 1}]}, "ports: one is given twice"),
     ]:

@@ -22,7 +22,7 @@ from lightd.http.listing import PAGE, to_answer, to_listing
 from lightd.http.openapi.answers import PORT
 from lightd.http.openapi.schemas import FLAG, TEXT, WHOLE, described, either, many, message, record, ref
 from lightd.http.route import Body, Route, to_port
-from lightd.http.wire import LISTS, read_body, refuse_body, to_json, to_list
+from lightd.http.wire import LISTS, loads, read, read_body, refuse_body, take_body, to_json, to_list
 from lightd.system import System
 
 
@@ -39,7 +39,7 @@ async def add(system: System) -> Response:
 
 
 async def add_many(system: System) -> Response:
-    keys = _to_keys(await read_body(bodies.PortRangeBody, most=LISTS))
+    keys = await take_body(lambda raw: _to_keys(loads(raw)), most=LISTS)
     await ask(system, Add(keys))
     return await to_list("added", map(_to_name, keys), count=len(keys))
 
@@ -99,10 +99,14 @@ def find(state: State, port: Port) -> tuple[Key, Entry]:
     return key, entry
 
 
-def _to_keys(body: bodies.PortRangeBody) -> tuple[Key, ...]:
-    if body.ports is not None:
-        if any(value is not None for value in (body.ip, body.first, body.last, body.protocol)):
+def _to_keys(value: object) -> tuple[Key, ...]:
+    """Return the ports that a body means, a range or a list; raises a 400."""
+    body = read(bodies.PortRangeBody, value)
+    if isinstance(value, dict) and "ports" in value:
+        if len(value) > 1:
             raise bad_request("ports: stands alone, without ip, from, to and protocol")
+        if body.ports is None:
+            raise bad_request("ports: must be a list (got null)")
         keys = [(port.ip, port.port, port.protocol) for port in body.ports]
         if len(set(keys)) < len(keys):
             raise bad_request("ports: one is given twice")
