@@ -138,14 +138,12 @@ class Node(RuleBasedStateMachine):
     def expected(self, internal_id, ports):
         if internal_id in self.containers:
             return 409
+        if not self.marked.keys() >= set(ports):  # whatever the others are
+            return 404
         used = [key for key in self.marked if self.in_use(key)]
-        for key in ports:
-            if key not in self.marked:
-                return 404
-            if any(collide(key, other) for other in used):
-                return 409
-        apart = all(not collide(key, other) for n, key in enumerate(ports) for other in ports[:n])
-        return 200 if apart else 409
+        free = not any(collide(key, other) for key in ports for other in used)
+        apart = not any(collide(key, other) for n, key in enumerate(ports) for other in ports[:n])
+        return 200 if free and apart else 409
 
     @precondition(lambda self: self.containers)
     @rule(internal_id=ids, action=st.sampled_from(["start", "stop", "kill", "restart"]))

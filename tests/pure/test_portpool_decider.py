@@ -114,6 +114,10 @@ def test_lease_takes_none_where_one_port_can_not_be_had():
     assert refused(POOL, Lease("b", (NEXT, V6))) == missing
 
 
+def test_lease_with_a_missing_port_is_not_found_whatever_holds_the_others():
+    assert refused(HELD, Lease("b", (LOCAL, V6)))[0] == "port_not_found"
+
+
 def test_lease_of_what_is_held_already_changes_nothing():
     assert then(HELD, Lease("a", (LOCAL,))) == ()
     assert then(HELD, Lease("a", (LOCAL, NEXT))) == (PortsLeased("a", (NEXT,)),)
