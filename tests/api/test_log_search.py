@@ -41,6 +41,8 @@ NOW = 1_767_225_600.0
         ("10", 10.0),
         ("10m ", None),
         ("m", None),
+        ("\u0661\u0662s", None),
+        ("\u0661\u0662", None),
     ],
 )
 def test_time_is_read_as_docker_reads_it(text, at):

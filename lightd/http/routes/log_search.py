@@ -28,11 +28,11 @@ PART_BYTES: Final = 32 * 1024
 GREP_LIMIT: Final = 2.0
 """Seconds of processor that an expression may take in one request."""
 
-_SECONDS: Final = re.compile(r"\d{1,12}(?:\.\d{1,9})?")
-_DURATION: Final = re.compile(r"(?:\d{1,9}(?:\.\d{1,9})?[smhd])+")
-_PART: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhd])")
+_SECONDS: Final = re.compile(r"(?a)\d{1,12}(?:\.\d{1,9})?")
+_DURATION: Final = re.compile(r"(?a)(?:\d{1,9}(?:\.\d{1,9})?[smhd])+")
+_PART: Final = re.compile(r"(?a)(\d{1,9}(?:\.\d{1,9})?)([smhd])")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[ +-]\d\d:\d\d)?)?")
+_DATE: Final = re.compile(r"(?a)\d{4}-\d\d-\d\d(?:[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[ +-]\d\d:\d\d)?)?")
 _MEANS: Final = (
     "must be Unix seconds, a time (2026-01-31, 2026-01-31T12:00:00Z), or a duration before now (90s, 1h30m)"
 )
