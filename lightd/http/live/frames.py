@@ -47,10 +47,7 @@ def to_console(lines: Sequence[str], first: int, at: float | None = None) -> dic
 
     It was printed at ``at`` (Unix seconds).
     """
-    frame: dict[str, Any] = {"event": "console", "data": "\n".join(lines) + "\n", "line": first}
-    if at is not None:
-        frame["at"] = at
-    return frame
+    return {"event": "console", "data": "\n".join(lines) + "\n", "line": first, **_to_at(at)}
 
 
 def to_unfinished(line: Numbered) -> dict[str, Any]:

@@ -44,17 +44,17 @@ STATS: Final[Mapping[str, Schema]] = MappingProxyType(
     {
         "cpu_usage": described(
             {**NUMBER, "minimum": 0},
-            "the processor time that it uses; 100 is one core",
-            unit="percent",
+            "the processor time that it uses",
+            unit="percent of one core",
             example=37.5,
         ),
         "memory_usage": _bytes("the memory, without inactive file pages, as Docker counts it", 412876800),
-        "memory_limit": _bytes("the most memory that it can use", 1073741824),
-        "network_rx": _bytes("what it has received since its start", 1284503),
-        "network_tx": _bytes("what it has sent since its start", 8820114),
-        "block_read": _bytes("what it has read from disks since its start", 73400320),
-        "block_write": _bytes("what it has written to disks since its start", 1048576),
-        "uptime": described(WHOLE, "the time since its start", unit="seconds", example=3600),
+        "memory_limit": _bytes("the most memory; without a limit, the memory of the host", 1073741824),
+        "network_rx": _bytes("what it has received since the start of the container", 1284503),
+        "network_tx": _bytes("what it has sent since the start of the container", 8820114),
+        "block_read": _bytes("what it has read from disks since the start of the container", 73400320),
+        "block_write": _bytes("what it has written to disks since the start of the container", 1048576),
+        "uptime": described(WHOLE, "the time since the start of the container", unit="seconds", example=3600),
     }
 )
 """The schema of each field of ``Stats``."""

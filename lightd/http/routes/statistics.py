@@ -16,8 +16,9 @@ from lightd.files.quota.kind import MEGABYTE
 from lightd.http.error_codes import CONTAINER
 from lightd.http.identity import of_request
 from lightd.http.listing import FILTERS, PAGE, to_answer, to_filter, to_listing
+from lightd.http.live.kinds import STATS
 from lightd.http.openapi.answers import ROW
-from lightd.http.openapi.schemas import MOMENT, NUMBER, TEXT, WHOLE, described, many, record
+from lightd.http.openapi.schemas import MOMENT, TEXT, WHOLE, described, many, record
 from lightd.http.route import Route
 from lightd.http.routes.containers import find
 from lightd.http.wire import to_list
@@ -79,36 +80,14 @@ def _to_point(point: Point) -> dict[str, Any]:
     return {name: getattr(point, name) for name in _POINT}
 
 
-_CPU = described(NUMBER, "the processor time that it uses", unit="percent of one core", example=12.5)
-_MEMORY = described(
-    WHOLE, "the memory, without inactive file pages, as Docker counts it", unit="bytes", example=415236096
+_PIDS: Schema = described(
+    nullable(WHOLE), "its processes and threads; null if they are not counted", unit="processes", example=34
 )
-_SINCE = "since the start of the container"
-_TOTALS: dict[str, Schema] = {
-    "network_rx": described(WHOLE, f"what it received {_SINCE}", unit="bytes", example=52310),
-    "network_tx": described(WHOLE, f"what it sent {_SINCE}", unit="bytes", example=99184),
-    "block_read": described(WHOLE, f"what it read from disks {_SINCE}", unit="bytes", example=4096),
-    "block_write": described(WHOLE, f"what it wrote to disks {_SINCE}", unit="bytes", example=811008),
-    "uptime": described(WHOLE, "the time since the start of the container", unit="seconds", example=5021),
-    "pids": described(
-        nullable(WHOLE),
-        "its processes and threads; null if they are not counted",
-        unit="processes",
-        example=34,
-    ),
-}
 _CURRENT: Schema = record(
     {
         "at": described(MOMENT, "when it was measured", example=1767225600.25),
-        "cpu_usage": _CPU,
-        "memory_usage": _MEMORY,
-        "memory_limit": described(
-            WHOLE,
-            "the most memory; without a limit, the memory of the host",
-            unit="bytes",
-            example=1073741824,
-        ),
-        **_TOTALS,
+        **STATS,
+        "pids": _PIDS,
     },
     means="The newest sample; null if the container does not run or was not measured yet.",
 )
@@ -131,9 +110,8 @@ _VOLUME: Schema = record(
 _STEP: Schema = record(
     {
         "at": described(WHOLE, "the beginning of the step", unit="Unix seconds", example=1767225600),
-        "cpu_usage": _CPU,
-        "memory_usage": _MEMORY,
-        **_TOTALS,
+        **{name: schema for name, schema in STATS.items() if name in _POINT},
+        "pids": _PIDS,
     },
     means="One step.",
 )
