@@ -69,7 +69,7 @@ async def test_size_and_usage_of_the_volume_are_in_bytes(accounted):
     assert found["used"] < 1_000_000
 
 
-async def test_volume_whose_folder_is_missing_has_no_usage(api):
+async def test_stats_are_shown_while_the_folder_of_the_volume_is_missing(api):
     await api.running()
     folder = api.system.folders.path_of((await api.show())["volume_id"])
     folder.rename(folder.with_name("moved"))
