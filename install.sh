@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs lightd from this folder for the whole machine, in an environment of its own (Debian 12 and 13, Ubuntu 24.04):
 #
-#   sudo bash install.sh [--docker]   install or upgrade; --docker: also the distribution's Docker Engine, if none runs
+#   sudo bash install.sh [--docker]   install or upgrade; --docker: also the distribution's Docker Engine, if there is none
 #   sudo bash install.sh rollback     use the version that was installed before
 #   sudo bash install.sh remove       remove the program; servers, volumes, configuration and journal stay
 #
@@ -13,8 +13,10 @@ PREFIX=${PREFIX:-/opt/lightd}
 BIN=${BIN:-/usr/local/bin}
 UNIT=${UNIT:-/usr/local/lib/systemd/system/lightd.service}
 DATA=${DATA:-/var/lib/lightd}
+SOCKET=${SOCKET:-/var/run/docker.sock}
 source=$(cd "$(dirname "$0")" && pwd)
 release=
+stopped=
 umask 022
 
 say() { printf 'install.sh: %s\n' "$*"; }
@@ -39,6 +41,42 @@ python() { # the newest supported Python with its venv module, which Debian has 
     return 1
 }
 
+engine_answers() { # $1: Python
+    "$1" - "$SOCKET" 2>/dev/null <<'EOF'
+import socket, sys
+with socket.socket(socket.AF_UNIX) as engine:
+    engine.settimeout(60)  # systemd may start the engine for this connection
+    engine.connect(sys.argv[1])
+    engine.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
+    sys.exit(b" 200 " not in engine.recv(100))
+EOF
+}
+
+provide_engine() { # install a Docker Engine if there is none, and start it; $1: Python
+    ! engine_answers "$1" || return 0
+    command -v dockerd >/dev/null || packages docker.io
+    ! systemd || systemctl start docker
+    engine_answers "$1" || say "no Docker Engine answers at $SOCKET: start it, so that lightd can create servers"
+}
+
+while_stopped() { # run a command while no lightd has the journal open
+    local lock=$DATA/storage/lightd.db.lock code=0
+    [ ! -e "$lock" ] || set -- flock -n -E 75 "$lock" "$@"
+    "$@" || code=$?
+    [ "$code" != 75 ] || fail "a running lightd has the journal in $DATA/storage open: stop it first"
+    return "$code"
+}
+
+copy_journal() { # a newer version may change the journal's format: the copy is what a rollback needs then
+    local copy=$DATA/before-upgrade
+    rm -rf "$copy.new"
+    install -d -m 700 "$copy.new"
+    while_stopped cp -a "$DATA"/storage/lightd.db* "$DATA/config.json" "$copy.new/"
+    rm -rf "$copy"
+    mv "$copy.new" "$copy"
+    say "the journal and the configuration were copied to $copy"
+}
+
 use() { # make the version in folder $1 the current one, in one step
     ln -sfn "$1" "$PREFIX/current.new"
     mv -T "$PREFIX/current.new" "$PREFIX/current"
@@ -52,30 +90,31 @@ use() { # make the version in folder $1 the current one, in one step
 }
 
 install_version() {
-    local docker=$1 python version before=
+    local docker=$1 python version before= upgrade=
+    [ ! -L "$PREFIX/current" ] || before=$(readlink "$PREFIX/current")
+    if [ -n "$before" ] && [ -f "$DATA/storage/lightd.db" ]; then
+        upgrade=1
+        systemd || while_stopped true
+    fi
     python=$(python) || packages python3 python3-venv
     python=$(python) || fail "lightd needs Python 3.11, 3.12 or 3.13 with its venv module"
-    if [ "$docker" = 1 ] && [ ! -S /var/run/docker.sock ]; then packages docker.io; fi
+    [ "$docker" != 1 ] || provide_engine "$python"
     version=$(sed -n 's/^version = "\(.*\)"/\1/p' "$source/pyproject.toml")
     release=$PREFIX/$version-$(date -u +%Y%m%d%H%M%S)
     say "installing lightd $version into $release with $("$python" --version)"
     install -d -m 755 "$PREFIX"
-    trap 'rm -rf "$release"' EXIT # nothing is left of an attempt that failed, and the former version runs on
+    # Nothing is left of an attempt that failed, and the former version runs on.
+    trap 'rm -rf "$release"; [ -z "$stopped" ] || systemctl start lightd' EXIT
     "$python" -m venv "$release"
     "$release/bin/pip" install --quiet --disable-pip-version-check -c "$source/constraints.txt" "$source"
     "$release/bin/lightd" --version >/dev/null
     install -m 644 "$source/config/lightd.service" "$release/lightd.service"
-    trap - EXIT
-    [ ! -L "$PREFIX/current" ] || before=$(readlink "$PREFIX/current")
-    if [ -n "$before" ] && [ -f "$DATA/storage/lightd.db" ]; then
-        # A newer version may change the journal's format: the copy is what a rollback needs then.
-        ! systemd || systemctl stop lightd
-        rm -rf "$DATA/before-upgrade"
-        install -d -m 700 "$DATA/before-upgrade"
-        cp -a "$DATA"/storage/lightd.db* "$DATA/config.json" "$DATA/before-upgrade/"
-        say "the journal and the configuration were copied to $DATA/before-upgrade"
-    fi
     [ -z "$before" ] || printf '%s\n' "$before" >"$release/before"
+    if [ -n "$upgrade" ]; then
+        ! systemd || ! systemctl --quiet is-active lightd || { stopped=1 && systemctl stop lightd; }
+        copy_journal
+    fi
+    trap - EXIT
     use "$release"
     find "$PREFIX" -mindepth 1 -maxdepth 1 -type d ! -path "$release" ! -path "${before:-$release}" -exec rm -rf {} +
     finish
