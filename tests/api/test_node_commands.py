@@ -4,13 +4,14 @@ import json
 import os
 import stat
 import sys
+from functools import partial
 
 import pytest
 import trio
 
 from lightd.cli.commands.client import Client
 from lightd.cli.commands.trouble import Trouble
-from tests.support.shell import Job
+from tests.support.shell import Job, Shell
 
 IMAGE = ("--image", "lightd-rig:latest")
 ECHO = ("--", "stdin-echo")
@@ -249,6 +250,28 @@ async def test_copy_that_cannot_be_written_here_leaves_no_part(api, shell, tmp_p
     await api.post(f"/volumes/{used_volume}/files", {"path": "a", "content": "x"})
     code, _, err = await shell("cp", "s1:a", str(tmp_path / "missing" / "a"))
     assert (code, "missing" in err) == (1, True), err
+
+
+async def test_copy_whose_connection_is_lost_leaves_the_file_as_it_was(tmp_path):
+    answers = {
+        b"/containers/s1 ": b'200 OK\r\n\r\n{"volume_id": "v"}',
+        b"/files?": b'400 Bad Request\r\n\r\n{"code": "wrong_kind"}',
+        b"/content?": b"200 OK\r\nContent-Length: 100\r\n\r\nonly a part",
+    }
+
+    async def answer(stream):
+        asked = await stream.receive_some(65536)
+        await stream.send_all(b"HTTP/1.1 " + next(text for path, text in answers.items() if path in asked))
+
+    target = tmp_path / "world.zip"
+    target.write_text("earlier")
+    async with trio.open_nursery() as nursery:
+        (listener,) = await nursery.start(partial(trio.serve_tcp, answer, 0, host="127.0.0.1"))
+        shell = Shell(f"http://127.0.0.1:{listener.socket.getsockname()[1]}", tmp_path)
+        code, _, err = await shell("cp", "s1:world.zip", str(target))
+        nursery.cancel_scope.cancel()
+    assert (code, target.read_text()) == (3, "earlier")
+    assert err.endswith("the connection ended before the whole file was received\n")
 
 
 # ---- volumes, ports, tokens, the audit

@@ -69,11 +69,13 @@ class Client:
 
     @contextmanager
     def download(self, path: str, /, **params: str) -> Iterator[HTTPResponse]:
-        """A response whose body is read piece by piece; raises ``Trouble``, also within the block."""
+        """A response, whose whole body the block reads in pieces; raises ``Trouble``, also at its end."""
         with self._responding("GET", path, params, None, PATIENCE) as response:
             if response.status != HTTPStatus.OK:
                 self._read(path, response)
             yield response
+            if response.length:  # a read of a part does not raise an error for it
+                raise Trouble(UNREACHABLE, "the connection ended before the whole file was received")
 
     @contextmanager
     def _responding(
