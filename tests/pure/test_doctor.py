@@ -6,7 +6,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from lightd.cli.commands import screen
+from lightd.cli.commands import screen, settings
 from lightd.cli.doctor import (
     clock,
     engine,
@@ -328,6 +328,14 @@ def test_port_check_names_owners_and_cuts_a_long_list():
     text = ports.to_pool(pool, found, lambda inodes: f"nginx ({inodes[0]})").text
     assert "0.0.0.0:0/tcp by nginx (0)" in text
     assert text.endswith("and 5 more")
+
+
+def test_port_that_another_program_has_is_named_as_ports_rm_takes_it():
+    pool = [ports.Pooled("::1", 25565, "udp", in_use=False)]
+    found = ports.to_pool(pool, [Listener("::1", 25565, "udp", 1)])
+    assert "[::1]:25565/udp" in found.text
+    assert found.mend.startswith("lightd ports rm ")
+    assert settings.to_ports("[::1]:25565/udp")[0]["ip"] == "::1"
 
 
 # ---- software

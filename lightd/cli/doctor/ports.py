@@ -11,7 +11,7 @@ import attrs
 import trio
 
 from actors.portpool.decider import collides
-from lightd.cli.commands import address
+from lightd.cli.commands import address, formats
 from lightd.cli.commands.client import NO_CONNECTION, Client
 from lightd.cli.commands.trouble import REFUSED, UNREACHABLE, Trouble
 from lightd.cli.doctor import listeners
@@ -166,7 +166,7 @@ def to_pool(pool: Iterable[Pooled], found: Iterable[Listener], who: Any = lambda
     if taken:
         more = f" and {len(taken) - SHOWN} more" if len(taken) > SHOWN else ""
         text = f"free in the port pool, but used by another program: {', '.join(taken[:SHOWN])}{more}"
-        mend = "DELETE /network/ports/:ip/:port for each, or stop that program: ss -ltnup"
+        mend = "lightd ports rm for each, or stop that program: ss -ltnup"
         return _AREA.bad("pool", text, mend)
     free = sum(not each.in_use for each in pool)
     return _AREA.good("pool", f"{len(pool)} ports in the pool, {free} free; no other program uses a free one")
@@ -185,4 +185,5 @@ def _taken(pool: list[Pooled], bound: dict[tuple[int, str], list[Listener]], who
         ]
         if others:
             owner = who([each.inode for each in others])
-            yield f"{port.ip}:{port.port}/{port.protocol}{f' by {owner}' if owner else ''}"
+            shown = formats.to_host(attrs.asdict(port), 1)
+            yield f"{shown}/{port.protocol}{f' by {owner}' if owner else ''}"
