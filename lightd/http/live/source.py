@@ -246,10 +246,6 @@ class ContainerSource:
             yield framed
 
 
-def _nameless(_internal_id: str) -> str:
-    return ""
-
-
 @attrs.define(eq=False)
 class NodeSource:
     """Every container's events, or those of some ``containers``, up to the deletion of each.
@@ -258,8 +254,8 @@ class NodeSource:
     """
 
     bus: Bus
-    containers: Reached | None = None
-    name_of: Callable[[str], str] = _nameless
+    containers: Reached | None
+    name_of: Callable[[str], str]
     _begins: dict[str, int] = attrs.field(factory=dict)
     _ends: dict[str, int] = attrs.field(factory=dict)
     cut: Cut = attrs.field(init=False)
