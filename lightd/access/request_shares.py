@@ -49,7 +49,7 @@ class Shares:
     def answer(self, identity: Identity, size: int) -> Iterator[None]:
         """Count an answer of ``size`` bytes until it is sent and the block ends; raises as ``request``.
 
-        A token's only answer may have any size, and half of the room for all is kept for those.
+        The first answer of a token may have any size; half of ``ALL_UNREAD`` is only for such answers.
         """
         if identity.is_master or size <= SMALL:
             yield

@@ -1,6 +1,6 @@
 """The request, or the WebSocket, that is being handled, and the identity of its client.
 
-Quart's own names for them (``request``, ``g``) stand for the objects, and look them up at every use.
+Quart's own names for them (``request``, ``g``) are proxies, which look the object up at every use.
 """
 
 from typing import Any, cast

@@ -134,7 +134,7 @@ def test_every_frame_of_the_code_is_in_the_asyncapi_document():
 
 
 def check(frame):
-    """A frame is by its schema, and its example has no field that it can't have."""
+    """Check that a frame is one that its schema allows."""
     validator = jsonschema_rs.Draft202012Validator(MESSAGE[frame["event"]])
     assert [each.message for each in validator.iter_errors(frame)] == [], frame
 

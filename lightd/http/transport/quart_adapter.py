@@ -179,7 +179,7 @@ class ReceivedHeaders(Headers):
     """The headers of a request as h11 has checked them, their names in lower case; they are not changed.
 
     Quart would check and rewrite each once more. Werkzeug looks through all of them for each one that is
-    asked for, and makes an exception where it is missing, which costs as much as ten of these look-ups.
+    asked for, and raises an exception where it is missing, which costs as much as ten of these look-ups.
     """
 
     def __init__(self, client: str, received: Iterable[tuple[bytes, bytes]]) -> None:

@@ -41,7 +41,7 @@ FRAMES_AT_ONCE = 500
 FRAMES_A_SECOND = 50
 """A client that sends more frames of any kind is read more slowly: each takes a moment of the event loop."""
 FLOOD = 10.0
-"""Seconds after which a client that still sends more is closed: its own close is behind what it sent."""
+"""Seconds after which a client that still sends more is closed: its own close comes after all of them."""
 CONNECTED = ASGIWebsocketState.CONNECTED
 """A copy, because it is read for every frame of every viewer and enumerations are slow."""
 
