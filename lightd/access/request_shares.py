@@ -7,10 +7,12 @@ Each takes memory, and maybe a thread, for as long as its client wants. So a min
 """
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from weakref import WeakValueDictionary
 
 import attrs
+import trio
 
 from actors.kernel.mailbox import Overloaded
 from lightd.access.errors import LimitExceeded
@@ -31,6 +33,10 @@ class Shares:
     _requests: Counter[str] = attrs.field(factory=Counter)
     _sockets: Counter[str] = attrs.field(factory=Counter)
     _unread: Counter[str] = attrs.field(factory=Counter)
+    _turns: WeakValueDictionary[str, trio.Lock] = attrs.field(factory=WeakValueDictionary)
+    """For each token, held by the answer that waits for room; its others wait behind it."""
+    _freed: trio.Event = attrs.field(factory=trio.Event)
+    """Set, and replaced, when an answer has ended."""
 
     @contextmanager
     def request(self, identity: Identity) -> Iterator[None]:
@@ -51,7 +57,7 @@ class Shares:
 
         The first answer of a token may have any size; half of ``ALL_UNREAD`` is only for such answers.
         """
-        if identity.is_master or size <= SMALL:
+        if _is_unlimited(identity, size):
             yield
             return
         others = bool(self._unread[identity.token_id])
@@ -63,6 +69,29 @@ class Shares:
             " their connections"
         )
         with _counted(self._unread, identity.token_id, UNREAD, "too_many_requests", message, size):
+            try:
+                yield
+            finally:  # those that wait run after the bytes were given back: there is no checkpoint in between
+                self._freed.set()
+                self._freed = trio.Event()
+
+    @asynccontextmanager
+    async def awaited_answer(self, identity: Identity, size: int) -> AsyncIterator[None]:
+        """Count an answer as ``answer`` does, but wait for the room that it needs, in the order of arrival.
+
+        However many wait, only the first of each token is woken when an answer has ended.
+        """
+        if _is_unlimited(identity, size):
+            yield
+            return
+        with ExitStack() as stack:
+            async with self._turns.setdefault(identity.token_id, trio.Lock()):
+                while True:
+                    try:
+                        stack.enter_context(self.answer(identity, size))
+                        break
+                    except (LimitExceeded, Overloaded):
+                        await self._freed.wait()
             yield
 
     @contextmanager
@@ -74,6 +103,10 @@ class Shares:
         message = f"this token has {SOCKETS} sockets open, which is the maximum"
         with _counted(self._sockets, identity.token_id, SOCKETS, "too_many_sockets", message):
             yield
+
+
+def _is_unlimited(identity: Identity, size: int) -> bool:
+    return identity.is_master or size <= SMALL
 
 
 @contextmanager

@@ -7,8 +7,8 @@ another reads what the viewer sends. Nothing waits for a session.
 
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, ExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -18,7 +18,6 @@ from quart import g, websocket
 
 from actors.container.fleet import Member
 from actors.container.state import Phase
-from actors.kernel.mailbox import Overloaded
 from lightd.access import scopes
 from lightd.access.errors import LimitExceeded
 from lightd.access.identity import Identity
@@ -48,10 +47,6 @@ logger = logging.getLogger("lightd.request")
 RESERVED = 5
 """WebSockets beside ``server.viewers_per_container``, for the master token where others have them all."""
 Viewers = Counter[tuple[str | Reached | None, bool]]
-Hold = Callable[[int], AbstractContextManager[None]]
-"""Counts the bytes of an answer during a block (``Shares.answer``)."""
-ROOM_CHECK = 0.02
-"""Seconds between two checks whether a token may have more bytes in memory."""
 REVOKED = 4401
 DELETED = 4404
 GONE = "the container was deleted"
@@ -83,7 +78,7 @@ async def show_container(sessions: Sessions, internal_id: str) -> None:
         with sessions.hub.container(member, kinds) as channel:
             async with trio.open_nursery() as nursery, _joined(channel, socket) as viewer:
                 nursery.start_soon(_listen, Inbound(system, member, socket, grant, hold))
-                await _greet(channel.source, viewer, since, since_line, hold)
+                await _greet(channel.source, viewer, since, since_line, sessions.shares)
                 await viewer.follow()
                 nursery.cancel_scope.cancel()
         await websocket.close(DELETED, GONE)
@@ -184,21 +179,8 @@ async def _refuse_all(socket: Socket) -> None:
         await trio.sleep(1 / MESSAGES)
 
 
-@asynccontextmanager
-async def _holding(hold: Hold, size: int) -> AsyncIterator[None]:
-    """Count ``size`` bytes during the block; wait while the token's slow viewers have too many."""
-    with ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(hold(size))
-                break
-            except (LimitExceeded, Overloaded):
-                await trio.sleep(ROOM_CHECK)
-        yield
-
-
 async def _greet(
-    source: ContainerSource, viewer: Viewer, since: int | None, since_line: int | None, hold: Hold
+    source: ContainerSource, viewer: Viewer, since: int | None, since_line: int | None, shares: Shares
 ) -> None:
     """Send what was missed, or the present state; then lines and statistics."""
     member, cut, kinds = source.member, viewer.cut, source.kinds
@@ -215,7 +197,7 @@ async def _greet(
     oldest = min(member.console.lines.first, cut.line + 1)
     if line + 1 < oldest:
         async with (
-            _holding(hold, history.to_room(oldest - line)),
+            shares.awaited_answer(of_request(), history.to_room(oldest - line)),
             aclosing(history.to_older(member.console, line, oldest)) as older,
         ):
             async for framed in older:
