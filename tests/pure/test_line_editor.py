@@ -255,6 +255,12 @@ def test_history_file_is_private_and_survives(tmp_path):
     console.append_history(tmp_path / "file" / "x", "y")
 
 
+@pytest.mark.parametrize("line", ["copy C:\\new\\temp", "say \\\\n", "one\n\\ntwo\\", "a\u2028b"])
+def test_line_of_the_history_is_read_as_it_was_entered(tmp_path, line):
+    console.append_history(tmp_path / "history", line)
+    assert console.read_history(tmp_path / "history") == [line]
+
+
 # ---- frames
 
 

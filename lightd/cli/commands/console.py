@@ -15,6 +15,7 @@ import argparse
 import errno
 import math
 import os
+import re
 import signal
 import sys
 import termios
@@ -43,6 +44,7 @@ DETACH: Final = b"\x1d"
 PACE: Final = 0.06  # seconds per line: the daemon accepts 20 frames per second
 LEAVING: Final = 2.0  # seconds in which lines that were entered are still sent when a key detaches
 HISTORY: Final = "lightd/console_history"
+_ESCAPED: Final = re.compile(r"\\([n\\])")  # in the history: a newline or a backslash
 _LARGEST_SIZE: Final = 1000
 _IFLAG, _LFLAG, _CC = 0, 3, 6  # indices in a terminal's attributes
 
@@ -336,12 +338,12 @@ def to_history(environ: Mapping[str, str]) -> Path:
 def read_history(path: Path) -> list[str]:
     """The lines of the file, the oldest first; empty if it cannot be read."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = [line for line in path.read_text(encoding="utf-8", errors="replace").split("\n") if line]
     except OSError:
         return []
     if len(lines) > 2 * MOST:
         _shorten(path, lines[-MOST:])
-    return [line.replace("\\n", "\n") for line in lines[-MOST:]]
+    return [_ESCAPED.sub(lambda found: "\n" if found[1] == "n" else "\\", line) for line in lines[-MOST:]]
 
 
 def _shorten(path: Path, lines: Sequence[str]) -> None:
@@ -360,4 +362,4 @@ def append_history(path: Path, line: str) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         with open(os.open(path, flags, 0o600), "a", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
-            file.write(line.replace("\n", "\\n") + "\n")
+            file.write(line.replace("\\", "\\\\").replace("\n", "\\n") + "\n")
