@@ -5,6 +5,7 @@ import os
 import stat
 import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 import trio
@@ -244,6 +245,17 @@ async def test_cp_copies_a_tree_there_and_back(api, shell, tmp_path, used_volume
 async def test_copy_that_is_not_possible_says_why(shell, used_volume, line, code, says):
     found, _, err = await shell("cp", *line)
     assert (found, says in err) == (code, True), err
+
+
+@pytest.mark.parametrize("make", [Path.touch, Path.mkdir])
+async def test_file_whose_name_is_not_utf_8_is_named_and_not_copied(shell, tmp_path, used_volume, make):
+    (tmp_path / "tree").mkdir()
+    make(tmp_path / "tree" / os.fsdecode(b"caf\xe9"))
+    code, _, err = await shell("cp", str(tmp_path / "tree"), "s1:tree")
+    assert (code, err) == (
+        1,
+        "lightd: tree/caf\\udce9: the name is not UTF-8, which names in a volume must be\n",
+    )
 
 
 async def test_copy_that_cannot_be_written_here_leaves_no_part(api, shell, tmp_path, used_volume):

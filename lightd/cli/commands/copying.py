@@ -153,6 +153,10 @@ class Copy:
                 self._send_file(source, _join(path, source.name) if inside else path)
         except OSError as error:
             raise _to_trouble(error) from None
+        except UnicodeEncodeError as error:
+            raise Trouble(
+                FAILED, f"{error.object}: the name is not UTF-8, which names in a volume must be"
+            ) from None
 
     def _is_folder(self, path: str) -> bool:
         try:
@@ -189,7 +193,10 @@ class Copy:
 
 
 def _join(path: str, name: str) -> str:
-    return name if path in {"", "."} else f"{path.rstrip('/')}/{name}"
+    """The path of ``name`` in a folder of the volume; raises ``UnicodeEncodeError`` if it is not UTF-8."""
+    joined = name if path in {"", "."} else f"{path.rstrip('/')}/{name}"
+    joined.encode()
+    return joined
 
 
 def _create(path: Path) -> Any:  # noqa: ANN401 - a file, whose errors are not those of the connection
