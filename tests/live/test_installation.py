@@ -208,6 +208,23 @@ def test_upgrade_that_cannot_copy_the_journal_starts_the_former_version_again(
     assert (tmp_path / "data/before-upgrade/lightd.db").read_bytes() == b"earlier"
 
 
+def test_upgrade_stops_the_service_for_the_copy_and_starts_the_new_version(install, stored_journal, tmp_path):
+    install()
+    (tmp_path / "systemd").mkdir()
+    (install.copy / "pyproject.toml").write_text('version = "newer"\n')
+    _, called = install(service="1")
+    assert called == [
+        "systemctl --quiet is-active lightd",
+        "systemctl stop lightd",
+        "systemctl daemon-reload",
+        "systemctl enable --quiet lightd",
+        "systemctl restart lightd",
+    ]
+    assert (tmp_path / "opt/lightd/current").readlink().name.startswith("newer-")
+    assert (tmp_path / "data/before-upgrade/lightd.db").read_bytes() == b"journal"
+    assert not (tmp_path / "data/before-upgrade.new").exists()
+
+
 def test_script_is_one_that_a_person_can_read():
     text = (ROOT / "install.sh").read_text()
     assert len(text.splitlines()) < 170
