@@ -3,9 +3,12 @@
 import time
 
 import pytest
+import trio
 
 from actors.container.console.scrollback import Scrollback
-from tests.api.front import open_api
+from lightd.http.routes import history
+from tests.api.front import HEADERS, PATIENCE, open_api
+from tests.support.scoped import bearing
 
 pytestmark = pytest.mark.one_python
 
@@ -118,3 +121,39 @@ async def test_deleted_container_leaves_nothing_to_read(api):
     assert list(root.iterdir()) == []
     await print_lines(api, 2)
     assert (await api.get("/containers/s1/logs"))["lines"][0]["text"] == "line 1"
+
+
+async def test_token_reads_the_lines_of_a_few_requests_at_a_time_and_the_others_wait(api, monkeypatch):
+    """Each has megabytes of lines: a hundred searches took hundreds of megabytes until they ended."""
+    await print_lines(api, 2)
+    reading, most, gate, end = 0, 0, trio.Event(), history._end
+
+    async def slow(console, limit):
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        await gate.wait()
+        reading -= 1
+        return await end(console, limit)
+
+    monkeypatch.setattr(history, "_end", slow)
+    tokens = [(await api.post("/auth/tokens", {"ttl": "1h"}))["token"] for _ in range(2)]
+    statuses = []
+
+    async def ask(headers):
+        statuses.append((await api.ask("GET", "/containers/s1/logs", headers=headers)).status_code)
+
+    async with trio.open_nursery() as nursery:
+        for token in tokens:
+            for _ in range(3 * history.AT_ONCE):
+                nursery.start_soon(ask, bearing(token))
+        for _ in range(3 * history.AT_ONCE):
+            nursery.start_soon(ask, HEADERS)
+        with trio.fail_after(PATIENCE):
+            while reading < 5 * history.AT_ONCE:
+                await trio.sleep(0.01)
+        await trio.sleep(0.2)
+        assert most == 5 * history.AT_ONCE
+        gate.set()
+    assert statuses == [200] * 9 * history.AT_ONCE
+    assert most == 5 * history.AT_ONCE

@@ -2,15 +2,20 @@
 
 import math
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from weakref import WeakValueDictionary
 
+import trio
 from quart import Response
 
 from actors.container.console.console import Console
 from actors.container.console.log import Numbered, to_unbroken
 from actors.container.console.scrollback import are_apart
 from lightd.access import scopes
+from lightd.access.identity import Identity
 from lightd.http import queries
 from lightd.http.error_codes import CONTAINER
+from lightd.http.identity import of_request
 from lightd.http.live import frames
 from lightd.http.live.kinds import PARTIAL
 from lightd.http.live.source import FRAME, LINES_A_FRAME, WITHIN
@@ -23,6 +28,8 @@ from lightd.system import System
 from lightd.validation.schema import nullable
 
 MOST_LINES = 10_000
+AT_ONCE = 4
+"""Requests of one minted token that read lines at a time; each has some megabytes of them. Others wait."""
 ROOM_A_LINE = 8 * 1024
 STORED = 8 * 1024 * 1024
 """Bytes of memory that a line, and a whole log on disk, take at most: more than it has characters."""
@@ -37,14 +44,27 @@ async def logs(system: System, internal_id: str) -> Response:
     limit = queries.whole("lines", 100, 1, MOST_LINES)
     console = containers.find(system, internal_id).console
     wanted = await read_wanted(system.clock())
-    found, unfinished = await (_end(console, limit) if wanted.everything else search(console, limit, wanted))
-    parts = []
-    for lines in _to_stretches(found):
-        await console.turns.next()
-        parts.append(to_text([_to_json(line) for line in lines])[1:-1])
-    if unfinished is not None:
-        parts.append(to_text({**_to_json(unfinished), "partial": True}))
-    return from_text(f'{{"lines":[{",".join(parts)}]}}')
+    async with _reading(of_request()):
+        found, unfinished = await (
+            _end(console, limit) if wanted.everything else search(console, limit, wanted)
+        )
+        parts = []
+        for lines in _to_stretches(found):
+            await console.turns.next()
+            parts.append(to_text([_to_json(line) for line in lines])[1:-1])
+        if unfinished is not None:
+            parts.append(to_text({**_to_json(unfinished), "partial": True}))
+        return from_text(f'{{"lines":[{",".join(parts)}]}}')
+
+
+_readers: WeakValueDictionary[str, trio.CapacityLimiter] = WeakValueDictionary()
+
+
+def _reading(identity: Identity) -> AbstractAsyncContextManager[object]:
+    """Return a block that at most ``AT_ONCE`` requests of a token are in; the master token has no limit."""
+    if identity.is_master:
+        return nullcontext()
+    return _readers.setdefault(identity.token_id, trio.CapacityLimiter(AT_ONCE))
 
 
 def _to_json(line: Numbered) -> dict[str, object]:
