@@ -7,16 +7,19 @@ and some fields of JSON files are texts that contain JSON.
 
 import io
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
+import re2
 import ruamel.yaml
 from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import YAMLError
 
 from lightd.eggs import rules
 from lightd.eggs.egg import ConfigFile, Egg, EggError, Install, Replacement, Variable
+from lightd.eggs.rendering.trees import check_count, check_tree
+from lightd.eggs.rendering.values import UnreadableError
 
 Plain = Any  # what JSON and YAML are read as
 
@@ -24,10 +27,21 @@ FORMATS: Final = ("PTDL_v1", "PTDL_v2", "PLCN_v1", "PLCN_v2", "PLCN_v3")
 PARSERS: Final = {"file", "properties", "ini", "json", "yaml", "xml", "toml"}
 LARGEST: Final = 1024 * 1024
 """Bytes of an egg file."""
+LARGEST_YAML: Final = LARGEST // 2
 MOST_VALUES: Final = 10_000
 """Values of an egg file in YAML: its parser needs up to 0.1 ms for each."""
 DEEPEST: Final = 20
 LONGEST_LIST: Final = 1000
+LONGEST_RULES: Final = 32 * 1024
+"""Characters of the rules of all variables."""
+MOST_RULES: Final = 1000
+LONGEST_DEFAULT: Final = 8192
+"""Characters of the default value of a variable. Each of its rules is compared with it."""
+MOST_PATTERNS: Final = 64
+"""Regular expressions in the rules of all variables: RE2 needs up to 5 ms to compile one."""
+LONGEST_FIELD: Final = 200
+
+_SLOW: Final = re2.compile(r"(?m)^%|![^\s]{1000}")
 
 _USED: Final = {
     "": {"_comment", "meta", "exported_at", "name", "author", "uuid", "description", "tags", "features"}
@@ -66,6 +80,10 @@ def read(data: bytes) -> Import:
     plain = _to_plain(text)
     if not isinstance(plain, dict):
         raise EggError("the file must contain an object")
+    try:
+        check_tree(plain, DEEPEST)
+    except UnreadableError as error:
+        raise EggError(f"the file {error}") from None
     return _Reader(plain).read()
 
 
@@ -146,6 +164,10 @@ def _to_line(error: Exception) -> str:
 
 def _check_yaml(text: str) -> None:
     """Refuse aliases, which multiply, and what is too deep or too much, before anything is built."""
+    if len(text) > LARGEST_YAML:
+        raise EggError(f"the file must not be larger than {LARGEST_YAML} characters in YAML")
+    if _SLOW.search(text):
+        raise EggError("directives and long tags of YAML are not allowed")
     depth = 0
     yaml = ruamel.yaml.YAML(typ="safe", pure=True)
     for count, event in enumerate(yaml.parse(io.StringIO(text))):
@@ -162,7 +184,10 @@ def _check_yaml(text: str) -> None:
 
 def _to_json(text: str, field: str) -> Plain:
     try:
+        check_count(text)
         return json.loads(text, parse_constant=_refuse)
+    except UnreadableError as error:
+        raise EggError(str(error), field) from None
     except ValueError as error:
         where = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else str(error)
         raise EggError(f"is not valid JSON ({where})", field) from None
@@ -181,6 +206,15 @@ def _refuse(constant: str) -> Plain:
 class _Reader:
     plain: Mapping[str, Any]
     ignored: list[str] = attrs.field(factory=list)
+    characters_left: int = LONGEST_RULES
+    rules_left: int = MOST_RULES
+    patterns_left: int = MOST_PATTERNS
+
+    def _ignore(self, fields: Iterable[str]) -> None:
+        for field in fields:
+            if len(self.ignored) == LONGEST_LIST:
+                raise EggError(f"the file must not have more than {LONGEST_LIST} fields without effect")
+            self.ignored.append(field[:LONGEST_FIELD])
 
     def read(self) -> Import:
         self._note_unknown(self.plain, "")
@@ -217,7 +251,7 @@ class _Reader:
     def _note_unknown(self, found: Mapping[str, Any], field: str, also: Collection[str] = ()) -> None:
         prefix = f"{field}." if field else ""
         unknown = [key for key in found if key not in _USED[field] and key not in also]
-        self.ignored += [prefix + str(key)[:100] for key in unknown if _has_content(found[key])]
+        self._ignore(prefix + str(key)[:100] for key in unknown if _has_content(found[key]))
 
     def _images(self) -> dict[str, str]:
         for key in ("docker_images", "images"):
@@ -238,14 +272,14 @@ class _Reader:
 
     def _files(self, found: Mapping[str, Any]) -> Iterator[ConfigFile]:
         for path, value in found.items():
-            field = f"config.files.{path}"
+            field = f"config.files.{str(path)[:LONGEST_FIELD]}"
             rules_ = _map(value, field)
             parser = _text(rules_.get("parser"), f"{field}.parser", needed=True).lower()
             parser = "yaml" if parser == "yml" else parser
             if parser not in PARSERS:
                 known = ", ".join(sorted(PARSERS))
                 raise EggError(f"must be one of {known} (got {_shown(parser)})", f"{field}.parser")
-            self.ignored += [f"{field}.{key}" for key in rules_ if key not in ("parser", "find")]
+            self._ignore(f"{field}.{key}" for key in rules_ if key not in ("parser", "find"))
             find = _map(rules_.get("find"), f"{field}.find")
             yield ConfigFile(str(path), parser, tuple(_replacements(find, f"{field}.find")))
 
@@ -280,15 +314,19 @@ class _Reader:
                 problem = f"must be the name of an environment variable (got {_shown(env)})"
                 raise EggError(problem, f"{field}.env_variable")
             if env in seen:  # the first one counts, as in the panels' lists
-                self.ignored.append(field)
+                self._ignore([field])
                 continue
             seen.add(env)
-            self.ignored += [f"{field}.{key}" for key in each if key not in _OF_VARIABLE]
+            self._ignore(f"{field}.{key}" for key in each if key not in _OF_VARIABLE)
             checked = self._rules(each.get("rules"), f"{field}.rules")
+            default = _text(each.get("default_value"), f"{field}.default_value")
+            if len(default) > LONGEST_DEFAULT:
+                problem = f"must not have more than {LONGEST_DEFAULT} characters"
+                raise EggError(problem, f"{field}.default_value")
             yield Variable(
                 name=_text(each.get("name"), f"{field}.name") or env,
                 env=env,
-                default=_text(each.get("default_value"), f"{field}.default_value"),
+                default=default,
                 description=_text(each.get("description"), f"{field}.description"),
                 rules=checked,
                 user_editable=_flag(each.get("user_editable"), f"{field}.user_editable"),
@@ -297,8 +335,14 @@ class _Reader:
 
     def _rules(self, found: Plain, field: str) -> tuple[rules.Rule, ...]:
         given = found if isinstance(found, str) else _texts(found, field)
-        parsed = rules.parse(given)
-        self.ignored += [f"{field}: {text[:200]}" for text in rules.to_unknown(parsed)]
+        self.characters_left -= len(given) if isinstance(given, str) else sum(map(len, given))
+        parsed = rules.parse(given) if self.characters_left >= 0 else ()
+        self.rules_left -= len(parsed)
+        self.patterns_left -= sum(rule.name in rules.PATTERNS for rule in parsed)
+        if min(self.characters_left, self.rules_left, self.patterns_left) < 0:
+            bounds = f"{MOST_RULES} with {LONGEST_RULES} characters and {MOST_PATTERNS} regular expressions"
+            raise EggError(f"the rules of all variables must not be more than {bounds}", field)
+        self._ignore(f"{field}: {text[:200]}" for text in rules.to_unknown(parsed))
         return parsed
 
 
@@ -309,9 +353,9 @@ def to_lines(text: str) -> str:
 
 def _replacements(find: Mapping[str, Any], field: str) -> Iterator[Replacement]:
     for match, value in find.items():
-        where = f"{field}.{match}"
+        where = f"{field}.{str(match)[:LONGEST_FIELD]}"
         if isinstance(value, dict):
-            for old, new in value.items():
+            for old, new in _map(value, where).items():
                 yield Replacement(str(match), _text(new, where), str(old))
         else:
             yield Replacement(str(match), _text(value, where, flags=("false", "true")))

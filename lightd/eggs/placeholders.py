@@ -1,15 +1,27 @@
 """The placeholders of eggs: ``{{SERVER_PORT}}`` in commands, ``{{server.build.default.port}}`` in files."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import attrs
 import re2
 
+from lightd.eggs.egg import EggError
+
 _PLACEHOLDER: Final = re2.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
 EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - where games listen in their container
 
+LONGEST: Final = 128 * 1024
+"""Characters of a text with its placeholders filled in: Linux's limit for an argument of a command."""
+
 _VARIABLES: Final = ("server.environment.", "server.build.environment.", "server.build.env.", "env.")
+
+
+class TooLongError(EggError):
+    """The values of placeholders make a text too long."""
+
+    def __init__(self) -> None:
+        super().__init__(f"a text would have more than {LONGEST} characters with its placeholders filled in")
 
 
 @attrs.frozen
@@ -38,16 +50,34 @@ def to_environment(server: Server, startup: str, timezone: str) -> dict[str, str
 
 
 def fill_command(command: str, environment: Mapping[str, str]) -> str:
-    """Return the command with the values of ``{{NAME}}``; others stay as they are."""
-    return str(_PLACEHOLDER.sub(lambda found: environment.get(found[1], found[0]), command))
+    """Return the command with the values of ``{{NAME}}``; others stay as they are.
+
+    Raises ``TooLongError``.
+    """
+    return _fill(command, lambda found: environment.get(found[1], found[0]))
 
 
 def fill_value(text: str, server: Server) -> str:
     """Return a value of a configuration file with its placeholders filled in, old names included.
 
-    Unknown names that begin with ``server.`` or ``env.`` are empty, as in the panels; others stay.
+    Unknown names that begin with ``server.`` or ``env.`` are empty, as in the panels; others stay. Raises
+    ``TooLongError``.
     """
-    return str(_PLACEHOLDER.sub(lambda found: _to_value(found[1], found[0], server), text))
+    return _fill(text, lambda found: _to_value(found[1], found[0], server))
+
+
+def _fill(text: str, to_value: "Callable[[re2._Match[str]], str]") -> str:
+    room = LONGEST
+
+    def fill(found: "re2._Match[str]") -> str:
+        nonlocal room
+        value = to_value(found)
+        room -= len(value)
+        if room < 0:
+            raise TooLongError
+        return value
+
+    return str(_PLACEHOLDER.sub(fill, text))
 
 
 def _to_value(name: str, text: str, server: Server) -> str:

@@ -16,6 +16,7 @@ from typing import Final
 import attrs
 import re2
 
+PATTERNS: Final = ("regex", "not_regex")
 LONGEST_PATTERN: Final = 1000
 """Characters of a regular expression. RE2 matches in linear time, but compiling a long one takes long."""
 
@@ -111,7 +112,7 @@ def _split(text: str) -> list[str]:
 
 def _to_pattern_text(part: str) -> str | None:
     name, _, rest = part.partition(":")
-    return rest if name.strip().lower() in ("regex", "not_regex") else None
+    return rest if name.strip().lower() in PATTERNS else None
 
 
 def _is_delimited(pattern: str) -> bool:
@@ -132,7 +133,7 @@ def _to_rule(text: str) -> Rule:
     name = {"int": "integer", "bool": "boolean"}.get(name, name)
     if not colon:
         return Rule(name, text)
-    if name in ("regex", "not_regex"):
+    if name in PATTERNS:
         return Rule(name, text, (rest,))
     return Rule(name, text, tuple(next(iter(csv.reader([rest], strict=False)), [""])))
 
@@ -140,14 +141,14 @@ def _to_rule(text: str) -> Rule:
 def _is_known(rule: Rule) -> bool:
     if rule.name not in _CHECKS or len(rule.parameters) < _LEAST.get(rule.name, 0):
         return False
-    if rule.name in ("regex", "not_regex"):
+    if rule.name in PATTERNS:
         return compile_pattern(rule.parameters[0]) is not None
     if rule.name in _NUMERIC_PARAMETERS:
         return all(_to_number(each) is not None for each in rule.parameters)
     return True
 
 
-@functools.lru_cache(maxsize=1000)
+@functools.lru_cache(maxsize=64)
 def compile_pattern(text: str) -> "re2._Regexp[str] | None":
     """Return PHP's ``/pattern/flags`` as RE2 reads it; None for one that it cannot read."""
     if not 1 < len(text) <= LONGEST_PATTERN or not _is_delimited(text):
@@ -160,7 +161,7 @@ def compile_pattern(text: str) -> "re2._Regexp[str] | None":
     prefix = "".join(flag for flag in flags if flag)
     options = re2.Options()
     options.log_errors = False
-    options.max_mem = 1 << 20
+    options.max_mem = 1 << 18
     body = _let_dollar_see_a_newline(body) if "m" not in prefix and "D" not in text[end + 1 :] else body
     try:
         return re2.compile(f"(?{prefix}){body}" if prefix else body, options)
@@ -189,7 +190,7 @@ def _equals(one: str, other: str) -> bool:
 
 
 def _is_one_of(case: _Case, given: Sequence[str]) -> bool:
-    return any(_equals(case.value, each) for each in given)
+    return case.value in given or any(_equals(case.value, each) for each in given)
 
 
 def _consists(*categories: str, also: str = "") -> Callable[[_Case, Sequence[str]], bool]:

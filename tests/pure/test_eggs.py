@@ -9,6 +9,7 @@ import json
 import os
 import random
 import subprocess
+import sys
 import tarfile
 import time
 from pathlib import Path
@@ -24,7 +25,7 @@ from lightd.eggs.placeholders import Server, fill_command, fill_value, to_enviro
 from lightd.eggs.rendering import lines
 from lightd.eggs.rendering.render import LARGEST_TREE, render
 from lightd.eggs.rendering.values import ROOM
-from tests.support import soak
+from tests.support import hostile_eggs, soak
 from tests.support.example_egg import EGG
 
 PUBLIC = Path(os.environ.get("LIGHTD_EGGS", Path(__file__).parents[2].parent / "shared/eggs"))
@@ -175,6 +176,25 @@ def test_field_without_effect_is_reported():
         ({"config": {"files": "[" * 50_000}}, "config.files: has too many levels"),
         ({"config": {"files": {"a": {"parser": "exe"}}}}, "config.files.a.parser: must be one of file, ini"),
         ({"config": {"files": {"a": {}}}}, "config.files.a.parser: is missing"),
+        ({"extra": json.loads("[" * 21 + "]" * 21)}, "the file has more than 20 levels"),
+        ({"extra": [[]] * 100_001}, "has more than 100000 lists and maps"),
+        ({str(n): 1 for n in range(1001)}, "must not have more than 1000 fields without effect"),
+        (
+            {"variables": [{"env_variable": "A", "rules": "max:1|" * 6000}]},
+            r"variables\[0\].rules: the rules of all variables must not be more than 1000 with 32768 char",
+        ),
+        (
+            {"variables": [{"env_variable": str(n), "rules": ["regex:/a/"] * 33} for n in range(2)]},
+            r"variables\[1\].rules: .* and 64 regular expressions",
+        ),
+        (
+            {"variables": [{"env_variable": "A", "default_value": "a" * 8193}]},
+            "default_value: must not have more than 8192 characters",
+        ),
+        (
+            {"config": {"files": {"a": {"parser": "file", "find": {"b": dict.fromkeys(range(1001), "")}}}}},
+            "config.files.a.find.b: must not have more than 1000 entries",
+        ),
     ],
 )
 def test_wrong_field_is_named(changes, problem):
@@ -194,6 +214,9 @@ def test_wrong_field_is_named(changes, problem):
         (b"a: " + b"[" * 21, "must not have more than 20 levels"),
         (b"a: [" + b"x," * 10_001 + b"]", "must not have more than 20 levels and 10000 values"),
         (b"a: !!python/object:os.system x", "neither JSON nor YAML"),
+        (b"a: " + b"x" * formats.LARGEST_YAML, "must not be larger than 524288 characters in YAML"),
+        (b"a: !" + b"x" * 1000, "directives and long tags of YAML are not allowed"),
+        (b"%x\n---\na: b", "directives and long tags of YAML are not allowed"),
     ],
 )
 def test_file_that_is_no_egg_is_refused(data, problem):
@@ -422,6 +445,10 @@ def test_replacement_that_does_not_fit_is_reported(parser, text, match, misfits)
         ("json", b"x", "is not valid JSON"),
         ("json", b"5", "must contain an object or a list"),
         ("json", b"[" * 100_000, "is not valid JSON"),
+        ("json", b"[" * 100_001, "has more than 100000 lists and maps"),
+        ("json", b"[" * 60 + b"]" * 60, "has more than 50 levels or 100000 values"),
+        ("json", b"[" + b"0," * 100_000 + b"0]", "has more than 50 levels or 100000 values"),
+        ("ini", b"\n" * 100_001, "has more than 100000 lines"),
         ("json", b"\xff", "is not UTF-8"),
         ("json", b" " * (1024 * 1024 + 1), "is larger than 1048576 bytes"),
         ("yaml", b"a: b: c", "is not valid YAML"),
@@ -444,6 +471,21 @@ def test_file_that_cannot_be_changed_stays_and_says_why(parser, data, problem):
     rendered = render(ConfigFile("f", parser, replacements), data, SERVER)
     assert rendered.data == data
     assert rendered.problem.startswith(problem)
+
+
+@pytest.mark.parametrize("parser", [parser for parser in PARSERS if parser != "file"])
+def test_new_keys_add_no_more_than_there_is_room_for(parser):
+    file = ConfigFile("f", parser, tuple(Replacement(f"r.a{n}", "x" * 1100) for n in range(1000)))
+    assert render(file, b"", SERVER).problem.startswith(f"would become {ROOM} characters longer")
+
+
+def test_text_with_long_values_of_variables_is_refused():
+    server = attrs.evolve(SERVER, variables={"A": "x" * 1000})
+    rendered = render(ConfigFile("f", "ini", (Replacement("a", "{{env.A}}" * 200),)), b"", server)
+    assert rendered.problem == "a text would have more than 131072 characters with its placeholders filled in"
+    variable = {"env_variable": "A", "default_value": "x" * 1000}
+    with pytest.raises(EggError, match="more than 131072 characters"):
+        check.to_report(read_egg(startup="{{A}}" * 200, variables=[variable]).egg, {})
 
 
 def test_bytes_that_are_not_utf8_stay():
@@ -512,6 +554,15 @@ def test_no_mutation_of_a_file_or_an_egg_breaks_anything():
             )
             render(ConfigFile("f", parser, replacements), mutated(chance, SEEDS[parser]).encode(), SERVER)
         assert time.process_time() - began < 2
+
+
+def test_hostile_egg_or_file_takes_little_time_and_memory():
+    command = [sys.executable, "-m", "tests.support.hostile_eggs"]
+    printed = subprocess.run(command, capture_output=True, check=True, cwd=Path(__file__).parents[2]).stdout
+    measured = [json.loads(line) for line in printed.splitlines()]
+    assert [name for name, _, _ in measured] == hostile_eggs.names()
+    assert [(name, seconds) for name, seconds, _ in measured if seconds > 6] == []  # on an idle core: 1.3
+    assert [(name, size) for name, _, size in measured if size > 64 << 20] == []
 
 
 # ---- the public eggs

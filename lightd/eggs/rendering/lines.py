@@ -6,32 +6,32 @@ from typing import Final
 import attrs
 
 from lightd.eggs.egg import Replacement
-from lightd.eggs.rendering.values import ROOM, UnreadableError, to_new
+from lightd.eggs.rendering.values import Room, UnreadableError, to_new
 
 _BLANK: Final = " \t\f"
+MOST_LINES: Final = 100_000
 
 
-def render_text(text: str, replacements: Sequence[Replacement]) -> str:
+def render_text(text: str, replacements: Sequence[Replacement], room: Room) -> str:
     """Replace each line that begins with ``match``. Lines that are not there are not added."""
-    rendered, room = [], len(text) + ROOM
+    rendered = []
     for line, end in split(text):
+        room.take(len(replacements) // 16)
         for each in replacements:
-            if line.startswith(each.match) and (new := _to_line(line, each)) is not None:
+            if line.startswith(each.match) and (new := _to_line(line, each, room)) is not None:
                 line = new  # noqa: PLW2901 - later replacements see what earlier ones made
-        room -= len(line) + len(end)
-        if room < 0:
-            raise UnreadableError(f"would become {ROOM} characters longer")
         rendered.append(line + end)
     return "".join(rendered)
 
 
-def _to_line(line: str, replacement: Replacement) -> str | None:
-    rest = line.removeprefix(replacement.match).strip(" \t=:\"'")
-    return to_new(rest, replacement) if replacement.if_value else replacement.value
+def _to_line(line: str, replacement: Replacement, room: Room) -> str | None:
+    return to_new(line.removeprefix(replacement.match).strip(" \t=:\"'"), replacement, room)
 
 
 def split(text: str) -> Iterator[tuple[str, str]]:
     r"""Yield each line and its end: ``\r\n``, ``\n``, or nothing."""
+    if text.count("\n") > MOST_LINES:
+        raise UnreadableError(f"has more than {MOST_LINES} lines")
     for line in text.split("\n")[:-1]:
         yield (line[:-1], "\r\n") if line.endswith("\r") else (line, "\n")
     if last := text.rpartition("\n")[2]:
@@ -60,21 +60,26 @@ class _Entry:
 # ---- properties
 
 
-def render_properties(text: str, replacements: Sequence[Replacement]) -> str:
+def render_properties(text: str, replacements: Sequence[Replacement], room: Room) -> str:
     """Set the values of a file of ``java.util.Properties``; missing keys are added at the end."""
     parts: list[str | _Entry] = list(_read_properties(text))
     entries = {part.key: part for part in parts if isinstance(part, _Entry)}  # the last one of a key counts
     added: dict[str, str] = {}
     for each in replacements:
         entry = entries.get(each.match)
+        if entry is not None:
+            room.take(len(entry.current) if "\\" in entry.current else 0)
         present = added.get(each.match) if entry is None else _unescape(entry.current)
-        new = to_new(present, each)
+        new = to_new(present, each, room)
         if new is None or new == present:
             continue
+        escaped = _escape(new)
+        room.take(len(escaped) - len(new))
         if entry is None:
             added[each.match] = new
+            room.take(len(_escape_key(each.match)))
         else:
-            entry.new = _escape(new)
+            entry.new = escaped
     rendered = "".join(map(_to_text, parts))
     end = _end_of(text)
     if added and rendered and not rendered.endswith("\n"):
@@ -175,7 +180,7 @@ def _escape_key(key: str) -> str:
 # ---- ini
 
 
-def render_ini(text: str, replacements: Sequence[Replacement]) -> str:
+def render_ini(text: str, replacements: Sequence[Replacement], room: Room) -> str:
     """Set the values of an ini file. ``match`` is ``section.key``; brackets may be around a name with dots.
 
     A missing key is added at the end of its section, and a missing section at the end of the file.
@@ -192,7 +197,7 @@ def render_ini(text: str, replacements: Sequence[Replacement]) -> str:
         name, key = place = to_section(each.match)
         entry = entries.get(place)
         present = None if entry is None else entry.current.rstrip(_BLANK)
-        new = to_new(present, each)
+        new = to_new(present, each, room)
         if new is None or (new := " ".join(new.splitlines())) == present:
             continue
         if entry is not None:
@@ -201,6 +206,7 @@ def render_ini(text: str, replacements: Sequence[Replacement]) -> str:
         if name not in first:
             first[name] = _Section(name, [f"[{name}]{end}"])
             sections.append(first[name])
+        room.take(len(first[name].parts) // 8 + 2 * len(each.match))
         head = f"{key} = " if first[name].is_spaced() else f"{key}="
         entries[place] = _Entry(head, key, new, end)
         first[name].add(entries[place], end)

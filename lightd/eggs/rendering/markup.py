@@ -8,7 +8,7 @@ from lxml import etree
 
 from lightd.eggs.egg import Replacement
 from lightd.eggs.rendering.trees import DEEPEST, WILDCARD
-from lightd.eggs.rendering.values import ROOM, UnreadableError, to_new
+from lightd.eggs.rendering.values import Room, UnreadableError, to_new
 
 Element = Any  # lxml has no types
 
@@ -16,7 +16,7 @@ _ATTRIBUTE: Final = re2.compile(r"(?s)\[(\w+)='(.*)'\]")
 _NAME: Final = re2.compile(r"[\pL_][\pL\pN_.:-]*")
 
 
-def render_xml(text: str, replacements: Sequence[Replacement]) -> tuple[str, list[str]]:
+def render_xml(text: str, replacements: Sequence[Replacement], room: Room) -> tuple[str, list[str]]:
     """Return the new text, and the paths that do not fit. Entities are not resolved, and nothing is loaded.
 
     A value ``[name='value']`` sets an attribute.
@@ -32,7 +32,7 @@ def render_xml(text: str, replacements: Sequence[Replacement]) -> tuple[str, lis
             root = etree.fromstring(text.encode(), parser)
         except (etree.XMLSyntaxError, ValueError) as error:
             raise UnreadableError(f"is not valid XML: {error}"[:200]) from None
-    changed, misfits, room = False, list[str](), ROOM
+    changed, misfits = False, list[str]()
     for each in replacements:
         first, *names = each.match.split(".")
         fits = first in (_to_name(root), WILDCARD) and len(names) <= DEEPEST and all(
@@ -41,11 +41,9 @@ def render_xml(text: str, replacements: Sequence[Replacement]) -> tuple[str, lis
         if not fits:
             misfits.append(each.match)
             continue
-        for element in _find(root, names, creating=not each.if_value):
-            room -= len(each.value) + 2 * len(each.match)
-            if room < 0:
-                raise UnreadableError(f"would become {ROOM} characters longer")
-            changed |= _set(element, each)
+        for element in _find(root, names, room, creating=not each.if_value):
+            room.take(2 * len(each.match))
+            changed |= _set(element, each, room)
     if not changed:
         return text, misfits
     document = root.getroottree()
@@ -63,17 +61,18 @@ def _to_name(element: Element) -> str:
     return str(etree.QName(element).localname) if isinstance(element.tag, str) else ""
 
 
-def _find(element: Element, names: Sequence[str], *, creating: bool) -> Iterator[Any]:
+def _find(element: Element, names: Sequence[str], room: Room, *, creating: bool) -> Iterator[Any]:
     if not names:
         yield element
         return
+    room.take(4 * len(element))
     found = [
         child for child in element if names[0] in (_to_name(child), WILDCARD) and isinstance(child.tag, str)
     ]
     if not found and creating and WILDCARD not in names:
         found = [_make(element, names[0])]
     for child in found:
-        yield from _find(child, names[1:], creating=creating)
+        yield from _find(child, names[1:], room, creating=creating)
 
 
 def _make(parent: Element, name: str) -> Element:
@@ -93,15 +92,16 @@ def _make(parent: Element, name: str) -> Element:
     return child
 
 
-def _set(element: Element, replacement: Replacement) -> bool:
+def _set(element: Element, replacement: Replacement, room: Room) -> bool:
     attribute = _ATTRIBUTE.fullmatch(replacement.value)
     if len(element) and attribute is None:
         return False  # its text is in its children
     present = element.get(attribute[1]) if attribute else element.text or ""
     if attribute:
         new: str | None = attribute[2]
+        room.take(len(replacement.value))
     else:
-        new = to_new(present, replacement)
+        new = to_new(present, replacement, room)
     if new is None or new == present:
         return False
     try:

@@ -5,13 +5,13 @@ from typing import Final
 import attrs
 
 from lightd.eggs.egg import ConfigFile, Replacement
-from lightd.eggs.placeholders import Server, fill_value
+from lightd.eggs.placeholders import Server, TooLongError, fill_value
 from lightd.eggs.rendering import lines, trees
-from lightd.eggs.rendering.values import UnreadableError
+from lightd.eggs.rendering.values import Room, UnreadableError
 
-LARGEST: Final = {"file": 1 << 20, "properties": 1 << 20, "ini": 1 << 20, "json": 1 << 20}
 LARGEST_TREE: Final = 128 * 1024
-"""Bytes of a file in YAML, TOML and XML: reading takes up to 10 us for each."""
+"""Bytes of a file in YAML and XML: reading takes up to 10 us for each."""
+LARGEST: Final = {**dict.fromkeys(("file", "properties", "ini", "json"), 1 << 20), "toml": LARGEST_TREE // 2}
 
 
 @attrs.frozen
@@ -31,19 +31,24 @@ def render(file: ConfigFile, data: bytes, server: Server) -> Rendered:
     largest = LARGEST.get(file.parser, LARGEST_TREE)
     if len(data) > largest:
         return Rendered(data, f"is larger than {largest} bytes")
-    replacements = [
-        attrs.evolve(each, value=fill_value(each.value, server), if_value=fill_value(each.if_value, server))
-        for each in file.replacements
-    ]
+    room = Room()
     try:
-        text, misfits = _render(file.parser, data, replacements)
-    except UnreadableError as error:
+        replacements = [_fill(each, server, room) for each in file.replacements]
+        text, misfits = _render(file.parser, data, replacements, room)
+    except (UnreadableError, TooLongError) as error:
         return Rendered(data, str(error))
     rendered = text.encode("utf-8", "surrogateescape")
     return Rendered(rendered, misfits=tuple(misfits))
 
 
-def _render(parser: str, data: bytes, replacements: list[Replacement]) -> tuple[str, list[str]]:
+def _fill(replacement: Replacement, server: Server, room: Room) -> Replacement:
+    value, if_value = fill_value(replacement.value, server), fill_value(replacement.if_value, server)
+    for before, after in ((replacement.value, value), (replacement.if_value, if_value)):
+        room.take(max(0, len(after) - len(before)))
+    return attrs.evolve(replacement, value=value, if_value=if_value)
+
+
+def _render(parser: str, data: bytes, replacements: list[Replacement], room: Room) -> tuple[str, list[str]]:
     if parser in trees.RENDERERS or parser == "xml":
         try:
             text = data.decode()
@@ -52,7 +57,7 @@ def _render(parser: str, data: bytes, replacements: list[Replacement]) -> tuple[
         if parser == "xml":
             from lightd.eggs.rendering import markup  # noqa: PLC0415 - a daemon without such files does not load it
 
-            return markup.render_xml(text, replacements)
-        return trees.RENDERERS[parser](text, replacements)
+            return markup.render_xml(text, replacements, room)
+        return trees.RENDERERS[parser](text, replacements, room)
     renderers = {"file": lines.render_text, "properties": lines.render_properties, "ini": lines.render_ini}
-    return renderers[parser](data.decode("utf-8", "surrogateescape"), replacements), []
+    return renderers[parser](data.decode("utf-8", "surrogateescape"), replacements, room), []

@@ -9,12 +9,13 @@ import attrs
 import re2
 
 from lightd.eggs.egg import Replacement
-from lightd.eggs.rendering.values import ROOM, UnreadableError, to_new, to_text, to_typed
+from lightd.eggs.rendering.values import ROOM, Room, UnreadableError, to_new, to_text, to_typed
 
 WILDCARD: Final = "*"
 DEEPEST: Final = 50
 _NAME: Final = re2.compile(r"([^\[\]]*)((?:\[[0-9]{1,6}\])*)")
-_INDENT: Final = re2.compile(r"[\[{]\s*?\n([ \t]+)\S")
+MOST_VALUES: Final = 100_000
+_INDENT: Final = re2.compile(r"[\[{]\s*?\n([ \t]{1,16})\S")
 
 Key = str | int
 Plain = Any  # what JSON, YAML and TOML are read as
@@ -46,35 +47,33 @@ def _to_key(part: str) -> str:
     return part.replace("~1", ".").replace("~0", "~")
 
 
-def replace(root: Plain, replacements: Sequence[Replacement]) -> Changes:
+def replace(root: Plain, replacements: Sequence[Replacement], room: Room) -> Changes:
     """Make the replacements in a tree of maps and lists."""
     changes = Changes()
-    room = ROOM
     for each in replacements:
         fits = True
-        for parent, key in _find(root, to_path(each.match), creating=not each.if_value):
-            room -= len(each.value) + len(each.match)
-            if room < 0:
-                raise UnreadableError(f"would become {ROOM} characters longer")
+        for parent, key in _find(root, to_path(each.match), room, creating=not each.if_value):
+            room.take(len(each.match))
             if parent is None:
                 fits = False
             else:
-                changes.changed |= _set(parent, key, each)
+                changes.changed |= _set(parent, key, each, room)
         if not fits:
             changes.misfits.append(each.match)
     return changes
 
 
-def _find(node: Plain, path: Sequence[Key], *, creating: bool) -> Iterator[tuple[Any, Any]]:
+def _find(node: Plain, path: Sequence[Key], room: Room, *, creating: bool) -> Iterator[tuple[Any, Any]]:
     """Yield the parent and the key of each place; None as the parent where the path does not fit."""
     if len(path) > DEEPEST:
         yield None, None
         return
     for position, key in enumerate(path[:-1]):
+        room.take(len(node) if key == WILDCARD else 1)
         if key == WILDCARD:
             for child in list(_children(node)):
                 if _is_node(child):
-                    yield from _find(child, path[position + 1 :], creating=creating)
+                    yield from _find(child, path[position + 1 :], room, creating=creating)
             return
         child = _get(node, key)
         if child is None:
@@ -86,6 +85,7 @@ def _find(node: Plain, path: Sequence[Key], *, creating: bool) -> Iterator[tuple
             return
         node = child
     if path[-1] == WILDCARD:
+        room.take(len(node))
         yield from ((node, key) for key in list(_keys(node)))
         return
     place = _to_place(node, path[-1])
@@ -142,11 +142,11 @@ def _put(node: Plain, place: Plain, value: Plain) -> None:
         node[place] = value
 
 
-def _set(node: Plain, place: Plain, replacement: Replacement) -> bool:
+def _set(node: Plain, place: Plain, replacement: Replacement, room: Room) -> bool:
     there = place in node if isinstance(node, dict) else place < len(node)
     present = node[place] if there else None
     text = to_text(present) if there else None
-    new = to_new(text, replacement)
+    new = to_new(text, replacement, room)
     if new is None or (there and text is None and replacement.if_value):
         return False
     typed = to_typed(present, new)
@@ -173,28 +173,58 @@ def _to_simple(value: Plain) -> Plain:
 # ---- JSON
 
 
-def render_json(text: str, replacements: Sequence[Replacement]) -> tuple[str, list[str]]:
+def render_json(text: str, replacements: Sequence[Replacement], room: Room) -> tuple[str, list[str]]:
     """Return the new text, and the paths that do not fit."""
     begin, rest = ("\ufeff", text[1:]) if text.startswith("\ufeff") else ("", text)
     try:
+        check_count(rest)
         root = json.loads(rest) if rest.strip() else {}
+    except UnreadableError:
+        raise
     except (ValueError, RecursionError) as error:
         raise UnreadableError(f"is not valid JSON: {error}"[:200]) from None
     if not _is_node(root):
         raise UnreadableError("must contain an object or a list")
-    changes = replace(root, replacements)
+    check_tree(root)
+    changes = replace(root, replacements, room)
     if not changes.changed:
         return text, changes.misfits
     found = _INDENT.search(rest)
     indent: str | int = found[1] if found else 4
     end = rest[len(rest.rstrip()) :] or "\n"
-    return begin + json.dumps(root, indent=indent, ensure_ascii=False) + end, changes.misfits
+    return begin + _to_json(root, indent, len(text) + 3 * ROOM) + end, changes.misfits
+
+
+def check_count(text: str, most: int = MOST_VALUES) -> None:
+    """Raise ``UnreadableError`` for JSON with too many lists and maps, before they take memory."""
+    if text.count("[") + text.count("{") > most:
+        raise UnreadableError(f"has more than {most} lists and maps")
+
+
+def check_tree(root: Plain, deepest: int = DEEPEST, most: int = MOST_VALUES) -> None:
+    """Raise ``UnreadableError`` for a tree with too many levels or values."""
+    level, depth, count = [root], 0, 0
+    while level := [child for node in level if _is_node(node) for child in _children(node)]:
+        depth, count = depth + 1, count + len(level)
+        if depth > deepest or count > most:
+            raise UnreadableError(f"has more than {deepest} levels or {most} values")
+
+
+def _to_json(root: Plain, indent: str | int, longest: int) -> str:
+    """A file with many levels is longer by far when it is indented."""
+    pieces = []
+    for piece in json.JSONEncoder(indent=indent, ensure_ascii=False).iterencode(root):
+        longest -= len(piece)
+        if longest < 0:
+            raise UnreadableError(f"would become {ROOM} characters longer")
+        pieces.append(piece)
+    return "".join(pieces)
 
 
 # ---- YAML and TOML
 
 
-def render_yaml(text: str, replacements: Sequence[Replacement]) -> tuple[str, list[str]]:
+def render_yaml(text: str, replacements: Sequence[Replacement], room: Room) -> tuple[str, list[str]]:
     """As ``render_json``; comments, quotes and the order of keys stay."""
     import ruamel.yaml  # noqa: PLC0415 - a daemon without such files does not load it
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415 - as above
@@ -224,7 +254,7 @@ def render_yaml(text: str, replacements: Sequence[Replacement]) -> tuple[str, li
         root = ruamel.yaml.comments.CommentedMap()
     if not _is_node(root):
         raise UnreadableError("must contain a map or a list")
-    changes = replace(root, replacements)
+    changes = replace(root, replacements, room)
     if not changes.changed:
         return text, changes.misfits
     written = io.StringIO()
@@ -267,7 +297,7 @@ def _to_yaml_indent(text: str) -> tuple[int, int, int]:
     return mapping or 2, sequence or 4, offset if sequence else 2
 
 
-def render_toml(text: str, replacements: Sequence[Replacement]) -> tuple[str, list[str]]:
+def render_toml(text: str, replacements: Sequence[Replacement], room: Room) -> tuple[str, list[str]]:
     """As ``render_json``; comments and the order of keys stay."""
     import tomlkit  # noqa: PLC0415 - as above
     from tomlkit.exceptions import TOMLKitError  # noqa: PLC0415 - as above
@@ -277,13 +307,15 @@ def render_toml(text: str, replacements: Sequence[Replacement]) -> tuple[str, li
     except (TOMLKitError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableError(f"is not valid TOML: {error}"[:200]) from None
     try:
-        changes = replace(root, replacements)
+        changes = replace(root, replacements, room)
         return (tomlkit.dumps(root) if changes.changed else text), changes.misfits
+    except UnreadableError:
+        raise
     except (TOMLKitError, ValueError, TypeError) as error:
         raise UnreadableError(f"cannot be changed: {error}"[:200]) from None
 
 
-RENDERERS: Final[dict[str, Callable[[str, Sequence[Replacement]], tuple[str, list[str]]]]] = {
+RENDERERS: Final[dict[str, Callable[[str, Sequence[Replacement], Room], tuple[str, list[str]]]]] = {
     "json": render_json,
     "yaml": render_yaml,
     "toml": render_toml,
