@@ -9,7 +9,6 @@ file of the volume, packed or not, may hold what it holds. ``LIGHTD_RACE_SECONDS
 import itertools
 import os
 import random
-import socket
 import tarfile
 import zipfile
 from pathlib import Path
@@ -235,7 +234,7 @@ class Client:
         assert SECRET.encode() not in told, said
         assert b"egg.txt" not in told.replace(b"up/nest/egg.txt", b""), said
         assert b"root:" not in told, said
-        assert socket.gethostname().encode() not in told, said
+        assert b'"sbin"' not in told, said  # as in a list of the host's root
         if b'"status":"pending"' in answer.content and "operations" not in route:
             self.operation = answer.json()["operation_id"]
         elif method == "DELETE" and "operation" in route:
