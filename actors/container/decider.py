@@ -172,7 +172,8 @@ def _process_effects(state: State, phase: _InRun) -> frozenset[effects.Effect]:
     policy = state.known_spec.stop
     match phase:
         case Phase.STARTING:
-            return frozenset({watch, effects.StartInEngine(state.run, state.engine_id, state.previous)})
+            start = effects.StartInEngine(state.run, state.engine_id, state.previous, state.known_spec)
+            return frozenset({watch, start})
         case Phase.STOPPING:
             return frozenset(
                 {

@@ -108,11 +108,16 @@ class WatchConsole:
 
 @attrs.frozen
 class StartInEngine:
-    """Start the process; ends in ``StartReported``. ``previous`` is when the run before it started."""
+    """Prepare the volume and start the process; ends in ``StartReported``.
+
+    ``previous`` is when the run before it started. ``spec`` is not compared: what changes it applies to the
+    next start.
+    """
 
     run: int
     engine_id: str
     previous: float | None
+    spec: ContainerSpec = attrs.field(eq=False)
 
 
 @attrs.frozen

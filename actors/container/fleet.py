@@ -36,6 +36,7 @@ from actors.container.engine import (
     Snapshot,
 )
 from actors.container.performer import DRAIN_TIMEOUT, Performer
+from actors.container.preparation import NothingToPrepare, Preparer
 from actors.container.restore import restore as restore_interrupted
 from actors.container.spec import ContainerSpec
 from actors.container.state import Phase, Stage, State
@@ -113,6 +114,7 @@ class Fleet:
     _supervisor: Supervisor
     _nursery: trio.Nursery
     _log_writer: LogWriter
+    _preparer: Preparer
     engine_up: Latest[bool] = attrs.field(factory=lambda: Latest(value=False))
     _members: dict[str, Member] = attrs.field(factory=dict)
     endings: Endings = attrs.field(factory=dict)
@@ -201,7 +203,9 @@ class Fleet:
         wake = Wake()
         console = Console(wake, internal_id, self._log_writer, self._log_writer.turns)
         changing = trio.Lock()
-        performer = Performer(internal_id, self.engine, console, changing, self.compile_pattern, self.clock)
+        performer = Performer(
+            internal_id, self.engine, console, changing, self.compile_pattern, self.clock, self._preparer
+        )
         replayed = True
 
         def new_perform() -> Performer:
@@ -441,15 +445,17 @@ async def open_fleet(
     clock: Callable[[], float],
     log: ConsoleLog,
     restore: Callable[[], bool] = lambda: True,
+    preparer: Preparer | None = None,
 ) -> AsyncIterator[Fleet]:
     """Yield the fleet once every actor has replayed, whether or not the engine can be reached.
 
     The consoles are copied to ``log``. ``restore`` says whether processes that ended with the engine or the
-    host are started again.
+    host are started again. ``preparer`` prepares the volumes of servers before each start.
     """
     log_writer = LogWriter(log, clock)
+    prepares = NothingToPrepare() if preparer is None else preparer
     async with trio.open_nursery() as nursery:
-        fleet = Fleet(bus, engine, compile_pattern, clock, supervisor, nursery, log_writer)
+        fleet = Fleet(bus, engine, compile_pattern, clock, supervisor, nursery, log_writer, prepares)
         await fleet._start_all()  # noqa: SLF001 - its own tasks, in the scope that owns them
         for task in (fleet._follow_engine, fleet._reconcile_regularly, log_writer.run):  # noqa: SLF001 - as above
             nursery.start_soon(partial(task))

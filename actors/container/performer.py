@@ -5,6 +5,9 @@ a time, under the lock ``changing``: a cancelled effect has unwound before the n
 so a removal can't overtake the creation before it. And if the engine does not answer, the call is repeated
 until it does, or until the state no longer requires the effect.
 
+Before a process is started, its volume is prepared under that lock, too, so that no two preparations for a
+container overlap. That is done once for each effect, also if the engine must be asked several times.
+
 An exit is reported after the console was read to its end, or after ``DRAIN_TIMEOUT`` seconds.
 """
 
@@ -30,6 +33,8 @@ from actors.container.engine import (
     Role,
     Snapshot,
 )
+from actors.container.preparation import NothingToPrepare, Preparer, Unprepared
+from actors.container.spec import ContainerSpec
 from actors.kernel.mailbox import Ref
 
 T = TypeVar("T")
@@ -38,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 DRAIN_TIMEOUT = 2.0
 ATTACH_TIMEOUT = 10.0
+PREPARATION_TIMEOUT = 60.0
 INSTALLER_END_TIMEOUT = 1.0
 
 
@@ -55,6 +61,7 @@ class Performer:
     changing: trio.Lock
     compile_pattern: Callable[[str], Matcher]
     clock: Callable[[], float]
+    preparer: Preparer = attrs.field(factory=NothingToPrepare)
 
     async def __call__(self, effect: effects.Effect, ref: Ref[messages.Message]) -> messages.Message | None:
         """Do ``effect`` and return the observation that it ends in."""
@@ -261,13 +268,13 @@ class Performer:
     async def _start(self, effect: effects.StartInEngine) -> messages.Message:
         run = self.console.runs.get(effect.run, effect.engine_id)
         earlier: set[float | None] = {None, effect.previous}
-        resumed = not run.fresh
+        resumed, prepared = not run.fresh, False
         with trio.move_on_after(ATTACH_TIMEOUT):
             await run.attached.wait()
 
         async def start() -> Snapshot | None:
             """Start the process, unless it was already started for this run."""
-            nonlocal resumed
+            nonlocal resumed, prepared
             async with self.changing:
                 snapshot = await self.engine.inspect(effect.engine_id)
                 if snapshot is None or snapshot.running:
@@ -278,12 +285,15 @@ class Performer:
                     resumed = True
                 if snapshot.started_at not in earlier:
                     return snapshot
+                if not prepared:
+                    await self._prepare(effect.spec)
+                    prepared = True
                 await self.engine.start(effect.engine_id)
                 return await self.engine.inspect(effect.engine_id)
 
         try:
             snapshot = await self._persist(start)
-        except EngineRefused as refusal:
+        except (EngineRefused, Unprepared) as refusal:
             return messages.StartReported(effect.run, error=str(refusal))
         except Missing:
             return messages.StartReported(effect.run)
@@ -292,6 +302,12 @@ class Performer:
             await self._drain(run)
             return messages.StartReported(effect.run, snapshot, tail=self.console.tail_of(run.life))
         return messages.StartReported(effect.run, snapshot)
+
+    async def _prepare(self, spec: ContainerSpec) -> None:
+        with trio.move_on_after(PREPARATION_TIMEOUT):
+            await self.preparer.prepare(spec, self.console.say)
+            return
+        raise Unprepared(f"its volume was not prepared within {PREPARATION_TIMEOUT:g} seconds")
 
     async def _stop(self, effect: effects.StopInEngine) -> messages.Message | None:
         run = self.console.runs.get(effect.run, effect.engine_id)

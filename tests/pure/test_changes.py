@@ -273,7 +273,7 @@ def test_process_that_was_taken_down_for_other_ports_comes_back_with_them():
     assert done == (events.Replaced(2), events.StartRequested(2))
     state = given((*SWAPPING, *done))
     assert (state.engine_id, state.known_spec.ports, state.attempt, state.change) == (NEW, (PORT,), 1, None)
-    assert effects.StartInEngine(2, NEW, T1) in to_effects(state)
+    assert effects.StartInEngine(2, NEW, T1, SPEC) in to_effects(state)
 
 
 def test_reinstalled_container_stays_offline():

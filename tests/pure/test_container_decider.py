@@ -332,7 +332,7 @@ def test_start_of_a_container_that_is_gone_builds_it_anew():
     assert to_effects(given(LOST)) == {effects.CreateInEngine(1, SPEC, ensure_image=True)}
     assert then(LOST, messages.CreationReported(1, "engine-2")) == (events.Rebuilt("engine-2"),)
     rebuilt = given((*LOST, events.Rebuilt("engine-2")))
-    assert effects.StartInEngine(1, "engine-2", None) in to_effects(rebuilt)
+    assert effects.StartInEngine(1, "engine-2", None, SPEC) in to_effects(rebuilt)
 
 
 def test_container_that_can_not_be_built_anew_can_not_be_started():
@@ -677,7 +677,7 @@ def test_work_of_each_state_is_what_it_waits_for():
     assert to_effects(given(CREATED)) == {effects.EnsureImage(1, "image", "missing")}
     assert to_effects(given(ENSURED)) == {effects.CreateInEngine(1, SPEC, ensure_image=False)}
     assert to_effects(given(OFFLINE)) == frozenset()
-    assert to_effects(given(STARTING)) == {watch, effects.StartInEngine(1, ID, None)}
+    assert to_effects(given(STARTING)) == {watch, effects.StartInEngine(1, ID, None, SPEC)}
     assert to_effects(given(LOADING)) == to_effects(given(RUNNING)) == {watch}
     assert to_effects(given(STOPPING)) == {
         watch,

@@ -9,6 +9,7 @@ import trio
 from actors.container import messages
 from actors.container.console.log import ConsoleLog
 from actors.container.fleet import Fleet, Member, open_fleet, stream_of
+from actors.container.preparation import Preparer
 from actors.container.spec import ContainerSpec
 from actors.container.state import Phase, State
 from actors.kernel.bus import Bus, open_bus
@@ -117,7 +118,10 @@ def virtual_clock():
 
 @asynccontextmanager
 async def open_daemon(
-    journal: MemoryJournal, engine: fake.FakeEngine, log: ConsoleLog | None = None
+    journal: MemoryJournal,
+    engine: fake.FakeEngine,
+    log: ConsoleLog | None = None,
+    preparer: Preparer | None = None,
 ) -> AsyncIterator[World]:
     """One life of the daemon; leaving it is what ``kill -9`` leaves behind: the journal and the engine.
 
@@ -127,15 +131,24 @@ async def open_daemon(
         open_bus(journal) as bus,
         open_supervisor() as supervisor,
         open_fleet(
-            bus, engine, supervisor, compile_pattern, journal.clock, log or MemoryConsoleLog()
+            bus,
+            engine,
+            supervisor,
+            compile_pattern,
+            journal.clock,
+            log or MemoryConsoleLog(),
+            preparer=preparer,
         ) as fleet,
     ):
         yield World(journal, engine, bus, fleet)
 
 
 @asynccontextmanager
-async def open_world(**engine_settings: object) -> AsyncIterator[World]:
+async def open_world(preparer: Preparer | None = None, **engine_settings: object) -> AsyncIterator[World]:
     journal = MemoryJournal(virtual_clock())
-    async with fake.open_fake_engine(**engine_settings) as engine, open_daemon(journal, engine) as world:
+    async with (
+        fake.open_fake_engine(**engine_settings) as engine,
+        open_daemon(journal, engine, preparer=preparer) as world,
+    ):
         await world.wait_engine()
         yield world
