@@ -1,13 +1,14 @@
 """What each command does in each phase: the answers of the decider itself, in a table.
 
 Every situation is reached from the empty state by messages alone, so none is invented. A phase without a
-situation, a command without an example and an event without words end the rendering with an error.
+situation fails type checking; a command without an example and an event without words end the rendering with
+an error.
 """
 
 import itertools
 from collections.abc import Iterator, Sequence
 from types import MappingProxyType
-from typing import get_args
+from typing import assert_never, get_args
 
 import attrs
 
@@ -58,67 +59,86 @@ UP = Snapshot("e1", running=True, started_at=100.0)
 DOWN = Snapshot("e1", running=False, started_at=100.0, finished_at=200.0, exit_code=1)
 
 
-def _situations() -> Iterator[tuple[str, State]]:
-    """Every phase, and what a phase may hold besides that changes an answer."""
-    image, script = messages.ImageReported(1), messages.ScriptReported(1, 0)
-    pulling = _reach(messages.Create(SPEC))
-    scripting = _reach(image, since=pulling)
-    creating = _reach(script, since=scripting)
-    offline = _reach(messages.CreationReported(1, "e1"), since=creating)
-    starting = _reach(messages.Start(), since=offline)
-    loading = _reach(messages.StartReported(1, UP), since=starting)
-    running = _reach(messages.ReadinessReported(1), since=loading)
-    stopping = _reach(messages.Stop(), since=running)
-    killing = _reach(messages.Kill(), since=running)
-    waiting = _reach(messages.Inspected(DOWN), since=running)
-    rebound = _reach(REBIND, messages.CandidateReported(2, "e2"), since=running)
-    reinstalled = _reach(REINSTALL, messages.ImageReported(2), since=offline)
-    yield "absent", _reach()
-    yield "pulling", pulling
-    yield "scripting", scripting
-    yield "creating", creating
-    yield "failed", _reach(messages.ImageReported(1, "no such image"), since=pulling)
-    yield "offline", offline
-    yield "offline, a change is being prepared", _reach(REBIND, since=offline)
-    yield "waiting", waiting
-    yield "waiting, a change is being prepared", _reach(REBIND, since=waiting)
-    interrupted = attrs.evolve(DOWN, interrupted=True)
-    restoring = _reach(messages.Inspected(interrupted), since=running)
-    yield "restoring", restoring
-    yield "restoring, a change is being prepared", _reach(REBIND, since=restoring)
-    yield "starting", starting
-    yield (
-        "starting, its container is being created again",
-        _reach(messages.AbsenceReported("e1"), messages.Start(), since=offline),
-    )
-    yield "loading", loading
-    yield "running", running
-    yield "running, a change is being prepared", _reach(REBIND, since=running)
-    yield "running, new limits are being applied", _reach(LIMIT, since=running)
-    yield "stopping", stopping
-    yield "stopping, to be started again", _reach(messages.Restart(), since=running)
-    yield "stopping, to be deleted", _reach(messages.Delete(), since=running)
-    yield "stopping, to get other ports", rebound
-    yield (
-        "stopping, to be reinstalled",
-        _reach(REINSTALL, messages.ImageReported(2), since=running),
-    )
-    yield "killing", killing
-    yield "killing, to be started again", _reach(messages.Start(), since=killing)
-    yield "killing, to be deleted", _reach(messages.Delete(), since=killing)
-    yield "killing, to get other ports", _reach(messages.GraceElapsed(1), since=rebound)
-    yield "reinstalling", reinstalled
-    yield "building", _reach(messages.ScriptReported(2, 0), since=reinstalled)
-    yield (
-        "replacing, to be started",
-        _reach(messages.EndReported(1, DOWN), since=rebound),
-    )
-    yield "replacing, to stay offline", _reach(REBIND, messages.CandidateReported(2, "e2"), since=offline)
-    yield "deleting", _reach(messages.Delete(), since=offline)
-    yield "deleted", _reach(messages.Delete(), messages.RemovalReported(1), since=offline)
+IMAGE, SCRIPT = messages.ImageReported(1), messages.ScriptReported(1, 0)
+PULLING = _reach(messages.Create(SPEC))
+SCRIPTING = _reach(IMAGE, since=PULLING)
+CREATING = _reach(SCRIPT, since=SCRIPTING)
+OFFLINE = _reach(messages.CreationReported(1, "e1"), since=CREATING)
+STARTING = _reach(messages.Start(), since=OFFLINE)
+LOADING = _reach(messages.StartReported(1, UP), since=STARTING)
+RUNNING = _reach(messages.ReadinessReported(1), since=LOADING)
+KILLING = _reach(messages.Kill(), since=RUNNING)
+WAITING = _reach(messages.Inspected(DOWN), since=RUNNING)
+RESTORING = _reach(messages.Inspected(attrs.evolve(DOWN, interrupted=True)), since=RUNNING)
+REBOUND = _reach(REBIND, messages.CandidateReported(2, "e2"), since=RUNNING)
+REINSTALLING = _reach(REINSTALL, messages.ImageReported(2), since=OFFLINE)
 
 
-SITUATIONS = dict(_situations())
+def _to_situations(phase: Phase) -> dict[str, State]:
+    """Return states of ``phase``, by what they hold besides the phase that changes an answer.
+
+    A ``match``, so that a phase without a situation fails type checking.
+    """
+    match phase:
+        case Phase.ABSENT:
+            return {"": _reach()}
+        case Phase.PULLING:
+            return {"": PULLING}
+        case Phase.SCRIPTING:
+            return {"": SCRIPTING}
+        case Phase.CREATING:
+            return {"": CREATING}
+        case Phase.FAILED:
+            return {"": _reach(messages.ImageReported(1, "no such image"), since=PULLING)}
+        case Phase.OFFLINE:
+            return {"": OFFLINE, "a change is being prepared": _reach(REBIND, since=OFFLINE)}
+        case Phase.WAITING:
+            return {"": WAITING, "a change is being prepared": _reach(REBIND, since=WAITING)}
+        case Phase.RESTORING:
+            return {"": RESTORING, "a change is being prepared": _reach(REBIND, since=RESTORING)}
+        case Phase.STARTING:
+            lost = _reach(messages.AbsenceReported("e1"), messages.Start(), since=OFFLINE)
+            return {"": STARTING, "its container is being created again": lost}
+        case Phase.LOADING:
+            return {"": LOADING}
+        case Phase.RUNNING:
+            return {
+                "": RUNNING,
+                "a change is being prepared": _reach(REBIND, since=RUNNING),
+                "new limits are being applied": _reach(LIMIT, since=RUNNING),
+            }
+        case Phase.STOPPING:
+            return {
+                "": _reach(messages.Stop(), since=RUNNING),
+                "to be started again": _reach(messages.Restart(), since=RUNNING),
+                "to be deleted": _reach(messages.Delete(), since=RUNNING),
+                "to get other ports": REBOUND,
+                "to be reinstalled": _reach(REINSTALL, messages.ImageReported(2), since=RUNNING),
+            }
+        case Phase.KILLING:
+            return {
+                "": KILLING,
+                "to be started again": _reach(messages.Start(), since=KILLING),
+                "to be deleted": _reach(messages.Delete(), since=KILLING),
+                "to get other ports": _reach(messages.GraceElapsed(1), since=REBOUND),
+            }
+        case Phase.REINSTALLING:
+            return {"": REINSTALLING}
+        case Phase.BUILDING:
+            return {"": _reach(messages.ScriptReported(2, 0), since=REINSTALLING)}
+        case Phase.REPLACING:
+            return {
+                "to be started": _reach(messages.EndReported(1, DOWN), since=REBOUND),
+                "to stay offline": _reach(REBIND, messages.CandidateReported(2, "e2"), since=OFFLINE),
+            }
+        case Phase.DELETING:
+            return {"": _reach(messages.Delete(), since=OFFLINE)}
+        case Phase.DELETED:
+            return {"": _reach(messages.Delete(), messages.RemovalReported(1), since=OFFLINE)}
+    assert_never(phase)
+
+
+SITUATIONS = MappingProxyType({phase: _to_situations(phase) for phase in Phase})
 
 AFTERWARDS = MappingProxyType(
     {
@@ -185,8 +205,8 @@ def _to_cell(state: State, command: messages.Command) -> str:
 
 def render() -> Iterator[str]:
     """The chapter of commands by phases."""
-    assert {state.phase for state in SITUATIONS.values()} == set(Phase)  # noqa: S101 - else rows are missing
-    assert all(name.split(",")[0] == state.phase.value for name, state in SITUATIONS.items())  # noqa: S101 - else a row is misnamed
+    for phase, states in SITUATIONS.items():
+        assert {state.phase for state in states.values()} == {phase}  # noqa: S101 - else a row is misnamed
     columns = {type(each) for each in (*POWER.values(), *CHANGES.values())}
     assert columns == set(get_args(messages.Command))  # noqa: S101 - else columns are missing
     yield "## What a command does in each phase"
@@ -210,8 +230,12 @@ def _rows(commands: MappingProxyType[str, messages.Command]) -> Iterator[str]:
     yield _to_row(["phase", *(f"`{name}`" for name in commands)])
     yield "|---" * (len(commands) + 1) + "|"
     rows = [
-        (name, [_to_cell(state, command) for command in commands.values()])
-        for name, state in SITUATIONS.items()
+        (
+            f"{phase.value}, {detail}" if detail else phase.value,
+            [_to_cell(state, command) for command in commands.values()],
+        )
+        for phase, states in SITUATIONS.items()
+        for detail, state in states.items()
     ]
     for cells, alike in itertools.groupby(rows, key=lambda row: row[1]):
         yield _to_row(["<br>".join(f"**{name}**" for name, _ in alike), *cells])

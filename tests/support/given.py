@@ -5,16 +5,19 @@ restart scheduled; ``PASTS`` has one for each phase.
 ``then(RUNNING, messages.Stop())`` is what a stop leads to.
 """
 
+from collections.abc import Sequence
+from typing import assert_never
+
 import attrs
 import pytest
 
-from actors.container import events
+from actors.container import events, messages
 from actors.container.decider import DECIDER, decide
 from actors.container.engine import Snapshot
-from actors.container.events import Follow
+from actors.container.events import Event, Follow
 from actors.container.observations import INTERRUPTED
 from actors.container.spec import PortBinding, RestartPolicy, StopPolicy
-from actors.container.state import Phase
+from actors.container.state import Phase, State
 from actors.kernel.decider import Rejection, replay
 from tests.support.builders import STARTED_AT, a_spec
 
@@ -66,26 +69,50 @@ AGAIN = (*EXITED, events.StartRequested(2))
 DELETING = (*OFFLINE, events.DeletionRequested())
 DELETED = (*DELETING, events.Deleted())
 
-PASTS = {
-    Phase.ABSENT: (),
-    Phase.PULLING: CREATED,
-    Phase.SCRIPTING: SCRIPTING,
-    Phase.CREATING: ENSURED,
-    Phase.FAILED: FAILED,
-    Phase.OFFLINE: OFFLINE,
-    Phase.WAITING: WAITING,
-    Phase.RESTORING: RESTORING,
-    Phase.STARTING: STARTING,
-    Phase.LOADING: LOADING,
-    Phase.RUNNING: RUNNING,
-    Phase.STOPPING: STOPPING,
-    Phase.KILLING: KILLING,
-    Phase.REINSTALLING: REINSTALLING,
-    Phase.BUILDING: BUILDING,
-    Phase.REPLACING: REPLACING,
-    Phase.DELETING: DELETING,
-    Phase.DELETED: DELETED,
-}
+
+def _to_past(phase: Phase) -> tuple[Event, ...]:
+    """Return events that lead to ``phase``; a ``match``, so that a phase without them fails type checking."""
+    match phase:
+        case Phase.ABSENT:
+            return ()
+        case Phase.PULLING:
+            return CREATED
+        case Phase.SCRIPTING:
+            return SCRIPTING
+        case Phase.CREATING:
+            return ENSURED
+        case Phase.FAILED:
+            return FAILED
+        case Phase.OFFLINE:
+            return OFFLINE
+        case Phase.WAITING:
+            return WAITING
+        case Phase.RESTORING:
+            return RESTORING
+        case Phase.STARTING:
+            return STARTING
+        case Phase.LOADING:
+            return LOADING
+        case Phase.RUNNING:
+            return RUNNING
+        case Phase.STOPPING:
+            return STOPPING
+        case Phase.KILLING:
+            return KILLING
+        case Phase.REINSTALLING:
+            return REINSTALLING
+        case Phase.BUILDING:
+            return BUILDING
+        case Phase.REPLACING:
+            return REPLACING
+        case Phase.DELETING:
+            return DELETING
+        case Phase.DELETED:
+            return DELETED
+    assert_never(phase)
+
+
+PASTS = {phase: _to_past(phase) for phase in Phase}
 MORE_PASTS = (LOST, RESTARTING, LEAVING, CALLED_OFF, EXITED, AGAIN, PREPARING, REBINDING, TAKEN_DOWN)
 
 UP_NOW = Snapshot(ID, True, T1)
@@ -106,7 +133,7 @@ BEGIN = (
 WORDS = tuple("w" * 500 for _ in range(20))
 
 
-def a_crash(run):
+def a_crash(run: int) -> tuple[Event, ...]:
     """A run that is started, seen to run, and crashes after ``WORDS``."""
     return (
         events.StartRequested(run),
@@ -116,12 +143,12 @@ def a_crash(run):
     )
 
 
-def given(past):
+def given(past: Sequence[Event]) -> State:
     """The state of a container with these events."""
     return replay(DECIDER, DECIDER.initial, past)
 
 
-def then(past, message):
+def then(past: Sequence[Event], message: messages.Message) -> tuple[Event, ...]:
     """Return what is recorded when ``message`` comes after ``past``; it can always be folded in."""
     state = given(past)
     emitted = decide(state, message)
@@ -129,7 +156,7 @@ def then(past, message):
     return emitted
 
 
-def refused(past, message):
+def refused(past: Sequence[Event], message: messages.Message) -> str:
     """The code with which the decider rejects ``message`` after ``past``."""
     with pytest.raises(Rejection) as rejection:
         then(past, message)
