@@ -754,6 +754,7 @@ def to_shape(state):
     return (
         state.phase,
         spec and (spec.start_pattern is None, spec.install_script is None, spec.restart_policy.mode),
+        spec and bool(spec.ports),
         state.engine_id is None,
         state.started_at is None,
         state.pattern_seen,

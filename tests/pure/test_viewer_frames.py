@@ -7,7 +7,7 @@ import pytest
 from actors.container import events
 from actors.container.events import Follow
 from actors.container.spec import Limits, RestartPolicy, StopPolicy
-from actors.container.state import Exit, Phase, State
+from actors.container.state import PHASES, Exit, Phase, Stage, State
 from actors.kernel.actor import View
 from actors.kernel.journal import Recorded
 from lightd.api.events import to_state_frame
@@ -105,7 +105,7 @@ def test_every_phase_is_a_state_that_stands(phase):
     assert shown.keys() == {"event", "seq", "data"}
     assert shown["seq"] == 4
     ended = frames.to_state(View(State(phase, SPEC, exit=Exit(1, oom_killed=True, at=None)), position=4))
-    assert (ended["data"] == "exit") is (phase in (Phase.OFFLINE, Phase.WAITING, Phase.RESTORING))
+    assert (ended["data"] == "exit") is (PHASES[phase].stage is Stage.DOWN)
 
 
 RESTART = events.StopRequested(1, Follow.START)
