@@ -168,7 +168,9 @@ def _process_effects(state: State, phase: _InRun) -> frozenset[effects.Effect]:
     if state.engine_id is None:
         return frozenset({effects.CreateInEngine(state.attempt, state.known_spec, ensure_image=True)})
     awaited = phase in (Phase.STARTING, Phase.LOADING) and not state.pattern_seen
-    watch = effects.WatchConsole(state.run, state.engine_id, state.pattern, state.previous, awaited)
+    watch = effects.WatchConsole(
+        state.run, state.engine_id, state.pattern, state.previous, awaited, state.texts
+    )
     policy = state.known_spec.stop
     match phase:
         case Phase.STARTING:

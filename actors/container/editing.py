@@ -14,7 +14,7 @@ import attrs
 from actors.container import events, messages
 from actors.container.events import Events
 from actors.container.replacement import check_unchanging
-from actors.container.spec import ContainerSpec, Limits
+from actors.container.spec import ContainerSpec, Installer, Limits
 from actors.container.state import Phase, State
 
 
@@ -37,12 +37,24 @@ def edit(state: State, command: messages.Edit) -> Events:
         pull=None if pull == old.pull else pull,
         labels=None if command.labels == old.labels else command.labels,
         display_name=None if command.display_name == old.display_name else command.display_name,
+        entrypoint=None if command.entrypoint == old.entrypoint else command.entrypoint,
+        install=None if _to_installer(command.install, old) == old.install else command.install,
+        start_texts=None if command.start_texts == old.start_texts else command.start_texts,
+        file_denylist=None if command.file_denylist == old.file_denylist else command.file_denylist,
+        egg=None if command.egg == old.egg else command.egg,
     )
     if edited.image is None and _to_spec(old, edited) == old:
         return ()
     if state.phase is Phase.WAITING and edited.restart_policy.mode == "never":
         return (edited, events.RestartCalledOff(state.run))
     return (edited,)
+
+
+def _to_installer(install: Installer | None, spec: ContainerSpec) -> Installer | None:
+    """Return the installer that ``install`` in an edit means."""
+    if install is None:
+        return spec.install
+    return install if install.script else None
 
 
 def _to_spec(spec: ContainerSpec, event: events.Edited) -> ContainerSpec:
@@ -59,6 +71,12 @@ def _to_spec(spec: ContainerSpec, event: events.Edited) -> ContainerSpec:
         pull=event.pull or spec.pull,
         labels=spec.labels if event.labels is None else event.labels,
         display_name=spec.display_name if event.display_name is None else event.display_name,
+        entrypoint=event.entrypoint or spec.entrypoint,
+        install=_to_installer(event.install, spec),
+        install_script=spec.install_script if event.install is None else None,
+        start_texts=spec.start_texts if event.start_texts is None else event.start_texts,
+        file_denylist=spec.file_denylist if event.file_denylist is None else event.file_denylist,
+        egg=event.egg or spec.egg,
     )
 
 
@@ -80,7 +98,7 @@ def apply(state: State, event: events.Edited) -> State:
 
 def _to_making(spec: ContainerSpec) -> tuple[object, ...]:
     """Return the settings that only a new container can take on."""
-    return spec.startup_command, spec.environment, spec.read_only
+    return spec.startup_command, spec.environment, spec.read_only, spec.entrypoint, spec.egg
 
 
 def needs_new_container(old: Limits, new: Limits) -> bool:

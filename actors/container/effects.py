@@ -104,6 +104,7 @@ class WatchConsole:
     pattern: str | None
     previous: float | None
     awaited: bool = attrs.field(eq=False)
+    texts: tuple[str, ...] = ()
 
 
 @attrs.frozen

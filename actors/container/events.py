@@ -7,7 +7,15 @@ from enum import Enum
 
 import attrs
 
-from actors.container.spec import ContainerSpec, Limits, PortBinding, RestartPolicy, StopPolicy
+from actors.container.spec import (
+    ContainerSpec,
+    EggUse,
+    Installer,
+    Limits,
+    PortBinding,
+    RestartPolicy,
+    StopPolicy,
+)
 from actors.kernel.journal import Printed
 
 
@@ -220,6 +228,7 @@ class InstallationRepeated:
     install_script: str | None
     run_script: bool = True
     pull: str = "missing"
+    install: Installer | None = None
 
 
 @attrs.frozen
@@ -234,6 +243,7 @@ class ReinstallRequested:
     install_script: str | None
     run_script: bool = True
     pull: str = "missing"
+    install: Installer | None = None
 
 
 @attrs.frozen
@@ -321,7 +331,8 @@ class Edited:
     """The settings were changed; those that need a new process or container take effect at the next start.
 
     ``image`` is the image that the next start creates a container from, None if the image was not changed;
-    ``pull``, ``labels`` and ``display_name`` are None if they were not changed.
+    the fields after it are None if they were not changed. An ``install`` with an empty script means that
+    there is no installer any more.
     """
 
     startup_command: str
@@ -335,6 +346,11 @@ class Edited:
     pull: str | None = None
     labels: tuple[tuple[str, str], ...] | None = None
     display_name: str | None = None
+    entrypoint: str | None = None
+    install: Installer | None = None
+    start_texts: tuple[str, ...] | None = None
+    file_denylist: tuple[str, ...] | None = None
+    egg: EggUse | None = None
 
 
 @attrs.frozen

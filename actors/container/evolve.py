@@ -120,7 +120,11 @@ def _to_reinstalled(
     state: State, event: events.InstallationRepeated | events.ReinstallRequested
 ) -> ContainerSpec:
     return attrs.evolve(
-        state.known_spec, image=event.image, install_script=event.install_script, pull=event.pull
+        state.known_spec,
+        image=event.image,
+        install_script=event.install_script,
+        install=event.install,
+        pull=event.pull,
     )
 
 
@@ -139,6 +143,7 @@ def _begin_run(state: State, run: int, started_at: float | None) -> State:
         started_at=started_at,
         previous=state.started_at or state.previous,
         pattern=state.known_spec.start_pattern,
+        texts=state.known_spec.start_texts,
         pattern_seen=False,
         follow=Follow.REST,
         exit=None,

@@ -109,7 +109,7 @@ class Fleet:
 
     bus: Bus
     engine: Engine
-    compile_pattern: Callable[[str], Matcher]
+    compile_pattern: Callable[[str | None, tuple[str, ...]], Matcher]
     clock: Callable[[], float]
     _supervisor: Supervisor
     _nursery: trio.Nursery
@@ -441,7 +441,7 @@ async def open_fleet(
     bus: Bus,
     engine: Engine,
     supervisor: Supervisor,
-    compile_pattern: Callable[[str], Matcher],
+    compile_pattern: Callable[[str | None, tuple[str, ...]], Matcher],
     clock: Callable[[], float],
     log: ConsoleLog,
     restore: Callable[[], bool] = lambda: True,

@@ -8,7 +8,15 @@ the runs of its process.
 import attrs
 
 from actors.container.engine import Snapshot
-from actors.container.spec import ContainerSpec, Limits, PortBinding, RestartPolicy, StopPolicy
+from actors.container.spec import (
+    ContainerSpec,
+    EggUse,
+    Installer,
+    Limits,
+    PortBinding,
+    RestartPolicy,
+    StopPolicy,
+)
 
 
 @attrs.frozen
@@ -54,13 +62,15 @@ class Restart:
 class Reinstall:
     """Install the container again, with another image, script or pull policy if they are given.
 
-    Without ``run_script`` the install script is not run.
+    ``install`` takes the place of an install script, and the other way round. Without ``run_script`` the
+    install script is not run.
     """
 
     image: str | None = None
     install_script: str | None = None
     run_script: bool = True
     pull: str | None = None
+    install: Installer | None = None
 
 
 @attrs.frozen
@@ -74,7 +84,8 @@ class Rebind:
 class Edit:
     """Change the settings that are given.
 
-    An empty ``start_pattern`` removes the pattern, an empty ``display_name`` the name.
+    An empty ``start_pattern`` removes the pattern, an empty ``display_name`` the name, and an ``install``
+    with an empty script the installer. A new installer is used by the next reinstallation.
     """
 
     startup_command: str | None = None
@@ -88,6 +99,11 @@ class Edit:
     pull: str | None = None
     labels: tuple[tuple[str, str], ...] | None = None
     display_name: str | None = None
+    entrypoint: str | None = None
+    install: Installer | None = None
+    start_texts: tuple[str, ...] | None = None
+    file_denylist: tuple[str, ...] | None = None
+    egg: EggUse | None = None
 
 
 @attrs.frozen

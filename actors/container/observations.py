@@ -26,7 +26,7 @@ def image(state: State, report: messages.ImageReported) -> Events:
     if report.error is not None:
         return (events.InstallationFailed(state.attempt, "failed", report.error),)
     ensured = events.ImageEnsured(state.attempt)
-    if state.known_spec.install_script is None or not state.run_script:
+    if not state.known_spec.installs or not state.run_script:
         return (ensured, events.ScriptFinished(state.attempt))
     return (ensured,)
 
@@ -90,8 +90,9 @@ def _start_failed(state: State, reason: str) -> Events:
 
 def _ready_at_once(state: State, run: int) -> Events:
     mine = run == state.run
-    pattern = state.pattern if mine else state.known_spec.start_pattern
-    if pattern is None or (state.pattern_seen and mine):
+    spec = state.known_spec
+    pattern, texts = (state.pattern, state.texts) if mine else (spec.start_pattern, spec.start_texts)
+    if (pattern is None and not texts) or (state.pattern_seen and mine):
         return (events.BecameReady(run),)
     return ()
 

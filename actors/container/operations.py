@@ -81,7 +81,8 @@ def _after_own(operation: Operation, record: Recorded) -> Operation:
     """Return the operation after a record of its own: what it waits for, or that it is done."""
     match record.event:
         case events.InstallationRepeated() | events.ReinstallRequested():
-            script = record.event.run_script and record.event.install_script is not None
+            given = (record.event.install_script, record.event.install)
+            script = record.event.run_script and any(each is not None for each in given)
             return attrs.evolve(operation, attempt=record.event.attempt, run_script=script)
         case events.Created(attempt=attempt) | events.RebindRequested(attempt=attempt):
             return attrs.evolve(operation, attempt=attempt)

@@ -59,7 +59,7 @@ class Performer:
     engine: Engine
     console: Console
     changing: trio.Lock
-    compile_pattern: Callable[[str], Matcher]
+    compile_pattern: Callable[[str | None, tuple[str, ...]], Matcher]
     clock: Callable[[], float]
     preparer: Preparer = attrs.field(factory=NothingToPrepare)
 
@@ -188,7 +188,7 @@ class Performer:
             if effect.ensure_image:
                 await self._ensure(effect.spec.image, effect.spec.pull)
             async with self.changing:
-                if effect.spec.install_script is not None:
+                if effect.spec.installs:
                     await self.engine.remove(self.internal_id, Role.INSTALLER)
                 return await self.engine.create_server(effect.spec, effect.attempt)
 

@@ -27,9 +27,13 @@ def reinstall(state: State, command: messages.Reinstall) -> Events:
     check_unchanging(state)
     spec = state.known_spec
     image = spec.image if command.image is None else command.image
-    script = spec.install_script if command.install_script is None else command.install_script
+    if command.install is None and command.install_script is None:
+        script, install = spec.install_script, spec.install
+    else:
+        script, install = command.install_script, command.install
     event = events.InstallationRepeated if state.phase is Phase.FAILED else events.ReinstallRequested
-    return (event(state.attempts + 1, image, script, command.run_script, command.pull or spec.pull),)
+    pull = command.pull or spec.pull
+    return (event(state.attempts + 1, image, script, command.run_script, pull, install),)
 
 
 def rebind(state: State, command: messages.Rebind) -> Events:
@@ -166,7 +170,7 @@ def proceed(state: State) -> Events:
         case Phase.OFFLINE | Phase.WAITING | Phase.RESTORING if change.kind is Kind.REBIND:
             return (events.ReplacementBegan(change.attempt),)
         case Phase.OFFLINE | Phase.WAITING | Phase.RESTORING if (
-            change.spec.install_script is None or not change.run_script
+            not change.spec.installs or not change.run_script
         ):
             return (events.ReinstallBegan(change.attempt), events.NewScriptFinished(change.attempt))
         case Phase.OFFLINE | Phase.WAITING | Phase.RESTORING:

@@ -13,12 +13,16 @@ WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not boun
 
 @attrs.frozen
 class PortBinding:
-    """A port of the host that leads to a port of the container. ``protocol`` is ``tcp`` or ``udp``."""
+    """A port of the host that leads to a port of the container. ``protocol`` is ``tcp`` or ``udp``.
+
+    ``name`` is the variable of the environment that has the container's port as its value.
+    """
 
     ip: str
     port: int
     protocol: str
     container_port: int
+    name: str | None = None
 
     def collides(self, other: "PortBinding") -> bool:
         """Return true where both can't be bound on the host by two containers at once.
@@ -71,6 +75,24 @@ class RestartPolicy:
     within: float = 60.0
 
 
+@attrs.frozen
+class Installer:
+    """An install script that is run in a container of its own ``image``, by the program ``entrypoint``."""
+
+    image: str
+    entrypoint: str
+    script: str = attrs.field(converter=to_text)
+
+
+@attrs.frozen
+class EggUse:
+    """The egg that a container was created from, its stored version, and the values of its variables."""
+
+    id: str
+    version: str
+    variables: tuple[tuple[str, str], ...] = ()
+
+
 @attrs.frozen(cache_hash=True)
 class ContainerSpec:
     """The specification that a container was created with.
@@ -80,6 +102,12 @@ class ContainerSpec:
     None is the engine's default. ``pull`` says whether its image is pulled before a container is created from
     it: ``missing``, ``always`` or ``never``. ``labels`` are name and value pairs, sorted by their names, and
     ``display_name`` is a name for people, empty for none: the engine is given neither.
+
+    ``entrypoint`` is ``shell``: a shell runs the startup command; or ``image``: the image's own program is
+    started, and ``startup_command``, which can be empty, is in its environment. ``install`` takes the place
+    of ``install_script``. ``start_texts`` are literal texts beside ``start_pattern``: a line that contains
+    one says that the server has started. ``file_denylist`` are patterns, as in gitignore, of files that the
+    file routes refuse.
     """
 
     internal_id: str
@@ -101,3 +129,13 @@ class ContainerSpec:
     pull: str = "missing"
     labels: tuple[tuple[str, str], ...] = ()
     display_name: str = ""
+    entrypoint: str = "shell"
+    install: Installer | None = None
+    start_texts: tuple[str, ...] = ()
+    file_denylist: tuple[str, ...] = ()
+    egg: EggUse | None = None
+
+    @property
+    def installs(self) -> bool:
+        """Whether an installation runs a script."""
+        return self.install is not None or self.install_script is not None

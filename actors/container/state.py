@@ -155,9 +155,10 @@ class State:
     """The recorded state of one container.
 
     ``attempt`` is the last installation, ``attempts`` the last number given to an installation or a change;
-    ``discarded`` is a failed or cancelled change that may have left something in the engine. ``pattern`` is
-    the start pattern of this run. ``restarts`` are the times of the crashes in a row that led to a restart.
-    ``run_script`` is false while an installation is repeated without its install script.
+    ``discarded`` is a failed or cancelled change that may have left something in the engine. ``pattern`` and
+    ``texts`` are the start pattern and the start texts of this run. ``restarts`` are the times of the crashes
+    in a row that led to a restart. ``run_script`` is false while an installation is repeated without its
+    install script.
     ``outdated`` is true if the engine's container must be created again for an edit; ``limits_before`` are
     the limits in effect until the new ones are applied. ``ended`` is the position at which the previous
     container of the same id was deleted, 0 if there was none.
@@ -183,6 +184,7 @@ class State:
     limits_before: Limits | None = None
     ended: int = 0
     run_script: bool = True
+    texts: tuple[str, ...] = ()
 
     @property
     def known_spec(self) -> ContainerSpec:

@@ -12,7 +12,7 @@ from lightd.api import mount_rules
 from lightd.api.mount_rules import to_pairs
 from lightd.config.addresses import to_address
 from lightd.engines import image_names
-from lightd.engines.patterns import LONGEST, BadPattern, check_pattern
+from lightd.engines.patterns import LONGEST, BadPattern, check_pattern, check_texts
 from lightd.validation import rules
 from lightd.validation.reading import KEY
 from lightd.validation.rules import FLAG, Invalid, Rule, matching, one_of, whole
@@ -21,6 +21,10 @@ from lightd.validation.schema import Described
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LONGEST_TEXT = 64 * 1024
 _LONGEST_SCRIPT = 1024 * 1024
+MOST_TEXTS = 16
+LONGEST_START_TEXT = 512
+MOST_DENIED = 100
+LONGEST_DENIED = 255
 MOST_LABELS = 32
 LONGEST_LABEL = 255
 LONGEST_NAME = 100
@@ -51,6 +55,23 @@ def _text(longest: int) -> Rule:
 _TEXT = _text(_LONGEST_TEXT)
 
 
+def _line(means: str, longest: int) -> Rule:
+    def convert(value: object) -> str:
+        text = rules.text(value)
+        if not text.strip() or any(end in text for end in "\0\r\n"):
+            raise Invalid("must not be empty, and must not contain ends of lines or NUL characters")
+        if len(text) > longest:
+            raise Invalid(f"must not be longer than {longest} characters (got {len(text)})")
+        return text
+
+    pattern = r"^[^\u0000\r\n]*[^\s\u0000][^\u0000\r\n]*$"
+    return Rule(means, convert, {"type": "string", "maxLength": longest, "pattern": pattern})
+
+
+_START_TEXT = _line("a text in one line", LONGEST_START_TEXT)
+_DENIED = _line("a pattern in one line", LONGEST_DENIED)
+
+
 def _to_filled(value: object) -> str:
     text = to_command(_TEXT.convert(value))
     if not text.strip():
@@ -70,6 +91,33 @@ def _to_pattern(value: object) -> str:
     except BadPattern as error:
         raise Invalid(f"is not a valid regular expression: {error}") from None
     return pattern
+
+
+def _to_texts(value: object, of: Rule, most: int, means: str) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise Invalid(f"must be a list of {means}")
+    if len(value) > most:
+        raise Invalid(f"must be at most {most} {means} (got {len(value)})")
+    texts = []
+    for index, each in enumerate(value):
+        try:
+            texts.append(of.read(each))
+        except Invalid as error:
+            raise Invalid(f"entry {index} {error}") from None
+    return tuple(texts)
+
+
+def _to_start_texts(value: object) -> tuple[str, ...]:
+    texts = _to_texts(value, _START_TEXT, MOST_TEXTS, "texts")
+    try:
+        check_texts(texts)
+    except BadPattern as error:
+        raise Invalid(str(error)) from None
+    return texts
+
+
+def _to_denylist(value: object) -> tuple[str, ...]:
+    return _to_texts(value, _DENIED, MOST_DENIED, "patterns")
 
 
 def _to_environment(value: object) -> tuple[tuple[str, str], ...]:
@@ -163,6 +211,42 @@ Script = Annotated[
     Described(
         "a script that is run in the volume before the first start; `#!` names its interpreter",
         example="#!/bin/sh\necho eula=true > eula.txt\n",
+    ),
+]
+StartTexts = Annotated[
+    Any,
+    Rule("a list", _to_start_texts, {"type": "array", "maxItems": MOST_TEXTS, "items": _START_TEXT.schema}),
+    Described(
+        "texts that say that the server has started when a line of its console contains one of them",
+        example=[")! For help, type"],
+    ),
+]
+Denylist = Annotated[
+    Any,
+    Rule("a list", _to_denylist, {"type": "array", "maxItems": MOST_DENIED, "items": _DENIED.schema}),
+    Described("files in the volume that the file routes refuse (gitignore patterns)", example=["*.jar"]),
+]
+VariableName = Annotated[
+    str,
+    matching("the name of a variable of at most 255 characters", r"[A-Za-z_][A-Za-z0-9_]{0,254}"),
+    Described(
+        "the variable of the environment that has the container's port as its value", example="QUERY_PORT"
+    ),
+]
+InstallerEntrypoint = Annotated[
+    str,
+    matching(
+        "the name or the path of a program, of at most 255 characters",
+        r"[A-Za-z0-9_./][A-Za-z0-9_./+-]{0,254}",
+    ),
+    Described("the program that runs the script", example="bash"),
+]
+InstallerScript = Annotated[
+    str,
+    _text(_LONGEST_SCRIPT),
+    Described(
+        "the script, at `/mnt/install/install.sh`; the volume is at `/mnt/server`",
+        example="#!/bin/bash\necho eula=true > /mnt/server/eula.txt\n",
     ),
 ]
 Environment = Annotated[

@@ -12,7 +12,7 @@
 from collections.abc import Callable, Mapping
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, Final, get_args, get_origin, get_type_hints
+from typing import Any, Final, get_args, get_type_hints
 
 import attrs
 
@@ -46,13 +46,16 @@ _ADMIN: Final = "admin"
 
 _SECRET: Final = {container_fields.ATTRIBUTES[name] for name in container_fields.SECRET}
 _TYPES: Final = get_type_hints(ContainerSpec)
+_VALUES: Final = "variables"
+"""The values of an egg's variables, which can be passwords."""
 
 
 def _of_spec(name: str) -> Field:
     """Return a field of ``ContainerSpec``, with the parts of its value."""
-    of = get_args(_TYPES[name])[0] if get_origin(_TYPES[name]) is tuple else _TYPES[name]
-    parts = [part.name for part in attrs.fields(of)] if attrs.has(of) else []
-    return Field(name, _fields(*parts), _ADMIN if name in _SECRET else None)
+    kinds = (_TYPES[name], *get_args(_TYPES[name]))  # X, tuple[X, ...] and X | None
+    parts = [part.name for kind in kinds if attrs.has(kind) for part in attrs.fields(kind)]
+    fields = tuple(Field(part, permission=_ADMIN if part == _VALUES else None) for part in parts)
+    return Field(name, fields, _ADMIN if name in _SECRET else None)
 
 
 ATTEMPT, RUN, REASON = Field("attempt"), Field("run"), Field("reason")
@@ -61,7 +64,8 @@ RESTART_POLICY: Final = _of_spec("restart_policy")
 COMMAND: Final = _of_spec("startup_command")
 SCRIPT: Final = _of_spec("install_script")
 ENVIRONMENT: Final = _of_spec("environment")
-REINSTALL: Final = (ATTEMPT, Field("image"), SCRIPT, Field("run_script"), Field("pull"))
+INSTALL: Final = _of_spec("install")
+REINSTALL: Final = (ATTEMPT, Field("image"), SCRIPT, Field("run_script"), Field("pull"), INSTALL)
 TAIL: Final = Field("tail", permission="console.read")
 SPEC: Final = Field("spec", tuple(_of_spec(field.name) for field in attrs.fields(ContainerSpec)))
 
@@ -105,7 +109,7 @@ def _to_object(value: object, fields: tuple[Field, ...], grant: Grant) -> dict[s
 def _to_json(value: Any, fields: tuple[Field, ...], grant: Grant) -> Any:  # noqa: ANN401 - any field's value
     if isinstance(value, Enum):
         return value.value
-    if not fields:
+    if not fields or value is None:
         return value
     if isinstance(value, tuple):
         return [_to_object(entry, fields, grant) for entry in value]
@@ -170,7 +174,10 @@ PUBLIC: Final[Mapping[type, PublicEvent]] = MappingProxyType(
                 STOP,
                 RESTART_POLICY,
                 LIMITS,
-                *_fields("read_only", "image", "pull", "labels", "display_name"),
+                *_fields("read_only", "image", "pull", "labels", "display_name", "entrypoint"),
+                INSTALL,
+                *_fields("start_texts", "file_denylist"),
+                _of_spec("egg"),
             ),
         ),
         events.LimitsApplied: PublicEvent("limits-applied", (LIMITS,)),

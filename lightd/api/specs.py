@@ -8,8 +8,8 @@ import trio
 
 from actors.container.messages import Edit
 from actors.container.spec import ContainerSpec, Mount
-from lightd.api.container_fields import ContainerBody, to_values
-from lightd.api.errors import ApiError
+from lightd.api.container_fields import ContainerBody, check_contradictions, to_values
+from lightd.api.errors import ApiError, bad_request
 from lightd.config.rules import AUTO
 from lightd.config.sections import Docker
 from lightd.engines.host import mounts
@@ -25,13 +25,31 @@ async def to_spec(body: ContainerBody, docker: Docker) -> ContainerSpec:
     check_root(body.read_only, docker)
     user = body.user or str(docker.user)
     values = {**to_values(body), "user": user if ":" in user or user == str(AUTO) else f"{user}:{user}"}
-    return ContainerSpec(**values)
+    spec = ContainerSpec(**{"startup_command": "", **values})
+    check_contradictions(spec)
+    _check_finished(spec)
+    return spec
 
 
 def to_edit(body: Any, docker: Docker) -> Edit:  # noqa: ANN401 - an EditBody, which is made of rows
     """Return the edit that ``body`` means; raises a 400, and a 403 for a setting that is not allowed."""
     check_root(body.read_only, docker)
+    if body.entrypoint == "image" or body.file_denylist:
+        raise bad_request("entrypoint, file_denylist: are not supported yet")
     return Edit(**to_values(body))
+
+
+def _check_finished(spec: ContainerSpec) -> None:
+    """Raise a 400 for settings that have no effect yet."""
+    for name, given in (
+        ("entrypoint", spec.entrypoint != "shell"),
+        ("install", spec.install is not None),
+        ("file_denylist", bool(spec.file_denylist)),
+        ("egg", spec.egg is not None),
+        ("ports", any(port.name for port in spec.ports)),
+    ):
+        if given:
+            raise bad_request(f"{name}: is not supported yet")
 
 
 def check_root(read_only: bool | None, docker: Docker) -> None:  # noqa: FBT001 - a field of a body

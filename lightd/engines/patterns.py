@@ -11,10 +11,15 @@ in a thread, one such search at a time for all patterns; RE2 releases the interp
 
 import re
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import trio
+
+from actors.container.console.lines import to_plain
+from actors.container.console.screen import draw
+from actors.kernel.steps import run
 
 if TYPE_CHECKING:
     import re2
@@ -46,6 +51,10 @@ _TOKENS = re.compile(
     r"|\[\^?\]?(?:\[:\^?\w++:\]|\\(?s:.)|[^\]\\])*+(?:\]|\\?\Z)"
     r"|\(\?[imsU]*+-[imsU]++[:)]"
 )
+
+
+_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
+"""What is not literal in an expression."""
 
 
 class BadPattern(ValueError):  # noqa: N818 - names the fault of the pattern's author
@@ -110,14 +119,28 @@ def check_pattern(pattern: str) -> None:
         raise BadPattern(f"is too complex: it must not need more than {INSTRUCTIONS} instructions")
 
 
-def compile_pattern(pattern: str) -> Pattern:
-    """Compile ``pattern``; raises ``BadPattern``.
+def compile_pattern(pattern: str | None, texts: Sequence[str] = ()) -> Pattern:
+    """Compile what matches ``pattern`` or contains one of ``texts``, in one search; raises ``BadPattern``.
 
     The syntax is that of https://github.com/google/re2/wiki/Syntax.
     """
-    _compile(_short(pattern), _options(MEMORY))
+    if pattern is not None:
+        _compile(_short(pattern), _options(MEMORY))
     # The ends of a line need no more memory than those of a text, but classes without the newline may.
-    return Pattern(_compile(to_lines(pattern), _options(2 * MEMORY, never_nl=True)))
+    return Pattern(_compile(to_lines(pattern, texts), _options(2 * MEMORY, never_nl=True)))
+
+
+def check_texts(texts: Sequence[str]) -> None:
+    """Raise ``BadPattern`` if the start texts, as they are shown on a console, are empty or too complex."""
+    if any(not _to_seen(text).strip() for text in texts):
+        raise BadPattern("must not have a text without visible characters")
+    if compile_pattern(None, texts).instructions > INSTRUCTIONS:
+        raise BadPattern(f"are too complex: they must not need more than {INSTRUCTIONS} instructions")
+
+
+def _to_seen(text: str) -> str:
+    """Return the text as it is searched on a console, without colours and cursor moves."""
+    return to_plain(run(draw(text, LONGEST)).encode()).decode()
 
 
 def _short(pattern: str) -> str:
@@ -140,9 +163,13 @@ def _compile(pattern: str, options: Any) -> Any:  # noqa: ANN401 - RE2 has no ty
     raise BadPattern(reason)
 
 
-def to_lines(pattern: str) -> str:
-    """The pattern that matches in joined lines what ``pattern`` matches in a single line."""
-    return "(?m)" + _TOKENS.sub(_to_token, pattern)
+def to_lines(pattern: str | None, texts: Sequence[str] = ()) -> str:
+    """The pattern that matches in joined lines what ``pattern`` or one of ``texts`` matches in a single line.
+
+    The pattern is the last alternative: its flags, or quoted text without an end, extend to the end.
+    """
+    parts = [_SPECIAL.sub(r"\\\g<0>", _to_seen(text)) for text in texts]
+    return "(?m)" + "|".join(parts if pattern is None else [*parts, _TOKENS.sub(_to_token, pattern)])
 
 
 def _to_token(token: "re.Match[str]") -> str:

@@ -30,7 +30,7 @@ AT_ONCE = 16 * 1024
 """Bytes that are parsed on the event loop, in less than a millisecond; larger bodies in a thread."""
 PARTS_AT_ONCE = 500
 """The maximum of values and escapes in a body that is parsed on the event loop."""
-PATTERN = b"start_pattern"
+PATTERNS = (b"start_pattern", b"start_texts")
 """A body with one is read in a thread: compiling it can take 30 ms. RE2 releases the interpreter lock."""
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
@@ -161,7 +161,7 @@ async def _read_bytes() -> bytes:
 
 async def digest(body: bytes, take: Callable[[bytes], T]) -> T:
     """Return ``take(body)``; it runs in a thread if that can take long."""
-    if is_light(body) and PATTERN not in body:
+    if is_light(body) and not any(name in body for name in PATTERNS):
         return take(body)
     limiter = _FOR_MASTER if of_request().is_master else _FOR_OTHERS
     return await trio.to_thread.run_sync(partial(take, body), limiter=limiter)

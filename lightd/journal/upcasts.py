@@ -72,19 +72,60 @@ def _edit_with_labels(fields: Fields) -> Fields:
     return {**fields, "labels": None, "display_name": None}
 
 
+def _spec_with_egg(fields: Fields) -> Fields:
+    if fields.get("spec") is None:  # of a container that was deleted
+        return fields
+    new: Fields = {
+        "entrypoint": "shell",
+        "install": None,
+        "start_texts": [],
+        "file_denylist": [],
+        "egg": None,
+    }
+    return {**fields, "spec": {**_ports_with_name(fields["spec"]), **new}}
+
+
+def _ports_with_name(fields: Fields) -> Fields:
+    if not isinstance(fields["ports"], list):  # the decoder reports it
+        return fields
+    return {**fields, "ports": [{**port, "name": None} for port in fields["ports"]]}
+
+
+def _condensed_with_egg(fields: Fields) -> Fields:
+    state = _spec_with_egg(fields["state"])
+    change = state.get("change")
+    return {**fields, "state": {**state, "change": change and _spec_with_egg(change)}}
+
+
+def _edit_with_egg(fields: Fields) -> Fields:
+    new = ("entrypoint", "install", "start_texts", "file_denylist", "egg")
+    return {**fields, **dict.fromkeys(new)}
+
+
+def _with_installer(fields: Fields) -> Fields:
+    return {**fields, "install": None}
+
+
 UPCASTS: Mapping[tuple[str, int], Upcast] = {
     ("container.adopted", 1): _spec_with_labels,
+    ("container.adopted", 2): _spec_with_egg,
     ("container.condensed", 1): _condensed_with_read_only,
     ("container.condensed", 2): _condensed_with_pull,
     ("container.condensed", 3): _condensed_with_labels,
+    ("container.condensed", 4): _condensed_with_egg,
     ("container.created", 1): _spec_with_read_only,
     ("container.created", 2): _spec_with_pull,
     ("container.created", 3): _spec_with_labels,
+    ("container.created", 4): _spec_with_egg,
     ("container.edited", 1): _edit_with_read_only,
     ("container.edited", 2): _edit_with_image,
     ("container.edited", 3): _edit_with_labels,
+    ("container.edited", 4): _edit_with_egg,
     ("container.exited", 1): _with_reason_and_tail,
     ("container.exited", 2): _with_child_oom_killed,
     ("container.installation-repeated", 1): _with_run_script,
+    ("container.installation-repeated", 2): _with_installer,
+    ("container.rebind-requested", 1): _ports_with_name,
     ("container.reinstall-requested", 1): _with_run_script,
+    ("container.reinstall-requested", 2): _with_installer,
 }

@@ -55,6 +55,24 @@ MISTAKES = [
     ({"start_pattern": "("}, f"{NO_PATTERN}: missing ): ("),
     ({"start_pattern": "x" * 1001}, f"{NO_PATTERN}: must not be longer than 1000 characters"),
     ({"start_pattern": 1}, "start_pattern: must be a string (got 1)"),
+    ({"start_texts": "Ready"}, "start_texts: must be a list of texts"),
+    ({"start_texts": ["a"] * 17}, "start_texts: must be at most 16 texts (got 17)"),
+    ({"start_texts": ["a", "b" * 513]},
+     "start_texts: entry 1 must not be longer than 512 characters (got 513)"),
+    ({"start_texts": ["a\nb"]},
+     "start_texts: entry 0 must not be empty, and must not contain ends of lines or NUL characters"),
+    ({"start_texts": ["\x1b[31m"]}, "start_texts: must not have a text without visible characters"),
+    ({"start_texts": [chr(0x4E00 + n) * 512 for n in range(16)]},
+     "start_texts: are too complex: they must not need more than 5000 instructions"),
+    ({"entrypoint": "none"}, 'entrypoint: must be "shell" or "image" (got "none")'),
+    ({"install": {"image": "a", "script": " "}}, "install.script: must not be empty"),
+    ({"install": {"image": "a", "script": "b", "entrypoint": "-c"}},
+     'install.entrypoint: must be the name or the path of a program, of at most 255 characters (got "-c")'),
+    ({"install": {"image": "a", "script": "b"}, "install_script": "c"},
+     "install: must not be given together with install_script"),
+    ({"file_denylist": ["a"] * 101}, "file_denylist: must be at most 100 patterns (got 101)"),
+    ({"ports": [{**A_PORT, "name": "1A"}]},
+     'ports[0].name: must be the name of a variable of at most 255 characters (got "1A")'),
     ({"ports": {}}, "ports: must be a list (got an object)"),
     ({"ports": [5]}, "ports[0]: must be an object (got 5)"),
     ({"ports": [A_PORT, {"ip": "127.0.0.1"}]}, "ports[1].port: is missing"),
@@ -69,7 +87,7 @@ MISTAKES = [
     ({"ports": [{**A_PORT, "container_port": 0}]},
      "ports[0].container_port: must be between 1 and 65535 (got 0)"),
     ({"ports": [{**A_PORT, "x": 1}]},
-     "ports[0].x: unknown field (known here: ip, port, protocol, container_port)"),
+     "ports[0].x: unknown field (known here: ip, port, protocol, container_port, name)"),
     ({"ports": [A_PORT, A_PORT]}, "ports: one is given twice"),
     ({"limits": []}, "limits: must be an object (got a list)"),
     ({"limits": ""}, 'limits: must be an object (got "")'),
@@ -142,11 +160,16 @@ async def test_all_mistakes_of_a_body_are_told(api):
         "internal_id: is missing",
         "image: is missing",
         "volume_id: is missing",
-        "startup_command: is missing",
         'ports[0].ip: must be an IP address (got "x")',
         "ports[0].port: is missing",
         "tty: must be true or false (got 5)",
     ]
+
+
+async def test_command_that_is_missing_is_told(api):
+    body = {name: value for name, value in GOOD.items() if name != "startup_command"}
+    _, _, said = await api.refused("POST", "/containers", body)
+    assert said == "startup_command: is missing"
 
 
 async def test_very_many_mistakes_are_reported_by_the_first_ones(api):

@@ -16,6 +16,8 @@ from actors.container import condensed
 from actors.container import events as container
 from actors.container.spec import (
     ContainerSpec,
+    EggUse,
+    Installer,
     Limits,
     Mount,
     PortBinding,
@@ -65,6 +67,18 @@ SPEC_3 = attrs.evolve(SPEC_2, pull="always")
 SPEC_4 = attrs.evolve(
     SPEC_3, labels=(("customer", "42"), ("games.example/kind", "überleben")), display_name="Überleben 🎮"
 )
+INSTALLER = Installer("ghcr.io/games/installers:debian", "bash", "#!/bin/bash\necho über > /mnt/server/a\n")
+EGG = EggUse("minecraft-paper", "3f2a9c01b7de", (("MINECRAFT_VERSION", "latest"), ("MOTD", "Grüße 🎮")))
+NAMED_PORTS = (attrs.evolve(SPEC.ports[0], name="GAME_PORT"), attrs.evolve(SPEC.ports[1], name="QUERY_PORT"))
+SPEC_5 = attrs.evolve(
+    SPEC_4,
+    ports=NAMED_PORTS,
+    entrypoint="image",
+    install=INSTALLER,
+    start_texts=(")! For help, type", "Server bereit: 🎮"),
+    file_denylist=("*.jar", "/config/geheim.yml"),
+    egg=EGG,
+)
 
 
 def condense(spec):
@@ -104,6 +118,7 @@ EXAMPLES = {
     ("container.condensed", 2): condense(SPEC_2),
     ("container.condensed", 3): condense(SPEC_3),
     ("container.condensed", 4): condense(SPEC_4),
+    ("container.condensed", 5): condense(SPEC_5),
     ("portpool.condensed", 1): portpool_condensed.Condensed(
         1_700_000_000.5,
         (
@@ -149,6 +164,7 @@ EXAMPLES = {
     ),
     ("container.created", 3): container.Created(attempt=1, spec=SPEC_3),
     ("container.created", 4): container.Created(attempt=1, spec=SPEC_4),
+    ("container.created", 5): container.Created(attempt=1, spec=SPEC_5),
     ("container.image-ensured", 1): container.ImageEnsured(2),
     ("container.script-finished", 1): container.ScriptFinished(2),
     ("container.installed", 1): container.Installed(2, "4f5a9c"),
@@ -203,6 +219,19 @@ EXAMPLES = {
     ("container.reinstall-requested", 2): container.ReinstallRequested(
         2, "games:2", "#!/bin/sh\n", run_script=False, pull="always"
     ),
+    ("container.installation-repeated", 3): container.InstallationRepeated(
+        2, "games:2", "#!/bin/sh\n", run_script=False, pull="never", install=INSTALLER
+    ),
+    ("container.reinstall-requested", 3): container.ReinstallRequested(
+        2, "games:2", "#!/bin/sh\n", run_script=False, pull="always", install=INSTALLER
+    ),
+    ("container.rebind-requested", 2): container.RebindRequested(
+        2,
+        (
+            PortBinding("10.0.0.7", 25566, "tcp", 25565, "GAME_PORT"),
+            PortBinding("::1", 27015, "udp", 27015, "QUERY_PORT"),
+        ),
+    ),
     ("container.rebind-requested", 1): container.RebindRequested(
         2, (PortBinding("10.0.0.7", 25566, "tcp", 25565), PortBinding("::1", 27015, "udp", 27015))
     ),
@@ -256,9 +285,28 @@ EXAMPLES = {
         labels=(("customer", "42"),),
         display_name="Überleben 🎮",
     ),
+    ("container.edited", 5): container.Edited(
+        startup_command="./server --nogui",
+        start_pattern="Done",
+        environment=(("EULA", "true"),),
+        stop=StopPolicy("command", "stop", 30.5),
+        restart_policy=RestartPolicy("always", 5, 120.0),
+        limits=Limits(memory=2147483648, cpu=1.5, pids=512),
+        read_only=True,
+        image="games:2",
+        pull="always",
+        labels=(("customer", "42"),),
+        display_name="Überleben 🎮",
+        entrypoint="image",
+        install=INSTALLER,
+        start_texts=(")! For help, type",),
+        file_denylist=("*.jar",),
+        egg=EGG,
+    ),
     ("container.limits-applied", 1): container.LimitsApplied(Limits(2147483648, 1.5, 512)),
     ("container.limits-refused", 1): container.LimitsRefused(Limits(2147483648, 1.5, 512), "too low"),
     ("container.adopted", 1): container.Adopted(3, "4f5a9c", 1_700_000_010.25, SPEC_3),
+    ("container.adopted", 3): container.Adopted(3, "4f5a9c", 1_700_000_010.25, SPEC_5),
     ("container.adopted", 2): container.Adopted(3, "4f5a9c", 1_700_000_010.25, SPEC_4),
     ("container.found-running", 1): container.FoundRunning(4, 1_700_000_010.25),
     ("container.vanished", 1): container.Vanished("4f5a9c"),

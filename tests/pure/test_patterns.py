@@ -204,3 +204,48 @@ async def test_search_in_a_thread_finds_the_same():
     pattern = patterns.compile_pattern("^Done$")
     assert await pattern.search(b"not\nDone")
     assert not await pattern.search(b"not\nDone yet")
+
+
+# Start texts
+
+
+def find(lines, *texts, pattern=None):
+    return patterns.compile_pattern(pattern, texts)("\n".join(lines).encode())
+
+
+def test_text_is_literal_and_is_found_anywhere_in_a_line():
+    assert find(["[INFO]: Done (3.1s)! For help, type help"], ")! For help, type ")
+    assert not find(["Done"], "D.ne")
+    assert find(["über 準備 [完了] \\Qa\\E"], "準備 [完了] \\Qa\\E")
+    assert not find(["Server", "ready"], "Server\\nready")
+
+
+def test_any_of_several_texts_or_the_pattern_is_found():
+    for line in ("the map is loaded", "Server started.", "port 25565 open"):
+        assert find(["x", line, "y"], "is loaded", "Server started", pattern=r"^port \d+")
+    assert not find(["a port 25565"], "is loaded", "Server started", pattern=r"^port \d+")
+
+
+@pytest.mark.parametrize("pattern", ["(?i)done|READY", r"\Qdone|ready", "done|ready", "^done$|^ready$"])
+def test_pattern_beside_texts_means_what_it_means_alone(pattern):
+    lines = ["done|ready", "done", "ready", "READY", "x(text|", "(TEXT|", "other"]
+    for line in lines:
+        alone = patterns.compile_pattern(pattern)(line.encode())
+        assert find([line], "(text|", pattern=pattern) is (alone or "(text|" in line)
+
+
+def test_text_with_control_sequences_is_what_a_console_shows():
+    assert find(["now accepting"], "\x1b[32mnow\x1b[?25l\x1b[1Caccepting\x1b[0m")
+    with pytest.raises(BadPattern, match="without visible characters"):
+        patterns.check_texts(["Ready", "\x1b[2K\r"])
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs", "Cc"]), min_size=1)))
+def test_every_text_is_found_in_itself(texts):
+    for text in texts:
+        assert find(["a", f"b {text} c"], *texts)
+
+
+def test_texts_are_limited_by_their_compiled_size():
+    with pytest.raises(BadPattern, match="must not need more than 5000 instructions"):
+        patterns.check_texts([chr(0x4E00 + n) * 512 for n in range(16)])

@@ -181,7 +181,7 @@ class Slow:
 async def test_slow_pattern_is_looked_for_in_a_part_of_each_chunk_elsewhere(autojump_clock, monkeypatch):
     slow = Slow(b"Done")
     async with open_world() as world:
-        monkeypatch.setattr(world.fleet, "compile_pattern", lambda pattern: slow)
+        monkeypatch.setattr(world.fleet, "compile_pattern", lambda pattern, texts: slow)
         emit = await starting(world, "Done")
         for _ in range(3):
             emit(b"yes\n" * 50_000 + b"Done\n")

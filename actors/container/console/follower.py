@@ -61,14 +61,15 @@ class Follower:
     """Follows the console of one run.
 
     A snapshot in which the process started at ``effect.previous`` is of the run before this one, and ignored.
-    While ``effect.awaited``, the start pattern is looked for in everything that the run printed.
+    While ``effect.awaited``, the start pattern and the start texts are looked for in everything that the run
+    printed.
     """
 
     engine: Engine
     console: Console
     effect: WatchConsole
     live: LiveRun
-    compile_pattern: Callable[[str], Matcher]
+    compile_pattern: Callable[[str | None, tuple[str, ...]], Matcher]
     clock: Callable[[], float]
     _fresh: bool = attrs.field(init=False)
     _reader: Reader = attrs.field(init=False)
@@ -90,8 +91,10 @@ class Follower:
             raise
 
     async def _run(self, ref: Ref[Message]) -> Message:
-        pattern = self.effect.pattern if self.effect.awaited else None
-        readiness = Readiness(None if pattern is None else self.compile_pattern(pattern), self.live.ready)
+        effect = self.effect
+        looks = effect.awaited and (effect.pattern is not None or bool(effect.texts))
+        matcher = self.compile_pattern(effect.pattern, effect.texts) if looks else None
+        readiness = Readiness(matcher, self.live.ready)
         if (
             self.live.ready and self.effect.awaited
         ):  # the incarnation that it was reported to may not have recorded it

@@ -31,6 +31,9 @@ FIELDS: Final = (
     "read_only",
     "display_name",
     "labels",
+    "entrypoint",
+    "start_texts",
+    "file_denylist",
 )
 """The fields that ``PATCH`` changes; those that the daemon does not show are left out."""
 

@@ -122,15 +122,28 @@ def to_name(internal_id: str, role: Role) -> str:
     return _PREFIXES[role] + internal_id
 
 
-NOT_IN_ENGINE: Final = frozenset({"pull", "labels", "display_name"})
+NOT_IN_ENGINE: Final = frozenset(
+    {"pull", "labels", "display_name", "install", "start_texts", "file_denylist"}
+)
 """The fields of a spec that the engine is not given: a change of them needs no new container."""
+_LATER: Final[Mapping[str, object]] = {"entrypoint": "shell", "egg": None}
+"""Fields with the values of containers that an earlier version made: those keep their fingerprint."""
 
 
 def to_fingerprint(spec: ContainerSpec, attempt: int) -> str:
     """Return a text that is equal for specs that differ at most in ``NOT_IN_ENGINE``, and for one attempt."""
-    fields = {name: value for name, value in attrs.asdict(spec).items() if name not in NOT_IN_ENGINE}
+    fields = {
+        name: value
+        for name, value in attrs.asdict(spec, filter=_is_given).items()
+        if name not in NOT_IN_ENGINE and (name not in _LATER or value != _LATER[name])
+    }
     text = json.dumps([fields, attempt], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _is_given(field: "attrs.Attribute[object]", value: object) -> bool:
+    """Whether the field is not the name of a port that has none, which earlier versions did not know."""
+    return value is not None or field.name != "name"
 
 
 def to_server(

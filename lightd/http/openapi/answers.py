@@ -336,6 +336,10 @@ SCHEMAS: dict[str, Schema] = {
         },
         means="Several commands.",
     ),
-    "Binding": record({**PORT, "container_port": PORT["port"]}, means="A port that a container holds."),
+    "Binding": record(
+        {**PORT, "container_port": PORT["port"]},
+        {"name": to_schema(bodies.VariableName)},
+        means="A port that a container holds.",
+    ),
     "Configuration": _to_configuration(),
 }

@@ -27,6 +27,7 @@ from lightd.api.container_fields import (
     RebindBody,
     ReinstallBody,
     to_bindings,
+    to_installer,
 )
 from lightd.api.errors import ApiError, bad_request, not_found
 from lightd.api.specs import to_edit
@@ -55,7 +56,10 @@ APPLYING = 10.0
 async def reinstall(system: System, internal_id: str) -> Response:
     wait = queries.seconds("wait")
     body = await take_body(lambda raw: read(ReinstallBody, _to_object(raw)), most=LARGE)
-    command = messages.Reinstall(body.image, body.install_script, body.run_script, body.pull)
+    if body.install is not None and body.install_script is not None:
+        raise bad_request("install: must not be given together with install_script")
+    install = None if body.install is None else to_installer(body.install)
+    command = messages.Reinstall(body.image, body.install_script, body.run_script, body.pull, install)
     return await _change(system, internal_id, command, "reinstall", "Container reinstall started", wait)
 
 

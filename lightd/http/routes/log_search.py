@@ -19,7 +19,7 @@ from actors.container.console.lines import to_plain
 from actors.container.console.log import Numbered
 from lightd.api.errors import bad_request
 from lightd.engines.patterns import BadPattern, Pattern, check_pattern, compile_pattern
-from lightd.http.wire import PATTERN, digest
+from lightd.http.wire import PATTERNS, digest
 
 PAGE: Final = 10_000
 PAGES: Final = 25
@@ -67,7 +67,7 @@ async def read_wanted(now: float) -> Wanted:
     text = request.args.get("grep")
     if text is None:
         return Wanted(since, until)
-    return Wanted(since, until, await digest(PATTERN, lambda _: _to_pattern(text)))
+    return Wanted(since, until, await digest(PATTERNS[0], lambda _: _to_pattern(text)))
 
 
 def _to_pattern(text: str) -> Pattern:
