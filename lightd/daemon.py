@@ -21,7 +21,7 @@ from typing import Final
 
 import trio
 
-from actors.container.fleet import open_fleet
+from actors.container.fleet import Fleet, open_fleet
 from actors.container.stats_sampler import measure
 from actors.kernel.bus import Bus, open_bus
 from actors.kernel.handle import Handle
@@ -47,6 +47,7 @@ from lightd.engines.container_networks import ContainerNetworks
 from lightd.engines.docker.policy import Policy
 from lightd.engines.opening import OpenEngine, open_engine
 from lightd.engines.patterns import compile_pattern
+from lightd.files.denying import DenyList
 from lightd.files.jail import Owner
 from lightd.files.janitor import Janitor
 from lightd.files.jobs import open_jobs
@@ -152,6 +153,7 @@ async def open_system(
         trio.open_nursery() as nursery,
     ):
         quotas.threads = engine.threads
+        folders.denied = partial(_to_denied, fleet)
         claims, sockets = Claims(fleet), OpenSockets()
         janitor = Janitor(folders, lambda: volumes.view.state.volumes, time.time, quotas.forget)
         ports = await open_portpool(bus, supervisor, claims.at)
@@ -200,6 +202,14 @@ async def open_system(
         finally:
             engine.leave()
             nursery.cancel_scope.cancel()
+
+
+def _to_denied(fleet: Fleet, volume_id: str) -> DenyList:
+    """Return what the containers on this volume deny, together, to its clients."""
+    specs = (member.state.spec for member in fleet)
+    return DenyList.of(
+        spec.file_denylist for spec in specs if spec is not None and spec.volume_id == volume_id
+    )
 
 
 async def _connect_panel(system: System, cursors: SqliteCursorStore) -> None:

@@ -13,6 +13,7 @@ from lightd.api.mount_rules import to_pairs
 from lightd.config.addresses import to_address
 from lightd.engines import image_names
 from lightd.engines.patterns import LONGEST, BadPattern, check_pattern, check_texts
+from lightd.files import denying
 from lightd.validation import rules
 from lightd.validation.reading import KEY
 from lightd.validation.rules import FLAG, Invalid, Rule, matching, one_of, whole
@@ -23,8 +24,6 @@ _LONGEST_TEXT = 64 * 1024
 _LONGEST_SCRIPT = 1024 * 1024
 MOST_TEXTS = 16
 LONGEST_START_TEXT = 512
-MOST_DENIED = 100
-LONGEST_DENIED = 255
 MOST_LABELS = 32
 LONGEST_LABEL = 255
 LONGEST_NAME = 100
@@ -69,7 +68,7 @@ def _line(means: str, longest: int) -> Rule:
 
 
 _START_TEXT = _line("a text in one line", LONGEST_START_TEXT)
-_DENIED = _line("a pattern in one line", LONGEST_DENIED)
+_DENIED = _line("a pattern in one line", denying.LONGEST_PATTERN)
 
 
 def _to_filled(value: object) -> str:
@@ -117,7 +116,13 @@ def _to_start_texts(value: object) -> tuple[str, ...]:
 
 
 def _to_denylist(value: object) -> tuple[str, ...]:
-    return _to_texts(value, _DENIED, MOST_DENIED, "patterns")
+    patterns = _to_texts(value, _DENIED, denying.MOST_PATTERNS, "patterns")
+    for index, pattern in enumerate(patterns):
+        try:
+            denying.check_pattern(pattern)
+        except ValueError as error:
+            raise Invalid(f"entry {index} {error}") from None
+    return patterns
 
 
 def _to_environment(value: object) -> tuple[tuple[str, str], ...]:
@@ -223,7 +228,9 @@ StartTexts = Annotated[
 ]
 Denylist = Annotated[
     Any,
-    Rule("a list", _to_denylist, {"type": "array", "maxItems": MOST_DENIED, "items": _DENIED.schema}),
+    Rule(
+        "a list", _to_denylist, {"type": "array", "maxItems": denying.MOST_PATTERNS, "items": _DENIED.schema}
+    ),
     Described("files in the volume that the file routes refuse (gitignore patterns)", example=["*.jar"]),
 ]
 VariableName = Annotated[

@@ -34,8 +34,8 @@ async def to_spec(body: ContainerBody, docker: Docker) -> ContainerSpec:
 def to_edit(body: Any, docker: Docker) -> Edit:  # noqa: ANN401 - an EditBody, which is made of rows
     """Return the edit that ``body`` means; raises a 400, and a 403 for a setting that is not allowed."""
     check_root(body.read_only, docker)
-    if body.entrypoint == "image" or body.file_denylist:
-        raise bad_request("entrypoint, file_denylist: are not supported yet")
+    if body.entrypoint == "image":
+        raise bad_request("entrypoint: is not supported yet")
     return Edit(**to_values(body))
 
 
@@ -44,7 +44,6 @@ def _check_finished(spec: ContainerSpec) -> None:
     for name, given in (
         ("entrypoint", spec.entrypoint != "shell"),
         ("install", spec.install is not None),
-        ("file_denylist", bool(spec.file_denylist)),
         ("egg", spec.egg is not None),
         ("ports", any(port.name for port in spec.ports)),
     ):

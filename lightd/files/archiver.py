@@ -32,6 +32,7 @@ import attrs
 from lightd.files import errors, packing, unpacking
 from lightd.files.archives import Ceilings
 from lightd.files.charging import NOTHING, PIECE, Amount
+from lightd.files.denying import DenyList
 from lightd.files.jail import Jail, Owner
 from lightd.files.paths import RelativePath
 from lightd.files.resolve import best
@@ -155,7 +156,7 @@ def _go_with(daemon: int) -> None:
 
 def _work(job: dict[str, Any]) -> int:
     _GRANTS.answers = os.fdopen(job["grants"], "rb")
-    jail = Jail(job["root"], best(), charge=_GRANTS)
+    jail = Jail(job["root"], best(), charge=_GRANTS, denied=DenyList.of(map(tuple, job["denied"])))
     owner = Owner(*job["owner"]) if job["owner"] else None
     paths = [RelativePath(tuple(parts)) for parts in job["sources"]]
     target = RelativePath(tuple(job["target"]))

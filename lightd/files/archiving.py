@@ -100,6 +100,7 @@ async def _run(
         "owner": owner and (owner.uid, owner.gid),
         "sources": [path.parts for path in sources],
         "target": target.parts,
+        "denied": list(jail.denied.lists),
     }
     answer: dict[str, Any] = {}
     allowance = allowance or unlimited()

@@ -58,12 +58,17 @@ def copy(
         found = os.open(source.name, LOOK, dir_fd=folder)
     with held(found):
         _refuse_special(found, source)
+        jail.check(found, source)
         with explained(destination), held(jail.make_folders(destination.parent, owner)) as folder:
+            jail.check_name(folder, destination, folder=stat.S_ISDIR(os.fstat(found).st_mode))
             _refuse_taken(folder, destination)
             part = new_part_name()
+            check = _Check(jail, source, folder, destination)
             try:
-                _Copying(Links(jail), owner, pace, jail.charge).put(found, source, folder, part, 0)
-                rename_to_new(folder, part, folder, destination.name)
+                _Copying(Links(jail), owner, pace, jail.charge, check).put(found, source, folder, part, 0)
+                with jail.placing:
+                    check.repeat()
+                    rename_to_new(folder, part, folder, destination.name)
             finally:
                 with suppress(FileNotFoundError):
                     delete_at(folder, part, lambda _: None)
@@ -82,16 +87,47 @@ def _refuse_taken(folder: int, path: RelativePath) -> None:
 
 
 @attrs.define(eq=False)
+class _Check:
+    """Compares what is copied with the deny list: where it is, and where the copy will be."""
+
+    jail: Jail
+    source: RelativePath
+    folder: int
+    destination: RelativePath
+    place: tuple[str, ...] = ()  # where the destination really is
+
+    def __attrs_post_init__(self) -> None:
+        if self.jail.denied:
+            self.place = (*self.jail.place_of(self.folder), self.destination.name)
+
+    def __call__(self, found: int, path: RelativePath) -> None:
+        """Raise ``Denied`` for ``found``, which is at ``path``, below the source or itself."""
+        if self.jail.denied:
+            self.jail.check(found, path)
+            folder = stat.S_ISDIR(os.fstat(found).st_mode)
+            below = path.parts[len(self.source.parts) :]
+            for place in (self.destination.parts, self.place):
+                self.jail.denied.check((*place, *below), folder=folder)
+
+    def repeat(self) -> None:
+        """Raise ``NotAllowed`` if the destination has been moved since."""
+        if self.jail.denied and (*self.jail.place_of(self.folder), self.destination.name) != self.place:
+            raise errors.NotAllowed(f'A parent folder of "{self.destination}" keeps changing')
+
+
+@attrs.define(eq=False)
 class _Copying:
     links: Links
     owner: Owner | None
     pace: Pace
     charge: Charge
+    check: _Check
     top: tuple[int, int] | None = None  # the copy's own folder, which must not be found in the source
 
     def put(self, found: int, path: RelativePath, folder: int, name: str, depth: int) -> None:
         """Copy ``found`` (``O_PATH``), which is at ``path``, to ``name`` in ``folder``."""
         self.pace(0)
+        self.check(found, path)
         self.charge(ENTRY, 1)
         state = os.fstat(found)
         if stat.S_ISDIR(state.st_mode):

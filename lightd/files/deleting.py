@@ -7,6 +7,7 @@ are nested deeper are first moved to the top of the tree, which shortens it each
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
@@ -15,6 +16,7 @@ from lightd.files import errors
 from lightd.files.jail import FOLDER, TRIES, Jail, explained, held, look_at
 from lightd.files.paths import RelativePath
 from lightd.files.placing import new_part_name
+from lightd.files.walking import check_below
 
 DEPTH: Final = 64
 
@@ -24,17 +26,27 @@ Pace = Callable[[int], None]
 def delete(jail: Jail, paths: Sequence[RelativePath], pace: Pace) -> None:
     """Delete all ``paths``; a link is deleted, not its target.
 
-    Raises ``NotFound`` before anything is deleted if one of them is missing. ``pace`` is called for every
-    name; if it raises, the operation ends with a part deleted. Raises ``NotAllowed`` if the tenant fills a
-    folder faster than it is emptied.
+    Raises ``NotFound`` or ``Denied`` before anything is deleted if one of them is missing, or denied with
+    anything in it. ``pace`` is called for every name; if it raises, the operation ends with a part deleted.
+    Raises ``NotAllowed`` if the tenant fills a folder faster than it is emptied.
     """
     for path in paths:
         pace(0)
         with explained(path), held(jail.find_folder(path.parent)) as folder:
-            look_at(folder, path.name)
+            _check(jail, folder, path, pace)
     for path in paths:
         with suppress(errors.NotFound), explained(path), held(jail.find_folder(path.parent)) as folder:
+            jail.check_name(folder, path)
             delete_at(folder, path.name, pace)
+
+
+def _check(jail: Jail, folder: int, path: RelativePath, pace: Pace) -> None:
+    """Raise ``Denied`` if ``path``, or anything below it, is denied, and ``FileNotFoundError``."""
+    is_folder = stat.S_ISDIR(look_at(folder, path.name).st_mode)
+    jail.check_name(folder, path, folder=is_folder)
+    if is_folder and jail.denied:
+        with held(os.open(path.name, FOLDER, dir_fd=folder)) as top:
+            check_below(jail, top, jail.place_of(top), pace=pace)
 
 
 def delete_at(folder: int, name: str, pace: Pace) -> None:

@@ -69,6 +69,12 @@ class NotAllowed(FileRefused):
     code = "file_not_allowed"
 
 
+class Denied(FileRefused):
+    """The deny list of a server of the volume has the file (403)."""
+
+    code = "file_denied"
+
+
 class Busy(FileRefused):
     """Too many operations are running and waiting in the volume (429)."""
 

@@ -14,6 +14,9 @@ Therefore:
   rename, a deletion and a change of mode or owner do not, and ``O_PATH`` opens nothing.
 - Folders are created below a descriptor, and never through a dangling link.
 - Files are replaced by a rename (``lightd.files.placing``), never overwritten in place.
+- A jail for a client has the deny list of the volume (``lightd.files.denying``). It is compared with the path
+  that was given and with the path at which the descriptor is, so that no link leads around it. The server can
+  rename what it wants meanwhile: the list holds back clients, not programs in the volume.
 
 Everything blocks: call it in a worker thread. One ``Jail`` can be used by many threads.
 """
@@ -22,18 +25,21 @@ import errno
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Final
 
 import attrs
 
 from lightd.files import errors, resolve
 from lightd.files.charging import ENTRY, Charge, free
+from lightd.files.denying import NOTHING_DENIED, DenyList
 from lightd.files.paths import RelativePath
 
 FOLDER_MODE: Final = 0o755
 PERMISSIONS: Final = 0o777  # all bits that a client can set: no set-id bit, no sticky bit
+
+_DELETED: Final = " (deleted)"  # what the kernel adds to the path of a descriptor whose last name is gone
 
 TRIES: Final = 32  # attempts for a path that the tenant renames while it is resolved
 
@@ -96,6 +102,7 @@ class Jail:
     pace: Callable[[int], None] = lambda _: None
     charge: Charge = free
     open_files: OpenFiles = attrs.field(factory=OpenFiles)
+    denied: DenyList = NOTHING_DENIED
 
     def owner(self) -> Owner:
         """The owner of the volume's folder: the server's user, if it was given to it already."""
@@ -103,13 +110,60 @@ class Jail:
         return Owner(state.st_uid, state.st_gid)
 
     def find(self, path: RelativePath) -> int:
-        """An ``O_PATH`` descriptor of the file at ``path``; links that stay inside are followed."""
+        """An ``O_PATH`` descriptor of the file at ``path``; links that stay inside are followed.
+
+        Raises ``Denied``.
+        """
         for _ in range(TRIES):
             try:
-                return self.resolver(self.root, path.parts)
+                found = self.resolver(self.root, path.parts)
             except BlockingIOError:  # EAGAIN: a folder in the path was moved
                 continue
+            except OSError:
+                self.denied.check(path.parts, folder=False)
+                raise
+            try:
+                self.check(found, path)
+            except BaseException:
+                os.close(found)
+                raise
+            return found
         raise errors.NotAllowed(f'A parent folder of "{path}" keeps changing')
+
+    def check(self, found: int, path: RelativePath) -> None:
+        """Raise ``Denied`` if what ``found`` is open for, as ``path``, is denied."""
+        if self.denied:
+            folder = stat.S_ISDIR(os.fstat(found).st_mode)
+            self.denied.check(path.parts, folder=folder)
+            self.denied.check(self.place_of(found), folder=folder)
+
+    def check_name(self, above: int, path: RelativePath, *, folder: bool | None = None) -> None:
+        """Raise ``Denied`` if the last name of ``path``, in the folder ``above``, is denied.
+
+        ``folder`` says whether what gets the name is one. What has the name now counts, too; a link is none.
+        """
+        if not self.denied:
+            return
+        kinds = {folder is True}
+        with suppress(FileNotFoundError):
+            there = stat.S_ISDIR(look_at(above, path.name).st_mode)
+            kinds = {there} if folder is None else {there, folder}
+        place = (*self.place_of(above), path.name)
+        for kind in kinds:
+            self.denied.check(path.parts, folder=kind)
+            self.denied.check(place, folder=kind)
+
+    def place_of(self, found: int) -> tuple[str, ...]:
+        """The names on the way from the root to what ``found`` is open for, as they are now.
+
+        Raises ``NotAllowed`` if it is not in the volume any more.
+        """
+        root, here = (os.readlink(f"/proc/self/fd/{each}") for each in (self.root, found))
+        if here == root:
+            return ()
+        if not here.startswith(f"{root}/") or (here.endswith(_DELETED) and not os.fstat(found).st_nlink):
+            raise errors.NotAllowed("A folder of the path was moved or deleted meanwhile")
+        return tuple(here.removeprefix(f"{root}/").split("/"))
 
     def find_folder(self, path: RelativePath) -> int:
         """Like ``find``, for a folder; anything else raises ``ENOTDIR``."""
@@ -126,6 +180,8 @@ class Jail:
         while missing:
             with held(here) as above:
                 self.pace(0)
+                if self.denied:
+                    self.check_name(above, _to_prefix(path, missing), folder=True)
                 self.charge(ENTRY, 1)
                 here = make_folder_at(above, missing.pop(), owner)
         return here
@@ -141,6 +197,11 @@ class Jail:
                 path = path.parent
 
 
+def _to_prefix(path: RelativePath, missing: Sequence[str]) -> RelativePath:
+    """The first folder of ``path`` that is missing; ``missing`` are the names of all, the first one last."""
+    return RelativePath(path.parts[: len(path.parts) - len(missing) + 1])
+
+
 @contextmanager
 def open_jail(
     folder: str | os.PathLike[str],
@@ -149,6 +210,7 @@ def open_jail(
     pace: Callable[[int], None] = lambda _: None,
     charge: Charge = free,
     open_files: OpenFiles | None = None,
+    denied: DenyList = NOTHING_DENIED,
 ) -> Iterator[Jail]:
     """Open the jail of the host's ``folder``, which must not be a link itself. Raises ``NotFound``."""
     try:
@@ -159,7 +221,7 @@ def open_jail(
         ) from None
     with held(root):
         best, lock = resolver or resolve.best(), placing or threading.Lock()
-        yield Jail(root, best, lock, pace, charge, open_files or OpenFiles())
+        yield Jail(root, best, lock, pace, charge, open_files or OpenFiles(), denied)
 
 
 @contextmanager

@@ -11,11 +11,11 @@ import stat
 from contextlib import closing, suppress
 
 from lightd.files import errors
-from lightd.files.jail import Jail, Owner, explained, held, kind_of, look_at
+from lightd.files.jail import FOLDER, Jail, Owner, explained, held, kind_of, look_at
 from lightd.files.measuring import Links, check_alone
 from lightd.files.paths import ROOT, RelativePath
 from lightd.files.placing import rename_to_new, replacing
-from lightd.files.walking import walk
+from lightd.files.walking import check_below, walk
 
 _MODE = re.compile(r"0?[0-7]{3}")
 
@@ -49,10 +49,12 @@ def rename(jail: Jail, source: RelativePath, destination: RelativePath, owner: O
     if source != destination and source.holds(destination):
         raise errors.WrongKind(f'"{source}" cannot be moved into itself')
     with explained(source), held(jail.find_folder(source.parent)) as old:
-        look_at(old, source.name)
+        folder = stat.S_ISDIR(look_at(old, source.name).st_mode)
+        jail.check_name(old, source, folder=folder)
         with explained(destination), held(jail.make_folders(destination.parent, owner)) as new:
             try:
                 with jail.placing:
+                    _check_moved(jail, old, source, new, destination)
                     rename_to_new(old, source.name, new, destination.name)
             except OSError as error:
                 match error.errno:
@@ -62,6 +64,17 @@ def rename(jail: Jail, source: RelativePath, destination: RelativePath, owner: O
                         raise errors.WrongKind(f'"{source}" cannot be moved into itself') from None
                     case _:
                         raise
+
+
+def _check_moved(jail: Jail, old: int, source: RelativePath, new: int, destination: RelativePath) -> None:
+    """Raise ``Denied`` if ``source`` or anything in it is denied where it is, or where it would be."""
+    if jail.denied:
+        folder = stat.S_ISDIR(look_at(old, source.name).st_mode)
+        for above, path in ((old, source), (new, destination)):
+            jail.check_name(above, path, folder=folder)
+        if folder:
+            with held(os.open(source.name, FOLDER, dir_fd=old)) as moved:
+                check_below(jail, moved, jail.place_of(moved), (*jail.place_of(new), destination.name))
 
 
 def parse_mode(text: str) -> int:

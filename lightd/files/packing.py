@@ -133,6 +133,8 @@ class _Packing:
 
     def _add(self, found: int, path: RelativePath, depth: int) -> None:
         self.pace(0)
+        with explained(path):
+            self.jail.check(found, path)
         state = os.fstat(found)
         if stat.S_ISDIR(state.st_mode):
             self._check(path, depth, state)

@@ -46,6 +46,7 @@ def replacing(jail: Jail, path: RelativePath, owner: Owner | None, *, new: bool 
             with suppress(FileNotFoundError):
                 look_at(folder, path.name)
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        jail.check_name(folder, path, folder=False)
         mode = mode_to_keep(jail, folder, path)
         part = new_part_name()
         jail.charge(ENTRY, 1)
@@ -55,6 +56,7 @@ def replacing(jail: Jail, path: RelativePath, owner: Owner | None, *, new: bool 
                 give_to(file, owner, mode)
                 os.fsync(file)
                 with jail.placing:
+                    jail.check_name(folder, path, folder=False)
                     if new:
                         rename_to_new(folder, part, folder, path.name)
                     else:

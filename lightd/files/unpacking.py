@@ -49,6 +49,7 @@ from lightd.files.paths import RelativePath, parse_name
 from lightd.files.placing import new_part_name
 from lightd.files.staging import Staging, place
 from lightd.files.tars import Member, open_tar
+from lightd.files.walking import check_below
 
 _CONTRADICTIONS = (  # errors of the system for a contradictory archive, for example with files below files
     errno.EEXIST,
@@ -125,6 +126,7 @@ def _extract(
             with held(os.open(".", FOLDER, dir_fd=folder)) as source:
                 target = jail.make_folders(destination, owner)
                 with held(target), held(os.open(".", FOLDER, dir_fd=target)) as names:
+                    check_below(jail, folder, jail.place_of(target), destination.parts, pace=pace)
                     place(source, names, destination)
                     staging.finish_folders(target)
             return staging.left_out

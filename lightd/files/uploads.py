@@ -22,8 +22,9 @@ import fcntl
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
 from typing import Final
 
 import attrs
@@ -86,6 +87,7 @@ class Upload:
     _condition: Condition
     _placing: Guard
     _charge: Charge
+    _check: Callable[[], None]  # raises ``Denied``
     _begun: int = 0  # the kernel was asked to write up to this offset
     keep: bool = attrs.field(kw_only=True)  # whether the temporary file is kept when the block ends
 
@@ -121,6 +123,7 @@ class Upload:
             give_to(self._file, self._owner, self._mode)
             os.fsync(self._file)
             with self._placing:
+                self._check()
                 self._condition.check(self._folder, self.path)
                 try:
                     os.rename(self._part, self.path.name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
@@ -152,6 +155,9 @@ def open_upload(
     with ExitStack() as stack:
         with explained(path):
             folder = stack.enter_context(held(jail.make_folders(path.parent, owner)))
+            root = stack.enter_context(held(os.dup(jail.root)))  # the jail is closed before the commit
+            check = partial(attrs.evolve(jail, root=root).check_name, folder, path, folder=False)
+            check()
             mode = mode_to_keep(jail, folder, path)
             condition.check(folder, path)
             part = new_part_name() if name is None else _named_part(path, name)
@@ -169,6 +175,7 @@ def open_upload(
             condition,
             jail.placing,
             jail.charge,
+            check,
             keep=name is not None,
         )
         try:
@@ -182,6 +189,7 @@ def open_upload(
 def arrived_of(jail: Jail, path: RelativePath, name: str) -> int:
     """How many bytes of the upload ``name`` to ``path`` are stored; 0 if there is none."""
     with explained(path), suppress(FileNotFoundError), held(jail.find_folder(path.parent)) as folder:
+        jail.check_name(folder, path, folder=False)
         state = look_at(folder, _named_part(path, name))
         return state.st_size if _is_ours(state) else 0
     return 0
@@ -190,6 +198,7 @@ def arrived_of(jail: Jail, path: RelativePath, name: str) -> int:
 def forget(jail: Jail, path: RelativePath, name: str) -> None:
     """Delete the upload ``name`` to ``path``."""
     with explained(path), suppress(FileNotFoundError), held(jail.find_folder(path.parent)) as folder:
+        jail.check_name(folder, path, folder=False)
         delete_at(folder, _named_part(path, name), lambda _: None)
 
 

@@ -34,6 +34,7 @@ import trio
 from lightd.files import errors
 from lightd.files.charging import Charge, free
 from lightd.files.deleting import Pace, delete_at
+from lightd.files.denying import NOTHING_DENIED, DenyList
 from lightd.files.jail import Guard, Jail, OpenFiles, held, open_jail
 from lightd.files.quota.allowance import Allowance, unlimited
 from lightd.files.resolve import LOOK
@@ -139,10 +140,12 @@ class VolumeFolders:
     ``writing(volume_id, count)`` is a context manager around everything that adds data to a volume: an entry
     and ``count`` bytes, and what its allowance is asked for; nothing is reserved if ``count`` is None. It
     raises ``NoSpace``. The allowance's ``charge`` is for ``run``, its ``charge_waiting`` for ``run_long``.
+    ``denied(volume_id)`` is what the clients of a volume may not touch, and holds for all work in its jail.
     """
 
     root: Path
     writing: Writing = unbounded
+    denied: Callable[[str], DenyList] = lambda _: NOTHING_DENIED
     shares: Shares = attrs.field(factory=Shares)
     # The shares have the limits.
     _threads: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(math.inf))
@@ -239,6 +242,11 @@ class VolumeFolders:
         turn = self.shares.long.join(volume_id)
         return await self._work(turn, self._in_jail(volume_id, in_jail, charge))
 
+    async def run_for_server(self, volume_id: str, work: Callable[[Jail], T], charge: Charge = free) -> T:
+        """Like ``run``, for work of the daemon: it is not refused as busy, and nothing is denied to it."""
+        turn = self.shares.quick.join(volume_id, begun=True)
+        return await self._work(turn, self._in_jail(volume_id, work, charge, everything=True))
+
     async def run_piece(self, transfer: Transfer, work: Callable[[], T]) -> T:
         """Return ``work()`` from a thread: a piece of a transfer, whose descriptors are open already."""
         turn = self.shares.pieces.join(transfer.volume_id, privileged=transfer.privileged, begun=True)
@@ -251,7 +259,9 @@ class VolumeFolders:
     @asynccontextmanager
     async def open_for_archive(self, volume_id: str) -> AsyncIterator[tuple[Jail, Turn]]:
         """Wait for the volume's turn to process an archive; yield its jail and the turn."""
-        opened = open_jail(self.path_of(volume_id), placing=self._guard(volume_id))
+        opened = open_jail(
+            self.path_of(volume_id), placing=self._guard(volume_id), denied=self.denied(volume_id)
+        )
         with ExitStack() as stack:
             turn = self.shares.archives.join(volume_id, begun=True)  # the jobs have a limit already
             stack.callback(turn.leave)
@@ -277,12 +287,17 @@ class VolumeFolders:
         finally:
             pacer.turn.leave()
 
-    def _in_jail(self, volume_id: str, work: Callable[[Jail], T], charge: Charge) -> Callable[[Pace], T]:
+    def _in_jail(
+        self, volume_id: str, work: Callable[[Jail], T], charge: Charge, *, everything: bool = False
+    ) -> Callable[[Pace], T]:
         path, guard = self.path_of(volume_id), self._guard(volume_id)
+        denied = NOTHING_DENIED if everything else self.denied(volume_id)
         opened = self._open_files.setdefault(volume_id, OpenFiles())
 
         def in_jail(pace: Pace) -> T:
-            with open_jail(path, placing=guard, pace=pace, charge=charge, open_files=opened) as jail:
+            with open_jail(
+                path, placing=guard, pace=pace, charge=charge, open_files=opened, denied=denied
+            ) as jail:
                 return work(jail)
 
         return in_jail

@@ -9,17 +9,22 @@ meanwhile, the walk ends with ``EAGAIN``.
 import errno
 import os
 import stat
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from itertools import islice
 from typing import Final
 
 import attrs
 
-from lightd.files.jail import FOLDER
+from lightd.files import errors
+from lightd.files.jail import FOLDER, Jail
+from lightd.files.paths import LONGEST_PATH
 
 NAMES: Final = 10_000
 """Names of one folder that are in memory at a time, about a megabyte of them."""
+
+NAMES_CHECKED: Final = 100_000
+"""Names that are compared with a deny list while other writers of the volume wait, in about half a second."""
 
 PAUSED: Final = 64
 """Levels that are read later, each with a descriptor; one level beyond keeps the names of its folders."""
@@ -43,12 +48,13 @@ def names_in(folder: int) -> Iterator[str]:
             yield from batch
 
 
-def walk(top: int) -> Generator[Met, None, None]:
+def walk(top: int, trail: list[str] | None = None) -> Generator[Met, None, None]:
     """Every name below the folder ``top``, a folder before its contents; names that vanish are left out.
 
-    It holds descriptors: close it (``contextlib.closing``) if it may not be exhausted.
+    ``trail``, if given, has the names of the folders between ``top`` and each name that is met. It holds
+    descriptors: close it (``contextlib.closing``) if it may not be exhausted.
     """
-    with closing(_Walk(os.open(".", FOLDER, dir_fd=top))) as walking:
+    with closing(_Walk(os.open(".", FOLDER, dir_fd=top), [] if trail is None else trail)) as walking:
         yield from walking.enter()
         while walking.levels:
             level = walking.levels[-1]
@@ -59,6 +65,35 @@ def walk(top: int) -> Generator[Met, None, None]:
                 yield from walking.read(level)
             else:
                 walking.go_up()
+
+
+def check_below(
+    jail: Jail, top: int, *places: tuple[str, ...], pace: Callable[[int], None] | None = None
+) -> None:
+    """Raise ``Denied`` if anything below the folder ``top`` is denied with ``top`` at one of ``places``.
+
+    Without a ``pace`` it is one step, and raises ``NotAllowed`` for more than ``NAMES_CHECKED`` names.
+    Raises ``TooDeep`` for a path that is too long for a client to name it.
+    """
+    if not jail.denied:
+        return
+    trail: list[str] = []
+    checked = 0
+    with closing(walk(top, trail)) as mets:
+        for met in mets:
+            checked += 1
+            if pace is not None:
+                pace(0)
+            elif checked > NAMES_CHECKED:
+                raise errors.NotAllowed(
+                    f"The folder has more than {NAMES_CHECKED} files, too many to compare with the deny"
+                    " list of the server: rename its folders one by one"
+                )
+            below = (*trail, met.name)
+            if sum(map(len, below)) + len(below) > LONGEST_PATH:
+                raise errors.TooDeep(f"A path has more than {LONGEST_PATH} characters")
+            for place in places:
+                jail.denied.check((*place, *below), folder=stat.S_ISDIR(met.state.st_mode))
 
 
 @attrs.define(eq=False)
@@ -75,6 +110,7 @@ class _Walk:
     """The position of a walk: in the folder ``here``, reached through ``levels``."""
 
     here: int
+    trail: list[str]
     levels: list[_Level] = attrs.field(factory=list)
     paused: int = 0
 
@@ -115,6 +151,7 @@ class _Walk:
                 return False
             raise
         self._move(there)
+        self.trail.append(name)
         return True
 
     def go_up(self) -> None:
@@ -122,6 +159,7 @@ class _Walk:
         self.levels.pop()
         if self.levels:
             self._move(os.open("..", FOLDER, dir_fd=self.here))
+            self.trail.pop()
             if _identity(os.fstat(self.here)) != self.levels[-1].identity:
                 raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 

@@ -35,6 +35,7 @@ CODES = MappingProxyType(
         "vendor_header_required": Code(403, "the Accept header lacks the vendor's media type"),
         "mount_not_allowed": Code(403, "the configuration does not allow this host path"),
         "writable_root_not_allowed": Code(403, "the configuration allows no writable root file system"),
+        "file_denied": Code(403, "a deny list of the volume's servers has the file"),
         "container_not_found": Code(404, "no such container"),
         "volume_not_found": Code(404, "no such volume"),
         "operation_not_found": Code(404, "no such operation, or it has been forgotten"),
@@ -137,6 +138,7 @@ ENDED = ("operation_failed", "cancelled")
 VOLUME = ("invalid_id", "volume_not_found")
 FILES = (
     *VOLUME,
-    *("invalid_path", "file_not_found", "wrong_kind", "file_exists", "file_not_allowed", "file_in_use"),
+    *("invalid_path", "file_denied", "file_not_found", "wrong_kind", "file_exists", "file_not_allowed"),
+    "file_in_use",
     *("tree_too_deep", "volume_busy", "overloaded", "no_space"),
 )

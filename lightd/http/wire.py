@@ -30,7 +30,7 @@ AT_ONCE = 16 * 1024
 """Bytes that are parsed on the event loop, in less than a millisecond; larger bodies in a thread."""
 PARTS_AT_ONCE = 500
 """The maximum of values and escapes in a body that is parsed on the event loop."""
-PATTERNS = (b"start_pattern", b"start_texts")
+PATTERNS = (b"start_pattern", b"start_texts", b"file_denylist")
 """A body with one is read in a thread: compiling it can take 30 ms. RE2 releases the interpreter lock."""
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
