@@ -20,6 +20,7 @@ from lightd.eggs import rules
 from lightd.eggs.egg import ConfigFile, Egg, EggError, Install, Replacement, Variable
 from lightd.eggs.rendering.trees import check_count, check_tree
 from lightd.eggs.rendering.values import UnreadableError
+from lightd.validation import decoder
 
 Plain = Any  # what JSON and YAML are read as
 
@@ -185,18 +186,16 @@ def _check_yaml(text: str) -> None:
 def _to_json(text: str, field: str) -> Plain:
     try:
         check_count(text)
-        return json.loads(text, parse_constant=_refuse)
+        return decoder.decode(text, dict)  # the last one of several values of a name counts
     except UnreadableError as error:
         raise EggError(str(error), field) from None
+    except decoder.Misspelt as error:
+        line = text.count("\n", 0, error.at) + 1
+        raise EggError(f"is not valid JSON ({error.what} in line {line})", field) from None
     except ValueError as error:
-        where = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else str(error)
-        raise EggError(f"is not valid JSON ({where})", field) from None
+        raise EggError(f"is not valid JSON ({error})", field) from None
     except RecursionError:
         raise EggError("has too many levels", field) from None
-
-
-def _refuse(constant: str) -> Plain:
-    raise ValueError(f"{constant} is not JSON")
 
 
 # ---- fields

@@ -9,9 +9,9 @@ from typing import TypeVar
 import trio
 from quart import Response, request
 
-from lightd.api import decoder
 from lightd.api.errors import bad_request
 from lightd.http.identity import of_request
+from lightd.validation import decoder
 from lightd.validation import reading as validation
 from lightd.validation.reading import Mistakes
 

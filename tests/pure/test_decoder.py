@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightd.api import decoder
 from lightd.api.errors import ApiError
 from lightd.http.wire import AT_ONCE, is_light, loads
+from lightd.validation import decoder
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

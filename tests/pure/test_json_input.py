@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from actors.container import messages
 from lightd.api import bodies, container_fields, file_bodies
-from lightd.api.decoder import LONGEST_NAME
 from lightd.api.errors import ApiError
 from lightd.http.errors import to_answer
 from lightd.http.wire import loads, read
+from lightd.validation.decoder import LONGEST_NAME
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

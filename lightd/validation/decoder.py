@@ -7,6 +7,7 @@ and the number of values and names are limited.
 """
 
 import re
+from collections.abc import Callable
 from json.decoder import scanstring  # type: ignore[attr-defined]  # not among the stubs; in C where it can be
 
 DEEPEST = 100
@@ -30,9 +31,7 @@ _NUMBER = re.compile(r"(-?(?:0|[1-9][0-9]{0,400}+))(\.[0-9]{1,400}+)?([eE][-+]?[
 _WORDS = {"true": True, "false": False, "null": None}
 
 
-def decode(text: str) -> object:
-    """Return the value of ``text``; raises ``ValueError`` with what is wrong with it."""
-    return _Decoder(text).decode()
+Pairs = list[tuple[str, object]]
 
 
 def to_number(text: str) -> int:
@@ -49,7 +48,7 @@ def to_fraction(text: str) -> float:
     return float(text)
 
 
-def to_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def to_object(pairs: Pairs) -> dict[str, object]:
     """Return an object of ``pairs``; raises ``ValueError`` where a name comes twice."""
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -59,9 +58,28 @@ def to_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
+def decode(text: str, to_object: Callable[[Pairs], dict[str, object]] = to_object) -> object:
+    """Return the value of ``text``; raises ``ValueError`` with what is wrong with it.
+
+    ``to_object`` makes an object of its names and values. Raises ``RecursionError``
+    for a value that is too deep.
+    """
+    return _Decoder(text, to_object).decode()
+
+
+class Misspelt(ValueError):  # noqa: N818 - what is said of a text
+    """A text is not JSON: ``what`` is wrong at the character ``at``, counted from 0."""
+
+    def __init__(self, what: str, at: int) -> None:
+        super().__init__(f"{what}: char {at}")
+        self.what = what
+        self.at = at
+
+
 class _Decoder:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, to_object: Callable[[Pairs], dict[str, object]]) -> None:
         self._text = text
+        self._to_object = to_object
         self._at = 0
         self._values = 0
 
@@ -73,8 +91,8 @@ class _Decoder:
             raise self._wrong("Extra data")
         return value
 
-    def _wrong(self, what: str) -> ValueError:
-        return ValueError(f"{what}: char {self._at}")
+    def _wrong(self, what: str) -> "Misspelt":
+        return Misspelt(what, self._at)
 
     def _skip(self) -> None:
         while (found := _BLANKS.match(self._text, self._at)) is not None and found.end() > self._at:
@@ -130,7 +148,7 @@ class _Decoder:
         return "".join(pieces)
 
     def _object(self, depth: int) -> dict[str, object]:
-        pairs: list[tuple[str, object]] = []
+        pairs: Pairs = []
         self._at += 1
         self._skip()
         if self._takes("}"):
@@ -148,7 +166,7 @@ class _Decoder:
                 raise ValueError(f"an object has more than {MOST_NAMES} names")
             self._skip()
             if self._takes("}"):
-                return to_object(pairs)
+                return self._to_object(pairs)
             if not self._takes(","):
                 raise self._wrong("Expecting ',' delimiter")
             self._skip()
