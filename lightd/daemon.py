@@ -43,6 +43,7 @@ from lightd.config.folders import prepare, settle_shared
 from lightd.config.sections import Configuration, ConfigurationError
 from lightd.config.version import version
 from lightd.consoles.log import DiskConsoleLog
+from lightd.eggs.store import open_egg_store
 from lightd.engines.container_networks import ContainerNetworks
 from lightd.engines.docker.policy import Policy
 from lightd.engines.opening import OpenEngine, open_engine
@@ -148,6 +149,7 @@ async def open_system(
         open_supervisor() as supervisor,
         open_states_log(bus, supervisor),
         open_store(config, bus, supervisor, inventory) as (volumes, folders, quotas),
+        open_egg_store(config.storage.base_path, time.time) as eggs,
         open_fleet(bus, engine, supervisor, compile_pattern, time.time, log, lambda: policy.restore) as fleet,
         open_jobs(time.time) as jobs,
         trio.open_nursery() as nursery,
@@ -171,6 +173,7 @@ async def open_system(
             jobs=jobs,
             janitor=janitor,
             operations=Operations(bus, fleet, time.time, nursery),
+            eggs=eggs,
             audit=trail,
             inside=inside,
             policy=policy,
@@ -181,6 +184,8 @@ async def open_system(
             path=path,
             sockets=sockets,
         )
+        eggs.users = system.users_of_egg
+        nursery.start_soon(_sweep_eggs, system)
         supervisor.start(
             "token retirement",
             partial(retire, bus, system.tokens, fleet.endings, time.time),
@@ -210,6 +215,13 @@ def _to_denied(fleet: Fleet, volume_id: str) -> DenyList:
     return DenyList.of(
         spec.file_denylist for spec in specs if spec is not None and spec.volume_id == volume_id
     )
+
+
+async def _sweep_eggs(system: System) -> None:
+    """Remove the files of eggs that nobody uses any more, if all containers are known."""
+    if all(member.state.spec is not None for member in system.fleet):
+        with suppress(OSError):
+            await system.eggs.sweep()
 
 
 async def _connect_panel(system: System, cursors: SqliteCursorStore) -> None:

@@ -37,6 +37,7 @@ from lightd.config import file as config_file
 from lightd.config.certificate import Certificate
 from lightd.config.reload import Reloaded, merge
 from lightd.config.sections import Configuration, ConfigurationError
+from lightd.eggs.store import EggStore
 from lightd.engines.container_networks import ContainerNetworks
 from lightd.engines.docker.policy import Policy
 from lightd.engines.host.description import Node, to_node
@@ -84,6 +85,7 @@ class System:
     jobs: Jobs
     janitor: Janitor
     operations: Operations
+    eggs: EggStore
     audit: Trail
     inside: ContainerNetworks
     policy: Policy
@@ -110,18 +112,29 @@ class System:
         """What authorization looks up: see ``lightd.access.visibility.check``."""
         return NodeDirectory(self.fleet, self.ports, self.jobs, self.operations)
 
+    def users_of_egg(self, egg_id: str) -> dict[str, list[str]]:
+        """Return the containers that were created from an egg, by its versions."""
+        found: dict[str, list[str]] = {}
+        for member in self.fleet:
+            spec = member.state.spec
+            if spec is not None and spec.egg is not None and spec.egg.id == egg_id:
+                found.setdefault(spec.egg.version, []).append(member.internal_id)
+        return found
+
     async def create_container(self, spec: ContainerSpec, cause: str) -> Receipt:
         """Lease the ports of ``spec`` and begin its installation; both happen or neither.
 
-        Raises ``Rejection`` (``already_exists``, ``volume_not_found``), else as ``Leasing.decide``.
-        A crash between the two leaves a lease without a container; the next start, creation or change
-        releases it.
+        Raises ``Rejection`` (``already_exists``, ``volume_not_found``, ``egg_not_found``), else as
+        ``Leasing.decide``. A crash between the two leaves a lease without a container; the next start,
+        creation or change releases it.
         """
         internal_id = spec.internal_id
         self._check_unused(internal_id)
         if spec.volume_id in self._emptying or spec.volume_id not in self.volumes.view.state.volumes:
             raise Rejection("volume_not_found", "no such volume")
         held = ExitStack()
+        if spec.egg is not None:
+            held.enter_context(self.eggs.hold(spec.egg.id, spec.egg.version))
         self._filling[spec.volume_id] += 1
         held.callback(self._filling.subtract, [spec.volume_id])
         return await self.leasing.decide(

@@ -7,7 +7,8 @@ from typing import Any, Final
 import attrs
 
 from lightd.eggs import rules
-from lightd.eggs.egg import HINTS, Egg, EggError, Variable
+from lightd.eggs.egg import HINTS, Egg, Variable
+from lightd.eggs.errors import EggError
 from lightd.eggs.placeholders import EVERYWHERE, Server, fill_command, to_environment
 
 GRACE: Final = 30

@@ -17,14 +17,6 @@ HINTS: Final[Mapping[str, str]] = {
 """The features of eggs that panels react to, and what each one is about."""
 
 
-class EggError(ValueError):
-    """An egg file cannot be read; ``field`` is the part that is wrong, empty if it is the whole file."""
-
-    def __init__(self, problem: str, field: str = "") -> None:
-        super().__init__(f"{field}: {problem}" if field else problem)
-        self.field = field
-
-
 @attrs.frozen
 class Variable:
     """A variable. Its ``default`` may violate the ``rules``: then a value is needed before a start."""

@@ -17,7 +17,8 @@ from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import YAMLError
 
 from lightd.eggs import rules
-from lightd.eggs.egg import ConfigFile, Egg, EggError, Install, Replacement, Variable
+from lightd.eggs.egg import ConfigFile, Egg, Install, Replacement, Variable
+from lightd.eggs.errors import EggError
 from lightd.eggs.rendering.trees import check_count, check_tree
 from lightd.eggs.rendering.values import UnreadableError
 from lightd.validation import decoder

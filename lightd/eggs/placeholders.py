@@ -6,7 +6,7 @@ from typing import Final
 import attrs
 import re2
 
-from lightd.eggs.egg import EggError
+from lightd.eggs.errors import EggError
 
 _PLACEHOLDER: Final = re2.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
 EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - where games listen in their container

@@ -7,6 +7,7 @@
    the place of the oldest one that nobody uses.
 3. Importing what is stored already makes no new version, but makes that one the newest.
 4. Reading, checking and writing is done in threads. One egg at a time is parsed.
+5. What parses eggs is imported when the first one is read: a daemon without eggs does not load it.
 """
 
 import re
@@ -16,15 +17,19 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import trio
 
 from actors.kernel.decider import Rejection
-from lightd.eggs import formats, version_files
-from lightd.eggs.egg import Egg, EggError
+from lightd.eggs import version_files
+from lightd.eggs.errors import EggError
 from lightd.eggs.version_files import Damaged, Entry, Key, Version, VersionFiles
+
+if TYPE_CHECKING:
+    from lightd.eggs.egg import Egg
+    from lightd.eggs.formats import Import
 
 MOST_EGGS: Final = 2000
 MOST_VERSIONS: Final = 20
@@ -43,7 +48,7 @@ Users = Callable[[str], Mapping[str, Sequence[str]]]
 class Parsed:
     """An egg file that was read: its canonical ``text``, and what it is."""
 
-    found: formats.Import
+    found: "Import"
     text: str
     version: str
 
@@ -65,11 +70,13 @@ class Stored:
     id: str
     version: str
     text: str
-    egg: Egg
+    egg: "Egg"
 
 
 def parse(data: bytes) -> Parsed:
     """Read an egg file; raises ``EggError``. Blocks for up to two seconds."""
+    from lightd.eggs import formats  # noqa: PLC0415 - see the module's text
+
     found = formats.read(data)
     text = formats.write(found.egg)
     try:
@@ -259,6 +266,8 @@ class EggStore:
         self._files.remove(keys)
 
     def _read(self, egg_id: str, version: str) -> Stored:
+        from lightd.eggs import formats  # noqa: PLC0415 - as above
+
         text = self._files.read(egg_id, version)
         return Stored(egg_id, version, text, formats.read(text.encode()).egg)
 

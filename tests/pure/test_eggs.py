@@ -20,7 +20,8 @@ from lxml import etree
 from ruamel.yaml import YAML
 
 from lightd.eggs import check, formats, rules
-from lightd.eggs.egg import ConfigFile, EggError, Install, Replacement
+from lightd.eggs.egg import ConfigFile, Install, Replacement
+from lightd.eggs.errors import EggError
 from lightd.eggs.placeholders import Server, fill_command, fill_value, to_environment
 from lightd.eggs.rendering import lines
 from lightd.eggs.rendering.render import LARGEST_TREE, render

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from lightd.eggs import check, formats
-from lightd.eggs.egg import ConfigFile, EggError, Replacement
+from lightd.eggs.egg import ConfigFile, Replacement
+from lightd.eggs.errors import EggError
 from lightd.eggs.placeholders import Server
 from lightd.eggs.rendering.lines import MOST_LINES
 from lightd.eggs.rendering.render import LARGEST, LARGEST_TREE, render

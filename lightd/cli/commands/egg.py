@@ -11,7 +11,8 @@ from lightd.cli.commands import screen
 from lightd.cli.commands.output import Output
 from lightd.cli.commands.trouble import FAILED, WRONG, Trouble
 from lightd.eggs import check, formats
-from lightd.eggs.egg import Egg, EggError
+from lightd.eggs.egg import Egg
+from lightd.eggs.errors import EggError
 from lightd.eggs.placeholders import EVERYWHERE, Server
 from lightd.eggs.rendering.render import render
 
