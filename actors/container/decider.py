@@ -17,6 +17,7 @@ from actors.container import (
     restarts,
 )
 from actors.container.events import Events
+from actors.container.spec import ContainerSpec
 from actors.container.state import Change, Kind, Phase, State
 from actors.kernel.decider import Decider, replay
 
@@ -107,8 +108,7 @@ def _phase_effects(state: State) -> frozenset[effects.Effect]:
         case Phase.ABSENT | Phase.OFFLINE | Phase.RESTORING | Phase.DELETED:
             return frozenset()  # the fleet restores, a few containers at a time
         case Phase.PULLING:
-            spec = state.known_spec
-            return frozenset({effects.EnsureImage(state.attempt, spec.image, spec.pull)})
+            return frozenset({_to_images(state.attempt, state.known_spec, run_script=state.run_script)})
         case Phase.SCRIPTING:
             return frozenset(
                 {
@@ -159,9 +159,15 @@ def _effects_beside(state: State) -> frozenset[effects.Effect]:
 
 def _to_preparation(state: State, change: Change) -> effects.Effect:
     if change.kind is Kind.REINSTALL:
-        return effects.EnsureImage(change.attempt, change.spec.image, change.spec.pull)
+        return _to_images(change.attempt, change.spec, run_script=change.run_script)
     fresh = tuple(port for port in change.spec.ports if not any(map(port.collides, state.known_spec.ports)))
     return effects.BuildCandidate(change.attempt, change.installation, change.spec, fresh, change.spec.pull)
+
+
+def _to_images(attempt: int, spec: ContainerSpec, *, run_script: bool) -> effects.Effect:
+    installer = spec.install.image if run_script and spec.install is not None else None
+    other = installer if installer != spec.image else None
+    return effects.EnsureImage(attempt, spec.image, spec.pull, other)
 
 
 def _process_effects(state: State, phase: _InRun) -> frozenset[effects.Effect]:

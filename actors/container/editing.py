@@ -98,7 +98,9 @@ def apply(state: State, event: events.Edited) -> State:
 
 def _to_making(spec: ContainerSpec) -> tuple[object, ...]:
     """Return the settings that only a new container can take on."""
-    return spec.startup_command, spec.environment, spec.read_only, spec.entrypoint, spec.egg
+    told = spec.egg is not None or spec.entrypoint == "image"  # its environment has its memory limit
+    memory = spec.limits.memory if told else None
+    return spec.startup_command, spec.environment, spec.read_only, spec.entrypoint, spec.egg, memory
 
 
 def needs_new_container(old: Limits, new: Limits) -> bool:

@@ -11,11 +11,12 @@ from actors.container.spec import ContainerSpec, Limits, PortBinding, StopPolicy
 
 @attrs.frozen
 class EnsureImage:
-    """Pull the image as ``pull`` says; ends in ``ImageReported``."""
+    """Pull the image, and the installer's if it has one, as ``pull`` says; ends in ``ImageReported``."""
 
     attempt: int
     image: str
     pull: str
+    installer: str | None = None
 
 
 @attrs.frozen

@@ -131,6 +131,8 @@ class Performer:
     async def _ensure_image(self, effect: effects.EnsureImage) -> messages.Message:
         try:
             await self._persist(lambda: self._ensure(effect.image, effect.pull))
+            if (installer := effect.installer) is not None:
+                await self._persist(lambda: self._ensure(installer, effect.pull))
         except EngineRefused as refusal:
             return messages.ImageReported(effect.attempt, str(refusal))
         return messages.ImageReported(effect.attempt)

@@ -194,10 +194,15 @@ def to_bindings(ports: Sequence[BindingBody]) -> tuple[PortBinding, ...]:
     keys = [(port.ip, port.port, port.protocol) for port in ports]
     if len(set(keys)) < len(keys):
         raise bad_request("ports: one is given twice")
-    return tuple(
+    bindings = tuple(
         PortBinding(port.ip, port.port, port.protocol, port.container_port or port.port, port.name)
         for port in ports
     )
+    named: dict[str, int] = {}
+    for binding in bindings:
+        if binding.name and named.setdefault(binding.name, binding.container_port) != binding.container_port:
+            raise bad_request(f"ports: {binding.name} is the name of two container ports")
+    return bindings
 
 
 def to_installer(body: InstallBody) -> Installer:

@@ -27,6 +27,7 @@ async def to_spec(body: ContainerBody, docker: Docker) -> ContainerSpec:
     values = {**to_values(body), "user": user if ":" in user or user == str(AUTO) else f"{user}:{user}"}
     spec = ContainerSpec(**{"startup_command": "", **values})
     check_contradictions(spec)
+    check_images(docker, install=spec.install is not None, entrypoint=spec.entrypoint)
     _check_finished(spec)
     return spec
 
@@ -34,21 +35,21 @@ async def to_spec(body: ContainerBody, docker: Docker) -> ContainerSpec:
 def to_edit(body: Any, docker: Docker) -> Edit:  # noqa: ANN401 - an EditBody, which is made of rows
     """Return the edit that ``body`` means; raises a 400, and a 403 for a setting that is not allowed."""
     check_root(body.read_only, docker)
-    if body.entrypoint == "image":
-        raise bad_request("entrypoint: is not supported yet")
+    check_images(docker, install=False, entrypoint=body.entrypoint)
     return Edit(**to_values(body))
+
+
+def check_images(docker: Docker, *, install: bool, entrypoint: str | None) -> None:
+    """Raise a 400 for an installer or an entrypoint of an image where the engine has no images."""
+    for name, given in (("install", install), ("entrypoint", entrypoint == "image")):
+        if given and not docker.kind.isolated:
+            raise bad_request(f"{name}: needs an image, which docker.engine = {docker.engine} does not have")
 
 
 def _check_finished(spec: ContainerSpec) -> None:
     """Raise a 400 for settings that have no effect yet."""
-    for name, given in (
-        ("entrypoint", spec.entrypoint != "shell"),
-        ("install", spec.install is not None),
-        ("egg", spec.egg is not None),
-        ("ports", any(port.name for port in spec.ports)),
-    ):
-        if given:
-            raise bad_request(f"{name}: is not supported yet")
+    if spec.egg is not None:
+        raise bad_request("egg: is not supported yet")
 
 
 def check_root(read_only: bool | None, docker: Docker) -> None:  # noqa: FBT001 - a field of a body

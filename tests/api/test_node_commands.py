@@ -97,8 +97,29 @@ async def test_start_that_fails_keeps_the_container_and_says_how_to_go_on(api, s
     assert (await api.show("mc"))["install_state"] == "ready"
 
 
-async def test_create_without_a_command_says_where_it_goes(shell, api):
-    code, _, err = await shell("create", "mc", *IMAGE)
+async def test_create_without_a_command_starts_the_images_own(shell, api):
+    assert (await shell("create", "mc", *IMAGE, "--start-text", "a", "--start-text", "b"))[0] == 0
+    shown = await api.show("mc")
+    assert (shown["entrypoint"], shown["startup_command"]) == ("image", None)
+    assert shown["start_texts"] == ["a", "b"]
+    assert (await shell("create", "both", *IMAGE, "--entrypoint", "image", *ECHO))[0] == 0
+    shown = await api.show("both")
+    assert (shown["entrypoint"], shown["startup_command"]) == ("image", ECHO[1])
+
+
+async def test_create_with_an_installers_image_runs_its_script_there(shell, api, tmp_path):
+    script = tmp_path / "install.sh"
+    script.write_text("echo one\n")
+    given = ["--install-script", str(script), "--install-image", IMAGE[1]]
+    assert (await shell("create", "mc", *IMAGE, *given))[0] == 0
+    install = {"image": IMAGE[1], "entrypoint": "sh", "script": "echo one\n"}
+    assert (await api.show("mc"))["install"] == install
+    code, _, err = await shell("create", "other", *IMAGE, "--install-image", IMAGE[1])
+    assert (code, err) == (2, "lightd: --install-image needs --install-script\n")
+
+
+async def test_create_for_a_shell_without_a_command_says_where_it_goes(shell, api):
+    code, _, err = await shell("create", "mc", *IMAGE, "--entrypoint", "shell")
     assert (code, err.startswith("lightd: no startup command: add it at the end, after `--`")) == (2, True)
     assert await left(api) == (0, 0, [])
 

@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from actors.container.engine import Engine, EngineRefused, Role
-from actors.container.spec import ContainerSpec, Limits, PortBinding
+from actors.container.spec import ContainerSpec, EggUse, Installer, Limits, PortBinding
 from tests.support.daemon import free_port
 
 MISSING = "0" * 64
@@ -236,6 +236,40 @@ async def check_interpreter_that_is_not_there_is_replaced(bench):
     printed, ended = await run_installer(bench, "#!/opt/no/such/shell -x\necho done\n")
     assert printed == b"done\n"
     assert ended.exit_code == 0
+
+
+async def check_installer_with_its_own_image_runs_there_or_is_refused(bench):
+    """An engine without images refuses it."""
+    spec = bench.spec("stdin-echo", environment=(("A", "one"),))
+    spec = attrs.evolve(spec, install=Installer(spec.image, "sh", "echo one\r\necho two\nexit 7\n"))
+    if spec.image == "host":
+        with pytest.raises(EngineRefused, match="install: not possible without Docker"):
+            await bench.engine.create_installer(spec, 1)
+        assert await bench.engine.list() == []
+        return
+    engine_id = await bench.engine.create_installer(spec, 1)
+    async with bench.engine.attach(engine_id) as console:
+        await bench.engine.start(engine_id)
+        printed = await read_to_end(console)
+    assert printed == b"one\r\ntwo\r\n"
+    assert (await wait_ended(bench.engine, engine_id)).exit_code == 7
+
+
+async def check_installers_image_that_is_missing_is_refused(bench):
+    install = Installer("127.0.0.1:1/lightd/no-such-image:1", "sh", "echo one\n")
+    with pytest.raises(EngineRefused):
+        await bench.engine.create_installer(bench.spec("stdin-echo", install=install), 1)
+    assert await bench.engine.list() == []
+
+
+async def check_ports_and_an_egg_set_variables(bench):
+    port = free_port()
+    binding = PortBinding("127.0.0.1", port, "tcp", port, "A_PORT")
+    egg = EggUse("a", "0123456789ab", (("WORLD", "Midgard"),))
+    printed, _ = await run_to_end(
+        bench, "echo {{WORLD}} {{A_PORT}} {{SERVER_PORT}} {{SERVER_IP}}", ports=(binding,), egg=egg
+    )
+    assert printed.split() == [b"Midgard", b"%d" % port, b"%d" % port, b"0.0.0.0"]
 
 
 async def check_installer_of_an_attempt_is_found_again(bench):

@@ -2,7 +2,7 @@ import attrs
 import pytest
 
 from actors.container.engine import Role
-from actors.container.spec import Limits, PortBinding
+from actors.container.spec import EggUse, Installer, Limits, PortBinding
 from lightd.engines.docker import recipe, translate
 from tests.support.builders import a_spec
 
@@ -113,3 +113,48 @@ def test_one_port_of_the_container_may_have_several_of_the_host():
         "80/tcp": [{"HostIp": "1.1.1.1", "HostPort": "10"}, {"HostIp": "2.2.2.2", "HostPort": "20"}],
         "80/udp": [{"HostIp": "1.1.1.1", "HostPort": "10"}],
     }
+
+
+# Images that start themselves, and installers with an image of their own
+
+INSTALL = Installer("installers:debian", "bash", "#!/bin/bash\r\necho x\r\n")
+
+
+def test_entrypoint_of_the_image_is_left_to_it():
+    made = recipe.to_server(attrs.evolve(SPEC, entrypoint="image"), 1, LAYOUT)
+    assert not {"Entrypoint", "Cmd", "WorkingDir"} & made.keys()
+    assert {"STARTUP=java -jar server.jar", "A=1", "HOME=/home/container"} < set(made["Env"])
+    assert {"TINI_KILL_PROCESS_GROUP=1", "TINI_SUBREAPER=1"} < set(made["Env"])
+    assert made["HostConfig"] == recipe.to_server(SPEC, 1, LAYOUT)["HostConfig"]
+
+
+def test_installer_with_an_image_has_its_script_where_eggs_expect_it_and_a_terminal():
+    spec = attrs.evolve(SPEC, install=INSTALL, limits=Limits(memory=1 << 20))
+    made, scripted = recipe.to_installer(spec, 1, LAYOUT), recipe.to_installer(SPEC, 1, LAYOUT)
+    assert (made["Image"], made["Tty"], made["User"]) == ("installers:debian", True, "0:0")
+    assert made["WorkingDir"] == "/mnt/server"
+    mounts = {mount["Target"]: (mount["Source"], mount["ReadOnly"]) for mount in made["HostConfig"]["Mounts"]}
+    assert mounts["/mnt/install/install.sh"] == ("/srv/containers/s1/install.sh", True)
+    assert mounts["/mnt/server"] == ("/srv/volumes/v1", False)
+    assert made["HostConfig"]["Memory"] == recipe.INSTALLER_MEMORY
+    same = ("CapAdd", "CapDrop", "SecurityOpt", "PidsLimit", "NetworkMode")
+    assert [made["HostConfig"][key] for key in same] == [scripted["HostConfig"][key] for key in same]
+
+
+def test_installer_has_the_environment_of_its_server():
+    egg = EggUse("a", "0123456789ab", (("VERSION", "1.2"),))
+    spec = attrs.evolve(SPEC, install=INSTALL, egg=egg, startup_command="run {{VERSION}}")
+    env = set(recipe.to_installer(spec, 1, LAYOUT, recipe.Surroundings(timezone="Etc/UTC"))["Env"])
+    assert {"VERSION=1.2", "STARTUP=run 1.2", "A=1", "TZ=Etc/UTC", "HOME=/root", "SERVER_IP=0.0.0.0"} < env
+
+
+def test_fingerprint_is_of_the_egg_and_the_entrypoint_but_not_of_what_is_lightds_own():
+    mine = recipe.to_fingerprint(SPEC, 1)
+    same = {"install": INSTALL, "start_texts": ("a",), "file_denylist": ("b",)}
+    assert recipe.to_fingerprint(attrs.evolve(SPEC, **same), 1) == mine
+    named = PortBinding("0.0.0.0", 1, "tcp", 1, "A_PORT")
+    assert recipe.to_fingerprint(attrs.evolve(SPEC, ports=(named,)), 1) != recipe.to_fingerprint(
+        attrs.evolve(SPEC, ports=(attrs.evolve(named, name=None),)), 1
+    )
+    for change in ({"entrypoint": "image"}, {"egg": EggUse("a", "0123456789ab")}):
+        assert recipe.to_fingerprint(attrs.evolve(SPEC, **change), 1) != mine

@@ -61,13 +61,17 @@ class Making:
 
 
 def run(args: argparse.Namespace, client: Client, output: Output) -> int:
-    """Create the container, and start it with ``--start``; print its name."""
-    if not args.startup:
+    """Create the container, and start it with ``--start``; print its name.
+
+    Without a command, the image's own entrypoint and command are started.
+    """
+    if not args.startup and args.entrypoint == "shell":
         raise Trouble(
             WRONG,
             "no startup command: add it at the end, after `--` "
             "(`lightd create NAME --image IMAGE -- java -jar server.jar`)",
         )
+    installation = _to_installation(args)
     with Making(client, output) as making:
         volume_id = args.volume or _make_volume(args, making)
         ports = [port for group in args.port or () for port in group]
@@ -77,7 +81,8 @@ def run(args: argparse.Namespace, client: Client, output: Output) -> int:
             "internal_id": args.id,
             "volume_id": volume_id,
             "ports": ports,
-            **({"install_script": args.install_script} if args.install_script else {}),
+            **installation,
+            **({} if args.startup else {"entrypoint": "image"}),
             **settings.to_fields(args, {}),
         }
         answer = _install(args, body, making)
@@ -101,6 +106,14 @@ def run(args: argparse.Namespace, client: Client, output: Output) -> int:
     elif not code:
         output.line(args.id)
     return code
+
+
+def _to_installation(args: argparse.Namespace) -> dict[str, Any]:
+    if args.install_image:
+        if not args.install_script:
+            raise Trouble(WRONG, "--install-image needs --install-script")
+        return {"install": {"image": args.install_image, "script": args.install_script}}
+    return {"install_script": args.install_script} if args.install_script else {}
 
 
 def _make_volume(args: argparse.Namespace, making: Making) -> str:

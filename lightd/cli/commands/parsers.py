@@ -155,7 +155,7 @@ def _add_create(commands: "Commands", daemon: Parser) -> None:
         "create a container with a new volume and its ports",
         "lightd create mc --image eclipse-temurin:21-jre --port 25565 --memory 2G --start \\\n"
         "      -- java -jar server.jar nogui",
-        usage="lightd create [options] NAME --image IMAGE -- COMMAND ...",
+        usage="lightd create [options] NAME --image IMAGE [-- COMMAND ...]",
     )
     create.add_argument("id", metavar="NAME", type=values.internal_id, help="id of the new container")
     create.add_argument(
@@ -184,6 +184,11 @@ def _add_create(commands: "Commands", daemon: Parser) -> None:
         metavar="FILE",
         type=values.text_of,
         help="the script that installs the server",
+    )
+    create.add_argument(
+        "--install-image",
+        metavar="IMAGE",
+        help="run the install script in a container of this image, with the volume at /mnt/server",
     )
     _flag(create, "--start", help="start the container when it is installed")
     _wait(create, LONGEST_INSTALLATION)

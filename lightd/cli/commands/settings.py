@@ -65,6 +65,18 @@ def add(parser: Parser, *, image_required: bool) -> None:
         help="set a label. It can be repeated",
     )
     option("--display-name", metavar="TEXT", default=None, help="a name for people")
+    option(
+        "--entrypoint",
+        choices=("shell", "image"),
+        default=None,
+        help="what is started: a shell with the command, or the image's own program",
+    )
+    option(
+        "--start-text",
+        metavar="TEXT",
+        action="append",
+        help="a text that says it has started. It can be repeated",
+    )
     option("--start-pattern", metavar="REGEX", default=None, help="the line that says it has started (RE2)")
     stop = parser.add_mutually_exclusive_group().add_argument
     stop("--stop-signal", metavar="SIGNAL", default=None, help="stop it with this signal")
@@ -118,6 +130,8 @@ def to_fields(args: argparse.Namespace, before: Mapping[str, Any]) -> dict[str, 
         "image": args.image,
         "pull": args.pull,
         "start_pattern": args.start_pattern,
+        "start_texts": args.start_text,
+        "entrypoint": args.entrypoint,
         "startup_command": to_command(args.startup) if args.startup else None,
     }
     limits = {"memory": args.memory, "cpu": args.cpus, "pids": args.pids_limit}

@@ -5,13 +5,14 @@ asked for where its labels say that it was made from the same.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 import attrs
 import trio
 
 from actors.container.engine import EngineRefused, EngineUnavailable, Role
 from actors.container.spec import ContainerSpec
+from lightd.eggs.environment import to_environment
 from lightd.engines.docker import names, recipe, translate
 from lightd.engines.docker.containers import CONFLICT, Containers, someone_elses
 from lightd.engines.docker.images import Image, Images
@@ -21,6 +22,8 @@ from lightd.engines.docker.starting import look_at_mounts
 from lightd.engines.docker.translate import Refused
 from lightd.engines.host import entrypoint, folder
 from lightd.files.jail import Owner
+
+T = TypeVar("T")
 
 TRIES: Final = 5  # to create, while somebody else takes and leaves the name
 
@@ -38,17 +41,21 @@ class Maker:
     async def installer(self, spec: ContainerSpec, attempt: int) -> str:
         """See ``Engine.create_installer``."""
         await trio.to_thread.run_sync(folder.check_there, self._layout.volume(spec))
-        script = spec.install_script or ""
-        files = {
-            folder.INSTALLER: entrypoint.to_installer_script(script, spec.user),
-            folder.SCRIPT: script,
-        }
+        if spec.install is None:
+            image_name, script = spec.image, spec.install_script or ""
+            command = entrypoint.to_installer_script(script, spec.user)
+        else:
+            image_name, script = spec.install.image, spec.install.script
+            command = entrypoint.to_program_script(spec.install.entrypoint, spec.user)
+        files = {folder.INSTALLER: command, folder.SCRIPT: script}
         own = self._layout.folder(spec.internal_id)
         await _on_host(folder.write_files, own, files)
         await _on_host(folder.expect_hand_over, own, attempt, spec.user, spec.volume_id)
-        image = await self._look_into(spec.image)
-        around = recipe.Surroundings(tmp_mb=self._policy.tmp_mb, volumes=image.volumes)
-        config = recipe.to_installer(spec, attempt, self._layout, around)
+        image = await self._look_into(image_name)
+        around = recipe.Surroundings(
+            tmp_mb=self._policy.tmp_mb, volumes=image.volumes, timezone=self._policy.timezone
+        )
+        config = _filled(recipe.to_installer, spec, attempt, self._layout, around)
         return await self._create(spec, Role.INSTALLER, config, translate.ATTEMPT, None)
 
     async def server(self, spec: ContainerSpec, attempt: int, role: Role) -> str:
@@ -56,7 +63,9 @@ class Maker:
         await trio.to_thread.run_sync(folder.check_there, self._layout.volume(spec))
         await look_at_mounts([(mount.source, mount.target) for mount in spec.mounts], self._policy)
         own, owner = self._layout.folder(spec.internal_id), Owner.from_user(spec.user)
-        script = entrypoint.to_script(spec.startup_command, tty=spec.tty)
+        script = entrypoint.to_script(
+            _filled(to_environment, spec, self._policy.timezone).command, tty=spec.tty
+        )
         image = await self._look_into(spec.image)
         files, name = await trio.to_thread.run_sync(_name_user, image, owner, spec.volume_id)
         await _on_host(folder.write_files, own, {folder.ENTRYPOINT: script, **files})
@@ -67,6 +76,7 @@ class Maker:
             volumes=image.volumes,
             files=tuple((f"/etc/{file}", f"{own}/{file}") for file in files),
             environment=(("USER", name), ("LOGNAME", name)),
+            timezone=self._policy.timezone,
         )
         config = recipe.to_server(spec, attempt, self._layout, around)
         return await self._create(spec, role, config, translate.FINGERPRINT, image.image_id)
@@ -117,6 +127,14 @@ class Maker:
             await self._containers.remove(engine_id)
             raise EngineRefused("The image's volumes can't be replaced, or it was pulled again just now")
         return engine_id
+
+
+def _filled(make: Callable[..., T], *args: object) -> T:
+    """Return what ``make`` returns; raises ``EngineRefused`` for a command that gets too long."""
+    try:
+        return make(*args)
+    except ValueError as error:
+        raise EngineRefused(f"startup_command: {error}") from None
 
 
 def _name_user(image: Image, owner: Owner, volume_id: str) -> tuple[dict[str, bytes], str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import attrs
 
 from lightd.config.sections import Docker
+from lightd.engines.host.timezone import find_timezone
 
 
 @attrs.define(eq=False)
@@ -17,6 +18,8 @@ class Policy:
     is the file with credentials of registries. ``restore``: servers that ended with the engine or the host
     are started again.
 
+    ``timezone`` is that of the host, for the servers of eggs.
+
     ``journal_id`` is the id of the daemon's journal, which its containers carry in a label; ``adopted`` has
     the engine ids of containers that carry another one, ``earlier`` the ids of journals that the daemon lost.
     """
@@ -27,6 +30,7 @@ class Policy:
     network_mtu: int = 0
     registries: Path | None = None
     restore: bool = True
+    timezone: str = attrs.field(factory=find_timezone)
     journal_id: str = ""
     adopted: set[str] = attrs.field(factory=set)
     earlier: frozenset[str] = frozenset()

@@ -19,6 +19,7 @@ import attrs
 
 from actors.container.engine import Role
 from actors.container.spec import ContainerSpec, PortBinding
+from lightd.eggs.environment import TIMEZONE, to_environment
 from lightd.engines.docker import translate
 from lightd.engines.host import entrypoint
 
@@ -56,6 +57,8 @@ MOST_VOLUMES: Final = 16
 
 SERVER_CAPABILITIES: Final = ("CHOWN", "KILL", "SETGID", "SETUID")
 INSTALLER_CAPABILITIES: Final = (*SERVER_CAPABILITIES, "DAC_OVERRIDE", "FOWNER", "FSETID")
+
+_ROOT: Final = {"HOME": "/root", "USER": "root", "LOGNAME": "root"}
 
 INSTALLER_MEMORY: Final = 1024**3
 """Bytes that an installer has at least: unpacking takes more than the small servers that it unpacks."""
@@ -104,7 +107,7 @@ class Surroundings:
     ``read_only`` is whether its root file system is. ``tmp_mb`` megabytes are for ``/tmp`` and, shared out,
     for the paths in ``volumes``: the image's ``VOLUME``s, for each of which Docker would make a folder on the
     host that nothing bounds. ``files`` are paths in the container, each with the file of the host it shows.
-    ``environment`` is what the spec's own variables go before.
+    ``environment`` is what the spec's own variables go before, ``timezone`` the one of eggs' servers.
     """
 
     read_only: bool = True
@@ -112,6 +115,7 @@ class Surroundings:
     volumes: tuple[str, ...] = ()
     files: tuple[tuple[str, str], ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+    timezone: str = TIMEZONE
 
 
 def to_name(internal_id: str, role: Role) -> str:
@@ -149,18 +153,13 @@ def _is_given(field: "attrs.Attribute[object]", value: object) -> bool:
 def to_server(
     spec: ContainerSpec, attempt: int, layout: Layout, around: Surroundings = Surroundings()
 ) -> Json:
-    """The container that runs the startup command."""
+    """The container that runs the startup command, or the image's own entrypoint and command."""
     limits, taken = spec.limits, [mount.target for mount in spec.mounts]
     temporary = {} if _is_beneath("/tmp", taken) else {"/tmp": _to_temporary(around.tmp_mb)}  # noqa: S108 - a container's
     return {
         "Image": spec.image,
         "User": spec.user,
-        "Entrypoint": ["/bin/sh", entrypoint.PATH],
-        "Cmd": [],
-        "WorkingDir": HOME,
-        "Env": _to_environment(
-            {"HOME": HOME, **dict(around.environment)}, spec, entrypoint.to_environment(spec.startup_command)
-        ),
+        **_to_program(spec, around),
         "Healthcheck": _NO_CHECK,
         "Tty": spec.tty,
         "OpenStdin": True,
@@ -191,22 +190,23 @@ def to_server(
 def to_installer(
     spec: ContainerSpec, attempt: int, layout: Layout, around: Surroundings = Surroundings()
 ) -> Json:
-    """The container that runs the install script, as root and without a terminal.
+    """The container that runs the install script, as root.
 
-    Scripts install packages, so its root file system is writable: ``layers`` bounds it.
+    Scripts install packages, so its root file system is writable: ``layers`` bounds it. An installer of its
+    own image has a terminal.
     """
-    limits = spec.limits
+    limits, install = spec.limits, spec.install
     memory = None if limits.memory is None else max(limits.memory, INSTALLER_MEMORY)
     pids = max(limits.pids or 0, INSTALLER_PIDS)
     return {
-        "Image": spec.image,
+        "Image": spec.image if install is None else install.image,
         "User": "0:0",
         "Entrypoint": ["/bin/sh", entrypoint.INSTALLER_PATH],
         "Cmd": [],
-        "WorkingDir": HOME,
-        "Env": _to_environment({"HOME": "/root", "USER": "root", "LOGNAME": "root"}, spec, ()),
+        "WorkingDir": HOME if install is None else INSTALL_HOME,
+        "Env": _to_list(_ROOT, to_environment(spec, around.timezone).variables),
         "Healthcheck": _NO_CHECK,
-        "Tty": False,
+        "Tty": install is not None,
         "OpenStdin": False,
         "Labels": _to_labels(spec, Role.INSTALLER, attempt, layout) | _BOUND,
         "HostConfig": {
@@ -216,6 +216,7 @@ def to_installer(
                 _to_mount(layout.volume(spec), HOME),
                 _to_mount(layout.volume(spec), INSTALL_HOME),
                 _to_mount(layout.folder(spec.internal_id), DATA, read_only=True),
+                *([] if install is None else [_to_script(spec, layout)]),
                 *_to_memory(around, (HOME, DATA, INSTALL_HOME)),
             ],
         },
@@ -266,10 +267,33 @@ def _to_labels(spec: ContainerSpec, role: Role, attempt: int, layout: Layout) ->
     }
 
 
-def _to_environment(
-    first: Mapping[str, str], spec: ContainerSpec, last: tuple[tuple[str, str], ...]
-) -> list[str]:
-    return [f"{name}={value}" for name, value in {**first, **dict(spec.environment), **dict(last)}.items()]
+def _to_program(spec: ContainerSpec, around: Surroundings) -> Json:
+    """What is started and where, with its environment.
+
+    The image's own entrypoint and command are those that are not given here, like its working directory.
+    """
+    first, found = {"HOME": HOME, **dict(around.environment)}, to_environment(spec, around.timezone)
+    if spec.entrypoint == "image":
+        return {"Env": _to_list(first, found.variables, entrypoint.to_image_environment())}
+    return {
+        "Entrypoint": ["/bin/sh", entrypoint.PATH],
+        "Cmd": [],
+        "WorkingDir": HOME,
+        "Env": _to_list(first, found.variables, entrypoint.to_environment(found.command)),
+    }
+
+
+def _to_script(spec: ContainerSpec, layout: Layout) -> Json:
+    source = f"{layout.folder(spec.internal_id)}{entrypoint.SCRIPT_PATH.removeprefix(DATA)}"
+    return _to_mount(source, entrypoint.MOUNTED_SCRIPT_PATH, read_only=True)
+
+
+def _to_list(*environments: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[str]:
+    """The variables as Docker has them; a later one replaces an earlier one of its name."""
+    found: dict[str, str] = {}
+    for environment in environments:
+        found.update(environment)
+    return [f"{name}={value}" for name, value in found.items()]
 
 
 def _to_confinement(capabilities: tuple[str, ...]) -> Json:

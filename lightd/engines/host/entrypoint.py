@@ -29,6 +29,8 @@ from typing import Final
 PATH: Final = "/app/data/entrypoint.sh"
 INSTALLER_PATH: Final = "/app/data/installer.sh"
 SCRIPT_PATH: Final = "/app/data/install.sh"
+MOUNTED_SCRIPT_PATH: Final = "/mnt/install/install.sh"
+"""Where the installers of eggs expect the script."""
 COLUMNS: Final = 120
 ROWS: Final = 30
 
@@ -41,6 +43,8 @@ GROUP_SIGNALS: Final = ("TINI_KILL_PROCESS_GROUP", "1")
 _TRAP: Final = (
     "trap 'lightd_code=$?; wait; exit $lightd_code' 1 2 3 10 12 13 14 15 16 24 25 26 27 29 30 34 64"
 )
+
+_TERMINAL: Final = f"stty cols {COLUMNS} rows {ROWS} 2>/dev/null"
 
 # Two pipes have no common order; with one, errors appear where they happened.
 _ONE_STREAM: Final = "exec 2>&1"
@@ -98,7 +102,7 @@ def to_environment(command: str) -> tuple[tuple[str, str], ...]:
 
 def to_script(command: str, *, tty: bool) -> str:
     """The text of ``entrypoint.sh``."""
-    lines = ["#!/bin/sh", f"stty cols {COLUMNS} rows {ROWS} 2>/dev/null" if tty else _ONE_STREAM]
+    lines = ["#!/bin/sh", _TERMINAL if tty else _ONE_STREAM]
     if is_shell(command):
         # This shell expands the text first, as it would without lightd; the trap is put before the result.
         trap = shlex.quote(f"{_TRAP}\n")
@@ -110,6 +114,28 @@ def to_script(command: str, *, tty: bool) -> str:
     else:
         lines.append(f"exec {command.strip()}")
     return "\n".join(lines) + "\n"
+
+
+def to_image_environment() -> tuple[tuple[str, str], ...]:
+    """The variables that tini needs for an image's own entrypoint.
+
+    Signals go to all its processes. If the entrypoint is another tini, it does not warn that it is not the
+    first process.
+    """
+    return (GROUP_SIGNALS, ("TINI_SUBREAPER", "1"))
+
+
+def to_program_script(program: str, user: str) -> str:
+    """The command that runs ``/mnt/install/install.sh`` with ``program``, then gives the volume to ``user``.
+
+    It sets the size of the terminal first. The exit code is that of the script, 127 without the program.
+    """
+    lines = ["#!/bin/sh", _TERMINAL, f"{shlex.quote(program)} {MOUNTED_SCRIPT_PATH}", *_to_given(user)]
+    return "\n".join(lines) + "\n"
+
+
+def _to_given(user: str) -> tuple[str, ...]:
+    return ("code=$?", f"chown -R -h {shlex.quote(user)} /home/container", 'exit "$code"')
 
 
 def to_installer_script(script: str, user: str) -> str:
@@ -127,8 +153,7 @@ def to_installer_script(script: str, user: str) -> str:
         lines.append(
             f"if [ -x {quoted} ]; then {quoted} {option}{SCRIPT_PATH}; else /bin/sh {SCRIPT_PATH}; fi"
         )
-    lines += ["code=$?", f"chown -R -h {shlex.quote(user)} /home/container", 'exit "$code"']
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_to_given(user)]) + "\n"
 
 
 def to_interpreter(script: str) -> tuple[str, str]:

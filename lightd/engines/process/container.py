@@ -29,7 +29,7 @@ from typing import Any, Final
 import attrs
 
 from actors.container.engine import Role, Snapshot
-from actors.container.spec import ContainerSpec, Limits, PortBinding
+from actors.container.spec import ContainerSpec, EggUse, Limits, PortBinding
 from lightd.engines.docker.recipe import to_fingerprint
 from lightd.engines.host.start_times import SETTLING, booted_at
 from lightd.engines.process.atomic_file import process_start, record
@@ -231,6 +231,16 @@ def _to_spec(fields: dict[str, Any]) -> ContainerSpec:
         environment=tuple((name, value) for name, value in fields["environment"]),
         user=fields["user"],
         tty=fields["tty"],
+        egg=_to_egg(fields.get("egg")),
+    )
+
+
+def _to_egg(fields: dict[str, Any] | None) -> EggUse | None:
+    """The egg in a specification; None in one of an earlier version."""
+    if fields is None:
+        return None
+    return EggUse(
+        fields["id"], fields["version"], tuple((name, value) for name, value in fields["variables"])
     )
 
 

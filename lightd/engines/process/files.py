@@ -6,6 +6,7 @@ from pathlib import Path
 
 from actors.container.engine import EngineRefused, Role
 from actors.container.spec import ContainerSpec
+from lightd.eggs.environment import to_environment
 from lightd.engines.docker.recipe import Layout
 from lightd.engines.host import entrypoint, folder
 from lightd.engines.process import plan
@@ -19,7 +20,7 @@ def prepare(layout: Layout, spec: ContainerSpec, role: Role, attempt: int) -> No
     folder.check_there(volume)
     check_reachable(volume, owner)
     script = spec.install_script or ""
-    files = {folder.ENTRYPOINT: entrypoint.to_script(spec.startup_command, tty=spec.tty)}
+    files = {folder.ENTRYPOINT: entrypoint.to_script(to_environment(spec).command, tty=spec.tty)}
     if role is Role.INSTALLER:
         files = {folder.INSTALLER: plan.to_installer(script, own), folder.SCRIPT: script}
     try:

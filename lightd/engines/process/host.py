@@ -10,6 +10,7 @@ from typing import Final
 import trio
 
 from lightd.engines.docker.recipe import Layout
+from lightd.engines.host.timezone import find_timezone
 from lightd.engines.process import container, groups, plan, starting
 from lightd.engines.process.engine import ProcessEngine
 from lightd.files.jail import Owner
@@ -35,7 +36,7 @@ async def open_process_engine(
     supervisor.
     """
     own = None if os.geteuid() == 0 else Owner(os.geteuid(), os.getegid())
-    place = plan.Place(Layout(node, containers_path, volumes_path), path, own)
+    place = plan.Place(Layout(node, containers_path, volumes_path), path, own, find_timezone())
     os.makedirs(state_path, mode=0o700, exist_ok=True)
     found = await trio.to_thread.run_sync(container.load, state_path)
     may = await trio.to_thread.run_sync(groups.find, node)

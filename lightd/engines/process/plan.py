@@ -14,6 +14,7 @@ import attrs
 
 from actors.container.engine import EngineRefused, Role
 from actors.container.spec import ContainerSpec, Limits
+from lightd.eggs.environment import TIMEZONE, to_environment
 from lightd.engines.docker.recipe import INSTALLER_MEMORY, INSTALLER_PIDS, Layout
 from lightd.engines.host import entrypoint, folder
 from lightd.files.jail import Owner
@@ -29,17 +30,26 @@ MARK: Final = "LIGHTD_CONTAINER"
 class Place:
     """What a run needs besides its spec: the engine's ``path``, and the user that lightd runs as.
 
-    ``own`` is None if that is root, which can run programs as any user.
+    ``own`` is None if that is root, which can run programs as any user. ``timezone`` is the host's.
     """
 
     layout: Layout
     path: str
     own: Owner | None
+    timezone: str = TIMEZONE
 
 
 def check(spec: ContainerSpec, own: Owner | None) -> None:
     """Raise ``EngineRefused`` for settings that are not possible without Docker."""
     check_image(spec.image)
+    if spec.entrypoint == "image":
+        raise EngineRefused('entrypoint: "image" is not possible without Docker; give a startup_command')
+    if spec.install is not None:
+        raise EngineRefused("install: not possible without Docker; use install_script")
+    try:
+        to_environment(spec)
+    except ValueError as error:  # its variables make it too long
+        raise EngineRefused(f"startup_command: {error}") from None
     if spec.mounts:
         raise EngineRefused("mount: not possible without Docker; use paths of the host")
     for port in spec.ports:
@@ -68,7 +78,8 @@ def to_fields(
 ) -> list[tuple[str, str]]:
     """The plan of one run, as pairs of field and value."""
     server = role is not Role.INSTALLER
-    together = server and bool(entrypoint.to_environment(spec.startup_command))
+    found = to_environment(spec, place.timezone)
+    together = server and bool(entrypoint.to_environment(found.command))
     owner, layout = Owner.from_user(spec.user), place.layout
     script = f"{layout.folder(spec.internal_id)}/{folder.ENTRYPOINT if server else folder.INSTALLER}"
     tty = server and spec.tty
@@ -76,7 +87,7 @@ def to_fields(
         "PATH": place.path,
         "HOME": layout.volume(spec),
         **({"TERM": "xterm"} if tty else {}),
-        **dict(spec.environment),
+        **dict(found.variables),
         MARK: engine_id,
     }
     return [

@@ -30,7 +30,7 @@ from lightd.api.container_fields import (
     to_installer,
 )
 from lightd.api.errors import ApiError, bad_request, not_found
-from lightd.api.specs import to_edit
+from lightd.api.specs import check_images, to_edit
 from lightd.files.jobs import Job
 from lightd.http import queries
 from lightd.http.error_codes import CHANGES, ENDED, JSON
@@ -58,6 +58,7 @@ async def reinstall(system: System, internal_id: str) -> Response:
     body = await take_body(lambda raw: read(ReinstallBody, _to_object(raw)), most=LARGE)
     if body.install is not None and body.install_script is not None:
         raise bad_request("install: must not be given together with install_script")
+    check_images(system.config.docker, install=body.install is not None, entrypoint=None)
     install = None if body.install is None else to_installer(body.install)
     command = messages.Reinstall(body.image, body.install_script, body.run_script, body.pull, install)
     return await _change(system, internal_id, command, "reinstall", "Container reinstall started", wait)
@@ -76,6 +77,8 @@ async def edit(system: System, internal_id: str) -> Response:
     member = find(system, internal_id)
     system.rates.spend(rates.CHANGING, internal_id, of_request())
     before = member.state.spec
+    if command.entrypoint == "shell" and not (command.startup_command or (before and before.startup_command)):
+        raise bad_request("startup_command: is missing")
     if command.limits is not None:
         await _limit(system, member, command.limits)
     rest = attrs.evolve(command, limits=None)

@@ -49,6 +49,8 @@ class FakeContainer:
 
     @property
     def tty(self) -> bool:
+        if self.role is engine.Role.INSTALLER:
+            return self.spec.install is not None
         return self.spec.tty and self.role is engine.Role.SERVER
 
     def to_snapshot(self) -> engine.Snapshot:

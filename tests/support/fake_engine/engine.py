@@ -28,6 +28,7 @@ import trio
 from actors.container import engine
 from actors.container.spec import ContainerSpec, Limits, PortBinding
 from actors.kernel.ephemeral import Wake
+from lightd.eggs.environment import to_environment
 from lightd.engines.docker.recipe import NOT_IN_ENGINE
 from tests.support.fake_engine import programs
 from tests.support.fake_engine.container import MEMORY, FakeAttachment, FakeContainer, FakeNotices
@@ -299,8 +300,10 @@ class FakeEngine:
         return made == (spec, attempt, self.pulled[spec.image])
 
     def _create(self, role: engine.Role, spec: ContainerSpec, attempt: int) -> str:
-        if spec.image not in self.images:
-            raise engine.EngineRefused(f"There is no image {spec.image}")
+        installer = spec.install if role is engine.Role.INSTALLER else None
+        image = spec.image if installer is None else installer.image
+        if image not in self.images:
+            raise engine.EngineRefused(f"There is no image {image}")
         if existing := self._names.get((spec.internal_id, role)):
             self._remove(existing)
         container = FakeContainer(f"{next(self._numbers):012x}", role, spec, attempt, self.pulled[spec.image])
@@ -313,12 +316,14 @@ class FakeEngine:
             wanted = {(port.port, port.protocol) for port in container.spec.ports}
             self._check_free(wanted)
             self._held |= dict.fromkeys(wanted, container.engine_id)
-        text = container.spec.startup_command
+        environment = to_environment(container.spec)
+        text = environment.command
         if container.role is engine.Role.INSTALLER:
-            text = container.spec.install_script or ""
+            install = container.spec.install
+            text = container.spec.install_script or "" if install is None else install.script
         if container.spec.image == BROKEN_IMAGE:
             text = NO_SHELL
-        process = programs.Process(dict(container.spec.environment), lambda data: self._emit(container, data))
+        process = programs.Process(dict(environment.variables), lambda data: self._emit(container, data))
         container.process, container.started_at, container.interrupted = process, self._now(), False
         self._tell("start", container)
         self._nursery.start_soon(self._live, container, process, text)
