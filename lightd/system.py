@@ -49,6 +49,7 @@ from lightd.files.volumes import VolumeFolders
 from lightd.journal.inventory import Inventory
 from lightd.leasing import Leasing
 from lightd.logs.loop_delay import Delays
+from lightd.preparation import Preparation
 
 
 def _to_node(system: "System") -> Node:
@@ -86,6 +87,7 @@ class System:
     janitor: Janitor
     operations: Operations
     eggs: EggStore
+    preparation: Preparation
     audit: Trail
     inside: ContainerNetworks
     policy: Policy

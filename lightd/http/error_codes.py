@@ -51,6 +51,7 @@ CODES = MappingProxyType(
         "changing": Code(409, "the container is being changed"),
         "install_failed": Code(409, "the container failed to install"),
         "deleting": Code(409, "the container is being deleted"),
+        "variables_missing": Code(409, "variables of the egg must be filled in first; all are listed"),
         "not_quarantined": Code(409, "the container is not in quarantine"),
         "limits_refused": Code(409, "the engine rejected these limits; nothing was changed"),
         "port_exists": Code(409, "the port is already in the pool"),
