@@ -195,7 +195,7 @@ class System:
         """
         users = {member.state.spec.volume_id for member in self.fleet if member.state.spec is not None}
         if volume_id in users or self._filling[volume_id] > 0:
-            raise Rejection("volume_in_use", "a container uses this volume")
+            raise Rejection("volume_in_use", "a container uses this volume: delete the container first")
         if volume_id in self._emptying:
             raise Rejection("volume_not_found", "no such volume")
         self._emptying.add(volume_id)

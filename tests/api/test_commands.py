@@ -136,7 +136,7 @@ async def test_crash_inside_of_the_daemon_names_the_request(api, shell, monkeypa
     code, _, err = await shell("ps")
     assert code == 1
     assert re.fullmatch(
-        r"lightd: something went wrong inside of lightd \(request [0-9a-f]{32} in the daemon's log\)\n", err
+        r"lightd: an internal error of lightd: [a-z ]+ \(request [0-9a-f]{32} in the daemon's log\)\n", err
     )
 
 

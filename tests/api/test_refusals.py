@@ -129,7 +129,7 @@ MISTAKES = [
     ({"tty": 1}, "tty: must be true or false (got 1)"),
     ({"tty": "true"}, 'tty: must be true or false (got "true")'),
     ({"stop": {"type": "kill"}}, 'stop.type: must be "signal" or "command" (got "kill")'),
-    ({"stop": {"type": "command"}}, "stop.value: is missing; it is the command"),
+    ({"stop": {"type": "command"}}, "stop.value: is missing: the command that stops the server"),
     ({"stop": {"value": "TERM"}}, STOP_SIGNALS),
     ({"stop": {"value": "SIG_IGN"}}, STOP_SIGNALS),
     ({"stop": {"value": "SIGFOO"}}, STOP_SIGNALS),

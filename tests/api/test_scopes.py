@@ -68,7 +68,7 @@ def expect(route, tenant, containers, permissions):
     if needs != "any token" and permissions is not None and needs not in permissions:
         return 403, "permission_denied", f"this token lacks the permission {needs}"
     if closed and containers is not None:
-        return 403, "permission_denied", "this is about the node"
+        return 403, "permission_denied", "this route is about the whole node"
     if ":" in route and containers is not None and tenant.internal_id not in containers:
         return 404, None, "not found" if "/:port" in route else "no such "
     return 400, "invalid_request", "odd: unknown query parameter"
