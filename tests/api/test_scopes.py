@@ -323,7 +323,7 @@ async def test_secrets_are_for_those_who_could_set_them(api, tmp_path):
     with trio.fail_after(10):
         while "exited" not in await api.types():
             await trio.sleep(0.01)
-    hidden = {"environment", "install_script", "mount", "startup_command"}
+    hidden = {"environment", "install", "install_script", "mount", "startup_command"}
     volume_id = (await api.show())["volume_id"]
 
     async def ask(path, permissions):
