@@ -190,3 +190,16 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measurements: ratios inside one run."""
     _run(session, "-m", "tests.bench", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def ui(session: nox.Session) -> None:
+    """The web console: types, style, unit tests, and its files in lightd/ui. Needs Node.js."""
+    with session.chdir("ui"):
+        lock = Path("package-lock.json").read_text()
+        stamp = Path("node_modules/.lightd")
+        if not stamp.exists() or stamp.read_text() != lock:
+            session.run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", external=True)
+            stamp.write_text(lock)
+        for script in session.posargs or ("check", "test", "build"):
+            session.run("npm", "run", "--silent", script, external=True)

@@ -49,7 +49,6 @@ from lightd.files.volumes import VolumeFolders
 from lightd.journal.inventory import Inventory
 from lightd.leasing import Leasing
 from lightd.logs.loop_delay import Delays
-from lightd.preparation import Preparation
 
 
 def _to_node(system: "System") -> Node:
@@ -87,7 +86,6 @@ class System:
     janitor: Janitor
     operations: Operations
     eggs: EggStore
-    preparation: Preparation
     audit: Trail
     inside: ContainerNetworks
     policy: Policy
@@ -195,7 +193,7 @@ class System:
         """
         users = {member.state.spec.volume_id for member in self.fleet if member.state.spec is not None}
         if volume_id in users or self._filling[volume_id] > 0:
-            raise Rejection("volume_in_use", "a container uses this volume: delete the container first")
+            raise Rejection("volume_in_use", "a container uses this volume")
         if volume_id in self._emptying:
             raise Rejection("volume_not_found", "no such volume")
         self._emptying.add(volume_id)

@@ -38,6 +38,7 @@ from lightd.http.transport import quart_adapter
 from lightd.http.transport.application import Application
 from lightd.http.transport.protocol import PROVE
 from lightd.http.transport.refusal import new_request_id
+from lightd.http.web_console import WebConsole
 from lightd.logs.output import to_short
 from lightd.system import System
 
@@ -100,6 +101,7 @@ class Admission:
     _gate: Gate = attrs.field(init=False)
     _open: frozenset[str] = attrs.field(init=False)
     _logged: LogLimits = attrs.field(factory=LogLimits)
+    _console: WebConsole = attrs.field(factory=WebConsole)
 
     def __attrs_post_init__(self) -> None:
         system = self._system
@@ -109,13 +111,18 @@ class Admission:
         self._open = frozenset(route.path for route in self._routes.values() if route.is_open)
 
     async def admit(self) -> Response | None:
-        """Return the response to a preflight, else None; raises what the request is refused with."""
+        """Return the response to a preflight or a page of the web console, else None.
+
+        Raises what the request is refused with.
+        """
         asked = to_request()
         headers, config = asked.headers, self._system.config
         _begin(headers.get("X-Request-Id"))
         origins.check_host(config, headers)
         if asked.method == "OPTIONS" and (preflight := origins.to_preflight(config)) is not None:
             return preflight
+        if (page := await self._console.answer(asked)) is not None:
+            return page
         if asked.path not in self._open:
             origins.check_request(config)
             bearer = to_bearer(headers.get("Authorization"))

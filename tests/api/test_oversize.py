@@ -35,7 +35,7 @@ REQUESTS = {
     "a header's name of 40 KiB": ("GET", "/containers", {"x" * 40 * KIB: "y"}, None, 431),
     "300 headers": ("GET", "/containers", {f"x{n}": "" for n in range(300)}, None, 431),
     "5,000 headers": ("GET", "/containers", {f"x{n}": "y" for n in range(5000)}, None, 431),
-    "a token of 30 KiB": ("GET", "/", {"Authorization": f"Bearer lightd_{'x' * 30 * KIB}"}, None, 401),
+    "a token of 30 KiB": ("GET", "/node", {"Authorization": f"Bearer lightd_{'x' * 30 * KIB}"}, None, 401),
     "an Accept of 10,000 types": ("GET", "/containers", {"Accept": "a/b," * 7000}, None, 403),
     "an Origin of 30 KiB": ("GET", "/containers", {"Origin": "https://" + "a" * 30 * KIB}, None, 200),
     "a body of 3 MiB": ("POST", "/containers", {}, "x" * 3 * KIB * KIB, 413),

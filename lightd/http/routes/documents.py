@@ -10,13 +10,11 @@ import trio
 from quart import Response, request
 
 from lightd.access import scopes
+from lightd.http.coding import takes_gzip
 from lightd.http.openapi.page import to_async_body, to_body, to_packed, to_page
 from lightd.http.openapi.schemas import TEXT, described
 from lightd.http.route import Answer, Route, Sections
 from lightd.system import System
-
-MOST_CODINGS = 20
-"""The number of codings in an ``Accept-Encoding`` header that are read."""
 
 
 async def _to_response(body: bytes, content_type: str) -> Response:
@@ -28,15 +26,6 @@ async def _to_response(body: bytes, content_type: str) -> Response:
     if packs:
         response.headers["Content-Encoding"] = "gzip"
     return response
-
-
-def takes_gzip(accepted: str) -> bool:
-    """Whether a client that sent ``accepted`` (RFC 9110, 12.5.3) says that it can read gzip."""
-    for coding in accepted.lower().split(",", MOST_CODINGS)[:MOST_CODINGS]:
-        name, _, weight = coding.partition(";")
-        if name.strip() == "gzip":
-            return weight.replace(" ", "").rstrip("0") not in ("q=", "q=0.")
-    return False
 
 
 def _to_route(

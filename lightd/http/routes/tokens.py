@@ -1,4 +1,4 @@
-"""The routes of tokens; they require the master token."""
+"""The routes of tokens; all but the one that shows the own token require the master token."""
 
 import re
 import secrets
@@ -21,6 +21,7 @@ from lightd.api.commands import begin_operation, settle
 from lightd.api.errors import bad_request
 from lightd.audit.trail import about
 from lightd.http.error_codes import JSON, RECORDS
+from lightd.http.identity import of_request
 from lightd.http.listing import PAGE, to_answer, to_page
 from lightd.http.openapi.schemas import FLAG, MOMENT, TEXT, WHOLE, described, many, message, record, words
 from lightd.http.route import Body, Route
@@ -77,6 +78,20 @@ class TokenBody:
     remove_on_use: bodies.Flag = False
     containers: Annotated[Any, Rule("a list", _containers, {})] = None
     permissions: Annotated[Any, Rule("a list", _permissions, {})] = None
+
+
+async def show_self(_: System) -> Response:
+    identity = of_request()
+    grant = identity.grant
+    return to_json(
+        {
+            "id": identity.token_id,
+            "master": identity.is_master,
+            "expires_at": None if identity.expires_at is None else to_rfc3339(identity.expires_at),
+            "containers": None if grant.containers is None else sorted(grant.containers),
+            "permissions": None if grant.permissions is None else sorted(grant.permissions),
+        }
+    )
 
 
 async def mint(system: System) -> Response:
@@ -150,6 +165,28 @@ _CONTAINERS: Schema = {**many(to_schema(bodies.InternalId)), "maxItems": MOST_CO
 _PERMISSIONS = many(words(*PERMISSIONS))
 
 ROUTES = (
+    Route(
+        method="GET",
+        path="/auth/self",
+        permission=scopes.TOKEN,
+        subject=scopes.Visible,
+        handler=show_self,
+        name="show_self",
+        summary="Show what the token of this request may do",
+        text="`containers` and `permissions` are null if the token is not limited in them.",
+        curl="call $url/auth/self",
+        answer=record(
+            {
+                "id": described(
+                    TEXT, "the id of the token, which is no secret; `master` for the master token"
+                ),
+                "master": described(FLAG, "whether it is the master token", example=False),
+                "expires_at": nullable(_UNTIL),
+                "containers": nullable(many(TEXT)),
+                "permissions": nullable(_PERMISSIONS),
+            }
+        ),
+    ),
     Route(
         method="POST",
         path="/auth/tokens",
