@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import trio
 
@@ -43,7 +43,7 @@ from lightd.config.folders import prepare, settle_shared
 from lightd.config.sections import Configuration, ConfigurationError
 from lightd.config.version import version
 from lightd.consoles.log import DiskConsoleLog
-from lightd.eggs.store import open_egg_store
+from lightd.eggs.store import EggStore, open_egg_store
 from lightd.engines.container_networks import ContainerNetworks
 from lightd.engines.docker.policy import Policy
 from lightd.engines.opening import OpenEngine, open_engine
@@ -71,13 +71,20 @@ from lightd.journal.sqlite import SqliteJournal, open_sqlite_journal
 from lightd.leasing import Claims, Leasing
 from lightd.logs.container_states import open_states_log
 from lightd.logs.loop_delay import open_delays
+from lightd.preparation import Preparation
 from lightd.system import System
+
+if TYPE_CHECKING:
+    from lightd.eggs.egg import Egg
 
 logger = logging.getLogger(__name__)
 
 LEAVING: Final = 9.0
 """Seconds for the whole shutdown: systemd and Docker kill after 10 at the earliest. A shutdown takes at most
 5, unless something hangs that cannot be cancelled, such as a thread on a broken disk."""
+
+LOCALHOST: Final = "127.0.0.1"
+"""The host, for servers that share its network."""
 
 Started = Callable[[Sequence[str]], None]
 
@@ -150,7 +157,12 @@ async def open_system(
         open_states_log(bus, supervisor),
         open_store(config, bus, supervisor, inventory) as (volumes, folders, quotas),
         open_egg_store(config.storage.base_path, time.time) as eggs,
-        open_fleet(bus, engine, supervisor, compile_pattern, time.time, log, lambda: policy.restore) as fleet,
+        open_fleet(
+            *(bus, engine, supervisor, compile_pattern, time.time, log, lambda: policy.restore),
+            preparer=(
+                preparation := Preparation(folders, partial(_read_egg, eggs), partial(_to_host, inside))
+            ),
+        ) as fleet,
         open_jobs(time.time) as jobs,
         trio.open_nursery() as nursery,
     ):
@@ -174,6 +186,7 @@ async def open_system(
             janitor=janitor,
             operations=Operations(bus, fleet, time.time, nursery),
             eggs=eggs,
+            preparation=preparation,
             audit=trail,
             inside=inside,
             policy=policy,
@@ -215,6 +228,15 @@ def _to_denied(fleet: Fleet, volume_id: str) -> DenyList:
     return DenyList.of(
         spec.file_denylist for spec in specs if spec is not None and spec.volume_id == volume_id
     )
+
+
+def _to_host(inside: ContainerNetworks) -> str:
+    """Return the address at which a server finds the host."""
+    return inside.gateway or LOCALHOST
+
+
+async def _read_egg(eggs: EggStore, egg_id: str, version: str) -> "Egg":
+    return (await eggs.read(egg_id, version)).egg
 
 
 async def _sweep_eggs(system: System) -> None:

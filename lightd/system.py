@@ -49,6 +49,7 @@ from lightd.files.volumes import VolumeFolders
 from lightd.journal.inventory import Inventory
 from lightd.leasing import Leasing
 from lightd.logs.loop_delay import Delays
+from lightd.preparation import Preparation
 
 
 def _to_node(system: "System") -> Node:
@@ -86,6 +87,7 @@ class System:
     janitor: Janitor
     operations: Operations
     eggs: EggStore
+    preparation: Preparation
     audit: Trail
     inside: ContainerNetworks
     policy: Policy
@@ -193,7 +195,7 @@ class System:
         """
         users = {member.state.spec.volume_id for member in self.fleet if member.state.spec is not None}
         if volume_id in users or self._filling[volume_id] > 0:
-            raise Rejection("volume_in_use", "a container uses this volume")
+            raise Rejection("volume_in_use", "a container uses this volume: delete the container first")
         if volume_id in self._emptying:
             raise Rejection("volume_not_found", "no such volume")
         self._emptying.add(volume_id)

@@ -336,7 +336,7 @@ class Fleet:
             elif row.running or member.state.traits.up:
                 await self._inspect_bounded(member, row.engine_id)
         except EngineFault as fault:
-            logger.warning("the container engine failed at %s: %s", row.internal_id, fault)
+            logger.warning("the container engine failed for container %s: %s", row.internal_id, fault)
         except EngineUnavailable as outage:
             outages.append(outage)
 
@@ -346,7 +346,7 @@ class Fleet:
             return
         self._left_alone.add(row.engine_id)
         logger.warning(
-            "%s of %s (%s) is in the engine, but the journal knows no such container: it is left alone",
+            "%s of %s (%s) is in the engine, but not in the journal: it is left alone (see `lightd orphans`)",
             row.role.value,
             row.internal_id,
             "running" if row.running else "stopped",

@@ -124,7 +124,7 @@ class Performer:
         if reason != self.console.trouble:
             self.console.trouble = reason
             self.console.say(f"Error: {reason}")
-            logger.warning("%s: %s", self.internal_id, reason)
+            logger.warning("container %s: %s", self.internal_id, reason)
 
     # The installation
 

@@ -152,7 +152,8 @@ def _lease(state: State, command: Lease) -> tuple[Event, ...]:
     taken = dict.fromkeys(command.keys)
     missing = tuple(key for key in taken if key not in state.entries)
     if missing and not command.add:
-        raise Rejection("port_not_found", f"Port not found in pool: {_name(missing[0])}")
+        message = f"Port not found in pool: {_name(missing[0])}; add it first: POST /network/ports"
+        raise Rejection("port_not_found", message)
     wanted = tuple(key for key in taken if key in missing or state.entries[key].held_by != command.owner)
     for key in wanted:
         _check_free(state, key, command.owner)
@@ -181,7 +182,10 @@ def _check_apart(keys: tuple[Key, ...]) -> None:
     for n, (ip, port, protocol) in enumerate(keys):
         for other in keys[:n]:
             if other[1:] == (port, protocol) and collides(ip, other[0]):
-                raise Rejection("port_in_use", f"port {_name(other)} and {_name(keys[n])} collide")
+                raise Rejection(
+                    "port_in_use",
+                    f"ports {_name(other)} and {_name(keys[n])} collide: one address contains the other",
+                )
 
 
 def _name(key: Key) -> str:

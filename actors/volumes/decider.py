@@ -99,7 +99,7 @@ def _to_free_user(state: State, message: Create | Assign) -> int:
     for uid in chain(range(begin, last + 1), range(first, begin)):
         if uid not in taken:
             return uid
-    raise Rejection("no_free_user", "every user of docker.user_range has a volume")
+    raise Rejection("no_free_user", "every user of docker.user_range has a volume: make the range larger")
 
 
 def evolve(state: State, event: Event) -> State:

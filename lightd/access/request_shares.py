@@ -100,7 +100,7 @@ class Shares:
         if identity.is_master:
             yield
             return
-        message = f"this token has {SOCKETS} sockets open, which is the maximum"
+        message = f"this token has {SOCKETS} WebSockets open, which is the maximum"
         with _counted(self._sockets, identity.token_id, SOCKETS, "too_many_sockets", message):
             yield
 

@@ -80,5 +80,5 @@ def check_permission(identity: Identity, permission: str, subject: type[Subject]
         raise PermissionDenied("master_token_required", "only the master token may do this")
     check_grant(identity.grant, permission)
     if subject is Node and permission != NOTHING and identity.grant.containers is not None:
-        message = "this is about the node, and the token is for some containers"
+        message = "this route is about the whole node, and the token is limited to some containers"
         raise PermissionDenied("permission_denied", message)

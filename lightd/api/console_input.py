@@ -32,7 +32,7 @@ def to_lines(body: CommandBody, *, tty: bool) -> list[bytes]:
             raise bad_request("command: is missing")
         return [to_line(body.command, tty=tty)]
     if body.command != ABSENT:
-        raise bad_request("commands: can't be combined with command")
+        raise bad_request("commands: cannot be combined with command")
     if not 1 <= len(body.commands) <= MOST_COMMANDS:
         raise bad_request(
             f"commands: must be between 1 and {MOST_COMMANDS} commands (got {len(body.commands)})"

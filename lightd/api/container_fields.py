@@ -231,7 +231,7 @@ def _to_policy(body: RestartBody) -> RestartPolicy:
 def _to_stop(body: StopBody) -> StopPolicy:
     if body.type == "command":
         if body.value is None:
-            raise bad_request("stop.value: is missing; it is the command")
+            raise bad_request("stop.value: is missing: the command that stops the server")
         return StopPolicy("command", body.value, body.timeout)
     value = body.value or "SIGTERM"
     if value not in DELIVERED:

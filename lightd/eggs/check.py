@@ -66,6 +66,20 @@ def to_values(egg: Egg, given: Mapping[str, str]) -> tuple[dict[str, str], list[
     return values, missing
 
 
+def find_violations(egg: Egg, values: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each variable whose value, or default, violates its rules.
+
+    It does not contain the value, which may be a secret.
+    """
+    sentences = []
+    for variable in egg.variables:
+        value = values.get(variable.env, variable.default)
+        violated = rules.find_violated(variable.rules, value)
+        if violated is not None:
+            sentences.append(f"{variable.env} ({variable.name}) {rules.to_sentence(violated)}")
+    return sentences
+
+
 def _to_sentence(variable: Variable, rule: rules.Rule, value: str) -> str:
     return f"{variable.env} ({variable.name}) {rules.to_sentence(rule)} (it is {value!r:.100})"
 

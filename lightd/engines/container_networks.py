@@ -30,6 +30,12 @@ class ContainerNetworks:
         self._gateways = frozenset(map(ipaddress.ip_address, gateways))
         self._networks = networks
 
+    @property
+    def gateway(self) -> str:
+        """The address of the host in these networks, IPv4 if there is one; empty if the engine told none."""
+        found = sorted(self._gateways, key=lambda each: (each.version, each.packed))
+        return str(found[0]) if found else ""
+
     def holds(self, host: str) -> bool:
         """Whether ``host`` is an address that a container can have."""
         if not self._networks:

@@ -198,5 +198,5 @@ def _options(memory: int, *, never_nl: bool = False) -> "re2.Options":
 
 
 def _reason(error: Exception) -> str:
-    reason = error.args[0] if error.args else "it can't be read"
+    reason = error.args[0] if error.args else "it cannot be read"
     return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)

@@ -182,7 +182,7 @@ class VolumeFolders:
                 try:
                     await self.put_back(volume_id)
                 except OSError as error:
-                    logger.warning("volume %s could not be put back: %s", volume_id, error)
+                    logger.warning("the deletion of volume %s could not be undone: %s", volume_id, error)
 
     async def _set_aside(self) -> list[str]:
         names = await self._work(self.shares.quick.join(OURS, begun=True), lambda _: os.listdir(self.root))
@@ -216,7 +216,11 @@ class VolumeFolders:
         try:
             await self._work(self.shares.long.join(OURS, begun=True), work)
         except (OSError, errors.FileRefused) as error:
-            logger.warning("volume %s could not be swept: %s", volume_id, error)
+            logger.warning(
+                "unfinished or deleted files of volume %s could not be removed, this is retried: %s",
+                volume_id,
+                error,
+            )
 
     def _remove(self, path: Path, pace: Pace) -> None:
         with held(os.open(path.parent, LOOK | os.O_DIRECTORY)) as folder:

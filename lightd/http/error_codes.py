@@ -27,7 +27,7 @@ CODES = MappingProxyType(
         "invalid_path": Code(400, "the path leads out of the volume or is malformed"),
         "invalid_cursor": Code(400, "the cursor is not from a listing"),
         "invalid_mode": Code(400, "the mode is not three octal digits"),
-        "invalid_archive": Code(400, "the archive can't be read, or exceeds a limit"),
+        "invalid_archive": Code(400, "the archive cannot be read, or exceeds a limit"),
         "invalid_configuration": Code(400, "the configuration file has mistakes; all are listed"),
         "unauthorized": Code(401, "no token, or an invalid one"),
         "permission_denied": Code(403, "the token lacks the permission"),
@@ -51,6 +51,7 @@ CODES = MappingProxyType(
         "changing": Code(409, "the container is being changed"),
         "install_failed": Code(409, "the container failed to install"),
         "deleting": Code(409, "the container is being deleted"),
+        "variables_missing": Code(409, "variables of the egg must be filled in first; all are listed"),
         "not_quarantined": Code(409, "the container is not in quarantine"),
         "limits_refused": Code(409, "the engine rejected these limits; nothing was changed"),
         "port_exists": Code(409, "the port is already in the pool"),
@@ -96,7 +97,10 @@ SERVER_CODES = MappingProxyType(
             403, "authorization is off, and the Host header is not a name of this machine"
         ),
         "malformed_handshake": Code(400, "the WebSocket handshake is not valid"),
-        "websocket_mismatch": Code(400, "the route is only for WebSockets, or not for WebSockets"),
+        "websocket_mismatch": Code(
+            400,
+            "the route takes WebSockets only, or the request is a WebSocket and the route takes none",
+        ),
         "route_not_found": Code(404, "no such route"),
         "method_not_allowed": Code(405, "the route does not support this method"),
         "request_timeout": Code(408, "the headers or the body did not arrive in time"),

@@ -71,12 +71,18 @@ def to_answer(error: Exception) -> Answer | None:
         case EngineUnavailable():
             return _of_code("engine_unavailable", ENGINE_UNAVAILABLE)
         case JournalUnavailable():
-            message = "the journal can't be written (the disk is full or broken), so nothing was done"
+            message = (
+                "the journal cannot be written (the disk is full or broken), so nothing was done: free disk"
+                " space, then try again"
+            )
             return _of_code("journal_unavailable", message)
         case Overloaded():
             return _of_code("overloaded", str(error))
         case ActorGone(quarantined=True):
-            message = "this container is in quarantine after repeated crashes of its actor; it can be revived"
+            message = (
+                "this container is in quarantine after repeated crashes of its actor; to revive it:"
+                " POST /containers/:id/revive"
+            )
             return _of_code("quarantined", message)
         case InputClosed() | InputFull():
             return _of_code("input_refused", str(error))
@@ -130,7 +136,7 @@ def _extra(answer: Answer) -> dict[str, str]:
 def _to_framework_answer(error: HTTPException) -> Answer:
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     if isinstance(error, WebsocketMismatch):
-        message = "this route is only for WebSockets, or not for WebSockets"
+        message = "this route takes WebSockets only, or the request is a WebSocket and the route takes none"
         return Answer(status, "websocket_mismatch", message)
     code = _BY_STATUS.get(status)
     if code is None:
@@ -151,7 +157,7 @@ async def _on_exception(error: Exception) -> Response:
     if known is not None:
         return to_response(known)
     logger.error("request failed", exc_info=error, extra={"request_id": g.request_id})
-    message = "something went wrong inside of lightd"
+    message = "an internal error of lightd: please report it with the log line of this request"
     return to_response(Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", message))
 
 

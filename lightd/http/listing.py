@@ -50,7 +50,7 @@ async def to_page(
     if after is None and "limit" not in request.args:
         return rows, {}
     if after is not None and len(after) > LONGEST:
-        raise bad_request("after: is not the `next` of a page")
+        raise bad_request("after: must be the `next` of the page before")
     limit = queries.whole("limit", USUAL, 1, MOST)
     cut = partial(_cut, rows, to_cursor, after or "", limit + 1)
     found = cut() if len(rows) <= AT_ONCE else await trio.to_thread.run_sync(cut)

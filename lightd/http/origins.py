@@ -90,7 +90,9 @@ def check_host(config: Configuration, headers: Headers) -> None:
 def _check(config: Configuration, headers: Headers, scheme: str) -> None:
     named = headers.getlist("Origin")
     if named and not of(config).admits(",".join(named), f"{scheme}://{headers.get('Host', '')}"):
-        message = "this origin may not use the API here; server.allowed_origins names those that may"
+        message = (
+            "web pages of this origin cannot use the API; an operator can add it to server.allowed_origins"
+        )
         raise ApiError("origin_not_allowed", message)
 
 

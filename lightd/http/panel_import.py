@@ -49,7 +49,7 @@ async def _create(system: System, spec: ContainerSpec) -> None:
 def _compare(member: Member, asked: ContainerSpec, *, default_user: bool) -> Conflict | None:
     present = member.state.spec
     if present is None:
-        return Conflict(asked.internal_id, "it is here, but its history can't be read")
+        return Conflict(asked.internal_id, "it is here, but its history cannot be read")
     differing = [
         field.name
         for field in attrs.fields(ContainerSpec)

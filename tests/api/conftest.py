@@ -2,8 +2,20 @@ import pytest
 
 from lightd.http import app
 from lightd.http.live import session
+from lightd.journal import sqlite
 from tests.api.front import ACCOUNTED, open_api
 from tests.support.shell import Shell
+
+
+@pytest.fixture(scope="session", autouse=True)
+def short_wal():
+    """Journals whose WAL grows with use: to lengthen it takes a third of a daemon's start.
+
+    ``tests/contracts`` and ``tests/live`` have the others.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite, "_lengthen_wal", lambda writer: None)
+        yield
 
 
 @pytest.fixture

@@ -25,17 +25,17 @@ async def test_requests_that_need_the_engine_are_a_503_while_it_does_not_answer(
     body = await api.a_body("s2")
     api.engine.go_down()
     await api.wait_engine(up=False)
-    for method, path in [
-        ("POST", "/containers"),
-        ("DELETE", "/containers/s1"),
-        ("POST", "/containers/s1/start"),
-        ("POST", "/containers/s1/stop"),
-        ("POST", "/containers/s1/kill"),
-        ("POST", "/containers/s1/restart"),
-    ]:
-        answer = await api.ask(method, path, body if path == "/containers" else None)
-        assert (answer.status_code, answer.json()) == (503, DOWN)
-        assert answer.headers["Retry-After"] == "5"
+    answers = []
+
+    async def ask(method, path):
+        answers.append(await api.ask(method, path, body if path == "/containers" else None))
+
+    async with trio.open_nursery() as nursery:  # each waits for the next attempt to connect
+        nursery.start_soon(ask, "DELETE", "/containers/s1")
+        for action in ("", "/s1/start", "/s1/stop", "/s1/kill", "/s1/restart"):
+            nursery.start_soon(ask, "POST", f"/containers{action}")
+    assert [(each.status_code, each.json()) for each in answers] == [(503, DOWN)] * 6
+    assert [each.headers["Retry-After"] for each in answers] == ["5"] * 6
     async with api.console() as console:
         await console.send("power", action="start")
         assert (await console.until("error"))["data"] == DOWN["error"]

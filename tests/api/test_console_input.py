@@ -39,8 +39,8 @@ REFUSED = [
     ({"commands": []}, "commands: must be between 1 and 20 commands (got 0)"),
     ({"command": None}, "command: must be a string (got null)"),
     ({"command": "x", "commands": None}, "commands: must be a list (got null)"),
-    ({"command": "x", "commands": []}, "commands: can't be combined with command"),
-    ({"command": "x", "commands": ["y"]}, "commands: can't be combined with command"),
+    ({"command": "x", "commands": []}, "commands: cannot be combined with command"),
+    ({"command": "x", "commands": ["y"]}, "commands: cannot be combined with command"),
     ({"commands": ["x"] * (MOST_COMMANDS + 1)}, "commands: must be between 1 and 20 commands (got 21)"),
 ]
 

@@ -292,6 +292,7 @@ async def test_body_of_any_size_becomes_a_file(api, volume, size):
     data = os.urandom(size)
     answer = await put(api, volume, data, "new/folder/f")
     assert answer.status_code == 200, answer.text
+    assert (answer.headers.get("Connection") == "close") is (size >= LARGE)
     etag = answer.headers["ETag"]
     assert answer.json() == {
         "message": "File uploaded successfully",

@@ -165,6 +165,7 @@ def test_field_without_a_rule_is_noticed():
 
 async def test_document_is_served_to_those_who_may(api):
     assert await api.get("/openapi.json") == DOCUMENT
+    assert [server["url"] for server in DOCUMENT["servers"]] == ["."]  # right behind a proxy that adds a path
     assert (await api.ask("GET", "/openapi.json", headers={})).status_code == 401
     status, code, _ = await api.refused("GET", "/openapi.json", odd="1")
     assert (status, code) == (400, "invalid_request")

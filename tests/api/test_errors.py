@@ -48,7 +48,7 @@ async def test_body_over_the_limit_is_a_413(api):
 
 
 async def test_websocket_route_is_no_page_and_a_page_is_no_websocket(api):
-    said = "this route is only for WebSockets, or not for WebSockets"
+    said = "this route takes WebSockets only, or the request is a WebSocket and the route takes none"
     assert await api.refused("GET", "/ws/s1") == (400, "websocket_mismatch", said)
     refused = await api.shake_hands("/containers", headers={"Authorization": "Bearer x"})
     assert refused.status_code == 401
@@ -59,7 +59,7 @@ async def test_bug_is_a_500_that_tells_nothing_but_where_to_look_in_the_log(api,
     answer = await api.ask("POST", "/volumes")
     assert answer.status_code == 500
     assert answer.json() == {
-        "error": "something went wrong inside of lightd",
+        "error": "an internal error of lightd: please report it with the log line of this request",
         "code": "internal_error",
         "request_id": answer.headers["X-Request-Id"],
     }

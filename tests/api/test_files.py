@@ -163,8 +163,8 @@ async def test_files_and_trees_are_deleted_all_or_none_where_one_is_missing(api,
 
 
 @pytest.mark.one_python
-async def test_hundred_thousand_names_are_listed_page_by_page_and_none_is_opened(api, volume, monkeypatch):
-    for number in range(100_000):
+async def test_thirty_thousand_names_are_listed_page_by_page_and_none_is_opened(api, volume, monkeypatch):
+    for number in range(30_000):
         os.close(os.open(on_disk(volume, f"{number:05}"), os.O_CREAT | os.O_WRONLY))
     opened = []
     real = os.open
@@ -178,10 +178,10 @@ async def test_hundred_thousand_names_are_listed_page_by_page_and_none_is_opened
         if page["next"] is None:
             break
         cursor = {"cursor": page["next"]}
-    assert names == [f"{number:05}" for number in range(100_000)]
+    assert names == [f"{number:05}" for number in range(30_000)]
     opened = [path for path in opened if "inventory" not in str(path)]  # written in the background
     assert set(opened) <= {volume["path"], on_disk(volume), "."}
-    assert len(opened) <= 10 * 4  # a few a page, on the way to the folder
+    assert len(opened) <= 3 * 4  # a few a page, on the way to the folder
 
 
 async def test_name_is_shown_as_json_whatever_it_holds(api, volume):

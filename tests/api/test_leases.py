@@ -23,7 +23,7 @@ async def test_port_must_be_in_the_pool(api):
     assert await api.refused("POST", "/containers", body) == (
         404,
         "port_not_found",
-        "Port not found in pool: 127.0.0.1:25565/tcp",
+        "Port not found in pool: 127.0.0.1:25565/tcp; add it first: POST /network/ports",
     )
     assert await api.get("/containers") == {"containers": []}
 

@@ -140,7 +140,7 @@ async def test_containers_are_filtered_by_label_and_state(labelled, query, expec
         ("limit=1001", "limit: must be between 1 and 1000"),
         ("limit=x", "limit: must be a whole number"),
         ("limit=1&limit=2", "limit: is given twice"),
-        (f"after={'x' * 201}", "after: is not the `next` of a page"),
+        (f"after={'x' * 201}", "after: must be the `next` of the page before"),
         ("labels=a", "labels: unknown query parameter"),
     ],
 )

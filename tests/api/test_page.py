@@ -11,6 +11,8 @@ from lightd.http.openapi.page import to_page
 from lightd.http.routes.table import SECTIONS
 from tests.rig import engine
 
+pytestmark = pytest.mark.one_python
+
 STAGE = Path(__file__).parent / "page_stage.js"
 ROUTES = [route for section in SECTIONS for route in section.routes]
 

@@ -293,7 +293,10 @@ async def test_panel_entry_that_can_not_be_applied_is_reported_and_changes_nothi
     assert conflicts == [
         {"internal_id": "no-volume", "reason": "no such volume"},
         {"internal_id": "other", "reason": "it is here with something else in image, tty"},
-        {"internal_id": "no-port", "reason": "Port not found in pool: 127.0.0.1:1/tcp"},
+        {
+            "internal_id": "no-port",
+            "reason": "Port not found in pool: 127.0.0.1:1/tcp; add it first: POST /network/ports",
+        },
         {
             "internal_id": "forbidden",
             "reason": "mount: the host path of /x is not in docker.allowed_mounts",

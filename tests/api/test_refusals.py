@@ -129,7 +129,7 @@ MISTAKES = [
     ({"tty": 1}, "tty: must be true or false (got 1)"),
     ({"tty": "true"}, 'tty: must be true or false (got "true")'),
     ({"stop": {"type": "kill"}}, 'stop.type: must be "signal" or "command" (got "kill")'),
-    ({"stop": {"type": "command"}}, "stop.value: is missing; it is the command"),
+    ({"stop": {"type": "command"}}, "stop.value: is missing: the command that stops the server"),
     ({"stop": {"value": "TERM"}}, STOP_SIGNALS),
     ({"stop": {"value": "SIG_IGN"}}, STOP_SIGNALS),
     ({"stop": {"value": "SIGFOO"}}, STOP_SIGNALS),
@@ -208,6 +208,20 @@ async def test_id_that_is_taken_is_a_409(api):
         "already_exists",
         "container s1 exists already",
     )
+
+
+async def test_id_whose_installation_failed_is_a_409_that_says_how_to_go_on(api):
+    body = await api.a_body(image="no-such:image")
+    await api.post("/containers", body, wait=20, status=409)
+    mended = {**body, "image": engine.RIG_IMAGE}
+    _, code, said = await api.refused("POST", "/containers", mended)
+    assert code == "already_exists"
+    reason = "container s1 exists already; its installation failed: There is no image no-such:image."
+    assert said.startswith(reason)
+    assert "POST /containers/s1/reinstall" in said
+    assert "DELETE /containers/s1 (the volume and its files are kept)" in said
+    await api.call("DELETE", "/containers/s1", wait=20)
+    await api.post("/containers", mended, wait=20)
 
 
 async def test_many_creations_of_one_id_have_exactly_one_winner(api):

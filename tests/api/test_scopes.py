@@ -68,7 +68,7 @@ def expect(route, tenant, containers, permissions):
     if needs != "any token" and permissions is not None and needs not in permissions:
         return 403, "permission_denied", f"this token lacks the permission {needs}"
     if closed and containers is not None:
-        return 403, "permission_denied", "this is about the node"
+        return 403, "permission_denied", "this route is about the whole node"
     if ":" in route and containers is not None and tenant.internal_id not in containers:
         return 404, None, "not found" if "/:port" in route else "no such "
     return 400, "invalid_request", "odd: unknown query parameter"
@@ -323,7 +323,7 @@ async def test_secrets_are_for_those_who_could_set_them(api, tmp_path):
     with trio.fail_after(10):
         while "exited" not in await api.types():
             await trio.sleep(0.01)
-    hidden = {"environment", "install_script", "mount", "startup_command"}
+    hidden = {"environment", "install", "install_script", "mount", "startup_command"}
     volume_id = (await api.show())["volume_id"]
 
     async def ask(path, permissions):

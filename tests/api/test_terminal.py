@@ -23,6 +23,8 @@ from lightd.cli.stdio import Unwritten
 from tests.api.front import PATIENCE, a_file, open_api, write_file
 from tests.support.terminal import on_terminal
 
+pytestmark = pytest.mark.one_python
+
 LIGHTD = [sys.executable, "-m", "lightd"]
 
 

@@ -59,7 +59,7 @@ async def test_volume_is_deleted_with_all_that_is_in_it(api, tmp_path):
 async def test_volume_that_a_container_uses_is_not_deleted(api):
     volume = await api.volume()
     await api.create(volume_id=volume)
-    in_use = (409, "volume_in_use", "a container uses this volume")
+    in_use = (409, "volume_in_use", "a container uses this volume: delete the container first")
     assert await api.refused("DELETE", f"/volumes/{volume}") == in_use
     await api.call("DELETE", "/containers/s1")
     await api.call("DELETE", f"/volumes/{volume}")
@@ -148,7 +148,7 @@ async def test_volume_that_can_not_be_removed_is_logged_and_left(api, caplog, mo
     volume = await api.volume()
     await api.call("DELETE", f"/volumes/{volume}")
     with trio.fail_after(20):
-        while "could not be swept" not in caplog.text:
+        while "could not be removed" not in caplog.text:
             await trio.sleep(0.01)
 
 

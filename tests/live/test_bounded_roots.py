@@ -257,7 +257,7 @@ FIFO = (an_entry("etc/pipe", tarfile.FIFOTYPE), b"")
         ([(an_entry("etc/group", tarfile.FIFOTYPE), b"")], "/etc/group is neither a file"),
         ([FIFO, (an_entry("etc/passwd", tarfile.SYMTYPE, "pipe"), b"")], "neither a file"),
         ([FIFO, (an_entry("etc/passwd", tarfile.SYMTYPE, "../bin/../etc/pipe"), b"")], "neither a file"),
-        ([(an_entry("etc/passwd", tarfile.SYMTYPE, "/etc/passwd"), b"")], "can't be looked at"),
+        ([(an_entry("etc/passwd", tarfile.SYMTYPE, "/etc/passwd"), b"")], "cannot be looked at"),
         ([(an_entry("etc/passwd"), b"a:::\n" * 50_000)], "larger than"),
     ],
     ids=["fifo", "group", "link", "dots", "loop", "large"],

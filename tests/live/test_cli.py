@@ -295,6 +295,19 @@ def test_first_start_says_where_the_token_is(here, monkeypatch, capfd):
     assert f"created {here}/config.json with a new token" in json.loads(capfd.readouterr().err)["message"]
 
 
+@pytest.mark.parametrize(("host", "said"), [("0.0.0.0", 1), ("127.0.0.1", 0)])
+def test_daemon_that_can_be_reached_over_plain_http_is_warned_about(here, monkeypatch, capfd, host, said):
+    path = here / "config.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "server": {**content["server"], "host": host}}))
+    monkeypatch.setattr(lightd, "daemon", daemon_that(lambda *_: None), raising=False)
+    assert cli.main(["serve", "--log-format", "json"]) == 0
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    warnings = [line["message"] for line in lines if line["level"] == "warning"]
+    assert len(warnings) == said
+    assert all("plain HTTP" in text and "set server.tls" in text for text in warnings)
+
+
 def test_daemon_that_fails_is_exit_code_1_and_a_log_line_without_secrets(here, monkeypatch, capfd):
     def do(configuration, _):
         raise RuntimeError(configuration.authorization.token)

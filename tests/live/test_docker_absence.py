@@ -95,9 +95,9 @@ async def test_socket_that_is_no_engine_is_an_engine_that_does_not_answer(tmp_pa
 
 async def test_unreachable_engine_is_told_as_the_system_says_it(tmp_path):
     async with opened(tmp_path / "none.sock", "live-none", tmp_path) as engine:
-        with pytest.raises(EngineUnavailable, match="can't be reached: No such file or directory"):
+        with pytest.raises(EngineUnavailable, match="cannot be reached: No such file or directory"):
             await engine.list()
     (tmp_path / "left.sock").write_text("")
     async with opened(tmp_path / "left.sock", "live-none", tmp_path) as engine:
-        with pytest.raises(EngineUnavailable, match="can't be reached: Connection refused"):
+        with pytest.raises(EngineUnavailable, match="cannot be reached: Connection refused"):
             await engine.list()

@@ -91,14 +91,14 @@ async def test_image_is_pulled_with_the_credentials_of_its_very_host_and_no_othe
         public.release.set()
         images = [f"{host}/slow/image:1", f"{other}/slow/image:1"]
         try:
-            assert "can't be pulled" in await fail(logged_in, "p1", images[0])
+            assert "cannot be pulled" in await fail(logged_in, "p1", images[0])
             assert private.authorizations == {None}
             write_credentials(logged_in.folder, **{host: {"username": "me", "password": SECRET}})
             for internal_id, image in zip(("p2", "p3"), images, strict=True):
                 await logged_in.create(internal_id, image=image)  # the file is read at each pull
             assert private.wanted in private.authorizations
             assert public.authorizations == {None}
-            assert "can't be pulled" in await fail(
+            assert "cannot be pulled" in await fail(
                 logged_in, "p4", f"localhost:{host.partition(':')[2]}/slow/image:1"
             )
             shown = json.dumps(await logged_in.get("/remote/config"))

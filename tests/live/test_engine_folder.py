@@ -199,7 +199,7 @@ def test_hand_over_outlives_the_removal_of_the_containers_folder(tmp_path, monke
 def test_hand_over_whose_folder_is_none_any_more_is_logged(tmp_path, caplog):
     (tmp_path / "own").write_text("somebody's file")
     folder.settle_hand_over(str(tmp_path / "own"), str(tmp_path))
-    assert "can't be read" in caplog.text
+    assert "cannot be read" in caplog.text
 
 
 def test_hand_over_after_an_installer_leaves_that_after_a_later_one_due(tmp_path):

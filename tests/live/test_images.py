@@ -120,7 +120,7 @@ async def test_image_that_can_not_be_pulled_fails_the_start_and_the_old_containe
     await edit(daemon, image="127.0.0.1:1/lightd/no-such-image:1")
     answer = await daemon.power("restart", ID, status=409)
     assert answer["status"] == "failed"
-    assert "The image 127.0.0.1:1/lightd/no-such-image:1 can't be pulled" in answer["error"]
+    assert "The image 127.0.0.1:1/lightd/no-such-image:1 cannot be pulled" in answer["error"]
     shown = await daemon.show(ID)
     assert (shown["state"], shown["install_state"], shown["error"]) == ("offline", "ready", answer["error"])
     assert inspect(ID)["Id"] == before

@@ -110,7 +110,7 @@ def test_lease_of_nothing_changes_nothing():
 
 def test_lease_takes_none_where_one_port_can_not_be_had():
     assert refused(HELD, Lease("b", (NEXT, LOCAL)))[0] == "port_in_use"
-    missing = ("port_not_found", "Port not found in pool: :::80/tcp")
+    missing = ("port_not_found", "Port not found in pool: :::80/tcp; add it first: POST /network/ports")
     assert refused(POOL, Lease("b", (NEXT, V6))) == missing
 
 

@@ -101,7 +101,7 @@ def test_user_is_given_again_only_after_all_others_were():
     assert decide(state, Create("v2", None, 1.0, USERS))[1] == VolumeOwnerAssigned("v2", 901)
     assert refused(owned(900, 901, 902), Create("v2", None, 1.0, USERS)) == (
         "no_free_user",
-        "every user of docker.user_range has a volume",
+        "every user of docker.user_range has a volume: make the range larger",
     )
 
 

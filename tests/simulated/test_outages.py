@@ -611,7 +611,7 @@ async def test_containers_that_are_in_no_journal_are_left_alone_and_told_once(au
         async with open_daemon(MemoryJournal(virtual_clock()), engine):
             await trio.sleep(3 * fleet_module.RECONCILE_EVERY)
             assert {row.engine_id for row in await engine.list()} == set(made)
-        assert caplog.text.count("the journal knows no such container") == len(made)
+        assert caplog.text.count("is in the engine, but not in the journal") == len(made)
 
 
 async def test_installer_that_may_be_another_daemons_is_left_alone(autojump_clock, monkeypatch):
@@ -715,7 +715,7 @@ async def test_inspection_that_the_engine_fails_at_is_no_outage(autojump_clock, 
         world.engine.faults = faults
         await trio.sleep(3 * fleet_module.RECONCILE_EVERY)
         assert world.fleet.engine_up.value
-        assert "the container engine failed at s1: The engine has a fault: odd" in caplog.text
+        assert "the container engine failed for container s1: The engine has a fault: odd" in caplog.text
 
 
 async def test_notice_about_a_strange_container_is_no_news(autojump_clock):

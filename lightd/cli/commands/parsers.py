@@ -43,7 +43,7 @@ def add(commands: "Commands") -> None:
             commands,
             name,
             daemon,
-            f"{name} containers and wait until it is done",
+            f"{name} containers, and wait until that is done",
             f"lightd {name} server-001",
         )
         _id(power, plural=True, nargs="+")
@@ -220,7 +220,7 @@ def _add_others(commands: "Commands", daemon: Parser) -> None:
         commands,
         "stats",
         daemon,
-        "show what containers use, again and again",
+        "show what containers use, updated until Ctrl-C",
         "lightd stats --no-stream",
     )
     _id(stats, plural=True, nargs="*", default=[])

@@ -30,7 +30,7 @@ def add(parser: Parser, *, image_required: bool) -> None:
     """Add the options for fields that ``create`` sets and ``edit`` changes."""
     option = parser.add_argument
     option("--image", metavar="IMAGE", required=image_required, default=None, help="the Docker image")
-    option("--pull", choices=("missing", "always", "never"), default=None, help="when the image is pulled")
+    option("--pull", choices=("missing", "always", "never"), default=None, help="whether to pull the image")
     option(
         "-m",
         "--memory",
@@ -40,7 +40,13 @@ def add(parser: Parser, *, image_required: bool) -> None:
         help="the memory limit (512M, 2G)",
     )
     option("--cpus", metavar="N", type=float, default=None, help="the CPU limit in cores (1.5)")
-    option("--pids-limit", metavar="N", type=int, default=None, help="the most processes and threads")
+    option(
+        "--pids-limit",
+        metavar="N",
+        type=int,
+        default=None,
+        help="the maximum number of processes and threads",
+    )
     option(
         "-e",
         "--env",
@@ -54,7 +60,7 @@ def add(parser: Parser, *, image_required: bool) -> None:
         metavar="FILE",
         type=values.text_of,
         action="append",
-        help="set the variables in a file, one a line",
+        help="set the variables in a file, one per line",
     )
     option(
         "-l",
@@ -75,15 +81,29 @@ def add(parser: Parser, *, image_required: bool) -> None:
         "--start-text",
         metavar="TEXT",
         action="append",
-        help="a text that says it has started. It can be repeated",
+        help="a text in the line that it prints when it has started. It can be repeated",
     )
-    option("--start-pattern", metavar="REGEX", default=None, help="the line that says it has started (RE2)")
+    option(
+        "--start-pattern",
+        metavar="REGEX",
+        default=None,
+        help="matches the line that it prints when it has started (RE2)",
+    )
     stop = parser.add_mutually_exclusive_group().add_argument
     stop("--stop-signal", metavar="SIGNAL", default=None, help="stop it with this signal")
     stop("--stop-command", metavar="COMMAND", default=None, help="stop it with this line on its console")
-    option("--stop-timeout", metavar="SECONDS", type=float, default=None, help="kill it if it takes longer")
     option(
-        "--restart", choices=("never", "on-crash", "always"), default=None, help="when it is started again"
+        "--stop-timeout",
+        metavar="SECONDS",
+        type=float,
+        default=None,
+        help="kill it if it has not ended by then",
+    )
+    option(
+        "--restart",
+        choices=("never", "on-crash", "always"),
+        default=None,
+        help="whether it is started again when it ended by itself",
     )
     parser.set_defaults(startup=[])
 

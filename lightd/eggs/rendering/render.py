@@ -14,6 +14,11 @@ LARGEST_TREE: Final = 128 * 1024
 LARGEST: Final = {**dict.fromkeys(("file", "properties", "ini", "json"), 1 << 20), "toml": LARGEST_TREE // 2}
 
 
+def to_largest(parser: str) -> int:
+    """Return how many bytes a file of this parser may have."""
+    return LARGEST.get(parser, LARGEST_TREE)
+
+
 @attrs.frozen
 class Rendered:
     """The new content of a file. ``problem`` says why it is unchanged; ``misfits`` had no effect."""
@@ -28,7 +33,7 @@ def render(file: ConfigFile, data: bytes, server: Server) -> Rendered:
 
     Never raises for what is in the file: a tenant writes it. What is not UTF-8 is kept.
     """
-    largest = LARGEST.get(file.parser, LARGEST_TREE)
+    largest = to_largest(file.parser)
     if len(data) > largest:
         return Rendered(data, f"is larger than {largest} bytes")
     room = Room()

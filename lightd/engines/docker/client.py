@@ -61,7 +61,7 @@ class Client:
 def _to_reason(error: aiodocker.DockerError) -> str:
     """Why nobody is at the socket, as the system says it: nothing is there, or it is not open to us."""
     told: str | None = getattr(getattr(error.__context__, "os_error", None), "strerror", None)
-    return f"it can't be reached: {told}" if told else "it can't be reached"
+    return f"it cannot be reached: {told}" if told else "it cannot be reached"
 
 
 async def open_client(socket_path: str) -> Client:

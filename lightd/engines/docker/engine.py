@@ -151,7 +151,7 @@ class DockerEngine:
                 if no.status not in {NOT_FOUND, CONFLICT}:
                     raise translate.to_fault(no) from None
                 await trio.sleep(0.05)  # the old one's name outlives it for a moment
-        raise EngineUnavailable(f"The name {name} is taken again and again")
+        raise EngineUnavailable(f"The name {name} is taken by another program, again and again")
 
     async def update(self, engine_id: str, limits: Limits) -> None:
         ceilings = recipe.to_ceilings(limits.memory, limits.cpu, limits.pids)

@@ -110,7 +110,7 @@ class Images:
                 await self._containers.remove(name)  # a killed daemon left it behind
             else:
                 return str(made["Id"])
-        raise EngineUnavailable(f"The name {name} is taken again and again")
+        raise EngineUnavailable(f"The name {name} is taken by another program, again and again")
 
     async def _read(self, engine_id: str, path: str) -> bytes:
         """The file at a ``path`` from ``UserFiles.locate``; nothing without one."""

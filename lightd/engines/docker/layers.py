@@ -115,7 +115,7 @@ class Layers:
                 f"the container was killed: it wrote more than {layer.bound_mb} MB or {MOST_FILES} files"
                 " outside of its volume"
             )
-            logger.warning("%s: %s", found["Name"].lstrip("/"), self.overgrown[engine_id])
+            logger.warning("container %s: %s", found["Name"].lstrip("/"), self.overgrown[engine_id])
             await self._calls.change("POST", translate.to_container_path(engine_id, "kill"), signal="SIGKILL")
         except Refused:
             self._watched.pop(engine_id, None)  # it ended or went meanwhile

@@ -116,7 +116,7 @@ class Maker:
             if same and found["State"]["Status"] not in translate.GOING:
                 return str(found["Id"])
             await self._containers.remove(found["Id"])
-        raise EngineUnavailable(f"The name {name} is taken again and again")
+        raise EngineUnavailable(f"The name {name} is taken by another program, again and again")
 
     async def _checked(self, engine_id: str) -> str:
         """The id of a container that has no volume of the engine's, which nothing would bound."""
@@ -125,7 +125,7 @@ class Maker:
             raise EngineUnavailable("The container was removed while it was being created")
         if any(mount["Type"] == "volume" for mount in found["Mounts"]):
             await self._containers.remove(engine_id)
-            raise EngineRefused("The image's volumes can't be replaced, or it was pulled again just now")
+            raise EngineRefused("The image's volumes cannot be replaced, or it was pulled again just now")
         return engine_id
 
 
@@ -150,4 +150,4 @@ async def _on_host(function: Callable[..., None], *args: object) -> None:
     except FileNotFoundError:
         raise EngineRefused("The volume does not exist") from None
     except OSError as error:
-        raise EngineRefused(f"The container's files can't be made ready: {error.strerror}") from None
+        raise EngineRefused(f"The container's files cannot be made ready: {error.strerror}") from None

@@ -57,7 +57,9 @@ async def pull(
             await follow(Messages(body), progress)
     except Refused as no:
         # The registry's refusals and faults come under any status.
-        raise EngineRefused(f"The image {image} can't be pulled: {to_refusal(no.message)}{trouble}") from None
+        raise EngineRefused(
+            f"The image {image} cannot be pulled: {to_refusal(no.message)}{trouble}"
+        ) from None
     progress(f"Pulled {image}")
 
 

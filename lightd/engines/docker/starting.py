@@ -92,7 +92,7 @@ class Starter:
         except OSError:
             if not (await self._containers.find(engine_id))["State"]["Running"]:
                 return
-            reason = "mount: what Docker mounted can't be seen from where lightd runs"
+            reason = "mount: what Docker mounted cannot be seen from where lightd runs"
         else:
             return
         with refusals(NOT_FOUND, CONFLICT):

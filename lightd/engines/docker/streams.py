@@ -95,7 +95,7 @@ async def ask(path: str, method: str, target: str) -> Answer:
         try:
             socket.connect(path)
         except OSError as error:
-            raise EngineUnavailable(f"The engine can't be reached: {error.strerror}") from None
+            raise EngineUnavailable(f"The engine cannot be reached: {error.strerror}") from None
         try:
             socket.send(request.encode())  # it fits into the empty buffer
             found = await _read_to_end(socket)
@@ -217,7 +217,7 @@ async def _connected(path: str) -> AsyncIterator[trio.SocketStream]:
     try:
         socket = await trio.open_unix_socket(path)
     except OSError as error:
-        raise EngineUnavailable(f"The engine can't be reached: {error.strerror}") from None
+        raise EngineUnavailable(f"The engine cannot be reached: {error.strerror}") from None
     try:
         yield socket
     finally:

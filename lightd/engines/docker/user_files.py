@@ -49,7 +49,7 @@ class UserFiles:
             except Refused as no:
                 if no.status == NOT_FOUND:
                     return ""
-                raise EngineRefused(f"The {whose}'s {path} can't be looked at") from None
+                raise EngineRefused(f"The {whose}'s {path} cannot be looked at") from None
             mode = int(found["mode"])
             if mode & _TYPE == 0:
                 if int(found["size"]) > LONGEST:

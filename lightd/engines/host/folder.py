@@ -118,7 +118,7 @@ def settle_hand_over(folder: str, volumes_path: str, attempt: int | None = None)
     except FileNotFoundError:
         return
     except OSError as error:
-        logger.warning("%s can't be read: %s", folder, error)
+        logger.warning("%s cannot be read: %s", folder, error)
         return
     if len(due) == DUE_FIELDS:
         noted, user, volume_id = due

@@ -7,7 +7,8 @@
   as much.
 - A server whose volume uses more than twice its size (and at least ``FAR`` more) is killed.
 - Entries, which no kernel enforces reliably, are treated in the same way: a step is a hundredth of them and
-  at least ``STRIDE``, and one and a half times the limit is far too many (``limits.far_of``).
+  at least ``STRIDE``, and half as many again, at least ``limits.FEWEST``, are far too many
+  (``limits.far_of``).
 """
 
 import math

@@ -140,7 +140,7 @@ class Watch:
         self._say(volume_id, what)
         for member in self._users(volume_id):
             if not _is_idle(member):
-                logger.warning("%s: %s", member.internal_id, what)
+                logger.warning("container %s: %s", member.internal_id, what)
                 await member.handle.ref.tell(command, uuid.uuid4().hex)
 
     def _tell_full(self, volume_id: str) -> None:

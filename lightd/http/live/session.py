@@ -107,7 +107,7 @@ async def _counted(sessions: Sessions, seen: str | Reached | None) -> AsyncItera
     count = viewers[seen, False] + viewers[seen, True]
     most = sessions.system.config.server.viewers_per_container
     if count >= most and not (master and viewers[seen, True] < RESERVED):
-        message = f"this container has {most} sockets already (server.viewers_per_container)"
+        message = f"this container has {most} WebSockets already (server.viewers_per_container)"
         raise LimitExceeded("too_many_sockets", message, 10)
     with sessions.shares.socket(identity):
         viewers[seen, master] += 1

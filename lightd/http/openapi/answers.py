@@ -53,7 +53,7 @@ ROW: dict[str, Schema] = {
     "image": nullable(
         described(
             TEXT,
-            "the image of the container; null if its history can't be read",
+            "the image of the container; null if its history cannot be read",
             example="ghcr.io/parkervcp/yolks:java_21",
         )
     ),
@@ -65,7 +65,7 @@ ROW: dict[str, Schema] = {
         FLAG, "its actor crashed repeatedly; `revive` takes it out of quarantine", example=False
     ),
     **{name: shown(_BODY[name]) for name in ("labels", "display_name")},
-    "volume_id": nullable(described(TEXT, "its volume; null if its history can't be read")),
+    "volume_id": nullable(described(TEXT, "its volume; null if its history cannot be read")),
     "exit": nullable(
         record(
             {
@@ -193,7 +193,7 @@ SCHEMAS: dict[str, Schema] = {
     "Container": record(
         ROW,
         DETAILS,
-        means="A container in detail. If its history can't be read, only the fields of a row are present.",
+        means="A container in detail. If its history cannot be read, only the fields of a row are present.",
         example={**dict.fromkeys(DETAILS, OF_FIELD), "error": None, "exit": None},
     ),
     "Accepted": record(

@@ -1,7 +1,7 @@
 """The routes of containers."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -11,6 +11,7 @@ from quart import Response
 
 from actors.container import messages
 from actors.container.fleet import Member, stream_of
+from actors.kernel.decider import Rejection
 from actors.kernel.journal import Recorded
 from actors.kernel.mailbox import ActorGone, Receipt
 from actors.tokens.grant import Grant
@@ -35,6 +36,7 @@ from lightd.http.route import Body, Route
 from lightd.http.volume_users import with_user
 from lightd.http.wire import LARGE, from_text, read_body, refuse_body, to_json, to_text
 from lightd.journal.inventory import Inventory
+from lightd.preparation import to_sentence
 from lightd.system import System
 
 DELETE_WAIT = 60.0
@@ -146,8 +148,20 @@ async def ask_power(system: System, member: Member, action: str) -> tuple[str, R
     """
     system.rates.spend(rates.POWER[action], member.internal_id, of_request())
     await check_engine(system)
+    await _check_variables(system, member, action)
     operation_id = begin_operation(action)
     return operation_id, await ask(system, member, POWER[action](), operation_id)
+
+
+async def _check_variables(system: System, member: Member, action: str) -> None:
+    """Raise a 409 if the action would start the process and its variables violate their rules."""
+    spec, up = member.state.spec, member.state.traits.up
+    if spec is not None and (action == "restart" or (action == "start" and not up)):
+        missing: list[str] = []
+        with suppress(Rejection):  # the egg cannot be read: the start fails with the reason
+            missing = await system.preparation.find_missing(spec)
+        if missing:
+            raise ApiError("variables_missing", to_sentence(missing))
 
 
 async def ask(system: System, member: Member, command: messages.Command, operation_id: str) -> Receipt:
@@ -239,7 +253,7 @@ def _power(action: str, summary: str, text: str = "") -> Route:
         parameters=("wait",),
         answer=ref("Accepted"),
         example=to_accepted(f"Container {action} initiated", action),
-        errors=(*CHANGES, *JSON, *ENDED),
+        errors=(*CHANGES, *JSON, *ENDED, *(("variables_missing",) if action in ("start", "restart") else ())),
     )
 
 

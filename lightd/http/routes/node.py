@@ -121,7 +121,7 @@ _DISK: Schema = nullable(
             "total": _bytes("its size", 500107862016),
             "free": _bytes("what can still be written", 321228775424),
         },
-        means="A file system; null if the folder can't be looked at.",
+        means="A file system; null if the folder cannot be looked at.",
     )
 )
 _HOST: Schema = record(
@@ -147,7 +147,7 @@ _HOST: Schema = record(
             means="The file systems of `storage.base_path` and `storage.volumes_path`.",
         ),
     },
-    means="The machine; at most 2 seconds old. Null if it can't be read, for example while a disk hangs.",
+    means="The machine; at most 2 seconds old. Null if it cannot be read, for example while a disk hangs.",
 )
 _COUNTS: Schema = record(
     {

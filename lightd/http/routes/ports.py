@@ -104,7 +104,7 @@ def _to_keys(value: object) -> tuple[Key, ...]:
     body = read(bodies.PortRangeBody, value)
     if isinstance(value, dict) and "ports" in value:
         if len(value) > 1:
-            raise bad_request("ports: stands alone, without ip, from, to and protocol")
+            raise bad_request("ports: cannot be combined with ip, from, to and protocol")
         if body.ports is None:
             raise bad_request("ports: must be a list (got null)")
         keys = [(port.ip, port.port, port.protocol) for port in body.ports]
