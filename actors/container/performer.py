@@ -19,9 +19,11 @@ import attrs
 import trio
 
 from actors.container import effects, messages
+from actors.container.console import installation
 from actors.container.console.console import Console, InputClosed, InputFull, Matcher
 from actors.container.console.follower import BACKOFF, Follower
 from actors.container.console.lines import to_input
+from actors.container.console.log import Installing, InstallLog
 from actors.container.console.reader import Reader
 from actors.container.console.runs import LiveRun
 from actors.container.engine import (
@@ -45,6 +47,7 @@ DRAIN_TIMEOUT = 2.0
 ATTACH_TIMEOUT = 10.0
 PREPARATION_TIMEOUT = 60.0
 INSTALLER_END_TIMEOUT = 1.0
+KEEP_TIMEOUT = 2.0
 
 
 @attrs.define(eq=False)
@@ -156,18 +159,33 @@ class Performer:
         async with self.console.reading:
             reader = Reader(self.engine, self.console, engine_id, engine_id, self.clock)
             snapshot: Snapshot | None = None
-            while snapshot is None:
-                await self._read_installer(reader)
-                with trio.move_on_after(INSTALLER_END_TIMEOUT):
-                    snapshot = await self.engine.wait_end(engine_id)
-                    if snapshot is None:
-                        raise Missing(engine_id)
-            reader.end()
+            try:
+                while snapshot is None:
+                    await self._read_installer(reader, effect.attempt)
+                    with trio.move_on_after(INSTALLER_END_TIMEOUT):
+                        snapshot = await self.engine.wait_end(engine_id)
+                        if snapshot is None:
+                            raise Missing(engine_id)
+                reader.end()
+            finally:
+                with trio.move_on_after(KEEP_TIMEOUT, shield=True):
+                    await self._keep_install_log(effect.attempt, snapshot)
+                self.console.installing = None
         if snapshot.killed_for:
             return messages.ScriptReported(effect.attempt, error=snapshot.killed_for)
         return messages.ScriptReported(effect.attempt, snapshot.exit_code)
 
-    async def _read_installer(self, reader: Reader) -> None:
+    async def _keep_install_log(self, attempt: int, snapshot: Snapshot | None) -> None:
+        """Store what the installer printed; without a ``snapshot`` it was not seen to end."""
+        log = InstallLog(attempt, ())
+        if snapshot is not None:
+            code = None if snapshot.killed_for else snapshot.exit_code
+            log = InstallLog(
+                attempt, (), 0, snapshot.started_at, snapshot.finished_at, code, snapshot.killed_for
+            )
+        await installation.keep(self.console, log)
+
+    async def _read_installer(self, reader: Reader, attempt: int) -> None:
         """Start the install script unless it was started, and show its output until the stream ends."""
         engine_id, asked_at = reader.engine_id, self.clock()
         async with self.engine.attach(engine_id) as attachment:
@@ -176,14 +194,21 @@ class Performer:
                 raise Missing(engine_id)
             if snapshot.started_at is None:
                 reader.begin()
+                self._note_installing(attempt, asked_at)
                 async with self.changing:
                     await self.engine.start(engine_id)
             else:
                 await reader.make_up(snapshot.started_at, asked_at)
+                self._note_installing(attempt, snapshot.started_at)
                 if not snapshot.running:
                     return
             while chunk := await attachment.receive():
                 await reader.take(chunk)
+
+    def _note_installing(self, attempt: int, began_at: float) -> None:
+        """Note that the lines of the present life are those of the installer."""
+        if self.console.installing is None:
+            self.console.installing = Installing(attempt, self.console.run_starts[-1].line, began_at)
 
     async def _create(self, effect: effects.CreateInEngine) -> messages.Message:
         async def create() -> str:

@@ -216,6 +216,13 @@ class State:
         return self.spec.ports if self.change is None else (*self.spec.ports, *self.change.spec.ports)
 
     @property
+    def installing(self) -> int | None:
+        """The attempt whose install script runs or is about to, None if none does."""
+        if self.phase is Phase.REINSTALLING:
+            return self.known_change.attempt
+        return self.attempt if self.phase is Phase.SCRIPTING else None
+
+    @property
     def install_state(self) -> InstallState:
         """The ``install_state`` of the API."""
         if self.stage is Stage.CHANGING and self.known_change.kind is Kind.REBIND:

@@ -248,6 +248,7 @@ def _to_mount(mounts: Sequence[Mount]) -> dict[str, Any]:
 
 
 _TEXTS: Final = {"type": "object", "additionalProperties": {"type": "string"}}
+_LIST: Final = {"type": "array", "items": {"type": "string"}}
 _ROOT: Final = "whether it can write in its volume only; null: as `docker.read_only` of the configuration"
 
 
@@ -344,11 +345,11 @@ class ContainerBody:
     ] = None
     start_texts: Annotated[
         bodies.StartTexts,
-        ContainerField(edit=Edit.AT_NEXT_START),
+        ContainerField(shown=_LIST, edit=Edit.AT_NEXT_START),
     ] = ()
     file_denylist: Annotated[
         bodies.Denylist,
-        ContainerField(edit=Edit.AT_ONCE),
+        ContainerField(shown=_LIST, edit=Edit.AT_ONCE),
     ] = ()
     egg: Annotated[
         EggBody | None,

@@ -1,5 +1,7 @@
 """The console log on disk: a folder with two files for each container.
 
+A third file has the log of the last installation; it is replaced as a whole.
+
 Each container's lines are appended to ``console.log``; at ``FILE`` bytes it is renamed to ``console.log.1``,
 replacing the previous one. So a log takes at most twice that, and keeps at least the last ``FILE`` bytes. A
 file is open only while it is written or read. Nothing is synced: what was written survives the end of the
@@ -18,7 +20,8 @@ from typing import Final, TypeVar
 import attrs
 import trio
 
-from actors.container.console.log import Entry, LogUnavailable, Numbered, Tail
+from actors.container.console.log import Entry, InstallLog, LogUnavailable, Numbered, Tail
+from lightd.consoles.installations import from_installation, to_installation
 from lightd.consoles.records import to_lines, to_records, to_tail
 
 T = TypeVar("T")
@@ -29,7 +32,10 @@ END: Final = 256 * 1024
 
 NEW: Final = "console.log"
 OLD: Final = "console.log.1"
+INSTALL: Final = "install.json"
+UNFINISHED: Final = "install.json.new"
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -62,6 +68,14 @@ class DiskConsoleLog:
     async def read(self, internal_id: str, before: int, limit: int) -> Sequence[Numbered]:
         """See ``ConsoleLog.read``."""
         return await self._in_thread(lambda: to_lines(self._content(internal_id), before, limit))
+
+    async def keep_installation(self, internal_id: str, log: InstallLog) -> None:
+        """See ``ConsoleLog.keep_installation``."""
+        await self._in_thread(lambda: self._keep_installation(internal_id, log))
+
+    async def installation(self, internal_id: str) -> InstallLog | None:
+        """See ``ConsoleLog.installation``."""
+        return await self._in_thread(lambda: self._installation(internal_id))
 
     async def remove(self, internal_id: str) -> None:
         """See ``ConsoleLog.remove``."""
@@ -148,10 +162,27 @@ class DiskConsoleLog:
             os.close(file)
         return LogEnd(whole, self._restore(internal_id).last)
 
+    def _keep_installation(self, internal_id: str, log: InstallLog) -> None:
+        folder = self.root / internal_id
+        for path in (self.root, folder):
+            path.mkdir(mode=0o700, exist_ok=True)
+        file = os.open(folder / UNFINISHED, _WRITE, 0o600)
+        with os.fdopen(file, "wb") as stream:
+            stream.write(from_installation(log))
+        os.replace(folder / UNFINISHED, folder / INSTALL)  # noqa: PTH105 - with the rest of os
+
+    def _installation(self, internal_id: str) -> InstallLog | None:
+        try:
+            file = os.open(self.root / internal_id / INSTALL, _READ)
+        except FileNotFoundError:
+            return None
+        with os.fdopen(file, "rb") as stream:
+            return to_installation(stream.read())
+
     def _remove(self, internal_id: str) -> None:
         self._ends.pop(internal_id, None)
         folder = self.root / internal_id
-        for name in (OLD, NEW):
+        for name in (OLD, NEW, INSTALL, UNFINISHED):
             (folder / name).unlink(missing_ok=True)
         with suppress(OSError):  # it does not exist, or contains other files
             folder.rmdir()

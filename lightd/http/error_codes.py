@@ -38,6 +38,7 @@ CODES = MappingProxyType(
         "file_denied": Code(403, "a deny list of the volume's servers has the file"),
         "container_not_found": Code(404, "no such container"),
         "volume_not_found": Code(404, "no such volume"),
+        "install_log_not_found": Code(404, "no installer has run for this container"),
         "operation_not_found": Code(404, "no such operation, or it has been forgotten"),
         "port_not_found": Code(404, "the pool has no such port"),
         "token_not_found": Code(404, "no such token, or it has expired"),

@@ -11,6 +11,7 @@ from actors.tokens.grant import PERMISSIONS
 from lightd.http.app import make_app
 from lightd.http.routes.table import ROUTES
 from tests.api.front import NO_VOLUME, TOKEN
+from tests.support.fake_engine.engine import RIG_IMAGE
 from tests.support.scoped import bearing, mint, read_routes, to_written
 
 pytestmark = pytest.mark.one_python
@@ -317,7 +318,7 @@ async def test_secrets_are_for_those_who_could_set_them(api, tmp_path):
     await api.create(command="exit 3 # hunter2", **secret)
     await api.call("PATCH", "/containers/s1", {"environment": {"PASSWORD": "hunter2", "tail": "hunter2"}})
     await api.call("PATCH", "/containers/s1", {"startup_command": "echo 'wars' 'chen'; exit 3; hunter2"})
-    reinstalled = {"install_script": "exit 0; echo hunter2"}
+    reinstalled = {"install": {"image": RIG_IMAGE, "script": "exit 0; echo hunter2"}}
     await api.post("/containers/s1/reinstall", reinstalled, wait=20)
     await api.power("start")
     with trio.fail_after(10):

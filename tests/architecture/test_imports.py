@@ -19,6 +19,7 @@ WITH_A_BODY = {
     "actors.kernel.supervisor",
     "actors.kernel.turns",
     "actors.container.console.console",
+    "actors.container.console.installation",
     "actors.container.endings",
     "actors.container.fleet",
     "actors.container.restore",

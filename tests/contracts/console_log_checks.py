@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import attrs
 
-from actors.container.console.log import TAIL, ConsoleLog, Entry, Tail
+from actors.container.console.log import TAIL, ConsoleLog, Entry, InstallLog, Numbered, Tail
 
 
 @attrs.define
@@ -138,3 +138,30 @@ async def check_unfinished_line_is_there_until_more_was_printed(bench):
     assert (tail.last, tail.life, tail.unfinished) == (1, "a:1", "Choose World: ")
     await bench.log.append([entry(2, "Choose World: 5")])
     assert (await bench.reopen().restore("s1")).unfinished == ""
+
+
+def installation(attempt=1, *lines, **fields):
+    numbered = [Numbered(number, text, 1.5) for number, text in enumerate(lines, 3)]
+    return InstallLog(attempt, numbered, 2, **fields)
+
+
+async def check_log_of_an_installation_is_there_for_the_next_daemon(bench):
+    assert await bench.log.installation("s1") is None
+    first = installation(1, "größe 🎲", "\x1b[31mred\x1b[0m", began_at=5.0, ended_at=6.5, code=7)
+    await bench.log.keep_installation("s1", first)
+    assert await bench.reopen().installation("s1") == first
+    second = installation(2, began_at=7.0, error="it used too much")
+    await bench.log.keep_installation("s1", second)
+    assert await bench.reopen().installation("s1") == second
+    assert await bench.log.installation("s2") is None
+
+
+async def check_log_of_an_installation_is_removed_with_the_container_s(bench):
+    for internal_id in ("s1", "s2", "s3"):
+        await bench.log.append([entry(1, "one", internal_id=internal_id)])
+        await bench.log.keep_installation(internal_id, installation())
+    await bench.log.remove("s1")
+    await bench.log.sweep(["s2"])
+    log = bench.reopen()
+    found = [await log.installation(each) is not None for each in ("s1", "s2", "s3")]
+    assert found == [False, True, False]

@@ -67,7 +67,8 @@ def to_installer(image, script, program="bash"):
 async def test_installer_runs_in_its_own_image_with_the_environment_of_the_server(daemon, make_image):
     image = make_image({"bin/only-here": "#!/bin/sh\necho 'of the installer'\n"})
     script = (
-        'set -eu\r\ncd /mnt/server\r\necho "$0 $WORLD $QUERY_PORT $(only-here)" >told.txt\r\n'
+        'set -eu\r\necho "installing $WORLD"\r\ncd /mnt/server\r\n'
+        'echo "$0 $WORLD $QUERY_PORT $(only-here)" >told.txt\r\n'
         "stty size >size.txt; mkdir -p deep; touch deep/file\r\nid -u >user.txt\r\n"
     )
     port = {"ip": "127.0.0.1", "port": 27731}
@@ -86,6 +87,10 @@ async def test_installer_runs_in_its_own_image_with_the_environment_of_the_serve
     told = (folder / "told.txt").read_text()
     assert told == "/mnt/install/install.sh Midgard 27731 of the installer\n"
     assert (folder / "size.txt").read_text() == "30 120\n"
+    log = await daemon.get("/containers/own-installer/install-log")
+    assert (log["status"], log["exit_code"], log["attempt"]) == ("succeeded", 0, 1)
+    assert log["started_at"] <= log["finished_at"]
+    assert [line["text"] for line in log["lines"]] == ["installing Midgard"]
     assert (folder / "user.txt").read_text() == "0\n"
     owner = int(USER.partition(":")[0])
     assert {path.stat().st_uid for path in (folder, *folder.rglob("*"))} == {owner}
@@ -129,12 +134,16 @@ async def test_installer_that_fails_says_why(daemon, install, error):
         while (shown := await daemon.show("own-fails"))["install_state"] != "failed":
             await trio.sleep(0.05)
     assert error in shown["error"]
+    if "exit code" in error:
+        log = await daemon.get("/containers/own-fails/install-log")
+        assert (log["status"], log["exit_code"]) == ("failed", int(error.split()[-1]))
+        assert log["error"] == shown["error"]
 
 
 @pytest.mark.parametrize("action", ["stop", "kill"])
 async def test_installer_that_is_aborted_ends_and_leaves_the_volume_to_the_server(daemon, make_image, action):
     volume_id = await daemon.volume()
-    install = to_installer(make_image({}), "cd /mnt/server; touch planted; sleep 1000")
+    install = to_installer(make_image({}), "cd /mnt/server; echo planting; touch planted; sleep 1000")
     await daemon.create("own-abort", wait=False, volume_id=volume_id, install=install)
     planted = volume_of(daemon, volume_id) / "planted"
     with trio.fail_after(60):
@@ -145,19 +154,21 @@ async def test_installer_that_is_aborted_ends_and_leaves_the_volume_to_the_serve
         while planted.stat().st_uid != int(USER.partition(":")[0]) or daemon.in_docker():
             await trio.sleep(0.05)
     assert (await daemon.show("own-abort"))["error"] == "cancelled on request"
+    log = await daemon.get("/containers/own-abort/install-log")
+    assert (log["status"], log["exit_code"]) == ("aborted", None)
+    assert [line["text"] for line in log["lines"]] == ["planting"]
 
 
 async def test_daemon_that_is_killed_during_an_installation_goes_on_with_it(daemon, make_image):
     volume_id = await daemon.volume()
-    install = to_installer(
-        make_image({}),
-        "cd /mnt/server; echo begun; touch begun; while [ ! -e go ]; do sleep 0.1; done; echo x >>runs",
-    )
+    waits = "echo begun; touch begun; while [ ! -e go ]; do sleep 0.1; done; echo x | tee -a runs"
+    install = to_installer(make_image({}), f"cd /mnt/server; {waits}")
     await daemon.create("own-killed", wait=False, volume_id=volume_id, install=install)
     folder = volume_of(daemon, volume_id)
     with trio.fail_after(60):
         while not (folder / "begun").exists():
             await trio.sleep(0.05)
+    assert (await daemon.get("/containers/own-killed/install-log"))["status"] == "running"
     daemon.kill()
     await daemon.start()
     (folder / "go").touch()
@@ -166,6 +177,8 @@ async def test_daemon_that_is_killed_during_an_installation_goes_on_with_it(daem
             await trio.sleep(0.05)
     assert (await daemon.show("own-killed"))["install_state"] == "ready"
     assert (folder / "runs").read_text() == "x\n"
+    log = await daemon.get("/containers/own-killed/install-log")
+    assert (log["status"], [line["text"] for line in log["lines"]]) == ("succeeded", ["begun", "x"])
 
 
 async def test_image_that_starts_itself_runs_the_filled_command_as_public_images_do(daemon, make_image):

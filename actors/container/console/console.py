@@ -27,7 +27,7 @@ import attrs
 import trio
 
 from actors.container.console.lines import LONGEST, Block, LineSplitter, to_block, to_plain, to_texts
-from actors.container.console.log import TAIL, Numbered, Tail, to_time
+from actors.container.console.log import TAIL, Installing, InstallLog, Numbered, Tail, to_time
 from actors.container.console.runs import LiveRun, Runs
 from actors.container.console.screen import REDRAW, draw
 from actors.container.console.scrollback import Lines, Scrollback
@@ -106,6 +106,12 @@ class Keeper(Protocol):
     async def read(self, console: "Console", before: int, limit: int) -> Sequence[Numbered]:
         """Return the last ``limit`` stored lines before number ``before``."""
 
+    async def keep_installation(self, console: "Console", log: InstallLog) -> None:
+        """Store the log of an installation in place of the one before."""
+
+    async def installation(self, console: "Console") -> InstallLog | None:
+        """Return the stored log of the last installation."""
+
 
 class Matcher(Protocol):
     """A compiled start pattern: returns whether one of the joined lines matches.
@@ -160,6 +166,7 @@ class Console:
     unfinished_edition: int = 0
     unfinished_began: float | None = None
     unfinished_since: float | None = None
+    installing: Installing | None = None
     _splitter: LineSplitter = attrs.field(factory=LineSplitter)
     _reading: trio.Lock = attrs.field(factory=trio.Lock)
     _restoring: trio.Lock = attrs.field(factory=trio.Lock)

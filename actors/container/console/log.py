@@ -60,6 +60,32 @@ class Entry:
 
 
 @attrs.frozen
+class Installing:
+    """The installer of ``attempt`` that runs: its lines are those after number ``after``."""
+
+    attempt: int
+    after: int
+    began_at: float
+
+
+@attrs.frozen
+class InstallLog:
+    """What the installer of one ``attempt`` printed: its newest lines, and those ``left_out`` before them.
+
+    ``code`` is its exit code; None if it did not end by itself, or has not ended yet. ``error`` says why
+    lightd ended it, empty if it did not. The times are in Unix seconds, None if they are not known.
+    """
+
+    attempt: int
+    lines: Sequence[Numbered]
+    left_out: int = 0
+    began_at: float | None = None
+    ended_at: float | None = None
+    code: int | None = None
+    error: str = ""
+
+
+@attrs.frozen
 class Tail:
     """The end of a log: its newest lines without a hole, of which the last has the number ``last``.
 
@@ -95,8 +121,20 @@ class ConsoleLog(Protocol):
         Raises ``LogUnavailable``.
         """
 
+    async def keep_installation(self, internal_id: str, log: InstallLog) -> None:
+        """Have ``log`` survive the end of this process, in place of an earlier one of this container.
+
+        Raises ``LogUnavailable``; then the earlier one is still there.
+        """
+
+    async def installation(self, internal_id: str) -> InstallLog | None:
+        """Return the log of the last installation, None if there is none. Raises ``LogUnavailable``."""
+
     async def remove(self, internal_id: str) -> None:
-        """Forget a log; nothing where there is none. Raises ``LogUnavailable``."""
+        """Forget a log, and that of the installation; nothing where there is none.
+
+        Raises ``LogUnavailable``.
+        """
 
     async def sweep(self, keep: Collection[str]) -> None:
         """Forget every log but those of ``keep``. Raises ``LogUnavailable``."""

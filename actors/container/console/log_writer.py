@@ -21,7 +21,7 @@ import attrs
 import trio
 
 from actors.container.console.console import Console
-from actors.container.console.log import ConsoleLog, Entry, LogUnavailable, Numbered, Tail
+from actors.container.console.log import ConsoleLog, Entry, InstallLog, LogUnavailable, Numbered, Tail
 from actors.kernel.backoff import Backoff
 from actors.kernel.turns import Turns
 
@@ -89,6 +89,21 @@ class LogWriter:
         except LogUnavailable as fault:
             logger.warning("the console log of %s cannot be read: %s", console.internal_id, fault)
             return ()
+
+    async def keep_installation(self, console: Console, log: InstallLog) -> None:
+        """Store the log of an installation; if that is not possible, it is only logged."""
+        try:
+            await self.log.keep_installation(console.internal_id, log)
+        except LogUnavailable as fault:
+            logger.warning("the install log of %s cannot be written: %s", console.internal_id, fault)
+
+    async def installation(self, console: Console) -> InstallLog | None:
+        """Return the stored log of the last installation, None if there is none or it can't be read."""
+        try:
+            return await self.log.installation(console.internal_id)
+        except LogUnavailable as fault:
+            logger.warning("the install log of %s cannot be read: %s", console.internal_id, fault)
+            return None
 
     def discard(self, console: Console) -> None:
         """Remove the log of a console, and write no more of it."""

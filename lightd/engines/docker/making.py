@@ -13,6 +13,7 @@ import trio
 from actors.container.engine import EngineRefused, EngineUnavailable, Role
 from actors.container.spec import ContainerSpec
 from lightd.eggs.environment import to_environment
+from lightd.eggs.errors import EggError
 from lightd.engines.docker import names, recipe, translate
 from lightd.engines.docker.containers import CONFLICT, Containers, someone_elses
 from lightd.engines.docker.images import Image, Images
@@ -133,7 +134,7 @@ def _filled(make: Callable[..., T], *args: object) -> T:
     """Return what ``make`` returns; raises ``EngineRefused`` for a command that gets too long."""
     try:
         return make(*args)
-    except ValueError as error:
+    except EggError as error:
         raise EngineRefused(f"startup_command: {error}") from None
 
 

@@ -15,6 +15,7 @@ import attrs
 from actors.container.engine import EngineRefused, Role
 from actors.container.spec import ContainerSpec, Limits
 from lightd.eggs.environment import TIMEZONE, to_environment
+from lightd.eggs.errors import EggError
 from lightd.engines.docker.recipe import INSTALLER_MEMORY, INSTALLER_PIDS, Layout
 from lightd.engines.host import entrypoint, folder
 from lightd.files.jail import Owner
@@ -48,7 +49,7 @@ def check(spec: ContainerSpec, own: Owner | None) -> None:
         raise EngineRefused("install: not possible without Docker; use install_script")
     try:
         to_environment(spec)
-    except ValueError as error:  # its variables make it too long
+    except EggError as error:  # its variables make it too long
         raise EngineRefused(f"startup_command: {error}") from None
     if spec.mounts:
         raise EngineRefused("mount: not possible without Docker; use paths of the host")

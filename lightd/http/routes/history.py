@@ -44,30 +44,31 @@ async def logs(system: System, internal_id: str) -> Response:
     limit = queries.whole("lines", 100, 1, MOST_LINES)
     console = containers.find(system, internal_id).console
     wanted = await read_wanted(system.clock())
-    async with _reading(of_request()):
+    async with reading(of_request()):
         found, unfinished = await (
             _end(console, limit) if wanted.everything else search(console, limit, wanted)
         )
         parts = []
-        for lines in _to_stretches(found):
+        for lines in to_stretches(found):
             await console.turns.next()
-            parts.append(to_text([_to_json(line) for line in lines])[1:-1])
+            parts.append(to_text([to_line(line) for line in lines])[1:-1])
         if unfinished is not None:
-            parts.append(to_text({**_to_json(unfinished), "partial": True}))
+            parts.append(to_text({**to_line(unfinished), "partial": True}))
         return from_text(f'{{"lines":[{",".join(parts)}]}}')
 
 
 _readers: WeakValueDictionary[str, trio.CapacityLimiter] = WeakValueDictionary()
 
 
-def _reading(identity: Identity) -> AbstractAsyncContextManager[object]:
+def reading(identity: Identity) -> AbstractAsyncContextManager[object]:
     """Return a block that at most ``AT_ONCE`` requests of a token are in; the master token has no limit."""
     if identity.is_master:
         return nullcontext()
     return _readers.setdefault(identity.token_id, trio.CapacityLimiter(AT_ONCE))
 
 
-def _to_json(line: Numbered) -> dict[str, object]:
+def to_line(line: Numbered) -> dict[str, object]:
+    """Return a line as JSON."""
     return {"line": line.number, "text": line.text, "at": line.at}
 
 
@@ -82,7 +83,7 @@ async def _end(console: Console, limit: int) -> tuple[Sequence[Numbered], Number
     return found[len(found) + 1 - limit :] if len(found) == limit else found, unfinished
 
 
-def _to_stretches(found: Sequence[Numbered], within: float = math.inf) -> Iterator[Sequence[Numbered]]:
+def to_stretches(found: Sequence[Numbered], within: float = math.inf) -> Iterator[Sequence[Numbered]]:
     """Yield the lines a frame at a time: within one no line is missing, and none is too large.
 
     All lines of one were printed less than ``within`` seconds from the first.
@@ -109,7 +110,7 @@ async def to_logs(console: Console, limit: int) -> bytes:
     frame = {**frames.to_logs([], first.number, first.at), **({"partial": True} if last else {})}
     head, _, tail = to_text(frame).partition('""')
     parts = []
-    for some in _to_stretches(found):
+    for some in to_stretches(found):
         await console.turns.next()
         parts.append(to_text("".join([f"{line.text}\n" for line in some]))[1:-1])
     parts += [to_text(line.text)[1:-1] for line in last]
@@ -123,7 +124,7 @@ async def to_older(console: Console, after: int, before: int) -> AsyncGenerator[
     """
     kept = await console.older(before, min(before - 1 - after, MOST_LINES))
     found = [line for line in kept if line.number > after]
-    for lines in _to_stretches(found, WITHIN):
+    for lines in to_stretches(found, WITHIN):
         number = lines[0].number
         if number > after + 1:
             yield frames.to_frame(frames.to_gap(number - after - 1, number))
@@ -133,7 +134,7 @@ async def to_older(console: Console, after: int, before: int) -> AsyncGenerator[
         yield frames.to_frame(frames.to_gap(before - after - 1, before))
 
 
-_AT = nullable(described(MOMENT, "when it was printed; null if that is not known"))
+AT = nullable(described(MOMENT, "when it was printed; null if that is not known"))
 
 ROUTES = (
     Route(
@@ -148,9 +149,7 @@ ROUTES = (
         "`until` select lines; the last ones of them are returned. At most the newest 250,000 lines are searched.",
         curl='call "$url/containers/server-001/logs?lines=100"',
         parameters=("lines", "grep", "since_time", "until_time"),
-        answer=record(
-            {"lines": many(record({"line": WHOLE, "text": TEXT, "at": _AT}, {"partial": PARTIAL}))}
-        ),
+        answer=record({"lines": many(record({"line": WHOLE, "text": TEXT, "at": AT}, {"partial": PARTIAL}))}),
         errors=CONTAINER,
     ),
 )

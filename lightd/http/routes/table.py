@@ -15,6 +15,7 @@ from lightd.http.routes import (
     downloads,
     files,
     history,
+    install_log,
     node,
     ports,
     quotas,
@@ -74,7 +75,14 @@ SECTIONS: Sections = (
         "call returns when the action has finished. Start, stop, restart and kill set the wanted state: if it is already "
         "reached, nothing changes, and a later one replaces an earlier one. A container in quarantine answers 503 until it "
         "is revived.",
-        (*containers.ROUTES, *history.ROUTES, *console_input.ROUTES, *statistics.ROUTES, *changes.ROUTES),
+        (
+            *containers.ROUTES,
+            *history.ROUTES,
+            *console_input.ROUTES,
+            *statistics.ROUTES,
+            *changes.ROUTES,
+            *install_log.ROUTES,
+        ),
     ),
 )
 """The sections of the document, in its order."""

@@ -6,7 +6,7 @@ from operator import attrgetter
 
 import attrs
 
-from actors.container.console.log import TAIL, Entry, Numbered, Tail, to_unbroken
+from actors.container.console.log import TAIL, Entry, InstallLog, Numbered, Tail, to_unbroken
 from actors.kernel.journal import Append, Outcome, Recorded, VersionConflict, without_output
 from actors.remotesync.cursors import Cursor
 
@@ -94,6 +94,7 @@ class MemoryConsoleLog:
 
     bound: int = 20_000
     _entries: dict[str, list[Entry]] = attrs.field(factory=dict)
+    _installations: dict[str, InstallLog] = attrs.field(factory=dict)
 
     async def restore(self, internal_id: str) -> Tail:
         """See ``ConsoleLog.restore``."""
@@ -127,14 +128,25 @@ class MemoryConsoleLog:
         """See ``ConsoleLog.read``."""
         return [line for line in self._lines(internal_id) if line.number < before][-limit:]
 
+    async def keep_installation(self, internal_id: str, log: InstallLog) -> None:
+        """See ``ConsoleLog.keep_installation``."""
+        self._installations[internal_id] = log
+
+    async def installation(self, internal_id: str) -> InstallLog | None:
+        """See ``ConsoleLog.installation``."""
+        return self._installations.get(internal_id)
+
     async def remove(self, internal_id: str) -> None:
         """See ``ConsoleLog.remove``."""
         self._entries.pop(internal_id, None)
+        self._installations.pop(internal_id, None)
 
     async def sweep(self, keep: Collection[str]) -> None:
         """See ``ConsoleLog.sweep``."""
         for internal_id in self._entries.keys() - set(keep):
             del self._entries[internal_id]
+        for internal_id in self._installations.keys() - set(keep):
+            del self._installations[internal_id]
 
     def _lines(self, internal_id: str) -> list[Numbered]:
         entries = self._entries.get(internal_id, [])

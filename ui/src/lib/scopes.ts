@@ -63,6 +63,7 @@ export const NEEDS = {
   "POST /containers/:id/reinstall": { permission: "admin", node: false },
   "POST /containers/:id/rebind-network": { permission: "network", node: false },
   "GET /operations/:operation": { permission: "any token", node: false },
+  "GET /containers/:id/install-log": { permission: "console.read", node: false },
   "DELETE /containers/:id": { permission: "admin", node: false },
   "WS /ws/:id": { permission: "any token", node: false },
   "WS /ws": { permission: "any token", node: false },
