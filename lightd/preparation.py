@@ -17,6 +17,7 @@ import trio
 from actors.container.preparation import Unprepared
 from actors.container.spec import ContainerSpec, EggUse
 from actors.kernel.decider import Rejection
+from lightd.eggs.environment import to_server
 from lightd.files import errors
 from lightd.files.charging import ENTRY
 from lightd.files.jail import Jail
@@ -34,8 +35,6 @@ MOST_NOTES: Final = 20
 
 MOST_MISFITS: Final = 5
 """Places in a file that a line names."""
-
-MIB: Final = 1024 * 1024
 
 TRIES: Final = 3
 """How often a file is rendered that a client changes at the same moment."""
@@ -69,7 +68,8 @@ class Preparation:
         missing = await self._find_missing(egg, spec)
         if missing:
             raise Unprepared(to_sentence(missing))
-        server = _to_server(spec, spec.egg, self.interface())
+        server = to_server(spec, self.interface())  # its own environment goes before the egg's variables
+        server = attrs.evolve(server, variables={**server.variables, **dict(spec.environment)})
         notes = 0
         for file in egg.files:
             note = await self._rewrite(spec.volume_id, file, server)
@@ -139,21 +139,6 @@ class Preparation:
 def to_sentence(missing: list[str]) -> str:
     """Return one sentence for what ``find_missing`` found."""
     return f"variables must be filled in first: {'; '.join(missing)}"
-
-
-def _to_server(spec: ContainerSpec, use: EggUse, interface: str) -> "Server":
-    """Return what placeholders stand for; the container's own environment goes before the egg's variables."""
-    from lightd.eggs.placeholders import EVERYWHERE, Server  # noqa: PLC0415 - as above
-
-    named = {port.name: str(port.container_port) for port in spec.ports if port.name is not None}
-    return Server(
-        uuid=spec.volume_id,
-        ip=EVERYWHERE,
-        port=spec.ports[0].container_port if spec.ports else None,
-        memory_mb=(spec.limits.memory or 0) // MIB,
-        interface=interface,
-        variables={**dict(use.variables), **named, **dict(spec.environment)},
-    )
 
 
 def _to_note(begin: str, misfits: tuple[str, ...]) -> str:
