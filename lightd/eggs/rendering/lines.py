@@ -1,6 +1,8 @@
 """Configuration files line by line: plain text, Java's properties, and ini. Line endings stay as they are."""
 
-from collections.abc import Iterator, Sequence
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 import attrs
@@ -11,17 +13,38 @@ from lightd.eggs.rendering.values import Room, UnreadableError, to_new
 _BLANK: Final = " \t\f"
 MOST_LINES: Final = 100_000
 
+_HEADER: Final = re.compile(r"(?m)^[^\S\n]*+\[[^\n\]]*+\]")
+_SPACED: Final = re.compile(
+    r"(?m)^[^\S\n]*+(?!\[[^\n\]]*\])(?:[^#;\s=:][^\n=:]* =|(?<= )=)(?! [ \t\f]|[\t\f])"
+)
+"""The first line of a section, and an entry with one space around its sign, in an ini file."""
+
+_OTHERS: Final = "\n"
+
+_MOST_SOUGHT: Final = 200
+_MOST_ESCAPES: Final = 5000
+"""Keys that are searched for in one expression, and backslashes in a file that is not read line by line."""
+
 
 def render_text(text: str, replacements: Sequence[Replacement], room: Room) -> str:
     """Replace each line that begins with ``match``. Lines that are not there are not added."""
-    rendered = []
-    for line, end in split(text):
-        room.take(len(replacements) // 16)
-        for each in replacements:
-            if line.startswith(each.match) and (new := _to_line(line, each, room)) is not None:
-                line = new  # noqa: PLW2901 - later replacements see what earlier ones made
-        rendered.append(line + end)
-    return "".join(rendered)
+    check_lines(text)
+    rendered, at = [], 0
+    expression = _to_expression({each.match for each in replacements}, "")
+    for found in re.finditer("(?m)^", text) if expression is None else expression.finditer(text):
+        rendered.append(text[at : found.start()])
+        at = text.find("\n", found.start()) + 1 or len(text)
+        for line, end in split(text[found.start() : at]):
+            rendered.append(_render_line(line, replacements, room) + end)
+    return "".join(rendered) + text[at:]
+
+
+def _render_line(line: str, replacements: Sequence[Replacement], room: Room) -> str:
+    room.take(len(replacements) // 16)
+    for each in replacements:
+        if line.startswith(each.match) and (new := _to_line(line, each, room)) is not None:
+            line = new  # later replacements see what earlier ones made
+    return line
 
 
 def _to_line(line: str, replacement: Replacement, room: Room) -> str | None:
@@ -30,12 +53,17 @@ def _to_line(line: str, replacement: Replacement, room: Room) -> str | None:
 
 def split(text: str) -> Iterator[tuple[str, str]]:
     r"""Yield each line and its end: ``\r\n``, ``\n``, or nothing."""
-    if text.count("\n") > MOST_LINES:
-        raise UnreadableError(f"has more than {MOST_LINES} lines")
+    check_lines(text)
     for line in text.split("\n")[:-1]:
         yield (line[:-1], "\r\n") if line.endswith("\r") else (line, "\n")
     if last := text.rpartition("\n")[2]:
         yield last, ""
+
+
+def check_lines(text: str) -> None:
+    """Raise ``UnreadableError`` for too many lines."""
+    if text.count("\n") > MOST_LINES:
+        raise UnreadableError(f"has more than {MOST_LINES} lines")
 
 
 def _end_of(text: str) -> str:
@@ -51,6 +79,7 @@ class _Entry:
     value: str
     end: str
     new: str | None = None
+    sign: str = ""  # what is put between key and value if it gets one
 
     @property
     def current(self) -> str:
@@ -62,7 +91,7 @@ class _Entry:
 
 def render_properties(text: str, replacements: Sequence[Replacement], room: Room) -> str:
     """Set the values of a file of ``java.util.Properties``; missing keys are added at the end."""
-    parts: list[str | _Entry] = list(_read_properties(text))
+    parts: list[str | _Entry] = list(_read_properties(text, {each.match for each in replacements}))
     entries = {part.key: part for part in parts if isinstance(part, _Entry)}  # the last one of a key counts
     added: dict[str, str] = {}
     for each in replacements:
@@ -90,23 +119,70 @@ def render_properties(text: str, replacements: Sequence[Replacement], room: Room
 def _to_text(part: str | _Entry) -> str:
     if isinstance(part, str):
         return part
-    return part.head + part.current + part.end
+    return part.head + (part.sign if part.new else "") + part.current + part.end
 
 
-def _read_properties(text: str) -> Iterator[str | _Entry]:
-    pending = ""
-    for line, end in split(text):
+def _read_properties(text: str, keys: Collection[str] | None = None) -> Iterator[str | _Entry]:
+    """Yield the text in its order, with all entries of ``keys``; others may be in the text between them.
+
+    A line without a backslash is an entry of a key only if it begins with that. The others are all read.
+    """
+    check_lines(text)
+    at = 0
+    for begin in _find_starts(text, keys):
+        if begin < at:
+            continue  # continues an entry
+        if at < begin:
+            yield text[at:begin]
+        part, at = _read_property(text, begin)
+        yield part
+    if at < len(text):
+        yield text[at:]
+
+
+def _find_starts(text: str, keys: Collection[str] | None) -> Iterator[int]:
+    """Yield where the lines begin that may have one of ``keys``, and those with a backslash, in order."""
+    expression = _to_expression(keys, f"[{_BLANK}]*+")
+    if expression is None or text.count("\\") > _MOST_ESCAPES:
+        starts = [0, *(found.end() for found in re.finditer("\n", text))]
+        yield from (start for start in starts if start < len(text))
+        return
+    sought = {found.start() for found in expression.finditer(text)}
+    at = text.find("\\")
+    while at >= 0:
+        sought.add(text.rfind("\n", 0, at) + 1)
+        following = text.find("\n", at) + 1
+        if not following:
+            break
+        at = text.find("\\", following)
+    yield from sorted(sought)
+
+
+def _to_expression(keys: Collection[str] | None, blank: str) -> re.Pattern[str] | None:
+    """Return what finds the lines with one of ``keys`` after ``blank``; None if all must be read."""
+    if not keys or len(keys) > _MOST_SOUGHT or any("\n" in key or not key for key in keys):
+        return None
+    if blank and any(key[0].isspace() for key in keys):
+        return None
+    return re.compile(f"(?m)^{blank}(?:{'|'.join(map(re.escape, sorted(keys)))})")
+
+
+def _read_property(text: str, begin: int) -> tuple[str | _Entry, int]:
+    """Read one line, with those that continue it; return it and where the next one begins."""
+    pending, at = "", begin
+    while at < len(text):
+        stop = text.find("\n", at)
+        line, end = (text[at:], "") if stop < 0 else (text[at:stop], "\n")
+        at = len(text) if stop < 0 else stop + 1
+        if end and line.endswith("\r"):
+            line, end = line[:-1], "\r\n"
         if not pending and line.lstrip(_BLANK)[:1] in ("", "#", "!"):
-            yield line + end
-            continue
+            return line + end, at
         pending += line
-        if (len(line) - len(line.rstrip("\\"))) % 2 and end:
-            pending += end  # continued in the next line
-            continue
-        yield _to_property(pending, end)
-        pending = ""
-    if pending:
-        yield _to_property(pending, "")
+        if not ((len(line) - len(line.rstrip("\\"))) % 2 and end):
+            return _to_property(pending, end), at
+        pending += end  # continued in the next line
+    return _to_property(pending, ""), at
 
 
 def _to_property(line: str, end: str) -> _Entry:
@@ -119,7 +195,7 @@ def _to_property(line: str, end: str) -> _Entry:
     if rest[:1] in ("=", ":"):
         rest = rest[1:].lstrip(_BLANK)
     head = line[: len(line) - len(rest)]
-    return _Entry(head if head != key else f"{key}=", _unescape(key), rest, end)
+    return _Entry(head, _unescape(key), rest, end, sign="" if head != line[:position] else "=")
 
 
 _ESCAPES: Final = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
@@ -185,7 +261,7 @@ def render_ini(text: str, replacements: Sequence[Replacement], room: Room) -> st
 
     A missing key is added at the end of its section, and a missing section at the end of the file.
     """
-    sections = list(_read_ini(text))
+    sections = list(_read_ini(text, {to_section(each.match) for each in replacements}))
     first: dict[str, _Section] = {}
     entries: dict[tuple[str, str], _Entry] = {}
     for section in sections:
@@ -242,13 +318,22 @@ class _Section:
         return [part for part in self.parts if isinstance(part, _Entry)]
 
     def is_spaced(self) -> bool:
-        return any(entry.head.endswith((" = ", " =")) for entry in self.entries())
+        texts = (part for part in self.parts if isinstance(part, str))
+        return any(entry.head.endswith((" = ", " =")) for entry in self.entries()) or any(
+            _SPACED.search(each) is not None for each in texts
+        )
 
     def add(self, entry: _Entry, end: str) -> None:
         """Add it behind the last line that is not blank."""
         at = len(self.parts)
         while at and isinstance(blank := self.parts[at - 1], str) and not blank.strip():
             at -= 1
+        if at and isinstance(
+            lines := self.parts[at - 1], str
+        ):  # of several lines, the last ones may be blank
+            rest = lines.find("\n", len(lines.rstrip())) + 1
+            if rest:
+                self.parts[at - 1 : at] = [lines[:rest], lines[rest:]]
         if at:
             before = self.parts[at - 1]
             if isinstance(before, _Entry):
@@ -258,19 +343,72 @@ class _Section:
         self.parts.insert(at, entry)
 
 
-def _read_ini(text: str) -> Iterator[_Section]:
-    section = _Section("", [])
-    for line, end in split(text):
-        stripped = line.strip()
-        if stripped.startswith("[") and "]" in stripped:
-            yield section
-            section = _Section(stripped[1 : stripped.index("]")].strip(), [line + end])
-        elif not stripped or stripped[0] in "#;" or (at := _find_delimiter(line)) < 0:
-            section.parts.append(line + end)
-        else:
-            value = line[at + 1 :].lstrip(_BLANK)
-            section.parts.append(_Entry(line[: len(line) - len(value)], line[:at].strip(), value, end))
-    yield section
+def _read_ini(text: str, places: Collection[tuple[str, str]] | None = None) -> Iterator[_Section]:
+    """Yield the sections in their order, with all entries of ``places``; others may be in the text.
+
+    Sections that no place is in are one, and have no name that a place can have.
+    """
+    check_lines(text)
+    keys: defaultdict[str, set[str]] = defaultdict(set)
+    for name, key in places or ():
+        keys[name].add(key)
+    expressions = {name: _to_expression(each, r"[^\S\n]*+") for name, each in keys.items()}
+    at = 0
+    for name, begin, end in _find_sections(text, None if places is None else keys.keys()):
+        if at < begin:
+            yield _Section(_OTHERS, [text[at:begin]])
+        yield _Section(name, list(_read_entries(text[begin:end], expressions.get(name))))
+        at = end
+    if at < len(text):
+        yield _Section(_OTHERS, [text[at:]])
+
+
+def _find_sections(text: str, names: Collection[str] | None) -> Iterator[tuple[str, int, int]]:
+    """Yield the name of each section, or of those that may have one of ``names``, its begin and its end."""
+    first = _HEADER.search(text)
+    if names is None or "" in names:
+        yield "", 0, len(text) if first is None else first.start()
+    if names is None or len(names) > _MOST_SOUGHT:
+        headers = _HEADER
+    else:
+        headers = re.compile(
+            rf"(?m)^[^\S\n]*+\[[^\S\n]*+(?:{'|'.join(map(re.escape, sorted(names)))})[^\S\n]*+\]"
+        )
+    for found in headers.finditer(text):
+        following = _HEADER.search(text, found.end())
+        line = text[found.start() : found.end()].strip()
+        yield (
+            line[1 : line.index("]")].strip(),
+            found.start(),
+            len(text) if following is None else following.start(),
+        )
+
+
+def _read_entries(text: str, expression: re.Pattern[str] | None) -> Iterator[str | _Entry]:
+    """Yield the lines of a section: the entries that ``expression`` finds, and the text between them."""
+    if expression is None:
+        for line, end in split(text):
+            yield _to_ini_part(line, end)
+        return
+    at = 0
+    for found in expression.finditer(text):
+        begin = found.start()
+        if at < begin:
+            yield text[at:begin]
+        stop = text.find("\n", begin)
+        at = len(text) if stop < 0 else stop + 1
+        for line, end in split(text[begin:at]):
+            yield _to_ini_part(line, end)
+    if at < len(text):
+        yield text[at:]
+
+
+def _to_ini_part(line: str, end: str) -> str | _Entry:
+    stripped = line.strip()
+    if not stripped or stripped[0] in "#;" or _HEADER.match(line) or (at := _find_delimiter(line)) < 0:
+        return line + end
+    value = line[at + 1 :].lstrip(_BLANK)
+    return _Entry(line[: len(line) - len(value)], line[:at].strip(), value, end)
 
 
 def _find_delimiter(line: str) -> int:
