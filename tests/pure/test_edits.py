@@ -6,11 +6,13 @@ import pytest
 from actors.container import effects, events, messages
 from actors.container.decider import to_effects
 from actors.container.editing import needs_new_container
-from actors.container.spec import Limits, RestartPolicy, StopPolicy
+from actors.container.spec import EggUse, Installer, Limits, RestartPolicy, StopPolicy
 from actors.container.state import Phase
 from tests.support.given import CRASH, FAILED, ID, OFFLINE, RUNNING, SPEC, STOPPING, given, then
 
 LIMITED = attrs.evolve(SPEC, limits=Limits(memory=2**30, cpu=1.0, pids=100))
+INSTALL = Installer("installers:1", "bash", "echo one")
+EGG = EggUse("minecraft", "0123456789ab", (("VERSION", "1.21"),))
 BOUND = (events.Created(1, LIMITED), *RUNNING[1:])
 
 
@@ -32,6 +34,11 @@ def edited(past, command):
         messages.Edit(image="newer", pull="always"),
         messages.Edit(labels=(("a", "1"),)),
         messages.Edit(display_name="One"),
+        messages.Edit(entrypoint="image"),
+        messages.Edit(install=INSTALL),
+        messages.Edit(start_texts=("Done",)),
+        messages.Edit(file_denylist=("*.jar",)),
+        messages.Edit(egg=EGG),
     ],
 )
 @pytest.mark.parametrize("past", [OFFLINE, RUNNING, STOPPING, FAILED])
@@ -40,6 +47,31 @@ def test_edit_changes_what_is_given_and_keeps_the_rest(past, command):
     given_fields = {k: v for k, v in attrs.asdict(command, recurse=False).items() if v is not None}
     assert state.known_spec == attrs.evolve(SPEC, **given_fields)
     assert state.phase is given(past).phase
+
+
+def test_installer_takes_the_place_of_a_script_and_can_be_removed():
+    scripted = (events.Created(1, attrs.evolve(SPEC, install_script="echo two")), *RUNNING[1:])
+    with_installer = edited(scripted, messages.Edit(install=INSTALL))
+    assert given(with_installer).known_spec == attrs.evolve(SPEC, install=INSTALL)
+    without = edited(with_installer, messages.Edit(install=Installer("", "", "")))
+    assert given(without).known_spec == SPEC
+
+
+@pytest.mark.parametrize(
+    ("spec", "command", "outdated"),
+    [
+        (SPEC, messages.Edit(entrypoint="image"), True),
+        (SPEC, messages.Edit(egg=EGG), True),
+        (SPEC, messages.Edit(install=INSTALL, start_texts=("a",), file_denylist=("b",)), False),
+        (SPEC, messages.Edit(limits=Limits(memory=2**30)), False),
+        (attrs.evolve(SPEC, egg=EGG), messages.Edit(limits=Limits(memory=2**30)), True),
+        (attrs.evolve(SPEC, egg=EGG), messages.Edit(limits=Limits(cpu=1.5)), False),
+        (attrs.evolve(SPEC, entrypoint="image"), messages.Edit(limits=Limits(memory=2**30)), True),
+    ],
+)
+def test_edit_of_what_is_in_the_environment_needs_a_new_container(spec, command, outdated):
+    past = (events.Created(1, spec), *RUNNING[1:])
+    assert given(edited(past, command)).outdated is outdated
 
 
 def test_empty_pattern_takes_it_away():
@@ -54,6 +86,8 @@ def test_empty_pattern_takes_it_away():
         messages.Edit(limits=Limits()),
         messages.Edit(image="image", pull="missing"),
         messages.Edit(labels=(), display_name=""),
+        messages.Edit(entrypoint="shell", start_texts=(), file_denylist=()),
+        messages.Edit(install=Installer("", "", "")),
     ],
 )
 def test_edit_to_the_present_values_records_nothing(command):

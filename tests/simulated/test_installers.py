@@ -6,6 +6,8 @@ import trio
 
 from actors.container import events, messages
 from actors.container.console import installation
+from actors.container.console.log import LogUnavailable
+from actors.container.performer import KEEP_TIMEOUT
 from actors.container.spec import Installer
 from actors.container.state import Phase
 from tests.simulated.world import a_spec, open_daemon, open_world, virtual_clock
@@ -233,6 +235,48 @@ async def test_log_of_an_installation_has_its_newest_lines(autojump_clock):
         await world.tell(messages.Start())
         await world.wait(Phase.RUNNING)
         assert await installation.read(world.member().console) == found
+
+
+async def test_log_that_cannot_be_kept_or_read_fails_no_installation(autojump_clock, caplog):
+    class BrokenLog(MemoryConsoleLog):
+        async def keep_installation(self, internal_id, log):
+            raise LogUnavailable("Input/output error")
+
+        async def installation(self, internal_id):
+            raise LogUnavailable("Input/output error")
+
+    journal = MemoryJournal(virtual_clock())
+    async with (
+        fake.open_fake_engine(images=[fake.RIG_IMAGE, IMAGE]) as engine,
+        open_daemon(journal, engine, BrokenLog()) as world,
+    ):
+        await world.wait_engine()
+        await world.create(SPEC)
+        await world.wait(Phase.OFFLINE)
+        assert await install_log(world) is None
+    told = [record.getMessage() for record in caplog.records]
+    for done in ("written", "read"):
+        assert f"the install log of s1 cannot be {done}: Input/output error" in told
+
+
+@pytest.mark.parametrize("seconds", [1, 1000])
+async def test_log_that_is_slow_holds_up_an_installation_for_a_moment_only(autojump_clock, seconds):
+    class SlowLog(MemoryConsoleLog):
+        async def keep_installation(self, internal_id, log):
+            await trio.sleep(seconds)
+            await super().keep_installation(internal_id, log)
+
+    journal = MemoryJournal(virtual_clock())
+    async with (
+        fake.open_fake_engine(images=[fake.RIG_IMAGE, IMAGE]) as engine,
+        open_daemon(journal, engine, SlowLog()) as world,
+    ):
+        await world.wait_engine()
+        await world.create(SPEC)
+        with trio.fail_after(5 + KEEP_TIMEOUT + 1):
+            await world.wait(Phase.OFFLINE)
+        kept = (1, 0, ["one", "two"]) if seconds < KEEP_TIMEOUT else None
+        assert await install_log(world) == kept
 
 
 async def test_log_of_an_installation_is_bounded_in_size(autojump_clock):
