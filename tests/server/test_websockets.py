@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 import trio
@@ -226,7 +227,8 @@ async def test_client_that_stops_reading_is_cut_off(opened):
         await wait_until(lambda: server.connections == 0)
 
 
-async def test_pings_to_a_client_that_reads_no_pongs_end_it(opened):
+async def test_pings_to_a_client_that_reads_no_pongs_end_it(opened, monkeypatch):
+    monkeypatch.setattr(websocket, "FRAMES_AT_ONCE", math.inf)  # the pongs have to fill the client's window
     async with opened(write_stall=0.3) as server, connect(server) as client, trio.open_nursery() as nursery:
 
         async def ping() -> None:
@@ -287,8 +289,8 @@ async def test_handler_that_only_sends_does_not_freeze_the_loop_when_its_client_
         assert (await client.ask("/")).status == 200
 
 
-async def test_messages_that_nobody_takes_stop_the_client_not_the_memory(server):
-    async with connect(server) as client:
+async def test_messages_that_nobody_takes_stop_the_client_not_the_memory(opened):
+    async with opened(grace=0.2, linger=0.2) as server, connect(server) as client:
         await client.open_websocket("/ws/listen")
         sent = 0
         with trio.move_on_after(1):
