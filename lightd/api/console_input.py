@@ -47,5 +47,5 @@ def to_line(command: str, field: str = "command", *, tty: bool) -> bytes:
         raise bad_request(f"{field}: must be one line")
     data = to_input(line, tty=tty)
     if tty and len(data) > LONGEST_TTY_LINE:
-        raise bad_request(f"{field}: must not be longer than {LONGEST_TTY_LINE} bytes")
+        raise bad_request(f"{field}: must not be longer than {LONGEST_TTY_LINE - 1} bytes")
     return data

@@ -74,9 +74,9 @@ CODES = MappingProxyType(
         "precondition_failed": Code(412, "the file does not match the precondition"),
         "range_not_satisfiable": Code(416, "the file has no bytes in this range"),
         "too_many_attempts": Code(429, "too many wrong tokens came from this address"),
-        "too_many_requests": Code(429, "the token has as many requests in progress as it may"),
+        "too_many_requests": Code(429, "the token has the maximum number of requests in progress"),
         "too_often": Code(429, "the token does this to this container or volume too often"),
-        "volume_busy": Code(429, "as much is under way in the volume, and waits, as may"),
+        "volume_busy": Code(429, "too many operations are running and waiting in this volume"),
         "internal_error": Code(500, "an internal error; the log has details under the same `request_id`"),
         "engine_unavailable": Code(503, "the container engine does not answer"),
         "quarantined": Code(503, "the container is in quarantine, and can be revived"),
@@ -117,8 +117,10 @@ SERVER_CODES = MappingProxyType(
 
 FRAME_CODES = MappingProxyType(
     {
-        "too_many_messages": Code(429, "more frames a second than one socket may send"),
-        "too_many_sockets": Code(429, "the container, or the token, has as many sockets open as it may"),
+        "too_many_messages": Code(429, "more frames per second than one WebSocket can send"),
+        "too_many_sockets": Code(
+            429, "the container, or the token, has the maximum number of WebSockets open"
+        ),
     }
 )
 

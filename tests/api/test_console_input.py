@@ -32,7 +32,7 @@ REFUSED = [
     ({"command": "x\ny"}, "command: must be one line"),
     ({"command": "x\ry"}, "command: must be one line"),
     ({"commands": ["x", "y\nz"]}, "commands[1]: must be one line"),
-    ({"command": "x" * 4095}, "command: must not be longer than 4095 bytes"),
+    ({"command": "x" * 4095}, "command: must not be longer than 4094 bytes"),
     ({"command": "a\u0000"}, "command: must not contain a NUL character"),
     ({"command": 5}, "command: must be a string (got 5)"),
     ({}, "command: is missing"),

@@ -105,7 +105,7 @@ LINES = [
     ('{"event":"send_command","command":"x\\ny"}', "command: must be one line"),
     ('{"event":"send_command","command":"x\\ry"}', "command: must be one line"),
     ('{"event":"send_command","command":"\\ud800"}', "the body holds half a surrogate pair"),
-    (f'{{"event":"send_command","command":"{"x" * 4095}"}}', "command: must not be longer than 4095 bytes"),
+    (f'{{"event":"send_command","command":"{"x" * 4095}"}}', "command: must not be longer than 4094 bytes"),
     ('{"event":"send_command","command":"x"}', "the container is not running"),
 ]
 

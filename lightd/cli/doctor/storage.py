@@ -176,7 +176,7 @@ def to_journal(path: Path, inspected: Inspected, pid: int | None, now: float) ->
     """The findings for the journal. Pure."""
     held = "no daemon has it open" if pid is None else f"process {pid} has it open"
     if inspected.damage is not None:
-        mend = f"stop lightd; restore a backup, or: sqlite3 {path} .recover | sqlite3 new.db"
+        mend = f"stop lightd; restore a backup, or sqlite3 {path} .recover | sqlite3 new.db; mv new.db {path}"
         yield _AREA.bad("journal", f"{path} is damaged: {inspected.damage}", mend)
     elif inspected.schema > inspected.newest_schema:
         text = f"{path} has schema {inspected.schema}, this lightd supports up to {inspected.newest_schema}"

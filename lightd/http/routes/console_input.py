@@ -35,7 +35,7 @@ ROUTES = (
         name="send_command",
         summary="Send a command to the console",
         text="The response is sent when the command was written to the process's input; what the process prints is on "
-        "the console. A command is one line, of at most 4,095 bytes on a terminal. Several `commands` are sent "
+        "the console. A command is one line, of at most 4,094 bytes on a terminal. Several `commands` are sent "
         "without those of others in between. While the console of a running container is not attached yet, the "
         "request waits for that for up to 5 seconds.",
         before='call -X POST "$url/containers/server-001/start?wait=60"',

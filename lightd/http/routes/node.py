@@ -206,7 +206,7 @@ ROUTES = (
         name="show_node",
         summary="Show the node",
         text="Versions, the load of the machine, its memory and disks, and the number of containers, volumes and ports. "
-        "`state` and `install_state` are counted separately: each container is in one of either.",
+        "`state` and `install_state` are counted separately: each container is counted once in both.",
         curl="call $url/node",
         answer=record(
             {
