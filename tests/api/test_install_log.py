@@ -1,5 +1,7 @@
 """``GET /containers/:id/install-log``: what an installer printed, and how it ended."""
 
+import json
+
 import trio
 
 from tests.support.fake_engine.engine import RIG_IMAGE
@@ -61,3 +63,22 @@ async def test_log_needs_the_permission_of_the_console(api):
     for permissions, status in ((["console.read"], 200), (["power"], 403)):
         headers = bearing(await mint(api, ["s1"], permissions))
         assert (await api.ask("GET", "/containers/s1/install-log", headers=headers)).status_code == status
+
+
+async def test_command_prints_what_the_installer_printed(api, shell):
+    await api.create("s1", install_script="echo one; echo two; echo three")
+    await api.power("start")
+    assert await shell("logs", "s1", "--install") == (0, "one\ntwo\nthree\n", "")
+    assert await shell("logs", "s1", "--install", "-n", "1") == (0, "three\n", "")
+    code, out, _ = await shell("logs", "s1", "--install", "--json")
+    assert (code, json.loads(out.splitlines()[0])["line"]) == (0, 1)
+    code, _, err = await shell("logs", "s1", "--install", "-f")
+    assert (code, err) == (2, "lightd: --install excludes --follow, --grep, --since and --until\n")
+
+
+async def test_command_says_how_an_installer_failed(api, shell):
+    body = await api.a_body(install_script="echo one; exit 3")
+    await api.post("/containers", body, wait=20, status=409)
+    code, out, err = await shell("logs", "s1", "--install")
+    assert (code, out) == (0, "one\n")
+    assert "s1: the install script ended with exit code 3" in err

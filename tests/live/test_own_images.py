@@ -230,3 +230,88 @@ async def test_image_that_starts_itself_needs_no_command(daemon, make_image):
     )
     await daemon.power("restart", "own-entrypoint")
     assert inspect("own-entrypoint")["Config"]["Entrypoint"] == ["/bin/sh", "/app/data/entrypoint.sh"]
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP", "SIGUSR1"])
+async def test_signal_reaches_a_program_behind_the_shell_of_an_image(daemon, make_image, name):
+    """The program saves for a moment; the shell before it does not end the container meanwhile."""
+    saves = (
+        f"trap 'sleep 1; echo saved >saved.txt; exit 0' {name[3:]}; echo Ready; while :; do sleep 0.1; done"
+    )
+    ignoring = f'#!/bin/sh\ntrap : {name[3:]}\ncd /home/container\nsh -c "$STARTUP"\n'
+    image = make_image({"start.sh": ignoring}, 'ENTRYPOINT ["/bin/sh", "/start.sh"]')
+    volume_id = await daemon.volume()
+    await daemon.create(
+        "own-signal",
+        saves,
+        image=image,
+        volume_id=volume_id,
+        entrypoint="image",
+        start_texts=["Ready"],
+        stop={"type": "signal", "value": name, "timeout": 30},
+    )
+    assert (await daemon.power("start", "own-signal"))["status"] == "succeeded"
+    await settled(daemon, "own-signal", state="running")
+    assert (await daemon.power("stop", "own-signal"))["status"] == "succeeded"
+    assert (volume_of(daemon, volume_id) / "saved.txt").read_text() == "saved\n"
+
+
+async def test_server_that_saves_longer_than_its_grace_is_killed(daemon):
+    volume_id = await daemon.volume()
+    saves = "trap 'echo begun >begun.txt; sleep 1000; echo saved >saved.txt; exit 0' INT; echo Ready; "
+    await daemon.create(
+        "own-grace",
+        f"{saves}while :; do sleep 0.1; done",
+        volume_id=volume_id,
+        start_texts=["Ready"],
+        stop={"type": "signal", "value": "SIGINT", "timeout": 2},
+    )
+    assert (await daemon.power("start", "own-grace"))["status"] == "succeeded"
+    await settled(daemon, "own-grace", state="running")
+    assert (await daemon.power("stop", "own-grace"))["status"] == "succeeded"
+    assert (await daemon.show("own-grace"))["exit"]["code"] == 137
+    folder = volume_of(daemon, volume_id)
+    assert [path.name for path in folder.iterdir()] == ["begun.txt"]
+
+
+async def test_installer_that_ended_while_lightd_was_dead_is_told_with_its_log(daemon, make_image):
+    volume_id = await daemon.volume()
+    waits = "echo begun; touch begun; while [ ! -e go ]; do sleep 0.1; done; echo x; exit 5"
+    install = to_installer(make_image({}), f"cd /mnt/server; {waits}")
+    await daemon.create("own-dead", wait=False, volume_id=volume_id, install=install)
+    folder = volume_of(daemon, volume_id)
+    with trio.fail_after(60):
+        while not (folder / "begun").exists():
+            await trio.sleep(0.05)
+    daemon.kill()
+    (folder / "go").touch()
+    with trio.fail_after(60):
+        while engine.call("GET", "/containers/lightd.installer-own-dead/json")["State"]["Running"]:
+            await trio.sleep(0.05)
+    await daemon.start()
+    with trio.fail_after(60):
+        while (await daemon.show("own-dead"))["install_state"] == "installing":
+            await trio.sleep(0.05)
+    log = await daemon.get("/containers/own-dead/install-log")
+    assert (log["status"], log["exit_code"]) == ("failed", 5)
+    assert [line["text"] for line in log["lines"]] == ["begun", "x"]
+
+
+async def test_installer_that_is_removed_outside_lightd_is_told(daemon, make_image):
+    volume_id = await daemon.volume()
+    install = to_installer(make_image({}), "cd /mnt/server; echo begun; touch begun; sleep 1000")
+    await daemon.create("own-removed", wait=False, volume_id=volume_id, install=install)
+    begun = volume_of(daemon, volume_id) / "begun"
+    with trio.fail_after(60):
+        while not begun.exists():
+            await trio.sleep(0.05)
+    await trio.to_thread.run_sync(
+        lambda: engine.call("DELETE", "/containers/lightd.installer-own-removed", force="1", v="1")
+    )
+    with trio.fail_after(60):
+        while (shown := await daemon.show("own-removed"))["install_state"] == "installing":
+            await trio.sleep(0.05)
+    assert shown["error"] == "the install container was removed outside lightd"
+    assert begun.stat().st_uid == int(USER.partition(":")[0])
+    log = await daemon.get("/containers/own-removed/install-log")
+    assert (log["status"], [line["text"] for line in log["lines"]]) == ("aborted", ["begun"])

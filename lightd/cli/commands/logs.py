@@ -61,16 +61,35 @@ class Printed:
 
 
 def run(args: argparse.Namespace, client: Client, output: Output) -> int | Live:
-    """Print the last lines; with ``--follow`` also new ones, until the container is deleted."""
+    """Print the last lines; with ``--follow`` also new ones, until the container is deleted.
+
+    With ``--install`` they are those of the last installer, all that are kept without ``--lines``.
+    """
     printed = Printed(output, args.json, timestamps=args.timestamps)
     limit = LINES if args.lines is None else args.lines
     chosen = {
         name: getattr(args, name) for name in ("grep", "since", "until") if getattr(args, name) is not None
     }
+    if args.install:
+        if chosen or args.follow:
+            raise Trouble(WRONG, "--install excludes --follow, --grep, --since and --until")
+        return _show_installation(args, client, output, printed)
     if chosen and args.follow:
         raise Trouble(WRONG, "--grep, --since and --until select lines that exist: they exclude --follow")
     show_end(client, args.id, limit, printed, unfinished=not args.follow, **chosen)
     return partial(_follow, args.id, client, output, printed) if args.follow else 0
+
+
+def _show_installation(args: argparse.Namespace, client: Client, output: Output, printed: Printed) -> int:
+    log: dict[str, Any] = client.ask("GET", f"/containers/{args.id}/install-log")
+    lines = log["lines"] if args.lines is None else log["lines"][len(log["lines"]) - args.lines :]
+    left_out = log["left_out"] + len(log["lines"]) - len(lines)
+    if left_out and args.lines is None:
+        output.note(f"{left_out} lines before these are not kept")
+    printed.end(lines)
+    if log["error"]:
+        output.note(f"{args.id}: {log['error']}")
+    return 0
 
 
 async def _follow(internal_id: str, client: Client, output: Output, printed: Printed) -> int:

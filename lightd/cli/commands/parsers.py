@@ -117,6 +117,7 @@ def _add_consoles(commands: "Commands", daemon: Parser) -> None:
     _flag(logs, "-f", "--follow", help="keep printing new lines")
     _flag(logs, "-t", "--timestamps", help="begin each line with the time at which it was printed, in UTC")
     _lines(logs, "start with the last N lines (default: 100)")
+    _flag(logs, "--install", help="what the last installer printed, instead of the console")
     logs.add_argument("--grep", metavar="REGEX", help="only lines that match (RE2)")
     for name, side in (("--since", "since"), ("--until", "until")):
         logs.add_argument(
