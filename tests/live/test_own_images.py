@@ -311,7 +311,11 @@ async def test_installer_that_is_removed_outside_lightd_is_told(daemon, make_ima
     with trio.fail_after(60):
         while (shown := await daemon.show("own-removed"))["install_state"] == "installing":
             await trio.sleep(0.05)
-    assert shown["error"] == "the install container was removed outside lightd"
-    assert begun.stat().st_uid == int(USER.partition(":")[0])
+    killed = "the install script ended with exit code 137"  # Docker kills it before it removes it
+    assert shown["error"] in ("the install container was removed outside lightd", killed)
+    with trio.fail_after(60):
+        while begun.stat().st_uid != int(USER.partition(":")[0]):
+            await trio.sleep(0.05)
     log = await daemon.get("/containers/own-removed/install-log")
-    assert (log["status"], [line["text"] for line in log["lines"]]) == ("aborted", ["begun"])
+    assert log["status"] == ("failed" if shown["error"] == killed else "aborted")
+    assert [line["text"] for line in log["lines"]] == ["begun"]
