@@ -16,11 +16,14 @@ from actors.container.events import Events
 from actors.container.replacement import check_unchanging
 from actors.container.spec import ContainerSpec, Installer, Limits
 from actors.container.state import Phase, State
+from actors.kernel.decider import Rejection
 
 
 def edit(state: State, command: messages.Edit) -> Events:
     check_unchanging(state)
     old = state.known_spec
+    if command.egg is not None and command.egg_before != old.egg:
+        raise Rejection("changing", f"the egg of container {old.internal_id} was changed at the same time")
     pattern = old.start_pattern if command.start_pattern is None else command.start_pattern or None
     pull = command.pull or old.pull
     moved = pull == "always" and not state.outdated  # the name may lead to another image by now

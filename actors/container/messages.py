@@ -85,7 +85,8 @@ class Edit:
     """Change the settings that are given.
 
     An empty ``start_pattern`` removes the pattern, an empty ``display_name`` the name, and an ``install``
-    with an empty script the installer. A new installer is used by the next reinstallation.
+    with an empty script the installer. A new installer is used by the next reinstallation. ``egg`` was made
+    from ``egg_before``: the edit is rejected if the container has something else by now.
     """
 
     startup_command: str | None = None
@@ -104,6 +105,7 @@ class Edit:
     start_texts: tuple[str, ...] | None = None
     file_denylist: tuple[str, ...] | None = None
     egg: EggUse | None = None
+    egg_before: EggUse | None = None
 
 
 @attrs.frozen

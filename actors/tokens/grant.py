@@ -13,6 +13,7 @@ PERMISSIONS = (
     "files.read",
     "files.write",
     "network",
+    "startup",
     "admin",
 )
 

@@ -11,6 +11,8 @@ from actors.container.state import PowerState
 from lightd.api import mount_rules
 from lightd.api.mount_rules import to_pairs
 from lightd.config.addresses import to_address
+from lightd.eggs import limits
+from lightd.eggs.limits import LONGEST_VALUE, MOST_CHARACTERS, MOST_VARIABLES
 from lightd.engines import image_names
 from lightd.engines.patterns import LONGEST, BadPattern, check_pattern, check_texts
 from lightd.files import denying
@@ -24,6 +26,7 @@ _LONGEST_TEXT = 64 * 1024
 _LONGEST_SCRIPT = 1024 * 1024
 MOST_TEXTS = 16
 LONGEST_START_TEXT = 512
+LONGEST_VARIABLE = 255
 MOST_LABELS = 32
 LONGEST_LABEL = 255
 LONGEST_NAME = 100
@@ -135,6 +138,22 @@ def _to_environment(value: object) -> tuple[tuple[str, str], ...]:
     return pairs
 
 
+def _to_variables(value: object) -> tuple[tuple[str, str], ...]:
+    pairs = to_pairs(value)
+    if len(pairs) > MOST_VARIABLES:
+        raise Invalid(f"must be at most {MOST_VARIABLES} variables (got {len(pairs)})")
+    for name, content in pairs:
+        if not name or len(name) > LONGEST_VARIABLE or "=" in name or "\0" in name:
+            raise Invalid(f"{name[:80]!r} is not the name of a variable")
+        if not isinstance(content, str) or "\0" in content:
+            raise Invalid(f"the value of {name} must be a string without a NUL character")
+        if len(content) > LONGEST_VALUE:
+            raise Invalid(f"the value of {name} must not be longer than {LONGEST_VALUE} characters")
+    if sum(len(name) + len(content) for name, content in pairs) > MOST_CHARACTERS:
+        raise Invalid(f"must not have more than {MOST_CHARACTERS} characters together")
+    return pairs
+
+
 def _to_plain(value: object, longest: int, of: str = "") -> str:
     if not isinstance(value, str) or _UNPRINTABLE.search(value):
         raise Invalid(f"{of}must be a string without control characters")
@@ -186,6 +205,30 @@ ENVIRONMENT = Rule(
     obvious=True,
 )
 
+EGG_ID = matching(
+    "1 to 63 small letters, digits, '_', '.' or '-', beginning with a letter or digit",
+    limits.ID.pattern,
+)
+EGG_VERSION = matching("16 hexadecimal digits in lower case", limits.VERSION.pattern)
+VARIABLES = Rule(
+    "an object",
+    _to_variables,
+    {
+        "type": "object",
+        "maxProperties": MOST_VARIABLES,
+        "propertyNames": {"minLength": 1, "maxLength": LONGEST_VARIABLE, "pattern": "^[^=\\u0000]*$"},
+        "additionalProperties": {"type": "string", "maxLength": LONGEST_VALUE, "pattern": _NO_NUL},
+    },
+    obvious=True,
+)
+
+EggId = Annotated[str, EGG_ID, Described("the id of the egg in the store", example="minecraft-paper")]
+EggVersion = Annotated[
+    str, EGG_VERSION, Described("the stored version of the egg", example="3f2a9c01b7de4a60")
+]
+Variables = Annotated[
+    Any, VARIABLES, Described("the values of the egg's variables", example={"SERVER_NAME": "Survival"})
+]
 InternalId = Annotated[
     str, INTERNAL_ID, Described("the container's id, chosen by the client", example="server-001")
 ]

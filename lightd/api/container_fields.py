@@ -27,7 +27,7 @@ from lightd.api.errors import bad_request
 from lightd.engines.signals import DELIVERED
 from lightd.validation.reading import fields_of, metadata_of
 from lightd.validation.rules import matching, number, one_of, whole
-from lightd.validation.schema import Described
+from lightd.validation.schema import Described, nullable, to_schema
 
 MOST_PORTS = 64
 """Ports of one container. Each takes one of the pool and a process of Docker's (docker-proxy). Panels map
@@ -118,16 +118,9 @@ class InstallBody:
 class EggBody:
     """The egg that a container was created from."""
 
-    id: Annotated[
-        str,
-        matching("the id of an egg", r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"),
-        Described("its id in the store", example="minecraft-paper"),
-    ]
-    version: Annotated[
-        str,
-        matching("the version of an egg", r"[0-9a-f]{8,64}"),
-        Described("its stored version", example="3f2a9c01b7de"),
-    ]
+    id: bodies.EggId
+    version: bodies.EggVersion
+    variables: bodies.Variables = ()
 
 
 @attrs.frozen
@@ -213,7 +206,7 @@ def to_installer(body: InstallBody) -> Installer:
 
 
 def _to_egg(body: EggBody) -> EggUse:
-    return EggUse(body.id, body.version)
+    return EggUse(body.id, body.version, body.variables)
 
 
 def _to_shown_egg(egg: EggUse | None) -> dict[str, str] | None:
@@ -249,6 +242,14 @@ def _to_mount(mounts: Sequence[Mount]) -> dict[str, Any]:
 
 _TEXTS: Final = {"type": "object", "additionalProperties": {"type": "string"}}
 _LIST: Final = {"type": "array", "items": {"type": "string"}}
+_EGG: Final = nullable(
+    {
+        "type": "object",
+        "properties": {"id": to_schema(bodies.EggId), "version": to_schema(bodies.EggVersion)},
+        "required": ["id", "version"],
+        "additionalProperties": False,
+    }
+)
 _ROOT: Final = "whether it can write in its volume only; null: as `docker.read_only` of the configuration"
 
 
@@ -353,7 +354,12 @@ class ContainerBody:
     ] = ()
     egg: Annotated[
         EggBody | None,
-        ContainerField("the egg that it was created from", to_spec=_to_egg, to_json=_to_shown_egg),
+        ContainerField(
+            "the egg that it was created from, and its version; null without one",
+            to_spec=_to_egg,
+            to_json=_to_shown_egg,
+            shown=_EGG,
+        ),
     ] = None
 
 
@@ -368,7 +374,9 @@ ROWS: Final[Mapping[str, ContainerField]] = dict(_to_rows())
 ATTRIBUTES: Final[Mapping[str, str]] = {name: row.attribute or name for name, row in ROWS.items()}
 """The names of the fields in ``ContainerSpec``, by those in JSON."""
 SECRET: Final = frozenset(name for name, row in ROWS.items() if row.secret)
-EDITABLE: Final = tuple(field.name for field in attrs.fields(messages.Edit) if ROWS[field.name].edit)
+EDITABLE: Final = tuple(
+    field.name for field in attrs.fields(messages.Edit) if field.name in ROWS and ROWS[field.name].edit
+)
 """The fields that ``PATCH`` changes."""
 AT_NEXT_START: Final = tuple(name for name in EDITABLE if ROWS[name].edit is Edit.AT_NEXT_START)
 CLEARABLE: Final = frozenset(name for name, row in ROWS.items() if row.clears)
@@ -424,8 +432,11 @@ def to_json(spec: ContainerSpec) -> dict[str, Any]:
 
 
 def to_request(spec: ContainerSpec) -> dict[str, Any]:
-    """Return ``spec`` as the body of a request that creates it."""
-    return _without_null(to_json(spec))
+    """Return ``spec`` as the body of a request that creates it, with the values of an egg's variables."""
+    fields = to_json(spec)
+    if spec.egg is not None:
+        fields["egg"] = {**fields["egg"], "variables": dict(spec.egg.variables)}
+    return _without_null(fields)
 
 
 def _without_null(fields: dict[str, Any]) -> dict[str, Any]:

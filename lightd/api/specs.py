@@ -28,7 +28,6 @@ async def to_spec(body: ContainerBody, docker: Docker) -> ContainerSpec:
     spec = ContainerSpec(**{"startup_command": "", **values})
     check_contradictions(spec)
     check_images(docker, install=spec.install is not None, entrypoint=spec.entrypoint)
-    _check_finished(spec)
     return spec
 
 
@@ -44,12 +43,6 @@ def check_images(docker: Docker, *, install: bool, entrypoint: str | None) -> No
     for name, given in (("install", install), ("entrypoint", entrypoint == "image")):
         if given and not docker.kind.isolated:
             raise bad_request(f"{name}: needs an image, which docker.engine = {docker.engine} does not have")
-
-
-def _check_finished(spec: ContainerSpec) -> None:
-    """Raise a 400 for settings that have no effect yet."""
-    if spec.egg is not None:
-        raise bad_request("egg: is not supported yet")
 
 
 def check_root(read_only: bool | None, docker: Docker) -> None:  # noqa: FBT001 - a field of a body

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import attrs
 import trio
@@ -30,6 +30,8 @@ from lightd.eggs.version_files import Damaged, Entry, Key, Version, VersionFiles
 if TYPE_CHECKING:
     from lightd.eggs.egg import Egg
     from lightd.eggs.formats import Import
+
+T = TypeVar("T")
 
 MOST_EGGS: Final = 2000
 MOST_VERSIONS: Final = 20
@@ -51,6 +53,11 @@ class Parsed:
     found: "Import"
     text: str
     version: str
+
+    @property
+    def egg_id(self) -> str:
+        """The id that the egg gets if none is given."""
+        return to_id(self.found.egg.name)
 
 
 @attrs.frozen
@@ -123,13 +130,17 @@ class EggStore:
         """Read an egg file without storing it; raises ``EggError``."""
         return await trio.to_thread.run_sync(parse, data, limiter=self._parsing)
 
+    async def run(self, work: Callable[[], T]) -> T:
+        """Return ``work()``, which needs an egg; it is run in one of a few threads."""
+        return await trio.to_thread.run_sync(work, limiter=self._reading)
+
     async def put(self, data: bytes, egg_id: str | None = None) -> Imported:
         """Store an egg file, as a new version if there is an egg with this id.
 
         Raises ``EggError``, ``Rejection`` (``too_many_eggs``), and ``OSError``; nothing was changed then.
         """
         parsed = await self.parse(data)
-        key = to_id(parsed.found.egg.name) if egg_id is None else egg_id
+        key = parsed.egg_id if egg_id is None else egg_id
         async with self._changing:
             before = self._entries.get(key)
             size = len(parsed.text.encode())
@@ -170,7 +181,7 @@ class EggStore:
             self._recent.move_to_end(key)
             return self._recent[key]
         try:
-            found = await trio.to_thread.run_sync(self._read, egg_id, chosen, limiter=self._reading)
+            found = await self.run(partial(self._read, egg_id, chosen))
         except (Damaged, EggError) as error:
             self.find(egg_id, chosen)
             message = f"the egg {egg_id}, version {chosen}, cannot be used: {error}; import it again"

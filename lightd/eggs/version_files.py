@@ -21,11 +21,11 @@ from typing import Any, Final
 
 import attrs
 
+from lightd.eggs.limits import ID, VERSION
+
 logger = logging.getLogger(__name__)
 
 FOLDER: Final = "eggs"
-ID: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
-VERSION: Final = re.compile(r"[0-9a-f]{16}")
 LONGEST_SUMMARY: Final = 200
 """Characters of a name, an author or a description that the index has."""
 MOST_TAGS: Final = 20

@@ -24,6 +24,7 @@ from actors.kernel.journal import JournalUnavailable
 from actors.kernel.mailbox import ActorGone, Overloaded
 from lightd.access.errors import AccessError, LimitExceeded
 from lightd.api.errors import ApiError
+from lightd.eggs.errors import EggError
 from lightd.files.errors import FileRefused
 from lightd.http.error_codes import SERVER_CODES, STATUSES
 
@@ -66,6 +67,8 @@ def to_answer(error: Exception) -> Answer | None:
             return _of_code(error.code, error.message, error.retry_after)
         case ApiError() | AccessError() | Rejection():
             return _of_code(error.code, error.message)
+        case EggError():
+            return _of_code("invalid_egg", str(error))
         case FileRefused():
             return _of_code(error.code, str(error))
         case EngineUnavailable():

@@ -105,11 +105,15 @@ def test_every_reference_leads_somewhere():
             found = found[key]
 
 
+OPEN = {"EggImportBody", "EggCheckBody", "VariablesBody"}
+"""Bodies with fields of others: an egg file can be the whole body, and variables have any names."""
+
+
 def test_answer_takes_no_field_that_the_document_lacks():
     schemas = json.loads(to_text(SECTIONS))["components"]["schemas"]
     for name, schema in schemas.items():
         for each in schema.get("oneOf", [schema]):
-            assert "$ref" in each or each["additionalProperties"] is False, name
+            assert "$ref" in each or each["additionalProperties"] is False or name in OPEN, name
 
 
 def test_every_code_has_the_status_that_the_daemon_gives_it():

@@ -8,6 +8,7 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 
+from lightd.api.egg_bodies import to_changes
 from lightd.http.error_codes import CODES, SERVER_CODES
 from lightd.http.openapi import samples
 from lightd.http.openapi.document import to_document
@@ -172,13 +173,21 @@ def test_every_body_has_an_example_that_the_daemon_reads(route):
     assert found
     for example in found:
         assert [str(each) for each in validator(content["schema"]).iter_errors(example)] == []
-        read(route.body.cls, example)
+        _read(route, example)
     schema = COMPONENTS["schemas"][route.body.cls.__name__]
     if "properties" in schema:
-        read(
-            route.body.cls,
+        _read(
+            route,
             {name: to_example(field, COMPONENTS["schemas"]) for name, field in schema["properties"].items()},
         )
+
+
+def _read(route, example):
+    """Read a body; one whose names are chosen elsewhere has no fields of its own."""
+    if route.name == "change_variables":
+        to_changes(example)
+    else:
+        read(route.body.cls, example)
 
 
 def test_every_frame_has_an_example_that_its_schema_allows():

@@ -60,6 +60,7 @@ PURE_EXTRAS = {
     "lightd.eggs.egg": set(),
     "lightd.eggs.environment": set(),
     "lightd.eggs.errors": set(),
+    "lightd.eggs.limits": set(),
     "lightd.eggs.placeholders": set(),
     "lightd.eggs.rules": {"csv"},
     "lightd.engines.patterns": {"time", "trio"},

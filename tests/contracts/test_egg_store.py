@@ -12,8 +12,8 @@ import pytest
 import trio
 
 from actors.kernel.decider import Rejection
+from lightd.eggs import limits, version_files
 from lightd.eggs import store as eggs
-from lightd.eggs import version_files
 from lightd.eggs.errors import EggError
 from lightd.eggs.store import open_egg_store, to_id
 from tests.support.example_egg import EGG
@@ -88,7 +88,7 @@ async def test_same_id_makes_a_new_version_and_an_old_content_is_the_newest_agai
 )
 def test_id_is_made_of_the_name(name, egg_id):
     assert to_id(name) == egg_id
-    assert version_files.ID.fullmatch(to_id(name))
+    assert limits.ID.fullmatch(to_id(name))
 
 
 async def test_file_that_is_no_egg_changes_nothing(store, tmp_path):

@@ -8,6 +8,7 @@ from actors.container.decider import to_effects
 from actors.container.editing import needs_new_container
 from actors.container.spec import EggUse, Installer, Limits, RestartPolicy, StopPolicy
 from actors.container.state import Phase
+from actors.kernel.decider import Rejection
 from tests.support.given import CRASH, FAILED, ID, OFFLINE, RUNNING, SPEC, STOPPING, given, then
 
 LIMITED = attrs.evolve(SPEC, limits=Limits(memory=2**30, cpu=1.0, pids=100))
@@ -232,3 +233,12 @@ def test_container_that_vanishes_while_it_is_created_from_the_new_image_is_creat
 def test_image_of_a_failed_installation_is_used_when_it_is_repeated():
     past = edited(FAILED, messages.Edit(image="newer", pull="never"))
     assert then(past, messages.Reinstall()) == (events.InstallationRepeated(2, "newer", None, pull="never"),)
+
+
+def test_edit_of_an_egg_is_rejected_if_it_was_made_from_another_one():
+    other = attrs.evolve(EGG, variables=(("A", "other"),))
+    past = edited(RUNNING, messages.Edit(egg=EGG))
+    with pytest.raises(Rejection, match="was changed at the same time") as refused:
+        then(past, messages.Edit(egg=other))
+    assert refused.value.code == "changing"
+    assert given(edited(past, messages.Edit(egg=other, egg_before=EGG))).known_spec.egg == other

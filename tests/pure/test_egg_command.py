@@ -58,14 +58,14 @@ def test_check_prints_each_part_of_the_egg_safely(egg, capsys):
             "ignored",
         )
     ]
-    assert "image     ~example.org/java:17" in printed
+    assert "image     example.org/java:17" in printed
     assert "ignored   config.logs" in printed
 
 
 def test_check_fails_where_something_must_be_filled_in(egg, capsys):
     assert main(["egg", "check", "missing.json", "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
-    assert report["missing"] == ["NAME (Name) must have a value (it is '')"]
+    assert report["missing"] == {"NAME": "must have a value"}
     assert (report["format"], report["stop"]) == ("PTDL_v2", {"command": None, "signal": "SIGINT"})
     assert main(["egg", "check", "missing.json", "-e", "NAME=Bob"]) == 0
 
@@ -84,7 +84,7 @@ def test_egg_without_an_installer_or_a_ready_message_is_checked(egg, capsys, mon
     [
         (["check", "none.json"], "none.json: cannot be read: No such file or directory"),
         (["check", "bad.json"], "bad.json: meta.version: must be one of"),
-        (["check", "hello.json", "-e", "MOTD=123456789"], "MOTD (MOTD) must satisfy the rule max:8"),
+        (["check", "hello.json", "-e", "MOTD=123456789"], "MOTD: must satisfy the rule max:8"),
         (["check", "hello.json", "-e", "X=1"], "X: the egg has no such variable"),
         (["check", "stop.json"], "stop.json: config.stop: must be a command or ^SIGNAL"),
         (

@@ -19,7 +19,7 @@ import pytest
 from lxml import etree
 from ruamel.yaml import YAML
 
-from lightd.eggs import check, formats, rules
+from lightd.eggs import check, formats, limits, rules
 from lightd.eggs.egg import ConfigFile, Install, Replacement
 from lightd.eggs.errors import EggError
 from lightd.eggs.placeholders import Server, fill_command, fill_value, to_environment
@@ -334,10 +334,10 @@ def test_report_says_what_would_be_created_and_what_is_missing():
     egg = read_egg().egg
     report = check.to_report(egg, {})
     assert report["image"] == "example.org/java:21"
-    assert report["missing"] == ["NAME (Name) must have a value (it is '')"]
+    assert report["missing"] == {"NAME": "must have a value"}
     assert report["hints"].keys() == {"eula"}
     given = check.to_report(egg, {"NAME": "Bob"}, "Java 17")
-    assert (given["image"], given["missing"]) == ("~example.org/java:17", [])
+    assert (given["image"], given["missing"]) == ("example.org/java:17", {})
     assert given["startup_command"] == "./game --port {{SERVER_PORT}} --name Bob {{UNKNOWN}}"
     assert check.to_report(read_egg(scripts={}).egg, {})["install"] is None
 
@@ -346,10 +346,78 @@ def test_given_values_must_fit():
     egg = read_egg().egg
     with pytest.raises(check.UnfitError) as refused:
         check.to_report(egg, {"NAME": "Roberta", "X": "1"})
-    assert refused.value.mistakes == [
-        "X: the egg has no such variable",
-        "NAME (Name) must satisfy the rule max:5 (it is 'Roberta')",
-    ]
+    assert refused.value.mistakes == {
+        "X": "the egg has no such variable",
+        "NAME": "must satisfy the rule max:5 (got 'Roberta')",
+    }
+    long = egg.variables[0].env
+    for value, problem in (
+        ("x" * (limits.LONGEST_VALUE + 1), "must not be longer than 8192 characters (got 8193)"),
+        ("a\0", "must not contain a NUL character"),
+    ):
+        with pytest.raises(check.UnfitError, match="NAME: must not") as refused:
+            check.to_values(egg, {long: value})
+        assert refused.value.mistakes == {"NAME": problem}
+
+
+def test_values_of_all_variables_are_limited_together():
+    many = [{"name": "", "env_variable": f"V{n}", "default_value": "x" * 8192} for n in range(16)]
+    with pytest.raises(check.UnfitError, match="must not have more than 131072 characters together"):
+        check.to_values(read_egg(variables=many).egg, {})
+    assert check.to_values(read_egg(variables=many[1:]).egg, {})[1] == {}
+
+
+def test_fields_of_a_container_follow_from_the_egg():
+    assert check.to_fields(read_egg().egg) == {
+        "image": "example.org/java:21",
+        "startup_command": "./game --port {{SERVER_PORT}} --name {{NAME}} {{UNKNOWN}}",
+        "entrypoint": "image",
+        "start_texts": ["Ready"],
+        "file_denylist": [],
+        "stop": {"type": "signal", "value": "SIGINT", "timeout": 30},
+        "install": {"image": "debian", "entrypoint": "bash", "script": "a\nb\n"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("", ("example.org/java:21", None)),
+        ("Java 17", ("example.org/java:17", "never")),
+        ("~Java 17", ("Java 17", "never")),
+        ("my/own:1", ("my/own:1", None)),
+    ],
+)
+def test_image_is_one_of_the_egg_or_any_other(image, expected):
+    fields = check.to_fields(read_egg().egg, image)
+    assert (fields["image"], fields.get("pull")) == expected
+
+
+@pytest.mark.parametrize(
+    ("stop", "policy"),
+    [
+        ("", ("signal", "SIGTERM")),
+        ("stop", ("command", "stop")),
+        ("^C", ("signal", "SIGINT")),
+        ("^^C", ("signal", "SIGINT")),
+        ("^SIGQUIT", ("signal", "SIGQUIT")),
+    ],
+)
+def test_stop_of_an_egg_is_a_command_or_a_signal(stop, policy):
+    found = check.to_fields(with_config(stop=stop).egg)["stop"]
+    assert (found["type"], found["value"]) == policy
+
+
+def test_ready_texts_can_be_expressions_and_commands_can_be_chosen_by_name():
+    egg = read_egg(
+        meta={"version": "PLCN_v3"},
+        startup_commands={"Default": "./a", "Other": "./b"},
+        config={**EGG["config"], "startup": {"done": ["up", "regex:^a|b$", "regex:c"]}},
+    ).egg
+    fields = check.to_fields(egg)
+    assert (fields["start_texts"], fields["start_pattern"]) == (["up"], "(?:^a|b$)|(?:c)")
+    assert check.to_fields(egg, command="Other")["startup_command"] == "./b"
+    assert check.to_fields(egg, command="./c")["startup_command"] == "./c"
     with pytest.raises(EggError, match="must be a command or"):
         check.to_report(with_config(stop="^SIGNOT").egg, {"NAME": "Bob"})
 

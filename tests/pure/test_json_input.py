@@ -126,4 +126,4 @@ def test_null_is_what_it_is_where_nothing_is_a_value():
 def test_row_of_a_field_that_can_be_edited_has_its_place_in_the_command():
     rows = {name for name, row in container_fields.ROWS.items() if row.edit is not None}
     assert rows == set(container_fields.EDITABLE)
-    assert rows | {"install", "egg"} == {field.name for field in attrs.fields(messages.Edit)}
+    assert rows | {"install", "egg", "egg_before"} == {field.name for field in attrs.fields(messages.Edit)}

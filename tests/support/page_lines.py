@@ -23,8 +23,11 @@ REFUSED = dict.fromkeys(
     22,
 )
 """No container is in quarantine, and no journal was lost: curl's exit code for an error's status."""
-FREE = ("data", "environment", "labels", "mount")
-"""Fields whose names are those of the user, or of one kind of event."""
+FREE = (
+    *("data", "environment", "labels", "mount"),
+    *("egg", "files", "hints", "images", "missing", "variables"),
+)
+"""Fields whose names are those of the user, of an egg, or of one kind of event."""
 PAGED = {"next"}
 """Only a page of a list has it."""
 DOCUMENTS = ("GET /openapi.json", "GET /asyncapi.json")

@@ -33,8 +33,8 @@ def run(args: argparse.Namespace, output: Output) -> int:
             case _:
                 return _check(found, args, output)
     except check.UnfitError as error:
-        for mistake in error.mistakes:
-            output.error(mistake)
+        for name, problem in error.mistakes.items():
+            output.error(f"{name}: {problem}")
         return WRONG
     except EggError as error:
         raise Trouble(WRONG, f"{args.file}: {error}") from None
@@ -79,7 +79,7 @@ def _to_lines(report: dict[str, Any]) -> list[str]:
         *(("denied", pattern) for pattern in report["denied_files"]),
         *(("hint", f"{name}: {text}") for name, text in report["hints"].items()),
         *(("ignored", field) for field in report["ignored"]),
-        *(("missing", sentence) for sentence in report["missing"]),
+        *(("missing", f"{name} {problem}") for name, problem in report["missing"].items()),
     ]
     if report["install"] is not None:
         install = report["install"]

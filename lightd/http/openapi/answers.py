@@ -37,6 +37,12 @@ PORT: dict[str, Schema] = {
     "protocol": PROTOCOL,
 }
 
+MISSING = described(
+    {"type": "object", "additionalProperties": TEXT},
+    "the variables that must be filled in before a start, and what their rules demand",
+    example={"EULA": "must be yes, on, 1 or true"},
+)
+
 COMMAND = described(
     to_schema(bodies.Text), "one line for the process; a newline at its end is ignored", example="say hello"
 )
@@ -206,6 +212,7 @@ SCHEMAS: dict[str, Schema] = {
             ),
             "error": described(TEXT, "what a pending operation waits for; only if that is known"),
             "state": described(words("installing"), "the state of a new container"),
+            "missing": MISSING,
         },
         means="An action was accepted. With `wait`: it succeeded, or is `pending` because the time was over; "
         "an action that failed is a 409.",

@@ -62,6 +62,7 @@ PARAMETERS = MappingProxyType(
             "the token",
             "9f86d081884c7d659a2feaa0",
         ),
+        "egg_id": _in_path("egg_id", to_schema(bodies.EggId), "the egg", "minecraft-paper"),
         "ip": _in_path("ip", to_schema(bodies.Ip), "the address", "127.0.0.1"),
         "port": _in_path("port", to_schema(bodies.PortNumber), "the port", 25565),
         "wait": _in_query(
@@ -110,6 +111,12 @@ PARAMETERS = MappingProxyType(
             ["running"],
         ),
         "cursor": _in_query("cursor", {"type": "string"}, "`next` of the previous page", "ZnNlcnZlci5qYXI"),
+        "egg_version": _in_query(
+            "version",
+            to_schema(bodies.EggVersion),
+            "a stored version (default: the newest)",
+            "3f2a9c01b7de4a60",
+        ),
         "path": _in_query(
             "path", _PATH, "the file, relative to the volume", "config/server.properties", required=True
         ),

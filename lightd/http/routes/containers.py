@@ -1,10 +1,10 @@
 """The routes of containers."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 from quart import Response
@@ -20,11 +20,13 @@ from lightd.access.visibility import sees
 from lightd.adoption import adopt_container
 from lightd.api.commands import begin_operation
 from lightd.api.container_fields import AdoptContainerBody, ContainerBody
+from lightd.api.egg_bodies import EggRequest, NewContainerBody, to_egg_request
 from lightd.api.errors import ApiError, not_found
 from lightd.api.events import to_history_entry
 from lightd.api.representations import to_details, to_row
 from lightd.api.specs import to_spec
 from lightd.audit.trail import about
+from lightd.eggs.store import Stored
 from lightd.http import queries
 from lightd.http.error_codes import ACTS, CHANGES, CONTAINER, ENDED, JSON, RECORDS, STATUSES
 from lightd.http.errors import engine_unavailable
@@ -34,10 +36,23 @@ from lightd.http.openapi.schemas import TEXT, WHOLE, described, either, many, me
 from lightd.http.openapi.vocabulary import OPERATION
 from lightd.http.route import Body, Route
 from lightd.http.volume_users import with_user
-from lightd.http.wire import LARGE, from_text, read_body, refuse_body, to_json, to_text
+from lightd.http.wire import (
+    LARGE,
+    from_text,
+    loads,
+    read,
+    read_body,
+    refuse_body,
+    take_body,
+    to_json,
+    to_text,
+)
 from lightd.journal.inventory import Inventory
 from lightd.preparation import to_sentence
 from lightd.system import System
+
+if TYPE_CHECKING:
+    from lightd.api.egg_containers import FromEgg
 
 DELETE_WAIT = 60.0
 
@@ -51,7 +66,8 @@ POWER: dict[str, Callable[[], messages.Command]] = {
 
 async def create(system: System) -> Response:
     wait = queries.seconds("wait")
-    spec = await to_spec(await read_body(ContainerBody, most=LARGE), system.config.docker)
+    body, missing = await _read_new(system)
+    spec = await to_spec(body, system.config.docker)
     about(spec.internal_id)
     await check_engine(system)
     if spec.volume_id not in system.volumes.view.state.volumes:
@@ -61,7 +77,33 @@ async def create(system: System) -> Response:
     receipt = await system.create_container(spec, operation_id)
     member = find(system, spec.internal_id)
     outcome = await to_outcome(system, member, operation_id, receipt, wait)
-    return to_response("Container creation started", spec.internal_id, outcome, state="installing")
+    rest = {} if missing is None else {"missing": missing}
+    message = "Container creation started"
+    return to_response(message, spec.internal_id, outcome, state="installing", **rest)
+
+
+async def _read_new(system: System) -> tuple[ContainerBody, Mapping[str, str] | None]:
+    """Return the body of a new container, and of one from an egg what must be filled in; raises a 400."""
+
+    def take(raw: bytes) -> ContainerBody | EggRequest:
+        plain = loads(raw)
+        if not isinstance(plain, dict) or plain.get("egg") is None:
+            return read(ContainerBody, plain)
+        return to_egg_request(read(NewContainerBody, plain), plain)
+
+    found = await take_body(take, most=LARGE)
+    if isinstance(found, ContainerBody):
+        return found, None
+    stored = await system.eggs.read(found.egg_id, found.version)
+    made = await system.eggs.run(partial(_to_made, found, stored, images=system.config.docker.kind.isolated))
+    return made.body, made.missing
+
+
+def _to_made(asked: EggRequest, stored: Stored, *, images: bool) -> "FromEgg":
+    """Return the container that is asked for; raises a 400. Called in a thread."""
+    from lightd.api import egg_containers  # noqa: PLC0415 - it loads what parses eggs
+
+    return egg_containers.to_body(asked, stored, images=images)
 
 
 async def adopt(system: System) -> Response:
@@ -213,7 +255,7 @@ async def to_outcome(
 _UNSUCCESSFUL = {"failed": "operation_failed", "cancelled": "cancelled"}
 
 
-def to_response(message: str, internal_id: str, outcome: dict[str, Any], **rest: str) -> Response:
+def to_response(message: str, internal_id: str, outcome: dict[str, Any], **rest: object) -> Response:
     """Return the response to an action with this outcome: ``message`` and ``rest`` if it did not fail yet.
 
     The last word of ``message`` says that it has begun. One that failed or was cancelled while the client
@@ -279,7 +321,8 @@ ROUTES = (
         name="create_container",
         summary="Create a container",
         text="Leases its ports and starts its installation: the image is pulled as `pull` says (default: if it is missing), the install script is "
-        "run, the container is created. Defaults: `container_port` is `port`; `stop` sends SIGTERM and waits 10 "
+        "run, the container is created. With `egg`, the egg sets the fields that are not given; `missing` in the "
+        "response names the variables that must be filled in before a start. Defaults: `container_port` is `port`; `stop` sends SIGTERM and waits 10 "
         "seconds; `user` is `docker.user` of the configuration.",
         before="""call $url/network/ports -d '{"ip":"127.0.0.1","port":25600}'""",
         curl="""call "$url/containers?wait=60" -d '{
@@ -288,12 +331,12 @@ ROUTES = (
   "ports": [{"ip": "127.0.0.1", "port": 25600}], "limits": {"memory": 134217728, "cpu": 1, "pids": 64},
   "environment": {"MODE": "easy"}}'""",
         parameters=("wait",),
-        body=Body(ContainerBody),
+        body=Body(NewContainerBody),
         answer=ref("Accepted"),
         example={**to_accepted("Container creation started", "install"), "state": "installing"},
         errors=(
             *(*JSON, *RECORDS, "mount_not_allowed", "writable_root_not_allowed", "volume_not_found"),
-            *("already_exists", "no_free_user", "changing"),
+            *("already_exists", "no_free_user", "changing", "egg_not_found", "egg_damaged"),
             *("port_not_found", "port_in_use", "engine_unavailable", "container_not_found", "quarantined"),
             *ENDED,
         ),

@@ -13,6 +13,7 @@ from lightd.http.routes import (
     containers,
     documents,
     downloads,
+    eggs,
     files,
     history,
     install_log,
@@ -23,6 +24,7 @@ from lightd.http.routes import (
     statistics,
     tokens,
     uploads,
+    variables,
     volumes,
 )
 
@@ -70,6 +72,11 @@ SECTIONS: Sections = (
         ports.ROUTES,
     ),
     Section(
+        "Eggs",
+        "Descriptions of games, from which containers can be created. Eggs are stored in immutable versions.",
+        eggs.ROUTES,
+    ),
+    Section(
         "Containers",
         "A game server or another program, each in its own container. Actions on Docker are asynchronous: with `wait` the "
         "call returns when the action has finished. Start, stop, restart and kill set the wanted state: if it is already "
@@ -82,6 +89,7 @@ SECTIONS: Sections = (
             *statistics.ROUTES,
             *changes.ROUTES,
             *install_log.ROUTES,
+            *variables.ROUTES,
         ),
     ),
 )
