@@ -27,7 +27,7 @@ class Contents:
     etag: str | None = None
 
 
-class TooLarge(errors.FileRefused):
+class TooLarge(errors.NotAllowed):
     """The file has more bytes than were to be read."""
 
 

@@ -182,15 +182,14 @@ async def test_id_that_cannot_be_one_is_refused_as_for_everybody(api):
         "/containers/s1%0A",
         "/containers/S%C3%A9",
         f"/containers/{'s' * 64}",
-        "/containers/..",
         "/containers/%2e%2e",
         f"/volumes/{NO_VOLUME.upper().replace('0', 'A')}",
         f"/volumes/{NO_VOLUME}%0a",
-        "/volumes/..",
+        "/volumes/%2e%2e",
         "/network/ports/127.0.0.1/0",
         "/network/ports/localhost/25565",
         "/network/ports/127.0.0.1/25565?protocol=x",
-        "/operations/..",
+        "/operations/%2e%2e",
         "/operations/start-%00",
     ):
         assert same(await api.ask("GET", path, headers=headers)) == same(await api.ask("GET", path)), path
