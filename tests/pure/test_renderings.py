@@ -1,13 +1,15 @@
 """What is not read of large configuration files does not change what is made of them."""
 
+import json
 import random
 
 import pytest
 
 from lightd.eggs.egg import ConfigFile, Replacement
 from lightd.eggs.placeholders import Server
-from lightd.eggs.rendering import lines
+from lightd.eggs.rendering import lines, trees
 from lightd.eggs.rendering.render import render
+from lightd.eggs.rendering.values import Room
 from tests.support.soak import times
 
 SERVER = Server("uuid", "0.0.0.0", 25565, 1024, "172.18.0.1", {})
@@ -72,3 +74,76 @@ def test_lines_that_are_not_read_change_nothing(parser, monkeypatch):
             whole.setattr(lines, "_MOST_SOUGHT", -1)
             expected = rendered(parser, text, replacements)
         assert rendered(parser, text, replacements) == expected, (text, replacements)
+
+
+KEYS = ["a", "b", "a.b", "0", "1", ", ", ":", "\u00e9", 'q"', "", "new"]
+PATHS = [
+    "a",
+    "b",
+    "a~1b",
+    "a.b",
+    "a.0",
+    "a[1]",
+    "b.a.b",
+    "*.a",
+    "a.*.b",
+    "new.a",
+    "new[0].b",
+    "b.new.0.a",
+    "[0]",
+    "[1].a",
+    "0",
+]
+
+
+def a_tree(chance, depth=0):
+    kind = chance.random()
+    if depth and (kind < 0.5 or depth > 3):
+        return chance.choice([1, -2.5, True, None, "a", "", "x, y", 'q":', "\u00e9", 10**18])
+    if kind < 0.75:
+        return {chance.choice(KEYS): a_tree(chance, depth + 1) for _ in range(chance.randint(0, 4))}
+    return [a_tree(chance, depth + 1) for _ in range(chance.randint(0, 3))]
+
+
+def test_json_is_changed_in_its_places_as_it_is_in_its_tree():
+    chance = random.Random("json")
+    for _ in range(times(4000)):
+        tree = a_tree(chance)
+        indent = chance.choice([None, 1, 2, 4, "\t"])
+        separators = chance.choice([(",", ":"), (", ", ": "), (" ,\n ", " :  ")])
+        text = json.dumps(tree, indent=indent, separators=separators, ensure_ascii=chance.random() < 0.5)
+        text = chance.choice(["", "\n ", "\ufeff"]) + text + chance.choice(["", "\n", "\r\n"])
+        replacements = [
+            Replacement(
+                path,
+                chance.choice(["1", "v", "true", "-2.5", 'q"', "\u00e9"]),
+                chance.choice(["", "", "a", "1"]),
+            )
+            for path in chance.sample(PATHS, chance.randint(1, 4))
+        ]
+        before = json.loads(text.strip("\ufeff"))
+        tree = tree if trees.replace(tree, replacements, Room()).changed else before
+        data, problem, misfits = rendered("json", text, replacements)
+        assert not problem
+        assert json.loads(data.decode("utf-8-sig")) == tree, (text, replacements)
+        if len(replacements) == 1:  # others can contradict one another
+            assert rendered("json", data.decode(), replacements) == (data, "", misfits)
+
+
+def test_json_beside_the_places_stays_as_it_is_written():
+    text = '{ "a" :1,\n\t"b": [1,2 ,{"c":  null}],  "d":{},"e":[ ] , "f":{"x":1,"x":2}}\r\n'
+    changed = [
+        ("a", "5"),
+        ("b[2].c", "v"),
+        ("b[3]", "7"),
+        ("d.new", "1"),
+        ("e[0].y", "1"),
+        ("f.x", "3"),
+        ("g", "x"),
+    ]
+    data, _, misfits = rendered("json", text, [Replacement(*each) for each in changed])
+    assert data.decode() == (
+        '{ "a" :5,\n\t"b": [1,2 ,{"c":  "v"}, 7],  "d":{\n\t    "new": 1\n\t},"e":[\n\t    {\n'
+        '\t        "y": 1\n\t    }\n\t] , "f":{"x":1,"x":3}, "g": "x"}\r\n'
+    )
+    assert misfits == ()

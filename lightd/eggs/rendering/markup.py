@@ -12,6 +12,8 @@ from lightd.eggs.rendering.values import Room, UnreadableError, to_new
 
 Element = Any  # lxml has no types
 
+MOST_MARKS: Final = 100_000
+
 _ATTRIBUTE: Final = re2.compile(r"(?s)\[(\w+)='(.*)'\]")
 _NAME: Final = re2.compile(r"[\pL_][\pL\pN_.:-]*")
 
@@ -28,6 +30,8 @@ def render_xml(text: str, replacements: Sequence[Replacement], room: Room) -> tu
             return text, [each.match for each in replacements]
         root = etree.Element(tag)
     else:
+        if text.count("<") > MOST_MARKS or text.count("=") > MOST_MARKS:
+            raise UnreadableError(f"has more than {MOST_MARKS} tags or attributes")
         try:
             root = etree.fromstring(text.encode(), parser)
         except (etree.XMLSyntaxError, ValueError) as error:
@@ -66,9 +70,8 @@ def _find(element: Element, names: Sequence[str], room: Room, *, creating: bool)
         yield element
         return
     room.take(4 * len(element))
-    found = [
-        child for child in element if names[0] in (_to_name(child), WILDCARD) and isinstance(child.tag, str)
-    ]
+    # Both select in C: elements, and those of a name in any namespace.
+    found = list(element.iterchildren(etree.Element if names[0] == WILDCARD else f"{{*}}{names[0]}"))
     if not found and creating and WILDCARD not in names:
         found = [_make(element, names[0])]
     for child in found:

@@ -10,8 +10,11 @@ from lightd.eggs.rendering import lines, trees
 from lightd.eggs.rendering.values import Room, UnreadableError
 
 LARGEST_TREE: Final = 128 * 1024
-"""Bytes of a file in YAML and XML: reading takes up to 10 us for each."""
-LARGEST: Final = {**dict.fromkeys(("file", "properties", "ini", "json"), 1 << 20), "toml": LARGEST_TREE // 2}
+"""Bytes of a file in YAML: reading takes up to 10 us for each."""
+LARGEST: Final = {
+    **dict.fromkeys(("file", "properties", "ini", "json", "xml"), 1 << 20),
+    "toml": LARGEST_TREE // 2,
+}
 
 
 def to_largest(parser: str) -> int:

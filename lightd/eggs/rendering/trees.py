@@ -9,13 +9,13 @@ import attrs
 import re2
 
 from lightd.eggs.egg import Replacement
+from lightd.eggs.rendering.splicing import Place, can_splice, find_indent, splice
 from lightd.eggs.rendering.values import ROOM, Room, UnreadableError, to_new, to_text, to_typed
 
 WILDCARD: Final = "*"
 DEEPEST: Final = 50
 _NAME: Final = re2.compile(r"([^\[\]]*)((?:\[[0-9]{1,6}\])*)")
 MOST_VALUES: Final = 100_000
-_INDENT: Final = re2.compile(r"[\[{]\s*?\n([ \t]{1,16})\S")
 
 Key = str | int
 Plain = Any  # what JSON, YAML and TOML are read as
@@ -27,6 +27,28 @@ class Changes:
 
     changed: bool = False
     misfits: list[str] = attrs.field(factory=list)
+    places: dict[Place, bool] = attrs.field(factory=dict)
+    """Where values were put, if ``trails`` is not None, and whether there was one before."""
+    trails: dict[int, Place] | None = None
+    """The place of each map and list on the way, by its identity."""
+    _kept: list[Any] = attrs.field(factory=list)  # what was replaced, so that no identity is used again
+
+    def put(self, node: Plain, place: Plain, value: Plain) -> None:
+        """Put ``value`` at ``place`` of a map or list."""
+        if self.trails is not None:
+            there = place in node if isinstance(node, dict) else place < len(node)
+            self.places.setdefault((*self.trails[id(node)], place), there)
+        if isinstance(node, list) and place == len(node):
+            node.append(value)
+            return
+        if self.trails is not None:
+            self._kept.append(node.get(place) if isinstance(node, dict) else node[place])
+        node[place] = value
+
+    def enter(self, node: Plain, place: Plain, child: Plain) -> None:
+        """Note that ``child`` is at ``place`` of ``node``."""
+        if self.trails is not None:
+            self.trails[id(child)] = (*self.trails[id(node)], place)
 
 
 def to_path(match: str) -> list[Key]:
@@ -47,23 +69,25 @@ def _to_key(part: str) -> str:
     return part.replace("~1", ".").replace("~0", "~")
 
 
-def replace(root: Plain, replacements: Sequence[Replacement], room: Room) -> Changes:
-    """Make the replacements in a tree of maps and lists."""
-    changes = Changes()
+def replace(root: Plain, replacements: Sequence[Replacement], room: Room, *, noting: bool = False) -> Changes:
+    """Make the replacements in a tree of maps and lists; with ``noting``, the places are noted."""
+    changes = Changes(trails={id(root): ()} if noting else None)
     for each in replacements:
         fits = True
-        for parent, key in _find(root, to_path(each.match), room, creating=not each.if_value):
+        for parent, key in _find(root, to_path(each.match), room, changes, creating=not each.if_value):
             room.take(len(each.match))
             if parent is None:
                 fits = False
             else:
-                changes.changed |= _set(parent, key, each, room)
+                changes.changed |= _set(parent, key, each, room, changes)
         if not fits:
             changes.misfits.append(each.match)
     return changes
 
 
-def _find(node: Plain, path: Sequence[Key], room: Room, *, creating: bool) -> Iterator[tuple[Any, Any]]:
+def _find(
+    node: Plain, path: Sequence[Key], room: Room, changes: Changes, *, creating: bool
+) -> Iterator[tuple[Any, Any]]:
     """Yield the parent and the key of each place; None as the parent where the path does not fit."""
     if len(path) > DEEPEST:
         yield None, None
@@ -71,18 +95,21 @@ def _find(node: Plain, path: Sequence[Key], room: Room, *, creating: bool) -> It
     for position, key in enumerate(path[:-1]):
         room.take(len(node) if key == WILDCARD else 1)
         if key == WILDCARD:
-            for child in list(_children(node)):
+            for place in list(_keys(node)):
+                child = node[place]
                 if _is_node(child):
-                    yield from _find(child, path[position + 1 :], room, creating=creating)
+                    changes.enter(node, place, child)
+                    yield from _find(child, path[position + 1 :], room, changes, creating=creating)
             return
         child = _get(node, key)
         if child is None:
             if not creating:
                 return
-            child = _make(node, key, path[position + 1])
+            child = _make(node, key, path[position + 1], changes)
         if not _is_node(child):
             yield None, None
             return
+        changes.enter(node, _to_place(node, key), child)
         node = child
     if path[-1] == WILDCARD:
         room.take(len(node))
@@ -126,23 +153,16 @@ def _get(node: Plain, key: Key) -> Plain:
     return node[place] if place is not None and place < len(node) else None
 
 
-def _make(node: Plain, key: Key, following: Key) -> Plain:
+def _make(node: Plain, key: Key, following: Key, changes: Changes) -> Plain:
     place = _to_place(node, key)
     if place is None:
         return None
     child: Plain = [] if isinstance(following, int) or following.isdecimal() else {}
-    _put(node, place, child)
+    changes.put(node, place, child)
     return _get(node, key)
 
 
-def _put(node: Plain, place: Plain, value: Plain) -> None:
-    if isinstance(node, list) and place == len(node):
-        node.append(value)
-    else:
-        node[place] = value
-
-
-def _set(node: Plain, place: Plain, replacement: Replacement, room: Room) -> bool:
+def _set(node: Plain, place: Plain, replacement: Replacement, room: Room, changes: Changes) -> bool:
     there = place in node if isinstance(node, dict) else place < len(node)
     present = node[place] if there else None
     text = to_text(present) if there else None
@@ -152,7 +172,7 @@ def _set(node: Plain, place: Plain, replacement: Replacement, room: Room) -> boo
     typed = to_typed(present, new)
     if there and type(typed) is type(_to_simple(present)) and typed == present:
         return False
-    _put(node, place, _quoted_as(present, typed))
+    changes.put(node, place, _quoted_as(present, typed))
     return True
 
 
@@ -186,13 +206,14 @@ def render_json(text: str, replacements: Sequence[Replacement], room: Room) -> t
     if not _is_node(root):
         raise UnreadableError("must contain an object or a list")
     check_tree(root)
-    changes = replace(root, replacements, room)
+    is_new = not rest.strip()
+    changes = replace(root, replacements, room, noting=not is_new)
     if not changes.changed:
         return text, changes.misfits
-    found = _INDENT.search(rest)
-    indent: str | int = found[1] if found else 4
-    end = rest[len(rest.rstrip()) :] or "\n"
-    return begin + _to_json(root, indent, len(text) + 3 * ROOM) + end, changes.misfits
+    if is_new or not can_splice(root, changes.places):
+        end = rest[len(rest.rstrip()) :] or "\n"
+        return begin + _to_json(root, find_indent(rest), len(text) + 3 * ROOM) + end, changes.misfits
+    return begin + splice(rest, root, changes.places), changes.misfits
 
 
 def check_count(text: str, most: int = MOST_VALUES) -> None:
@@ -204,13 +225,19 @@ def check_count(text: str, most: int = MOST_VALUES) -> None:
 def check_tree(root: Plain, deepest: int = DEEPEST, most: int = MOST_VALUES) -> None:
     """Raise ``UnreadableError`` for a tree with too many levels or values."""
     level, depth, count = [root], 0, 0
-    while level := [child for node in level if _is_node(node) for child in _children(node)]:
-        depth, count = depth + 1, count + len(level)
+    while level:
+        depth, count = depth + any(level), count + sum(map(len, level))
         if depth > deepest or count > most:
             raise UnreadableError(f"has more than {deepest} levels or {most} values")
+        level = [
+            child
+            for node in level
+            for child in (node.values() if isinstance(node, dict) else node)
+            if isinstance(child, dict | list)
+        ]
 
 
-def _to_json(root: Plain, indent: str | int, longest: int) -> str:
+def _to_json(root: Plain, indent: str, longest: int) -> str:
     """A file with many levels is longer by far when it is indented."""
     pieces = []
     for piece in json.JSONEncoder(indent=indent, ensure_ascii=False).iterencode(root):
