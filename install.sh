@@ -108,6 +108,8 @@ install_version() {
     "$python" -m venv "$release"
     "$release/bin/pip" install --quiet --disable-pip-version-check -c "$source/constraints.txt" "$source"
     "$release/bin/lightd" --version >/dev/null
+    compgen -G "$release/lib/python*/site-packages/lightd/ui/manifest.json" >/dev/null ||
+        say "without the web console, because npm is not installed: apt-get install npm, then run this again"
     install -m 644 "$source/config/lightd.service" "$release/lightd.service"
     [ -z "$before" ] || printf '%s\n' "$before" >"$release/before"
     if [ -n "$upgrade" ]; then
