@@ -628,6 +628,7 @@ def test_no_mutation_of_a_file_or_an_egg_breaks_anything():
         assert time.process_time() - began < 2
 
 
+@pytest.mark.one_python
 def test_hostile_egg_or_file_takes_little_time_and_memory():
     command = [sys.executable, "-m", "tests.support.hostile_eggs"]
     done = subprocess.run(
