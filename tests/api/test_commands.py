@@ -566,7 +566,6 @@ def test_doctor_is_a_command(tmp_path, monkeypatch, capsys):
         (["volumes", "lss"], "unknown action: lss; did you mean ls?"),
         (["logs", "s1", "--folow"], "unrecognized argument: --folow; did you mean --follow?"),
         (["ps", "extra"], "unrecognized argument: extra"),
-        (["create", "x"], "the following arguments are required: --image"),
         (["ps", "--filter", "colour=red"], "must be KEY=VALUE with one of the keys id, name"),
         (["create", "x", "--image", "y", "--memory", "lots"], "must be a size as in 512M or 2G (got lots)"),
         (["create", "x", "--image", "y", "--env", "NO_SUCH_VARIABLE_HERE"], "there is no variable"),

@@ -58,7 +58,7 @@ async def test_start_of_a_running_server_is_no_start(api, volume):
     member = await created(api, volume, ("NAME", "Bob"))
     await api.power("start")
     egg = attrs.evolve(member.state.spec.egg, variables=(("NAME", ""),))
-    await member.handle.ref.ask(messages.Edit(egg=egg))
+    await member.handle.ref.ask(messages.Edit(egg=egg, egg_before=member.state.spec.egg))
     assert (await api.power("start"))["status"] == "succeeded"
     assert (await api.refused("POST", "/containers/s1/restart"))[1] == "variables_missing"
 

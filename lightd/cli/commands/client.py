@@ -23,7 +23,11 @@ MEDIA_TYPE: Final = "Application/vnd.pkglatv1+json"
 NO_CONNECTION: Final = "cannot connect to the daemon"
 CONNECTING: Final = 5.0
 PATIENCE: Final = 30.0
-_UNKNOWN: Final = frozenset({"container_not_found", "volume_not_found", "token_not_found", "port_not_found"})
+_UNKNOWN: Final = frozenset(
+    {"container_not_found", "volume_not_found", "token_not_found", "port_not_found", "egg_not_found"}
+)
+_LISTS: Final = {"container_not_found": ("containers", "internal_id"), "egg_not_found": ("eggs", "id")}
+"""Where the ids are that can have been meant, by the code of the error."""
 
 
 @attrs.frozen
@@ -48,19 +52,21 @@ class Client:
             with self._responding(method, path, params, data, patience) as response:
                 return self._read(path, response)
         except Trouble as trouble:
-            if trouble.answer.get("code") != "container_not_found":
+            listed = _LISTS.get(str(trouble.answer.get("code")))
+            if listed is None:
                 raise
-            hint = self._find_similar(path)
+            hint = self._find_similar(path, *listed)
             raise Trouble(trouble.code, f"{trouble}{hint}", trouble.answer) from None
 
-    def _find_similar(self, path: str) -> str:
-        """A hint at the container whose id is like the one in ``path``, which does not exist."""
+    def _find_similar(self, path: str, name: str, key: str) -> str:
+        """A hint at what is in the list ``name`` with an id like the unknown one in ``path``."""
         try:
-            with self._responding("GET", "/containers", {}, None, PATIENCE) as response:
-                rows = self._read("/containers", response)["containers"]
+            with self._responding("GET", f"/{name}", {}, None, PATIENCE) as response:
+                ids = [str(row[key]) for row in self._read(f"/{name}", response)[name]]
+            given = path.split("/")[2]
         except (Trouble, LookupError):
             return ""
-        return to_hint(path.split("/")[2], [str(row["internal_id"]) for row in rows])
+        return "" if given in ids else to_hint(given, ids)
 
     def upload(self, path: str, source: BinaryIO, length: int, /, **params: str) -> Any:  # noqa: ANN401 - JSON
         """Send ``length`` bytes of ``source`` in a PUT request; the JSON of the response, or ``Trouble``."""
@@ -169,7 +175,7 @@ def to_trouble(status: int, said: dict[str, Any], path: str, address: Address) -
 def _named(sentence: str, path: str) -> str:
     """``no such container: ID``, if the path of the request has the id."""
     match path.split("/"):
-        case ["", "containers" | "volumes" | "ws", name, *_] | ["", "auth", "tokens", name]:
+        case ["", "containers" | "volumes" | "ws" | "eggs", name, *_] | ["", "auth", "tokens", name]:
             return f"{sentence}: {name}"
         case _:
             return sentence

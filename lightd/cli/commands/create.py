@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 import attrs
 
-from lightd.cli.commands import interrupts, parsers, screen, settings, volumes
+from lightd.cli.commands import eggs, interrupts, parsers, screen, settings, volumes
 from lightd.cli.commands.client import PATIENCE, Client
 from lightd.cli.commands.output import Output
 from lightd.cli.commands.trouble import FAILED, PENDING, WRONG, Trouble
@@ -65,13 +65,15 @@ def run(args: argparse.Namespace, client: Client, output: Output) -> int:
 
     Without a command, the image's own entrypoint and command are started.
     """
-    if not args.startup and args.entrypoint == "shell":
+    if not args.image and not args.egg:
+        raise Trouble(WRONG, "no image: add --image IMAGE, or --egg EGG")
+    if not args.startup and args.entrypoint == "shell" and not args.egg:
         raise Trouble(
             WRONG,
             "no startup command: add it at the end, after `--` "
             "(`lightd create NAME --image IMAGE -- java -jar server.jar`)",
         )
-    installation = _to_installation(args)
+    installation = {**_to_installation(args), **_to_egg(args, client)}
     with Making(client, output) as making:
         volume_id = args.volume or _make_volume(args, making)
         ports = [port for group in args.port or () for port in group]
@@ -81,9 +83,9 @@ def run(args: argparse.Namespace, client: Client, output: Output) -> int:
             "internal_id": args.id,
             "volume_id": volume_id,
             "ports": ports,
-            **installation,
-            **({} if args.startup else {"entrypoint": "image"}),
+            **({} if args.startup or args.egg else {"entrypoint": "image"}),
             **settings.to_fields(args, {}),
+            **installation,
         }
         answer = _install(args, body, making)
         if answer["status"] == "pending":
@@ -93,6 +95,7 @@ def run(args: argparse.Namespace, client: Client, output: Output) -> int:
             )
             return PENDING
         making.keep()
+    eggs.tell_missing(args.id, answer["missing"], output)
     code = _start(args, client, output) if args.start else 0
     if args.json:
         output.json(
@@ -106,6 +109,17 @@ def run(args: argparse.Namespace, client: Client, output: Output) -> int:
     elif not code:
         output.line(args.id)
     return code
+
+
+def _to_egg(args: argparse.Namespace, client: Client) -> dict[str, Any]:
+    """Return the fields that ``--egg`` sets; variables that the egg does not have are the environment."""
+    if not args.egg:
+        return {}
+    stored = client.ask("GET", f"/eggs/{args.egg}")
+    known = [each["env_variable"] for each in stored["egg"]["variables"]]
+    variables, environment = eggs.split(settings.to_environment(args), known)
+    naming = {"id": stored["id"], "version": stored["version"]}
+    return {"egg": naming, "variables": variables, "environment": environment}
 
 
 def _to_installation(args: argparse.Namespace) -> dict[str, Any]:
@@ -142,7 +156,7 @@ def _make_port(port: Mapping[str, Any], making: Making) -> None:
 def _install(args: argparse.Namespace, body: Mapping[str, Any], making: Making) -> Mapping[str, Any]:
     """Create the container and wait until it is installed; the operation. Raises ``Trouble`` if it failed."""
     client, until = making.client, time.monotonic() + args.wait
-    making.output.note(f"installing {args.id} from {body.get('image')}")
+    making.output.note(f"installing {args.id} from {args.egg or args.image}")
     with interrupts.deferred():
         answer: dict[str, Any] = client.ask("POST", "/containers", body=body)
         making.made(
@@ -160,7 +174,7 @@ def _install(args: argparse.Namespace, body: Mapping[str, Any], making: Making) 
         how = "failed" if found["status"] == "failed" else "was cancelled"
         reason = f": {found['error']}" if found.get("error") else ""
         raise Trouble(FAILED, f"{args.id}: the installation {how}{reason}")
-    return found
+    return {**found, "missing": answer.get("missing", {})}
 
 
 def _show_end(internal_id: str, making: Making) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from lightd.cli.commands import screen, settings
+from lightd.cli.commands import eggs, screen, settings
 from lightd.cli.commands.client import Client
 from lightd.cli.commands.output import Output
 from lightd.cli.commands.trouble import FAILED, Trouble
@@ -43,10 +43,14 @@ def run(args: argparse.Namespace, client: Client, output: Output) -> int:
     path = f"/containers/{args.id}"
     before = client.ask("GET", path)
     fields = settings.to_fields(args, before)
+    variables = _take_variables(args, client, before, fields) if before.get("egg") is not None else {}
     for name in args.env_rm or ():
-        fields.setdefault("environment", dict(before.get("environment") or {})).pop(name, None)
-    if fields:
-        return _send(args, client, output, fields)
+        if name not in variables:
+            fields.setdefault("environment", dict(before.get("environment") or {})).pop(name, None)
+    if variables:
+        _send_variables(args, client, output, variables)
+    if fields or variables:
+        return _send(args, client, output, fields) if fields else 0
     shown = {name: before[name] for name in FIELDS if name in before}
     text = json.dumps(shown, indent=4, ensure_ascii=False) + "\n"
     with tempfile.NamedTemporaryFile("w", prefix=f"lightd-{args.id}-", suffix=".json", delete=False) as file:
@@ -64,6 +68,34 @@ def run(args: argparse.Namespace, client: Client, output: Output) -> int:
     if not fields:
         output.note("nothing was changed")
     return code
+
+
+def _take_variables(
+    args: argparse.Namespace, client: Client, before: Mapping[str, Any], fields: dict[str, Any]
+) -> dict[str, str | None]:
+    """Return the new values of the egg's variables, None for its default; others stay in ``fields``."""
+    given, removed = settings.to_environment(args), args.env_rm or ()
+    if not given and not removed:
+        return {}
+    rows = client.ask("GET", f"/containers/{args.id}/variables")["variables"]
+    known = {row["env"] for row in rows}
+    values, others = eggs.split(given, known)
+    fields.pop("environment", None)
+    if others:
+        fields["environment"] = {**(before.get("environment") or {}), **others}
+    return {**values, **{name: None for name in removed if name in known}}
+
+
+def _send_variables(
+    args: argparse.Namespace, client: Client, output: Output, variables: Mapping[str, str | None]
+) -> None:
+    answer = client.ask("PATCH", f"/containers/{args.id}/variables", body=variables)
+    if args.json:
+        output.json({"internal_id": args.id, "applied": [], "at_next_start": answer["at_next_start"]})
+        return
+    later = ", ".join(answer["at_next_start"])
+    output.line(screen.to_name(f"{args.id}: changed at the next start: {later}"))
+    eggs.tell_missing(args.id, answer["missing"], output)
 
 
 def _edit(draft: Path, text: str, shown: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,10 +23,11 @@ MODULES: Final = MappingProxyType(
         "inspect": "show",
         "cp": "copying",
         "token": "tokens",
+        "egg": "eggs",
     }
 )
 """The commands that ask a daemon, and the modules of this package whose ``run`` they are."""
-COMMANDS: Final = frozenset({*MODULES, "completion", "doctor", "egg", "orphans"})
+COMMANDS: Final = frozenset({*MODULES, "completion", "doctor", "orphans"})
 LONGEST_WAIT: Final = 300.0
 LONGEST_INSTALLATION: Final = 3600.0
 
@@ -55,12 +56,15 @@ def add(commands: "Commands") -> None:
     egg = _command(
         commands,
         "egg",
-        config,
-        "check an egg file, convert it, and try its configuration files; without a daemon",
+        daemon,
+        "store descriptions of games, from which containers are created; check and convert their files",
+        "lightd egg import egg-paper.json",
+        "lightd create mc --egg paper --port 25565 --memory 2G",
         "lightd egg check egg-paper.json -e SERVER_JARFILE=paper.jar",
         "lightd egg render egg-paper.json server.properties --port 25565 < server.properties",
     )
-    egg_arguments.add(egg)
+    _flag(egg, "-q", "--quiet", help="print only the ids")
+    egg_arguments.add(_actions(egg), _complete)
 
     completion = _command(
         commands,
@@ -156,7 +160,8 @@ def _add_create(commands: "Commands", daemon: Parser) -> None:
         "create a container with a new volume and its ports",
         "lightd create mc --image eclipse-temurin:21-jre --port 25565 --memory 2G --start \\\n"
         "      -- java -jar server.jar nogui",
-        usage="lightd create [options] NAME --image IMAGE [-- COMMAND ...]",
+        "lightd create mc --egg minecraft-paper -e MINECRAFT_VERSION=1.21 --port 25565 --memory 2G --start",
+        usage="lightd create [options] NAME (--image IMAGE | --egg EGG) [-- COMMAND ...]",
     )
     create.add_argument("id", metavar="NAME", type=values.internal_id, help="id of the new container")
     create.add_argument(
@@ -169,7 +174,13 @@ def _add_create(commands: "Commands", daemon: Parser) -> None:
         help="[IP:]PORT[:CONTAINER_PORT][/udp], also ranges; added to the pool if necessary. "
         "It can be repeated",
     )
-    settings.add(create, image_required=True)
+    egg = create.add_argument(
+        "--egg",
+        metavar="EGG",
+        help="create it from this stored egg: -e sets its variables, --image can name one of its images",
+    )
+    _complete(egg, "/eggs", "id")
+    settings.add(create)
     create.add_argument(
         "--size", metavar="SIZE", type=values.size, help="the maximum size of the volume (5G)"
     )
@@ -204,7 +215,7 @@ def _add_create(commands: "Commands", daemon: Parser) -> None:
         usage="lightd edit [options] ID [-- COMMAND ...]",
     )
     _id(edit)
-    settings.add(edit, image_required=False)
+    settings.add(edit)
     edit.add_argument(
         "--env-rm", metavar="NAME", action="append", help="remove an environment variable. It can be repeated"
     )

@@ -8,13 +8,16 @@ import argparse
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 
 from lightd.cli import stdio
 from lightd.cli.commands import address, interrupts, live, parsers
 from lightd.cli.commands.client import Client
+from lightd.cli.commands.egg_arguments import STORED
 from lightd.cli.commands.live import Live
 from lightd.cli.commands.output import Output, to_output
 from lightd.cli.commands.trouble import FAILED, Trouble
+from lightd.cli.commands.values import ID
 from lightd.cli.exception_groups import leaves
 from lightd.config.sections import ConfigurationError
 
@@ -44,7 +47,7 @@ def perform(args: argparse.Namespace, environ: Mapping[str, str], output: Output
             from lightd.cli.doctor import visit  # noqa: PLC0415 - as above
 
             return partial(visit.run, args, environ, output)
-        case "egg":
+        case "egg" if not is_stored(args):
             from lightd.cli.commands import egg  # noqa: PLC0415 - as above
 
             return egg.run(args, output)
@@ -58,6 +61,13 @@ def perform(args: argparse.Namespace, environ: Mapping[str, str], output: Output
             if found.elsewhere:
                 output.note(f"using the configuration {found.configuration}")
             return command(args, Client(found), output)
+
+
+def is_stored(args: argparse.Namespace) -> bool:
+    """Whether an action of ``lightd egg`` is about eggs that a daemon has stored, not about a file."""
+    if args.action != "export":
+        return args.action in STORED
+    return args.file != "-" and not Path(args.file).exists() and ID.fullmatch(args.file) is not None
 
 
 def _tell(errors: list[BaseException], output: Output) -> int:

@@ -26,10 +26,10 @@ _PORT: Final = re.compile(
 _MOST_PORTS: Final = 1000
 
 
-def add(parser: Parser, *, image_required: bool) -> None:
+def add(parser: Parser) -> None:
     """Add the options for fields that ``create`` sets and ``edit`` changes."""
     option = parser.add_argument
-    option("--image", metavar="IMAGE", required=image_required, default=None, help="the Docker image")
+    option("--image", metavar="IMAGE", default=None, help="the Docker image")
     option("--pull", choices=("missing", "always", "never"), default=None, help="whether to pull the image")
     option(
         "-m",
