@@ -42,6 +42,9 @@ ELSEWHERE = {
     "lightd console hello": "live/test_readme.py",
     "lightd demo": "live/test_demo.py",
     "kill -9": "live/test_journal_kill.py",
+    "lightd egg import": "api/test_egg_commands.py",
+    "lightd egg rm": "api/test_egg_commands.py",
+    "lightd egg upgrade": "api/test_egg_commands.py",
 }
 """Commands that are named in a sentence only, and what runs them."""
 
