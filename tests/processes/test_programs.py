@@ -7,8 +7,8 @@ import pytest
 import trio
 
 from actors.container.engine import EngineRefused, EngineUnavailable
-from actors.container.spec import Mount, PortBinding
-from lightd.engines.process import orphans
+from actors.container.spec import Limits, Mount, PortBinding
+from lightd.engines.process import groups, orphans
 from lightd.engines.process.plan import MARK
 from lightd.engines.process.starting import open_supervisor
 from tests.contracts.engine_checks import MIB, read_until, wait_ended
@@ -74,6 +74,15 @@ async def test_process_engine_refuses_what_needs_docker(host):
         with pytest.raises(EngineRefused, match='use "host"'):
             await engine.ensure_image("ubuntu", "missing", print)
         assert await engine.list() == []
+
+
+async def test_limit_that_no_cgroup_can_enforce_is_refused_when_it_is_changed(host, monkeypatch):
+    monkeypatch.setattr(groups, "find", lambda node: groups.Groups({}, frozenset({"pids"})))
+    async with host.opened() as engine:
+        engine_id = await engine.create_server(host.spec("stdin-echo"), 1)
+        with pytest.raises(EngineRefused, match=r"this node cannot enforce cpu, memory \(no cgroups\)"):
+            await engine.update(engine_id, Limits(memory=64 * MIB, cpu=0.5, pids=64))
+        await engine.update(engine_id, Limits(pids=64))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may be somebody else")
