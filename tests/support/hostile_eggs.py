@@ -15,6 +15,7 @@ from lightd.eggs.egg import ConfigFile, Replacement
 from lightd.eggs.errors import EggError
 from lightd.eggs.placeholders import Server
 from lightd.eggs.rendering.lines import MOST_LINES
+from lightd.eggs.rendering.markup import MOST_MARKS
 from lightd.eggs.rendering.render import LARGEST, LARGEST_TREE, render
 from lightd.eggs.rendering.trees import MOST_VALUES
 
@@ -167,12 +168,22 @@ FILES: Final[dict[str, Callable[[], Replaced]]] = {
     "TOML of tables": lambda: ("toml", filled(b"a=[", b"{},", b"]", LARGEST["toml"]), [("b", "2", "")]),
     "XML of elements": lambda: (
         "xml",
-        filled(b"<r>", b"<a/>", b"</r>", LARGEST_TREE),
+        filled(b"<r>", b"<a/>", b"</r>", 4 * MOST_MARKS),
         [("r.b", "2", "1")] * 1000,
+    ),
+    "XML of attributes": lambda: (
+        "xml",
+        filled(b"<r>", b"<a b='' c='' d=''/>", b"</r>", 6 * MOST_MARKS),
+        [("r.a", "2", "1")] * 1000,
+    ),
+    "XML of text": lambda: (
+        "xml",
+        filled(b"<r>", b"<a>%080d</a>" % 0, b"</r>", LARGEST["xml"]),
+        [("r.a", "2", "")],
     ),
     "XML with wildcards": lambda: (
         "xml",
-        filled(b"<r>", b"<a><b/><b/></a>", b"</r>", LARGEST_TREE),
+        filled(b"<r>", b"<a><b/><b/></a>", b"</r>", 3 * MOST_MARKS),
         [("r.*.*", "", "1")] * 1000,
     ),
 }
