@@ -24,7 +24,8 @@ from lightd.eggs.egg import ConfigFile, Install, Replacement
 from lightd.eggs.errors import EggError
 from lightd.eggs.placeholders import Server, fill_command, fill_value, to_environment
 from lightd.eggs.rendering import lines
-from lightd.eggs.rendering.render import LARGEST_TREE, render
+from lightd.eggs.rendering.render import render
+from lightd.eggs.rendering.trees import LARGEST_YAML
 from lightd.eggs.rendering.values import ROOM
 from tests.support import hostile_eggs, soak
 from tests.support.example_egg import EGG
@@ -526,7 +527,8 @@ def test_replacement_that_does_not_fit_is_reported(parser, text, match, misfits)
         ("yaml", b"a: &x 1\nb: *x", "has the alias *x"),
         ("yaml", b"a: 1\n---\nb: 1\n", "has more than one document"),
         ("yaml", b"[" * 60, "has more than 50 levels or 10000 values"),
-        ("yaml", b"a" * (LARGEST_TREE + 1), "is larger than 131072 bytes"),
+        ("yaml", b"a" * (LARGEST_YAML + 1), "has more than 131072 characters that must be parsed"),
+        ("yaml", b"k:\n" + b"  a: 1\n" * 20_000, "has more than 131072 characters that must be parsed"),
         ("toml", b"a = ", "is not valid TOML"),
         ("xml", b"<a>", "is not valid XML"),
         ("xml", b"<a>" + b"<b/>" * 100_000 + b"</a>", "has more than 100000 tags or attributes"),

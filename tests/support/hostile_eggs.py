@@ -16,8 +16,8 @@ from lightd.eggs.errors import EggError
 from lightd.eggs.placeholders import Server
 from lightd.eggs.rendering.lines import MOST_LINES
 from lightd.eggs.rendering.markup import MOST_MARKS
-from lightd.eggs.rendering.render import LARGEST, LARGEST_TREE, render
-from lightd.eggs.rendering.trees import MOST_VALUES
+from lightd.eggs.rendering.render import LARGEST, render
+from lightd.eggs.rendering.trees import LARGEST_YAML, MOST_VALUES
 
 MIB: Final = 1 << 20
 PLAIN: Final = {
@@ -158,8 +158,8 @@ FILES: Final[dict[str, Callable[[], Replaced]]] = {
         b"a:\n" + b"".join(b" %d: 1\n" % n for n in range(4900)),
         [("a.1", "b", "")],
     ),
-    "YAML with a tag": lambda: ("yaml", filled(b"a: !", b"a", b" b", LARGEST_TREE), [("a", "b", "")]),
-    "YAML of comments": lambda: ("yaml", filled(b"a: 1\n", b"#\n", b"", LARGEST_TREE), [("a", "b", "")]),
+    "YAML with a tag": lambda: ("yaml", filled(b"a: !", b"a", b" b", LARGEST_YAML), [("a", "b", "")]),
+    "YAML of comments": lambda: ("yaml", filled(b"a: 1\n", b"#\n", b"", LARGEST["yaml"]), [("a", "b", "")]),
     "TOML with dotted keys": lambda: (
         "toml",
         b"".join(b"a.%04x=1\n" % n for n in range(LARGEST["toml"] // 9)),

@@ -9,17 +9,15 @@ from lightd.eggs.placeholders import Server, TooLongError, fill_value
 from lightd.eggs.rendering import lines, trees
 from lightd.eggs.rendering.values import Room, UnreadableError
 
-LARGEST_TREE: Final = 128 * 1024
-"""Bytes of a file in YAML: reading takes up to 10 us for each."""
 LARGEST: Final = {
-    **dict.fromkeys(("file", "properties", "ini", "json", "xml"), 1 << 20),
-    "toml": LARGEST_TREE // 2,
+    **dict.fromkeys(("file", "properties", "ini", "json", "yaml", "xml"), 1 << 20),
+    "toml": 64 * 1024,
 }
 
 
 def to_largest(parser: str) -> int:
     """Return how many bytes a file of this parser may have."""
-    return LARGEST.get(parser, LARGEST_TREE)
+    return LARGEST[parser]
 
 
 @attrs.frozen

@@ -2,13 +2,14 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
 import re2
 
 from lightd.eggs.egg import Replacement
+from lightd.eggs.rendering import blocks
 from lightd.eggs.rendering.splicing import Place, can_splice, find_indent, splice
 from lightd.eggs.rendering.values import ROOM, Room, UnreadableError, to_new, to_text, to_typed
 
@@ -16,6 +17,10 @@ WILDCARD: Final = "*"
 DEEPEST: Final = 50
 _NAME: Final = re2.compile(r"([^\[\]]*)((?:\[[0-9]{1,6}\])*)")
 MOST_VALUES: Final = 100_000
+LARGEST_YAML: Final = 128 * 1024
+"""Characters of YAML that are parsed: that takes up to 10 us for each."""
+MOST_PARTS: Final = 50
+"""Keys of the top level of YAML whose parts are searched for."""
 
 Key = str | int
 Plain = Any  # what JSON, YAML and TOML are read as
@@ -253,13 +258,41 @@ def _to_json(root: Plain, indent: str, longest: int) -> str:
 
 def render_yaml(text: str, replacements: Sequence[Replacement], room: Room) -> tuple[str, list[str]]:
     """As ``render_json``; comments, quotes and the order of keys stay."""
+    keys = {each.match: to_path(each.match)[0] for each in replacements}
+    indent = _to_yaml_indent(text)
+    parts = _find_parts(text, list(dict.fromkeys(keys.values())))
+    if sum(part[1] - part[0] for part in parts.values()) > LARGEST_YAML:
+        raise UnreadableError(f"has more than {LARGEST_YAML} characters that must be parsed")
+    edits: list[blocks.Edit] = []
+    misfits: set[str] = set()
+    for key, (begin, end) in parts.items():
+        mine = [each for each in replacements if key in (None, keys[each.match])]
+        new, unfit = _render_yaml(text[begin:end], mine, room, indent)
+        edits.append((begin, end, new))
+        misfits.update(unfit)
+    return blocks.apply(text, edits), [each.match for each in replacements if each.match in misfits]
+
+
+def _find_parts(text: str, keys: Sequence[Key]) -> Mapping[str | None, blocks.Part]:
+    """Return the part of the text that each key concerns; or all of it, for None."""
+    names = [key for key in keys if isinstance(key, str) and key not in ("", WILDCARD)]
+    if len(names) == len(keys) <= MOST_PARTS and blocks.is_simple(text):
+        parts = blocks.find_parts(text, names)
+        if parts is not None:
+            return parts
+    return {None: (0, len(text))}
+
+
+def _render_yaml(
+    text: str, replacements: Sequence[Replacement], room: Room, indent: tuple[int, int, int]
+) -> tuple[str, list[str]]:
     import ruamel.yaml  # noqa: PLC0415 - a daemon without such files does not load it
     from ruamel.yaml.error import YAMLError  # noqa: PLC0415 - as above
 
     yaml = ruamel.yaml.YAML()
     yaml.preserve_quotes = True
     yaml.width = 1 << 20
-    yaml.indent(*_to_yaml_indent(text))
+    yaml.indent(*indent)
     try:
         check_yaml(yaml, text)
         root = yaml.load(text)
@@ -286,7 +319,8 @@ def render_yaml(text: str, replacements: Sequence[Replacement], room: Room) -> t
         return text, changes.misfits
     written = io.StringIO()
     yaml.dump(root, written)
-    return written.getvalue(), changes.misfits
+    new = written.getvalue()
+    return new.replace("\r\n", "\n").replace("\n", "\r\n") if "\r\n" in text else new, changes.misfits
 
 
 def check_yaml(yaml: Plain, text: str, most: int = 10_000) -> None:
@@ -321,6 +355,8 @@ def _to_yaml_indent(text: str) -> tuple[int, int, int]:
             elif not mapping and deeper > 0:
                 mapping = deeper
         before = line
+        if mapping and sequence:
+            break
     return mapping or 2, sequence or 4, offset if sequence else 2
 
 
