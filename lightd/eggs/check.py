@@ -107,7 +107,7 @@ def to_image(egg: Egg, image: str = "") -> tuple[str, str | None]:
 
     The first image without a name. One that begins with ``~`` is never pulled.
     """
-    chosen = egg.images.get(image, image) or next(iter(egg.images.values()))
+    chosen = (egg.images.get(image, image) or next(iter(egg.images.values()))).strip()
     return (chosen[1:], "never") if chosen.startswith("~") else (chosen, None)
 
 
@@ -132,7 +132,7 @@ def to_fields(egg: Egg, image: str = "", command: str = "") -> dict[str, Any]:
         fields["start_pattern"] = "|".join(f"(?:{each})" for each in patterns)
     if egg.install is not None:
         fields["install"] = {
-            "image": egg.install.image.removeprefix("~"),
+            "image": egg.install.image.strip().removeprefix("~"),
             "entrypoint": egg.install.entrypoint,
             "script": egg.install.script,
         }

@@ -46,7 +46,8 @@ async def test_egg_is_imported_listed_exported_and_deleted(api, shell, egg_file)
             ["a-game", version, "1"],
             ["other", version, "1"],
         ]
-    assert (await shell("egg", "-q"))[1] == "a-game\nother\n"
+    for line in (("egg", "-q"), ("egg", "ls", "-q")):
+        assert (await shell(*line))[1] == "a-game\nother\n"
     assert [json.loads(row)["id"] for row in (await shell("egg", "ls", "--json"))[1].splitlines()] == [
         "a-game",
         "other",

@@ -1,10 +1,12 @@
 """Eggs over the API: importing, checking, exporting and deleting them, and the containers made of them."""
 
+import errno
 import json
 
 import pytest
 import trio
 
+from lightd.eggs import version_files
 from tests.api.front import NO_VOLUME, open_api
 from tests.support.example_egg import EGG
 from tests.support.fake_engine import engine
@@ -192,6 +194,17 @@ async def test_check_says_what_would_be_created(api):
         assert (status, code) == (400, "invalid_request")
         assert said in error
     assert (await api.refused("POST", "/eggs/check", {"egg": "none"}))[:2] == (404, "egg_not_found")
+
+
+async def test_disk_that_is_full_is_a_507_and_the_egg_is_not_stored(api, monkeypatch):
+    def fill(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(version_files.os, "fsync", fill)
+    assert (await api.refused("POST", "/eggs", an_egg()))[:2] == (507, "no_space")
+    assert (await api.get("/eggs"))["eggs"] == []
+    monkeypatch.undo()
+    assert (await imported(api))["new"]
 
 
 # ---- containers

@@ -19,7 +19,9 @@ def add(action: Action, complete: Complete) -> None:
 
     ``action`` adds one with its summary, ``complete`` completes an argument to the ids in a daemon's list.
     """
-    action("ls", "list the stored eggs (the default)")
+    action("ls", "list the stored eggs (the default)").add_argument(
+        "-q", "--quiet", action="store_true", default=argparse.SUPPRESS, help="print only the ids"
+    )
     imports = action("import", "store eggs, as new versions of those with the same ids")
     imports.add_argument("files", metavar="FILE", nargs="+", help="an egg in JSON or YAML; -: standard input")
     imports.add_argument(
