@@ -39,6 +39,9 @@ MOST_MISFITS: Final = 5
 TRIES: Final = 3
 """How often a file is rendered that a client changes at the same moment."""
 
+IN_THREAD: Final = 128 * 1024
+"""Bytes of a file that a thread renders: parsers hold Python's lock for up to a millisecond for it."""
+
 Say = Callable[[str], None]
 
 
@@ -120,13 +123,19 @@ class Preparation:
     async def _render(
         self, volume_id: str, file: "ConfigFile", server: "Server"
     ) -> tuple[Contents, "Rendered"]:
-        def work(jail: Jail) -> tuple[Contents, "Rendered"]:
+        def work(jail: Jail) -> tuple[Contents, "Rendered | None"]:
             from lightd.eggs.rendering import render  # noqa: PLC0415 - a node without eggs does not load it
 
             before = read_whole(jail, parse_path(file.path.lstrip("/")), render.to_largest(file.parser))
-            return before, render.render(file, before.data, server)
+            small = len(before.data) <= IN_THREAD
+            return before, render.render(file, before.data, server) if small else None
 
-        return await self.folders.run_for_server(volume_id, work)
+        before, rendered = await self.folders.run_for_server(volume_id, work)
+        if rendered is None:
+            from lightd.eggs.rendering.apart import render_apart  # noqa: PLC0415 - a thread has loaded its parts
+
+            rendered = await render_apart(file, before.data, server)
+        return before, rendered
 
     async def _write(self, volume_id: str, before: Contents, data: bytes) -> None:
         folders = 0 if before.etag is not None else len(before.path.parts) - 1  # that may have to be created

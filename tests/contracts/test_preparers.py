@@ -397,3 +397,59 @@ async def test_preparation_that_is_cancelled_leaves_whole_files(egg_server):
         assert path.read_text() == "port=25565\n"
     await egg_server.prepare()
     assert len(list(egg_server.volume.iterdir())) == 20
+
+
+def a_large_file(parser):
+    lines = {
+        "properties": "port=1\n" + "key=value\n" * 20_000,
+        "json": json.dumps({"port": 1, "list": [0] * 60_000}),
+    }
+    return lines[parser]
+
+
+@pytest.mark.parametrize("parser", ["properties", "json"])
+async def test_large_file_is_rendered_in_a_process_of_its_own(egg_server, parser):
+    egg_server.egg = an_egg(ConfigFile("a", parser, (Replacement("port", "2"), Replacement("x.y", "3"))))
+    before = a_large_file(parser)
+    assert len(before) > preparation.IN_THREAD
+    (egg_server.volume / "a").write_text(before)
+    assert await egg_server.prepare() == ["a was adapted"]
+    found = egg_server.content("a")
+    if parser == "json":
+        assert json.loads(found) == {**json.loads(before), "port": 2, "x": {"y": 3}}
+    else:
+        assert found == before.replace("port=1", "port=2") + "x.y=3\n"
+    assert await egg_server.prepare() == []
+
+
+async def test_large_file_with_a_mistake_is_left_alone(egg_server):
+    egg_server.egg = an_egg(ConfigFile("a", "json", (Replacement("port", "2"),)))
+    before = a_large_file("json") + "}"
+    (egg_server.volume / "a").write_text(before)
+    (said,) = await egg_server.prepare()
+    assert said.startswith("Warning: a was not changed: it is not valid JSON")
+    assert egg_server.content("a") == before
+
+
+async def test_process_that_dies_changes_nothing(egg_server, monkeypatch):
+    from lightd.eggs.rendering import apart  # noqa: PLC0415 - replaced below
+
+    monkeypatch.setattr(apart, "_COMMAND", ("/bin/sh", "-c", "cat >/dev/null; kill -9 $$"))
+    egg_server.egg = an_egg(ConfigFile("a", "properties", (Replacement("port", "2"),)))
+    before = a_large_file("properties")
+    (egg_server.volume / "a").write_text(before)
+    assert await egg_server.prepare() == [
+        "Warning: a was not changed: it cannot be read with the memory and the time that are allowed"
+    ]
+    assert egg_server.content("a") == before
+
+
+async def test_cancelled_preparation_ends_the_process(egg_server, monkeypatch):
+    from lightd.eggs.rendering import apart  # noqa: PLC0415 - replaced below
+
+    monkeypatch.setattr(apart, "_COMMAND", ("/bin/sh", "-c", "sleep 1000"))
+    egg_server.egg = an_egg(ConfigFile("a", "properties", (Replacement("port", "2"),)))
+    (egg_server.volume / "a").write_text(a_large_file("properties"))
+    with trio.fail_after(60), trio.move_on_after(0.5) as given_up:
+        await egg_server.prepare()
+    assert given_up.cancelled_caught
