@@ -105,7 +105,7 @@ def _to_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--token",
         choices=list(_TOKEN_ACTIONS),
-        help="print the master token, replace it by a new one, or read one from standard input",
+        help="print the master token, replace it with a new one, or read one from standard input",
     )
     commands = parser.add_subparsers(dest="command", metavar="command")
     commands.add_parser(
@@ -113,12 +113,14 @@ def _to_parser() -> argparse.ArgumentParser:
         parents=[everywhere],
         allow_abbrev=False,
         help="run the daemon (the default without a command)",
+        description="Run the daemon until SIGTERM or Ctrl-C. Servers keep running when it ends.",
     )
     demo = commands.add_parser(
         "demo",
         parents=[everywhere],
         allow_abbrev=False,
         help="install, start, use, stop and delete a server, and show each step",
+        description="Install, start, use, stop and delete a server on a temporary daemon, showing each step.",
     )
     demo.add_argument("--image", help="the Docker image of the server (default: busybox:stable)")
     demo.add_argument(

@@ -36,7 +36,7 @@ CODES = MappingProxyType(
         "vendor_header_required": Code(403, "the Accept header lacks the vendor's media type"),
         "mount_not_allowed": Code(403, "the configuration does not allow this host path"),
         "writable_root_not_allowed": Code(403, "the configuration allows no writable root file system"),
-        "file_denied": Code(403, "a deny list of the volume's servers has the file"),
+        "file_denied": Code(403, "the file is on the deny list of a server of this volume"),
         "container_not_found": Code(404, "no such container"),
         "volume_not_found": Code(404, "no such volume"),
         "install_log_not_found": Code(404, "no installer has run for this container"),

@@ -378,10 +378,14 @@ def _actions(parser: Parser) -> Callable[[str, str], Parser]:
 
     def add(name: str, summary: str) -> Parser:
         return actions.add_parser(
-            name, parents=[daemon], allow_abbrev=False, help=summary, description=summary
+            name, parents=[daemon], allow_abbrev=False, help=summary, description=_to_description(summary)
         )
 
     return add
+
+
+def _to_description(summary: str) -> str:
+    return f"{summary[0].upper()}{summary[1:]}."
 
 
 def _config_options() -> Parser:
@@ -428,7 +432,7 @@ def _command(
         allow_abbrev=False,
         help=summary,
         usage=usage,
-        description=f"{summary[0].upper()}{summary[1:]}.",
+        description=_to_description(summary),
         epilog=f"examples:\n{shown}\n{EPILOG}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
