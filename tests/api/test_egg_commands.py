@@ -60,6 +60,13 @@ async def test_egg_is_imported_listed_exported_and_deleted(api, shell, egg_file)
     assert (await api.get("/eggs"))["eggs"] == []
 
 
+async def test_own_egg_is_imported_by_its_name_under_that_id(api, shell):
+    code, out, err = await shell("egg", "import", "wesnoth", "bzflag")
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()] == ["wesnoth", "bzflag"]
+    assert (await api.get("/eggs/wesnoth"))["egg"]["name"] == "The Battle for Wesnoth"
+
+
 async def test_mistake_of_a_command_is_a_sentence_and_an_exit_code(api, shell, egg_file, tmp_path):
     file = egg_file()
     (tmp_path / "bad.json").write_text("{")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lightd.cli.commands import egg_files
 from lightd.cli.main import main
 from tests.support.example_egg import EGG
 
@@ -83,6 +84,10 @@ def test_egg_without_an_installer_or_a_ready_message_is_checked(egg, capsys, mon
     ("arguments", "said"),
     [
         (["check", "none.json"], "none.json: cannot be read: No such file or directory"),
+        (
+            ["check", "quake"],
+            "quake: cannot be read: No such file or directory (lightd's own eggs are armagetron, ",
+        ),
         (["check", "bad.json"], "bad.json: meta.version: must be one of"),
         (["check", "hello.json", "-e", "MOTD=123456789"], "MOTD: must satisfy the rule max:8"),
         (["check", "hello.json", "-e", "X=1"], "X: the egg has no such variable"),
@@ -99,6 +104,22 @@ def test_mistake_is_named(egg, capsys, arguments, said):
     Path("stop.json").write_text(json.dumps({**EGG, "variables": [], "config": {"stop": "^SIGNOT"}}))
     assert main(["egg", *arguments]) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", egg_files.to_names())
+def test_own_egg_needs_nothing_and_has_only_fields_with_an_effect(capsys, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    assert main(["egg", "check", name, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["format"], report["ignored"], report["missing"]) == ("PLCN_v3", [], {})
+    assert report["ready"]
+
+
+def test_file_comes_before_an_own_egg_of_its_name(egg, capsys):
+    name = egg_files.to_names()[0]
+    Path("hello.json").rename(name)
+    assert main(["egg", "check", name, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == EGG["name"]
 
 
 def test_export_is_an_egg_again(egg, capsys, monkeypatch):

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tests.rig import engine
@@ -52,16 +53,20 @@ def _applets() -> list[str]:
     return [name for name in listed.stdout.split() if name != "busybox"]
 
 
-class _Archive:
-    """A tar whose bytes depend on nothing but what is put in."""
+class Archive:
+    """A tar whose bytes depend on nothing but what is put in; of entries with one name, the first."""
 
     def __init__(self) -> None:
+        self._names: set[str] = set()
         self._buffer = io.BytesIO()
         self._tar = tarfile.open(fileobj=self._buffer, mode="w")  # noqa: SIM115 - closed by `finished`
 
     def add(
         self, name: str, kind: bytes, mode: int, content: bytes = b"", link: str = "", user: int = 0
     ) -> None:
+        if name in self._names:
+            return
+        self._names.add(name)
         entry = tarfile.TarInfo(name)
         entry.type, entry.mode, entry.size, entry.linkname = kind, mode, len(content), link
         entry.uid = entry.gid = user
@@ -72,18 +77,23 @@ class _Archive:
         return self._buffer.getvalue()
 
 
+def add_busybox(archive: Archive) -> None:
+    """The archive has busybox, and all of its applets."""
+    archive.add("bin/busybox", tarfile.REGTYPE, 0o755, busybox())
+    for applet in _applets():
+        archive.add(f"bin/{applet}", tarfile.SYMTYPE, 0o777, link="busybox")
+    archive.add("bin/bash", tarfile.REGTYPE, 0o755, BASH.encode())
+
+
 def working() -> bytes:
     """The tar of the image that servers run in."""
-    archive = _Archive()
+    archive = Archive()
     for name in DIRECTORIES:
         archive.add(name, tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755)
     archive.add("home/container", tarfile.DIRTYPE, 0o755, user=SERVER_USER)
     archive.add("etc/passwd", tarfile.REGTYPE, 0o644, PASSWD.encode())
     archive.add("etc/group", tarfile.REGTYPE, 0o644, GROUP.encode())
-    archive.add("bin/busybox", tarfile.REGTYPE, 0o755, busybox())
-    for applet in _applets():
-        archive.add(f"bin/{applet}", tarfile.SYMTYPE, 0o777, link="busybox")
-    archive.add("bin/bash", tarfile.REGTYPE, 0o755, BASH.encode())
+    add_busybox(archive)
     archive.add("usr/bin/env", tarfile.SYMTYPE, 0o777, link="/bin/busybox")
     for server in sorted(SERVERS.iterdir()):
         archive.add(f"bin/{server.name}", tarfile.REGTYPE, 0o755, server.read_bytes())
@@ -91,7 +101,7 @@ def working() -> bytes:
 
 
 def _broken() -> bytes:
-    archive = _Archive()
+    archive = Archive()
     archive.add("README", tarfile.REGTYPE, 0o644, b"This image has no shell, on purpose.\n")
     return archive.finished()
 
@@ -106,28 +116,37 @@ def _inputs() -> str:
 def build() -> list[str]:
     """The test images are on the engine, as the recipe has them now; returns the names of those just made."""
     inputs = _inputs()
-    made = []
-    for name, content in ((engine.IMAGE, working), (engine.BROKEN_IMAGE, _broken)):
-        present = engine.call("GET", f"/images/{name}/json")
-        if present and (present["Config"]["Labels"] or {}).get("lightd.rig.inputs") == inputs:
-            continue
-        repository, tag = name.split(":")
-        changes = [
-            "ENV PATH=/bin:/usr/bin:/sbin",
-            "LABEL lightd.rig=true",
-            f"LABEL lightd.rig.inputs={inputs}",
-            'CMD ["/bin/sh"]',
-        ]
-        answer = engine.call(
-            "POST", "/images/create", body=content(), fromSrc="-", repo=repository, tag=tag, changes=changes
-        )
-        if "error" in str(answer):
-            message = f"The engine refused {name}: {answer}"
-            raise RuntimeError(message)
-        made.append(name)
+    changes = ("ENV PATH=/bin:/usr/bin:/sbin", 'CMD ["/bin/sh"]')
+    images = ((engine.IMAGE, working), (engine.BROKEN_IMAGE, _broken))
+    made = [name for name, content in images if make(name, inputs, content, changes)]
     if made:
         engine.call("POST", "/images/prune", filters={"dangling": ["true"], "label": ["lightd.rig=true"]})
     return made
+
+
+def make(name: str, inputs: str, content: Callable[[], bytes], changes: Iterable[str]) -> bool:
+    """The image is on the engine, made of these ``inputs``; returns whether it had to be made.
+
+    ``content`` returns its tar, ``changes`` are instructions as in a Dockerfile.
+    """
+    present = engine.call("GET", f"/images/{name}/json")
+    if present and (present["Config"]["Labels"] or {}).get("lightd.rig.inputs") == inputs:
+        return False
+    repository, tag = name.split(":")
+    labels = ["LABEL lightd.rig=true", f"LABEL lightd.rig.inputs={inputs}"]
+    answer = engine.call(
+        "POST",
+        "/images/create",
+        body=content(),
+        fromSrc="-",
+        repo=repository,
+        tag=tag,
+        changes=[*changes, *labels],
+    )
+    if "error" in str(answer):
+        message = f"The engine refused {name}: {answer}"
+        raise RuntimeError(message)
+    return True
 
 
 def main() -> int:

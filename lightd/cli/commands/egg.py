@@ -3,11 +3,10 @@
 import argparse
 import sys
 import uuid
-from pathlib import Path
 from typing import Any, Final
 
 from lightd.cli import stdio
-from lightd.cli.commands import screen
+from lightd.cli.commands import egg_files, screen
 from lightd.cli.commands.output import Output
 from lightd.cli.commands.trouble import FAILED, WRONG, Trouble
 from lightd.eggs import check, formats
@@ -41,11 +40,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
 
 
 def _read(path: str) -> formats.Import:
-    try:
-        with sys.stdin.buffer if path == "-" else Path(path).open("rb") as file:
-            data = file.read(formats.LARGEST + 1)
-    except OSError as error:
-        raise Trouble(WRONG, f"{path}: cannot be read: {error.strerror}") from None
+    data = egg_files.read(path)
     try:
         return formats.read(data)
     except EggError as error:

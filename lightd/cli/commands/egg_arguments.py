@@ -13,6 +13,8 @@ STORED: Final = frozenset({"import", "ls", "rm", "upgrade"})
 Action = Callable[[str, str], Parser]
 Complete = Callable[[argparse.Action, str, str], None]
 
+_FILE = "an egg in JSON or YAML, -: standard input; or the name of one of lightd's own"
+
 
 def add(action: Action, complete: Complete) -> None:
     """Add the actions of ``lightd egg``.
@@ -23,7 +25,7 @@ def add(action: Action, complete: Complete) -> None:
         "-q", "--quiet", action="store_true", default=argparse.SUPPRESS, help="print only the ids"
     )
     imports = action("import", "store eggs, as new versions of those with the same ids")
-    imports.add_argument("files", metavar="FILE", nargs="+", help="an egg in JSON or YAML; -: standard input")
+    imports.add_argument("files", metavar="FILE", nargs="+", help=_FILE)
     imports.add_argument(
         "--id", metavar="ID", type=values.internal_id, help="its id (default: made of the egg's name)"
     )
@@ -41,7 +43,7 @@ def add(action: Action, complete: Complete) -> None:
 def _add_for_files(action: Action, complete: Complete) -> None:
     def add_file(name: str, summary: str) -> Parser:
         parser = action(name, summary)
-        parser.add_argument("file", metavar="FILE", help="an egg in JSON or YAML; -: standard input")
+        parser.add_argument("file", metavar="FILE", help=_FILE)
         return parser
 
     check = add_file("check", "say what would be created, what is ignored and what must be filled in")

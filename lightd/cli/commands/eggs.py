@@ -2,13 +2,11 @@
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, Final
 
-from lightd.cli.commands import formats, remove, screen
+from lightd.cli.commands import egg_files, formats, remove, screen
 from lightd.cli.commands.client import Client
 from lightd.cli.commands.output import Output
 from lightd.cli.commands.suggesting import to_hint
@@ -16,8 +14,6 @@ from lightd.cli.commands.tables import Cell
 from lightd.cli.commands.trouble import WRONG, Trouble
 
 TITLES: Final = ("EGG", "VERSION", "VERSIONS", "IMPORTED", "NAME")
-LARGEST: Final = 1024 * 1024
-"""Bytes of an egg file."""
 
 
 def run(args: argparse.Namespace, client: Client, output: Output) -> int:
@@ -40,7 +36,8 @@ def _import(args: argparse.Namespace, client: Client, output: Output) -> int:
         raise Trouble(WRONG, "--id is for one file")
     code = 0
     for path in args.files:
-        body = {"egg": _read(path), **({"id": args.id} if args.id else {})}
+        egg_id = args.id or (path if egg_files.is_own(path) else None)
+        body = {"egg": _read(path), **({"id": egg_id} if egg_id else {})}
         try:
             answer = client.ask("POST", "/eggs", body=body)
         except Trouble as trouble:
@@ -59,13 +56,7 @@ def _import(args: argparse.Namespace, client: Client, output: Output) -> int:
 
 def _read(path: str) -> str:
     try:
-        with sys.stdin.buffer if path == "-" else Path(path).open("rb") as file:
-            data = file.read(LARGEST + 1)
-        if len(data) > LARGEST:
-            raise Trouble(WRONG, f"{path}: must not be larger than {LARGEST} bytes")
-        return data.decode("utf-8-sig")
-    except OSError as error:
-        raise Trouble(WRONG, f"{path}: cannot be read: {error.strerror}") from None
+        return egg_files.read(path).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Trouble(WRONG, f"{path}: is not UTF-8") from None
 
