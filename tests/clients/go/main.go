@@ -60,11 +60,12 @@ func main() {
 	seconds := float64(120)
 	pattern := "Ready"
 	command, stop := client.StopBodyType("command"), "stop"
+	startup := `echo Ready; while read -r line; do [ "$line" = stop ] && exit; echo "got: $line"; done`
 	body := client.ContainerBody{
 		InternalId:     id,
-		Image:          image,
+		Image:          &image,
 		VolumeId:       volume.VolumeId,
-		StartupCommand: `echo Ready; while read -r line; do [ "$line" = stop ] && exit; echo "got: $line"; done`,
+		StartupCommand: &startup,
 		StartPattern:   &pattern,
 		Ports:          &[]client.BindingBody{{Ip: "127.0.0.1", Port: first}},
 		Stop:           &client.StopBody{Type: &command, Value: &stop},
