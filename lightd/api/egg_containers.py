@@ -65,10 +65,8 @@ def to_body(request: EggRequest, stored: Stored, *, images: bool) -> FromEgg:
     """
     values = _to_values(stored.egg, dict(request.variables))
     given = dict(request.fields)
-    image, command = given.pop("image", ""), given.pop("startup_command", "")
-    if not isinstance(image, str) or not isinstance(command, str):
-        raise bad_request("image, startup_command: must be strings")
-    fields = check.to_fields(stored.egg, image, command)
+    image, command = given.pop("image", None), given.pop("startup_command", None)
+    fields = check.to_fields(stored.egg, image or "", command or "")
     if not images:
         fields["entrypoint"] = "shell"
     use = {"id": stored.id, "version": stored.version, "variables": values}

@@ -39,6 +39,20 @@ def test_public_eggs_make_containers_that_an_upgrade_to_the_same_version_leaves_
     assert count == 731
 
 
+def test_null_is_the_eggs_image_and_command_and_no_installer():
+    stored = store.Stored("a", "0" * 16, "", read_egg().egg)
+    _, spec = to_spec(stored, image=None, startup_command=None, install=None)
+    assert (spec.image, spec.install) == ("example.org/java:21", None)
+    assert spec.startup_command.startswith("./game ")
+
+
+def test_engine_without_images_starts_the_command_in_a_shell():
+    stored = store.Stored("a", "0" * 16, "", read_egg(scripts={}).egg)
+    asked = EggRequest("a", None, (), PLACE)
+    assert egg_containers.to_body(asked, stored, images=False).body.entrypoint == "shell"
+    assert egg_containers.to_body(asked, stored, images=True).body.entrypoint == "image"
+
+
 def test_upgraded_values_are_limited_together():
     many = [{"name": "", "env_variable": f"V{n}", "default_value": "x" * 8192} for n in range(15)]
     old = store.Stored("a", "0" * 16, "", read_egg(variables=many[:1]).egg)
