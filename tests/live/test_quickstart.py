@@ -59,6 +59,6 @@ def test_every_call_of_the_quick_start_works_as_it_stands(quickstart):
     answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     states = [(answer["install_state"], answer["state"]) for answer in answers if "install_state" in answer]
     assert states == [("ready", "running"), ("ready", "offline")]
-    for word in ('"data":"starting"', '"data":"running"', "Welcome", "Server started"):
+    for word in ('"data":"starting"', '"data":"running"', "Welcome to my world", "Server started"):
         assert word in (quickstart.folder / "frames.txt").read_bytes().decode(errors="replace")
     assert quickstart.in_docker() == {}
