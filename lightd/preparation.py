@@ -126,7 +126,7 @@ class Preparation:
         def work(jail: Jail) -> tuple[Contents, "Rendered | None"]:
             from lightd.eggs.rendering import render  # noqa: PLC0415 - a node without eggs does not load it
 
-            before = read_whole(jail, parse_path(file.path.lstrip("/")), render.to_largest(file.parser))
+            before = read_whole(jail, parse_path(file.path.lstrip("/")), render.LARGEST)
             small = len(before.data) <= IN_THREAD
             return before, render.render(file, before.data, server) if small else None
 

@@ -528,6 +528,11 @@ def test_replacement_that_does_not_fit_is_reported(parser, text, match, misfits)
         ("yaml", b"a: 1\n---\nb: 1\n", "has more than one document"),
         ("yaml", b"[" * 60, "has more than 50 levels or 10000 values"),
         ("yaml", b"a" * (LARGEST_YAML + 1), "has more than 131072 characters that must be parsed"),
+        (
+            "toml",
+            b"a = [\n" + b"1,\n" * 30_000 + b"]\n",
+            "has more than 65536 characters that must be parsed",
+        ),
         ("yaml", b"k:\n" + b"  a: 1\n" * 20_000, "has more than 131072 characters that must be parsed"),
         ("toml", b"a = ", "is not valid TOML"),
         ("xml", b"<a>", "is not valid XML"),

@@ -2,13 +2,14 @@
 
 import json
 import random
+import tomllib
 
 import pytest
 from ruamel.yaml import YAML
 
 from lightd.eggs.egg import ConfigFile, Replacement
 from lightd.eggs.placeholders import Server
-from lightd.eggs.rendering import blocks, lines, trees
+from lightd.eggs.rendering import blocks, lines, tables, trees
 from lightd.eggs.rendering.render import render
 from lightd.eggs.rendering.values import Room
 from tests.support.soak import times
@@ -193,14 +194,15 @@ LINES = [
 YAML_PATHS = ["a", "b.c", "b[0]", "b[1].d", "q", "5", "a~1b", "new.x", "b.*", "b.new", "z"]
 
 
-def to_yaml(data):
+def without_empty(found):
     """What is in a file; a map that is made for a path that then fits nowhere is nothing."""
-    found = YAML(typ="safe", pure=True).load(data.decode()) or {}
-    return (
-        {key: value for key, value in found.items() if value not in ({}, [], None)}
-        if isinstance(found, dict)
-        else found
-    )
+    if not isinstance(found, dict):
+        return found
+    return {key: value for key, value in found.items() if value not in ({}, [], None)}
+
+
+def to_yaml(data):
+    return without_empty(YAML(typ="safe", pure=True).load(data.decode()) or {})
 
 
 def test_yaml_is_changed_in_its_parts_as_it_is_as_a_whole(monkeypatch):
@@ -228,4 +230,79 @@ def test_yaml_is_changed_in_its_parts_as_it_is_as_a_whole(monkeypatch):
         data, problem, found = rendered("yaml", text, replacements)
         assert (problem, found) == ("", misfits), (text, replacements)
         assert to_yaml(data) == to_yaml(expected), (text, replacements)
+    assert simple > 100
+
+
+TOML_SCALARS = [
+    "1",
+    '"x"',
+    "'y'",
+    "true",
+    "1979-05-27 07:32:00",
+    "[1, 'x']",
+    "{ a = 1 }",
+    '"""a',
+    "[",
+    "[[1], [2]]",
+    "0.5 # c",
+]
+TOML_LINES = [
+    "a = S",
+    "b.c = S",
+    "[b]",
+    "c = S",
+    "[[l]]",
+    "d = S",
+    "[l.e]",
+    "[x.y]",
+    "[x]",
+    "# S",
+    "",
+    "'q' = S",
+    '["q"]',
+    "[ b . d ]",
+    "  z = S",
+]
+TOML_PATHS = [
+    "a",
+    "b.c",
+    "l[0].d",
+    "l[1].d",
+    "x.y.c",
+    "x.c",
+    "q",
+    "q.c",
+    "new",
+    "new.x",
+    "b.d.c",
+    "z",
+    "l.*.d",
+]
+
+
+def test_toml_is_changed_in_its_parts_as_it_is_as_a_whole(monkeypatch):
+    chance, simple = random.Random("toml"), 0
+    for _ in range(times(2500)):
+        lines = [
+            chance.choice(TOML_LINES).replace("S", chance.choice(TOML_SCALARS))
+            for _ in range(chance.randint(0, 8))
+        ]
+        text = "\n".join(lines) + chance.choice(["", "\n"])
+        replacements = [
+            Replacement(path, chance.choice(["1", "v", "true", 'q"']), chance.choice(["", "", "1", "x"]))
+            for path in chance.sample(TOML_PATHS, chance.randint(1, 3))
+        ]
+        with monkeypatch.context() as whole:
+            whole.setattr(tables, "is_simple", lambda _: False)
+            expected, problem, misfits = rendered("toml", text, replacements)
+        try:
+            wanted = without_empty(tomllib.loads(expected.decode()))
+        except tomllib.TOMLDecodeError:
+            continue  # tomlkit reads more than TOML, and writes some of it
+        if problem or not tables.is_simple(text):
+            continue
+        simple += 1
+        data, problem, found = rendered("toml", text, replacements)
+        assert (problem, found) == ("", misfits), (text, replacements)
+        assert without_empty(tomllib.loads(data.decode())) == wanted, (text, replacements)
     assert simple > 100

@@ -17,7 +17,7 @@ from lightd.eggs.placeholders import Server
 from lightd.eggs.rendering.lines import MOST_LINES
 from lightd.eggs.rendering.markup import MOST_MARKS
 from lightd.eggs.rendering.render import LARGEST, render
-from lightd.eggs.rendering.trees import LARGEST_YAML, MOST_VALUES
+from lightd.eggs.rendering.trees import LARGEST_TOML, LARGEST_YAML, MOST_VALUES
 
 MIB: Final = 1 << 20
 PLAIN: Final = {
@@ -159,13 +159,23 @@ FILES: Final[dict[str, Callable[[], Replaced]]] = {
         [("a.1", "b", "")],
     ),
     "YAML with a tag": lambda: ("yaml", filled(b"a: !", b"a", b" b", LARGEST_YAML), [("a", "b", "")]),
-    "YAML of comments": lambda: ("yaml", filled(b"a: 1\n", b"#\n", b"", LARGEST["yaml"]), [("a", "b", "")]),
+    "YAML of comments": lambda: ("yaml", filled(b"a: 1\n", b"#\n", b"", LARGEST), [("a", "b", "")]),
     "TOML with dotted keys": lambda: (
         "toml",
-        b"".join(b"a.%04x=1\n" % n for n in range(LARGEST["toml"] // 9)),
+        b"".join(b"a.%04x=1\n" % n for n in range(LARGEST_TOML // 9)),
         [("a.0001", "b", "")],
     ),
-    "TOML of tables": lambda: ("toml", filled(b"a=[", b"{},", b"]", LARGEST["toml"]), [("b", "2", "")]),
+    "TOML of many tables": lambda: (
+        "toml",
+        b"".join(b"[t%06x]\na=1\n" % n for n in range(LARGEST // 14)),
+        [(f"t{n:06x}.a", "2", "") for n in range(50)],
+    ),
+    "YAML of many keys": lambda: (
+        "yaml",
+        b"".join(b"k%06x: 1\n" % n for n in range(LARGEST // 11)),
+        [(f"k{n:06x}", "2", "") for n in range(50)],
+    ),
+    "TOML of tables": lambda: ("toml", filled(b"a=[", b"{},", b"]", LARGEST_TOML), [("b", "2", "")]),
     "XML of elements": lambda: (
         "xml",
         filled(b"<r>", b"<a/>", b"</r>", 4 * MOST_MARKS),
@@ -178,7 +188,7 @@ FILES: Final[dict[str, Callable[[], Replaced]]] = {
     ),
     "XML of text": lambda: (
         "xml",
-        filled(b"<r>", b"<a>%080d</a>" % 0, b"</r>", LARGEST["xml"]),
+        filled(b"<r>", b"<a>%080d</a>" % 0, b"</r>", LARGEST),
         [("r.a", "2", "")],
     ),
     "XML with wildcards": lambda: (

@@ -6,7 +6,7 @@ comment begins an entry of the top level, or continues its list. RE2 checks that
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import re2
@@ -32,6 +32,9 @@ _START: Final = "---\n"
 Part = tuple[int, int]
 """Where an entry begins and ends in the text."""
 
+Parts = Mapping[str, Part]
+"""The part of each key."""
+
 Edit = tuple[int, int, str]
 """A part, and what takes its place."""
 
@@ -45,13 +48,13 @@ def is_simple(text: str) -> bool:
     return (first is None or _TOP.match(first[0]) is not None) and _LINES.fullmatch(body) is not None
 
 
-def find_parts(text: str, keys: Sequence[str]) -> dict[str | None, Part] | None:
+def find_parts(text: str, keys: Sequence[str]) -> Parts | None:
     """Return the part of each key of the top level, or None if a key is there twice.
 
     The part of a key that is not there is at the end of the text. Comments and blank lines between two
     entries belong to neither.
     """
-    parts: dict[str | None, Part] = {}
+    parts: dict[str, Part] = {}
     lines = f"\n{text}"  # an expression that begins with a letter is searched for in a fraction of the time
     for key in keys:
         quoted = re.escape(key)
@@ -68,14 +71,18 @@ def find_parts(text: str, keys: Sequence[str]) -> dict[str | None, Part] | None:
 
 
 def apply(text: str, edits: Sequence[Edit]) -> str:
-    """Return ``text`` with the parts replaced; what is added at its end begins with a line of its own."""
+    """Return ``text`` with the parts replaced.
+
+    What is added to it begins with a line of its own, and a table of TOML has a blank line before it.
+    """
     pieces: list[str] = []
     at, end = 0, "\r\n" if "\r\n" in text else "\n"
-    for begin, stop, new in sorted(edits, key=lambda edit: edit[0]):
+    for begin, stop, new in sorted(edits):
         before = text[at:begin]
         pieces.append(before)
         if begin == stop and new and (last := next(filter(None, reversed(pieces)), "")):
             pieces.append("" if last.endswith("\n") else end)
+            pieces.append(end if new.startswith("[") and not last.endswith(end * 2) else "")
         pieces.append(new if begin < stop else new.replace("\r\n", "\n").replace("\n", end))
         at = stop
     return "".join(pieces) + text[at:]

@@ -9,15 +9,8 @@ from lightd.eggs.placeholders import Server, TooLongError, fill_value
 from lightd.eggs.rendering import lines, trees
 from lightd.eggs.rendering.values import Room, UnreadableError
 
-LARGEST: Final = {
-    **dict.fromkeys(("file", "properties", "ini", "json", "yaml", "xml"), 1 << 20),
-    "toml": 64 * 1024,
-}
-
-
-def to_largest(parser: str) -> int:
-    """Return how many bytes a file of this parser may have."""
-    return LARGEST[parser]
+LARGEST: Final = 1 << 20
+"""Bytes of a file."""
 
 
 @attrs.frozen
@@ -34,9 +27,8 @@ def render(file: ConfigFile, data: bytes, server: Server) -> Rendered:
 
     Never raises for what is in the file: a tenant writes it. What is not UTF-8 is kept.
     """
-    largest = to_largest(file.parser)
-    if len(data) > largest:
-        return Rendered(data, f"is larger than {largest} bytes")
+    if len(data) > LARGEST:
+        return Rendered(data, f"is larger than {LARGEST} bytes")
     room = Room()
     try:
         replacements = [_fill(each, server, room) for each in file.replacements]

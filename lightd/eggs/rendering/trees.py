@@ -2,14 +2,15 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 import attrs
 import re2
 
 from lightd.eggs.egg import Replacement
-from lightd.eggs.rendering import blocks
+from lightd.eggs.rendering import blocks, tables
 from lightd.eggs.rendering.splicing import Place, can_splice, find_indent, splice
 from lightd.eggs.rendering.values import ROOM, Room, UnreadableError, to_new, to_text, to_typed
 
@@ -19,8 +20,10 @@ _NAME: Final = re2.compile(r"([^\[\]]*)((?:\[[0-9]{1,6}\])*)")
 MOST_VALUES: Final = 100_000
 LARGEST_YAML: Final = 128 * 1024
 """Characters of YAML that are parsed: that takes up to 10 us for each."""
+LARGEST_TOML: Final = 64 * 1024
+"""Characters of TOML that are parsed."""
 MOST_PARTS: Final = 50
-"""Keys of the top level of YAML whose parts are searched for."""
+"""Keys of the top level whose parts are searched for."""
 
 Key = str | int
 Plain = Any  # what JSON, YAML and TOML are read as
@@ -258,29 +261,53 @@ def _to_json(root: Plain, indent: str, longest: int) -> str:
 
 def render_yaml(text: str, replacements: Sequence[Replacement], room: Room) -> tuple[str, list[str]]:
     """As ``render_json``; comments, quotes and the order of keys stay."""
-    keys = {each.match: to_path(each.match)[0] for each in replacements}
     indent = _to_yaml_indent(text)
-    parts = _find_parts(text, list(dict.fromkeys(keys.values())))
-    if sum(part[1] - part[0] for part in parts.values()) > LARGEST_YAML:
-        raise UnreadableError(f"has more than {LARGEST_YAML} characters that must be parsed")
+    parts: blocks.Parts | None = None
+    names = _to_names(replacements)
+    if names is not None and blocks.is_simple(text):
+        parts = blocks.find_parts(text, list(names))
+    return _render_parts(text, replacements, parts, LARGEST_YAML, room, partial(_render_yaml, indent=indent))
+
+
+def _to_names(replacements: Sequence[Replacement]) -> dict[str, tables.Kind] | None:
+    """Return the first keys of all paths, and what each is for; None if one can be any key."""
+    names: dict[str, tables.Kind] = {}
+    for each in replacements:
+        name, *rest = to_path(each.match)
+        if not isinstance(name, str) or name in ("", WILDCARD):
+            return None
+        is_map = bool(rest) and isinstance(rest[0], str) and not rest[0].isdecimal()
+        kind: tables.Kind = "table" if is_map else "list" if rest else "value"
+        names[name] = kind if names.get(name, kind) == kind else "value"
+    return names if len(names) <= MOST_PARTS else None
+
+
+Render = Callable[[str, Sequence[Replacement], Room], tuple[str, list[str]]]
+
+
+def _render_parts(
+    text: str,
+    replacements: Sequence[Replacement],
+    parts: blocks.Parts | None,
+    largest: int,
+    room: Room,
+    render: Render,
+) -> tuple[str, list[str]]:
+    """Render each part of the text by itself, or all of it if there are none."""
+    concerned: dict[blocks.Part, list[Replacement]] = {(0, len(text)): list(replacements)}
+    if parts is not None:
+        concerned = {}
+        for each in replacements:
+            concerned.setdefault(parts[str(to_path(each.match)[0])], []).append(each)
+    if sum(end - begin for begin, end in concerned) > largest:
+        raise UnreadableError(f"has more than {largest} characters that must be parsed")
     edits: list[blocks.Edit] = []
     misfits: set[str] = set()
-    for key, (begin, end) in parts.items():
-        mine = [each for each in replacements if key in (None, keys[each.match])]
-        new, unfit = _render_yaml(text[begin:end], mine, room, indent)
+    for (begin, end), mine in concerned.items():
+        new, unfit = render(text[begin:end], mine, room)
         edits.append((begin, end, new))
         misfits.update(unfit)
     return blocks.apply(text, edits), [each.match for each in replacements if each.match in misfits]
-
-
-def _find_parts(text: str, keys: Sequence[Key]) -> Mapping[str | None, blocks.Part]:
-    """Return the part of the text that each key concerns; or all of it, for None."""
-    names = [key for key in keys if isinstance(key, str) and key not in ("", WILDCARD)]
-    if len(names) == len(keys) <= MOST_PARTS and blocks.is_simple(text):
-        parts = blocks.find_parts(text, names)
-        if parts is not None:
-            return parts
-    return {None: (0, len(text))}
 
 
 def _render_yaml(
@@ -362,6 +389,14 @@ def _to_yaml_indent(text: str) -> tuple[int, int, int]:
 
 def render_toml(text: str, replacements: Sequence[Replacement], room: Room) -> tuple[str, list[str]]:
     """As ``render_json``; comments and the order of keys stay."""
+    parts: blocks.Parts | None = None
+    names = _to_names(replacements)
+    if names is not None and tables.is_simple(text):
+        parts = tables.find_parts(text, names)
+    return _render_parts(text, replacements, parts, LARGEST_TOML, room, _render_toml)
+
+
+def _render_toml(text: str, replacements: Sequence[Replacement], room: Room) -> tuple[str, list[str]]:
     import tomlkit  # noqa: PLC0415 - as above
     from tomlkit.exceptions import TOMLKitError  # noqa: PLC0415 - as above
 
