@@ -124,6 +124,14 @@ async def test_create_from_an_egg_starts_the_server(api, shell, egg_file):
     assert "two was created, but its start failed: variables must be filled in first" in err
 
 
+async def test_further_port_with_a_name_sets_a_variable(api, shell, egg_file):
+    await shell("egg", "import", egg_file())
+    code, _, err = await shell("create", "mc", "--egg", "a-game", *PORT, "-p", "NAME=127.0.0.1:25566:99/udp")
+    assert code == 0, err
+    assert [port.get("name") for port in (await api.show("mc"))["ports"]] == [None, "NAME"]
+    assert (await values(api, "mc"))["NAME"] == "99"
+
+
 async def test_edit_of_a_container_of_an_egg_sets_its_variables(api, shell, egg_file):
     await shell("egg", "import", egg_file())
     await shell("create", "mc", "--egg", "a-game")

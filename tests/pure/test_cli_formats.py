@@ -343,6 +343,19 @@ def test_port_option_that_is_none_is_refused(text):
         settings.to_ports(text)
 
 
+def test_port_with_a_name_is_that_of_a_variable():
+    assert settings.to_named_ports("80") == [port(80)]
+    assert settings.to_named_ports("QUERY_PORT=80:90/udp") == [
+        {**port(80, 90, protocol="udp"), "name": "QUERY_PORT"}
+    ]
+
+
+@pytest.mark.parametrize("text", ["1A=80", "A=80-81", "=80", "A=x", "A=", "Ä=80"])
+def test_port_whose_name_cannot_be_one_is_refused(text):
+    with pytest.raises(ValueError, match="must be"):
+        settings.to_named_ports(text)
+
+
 def options(**given):
     names = (
         "label",
@@ -350,6 +363,8 @@ def options(**given):
         "image",
         "pull",
         "start_pattern",
+        "start_text",
+        "entrypoint",
         "memory",
         "cpus",
         "pids_limit",

@@ -169,10 +169,10 @@ def _add_create(commands: "Commands", daemon: Parser) -> None:
         "--port",
         "--publish",
         metavar="PORT",
-        type=values.checked(settings.to_ports),
+        type=values.checked(settings.to_named_ports),
         action="append",
-        help="[IP:]PORT[:CONTAINER_PORT][/udp], also ranges; added to the pool if necessary. "
-        "It can be repeated",
+        help="[IP:]PORT[:CONTAINER_PORT][/udp], also ranges; NAME=PORT also sets this variable. "
+        "Added to the pool if necessary. It can be repeated",
     )
     egg = create.add_argument(
         "--egg",

@@ -24,6 +24,7 @@ _PORT: Final = re.compile(
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
 _MOST_PORTS: Final = 1000
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}", re.ASCII)
 
 
 def add(parser: Parser) -> None:
@@ -121,6 +122,20 @@ def to_ports(text: str) -> list[dict[str, Any]]:
         raise ValueError("must be between 1 and 65535")
     base = {"ip": found["six"] or found["four"] or ANY, "protocol": (found["protocol"] or "tcp").lower()}
     return [{**base, "port": first + n, "container_port": inside + n} for n in range(count)]
+
+
+def to_named_ports(text: str) -> list[dict[str, Any]]:
+    """The ports that ``[NAME=]PORT`` means; a name is the variable that gets the container's port.
+
+    Raises ``ValueError``.
+    """
+    name, equals, rest = text.rpartition("=")
+    ports = to_ports(rest)
+    if not equals:
+        return ports
+    if not _VARIABLE.fullmatch(name) or len(ports) > 1:
+        raise ValueError("must be NAME=PORT, with the name of a variable and one port")
+    return [{**port, "name": name} for port in ports]
 
 
 def to_environment(args: argparse.Namespace) -> dict[str, str]:
