@@ -118,10 +118,10 @@ export class Log {
   /** Go to the next line before or after the current one that the expression matches; returns whether there is one. */
   find(step: 1 | -1): boolean {
     const needle = this.needle;
-    const start = this.marked ?? this.middle();
+    const start = this.marked ?? (this.follows ? this.lines.rows.last : this.middle());
     if (needle === null || start === null) return false;
     const rows = step > 0 ? this.lines.rows.from(start) : this.lines.rows.before(start);
-    for (const entry of rows) {
+    for (const entry of [...(step < 0 ? [start] : []), ...rows]) {
       if (entry.kind !== "line" || entry === this.marked) continue;
       needle.lastIndex = 0;
       if (!needle.test(toPlain(entry.text))) continue;
@@ -218,6 +218,8 @@ export class Log {
     this.frame = 0;
     const begin = performance.now();
     const { element } = this;
+    // A scroll whose event has not arrived yet must not be undone.
+    this.scrolled();
     const view = element.clientHeight;
     this.drawPartial();
     const tail = this.tail.hidden ? 0 : this.tail.offsetHeight;

@@ -120,7 +120,7 @@ async function send(task: Task): Promise<void> {
           return offset;
         },
         put: (from, to, progress) => put(task, from, to, progress),
-        passes: (error) => !task.abort.signal.aborted && (isPassing(error) || (error instanceof ApiError && error.code === "invalid_offset")),
+        passes: (error) => !task.abort.signal.aborted && (isPassing(error) || isOfOurs(error)),
         wait: (ms) => new Promise((resolve) => { setTimeout(resolve, ms); }),
       },
       ({ sent, stalled }) => { if (!task.abort.signal.aborted) change(key, { sent, state: stalled ? "stalled" : "sending" }); },
@@ -132,6 +132,12 @@ async function send(task: Task): Promise<void> {
     const exists = error instanceof ApiError && error.status === 412;
     change(key, { state: "failed", error: exists ? "A file of this name exists." : toMessage(error) });
   }
+}
+
+/** Return whether the daemon still waits for a connection of this upload that was lost, or has more than we knew. */
+function isOfOurs(error: unknown): boolean {
+  if (!(error instanceof ApiError) || error.status !== 409) return false;
+  return error.code === "invalid_offset" || error.message.startsWith("Another client is sending");
 }
 
 /** Send one piece. `fetch` does not tell how much of a body was sent, `XMLHttpRequest` does. */

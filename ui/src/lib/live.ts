@@ -18,9 +18,6 @@ export interface Handlers {
   readonly opened?: () => void;
 }
 
-/** A connection that was open this long was good: the next one is not delayed. */
-const GOOD = 5_000;
-
 export class Live {
   readonly status: Signal<Status> = signal<Status>("connecting");
   /** How often the connection was lost. */
@@ -28,7 +25,6 @@ export class Live {
   private socket: WebSocket | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private attempt = 0;
-  private openedAt = 0;
   private stopped = false;
 
   constructor(
@@ -82,7 +78,6 @@ export class Live {
     this.socket = socket;
     socket.onopen = () => {
       if (socket !== this.socket) return;
-      this.openedAt = Date.now();
       this.status.value = "open";
       this.handlers.opened?.();
     };
@@ -107,7 +102,7 @@ export class Live {
       this.status.value = "deleted";
       return;
     }
-    if (wasOpen && Date.now() - this.openedAt > GOOD) this.attempt = 0;
+    if (wasOpen) this.attempt = 0;
     this.status.value = "waiting";
     if (!wasOpen) void this.inquire();
     this.timer = setTimeout(() => {

@@ -140,6 +140,9 @@ class Feed {
 
   private async read(query: Record<string, string | number>): Promise<Incoming[]> {
     const { lines } = await call<{ lines: LogLine[] }>("GET", `${toPath(this.model.id)}/logs`, { query });
+    const last = lines[lines.length - 1];
+    // The stream tells of the unfinished line too, but may have done so before this page listened.
+    if (last?.partial === true && this.log.lines.partial === null) this.log.lines.draw(last);
     return lines.filter((each) => each.partial !== true);
   }
 
@@ -149,7 +152,8 @@ class Feed {
     try {
       const found = await this.read({ lines: FIRST });
       this.log.lines.add(found);
-      if (found.length < FIRST) this.log.lines.complete = true;
+      // One of those that were asked for may be the unfinished line.
+      if (found.length < FIRST - 1) this.log.lines.complete = true;
       [this.loaded, this.problem.value] = [true, null];
       this.log.draw();
     } catch (error) {
@@ -189,7 +193,7 @@ class Feed {
     for (const [count, until] of [[OLDER, at + SLACK], [MOST, at + SLACK], [OLDER, at]] as const) {
       const found = await this.read({ lines: count, until: until.toFixed(3) });
       const wanted = before(found);
-      if (wanted.length > 0 || found.length < count) return wanted;
+      if (wanted.length > 0 || found.length < count - 1) return wanted;
     }
     return [];
   }

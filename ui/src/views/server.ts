@@ -56,7 +56,7 @@ export function ServerPage({ id, tab }: { id: string; tab: ServerTab }): VNode {
         aria-current=${each.name === wanted ? "page" : undefined}>${each.title}</a>`)}
     </nav>
     <${Console} model=${model} hidden=${wanted !== "console"} />
-    ${wanted === "console" ? null : html`<div class="part"><${Part} key=${wanted} tab=${wanted} model=${model} /></div>`}`;
+    ${wanted === "console" ? null : html`<div class="part" role="region" aria-label=${tabs.find((each) => each.name === wanted)?.title} tabindex="0"><${Part} key=${wanted} tab=${wanted} model=${model} /></div>`}`;
 }
 
 function Part({ tab, model }: { tab: ServerTab; model: ServerModel }): VNode {
