@@ -1,7 +1,8 @@
 """Which web pages may use the API from a browser: open a WebSocket, or read a response (CORS).
 
 1. A client without ``Origin`` is not a browser: it only needs a token.
-2. A WebSocket can be opened by pages of the node itself, of the panel, and of ``server.allowed_origins``.
+2. A WebSocket can be opened by pages of the node itself (also over TLS that a proxy terminates: the same host
+   with ``https``), of the panel, and of ``server.allowed_origins``.
    Otherwise any page could open one with the credentials of its visitor.
 3. Responses are only shared with pages of ``server.allowed_origins``, and never with cookies, of which
    there are none. If the list is empty, no response has CORS headers.
@@ -52,7 +53,13 @@ class Origins:
         if self.lists(origin):
             return True
         found = to_origin(origin)
-        return found is not None and found in (to_origin(own), _to_origin_of(self.panel))
+        return found is not None and found in (to_origin(own), _behind_tls(own), _to_origin_of(self.panel))
+
+
+def _behind_tls(own: str) -> str | None:
+    """Return the origin of the node's pages where a proxy terminates TLS in front of it; None with TLS."""
+    scheme, _, host = own.partition("://")
+    return to_origin(f"https://{host}") if scheme == "http" else None
 
 
 def _to_origin_of(url: str) -> str | None:

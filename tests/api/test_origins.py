@@ -176,7 +176,9 @@ def test_nodes_own_origin_goes_by_scheme_host_and_port():
     origins = Origins((), "")
     assert origins.admits("https://node.example", "https://node.example:443")
     assert origins.admits("http://NODE.example:80", "http://node.example")
-    assert not origins.admits("https://node.example", "http://node.example")
+    assert origins.admits("https://node.example", "http://node.example")  # a proxy terminates TLS
+    assert not origins.admits("https://node.example:8443", "http://node.example")
+    assert not origins.admits("http://node.example", "https://node.example")
     assert not origins.admits("http://node.example", "http://node.example:8070")
     assert not origins.admits("null", "http://")
     assert not origins.admits("", "")

@@ -45,6 +45,7 @@ ELSEWHERE = {
     "lightd egg import": "api/test_egg_commands.py",
     "lightd egg rm": "api/test_egg_commands.py",
     "lightd egg upgrade": "api/test_egg_commands.py",
+    "bash tests/rig/run ui": "api/test_web_console.py",
 }
 """Commands that are named in a sentence only, and what runs them."""
 

@@ -12,7 +12,7 @@ from lightd.config import sections
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/security.md").read_text()
 NAMED = re.compile(r"\b(?:test|check)_[a-z0-9_]{12,}\b(?!\.py)")
-FILE = re.compile(r"`((?:api|architecture|contracts|live|pure|server|simulated)/[\w/]+\.py)(?:::(\w+))?")
+FILE = re.compile(r"`((?:api|architecture|contracts|live|pure|server|simulated|ui)/[\w/]+\.py)(?:::(\w+))?")
 NEXT = re.compile(r"`…(test_\w+)`")
 SUITE = re.compile(r"`(?:(\w+_checks)(?:\.|`)|…check_)")
 
@@ -85,7 +85,7 @@ PAGES = {
 }
 SOURCE = re.compile(r"`((?:actors|lightd|tests|config|docs)/[\w/.-]*(?:/|\.\w+))")
 LINK = re.compile(r"\[([^\]]*)\]\((?!https?:|#)([^)#]+)")
-SUITES = re.compile(r"`((?:api|architecture|contracts|live|processes|pure|server|simulated)/[\w/]+\.py)")
+SUITES = re.compile(r"`((?:api|architecture|contracts|live|processes|pure|server|simulated|ui)/[\w/]+\.py)")
 UNNAMED = {"version"}
 """A module whose name says all."""
 

@@ -1,6 +1,7 @@
 """The other pages of the web console: servers, files, settings and the node."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,50 @@ def test_server_is_created_with_its_volume_and_port(served, window):
     made = served.get("/containers/created")
     assert [port["port"] for port in made["ports"]] == [25_580]
     assert made["limits"] == {"memory": 1 << 30, "cpu": None, "pids": 512}
+
+
+EGG = {
+    "meta": {"version": "PLCN_v3"},
+    "name": "Echo",
+    "docker_images": {"Host": "host"},
+    "startup_commands": {"Default": "echo Ready {{MOTD}}; exec sleep 1000"},
+    "config": {"startup": {"done": "Ready"}},
+    "variables": [
+        {
+            "name": "Message",
+            "env_variable": "MOTD",
+            "default_value": "hello",
+            "user_viewable": True,
+            "user_editable": True,
+            "rules": ["required", "max:20"],
+        }
+    ],
+}
+
+
+def test_server_is_created_from_an_egg_and_its_variables_are_changed(served, window):
+    served.call("POST", "/eggs", {"id": "echo", "egg": EGG})
+    window.goto(to_address(served.url, "/ui/new"))
+    window.get_by_label("Id", exact=False).first.fill("hatched")
+    window.get_by_role("combobox", name="Runs").select_option("echo")
+    window.get_by_role("textbox", name="Message").fill("first")
+    window.get_by_role("button", name="Create").click()
+    expect(window.locator(".title .badge")).to_have_text("offline")
+    variables = served.get("/containers/hatched/variables")["variables"]
+    assert [(each["env"], each["value"]) for each in variables] == [("MOTD", "first")]
+    token = served.mint(["hatched"], ["startup"])
+    window.goto(to_address(served.url, "/ui/c/hatched/settings", token))
+    window.reload()
+    box = window.get_by_role("textbox", name="Message")
+    expect(box).to_have_value("first")
+    box.fill("x" * 21)
+    window.get_by_role("button", name="Save the variables").click()
+    expect(window.get_by_role("alert")).to_contain_text("MOTD")
+    box.fill("second")
+    window.get_by_role("button", name="Save the variables").click()
+    expect(window.get_by_text("At the next start: MOTD")).to_be_visible()
+    variables = served.get("/containers/hatched/variables")["variables"]
+    assert [each["value"] for each in variables] == ["second"]
 
 
 def test_settings_send_only_what_was_changed(served, window):
@@ -225,3 +270,27 @@ def test_page_can_be_used_by_everybody(furnished, driver, name, theme, size):
         faults = {each["id"]: [node["html"] for node in each["nodes"]] for each in found["violations"]}
         assert faults == {}
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+PICTURES = {"console": "/ui/c/game", "servers": "/ui/", "files": "/ui/c/game/files", "node": "/ui/node"}
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("name", list(PICTURES))
+def test_pictures_of_the_pages_are_taken(furnished, driver, tmp_path, name, theme):
+    """Into ``docs/images`` with ``LIGHTD_PICTURES=yes``; otherwise only that they can be."""
+    folder = ROOT / "docs/images" if os.environ.get("LIGHTD_PICTURES") == "yes" else tmp_path
+    sizes = ("desktop", "phone") if name == "console" else ("desktop",)
+    for size in sizes:
+        with driver.open(size, color_scheme=theme, reduced_motion="reduce") as page:
+            if size == "desktop":
+                page.set_viewport_size({"width": 1200, "height": 700})
+            page.goto(to_address(furnished.url, PICTURES[name]))
+            expect(page.locator(".loading")).to_have_count(0)
+            if name == "console":
+                expect(page.get_by_role("log")).to_contain_text("Stone Age")
+                expect(page.get_by_role("definition").first).not_to_have_text("\N{EN DASH}")
+            page.wait_for_timeout(300)
+            file = folder / f"ui-{name}{'-phone' if size == 'phone' else ''}-{theme}.png"
+            page.screenshot(path=file, animations="disabled")
+            assert file.stat().st_size > 10_000

@@ -32,9 +32,7 @@ export interface Row {
   readonly created_at: number;
   readonly cpu_usage?: number | null;
   readonly memory_usage?: number | null;
-  readonly egg?: { readonly id?: string; readonly name?: string; readonly version?: string | number } | null;
-  readonly players?: number | null;
-  readonly max_players?: number | null;
+  readonly egg?: { readonly id: string; readonly version: string } | null;
 }
 
 export interface Limits {

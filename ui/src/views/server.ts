@@ -7,6 +7,7 @@ import { go, path } from "../lib/nav";
 import type { ServerTab } from "../lib/route";
 import { may } from "../lib/session";
 import type { Status } from "../lib/live";
+import type { Container } from "../lib/types";
 import { Console } from "./console";
 import { Badge, Button, confirm, Loading, Problem, toWord } from "./kit";
 import { Lazy } from "./lazy";
@@ -15,7 +16,7 @@ import { ServerModel, type Action, type Running } from "./server-model";
 interface Tab {
   readonly name: ServerTab;
   readonly title: string;
-  readonly shown: () => boolean;
+  readonly shown: (row: Container | null) => boolean;
 }
 
 const TABS: readonly Tab[] = [
@@ -24,18 +25,18 @@ const TABS: readonly Tab[] = [
   { name: "graphs", title: "Graphs", shown: () => may("GET /containers/:id/stats") },
   { name: "history", title: "History", shown: () => true },
   { name: "network", title: "Ports", shown: () => may("GET /network/ports") },
-  { name: "settings", title: "Settings", shown: () => may("PATCH /containers/:id") },
+  { name: "settings", title: "Settings", shown: (row) => may("PATCH /containers/:id") || (row?.egg != null && may("GET /containers/:id/variables")) },
 ];
 
 export function ServerPage({ id, tab }: { id: string; tab: ServerTab }): VNode {
   const model = useMemo(() => new ServerModel(id), [id]);
   useEffect(() => () => { model.close(); }, [model]);
-  const tabs = TABS.filter((each) => each.shown());
+  const row = model.container.value;
+  const tabs = TABS.filter((each) => each.shown(row));
   const wanted = tabs.some((each) => each.name === tab) ? tab : (tabs[0]?.name ?? "history");
   useEffect(() => {
-    if (wanted !== tab) go(path("c", id, wanted), true);
-  }, [wanted, tab]);
-  const row = model.container.value;
+    if (row !== null && wanted !== tab) go(path("c", id, wanted), true);
+  }, [wanted, tab, row === null]);
   if (model.gone.value) {
     return html`<div class="center"><h1>${id}</h1><p>There is no such server, or it was deleted.</p><p><a href=${path()}>All servers</a></p></div>`;
   }

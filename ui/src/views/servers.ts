@@ -28,6 +28,8 @@ const STATES: Readonly<Record<string, Partial<Row>>> = {
 const filter = signal<Filter>({ text: "", states: [], labels: [] });
 const chosen = signal<ReadonlySet<string>>(new Set());
 
+const POLL = 5000;
+
 /** The servers that the token sees, as the daemon tells of them. */
 class List {
   readonly rows = signal<ReadonlyMap<string, Signal<Row>> | null>(null);
@@ -44,6 +46,8 @@ class List {
       opened: () => { void this.read(); },
     });
     void this.read();
+    // The stream tells of states, not of what the servers use.
+    this.poll = setInterval(() => { if (!document.hidden) void this.read(); }, POLL);
   }
 
   close(): void {
@@ -145,7 +149,7 @@ const ServerRow = memo(function ServerRow({ row }: { row: Signal<Row> }): VNode 
     <td class="number">${rest.cpu_usage == null ? "" : toPercent(rest.cpu_usage)}</td>
     <td class="number">${rest.memory_usage == null ? "" : toBytes(rest.memory_usage)}</td>
     <td class="wide">${ports.slice(0, 2).join(", ")}${ports.length > 2 ? ` +${String(ports.length - 2)}` : ""}</td>
-    <td class="wide image" title=${rest.image}>${rest.egg?.name ?? rest.image}</td>
+    <td class="wide image" title=${rest.image}>${rest.egg == null ? rest.image : `${rest.egg.id} ${rest.egg.version.slice(0, 8)}`}</td>
   </tr>`;
 });
 

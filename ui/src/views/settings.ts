@@ -8,14 +8,18 @@ import { go, path } from "../lib/nav";
 import { BadField, toDraft, toPatch, type Draft } from "../lib/patch";
 import { may } from "../lib/session";
 import { toast } from "../lib/toast";
-import type { Accepted } from "../lib/types";
+import type { Accepted, LogLine } from "../lib/types";
 import { Button, confirm, Dialog, Field, Loading, Problem } from "./kit";
 import type { ServerModel } from "./server-model";
 import { Variables } from "./variables";
 
 export const value = (event: Event): string => (event.target as HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement).value;
 
-export function SettingsPart({ model }: { model: ServerModel }): VNode | null {
+export function SettingsPart({ model }: { model: ServerModel }): VNode {
+  return html`<${Variables} model=${model} />${may("PATCH /containers/:id") ? html`<${Settings} model=${model} />` : null}`;
+}
+
+function Settings({ model }: { model: ServerModel }): VNode | null {
   const row = model.container.value;
   const [before, setBefore] = useState<Draft | null>(row === null ? null : toDraft(row));
   const [draft, setDraft] = useState<Draft | null>(before);
@@ -61,8 +65,7 @@ export function SettingsPart({ model }: { model: ServerModel }): VNode | null {
     html`<${Field} label=${label} help=${help} error=${problem(field)} wide><textarea name=${field} rows=${rows} value=${draft[field]} onInput=${set(field)} spellcheck=${false}></textarea><//>`;
   const choice = (field: keyof Draft, label: string, options: readonly (readonly [string, string])[]): VNode =>
     html`<${Field} label=${label} error=${problem(field)}><select name=${field} value=${draft[field]} onChange=${set(field)}>${options.map(([key, name]) => html`<option key=${key} value=${key}>${name}</option>`)}</select><//>`;
-  return html`<${Variables} model=${model} />
-    <form class="form" onSubmit=${(event: Event) => { void save(event); }}>
+  return html`<form class="form" onSubmit=${(event: Event) => { void save(event); }}>
       <h2>Settings</h2>
       ${error?.field === "" ? html`<div class="wide"><${Problem} text=${error.text} /></div>` : null}
       ${input("display_name", "Name", "For people; the id does not change.")}
@@ -111,7 +114,7 @@ function More({ model }: { model: ServerModel }): VNode {
     }
   };
   return html`<section class="more"><h2>More</h2><p class="actions">
-      ${may("GET /containers/:id/logs") ? html`<${Button} onClick=${() => { setDialog("log"); }}>Install log …<//>` : null}
+      ${may("GET /containers/:id/install-log") ? html`<${Button} onClick=${() => { setDialog("log"); }}>Install log …<//>` : null}
       ${may("POST /containers/:id/reinstall") ? html`<${Button} onClick=${() => { setDialog("reinstall"); }}>Install again …<//>` : null}
       ${row?.quarantined === true && may("POST /containers/:id/revive") ? html`<${Button} onClick=${() => { void revive(); }}>Take out of quarantine<//>` : null}
       ${may("DELETE /containers/:id") ? html`<${Button} icon="trash" tone="danger" onClick=${() => { void remove(); }}>Delete …<//>` : null}
@@ -121,9 +124,11 @@ function More({ model }: { model: ServerModel }): VNode {
 }
 
 interface InstallLogAnswer {
-  readonly lines?: readonly ({ readonly text: string } | string)[];
-  readonly log?: string;
-  readonly exit_code?: number | null;
+  readonly status: string;
+  readonly exit_code: number | null;
+  readonly error: string | null;
+  readonly left_out: number;
+  readonly lines: readonly LogLine[];
 }
 
 function InstallLog({ model, onClose }: { model: ServerModel; onClose: () => void }): VNode {
@@ -132,15 +137,16 @@ function InstallLog({ model, onClose }: { model: ServerModel; onClose: () => voi
   useEffect(() => {
     call<InstallLogAnswer>("GET", `${toPath(model.id)}/install-log`).then(
       (found) => {
-        const lines = found.lines?.map((line) => toPlain(typeof line === "string" ? line : line.text)) ?? [];
-        setText(found.log ?? lines.join("\n"));
+        const end = found.error ?? (found.exit_code === null ? found.status : `${found.status}, exit code ${String(found.exit_code)}`);
+        const before = found.left_out > 0 ? [`[${String(found.left_out)} older lines are not kept]`] : [];
+        setText([...before, ...found.lines.map((line) => toPlain(line.text)), `[${end}]`].join("\n"));
       },
       (error: unknown) => { setProblem(toMessage(error)); },
     );
   }, [model]);
   return html`<${Dialog} title="Install log" onClose=${onClose} wide><div class="body">
     ${problem === null ? null : html`<${Problem} text=${problem} />`}
-    ${text === null ? (problem === null ? html`<${Loading} what="the log" />` : null) : html`<pre class="log-text" tabindex="0">${text === "" ? "The install script printed nothing." : text}</pre>`}
+    ${text === null ? (problem === null ? html`<${Loading} what="the log" />` : null) : html`<pre class="log-text" tabindex="0">${text}</pre>`}
   </div><//>`;
 }
 
