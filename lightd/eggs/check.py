@@ -105,10 +105,12 @@ def _find_mistake(variable: Variable, value: str) -> str | None:
 def to_image(egg: Egg, image: str = "") -> tuple[str, str | None]:
     """Return the image of that name, or ``image`` itself, and when it is pulled, None for the usual time.
 
-    The first image without a name. One that begins with ``~`` is never pulled.
+    The first image without a name. One that begins with ``~``, also in the egg's list, is never pulled.
     """
     chosen = (egg.images.get(image, image) or next(iter(egg.images.values()))).strip()
-    return (chosen[1:], "never") if chosen.startswith("~") else (chosen, None)
+    bare = chosen.removeprefix("~")
+    kept = bare != chosen or any(each.strip() == f"~{bare}" for each in egg.images.values())
+    return bare, "never" if kept else None
 
 
 def to_fields(egg: Egg, image: str = "", command: str = "") -> dict[str, Any]:

@@ -67,6 +67,22 @@ def test_egg_is_read_with_all_that_has_an_effect():
     assert [rule.name for rule in variable.rules] == ["required", "string", "max"]
 
 
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("", ("example.org/java:21", None)),
+        ("Java 17", ("example.org/java:17", "never")),
+        ("example.org/java:17", ("example.org/java:17", "never")),
+        ("~example.org/other", ("example.org/other", "never")),
+        ("example.org/other", ("example.org/other", None)),
+    ],
+)
+def test_image_with_a_tilde_is_never_pulled(image, expected):
+    egg = formats.read(to_bytes()).egg
+    assert check.to_image(egg, image) == expected
+    assert check.to_report(egg, {"NAME": "x"}, image)["image"] == expected[0]
+
+
 @pytest.mark.parametrize("version", formats.FORMATS)
 def test_each_format_is_read_and_written_as_the_newest(version):
     fields = {"meta": {"version": version}}
