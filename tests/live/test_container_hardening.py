@@ -109,18 +109,27 @@ async def test_server_has_exactly_the_documented_capabilities(plain, as_root):
         assert status["Uid"].split() == [uid] * 4
 
 
-async def test_installer_has_exactly_the_documented_capabilities_and_its_folder_read_only(hardened):
+@pytest.mark.parametrize("own_image", [False, True])
+async def test_installer_has_exactly_the_documented_capabilities_and_its_folder_read_only(
+    hardened, own_image
+):
     volume = await hardened.volume()
     script = (
         "cat /proc/self/status >status; echo x >/app/data/install.sh || echo refused >data; mknod d b 8 0"
     )
-    await hardened.create(PREFIX + "installed", volume_id=volume, install_script=script + "; true")
+    if own_image:
+        script += "; echo x >/mnt/install/install.sh && touch written; true"
+        installer = {"install": {"image": engine.IMAGE, "script": script}}
+    else:
+        installer = {"install_script": script + "; true"}
+    await hardened.create(f"{PREFIX}installed-{int(own_image)}", volume_id=volume, **installer)
     folder = hardened.folder / "storage/volumes" / volume
     status = to_status((folder / "status").read_text())
     check_confined(status, recipe.INSTALLER_CAPABILITIES, root=True)
     assert status["Uid"].split() == ["0"] * 4
     assert (folder / "data").read_text() == "refused\n"
     assert not (folder / "d").exists()
+    assert not (folder / "written").exists()
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the program is in this machine's language")
