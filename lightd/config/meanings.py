@@ -27,6 +27,7 @@ MEANINGS: Final[Mapping[str, Described]] = MappingProxyType(
         "server.viewers_per_container": Described(
             "how many WebSockets one container can have at a time", unit="WebSockets"
         ),
+        "server.ui": Described("whether the web console is served, at `/` and below `/ui/`"),
         "authorization.enabled": Described(
             "whether a token is required; false is possible on loopback addresses only"
         ),

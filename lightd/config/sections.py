@@ -67,7 +67,7 @@ class Server:
 
     ``allowed_origins`` are the web pages that may use the API from a browser. The node's own pages and those
     of the panel may always open WebSockets. ``viewers_per_container``: how many WebSockets one container can
-    have at a time, and the node's stream for one set of tokens.
+    have at a time, and the node's stream for one set of tokens. ``ui``: whether the web console is served.
     """
 
     host: Annotated[str, rules.HOST] = "127.0.0.1"
@@ -75,6 +75,7 @@ class Server:
     tls: Tls = Tls()
     allowed_origins: Annotated[tuple[Annotated[str, rules.ORIGIN], ...], LIVE] = ()
     viewers_per_container: Annotated[int, rules.VIEWERS, LIVE] = 30
+    ui: Annotated[bool, FLAG, LIVE] = True
 
 
 @attrs.frozen(kw_only=True)

@@ -121,7 +121,7 @@ class Admission:
         origins.check_host(config, headers)
         if asked.method == "OPTIONS" and (preflight := origins.to_preflight(config)) is not None:
             return preflight
-        if (page := await self._console.answer(asked)) is not None:
+        if config.server.ui and (page := await self._console.answer(asked)) is not None:
             return page
         if asked.path not in self._open:
             origins.check_request(config)

@@ -112,6 +112,16 @@ async def test_page_without_files_says_what_to_run(tmp_path, monkeypatch):
         assert "bash tests/rig/run ui" in page.text
 
 
+async def test_console_is_turned_off_and_on_without_a_restart(built):
+    assert (await load(built, "/")).status_code == 200
+    assert "server.ui" in (await built.reload(server={"ui": False}))["applied"]
+    for path in ("/", "/ui/c/server-001", f"/ui/assets/{SCRIPT}"):
+        assert (await load(built, path)).json()["code"] == "unauthorized"
+        assert (await built.ask("GET", path)).status_code == 404
+    await built.reload(server={"ui": True})
+    assert (await load(built, f"/ui/assets/{SCRIPT}")).status_code == 200
+
+
 async def test_self_of_the_master_token_is_not_limited(api):
     assert await api.get("/auth/self") == {
         "id": "master",

@@ -182,7 +182,7 @@ def test_wrong_file_is_one_line_a_mistake_and_exit_code_2(run, config_path, argu
     assert done.stderr.splitlines() == [
         (
             f"{config_path}: server.prot: unknown field "
-            "(known here: host, port, tls, allowed_origins, viewers_per_container)"
+            "(known here: host, port, tls, allowed_origins, viewers_per_container, ui)"
         ),
         f'{config_path}: server.port: must be a whole number between 0 and 65535 (got "abc")',
         f"{config_path}: authorization.token: {A_TOKEN}",

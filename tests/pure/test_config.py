@@ -144,7 +144,10 @@ def test_every_mistake_is_told_with_its_path():
     }
     assert mistakes(value) == [
         f'"x\\n": unknown field (known here: {", ".join(config.first_file(TOKEN))}, audit, node)',
-        "server.prot: unknown field (known here: host, port, tls, allowed_origins, viewers_per_container)",
+        (
+            "server.prot: unknown field"
+            " (known here: host, port, tls, allowed_origins, viewers_per_container, ui)"
+        ),
         'server.host: must be an IP address or a host name (got "http://x")',
         'server.port: must be a whole number between 0 and 65535 (got "abc")',
         "authorization.enabled: must be true or false (got 1)",
@@ -411,6 +414,7 @@ RIGHT = st.fixed_dictionaries(
                 "host": st.ip_addresses().map(str),
                 "port": st.integers(0, 65535),
                 "viewers_per_container": st.integers(1, 10_000),
+                "ui": st.booleans(),
                 "tls": st.fixed_dictionaries({"cert": PATHS, "key": PATHS}),
                 "allowed_origins": st.just("*") | st.lists(st.sampled_from(["https://a.example:8443", "*"])),
             },

@@ -26,6 +26,7 @@ AT_ONCE = {
     "server.tls.key": "/srv/other-key.pem",
     "server.allowed_origins": ["https://panel.example"],
     "server.viewers_per_container": 100,
+    "server.ui": False,
     "authorization.enabled": False,
     "authorization.token": "lightd_another_master_token",
     "docker.allowed_mounts": ["/srv/maps"],
