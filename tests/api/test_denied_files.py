@@ -279,3 +279,69 @@ async def test_tokens_are_held_back_as_the_master_token_is(api, denied):
         "GET", route(denied) + "/files/content?path=conf/secret.txt", headers=bearing(token)
     )
     assert (answer.status_code, answer.json()["code"]) == (403, "file_denied")
+
+
+async def test_folder_with_too_many_files_to_compare_is_not_renamed(api, denied, monkeypatch):
+    from lightd.files import walking  # noqa: PLC0415 - changed below
+
+    monkeypatch.setattr(walking, "NAMES_CHECKED", 3)
+    for name in range(4):
+        await api.post(route(denied) + "/files", {"path": f"many/{name}", "content": ""})
+    body = {"source": "many", "destination": "more"}
+    assert (await api.refused("POST", route(denied) + "/rename", body))[:2] == (409, "file_not_allowed")
+    await api.post(route(denied) + "/rename", {"source": "many/0", "destination": "more"})
+
+
+async def test_path_that_is_too_long_to_be_compared_is_not_deleted(api, denied):
+    here = on_disk(denied, "long")
+    for _ in range(20):
+        here.mkdir()
+        (here / ("x" * 250)).mkdir()
+        here = here / ("x" * 250) / "y"
+        if len(str(here)) > 3500:
+            break
+    deep = here.parent
+    moved = on_disk(denied, "outer")
+    moved.mkdir()
+    for _ in range(3):
+        moved = moved / ("z" * 250)
+        moved.mkdir()
+    on_disk(denied, "long").rename(moved / "long")
+    assert not deep.exists()
+    answer = await api.refused("DELETE", route(denied) + "/files", {"paths": ["outer"]})
+    assert answer[:2] == (409, "tree_too_deep")
+    await api.call("PATCH", "/containers/s1", {"file_denylist": []})
+    await api.call("DELETE", route(denied) + "/files", {"paths": ["outer"]})
+
+
+async def test_copy_whose_destination_is_moved_meanwhile_is_refused(api, denied, monkeypatch):
+    from lightd.files import copying  # noqa: PLC0415 - changed below
+
+    root, real = on_disk(denied), copying.give_to
+    (root / "calm").mkdir()
+
+    def move(*args):
+        if (root / "calm").exists():
+            (root / "calm").rename(root / "late")
+        real(*args)
+
+    monkeypatch.setattr(copying, "give_to", move)
+    body = {"source": "plain", "destination": "calm/server.jar"}
+    assert (await api.refused("POST", route(denied) + "/copy", body))[:2] == (409, "file_not_allowed")
+    assert list((root / "late").iterdir()) == []
+
+
+async def test_folder_that_is_deleted_while_it_is_used_is_refused(api, denied, monkeypatch):
+    from lightd.files import placing  # noqa: PLC0415 - changed below
+
+    root, real = on_disk(denied), placing.mode_to_keep
+    (root / "calm").mkdir()
+
+    def remove(jail, folder, path):
+        (root / "calm").rmdir()
+        return real(jail, folder, path)
+
+    monkeypatch.setattr(placing, "mode_to_keep", remove)
+    body = {"path": "calm/x", "content": "x"}
+    status, code, _ = await api.refused("POST", route(denied) + "/files", body)
+    assert (status, code) in [(409, "file_not_allowed"), (404, "file_not_found")]

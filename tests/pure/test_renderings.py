@@ -14,6 +14,8 @@ from lightd.eggs.rendering.render import render
 from lightd.eggs.rendering.values import Room
 from tests.support.soak import times
 
+pytestmark = pytest.mark.soak
+
 SERVER = Server("uuid", "0.0.0.0", 25565, 1024, "172.18.0.1", {})
 
 PIECES = [
