@@ -69,6 +69,8 @@ def _decide(state: State, message: messages.Message) -> Events:
             return observations.start(state, message)
         case messages.ReadinessReported():
             return observations.readiness(state, message)
+        case messages.HintReported():
+            return observations.hint(state, message)
         case messages.GraceElapsed():
             return observations.grace(state, message)
         case messages.BackoffElapsed():
@@ -175,7 +177,13 @@ def _process_effects(state: State, phase: _InRun) -> frozenset[effects.Effect]:
         return frozenset({effects.CreateInEngine(state.attempt, state.known_spec, ensure_image=True)})
     awaited = phase in (Phase.STARTING, Phase.LOADING) and not state.pattern_seen
     watch = effects.WatchConsole(
-        state.run, state.engine_id, state.pattern, state.previous, awaited, state.texts
+        state.run,
+        state.engine_id,
+        state.pattern,
+        state.previous,
+        awaited,
+        state.texts,
+        hints=state.known_spec.egg is not None,
     )
     policy = state.known_spec.stop
     match phase:

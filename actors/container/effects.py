@@ -97,7 +97,8 @@ class WatchConsole:
     """Read the console of this run to its end, reporting ``ReadinessReported``; ends in ``Inspected``.
 
     ``previous`` is as in ``StartInEngine``. ``awaited`` is true where the run is not recorded as ready when
-    the effect begins. It is not compared, so that the same effect goes on when the run becomes ready.
+    the effect begins. It is not compared, so that the same effect goes on when the run becomes ready. With
+    ``hints``, their texts are looked for, too, and reported by ``HintReported``.
     """
 
     run: int
@@ -106,6 +107,7 @@ class WatchConsole:
     previous: float | None
     awaited: bool = attrs.field(eq=False)
     texts: tuple[str, ...] = ()
+    hints: bool = attrs.field(default=False, eq=False)
 
 
 @attrs.frozen

@@ -117,6 +117,18 @@ class BecameReady:
 
 
 @attrs.frozen
+class HintGiven:
+    """The console says something about a problem that the operator can solve; ``hint`` is in ``hints.HINTS``.
+
+    ``advice`` is a sentence on what to do.
+    """
+
+    run: int
+    hint: str
+    advice: str
+
+
+@attrs.frozen
 class StartFailed:
     """The process could not be started."""
 
@@ -405,6 +417,7 @@ Event = (
     | Rebuilt
     | Started
     | PatternSeen
+    | HintGiven
     | BecameReady
     | StartFailed
     | StopRequested

@@ -30,6 +30,8 @@ def evolve(state: State, event: events.Event) -> State:
             return attrs.evolve(fresh, outdated=False, engine_id=None, limits_before=None)
         case events.FoundRunning():
             return _begin_run(attrs.evolve(state, phase=phase), event.run, event.started_at)
+        case events.HintGiven():
+            return attrs.evolve(state, phase=phase)
         case events.PatternSeen():
             return attrs.evolve(state, phase=phase, pattern_seen=True)
         case events.Rebuilt():

@@ -195,6 +195,14 @@ class ReadinessReported:
 
 
 @attrs.frozen
+class HintReported:
+    """A text of ``hint`` was seen on the console, for the first time in the run."""
+
+    run: int
+    hint: str
+
+
+@attrs.frozen
 class GraceElapsed:
     """The timeout of the stop policy has passed."""
 
@@ -258,6 +266,7 @@ Observation = (
     | LimitsReported
     | StartReported
     | ReadinessReported
+    | HintReported
     | GraceElapsed
     | EndReported
     | BackoffElapsed

@@ -12,6 +12,7 @@ import attrs
 from actors.container import events, messages, replacement, restarts
 from actors.container.engine import Snapshot
 from actors.container.events import Events, Follow
+from actors.container.hints import HINTS
 from actors.container.state import Phase, Stage, State
 
 INTERRUPTED: Final = "the container engine or the host was shut down"
@@ -114,6 +115,12 @@ def readiness(state: State, report: messages.ReadinessReported) -> Events:
         case Phase.REINSTALLING | Phase.BUILDING | Phase.REPLACING | Phase.DELETING | Phase.DELETED:
             return ()
     assert_never(state.phase)
+
+
+def hint(state: State, report: messages.HintReported) -> Events:
+    if report.run != state.run or events.HintGiven not in state.traits.leads:
+        return ()
+    return (events.HintGiven(state.run, report.hint, HINTS[report.hint].advice),)
 
 
 def grace(state: State, report: messages.GraceElapsed) -> Events:

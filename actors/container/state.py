@@ -262,6 +262,7 @@ def _beside(phase: Phase) -> Row:
         events.Edited: phase,
         events.LimitsApplied: phase,
         events.LimitsRefused: phase,
+        events.HintGiven: phase,
     }
 
 

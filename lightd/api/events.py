@@ -130,6 +130,7 @@ PUBLIC: Final[Mapping[type, PublicEvent]] = MappingProxyType(
         events.Rebuilt: PublicEvent("rebuilt", _fields("engine_id")),
         events.Started: PublicEvent("started", _fields("run", "started_at")),
         events.PatternSeen: PublicEvent("pattern-seen", (RUN,)),
+        events.HintGiven: PublicEvent("hint", _fields("run", "hint", "advice")),
         events.BecameReady: PublicEvent("became-ready", (RUN,), "running"),
         events.StartFailed: PublicEvent("start-failed", (RUN, REASON), "exit", _to_failed_start),
         events.StopRequested: PublicEvent("stop-requested", _fields("run", "follow"), "stopping"),

@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import attrs
 
+from actors.container.hints import HINTS
 from lightd.eggs import rules
-from lightd.eggs.egg import HINTS, Egg, Variable
+from lightd.eggs.egg import Egg, Variable
 from lightd.eggs.errors import EggError
 from lightd.eggs.limits import LONGEST_VALUE, MOST_CHARACTERS
 from lightd.eggs.placeholders import EVERYWHERE, Server, fill_command, to_environment
@@ -173,5 +174,5 @@ def to_report(egg: Egg, given: Mapping[str, str], image: str = "") -> dict[str, 
         "ready": list(egg.done),
         "stop": attrs.asdict(stop),
         "denied_files": list(egg.denied),
-        "hints": {name: HINTS[name] for name in egg.features if name in HINTS},
+        "hints": {name: HINTS[name].advice for name in egg.features if name in HINTS},
     }  # fmt: skip

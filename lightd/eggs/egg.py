@@ -1,20 +1,10 @@
 """What an egg says about a game, whatever format its file has."""
 
 from collections.abc import Mapping
-from typing import Final
 
 import attrs
 
 from lightd.eggs.rules import Rule
-
-HINTS: Final[Mapping[str, str]] = {
-    "eula": "the game's licence must be accepted before the server starts",
-    "java_version": "the server may need another version of Java: choose another image",
-    "steam_disk_space": "Steam needs more free disk space to install or update the game",
-    "gsl_token": "a Steam game server login token may be missing or expired",
-    "pid_limit": "the server may need more processes or threads than its limit allows",
-}
-"""The features of eggs that panels react to, and what each one is about."""
 
 
 @attrs.frozen

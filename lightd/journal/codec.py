@@ -52,6 +52,7 @@ _KINDS: Final = (
     Kind("container.rebuilt", container.Rebuilt),
     Kind("container.started", container.Started),
     Kind("container.pattern-seen", container.PatternSeen),
+    Kind("container.hint", container.HintGiven),
     Kind("container.became-ready", container.BecameReady),
     Kind("container.start-failed", container.StartFailed),
     Kind("container.stop-requested", container.StopRequested),

@@ -173,6 +173,7 @@ EXAMPLES = {
     ("container.rebuilt", 1): container.Rebuilt("4f5a9c"),
     ("container.started", 1): container.Started(3, 1_700_000_000.123456),
     ("container.pattern-seen", 1): container.PatternSeen(3),
+    ("container.hint", 1): container.HintGiven(3, "eula", "the licence must be accepted"),
     ("container.became-ready", 1): container.BecameReady(3),
     ("container.start-failed", 1): container.StartFailed(3, "no such file: ./server"),
     ("container.stop-requested", 1): container.StopRequested(3, container.Follow.START),

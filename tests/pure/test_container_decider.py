@@ -86,6 +86,7 @@ OBSERVATIONS = (
     messages.StartReported(1),
     messages.StartReported(1, error="no"),
     messages.ReadinessReported(1),
+    messages.HintReported(1, "eula"),
     messages.ImageReported(2),
     messages.ImageReported(2, "no"),
     messages.ScriptReported(2, 0),

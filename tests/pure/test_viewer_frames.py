@@ -44,6 +44,7 @@ SILENT = [
     events.Rebuilt("e"),
     events.Started(1, 5.0),
     events.PatternSeen(1),
+    events.HintGiven(1, "eula", "accept it"),
     events.StopTimedOut(1),
     events.Vanished("e"),
     events.DeletionRequested(),

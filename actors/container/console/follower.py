@@ -18,13 +18,14 @@ import attrs
 import trio
 
 from actors.container.console.console import Console, Matcher, Readiness
-from actors.container.console.lines import Block, to_block, to_slices
+from actors.container.console.lines import Block, to_block, to_plain, to_slices
 from actors.container.console.merge import to_log_lines
 from actors.container.console.reader import Reader
 from actors.container.console.runs import LiveRun
 from actors.container.effects import WatchConsole
 from actors.container.engine import Attachment, Engine, EngineUnavailable, Missing, Snapshot
-from actors.container.messages import AbsenceReported, Inspected, Message, ReadinessReported
+from actors.container.hints import HINTS, TEXTS, find
+from actors.container.messages import AbsenceReported, HintReported, Inspected, Message, ReadinessReported
 from actors.kernel.backoff import Backoff
 from actors.kernel.mailbox import Ref
 
@@ -73,6 +74,7 @@ class Follower:
     clock: Callable[[], float]
     _fresh: bool = attrs.field(init=False)
     _reader: Reader = attrs.field(init=False)
+    _hints: Readiness = attrs.field(init=False, factory=lambda: Readiness(None))
 
     def __attrs_post_init__(self) -> None:
         """Make the reader of this run."""
@@ -99,6 +101,8 @@ class Follower:
             self.live.ready and self.effect.awaited
         ):  # the incarnation that it was reported to may not have recorded it
             await ref.tell(ReadinessReported(self.effect.run))
+        if effect.hints:
+            self._hints = Readiness(self.compile_pattern(None, TEXTS))
         async with self.console.reading:
             ended = await self._read_to_end(readiness, ref)
             self._reader.end()
@@ -189,6 +193,8 @@ class Follower:
                 if self.console.drawn - drawn > FREE:
                     await trio.sleep(min((self.console.drawn - drawn) * REST, LONGEST_REST))
                 await self._look_for_readiness(block, readiness, ref)
+                if self._hints.looks and block.count:
+                    await self._look_for_hints(block, ref)
                 if readiness.looks and len(self.console.unfinished) > SHORT:
                     await trio.sleep(GATHER_DELAY)
         except EngineUnavailable:
@@ -198,6 +204,21 @@ class Follower:
         if readiness.looks and await self._look(block, readiness):
             self.live.ready = True
             await ref.tell(ReadinessReported(self.effect.run))
+
+    async def _look_for_hints(self, block: Block, ref: Ref[Message]) -> None:
+        """Report the hints in finished lines that were not reported in this run."""
+        spent = self._hints.seconds
+        for lines in to_slices(block.data, SLICE):
+            if len(lines) > SHORT:
+                await self.console.turns.next()
+            if await self._hints.look(lines):
+                new = [name for name in find(to_plain(lines)) if name not in self.live.hinted]
+                self.live.hinted.update(new)
+                for name in new:
+                    await ref.tell(HintReported(self.effect.run, name))
+                self._hints.seen = len(self.live.hinted) == len(HINTS)
+            if self._hints.seconds - spent > SEARCH_LIMIT:
+                return
 
     async def _look(self, block: Block, readiness: Readiness) -> bool:
         """Return true if one of the lines, or the unfinished one, matches."""

@@ -35,7 +35,7 @@ class LiveRun:
     the console was read to its end. ``ready`` is true once the start pattern was seen, ``followed`` while the
     console is read, or the engine is asked how the process behind it has ended. ``started_at`` is when
     the process started (Unix seconds, the engine's clock), None while that is not recorded; ``ended`` is true
-    once the end of the run is.
+    once the end of the run is. ``hinted`` are the hints that were reported.
     """
 
     run: int
@@ -45,6 +45,7 @@ class LiveRun:
     ended: bool = False
     ready: bool = False
     followed: bool = False
+    hinted: set[str] = attrs.field(factory=set)
     attached: trio.Event = attrs.field(factory=trio.Event)
     up: trio.Event = attrs.field(factory=trio.Event)
     drained: trio.Event = attrs.field(factory=trio.Event)

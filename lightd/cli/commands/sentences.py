@@ -89,6 +89,7 @@ SENTENCES: Final[Mapping[str, str | Callable[[Data], str]]] = MappingProxyType(
         "rebuilt": "its container was missing in the engine and was created again",
         "started": "the process runs",
         "pattern-seen": "its start pattern appeared on the console",
+        "hint": lambda data: f"hint: {data.get('advice', '')}",
         "became-ready": "the server is running",
         "start-failed": lambda data: f"the start failed{_because(data)}",
         "stop-requested": _to_request("a stop"),
