@@ -207,8 +207,7 @@ class Performer:
 
     def _note_installing(self, attempt: int, began_at: float) -> None:
         """Note that the lines of the present life are those of the installer."""
-        if self.console.installing is None:
-            self.console.installing = Installing(attempt, self.console.run_starts[-1].line, began_at)
+        self.console.installing = Installing(attempt, self.console.run_starts[-1].line, began_at)
 
     async def _create(self, effect: effects.CreateInEngine) -> messages.Message:
         async def create() -> str:

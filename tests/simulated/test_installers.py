@@ -7,6 +7,7 @@ import trio
 from actors.container import events, messages
 from actors.container.console import installation
 from actors.container.console.log import LogUnavailable
+from actors.container.engine import Role
 from actors.container.performer import KEEP_TIMEOUT
 from actors.container.spec import Installer
 from actors.container.state import Phase
@@ -196,6 +197,35 @@ async def test_engine_that_is_gone_during_an_installation_repeats_no_line_of_its
         world.engine.go_down()
         await trio.sleep(2)
         world.engine.come_back()
+        await world.wait(Phase.OFFLINE)
+        assert await install_log(world) == (1, 0, ["one", "two"])
+
+
+async def test_attempt_whose_script_runs_is_in_the_state(autojump_clock):
+    async with open_world(images=[fake.RIG_IMAGE], registry=[IMAGE]) as world:
+        await world.create(SPEC)
+        assert world.state().installing is None
+        await world.wait(Phase.SCRIPTING)
+        assert world.state().installing == 1
+        await world.wait(Phase.OFFLINE)
+        assert world.state().installing is None
+        await world.tell(messages.Reinstall())
+        await world.wait(Phase.REINSTALLING)
+        assert world.state().installing == 2
+        await trio.sleep(1)
+        await world.tell(messages.Stop())
+        await world.wait(Phase.OFFLINE)
+        assert world.state().installing is None
+        assert await install_log(world) == (2, None, ["one"])
+
+
+async def test_stream_that_ends_early_is_read_again_without_repeating_a_line_of_the_log(autojump_clock):
+    async with open_world(images=[fake.RIG_IMAGE, IMAGE]) as world:
+        await world.create(SPEC)
+        await until_printed(world, "one")
+        world.engine._names["s1", Role.INSTALLER].cut()
+        await trio.sleep(2)
+        assert await install_log(world) == (1, None, ["one"])
         await world.wait(Phase.OFFLINE)
         assert await install_log(world) == (1, 0, ["one", "two"])
 
