@@ -4,6 +4,8 @@ import re
 from typing import Final
 
 ID: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
+NO_ID: Final = "check"
+"""The name of a route in the place of an id."""
 VERSION: Final = re.compile(r"[0-9a-f]{16}")
 
 MOST_VARIABLES: Final = 1000

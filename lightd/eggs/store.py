@@ -25,6 +25,7 @@ import trio
 from actors.kernel.decider import Rejection
 from lightd.eggs import version_files
 from lightd.eggs.errors import EggError
+from lightd.eggs.limits import NO_ID
 from lightd.eggs.version_files import Damaged, Entry, Key, Version, VersionFiles
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ def parse(data: bytes) -> Parsed:
 def to_id(name: str) -> str:
     """Return the id of an egg with this name: in lower case, with ``-`` between its words."""
     plain = unicodedata.normalize("NFKD", name[:1000]).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:63].strip("-") or "egg"
+    found = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:63].strip("-") or "egg"
+    return f"egg-{found}" if found == NO_ID else found
 
 
 @attrs.define(eq=False)

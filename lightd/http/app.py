@@ -32,7 +32,7 @@ from lightd.http.credentials import check_media_type, to_bearer, to_candidates, 
 from lightd.http.identity import to_context, to_request
 from lightd.http.live.hub import Hub
 from lightd.http.live.session import Sessions
-from lightd.http.route import WEBSOCKET, Route
+from lightd.http.route import WEBSOCKET, EggId, Route
 from lightd.http.routes import table
 from lightd.http.transport import quart_adapter
 from lightd.http.transport.application import Application
@@ -54,6 +54,7 @@ def make_app(system: System, hub: Hub, routes: Iterable[Route] = table.ROUTES) -
     """Return the application that serves ``system``, with these ``routes`` and no others."""
     app = Application("lightd", static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # no route has that method
+    app.url_map.converters["egg"] = EggId
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False  # a path with a doubled slash is another path
     errors.install(app)

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
+from werkzeug.routing import BaseConverter
 
 from lightd.access.scopes import (
     NOTHING,
@@ -18,6 +19,7 @@ from lightd.access.scopes import (
     Volume,
 )
 from lightd.api import bodies
+from lightd.eggs.limits import NO_ID
 from lightd.http import queries
 from lightd.http.openapi.parameters import PARAMETERS
 from lightd.validation.schema import Schema
@@ -35,6 +37,13 @@ _IN_PATH: Final[Mapping[type[Subject], tuple[set[str], set[str]]]] = MappingProx
     }
 )
 """The parameters in the path of a route about each subject: those it must have, and those it can have."""
+
+
+class EggId(BaseConverter):
+    """The id of an egg in a path: not the name of a route, which would have this one's methods, too."""
+
+    regex = rf"(?!{NO_ID}\Z)[^/]+"
+    part_isolating = True
 
 
 @attrs.frozen(eq=False)
@@ -128,8 +137,8 @@ class Route:
 
     @property
     def rule(self) -> str:
-        """The path in Quart's notation."""
-        return self.path.replace("{", "<").replace("}", ">")
+        """The path in Quart's notation. ``EggId`` has the ids of eggs."""
+        return self.path.replace("{egg_id}", "<egg:egg_id>").replace("{", "<").replace("}", ">")
 
     @property
     def is_open(self) -> bool:

@@ -43,7 +43,7 @@ def rules_of(api):
 
 
 def to_path(rule):
-    return re.sub(r"<([a-z_]+)>", r"{\1}", rule.rule)
+    return re.sub(r"<(?:[a-z]+:)?([a-z_]+)>", r"{\1}", rule.rule)
 
 
 async def test_no_url_is_built_from_a_route(api):

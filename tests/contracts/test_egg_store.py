@@ -84,6 +84,7 @@ async def test_same_id_makes_a_new_version_and_an_old_content_is_the_newest_agai
         ("x" * 500, "x" * 63),
         ("a" * 62 + "  b", "a" * 62),
         ("-.-", "egg"),
+        ("Check", "egg-check"),
     ],
 )
 def test_id_is_made_of_the_name(name, egg_id):

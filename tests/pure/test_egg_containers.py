@@ -7,6 +7,7 @@ from lightd.api import container_fields, egg_containers
 from lightd.api.egg_bodies import EggRequest, to_changes, to_envelope
 from lightd.api.errors import ApiError
 from lightd.eggs import store
+from lightd.http.wire import read
 from tests.pure.test_eggs import public_eggs, read_egg
 
 PLACE = {"internal_id": "s1", "volume_id": "00000000-0000-0000-0000-000000000000"}
@@ -92,3 +93,12 @@ def test_object_with_an_egg_is_told_from_an_egg():
     assert to_envelope(b'\xef\xbb\xbf {"egg": "x"}') == {"egg": "x"}
     for other in (b"{", b'{"meta": {}, "egg": 1}', b'{"a": 1}', b"[]", b"\xff", b'{"egg":' + b"[" * 200):
         assert to_envelope(other) is None
+
+
+def test_container_of_an_egg_comes_back_from_the_request_that_a_panel_keeps():
+    stored = store.Stored("a", "0" * 16, "", read_egg().egg)
+    _, spec = to_spec(stored, ports=[{"ip": "127.0.0.1", "port": 1, "name": "QUERY"}])
+    request = container_fields.to_request(spec)
+    assert request["egg"] == {"id": "a", "version": "0" * 16, "variables": {"NAME": ""}}
+    body = read(container_fields.ContainerBody, request)
+    assert ContainerSpec(**container_fields.to_values(body)) == spec

@@ -13,7 +13,9 @@ from quart import Response, request
 from lightd.access import scopes
 from lightd.api import bodies
 from lightd.api.egg_bodies import EXAMPLE, EggCheckBody, EggImportBody, is_id, to_bytes, to_envelope
+from lightd.api.errors import bad_request
 from lightd.audit.trail import about
+from lightd.eggs.limits import NO_ID
 from lightd.eggs.store import Parsed
 from lightd.eggs.version_files import Entry
 from lightd.http import queries
@@ -116,6 +118,8 @@ def _to_import(raw: bytes) -> tuple[bytes, str | None]:
     if envelope is None:
         return raw, None
     body = read(EggImportBody, envelope)
+    if body.id == NO_ID:
+        raise bad_request(f"id: must not be {NO_ID}, which is the name of a route")
     return to_bytes(body.egg), body.id
 
 
