@@ -5,7 +5,6 @@ import { toBytes, toDuration, toMoment } from "../lib/format";
 import { html } from "../lib/html";
 import { useReading } from "../lib/reading";
 import { Graph } from "./graphs";
-import { Doctor } from "./doctor";
 import { Loading, Meter, Problem } from "./kit";
 
 interface Space {
@@ -77,7 +76,6 @@ export function OverviewPart(): VNode {
       <section class="card"><h2>Event loop</h2><dl class="facts">
         ${row("Mean turn", `${loop.mean_ms.toFixed(3)} ms`)}${row("Longest turn", `${loop.longest_ms.toFixed(1)} ms`)}
         ${row("Over 50 ms", `${String(loop.blocked)} of ${loop.passes.toLocaleString("en")}`)}</dl></section>
-      <${Doctor} />
     </div>
     <h2 class="spaced">While this page is open</h2>
     <div class="graphs spaced">

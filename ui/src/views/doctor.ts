@@ -1,5 +1,0 @@
-import type { VNode } from "preact";
-
-export function Doctor(): VNode | null {
-  return null;
-}
