@@ -180,7 +180,11 @@ def open_served(folder):
             _wait_served(port, process)
             relay.open()
             with httpx.Client(timeout=PATIENCE + 10) as client:
-                yield Served(port, folder, relay, client)
+                served = Served(port, folder, relay, client)
+                yield served
+                for row in served.get("/containers")["containers"]:  # they would run on without the daemon
+                    served.call("POST", f"/containers/{row['internal_id']}/kill")
+                    served.call("DELETE", f"/containers/{row['internal_id']}", wait=PATIENCE)
         finally:
             relay.close()
             process.terminate()

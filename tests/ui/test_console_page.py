@@ -11,7 +11,10 @@ COLLECT = """async () => {
   const log = document.querySelector('[role=log]');
   const found = new Map();
   let gaps = 0;
-  const frame = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  const frame = () => new Promise((done) => {
+    requestAnimationFrame(() => requestAnimationFrame(done));
+    setTimeout(done, 1000);
+  });
   log.scrollTop = 0;
   await frame();
   for (let before = -1; log.scrollTop !== before;) {
@@ -77,8 +80,11 @@ def test_hostile_lines_affect_nothing_outside_of_them(served, tab):
         """async () => {
           const log = document.querySelector('[role=log]');
           const odd = [], plain = new Set(), links = new Set(), names = new Set();
-          const frame = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-          for (let before = -1; log.scrollTop !== before;) {
+          const frame = () => new Promise((done) => {
+    requestAnimationFrame(() => requestAnimationFrame(done));
+    setTimeout(done, 1000);
+  });
+          for (let before = -1, steps = 0; log.scrollTop !== before && steps < 500; steps += 1) {
             before = log.scrollTop;
             log.scrollTop -= log.clientHeight * 2.5;
             await frame();
@@ -99,6 +105,7 @@ def test_hostile_lines_affect_nothing_outside_of_them(served, tab):
             }
           }
           const wide = document.documentElement.scrollWidth > innerWidth;
+          odd.push(...(log.scrollTop > 0 ? ['not scrolled to the top: ' + log.scrollTop] : []));
           return { odd, plain: [...plain], links: [...links], names: [...names], wide };
         }"""
     )

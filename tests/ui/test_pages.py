@@ -255,7 +255,7 @@ def furnished(served):
     return served
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize(("size", "theme"), [("desktop", "dark"), ("phone", "light")])
 @pytest.mark.parametrize("name", list(PAGES))
 def test_page_can_be_used_by_everybody(furnished, driver, name, theme, size):
     if not AXE.exists():

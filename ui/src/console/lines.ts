@@ -104,12 +104,6 @@ export class Lines {
     this.push({ kind: "note", text, tone, at, height: 0, chunk: null });
   }
 
-  clear(): void {
-    this.rows.clear();
-    this.gaps.clear();
-    [this.partial, this.first, this.last, this.complete, this.characters] = [null, 0, 0, false, 0];
-  }
-
   /** Give the lines without gaps and notes. */
   *all(): Generator<Line> {
     for (const entry of this.rows) if (entry.kind === "line") yield entry;

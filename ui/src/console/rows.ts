@@ -101,11 +101,6 @@ export class Rows<T extends Item> {
     return chunk.items as T[];
   }
 
-  clear(): void {
-    for (const chunk of this.chunks) for (const item of chunk.items) item.chunk = null;
-    [this.chunks, this.total, this.pixels] = [[], 0, 0];
-  }
-
   setHeight(item: T, height: number): void {
     if (item.chunk === null) return;
     item.chunk.height += height - item.height;

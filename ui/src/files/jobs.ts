@@ -20,7 +20,7 @@ export class Jobs {
 
   constructor(readonly volume: string) {}
 
-  start(_: () => void): void {
+  start(): void {
     this.stopped = false;
     void this.read();
   }

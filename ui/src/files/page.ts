@@ -67,7 +67,7 @@ function Folder({ model, volume, path }: { model: ServerModel; volume: string; p
   const writes = may("PUT /volumes/:id/files/content");
   const again = (): void => { setTurn((now) => now + 1); };
   const done = jobs.ended.value + arrivals.value;
-  useEffect(() => { jobs.start(again); return () => { jobs.stop(); }; }, [jobs]);
+  useEffect(() => { jobs.start(); return () => { jobs.stop(); }; }, [jobs]);
   useEffect(() => {
     setEntries(null);
     setPicked(new Set());

@@ -1,6 +1,6 @@
 /** Who is signed in: the token, and what it may do. The token is only kept for this tab. */
 
-import { computed, signal } from "@preact/signals";
+import { signal } from "@preact/signals";
 
 import { NEEDS, type RouteName } from "./scopes";
 import { toToken } from "./route";
@@ -21,8 +21,6 @@ export const token = signal<string | null>(null);
 export const self = signal<Self | null>(null);
 /** Why the last session ended, for the sign-in page. */
 export const ended = signal<string | null>(null);
-
-export const sees = computed(() => self.value?.containers ?? null);
 
 /** Take the token from the fragment of the address, which is removed at once, or the one of this tab. */
 export function readToken(): void {
