@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import sqlite3
+import sys
 import time
 from contextlib import closing
 from functools import partial
@@ -33,6 +34,7 @@ from lightd.cli.doctor.finding import Area, Verdict
 from lightd.cli.doctor.subject import Subject
 from lightd.config import file as config_file
 from lightd.config import sections as config
+from lightd.http.routes import doctor
 from lightd.journal import inspection
 from lightd.journal.sqlite import SCHEMA
 from tests.api.front import TOKEN, a_file, open_api, write_file
@@ -689,3 +691,50 @@ async def test_command_is_code_1_where_something_is_red(tmp_path, double):
         said = json.loads(job.out.getvalue())
         assert (job.code, said["healthy"]) == (code, not code)
         assert TOKEN not in job.out.getvalue()
+
+
+# ---- over the API
+
+
+async def test_report_over_the_api_is_about_the_running_node(api):
+    report = await api.get("/node/doctor")
+    found = {(each["area"], each["name"]): each for each in report["findings"]}
+    assert {area for area, _ in found} == set(visit.CHECKS)
+    assert found["configuration", "file"]["verdict"] == "ok"
+    assert str(api.system.path) in found["configuration", "file"]["text"]
+    assert sum(report["counts"].values()) == len(report["findings"])
+    assert report["healthy"] == (report["counts"]["bad"] == 0)
+
+
+async def test_report_over_the_api_is_about_the_file_as_it_is_now(api):
+    api.rewrite(server={"port": "x"})
+    report = await api.get("/node/doctor")
+    (wrong,) = [each for each in report["findings"] if each["name"] == "server.port"]
+    assert (wrong["verdict"], report["healthy"]) == ("bad", False)
+    assert wrong["mend"] == f"server.port in {api.system.path}"
+
+
+async def test_report_over_the_api_needs_a_file_and_a_process_that_ends_well(api, monkeypatch):
+    monkeypatch.setattr(doctor, "_COMMAND", (sys.executable, "-c", "raise SystemExit(3)"))
+    failed = await api.ask("GET", "/node/doctor")
+    assert (failed.status_code, failed.json()["code"]) == (500, "internal_error")
+    api.system.path = None
+    assert (await api.refused("GET", "/node/doctor"))[:2] == (400, "invalid_configuration")
+
+
+async def test_process_of_a_report_ends_with_its_client(tmp_path, monkeypatch):
+    program = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(1000)"
+    monkeypatch.setattr(doctor, "_COMMAND", (sys.executable, "-c", program))
+    pid = tmp_path / "pid"
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(doctor.examine, pid)
+            while not (pid.exists() and pid.read_text()):
+                await trio.sleep(0.02)
+            nursery.cancel_scope.cancel()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+
+def test_verdicts_of_the_api_are_those_of_the_command():
+    assert tuple(verdict.value for verdict in Verdict) == doctor.VERDICTS

@@ -11,6 +11,7 @@ from lightd.http.routes import (
     changes,
     console_input,
     containers,
+    doctor,
     documents,
     downloads,
     eggs,
@@ -32,7 +33,7 @@ SECTIONS: Sections = (
     Section(
         "Node",
         "The daemon itself. `ping` and the page at `/docs` need no token and no vendor header and reveal nothing about the node.",
-        (*node.ROUTES, *documents.to_routes(lambda: SECTIONS), *remote.ROUTES),
+        (*node.ROUTES, *doctor.ROUTES, *documents.to_routes(lambda: SECTIONS), *remote.ROUTES),
     ),
     Section(
         "Tokens",

@@ -3,6 +3,7 @@
 export const NEEDS = {
   "GET /api/v1/public/ping": { permission: "nothing", node: false },
   "GET /node": { permission: "stats", node: true },
+  "GET /node/doctor": { permission: "the master token", node: false },
   "GET /openapi.json": { permission: "any token", node: false },
   "GET /asyncapi.json": { permission: "any token", node: false },
   "GET /docs": { permission: "nothing", node: false },
