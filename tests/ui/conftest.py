@@ -27,6 +27,7 @@ def driver():
     program = shutil.which("chromium")
     if program is None:
         give_up("chromium: not on this machine")
+    sync_api.expect.set_options(timeout=PATIENCE)
     with sync_api.sync_playwright() as driver:
         browser = driver.chromium.launch(
             executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"]

@@ -1,6 +1,7 @@
 """The other pages of the web console: servers, files, settings and the node."""
 
 import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -223,6 +224,25 @@ def test_token_for_one_console_is_made_with_its_link(served, window):
     expect(window.get_by_role("link", name="Node", exact=True)).to_have_count(0)
 
 
+def test_checks_of_the_node_name_a_mistake_and_its_fix(served, window):
+    path = served.folder / "config.json"
+    right = path.read_text()
+    wrong = json.loads(right)
+    wrong["server"]["port"] = "x"
+    path.write_text(json.dumps(wrong))
+    try:
+        window.goto(to_address(served.url, "/ui/node/checks"))
+        row = window.get_by_role("row", name="server.port")
+        expect(row.locator(".badge")).to_have_text("failed")
+        expect(row).to_contain_text(f"To fix: server.port in {path}")
+    finally:
+        path.write_text(right)
+    window.get_by_role("button", name="Check again").click()
+    expect(row).to_have_count(0, timeout=60_000)
+    window.get_by_role("checkbox", name="Also what is fine").check()
+    expect(window.get_by_role("row", name=f"{path} is valid")).to_be_visible()
+
+
 PAGES = {
     "servers": "/ui/",
     "console": "/ui/c/game",
@@ -234,6 +254,7 @@ PAGES = {
     "settings": "/ui/c/game/settings",
     "new-server": "/ui/new",
     "node": "/ui/node",
+    "checks": "/ui/node/checks",
     "pool": "/ui/node/ports",
     "tokens": "/ui/node/tokens",
     "audit": "/ui/node/audit",

@@ -3,7 +3,7 @@
 export const SERVER_TABS = ["console", "files", "graphs", "history", "network", "settings"] as const;
 export type ServerTab = (typeof SERVER_TABS)[number];
 
-export const NODE_TABS = ["overview", "ports", "tokens", "audit", "panel"] as const;
+export const NODE_TABS = ["overview", "checks", "ports", "tokens", "audit", "panel"] as const;
 export type NodeTab = (typeof NODE_TABS)[number];
 
 export type Route =

@@ -5,6 +5,7 @@ import { path } from "../lib/nav";
 import type { NodeTab } from "../lib/route";
 import { may } from "../lib/session";
 import { AuditPart } from "./node-audit";
+import { ChecksPart } from "./node-checks";
 import { OverviewPart } from "./node-overview";
 import { PanelPart } from "./node-panel";
 import { PoolPart } from "./node-ports";
@@ -12,6 +13,7 @@ import { TokensPart } from "./node-tokens";
 
 const TABS: readonly { readonly name: NodeTab; readonly title: string; readonly shown: () => boolean }[] = [
   { name: "overview", title: "Overview", shown: () => may("GET /node") },
+  { name: "checks", title: "Checks", shown: () => may("GET /node/doctor") },
   { name: "ports", title: "Ports", shown: () => may("POST /network/ports") },
   { name: "tokens", title: "Tokens", shown: () => may("GET /auth/tokens") },
   { name: "audit", title: "Audit", shown: () => may("GET /audit") },
@@ -24,5 +26,5 @@ export function NodePage({ tab }: { tab: NodeTab }): VNode {
   return html`<h1>Node</h1><nav class="tabs" aria-label="Parts of the node">${tabs.map((each) => html`<a key=${each.name}
       href=${each.name === "overview" ? path("node") : path("node", each.name)} aria-current=${each.name === shown ? "page" : undefined}>${each.title}</a>`)}</nav>
     <div class="part">${shown === "ports" ? html`<${PoolPart} />` : shown === "tokens" ? html`<${TokensPart} />`
-      : shown === "audit" ? html`<${AuditPart} />` : shown === "panel" ? html`<${PanelPart} />` : html`<${OverviewPart} />`}</div>`;
+      : shown === "audit" ? html`<${AuditPart} />` : shown === "panel" ? html`<${PanelPart} />` : shown === "checks" ? html`<${ChecksPart} />` : html`<${OverviewPart} />`}</div>`;
 }
