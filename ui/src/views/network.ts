@@ -49,7 +49,7 @@ export function NetworkPart({ model }: { model: ServerModel }): VNode {
   };
   return html`<div class="narrow">
     ${problem === null ? null : html`<${Problem} text=${problem} />`}
-    ${ports.length === 0 ? html`<p class="empty">No port.</p>` : html`<div class="table-frame"><table aria-label="Ports of this server">
+    ${ports.length === 0 ? html`<p class="empty">No port.</p>` : html`<div class="table-frame" tabindex="0"><table aria-label="Ports of this server">
       <thead><tr><th>Address</th><th>Protocol</th><th>In the container</th><th><span class="offscreen">Actions</span></th></tr></thead>
       <tbody>${ports.map((port, index) => html`<tr key=${portKey(port)}>
         <td class="mono">${port.ip}:${port.port}</td><td>${port.protocol}</td>

@@ -57,7 +57,7 @@ export function AuditPart(): VNode {
         onInput=${(event: Event) => { setText((event.target as HTMLInputElement).value); }} />
       <label class="check"><input type="checkbox" checked=${failed} onChange=${() => { setFailed(!failed); }} /> Only failed</label>
       <${Button} icon="restart" label="Read again" tone="plain" onClick=${() => { setTurn(turn + 1); }} /><span class="muted" role="status">${toCount(found.length, "call")}</span></div>
-    ${found.length === 0 ? html`<p class="empty">No call fits.</p>` : html`<div class="table-frame"><table aria-label="Calls that can change something, the newest first">
+    ${found.length === 0 ? html`<p class="empty">No call fits.</p>` : html`<div class="table-frame" tabindex="0"><table aria-label="Calls that can change something, the newest first">
       <thead><tr><th>Time</th><th>Token</th><th>Call</th><th>Result</th><th class="wide-only">Address</th></tr></thead>
       <tbody>${found.slice(0, shown).map((entry) => html`<tr key=${entry.seq}><td class="nowrap">${toMoment(entry.at)}</td><td class="mono">${entry.token_id.slice(0, 8)}</td>
         <td class="mono break">${entry.method} ${entry.route}</td><td class=${entry.status !== null && entry.status < 400 ? "" : "error"}>${entry.status ?? "none"} ${entry.code ?? ""}</td><td class="mono wide-only">${entry.address ?? ""}</td></tr>`)}</tbody></table></div>`}

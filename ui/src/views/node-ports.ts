@@ -49,7 +49,7 @@ export function PoolPart(): VNode {
       <${Button} type="submit" icon="plus" tone="primary">Add<//></form>
     <div class="filters"><input type="search" aria-label="Find a port" placeholder="Find by port or server" value=${text} onInput=${(event: Event) => { setText(value(event)); }} />
       <span class="muted" role="status">${toCount(shown.length, "port")}</span></div>
-    ${shown.length === 0 ? html`<p class="empty">No port.</p>` : html`<div class="table-frame"><table aria-label="Ports of the pool"><thead><tr><th>Port</th><th>Used by</th><th><span class="offscreen">Actions</span></th></tr></thead>
+    ${shown.length === 0 ? html`<p class="empty">No port.</p>` : html`<div class="table-frame" tabindex="0"><table aria-label="Ports of the pool"><thead><tr><th>Port</th><th>Used by</th><th><span class="offscreen">Actions</span></th></tr></thead>
       <tbody>${shown.slice(0, SHOWN).map((port) => html`<tr key=${portKey(port)}><td class="mono">${portKey(port)}</td>
         <td>${port.used_by === null ? (port.in_use ? "reserved" : html`<span class="muted">free</span>`) : html`<a href=${path("c", port.used_by)}>${port.used_by}</a>`}</td>
         <td class="number">${port.used_by === null ? html`<${Button} onClick=${() => { mark(port); }}>${port.in_use ? "Release" : "Reserve"}<//>

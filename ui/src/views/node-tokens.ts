@@ -48,7 +48,7 @@ export function TokensPart(): VNode {
   };
   const list = (values: readonly string[] | null): string => (values === null ? "all" : values.length === 0 ? "none" : values.join(", "));
   return html`<p class="actions"><${Button} icon="plus" tone="primary" onClick=${() => { setMaking(true); }}>New token …<//></p>
-    ${found.tokens.length === 0 ? html`<p class="empty">No token was made. The master token is not in this list.</p>` : html`<div class="table-frame"><table aria-label="Tokens">
+    ${found.tokens.length === 0 ? html`<p class="empty">No token was made. The master token is not in this list.</p>` : html`<div class="table-frame" tabindex="0"><table aria-label="Tokens">
       <thead><tr><th>Token</th><th>Servers</th><th>Permissions</th><th>Expires</th><th><span class="offscreen">Actions</span></th></tr></thead>
       <tbody>${found.tokens.map((token) => html`<tr key=${token.id}><td class="mono" title=${`made ${toMoment(token.created_at)}`}>${token.id.slice(0, 8)}${token.spent ? " (used)" : ""}</td>
         <td>${list(token.containers)}</td><td>${list(token.permissions)}</td><td>${toMoment(Date.parse(token.expires_at) / 1000)}</td>

@@ -122,7 +122,7 @@ export function ServersPage(): VNode {
     ${may("POST /containers/:id/start") ? html`<${Bulk} shown=${shown} />` : null}
     ${rows.size === 0
       ? html`<p class="empty">No server yet.</p>`
-      : html`<div class="table-frame"><table class="servers" aria-label="Servers">
+      : html`<div class="table-frame" tabindex="0"><table class="servers" aria-label="Servers">
           <thead><tr>${may("POST /containers/:id/start") ? html`<th class="pick"><span class="offscreen">Select</span></th>` : null}
             <th>Name</th><th>State</th>
             <th class="number">CPU</th><th class="number">Memory</th><th class="wide">Ports</th><th class="wide">Runs</th></tr></thead>
