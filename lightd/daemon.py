@@ -57,6 +57,7 @@ from lightd.files.quota.quotas import Quotas
 from lightd.files.quota.surveyor import open_surveyor
 from lightd.files.quota.watch import Watch
 from lightd.files.volumes import VolumeFolders
+from lightd.games.queries import GameQueries
 from lightd.http.app import make_app
 from lightd.http.live.hub import open_hub
 from lightd.http.panel_import import to_adopt
@@ -192,6 +193,7 @@ async def open_system(
             policy=policy,
             clock=time.time,
             delays=delays,
+            games=GameQueries(time.time),
             inventory=inventory,
             claim=partial(_claim, journal, policy),
             path=path,

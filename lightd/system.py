@@ -46,6 +46,7 @@ from lightd.files.janitor import Janitor
 from lightd.files.jobs import Jobs
 from lightd.files.quota.quotas import Quotas
 from lightd.files.volumes import VolumeFolders
+from lightd.games.queries import GameQueries
 from lightd.journal.inventory import Inventory
 from lightd.leasing import Leasing
 from lightd.logs.loop_delay import Delays
@@ -93,6 +94,7 @@ class System:
     policy: Policy
     clock: Callable[[], float]
     delays: Delays
+    games: GameQueries
     inventory: Inventory | None = None
     claim: Callable[[str], Awaitable[None]] = _claim_nothing
     reserved: frozenset[int] = frozenset()

@@ -1,12 +1,12 @@
 """Changing the settings of an existing container. Pure.
 
-``stop``, ``restart_policy``, ``labels`` and ``display_name`` take effect at once: a restart that is due is
-cancelled if the new policy is ``never``. New limits are applied to the running container; if the engine
-refuses them, the previous ones stay. The command, the environment, the image, a read-only root file system
-and the removal of a limit need a new container, which the next start creates; the install script is not run,
-and the volume is kept. If its image can't be pulled, that start fails, and the old container remains in the
-engine until the new one is created: a start after the image was changed back uses it again. A new start
-pattern is used from the next start on, and a new pull policy from the next creation of a container on.
+``stop``, ``restart_policy``, ``labels``, ``display_name`` and ``query`` take effect at once: a restart that
+is due is cancelled if the new policy is ``never``. New limits are applied to the running container; if the
+engine refuses them, the previous ones stay. The command, the environment, the image, a read-only root file
+system and the removal of a limit need a new container, which the next start creates; the install script is
+not run, and the volume is kept. If its image can't be pulled, that start fails, and the old container remains
+in the engine until the new one is created: a start after the image was changed back uses it again. A new
+start pattern is used from the next start on, and a new pull policy from the next creation of a container on.
 """
 
 import attrs
@@ -45,6 +45,7 @@ def edit(state: State, command: messages.Edit) -> Events:
         start_texts=None if command.start_texts == old.start_texts else command.start_texts,
         file_denylist=None if command.file_denylist == old.file_denylist else command.file_denylist,
         egg=None if command.egg == old.egg else command.egg,
+        query=None if command.query == old.query else command.query,
     )
     if edited.image is None and _to_spec(old, edited) == old:
         return ()
@@ -80,6 +81,7 @@ def _to_spec(spec: ContainerSpec, event: events.Edited) -> ContainerSpec:
         start_texts=spec.start_texts if event.start_texts is None else event.start_texts,
         file_denylist=spec.file_denylist if event.file_denylist is None else event.file_denylist,
         egg=event.egg or spec.egg,
+        query=event.query or spec.query,
     )
 
 

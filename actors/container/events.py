@@ -10,6 +10,7 @@ import attrs
 from actors.container.spec import (
     ContainerSpec,
     EggUse,
+    GameQuery,
     Installer,
     Limits,
     PortBinding,
@@ -363,6 +364,7 @@ class Edited:
     start_texts: tuple[str, ...] | None = None
     file_denylist: tuple[str, ...] | None = None
     egg: EggUse | None = None
+    query: GameQuery | None = None
 
 
 @attrs.frozen

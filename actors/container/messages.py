@@ -11,6 +11,7 @@ from actors.container.engine import Snapshot
 from actors.container.spec import (
     ContainerSpec,
     EggUse,
+    GameQuery,
     Installer,
     Limits,
     PortBinding,
@@ -106,6 +107,7 @@ class Edit:
     file_denylist: tuple[str, ...] | None = None
     egg: EggUse | None = None
     egg_before: EggUse | None = None
+    query: GameQuery | None = None
 
 
 @attrs.frozen

@@ -93,6 +93,17 @@ class EggUse:
     variables: tuple[tuple[str, str], ...] = ()
 
 
+@attrs.frozen
+class GameQuery:
+    """How the server is asked for its players: by ``protocol``, ``none``, ``minecraft`` or ``source``.
+
+    ``port`` is a container port; None is the first one with the protocol's transport.
+    """
+
+    protocol: str = "none"
+    port: int | None = None
+
+
 @attrs.frozen(cache_hash=True)
 class ContainerSpec:
     """The specification that a container was created with.
@@ -134,6 +145,7 @@ class ContainerSpec:
     start_texts: tuple[str, ...] = ()
     file_denylist: tuple[str, ...] = ()
     egg: EggUse | None = None
+    query: GameQuery = GameQuery()
 
     @property
     def installs(self) -> bool:

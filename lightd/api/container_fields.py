@@ -14,6 +14,7 @@ from actors.container import messages
 from actors.container.spec import (
     ContainerSpec,
     EggUse,
+    GameQuery,
     Installer,
     Limits,
     Mount,
@@ -25,6 +26,7 @@ from lightd.api import bodies, mount_rules
 from lightd.api.bodies import Filled, Flag, Image, InternalId, Ip, PortNumber, Protocol, Script, VolumeId
 from lightd.api.errors import bad_request
 from lightd.engines.signals import DELIVERED
+from lightd.games.answer import TRANSPORTS
 from lightd.validation.reading import fields_of, metadata_of
 from lightd.validation.rules import matching, number, one_of, whole
 from lightd.validation.schema import Described, nullable, to_schema
@@ -48,7 +50,7 @@ def _keep(value: Any) -> Any:  # noqa: ANN401 - any field's value
 
 _FIELDS: Final = {
     kind: tuple(field.name for field in attrs.fields(kind))
-    for kind in (Installer, Limits, RestartPolicy, StopPolicy)
+    for kind in (GameQuery, Installer, Limits, RestartPolicy, StopPolicy)
 }
 """The fields of the classes in a ``ContainerSpec``, which ``attrs.asdict`` finds again for every value."""
 
@@ -121,6 +123,28 @@ class EggBody:
     id: bodies.EggId
     version: bodies.EggVersion
     variables: bodies.Variables = ()
+
+
+@attrs.frozen
+class QueryBody:
+    """How the game server is asked for its players."""
+
+    protocol: Annotated[
+        str,
+        one_of("none", *TRANSPORTS),
+        Described(
+            "the protocol that it answers: that of Minecraft Java's server list, or Source's A2S; `none`: it"
+            " is not asked",
+            example="minecraft",
+        ),
+    ] = "none"
+    port: Annotated[
+        PortNumber | None,
+        Described(
+            "the container port that answers; null: the first of TCP for `minecraft`, of UDP for `source`",
+            example=25565,
+        ),
+    ] = None
 
 
 @attrs.frozen
@@ -211,6 +235,10 @@ def _to_egg(body: EggBody) -> EggUse:
 
 def _to_shown_egg(egg: EggUse | None) -> dict[str, str] | None:
     return None if egg is None else {"id": egg.id, "version": egg.version}
+
+
+def _to_query(body: QueryBody) -> GameQuery:
+    return GameQuery(body.protocol, body.port)
 
 
 def _to_limits(body: LimitsBody) -> Limits:
@@ -361,6 +389,7 @@ class ContainerBody:
             shown=_EGG,
         ),
     ] = None
+    query: Annotated[QueryBody, ContainerField(to_spec=_to_query, edit=Edit.AT_ONCE)] = QueryBody()
 
 
 def _to_rows() -> Iterator[tuple[str, ContainerField]]:

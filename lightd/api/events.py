@@ -179,6 +179,7 @@ PUBLIC: Final[Mapping[type, PublicEvent]] = MappingProxyType(
                 INSTALL,
                 *_fields("start_texts", "file_denylist"),
                 _of_spec("egg"),
+                _of_spec("query"),
             ),
         ),
         events.LimitsApplied: PublicEvent("limits-applied", (LIMITS,)),

@@ -68,6 +68,8 @@ MEANINGS: Final[Mapping[str, Described]] = MappingProxyType(
         ),
         "monitoring.enabled": Described("whether statistics of running containers are collected"),
         "monitoring.interval_ms": Described("the interval of the statistics", unit="milliseconds"),
+        "query.enabled": Described("whether game servers are asked for their players"),
+        "query.cache_seconds": Described("how long an answer of a game server is kept", unit="seconds"),
         "remote.enabled": Described("whether a panel is used"),
         "remote.url": Described("the panel's address"),
         "remote.token": Described("the token that the panel expects"),

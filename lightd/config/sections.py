@@ -152,6 +152,14 @@ class Audit:
 
 
 @attrs.frozen
+class Query:
+    """Whether game servers are asked for their players, and how many seconds an answer is kept."""
+
+    enabled: Annotated[bool, FLAG, LIVE] = True
+    cache_seconds: Annotated[int, rules.CACHE, LIVE] = 10
+
+
+@attrs.frozen
 class Remote:
     """The panel; its URL and token are required if it is enabled.
 
@@ -179,6 +187,7 @@ class Configuration:
     monitoring: Monitoring = Monitoring()
     remote: Remote = Remote()
     audit: Audit = Audit()
+    query: Query = Query()
     node: Annotated[str, rules.NODE]
 
     def masked(self) -> dict[str, Any]:
@@ -338,7 +347,7 @@ def _to_json_value(_instance: object, _field: object, value: object) -> object:
 def first_file(token: str, *, root: bool = False, node: str = "") -> dict[str, Any]:
     """Return the file that a first start writes: some defaults, ``token``, and ``node`` unless empty."""
     file = _with_defaults(Configuration(authorization=Authorization(token=token), node=node))
-    del file["audit"], file["docker"]["user_range"]
+    del file["audit"], file["query"], file["docker"]["user_range"]
     if not node:
         del file["node"]
     file["server"] = {key: file["server"][key] for key in ("host", "port")}

@@ -106,21 +106,42 @@ def _with_installer(fields: Fields) -> Fields:
     return {**fields, "install": None}
 
 
+def _spec_with_query(fields: Fields) -> Fields:
+    if fields.get("spec") is None:  # of a container that was deleted
+        return fields
+    query: Fields = {"protocol": "none", "port": None}
+    return {**fields, "spec": {**fields["spec"], "query": query}}
+
+
+def _condensed_with_query(fields: Fields) -> Fields:
+    state = _spec_with_query(fields["state"])
+    change = state.get("change")
+    return {**fields, "state": {**state, "change": change and _spec_with_query(change)}}
+
+
+def _edit_with_query(fields: Fields) -> Fields:
+    return {**fields, "query": None}
+
+
 UPCASTS: Mapping[tuple[str, int], Upcast] = {
     ("container.adopted", 1): _spec_with_labels,
     ("container.adopted", 2): _spec_with_egg,
+    ("container.adopted", 3): _spec_with_query,
     ("container.condensed", 1): _condensed_with_read_only,
     ("container.condensed", 2): _condensed_with_pull,
     ("container.condensed", 3): _condensed_with_labels,
     ("container.condensed", 4): _condensed_with_egg,
+    ("container.condensed", 5): _condensed_with_query,
     ("container.created", 1): _spec_with_read_only,
     ("container.created", 2): _spec_with_pull,
     ("container.created", 3): _spec_with_labels,
     ("container.created", 4): _spec_with_egg,
+    ("container.created", 5): _spec_with_query,
     ("container.edited", 1): _edit_with_read_only,
     ("container.edited", 2): _edit_with_image,
     ("container.edited", 3): _edit_with_labels,
     ("container.edited", 4): _edit_with_egg,
+    ("container.edited", 5): _edit_with_query,
     ("container.exited", 1): _with_reason_and_tail,
     ("container.exited", 2): _with_child_oom_killed,
     ("container.installation-repeated", 1): _with_run_script,

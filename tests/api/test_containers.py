@@ -61,6 +61,7 @@ async def test_all_that_was_asked_for_is_shown_with_its_defaults(api):
         "start_texts": [],
         "file_denylist": [],
         "egg": None,
+        "query": {"protocol": "none", "port": None},
         "install_state": "ready",
         "state": "offline",
         "error": None,

@@ -17,6 +17,7 @@ from actors.container import events as container
 from actors.container.spec import (
     ContainerSpec,
     EggUse,
+    GameQuery,
     Installer,
     Limits,
     Mount,
@@ -79,6 +80,7 @@ SPEC_5 = attrs.evolve(
     file_denylist=("*.jar", "/config/geheim.yml"),
     egg=EGG,
 )
+SPEC_6 = attrs.evolve(SPEC_5, query=GameQuery("source", 27016))
 
 
 def condense(spec):
@@ -119,6 +121,7 @@ EXAMPLES = {
     ("container.condensed", 3): condense(SPEC_3),
     ("container.condensed", 4): condense(SPEC_4),
     ("container.condensed", 5): condense(SPEC_5),
+    ("container.condensed", 6): condense(SPEC_6),
     ("portpool.condensed", 1): portpool_condensed.Condensed(
         1_700_000_000.5,
         (
@@ -165,6 +168,7 @@ EXAMPLES = {
     ("container.created", 3): container.Created(attempt=1, spec=SPEC_3),
     ("container.created", 4): container.Created(attempt=1, spec=SPEC_4),
     ("container.created", 5): container.Created(attempt=1, spec=SPEC_5),
+    ("container.created", 6): container.Created(attempt=1, spec=SPEC_6),
     ("container.image-ensured", 1): container.ImageEnsured(2),
     ("container.script-finished", 1): container.ScriptFinished(2),
     ("container.installed", 1): container.Installed(2, "4f5a9c"),
@@ -304,9 +308,29 @@ EXAMPLES = {
         file_denylist=("*.jar",),
         egg=EGG,
     ),
+    ("container.edited", 6): container.Edited(
+        startup_command="./server --nogui",
+        start_pattern="Done",
+        environment=(("EULA", "true"),),
+        stop=StopPolicy("command", "stop", 30.5),
+        restart_policy=RestartPolicy("always", 5, 120.0),
+        limits=Limits(memory=2147483648, cpu=1.5, pids=512),
+        read_only=True,
+        image="games:2",
+        pull="always",
+        labels=(("customer", "42"),),
+        display_name="Überleben 🎮",
+        entrypoint="image",
+        install=INSTALLER,
+        start_texts=(")! For help, type",),
+        file_denylist=("*.jar",),
+        egg=EGG,
+        query=GameQuery("minecraft", 25565),
+    ),
     ("container.limits-applied", 1): container.LimitsApplied(Limits(2147483648, 1.5, 512)),
     ("container.limits-refused", 1): container.LimitsRefused(Limits(2147483648, 1.5, 512), "too low"),
     ("container.adopted", 1): container.Adopted(3, "4f5a9c", 1_700_000_010.25, SPEC_3),
+    ("container.adopted", 4): container.Adopted(3, "4f5a9c", 1_700_000_010.25, SPEC_6),
     ("container.adopted", 3): container.Adopted(3, "4f5a9c", 1_700_000_010.25, SPEC_5),
     ("container.adopted", 2): container.Adopted(3, "4f5a9c", 1_700_000_010.25, SPEC_4),
     ("container.found-running", 1): container.FoundRunning(4, 1_700_000_010.25),

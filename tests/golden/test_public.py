@@ -18,6 +18,7 @@ from actors.container import condensed, events
 from actors.container.spec import (
     ContainerSpec,
     EggUse,
+    GameQuery,
     Installer,
     Limits,
     Mount,
@@ -170,6 +171,7 @@ PARTS = {
     "restart_policy": RestartPolicy,
     "install": Installer,
     "egg": EggUse,
+    "query": GameQuery,
 }
 
 

@@ -42,6 +42,8 @@ AT_ONCE = {
     "audit.keep_entries": 5000,
     "monitoring.enabled": False,
     "monitoring.interval_ms": 2000,
+    "query.enabled": False,
+    "query.cache_seconds": 60,
     "remote.enabled": True,
     "remote.url": "https://other.example/api",
     "remote.token": "lightd_another_panels_token",

@@ -16,13 +16,15 @@ from tests.rig import engine
 PAGE = Path(__file__).parents[2] / "docs/reference.md"
 REFUSED = dict.fromkeys(
     (
+        "GET /containers/{internal_id}/query",
         "POST /containers/{internal_id}/revive",
         "POST /orphans/containers/adopt",
         "POST /orphans/volumes/adopt",
     ),
     22,
 )
-"""No container is in quarantine, and no journal was lost: curl's exit code for an error's status."""
+"""No container is in quarantine, none has a port to query, and no journal was lost:
+curl's exit code for an error's status."""
 FREE = (
     *("data", "environment", "labels", "mount"),
     *("egg", "files", "hints", "images", "missing", "variables"),

@@ -127,7 +127,7 @@ def to_name(internal_id: str, role: Role) -> str:
 
 
 NOT_IN_ENGINE: Final = frozenset(
-    {"pull", "labels", "display_name", "install", "start_texts", "file_denylist"}
+    {"pull", "labels", "display_name", "install", "start_texts", "file_denylist", "query"}
 )
 """The fields of a spec that the engine is not given: a change of them needs no new container."""
 _LATER: Final[Mapping[str, object]] = {"entrypoint": "shell", "egg": None}

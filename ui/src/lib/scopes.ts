@@ -65,6 +65,7 @@ export const NEEDS = {
   "POST /containers/:id/command": { permission: "console.write", node: false },
   "GET /containers/:id/stats": { permission: "stats", node: false },
   "GET /stats": { permission: "stats", node: false },
+  "GET /containers/:id/query": { permission: "any token", node: false },
   "PATCH /containers/:id": { permission: "admin", node: false },
   "POST /containers/:id/reinstall": { permission: "admin", node: false },
   "POST /containers/:id/rebind-network": { permission: "network", node: false },

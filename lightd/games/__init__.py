@@ -1,0 +1,1 @@
+"""Asking game servers for their players, by the protocols of server lists."""
