@@ -30,16 +30,12 @@ def _routes():
 
 
 @cache
-def find(path, method):
-    """The path of the document that ``path`` is one of, and its operations; None and nothing elsewhere.
-
-    One that takes ``method`` comes before one that does not: ``GET /eggs/check`` is about an egg.
-    """
-    found = [
-        (template, operations) for _, pattern, template, operations in _routes() if pattern.fullmatch(path)
-    ]
-    taken = [each for each in found if method in each[1]]
-    return (taken or found or [(None, {})])[0]
+def find(path):
+    """The path of the document that ``path`` is one of, and its operations; None and nothing elsewhere."""
+    for _, pattern, template, operations in _routes():
+        if pattern.fullmatch(path):
+            return template, operations
+    return None, {}
 
 
 @cache
@@ -75,9 +71,8 @@ def check_answer(method, path, status, media, to_body):
         return
     if (method, status) == ("OPTIONS", 204):
         return  # a preflight: between a browser and any server
-    name = "get" if method == "HEAD" else method.lower()
-    template, operations = find(path, name)
-    operation = operations.get(name)
+    template, operations = find(path)
+    operation = operations.get("get" if method == "HEAD" else method.lower())
     if operation is None:
         if method != "HEAD":
             check_error(status, to_body(), INSTEAD, where)
