@@ -101,7 +101,7 @@ def test_master_token_is_required_whatever_a_grant_has():
 def test_token_for_some_containers_is_refused_what_is_about_the_node():
     check_permission(Identity("t", Grant(None, frozenset({"admin"}))), "admin", Node)
     for permissions in (None, frozenset({"admin"})):
-        with pytest.raises(PermissionDenied, match="the token is for some containers") as refused:
+        with pytest.raises(PermissionDenied, match="the token is limited to some containers") as refused:
             check_permission(Identity("t", Grant(frozenset({"s1"}), permissions)), "admin", Node)
         assert refused.value.code == "permission_denied"
 
