@@ -49,7 +49,7 @@ class EggImportBody:
     """An egg file, and the id that it gets. The egg file can also be the whole body, in JSON or YAML."""
 
     egg: EggText
-    id: Annotated[bodies.EggId | None, Described("the id; default: made of the egg's name")] = None
+    id: Annotated[bodies.EggId, Described("the id; default: made of the egg's name")] = ""
 
 
 @attrs.frozen

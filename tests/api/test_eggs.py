@@ -124,6 +124,7 @@ BOMB = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
         (b'{"egg": 1}', "invalid_request", "egg: must be an egg file"),
         (b'{"egg": {}, "id": "../../etc"}', "invalid_request", "id: must be 1 to 63 small letters"),
         (b'{"egg": {}, "id": "A"}', "invalid_request", "id: must be 1 to 63 small letters"),
+        (b'{"egg": {}, "id": null}', "invalid_request", "id: must be"),
         (b'{"egg": {}, "id": "check"}', "invalid_request", "id: must not be check"),
         (b'{"egg": {}, "odd": 1}', "invalid_request", "odd: unknown field"),
         (b'{"egg": {}}', "invalid_egg", "meta.version: must be one of"),

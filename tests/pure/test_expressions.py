@@ -43,6 +43,23 @@ for package in (actors, lightd):
     for each in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         if not each.name.endswith("__main__"):
             importlib.import_module(each.name)
+if True:  # files are searched for keys that eggs name, and which are made literals: see inline
+    from lightd.eggs.egg import ConfigFile, Replacement
+    from lightd.eggs.placeholders import EVERYWHERE, Server
+    from lightd.eggs.rendering.render import render
+
+    server = Server("", EVERYWHERE, None, 0, "", {})
+    changes = (Replacement("a.b", "2"), Replacement("c", "2"))
+    for parser, text in {
+        "file": "c 1\\n",
+        "properties": "c=1\\n",
+        "ini": "c=1\\n[a]\\nb=1\\n",
+        "json": '{"c": 1, "a": {"b": 1}}',
+        "yaml": "c: 1\\na:\\n  b: 1\\n",
+        "toml": "c = 1\\n[a]\\nb = 1\\n",
+        "xml": "<a><b>1</b></a>",
+    }.items():
+        render(ConfigFile("f", parser, changes), text.encode(), server)
 print(repr(kept))
 """
 
@@ -58,7 +75,7 @@ def trees():
 
 @cache
 def imported():
-    """What is compiled while our modules are imported: where, and with which flags."""
+    """What is compiled while our modules are imported and files are rendered: where, and with which flags."""
     command = [sys.executable, "-c", RECORDER]
     return ast.literal_eval(
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=120).stdout
@@ -81,6 +98,8 @@ def inline():
         for function in ast.walk(tree):
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
                 for node in filter(is_call_of_re, ast.walk(function)):
+                    if node.func.attr == "escape":
+                        continue
                     pattern = None
                     if isinstance(node.args[0], ast.Constant):
                         pattern = node.args[0].value

@@ -57,7 +57,7 @@ def test_signal_that_was_dropped_ends_the_wait_for_an_installation(monkeypatch):
     monkeypatch.setattr(sys, "unraisablehook", lambda found: None)
     monkeypatch.setattr(create, "PAUSE", 0.01)
     client, output = Installing(), Output(io.StringIO(), io.StringIO(), colours=False, width=None)
-    args = argparse.Namespace(id="mc", wait=60.0)
+    args = argparse.Namespace(id="mc", image="x", egg=None, wait=60.0)
     with pytest.raises(SystemExit, match="143"), interrupts.ending():
         create._install(args, {}, Making(client, output))
     assert client.asked == 1

@@ -26,6 +26,7 @@ _LINE: Final = (
 _LINES: Final = re2.compile(rf"(?:{_LINE}[ \t]*\r?\n)*{_LINE}[ \t]*\r?")
 
 _SCALAR: Final = re.compile(r"[|>][0-9+-]*[ \t]*\r?\n")
+_FIRST: Final = re.compile(r"\n(?:[^\s#]|[ \t]+[^\s#])")
 _TOP: Final = re.compile(r"\n[^\s#-]")
 _START: Final = "---\n"
 
@@ -44,7 +45,7 @@ def is_simple(text: str) -> bool:
     body = text.removeprefix(_START)
     if not text.endswith("\n") and _SCALAR.search(text):
         return False  # a line end behind it could become a part of its text
-    first = re.search(r"\n(?:[^\s#]|[ \t]+[^\s#])", f"\n{body}")
+    first = _FIRST.search(f"\n{body}")
     return (first is None or _TOP.match(first[0]) is not None) and _LINES.fullmatch(body) is not None
 
 

@@ -47,7 +47,8 @@ def find_parts(text: str, keys: Mapping[str, Kind]) -> Parts | None:
     parts: dict[str, Part] = {}
     for key, kind in keys.items():
         name = rf"""(?:{re.escape(key)}|"{re.escape(key)}"|'{re.escape(key)}')[ \t]*+"""
-        in_root = re.compile(rf"\n[ \t]*+{name}[.=]").search(lines, 0, root + 1) is not None
+        assigned = re.compile(rf"\n[ \t]*+{name}[.=]")
+        in_root = assigned.search(lines, 0, root + 1) is not None
         sought = re.compile(rf"\n[ \t]*+\[\[?[ \t]*+{name}[.\]]")
         headers = [each.start() for each in sought.finditer(lines)]
         if headers and (in_root or kind == "value"):

@@ -120,7 +120,7 @@ def _to_import(raw: bytes) -> tuple[bytes, str | None]:
     body = read(EggImportBody, envelope)
     if body.id == NO_ID:
         raise bad_request(f"id: must not be {NO_ID}, which is the name of a route")
-    return to_bytes(body.egg), body.id
+    return to_bytes(body.egg), body.id or None
 
 
 def _to_check(raw: bytes) -> EggCheckBody:
