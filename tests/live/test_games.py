@@ -97,7 +97,8 @@ async def join_wesnoth(port, values):
 
 
 async def join_liquidwar(port, values):
-    await exchange(port, b"", 0)
+    answer = await exchange(port, b"PING\n", 2)
+    assert answer.startswith(b"OK")
 
 
 async def join_gnugo(port, values):
