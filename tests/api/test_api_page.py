@@ -56,7 +56,7 @@ async def test_every_other_call_of_the_page_works_as_it_stands(api):
     )
     reinstall, recreate, rebind, edit, image, policy = changes
     shown = [json.loads(text) for text in all_blocks("docs/api.md", "json")]
-    node_shown, minted, sent, measured, edited, told = (
+    node_shown, minted, sent, measured, queried, edited, told = (
         answer for answer in shown if not {"seq", "startup_command"} & answer.keys()
     )
     api.engine.registry.add(NEWER)
@@ -86,6 +86,8 @@ async def test_every_other_call_of_the_page_works_as_it_stands(api):
     assert (await run(rebind))["status"] == "succeeded"
     assert [port["port"] for port in (await api.show("server-001"))["ports"]] == [25570]
     await api.power("start", "server-001")
+    await api.ask("PATCH", "/containers/server-001", json={"query": {"protocol": "minecraft"}})
+    assert (await api.get("/containers/server-001/query")).keys() == queried.keys()
     assert await run(edit) == edited
     assert (await run(image))["at_next_start"] == ["image"]
     assert (await run(policy))["applied"] == ["restart_policy"]
