@@ -96,14 +96,26 @@ async def have_bad_days(daemon, second, dice):
             await daemon.start()
 
 
+LIVES = ("created", "deletion-requested", "deleted")
+"""The events of a container's beginning and of its end; an id can be used again."""
+
+
 async def at_rest(daemon):
     """Wait until nothing is under way any more, and return every container as it is shown."""
     with trio.fail_after(90):
         while True:
             rows = (await daemon.get("/containers"))["containers"]
-            if all(row["install_state"] != "installing" and row["state"] in RESTING for row in rows):
+            resting = all(row["install_state"] != "installing" and row["state"] in RESTING for row in rows)
+            if resting and not any([await is_leaving(daemon, row["internal_id"]) for row in rows]):
                 return [await daemon.show(row["internal_id"]) for row in rows]
             await trio.sleep(0.2)
+
+
+async def is_leaving(daemon, name):
+    """Return whether the container is gone, or its deletion was requested: it is shown until that is done."""
+    history = await daemon.call("GET", f"/containers/{name}/events", status=None, limit=1000)
+    kinds = [event["type"] for event in history.get("events", ()) if event["type"] in LIVES]
+    return not kinds or kinds[-1] != "created"
 
 
 def check_shown(shown):
