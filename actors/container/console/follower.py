@@ -207,7 +207,6 @@ class Follower:
 
     async def _look_for_hints(self, block: Block, ref: Ref[Message]) -> None:
         """Report the hints in finished lines that were not reported in this run."""
-        spent = self._hints.seconds
         for lines in to_slices(block.data, SLICE):
             if len(lines) > SHORT:
                 await self.console.turns.next()
@@ -217,8 +216,6 @@ class Follower:
                 for name in new:
                     await ref.tell(HintReported(self.effect.run, name))
                 self._hints.seen = len(self.live.hinted) == len(HINTS)
-            if self._hints.seconds - spent > SEARCH_LIMIT:
-                return
 
     async def _look(self, block: Block, readiness: Readiness) -> bool:
         """Return true if one of the lines, or the unfinished one, matches."""
