@@ -208,8 +208,6 @@ class Follower:
     async def _look_for_hints(self, block: Block, ref: Ref[Message]) -> None:
         """Report the hints in finished lines that were not reported in this run."""
         for lines in to_slices(block.data, SLICE):
-            if len(lines) > SHORT:
-                await self.console.turns.next()
             if await self._hints.look(lines):
                 new = [name for name in find(to_plain(lines)) if name not in self.live.hinted]
                 self.live.hinted.update(new)
