@@ -51,6 +51,8 @@ class WebConsole:
 
     _folder: Path = attrs.field(factory=lambda: FOLDER)
     _built: Built | None = None
+    _plain: dict[str, bytes] = attrs.field(factory=dict)
+    """Files that somebody has asked for without compression: all responses share them, as the others."""
 
     async def answer(self, request: quart_adapter.Request) -> Response | None:
         """Return the response to a request for the console; None if the request is for something else.
@@ -77,7 +79,10 @@ class WebConsole:
         if takes_gzip(request.headers.get("Accept-Encoding", "")):
             headers["Content-Encoding"] = "gzip"
         else:
-            body = await trio.to_thread.run_sync(gzip.decompress, body)
+            if name not in self._plain:
+                plain = await trio.to_thread.run_sync(gzip.decompress, body)
+                self._plain.setdefault(name, plain)
+            body = self._plain[name]
         return Response(body, 200, headers, content_type=TYPES[name.rpartition(".")[2]])
 
 

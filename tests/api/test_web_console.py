@@ -2,17 +2,22 @@
 
 import gzip
 import json
+import random
 import re
 
 import httpx
 import pytest
 
 from lightd.http import web_console
+from lightd.http.transport.connection import Connection
 from tests.api.front import HEADERS, open_api
 
 SCRIPT = "main-AAAAAAAA.js"
 STYLE = "style-BBBBBBBB.css"
-CONTENTS = {SCRIPT: b"console.log(1)\n", STYLE: b"body { margin: 0 }\n"}
+CONTENTS = {
+    SCRIPT: b"// " + random.Random(1).randbytes(200_000).hex().encode(),
+    STYLE: b"body { margin: 0 }\n",
+}
 
 
 @pytest.fixture
@@ -80,6 +85,21 @@ async def test_file_is_sent_plain_to_a_client_without_gzip(built):
     answer = await load(built, f"/ui/assets/{SCRIPT}", **{"Accept-Encoding": "identity"})
     assert "Content-Encoding" not in answer.headers
     assert answer.content == CONTENTS[SCRIPT]
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+async def test_file_is_one_piece_of_memory_for_all_who_ask(built, monkeypatch, coding):
+    sent, write_large = [], Connection.write_large
+
+    def keep(connection, data):
+        sent.append(data)
+        return write_large(connection, data)
+
+    monkeypatch.setattr(Connection, "write_large", keep)
+    for _ in range(3):
+        await load(built, f"/ui/assets/{SCRIPT}", **{"Accept-Encoding": coding})
+    assert len({id(each) for each in sent}) == 1
+    assert len(sent) == 3
 
 
 @pytest.mark.parametrize("path", ["/", f"/ui/assets/{SCRIPT}"])
