@@ -22,6 +22,8 @@ LONGEST_WAIT: Final = 3.0
 """Seconds of one query."""
 NAMES_WAIT: Final = 1.0
 """Seconds in which the names of players are waited for; not every server tells them."""
+_MARGIN: Final = 0.1
+"""Seconds before the end of a query at which the names are given up, so that the rest is still told."""
 MOST_AT_ONCE: Final = 16
 _CHUNK: Final = 16 * 1024
 _MOST_STRAY: Final = 20
@@ -153,7 +155,8 @@ async def ask_source(host: str, port: int) -> tuple[GameAnswer, float]:
             await connection.send(source.to_info_request(challenge))
             packet = await _receive(connection, b"I")
         answer = source.to_answer(packet)
-        with trio.move_on_after(NAMES_WAIT):
+        rest = trio.current_effective_deadline() - trio.current_time()
+        with trio.move_on_after(max(0.0, min(NAMES_WAIT, rest - _MARGIN))):
             try:
                 answer = await _ask_players(connection, answer)
             except (OSError, BadAnswer):

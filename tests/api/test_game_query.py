@@ -117,8 +117,12 @@ async def test_source_server_tells_its_map_and_players(api, challenged):
     assert (found["map"], found["version"], found["motd"]) == ("de_dust2", "1.38", "My server")
 
 
-async def test_source_server_that_does_not_name_its_players_is_told_without_names(api, monkeypatch):
-    monkeypatch.setattr(queries, "NAMES_WAIT", 0.05)
+@pytest.mark.parametrize(("names", "longest"), [(0.05, 20.0), (20.0, 1.0)])
+async def test_source_server_that_does_not_name_its_players_is_told_without_names(
+    api, monkeypatch, names, longest
+):
+    monkeypatch.setattr(queries, "NAMES_WAIT", names)
+    monkeypatch.setattr(queries, "LONGEST_WAIT", longest)
     info = b"\xff\xff\xff\xffI\x11a\0b\0c\0d\0" + bytes([0, 0, 1, 9, 0]) + b"dl\0\0" + b"2\0"
     async with udp_server(lambda packet: [info] if packet[4:5] == b"T" else []) as port:
         await started(api, port, "source")
