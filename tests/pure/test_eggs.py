@@ -33,6 +33,12 @@ from tests.support.fork_server import to_unmeasured
 
 PUBLIC = Path(os.environ.get("LIGHTD_EGGS", Path(__file__).parents[2].parent / "shared/eggs"))
 SERVER = Server("u-1", "0.0.0.0", 25565, 1024, "172.18.0.1", {"MOTD": "Hi", "QUERY_PORT": "7"})
+PROLOG = (
+    '<?xml version="1.0" encoding="ISO-8859-1"?>\r\n<!-- c -->\r\n'
+    '<!DOCTYPE r [ <!ENTITY x "]>"> <!-- ]>\' --> ]>\r\n'
+)
+CDATA = "<b><![CDATA[x<y]]>\r\n\xe9&x;</b>"
+EPILOG = "\r\n<!-- e -->\r\n<?p q?>\r\n"
 PARSERS = ("file", "properties", "ini", "json", "yaml", "toml", "xml")
 
 
@@ -497,6 +503,9 @@ def changed(parser, text, *replacements, server=SERVER):
          '<?xml version="1.0"?>\n<r>\n  <!-- c -->\n  <a x="1">2</a>\n  <b>\n    <c>3</c>\n  </b>\n</r>\n'),
         ("xml", "", [("r.a", "1")], '<?xml version="1.0"?>\n<r>\n  <a>1</a>\n</r>\n'),
         ("xml", "<r><a/><a/></r>", [("r.*", "1"), ("*.a", "2", "1")], "<r><a>2</a><a>2</a></r>\n"),
+        ("xml", f"{PROLOG}{f'<r><a>1</a>{CDATA}</r>'}{EPILOG}", [("r.a", "2")],
+         f"{PROLOG}{f'<r><a>2</a>{CDATA}</r>'}{EPILOG}"),
+        ("xml", "\ufeff<r><a>1</a></r>  ", [("r.a", "2")], "\ufeff<r><a>2</a></r>  "),
         ("xml", '<r xmlns="urn:x"><a>1</a></r>', [("r.b", "1")], '<r xmlns="urn:x"><a>1</a><b>1</b></r>\n'),
     ],
 )  # fmt: skip
@@ -552,6 +561,8 @@ def test_replacement_that_does_not_fit_is_reported(parser, text, match, misfits)
         ("yaml", b"k:\n" + b"  a: 1\n" * 20_000, "has more than 131072 characters that must be parsed"),
         ("toml", b"a = ", "is not valid TOML"),
         ("xml", b"<a>", "is not valid XML"),
+        ("xml", b"<!DOCTYPE r [ <?p '?> ]><r/>", "has a document type or an instruction"),
+        ("xml", b"<r/><?p a?b?>", "has a document type or an instruction"),
         ("xml", b"<a>" + b"<b/>" * 100_000 + b"</a>", "has more than 100000 tags or attributes"),
         ("xml", b"<a" + b" b=''" * 100_001 + b"/>", "has more than 100000 tags or attributes"),
         ("xml", b"<a>" * 1000, "is not valid XML"),

@@ -16,6 +16,16 @@ MOST_MARKS: Final = 100_000
 
 _ATTRIBUTE: Final = re2.compile(r"(?s)\[(\w+)='(.*)'\]")
 _NAME: Final = re2.compile(r"[\pL_][\pL\pN_.:-]*")
+_PROLOG: Final = re2.compile(
+    r"""\x{feff}?(?:\s+|<\?(?:[^?]|\?+[^?>])*\?+>|<!--(?:[^-]|-[^-])*-->"""
+    r"""|<!DOCTYPE(?:[^\[>"']|"[^"]*"|'[^']*')*(?:\[(?:[^\]"'<]|"[^"]*"|'[^']*'|<!--(?:[^-]|-[^-])*-->|<[^!]|<![^-])*\]\s*)?>)*"""
+)
+"""What may be before the root element: blanks, declarations, comments, and the type of the document."""
+_EPILOG: Final = re2.compile(r"(?:\s+|>--(?:[^-]|-[^-])*--!<|>\?(?:[^?])*\?<)*")
+"""What may be behind it, read backwards."""
+_START: Final = re2.compile(r"<[\pL_]")
+_END: Final = re2.compile(r"(?:/|</[^<>]*)>$")
+LONGEST_END: Final = 1000
 
 
 def render_xml(text: str, replacements: Sequence[Replacement], room: Room) -> tuple[str, list[str]]:
@@ -23,7 +33,14 @@ def render_xml(text: str, replacements: Sequence[Replacement], room: Room) -> tu
 
     A value ``[name='value']`` sets an attribute.
     """
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    parser = etree.XMLParser(
+        encoding="utf-8",  # what the text was read as, whatever its first line says
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        strip_cdata=False,
+    )
     tag = next((each.match.split(".")[0] for each in replacements), "")
     if not text.strip():
         if not _NAME.fullmatch(tag):
@@ -50,15 +67,22 @@ def render_xml(text: str, replacements: Sequence[Replacement], room: Room) -> tu
             changed |= _set(element, each, room)
     if not changed:
         return text, misfits
-    document = root.getroottree()
-    declared = text.lstrip("\ufeff").lstrip().startswith("<?xml") or not text.strip()
-    rendered = etree.tostring(document, encoding="unicode", pretty_print=not text.strip())
-    head = (
-        text[: text.index("?>") + 2] + "\n"
-        if declared and text.strip()
-        else '<?xml version="1.0"?>\n' * declared
-    )
-    return head + rendered + ("" if rendered.endswith("\n") else "\n"), misfits
+    return _to_document(root, text), misfits
+
+
+def _to_document(root: Element, text: str) -> str:
+    """Write ``root`` between what was before and behind it in ``text``, with the line ends of that."""
+    if not text.strip():
+        made: str = etree.tostring(root, encoding="unicode", pretty_print=True)
+        return f'<?xml version="1.0"?>\n{made}'
+    begin = _PROLOG.match(text).end()
+    end = len(text) - _EPILOG.match(text[::-1]).end()
+    if not (_START.match(text, begin) and _END.search(text[max(begin, end - LONGEST_END) : end])):
+        raise UnreadableError("has a document type or an instruction that is not supported")
+    written: str = etree.tostring(root, encoding="unicode", with_tail=False)
+    if "\r\n" in text:
+        written = written.replace("\n", "\r\n")  # a parser of XML reads each end as one character
+    return text[:begin] + written + (text[end:] or ("\r\n" if "\r\n" in text else "\n"))
 
 
 def _to_name(element: Element) -> str:
