@@ -20,6 +20,8 @@ QUIET, BUSY = 50, 1000
 MOST_CPU_MS, MOST_AGE_MS, MOST_BUSY_AGE_MS = 0.4, 2.0, 5.0
 WIDTH = 80
 SETTLED = 0.5
+MOST_PROMPT_AGE_MS, MOST_REDRAWS = 300.0, 10.0
+PROGRESS = 100  # updates a second of a progress bar
 
 
 @attrs.define
@@ -47,6 +49,38 @@ class Console:
         assert len(self.viewer.ages) == lines, "lines are missing"
         self.cpu.append((process.cpu_seconds(self.pid) - cpu) * 1000 / lines)
         return audience.at(0.5, self.viewer.ages)
+
+    def prompt(self, count: int) -> float:
+        """Print prompts, each ended once it is there; return the 99th percentile of their age."""
+        ages = []
+        with self.pipe.open("wb", buffering=0) as pipe:
+            for _ in range(count):
+                self.viewer.ages.clear()
+                pipe.write(f"@{time.monotonic_ns():020} ? ".encode())
+                self._read(1)
+                ages.append(self.viewer.ages[0])
+                pipe.write(b"\n")
+                self._read(2)
+        return audience.at(0.99, ages)
+
+    def progress(self, seconds: float) -> float:
+        """Redraw a line ``PROGRESS`` times a second; return how many frames a second show it."""
+        self.viewer.received = 0
+        self.viewer.ages.clear()
+        begun = time.monotonic()
+        reader = threading.Thread(target=self._read_until, args=(begun + seconds,), daemon=True)
+        reader.start()
+        with self.pipe.open("wb", buffering=0) as pipe:
+            for number in range(int(PROGRESS * seconds)):
+                pipe.write(f"\r@{time.monotonic_ns():020} {number}".encode())
+                time.sleep(max(0.0, begun + (number + 1) / PROGRESS - time.monotonic()))
+            pipe.write(b"\n")
+            reader.join(audience.PATIENCE)
+        return self.viewer.received / seconds
+
+    def _read_until(self, end: float) -> None:
+        while time.monotonic() < end:  # the line that ends it comes later
+            self.viewer.read()
 
     def _read(self, lines: int) -> None:
         while len(self.viewer.ages) < lines:
@@ -81,4 +115,9 @@ def run(report: figures.Report, *, quick: bool) -> None:
             cpu = figures.quickest(console.cpu)
             report.add(figures.Figure("viewer", f"{name}, CPU a line", cpu, "ms", goal=goal))
             report.add(figures.Figure("viewer", f"{name}, age p50", figures.quickest(ages), "ms", goal=age))
+        age, redraws = console.prompt(30 if quick else 200), console.progress(2.0 if quick else 10.0)
+        name = "unfinished line, age p99"
+        report.add(figures.Figure("viewer", name, age, "ms", ceiling=MOST_PROMPT_AGE_MS))
+        name = f"progress bar of {PROGRESS} updates/s, frames"
+        report.add(figures.Figure("viewer", name, redraws, "a second", ceiling=MOST_REDRAWS))
         socket.close()
