@@ -201,7 +201,7 @@ async def test_swap_is_no_more_memory_and_logs_are_rotated(hardened):
         host = inspect(internal_id)["HostConfig"]
         assert host["LogConfig"] == {
             "Type": "local",
-            "Config": {"max-size": "5m", "max-file": "2", "compress": "false"},
+            "Config": {"max-size": "5m", "max-file": "2", "compress": "false", "mode": "blocking"},
         }
         assert host["Privileged"] is False
         assert not host["Devices"]

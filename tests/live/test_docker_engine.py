@@ -52,7 +52,7 @@ async def check_server_is_confined(engine, node, volume, tmp_path):
     assert host["SecurityOpt"] == ["no-new-privileges"]
     assert host["LogConfig"] == {
         "Type": "local",
-        "Config": {"max-size": "5m", "max-file": "2", "compress": "false"},
+        "Config": {"max-size": "5m", "max-file": "2", "compress": "false", "mode": "blocking"},
     }
     assert host["RestartPolicy"]["Name"] == "no"
     assert host["PortBindings"] == {

@@ -6,6 +6,7 @@ import re
 import pytest
 import trio
 
+from lightd.engines.docker import recipe
 from tests.rig import engine
 from tests.support.daemon import inspect, settled
 from tests.support.doubles.engine_proxy import open_engine_proxy
@@ -163,6 +164,14 @@ async def test_servers_run_on_through_an_upgrade_of_the_engine_and_a_change_of_i
     async with second_daemon.console(ID) as console:
         await console.send("send_command", command="still here")
         await console.until("console", "got: still here")
+
+
+async def test_logs_are_written_as_lightd_says_whatever_the_settings_of_the_engine(
+    second, second_daemon, second_shell
+):
+    settings = {"log-driver": "local", "log-opts": {"mode": "non-blocking", "max-size": "1m"}}
+    await run_server_on(second, second_daemon, second_shell, settings)
+    assert inspect(ID)["HostConfig"]["LogConfig"]["Config"] == recipe.LOG
 
 
 async def test_servers_run_again_after_an_upgrade_of_an_engine_without_live_restore(

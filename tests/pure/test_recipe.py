@@ -70,7 +70,7 @@ def test_container_of_any_kind_is_confined(to_container):
     assert host["Memory"] == host["MemorySwap"]
     assert host["LogConfig"] == {
         "Type": "local",
-        "Config": {"max-size": "5m", "max-file": "2", "compress": "false"},
+        "Config": {"max-size": "5m", "max-file": "2", "compress": "false", "mode": "blocking"},
     }
     assert host["NetworkMode"] == recipe.NETWORK
     assert [mount["ReadOnly"] for mount in host["Mounts"] if mount["Target"] == recipe.DATA] == [True]
