@@ -29,12 +29,15 @@ from actors.kernel.journal import JournalUnavailable
 from actors.kernel.mailbox import ActorGone, Overloaded
 from actors.kernel.supervisor import Supervisor, open_supervisor
 from actors.portpool.actor import open_portpool
+from actors.sftp.actor import open_sftp
 from actors.tokens.actor import open_tokens
 from actors.tokens.retirement import retire
 from actors.volumes.actor import open_volumes
 from actors.volumes.decider import State as Volumes
 from actors.volumes.messages import Message as VolumeMessage
+from lightd.access.gate import Gate
 from lightd.access.sessions import OpenSockets
+from lightd.access.sftp_sessions import SftpSessions
 from lightd.adoption import Keeper, to_reserved
 from lightd.api.operations import Operations
 from lightd.audit.trail import open_trail
@@ -167,7 +170,8 @@ async def open_system(
         open_jobs(time.time) as jobs,
         trio.open_nursery() as nursery,
     ):
-        quotas.threads = engine.threads
+        sftp_sessions = SftpSessions()
+        quotas.threads = lambda volume_id: {*engine.threads(volume_id), *sftp_sessions.processes(volume_id)}
         folders.denied = partial(_to_denied, fleet)
         claims, sockets = Claims(fleet), OpenSockets()
         janitor = Janitor(folders, lambda: volumes.view.state.volumes, time.time, quotas.forget)
@@ -180,6 +184,7 @@ async def open_system(
             ports=ports,
             leasing=Leasing(claims, fleet, ports, nursery),
             tokens=await open_tokens(bus, supervisor, time.time, sockets.token_ids, sockets.revoke_unknown),
+            sftp=await open_sftp(bus, supervisor, time.time, fleet.endings),
             volumes=volumes,
             folders=folders,
             quotas=quotas,
@@ -198,6 +203,7 @@ async def open_system(
             claim=partial(_claim, journal, policy),
             path=path,
             sockets=sockets,
+            sftp_sessions=sftp_sessions,
         )
         eggs.users = system.users_of_egg
         nursery.start_soon(_sweep_eggs, system)
@@ -217,6 +223,8 @@ async def open_system(
         nursery.start_soon(janitor.run)
         nursery.start_soon(trail.keep, lambda: system.config.audit, system.reloaded)
         nursery.start_soon(_connect_panel, system, SqliteCursorStore(journal))
+        if config.sftp.enabled:
+            supervisor.start("sftp", partial(_serve_sftp, system), outages=(OSError,))
         try:
             yield system
         finally:
@@ -256,6 +264,21 @@ async def _connect_panel(system: System, cursors: SqliteCursorStore) -> None:
     from lightd.panel.connection import Connection  # noqa: PLC0415 - a thread has loaded it
 
     await Connection(system, cursors, to_adopt(system)).run()
+
+
+async def _serve_sftp(system: System) -> None:
+    """Have an SFTP server running; what that needs is loaded only now."""
+    await trio.to_thread.run_sync(importlib.import_module, "lightd.sftp.service")
+    from lightd.sftp.logins import Logins  # noqa: PLC0415 - a thread has loaded it
+    from lightd.sftp.places import Places  # noqa: PLC0415 - as above
+    from lightd.sftp.service import Service  # noqa: PLC0415 - as above
+
+    gate = Gate(
+        *(lambda: system.config.authorization, system.tokens, system.clock),
+        *(system.fleet.endings, system.attempts),
+    )
+    places = Places(system.config.storage.base_path / "sftp")
+    await Service(system, Logins(system, gate), places).run()
 
 
 async def _claim(journal: SqliteJournal, policy: Policy, engine_id: str) -> None:

@@ -19,15 +19,19 @@ from actors.kernel.handle import Handle
 from actors.kernel.mailbox import Receipt
 from actors.portpool.actor import PortPool
 from actors.remotesync.status import RemoteStatus
+from actors.sftp.decider import State as SftpCredentials
+from actors.sftp.messages import Message as SftpMessage
 from actors.tokens.decider import State as Tokens
 from actors.tokens.grant import MASTER
 from actors.tokens.messages import Message as TokenMessage
 from actors.volumes.decider import State as Volumes
 from actors.volumes.messages import Delete as DeleteVolume
 from actors.volumes.messages import Message as VolumeMessage
+from lightd.access.attempts import Attempts
 from lightd.access.directory import NodeDirectory
 from lightd.access.rates import Rates
 from lightd.access.sessions import OpenSockets
+from lightd.access.sftp_sessions import SftpSessions
 from lightd.api.commands import settle
 from lightd.api.operations import Operations
 from lightd.api.panel_exchange import PanelExchange
@@ -71,7 +75,7 @@ class System:
     plain HTTP. ``inventory`` is None if the engine is not Docker or the journal could not be read at the
     start. ``claim`` records that a container of the engine, which another journal's daemon made, is this
     one's. ``reserved`` are users of volumes that the journal may not know. ``node`` has facts
-    about the machine and the engine.
+    about the machine and the engine. ``sftp_addresses`` are those at which SFTP is served now.
     """
 
     config: Configuration
@@ -81,6 +85,7 @@ class System:
     ports: PortPool
     leasing: Leasing
     tokens: Handle[Tokens, TokenMessage]
+    sftp: Handle[SftpCredentials, SftpMessage]
     volumes: Handle[Volumes, VolumeMessage]
     folders: VolumeFolders
     quotas: Quotas
@@ -106,6 +111,9 @@ class System:
     exchanged: PanelExchange = attrs.field(factory=PanelExchange)
     sockets: OpenSockets = attrs.field(factory=OpenSockets)
     rates: Rates = attrs.field(factory=Rates)
+    attempts: Attempts = attrs.field(factory=Attempts)
+    sftp_sessions: SftpSessions = attrs.field(factory=SftpSessions)
+    sftp_addresses: tuple[str, ...] = ()
     reloaded: Wake = attrs.field(factory=Wake)
     _reloading: trio.Lock = attrs.field(factory=trio.Lock)
     _filling: Counter[str] = attrs.field(factory=Counter)  # volumes of containers being created

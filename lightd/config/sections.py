@@ -117,6 +117,15 @@ class Docker:
 
 
 @attrs.frozen
+class Sftp:
+    """Whether files are served over SFTP, and where that listens; ``::`` is IPv4 and IPv6."""
+
+    enabled: Annotated[bool, FLAG] = False
+    host: Annotated[str, rules.HOST] = "0.0.0.0"  # noqa: S104 - it is encrypted, and off unless it is wanted
+    port: Annotated[int, rules.PORT] = 2022
+
+
+@attrs.frozen
 class Storage:
     """The daemon's folders (its own, of containers, of volumes), and how volume sizes are enforced."""
 
@@ -188,6 +197,7 @@ class Configuration:
     remote: Remote = Remote()
     audit: Audit = Audit()
     query: Query = Query()
+    sftp: Sftp = Sftp()
     node: Annotated[str, rules.NODE]
 
     def masked(self) -> dict[str, Any]:
@@ -270,6 +280,8 @@ def _contradictions(configuration: Configuration) -> Iterator[tuple[str, str]]:
             "authorization.token",
             "is the placeholder of the example, which everybody knows: `lightd --token reset` writes another",
         )
+    if not configuration.authorization.enabled and configuration.sftp.enabled:
+        yield "sftp.enabled", "must be false while authorization.enabled is false: anybody could log in"
     if tls.cert is not None and tls.key is None:
         yield "server.tls.key", "is required if server.tls.cert is set"
     if tls.key is not None and tls.cert is None:
@@ -347,7 +359,7 @@ def _to_json_value(_instance: object, _field: object, value: object) -> object:
 def first_file(token: str, *, root: bool = False, node: str = "") -> dict[str, Any]:
     """Return the file that a first start writes: some defaults, ``token``, and ``node`` unless empty."""
     file = _with_defaults(Configuration(authorization=Authorization(token=token), node=node))
-    del file["audit"], file["query"], file["docker"]["user_range"]
+    del file["audit"], file["query"], file["sftp"], file["docker"]["user_range"]
     if not node:
         del file["node"]
     file["server"] = {key: file["server"][key] for key in ("host", "port")}

@@ -107,7 +107,8 @@ class Admission:
     def __attrs_post_init__(self) -> None:
         system = self._system
         self._gate = Gate(
-            lambda: system.config.authorization, system.tokens, system.clock, system.fleet.endings
+            *(lambda: system.config.authorization, system.tokens, system.clock),
+            *(system.fleet.endings, system.attempts),
         )
         self._open = frozenset(route.path for route in self._routes.values() if route.is_open)
 

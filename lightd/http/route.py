@@ -30,7 +30,7 @@ METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", WEBSOCKET)
 _IN_PATH: Final[Mapping[type[Subject], tuple[set[str], set[str]]]] = MappingProxyType(
     {
         Visible: (set(), set()),
-        Container: ({"internal_id"}, set()),
+        Container: ({"internal_id"}, {"credential_id"}),
         Volume: ({"volume_id"}, {"operation_id"}),
         Operation: ({"operation_id"}, set()),
         Port: ({"ip", "port"}, set()),

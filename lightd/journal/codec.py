@@ -22,6 +22,8 @@ from actors.container import events as container
 from actors.kernel.journal import CorruptStream
 from actors.portpool import condensed as portpool_condensed
 from actors.portpool import messages as portpool
+from actors.sftp import condensed as sftp_condensed
+from actors.sftp import messages as sftp
 from actors.tokens import condensed as tokens_condensed
 from actors.tokens import messages as tokens
 from actors.volumes import messages as volumes
@@ -89,6 +91,10 @@ _KINDS: Final = (
     Kind("portpool.ports-leased", portpool.PortsLeased),
     Kind("portpool.ports-released", portpool.PortsReleased),
     Kind("portpool.condensed", portpool_condensed.Condensed),
+    Kind("sftp.credential-added", sftp.CredentialAdded),
+    Kind("sftp.credential-removed", sftp.CredentialRemoved),
+    Kind("sftp.credentials-swept", sftp.CredentialsSwept),
+    Kind("sftp.condensed", sftp_condensed.Condensed),
     Kind("tokens.token-minted", tokens.TokenMinted),
     Kind("tokens.token-spent", tokens.TokenSpent),
     Kind("tokens.token-revoked", tokens.TokenRevoked),

@@ -36,6 +36,9 @@ from actors.kernel.journal import Condensed, CorruptStream, JournalUnavailable, 
 from actors.portpool.actor import STREAM as PORTPOOL_STREAM
 from actors.portpool.condensed import condense as condense_portpool
 from actors.portpool.decider import DECIDER as PORTPOOL
+from actors.sftp.actor import STREAM as SFTP_STREAM
+from actors.sftp.condensed import condense as condense_sftp
+from actors.sftp.decider import DECIDER as SFTP
 from actors.tokens.actor import STREAM as TOKENS_STREAM
 from actors.tokens.condensed import condense as condense_tokens
 from actors.tokens.decider import DECIDER as TOKENS
@@ -92,6 +95,7 @@ class Condenser:
 CONDENSERS: Final[Mapping[str, Condenser]] = MappingProxyType(
     {
         PORTPOOL_STREAM: Condenser(PORTPOOL, condense_portpool),
+        SFTP_STREAM: Condenser(SFTP, condense_sftp),
         TOKENS_STREAM: Condenser(TOKENS, condense_tokens),
     }
 )

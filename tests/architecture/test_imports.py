@@ -32,6 +32,7 @@ WITH_A_BODY = {
     "actors.container.console.runs",
     "actors.portpool.actor",
     "actors.volumes.actor",
+    "actors.sftp.actor",
     "actors.tokens.actor",
     "actors.tokens.retirement",
     "actors.remotesync.actor",
@@ -94,7 +95,7 @@ PURE_EXTRAS = {
 the patterns, rules use what compiles them."""
 
 ONLY = {
-    "asyncio": {"lightd.engines.docker.bridge"},
+    "asyncio": {"lightd.engines.docker.bridge", "lightd.sftp.server"},
     "aiodocker": {"lightd.engines.docker"},
     "aiohttp": {"lightd.engines.docker"},
     "quart": {"lightd.http"},

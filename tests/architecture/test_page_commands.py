@@ -45,6 +45,7 @@ ELSEWHERE = {
     "lightd egg import": "api/test_egg_commands.py",
     "lightd egg rm": "api/test_egg_commands.py",
     "lightd egg upgrade": "api/test_egg_commands.py",
+    "lightd sftp fingerprint": "api/test_sftp.py",
     "bash tests/rig/run ui": "api/test_web_console.py",
 }
 """Commands that are named in a sentence only, and what runs them."""
@@ -159,7 +160,7 @@ def test_piece_of_configuration_is_one_that_lightd_takes(page, text, tmp_path):
 
 
 def test_pieces_of_configuration_are_found():
-    assert [page for page, _ in PIECES] == ["docs/operations.md"] * 3 + ["docs/remote.md"]
+    assert [page for page, _ in PIECES] == ["docs/operations.md"] * 3 + ["docs/remote.md", "docs/sftp.md"]
 
 
 def test_command_outside_of_a_block_would_be_seen():

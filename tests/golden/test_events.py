@@ -30,6 +30,9 @@ from actors.container.state import Kind as ChangeKind
 from actors.kernel.journal import CorruptStream
 from actors.portpool import condensed as portpool_condensed
 from actors.portpool import messages as portpool
+from actors.sftp import condensed as sftp_condensed
+from actors.sftp import messages as sftp
+from actors.sftp.decider import Credential
 from actors.tokens import condensed as tokens_condensed
 from actors.tokens import messages as tokens
 from actors.volumes import messages as volumes
@@ -37,8 +40,13 @@ from lightd.journal.codec import KINDS, Codec, Kind
 from lightd.journal.upcasts import UPCASTS
 
 EVENTS = Path(__file__).parent / "events"
-SNAPSHOTS = (condensed.Condensed, portpool_condensed.Condensed, tokens_condensed.Condensed)
-NOUNS = (container.Event, portpool.Event, tokens.Event, volumes.Event)
+SNAPSHOTS = (
+    condensed.Condensed,
+    portpool_condensed.Condensed,
+    tokens_condensed.Condensed,
+    sftp_condensed.Condensed,
+)
+NOUNS = (container.Event, portpool.Event, sftp.Event, tokens.Event, volumes.Event)
 LISTED = [*(event for events in NOUNS for event in get_args(events)), *SNAPSHOTS]
 CURRENT = {kind.name: kind.schema for kind in KINDS}
 KEYS = (("10.0.0.7", 25565, "tcp"), ("::1", 27015, "udp"))
@@ -81,6 +89,11 @@ SPEC_5 = attrs.evolve(
     egg=EGG,
 )
 SPEC_6 = attrs.evolve(SPEC_5, query=GameQuery("source", 27016))
+
+CREDENTIAL = (
+    *("sftp-9f86d081884c7d659a2feaa0", "survival", "backup", "scrypt$14$c2FsdA==$aGFzaA=="),
+    *(("ssh-ed25519 AAAAC3Nz", "ssh-rsa AAAAB3Nz"), False, 1_700_000_000.5, 1_700_003_600.5),
+)
 
 
 def condense(spec):
@@ -342,6 +355,16 @@ EXAMPLES = {
     ("portpool.port-marked", 1): portpool.PortMarked(KEYS[0], in_use=True),
     ("portpool.ports-leased", 1): portpool.PortsLeased("survival", KEYS),
     ("portpool.ports-released", 1): portpool.PortsReleased("survival", KEYS),
+    ("sftp.credential-added", 1): sftp.CredentialAdded(*CREDENTIAL),
+    ("sftp.credential-removed", 1): sftp.CredentialRemoved("sftp-9f86d081884c7d659a2feaa0"),
+    ("sftp.credentials-swept", 1): sftp.CredentialsSwept(("sftp-9f86d081884c7d659a2feaa0",)),
+    ("sftp.condensed", 1): sftp_condensed.Condensed(
+        1_700_000_000.5,
+        (
+            Credential(*CREDENTIAL, position=17),
+            Credential("sftp-1", "creative", "", "", (), True, 1_700_000_000.5, None, 18),
+        ),
+    ),
     ("tokens.token-minted", 1): tokens.TokenMinted(
         "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         ("creative", "survival"),

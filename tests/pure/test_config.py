@@ -143,7 +143,10 @@ def test_every_mistake_is_told_with_its_path():
         "x\n": 1,
     }
     assert mistakes(value) == [
-        f'"x\\n": unknown field (known here: {", ".join(config.first_file(TOKEN))}, audit, query, node)',
+        (
+            f'"x\\n": unknown field (known here: {", ".join(config.first_file(TOKEN))}, audit, query, sftp,'
+            " node)"
+        ),
         (
             "server.prot: unknown field"
             " (known here: host, port, tls, allowed_origins, viewers_per_container, ui)"

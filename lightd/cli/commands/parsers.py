@@ -27,7 +27,7 @@ MODULES: Final = MappingProxyType(
     }
 )
 """The commands that ask a daemon, and the modules of this package whose ``run`` they are."""
-COMMANDS: Final = frozenset({*MODULES, "completion", "doctor", "orphans"})
+COMMANDS: Final = frozenset({*MODULES, "completion", "doctor", "orphans", "sftp"})
 LONGEST_WAIT: Final = 300.0
 LONGEST_INSTALLATION: Final = 3600.0
 
@@ -52,6 +52,7 @@ def add(commands: "Commands") -> None:
     _add_create(commands, daemon)
     _add_others(commands, daemon)
     _add_node(commands, daemon)
+    _add_sftp(commands, config)
 
     egg = _command(
         commands,
@@ -367,6 +368,17 @@ def _add_node(commands: "Commands", daemon: Parser) -> None:
     )
     orphans.add_argument(
         "--remove", metavar="NAME", nargs="+", default=(), help="remove these containers; their volumes stay"
+    )
+
+
+def _add_sftp(commands: "Commands", config: Parser) -> None:
+    sftp = _command(
+        commands, "sftp", config, "print the host keys of the SFTP server", "lightd sftp fingerprint"
+    )
+    sftp.add_argument(
+        "action",
+        choices=("fingerprint",),
+        help="print the fingerprint of each host key, as clients show it at their first connection",
     )
 
 

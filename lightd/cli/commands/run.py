@@ -51,6 +51,10 @@ def perform(args: argparse.Namespace, environ: Mapping[str, str], output: Output
             from lightd.cli.commands import egg  # noqa: PLC0415 - as above
 
             return egg.run(args, output)
+        case "sftp":
+            from lightd.cli.commands import sftp  # noqa: PLC0415 - as above
+
+            return sftp.run(args, environ, output)
         case "orphans":
             from lightd.cli.commands import orphans  # noqa: PLC0415 - as above
 

@@ -62,6 +62,18 @@ PARAMETERS = MappingProxyType(
             "the token",
             "9f86d081884c7d659a2feaa0",
         ),
+        "credential_id": _in_path(
+            "credential_id",
+            {"type": "string", "pattern": "^sftp-[0-9a-f]{24}$"},
+            "the SFTP credential",
+            "sftp-0123456789abcdef01234567",
+        ),
+        "session_id": _in_path(
+            "session_id",
+            {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+            "the SFTP session",
+            "0123456789abcdef0123456789abcdef",
+        ),
         "egg_id": _in_path("egg_id", to_schema(bodies.EggId), "the egg", "minecraft-paper"),
         "ip": _in_path("ip", to_schema(bodies.Ip), "the address", "127.0.0.1"),
         "port": _in_path("port", to_schema(bodies.PortNumber), "the port", 25565),

@@ -23,6 +23,7 @@ from lightd.http.routes import (
     ports,
     quotas,
     remote,
+    sftp,
     statistics,
     tokens,
     uploads,
@@ -94,6 +95,12 @@ SECTIONS: Sections = (
             *install_log.ROUTES,
             *variables.ROUTES,
         ),
+    ),
+    Section(
+        "SFTP",
+        "The same files over SFTP, with clients as FileZilla, WinSCP, sshfs and rclone, if the configuration has "
+        "`sftp.enabled`.",
+        sftp.ROUTES,
     ),
 )
 """The sections of the document, in its order."""

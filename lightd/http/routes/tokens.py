@@ -40,7 +40,8 @@ _TTL = re.compile(r"([1-9][0-9]{0,6})([smhd])")
 _TOKEN_ID = re.compile(rf"[0-9a-f]{{{ID_LENGTH}}}")
 
 
-def _ttl(value: object) -> int:
+def to_ttl(value: object) -> int:
+    """Return the seconds of a duration as ``90m``; raises ``Invalid``."""
     found = _TTL.fullmatch(value) if isinstance(value, str) else None
     seconds = int(found[1]) * _UNITS[found[2]] if found else 0
     if not 1 <= seconds <= LONGEST_TTL:
@@ -74,7 +75,7 @@ def _each(rule: Rule, values: list[object]) -> list[str]:
 class TokenBody:
     """The permissions and the lifetime of a new token. A field that is left out is no limit; null is a 400."""
 
-    ttl: Annotated[int, Rule("a duration", _ttl, {})]
+    ttl: Annotated[int, Rule("a duration", to_ttl, {})]
     remove_on_use: bodies.Flag = False
     containers: Annotated[Any, Rule("a list", _containers, {})] = None
     permissions: Annotated[Any, Rule("a list", _permissions, {})] = None
@@ -155,7 +156,7 @@ _UNTIL: Schema = {
     "description": "when it expires, in the format of RFC 3339, in UTC with a `Z`",
     "examples": ["2026-01-01T01:00:00Z"],
 }
-_TTL_SCHEMA: Schema = {
+TTL: Schema = {
     "type": "string",
     "pattern": "^[1-9][0-9]{0,6}[smhd]$",
     "description": "how long it is valid: a whole number with a unit (s, m, h or d), between 1s and 30d",
@@ -202,7 +203,7 @@ ROUTES = (
         body=Body(
             TokenBody,
             schema=record(
-                {"ttl": _TTL_SCHEMA},
+                {"ttl": TTL},
                 {
                     "remove_on_use": {**FLAG, "default": False},
                     "containers": described(

@@ -75,6 +75,11 @@ export const NEEDS = {
   "PATCH /containers/:id/variables": { permission: "startup", node: false },
   "POST /containers/:id/egg": { permission: "admin", node: false },
   "DELETE /containers/:id": { permission: "admin", node: false },
+  "GET /containers/:id/sftp": { permission: "files.read", node: false },
+  "POST /containers/:id/sftp/credentials": { permission: "admin", node: false },
+  "GET /sftp/sessions": { permission: "admin", node: false },
+  "DELETE /containers/:id/sftp/credentials/:id": { permission: "admin", node: false },
+  "DELETE /sftp/sessions/:id": { permission: "admin", node: true },
   "WS /ws/:id": { permission: "any token", node: false },
   "WS /ws": { permission: "any token", node: false },
 } as const;

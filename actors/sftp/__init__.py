@@ -1,0 +1,1 @@
+"""The credentials with which clients log in over SFTP, besides tokens."""
