@@ -112,7 +112,7 @@ def status_of(process):
 @pytest.mark.skipif(os.geteuid() != 0, reason="reads the descriptors of other users' processes")
 async def test_process_of_a_session_has_no_privileges_and_no_descriptors_but_its_own(sftp_node):
     daemon, port = sftp_node
-    (listener,) = processes_of(daemon)
+    (listener,) = processes_of(daemon.folder)
     entered, done = trio.Event(), asyncio.Event()
     token = trio.lowlevel.current_trio_token()
     loops = []
@@ -128,7 +128,7 @@ async def test_process_of_a_session_has_no_privileges_and_no_descriptors_but_its
         nursery.start_soon(in_asyncio, hold)
         with trio.fail_after(60):
             await entered.wait()
-        (session,) = [each for each in processes_of(daemon) if each != listener]
+        (session,) = [each for each in processes_of(daemon.folder) if each != listener]
         status = status_of(session)
         assert {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {"0" * 16}
         assert status["Uid"].split() == [str(UID)] * 4
@@ -296,7 +296,7 @@ async def test_server_that_is_killed_is_started_again_and_keeps_its_keys(sftp_no
     daemon, port = sftp_node
     before = (await daemon.get(f"/containers/{ID}/sftp"))["host_keys"]
     assert len(before) == 3
-    (listener,) = processes_of(daemon)
+    (listener,) = processes_of(daemon.folder)
     os.kill(int(listener.name), 9)
     with trio.fail_after(60):
         while not await logs_in_or_refused(port):

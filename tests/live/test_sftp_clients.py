@@ -516,7 +516,7 @@ def place(docker, tmp_path_factory):
         yield Place(port, volume, folder / "key", fingerprint, folder)
     finally:
         daemon.end()
-        end_servers(daemon)
+        end_servers(daemon.folder)
         engine.remove_labelled(daemon.node)
 
 

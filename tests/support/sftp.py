@@ -27,7 +27,7 @@ async def serving_sftp(folder, internal_id):
             await listening(daemon, internal_id)
             yield daemon, port
         finally:
-            end_servers(daemon)
+            end_servers(folder)
 
 
 async def listening(daemon, internal_id):
@@ -40,9 +40,9 @@ async def listening(daemon, internal_id):
             await trio.sleep(0.05)
 
 
-def processes_of(daemon):
-    """The processes of the SFTP server of this daemon: the one that listens, and those of connections."""
-    marker = str(daemon.folder / "storage" / "sftp").encode()
+def processes_of(folder):
+    """The processes of an SFTP server, by its daemon's folder: one listens, the others have connections."""
+    marker = str(folder / "storage" / "sftp").encode()
     found = []
     for path in Path("/proc").iterdir():
         if path.name.isdecimal():
@@ -52,9 +52,9 @@ def processes_of(daemon):
     return found
 
 
-def end_servers(daemon):
+def end_servers(folder):
     """End what would otherwise wait for another daemon."""
-    for process in processes_of(daemon):
+    for process in processes_of(folder):
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(process.name), signal.SIGTERM)
 

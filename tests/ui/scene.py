@@ -14,6 +14,7 @@ import attrs
 import httpx
 
 from tests.support.daemon import free_port
+from tests.support.sftp import end_servers
 
 TOKEN = "lightd_browser_tests_master_token"
 PROGRAM = Path(__file__).with_name("program.py")
@@ -163,6 +164,7 @@ def open_served(folder):
         "server": {"host": "127.0.0.1", "port": port},
         "authorization": {"enabled": True, "token": TOKEN},
         "docker": {"engine": "process"},
+        "sftp": {"enabled": True, "host": "127.0.0.1", "port": 0},
         "storage": {
             "base_path": str(folder / "storage"),
             "containers_path": str(folder / "storage/containers"),
@@ -189,6 +191,7 @@ def open_served(folder):
             relay.close()
             process.terminate()
             process.wait(PATIENCE)
+            end_servers(folder)
 
 
 def _wait_served(port, process):

@@ -195,6 +195,18 @@ def test_files_are_made_renamed_packed_and_deleted_by_keyboard(served, window):
     assert served.get(f"/volumes/{volume}/files", path="")["files"] == []
 
 
+def test_address_of_sftp_is_shown_with_the_keys_of_the_node(served, tab):
+    shown = served.get("/containers/game/sftp")
+    tab.goto(to_address(served.url, "/ui/c/game/files"))
+    tab.get_by_role("button", name="SFTP").click()
+    dialog = tab.get_by_role("dialog")
+    expect(dialog.get_by_text(f"sftp://game@127.0.0.1:{shown['port']}/")).to_be_visible()
+    for key in shown["host_keys"]:
+        expect(dialog.get_by_text(key["fingerprint"])).to_be_visible()
+    dialog.get_by_role("button", name="Close").first.click()
+    expect(dialog).not_to_be_visible()
+
+
 def test_folder_of_many_entries_is_shown_to_its_end(served, window):
     volume = served.create("crowded", start=False)
     folder = Path(served.get(f"/volumes/{volume}")["path"]) / "many"

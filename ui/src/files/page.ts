@@ -17,6 +17,7 @@ import { readDrop, type Dropped } from "./dropped";
 import { JobList, Jobs } from "./jobs";
 import { FileList } from "./list";
 import { base, isArchive, join, parent, toCrumbs, toShown } from "./names";
+import { SftpDialog } from "./sftp";
 import type { Entry, Quota } from "./types";
 import { arrivals, start } from "./uploads";
 import { UploadList } from "./upload-list";
@@ -25,6 +26,7 @@ const PAGE = 10_000;
 
 type Open =
   | { readonly kind: "folder" }
+  | { readonly kind: "sftp" }
   | { readonly kind: "file" }
   | { readonly kind: "rename" | "move" | "copy" | "chmod"; readonly entries: readonly Entry[] }
   | { readonly kind: "pack"; readonly entries: readonly Entry[] };
@@ -171,6 +173,7 @@ function Folder({ model, volume, path }: { model: ServerModel; volume: string; p
         <${Button} icon="folder" onClick=${() => { setOpen({ kind: "folder" }); }}>New folder<//>
         <${Button} icon="file" onClick=${() => { setOpen({ kind: "file" }); }}>New file<//>` : null}
       <input type="search" aria-label="Filter by name" placeholder="Filter" value=${text} onInput=${(event: Event) => { setText((event.target as HTMLInputElement).value); }} />
+      ${may("GET /containers/:id/sftp") ? html`<${Button} onClick=${() => { setOpen({ kind: "sftp" }); }}>SFTP<//>` : null}
       <${Button} icon="restart" label="Read the folder again" tone="plain" onClick=${again} />
     </div>
     <div class="files-tools" role="toolbar" aria-label="Selected files">
@@ -191,7 +194,7 @@ function Folder({ model, volume, path }: { model: ServerModel; volume: string; p
       : html`<${FileList} entries=${visible} picked=${picked} onPick=${setPicked} onOpen=${openEntry} onDelete=${() => { if (writes) void remove(chosen); }}
           onUp=${path === "" ? null : () => { go(toFolder(model.id, parent(path))); }} />`}
     <${JobList} jobs=${jobs} /><${UploadList} />
-    ${open === null ? null : html`<${Opened} open=${open} volume=${volume} path=${path} act=${act}
+    ${open === null ? null : html`<${Opened} open=${open} id=${model.id} volume=${volume} path=${path} act=${act}
       onClose=${() => { setOpen(null); }} onJob=${() => { jobs.hurry(); }} onCreated=${(name: string) => { go(toEditor(model.id, join(path, name))); }} />`}
   </div>`;
 }
@@ -219,6 +222,7 @@ function QuotaBar(): VNode | null {
 
 interface OpenedProps {
   readonly open: Open;
+  readonly id: string;
   readonly volume: string;
   readonly path: string;
   readonly act: (work: () => Promise<unknown>) => Promise<boolean>;
@@ -227,8 +231,9 @@ interface OpenedProps {
   readonly onCreated: (name: string) => void;
 }
 
-function Opened({ open, volume, path, act, onClose, onJob, onCreated }: OpenedProps): VNode {
+function Opened({ open, id, volume, path, act, onClose, onJob, onCreated }: OpenedProps): VNode {
   const url = `/volumes/${volume}`;
+  if (open.kind === "sftp") return html`<${SftpDialog} id=${id} onClose=${onClose} />`;
   const run = async (work: () => Promise<unknown>): Promise<void> => {
     if (await act(work)) onClose();
   };
