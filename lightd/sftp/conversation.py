@@ -31,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 PER_CONTAINER: Final = 16
 """Sessions that a container can have at a time."""
+OBEDIENCE: Final = 2.0
+"""Seconds that a process has to end; then it is killed."""
 TOLD: Final = 50
 """Entries of the audit that one session can make in a second; the others are counted in one."""
 _OK: Final = 200
@@ -82,6 +84,7 @@ class Conversation:
     _session: SftpSession | None = None
     _denied: tuple[tuple[str, ...], ...] = ()
     _room: "Room | None" = None
+    _ending_at: float | None = None
     _told_at: float = 0.0
     _told: int = 0
 
@@ -205,20 +208,33 @@ class Conversation:
             os.close(folder)
         self._audit("connect" if passes else "resume", "")
 
-    def look(self) -> None:
-        """End the session if it may not go on; tell it about a new deny list."""
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return 0 if self._session is None else self._session.pid
+
+    def look(self) -> bool:
+        """End the session if it may not go on; tell it about a new deny list.
+
+        Return true if it was told to end, and has not.
+        """
         if self._grant is None:
-            return
+            return False
+        if self._ending_at is not None and trio.current_time() > self._ending_at + OBEDIENCE:
+            return True
         reason = self._logins.still_valid(self._grant)
         if reason is not None:
             self._end(reason)
-            return
+            return False
         denied = _to_lists(self._logins.system, self._grant.volume_id)
         if denied != self._denied:
             self._denied = denied
             self._tell(wire.Deny(denied))
+        return False
 
     def _end(self, reason: str) -> None:
+        if self._ending_at is None:
+            self._ending_at = trio.current_time()
         self._tell(wire.End(reason))
 
     def _tell(self, message: wire.Answer) -> None:

@@ -19,6 +19,7 @@ import socket
 import struct
 import subprocess
 import sys
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
@@ -39,6 +40,9 @@ logger = logging.getLogger(__name__)
 LOOK: Final = 0.5
 CONNECTIONS: Final = 200
 PER_ADDRESS: Final = 32
+STRANGERS: Final = 64
+STRANGERS_PER_ADDRESS: Final = 10
+"""Connections whose clients have not logged in."""
 HELLO: Final = 10.0
 """Seconds that a server has to say hello."""
 PATIENCE: Final = 60.0
@@ -100,6 +104,8 @@ class Service:
             "port": sftp.port,
             "most": CONNECTIONS,
             "most_per_address": PER_ADDRESS,
+            "strangers": STRANGERS,
+            "strangers_per_address": STRANGERS_PER_ADDRESS,
         }
         made = json.dumps([settings, version(), sys.version], sort_keys=True)
         return {**settings, "identity": hashlib.sha256(made.encode()).hexdigest()[:16]}
@@ -171,4 +177,6 @@ class Service:
             if self._started is not None and self._started.poll() is not None:
                 self._started = None  # collected
             for conversation in list(self._live.values()):
-                conversation.look()
+                if conversation.look() and self._server is not None:
+                    with suppress(OSError):  # it has ended, and will be started again
+                        await self._server.send(wire.to_bytes(wire.Kill(conversation.pid)))

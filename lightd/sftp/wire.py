@@ -3,7 +3,8 @@
 They are sent over a Unix socket that keeps their bounds (``SOCK_SEQPACKET``), each as one JSON object of at
 most ``LONGEST`` bytes. A connection begins with ``Hello`` (the server itself), or with ``Login`` or
 ``Resume`` (the process of one SSH connection). The daemon answers each ``Login``, ``Open``, ``Resume`` and
-``Charge``, in their order; ``End``, ``Deny`` and ``Leave`` come unasked, and nothing else is answered.
+``Charge``, in their order; ``End``, ``Deny``, ``Leave`` and ``Kill`` come unasked, and nothing else is
+answered.
 
 An accepted ``Open`` carries the descriptor of the volume's folder (``SCM_RIGHTS``).
 """
@@ -156,8 +157,15 @@ class Leave:
     """Accept no more connections, and end when the last one has ended: another server takes over."""
 
 
+@attrs.frozen
+class Kill:
+    """Kill a connection of the server: it was told to end, and did not."""
+
+    pid: int
+
+
 Request = Hello | Login | Open | Resume | Charge | Report
-Answer = Verdict | Accepted | Refused | Granted | End | Deny | Leave
+Answer = Verdict | Accepted | Refused | Granted | End | Deny | Leave | Kill
 
 _WHOLE: Final = 2**63
 
@@ -230,6 +238,7 @@ _KINDS: Final[Mapping[str, type[Any]]] = {
         End,
         Deny,
         Leave,
+        Kill,
     )
 }
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+import signal
 
 import asyncssh
 import pytest
@@ -437,3 +438,51 @@ async def test_wrong_passwords_are_limited_for_their_address_and_others_are_not(
         await in_asyncio(guess)
     assert not await logs_in(port, f"me.{ID}", PASSWORD)
     assert await logs_in(port, ID, TOKEN)  # it was used from this address before
+
+
+async def test_strangers_lock_nobody_out_and_have_a_limit(sftp_node):
+    _, port = sftp_node
+
+    async def work():
+        silent = []
+        for number in range(70):
+            source = (f"127.0.1.{number % 10 + 1}", 0)  # ten addresses, seven connections each
+            opening = asyncio.open_connection("127.0.0.1", port, local_addr=source)
+            silent.append(await opening)
+        try:
+            async with connecting(port, ID, TOKEN) as connection, connection.start_sftp_client() as sftp:
+                return await sftp.listdir(".")
+        finally:
+            for _, writer in silent:
+                writer.close()
+
+    with trio.fail_after(120):
+        assert await in_asyncio(work) == [".", ".."]
+
+
+async def test_session_that_does_not_obey_is_killed(sftp_node):
+    daemon, port = sftp_node
+    (listener,) = processes_of(daemon.folder)
+    entered, done = trio.Event(), trio.Event()
+    here = trio.lowlevel.current_trio_token()
+
+    async def stay():
+        with contextlib.suppress(asyncssh.Error, OSError):
+            async with connecting(port, ID, TOKEN) as connection, connection.start_sftp_client() as sftp:
+                await sftp.listdir(".")
+                here.run_sync_soon(entered.set)
+                await connection.wait_closed()
+        here.run_sync_soon(done.set)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(in_asyncio, stay)
+        with trio.fail_after(120):
+            await entered.wait()
+            (session,) = [each for each in processes_of(daemon.folder) if each != listener]
+            os.kill(int(session.name), signal.SIGSTOP)
+            (shown,) = (await daemon.get("/sftp/sessions"))["sessions"]
+            await daemon.call("DELETE", f"/sftp/sessions/{shown['id']}")
+            await done.wait()
+            while (await daemon.get("/sftp/sessions"))["sessions"]:
+                await trio.sleep(0.05)
+    assert processes_of(daemon.folder) == [listener]

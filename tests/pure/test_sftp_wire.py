@@ -23,6 +23,7 @@ MESSAGES = [
     wire.End("the token was revoked"),
     wire.Deny(((), ("secret/",))),
     wire.Leave(),
+    wire.Kill(7),
 ]
 
 

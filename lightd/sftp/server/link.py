@@ -10,17 +10,18 @@ import asyncio
 import socket
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, cast
 
 import attrs
 
 from lightd.sftp import wire
+from lightd.sftp.server.words import ENTERED, LOST
 
 PATIENCE: Final = 30.0
 """Seconds that a request waits for a daemon that is being restarted."""
 
 _DESCRIPTORS: Final = array.array("i", [0]).itemsize
-_ONCE: Final = b"?"
 
 
 class LinkLost(OSError):  # noqa: N818 - names the state
@@ -81,6 +82,11 @@ class Link:
         except TimeoutError:
             raise LinkLost("the daemon does not answer") from None
 
+    def enter(self) -> None:
+        """Tell the listener that the client has logged in."""
+        with suppress(OSError):
+            self._control.send(ENTERED)
+
     def tell(self, report: wire.Report) -> bool:
         """Send what needs no answer; return false if there is no daemon now, or it does not read."""
         return self._up.is_set() and self._send(report, None)
@@ -134,7 +140,7 @@ class Link:
             self.on_message(wire.End("the daemon is being restarted"))
             return
         try:
-            self._control.send(_ONCE)
+            self._control.send(LOST)
         except OSError:
             return  # the listener is gone: ``lost_at`` decides
 

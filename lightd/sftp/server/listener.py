@@ -24,8 +24,10 @@ from typing import Any, Final
 
 import attrs
 
+from lightd.access.addresses import to_key
 from lightd.sftp import wire
 from lightd.sftp.places import Places
+from lightd.sftp.server.words import ENTERED, LOST
 
 logger = logging.getLogger(__name__)
 
@@ -36,23 +38,32 @@ BACKLOG: Final = 128
 
 @attrs.frozen
 class Settings:
-    """Where to listen, and how many connections to serve: in all, and from one address."""
+    """Where to listen, and how many connections to serve: in all, and from one address.
+
+    ``strangers`` are those whose clients have not logged in, at most so many in all.
+    """
 
     host: str
     port: int
     most: int
     most_per_address: int
+    strangers: int
+    strangers_per_address: int
     identity: str
     """Tells servers with other settings, or of another version, apart."""
 
 
 @attrs.define(eq=False)
 class Child:
-    """The process of one connection. ``waits`` while it needs a connection with the daemon."""
+    """The process of one connection. ``waits`` while it needs a connection with the daemon.
+
+    ``entered`` once its client has logged in.
+    """
 
     address: str
     control: socket.socket
     waits: bool = False
+    entered: bool = False
 
 
 @attrs.define(eq=False)
@@ -125,10 +136,12 @@ class Listener:
             data = daemon.recv(wire.LONGEST)
         except OSError:
             data = b""
-        if data and isinstance(wire.from_bytes(data), wire.Leave):
+        message = wire.from_bytes(data) if data else None
+        if isinstance(message, wire.Leave):
             self._leave()
-            return
-        if not data:
+        elif isinstance(message, wire.Kill) and message.pid in self._children:
+            os.kill(message.pid, signal.SIGKILL)
+        elif message is None:
             self._selector.unregister(daemon)
             daemon.close()
             self._daemon, self._lost_at = None, time.monotonic()
@@ -154,15 +167,24 @@ class Listener:
             return
         with client:
             link = None
-            if self._admits(address[0]):
+            if self._admits(to_key(address[0])):
                 link = connect(self.places)
             if link is not None:
                 with link:
                     self._fork(client, link, address[0])
 
     def _admits(self, address: str) -> bool:
-        addresses = Counter(child.address for child in self._children.values())
-        return addresses.total() < self.settings.most and addresses[address] < self.settings.most_per_address
+        """Whether there is room for a connection from ``address``; the oldest stranger gives way to it."""
+        settings = self.settings
+        inside = Counter(child.address for child in self._children.values() if child.entered)
+        if inside.total() >= settings.most or inside[address] >= settings.most_per_address:
+            return False
+        strangers = {pid: child for pid, child in self._children.items() if not child.entered}
+        if sum(child.address == address for child in strangers.values()) >= settings.strangers_per_address:
+            return False
+        if len(strangers) >= settings.strangers:
+            os.kill(next(iter(strangers)), signal.SIGKILL)
+        return True
 
     def _fork(self, client: socket.socket, link: socket.socket, address: str) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -175,7 +197,7 @@ class Listener:
             if pid == 0:
                 self._become(client, link, theirs, address)
         ours.setblocking(False)  # noqa: FBT003 - the standard library's own
-        child = self._children[pid] = Child(address, ours)
+        child = self._children[pid] = Child(to_key(address), ours)
         self._selector.register(ours, selectors.EVENT_READ, lambda: self._asked(child))
 
     def _become(
@@ -198,12 +220,15 @@ class Listener:
             os._exit(status)
 
     def _asked(self, child: Child) -> None:
-        """A connection needs another one with the daemon, or has ended."""
+        """A connection has entered its volume, needs another one with the daemon, or has ended."""
         try:
-            child.waits = bool(child.control.recv(16))
+            said = child.control.recv(16)
         except OSError:
+            said = b""
+        child.entered |= said == ENTERED
+        child.waits |= said == LOST
+        if not said:
             child.waits = False
-        if not child.waits:
             self._selector.unregister(child.control)
             child.control.close()
 

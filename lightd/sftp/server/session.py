@@ -198,6 +198,7 @@ class Session(asyncssh.SSHServer):
             os._exit(3)  # never serves what it could not leave
         self.accepted = answer
         self.journal.take_on(answer)
+        self.link.enter()
 
     def end(self, reason: str) -> None:
         """Disconnect the client, which may show the reason."""
