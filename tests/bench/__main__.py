@@ -23,6 +23,7 @@ from tests.bench import (
     rendering,
     requests,
     restart,
+    sftp,
     startup,
     transfer,
     viewer,
@@ -44,6 +45,7 @@ BENCHES = {
     "requests": requests.run,
     "transfer": transfer.run,
     "restart": restart.run,
+    "sftp": sftp.run,
     "startup": startup.run,
     "viewer": viewer.run,
 }
