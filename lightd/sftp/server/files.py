@@ -74,6 +74,7 @@ class Files(asyncssh.SFTPServer):
 
         A denied path raises ``EACCES``. ``folder`` says whether it is one, None if it must be looked at.
         """
+        _check_name(path)
         if not self._journal.deny:
             yield None, path
             return
@@ -242,6 +243,7 @@ class Files(asyncssh.SFTPServer):
     # Names
 
     def realpath(self, path: bytes) -> bytes:
+        _check_name(path)
         resolved = os.path.realpath(to_absolute(path))
         with self._place(resolved, follow=False, folder=None):
             return resolved
@@ -269,6 +271,7 @@ class Files(asyncssh.SFTPServer):
 
     async def symlink(self, oldpath: bytes, newpath: bytes) -> None:
         self._journal.check_writable()
+        _check_name(oldpath)
         with self._place(newpath, follow=False) as (above, name):
             await self._journal.charge(0, 1)
             os.symlink(oldpath, name, dir_fd=above)
@@ -335,6 +338,11 @@ class Files(asyncssh.SFTPServer):
 
     def format_group(self, gid: int | None) -> str:
         return "" if gid is None else str(gid)
+
+
+def _check_name(path: bytes) -> None:
+    if b"\0" in path:
+        raise OSError(errno.EINVAL, "a name has no NUL")
 
 
 def _check_regular(mode: int) -> None:
