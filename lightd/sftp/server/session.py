@@ -16,6 +16,8 @@ from typing import Final
 
 import asyncssh
 import attrs
+from asyncssh.constants import MSG_CHANNEL_DATA, MSG_IGNORE
+from asyncssh.packet import SSHPacketLogger
 
 from lightd.sftp import wire
 from lightd.sftp.server import privileges
@@ -48,10 +50,10 @@ KEX: Final = (
     "diffie-hellman-group18-sha512",
     "diffie-hellman-group14-sha256",
 )
+# Without ChaCha20-Poly1305, which OpenSSH's clients would choose: in asyncssh it takes 1.6 times as long.
 CIPHERS: Final = (
     "aes128-gcm@openssh.com",
     "aes256-gcm@openssh.com",
-    "chacha20-poly1305@openssh.com",
     "aes128-ctr",
     "aes192-ctr",
     "aes256-ctr",
@@ -103,7 +105,38 @@ def _supported(known: list[bytes], wanted: tuple[str, ...]) -> list[str]:
 
 
 class Connection(asyncssh.SSHServerConnection):
-    """The connection, without what asyncssh does in a thread: a thread would keep its capabilities."""
+    """The connection, without what asyncssh does in a thread: a thread would keep its capabilities.
+
+    asyncssh sends each packet by itself, and an empty one before it against attacks on CBC, which is not
+    offered here. A download takes half of the processor's time if data packets of one turn of the loop are
+    sent together, and the empty ones are left out.
+    """
+
+    _outgoing: list[bytes] | None = None
+    _is_data = False
+
+    def send_packet(self, pkttype: int, *args: bytes, handler: SSHPacketLogger | None = None) -> None:
+        """Send a packet, but no empty one."""
+        if pkttype == MSG_IGNORE:
+            return
+        self._is_data = pkttype == MSG_CHANNEL_DATA
+        super().send_packet(pkttype, *args, handler=handler)
+
+    def _send(self, data: bytes) -> None:
+        if self._outgoing is None:
+            if not self._is_data:
+                super()._send(data)
+                return
+            self._outgoing = []
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._outgoing.append(data)
+        if not self._is_data:
+            self._flush()
+
+    def _flush(self) -> None:
+        outgoing, self._outgoing = self._outgoing, None
+        if outgoing:
+            super()._send(b"".join(outgoing))
 
     async def reload_config(self) -> None:
         """Nothing depends on the user's name: there are no configuration files."""
