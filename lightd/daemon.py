@@ -183,7 +183,11 @@ async def open_system(
             fleet=fleet,
             ports=ports,
             leasing=Leasing(claims, fleet, ports, nursery),
-            tokens=await open_tokens(bus, supervisor, time.time, sockets.token_ids, sockets.revoke_unknown),
+            tokens=await open_tokens(
+                *(bus, supervisor, time.time),
+                lambda: sockets.token_ids() | sftp_sessions.credentials(),
+                sockets.revoke_unknown,
+            ),
             sftp=await open_sftp(bus, supervisor, time.time, fleet.endings),
             volumes=volumes,
             folders=folders,

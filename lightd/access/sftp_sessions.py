@@ -45,6 +45,10 @@ class SftpSessions:
         """Return the sessions of a container."""
         return [session for session in self.open.values() if session.internal_id == internal_id]
 
+    def credentials(self) -> frozenset[str]:
+        """Return the ids of the tokens and credentials with open sessions."""
+        return frozenset(session.credential for session in self.open.values())
+
     def processes(self, volume_id: str) -> list[int]:
         """Return the processes of the sessions on a volume, which can have files of it open."""
         return [session.pid for session in self.open.values() if session.volume_id == volume_id]

@@ -35,6 +35,7 @@ OBEDIENCE: Final = 2.0
 """Seconds that a process has to end; then it is killed."""
 TOLD: Final = 50
 """Entries of the audit that one session can make in a second; the others are counted in one."""
+TOO_LONG: Final = "the deny list of this server is too long for SFTP"
 _OK: Final = 200
 
 
@@ -123,7 +124,7 @@ class Conversation:
         await self._sock.send(wire.to_bytes(message))
 
     def _note_login(self, login: wire.Login) -> None:
-        if self._offered is None:
+        if self._offered is None and self._logins.logged.admits(None, login.address):
             logger.info("SFTP login refused: user %.64r from %s", login.username, login.address)
 
     async def _open(self, message: wire.Open) -> None:
@@ -195,6 +196,11 @@ class Conversation:
                 used,
                 limit is not None and not system.quotas.kind_of(grant.volume_id).enforced,
             )
+            try:
+                data = wire.to_bytes(accepted)
+            except wire.Malformed:
+                await self._send(wire.Refused(TOO_LONG))
+                return
             self._session, self._grant = session, grant
             session.address, session.pid = self._address, pid
             session.end = self._end
@@ -203,7 +209,7 @@ class Conversation:
             descriptors = (
                 [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [folder]))] if passes else []
             )
-            await self._sock.sendmsg([wire.to_bytes(accepted)], descriptors)
+            await self._sock.sendmsg([data], descriptors)
         finally:
             os.close(folder)
         self._audit("connect" if passes else "resume", "")
@@ -229,7 +235,10 @@ class Conversation:
         denied = _to_lists(self._logins.system, self._grant.volume_id)
         if denied != self._denied:
             self._denied = denied
-            self._tell(wire.Deny(denied))
+            try:
+                self._tell(wire.Deny(denied))
+            except wire.Malformed:
+                self._end(TOO_LONG)
         return False
 
     def _end(self, reason: str) -> None:
@@ -238,8 +247,9 @@ class Conversation:
         self._tell(wire.End(reason))
 
     def _tell(self, message: wire.Answer) -> None:
-        with suppress(OSError, wire.Malformed):
-            os.write(self._sock.fileno(), wire.to_bytes(message))
+        data = wire.to_bytes(message)
+        with suppress(OSError):  # it does not read, or has ended: it is told again, or killed
+            os.write(self._sock.fileno(), data)
 
     async def _charge(self, message: wire.Charge) -> None:
         granted = False

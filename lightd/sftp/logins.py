@@ -21,6 +21,7 @@ from lightd.access import passwords, visibility
 from lightd.access.errors import AccessError
 from lightd.access.gate import Gate, to_digest
 from lightd.access.identity import Identity
+from lightd.access.log_limits import LogLimits
 from lightd.access.sftp_sessions import CREDENTIAL, SftpSession
 from lightd.sftp import wire
 from lightd.system import System
@@ -52,6 +53,7 @@ class Logins:
     system: System
     gate: Gate
     secret: bytes = b""
+    logged: LogLimits = attrs.field(factory=LogLimits)
     _hashing: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(HASHING))
 
     async def verify(self, login: wire.Login) -> Grant | None:
@@ -167,9 +169,14 @@ class Logins:
         content, _, signature = ticket.partition(".")
         if not hmac.compare_digest(self._sign(content.encode()), signature):
             return None
-        fields = json.loads(base64.urlsafe_b64decode(content))
-        session_id, method, started_at = (fields.pop(name) for name in ("session", "method", "started_at"))
-        grant = Grant(key="", identity=None, **fields)
+        try:
+            fields = json.loads(base64.urlsafe_b64decode(content))
+            session_id, method, started_at = (
+                fields.pop(name) for name in ("session", "method", "started_at")
+            )
+            grant = Grant(key="", identity=None, **fields)
+        except (ValueError, LookupError, TypeError):  # of another version of lightd
+            return None
         return to_session(grant, session_id, method, started_at), grant
 
 

@@ -92,6 +92,9 @@ class Service:
                     await Conversation(self.logins, self._live, sock).hold(first)
             except (wire.Malformed, OSError) as error:
                 logger.warning("a process of the SFTP server was disconnected: %s", error)
+            except Exception:
+                # One connection must not end the others.
+                logger.exception("the conversation with a process of the SFTP server crashed")
 
     # The server
 
@@ -152,6 +155,7 @@ class Service:
         """Start a server; return when it has said hello, or why it has not."""
         command = [
             sys.executable,
+            "-P",  # its working directory has no modules
             "-m",
             "lightd.sftp.server",
             str(self.places.root),
@@ -178,5 +182,6 @@ class Service:
                 self._started = None  # collected
             for conversation in list(self._live.values()):
                 if conversation.look() and self._server is not None:
-                    with suppress(OSError):  # it has ended, and will be started again
+                    # It may have ended; it is started again then.
+                    with suppress(OSError), trio.move_on_after(LOOK):
                         await self._server.send(wire.to_bytes(wire.Kill(conversation.pid)))
