@@ -55,7 +55,7 @@ class Room:
         """Reserve ``amount``; what was reserved before counts as written. Return whether there was room."""
         try:
             if self._allowance is None:
-                writing = self._quotas.writing(self._volume_id, None)
+                writing = self._quotas.writing(self._volume_id)
                 self._allowance = await self._stack.enter_async_context(writing)
             await self._allowance.prepare(amount)
             self._allowance.charge(amount.bytes, amount.entries)

@@ -52,7 +52,7 @@ class Process:
 
 
 @attrs.define(eq=False)
-class Desk:
+class Counterpart:
     """Opens conversations, as the service does."""
 
     logins: Logins
@@ -89,24 +89,24 @@ async def open_desk(api):
     )
     logins = Logins(system, gate, b"secret")
     async with trio.open_nursery() as nursery:
-        desk = Desk(logins, {}, nursery)
+        counterpart = Counterpart(logins, {}, nursery)
         try:
-            yield desk
+            yield counterpart
         finally:
             nursery.cancel_scope.cancel()
-            for process in desk.processes:
+            for process in counterpart.processes:
                 process.sock.close()
 
 
 @pytest.fixture
-async def desk(api):
+async def counterpart(api):
     await api.create("s1")
-    async with open_desk(api) as desk:
-        yield desk
+    async with open_desk(api) as counterpart:
+        yield counterpart
 
 
-async def test_token_enters_with_the_folder_of_the_volume(api, desk):
-    process = desk.open()
+async def test_token_enters_with_the_folder_of_the_volume(api, counterpart):
+    process = counterpart.open()
     accepted = await process.enter()
     assert (accepted.read_only, accepted.denied, accepted.limit) == (False, (), None)
     (session,) = (await api.get("/sftp/sessions"))["sessions"]
@@ -120,8 +120,8 @@ async def folder_of(api):
     return api.system.folders.path_of((await api.show())["volume_id"])
 
 
-async def test_folder_is_handed_over_open(api, desk):
-    process = desk.open()
+async def test_folder_is_handed_over_open(api, counterpart):
+    process = counterpart.open()
     await process.login()
     await process.ask(wire.Open("s1", "", 1))
     try:
@@ -130,8 +130,8 @@ async def test_folder_is_handed_over_open(api, desk):
         os.close(process.descriptor)
 
 
-async def test_open_without_a_login_is_refused(desk):
-    process = desk.open()
+async def test_open_without_a_login_is_refused(counterpart):
+    process = counterpart.open()
     for login, opened in (
         (None, wire.Open("s1", "", 1)),
         ("s1", wire.Open("s2", "", 1)),
@@ -145,9 +145,9 @@ async def test_open_without_a_login_is_refused(desk):
     assert await process.ask(wire.Open("s1", "", 1)) == wire.Refused("log in first")
 
 
-async def test_login_is_refused_for_what_it_may_not_reach(api, desk):
+async def test_login_is_refused_for_what_it_may_not_reach(api, counterpart):
     await api.create("s2")
-    process = desk.open()
+    process = counterpart.open()
     reader = await mint(api, containers=["s1"], permissions=["files.read"])
     stranger = await mint(api, containers=["s2"])
     writer = await mint(api, containers=["s1"], permissions=["files.write"])
@@ -160,26 +160,26 @@ async def test_login_is_refused_for_what_it_may_not_reach(api, desk):
     assert (await process.enter("s1", reader)).read_only is True
 
 
-async def test_credential_enters_by_its_password_and_its_keys(api, desk):
+async def test_credential_enters_by_its_password_and_its_keys(api, counterpart):
     made = await api.post(CREDENTIALS, {"username": "me", "password": PASSWORD, "public_keys": [KEY]})
     keyed = await api.post(CREDENTIALS, {"public_keys": [KEY], "read_only": True})
-    process = desk.open()
+    process = counterpart.open()
     assert not await process.login("s1", PASSWORD)
     assert not await process.login("me.s1", "wrong password")
     assert (await process.enter("me.s1", PASSWORD)).read_only is False
-    other = desk.open()
+    other = counterpart.open()
     assert (await other.enter("s1", "", to_key(KEY))).read_only is True
-    assert desk.look() == [False, False]
+    assert counterpart.look() == [False, False]
     await api.call("DELETE", f"{CREDENTIALS}/{made['id']}")
     await api.call("DELETE", f"{CREDENTIALS}/{keyed['id']}")
-    assert desk.look() == [False, False]
+    assert counterpart.look() == [False, False]
     assert await process.next() == wire.End("the credential was removed")
     assert await other.next() == wire.End("the credential was removed")
 
 
-async def test_password_is_not_looked_at_while_its_address_must_wait(api, desk, monkeypatch):
+async def test_password_is_not_looked_at_while_its_address_must_wait(api, counterpart, monkeypatch):
     await api.post(CREDENTIALS, {"password": PASSWORD})
-    process = desk.open()
+    process = counterpart.open()
     for _ in range(25):
         assert not await process.login("s1", "wrong password")
     assert not await process.login("s1", PASSWORD)
@@ -187,71 +187,71 @@ async def test_password_is_not_looked_at_while_its_address_must_wait(api, desk, 
     assert await process.login("s1", PASSWORD)
 
 
-async def test_single_use_token_enters_once_and_stays_known(api, desk):
+async def test_single_use_token_enters_once_and_stays_known(api, counterpart):
     token = (await api.post("/auth/tokens", {"ttl": "1h", "remove_on_use": True}))["token"]
-    process, other = desk.open(), desk.open()
+    process, other = counterpart.open(), counterpart.open()
     assert await process.login("s1", token)
     assert await other.login("s1", token)
     assert isinstance(await process.ask(wire.Open("s1", "", 1)), wire.Accepted)
     os.close(process.descriptor)
     assert await other.ask(wire.Open("s1", "", 1)) == wire.Refused("the token was used already")
-    assert desk.look() == [False]
+    assert counterpart.look() == [False]
     (session,) = api.system.sftp_sessions.open.values()
     assert api.system.sftp_sessions.credentials() == {session.credential}
     assert api.system.sftp_sessions.processes(session.volume_id) == [1]
 
 
-async def test_session_ends_with_its_token_its_time_and_its_container(api, desk, monkeypatch):
+async def test_session_ends_with_its_token_its_time_and_its_container(api, counterpart, monkeypatch):
     token = await api.post("/auth/tokens", {"ttl": "1h", "containers": ["s1"]})
-    revoked, expired, deleted = desk.open(), desk.open(), desk.open()
+    revoked, expired, deleted = counterpart.open(), counterpart.open(), counterpart.open()
     await revoked.enter("s1", token["token"])
     await api.call("DELETE", f"/auth/tokens/{token['id']}")
-    desk.look()
+    counterpart.look()
     assert await revoked.next() == wire.End("the token was revoked")
     short = await api.post("/auth/tokens", {"ttl": "1h"})
     await expired.enter("s1", short["token"])
     with monkeypatch.context() as patch:
         clock = api.system.clock
         patch.setattr(api.system, "clock", lambda: clock() + 4000)
-        desk.look()
+        counterpart.look()
         assert await expired.next() == wire.End("the token has expired")
     await deleted.enter()
     await api.call("DELETE", "/containers/s1", wait=60)
-    desk.look()
+    counterpart.look()
     assert await deleted.next() == wire.End("the container was deleted")
     await api.create("s1")
-    again = desk.open()
+    again = counterpart.open()
     await again.enter()
 
 
-async def test_session_of_the_master_token_ends_with_the_token(api, desk):
-    process = desk.open()
+async def test_session_of_the_master_token_ends_with_the_token(api, counterpart):
+    process = counterpart.open()
     await process.enter()
     await api.reload(authorization={"enabled": True, "token": "lightd_another_master_token"})
-    desk.look()
+    counterpart.look()
     assert await process.next() == wire.End("the token is no longer valid")
 
 
-async def test_session_that_does_not_end_is_reported_after_a_time(desk, monkeypatch):
-    process = desk.open()
+async def test_session_that_does_not_end_is_reported_after_a_time(counterpart, monkeypatch):
+    process = counterpart.open()
     await process.enter()
-    (held,) = desk.live.values()
+    (held,) = counterpart.live.values()
     held._session.end("by hand")
     assert await process.next() == wire.End("by hand")
-    assert desk.look() == [False]
+    assert counterpart.look() == [False]
     monkeypatch.setattr(conversation, "OBEDIENCE", -1.0)
-    assert desk.look() == [True]
+    assert counterpart.look() == [True]
     assert held.pid == os.getpid()
 
 
-async def test_ticket_goes_on_once_and_only_if_it_is_whole(api, desk):
-    process = desk.open()
+async def test_ticket_goes_on_once_and_only_if_it_is_whole(api, counterpart):
+    process = counterpart.open()
     accepted = await process.enter()
     resume = wire.Resume(accepted.session, accepted.ticket, ADDRESS, 7)
     unknown = wire.Refused("lightd does not know this session")
-    assert await desk.open().ask(resume) == unknown  # it is open
+    assert await counterpart.open().ask(resume) == unknown  # it is open
     process.sock.close()
-    while desk.live:
+    while counterpart.live:
         await trio.sleep(0.01)
     for forged in (
         attrs.evolve(resume, ticket=accepted.ticket[:-1] + "x"),
@@ -259,51 +259,51 @@ async def test_ticket_goes_on_once_and_only_if_it_is_whole(api, desk):
         attrs.evolve(resume, ticket=""),
         attrs.evolve(resume, session="0" * 32),
     ):
-        assert await desk.open().ask(forged) == unknown
-    again = desk.open()
+        assert await counterpart.open().ask(forged) == unknown
+    again = counterpart.open()
     resumed = await again.ask(resume)
     assert isinstance(resumed, wire.Accepted)
     assert again.descriptor is None
     assert resumed.session == accepted.session
     assert await again.ask(resume) == unknown
     again.sock.close()
-    while desk.live:
+    while counterpart.live:
         await trio.sleep(0.01)
     await api.call("DELETE", "/containers/s1", wait=60)
-    assert await desk.open().ask(resume) == wire.Refused("the container was deleted")
+    assert await counterpart.open().ask(resume) == wire.Refused("the container was deleted")
 
 
-async def test_ticket_of_another_version_is_unknown(desk):
+async def test_ticket_of_another_version_is_unknown(counterpart):
     content = b"eyJ1c2VyIjogMX0="
-    assert desk.logins.from_ticket(f"{content.decode()}.{desk.logins._sign(content)}") is None
+    assert counterpart.logins.from_ticket(f"{content.decode()}.{counterpart.logins._sign(content)}") is None
 
 
 @pytest.mark.parametrize(
     "message", [wire.Verdict(accepted=True), wire.Hello("", 1, ()), wire.Report((), 1, 0, 0, 0)]
 )
-async def test_message_out_of_turn_ends_the_conversation(desk, message):
-    process = desk.open()
+async def test_message_out_of_turn_ends_the_conversation(counterpart, message):
+    process = counterpart.open()
     await process.sock.send(wire.to_bytes(message))
     assert await process.next() is None
-    assert len(desk.ended) == 1
+    assert len(counterpart.ended) == 1
 
 
-async def test_noise_ends_the_conversation(desk):
-    process = desk.open()
+async def test_noise_ends_the_conversation(counterpart):
+    process = counterpart.open()
     await process.sock.send(b"noise")
     assert await process.next() is None
-    assert desk.ended == ["not a message"]
+    assert counterpart.ended == ["not a message"]
 
 
-async def test_charge_without_a_session_is_not_granted(desk):
-    assert await desk.open().ask(wire.Charge(1, 1)) == wire.Granted(granted=False)
+async def test_charge_without_a_session_is_not_granted(counterpart):
+    assert await counterpart.open().ask(wire.Charge(1, 1)) == wire.Granted(granted=False)
 
 
 async def test_charges_are_granted_up_to_the_size_of_the_volume(accounted):
     volume = (await accounted.ask("POST", "/volumes", {"size": 4})).json()["volume_id"]
     await accounted.create("s1", volume_id=volume)
-    async with open_desk(accounted) as desk:
-        process = desk.open()
+    async with open_desk(accounted) as counterpart:
+        process = counterpart.open()
         accepted = await process.enter()
         assert (accepted.limit, accepted.counted) == (4 << 20, True)
         megabyte = wire.Charge(1 << 20, 1)
@@ -313,13 +313,14 @@ async def test_charges_are_granted_up_to_the_size_of_the_volume(accounted):
         assert (await process.ask(megabyte)).granted is True  # a refusal is not for ever
         file = accounted.system.folders.path_of(volume) / "full"
         file.write_bytes(b"x" * (4 << 20))
+        assert (await process.ask(wire.Charge(4 << 20, 0))).granted is False  # now it is measured
         assert (await process.ask(megabyte)).granted is False
         file.unlink()
         assert (await process.ask(megabyte)).granted is True
 
 
-async def test_reports_are_counted_and_their_changes_bounded(api, desk):
-    process = desk.open()
+async def test_reports_are_counted_and_their_changes_bounded(api, counterpart):
+    process = counterpart.open()
     accepted = await process.enter()
     changes = tuple(("write", f"/{number}", "") for number in range(60))
     await process.sock.send(wire.to_bytes(wire.Report((*changes, ("rename", "/a", "/b")), 5, 10, 20, 3)))
@@ -337,42 +338,44 @@ async def test_reports_are_counted_and_their_changes_bounded(api, desk):
     assert found[-1]["subject"] == "16 more changes"
 
 
-async def test_container_has_a_limit_of_sessions(desk, monkeypatch):
+async def test_container_has_a_limit_of_sessions(counterpart, monkeypatch):
     monkeypatch.setattr(conversation, "PER_CONTAINER", 2)
     for _ in range(2):
-        await desk.open().enter()
-    process = desk.open()
+        await counterpart.open().enter()
+    process = counterpart.open()
     assert await process.login()
     refused = await process.ask(wire.Open("s1", "", 1))
     assert "has 2 SFTP sessions" in refused.reason
 
 
-async def test_deny_list_reaches_sessions_and_ends_those_that_it_is_too_long_for(api, desk, monkeypatch):
-    process = desk.open()
+async def test_deny_list_reaches_sessions_and_ends_those_that_it_is_too_long_for(
+    api, counterpart, monkeypatch
+):
+    process = counterpart.open()
     await process.enter()
     await api.call("PATCH", "/containers/s1", {"file_denylist": ["*.jar"]})
-    desk.look()
+    counterpart.look()
     assert await process.next() == wire.Deny((("*.jar",),))
-    desk.look()
+    counterpart.look()
     long = ((("x" * wire.LONGEST),),)
     monkeypatch.setattr(conversation, "_to_lists", lambda *_: long)
-    desk.look()
+    counterpart.look()
     assert await process.next() == wire.End(conversation.TOO_LONG)
-    other = desk.open()
+    other = counterpart.open()
     assert await other.login()
     assert await other.ask(wire.Open("s1", "", 1)) == wire.Refused(conversation.TOO_LONG)
 
 
-async def test_volume_that_is_not_there_is_told(api, desk):
+async def test_volume_that_is_not_there_is_told(api, counterpart):
     (await folder_of(api)).rmdir()
-    process = desk.open()
+    process = counterpart.open()
     assert await process.login()
     refused = await process.ask(wire.Open("s1", "", 1))
     assert refused.reason.startswith("the volume is not available")
 
 
-async def test_refused_logins_are_logged_up_to_a_rate(desk, caplog):
-    process = desk.open()
+async def test_refused_logins_are_logged_up_to_a_rate(counterpart, caplog):
+    process = counterpart.open()
     with caplog.at_level("INFO", "lightd.sftp.conversation"):
         for number in range(150):
             await process.login(f"user{number}", "")
