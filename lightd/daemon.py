@@ -40,10 +40,11 @@ from lightd.access.sessions import OpenSockets
 from lightd.access.sftp_sessions import SftpSessions
 from lightd.adoption import Keeper, to_reserved
 from lightd.api.operations import Operations
+from lightd.api.panel_logins import PanelGrant, PanelLogin
 from lightd.audit.trail import open_trail
 from lightd.config.certificate import open_certificate
 from lightd.config.folders import prepare, settle_shared
-from lightd.config.sections import Configuration, ConfigurationError
+from lightd.config.sections import Configuration, ConfigurationError, Remote
 from lightd.config.version import version
 from lightd.consoles.log import DiskConsoleLog
 from lightd.eggs.store import EggStore, open_egg_store
@@ -282,7 +283,15 @@ async def _serve_sftp(system: System) -> None:
         *(system.fleet.endings, system.attempts),
     )
     places = Places(system.config.storage.base_path / "sftp")
-    await Service(system, Logins(system, gate), places).run()
+    await Service(system, Logins(system, gate, ask_panel=_ask_panel), places).run()
+
+
+async def _ask_panel(settings: Remote, login: PanelLogin) -> PanelGrant | None:
+    """Ask the panel about a login; its client is loaded at the first one."""
+    await trio.to_thread.run_sync(importlib.import_module, "lightd.panel.sftp_logins")
+    from lightd.panel.sftp_logins import ask  # noqa: PLC0415 - a thread has loaded it
+
+    return await ask(settings, login)
 
 
 async def _claim(journal: SqliteJournal, policy: Policy, engine_id: str) -> None:

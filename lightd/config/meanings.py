@@ -77,6 +77,7 @@ MEANINGS: Final[Mapping[str, Described]] = MappingProxyType(
         "remote.catch_up": Described(
             "what the panel receives after an outage: all updates, or each server's latest state"
         ),
+        "remote.sftp_auth": Described("whether the panel is asked who may log in over SFTP"),
         "remote.events": Described("whether the panel also receives each start, stop and crash of a server"),
         "audit.keep_days": Described("how long entries of the audit are kept", unit="days"),
         "audit.keep_entries": Described("how many entries of the audit are kept", unit="entries"),

@@ -173,7 +173,8 @@ class Remote:
     """The panel; its URL and token are required if it is enabled.
 
     ``catch_up`` says what a panel receives after an outage: all updates, or each server's latest state. With
-    ``events`` it also receives each start, stop and crash of a server.
+    ``events`` it also receives each start, stop and crash of a server. With ``sftp_auth`` it is asked who may
+    log in over SFTP.
     """
 
     enabled: Annotated[bool, FLAG, LIVE] = False
@@ -182,6 +183,7 @@ class Remote:
     sync_config: Annotated[bool, FLAG, LIVE] = False
     catch_up: Annotated[str, rules.CATCH_UP, LIVE] = "all"
     events: Annotated[bool, FLAG, LIVE] = False
+    sftp_auth: Annotated[bool, FLAG, LIVE] = False
 
 
 @attrs.frozen(kw_only=True)
@@ -363,7 +365,12 @@ def first_file(token: str, *, root: bool = False, node: str = "") -> dict[str, A
     if not node:
         del file["node"]
     file["server"] = {key: file["server"][key] for key in ("host", "port")}
-    del file["storage"]["quota"], file["storage"]["pool_mb"], file["remote"]["events"]
+    del (
+        file["storage"]["quota"],
+        file["storage"]["pool_mb"],
+        file["remote"]["events"],
+        file["remote"]["sftp_auth"],
+    )
     if root:
         file["docker"]["user"] = str(AUTO)
     return file

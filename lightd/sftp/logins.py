@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
@@ -23,9 +24,15 @@ from lightd.access.gate import Gate, to_digest
 from lightd.access.identity import Identity
 from lightd.access.log_limits import LogLimits
 from lightd.access.sftp_sessions import CREDENTIAL, SftpSession
+from lightd.api.panel_logins import PanelGrant, PanelLogin
+from lightd.config.sections import Remote
 from lightd.sftp import wire
 from lightd.system import System
 
+PANEL: Final = "panel"
+"""The credential of a session that the panel has granted."""
+ASKING: Final = 4
+"""Logins that the panel is asked about at a time."""
 HASHING: Final = 2
 """Passwords that are hashed at a time: each takes 16 MiB."""
 
@@ -46,13 +53,22 @@ class Grant:
     identity: Identity | None
 
 
+AskPanel = Callable[[Remote, PanelLogin], Awaitable[PanelGrant | None]]
+
+
+async def _ask_nobody(_settings: Remote, _login: PanelLogin) -> PanelGrant | None:
+    return None
+
+
 @attrs.define(eq=False)
 class Logins:
-    """See the module. ``gate`` checks tokens; ``secret`` signs tickets."""
+    """See the module. ``gate`` checks tokens; ``secret`` signs tickets; ``ask_panel`` asks the panel."""
 
     system: System
     gate: Gate
     secret: bytes = b""
+    ask_panel: AskPanel = _ask_nobody
+    _asking: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(ASKING))
     logged: LogLimits = attrs.field(factory=LogLimits)
     _hashing: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(HASHING))
 
@@ -76,7 +92,36 @@ class Logins:
                 credential.expires_at,
                 None,
             )
+        name, _, internal_id = login.username.rpartition(".")
+        if name and self.system.fleet.get(internal_id) is not None:
+            return await self._ask_panel(login, name, internal_id)
         return None if login.key else self._verify_token(login)
+
+    async def _ask_panel(self, login: wire.Login, name: str, internal_id: str) -> Grant | None:
+        """Return what the panel grants; a refusal counts as a wrong token of the client's address."""
+        remote, attempts = self.system.config.remote, self.system.attempts
+        if not (remote.enabled and remote.sftp_auth) or attempts.wait(login.address) > 0:
+            return None
+        question = PanelLogin(name, internal_id, login.password, login.key, login.address)
+        async with self._asking:
+            granted = await self.ask_panel(remote, question)
+        member = self.system.fleet.get(internal_id)
+        spec = None if member is None else member.state.spec
+        if granted is None or member is None or spec is None:
+            attempts.failed(login.address)
+            return None
+        return Grant(
+            login.username,
+            login.key,
+            internal_id,
+            spec.volume_id,
+            PANEL,
+            "",
+            member.state.ended,
+            granted.read_only,
+            self.system.clock() + granted.ttl,
+            None,
+        )
 
     async def _find_credential(self, login: wire.Login) -> Credential | None:
         """Return the SFTP credential that is for this user name, and has the password or the key."""
@@ -138,6 +183,9 @@ class Logins:
             return "the container was deleted"
         if grant.expires_at is not None and self.system.clock() >= grant.expires_at:
             return "the token has expired"
+        if grant.credential == PANEL:
+            remote = self.system.config.remote
+            return None if remote.enabled and remote.sftp_auth else "the panel is no longer asked"
         if grant.credential.startswith(CREDENTIAL):
             known = self.system.sftp.view.state.credentials
             return None if grant.credential in known else "the credential was removed"

@@ -4,6 +4,7 @@ import array
 import os
 import socket
 from contextlib import asynccontextmanager
+from functools import partial
 
 import attrs
 import pytest
@@ -11,6 +12,10 @@ import trio
 
 from lightd.access.gate import Gate
 from lightd.access.public_keys import to_key
+from lightd.api.panel_logins import PanelGrant, PanelLogin
+from lightd.config.sections import Remote
+from lightd.panel import sftp_logins
+from lightd.panel.answers import Answer
 from lightd.sftp import conversation, wire
 from lightd.sftp.conversation import Conversation
 from lightd.sftp.logins import Logins
@@ -175,6 +180,99 @@ async def test_credential_enters_by_its_password_and_its_keys(api, counterpart):
     assert counterpart.look() == [False, False]
     assert await process.next() == wire.End("the credential was removed")
     assert await other.next() == wire.End("the credential was removed")
+
+
+async def test_panel_is_asked_about_users_that_are_not_known_here(api, counterpart):
+    asked = []
+
+    async def panel(settings, login):
+        asked.append((settings.url, login))
+        return (
+            PanelGrant(read_only=login.username == "reader", ttl=60.0) if login.password == PASSWORD else None
+        )
+
+    counterpart.logins.ask_panel = panel
+    assert not await counterpart.open().login("alex.s1", PASSWORD)
+    assert asked == []  # it is not configured
+    remote = {"enabled": True, "url": "http://127.0.0.1:9/api", "token": "lightd_panel_token_0123456789"}
+    await api.reload(remote={**remote, "sftp_auth": True})
+    assert not await counterpart.open().login("alex.s1", "wrong")
+    assert not await counterpart.open().login("alex.missing", PASSWORD)
+    assert not await counterpart.open().login("s1", PASSWORD)
+    writer, reader = counterpart.open(), counterpart.open()
+    assert (await writer.enter("alex.s1", PASSWORD)).read_only is False
+    assert (await reader.enter("reader.s1", PASSWORD)).read_only is True
+    question = PanelLogin("alex", "s1", PASSWORD, "", ADDRESS)
+    assert asked[1] == ("http://127.0.0.1:9/api", question)
+    assert [login.username for _, login in asked] == ["alex", "alex", "reader"]
+    assert counterpart.look() == [False, False]
+    await api.reload(remote={**remote, "sftp_auth": False})
+    counterpart.look()
+    assert await writer.next() == wire.End("the panel is no longer asked")
+
+
+async def test_refusals_of_the_panel_are_limited_for_an_address(api, counterpart):
+    asked = []
+
+    async def panel(_settings, login):
+        asked.append(login)
+
+    counterpart.logins.ask_panel = panel
+    remote = {"enabled": True, "url": "http://127.0.0.1:9/api", "token": "lightd_panel_token_0123456789"}
+    await api.reload(remote={**remote, "sftp_auth": True})
+    process = counterpart.open()
+    for _ in range(30):
+        assert not await process.login("alex.s1", "wrong")
+    assert len(asked) == 20
+
+
+async def test_panel_answers_over_http(counterpart):
+    heard = []
+
+    async def serve(stream):
+        request = b""
+        while not request.endswith(b"}"):
+            request += await stream.receive_some(4000)
+        heard.append(request)
+        body = b'{"permissions":["files.read"],"ttl":120}'
+        await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    async with trio.open_nursery() as nursery:
+        (listener,) = await nursery.start(partial(trio.serve_tcp, serve, 0, host="127.0.0.1"))
+        url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/api"
+        settings = Remote(enabled=True, url=url, token="lightd_panel_token")
+        login = PanelLogin("alex", "s1", PASSWORD, "", ADDRESS)
+        assert await sftp_logins.ask(settings, login) == PanelGrant(read_only=True, ttl=120.0)
+        keyed = attrs.evolve(login, password="", key=KEY)
+        assert await sftp_logins.ask(settings, keyed) == PanelGrant(read_only=True, ttl=120.0)
+        nursery.cancel_scope.cancel()
+    assert heard[0].startswith(b"POST /api/sftp/auth HTTP/1.1\r\n")
+    assert b'"password": "correct horse"' in heard[0]
+    assert b"password" not in heard[1]
+    gone = Remote(enabled=True, url="http://127.0.0.1:9/api", token="lightd_panel_token")
+    assert await sftp_logins.ask(gone, login) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "granted"),
+    [
+        (200, b'{"permissions":["files.read","files.write"]}', PanelGrant(read_only=False, ttl=3600.0)),
+        (200, b'{"permissions":["files.read"],"ttl":1e9}', PanelGrant(read_only=True, ttl=86_400.0)),
+        (200, b'{"permissions":["files.write"]}', None),
+        (200, b'{"permissions":"files.read"}', None),
+        (200, b'{"permissions":["files.read"],"ttl":0}', None),
+        (200, b'{"permissions":["files.read"],"ttl":true}', None),
+        (200, b'{"permissions":["files.read"],"ttl":"1h"}', None),
+        (200, b'{"permissions":["files.read"],"ttl":NaN}', None),
+        (200, b"[]", None),
+        (200, b"", None),
+        (200, None, None),
+        (204, b'{"permissions":["files.read"]}', None),
+        (403, b'{"permissions":["files.read"]}', None),
+    ],
+)
+def test_answer_of_the_panel_grants_only_what_it_says(status, body, granted):
+    assert sftp_logins.to_grant(Answer(status, {}, body)) == granted
 
 
 async def test_password_is_not_looked_at_while_its_address_must_wait(api, counterpart, monkeypatch):

@@ -50,6 +50,7 @@ AT_ONCE = {
     "remote.sync_config": True,
     "remote.catch_up": "latest",
     "remote.events": True,
+    "remote.sftp_auth": True,
 }
 WITH_A_RESTART = {
     "node": "host-2",
