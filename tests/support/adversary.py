@@ -35,7 +35,7 @@ async def attack(url, token, folder, *phases, examples=soak.FACTOR, tags=TAGS, e
         *(sys.executable, "-W", "error", "-c", PROGRAM, "--config-file", str(settings)),
         *("run", f"{url}/openapi.json", "--no-color", "--seed", SEED, "--generation-database", "none"),
         *("--phases", ",".join(phases), "-n", str(examples), "--exclude-checks", ",".join(LEFT_OUT)),
-        *("--warnings", "off", "-H", f"Authorization: Bearer {token}"),
+        *("--request-timeout", "60", "--warnings", "off", "-H", f"Authorization: Bearer {token}"),
         *("-H", "Accept: Application/vnd.pkglatv1+json", "--exclude-path", "/docs"),
     ]
     for name in tags:
