@@ -88,8 +88,11 @@ async def test_lines_and_their_gap_are_for_those_who_may_read_the_console(api):
     blind, reading = await mint(api, ["s1"], ["stats", "power"]), await mint(api, ["s1"], ["console.read"])
     assert await refused(api, "/s1", blind, "&since_line=5") == (403, "permission_denied")
     async with api.console(query="&since_line=5", **by(reading)) as console:
-        assert (await console.until("gap"))["missed"] == 36
+        missed = (await console.until("gap"))["missed"]
         await console.until("console", "Ready")
+        # At most 36: what comes in one piece is kept as a whole, and a busy machine makes larger ones.
+        assert 0 < missed <= 36
+        assert missed + len(console.text.splitlines()) == 51 - 5
     async with api.console(query="&since=0", **by(blind)) as console:
         await console.send("power", action="kill")
         await console.until("event", "exit")

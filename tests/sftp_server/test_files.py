@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import socket
 import stat
 from pathlib import Path
 
@@ -22,7 +23,8 @@ from asyncssh.packet import SSHPacket, String, UInt64
 from asyncssh.sftp import SFTPAttrs, SFTPServerHandler
 
 from lightd.sftp import wire
-from lightd.sftp.server import overrides
+from lightd.sftp.places import Places
+from lightd.sftp.server import files, listener, overrides
 from lightd.sftp.server.files import MOST_READ, MOST_UNREAD, Files, to_absolute
 from lightd.sftp.server.journal import LEASE, MOST_TOLD, NAMES, Journal
 from lightd.sftp.server.link import LinkLost
@@ -302,6 +304,49 @@ def test_deny_list_holds_for_every_way_to_a_file(bench):
     assert stat.S_ISLNK(files.lstat(at("way")).st_mode)
     assert files.readlink(at("way")) == b"hidden"
     assert files.stat(b"/").st_ino == Path("/").stat().st_ino
+
+
+@pytest.mark.parametrize("way", ["rename", "posix_rename"])
+def test_folder_with_something_denied_in_it_is_not_renamed(bench, way):
+    (bench.folder / "config" / "deep").mkdir(parents=True)
+    (bench.folder / "config" / "deep" / "secret.key").write_text("secret")
+    (bench.folder / "plain").mkdir()
+    (bench.folder / "plain" / "a").touch()
+    anchored = f"{bench.folder}/config/deep/secret.key"
+    bench.journal.denied(((anchored, f"{bench.folder}/goal/a"),))
+    rename = getattr(bench.files, way)
+    for old, new in (("config", "open"), ("config/deep", "open"), ("plain", "goal")):
+        with pytest.raises(OSError, match="deny list"):
+            rename(bench.at(old), bench.at(new))
+    rename(bench.at("plain"), bench.at("fine"))
+    assert sorted(path.name for path in bench.folder.iterdir()) == ["config", "fine"]
+
+
+def test_folder_with_too_many_names_is_not_renamed_with_a_deny_list(bench, monkeypatch):
+    (bench.folder / "many").mkdir()
+    for number in range(5):
+        (bench.folder / "many" / str(number)).touch()
+    monkeypatch.setattr(files, "MOST_BELOW", 4)
+    bench.journal.denied((("*.key",),))
+    with pytest.raises(OSError, match="too many"):
+        bench.files.rename(bench.at("many"), bench.at("more"))
+    bench.journal.denied(())
+    bench.files.rename(bench.at("many"), bench.at("more"))
+
+
+def test_listener_survives_a_daemon_that_ends_at_once(tmp_path):
+    places = Places(tmp_path)
+    settings = listener.Settings("127.0.0.1", 0, *(1, 1, 1, 1), "x")
+    waiting = listener.Listener(settings, places, lambda *_: None)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as daemon:
+        daemon.bind(str(places.socket))
+        daemon.listen(1)
+        connected = listener.connect(places)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(listener, "connect", lambda _: connected)
+        waiting._reconnect()
+    assert waiting._daemon is None
+    assert connected.fileno() == -1
 
 
 def test_link_that_appears_behind_the_check_is_not_followed(bench, monkeypatch):

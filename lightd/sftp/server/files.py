@@ -31,6 +31,8 @@ MOST_READ: Final = 1 << 20
 MOST_UNREAD: Final = 4 << 20
 """Bytes that wait for a client to read them; a request waits then."""
 LOOK: Final = 0.005
+MOST_BELOW: Final = 100_000
+"""Names in a folder that is renamed: each is looked for in the deny list."""
 PERMISSIONS: Final = 0o777
 BLOCK: Final = 4096
 _LINKS: Final = 40
@@ -51,6 +53,12 @@ class Handle:
 def to_absolute(path: bytes) -> bytes:
     """Return the path as seen from the volume, without ``.`` and ``..``; links are not looked at."""
     return os.path.normpath(b"/" + path).replace(b"//", b"/")
+
+
+def to_real(path: bytes) -> bytes:
+    """Return where the name at an absolute path is, without links on the way to it."""
+    above, name = os.path.split(path)
+    return os.path.join(os.path.realpath(above), name)  # noqa: PTH118 - bytes
 
 
 class Files(asyncssh.SFTPServer):
@@ -79,11 +87,7 @@ class Files(asyncssh.SFTPServer):
             yield None, path
             return
         whole = to_absolute(path)
-        resolved = os.path.realpath(whole)
-        above, name = os.path.split(whole)
-        real = resolved if follow else os.path.join(os.path.realpath(above), name)  # noqa: PTH118 - bytes
-        if whole == b"/":
-            real = b"/"
+        real = os.path.realpath(whole) if follow else to_real(whole)
         if folder is None:
             with suppress(OSError):
                 folder = stat.S_ISDIR(os.lstat(real).st_mode)
@@ -318,6 +322,10 @@ class Files(asyncssh.SFTPServer):
         with self._place(old, follow=False, folder=None) as (old_above, old_name):
             folder = stat.S_ISDIR(os.stat(old_name, dir_fd=old_above, follow_symlinks=False).st_mode)
             with self._place(new, follow=False, folder=folder) as (above, name):
+                if folder and self._journal.deny:
+                    self._check_below(
+                        old_above, old_name, to_real(to_absolute(old)), to_real(to_absolute(new))
+                    )
                 if not replaces:
                     with suppress(FileNotFoundError):
                         os.stat(name, dir_fd=above, follow_symlinks=False)
@@ -330,6 +338,18 @@ class Files(asyncssh.SFTPServer):
         self._session.channels -= 1
         if not self._channel.is_closing():
             self._channel.exit(0)
+
+    def _check_below(self, above: int | None, name: bytes, *tops: bytes) -> None:
+        """Raise ``EACCES`` if something in a folder is denied with the folder at one of ``tops``."""
+        seen = 0
+        for place, folders, files, _ in os.fwalk(name, dir_fd=above, follow_symlinks=False):
+            below = place[len(name) :].lstrip(b"/")
+            for each, is_folder in (*((each, True) for each in folders), *((each, False) for each in files)):
+                seen += 1
+                if seen > MOST_BELOW:
+                    raise OSError(errno.EACCES, "the folder has too many files to look for denied ones")
+                for top in tops:
+                    self._journal.check(os.path.join(top, below, each), folder=is_folder)  # noqa: PTH118 - bytes
 
     # What a listing shows: names of users would be looked up in files of the volume
 

@@ -115,7 +115,12 @@ class Listener:
                     self._leave()
                 return
             addresses = tuple(_to_text(sock.getsockname()) for sock in self.sockets)
-            self._daemon.send(wire.to_bytes(wire.Hello(self.settings.identity, os.getpid(), addresses)))
+            try:
+                self._daemon.send(wire.to_bytes(wire.Hello(self.settings.identity, os.getpid(), addresses)))
+            except OSError:  # it ended just now
+                self._daemon.close()
+                self._daemon = None
+                return
             self._selector.register(self._daemon, selectors.EVENT_READ, self._hear)
         for child in self._children.values():
             if child.waits:
