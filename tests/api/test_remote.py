@@ -30,6 +30,7 @@ async def test_running_configuration_is_shown_without_its_tokens(tmp_path):
         "sync_config": False,
         "catch_up": "all",
         "events": False,
+        "sftp_auth": False,
     }
     assert shown["docker"]["user"] == USER
     assert shown["storage"]["base_path"] == str(tmp_path / "storage")
